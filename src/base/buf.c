@@ -1,0 +1,131 @@
+/* Growable bytes; doubling, up to the limit. */
+#include "base/buf.h"
+
+#include "base/check.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BUF_FIRST = 128 };
+
+void buf_init(struct buf *b, size_t limit)
+{
+    *b = BUF_INIT(limit);
+}
+
+void buf_fini(struct buf *b)
+{
+    if (!b)
+        return;
+    free(b->p);
+    *b = BUF_INIT(b->limit);
+}
+
+void buf_auto(struct buf *b)
+{
+    buf_fini(b);
+}
+
+void buf_fini_secret(struct buf *b)
+{
+    if (b && b->p)
+        OPENSSL_cleanse(b->p, b->size);
+    buf_fini(b);
+}
+
+void buf_reset(struct buf *b)
+{
+    b->n = 0;
+    b->failed = false;
+}
+
+bool buf_reserve(struct buf *b, size_t more)
+{
+    size_t need;
+
+    if (b->failed)
+        return false;
+    if (!size_add(b->n, more, &need) || need > b->limit) {
+        b->failed = true;
+        return false;
+    }
+    if (need < b->size) /* one spare byte for buf_c() */
+        return true;
+    size_t size = b->size ? b->size : BUF_FIRST;
+    while (size <= need)
+        size = size > SIZE_MAX / 2 ? need + 1 : size * 2;
+    uint8_t *p = realloc(b->p, size);
+    if (!p) {
+        b->failed = true;
+        return false;
+    }
+    b->p = p;
+    b->size = size;
+    return true;
+}
+
+bool buf_append(struct buf *b, struct bytes data)
+{
+    if (!buf_reserve(b, data.n))
+        return false;
+    if (data.n > 0)
+        memcpy(b->p + b->n, data.p, data.n);
+    b->n += data.n;
+    return true;
+}
+
+bool buf_append_str(struct buf *b, struct str s)
+{
+    return buf_append(b, str_bytes(s));
+}
+
+bool buf_append_c(struct buf *b, const char *c)
+{
+    return buf_append_str(b, str_c(c));
+}
+
+bool buf_append_byte(struct buf *b, uint8_t byte)
+{
+    return buf_append(b, bytes_of(&byte, 1));
+}
+
+bool buf_vprintf(struct buf *b, const char *fmt, va_list args)
+{
+    va_list again;
+
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, fmt, again);
+    va_end(again);
+    if (n < 0 || !buf_reserve(b, (size_t)n))
+        return false;
+    (void)vsnprintf((char *)b->p + b->n, (size_t)n + 1, fmt, args);
+    b->n += (size_t)n;
+    return true;
+}
+
+bool buf_printf(struct buf *b, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    bool ok = buf_vprintf(b, fmt, args);
+    va_end(args);
+    return ok;
+}
+
+void buf_consume(struct buf *b, size_t n)
+{
+    CHECK(n <= b->n);
+    b->n -= n;
+    if (n > 0 && b->n > 0)
+        memmove(b->p, b->p + n, b->n);
+}
+
+const char *buf_c(struct buf *b)
+{
+    if (b->failed || !buf_reserve(b, 0))
+        return "";
+    b->p[b->n] = '\0';
+    return (const char *)b->p;
+}
