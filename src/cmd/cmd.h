@@ -63,7 +63,7 @@ struct cmd {
     enum cmd_verb verb;      /* VERB_NONE when the command has none */
     const char *const *args; /* what is neither option nor verb */
     size_t n_args;
-    const struct cmd_option *options; /* in the order given */
+    struct cmd_option *options; /* in the order given */
     size_t n_options;
     bool json;
     bool color;       /* settled: terminal, NO_COLOR and --color are considered */
@@ -84,7 +84,8 @@ const char *cmd_value_at(const struct cmd *cmd, enum cmd_opt id, size_t index);
 int cmd_usage(const struct cmd *cmd, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /** Print an error with detail and hint to standard error; returns its exit status. */
 int cmd_error(const struct cmd *cmd, const struct err *e);
-/** Print every row of `diags` that refuses, and the others with -v; returns 0 or the first error's status. */
+/** Print every row of `diags` that refuses or warns, and the others with -v; returns 0 or the first error's
+ * status. */
 int cmd_diags(const struct cmd *cmd, const struct diags *diags);
 /** Flush standard output; EXIT_CANNOT_RUN with a message when it could not be written, else `status`. */
 int cmd_finish(const struct cmd *cmd, int status);
