@@ -115,7 +115,7 @@ static void serials(void **state)
     (void)state;
     static const struct {
         const char *number, *decimal, *hex;
-    } cases[] = { { "0", "0", "00" },
+    } cases[] = { { "0", "0", "0" },
                   { "255", "255", "ff" },
                   { "-1", "-1", "-01" },
                   { "340282366920938463463374607431768211455", "340282366920938463463374607431768211455",
