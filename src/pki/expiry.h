@@ -19,7 +19,8 @@ struct expiry {
 
 /**
  * Critical: over, not yet begun, or less than a tenth of the life left; warning: less than a third, which is
- * when renewal is due. [choice: shares instead of days, so that 90-day and 10-year lives need no settings]
+ * when renewal is due. An end of INT64_MAX is never reached. [choice: shares instead of days, so that 90-day
+ * and 10-year lives need no settings]
  */
 struct expiry expiry_judge(int64_t not_before_s, int64_t not_after_s, int64_t now_s);
 /** "ok", "warning", "critical". */

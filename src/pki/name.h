@@ -30,26 +30,28 @@ MUST_CHECK enum code name_slash(const X509_NAME *name, struct arena *arena, stru
  */
 MUST_CHECK enum code name_rfc2253(const X509_NAME *name, struct arena *arena, struct str *out, struct err *e);
 
-struct name_cn {
+/** One attribute of a name, if it is there. */
+struct name_value {
     bool present;
     bool has_nul;     /* then nobody may use `value` as a name */
-    struct str value; /* raw bytes of the entry, not converted */
+    struct str value; /* of name_cn: raw bytes of the entry, not converted */
 };
 
 /** The first CN in encoding order. [src: PostgreSQL 18, be-secure-openssl.c be_tls_open_server] */
-MUST_CHECK enum code name_cn(const X509_NAME *name, struct arena *arena, struct name_cn *out, struct err *e);
+MUST_CHECK enum code name_cn(const X509_NAME *name, struct arena *arena, struct name_value *out,
+                             struct err *e);
 
 /**
  * First value of one attribute, with the escapes of name_slash.
  *
  * field  short name, long name or dotted number, as OpenSSL knows them.
- * found  false: the certificate has no such attribute, `out` is empty.
+ * out    not present when the name has no such attribute.
  *
  * E_PARAM `invalid X.509 field name: "X"` when OpenSSL does not know the name.
  * [src: PostgreSQL 18, "The sslinfo module", ssl_client_dn_field]
  */
 MUST_CHECK enum code name_field(const X509_NAME *name, struct str field, struct arena *arena,
-                                struct name_cn *out, struct err *e);
+                                struct name_value *out, struct err *e);
 
 /** Decimal digits of any length, with a sign if negative. */
 MUST_CHECK enum code name_serial_decimal(const ASN1_INTEGER *serial, struct arena *arena, struct str *out,
@@ -75,7 +77,7 @@ struct san {
 struct cert_names {
     struct san *sans;
     size_t n_sans;
-    struct name_cn cn;
+    struct name_value cn;
 };
 
 /** "dns", "ip", "uri", "email", "other". */
