@@ -119,7 +119,6 @@ struct conninfo {
     struct str dbname;
     struct secret *password; /* NULL: none given */
     enum sslmode sslmode;
-    bool sslmode_given;
     enum sslnegotiation sslnegotiation;
     enum sslcertmode sslcertmode;
     bool sslsni;
