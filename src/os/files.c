@@ -268,24 +268,30 @@ void os_lock_auto(struct os_lock *lock)
 
 /* ---- keys ---- */
 
-enum code os_check_key_file(const char *path, struct err *e)
+enum code os_check_secret_file(const char *path, const char *what, struct err *e)
 {
     struct stat st;
 
-    if (stat(path, &st) < 0)
-        return fail_errno(e, "access private key file", path);
+    if (stat(path, &st) < 0) {
+        enum code code = code_from_errno(errno);
+        return err_set(e, code, "could not access %s \"%s\": %s", what, path, strerror(errno));
+    }
     if (!S_ISREG(st.st_mode))
-        return err_set(e, E_CONFIG, "private key file \"%s\" is not a regular file", path);
+        return err_set(e, E_CONFIG, "%s \"%s\" is not a regular file", what, path);
     if (st.st_uid != geteuid() && st.st_uid != 0)
-        return err_set(e, E_CONFIG, "private key file \"%s\" must be owned by the database user or root",
-                       path);
+        return err_set(e, E_CONFIG, "%s \"%s\" must be owned by the database user or root", what, path);
     mode_t forbidden = st.st_uid == geteuid() ? S_IRWXG | S_IRWXO : S_IWGRP | S_IXGRP | S_IRWXO;
     if (!(st.st_mode & forbidden))
         return OK;
-    (void)err_set(e, E_CONFIG, "private key file \"%s\" has group or world access", path);
+    (void)err_set(e, E_CONFIG, "%s \"%s\" has group or world access", what, path);
     err_detail(e, "File must have permissions u=rw (0600) or less if owned by the database user, or "
                   "permissions u=rw,g=r (0640) or less if owned by root.");
     return E_CONFIG;
+}
+
+enum code os_check_key_file(const char *path, struct err *e)
+{
+    return os_check_secret_file(path, "private key file", e);
 }
 
 enum code os_check_client_key_file(const char *path, struct err *e)

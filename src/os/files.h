@@ -89,6 +89,8 @@ void os_lock_auto(struct os_lock *lock);
  * [src: PostgreSQL 18, "Secure TCP/IP Connections with SSL", ssl_key_file]
  */
 MUST_CHECK enum code os_check_key_file(const char *path, struct err *e);
+/** The same rule for another file that holds secrets; `what` stands in the message, e.g. "auth file". */
+MUST_CHECK enum code os_check_secret_file(const char *path, const char *what, struct err *e);
 /**
  * The client's rule, in libpq's words: root-owned 0640 or less, others 0600 or less; the owner is not
  * checked. [src: PostgreSQL 18, "SSL Support" of libpq, sslkey]
