@@ -31,6 +31,7 @@ enum {
 /** What a certificate may be used for; `both` is for servers that also replicate from others. */
 enum ca_use { CA_USE_SERVER, CA_USE_CLIENT, CA_USE_BOTH };
 const char *ca_use_name(enum ca_use use); /* "server", "client", "both" */
+bool ca_use_from_name(struct str name, enum ca_use *out);
 
 /** A name constraint: a DNS suffix, a mail domain, a URI host, or a network. */
 struct ca_constraint {
