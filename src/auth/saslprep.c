@@ -15,6 +15,7 @@
 #include "base/secret.h"
 
 #include <idn-free.h>
+#include <pr29.h>
 #include <stringprep.h>
 
 enum { PROFILE_MAX = 32 }; /* steps of libidn's profile, with the one that ends it */
@@ -23,6 +24,11 @@ enum { PROFILE_MAX = 32 }; /* steps of libidn's profile, with the one that ends 
 struct points {
     size_t n;
     uint32_t p[SECRET_MAX];
+};
+
+struct points_view {
+    const uint32_t *p;
+    size_t n;
 };
 
 static void points_auto(struct points *points)
@@ -129,9 +135,41 @@ static bool map_and_check(struct points *points)
     return n > 0;
 }
 
-static enum code normalize(const struct points *points, struct buf *out)
+/*
+ * Five ideographs whose decompositions Unicode 3.2 had wrong [src: Unicode Corrigendum 4]; PostgreSQL's
+ * tables are newer, libidn's are not.
+ */
+static uint32_t corrected(uint32_t point)
 {
-    uint32_t *normal = stringprep_ucs4_nfkc_normalize(points->p, (ssize_t)points->n);
+    static const uint32_t corrections[][2] = {
+        { 0x2F868, 0x36FC }, { 0x2F874, 0x5F53 }, { 0x2F91F, 0x243AB },
+        { 0x2F95F, 0x7AEE }, { 0x2F9BF, 0x45D7 },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(corrections); i++)
+        if (corrections[i][0] == point)
+            return corrections[i][1];
+    return point;
+}
+
+/*
+ * How many of these code points can be normalized at once: up to the last of a sequence that libidn would
+ * compose across a mark although nothing may [src: Unicode Public Review Issue 29, Corrigendum 5]. Not seen:
+ * a sequence that arises only when halfwidth or compatibility jamo are replaced.
+ */
+static size_t composable(struct points_view view)
+{
+    if (pr29_4(view.p, view.n) == PR29_SUCCESS)
+        return view.n;
+    for (size_t n = 2; n < view.n; n++)
+        if (pr29_4(view.p, n + 1) != PR29_SUCCESS)
+            return n;
+    return view.n;
+}
+
+static enum code normalize_part(struct points_view part, struct buf *out)
+{
+    uint32_t *normal = stringprep_ucs4_nfkc_normalize(part.p, (ssize_t)part.n);
     size_t n = 0;
 
     if (!normal)
@@ -141,6 +179,20 @@ static enum code normalize(const struct points *points, struct buf *out)
     wipe(normal, n * sizeof *normal);
     idn_free(normal);
     return buf_ok(out) ? OK : E_NOMEM;
+}
+
+static enum code normalize(struct points *points, struct buf *out)
+{
+    struct points_view left = { points->p, points->n };
+
+    for (size_t i = 0; i < points->n; i++)
+        points->p[i] = corrected(points->p[i]);
+    while (left.n > 0) {
+        size_t n = composable(left);
+        TRY(normalize_part((struct points_view){ left.p, n }, out));
+        left = (struct points_view){ left.p + n, left.n - n };
+    }
+    return OK;
 }
 
 enum code saslprep(struct bytes password, struct buf *out)

@@ -9,8 +9,6 @@
 #include "client/conninfo_values.h"
 #include "pgwire/hello.h"
 
-#define DEFAULT_SOCKET_DIR "/var/run/postgresql" /* Debian's */
-
 struct build {
     const struct conn_options *options;
     const struct conn_world *world;
@@ -70,7 +68,7 @@ static enum code fill_names(const struct build *b)
         } else if (h->host.n > 0) {
             h->kind = h->host.p[0] == '/' || h->host.p[0] == '@' ? CONN_HOST_UNIX : CONN_HOST_NAME;
         } else {
-            h->host = STR(DEFAULT_SOCKET_DIR);
+            h->host = STR(CONN_DEFAULT_SOCKET_DIR);
             h->kind = CONN_HOST_UNIX;
         }
     }
@@ -179,12 +177,12 @@ static enum code build_sslmode(const struct build *b)
     static const char *const bindings[] = { "disable", "prefer", "require", NULL };
     static const char *const negotiations[] = { "postgres", "direct", NULL };
     struct conninfo *o = b->out;
-    unsigned binding = CONN_BINDING_PREFER, mode = SSLMODE_PREFER, negotiation = SSLNEG_POSTGRES;
+    unsigned binding = CHANNEL_BINDING_PREFER, mode = SSLMODE_PREFER, negotiation = SSLNEG_POSTGRES;
 
     TRY(build_word(b, CONN_CHANNEL_BINDING, bindings, &binding));
     TRY(build_word(b, CONN_SSLMODE, sslmode_words, &mode));
     TRY(build_word(b, CONN_SSLNEGOTIATION, negotiations, &negotiation));
-    o->channel_binding = (enum conn_binding)binding;
+    o->channel_binding = (enum channel_binding)binding;
     o->sslmode = (enum sslmode)mode;
     o->sslnegotiation = (enum sslnegotiation)negotiation;
     if (o->sslnegotiation == SSLNEG_DIRECT && o->sslmode < SSLMODE_REQUIRE)

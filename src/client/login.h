@@ -18,15 +18,13 @@ struct arena;
 struct buf;
 struct env;
 struct parameter;
-struct scram_secret;
 struct scram_keys;
 struct conn_world;
 
 /** What this side may answer with. All borrowed until login_free(); NULL: not there. */
 struct login_creds {
     const struct secret *password;
-    const struct scram_keys *keys;     /* ClientKey and ServerKey, instead of a password */
-    const struct scram_secret *secret; /* salt and iterations that belong to `keys`; NULL: not checked */
+    const struct scram_keys *keys; /* instead of a password, preferred to it */
 };
 
 struct login_params {
@@ -38,7 +36,7 @@ struct login_params {
     struct login_creds creds;
     unsigned auth_allowed;   /* enum auth_method_bit */
     struct str require_auth; /* for messages: the list that `auth_allowed` came from */
-    enum conn_binding binding;
+    enum channel_binding binding;
     bool tls;               /* the connection is encrypted */
     struct bytes end_point; /* tls-server-end-point of the server's certificate; empty: not computable */
     enum sslcertmode sslcertmode;

@@ -83,7 +83,10 @@ static enum code make_leaf(struct init_plan *plan, struct ca *ca, const struct w
     if (there)
         return OK;
     TRY(leaf_make(&(struct leaf_wish){ ca, plan->env, &wanted->request, KEY_P256 }, &leaf, e));
-    return leaf_write(&leaf, &(struct leaf_files){ .cert_path = cert_path, .key_path = key_path }, e);
+    struct leaf_files files = LEAF_FILES_INIT;
+    files.cert_path = cert_path;
+    files.key_path = key_path;
+    return leaf_write(&leaf, &files, e);
 }
 
 /* A common name for people to read; clients look at the alternative names. Long ones are cut. */

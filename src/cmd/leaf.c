@@ -27,28 +27,39 @@ enum code leaf_make(const struct leaf_wish *wish, struct leaf *out, struct err *
     return OK;
 }
 
-static enum code write_key(const struct leaf *leaf, const struct leaf_files *files, enum os_write_mode how,
-                           struct err *e)
+static enum os_write_mode how(const struct leaf_files *files)
+{
+    return files->replace ? OS_WRITE_REPLACE : OS_WRITE_NEW;
+}
+
+enum code leaf_write_secret(const char *path, struct bytes data, const struct leaf_files *files,
+                            struct err *e)
+{
+    struct os_target target = { path, files->key_mode, files->key_uid, files->key_gid, how(files) };
+
+    return os_write_target(&target, data, e);
+}
+
+static enum code write_key(const struct leaf *leaf, const struct leaf_files *files, struct err *e)
 {
     struct buf pem = BUF_INIT(LEAF_FILE_LIMIT);
     enum code code = key_to_pem(leaf->key, files->passphrase, &pem, e);
 
     if (code == OK)
-        code = os_write_file(files->key_path, buf_bytes(&pem), 0600, how, e);
+        code = leaf_write_secret(files->key_path, buf_bytes(&pem), files, e);
     buf_fini_secret(&pem);
     return code;
 }
 
 enum code leaf_write(const struct leaf *leaf, const struct leaf_files *files, struct err *e)
 {
-    enum os_write_mode how = files->replace ? OS_WRITE_REPLACE : OS_WRITE_NEW;
     AUTO(buf) struct buf pem = BUF_INIT(LEAF_FILE_LIMIT);
 
     if (files->key_path)
-        TRY(write_key(leaf, files, how, e));
+        TRY(write_key(leaf, files, e));
     if (cert_to_pem(leaf->cert, &pem) != OK)
         return err_set(e, E_NOMEM, "out of memory");
-    return os_write_file(files->cert_path, buf_bytes(&pem), 0644, how, e);
+    return os_write_file(files->cert_path, buf_bytes(&pem), 0644, how(files), e);
 }
 
 enum code copy_file(const char *from, const char *to, unsigned mode, struct err *e)

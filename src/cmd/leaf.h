@@ -6,6 +6,8 @@
 
 #include "pki/ca.h"
 
+#include <sys/types.h>
+
 struct leaf {
     EVP_PKEY *key;
     X509 *cert;
@@ -25,12 +27,20 @@ MUST_CHECK enum code leaf_make(const struct leaf_wish *wish, struct leaf *out, s
 /** Where a leaf goes. An existing file is E_EXISTS unless `replace`. */
 struct leaf_files {
     const char *cert_path;           /* 0644 */
-    const char *key_path;            /* 0600; NULL: no key is written */
+    const char *key_path;            /* NULL: no key is written */
     const struct secret *passphrase; /* NULL: the key is stored unencrypted */
     bool replace;
+    uid_t key_uid;   /* owner of the key; (uid_t)-1: us */
+    gid_t key_gid;   /* group of the key; (gid_t)-1: ours */
+    mode_t key_mode; /* 0600, or 0640 for a key of root's that a group may read */
 };
+#define LEAF_FILES_INIT ((struct leaf_files){ .key_uid = (uid_t)-1, .key_gid = (gid_t)-1, .key_mode = 0600 })
 /** The key first: a certificate without its key helps nobody. */
 MUST_CHECK enum code leaf_write(const struct leaf *leaf, const struct leaf_files *files, struct err *e);
+
+/** Write bytes beside the key, with its owner and mode: another form of the same secret. */
+MUST_CHECK enum code leaf_write_secret(const char *path, struct bytes data, const struct leaf_files *files,
+                                       struct err *e);
 
 /** Copy a file as a whole, with this mode; whatever was at `to` is replaced. */
 MUST_CHECK enum code copy_file(const char *from, const char *to, unsigned mode, struct err *e);

@@ -298,11 +298,13 @@ static void saslprep_cases(void **state)
         { "\xd8\xa7"
           "a\xd8\xa7",
           NULL },
-        { "\xc8\xa1", NULL },             /* U+0221: unassigned in 3.2 */
-        { "\xf0\x9f\x98\x80", NULL },     /* U+1F600 likewise */
-        { "\xcd\x80", NULL },             /* U+0340: prohibited before NFKC */
-        { "a\xe2\x84\xb5", "a\xd7\x90" }, /* U+2135: a letter of right-to-left only after NFKC */
-        { "\xee\x80\x80", NULL },         /* private use */
+        { "\xc8\xa1", NULL },                   /* U+0221: unassigned in 3.2 */
+        { "\xf0\x9f\x98\x80", NULL },           /* U+1F600 likewise */
+        { "\xcd\x80", NULL },                   /* U+0340: prohibited before NFKC */
+        { "a\xe2\x84\xb5", "a\xd7\x90" },       /* U+2135: a letter of right-to-left only after NFKC */
+        { "\xf0\xaf\xa1\xa8", "\xe3\x9b\xbc" }, /* U+2F868: Corrigendum 4 */
+        { "\xe1\x84\x91\xcc\x90\xe1\x85\xa5x\xe2\x85\xa8", "\xe1\x84\x91\xcc\x90\xe1\x85\xa5xIX" },
+        { "\xee\x80\x80", NULL }, /* private use */
         { "\xef\xbf\xbd", NULL },
         { "\xc3", NULL },
         { "\xc3\x28", NULL },
