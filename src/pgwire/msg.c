@@ -1,0 +1,63 @@
+/* Framing of messages, whole or by headers only. */
+#include "pgwire/msg.h"
+
+#include "base/rd.h"
+
+enum { LENGTH_WORD = 4 };
+
+enum code msg_next(struct bytes in, size_t length_max, struct msg *out, size_t *used)
+{
+    struct rd r = rd_over(in);
+
+    if (in.n < MSG_HEADER)
+        return E_MORE;
+    char type = (char)rd_u8(&r);
+    uint32_t length = rd_u32(&r);
+    if (length < LENGTH_WORD || length > length_max)
+        return E_PROTOCOL;
+    size_t body = length - LENGTH_WORD;
+    if (r.left.n < body)
+        return E_MORE;
+    *out = (struct msg){ type, rd_bytes(&r, body) };
+    *used = MSG_HEADER + body;
+    return OK;
+}
+
+/* The header is complete: how much body follows? */
+static void header_done(struct msg_follow *f)
+{
+    f->have = 0;
+    f->ready = false;
+    if (f->length < LENGTH_WORD) {
+        f->bad = true;
+        return;
+    }
+    f->skip = f->length - LENGTH_WORD;
+}
+
+void msg_follow(struct msg_follow *f, struct bytes data)
+{
+    const uint8_t *p = data.p, *end = data.p + data.n;
+
+    while (p < end && !f->bad) {
+        if (f->skip > 0) {
+            size_t n = (size_t)(end - p) < f->skip ? (size_t)(end - p) : f->skip;
+            if (f->type == 'Z') {
+                f->state = (char)*p;
+                f->ready = n == f->skip;
+            }
+            f->skip -= (uint32_t)n;
+            p += n;
+            continue;
+        }
+        if (f->have == 0) {
+            f->type = (char)*p;
+            f->length = 0;
+        } else {
+            f->length = f->length << 8 | *p;
+        }
+        p++;
+        if (++f->have == MSG_HEADER)
+            header_done(f);
+    }
+}

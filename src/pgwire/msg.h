@@ -1,0 +1,57 @@
+/**
+ * Message framing: a type byte, a length word that counts itself, a body.
+ *
+ * [src: PostgreSQL 18, "Message Formats"]
+ */
+#ifndef PGSEAL_PGWIRE_MSG_H
+#define PGSEAL_PGWIRE_MSG_H
+
+#include "base/err.h"
+
+enum {
+    MSG_HEADER = 5,             /* type byte and length word */
+    MSG_PASSWORD_MAX = 65535,   /* length word of a PasswordMessage [src: PG_MAX_AUTH_TOKEN_LENGTH] */
+    MSG_SCRAM_MAX = 1024,       /* length word of a SASL message [src: PG_MAX_SASL_MESSAGE_LENGTH] */
+    MSG_LOGIN_AUTH_MAX = 2000,  /* length word of R and v before login [src: libpq, PQconnectPoll] */
+    MSG_LOGIN_ERROR_MAX = 30000 /* length word of E before login [src: libpq, MAX_ERRLEN] */
+};
+
+struct msg {
+    char type;
+    struct bytes body; /* borrowed from the input */
+};
+
+/**
+ * Take one message off the front of `in`.
+ *
+ * length_max  largest length word accepted.
+ * used        bytes taken: header and body.
+ *
+ * E_MORE: not complete yet. E_PROTOCOL: length word below 4 or above length_max; told as soon as the
+ * header is there, so a lying length never makes anybody wait.
+ */
+MUST_CHECK enum code msg_next(struct bytes in, size_t length_max, struct msg *out, size_t *used);
+
+/**
+ * Follows a stream of messages by their headers only.
+ *
+ * Feed every byte that a server sends; `state` is the transaction state of the last ReadyForQuery
+ * ('I', 'T', 'E') or 0 before the first, and `between` is true when the stream stands between two messages.
+ */
+struct msg_follow {
+    uint32_t skip;   /* body bytes still to pass over */
+    uint32_t length; /* length word under construction */
+    uint8_t have;    /* header bytes seen, 0…5 */
+    char type;
+    char state;
+    bool ready; /* the last complete message was a ReadyForQuery */
+    bool bad;   /* a length word below 4: not a message stream any more */
+};
+
+void msg_follow(struct msg_follow *f, struct bytes data);
+static inline bool msg_between(const struct msg_follow *f)
+{
+    return f->have == 0 && f->skip == 0;
+}
+
+#endif

@@ -1,0 +1,63 @@
+/* Framing: whole messages, and a stream followed by its headers. */
+#include "../unit.h"
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "pgwire/backend.h"
+#include "pgwire/frontend.h"
+#include "pgwire/msg.h"
+
+static void lying_lengths_are_told_at_once(void **state)
+{
+    (void)state;
+    struct msg m;
+    size_t used;
+    assert_int_equal(msg_next(bytes_of("p\0\0\0\x03", 5), 1024, &m, &used), E_PROTOCOL);
+    assert_int_equal(msg_next(bytes_of("p\0\0\x04\x01", 5), 1024, &m, &used), E_PROTOCOL);
+    assert_int_equal(msg_next(bytes_of("p\0\0\x04\x00", 5), 1024, &m, &used), E_MORE);
+    assert_int_equal(msg_next(bytes_of("X\0\0\0\x04Q", 6), 1024, &m, &used), OK);
+    assert_int_equal(used, 5);
+    assert_int_equal(m.type, 'X');
+    assert_int_equal(m.body.n, 0);
+}
+
+static void following_in_any_slices(void **state)
+{
+    (void)state;
+    AUTO(buf) struct buf b = BUF_INIT(4096);
+    struct err e;
+    backend_auth(&b, AUTH_OK, bytes_of("", 0));
+    backend_parameter_status(&b, STR("a"), STR("b"));
+    backend_key_data(&b, 1, bytes_of("1234", 4));
+    backend_ready(&b, 'I');
+    err_set(&e, E_INTERNAL, "x");
+    backend_fatal(&b, &e);
+    backend_ready(&b, 'T');
+    assert_true(buf_ok(&b));
+    for (size_t slice = 1; slice <= b.n; slice++) {
+        struct msg_follow f = { 0 };
+        for (size_t at = 0; at < b.n; at += slice)
+            msg_follow(&f, bytes_of(b.p + at, at + slice <= b.n ? slice : b.n - at));
+        assert_false(f.bad);
+        assert_true(msg_between(&f));
+        assert_true(f.ready);
+        assert_int_equal(f.state, 'T');
+    }
+    struct msg_follow f = { 0 };
+    msg_follow(&f, bytes_of(b.p, b.n - 1));
+    assert_false(msg_between(&f));
+    assert_false(f.ready);
+    assert_int_equal(f.state, 'I');
+    msg_follow(&f, bytes_of("IZ\0\0\0\x01", 6));
+    assert_true(f.bad);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lying_lengths_are_told_at_once),
+        cmocka_unit_test(following_in_any_slices),
+    };
+
+    return cmocka_run_group_tests_name("msg", tests, NULL, NULL);
+}
