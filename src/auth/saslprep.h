@@ -10,11 +10,15 @@
 #define PGSEAL_AUTH_SASLPREP_H
 
 #include "base/buf.h"
-#include "base/err.h"
+#include "base/secret.h"
+
+/** Longest result: NFKC makes at most eleven bytes of UTF-8 from one [src: UTR 36, §3.3]. */
+enum { SASLPREP_MAX = 11 * SECRET_MAX };
 
 /**
  * password  borrowed, no NUL inside.
  * out       receives the prepared or the raw bytes, appended; a secret: release it with buf_fini_secret().
+ *           Its limit should be SASLPREP_MAX.
  *
  * E_LIMIT: longer than SECRET_MAX. E_NOMEM.
  */

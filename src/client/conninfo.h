@@ -9,11 +9,14 @@
 #ifndef PGSEAL_CLIENT_CONNINFO_H
 #define PGSEAL_CLIENT_CONNINFO_H
 
+#include "auth/scram_client.h"
 #include "base/err.h"
 #include "base/secret.h"
 
 struct arena;
 struct buf;
+
+#define CONN_DEFAULT_SOCKET_DIR "/var/run/postgresql" /* Debian's */
 
 enum conn_option {
 #define X(name, keyword, environment, value) CONN_##name,
@@ -72,7 +75,7 @@ enum sslmode {
 };
 enum sslnegotiation { SSLNEG_POSTGRES, SSLNEG_DIRECT };
 enum sslcertmode { SSLCERT_DISABLE, SSLCERT_ALLOW, SSLCERT_REQUIRE };
-enum conn_binding { CONN_BINDING_DISABLE, CONN_BINDING_PREFER, CONN_BINDING_REQUIRE };
+
 enum session_attrs {
     ATTRS_ANY,
     ATTRS_READ_WRITE,
@@ -119,13 +122,12 @@ struct conninfo {
     struct str dbname;
     struct secret *password; /* NULL: none given */
     enum sslmode sslmode;
-    bool sslmode_given;
     enum sslnegotiation sslnegotiation;
     enum sslcertmode sslcertmode;
     bool sslsni;
     enum tls_bound tls_min;
     enum tls_bound tls_max;
-    enum conn_binding channel_binding;
+    enum channel_binding channel_binding;
     unsigned auth_allowed;   /* enum auth_method_bit: what require_auth lets through */
     struct str require_auth; /* the list as written, for messages; empty: no demand */
     uint32_t protocol_min;   /* 3.0 or 3.2, as PROTOCOL_3_x */

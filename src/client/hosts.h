@@ -87,24 +87,27 @@ enum attempt_event {
     EVENT_ATTRS_MISMATCH  /* logged in, but target_session_attrs does not like it: send Terminate */
 };
 
+struct attempt_host;
+
 /** Where the sequence stands; on the caller's side, written by the functions below only. */
 struct attempts {
     const struct conninfo *info; /* borrowed */
     struct host_cache *cache;    /* borrowed; NULL: nothing is remembered */
     const struct env *env;
-    struct arena *arena; /* addresses of the hosts seen so far */
-    size_t *order;       /* host indices, shuffled where load_balance_hosts says so */
-    struct attempt_host {
-        struct conn_addr *addrs;
-        size_t count;
-        bool resolved;
-    } * hosts; /* by index into conninfo->hosts */
-    size_t host_at;
+    struct arena *arena;        /* holds the two arrays and the addresses of the hosts seen so far */
+    size_t *order;              /* host indices, shuffled where load_balance_hosts says so */
+    struct attempt_host *hosts; /* by index into conninfo->hosts */
+    size_t host_at;             /* index into `order` */
     size_t addr_at;
-    unsigned methods_left; /* bits of enum conn_method for the present address */
-    enum attempt_pass { PASS_LIVE, PASS_ANY_ATTRS, PASS_DOWN } pass;
-    bool passed_over; /* an address was left out because it is down */
+    unsigned method_at; /* index into the methods of the present address */
+    enum attempt_pass {
+        PASS_LIVE,      /* addresses not known to be down */
+        PASS_ANY_ATTRS, /* the same once more for prefer-standby, which now takes any server */
+        PASS_DOWN       /* those that were passed over */
+    } pass;
     struct attempt_step step;
+    struct err
+        passed; /* why a host was passed over without an attempt (bad port, bad address); code OK: none */
 };
 
 /**

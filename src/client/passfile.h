@@ -12,7 +12,6 @@ struct conn_file;
 struct conn_host;
 struct conn_world;
 struct secret;
-struct str;
 
 enum { PASSFILE_MAX = 1 << 20 /* bytes of a password file [choice: libpq reads any size] */ };
 
@@ -31,7 +30,7 @@ MUST_CHECK enum code passfile_check(const struct conn_file *file, struct str pat
 MUST_CHECK enum code passfile_find(struct bytes contents, const struct passfile_key *key, struct secret *out,
                                    bool *found, struct err *e);
 /**
- * Read the file and look up: E_NO_FILE is not an error here but `*found == false`.
+ * Check, read, look up. A file that is missing or unreadable finds nothing, as in libpq.
  * E_ACCESS: the warning that libpq prints while it ignores the file.
  */
 MUST_CHECK enum code passfile_lookup(const struct conn_world *world, struct str path,

@@ -17,10 +17,10 @@ struct arena;
 struct buf;
 
 enum {
-    CONF_NESTING_MAX = 10,      /* includes inside includes [src: conffiles.h] */
-    CONF_ERRORS_MAX = 100,      /* syntax errors, then a file is abandoned [src: guc-file.l] */
-    CONF_FILE_MAX = 8 << 20,    /* bytes of one file */
-    CONF_ENTRIES_MAX = 1 << 18, /* entries of one load [choice: a bound for hostile include trees] */
+    CONF_NESTING_MAX = 10,   /* includes inside includes [src: conffiles.h] */
+    CONF_ERRORS_MAX = 100,   /* syntax errors, then a file is abandoned [src: guc-file.l] */
+    CONF_FILE_MAX = 8 << 20, /* bytes of one file */
+    CONF_FILES_MAX = 1000,   /* files of one load [choice: a bound for includes that multiply] */
 };
 
 /** How files are reached; tests and fuzzers need no disk. */
@@ -58,6 +58,11 @@ struct conf_entries {
     STAILQ_HEAD(, conf_path) files; /* every file and directory looked at, also missing ones */
     size_t n;
 };
+
+/**
+ * Fill an entry's name and sub from a name as written: KEY, KEY.NAME or KEY."any text". Nothing is judged.
+ */
+MUST_CHECK enum code conf_entry_set_name(struct arena *arena, struct str token, struct conf_entry *entry);
 
 void conf_entries_init(struct conf_entries *entries, struct arena *arena);
 

@@ -215,6 +215,12 @@ void poll_set(struct poll *poll, unsigned events)
         (void)uv_poll_stop(&poll->uv);
 }
 
+void poll_rebind(struct poll *poll, poll_fn *fn, void *arg)
+{
+    poll->fn = fn;
+    poll->arg = arg;
+}
+
 void poll_close(struct poll *poll)
 {
     if (!poll)

@@ -43,6 +43,8 @@ typedef void poll_fn(void *arg, unsigned events);
 struct poll *poll_new(struct loop *loop, int fd, poll_fn *fn, void *arg);
 /** POLL_READ | POLL_WRITE, or 0. Costs a system call only when the set changes. */
 void poll_set(struct poll *poll, unsigned events);
+/** Another listener for what happens from now on. */
+void poll_rebind(struct poll *poll, poll_fn *fn, void *arg);
 void poll_close(struct poll *poll);
 
 /* ---- timers ---- */

@@ -71,7 +71,7 @@ static void update_poll(struct stream *stream)
 
     if (stream->reading && !stream->eof && !stream->broken && !stream->tls_failed)
         events |= POLL_READ;
-    if (stream->pending.n > 0 && !stream->broken)
+    if ((stream->pending.n > 0 || stream->connecting) && !stream->broken)
         events |= POLL_WRITE;
     poll_set(stream->poll, events);
 }
@@ -80,6 +80,19 @@ void stream_set_reading(struct stream *stream, bool reading)
 {
     stream->reading = reading;
     update_poll(stream);
+}
+
+void stream_set_connecting(struct stream *stream, bool connecting)
+{
+    stream->connecting = connecting;
+    update_poll(stream);
+}
+
+void stream_move(struct stream *to, struct stream *from, poll_fn *fn, void *arg)
+{
+    *to = *from;
+    *from = (struct stream){ .room = to->room, .fd = -1 };
+    poll_rebind(to->poll, fn, arg);
 }
 
 /* ---- output ---- */

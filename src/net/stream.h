@@ -34,6 +34,7 @@ struct stream {
     struct tls_engine *tls; /* NULL: no TLS */
     int fd;                 /* -1: closed */
     bool reading;           /* wants to be told of input */
+    bool connecting;        /* wants to be told when connect(2) has ended */
     bool finishing;         /* shut the sending side when `pending` is empty */
     bool eof;               /* the peer has ended its side */
     bool broken;            /* the socket failed; nothing more can be sent */
@@ -52,6 +53,10 @@ void stream_close(struct stream *stream);
 
 /** Want input or not. */
 void stream_set_reading(struct stream *stream, bool reading);
+/** Want to hear, as writability, that connect(2) has ended. */
+void stream_set_connecting(struct stream *stream, bool connecting);
+/** Move the connection to another owner; `from` is closed to its former one. */
+void stream_move(struct stream *to, struct stream *from, poll_fn *fn, void *arg);
 /** True while output waits for the socket. */
 static inline bool stream_blocked(const struct stream *stream)
 {

@@ -8,6 +8,7 @@ test judges.
 
 import os
 import shutil
+import signal
 
 import pytest
 
@@ -32,7 +33,13 @@ def npm_dir(config):
 
 
 def all_kinds(config):
-    """Every kind of server there is on this machine, by name."""
+    """Every kind of server there is on this machine, by name. The same objects each time: pytest compares them."""
+    if not hasattr(config, "pgseal_kinds"):
+        config.pgseal_kinds = find_kinds(config)
+    return config.pgseal_kinds
+
+
+def find_kinds(config):
     kinds = ["gate"]
     debian = pg.debian()
     if debian:
@@ -54,15 +61,27 @@ def wanted_kinds(config):
 
 def pytest_generate_tests(metafunc):
     if "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", wanted_kinds(metafunc.config), scope="session")
+        metafunc.parametrize("kind", wanted_kinds(metafunc.config), indirect=True, scope="session")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
+    # One kind of server after the other within a file: a module's servers are started once per kind.
+    kinds = all_kinds(config)
+    order = {path: i for i, path in enumerate(dict.fromkeys(item.path for item in items))}
+    items.sort(key=lambda item: (order[item.path], kinds.index(item.callspec.params["kind"])
+                                 if "kind" in getattr(getattr(item, "callspec", None), "params", {}) else -1))
     if "gate" in wanted_kinds(config):
         return
     for item in items:
         if "gate" in item.fixturenames or "make_gate" in item.fixturenames:
             item.add_marker(pytest.mark.skip(reason="about the gate alone (--target)"))
+
+
+@pytest.fixture(scope="session")
+def kind(request):
+    """The kind of server this run of a test is about."""
+    return request.param
 
 
 @pytest.fixture(scope="session")
@@ -149,18 +168,18 @@ class Factory:
         return self.postgres(self.distributions[kind], **how)
 
     def stop(self, server):
-        server.stop()
         if server in self.running:
             self.running.remove(server)
+        if server.is_gate:
+            server.stop()
+            server.assert_clean()
+        else:
+            server.stop(signal.SIGQUIT)     # nobody will read this cluster again
 
     def stop_all(self):
         # Gates first: a gate whose upstream is gone has nobody to say goodbye to.
         for server in sorted(self.running, key=lambda s: not s.is_gate):
-            try:
-                server.stop()
-            except AssertionError:
-                pass
-        self.running.clear()
+            self.stop(server)
 
 
 @pytest.fixture(scope="session")

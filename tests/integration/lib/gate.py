@@ -28,6 +28,7 @@ class Gate:
     is_gate = True
     name = "gate"
     major = 18
+    gss = False
 
     def __init__(self, program, directory, upstream, settings=None, hba="", ident="", tls=None):
         self.program = program
@@ -146,3 +147,9 @@ class Gate:
     def restart(self):
         self.stop()
         return self.start()
+
+    def assert_clean(self):
+        """Nothing in the log that a sanitizer or a failed CHECK would have left there."""
+        text = self.log.text()
+        for complaint in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "CHECK failed"):
+            assert complaint not in text, text[max(0, text.index(complaint) - 500):][:8000]

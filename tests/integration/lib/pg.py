@@ -15,7 +15,7 @@ from . import pki, run, scram
 # Every cluster has these roles and databases. The secrets are fixed, so that a gate's auth_file can hold them too.
 PASSWORDS = {"alice": "alice's pass", "bob": "bob's pass", "carol": "carol's pass", "nologin": "no login"}
 SECRETS = {user: scram.secret(password, f"salt of {user:8}".encode()) for user, password in PASSWORDS.items()}
-DATABASES = ["app", "db2", "hostssl", "host", "hostnossl", "closed", "private"]
+DATABASES = ["app", "db2", "closed", "private"]
 
 BASE_SETTINGS = {
     "listen_addresses": "127.0.0.1", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
@@ -47,9 +47,15 @@ class Distribution:
         self.major = int(re.search(r"(\d+)", out).group(1))
         self.name = f"pg{self.major}"
         self.template = None
+        self.gss = self._built_with("--with-gssapi")
 
     def tool(self, name):
         return os.path.join(self.bindir, name)
+
+    def _built_with(self, option):
+        config = self.tool("pg_config")
+        return os.path.exists(config) and option in subprocess.run(
+            [config, "--configure"], env=self.env, check=True, capture_output=True, text=True).stdout
 
     def run(self, argv, **more):
         return subprocess.run(run.demoted(argv), env=self.env, check=True, stdin=subprocess.DEVNULL,
@@ -101,6 +107,7 @@ class Postgres:
         self.distribution = distribution
         self.name = distribution.name
         self.major = distribution.major
+        self.gss = distribution.gss
         self.dir = directory
         self.data = os.path.join(directory, "data")
         self.host = "127.0.0.1"

@@ -196,10 +196,12 @@ class Conn:
                 raise Closed(RAGGED) from None
             except ssl.SSLError as e:
                 self._flush()
-                if e.reason and "UNEXPECTED_EOF" in e.reason:
+                # Python has names for most of OpenSSL's reasons, and OpenSSL's own words for the rest.
+                text = (e.reason or str(e)).replace("_", " ").lower()
+                if "unexpected eof" in text:
                     raise Closed(RAGGED) from None
-                if e.reason and "ALERT" in e.reason:
-                    raise Closed(e.reason[e.reason.index("ALERT"):].replace("_", " ").lower()) from None
+                if "alert" in text:
+                    raise Closed(text[text.index("alert"):].partition(" (")[0]) from None
                 raise
 
     def _flush(self):
