@@ -370,7 +370,7 @@ static bool write_settings(const char *dir)
     markdown_settings(&page, settings);
     settings_unref(settings);
     arena_fini(&arena);
-    return write_doc(dir, "man/pgseal.conf.5", &man) & write_doc(dir, "settings.md", &page);
+    return write_doc(dir, "man/pgseal.conf.5", &man) && write_doc(dir, "settings.md", &page);
 }
 
 int main(int argc, char **argv)
@@ -384,5 +384,5 @@ int main(int argc, char **argv)
     buf_printf(&man, "%s/man", argv[1]);
     (void)mkdir(argv[1], 0777);
     (void)mkdir(buf_c(&man), 0777);
-    return write_commands(argv[1]) & write_settings(argv[1]) ? EXIT_FINE : EXIT_CANNOT_RUN;
+    return write_commands(argv[1]) && write_settings(argv[1]) ? EXIT_FINE : EXIT_CANNOT_RUN;
 }
