@@ -138,6 +138,23 @@ static void oauth_validators(void **state)
                 "ERROR:1:map cannot be used in combination with delegate_ident_mapping\n");
 }
 
+static int no_such_server(const char *name)
+{
+    return strcmp(name, "good") == 0 ? 0 : EAI_NONAME;
+}
+
+static void radius_servers(void **state)
+{
+    (void)state;
+    struct policy_params params = memory_params(NULL);
+
+    params.resolve_server = no_such_server;
+    expect_load(params, "local all all radius radiusservers=good radiussecrets=s", "", OK, "");
+    expect_load(
+        params, "local all all radius radiusservers=\"good, bad\" radiussecrets=s", "", E_CONFIG,
+        "ERROR:1:could not translate RADIUS server name \"bad\" to address: Name or service not known\n");
+}
+
 static void rules_as_loaded(void **state)
 {
     (void)state;
