@@ -114,9 +114,15 @@ enum list_style {
 MUST_CHECK enum code value_split(struct arena *arena, struct str text, enum list_style style,
                                  struct settings_names *out);
 
-/** How SHOW prints a member; `with_unit` false: how pg_settings does. */
-MUST_CHECK enum code value_render(const struct setting_def *def, struct arena *arena, const void *member,
-                                  struct str raw, bool with_unit, struct str *out);
+/** A member and the text it was made of. */
+struct value_view {
+    const void *member;
+    struct str raw;
+};
+
+/** How SHOW prints a value; `with_unit` false: how pg_settings does. */
+MUST_CHECK enum code value_render(const struct setting_def *def, struct arena *arena, struct value_view value,
+                                  bool with_unit, struct str *out);
 
 /** KEY.NAME as it is written, NAME in double quotes where it must be. */
 MUST_CHECK enum code family_name(struct arena *arena, const char *key, struct str database, struct str *out);

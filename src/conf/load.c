@@ -304,9 +304,10 @@ static enum code keep_running(struct load *load)
         struct str now, was;
         if (def->context != SETTING_POSTMASTER)
             continue;
-        TRY(value_render(def, arena, member_of(load, def), state->raw, true, &now));
-        TRY(value_render(def, arena, (const char *)&running->settings + def->offset, running->states[i].raw,
-                         true, &was));
+        struct value_view asked = { member_of(load, def), state->raw };
+        struct value_view kept = { (const char *)&running->settings + def->offset, running->states[i].raw };
+        TRY(value_render(def, arena, asked, true, &now));
+        TRY(value_render(def, arena, kept, true, &was));
         if (str_equal(now, was))
             continue;
         struct load_item *item = item_of(load, def);

@@ -37,9 +37,11 @@ static struct str render_word(const struct setting_def *def, const void *member)
     UNREACHABLE();
 }
 
-enum code value_render(const struct setting_def *def, struct arena *arena, const void *member, struct str raw,
+enum code value_render(const struct setting_def *def, struct arena *arena, struct value_view value,
                        bool with_unit, struct str *out)
 {
+    const void *member = value.member;
+
     switch (def->type) {
     case SETTING_BOOL:
         *out = *(const bool *)member ? STR("on") : STR("off");
@@ -62,7 +64,7 @@ enum code value_render(const struct setting_def *def, struct arena *arena, const
     case SETTING_FLAGS:
     case SETTING_LOGINS:
     case SETTING_NETS:
-        *out = raw;
+        *out = value.raw;
         return OK;
     }
     UNREACHABLE();
@@ -138,8 +140,9 @@ static enum code render_values(const struct setting_def *def, struct arena *aren
     row->sourcefile = state->sourcefile;
     row->sourceline = state->sourceline;
     row->pending_restart = state->pending_restart;
-    TRY(value_render(def, arena, member, state->raw, true, &row->show));
-    TRY(value_render(def, arena, member, state->raw, false, &row->setting));
+    struct value_view value = { member, state->raw };
+    TRY(value_render(def, arena, value, true, &row->show));
+    TRY(value_render(def, arena, value, false, &row->setting));
     row->reset_val = row->setting;
     if (def->flags & SETTING_OCTAL && !arena_printf(arena, &row->reset_val, "%d", *(const int *)member))
         return E_NOMEM;

@@ -153,7 +153,7 @@ static enum code parse_enum(const struct setting_def *def, const struct value_pa
 static bool old_connections_word(struct str word, unsigned *out)
 {
     static const char *const on[] = { "on", "true", "yes", "1" };
-    static const char *const off[] = { "", "off", "false", "no", "0" };
+    static const char *const off[] = { "off", "false", "no", "0" };
     const unsigned three = 1u << CONF_LOG_RECEIPT | 1u << CONF_LOG_AUTHENTICATION |
                            1u << CONF_LOG_AUTHORIZATION;
 
