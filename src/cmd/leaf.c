@@ -57,7 +57,10 @@ enum code leaf_write(const struct leaf *leaf, const struct leaf_files *files, st
 
     if (files->key_path)
         TRY(write_key(leaf, files, e));
-    if (cert_to_pem(leaf->cert, &pem) != OK)
+    bool ok = cert_to_pem(leaf->cert, &pem) == OK;
+    for (size_t i = 0; ok && files->chain && i < files->chain->n; i++)
+        ok = cert_to_pem(files->chain->items[i], &pem) == OK;
+    if (!ok)
         return err_set(e, E_NOMEM, "out of memory");
     return os_write_file(files->cert_path, buf_bytes(&pem), 0644, how(files), e);
 }

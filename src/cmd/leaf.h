@@ -28,6 +28,7 @@ MUST_CHECK enum code leaf_make(const struct leaf_wish *wish, struct leaf *out, s
 struct leaf_files {
     const char *cert_path;           /* 0644 */
     const char *key_path;            /* NULL: no key is written */
+    const struct cert_list *chain;   /* what follows the leaf in the certificate file; NULL: nothing */
     const struct secret *passphrase; /* NULL: the key is stored unencrypted */
     bool replace;
     uid_t key_uid;   /* owner of the key; (uid_t)-1: us */
