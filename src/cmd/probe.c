@@ -132,6 +132,7 @@ static void read_options(const struct cmd *cmd, struct conn_options *out)
         { OPT_probe_key, CONN_SSLKEY },
         { OPT_probe_user, CONN_USER },
         { OPT_probe_dbname, CONN_DBNAME },
+        { OPT_probe_address, CONN_HOSTADDR },
     };
 
     *out = (struct conn_options){ 0 };

@@ -5,6 +5,8 @@
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
 
+enum { LABEL_WIDTH = 23, LINE_WIDTH = 100 }; /* columns of the text report */
+
 static const char *const proofs[] = { [PROOF_NO] = "no", [PROOF_CA] = "ca", [PROOF_FULL] = "full" };
 
 /* ---- for people ---- */
@@ -64,9 +66,16 @@ static void say_list(const struct cmd *cmd, const char *label, const struct str_
 {
     if (list->n == 0)
         return;
+    size_t column = LABEL_WIDTH;
     (void)fprintf(cmd->out, "  %-20s ", label);
     for (size_t i = 0; i < list->n; i++) {
-        (void)fputs(i ? ", " : "", cmd->out);
+        column += list->items[i].n + 2;
+        if (i > 0 && column > LINE_WIDTH) {
+            (void)fprintf(cmd->out, ",\n%*s", LABEL_WIDTH, "");
+            column = LABEL_WIDTH + list->items[i].n + 2;
+        } else if (i > 0) {
+            (void)fputs(", ", cmd->out);
+        }
         say_text(cmd->out, list->items[i], "");
     }
     (void)fputc('\n', cmd->out);

@@ -278,6 +278,20 @@ static enum answer see_direct(struct look *look, bool no_alpn)
     return ok ? ANSWER_YES : ANSWER_NO;
 }
 
+/* A server that has the fault mended answers all the same, to say what it thinks of such bytes. */
+static bool is_taken(struct bytes in)
+{
+    struct server_error error;
+    struct msg m;
+    size_t used;
+
+    if (in.n == 0 || in.p[0] != 'E')
+        return in.n > 0 && in.p[0] == 'R';
+    if (msg_next(in, LOGIN_MESSAGE_MAX, &m, &used) != OK || server_error_parse(m.body, &error) != OK)
+        return false;
+    return !str_is(error.sqlstate, code_sqlstate(E_PROTOCOL));
+}
+
 /*
  * A StartupMessage in the same packet as the SSLRequest: a server that answers it once TLS stands has taken
  * bytes that anybody could have put there for the session's [src: CVE-2021-23214].
@@ -306,7 +320,7 @@ static enum answer see_injected(struct look *look)
                  dial_handshake(look->dial, context, "", true, &e) == OK;
     buf_reset(&in);
     look->dial->deadline_us = env_mono_us(look->params->env) + PATIENCE_US;
-    taken = taken && dial_receive(look->dial, &in, &e) == OK && (in.p[0] == 'R' || in.p[0] == 'E');
+    taken = taken && dial_receive(look->dial, &in, &e) == OK && is_taken(buf_bytes(&in));
     tls_context_free(context);
     dial_close(look->dial);
     return taken ? ANSWER_YES : ANSWER_NO;
@@ -358,7 +372,8 @@ static enum code prepare(struct look *look, const struct probe_target *target, s
 {
     look->options = look->params->options;
     look->options.v[CONN_HOST] = target->host;
-    look->options.v[CONN_HOSTADDR] = STR("");
+    if (!look->options.v[CONN_HOSTADDR].p)
+        look->options.v[CONN_HOSTADDR] = STR(""); /* PGHOSTADDR is about some other server */
     look->options.v[CONN_PORT] = target->port.n > 0 ? target->port : STR("5432");
     TRY(conn_options_defaults(&look->options, look->params->world, CONN_LIBPQ, look->arena, e));
     if (!look->params->send_password)
