@@ -52,11 +52,12 @@ static enum code from_file(const struct passphrase_source *source, struct secret
 }
 
 /* %p becomes the prompt, %% a percent sign, as in ssl_passphrase_command. */
-static bool expand_command(const struct passphrase_source *source, struct buf *out)
+static bool expand_command(const char *command, struct buf *out)
 {
-    for (const char *c = source->command; *c; c++) {
+    for (const char *c = command; *c; c++) {
         if (c[0] == '%' && c[1] == 'p') {
-            (void)buf_printf(out, "Enter passphrase of %s:", source->what);
+            (void)buf_append_c(out,
+                               "Enter PEM pass phrase:"); /* no quotes: it may stand bare in the command */
             c++;
         } else {
             (void)buf_append_byte(out, (uint8_t)*c);
@@ -71,7 +72,7 @@ static enum code from_command(const struct passphrase_source *source, struct sec
     AUTO(buf) struct buf command = BUF_INIT(COMMAND_MAX);
     char text[2 * SECRET_MAX];
 
-    if (!expand_command(source, &command))
+    if (!expand_command(source->command, &command))
         return err_set(e, E_LIMIT, "the passphrase command is too long");
     FILE *pipe = popen(buf_c(&command), "re");
     if (!pipe)
