@@ -7,6 +7,7 @@ import concurrent.futures
 import glob
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -297,6 +298,7 @@ def test_init_refuses_and_completes(tool):
     os.remove(tool.path("gate/pg_hba.conf"))
     again = tool.json("init", "gate", "--force")
     assert {f["name"] for f in again["files"] if not f["kept"]} == {"pg_hba.conf"}
+    assert (again["host"], again["port"]) == ("db.example.com", 7000)      # as the kept files say
     assert open(tool.path("gate/tls/server.key"), "rb").read() == key
     hba = [line for line in open(tool.path("gate/pg_hba.conf"), encoding="utf-8") if not line.startswith("#")]
     assert [line.split() for line in hba] == [["hostssl", "all", "all", "all", "scram-sha-256"]]
@@ -471,6 +473,35 @@ def test_connection_strings_work_as_printed(served):
         assert db.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_a_passphrase_from_the_terminal(tool):
+    """Asked twice for a new key; once for the CA's."""
+    def type_in(argv, answers):
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.chdir(tool.dir)
+            os.execv(tool.program, [tool.program, *argv])
+        said = b""
+        for answer in answers:
+            count = said.count(b": ")
+            while said.count(b": ") == count:
+                said += os.read(fd, 1024)
+            os.write(fd, answer.encode() + b"\n")
+        try:
+            while chunk := os.read(fd, 4096):
+                said += chunk
+        except OSError:
+            pass
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode()
+
+    status, said = type_in(["ca", "init", "ca", "--passphrase"], ["sesame", "sesame"])
+    assert status == 0 and "sesame" not in said, said
+    openssl("pkey", "-in", tool.path("ca/ca.key"), "-passin", "pass:sesame", "-noout")
+    status, said = type_in(["cert", "issue", "--ca", "ca", "alice"], ["sesame"])
+    assert status == 0 and "alice.crt" in said, said
+    status, said = type_in(["ca", "init", "other", "--passphrase"], ["one", "two"])
+    assert status != 0 and not os.path.exists(tool.path("other/ca.key")), said
+
+
 def test_node_postgres(served, pytestconfig):
     modules = os.path.join(npm_dir(pytestconfig), "npm", "node_modules")
     if not shutil.which("node") or not os.path.exists(os.path.join(modules, "pg")):
@@ -570,3 +601,49 @@ def test_init_writes_what_a_server_behind_needs(tool, factory):
             assert rows[0][0].startswith("SCRAM-SHA-256$")
     finally:
         factory.stop(server)
+
+
+def test_the_gate_that_init_made(tool, factory):
+    """init, serve, psql at every sslmode; then a renewal and a revocation, taken up by the running gate."""
+    behind = factory.postgres(hba="local all all scram-sha-256\n")
+    port = run.free_port()
+    made = tool.json("init", "gate", "--host", "localhost", "--listen", "127.0.0.1", "--port", str(port), "--user", "alice",
+                     "--upstream", f"host={behind.socket_dir} port={behind.port}")
+    assert tool.run("serve", "-D", "gate", "--check").returncode == 0
+    log = run.Log(tool.path("gate.log"))
+    with open(log.path, "wb") as out:
+        gate = subprocess.Popen([tool.program, "serve", "-D", "gate"], cwd=tool.dir, stdin=subprocess.DEVNULL, stdout=out,
+                                stderr=out)
+    try:
+        log.wait_for("ready to accept connections")
+        stem = tool.path("gate/clients/alice")
+        to = {"port": port, "dbname": "app", "user": "alice", "password": "alice's pass", "sslrootcert": made["ca_file"]}
+
+        def connect(**more):
+            with psycopg.connect(**{"host": "localhost", "sslmode": "verify-full", **to, **more}) as db:
+                return db.execute("SHOW pgseal.version").fetchone()[0]
+
+        for sslmode in ["allow", "prefer", "require", "verify-ca", "verify-full"]:
+            assert connect(sslmode=sslmode) == "TLSv1.3"
+        with pytest.raises(psycopg.OperationalError, match='no pg_hba.conf entry for host "127.0.0.1", user "alice", '
+                                                           'database "app", no encryption'):
+            connect(sslmode="disable")
+        with pytest.raises(psycopg.OperationalError, match='server certificate for "localhost" .*does not match '
+                                                           'host name "127.0.0.1"'):
+            connect(host="127.0.0.1")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            connect(password="wrong")
+        shown = {"sslcert": f"{stem}.crt", "sslkey": f"{stem}.key"}
+        assert connect(**shown) == "TLSv1.3"
+        since = log.mark()
+        tool.run("cert", "renew", "-D", "gate", "server")
+        tool.run("cert", "revoke", "-D", "gate", "alice", "--reason", "keyCompromise")
+        gate.send_signal(signal.SIGHUP)
+        log.wait_for("event=reloaded", since)
+        assert connect() == "TLSv1.3"
+        with pytest.raises(psycopg.OperationalError, match="certificate revoked"):
+            connect(**shown)
+    finally:
+        gate.send_signal(signal.SIGINT)
+        assert gate.wait(20) == 0, log.text()
+        factory.stop(behind)
