@@ -132,7 +132,7 @@ static enum code export_driver(struct export *x, enum driver driver, struct err 
 
     if (client) {
         enum container container = container_of_driver(driver, secret);
-        const char *path;
+        const char *path = made->cert_path;
         TRY(write_container(x->job, made, container, &path, e));
         x->container[driver] = container == CONTAINER_PEM ? NULL : path;
         facts.cert = container == CONTAINER_P12 ? path : made->cert_path;
