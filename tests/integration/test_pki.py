@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from conftest import npm_dir
-from lib import run
+from lib import pki, run
 
 JAR = "/usr/share/java/postgresql.jar"
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -395,6 +395,51 @@ def test_verify_says_what_psql_says(served):
     assert len(verdicts) == 36
 
 
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_foreign_chains(tool, factory, depth):
+    """Chains of 0, 1 or 2 intermediates, whole, cut, shuffled, with a stranger: psql and `cert verify` agree."""
+    root = pki.Authority("Foreign Root")
+    issuers = [root]
+    for i in range(depth):
+        issuers.append(issuers[-1].intermediate(f"Foreign Intermediate {i + 1}"))
+    leaf = issuers[-1].issue("db", sans=["localhost"], usage="server")
+    pem = {c: c.pem()[:c.pem().index(b"-----END CERTIFICATE-----") + 26] for c in [leaf, *issuers]}
+    stranger = pki.Authority("Stranger").pem()
+    path = [pem[leaf], *[pem[c] for c in reversed(issuers[1:])]]            # leaf, then up to below the root
+    cases = {"whole": (path, []), "with root": ([*path, pem[root]], []),
+             "stranger": ([*path, stranger], ["does not belong to the chain"])}
+    if depth:
+        cases["cut"] = (path[:1], [f'the issuer "/CN=Foreign Intermediate {depth}" is missing'])
+    if depth == 2:
+        cases["shuffled"] = ([path[0], path[2], path[1]], ["out of order"])
+        cases["gap"] = ([path[0], path[2]], ["does not belong to the chain"])
+    pki.write_file(tool.path("root.crt"), pem[root])
+    server = factory.postgres(hba="hostssl all all 127.0.0.1/32 scram-sha-256\n")
+    try:
+        for title, (certificates, complaints) in cases.items():
+            served = b"".join(certificates)
+            pki.write_file(tool.path("server.crt"), served)
+            server.configure({"ssl": "on", "ssl_cert_file": server.write("server.crt", served),
+                              "ssl_key_file": server.write("server.key", leaf.key_pem(), 0o600)})
+            server.reload()
+            try:
+                psycopg.connect(host="localhost", port=server.port, user="alice", password="alice's pass", dbname="app",
+                                sslmode="verify-full", sslrootcert=tool.path("root.crt")).close()
+                real = None
+            except psycopg.OperationalError as e:
+                real = str(e)
+            ours = json.loads(subprocess.run([tool.program, "cert", "verify", tool.path("server.crt"), "--root",
+                                              tool.path("root.crt"), "--host", "localhost", "--json"],
+                                             capture_output=True, text=True, check=False).stdout)
+            assert ours["verify_full"]["ok"] == (real is None), (title, real, ours["verify_full"])
+            if real:
+                assert ours["verify_full"]["error"] in real, title
+            assert [w for w in ours["warnings"] if not any(c in w for c in complaints)] == [], title
+            assert len(ours["warnings"]) == len(complaints), (title, ours["warnings"])
+    finally:
+        factory.stop(server)
+
+
 def test_client_certificates(served):
     tool = served.tool
     for name in ["bob", "carol"]:
@@ -556,6 +601,38 @@ def test_pgjdbc(served):
     assert done.returncode != 0 and "127.0.0.2" in done.stderr
 
 
+def test_odd_directories(tool, factory, pytestconfig):
+    """Every driver's syntax has its own quotes; a directory's name may hold all of them."""
+    odd = Tool(tool.program, tool.path("it's a \"d&r\" \\ %41;=x"))
+    os.mkdir(odd.dir)
+    os.chmod(odd.dir, 0o711)
+    served = Served(odd, factory)
+    try:
+        where = ["--server", f"localhost:{served.server.port}"]
+        made = odd.json("cert", "issue", "-D", "gate", "bob", "--for", "libpq", "--for", "pgx", "--for", "node", "--for", "jdbc",
+                        *where)
+        for driver in ["libpq", "pgx"]:
+            with psycopg.connect(made["connect"][driver].replace("DATABASE", "app")) as db:
+                assert db.execute("SELECT client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone() == \
+                    ("/CN=bob",), driver
+        modules = os.path.join(npm_dir(pytestconfig), "npm", "node_modules")
+        if shutil.which("node") and os.path.exists(os.path.join(modules, "pg")):
+            script = (f"const fs = require('fs'), {{ Client }} = require('pg'); const c = new Client("
+                      f"{made['connect']['node'].replace('DATABASE', 'app')}); c.connect().then(() => c.end());")
+            done = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=False, timeout=60,
+                                  env={**os.environ, "NODE_PATH": modules})
+            assert done.returncode == 0, done.stderr
+        if os.path.exists(JAR) and shutil.which("javac"):
+            classes = tool.path("classes")
+            subprocess.run(["javac", "-d", classes, os.path.join(HERE, "java", "Connect.java")], check=True)
+            done = subprocess.run(["java", "-cp", f"{classes}:{JAR}", "Connect",
+                                   made["connect"]["jdbc"].replace("DATABASE", "app")], capture_output=True, text=True,
+                                  check=False, timeout=60)
+            assert done.stdout.strip() == "true /CN=bob", done.stderr
+    finally:
+        factory.stop(served.server)
+
+
 def test_self_signed(tool, factory):
     tool.run("cert", "issue", "--self-signed", "db", "--host", "localhost", "--key", "rsa-2048")
     server = factory.postgres(hba="hostssl all all 127.0.0.1/32 scram-sha-256\n")
@@ -643,6 +720,40 @@ def test_the_gate_that_init_made(tool, factory):
         assert connect() == "TLSv1.3"
         with pytest.raises(psycopg.OperationalError, match="certificate revoked"):
             connect(**shown)
+    finally:
+        gate.send_signal(signal.SIGINT)
+        assert gate.wait(20) == 0, log.text()
+        factory.stop(behind)
+
+
+def test_the_gate_that_init_made_for_a_server_over_tcp(tool, factory):
+    """The gate judges for itself and logs in with each client's own keys, over verified TLS on both legs."""
+    behind = factory.postgres(hba="hostssl all all 127.0.0.1/32 scram-sha-256\n")
+    port = run.free_port()
+    made = tool.json("init", "gate", "--host", "localhost", "--listen", "127.0.0.1", "--port", str(port),
+                     "--upstream", f"host=localhost port={behind.port}")
+    settings = {"ssl": "on"}
+    for setting, name in [("cert", "server.crt"), ("key", "server.key")]:
+        with open(tool.path("gate/upstream", name), encoding="ascii") as f:
+            settings[f"ssl_{setting}_file"] = behind.write(name, f.read(), 0o600)
+    behind.configure(settings)
+    behind.reload()
+    with behind.admin() as db:
+        for sql in made["server"]["sql"]:
+            db.execute(sql)
+    log = run.Log(tool.path("gate.log"))
+    with open(log.path, "wb") as out:
+        gate = subprocess.Popen([tool.program, "serve", "-D", "gate"], cwd=tool.dir, stdin=subprocess.DEVNULL, stdout=out,
+                                stderr=out)
+    try:
+        log.wait_for("ready to accept connections")
+        to = {"host": "localhost", "port": port, "dbname": "app", "user": "alice", "sslmode": "verify-full",
+              "sslrootcert": made["ca_file"], "channel_binding": "require"}
+        with psycopg.connect(**to, password="alice's pass") as db:
+            assert db.execute("SELECT current_user, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone() == \
+                ("alice", True)
+        with pytest.raises(psycopg.OperationalError, match='password authentication failed for user "alice"'):
+            psycopg.connect(**to, password="wrong")
     finally:
         gate.send_signal(signal.SIGINT)
         assert gate.wait(20) == 0, log.text()
