@@ -35,11 +35,6 @@ static int sextet_of(char c)
     return c == '/' ? 63 : -1;
 }
 
-static bool is_skipped(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 bool base64_decode(struct str text, uint8_t *out, size_t size, size_t *out_n)
 {
     uint32_t quad = 0;
@@ -51,8 +46,6 @@ bool base64_decode(struct str text, uint8_t *out, size_t size, size_t *out_n)
         char c = text.p[i];
         int sextet = c == '=' ? 0 : sextet_of(c);
 
-        if (is_skipped(c))
-            continue;
         if (sextet < 0 || (c == '=' && bytes_per_quad == 3 && sextets < 2))
             return false;
         if (c == '=' && bytes_per_quad == 3)

@@ -1,5 +1,5 @@
 /**
- * Base64 as PostgreSQL reads and writes it: padded, no line breaks written, blanks skipped when read.
+ * Base64 as PostgreSQL reads and writes it: padded, without blanks or line breaks.
  */
 #ifndef PGSEAL_BASE_BASE64_H
 #define PGSEAL_BASE_BASE64_H

@@ -13,6 +13,7 @@
 
 #include "client/conninfo.h"
 #include "client/hosts.h"
+#include "pgwire/msg.h"
 
 struct arena;
 struct buf;
@@ -41,11 +42,16 @@ struct login_params {
     struct bytes end_point; /* tls-server-end-point of the server's certificate; empty: not computable */
     enum sslcertmode sslcertmode;
     enum login_cert { LOGIN_CERT_NOT_ASKED, LOGIN_CERT_NONE, LOGIN_CERT_SENT } cert;
+    uint32_t iterations_max; /* most SCRAM iterations to run for a server; 0: scram_client.h's limit */
     const struct env *env;
 };
 
+/** Longest message taken before ReadyForQuery [choice: PostgreSQL's own are far shorter]. */
+enum { LOGIN_MESSAGE_MAX = MSG_LOGIN_ERROR_MAX };
+
 enum login_step {
     LOGIN_MORE,          /* send what is in `out`, feed more */
+    LOGIN_WORK,          /* a password must be hashed often: login_work(), then feed again (maybe nothing) */
     LOGIN_AUTHENTICATED, /* AuthenticationOk was read; stop, or go on feeding */
     LOGIN_READY,         /* ReadyForQuery was read */
     LOGIN_REFUSED,       /* the server's ErrorResponse: login_server_error() */
@@ -101,6 +107,8 @@ void login_begin(struct login *login, struct buf *out);
  */
 enum login_step login_feed(struct login *login, struct bytes in, size_t *used, struct buf *out,
                            struct err *e);
+/** The slow step, after LOGIN_WORK. Touches nothing but `login`: may run on another thread. */
+void login_work(struct login *login);
 /** After LOGIN_REFUSED: the server's words; valid until the login's arena is reset. */
 const struct server_error *login_server_error(const struct login *login);
 /** The event for the attempt sequence after LOGIN_REFUSED or LOGIN_FAIL. */

@@ -6,6 +6,18 @@
 #include <locale.h>
 #include <openssl/crypto.h>
 
+static int (*const runs[CMD_COUNT])(struct cmd *cmd) = {
+#define COMMAND(name, arguments, summary, description) [CMD_##name] = cmd_##name,
+#define VERB(command, name, arguments, summary)
+#define OPT(command, id, long_name, letter, argument, help)
+#define EXAMPLE(command, line, says)
+#include "commands.def"
+#undef COMMAND
+#undef VERB
+#undef OPT
+#undef EXAMPLE
+};
+
 static int unknown_command(const char *word)
 {
     const struct command_row *nearest = NULL;
@@ -40,7 +52,7 @@ static int run_command(enum cmd_id command, int argc, char **argv)
     int status = cmd_parse(&cmd, command, argc, argv);
 
     if (status < 0)
-        status = cmd_finish(&cmd, command_rows[command].run(&cmd));
+        status = cmd_finish(&cmd, runs[command](&cmd));
     cmd_fini(&cmd);
     return status;
 }

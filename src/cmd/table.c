@@ -9,11 +9,11 @@
 #define VERB NO_VERB
 #define OPT NO_OPT
 #define EXAMPLE NO_EXAMPLE
-#define COMMAND(name, arguments, summary, description) { #name, arguments, summary, description, cmd_##name },
+#define COMMAND(name, arguments, summary, description) { #name, arguments, summary, description },
 const struct command_row command_rows[] = {
-    { "pgseal", "COMMAND", "a TLS gate for PostgreSQL, and its tools", NULL, NULL },
+    { "pgseal", "COMMAND", "a TLS gate for PostgreSQL, and its tools", NULL },
 #include "commands.def"
-    { NULL, NULL, NULL, NULL, NULL },
+    { NULL, NULL, NULL, NULL },
 };
 #undef COMMAND
 #undef VERB

@@ -25,7 +25,6 @@ struct command_row {
     const char *arguments;
     const char *summary;
     const char *description;
-    int (*run)(struct cmd *cmd);
 };
 
 struct verb_row {

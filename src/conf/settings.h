@@ -87,7 +87,7 @@ struct settings {
     SETTING_MEMBER_##type(member, values)
 #include "settings.def"
 #undef X
-    struct str dir;                      /* as given to settings_load */
+    struct str dir;                      /* absolute */
     const struct settings_route *routes; /* [0] is the default, the rest sorted by database name */
     size_t n_routes;
     struct settings_names files;    /* every file and include_dir directory that was looked at */
@@ -103,11 +103,18 @@ enum setting_source {
     SETTING_FROM_COMMAND_LINE,
     SETTING_FROM_OVERRIDE
 };
-enum setting_flags { SETTING_HIDDEN = 1, SETTING_OCTAL = 2, SETTING_ABSOLUTE = 4, SETTING_NAME = 8 };
+enum setting_flags {
+    SETTING_HIDDEN = 1,
+    SETTING_OCTAL = 2,
+    SETTING_ABSOLUTE = 4,
+    SETTING_NAME = 8,
+    SETTING_ASCII = 16
+};
 
 /** One setting as SHOW and pg_settings print it. A text whose `p` is NULL is SQL's NULL. */
 struct setting_row {
     struct str name;    /* upstream."My Db" for a database's own */
+    struct str raw;     /* as written, before units and words were understood */
     struct str show;    /* what SHOW prints: with unit, e.g. "1min" */
     struct str setting; /* what pg_settings prints: without */
     struct str unit;    /* "s" */

@@ -140,14 +140,13 @@ static bool unquote_single(struct arena *arena, struct str token, struct str *ou
     return true;
 }
 
-/* KEY.NAME with NAME's quotes undone; `sub` is NAME. */
-static bool set_name(struct arena *arena, struct str token, struct conf_entry *entry)
+enum code conf_entry_set_name(struct arena *arena, struct str token, struct conf_entry *entry)
 {
     size_t dot = str_find(token, '.'), n = 0;
     char *to = arena_alloc(arena, token.n + 1);
 
     if (!to)
-        return false;
+        return E_NOMEM;
     bool quoted = dot + 1 < token.n && token.p[dot + 1] == '"';
     for (size_t i = 0; i < token.n; i++) {
         if (quoted && i > dot && token.p[i] == '"' && (i == dot + 1 || i == token.n - 1))
@@ -158,7 +157,7 @@ static bool set_name(struct arena *arena, struct str token, struct conf_entry *e
     entry->name = str_of(to, n);
     if (dot < token.n)
         entry->sub = str_from(entry->name, dot + 1);
-    return true;
+    return OK;
 }
 
 /* ---- files ---- */
@@ -266,10 +265,10 @@ static enum code take_pair(struct lexer *lx, struct str name, const struct conf_
     if (str_equal_nocase(name, STR("include_dir")))
         return include_dir(lx, value, at);
     struct conf_entry *entry = add_entry(lx, at);
-    if (!entry || !set_name(lx->entries->arena, name, entry))
+    if (!entry)
         return E_NOMEM;
     entry->value = value;
-    return OK;
+    return conf_entry_set_name(lx->entries->arena, name, entry);
 }
 
 static bool ends_line(const struct conf_token *token)

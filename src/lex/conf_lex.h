@@ -59,6 +59,11 @@ struct conf_entries {
     size_t n;
 };
 
+/**
+ * Fill an entry's name and sub from a name as written: KEY, KEY.NAME or KEY."any text". Nothing is judged.
+ */
+MUST_CHECK enum code conf_entry_set_name(struct arena *arena, struct str token, struct conf_entry *entry);
+
 void conf_entries_init(struct conf_entries *entries, struct arena *arena);
 
 /**

@@ -38,14 +38,14 @@ static size_t match_id(struct str s)
     return n;
 }
 
-/* "any text", where "" stands for one quote. */
+/* "any text", where "" stands for one quote. A NUL is no part of a name. */
 static size_t match_double_quoted(struct str s)
 {
     size_t n = 1;
 
     if (at(s, 0) != '"')
         return 0;
-    for (; n < s.n && s.p[n] != '\n'; n++) {
+    for (; n < s.n && s.p[n] != '\n' && s.p[n] != '\0'; n++) {
         if (s.p[n] != '"')
             continue;
         if (at(s, n + 1) != '"')

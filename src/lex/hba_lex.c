@@ -198,35 +198,53 @@ static enum code locate(struct reader *r, struct str reference, struct str *out)
     return hba_lex_path(r->lex->arena, dir_of(r->file), reference, out) ? OK : E_NOMEM;
 }
 
-/**
- * Read a file that this line refers to and tokenize it one level deeper. What goes wrong becomes the line's
- * error, except that a missing file is only logged with `missing_ok`.
- */
-static enum code read_reference(struct reader *r, struct str path, bool missing_ok, struct hba_lines *lines)
+enum reference { REFERENCE_AT, REFERENCE_INCLUDE, REFERENCE_IF_EXISTS };
+
+/** What is said of a file that could not be opened or read. */
+static bool file_problem(struct reader *r, enum reference kind, struct str written, struct str path,
+                         int problem, struct str *out)
+{
+    const char *why = problem ? strerrordesc_np(abs(problem)) : "maximum nesting depth exceeded";
+
+    if (kind == REFERENCE_AT && r->lex->version < FIRST_INCLUDE_VERSION && problem >= 0)
+        return arena_printf(r->lex->arena, out,
+                            "could not open secondary authentication file \"@%.*s\" as \"%.*s\": %s",
+                            STR_ARG(written), STR_ARG(path), why);
+    return arena_printf(r->lex->arena, out, "could not %s file \"%.*s\": %s", problem < 0 ? "read" : "open",
+                        STR_ARG(path), why);
+}
+
+/** A missing file that need not exist is only logged. */
+static enum code skip_missing(struct reader *r, struct str path, struct str message)
+{
+    complain(r, SEV_LOG, E_NO_FILE, message);
+    if (!arena_printf(r->lex->arena, &message, "skipping missing authentication file \"%.*s\"",
+                      STR_ARG(path)))
+        return E_NOMEM;
+    complain(r, SEV_LOG, OK, message);
+    return OK;
+}
+
+/** Read a file that this line refers to, one level deeper. What goes wrong becomes the line's error. */
+static enum code read_reference(struct reader *r, enum reference kind, struct str written,
+                                struct hba_lines *lines)
 {
     AUTO(buf) struct buf text = BUF_INIT(HBA_LEX_FILE_MAX);
-    struct str message;
+    struct str path, message;
+    int problem = 0;
 
-    if (r->depth + 1 > HBA_LEX_DEPTH_MAX) {
-        if (!arena_printf(r->lex->arena, &message,
-                          "could not open file \"%.*s\": maximum nesting depth exceeded", STR_ARG(path)))
-            return E_NOMEM;
-        return fail_line(r, E_CONFIG, message, message);
+    TRY(locate(r, written, &path));
+    bool too_deep = r->depth + 1 > HBA_LEX_DEPTH_MAX;
+    if (!too_deep) {
+        TRY(note_path(r->lex, path, false));
+        problem = r->lex->fs->read_file(r->lex->fs->ctx, path.p, &text);
     }
-    TRY(note_path(r->lex, path, false));
-    int problem = r->lex->fs->read_file(r->lex->fs->ctx, path.p, &text);
-    if (problem != 0 &&
-        !arena_printf(r->lex->arena, &message, "could not %s file \"%.*s\": %s",
-                      problem > 0 ? "open" : "read", STR_ARG(path), strerrordesc_np(abs(problem))))
+    if ((too_deep || problem != 0) && !file_problem(r, kind, written, path, problem, &message))
         return E_NOMEM;
-    if (problem == ENOENT && missing_ok) {
-        complain(r, SEV_LOG, E_NO_FILE, message);
-        if (!arena_printf(r->lex->arena, &message, "skipping missing authentication file \"%.*s\"",
-                          STR_ARG(path)))
-            return E_NOMEM;
-        complain(r, SEV_LOG, OK, message);
-        return OK;
-    }
+    if (too_deep)
+        return fail_line(r, E_CONFIG, message, message);
+    if (problem == ENOENT && kind == REFERENCE_IF_EXISTS)
+        return skip_missing(r, path, message);
     if (problem > 0)
         return fail_line(r, code_from_errno(problem), message, message);
     if (problem < 0)
@@ -239,11 +257,9 @@ static enum code expand_file(struct reader *r, struct str reference)
 {
     struct hba_lines lines = { .n = 0 };
     struct hba_line *line;
-    struct str path;
 
     STAILQ_INIT(&lines.list);
-    TRY(locate(r, reference, &path));
-    TRY(read_reference(r, path, false, &lines));
+    TRY(read_reference(r, REFERENCE_AT, reference, &lines));
     STAILQ_FOREACH (line, &lines.list, next) {
         if (line->error.n > 0)
             return buf_append_str(&r->error, line->error) ? OK : E_NOMEM;
@@ -397,7 +413,7 @@ static enum code include_dir(struct reader *r, struct str reference)
         return OK;
     for (size_t i = 0; i < files.n / sizeof path; i++) {
         memcpy(&path, files.p + i * sizeof path, sizeof path);
-        TRY(read_reference(r, path, false, r->lines));
+        TRY(read_reference(r, REFERENCE_INCLUDE, path, r->lines));
         if (r->error.n > 0 && all.n > 0)
             (void)buf_append_byte(&all, '\n');
         (void)buf_append_str(&all, buf_str(&r->error));
@@ -409,8 +425,6 @@ static enum code include_dir(struct reader *r, struct str reference)
 /** If the line is an include record, do it: *out_done, and r->error if it failed. */
 static enum code include_record(struct reader *r, const struct hba_line *line, bool *out_done)
 {
-    struct str path;
-
     *out_done = false;
     if (line->n != 2 || r->lex->version < FIRST_INCLUDE_VERSION)
         return OK;
@@ -419,12 +433,11 @@ static enum code include_record(struct reader *r, const struct hba_line *line, b
         *out_done = true;
         return include_dir(r, reference);
     }
-    bool missing_ok = str_is(word, "include_if_exists");
-    if (!missing_ok && !str_is(word, "include"))
+    bool if_exists = str_is(word, "include_if_exists");
+    if (!if_exists && !str_is(word, "include"))
         return OK;
     *out_done = true;
-    TRY(locate(r, reference, &path));
-    return read_reference(r, path, missing_ok, r->lines);
+    return read_reference(r, if_exists ? REFERENCE_IF_EXISTS : REFERENCE_INCLUDE, reference, r->lines);
 }
 
 /* ---- a whole file ---- */

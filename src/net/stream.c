@@ -296,6 +296,15 @@ enum stream_status stream_read(struct stream *stream, struct bytes *out, struct 
     return status;
 }
 
+bool stream_discard(struct stream *stream)
+{
+    struct err e;
+    size_t n;
+
+    enum stream_status status = receive(stream, stream->room->in, ROOM_IN, &n, &e);
+    return status == STREAM_DATA || status == STREAM_AGAIN;
+}
+
 /* ---- TLS ---- */
 
 enum code stream_tls_accept(struct stream *stream, struct tls_context *context)

@@ -71,6 +71,8 @@ MUST_CHECK enum code stream_flush(struct stream *stream, struct err *e);
  * may come with `stream->eof` or `stream->broken` set; the next call then tells.
  */
 enum stream_status stream_read(struct stream *stream, struct bytes *out, struct err *e);
+/** One recv whose bytes nobody wants. False when the peer has ended or the socket broke. */
+bool stream_discard(struct stream *stream);
 /** Encrypt and send; what the socket does not take waits. E_CLOSED, E_TLS, E_LIMIT. */
 MUST_CHECK enum code stream_write(struct stream *stream, struct bytes data, struct err *e);
 /** Say close_notify (with TLS) and end our side once everything is sent. */

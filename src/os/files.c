@@ -151,33 +151,44 @@ static int open_temp(const char *path, char temp[OS_PATH_MAX])
     return -1;
 }
 
-static enum code fill_temp(int fd, const char *temp, struct bytes data, mode_t mode, struct err *e)
+static enum code fill_temp(int fd, const char *temp, struct bytes data, const struct os_target *target,
+                           struct err *e)
 {
     if (!write_all(fd, data))
         return fail_errno(e, "write file", temp);
-    if (fchmod(fd, mode) < 0)
+    if ((target->uid != (uid_t)-1 || target->gid != (gid_t)-1) && fchown(fd, target->uid, target->gid) < 0)
+        return fail_errno(e, "set owner of file", target->path);
+    if (fchmod(fd, target->mode) < 0)
         return fail_errno(e, "set permissions of file", temp);
     if (fsync(fd) < 0)
         return fail_errno(e, "fsync file", temp);
     return OK;
 }
 
-enum code os_write_file(const char *path, struct bytes data, mode_t mode, enum os_write_mode how,
-                        struct err *e)
+enum code os_write_target(const struct os_target *target, struct bytes data, struct err *e)
 {
+    const char *path = target->path;
     char temp[OS_PATH_MAX];
     AUTO(fd) int fd = open_temp(path, temp);
 
     if (fd < 0)
         return fail_errno(e, "create file", path);
-    enum code code = fill_temp(fd, temp, data, mode, e);
-    if (code == OK && how == OS_WRITE_NEW && link(temp, path) < 0)
+    enum code code = fill_temp(fd, temp, data, target, e);
+    if (code == OK && target->how == OS_WRITE_NEW && link(temp, path) < 0)
         code = fail_errno(e, "create file", path); /* link(2) never overwrites, rename(2) would */
-    if (code == OK && how == OS_WRITE_REPLACE && rename(temp, path) < 0)
+    if (code == OK && target->how == OS_WRITE_REPLACE && rename(temp, path) < 0)
         code = fail_errno(e, "rename temporary file to", path);
-    if (code != OK || how == OS_WRITE_NEW)
+    if (code != OK || target->how == OS_WRITE_NEW)
         (void)unlink(temp);
     return code == OK ? sync_dir(path, e) : code;
+}
+
+enum code os_write_file(const char *path, struct bytes data, mode_t mode, enum os_write_mode how,
+                        struct err *e)
+{
+    struct os_target target = { path, mode, (uid_t)-1, (gid_t)-1, how };
+
+    return os_write_target(&target, data, e);
 }
 
 /* ---- directories ---- */

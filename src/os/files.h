@@ -50,6 +50,16 @@ enum os_write_mode {
 MUST_CHECK enum code os_write_file(const char *path, struct bytes data, mode_t mode, enum os_write_mode how,
                                    struct err *e);
 
+/** The same for a file that is to belong to somebody else: it does so before anybody can see it. */
+struct os_target {
+    const char *path;
+    mode_t mode;
+    uid_t uid; /* (uid_t)-1: stays ours */
+    gid_t gid; /* (gid_t)-1: stays ours */
+    enum os_write_mode how;
+};
+MUST_CHECK enum code os_write_target(const struct os_target *target, struct bytes data, struct err *e);
+
 /** Make one directory with exactly this mode. OK when a directory is there already (its mode is kept). */
 MUST_CHECK enum code os_mkdir(const char *path, mode_t mode, struct err *e);
 /** True also when `path` does not exist at all. E_IO and its kin when it cannot be read or is no directory.

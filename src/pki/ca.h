@@ -22,7 +22,9 @@ enum {
     CA_BACKDATE_S = 300,    /* notBefore lies this far back, for clocks that are slow */
     CA_DAYS_DEFAULT = 3650, /* life of the CA certificate */
     CA_LEAF_DAYS_DEFAULT = 90,
-    CA_CRL_DAYS_DEFAULT = 30, /* nextUpdate of a CRL */
+    /* nextUpdate of a CRL [choice: it is read from a local file and written anew with every command; a short
+     * life would only lock everybody out of a gate nobody has touched for a month] */
+    CA_CRL_DAYS_DEFAULT = 365,
     CA_DAYS_MAX = 36500,
     CA_NAME_MAX = 64, /* characters in a common name [src: RFC 5280, appendix A.1, ub-common-name] */
     CA_LIST_MAX = 256 /* SAN entries or name constraints in one request */

@@ -25,18 +25,23 @@
 enum {
     KEY_FILE_LIMIT = 1 << 20,
     PBKDF2_ITERATIONS = 600000, /* [choice: OWASP's figure for PBKDF2 with HMAC-SHA-256; 0.2 s per load] */
-    PBKDF2_SALT_SIZE = 16
+    PBKDF2_SALT_SIZE = 16,
+    P12_ITERATIONS = 100000 /* the MAC and both bags each take that many, in Java, too */
 };
 
 static const struct {
     const char *name;
+    const char *text; /* what key_text() says */
     const char *type;
     const char *curve;
     size_t bits;
 } kinds[] = {
-    [KEY_P256] = { "ecdsa-p256", "EC", "P-256", 256 },  [KEY_P384] = { "ecdsa-p384", "EC", "P-384", 384 },
-    [KEY_RSA_2048] = { "rsa-2048", "RSA", NULL, 2048 }, [KEY_RSA_3072] = { "rsa-3072", "RSA", NULL, 3072 },
-    [KEY_RSA_4096] = { "rsa-4096", "RSA", NULL, 4096 }, [KEY_ED25519] = { "ed25519", "ED25519", NULL, 253 },
+    [KEY_P256] = { "ecdsa-p256", "ECDSA P-256", "EC", "P-256", 256 },
+    [KEY_P384] = { "ecdsa-p384", "ECDSA P-384", "EC", "P-384", 384 },
+    [KEY_RSA_2048] = { "rsa-2048", "RSA 2048", "RSA", NULL, 2048 },
+    [KEY_RSA_3072] = { "rsa-3072", "RSA 3072", "RSA", NULL, 3072 },
+    [KEY_RSA_4096] = { "rsa-4096", "RSA 4096", "RSA", NULL, 4096 },
+    [KEY_ED25519] = { "ed25519", "Ed25519", "ED25519", NULL, 253 },
 };
 
 const char *key_kind_name(enum key_kind kind)
@@ -56,6 +61,30 @@ bool key_kind_from_name(struct str name, enum key_kind *out)
             return true;
         }
     return false;
+}
+
+bool key_kind_of(const EVP_PKEY *key, enum key_kind *out)
+{
+    char text[KEY_TEXT_MAX];
+
+    key_text(key, text);
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        if (str_is(str_c(text), kinds[i].text)) {
+            *out = (enum key_kind)i;
+            return true;
+        }
+    return false;
+}
+
+static bool contains(struct str text, struct str part)
+{
+    return text.n > 0 && memmem(text.p, text.n, part.p, part.n) != NULL;
+}
+
+bool key_is_encrypted(struct str pem)
+{
+    return contains(pem, STR("-----BEGIN ENCRYPTED PRIVATE KEY-----")) ||
+           contains(pem, STR("Proc-Type: 4,ENCRYPTED"));
 }
 
 enum code key_generate(enum key_kind kind, EVP_PKEY **out, struct err *e)
@@ -222,8 +251,10 @@ enum code key_to_p12(const struct key_p12 *what, const struct secret *passphrase
         sk_X509_free(chain);
         return err_set(e, E_PARAM, "a passphrase must not contain a null byte");
     }
+    int rounds = passphrase->n ? P12_ITERATIONS : 0; /* 0: the library's few, nothing is to be protected */
     if (chain && bio)
-        p12 = PKCS12_create(password, what->friendly_name, what->key, what->cert, chain, 0, 0, 0, 0, 0);
+        p12 = PKCS12_create(password, what->friendly_name, what->key, what->cert, chain, 0, 0, rounds, rounds,
+                            0);
     wipe(password, sizeof password);
     bool ok = p12 && i2d_PKCS12_bio(bio, p12);
     enum code code = ok ? bio_to_buf(bio, out, e) : ossl_fail(e, "write PKCS#12 file");

@@ -17,6 +17,11 @@ const char *key_kind_name(enum key_kind kind);
 /** False for other names. "ecdsa" and "rsa" stand for ecdsa-p256 and rsa-3072. */
 bool key_kind_from_name(struct str name, enum key_kind *out);
 
+/** False for a kind we do not make. */
+bool key_kind_of(const EVP_PKEY *key, enum key_kind *out);
+/** True when PEM text holds a key that needs a passphrase. */
+bool key_is_encrypted(struct str pem);
+
 /**
  * Where a passphrase comes from, asked only when a key is encrypted.
  *

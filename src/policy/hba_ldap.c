@@ -15,6 +15,7 @@ enum url_error {
     URL_BAD_ENCLOSURE = 4,
     URL_BAD_URL = 5,
     URL_BAD_SCOPE = 8,
+    URL_BAD_EXTENSIONS = 10,
 };
 
 struct ldap_url {
@@ -38,6 +39,8 @@ static const char *error_text(enum url_error error)
         return "Compare False";
     case URL_BAD_SCOPE:
         return "Strong(er) authentication required";
+    case URL_BAD_EXTENSIONS:
+        return "Referral";
     case URL_OK:
         break;
     }
@@ -48,10 +51,15 @@ static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/** Copy with %XX decoded; p == NULL when memory ran out. A NUL that comes out ends the text, as in C. */
+/**
+ * Copy with %XX decoded; p == NULL when memory ran out. A NUL that comes out ends the text, as in C; a bad or
+ * cut escape empties it.
+ */
 static struct str unescape(struct arena *arena, struct str s)
 {
     char *p = arena_alloc(arena, s.n + 1);
@@ -60,9 +68,11 @@ static struct str unescape(struct arena *arena, struct str s)
     for (size_t i = 0; p && i < s.n; i++) {
         char c = s.p[i];
         if (c == '%') {
-            if (i + 2 >= s.n)
-                break;
-            c = (char)(hex_digit(s.p[i + 1]) * 16 + hex_digit(s.p[i + 2]));
+            int high = i + 1 < s.n ? hex_digit(s.p[i + 1]) : -1;
+            int low = i + 2 < s.n ? hex_digit(s.p[i + 2]) : -1;
+            if (high < 0 || low < 0)
+                return str_of(p, 0);
+            c = (char)(high * 16 + low);
             i += 2;
         }
         if (c == '\0')
@@ -189,9 +199,13 @@ static enum url_error url_parse(struct arena *arena, struct str url, struct ldap
     if (rest.p && (part = cut(&rest, '?')).n > 0)
         out->filter = unescape(arena, part);
     if (rest.p) {
-        (void)cut(&rest, '?'); /* extensions: not used by the server */
+        part = cut(&rest, '?'); /* extensions: not used by the server, but there must be one */
         if (rest.p)
             return URL_BAD_URL;
+        while (part.n > 0 && part.p[0] == ',')
+            part = str_from(part, 1);
+        if (part.n == 0)
+            return URL_BAD_EXTENSIONS;
     }
     return URL_OK;
 }

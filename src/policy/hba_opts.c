@@ -10,7 +10,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 
-enum { FIRST_STRICT_CLIENTCERT_VERSION = 14, FIRST_SHORT_LDAP_TEXT_VERSION = 17 };
+enum { FIRST_STRICT_CLIENTCERT_VERSION = 14, FIRST_SHORT_LDAP_TEXT_VERSION = 17, FIRST_OAUTH_VERSION = 18 };
 
 enum option_type {
     TYPE_TEXT,
@@ -253,6 +253,14 @@ static enum code read_value(struct line_parser *p, struct hba_rule *rule, const 
     return OK;
 }
 
+/** The methods as the server's message lists them; one list has grown. */
+static const char *methods_text(const struct line_parser *p, const struct option_row *row)
+{
+    if (row == &rows[HBA_OPTION_MAP] && p->version < FIRST_OAUTH_VERSION)
+        return "ident, peer, gssapi, sspi, and cert";
+    return row->methods_text;
+}
+
 static const struct option_row *find_option(const struct line_parser *p, struct str name)
 {
     if (str_is(name, ldapurl_row.name))
@@ -279,7 +287,7 @@ enum code hba_parse_option(struct line_parser *p, struct hba_rule *rule, struct 
     if (!(row->methods & (1u << rule->method)))
         return line_bad(p, E_CONFIG, NULL,
                         "authentication option \"%.*s\" is only valid for authentication methods %s",
-                        STR_ARG(name), row->methods_text);
+                        STR_ARG(name), methods_text(p, row));
     return read_value(p, rule, row, options, str_from(text, equals + 1));
 }
 

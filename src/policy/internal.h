@@ -88,14 +88,15 @@ MUST_CHECK enum code hba_parse_regex(struct line_parser *p, struct hba_token tok
 
 /**
  * A rule's fields in the form that most rules can be dismissed by, without looking at the rule: a bit per
- * kind of connection, the first word of address and mask, and hashes of names where there is only one.
+ * kind of connection, the first word of address and mask, and two bits per name of a field (all bits where a
+ * field has keywords or expressions). What passes may still not fit.
  */
 struct rule_key {
     uint32_t classes; /* 1 << enum conn_class */
     uint32_t addr;
     uint32_t mask;
-    uint32_t database; /* 0: look at the rule */
-    uint32_t user;     /* 0: look at the rule */
+    uint64_t databases;
+    uint64_t users;
 };
 
 struct policy {

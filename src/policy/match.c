@@ -28,18 +28,28 @@ enum { PLAIN, TLS, GSS };
 struct probe {
     uint32_t class_bit;
     uint32_t addr;
-    uint32_t database;
-    uint32_t user;
+    uint64_t database;
+    uint64_t user;
 };
 
-/** Never 0, which means "look at the rule". */
-static uint32_t hash(struct str s)
+/** Two of 64 bits, by the name. */
+static uint64_t name_bits(struct str s)
 {
-    uint32_t h = 2166136261u;
+    uint32_t h = 2166136261u; /* FNV-1a */
 
     for (size_t i = 0; i < s.n; i++)
         h = (h ^ (uint8_t)s.p[i]) * 16777619u;
-    return h ? h : 1;
+    return UINT64_C(1) << (h >> 26) | UINT64_C(1) << (h >> 12 & 63);
+}
+
+/** The bits of a field: of all its names, or all of them where it is not made of plain names only. */
+static uint64_t field_bits(const struct hba_name *names, size_t n)
+{
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < n; i++)
+        bits |= names[i].kind == HBA_NAME_EXACT ? name_bits(names[i].text) : UINT64_MAX;
+    return bits;
 }
 
 static uint32_t first_word(const uint8_t *addr)
@@ -118,12 +128,9 @@ enum code policy_index(struct policy *policy)
             key->addr = first_word(rule->address.addr);
             key->mask = first_word(rule->address.mask);
         }
-        if (rule->address.kind == HBA_ADDR_NAME)
-            continue;
-        if (rule->n_databases == 1 && rule->databases[0].kind == HBA_NAME_EXACT)
-            key->database = hash(rule->databases[0].text);
-        if (rule->n_users == 1 && rule->users[0].kind == HBA_NAME_EXACT)
-            key->user = hash(rule->users[0].text);
+        bool name = rule->address.kind == HBA_ADDR_NAME;
+        key->databases = name ? UINT64_MAX : field_bits(rule->databases, rule->n_databases);
+        key->users = name ? UINT64_MAX : field_bits(rule->users, rule->n_users);
     }
     return OK;
 }
@@ -143,16 +150,15 @@ static struct probe probe_of(const struct conn_facts *facts)
     return (struct probe){
         .class_bit = 1u << class,
         .addr = addr ? first_word(addr) : 0,
-        .database = hash(facts->database),
-        .user = hash(facts->user),
+        .database = name_bits(facts->database),
+        .user = name_bits(facts->user),
     };
 }
 
 static bool may_fit(const struct rule_key *key, const struct probe *probe)
 {
     return (key->classes & probe->class_bit) != 0 && ((key->addr ^ probe->addr) & key->mask) == 0 &&
-           (key->database == 0 || key->database == probe->database) &&
-           (key->user == 0 || key->user == probe->user);
+           (key->databases & probe->database) == probe->database && (key->users & probe->user) == probe->user;
 }
 
 /* ---- a rule in full ---- */

@@ -10,13 +10,12 @@
 #define PGSEAL_POLICY_MATCH_H
 
 #include "base/err.h"
+#include "pgwire/hello.h"
 
 #include <sys/socket.h>
 
 struct policy;
 struct hba_rule;
-
-enum replication { REPLICATION_NONE, REPLICATION_PHYSICAL, REPLICATION_LOGICAL };
 
 /**
  * The roles of which the user is a direct or indirect member, himself included, sorted by str_compare() and

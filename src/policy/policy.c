@@ -76,18 +76,26 @@ static enum code read_lines(const struct load *l, struct str path, struct diags 
     return code;
 }
 
-/** What the caller cannot honour is an error of the line that needs it. */
-static void check_features(struct line_parser *p, const struct hba_rule *rule)
+/** What cannot be honoured is an error of the line that needs it. */
+static void check_name(struct line_parser *p, const struct hba_name *name)
 {
-    bool roles = false;
+    bool roles = name->kind == HBA_NAME_SAMEROLE || name->kind == HBA_NAME_MEMBER;
 
-    for (size_t i = 0; i < rule->n_databases; i++)
-        roles |= rule->databases[i].kind == HBA_NAME_SAMEROLE;
-    for (size_t i = 0; i < rule->n_users; i++)
-        roles |= rule->users[i].kind == HBA_NAME_MEMBER;
     if (roles && !p->params->features.roles_known)
         (void)line_bad(p, E_UNSUPPORTED, "Set \"auth_source = query\", or name the users.",
-                       "role memberships (\"+role\", \"samerole\", \"samegroup\") are not known to the gate");
+                       "\"%.*s\" needs role memberships, which are not known here", STR_ARG(name->text));
+    if (name->kind == HBA_NAME_REGEX && regex_set_looks_behind(p->regexes, name->regex))
+        (void)line_bad(p, E_UNSUPPORTED, NULL,
+                       "regular expression \"%.*s\" looks behind, which cannot be honoured here",
+                       STR_ARG(str_from(name->text, 1)));
+}
+
+static void check_rule(struct line_parser *p, const struct hba_rule *rule)
+{
+    for (size_t i = 0; i < rule->n_databases; i++)
+        check_name(p, &rule->databases[i]);
+    for (size_t i = 0; i < rule->n_users; i++)
+        check_name(p, &rule->users[i]);
 }
 
 static enum code load_rules(struct load *l)
@@ -109,7 +117,7 @@ static enum code load_rules(struct load *l)
         bad += code != OK;
         if (code != OK)
             continue;
-        check_features(&p, rule);
+        check_rule(&p, rule);
         rule->number = (unsigned)++policy->n_rules;
     }
     if (bad == 0 && policy->n_rules == 0)
@@ -133,11 +141,11 @@ static enum code load_maps(struct load *l, struct diags *diags)
         enum code code = line->error.n > 0 ? E_CONFIG : ident_parse_line(&p, line, map);
         if (code == E_NOMEM)
             return code;
-        if (code == OK && map->role.kind == HBA_NAME_MEMBER && !l->params->features.roles_known)
-            (void)line_bad(&p, E_UNSUPPORTED, "Set \"auth_source = query\", or name the roles.",
-                           "role memberships (\"+role\") are not known to the gate");
-        if (code == OK)
-            policy->n_maps++;
+        if (code != OK)
+            continue;
+        check_name(&p, &map->system);
+        check_name(&p, &map->role);
+        policy->n_maps++;
     }
     return OK;
 }

@@ -24,6 +24,7 @@ _Static_assert(sizeof(Tcl_UniChar) == sizeof(uint16_t), "regex_text is made of T
 struct entry {
     struct regex_text text;
     bool captures;
+    bool lookbehind; /* in PostgreSQL's engine only */
 };
 
 struct regex_set {
@@ -213,7 +214,7 @@ enum code regex_set_add(struct regex_set *set, struct str pattern, bool captures
 
     if (!begin() || !grow(set))
         return E_NOMEM;
-    TRY(regex_translate(set->arena, pattern, &entry.text, e));
+    TRY(regex_translate(set->arena, pattern, &entry.text, &entry.lookbehind, e));
     Tcl_Obj *object = object_of(entry.text);
     enum code code = compile(object, captures, &compiled, e);
     Tcl_DecrRefCount(object);
@@ -221,6 +222,12 @@ enum code regex_set_add(struct regex_set *set, struct str pattern, bool captures
     set->entries[set->n] = entry;
     *out = (unsigned)set->n++;
     return OK;
+}
+
+bool regex_set_looks_behind(const struct regex_set *set, unsigned number)
+{
+    CHECK(number < set->n);
+    return set->entries[number].lookbehind;
 }
 
 /* ---- searching ---- */
@@ -276,6 +283,8 @@ enum code regex_search(const struct regex_set *set, unsigned number, struct str 
 
     CHECK(number < set->n);
     const struct entry *entry = &set->entries[number];
+    if (entry->lookbehind)
+        return err_set(e, E_REGEX, "lookbehind constraints cannot be applied here");
     struct thread_set *have = begin() ? set_of_thread(set) : NULL;
     if (!have)
         return E_NOMEM;

@@ -30,6 +30,9 @@ struct regex_set *regex_set_new(struct arena *arena);
 MUST_CHECK enum code regex_set_add(struct regex_set *set, struct str pattern, bool captures, unsigned *out,
                                    struct err *e);
 
+/** True when it has (?<=…) or (?<!…): the syntax is checked, but regex_search() cannot apply it. */
+bool regex_set_looks_behind(const struct regex_set *set, unsigned number);
+
 struct regex_match {
     bool matched;
     bool group_set;   /* the first parenthesis took part */

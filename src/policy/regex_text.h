@@ -25,9 +25,15 @@ static inline uint16_t regex_char(uint8_t byte)
 
 /**
  * Rewrite a pattern so that Tcl's engine takes it as PostgreSQL's would in the C collation. Lives in `arena`.
- * E_REGEX: PostgreSQL would refuse it, `e->message` is the reason. E_NOMEM.
+ * What PostgreSQL would refuse stays something that the engine refuses, at the same place and with the same
+ * words.
+ *
+ * out_lookbehind  set when the pattern looks behind, which Tcl's engine cannot; it then looks ahead, good for
+ *                 checking the syntax only.
+ *
+ * E_REGEX: longer than REGEX_PATTERN_MAX. E_NOMEM.
  */
 MUST_CHECK enum code regex_translate(struct arena *arena, struct str pattern, struct regex_text *out,
-                                     struct err *e);
+                                     bool *out_lookbehind, struct err *e);
 
 #endif

@@ -211,7 +211,7 @@ void policy_explain_field(const struct hba_rule *rule, const struct conn_facts *
         return;
     case FIELD_TYPE:
         (void)snprintf(out, size, "\"%s\" does not fit: %s", hba_type_name(rule->type),
-                       transport_text(facts));
+                       rule->type == HBA_LOCAL ? "the connection comes over TCP" : transport_text(facts));
         return;
     case FIELD_ADDRESS:
         explain_address(rule, facts, out, size);

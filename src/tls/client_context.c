@@ -105,6 +105,7 @@ enum code tls_client_context_new(struct tls_library *library, const struct tls_c
 
     TRY(context_new(library, TLS_client_method(), &c, e));
     SSL_CTX_set_info_callback(c->ssl_ctx, engine_info_cb);
+    SSL_CTX_set_cert_cb(c->ssl_ctx, engine_cert_cb, NULL);
     enum code code = set_limits(c, params, e);
     if (code == OK)
         code = load_roots(c, library, params, e);

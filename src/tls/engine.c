@@ -37,6 +37,8 @@ struct tls_engine {
     bool server;
     bool failed;
     bool bulk;
+    bool cert_requested; /* by the server, of us */
+    bool cert_sent;
     char reason[DIAG_REASON_MAX / 2];
 };
 
@@ -215,6 +217,17 @@ int engine_hello_cb(SSL *ssl, int *alert, void *arg)
         }
     }
     return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* OpenSSL calls this on the client side only when the server has asked for a certificate. */
+int engine_cert_cb(SSL *ssl, void *arg)
+{
+    struct tls_engine *e = engine_of(ssl);
+
+    (void)arg;
+    e->cert_requested = true;
+    e->cert_sent = SSL_get_certificate(ssl) != NULL;
+    return 1;
 }
 
 enum { DETAIL_MAX = 768, DETAIL_NAME_MAX = 71, DETAIL_ARENA = 1 << 17 };
@@ -465,6 +478,26 @@ size_t tls_engine_peer_chain(const struct tls_engine *engine, struct x509_st **o
 
     for (size_t i = 0; i < n && i < max; i++)
         out[i] = sk_X509_value(chain, (int)i);
+    return n < max ? n : max;
+}
+
+bool tls_engine_cert_requested(const struct tls_engine *engine)
+{
+    return engine->cert_requested;
+}
+
+bool tls_engine_cert_sent(const struct tls_engine *engine)
+{
+    return engine->cert_sent;
+}
+
+size_t tls_engine_peer_ca_names(const struct tls_engine *engine, const struct X509_name_st **out, size_t max)
+{
+    const STACK_OF(X509_NAME) *names = SSL_get0_peer_CA_list(engine->ssl);
+    size_t n = names ? (size_t)sk_X509_NAME_num(names) : 0;
+
+    for (size_t i = 0; i < n && i < max; i++)
+        out[i] = sk_X509_NAME_value(names, (int)i);
     return n < max ? n : max;
 }
 

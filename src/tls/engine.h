@@ -14,6 +14,7 @@ struct arena;
 struct tls_context;
 struct tls_engine;
 struct tls_port;
+struct X509_name_st;
 struct x509_st;
 
 /** What a worker lends for one step. */
@@ -70,6 +71,12 @@ bool tls_engine_alpn(const struct tls_engine *engine);           /* "postgresql"
 struct x509_st *tls_engine_peer(const struct tls_engine *engine);
 /** The chain as the peer sent it, leaf first where the side sends it so; count may be 0. Borrowed entries. */
 size_t tls_engine_peer_chain(const struct tls_engine *engine, struct x509_st **out, size_t max);
+
+/** Client side: the server asked for a certificate; and: there was one to send. */
+bool tls_engine_cert_requested(const struct tls_engine *engine);
+bool tls_engine_cert_sent(const struct tls_engine *engine);
+/** Names of the CAs that the server's request listed. Borrowed entries; count may be 0. */
+size_t tls_engine_peer_ca_names(const struct tls_engine *engine, const struct X509_name_st **out, size_t max);
 
 /** What is known of a handshake that failed, or that goes on: for the log line. */
 struct tls_handshake_facts {

@@ -46,6 +46,7 @@ MUST_CHECK enum code dh_set(struct tls_context *context, struct tls_library *lib
 /* Callbacks of the handshake, in engine.c. */
 int engine_verify_cb(int ok, X509_STORE_CTX *store);
 int engine_hello_cb(SSL *ssl, int *alert, void *arg);
+int engine_cert_cb(SSL *ssl, void *arg);
 void engine_info_cb(const SSL *ssl, int where, int ret);
 
 enum { DIAG_REASON_MAX = 160 };

@@ -27,6 +27,7 @@ static void kinds_of_keys(void **state)
         assert_int_equal(key_generate(kind, &key, NULL), OK);
         key_text(key, text);
         assert_string_equal(text, texts[i]);
+        assert_true(key_kind_of(key, &kind) && kind == (enum key_kind)i);
         key_free(key);
     }
     enum key_kind kind;
@@ -62,7 +63,8 @@ static void keys_round_trip(void **state)
     assert_true(key_fits(back, ca.cert));
     key_free(back);
     assert_int_equal(key_to_pem(ca.key, &pass, &sealed, &e), OK);
-    assert_non_null(strstr(buf_c(&sealed), "BEGIN ENCRYPTED PRIVATE KEY"));
+    assert_true(key_is_encrypted(buf_str(&sealed)));
+    assert_false(key_is_encrypted(buf_str(&pem)) || key_is_encrypted(STR("")));
     struct key_passphrase good = { give, right }, bad = { give, wrong }, broken = { fail_to_give, NULL };
     assert_int_equal(key_from_pem(buf_bytes(&sealed), "k", &good, &back, &e), OK);
     assert_true(key_fits(back, ca.cert));
