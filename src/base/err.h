@@ -40,7 +40,7 @@ struct err {
     unsigned line;     /* 0: no line */
     char file[256];    /* empty: no file */
     char message[640]; /* without a final full stop where PostgreSQL's has none */
-    char detail[512];
+    char detail[768];
     char hint[384];
 };
 

@@ -43,7 +43,7 @@ void msg_follow(struct msg_follow *f, struct bytes data)
         if (f->skip > 0) {
             size_t n = (size_t)(end - p) < f->skip ? (size_t)(end - p) : f->skip;
             if (f->type == 'Z') {
-                f->state = (char)*p;
+                f->state = (char)p[n - 1];
                 f->ready = n == f->skip;
             }
             f->skip -= (uint32_t)n;

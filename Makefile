@@ -1,0 +1,74 @@
+# A thin face over Meson: everything here can be done with `meson` and `ninja` alone.
+#
+#   make               build/pgseal
+#   make quickstart    see it work: a private PostgreSQL, a gate before it, six sslmodes
+#   make check         all tests (unit, lint, integration)
+#   make check-asan    the same under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make check-tsan    the same under ThreadSanitizer
+#   make fuzz          every fuzz target for a minute (fuzz-long: ten)
+#   make install       honours PREFIX and DESTDIR
+#   make clean
+
+PREFIX ?= /usr/local
+MESON ?= meson
+NINJA ?= ninja
+# The system's Python has the system's psycopg and pytest; a python3 found earlier in PATH may have neither.
+PYTHON ?= /usr/bin/python3
+PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 60
+
+SANITIZE = CC=clang-14 $(MESON) setup -Db_lundef=false
+
+all: build/build.ninja
+	$(NINJA) -C build
+
+build/build.ninja:
+	tools/deps.sh --report build
+	$(MESON) setup build --prefix $(PREFIX)
+
+deps-quickstart:
+	tools/deps.sh build quickstart
+
+deps-check:
+	tools/deps.sh build quickstart check
+
+quickstart: deps-quickstart
+	$(MAKE) all
+	$(PYTHON) tools/quickstart.py build/pgseal
+
+# Meson's tests and pytest both run, whatever the other says; each ends with its own totals.
+check: deps-check
+	$(MAKE) all
+	tools/npm.sh build
+	PYTHON=$(PYTHON) tools/check.sh build $(PYTEST_ARGS)
+
+check-asan: deps-check
+	test -f build-asan/build.ninja || $(SANITIZE) -Db_sanitize=address,undefined build-asan
+	$(NINJA) -C build-asan
+	tools/npm.sh build
+	PYTHON=$(PYTHON) tools/check.sh build-asan $(PYTEST_ARGS)
+
+check-tsan: deps-check
+	test -f build-tsan/build.ninja || $(SANITIZE) -Db_sanitize=thread build-tsan
+	$(NINJA) -C build-tsan
+	tools/npm.sh build
+	PYTHON=$(PYTHON) tools/check.sh build-tsan $(PYTEST_ARGS)
+
+fuzz: deps-check
+	test -f build-fuzz/build.ninja || \
+	    $(SANITIZE) -Dfuzz=true -Dtests=false -Db_sanitize=address,undefined build-fuzz
+	$(NINJA) -C build-fuzz
+	tools/fuzz.sh build-fuzz $(FUZZ_SECONDS)
+
+fuzz-long:
+	$(MAKE) fuzz FUZZ_SECONDS=600
+
+install: all
+	$(MESON) configure build -Dprefix=$(PREFIX)
+	$(NINJA) -C build
+	DESTDIR=$(DESTDIR) $(MESON) install -C build
+
+clean:
+	rm -rf build build-asan build-tsan build-fuzz
+
+.PHONY: all deps-quickstart deps-check quickstart check check-asan check-tsan fuzz fuzz-long install clean

@@ -1,0 +1,54 @@
+/**
+ * PgBouncer's userlist.txt (`auth_file`): users and their secrets, immutable once loaded.
+ *
+ *   "user" "secret"            ; anything behind the secret is ignored
+ *   ; a comment line
+ *
+ * A quote inside is doubled. The secret is MD5, SCRAM-SHA-256$… or a cleartext password; the empty secret is
+ * a user without a password. All errors of a file are reported in one pass, and any of them refuses the load.
+ * [src: PgBouncer, "Authentication file format"]
+ */
+#ifndef PGSEAL_AUTH_USERLIST_H
+#define PGSEAL_AUTH_USERLIST_H
+
+#include "base/err.h"
+
+struct arena;
+struct userlist;
+
+enum {
+    USERLIST_FILE_MAX = 64 * 1024 * 1024, /* bytes */
+    USERLIST_NAME_MAX = 1024,             /* bytes of a name; PostgreSQL's own end at 63 */
+};
+
+struct userlist_entry {
+    struct str user;
+    struct str secret; /* never printed; wiped with the list */
+    unsigned line;
+};
+
+/**
+ * Parse the bytes of a file.
+ *
+ * file   for messages.
+ * diags  borrowed; errors are appended, a name that appears twice among them.
+ * out    set on OK; returned to caller.
+ *
+ * E_SYNTAX: see diags. E_NOMEM.
+ */
+MUST_CHECK enum code userlist_parse(struct str file, struct bytes text, struct diags *diags,
+                                    struct userlist **out);
+/**
+ * Read and parse `path`. A file that group or others may read is refused, as a private key would be.
+ * The code of the first obstacle; the text is in diags.
+ */
+MUST_CHECK enum code userlist_load(const char *path, struct diags *diags, struct userlist **out);
+/** Wipes the secrets. */
+void userlist_free(struct userlist *list);
+void userlist_auto(struct userlist **list);
+
+/** The entry of exactly this name, or NULL. Valid as long as the list. Thread-safe. */
+const struct userlist_entry *userlist_find(const struct userlist *list, struct str user);
+size_t userlist_count(const struct userlist *list);
+
+#endif

@@ -1,0 +1,45 @@
+/* Optimal string alignment distance over three rows of the table. */
+#include "base/near.h"
+
+static size_t min2(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static char fold(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+size_t near_distance(struct str a, struct str b)
+{
+    size_t rows[3][NEAR_NAME_MAX + 1];
+    size_t *before = rows[0], *above = rows[1], *row = rows[2];
+
+    if (a.n > NEAR_NAME_MAX || b.n > NEAR_NAME_MAX)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= b.n; j++)
+        above[j] = j;
+    for (size_t i = 1; i <= a.n; i++) {
+        row[0] = i;
+        for (size_t j = 1; j <= b.n; j++) {
+            bool same = fold(a.p[i - 1]) == fold(b.p[j - 1]);
+            row[j] = min2(min2(above[j] + 1, row[j - 1] + 1), above[j - 1] + !same);
+            if (i > 1 && j > 1 && fold(a.p[i - 1]) == fold(b.p[j - 2]) &&
+                fold(a.p[i - 2]) == fold(b.p[j - 1]))
+                row[j] = min2(row[j], before[j - 2] + 1);
+        }
+        size_t *spare = before;
+        before = above;
+        above = row;
+        row = spare;
+    }
+    return above[b.n];
+}
+
+bool near_enough(struct str a, struct str b, size_t distance)
+{
+    size_t longer = a.n > b.n ? a.n : b.n;
+
+    return distance != SIZE_MAX && distance <= (longer + 2) / 3;
+}

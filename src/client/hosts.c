@@ -1,0 +1,408 @@
+/*
+ * The sequence of attempts.
+ *
+ * Three nested lists are walked: hosts, the addresses of a host, the methods of an address. An event moves
+ * one of the three on, or ends everything:
+ *
+ *     method   next one, on the same connection (`N`) or on a new one (TLS failed, the server refused)
+ *     address  connect failed, timeout
+ *     host     57P03, target_session_attrs
+ *     end      everything else; libpq gives the other hosts no chance then, and neither do we
+ *
+ * On top of libpq's walk lies one of our own: an address that did not answer lately is passed over at first
+ * and tried only when nothing else is left, so that it costs new sessions its timeout once.
+ */
+#include "client/hosts.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "client/conninfo.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/un.h>
+
+struct attempt_addr {
+    struct conn_addr addr;
+    bool passed_over; /* down when its turn came, and not tried since */
+};
+
+struct attempt_host {
+    struct attempt_addr *addrs;
+    size_t count;
+    bool known; /* `addrs` is filled in */
+};
+
+/* ---- addresses ---- */
+
+bool conn_addr_is_unix(const struct conn_addr *addr)
+{
+    return addr->ss.ss_family == AF_UNIX;
+}
+
+bool conn_addr_equal(const struct conn_addr *a, const struct conn_addr *b)
+{
+    return bytes_equal(bytes_of(&a->ss, a->n), bytes_of(&b->ss, b->n));
+}
+
+void conn_addr_text(const struct conn_addr *addr, char out[128])
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&addr->ss;
+    size_t path_n = addr->n > offsetof(struct sockaddr_un, sun_path)
+                        ? addr->n - offsetof(struct sockaddr_un, sun_path)
+                        : 0;
+
+    out[0] = '\0';
+    if (conn_addr_is_unix(addr) && path_n > 0 && un->sun_path[0] == '\0')
+        (void)snprintf(out, 128, "@%.*s", (int)path_n - 1, un->sun_path + 1);
+    else if (conn_addr_is_unix(addr))
+        (void)snprintf(out, 128, "%.*s", (int)path_n, un->sun_path);
+    else if (getnameinfo((const struct sockaddr *)&addr->ss, addr->n, out, 128, NULL, 0, NI_NUMERICHOST) != 0)
+        out[0] = '\0';
+}
+
+/* `DIR/.s.PGSQL.PORT`; a leading @ makes the name abstract. */
+static enum code unix_addr(const struct conn_host *host, struct conn_addr *out, struct err *e)
+{
+    struct conn_addr addr = { 0 };
+    struct sockaddr_un *un = (struct sockaddr_un *)(void *)&addr.ss;
+    int n = snprintf(un->sun_path, sizeof un->sun_path, "%.*s/.s.PGSQL.%u", STR_ARG(host->host), host->port);
+
+    if (n < 0 || (size_t)n >= sizeof un->sun_path)
+        return err_set(e, E_PARAM,
+                       "Unix-domain socket path \"%.*s/.s.PGSQL.%u\" is too long (maximum %zu bytes)",
+                       STR_ARG(host->host), host->port, sizeof un->sun_path - 1);
+    un->sun_family = AF_UNIX;
+    addr.n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)n);
+    if (un->sun_path[0] == '@')
+        un->sun_path[0] = '\0';
+    else
+        addr.n++; /* a path's NUL counts */
+    *out = addr;
+    return OK;
+}
+
+static enum code numeric_addr(const struct conn_host *host, struct conn_addr *out, struct err *e)
+{
+    const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM };
+    struct addrinfo *list = NULL;
+    char text[NI_MAXHOST];
+    int error = EAI_NONAME;
+
+    if (str_to_c(host->hostaddr, text, sizeof text))
+        error = getaddrinfo(text, NULL, &hints, &list); /* numeric only: asks nobody */
+    if (error != 0)
+        return err_set(e, E_PARAM, "could not parse network address \"%.*s\": %s", STR_ARG(host->hostaddr),
+                       gai_strerror(error));
+    *out = (struct conn_addr){ .n = list->ai_addrlen };
+    memcpy(&out->ss, list->ai_addr, list->ai_addrlen);
+    freeaddrinfo(list);
+    return OK;
+}
+
+static void set_port(struct conn_addr *addr, uint16_t port)
+{
+    if (addr->ss.ss_family == AF_INET)
+        ((struct sockaddr_in *)(void *)&addr->ss)->sin_port = htons(port);
+    else if (addr->ss.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)(void *)&addr->ss)->sin6_port = htons(port);
+}
+
+/* ---- addresses that are down ---- */
+
+void host_cache_up(struct host_cache *cache, const struct conn_addr *addr)
+{
+    for (size_t i = 0; i < HOST_CACHE_SLOTS; i++) {
+        if (conn_addr_equal(&cache->slot[i].addr, addr))
+            cache->slot[i].until_us = 0;
+    }
+}
+
+void host_cache_down(struct host_cache *cache, const struct conn_addr *addr, int64_t now_us)
+{
+    size_t at = 0;
+
+    host_cache_up(cache, addr);
+    for (size_t i = 1; i < HOST_CACHE_SLOTS; i++) {
+        if (cache->slot[i].until_us < cache->slot[at].until_us)
+            at = i;
+    }
+    cache->slot[at].addr = *addr;
+    cache->slot[at].until_us = now_us + (int64_t)HOST_DOWN_S * 1000000;
+}
+
+bool host_cache_is_down(const struct host_cache *cache, const struct conn_addr *addr, int64_t now_us)
+{
+    for (size_t i = 0; i < HOST_CACHE_SLOTS; i++) {
+        if (cache->slot[i].until_us > now_us && conn_addr_equal(&cache->slot[i].addr, addr))
+            return true;
+    }
+    return false;
+}
+
+/* ---- the walk ---- */
+
+struct methods {
+    enum conn_method list[2];
+    unsigned count;
+};
+
+/* [src: client.md §2, "Methods tried in order"] */
+static struct methods methods_of(const struct attempts *a)
+{
+    enum conn_method tls = a->info->sslnegotiation == SSLNEG_DIRECT ? METHOD_DIRECT_TLS : METHOD_TLS;
+
+    if (a->info->hosts[a->step.host].kind == CONN_HOST_UNIX)
+        return (struct methods){ { METHOD_PLAIN }, 1 };
+    switch (a->info->sslmode) {
+    case SSLMODE_DISABLE:
+        return (struct methods){ { METHOD_PLAIN }, 1 };
+    case SSLMODE_ALLOW:
+        return (struct methods){ { METHOD_PLAIN, tls }, 2 };
+    case SSLMODE_PREFER:
+        return (struct methods){ { tls, METHOD_PLAIN }, 2 };
+    case SSLMODE_REQUIRE:
+    case SSLMODE_VERIFY_CA:
+    case SSLMODE_VERIFY_FULL:
+        break;
+    }
+    return (struct methods){ { tls }, 1 };
+}
+
+/* A fair shuffle; without entropy the order stays as it is. */
+static void shuffle(const struct env *env, void *base, size_t count, size_t size)
+{
+    uint8_t *items = base, swap[sizeof(struct attempt_addr)];
+
+    for (size_t i = count; i > 1; i--) {
+        uint64_t r;
+        if (!env_random(env, &r, sizeof r))
+            return;
+        size_t j = (size_t)(r % i);
+        memcpy(swap, items + (i - 1) * size, size);
+        memcpy(items + (i - 1) * size, items + j * size, size);
+        memcpy(items + j * size, swap, size);
+    }
+}
+
+static bool is_down(const struct attempts *a, const struct conn_addr *addr)
+{
+    return a->cache && host_cache_is_down(a->cache, addr, env_mono_us(a->env));
+}
+
+static bool take_address(struct attempts *a, struct attempt_addr *addr)
+{
+    bool turn = a->pass == PASS_DOWN ? addr->passed_over : !is_down(a, &addr->addr);
+
+    if (a->pass == PASS_LIVE)
+        addr->passed_over = !turn;
+    if (!turn)
+        return false;
+    addr->passed_over = false;
+    a->method_at = 0;
+    a->step.addr = addr->addr;
+    a->step.action = ATTEMPT_CONNECT;
+    a->step.new_address = true;
+    a->step.method = methods_of(a).list[0];
+    return true;
+}
+
+/* From addr_at on; false: this host has no more. */
+static bool next_address(struct attempts *a)
+{
+    struct attempt_host *host = &a->hosts[a->step.host];
+
+    for (; a->addr_at < host->count; a->addr_at++) {
+        if (take_address(a, &host->addrs[a->addr_at]))
+            return true;
+    }
+    return false;
+}
+
+/* Addresses that need no look-up. A host that cannot be used at all is passed over, as in libpq. */
+static void know_host(struct attempts *a, struct attempt_host *host)
+{
+    const struct conn_host *from = &a->info->hosts[a->step.host];
+    enum code code = OK;
+
+    if (from->port == 0) {
+        (void)err_set(&a->passed, E_PARAM, "invalid port number: \"%.*s\"", STR_ARG(from->port_text));
+        host->known = true;
+        return;
+    }
+    if (from->kind == CONN_HOST_NAME)
+        return;
+    host->known = true;
+    host->addrs = ARENA_NEW(a->arena, struct attempt_addr);
+    if (!host->addrs)
+        code = err_set(&a->passed, E_NOMEM, "out of memory");
+    else if (from->kind == CONN_HOST_UNIX)
+        code = unix_addr(from, &host->addrs[0].addr, &a->passed);
+    else
+        code = numeric_addr(from, &host->addrs[0].addr, &a->passed);
+    host->count = code == OK ? 1 : 0;
+    if (code == OK)
+        set_port(&host->addrs[0].addr, from->port);
+}
+
+/* Look at the host at host_at: true when the step is set. */
+static bool enter_host(struct attempts *a)
+{
+    struct attempt_host *host;
+
+    a->step.host = a->order[a->host_at];
+    host = &a->hosts[a->step.host];
+    a->addr_at = 0;
+    if (!host->known)
+        know_host(a, host);
+    if (host->known)
+        return next_address(a);
+    a->step.action = ATTEMPT_RESOLVE;
+    return true;
+}
+
+static bool next_pass(struct attempts *a)
+{
+    if (a->pass == PASS_DOWN)
+        return false;
+    if (a->pass == PASS_LIVE && a->info->session_attrs == ATTRS_PREFER_STANDBY)
+        a->pass = PASS_ANY_ATTRS;
+    else
+        a->pass = PASS_DOWN;
+    a->host_at = 0;
+    return true;
+}
+
+/* From host_at on, through all passes. */
+static void seek_host(struct attempts *a)
+{
+    do {
+        for (; a->host_at < a->info->host_count; a->host_at++) {
+            if (enter_host(a))
+                return;
+        }
+    } while (next_pass(a));
+    a->step.action = ATTEMPT_FAIL;
+}
+
+static void go_next_host(struct attempts *a)
+{
+    a->host_at++;
+    seek_host(a);
+}
+
+static void go_next_address(struct attempts *a)
+{
+    a->addr_at++;
+    if (!next_address(a))
+        go_next_host(a);
+}
+
+static void go_next_method(struct attempts *a, enum attempt_action action)
+{
+    struct methods methods = methods_of(a);
+
+    a->step.action = ATTEMPT_FAIL;
+    if (a->method_at + 1 >= methods.count)
+        return;
+    a->step.method = methods.list[++a->method_at];
+    a->step.new_address = false;
+    a->step.action = a->step.method == METHOD_DIRECT_TLS ? ATTEMPT_CONNECT : action;
+}
+
+enum code attempts_init(struct attempts *out, const struct conninfo *info, struct host_cache *cache,
+                        const struct env *env, struct arena *arena)
+{
+    *out = (struct attempts){ .info = info, .cache = cache, .env = env, .arena = arena };
+    out->order = arena_array(arena, info->host_count, sizeof *out->order);
+    out->hosts = arena_array(arena, info->host_count, sizeof *out->hosts);
+    if (!out->order || !out->hosts)
+        return E_NOMEM;
+    for (size_t i = 0; i < info->host_count; i++)
+        out->order[i] = i;
+    if (info->load_balance)
+        shuffle(env, out->order, info->host_count, sizeof *out->order);
+    seek_host(out);
+    return OK;
+}
+
+enum code attempts_resolved(struct attempts *a, const struct conn_addr *addrs, size_t count)
+{
+    struct attempt_host *host = &a->hosts[a->step.host];
+
+    if (count > HOST_ADDRESSES_MAX)
+        count = HOST_ADDRESSES_MAX;
+    host->addrs = arena_array(a->arena, count, sizeof *host->addrs);
+    if (!host->addrs)
+        return E_NOMEM;
+    host->known = true;
+    host->count = count;
+    for (size_t i = 0; i < count; i++) {
+        host->addrs[i].addr = addrs[i];
+        set_port(&host->addrs[i].addr, a->info->hosts[a->step.host].port);
+    }
+    if (a->info->load_balance)
+        shuffle(a->env, host->addrs, count, sizeof *host->addrs);
+    if (!next_address(a))
+        go_next_host(a);
+    return OK;
+}
+
+void attempts_event(struct attempts *a, enum attempt_event event)
+{
+    switch (event) {
+    case EVENT_CONNECT_FAILED:
+    case EVENT_TIMEOUT:
+        if (a->cache)
+            host_cache_down(a->cache, &a->step.addr, env_mono_us(a->env));
+        go_next_address(a);
+        return;
+    case EVENT_TLS_REFUSED:
+        go_next_method(a, ATTEMPT_CONTINUE);
+        return;
+    case EVENT_TLS_FAILED:
+    case EVENT_SERVER_ERROR:
+        go_next_method(a, ATTEMPT_CONNECT);
+        return;
+    case EVENT_SERVER_BUSY:
+    case EVENT_ATTRS_MISMATCH:
+        go_next_host(a);
+        return;
+    case EVENT_REPLY_BAD:
+    case EVENT_LOCAL_ERROR:
+    case EVENT_CLOSED:
+    case EVENT_LATE_ERROR:
+        a->step.action = ATTEMPT_FAIL;
+        return;
+    }
+}
+
+void attempts_done(struct attempts *a)
+{
+    if (a->cache)
+        host_cache_up(a->cache, &a->step.addr);
+}
+
+bool attempts_any_attrs(const struct attempts *a)
+{
+    return a->info->session_attrs == ATTRS_PREFER_STANDBY && a->pass != PASS_LIVE;
+}
+
+void attempts_prefix(const struct attempts *a, struct buf *out)
+{
+    const struct conn_host *host = &a->info->hosts[a->step.host];
+    struct str shown = host->kind == CONN_HOST_ADDRESS ? host->hostaddr : host->host;
+    char addr[128];
+
+    conn_addr_text(&a->step.addr, addr);
+    if (conn_addr_is_unix(&a->step.addr))
+        (void)buf_printf(out, "connection to server on socket \"%s\" failed: ", addr);
+    else if (host->kind == CONN_HOST_ADDRESS || str_is(shown, addr) || addr[0] == '\0')
+        (void)buf_printf(out, "connection to server at \"%.*s\", port %.*s failed: ", STR_ARG(shown),
+                         STR_ARG(host->port_text));
+    else
+        (void)buf_printf(out, "connection to server at \"%.*s\" (%s), port %.*s failed: ", STR_ARG(shown),
+                         addr, STR_ARG(host->port_text));
+}

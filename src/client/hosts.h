@@ -1,0 +1,137 @@
+/**
+ * Where to connect next, and how: libpq's sequence of hosts, addresses and encryption methods as a machine
+ * without sockets.
+ *
+ *     attempts_init → step.action says what to do → the caller does it → attempts_event → next step …
+ *
+ * Per address the methods of client.md §2 are tried in order, each at most once; what happened decides
+ * whether the same connection goes on, a new one is made, the next address or host is taken, or all ends.
+ * Addresses known to be down are passed over while others are left. [src: client.md §2, §9; PQconnectPoll]
+ */
+#ifndef PGSEAL_CLIENT_HOSTS_H
+#define PGSEAL_CLIENT_HOSTS_H
+
+#include "base/err.h"
+
+#include <sys/socket.h>
+
+struct arena;
+struct buf;
+struct conninfo;
+struct env;
+
+/** A socket address, as connect(2) takes it. */
+struct conn_addr {
+    struct sockaddr_storage ss;
+    socklen_t n;
+};
+
+/** Numeric text without port, or the socket's path ("@…" for an abstract one), into `out`; cut if need be. */
+void conn_addr_text(const struct conn_addr *addr, char out[128]);
+bool conn_addr_equal(const struct conn_addr *a, const struct conn_addr *b);
+bool conn_addr_is_unix(const struct conn_addr *addr);
+
+enum {
+    HOST_CACHE_SLOTS = 64,
+    HOST_DOWN_S = 30, /* how long a dead address is passed over [choice: a failover takes about so long] */
+    HOST_ADDRESSES_MAX = 64 /* addresses of one name that are tried */
+};
+
+/** Addresses that did not answer lately; one per worker, no locks. Zeroed memory is an empty cache. */
+struct host_cache {
+    struct {
+        struct conn_addr addr;
+        int64_t until_us; /* monotonic; 0: free slot */
+    } slot[HOST_CACHE_SLOTS];
+};
+
+/** Remember an address as down; the entry that ends first gives way when all slots are taken. */
+void host_cache_down(struct host_cache *cache, const struct conn_addr *addr, int64_t now_us);
+void host_cache_up(struct host_cache *cache, const struct conn_addr *addr);
+bool host_cache_is_down(const struct host_cache *cache, const struct conn_addr *addr, int64_t now_us);
+
+enum conn_method {
+    METHOD_PLAIN,     /* StartupMessage at once */
+    METHOD_TLS,       /* SSLRequest, then TLS */
+    METHOD_DIRECT_TLS /* ClientHello at once */
+};
+
+enum attempt_action {
+    ATTEMPT_RESOLVE,  /* look up hosts[step.host].host, answer with attempts_resolved() */
+    ATTEMPT_CONNECT,  /* close what is open; connect to step.addr, use step.method; (re)start connect_timeout
+                       */
+    ATTEMPT_CONTINUE, /* go on over the open connection with step.method */
+    ATTEMPT_FAIL      /* nothing is left */
+};
+
+struct attempt_step {
+    enum attempt_action action;
+    size_t host; /* index into conninfo->hosts */
+    struct conn_addr addr;
+    enum conn_method method;
+    bool new_address; /* CONNECT: another address than before, connect_timeout starts anew */
+};
+
+/** What became of a step. */
+enum attempt_event {
+    EVENT_CONNECT_FAILED, /* connect(2) failed: refused, unreachable, no such socket */
+    EVENT_TIMEOUT,        /* connect_timeout ran out, at whatever point */
+    EVENT_TLS_REFUSED,    /* `N` to SSLRequest */
+    EVENT_REPLY_BAD,      /* `E` or another byte to SSLRequest, bytes after `S` */
+    EVENT_TLS_FAILED,     /* set-up, handshake, verification, host name, key file */
+    EVENT_SERVER_ERROR,   /* ErrorResponse before AuthenticationOk, any SQLSTATE but 57P03 */
+    EVENT_SERVER_BUSY,    /* the same with 57P03 */
+    EVENT_LOCAL_ERROR,    /* refused here: require_auth, channel binding, no password, SCRAM checks */
+    EVENT_CLOSED,         /* the server closed without a message */
+    EVENT_LATE_ERROR,     /* ErrorResponse after AuthenticationOk */
+    EVENT_ATTRS_MISMATCH  /* logged in, but target_session_attrs does not like it: send Terminate */
+};
+
+struct attempt_host;
+
+/** Where the sequence stands; on the caller's side, written by the functions below only. */
+struct attempts {
+    const struct conninfo *info; /* borrowed */
+    struct host_cache *cache;    /* borrowed; NULL: nothing is remembered */
+    const struct env *env;
+    struct arena *arena;        /* holds the two arrays and the addresses of the hosts seen so far */
+    size_t *order;              /* host indices, shuffled where load_balance_hosts says so */
+    struct attempt_host *hosts; /* by index into conninfo->hosts */
+    size_t host_at;             /* index into `order` */
+    size_t addr_at;
+    unsigned method_at; /* index into the methods of the present address */
+    enum attempt_pass {
+        PASS_LIVE,      /* addresses not known to be down */
+        PASS_ANY_ATTRS, /* the same once more for prefer-standby, which now takes any server */
+        PASS_DOWN       /* those that were passed over */
+    } pass;
+    struct attempt_step step;
+    struct err
+        passed; /* why a host was passed over without an attempt (bad port, bad address); code OK: none */
+};
+
+/**
+ * Begin. E_NOMEM. `out->step` is set: act on it.
+ *
+ * info, env, arena, cache  borrowed until the end of the sequence.
+ */
+MUST_CHECK enum code attempts_init(struct attempts *out, const struct conninfo *info,
+                                   struct host_cache *cache, const struct env *env, struct arena *arena);
+/**
+ * Answer to ATTEMPT_RESOLVE; count 0: the look-up failed. Ports are filled in here. Shuffles where asked to.
+ * Only the first HOST_ADDRESSES_MAX are used.
+ */
+MUST_CHECK enum code attempts_resolved(struct attempts *a, const struct conn_addr *addrs, size_t count);
+/** Answer to ATTEMPT_CONNECT or ATTEMPT_CONTINUE when it failed; sets the next step. */
+void attempts_event(struct attempts *a, enum attempt_event event);
+/** The session is accepted: the address is up. */
+void attempts_done(struct attempts *a);
+/** In the pass in which prefer-standby takes any server. */
+bool attempts_any_attrs(const struct attempts *a);
+/**
+ * `connection to server at "HOST" (ADDR), port P failed: ` for the present step, into `out`.
+ * [src: client.md §9]
+ */
+void attempts_prefix(const struct attempts *a, struct buf *out);
+
+#endif

@@ -1,0 +1,48 @@
+/**
+ * Which certificate files a TLS connection uses, and which of them libpq would refuse.
+ * [src: client.md §3, §4; fe-secure-openssl.c initialize_SSL]
+ */
+#ifndef PGSEAL_CLIENT_TLSFILES_H
+#define PGSEAL_CLIENT_TLSFILES_H
+
+#include "base/err.h"
+
+struct arena;
+struct conn_world;
+struct conninfo;
+
+enum tls_root {
+    TLS_ROOT_NONE,  /* the chain is not verified */
+    TLS_ROOT_FILE,  /* `root_file` */
+    TLS_ROOT_SYSTEM /* OpenSSL's default paths */
+};
+
+/** Empty texts: none. All live in the arena and end in a NUL. */
+struct tls_files {
+    enum tls_root root;
+    bool verify_name; /* also check the host name (verify-full) */
+    struct str root_file;
+    struct str crl_file; /* only with TLS_ROOT_FILE; a missing or bad one is ignored silently */
+    struct str crl_dir;  /* likewise, but always loaded once set */
+    struct str cert;
+    struct str key; /* PEM first, then DER */
+    struct str key_password;
+};
+
+/**
+ * Decide. E_TLS with libpq's text, E_NOMEM. Files are looked at, not read: `could not read root certificate
+ * file "F": R` and its like are the TLS layer's to say, with the messages below.
+ */
+MUST_CHECK enum code tls_files_find(const struct conninfo *info, const struct conn_world *world,
+                                    struct arena *arena, struct tls_files *out, struct err *e);
+
+enum tls_file_kind { TLS_FILE_ROOT, TLS_FILE_CERT, TLS_FILE_KEY, TLS_FILE_PAIR };
+/** libpq's sentence for a file that cannot be used, `reason` being OpenSSL's word for it. Returns E_TLS. */
+enum code tls_file_error(enum tls_file_kind kind, struct str file, const char *reason, struct err *e);
+/**
+ * `SSL error: REASON`, with libpq's second line on protocol versions where the reason calls for it.
+ * [src: client.md §11]
+ */
+enum code tls_handshake_error(const struct conninfo *info, const char *reason, struct err *e);
+
+#endif

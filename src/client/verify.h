@@ -1,0 +1,27 @@
+/**
+ * Does this certificate belong to this host? libpq's answer, which differs from RFC 9525's.
+ *
+ * All subjectAltName entries are walked in order; dNSName entries are compared as text even with a host that
+ * is an address; the common name counts only where no entry is of the host's own type.
+ * [src: PostgreSQL 18, "Client Verification of Server Certificates"; client.md §6]
+ */
+#ifndef PGSEAL_CLIENT_VERIFY_H
+#define PGSEAL_CLIENT_VERIFY_H
+
+#include "base/err.h"
+
+struct cert_names;
+
+/**
+ * names  as cert_names_of() found them.
+ * host   the `host` of the conninfo's entry, not its address; empty: E_TLS, a name must be given.
+ *
+ * OK: the certificate is for this host. E_TLS with libpq's text otherwise.
+ */
+MUST_CHECK enum code verify_host(const struct cert_names *names, struct str host, struct err *e);
+/** True when the host is an address in libpq's eyes: inet_aton (`127.1` too) or an IPv6 address. */
+bool verify_host_is_ip(struct str host);
+/** One text comparison: ASCII case-insensitive, `*.` at the front of `pattern` stands for one label. */
+bool verify_name_matches(struct str pattern, struct str host);
+
+#endif

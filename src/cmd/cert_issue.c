@@ -1,0 +1,461 @@
+/*
+ * pgseal cert issue, renew.
+ *
+ * Everything that could refuse is asked before the CA signs: names, existing files, passphrases. What is
+ * signed stands in the journal for good.
+ */
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "cmd/cert_cmd.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <openssl/x509.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum { KEY_FILE_LIMIT = 1 << 20, PORT_DEFAULT = 6432 };
+
+static enum code nomem(struct err *e)
+{
+    return err_set(e, E_NOMEM, "out of memory");
+}
+
+/* Everything about one leaf, before it is made. */
+struct plan {
+    struct ca_request request;
+    enum key_kind kind;
+    const char *name;
+    char base[OS_PATH_MAX];
+    char cert_path[OS_PATH_MAX];
+    char key_path[OS_PATH_MAX];
+    char root[OS_PATH_MAX];
+    const char *host;
+    unsigned port;
+    struct leaf_files files;
+    struct secret passphrase;
+    bool self_signed;
+};
+
+static void plan_auto(struct plan *plan)
+{
+    secret_wipe(&plan->passphrase);
+}
+
+/* ---- options ---- */
+
+static enum code read_sans(const struct cert_job *job, struct plan *plan, struct err *e)
+{
+    size_t hosts = 0, others = 0;
+
+    while (cmd_value_at(job->cmd, OPT_cert_host, hosts))
+        hosts++;
+    while (cmd_value_at(job->cmd, OPT_cert_san, others))
+        others++;
+    if (hosts + others > CA_LIST_MAX)
+        return err_set(e, E_USAGE, "more than %d names", CA_LIST_MAX);
+    struct san *sans = arena_array(job->arena, hosts + others + 1, sizeof *sans);
+    if (!sans)
+        return nomem(e);
+    for (size_t i = 0; i < hosts + others; i++) {
+        const char *text = i < hosts ? cmd_value_at(job->cmd, OPT_cert_host, i)
+                                     : cmd_value_at(job->cmd, OPT_cert_san, i - hosts);
+        TRY(san_parse(str_c(text), job->arena, &sans[i], e));
+    }
+    plan->request.sans = sans;
+    plan->request.n_sans = hosts + others;
+    plan->host = cmd_value_at(job->cmd, OPT_cert_host, 0);
+    return OK;
+}
+
+static enum code read_use(const struct cert_job *job, struct plan *plan, struct err *e)
+{
+    const char *word = cmd_value(job->cmd, OPT_cert_use);
+
+    plan->request.use = plan->host ? CA_USE_SERVER : CA_USE_CLIENT;
+    if (word && !ca_use_from_name(str_c(word), &plan->request.use))
+        return err_set(e, E_USAGE, "--use takes server, client or both, not \"%s\"", word);
+    if (plan->request.use == CA_USE_CLIENT || plan->request.n_sans > 0)
+        return OK;
+    /* A server without --host: its name is its host name. read_sans() left room for it. */
+    struct san *san = arena_array(job->arena, 1, sizeof *san);
+    if (!san)
+        return nomem(e);
+    TRY(san_parse(str_c(plan->name), job->arena, san, e));
+    plan->request.sans = san;
+    plan->request.n_sans = 1;
+    plan->host = plan->name;
+    return OK;
+}
+
+static enum code read_kind(const struct cert_job *job, struct plan *plan, struct err *e)
+{
+    const char *key = cmd_value(job->cmd, OPT_cert_key), *days = cmd_value(job->cmd, OPT_cert_days);
+
+    if (key && !key_kind_from_name(str_c(key), &plan->kind))
+        return err_set(e, E_USAGE, "\"%s\" is no kind of key", key);
+    if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, &plan->request.days))
+        return err_set(e, E_USAGE, "--days takes a number within 1 and %d", CA_DAYS_MAX);
+    return OK;
+}
+
+/* HOST, HOST:PORT or [V6]:PORT. */
+static enum code read_server(const struct cert_job *job, struct plan *plan, struct err *e)
+{
+    struct str text = str_c(cmd_value(job->cmd, OPT_cert_server)), host = text, port = STR("");
+
+    if (text.n == 0)
+        return OK;
+    plan->port = PORT_DEFAULT;
+    if (str_starts(text, STR("["))) {
+        size_t end = str_find(text, ']');
+        host = str_from(str_first(text, end), 1);
+        port = str_from(text, end + 1);
+    } else if (str_find(text, ':') < text.n) {
+        host = str_first(text, str_find(text, ':'));
+        port = str_from(text, host.n);
+    }
+    plan->host = arena_c(job->arena, host);
+    if (!plan->host)
+        return nomem(e);
+    if (host.n == 0 || (port.n && !str_to_u32(str_from(port, 1), 1, 65535, &plan->port)))
+        return err_set(e, E_USAGE, "--server takes HOST or HOST:PORT, not \"%.*s\"", STR_ARG(text));
+    return OK;
+}
+
+static enum code read_owner(const struct cert_job *job, struct plan *plan, struct err *e)
+{
+    const char *owner = cmd_value(job->cmd, OPT_cert_owner), *group = cmd_value(job->cmd, OPT_cert_group);
+    const struct passwd *user = owner ? getpwnam(owner) : NULL;
+    const struct group *row = group ? getgrnam(group) : NULL;
+
+    if (owner && group)
+        return err_set(e, E_USAGE,
+                       "either --owner or --group: PostgreSQL takes 0600 of its own or 0640 of root's");
+    if (owner && !user)
+        return err_set(e, E_PARAM, "there is no user \"%s\" on this machine", owner);
+    if (group && !row)
+        return err_set(e, E_PARAM, "there is no group \"%s\" on this machine", group);
+    if (user) {
+        plan->files.key_uid = user->pw_uid;
+        plan->files.key_gid = user->pw_gid;
+    }
+    if (row) {
+        plan->files.key_gid = row->gr_gid;
+        plan->files.key_mode = 0640;
+    }
+    return OK;
+}
+
+static struct passphrase_source new_source(const struct cert_job *job)
+{
+    return (struct passphrase_source){ .file = cmd_value(job->cmd, OPT_cert_passphrase_file),
+                                       .command = cmd_value(job->cmd, OPT_cert_passphrase_command),
+                                       .ask = cmd_flag(job->cmd, OPT_cert_passphrase),
+                                       .what = "the certificate's key" };
+}
+
+static enum code read_passphrase(const struct cert_job *job, struct plan *plan, struct err *e)
+{
+    struct passphrase_source source = new_source(job);
+
+    TRY(passphrase_check(&source, e));
+    if (!passphrase_wanted(&source))
+        return OK;
+    TRY(passphrase_new(&source, &plan->passphrase, e));
+    plan->files.passphrase = &plan->passphrase;
+    return OK;
+}
+
+/* ---- files ---- */
+
+/* A name that is safe as a file's; a wildcard's star becomes an underscore. */
+static enum code file_name(const struct cert_job *job, const char *name, const char **out, struct err *e)
+{
+    char *copy = arena_c(job->arena, str_c(name));
+
+    if (!copy)
+        return nomem(e);
+    if (!name[0] || name[0] == '.' || strchr(name, '/'))
+        return err_set(e, E_USAGE, "\"%s\" is no name for a certificate's file", name);
+    for (char *c = copy; *c; c++)
+        if (*c == '*' || (unsigned char)*c <= ' ')
+            *c = '_';
+    *out = copy;
+    return OK;
+}
+
+static enum code make_absolute(char path[OS_PATH_MAX], struct err *e)
+{
+    char *real = realpath(path, NULL);
+
+    if (!real)
+        return err_set(e, code_from_errno(errno), "could not resolve \"%s\": %m", path);
+    enum code code = os_path("", real, path, e);
+    free(real);
+    return code;
+}
+
+static enum code plan_paths(const struct cert_job *job, struct plan *plan, struct err *e)
+{
+    const char *out = cmd_value(job->cmd, OPT_cert_out), *file;
+    char dir[OS_PATH_MAX] = ".";
+    struct str path;
+
+    TRY(file_name(job, plan->name, &file, e));
+    if (out)
+        TRY(os_path("", out, dir, e));
+    else if (plan->request.use == CA_USE_CLIENT && job->place.gate_dir[0])
+        TRY(os_path(job->place.gate_dir, "clients", dir, e));
+    TRY(os_mkdir(dir, 0700, e));
+    TRY(make_absolute(dir, e)); /* connection strings are used elsewhere */
+    TRY(os_path(dir, file, plan->base, e));
+    if (!arena_printf(job->arena, &path, "%s.crt", plan->base))
+        return nomem(e);
+    TRY(os_path("", path.p, plan->cert_path, e));
+    if (!arena_printf(job->arena, &path, "%s.key", plan->base))
+        return nomem(e);
+    TRY(os_path("", path.p, plan->key_path, e));
+    plan->files.cert_path = plan->cert_path;
+    plan->files.key_path = plan->key_path;
+    return OK;
+}
+
+static enum code refuse_existing(const struct cert_job *job, const struct plan *plan, struct err *e)
+{
+    const char *paths[] = { plan->cert_path, plan->key_path };
+
+    if (plan->files.replace)
+        return OK;
+    for (size_t i = 0; i < COUNT_OF(paths); i++)
+        if (os_exists(paths[i])) {
+            (void)err_set(e, E_EXISTS, "file \"%s\" exists already", paths[i]);
+            err_hint(e, "Use \"pgseal cert renew\" to issue it again, or --force to replace it.");
+            return E_EXISTS;
+        }
+    return cert_export_check(job, plan->base, plan->files.passphrase != NULL, e);
+}
+
+/* Where clients of a gate should go, unless --server says so: the first name in the gate's certificate. */
+static enum code guess_host(const struct cert_job *job, struct plan *plan, struct err *e)
+{
+    AUTO(cert_list) struct cert_list list = { .n = 0 };
+    struct cert_names names;
+    char path[OS_PATH_MAX];
+    struct str text;
+
+    if (plan->host || !job->place.gate_dir[0])
+        return OK;
+    TRY(os_path(job->place.gate_dir, "tls/server.crt", path, e));
+    if (!os_exists(path) || cert_list_load(path, &list, NULL) != OK ||
+        cert_names_of(list.items[0], job->arena, &names, NULL) != OK || names.n_sans == 0)
+        return OK; /* then the connection string says HOST */
+    TRY(san_text(&names.sans[0], job->arena, &text, e));
+    plan->host = arena_c(job->arena, str_from(text, str_find(text, ':') + 1));
+    return plan->host ? OK : nomem(e);
+}
+
+/* ---- making ---- */
+
+static enum code make(struct cert_job *job, struct plan *plan, struct leaf *leaf, struct err *e)
+{
+    AUTO(ca) struct ca *ca = NULL;
+    struct leaf_wish wish = { .env = &job->cmd->env, .request = &plan->request, .kind = plan->kind };
+    unsigned crl_days;
+
+    TRY(cert_job_crl_days(job, &crl_days, e));
+    if (plan->self_signed)
+        return leaf_make(&wish, leaf, e);
+    TRY(ca_place_open(&job->place, CA_SIGN, &job->cmd->env, &ca, e));
+    wish.ca = ca;
+    if (leaf->key)
+        TRY(ca_issue(ca, &plan->request, leaf->key, &leaf->cert, e));
+    else
+        TRY(leaf_make(&wish, leaf, e));
+    return ca_place_write_crl(&job->place, ca, crl_days, e);
+}
+
+static enum code deliver(struct cert_job *job, const struct plan *plan, const struct leaf *leaf,
+                         struct err *e)
+{
+    struct cert_made made = { .leaf = leaf,
+                              .name = plan->name,
+                              .base = plan->base,
+                              .cert_path = plan->cert_path,
+                              .key_path = plan->key_path,
+                              .root = plan->self_signed ? plan->cert_path : plan->root,
+                              .host = plan->host,
+                              .port = plan->port,
+                              .use = plan->request.use,
+                              .files = &plan->files };
+
+    TRY(leaf_write(leaf, &plan->files, e));
+    return cert_export(job, &made, e);
+}
+
+enum code cert_issue(struct cert_job *job, struct err *e)
+{
+    AUTO(plan) struct plan plan = { .name = job->cmd->args[0], .kind = KEY_P256, .files = LEAF_FILES_INIT };
+    AUTO(leaf) struct leaf leaf = { NULL, NULL };
+
+    plan.self_signed = cmd_flag(job->cmd, OPT_cert_self_signed);
+    plan.files.replace = cmd_flag(job->cmd, OPT_cert_force);
+    plan.request.days = CA_LEAF_DAYS_DEFAULT;
+    plan.request.common_name = str_c(plan.name);
+    plan.request.organization = str_c(cmd_value(job->cmd, OPT_cert_org));
+    if (!plan.self_signed) {
+        TRY(cert_job_ca(job, e));
+        TRY(ca_place_root(&job->place, plan.root, e));
+        if (os_exists(plan.root))
+            TRY(make_absolute(plan.root, e));
+    }
+    TRY(read_sans(job, &plan, e));
+    TRY(read_use(job, &plan, e));
+    TRY(read_kind(job, &plan, e));
+    if (plan.request.use == CA_USE_CLIENT)
+        plan.host = NULL; /* names in a client's certificate are not where it connects to */
+    TRY(read_server(job, &plan, e));
+    TRY(read_owner(job, &plan, e));
+    TRY(guess_host(job, &plan, e));
+    TRY(plan_paths(job, &plan, e));
+    TRY(read_passphrase(job, &plan, e));
+    TRY(refuse_existing(job, &plan, e));
+    TRY(make(job, &plan, &leaf, e));
+    return deliver(job, &plan, &leaf, e);
+}
+
+/* ---- renewal ---- */
+
+/* The file that a name stands for: `server` is the gate's own, others are clients. */
+static enum code find_renewed(const struct cert_job *job, struct plan *plan, struct err *e)
+{
+    const char *name = job->cmd->args[0], *file = name;
+    struct str path;
+
+    if (!cert_is_path(name)) {
+        if (!job->place.gate_dir[0])
+            return err_set(e, E_USAGE, "name the certificate's file, or the gate's directory with -D");
+        TRY(file_name(job, name, &file, e));
+        bool own = str_is(str_c(name), "server");
+        if (!arena_printf(job->arena, &path, own ? "tls/%s.crt" : "clients/%s.crt", file))
+            return nomem(e);
+        TRY(os_path(job->place.gate_dir, path.p, plan->cert_path, e));
+    } else {
+        TRY(os_path("", name, plan->cert_path, e));
+    }
+    if (os_exists(plan->cert_path))
+        TRY(make_absolute(plan->cert_path, e));
+    path = str_c(plan->cert_path);
+    path.n -= str_ends(path, STR(".crt")) || str_ends(path, STR(".pem")) ? 4 : 0;
+    if (!str_to_c(path, plan->base, sizeof plan->base) ||
+        !arena_printf(job->arena, &path, "%s.key", plan->base))
+        return nomem(e);
+    TRY(os_path("", path.p, plan->key_path, e));
+    plan->files.cert_path = plan->cert_path;
+    plan->files.key_path = plan->key_path;
+    return OK;
+}
+
+/* The new key gets the old one's owner and mode. Without an old key (it lives elsewhere) nothing is kept. */
+static enum code keep_owner(struct plan *plan, struct err *e)
+{
+    struct stat st;
+
+    if (stat(plan->key_path, &st) < 0) {
+        (void)err_set(e, E_NO_FILE, "there is no private key file \"%s\" beside the certificate",
+                      plan->key_path);
+        return E_NO_FILE;
+    }
+    plan->files.key_uid = st.st_uid;
+    plan->files.key_gid = st.st_gid;
+    plan->files.key_mode = st.st_uid == 0 ? st.st_mode & 0640 : st.st_mode & 0600;
+    return OK;
+}
+
+/* A key that was protected is never replaced by one that is not. */
+static enum code keep_passphrase(const struct cert_job *job, struct plan *plan, struct err *e)
+{
+    struct buf pem = BUF_INIT(KEY_FILE_LIMIT);
+    enum code code = os_read_file(plan->key_path, &pem, e);
+    bool encrypted = code == OK && key_is_encrypted(buf_str(&pem));
+
+    buf_fini_secret(&pem);
+    TRY(code);
+    TRY(read_passphrase(job, plan, e));
+    if (!encrypted || plan->files.passphrase)
+        return OK;
+    (void)err_set(e, E_USAGE,
+                  "private key file \"%s\" is protected by a passphrase: name one for the new key, too",
+                  plan->key_path);
+    err_hint(
+        e, "--passphrase asks for it, --passphrase-file and --passphrase-command name where it comes from.");
+    return E_USAGE;
+}
+
+static enum code take_old_key(const struct cert_job *job, struct plan *plan, X509 *old, struct leaf *leaf,
+                              struct err *e)
+{
+    struct passphrase_source source = new_source(job);
+    struct key_passphrase passphrase = passphrase_for(&source);
+
+    if (!cmd_flag(job->cmd, OPT_cert_keep_key))
+        return OK;
+    TRY(key_load(plan->key_path, &passphrase, &leaf->key, e));
+    if (!key_fits(leaf->key, old))
+        return err_set(e, E_CONFIG, "private key file \"%s\" does not fit the certificate", plan->key_path);
+    plan->files.key_path = NULL; /* it stays as it is */
+    return OK;
+}
+
+/* Whoever signed the old one signs the new one. */
+static enum code check_issuer(struct cert_job *job, struct plan *plan, X509 *old, struct err *e)
+{
+    AUTO(ca) struct ca *ca = NULL;
+    struct str issuer = STR("");
+
+    plan->self_signed = cert_self_signed(old);
+    if (plan->self_signed && !cmd_flag(job->cmd, OPT_cert_keep_key))
+        return OK;
+    if (plan->self_signed)
+        return err_set(e, E_UNSUPPORTED, "a self-signed certificate is renewed with a new key");
+    TRY(ca_place_open(&job->place, CA_READ, &job->cmd->env, &ca, e));
+    if (cert_issued_by(old, ca_certificate(ca))) {
+        TRY(ca_place_root(&job->place, plan->root, e));
+        return os_exists(plan->root) ? make_absolute(plan->root, e) : OK;
+    }
+    TRY(name_slash(X509_get_issuer_name(old), job->arena, &issuer, e));
+    return err_set(e, E_PARAM, "\"%s\" was issued by \"%.*s\", not by the CA in \"%s\"", plan->cert_path,
+                   STR_ARG(issuer), job->place.ca_dir);
+}
+
+enum code cert_renew(struct cert_job *job, struct err *e)
+{
+    AUTO(plan) struct plan plan = { .name = job->cmd->args[0], .files = LEAF_FILES_INIT };
+    AUTO(leaf) struct leaf leaf = { NULL, NULL };
+    AUTO(cert_list) struct cert_list old = { .n = 0 };
+
+    plan.files.replace = true;
+    bool needs_ca = cmd_value(job->cmd, OPT_cert_directory) || cmd_value(job->cmd, OPT_cert_ca);
+    if (needs_ca)
+        TRY(cert_job_ca(job, e));
+    TRY(find_renewed(job, &plan, e));
+    TRY(cert_list_load(plan.cert_path, &old, e));
+    if (!needs_ca && !cert_self_signed(old.items[0]))
+        TRY(cert_job_ca(job, e)); /* says what is missing */
+    TRY(check_issuer(job, &plan, old.items[0], e));
+    TRY(ca_request_of(old.items[0], job->arena, &plan.request, e));
+    if (!key_kind_of(X509_get0_pubkey(old.items[0]), &plan.kind))
+        plan.kind = KEY_P256;
+    TRY(read_kind(job, &plan, e));
+    TRY(read_server(job, &plan, e));
+    TRY(guess_host(job, &plan, e));
+    TRY(keep_owner(&plan, e));
+    TRY(keep_passphrase(job, &plan, e));
+    TRY(take_old_key(job, &plan, old.items[0], &leaf, e));
+    struct cert_list rest = { old.items + 1, old.n - 1 };
+    plan.files.chain = &rest;
+    TRY(make(job, &plan, &leaf, e));
+    return deliver(job, &plan, &leaf, e);
+}

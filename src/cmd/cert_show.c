@@ -1,0 +1,98 @@
+/* pgseal cert show: what is in a file. */
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "cmd/cert_cmd.h"
+#include "cmd/certtext.h"
+
+struct shown {
+    const char *path;
+    struct cert_list certs;
+    struct crl_list crls;
+};
+
+static void shown_auto(struct shown *shown)
+{
+    cert_list_fini(&shown->certs);
+    crl_list_fini(&shown->crls);
+}
+
+static enum code load(const char *path, struct shown *out, struct err *e)
+{
+    AUTO(buf) struct buf pem = BUF_INIT(OS_FILE_LIMIT);
+
+    out->path = path;
+    TRY(os_read_file(path, &pem, e));
+    TRY(cert_list_from_pem(buf_bytes(&pem), path, &out->certs, e));
+    TRY(crl_list_from_pem(buf_bytes(&pem), path, &out->crls, e));
+    if (out->certs.n + out->crls.n == 0)
+        return err_set(e, E_CONFIG, "file \"%s\" contains neither a certificate nor a revocation list", path);
+    return OK;
+}
+
+static enum code show_text(const struct cert_job *job, const struct shown *shown, struct err *e)
+{
+    FILE *out = job->cmd->out;
+    int64_t now_s = env_now_s(&job->cmd->env);
+
+    for (size_t i = 0; i < shown->certs.n; i++) {
+        struct cert_info info;
+        TRY(cert_describe(shown->certs.items[i], job->arena, &info, e));
+        (void)fprintf(out, "%s: certificate %zu of %zu\n", shown->path, i + 1, shown->certs.n);
+        cert_say(out, &info, now_s);
+    }
+    for (size_t i = 0; i < shown->crls.n; i++) {
+        struct crl_info info;
+        TRY(crl_describe(shown->crls.items[i], job->arena, &info, e));
+        (void)fprintf(out, "%s: revocation list %zu of %zu\n", shown->path, i + 1, shown->crls.n);
+        crl_say(out, &info, now_s);
+    }
+    return OK;
+}
+
+static enum code put_json(const struct cert_job *job, const struct shown *shown, json_t *array, struct err *e)
+{
+    int64_t now_s = env_now_s(&job->cmd->env);
+
+    for (size_t i = 0; i < shown->certs.n; i++) {
+        struct cert_info info;
+        TRY(cert_describe(shown->certs.items[i], job->arena, &info, e));
+        json_t *row = cert_json(&info, now_s);
+        (void)json_object_set_new(row, "file", json_of(str_c(shown->path)));
+        (void)json_object_set_new(row, "kind", json_string("certificate"));
+        (void)json_array_append_new(array, row);
+    }
+    for (size_t i = 0; i < shown->crls.n; i++) {
+        struct crl_info info;
+        TRY(crl_describe(shown->crls.items[i], job->arena, &info, e));
+        json_t *row = crl_json(&info, now_s);
+        (void)json_object_set_new(row, "file", json_of(str_c(shown->path)));
+        (void)json_object_set_new(row, "kind", json_string("crl"));
+        (void)json_array_append_new(array, row);
+    }
+    return OK;
+}
+
+static enum code show_all(const struct cert_job *job, json_t *array, struct err *e)
+{
+    for (size_t i = 0; i < job->cmd->n_args; i++) {
+        AUTO(shown) struct shown shown = { .path = NULL };
+        TRY(load(job->cmd->args[i], &shown, e));
+        if (array)
+            TRY(put_json(job, &shown, array, e));
+        else
+            TRY(show_text(job, &shown, e));
+    }
+    return OK;
+}
+
+enum code cert_show(struct cert_job *job, struct err *e)
+{
+    json_t *array = job->cmd->json ? json_array() : NULL;
+    enum code code = show_all(job, array, e);
+
+    if (code == OK && array)
+        return json_print(job->cmd->out, array, e);
+    json_decref(array);
+    return code;
+}

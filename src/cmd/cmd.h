@@ -1,0 +1,103 @@
+/**
+ * What every command of `pgseal` is given, and what it answers with.
+ *
+ * A command is a row of tables/commands.def and a function `int cmd_NAME(struct cmd *cmd)` in src/cmd/NAME.c
+ * that returns the exit status. Options are parsed before it is called; a mistake in them never reaches it.
+ *
+ *   if (cmd_flag(cmd, OPT_serve_check)) …
+ *   const char *dir = cmd_value(cmd, OPT_serve_directory);
+ */
+#ifndef PGSEAL_CMD_CMD_H
+#define PGSEAL_CMD_CMD_H
+
+#include "base/env.h"
+#include "base/err.h"
+
+#include <stdio.h>
+
+/* Every command's options: OPT_serve_directory and so on. */
+enum cmd_opt {
+    OPT_json,
+    OPT_verbose,
+    OPT_color,
+    OPT_help,
+#define COMMAND(name, arguments, summary, description)
+#define VERB(command, name, arguments, summary)
+#define OPT(command, id, long_name, letter, argument, help) OPT_##command##_##id,
+#define EXAMPLE(command, line, says)
+#include "commands.def"
+#undef COMMAND
+#undef VERB
+#undef OPT
+#undef EXAMPLE
+    OPT_COUNT
+};
+
+/* Verbs of commands that have some: VERB_ca_init and so on. */
+enum cmd_verb {
+    VERB_NONE,
+#define COMMAND(name, arguments, summary, description)
+#define VERB(command, name, arguments, summary) VERB_##command##_##name,
+#define OPT(command, id, long_name, letter, argument, help)
+#define EXAMPLE(command, line, says)
+#include "commands.def"
+#undef COMMAND
+#undef VERB
+#undef OPT
+#undef EXAMPLE
+};
+
+/** Exit statuses of design §8; those of errors come from code_exit(). */
+enum { EXIT_FINE = 0, EXIT_FINDING = 1, EXIT_USAGE = 2, EXIT_CANNOT_RUN = 3 };
+
+enum cmd_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+struct cmd_option {
+    enum cmd_opt id;
+    const char *value; /* NULL for a flag */
+};
+
+/** One invocation. Everything is borrowed from argv and lives as long as the process. */
+struct cmd {
+    const char *name;
+    enum cmd_verb verb;      /* VERB_NONE when the command has none */
+    const char *const *args; /* what is neither option nor verb */
+    size_t n_args;
+    struct cmd_option *options; /* in the order given */
+    size_t n_options;
+    bool json;
+    bool color;       /* settled: terminal, NO_COLOR and --color are considered */
+    unsigned verbose; /* how many -v */
+    FILE *out;        /* standard output */
+    FILE *err;        /* standard error */
+    struct env env;   /* the real clock and entropy; `log` is NULL */
+};
+
+/** True when a flag or option was given. */
+bool cmd_flag(const struct cmd *cmd, enum cmd_opt id);
+/** The last value given, or NULL. */
+const char *cmd_value(const struct cmd *cmd, enum cmd_opt id);
+/** The `index`-th value of an option that may be repeated, or NULL behind the last. */
+const char *cmd_value_at(const struct cmd *cmd, enum cmd_opt id, size_t index);
+
+/** Say what is wrong with the invocation and where help is; returns EXIT_USAGE. */
+int cmd_usage(const struct cmd *cmd, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/** Print an error with detail and hint to standard error; returns its exit status. */
+int cmd_error(const struct cmd *cmd, const struct err *e);
+/** Print every row of `diags` that refuses or warns, and the others with -v; returns 0 or the first error's
+ * status. */
+int cmd_diags(const struct cmd *cmd, const struct diags *diags);
+/** Flush standard output; EXIT_CANNOT_RUN with a message when it could not be written, else `status`. */
+int cmd_finish(const struct cmd *cmd, int status);
+
+#define COMMAND(name, arguments, summary, description) int cmd_##name(struct cmd *cmd);
+#define VERB(command, name, arguments, summary)
+#define OPT(command, id, long_name, letter, argument, help)
+#define EXAMPLE(command, line, says)
+#include "commands.def"
+#undef COMMAND
+#undef VERB
+#undef OPT
+#undef EXAMPLE
+
+#endif

@@ -1,0 +1,37 @@
+/**
+ * Facts about a connection from words on a command line: `addr=10.0.0.7 user=alice tls=1.3`, or a connection
+ * string as pasted from an application.
+ */
+#ifndef PGSEAL_CMD_FACTS_H
+#define PGSEAL_CMD_FACTS_H
+
+#include "client/conninfo.h"
+#include "cmd/cmd.h"
+#include "policy/match.h"
+
+struct facts {
+    struct conn_facts conn; /* peer, user, database, replication, roles; `tls` is set per attempt */
+    bool attempts[2];       /* transports a client would try, in their order: true is TLS */
+    size_t n_attempts;
+    struct str cert;    /* subject DN of the client certificate, RFC 2253; p == NULL: none */
+    struct str os_user; /* p == NULL: not told */
+    struct str sslmode; /* p == NULL: not told */
+    struct str host;    /* of a pasted connection string: ignored; p == NULL: none */
+    struct role_set roles;
+    bool have_roles;
+};
+
+/**
+ * Read the arguments. Returns -1 to go on, else the exit status (what is wrong has been said).
+ *
+ * arena  owns the texts.
+ */
+int facts_read(const struct cmd *cmd, struct arena *arena, struct facts *out);
+
+/** The value of the first CN of an RFC 2253 name; false when there is none. */
+bool facts_common_name(struct arena *arena, struct str dn, struct str *out);
+
+/** Ask the name service what policy_match() wants to know. May take seconds. */
+void facts_look_up(struct arena *arena, struct conn_facts *facts, enum match_need need);
+
+#endif

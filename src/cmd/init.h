@@ -1,0 +1,64 @@
+/**
+ * What `pgseal init` has decided before it writes anything, and what it then reports.
+ */
+#ifndef PGSEAL_CMD_INIT_H
+#define PGSEAL_CMD_INIT_H
+
+#include "cmd/cmd.h"
+#include "os/files.h"
+#include "pki/ca.h"
+
+struct arena;
+
+enum { INIT_FILES_MAX = 32, INIT_LINES_MAX = 8 };
+
+struct init_file {
+    const char *name; /* below the gate's directory */
+    const char *says;
+    bool kept; /* it was there before and was not touched */
+};
+
+/** Lines for somebody else's file. */
+struct init_lines {
+    struct str line[INIT_LINES_MAX];
+    size_t n;
+};
+
+struct init_plan {
+    struct arena *arena;
+    const struct env *env;
+    char dir[OS_PATH_MAX]; /* absolute */
+    struct san *sans;
+    size_t n_sans;
+    const char *host; /* the first of them, for examples */
+    const char *listen;
+    unsigned port;
+    unsigned days;
+    const char *user; /* NULL: no client certificate */
+    struct str upstream;
+    bool upstream_is_tcp;
+    struct san *upstream_sans; /* names of the server behind, where we issue its certificate; else none */
+    size_t n_upstream_sans;
+    struct str gate_user;   /* upstream_is_tcp: the role that reads secrets */
+    bool own_passfile;      /* … and we make its password */
+    struct str gate_secret; /* SCRAM verifier of that password; empty: the passfile was there before */
+    struct init_file files[INIT_FILES_MAX];
+    size_t n_files;
+    struct init_lines hba, conf, sql; /* what the server's own files need */
+};
+
+/** Fill in upstream and everything that follows from it. `text` NULL: the default socket. */
+MUST_CHECK enum code init_plan_upstream(struct init_plan *plan, const char *text, struct err *e);
+/** Write what is not there yet. */
+MUST_CHECK enum code init_make(struct init_plan *plan, struct err *e);
+/** pgseal.conf, pg_hba.conf, pg_ident.conf. */
+MUST_CHECK enum code init_write_conf(struct init_plan *plan, struct err *e);
+/** Write one file unless it is there; either way it is listed. */
+MUST_CHECK enum code init_put(struct init_plan *plan, const struct init_file *file, struct bytes data,
+                              unsigned mode, struct err *e);
+/** What the server's own files need, into hba, conf and sql. */
+MUST_CHECK enum code init_plan_server(struct init_plan *plan, struct err *e);
+/** The report, as text or JSON. */
+MUST_CHECK enum code init_report(const struct cmd *cmd, const struct init_plan *plan, struct err *e);
+
+#endif

@@ -1,0 +1,81 @@
+/* The walk over tables/commands.def. */
+#include "base/check.h"
+#include "base/near.h"
+#include "cmd/table.h"
+
+#include <locale.h>
+#include <openssl/crypto.h>
+
+static int (*const runs[CMD_COUNT])(struct cmd *cmd) = {
+#define COMMAND(name, arguments, summary, description) [CMD_##name] = cmd_##name,
+#define VERB(command, name, arguments, summary)
+#define OPT(command, id, long_name, letter, argument, help)
+#define EXAMPLE(command, line, says)
+#include "commands.def"
+#undef COMMAND
+#undef VERB
+#undef OPT
+#undef EXAMPLE
+};
+
+static int unknown_command(const char *word)
+{
+    const struct command_row *nearest = NULL;
+    struct str name = str_c(word);
+    size_t best = SIZE_MAX;
+
+    for (const struct command_row *row = &command_rows[CMD_COMMON + 1]; row->name; row++) {
+        size_t distance = near_distance(name, str_c(row->name));
+        if (distance < best && near_enough(name, str_c(row->name), distance)) {
+            best = distance;
+            nearest = row;
+        }
+    }
+    (void)fprintf(stderr, "pgseal: unknown command \"%s\"", word);
+    if (nearest)
+        (void)fprintf(stderr, "; did you mean \"%s\"?", nearest->name);
+    (void)fputs("\nTry \"pgseal --help\".\n", stderr);
+    return EXIT_USAGE;
+}
+
+static int flush_stdout(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_FINE;
+    (void)fprintf(stderr, "pgseal: could not write the answer: %m\n");
+    return EXIT_CANNOT_RUN;
+}
+
+static int run_command(enum cmd_id command, int argc, char **argv)
+{
+    struct cmd cmd;
+    int status = cmd_parse(&cmd, command, argc, argv);
+
+    if (status < 0)
+        status = cmd_finish(&cmd, runs[command](&cmd));
+    cmd_fini(&cmd);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : NULL;
+
+    (void)setlocale(LC_CTYPE, "C.UTF-8");
+    if (!word) {
+        help_print(stderr);
+        return EXIT_USAGE;
+    }
+    if (str_is(str_c(word), "--help") || str_is(str_c(word), "-h")) {
+        help_print(stdout);
+        return flush_stdout();
+    }
+    if (str_is(str_c(word), "--version") || str_is(str_c(word), "-V")) {
+        (void)printf("pgseal %s (%s)\n", PGSEAL_VERSION, OpenSSL_version(OPENSSL_VERSION));
+        return flush_stdout();
+    }
+    for (enum cmd_id command = CMD_COMMON + 1; command < CMD_COUNT; command++)
+        if (str_is(str_c(word), command_rows[command].name))
+            return run_command(command, argc - 1, argv + 1);
+    return unknown_command(word);
+}

@@ -1,0 +1,136 @@
+/* Passphrases. Whatever passes through memory here is wiped. */
+#include "cmd/passphrase.h"
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "os/files.h"
+
+#include <openssl/ui.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { COMMAND_MAX = 4096, PROMPT_MAX = 256 };
+
+bool passphrase_wanted(const struct passphrase_source *source)
+{
+    return source->file || source->command || source->ask;
+}
+
+enum code passphrase_check(const struct passphrase_source *source, struct err *e)
+{
+    int n = (source->file != NULL) + (source->command != NULL) + source->ask;
+
+    return n <= 1 ? OK : err_set(e, E_USAGE, "more than one source of the passphrase of %s", source->what);
+}
+
+static enum code first_line(struct str text, const struct passphrase_source *source, struct secret *out,
+                            struct err *e)
+{
+    struct str line = str_first(text, str_find(text, '\n'));
+
+    if (str_ends(line, STR("\r")))
+        line.n--;
+    if (line.n == 0)
+        return err_set(e, E_PARAM, "the passphrase of %s is empty", source->what);
+    if (str_has_nul(line))
+        return err_set(e, E_PARAM, "the passphrase of %s contains a null byte", source->what);
+    if (secret_set(out, str_bytes(line)) != OK)
+        return err_set(e, E_LIMIT, "the passphrase of %s is longer than %d bytes", source->what, SECRET_MAX);
+    return OK;
+}
+
+static enum code from_file(const struct passphrase_source *source, struct secret *out, struct err *e)
+{
+    struct buf text = BUF_INIT(2 * SECRET_MAX);
+    enum code code = os_read_file(source->file, &text, e);
+
+    if (code == OK)
+        code = first_line(buf_str(&text), source, out, e);
+    buf_fini_secret(&text);
+    return code;
+}
+
+/* %p becomes the prompt, %% a percent sign, as in ssl_passphrase_command. */
+static bool expand_command(const struct passphrase_source *source, struct buf *out)
+{
+    for (const char *c = source->command; *c; c++) {
+        if (c[0] == '%' && c[1] == 'p') {
+            (void)buf_printf(out, "Enter passphrase of %s:", source->what);
+            c++;
+        } else {
+            (void)buf_append_byte(out, (uint8_t)*c);
+            c += c[0] == '%' && c[1] == '%';
+        }
+    }
+    return buf_ok(out);
+}
+
+static enum code from_command(const struct passphrase_source *source, struct secret *out, struct err *e)
+{
+    AUTO(buf) struct buf command = BUF_INIT(COMMAND_MAX);
+    char text[2 * SECRET_MAX];
+
+    if (!expand_command(source, &command))
+        return err_set(e, E_LIMIT, "the passphrase command is too long");
+    FILE *pipe = popen(buf_c(&command), "re");
+    if (!pipe)
+        return err_set(e, E_IO, "could not execute command \"%s\": %m", source->command);
+    (void)setvbuf(pipe, NULL, _IONBF, 0); /* no copy that could not be wiped */
+    size_t n = fread(text, 1, sizeof text, pipe);
+    int status = pclose(pipe);
+    enum code code = OK;
+    if (status != 0) {
+        code = err_set(e, E_IO, "command \"%s\" failed", source->command);
+        if (WIFEXITED(status))
+            err_detail(e, "child process exited with exit code %d", WEXITSTATUS(status));
+    } else {
+        code = first_line(str_of(text, n), source, out, e);
+    }
+    wipe(text, sizeof text);
+    return code;
+}
+
+static enum code from_terminal(const struct passphrase_source *source, bool twice, struct secret *out,
+                               struct err *e)
+{
+    char text[SECRET_MAX], prompt[PROMPT_MAX];
+
+    (void)snprintf(prompt, sizeof prompt, "Passphrase of %s: ", source->what);
+    int failed = UI_UTIL_read_pw_string(text, sizeof text - 1, prompt, twice);
+    enum code code = failed ? err_set(e, E_IO, "no passphrase of %s was given", source->what)
+                            : first_line(str_c(text), source, out, e);
+    wipe(text, sizeof text);
+    return code;
+}
+
+static enum code get(const struct passphrase_source *source, bool twice, struct secret *out, struct err *e)
+{
+    if (source->file)
+        return from_file(source, out, e);
+    if (source->command)
+        return from_command(source, out, e);
+    return from_terminal(source, twice, out, e);
+}
+
+enum code passphrase_new(const struct passphrase_source *source, struct secret *out, struct err *e)
+{
+    return get(source, true, out, e);
+}
+
+static enum code get_existing(void *ctx, struct secret *out, struct err *e)
+{
+    const struct passphrase_source *source = ctx;
+
+    if (!passphrase_wanted(source) && !isatty(STDIN_FILENO)) {
+        (void)err_set(e, E_CONFIG, "%s is protected by a passphrase, and none was given", source->what);
+        err_hint(e, "Name a file or a command it comes from; see --help.");
+        return E_CONFIG;
+    }
+    return get(source, false, out, e);
+}
+
+struct key_passphrase passphrase_for(struct passphrase_source *source)
+{
+    return (struct key_passphrase){ get_existing, source };
+}

@@ -1,0 +1,86 @@
+/* `pgseal serve`: run the gate in the foreground. */
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "gate/gate.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { OVERRIDES_MAX = 256, CHECK_ARENA_MAX = 16 * 1024 * 1024 };
+
+/* Keys and passwords never reach a core file or another process's debugger; descriptors as many as allowed.
+ */
+static void harden_process(void)
+{
+    const struct rlimit none = { 0, 0 };
+    struct rlimit files;
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    (void)umask(077);
+}
+
+static int check(struct cmd *cmd, const struct gate_params *params)
+{
+    AUTO(arena) struct arena arena;
+    struct diags diags;
+
+    arena_init(&arena, CHECK_ARENA_MAX, 1024);
+    diags_init(&diags, &arena);
+    enum code code = gate_check(params, &diags);
+    int status = cmd_diags(cmd, &diags);
+    if (status == EXIT_FINE && code != OK)
+        status = code_exit(code);
+    if (status == EXIT_FINE)
+        (void)fprintf(cmd->out, "%s: all files load\n", params->dir);
+    return cmd_finish(cmd, status);
+}
+
+int cmd_serve(struct cmd *cmd)
+{
+    const char *dir = cmd_value(cmd, OPT_serve_directory);
+    struct str overrides[OVERRIDES_MAX];
+    size_t n = 0;
+
+    if (!dir)
+        return cmd_usage(cmd, "no directory given: use -D DIR");
+    if (cmd->n_args > 0)
+        return cmd_usage(cmd, "too many arguments (first is \"%s\")", cmd->args[0]);
+    for (const char *value; (value = cmd_value_at(cmd, OPT_serve_set, n)) != NULL; n++) {
+        if (n == OVERRIDES_MAX)
+            return cmd_usage(cmd, "more than %d settings given", OVERRIDES_MAX);
+        overrides[n] = str_c(value);
+    }
+    char *absolute = realpath(dir, NULL);
+    if (!absolute) {
+        struct err e;
+        err_set(&e, E_NO_FILE, "could not access directory \"%s\": %m", dir);
+        return cmd_error(cmd, &e);
+    }
+    struct log log = { .fd = STDERR_FILENO, .min_severity = SEV_WARNING };
+    struct env env = cmd->env;
+    env.log = &log;
+    const struct gate_params params = {
+        .dir = absolute, .overrides = overrides, .n_overrides = n, .env = &env
+    };
+    int status;
+    if (cmd_flag(cmd, OPT_serve_check)) {
+        status = check(cmd, &params);
+    } else {
+        harden_process();
+        status = code_exit(gate_run(&params));
+    }
+    free(absolute);
+    return status;
+}

@@ -1,0 +1,133 @@
+/**
+ * What the files of conf/ share: rows of tables/settings.def, parsing of one value, and its rendering.
+ */
+#ifndef PGSEAL_CONF_INTERNAL_H
+#define PGSEAL_CONF_INTERNAL_H
+
+#include "base/arena.h"
+#include "conf/settings.h"
+#include "lex/conf_lex.h"
+
+#include <stdatomic.h>
+
+enum {
+    SETTINGS_ARENA_MAX = 64 << 20,
+    SETTINGS_ARENA_FIRST = 16 << 10,
+    SETTING_NAME_MAX = 63, /* bytes of an identifier [src: PostgreSQL 18, NAMEDATALEN] */
+};
+
+enum setting_type {
+    SETTING_BOOL,
+    SETTING_INT,
+    SETTING_STRING,
+    SETTING_FILE,
+    SETTING_ENUM,
+    SETTING_NAMES,
+    SETTING_DIRS,
+    SETTING_FLAGS,
+    SETTING_LOGINS,
+    SETTING_NETS,
+};
+
+enum setting_unit { UNIT_NONE, UNIT_S };
+
+struct setting_word {
+    const char *word;
+    int value;
+    int shown; /* differs from `value` for a synonym */
+};
+
+struct setting_words {
+    const struct setting_word *at;
+    size_t n;
+};
+
+struct setting_def {
+    const char *name;
+    enum setting_type type;
+    size_t offset; /* in struct settings, or in struct settings_route for families */
+    struct setting_words words;
+    enum setting_unit unit;
+    int min;
+    int max;
+    const char *boot;
+    enum setting_context context;
+    const char *category;
+    unsigned flags;
+    const char *short_desc;
+    const char *extra_desc;
+};
+
+extern const struct setting_def setting_defs[];
+extern const size_t setting_n_defs;
+/* Families hold a position in setting_defs for everything but the offset. */
+struct setting_family {
+    const struct setting_def *def;
+    size_t route_offset;
+    const char *short_desc;
+};
+enum { SETTING_N_FAMILIES = 3 };
+void setting_families(struct setting_family out[SETTING_N_FAMILIES]);
+
+/** Any case, old names too. NULL when unknown. */
+const struct setting_def *setting_def_find(struct str name);
+
+/** Where one setting's value came from. */
+struct setting_state {
+    struct str raw;
+    struct str sourcefile;
+    unsigned sourceline;
+    enum setting_source source;
+    bool pending_restart;
+};
+
+struct settings_core {
+    struct settings settings;
+    _Atomic unsigned refs;
+    struct arena arena;
+    struct setting_state *states;       /* one per row of setting_defs */
+    struct setting_state *route_states; /* SETTING_N_FAMILIES per route; SETTING_FROM_DEFAULT: inherited */
+};
+
+struct value_params {
+    struct arena *arena;
+    struct str dir;         /* relative paths start there */
+    const char *shown_name; /* in messages */
+};
+
+/**
+ * Understand one value.
+ *
+ * text    a NUL stands behind it.
+ * member  where to write, of the type that goes with def->type; untouched on failure.
+ * E_PARAM with message, detail and hint in PostgreSQL's words; E_NOMEM.
+ */
+MUST_CHECK enum code value_parse(const struct setting_def *def, const struct value_params *params,
+                                 struct str text, void *member, struct err *e);
+
+/** Comma lists in the three ways PostgreSQL reads them. False: the syntax is wrong. */
+enum list_style {
+    LIST_GUC,        /* names as they are [src: varlena.c, SplitGUCList] */
+    LIST_IDENTIFIER, /* folded to lower case unless quoted [src: SplitIdentifierString] */
+    LIST_DIRECTORY,  /* blanks inside are kept [src: SplitDirectoriesString] */
+};
+MUST_CHECK enum code value_split(struct arena *arena, struct str text, enum list_style style,
+                                 struct settings_names *out);
+
+/** A member and the text it was made of. */
+struct value_view {
+    const void *member;
+    struct str raw;
+};
+
+/** How SHOW prints a value; `with_unit` false: how pg_settings does. */
+MUST_CHECK enum code value_render(const struct setting_def *def, struct arena *arena, struct value_view value,
+                                  bool with_unit, struct str *out);
+
+/** KEY.NAME as it is written, NAME in double quotes where it must be. */
+MUST_CHECK enum code family_name(struct arena *arena, const char *key, struct str database, struct str *out);
+
+/** Fill settings->rows from the members, core->states and the routes. */
+MUST_CHECK enum code rows_build(struct settings_core *core);
+
+#endif

@@ -1,0 +1,64 @@
+/**
+ * What the rooms admit, upstream and relay_auth share about one client's authentication.
+ */
+#ifndef PGSEAL_GATE_ADMISSION_H
+#define PGSEAL_GATE_ADMISSION_H
+
+#include "auth/scram_server.h"
+#include "auth/verifier.h"
+#include "base/secret.h"
+#include "gate/session.h"
+
+struct lookup;
+
+/** What is known of a user's secret, wherever it was read. */
+struct credential {
+    bool exists;
+    bool expired;
+    bool has_secret;
+    bool cleartext;           /* auth_file may hold one; `password` is it */
+    struct verifier verifier; /* of the stored secret */
+    struct secret password;
+};
+
+enum admission_stage {
+    ADMIT_MATCH,  /* no rule yet: perhaps a name or memberships are being looked up */
+    ADMIT_SECRET, /* the secret is being looked up */
+    ADMIT_SCRAM,  /* waiting for a SASL message */
+    ADMIT_MD5,
+    ADMIT_PASSWORD,
+    ADMIT_DONE
+};
+
+/** Lives in the session's scratch arena; wiped by admit_leave(). */
+struct admission {
+    enum admission_stage stage;
+    struct conn_facts facts;
+    struct decision decision;
+    const struct settings_route *route; /* of the requested database */
+    bool relayed;                       /* the server behind judges; the exchange passes through */
+    struct credential credential;
+    struct scram_server scram;
+    uint8_t md5_salt[MD5_SALT_BYTES];
+    struct scram_keys keys; /* ClientKey and ServerKey after SCRAM */
+    bool have_keys;
+    struct secret password; /* cleartext, after `password` */
+    struct buf final;       /* SASLFinal, held back until the server behind has agreed */
+    struct lookup *lookup;
+};
+
+/** The client has proved itself: check its certificate's name if the rule wants that, record the identity. */
+MUST_CHECK enum code admission_succeeded(struct session *s, struct err *e);
+/**
+ * The client's next `p` message, taken from s->in (the caller consumes `used` bytes). E_MORE: not complete
+ * yet. Other failures: `e` and s->parting are PostgreSQL's for a SASL or a password message.
+ */
+MUST_CHECK enum code admission_take(struct session *s, bool sasl, struct msg *out, size_t *used,
+                                    struct err *e);
+/** One line `connection_authenticated`, where log_connections asks for it. */
+void admission_log(struct session *s);
+/** `"trust" authentication failed for user "U"` and its kin: what the method tells a client [src:
+ * auth_failed]. */
+enum code admission_failed(const struct session *s, struct err *e);
+
+#endif

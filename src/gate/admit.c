@@ -1,0 +1,641 @@
+/*
+ * Policy and authentication.
+ *
+ * Facts × policy → the first matching rule; then what the rule demands, in PostgreSQL's order: certificate,
+ * method, certificate's name [src: PostgreSQL 18, ClientAuthentication]. Under auth_source = upstream a
+ * password is judged by the server behind: the exchange then follows in the room upstream.
+ */
+#include "auth/password.h"
+#include "auth/userlist.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "gate/admission.h"
+#include "gate/lookup.h"
+#include "gate/rooms.h"
+#include "gate/worker.h"
+#include "net/resolve.h"
+#include "pgwire/backend.h"
+#include "policy/ident.h"
+#include "tls/context.h"
+
+#include <errno.h>
+#include <pwd.h>
+
+/* ---- texts ---- */
+
+enum code admission_failed(const struct session *s, struct err *e)
+{
+    const struct str user = s->startup.user;
+
+    switch (s->rule->method) {
+    case HBA_METHOD_PASSWORD:
+    case HBA_METHOD_MD5:
+    case HBA_METHOD_SCRAM:
+        return password_failed(user, e);
+    case HBA_METHOD_TRUST:
+        return err_set(e, E_AUTH, "\"trust\" authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_CERT:
+        return err_set(e, E_AUTH, "certificate authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_PEER:
+        return err_set(e, E_AUTH, "Peer authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_IDENT:
+        return err_set(e, E_AUTH, "Ident authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_GSS:
+        return err_set(e, E_AUTH, "GSSAPI authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_PAM:
+        return err_set(e, E_AUTH, "PAM authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_LDAP:
+        return err_set(e, E_AUTH, "LDAP authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_RADIUS:
+        return err_set(e, E_AUTH, "RADIUS authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_OAUTH:
+        return err_set(e, E_AUTH, "OAuth bearer authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_REJECT:
+    case HBA_METHOD_SSPI:
+    case HBA_METHOD_BSD:
+        break;
+    }
+    return err_set(e, E_AUTH, "authentication failed for user \"%.*s\": invalid authentication method",
+                   STR_ARG(user));
+}
+
+/* Like admission_failed(), with a reason that stays in the log. */
+static enum step refuse(struct session *s, const char *reason, struct err *e)
+{
+    struct log_line line;
+
+    session_log(s, &line, SEV_LOG, "authentication_failed");
+    log_c(&line, "method", hba_method_name(s->rule->method));
+    log_c(&line, "reason", reason);
+    log_end(&line);
+    (void)admission_failed(s, e);
+    return session_fail(s, PARTING_FATAL);
+}
+
+void admission_log(struct session *s)
+{
+    struct log_line line;
+
+    if (!(session_settings(s)->log_connections & 1u << CONF_LOG_AUTHENTICATION))
+        return;
+    session_log(s, &line, SEV_LOG, "connection_authenticated");
+    if (s->identity.p)
+        log_str(&line, "identity", s->identity);
+    log_c(&line, "method", hba_method_name(s->rule->method));
+    log_str(&line, "file", s->rule->file);
+    log_int(&line, "line", s->rule->line);
+    log_end(&line);
+}
+
+/* ---- certificate's name ---- */
+
+/* E_NEED_ROLES: a map line asks for memberships. Otherwise OK or E_AUTH with the reason in `why`. */
+static enum code check_certificate_name(struct session *s, struct err *why)
+{
+    const struct tls_facts *t = &s->tls;
+    bool by_dn = s->rule->clientname == CLIENTNAME_DN;
+
+    if (!by_dn && !t->cert.has_cn)
+        return err_set(
+            why, E_AUTH,
+            "certificate authentication failed for user \"%.*s\": client certificate contains no user name",
+            STR_ARG(s->startup.user));
+    const struct ident_question question = {
+        .map = s->rule->method == HBA_METHOD_CERT ? s->rule->map : STR(""),
+        .role = s->startup.user,
+        .name = by_dn ? t->cert.dn : t->cert.cn,
+        .roles = s->admission->facts.roles,
+    };
+    return ident_check(snapshot_policy(s->snapshot), &question, why);
+}
+
+enum code admission_succeeded(struct session *s, struct err *e)
+{
+    struct err why = { 0 };
+
+    if (s->rule->clientcert == CLIENTCERT_VERIFY_FULL) {
+        enum code code = check_certificate_name(s, &why);
+        if (code == E_NEED_ROLES)
+            return code;
+        if (code != OK) {
+            struct log_line line;
+            session_log(s, &line, SEV_LOG, "authentication_failed");
+            log_c(&line, "method", hba_method_name(s->rule->method));
+            log_c(&line, "reason", err_text(&why));
+            if (s->rule->method != HBA_METHOD_CERT)
+                log_c(&line, "clientcert",
+                      s->rule->clientname == CLIENTNAME_DN ? "DN mismatch" : "CN mismatch");
+            log_end(&line);
+            return admission_failed(s, e);
+        }
+    }
+    if (s->rule->method == HBA_METHOD_CERT)
+        s->identity = s->tls.cert.dn;
+    else if (s->rule->method != HBA_METHOD_TRUST && s->rule->method != HBA_METHOD_PEER)
+        s->identity = s->startup.user;
+    return OK;
+}
+
+/* ---- lookups ---- */
+
+static void on_name(void *arg, int gai_error, const struct addrinfo *found, const char *name)
+{
+    struct session *s = arg;
+    struct name_lookup *lookup = &s->admission->facts.lookup;
+    bool forward = lookup->state == NAME_REVERSE;
+
+    s->resolve = NULL;
+    if (gai_error != 0) {
+        lookup->state = forward ? NAME_FORWARD_FAILED : NAME_REVERSE_FAILED;
+        lookup->gai_error = gai_error;
+    } else if (!forward) {
+        lookup->state = arena_str(&s->arena, str_c(name), &lookup->name) ? NAME_REVERSE : NAME_REVERSE_FAILED;
+        lookup->gai_error = lookup->state == NAME_REVERSE ? 0 : EAI_MEMORY;
+    } else {
+        lookup->state = NAME_MISMATCH;
+        for (; found; found = found->ai_next)
+            if (peer_address_equal(&s->peer.ss, found->ai_addr))
+                lookup->state = NAME_CONFIRMED;
+    }
+    session_resume(s);
+}
+
+static enum step look_up_name(struct session *s, enum match_need need, struct err *e)
+{
+    struct loop *loop = worker_loop(s->worker);
+    char host[256];
+
+    if (need == MATCH_NEED_REVERSE)
+        s->resolve = resolve_reverse(loop, (const struct sockaddr *)&s->peer.ss, on_name, s);
+    else if (str_to_c(s->admission->facts.lookup.name, host, sizeof host))
+        s->resolve = resolve_forward(loop, host, "", on_name, s);
+    if (!s->resolve) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    return STEP_JOB;
+}
+
+static enum step lookup_lost(struct session *s, const struct err *why, struct err *e)
+{
+    struct log_line line;
+
+    session_log(s, &line, SEV_LOG, "lookup_failed");
+    log_err(&line, why);
+    log_end(&line);
+    err_set(e, E_UNAVAILABLE, "could not look up user \"%.*s\" on the server", STR_ARG(s->startup.user));
+    return session_fail(s, PARTING_FATAL);
+}
+
+static void on_lookup(void *arg)
+{
+    session_resume(arg);
+}
+
+/* Ask the server behind for memberships or the secret; the answer is picked up by the next step. */
+static enum step look_up(struct session *s, enum lookup_kind kind, struct err *e)
+{
+    struct admission *a = s->admission;
+
+    a->lookup = lookup_new(s->worker, s->snapshot, a->route, kind, s->startup.user, on_lookup, s);
+    if (!a->lookup) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    return STEP_JOB;
+}
+
+/* ---- secrets ---- */
+
+static void set_secret(struct credential *c, struct str secret)
+{
+    c->has_secret = secret.n > 0;
+    verifier_parse(secret, &c->verifier);
+}
+
+static void read_userlist(struct session *s)
+{
+    struct credential *c = &s->admission->credential;
+    const struct userlist *users = snapshot_users(s->snapshot);
+    const struct userlist_entry *entry = users ? userlist_find(users, s->startup.user) : NULL;
+
+    if (!entry)
+        return;
+    c->exists = true;
+    set_secret(c, entry->secret);
+    if (c->has_secret && c->verifier.type == VERIFIER_UNRECOGNIZED)
+        c->cleartext = secret_set(&c->password, str_bytes(entry->secret)) == OK;
+}
+
+/* A cleartext secret of auth_file is given a salt of its own, the same at every login. */
+static enum code verifier_of_cleartext(struct session *s, struct scram_verifier *out)
+{
+    struct credential *c = &s->admission->credential;
+    uint8_t salt[SCRAM_SALT_BYTES];
+
+    TRY(scram_mock_salt(s->startup.user, worker_shared(s->worker)->nonce, salt));
+    return scram_verifier_make(secret_bytes(&c->password), bytes_of(salt, sizeof salt),
+                               (uint32_t)session_settings(s)->scram_iterations, out);
+}
+
+/* Why no password can succeed; NULL if one may. */
+static const char *doom(const struct credential *c)
+{
+    if (!c->exists)
+        return "Role does not exist.";
+    if (!c->has_secret)
+        return "User has no password assigned.";
+    if (c->expired)
+        return "User has an expired password.";
+    return NULL;
+}
+
+/* ---- exchanges ---- */
+
+static enum step begin_scram(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+    const struct credential *c = &a->credential;
+    struct scram_verifier verifier = { 0 };
+    AUTO(buf) struct buf mechanisms = BUF_INIT(128);
+    enum code code;
+
+    s->reason = doom(c);
+    if (!s->reason && c->cleartext)
+        code = verifier_of_cleartext(s, &verifier);
+    else if (!s->reason && c->verifier.type == VERIFIER_SCRAM) {
+        verifier = c->verifier.scram;
+        code = OK;
+    } else {
+        if (!s->reason)
+            s->reason = "User does not have a valid SCRAM secret.";
+        code = scram_verifier_mock(s->startup.user, worker_shared(s->worker)->nonce,
+                                   (uint32_t)session_settings(s)->scram_iterations, &verifier);
+    }
+    if (code != OK || !scram_server_mechanisms(s->tls.used, &mechanisms)) {
+        err_set(e, code == OK ? E_NOMEM : code, "could not begin SCRAM authentication");
+        return session_fail(s, PARTING_FATAL);
+    }
+    struct tls_context *context = snapshot_tls(s->snapshot, worker_index(s->worker));
+    const struct scram_server_params params = {
+        .user = s->startup.user,
+        .verifier = &verifier,
+        .tls = s->tls.used,
+        .cert_hash = s->tls.used && context ? tls_context_end_point(context) : bytes_of(NULL, 0),
+        .env = session_env(s),
+    };
+    scram_server_init(&a->scram, &params);
+    wipe(&verifier, sizeof verifier);
+    backend_auth(&s->out, AUTH_SASL, buf_bytes(&mechanisms));
+    a->stage = ADMIT_SCRAM;
+    return STEP_MORE;
+}
+
+static enum step begin_md5(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+
+    if (!env_random(session_env(s), a->md5_salt, sizeof a->md5_salt)) {
+        err_set(e, E_INTERNAL, "could not generate random MD5 salt");
+        return session_fail(s, PARTING_FATAL);
+    }
+    s->reason = doom(&a->credential);
+    backend_auth(&s->out, AUTH_MD5, bytes_of(a->md5_salt, sizeof a->md5_salt));
+    a->stage = ADMIT_MD5;
+    return STEP_MORE;
+}
+
+/* The secret is known as far as it ever will be: challenge the client. */
+static enum step challenge(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+    const struct credential *c = &a->credential;
+    bool usable = !doom(c);
+
+    if (s->rule->method == HBA_METHOD_PASSWORD) {
+        s->reason = doom(c);
+        backend_auth(&s->out, AUTH_CLEARTEXT, bytes_of(NULL, 0));
+        a->stage = ADMIT_PASSWORD;
+        return STEP_MORE;
+    }
+    bool md5 = usable ? c->verifier.type == VERIFIER_MD5
+                      : session_settings(s)->password_encryption == CONF_PASSWORD_MD5;
+    return s->rule->method == HBA_METHOD_MD5 && md5 ? begin_md5(s, e) : begin_scram(s, e);
+}
+
+enum code admission_take(struct session *s, bool sasl, struct msg *out, size_t *used, struct err *e)
+{
+    if (s->in.n > 0 && s->in.p[0] != 'p') {
+        s->parting = PARTING_FATAL;
+        return sasl ? sasl_wrong_type(s->in.p[0], e) : password_wrong_type(s->in.p[0], e);
+    }
+    enum code code = msg_next(buf_bytes(&s->in), sasl ? MSG_SCRAM_MAX : MSG_PASSWORD_MAX, out, used);
+    if (code == E_MORE && s->client_ended) {
+        s->parting = PARTING_SILENT;
+        return E_CLOSED;
+    }
+    if (code == E_PROTOCOL) {
+        s->parting = sasl ? PARTING_FATAL : PARTING_LOGGED;
+        return sasl ? password_failed(s->startup.user, e) : err_set(e, E_PROTOCOL, "invalid message length");
+    }
+    return code;
+}
+
+static enum step exchange_over(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+    enum code code = admission_succeeded(s, e);
+
+    if (code == E_NEED_ROLES)
+        return look_up(s, LOOKUP_ROLES, e);
+    if (code != OK) {
+        /* As from PostgreSQL: the exchange succeeded, the name did not. */
+        buf_append(&s->out, buf_bytes(&a->final));
+        return session_fail(s, PARTING_FATAL);
+    }
+    a->stage = ADMIT_DONE;
+    admission_log(s);
+    return session_goto(s, STATE_ROUTE);
+}
+
+/* A secret that was changed on the server meanwhile counts from the next try on. */
+static enum step password_wrong(struct session *s, const struct err *e)
+{
+    if (e->code == E_PASSWORD && s->admission->route->auth_source == CONF_AUTH_QUERY)
+        lookup_forget(s->worker, s->admission->route, s->startup.user);
+    if (e->code == E_PASSWORD && !s->reason)
+        s->reason = "Password does not match.";
+    return session_fail(s, PARTING_FATAL);
+}
+
+static enum step step_scram(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+    struct msg msg;
+    struct bytes reply;
+    size_t used;
+
+    enum code code = admission_take(s, true, &msg, &used, e);
+    if (code == E_MORE)
+        return STEP_MORE;
+    if (code != OK)
+        return STEP_FAIL;
+    switch (scram_server_feed(&a->scram, msg.body, &reply, e)) {
+    case SCRAM_CONTINUE:
+        backend_auth(&s->out, AUTH_SASL_CONTINUE, reply);
+        buf_consume(&s->in, used);
+        return STEP_MORE;
+    case SCRAM_DONE:
+        backend_auth(&a->final, AUTH_SASL_FINAL, reply);
+        scram_server_keys(&a->scram, &a->keys);
+        a->have_keys = !a->credential.cleartext;
+        if (a->credential.cleartext && secret_set(&a->password, secret_bytes(&a->credential.password)) != OK)
+            UNREACHABLE();
+        buf_consume(&s->in, used);
+        return exchange_over(s, e);
+    case SCRAM_FAIL:
+        return password_wrong(s, e);
+    }
+    UNREACHABLE();
+}
+
+static enum step password_judged(struct session *s, enum code code, struct err *e)
+{
+    if (code == OK && s->reason)
+        code = password_failed(s->startup.user, e);
+    return code == OK ? exchange_over(s, e) : password_wrong(s, e);
+}
+
+static enum step step_md5(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+    struct msg msg;
+    size_t used;
+
+    enum code code = admission_take(s, false, &msg, &used, e);
+    if (code == E_MORE)
+        return STEP_MORE;
+    if (code != OK)
+        return STEP_FAIL;
+    code = password_check_md5(s->reason ? NULL : &a->credential.verifier, a->md5_salt, msg.body,
+                              s->startup.user, e);
+    buf_consume(&s->in, used);
+    return password_judged(s, code, e);
+}
+
+static enum step step_password(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+    const struct credential *c = &a->credential;
+    struct msg msg;
+    size_t used;
+
+    enum code code = admission_take(s, false, &msg, &used, e);
+    if (code == E_MORE)
+        return STEP_MORE;
+    if (code != OK)
+        return STEP_FAIL;
+    code = password_parse(msg.body, s->startup.user, &a->password, e);
+    if (code == OK && !s->reason) {
+        bool fits = c->cleartext ? secret_equal(secret_bytes(&a->password), secret_bytes(&c->password))
+                                 : verifier_check_password(&c->verifier, s->startup.user,
+                                                           secret_bytes(&a->password)) == OK;
+        code = fits ? OK : password_failed(s->startup.user, e);
+    }
+    wipe(s->in.p, used);
+    buf_consume(&s->in, used);
+    return password_judged(s, code, e);
+}
+
+/* ---- methods without a challenge ---- */
+
+/* [src: PostgreSQL 18, auth_peer] */
+static enum step judge_peer(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+    char text[4096];
+    struct passwd entry, *found = NULL;
+    struct err why;
+    uid_t uid;
+    gid_t gid;
+
+    if (!socket_peer_ids(s->client.fd, &uid, &gid))
+        return refuse(s, "could not get peer credentials", e);
+    if (getpwuid_r(uid, &entry, text, sizeof text, &found) != 0)
+        return refuse(s, "could not look up local user", e);
+    if (!found)
+        return refuse(s, "local user does not exist", e);
+    if (!arena_str(&s->arena, str_c(entry.pw_name), &s->identity)) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    const struct ident_question question = {
+        .map = s->rule->map, .role = s->startup.user, .name = s->identity, .roles = a->facts.roles
+    };
+    enum code code = ident_check(snapshot_policy(s->snapshot), &question, &why);
+    if (code == E_NEED_ROLES)
+        return look_up(s, LOOKUP_ROLES, e);
+    return code == OK ? exchange_over(s, e) : refuse(s, err_text(&why), e);
+}
+
+/* ---- what the rule demands ---- */
+
+static enum code check_certificate(struct session *s, struct err *e)
+{
+    struct tls_context *context = snapshot_tls(s->snapshot, worker_index(s->worker));
+
+    if (s->rule->clientcert == CLIENTCERT_NONE)
+        return OK;
+    if (!context || !tls_context_verifies_clients(context))
+        return err_set(e, E_CONFIG,
+                       "client certificates can only be checked if a root certificate store is available");
+    if (!s->tls.has_cert)
+        return err_set(e, E_AUTH, "connection requires a valid client certificate");
+    return OK;
+}
+
+/* The gate reads the secret itself, or leaves the exchange to the server behind. */
+static enum step find_secret(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+
+    switch (a->route->auth_source) {
+    case CONF_AUTH_UPSTREAM:
+        a->relayed = true;
+        return session_goto(s, STATE_ROUTE);
+    case CONF_AUTH_FILE:
+        read_userlist(s);
+        return challenge(s, e);
+    case CONF_AUTH_QUERY:
+        a->stage = ADMIT_SECRET;
+        return look_up(s, LOOKUP_SECRET, e);
+    }
+    UNREACHABLE();
+}
+
+static enum step demand(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+
+    if (check_certificate(s, e) != OK)
+        return session_fail(s, PARTING_FATAL);
+    switch (s->rule->method) {
+    case HBA_METHOD_REJECT:
+        (void)policy_refusal(&a->facts, &a->decision, e);
+        return session_fail(s, PARTING_FATAL);
+    case HBA_METHOD_TRUST:
+    case HBA_METHOD_CERT:
+        return exchange_over(s, e);
+    case HBA_METHOD_PEER:
+        return judge_peer(s, e);
+    case HBA_METHOD_PASSWORD:
+    case HBA_METHOD_MD5:
+    case HBA_METHOD_SCRAM:
+        return find_secret(s, e);
+    case HBA_METHOD_IDENT:
+    case HBA_METHOD_GSS:
+    case HBA_METHOD_SSPI:
+    case HBA_METHOD_PAM:
+    case HBA_METHOD_BSD:
+    case HBA_METHOD_LDAP:
+    case HBA_METHOD_RADIUS:
+    case HBA_METHOD_OAUTH:
+        if (hba_method_how(s->rule->method) == HBA_HOW_RELAYED && a->route->auth_source == CONF_AUTH_UPSTREAM)
+            return find_secret(s, e);
+        return refuse(s, "the gate cannot judge this method for this database", e);
+    }
+    UNREACHABLE();
+}
+
+static enum step match(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+
+    enum code code = policy_match(snapshot_policy(s->snapshot), &a->facts, NULL, &a->decision);
+    if (code == E_NEED_NAME)
+        return look_up_name(s, a->decision.need, e);
+    if (code == E_NEED_ROLES)
+        return look_up(s, LOOKUP_ROLES, e);
+    if (code != OK) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    if (a->decision.verdict == VERDICT_NO_RULE) {
+        (void)policy_refusal(&a->facts, &a->decision, e);
+        return session_fail(s, PARTING_FATAL);
+    }
+    s->rule = a->decision.rule;
+    return demand(s, e);
+}
+
+static bool begin(struct session *s)
+{
+    struct admission *a = ARENA_NEW(&s->scratch, struct admission);
+
+    if (!a)
+        return false;
+    a->route = settings_route(session_settings(s), s->startup.database);
+    a->final = BUF_INIT(MSG_SCRAM_MAX);
+    a->facts = (struct conn_facts){
+        .is_local = s->local,
+        .tls = s->tls.used,
+        .replication = s->startup.replication,
+        .peer = s->peer.ss,
+        .user = s->startup.user,
+        .database = s->startup.database,
+    };
+    s->admission = a;
+    return true;
+}
+
+/* Pick up what a lookup has found. */
+static enum code lookup_done(struct session *s, struct err *why)
+{
+    struct admission *a = s->admission;
+    struct lookup *lookup = a->lookup;
+
+    a->lookup = NULL;
+    enum code code = lookup_take(lookup, &s->scratch, &a->credential, &a->facts.roles, why);
+    lookup_free(lookup);
+    return code;
+}
+
+enum step admit_step(struct session *s, struct err *e)
+{
+    struct err why;
+
+    if (!s->admission && !begin(s)) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    if (s->admission->lookup && lookup_done(s, &why) != OK)
+        return lookup_lost(s, &why, e);
+    switch (s->admission->stage) {
+    case ADMIT_MATCH:
+        return s->rule ? demand(s, e) : match(s, e);
+    case ADMIT_SECRET:
+        return challenge(s, e);
+    case ADMIT_SCRAM:
+        return s->admission->final.n > 0 ? exchange_over(s, e) : step_scram(s, e);
+    case ADMIT_MD5:
+        return step_md5(s, e);
+    case ADMIT_PASSWORD:
+        return step_password(s, e);
+    case ADMIT_DONE:
+        break;
+    }
+    UNREACHABLE();
+}
+
+void admit_leave(struct session *s)
+{
+    struct admission *a = s->admission;
+
+    if (!a)
+        return;
+    s->admission = NULL;
+    lookup_free(a->lookup);
+    scram_server_fini(&a->scram);
+    buf_fini(&a->final);
+    wipe(a, sizeof *a);
+}

@@ -1,0 +1,173 @@
+/*
+ * Cancel requests.
+ *
+ * (pid, key) is the gate's; the key tells the worker. There the server's own key is sent to the very server
+ * of the session, under the session's protection. The client is held until that has been done, for it takes
+ * the end of its connection to mean that the signal was sent. Nothing is ever answered [src: PostgreSQL 18,
+ * "Canceling Requests in Progress"].
+ */
+#include "base/check.h"
+#include "base/secret.h"
+#include "gate/rooms.h"
+#include "gate/worker_private.h"
+#include "pgwire/frontend.h"
+
+#include <stdlib.h>
+
+/** A request on its way: made by the worker that accepted it, carried out by the one that has the session. */
+struct errand {
+    struct worker *from, *to;
+    struct session *asker; /* NULL: has gone meanwhile. Only touched on `from` */
+    uint32_t pid;
+    uint8_t key[CANCEL_KEY_MAX];
+    size_t key_n;
+    struct snapshot *snapshot; /* of the session: its upstream's contexts */
+    struct cancel_route route;
+    struct leg *leg;
+    LIST_ENTRY(errand) entry; /* while `leg` is there: on `to` */
+};
+
+static void errand_free(struct errand *errand)
+{
+    if (!errand)
+        return;
+    wipe(errand->key, sizeof errand->key);
+    wipe(&errand->route, sizeof errand->route);
+    snapshot_unref(errand->snapshot);
+    free(errand);
+}
+
+/* On `from`: the client may go. */
+static void report(void *arg)
+{
+    struct errand *errand = arg;
+    struct session *asker = errand->asker;
+
+    if (asker)
+        asker->errand = NULL;
+    errand_free(errand);
+    if (asker)
+        session_end(asker, PARTING_SILENT, NULL);
+}
+
+/* On `to`. */
+static void carried_out(struct errand *errand)
+{
+    if (errand->leg)
+        LIST_REMOVE(errand, entry);
+    leg_free(errand->leg);
+    errand->leg = NULL;
+    snapshot_unref(errand->snapshot);
+    errand->snapshot = NULL;
+    if (!worker_post(errand->from, report, errand))
+        errand_free(errand); /* the asker's own deadline ends it */
+}
+
+static void on_ready(void *arg)
+{
+    struct errand *errand = arg;
+    AUTO(buf) struct buf out = BUF_INIT(512);
+    struct err e;
+
+    frontend_cancel(&out, errand->route.pid, bytes_of(errand->route.key, errand->route.key_n));
+    if (!buf_ok(&out) || leg_send(errand->leg, buf_bytes(&out), &e) != OK)
+        carried_out(errand);
+}
+
+static void on_data(void *arg, struct bytes data)
+{
+    (void)data;
+    carried_out(arg); /* a server that answers a cancel is not one */
+}
+
+static void on_end(void *arg, const struct err *e)
+{
+    (void)e;
+    carried_out(arg);
+}
+
+static void log_unknown(struct errand *errand, bool pid_known)
+{
+    struct log_line line;
+
+    log_begin(&line, worker_env(errand->to), SEV_LOG, "cancel_ignored");
+    log_c(&line, "message",
+          pid_known ? "wrong key in cancel request" : "PID in cancel request did not match any process");
+    log_int(&line, "pid", errand->pid);
+    log_end(&line);
+}
+
+/* On `to`: find the session and go to its server. */
+static void carry_out(void *arg)
+{
+    struct errand *errand = arg;
+    const struct leg_owner owner = { on_ready, on_data, on_end, on_end, errand };
+    bool pid_known;
+    struct session *target = registry_find(errand->to, errand->pid, bytes_of(errand->key, errand->key_n),
+                                           &pid_known);
+
+    if (!target || !target->cancel_route) {
+        log_unknown(errand, pid_known);
+        carried_out(errand);
+        return;
+    }
+    errand->route = *target->cancel_route;
+    errand->snapshot = snapshot_ref(target->snapshot);
+    const struct settings_route *route = settings_route(snapshot_settings(errand->snapshot),
+                                                        target->startup.database);
+    errand->leg = leg_new_at(errand->to, snapshot_upstream(errand->snapshot, route), &errand->route, &owner);
+    if (errand->leg)
+        LIST_INSERT_HEAD(&errand->to->errands, errand, entry);
+    else
+        carried_out(errand);
+}
+
+void cancel_abandon(struct worker *worker)
+{
+    struct errand *errand;
+
+    while ((errand = LIST_FIRST(&worker->errands)) != NULL) {
+        LIST_REMOVE(errand, entry);
+        leg_free(errand->leg);
+        errand_free(errand);
+    }
+}
+
+enum step cancel_step(struct session *s, struct err *e)
+{
+    struct hello_packet packet;
+    struct cancel cancel;
+
+    if (s->errand)
+        return STEP_JOB;
+    if (hello_next(&s->hello, buf_bytes(&s->in), &packet) != OK ||
+        cancel_parse(packet.body, &cancel, e) != OK)
+        return session_fail(s, PARTING_LOGGED);
+    if (cancel.pid == 0) {
+        err_set(e, E_PROTOCOL, "invalid cancel request with PID 0");
+        return session_fail(s, PARTING_LOGGED);
+    }
+    struct gate_shared *shared = worker_shared(s->worker);
+    struct errand *errand = calloc(1, sizeof *errand);
+    if (!errand)
+        return session_fail(s, PARTING_SILENT);
+    errand->from = s->worker;
+    errand->to = shared->workers[registry_worker(cancel.key, shared->n_workers)];
+    errand->asker = s;
+    errand->pid = cancel.pid;
+    errand->key_n = cancel.key.n;
+    memcpy(errand->key, cancel.key.p, cancel.key.n);
+    if (!worker_post(errand->to, carry_out, errand)) {
+        errand_free(errand);
+        return session_fail(s, PARTING_SILENT);
+    }
+    s->errand = errand;
+    return STEP_JOB;
+}
+
+void cancel_leave(struct session *s)
+{
+    if (s->errand)
+        s->errand->asker = NULL;
+    s->errand = NULL;
+}

@@ -1,0 +1,353 @@
+/*
+ * The steward: loads, starts the workers, hears signals, reloads, stops.
+ *
+ * It runs on the main thread and touches no session. What it tells the workers goes through their loops.
+ */
+#include "gate/gate.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "conf/settings.h"
+#include "gate/listen.h"
+#include "gate/snapshot.h"
+#include "gate/worker.h"
+#include "net/loop.h"
+#include "os/files.h"
+#include "tls/context.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { DIAGS_ARENA_MAX = 16 * 1024 * 1024 };
+
+struct gate {
+    const struct gate_params *params;
+    const struct env *env;
+    struct os_lock lock;
+    struct gate_shared shared;
+    struct worker **workers;
+    struct tls_library **libraries;
+    unsigned n_workers;
+    unsigned n_ended;
+    struct snapshot *snapshot;
+    unsigned generation;
+    struct secret passphrase;
+    struct listen_set listening;
+    struct loop *loop;
+    struct signal_watch *signals[3];
+    struct timer *drain_timer;
+    bool draining;
+};
+
+/* ---- log ---- */
+
+static void log_diags(const struct env *env, const struct diags *diags, const char *event)
+{
+    const struct diag *row;
+    struct log_line line;
+
+    STAILQ_FOREACH (row, &diags->list, next) {
+        log_begin(&line, env, row->severity == SEV_ERROR ? SEV_LOG : row->severity, event);
+        log_diag(&line, row);
+        log_end(&line);
+    }
+}
+
+static void log_event(const struct env *env, enum severity severity, const char *event, const char *message)
+{
+    struct log_line line;
+
+    log_begin(&line, env, severity, event);
+    log_c(&line, "message", message);
+    log_end(&line);
+}
+
+static void log_fatal(const struct env *env, const struct err *e)
+{
+    struct log_line line;
+
+    log_begin(&line, env, SEV_FATAL, "start_failed");
+    log_err(&line, e);
+    log_end(&line);
+}
+
+/* ---- loading ---- */
+
+static enum code load(struct gate *g, struct snapshot **out, struct diags *diags)
+{
+    const struct snapshot_params params = {
+        .dir = g->params->dir,
+        .overrides = g->params->overrides,
+        .n_overrides = g->params->n_overrides,
+        .running = g->snapshot,
+        .libraries = g->libraries,
+        .n_workers = g->n_workers,
+        .passphrase = &g->passphrase,
+        .env = g->env,
+        .generation = g->generation + 1,
+    };
+
+    return snapshot_load(&params, out, diags);
+}
+
+/* The number of workers decides how often TLS contexts are built: it is read before everything else. */
+static enum code count_workers(struct gate *g, struct diags *diags)
+{
+    const struct settings_params params = {
+        .dir = str_c(g->params->dir),
+        .overrides = g->params->overrides,
+        .n_overrides = g->params->n_overrides,
+    };
+    struct settings *settings;
+
+    TRY(settings_load(&params, &settings, diags));
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    g->n_workers = settings->workers > 0 ? (unsigned)settings->workers : cpus > 0 ? (unsigned)cpus : 1;
+    settings_unref(settings);
+    return OK;
+}
+
+static enum code make_workers(struct gate *g)
+{
+    g->workers = calloc(g->n_workers, sizeof(struct worker *));
+    g->libraries = calloc(g->n_workers, sizeof(struct tls_library *));
+    if (!g->workers || !g->libraries)
+        return E_NOMEM;
+    g->shared.env = g->params->env;
+    g->shared.n_workers = g->n_workers;
+    g->shared.workers = g->workers;
+    g->shared.uid = geteuid();
+    for (unsigned i = 0; i < g->n_workers; i++) {
+        g->workers[i] = worker_new(&g->shared, i);
+        if (!g->workers[i])
+            return E_NOMEM;
+        g->libraries[i] = worker_library(g->workers[i]);
+    }
+    return OK;
+}
+
+static void free_gate(struct gate *g)
+{
+    for (unsigned i = 0; g->workers && i < g->n_workers; i++)
+        if (g->workers[i])
+            worker_join(g->workers[i]);
+    listen_close(&g->listening);
+    for (unsigned i = 0; g->workers && i < g->n_workers; i++)
+        worker_abandon(g->workers[i]);
+    snapshot_unref(g->snapshot);
+    for (unsigned i = 0; g->workers && i < g->n_workers; i++)
+        worker_free(g->workers[i]);
+    free(g->workers);
+    free(g->libraries);
+    for (size_t i = 0; i < COUNT_OF(g->signals); i++)
+        if (g->signals[i])
+            signal_watch_close(g->signals[i]);
+    timer_close(g->drain_timer);
+    loop_free(g->loop);
+    secret_wipe(&g->passphrase);
+    os_lock_release(&g->lock);
+}
+
+enum code gate_check(const struct gate_params *params, struct diags *diags)
+{
+    struct gate g = { .params = params, .env = params->env, .lock = OS_LOCK_INIT };
+
+    enum code code = count_workers(&g, diags);
+    g.n_workers = 1;
+    if (code == OK)
+        code = make_workers(&g);
+    if (code == OK)
+        code = load(&g, &g.snapshot, diags);
+    free_gate(&g);
+    return code;
+}
+
+/* ---- reload ---- */
+
+struct swap {
+    struct gate *gate;
+    _Atomic unsigned left; /* workers that have not taken it */
+    unsigned generation;
+};
+
+static void swap_done(void *arg)
+{
+    struct swap *swap = arg;
+    struct log_line line;
+
+    if (atomic_fetch_sub_explicit(&swap->left, 1, memory_order_acq_rel) != 1)
+        return;
+    log_begin(&line, swap->gate->env, SEV_LOG, "reloaded");
+    log_int(&line, "generation", swap->generation);
+    log_end(&line);
+    free(swap);
+}
+
+static void install(struct gate *g, struct snapshot *next)
+{
+    struct swap *swap = malloc(sizeof *swap);
+
+    if (!swap) {
+        snapshot_unref(next);
+        log_event(g->env, SEV_LOG, "reload_failed", "out of memory");
+        return;
+    }
+    *swap = (struct swap){ .gate = g, .left = g->n_workers, .generation = ++g->generation };
+    for (unsigned i = 0; i < g->n_workers; i++)
+        if (!worker_set_snapshot(g->workers[i], snapshot_ref(next), swap_done, swap)) {
+            snapshot_unref(next);
+            swap_done(swap);
+            log_event(g->env, SEV_LOG, "reload_failed", "out of memory");
+        }
+    snapshot_unref(g->snapshot);
+    g->snapshot = next;
+}
+
+static void reload(struct gate *g)
+{
+    AUTO(arena) struct arena arena;
+    struct snapshot *next = NULL;
+    struct diags diags;
+
+    log_event(g->env, SEV_LOG, "reload", "received SIGHUP, reloading configuration files");
+    arena_init(&arena, DIAGS_ARENA_MAX, 1024);
+    diags_init(&diags, &arena);
+    if (load(g, &next, &diags) != OK) {
+        log_diags(g->env, &diags, "reload_error");
+        log_event(g->env, SEV_LOG, "reload_failed", "configuration was not reloaded; the one in force stays");
+        return;
+    }
+    settings_log_changes(snapshot_settings(g->snapshot), snapshot_settings(next), &diags);
+    log_diags(g->env, &diags, "reload_note");
+    g->env->log->min_severity = (int)settings_log_severity(snapshot_settings(next));
+    install(g, next);
+}
+
+/* ---- stop ---- */
+
+static void drain_workers(struct gate *g, bool now)
+{
+    for (unsigned i = 0; i < g->n_workers; i++)
+        if (!worker_drain(g->workers[i], now))
+            log_event(g->env, SEV_LOG, "stop_failed", "out of memory");
+}
+
+static void on_drain_timeout(void *arg)
+{
+    struct gate *g = arg;
+
+    log_event(g->env, SEV_LOG, "drain_timeout", "ending the sessions that are left");
+    drain_workers(g, true);
+}
+
+static void on_worker_ended(void *arg)
+{
+    struct gate *g = arg;
+
+    if (++g->n_ended == g->n_workers)
+        loop_stop(g->loop);
+}
+
+static void on_signal(void *arg, int signum)
+{
+    struct gate *g = arg;
+
+    if (signum == SIGHUP) {
+        if (!g->draining)
+            reload(g);
+        return;
+    }
+    bool now = signum == SIGINT;
+    if (!g->draining || now)
+        log_event(g->env, SEV_LOG, "stop",
+                  now ? "received fast shutdown request" : "received smart shutdown request");
+    if (!g->draining || now)
+        drain_workers(g, now);
+    if (!g->draining && !now)
+        timer_set(g->drain_timer, (int64_t)snapshot_settings(g->snapshot)->drain_timeout_s * 1000);
+    g->draining = true;
+}
+
+/* ---- start ---- */
+
+static enum code prepare(struct gate *g, struct err *e)
+{
+    static const int signums[] = { SIGHUP, SIGTERM, SIGINT };
+    char path[OS_PATH_MAX];
+
+    TRY(os_path(g->params->dir, "pgseal.lock", path, e));
+    TRY(os_lock_take(path, &g->lock, e));
+    TRY(os_path(g->params->dir, "pgseal.secret", path, e));
+    TRY(os_nonce_file(path, g->env, g->shared.nonce, e));
+    g->loop = loop_new();
+    g->drain_timer = g->loop ? timer_new(g->loop, on_drain_timeout, g) : NULL;
+    if (!g->drain_timer)
+        return err_set(e, E_NOMEM, "out of memory");
+    for (size_t i = 0; i < COUNT_OF(signums); i++) {
+        g->signals[i] = signal_watch_new(g->loop, signums[i], on_signal, g);
+        if (!g->signals[i])
+            return err_set(e, E_INTERNAL, "could not watch signal %d", signums[i]);
+    }
+    g->shared.steward = g->loop;
+    g->shared.worker_ended = on_worker_ended;
+    g->shared.gate = g;
+    return make_workers(g) == OK ? OK : err_set(e, E_NOMEM, "out of memory");
+}
+
+static enum code load_first(struct gate *g, struct err *e)
+{
+    AUTO(arena) struct arena arena;
+    struct diags diags;
+
+    arena_init(&arena, DIAGS_ARENA_MAX, 1024);
+    diags_init(&diags, &arena);
+    enum code code = count_workers(g, &diags);
+    if (code == OK)
+        code = prepare(g, e);
+    else
+        err_set(e, code, "configuration file contains errors");
+    if (code == OK) {
+        code = load(g, &g->snapshot, &diags);
+        if (code != OK)
+            err_set(e, code, "configuration could not be loaded");
+    }
+    log_diags(g->env, &diags, code == OK ? "start_note" : "start_error");
+    return code;
+}
+
+static enum code start(struct gate *g, struct err *e)
+{
+    TRY(load_first(g, e));
+    g->generation = 1;
+    const struct settings *settings = snapshot_settings(g->snapshot);
+    g->env->log->min_severity = (int)settings_log_severity(settings);
+    TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
+    for (unsigned i = 0; i < g->n_workers; i++)
+        TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
+    log_event(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
+    return OK;
+}
+
+enum code gate_run(const struct gate_params *params)
+{
+    struct gate g = { .params = params, .env = params->env, .lock = OS_LOCK_INIT };
+    struct err e = { 0 };
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    enum code code = start(&g, &e);
+    if (code != OK) {
+        log_fatal(g.env, &e);
+        for (unsigned i = 0; g.workers && i < g.n_workers; i++)
+            if (g.workers[i] && !worker_drain(g.workers[i], true))
+                abort(); /* out of memory while giving up: nothing is owed to anybody */
+    } else {
+        loop_run(g.loop);
+        log_event(g.env, SEV_LOG, "stopped", "pgseal is shut down");
+    }
+    free_gate(&g);
+    return code;
+}

@@ -1,0 +1,465 @@
+/*
+ * Secrets and memberships, cached.
+ *
+ * An answer is kept per (upstream, user, kind) for auth_cache_ttl; whoever asks for one that is on its way
+ * waits for it. Questions to one upstream go over one session, one at a time.
+ */
+#include "gate/lookup.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "gate/admission.h"
+#include "gate/asker.h"
+#include "gate/worker_private.h"
+#include "net/loop.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    ANSWER_ARENA_MAX = 4 << 20, /* memberships of one user */
+    ANSWERS_MAX = 10000,        /* users remembered per worker; the oldest goes first */
+    SECRET_COLUMNS = 4
+};
+
+#define ROLES_QUERY                                                                                          \
+    "WITH RECURSIVE member_of(oid) AS ("                                                                     \
+    "SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = $1 "                                          \
+    "UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN member_of o ON m.member = o.oid) "         \
+    "SELECT r.rolname FROM pg_catalog.pg_roles r JOIN member_of o ON r.oid = o.oid"
+
+enum answer_state { ANSWER_QUEUED, ANSWER_ASKED, ANSWER_READY, ANSWER_FAILED };
+
+struct answer {
+    struct str upstream; /* the conninfo's text: routes to the same server share */
+    struct str user;
+    enum lookup_kind kind;
+    enum answer_state state;
+    bool forgotten;   /* not to be used for new questions */
+    unsigned waiting; /* lookups that hold it */
+    int64_t expires_us;
+    struct arena arena;
+    bool exists;
+    bool expires_at_all;
+    int64_t valid_until_us;
+    struct secret secret;
+    struct str *roles;
+    size_t n_roles, roles_size;
+    struct err why;
+    TAILQ_ENTRY(answer) entry; /* all of a worker, the oldest first */
+};
+
+/** One session per upstream, made when needed. */
+struct line {
+    struct lookups *lookups;
+    struct str upstream;
+    struct snapshot *snapshot; /* whose conninfo it was made with; the asker holds a reference */
+    struct asker *asker;
+    struct answer *asked;
+    bool lost; /* no more questions; freed from the timer */
+    LIST_ENTRY(line) entry;
+    char text[];
+};
+
+struct lookup {
+    struct lookups *lookups;
+    struct answer *answer;
+    void (*done)(void *arg); /* NULL: was called */
+    void *arg;
+    TAILQ_ENTRY(lookup) entry;
+};
+
+struct lookups {
+    struct worker *worker;
+    struct timer *tell; /* answers are told from the loop, never from inside lookup_new() */
+    size_t n_answers;
+    TAILQ_HEAD(answer_list, answer) answers;
+    TAILQ_HEAD(lookup_list, lookup) waiting;
+    LIST_HEAD(, line) lines;
+};
+
+/* ---- answers ---- */
+
+static void answer_free(struct lookups *all, struct answer *answer)
+{
+    TAILQ_REMOVE(&all->answers, answer, entry);
+    all->n_answers--;
+    secret_wipe(&answer->secret);
+    arena_fini(&answer->arena);
+    free(answer);
+}
+
+static void drop_old(struct lookups *all)
+{
+    struct answer *answer, *next;
+    int64_t now = env_mono_us(&all->worker->env);
+
+    for (answer = TAILQ_FIRST(&all->answers); answer; answer = next) {
+        next = TAILQ_NEXT(answer, entry);
+        bool over = answer->state >= ANSWER_READY && (answer->forgotten || answer->expires_us <= now);
+        if (over && answer->waiting == 0)
+            answer_free(all, answer);
+        else if (all->n_answers <= ANSWERS_MAX)
+            break;
+    }
+}
+
+static struct answer *answer_find(struct lookups *all, struct str upstream, enum lookup_kind kind,
+                                  struct str user)
+{
+    struct answer *answer;
+    int64_t now = env_mono_us(&all->worker->env);
+
+    TAILQ_FOREACH (answer, &all->answers, entry) {
+        bool fresh = answer->state < ANSWER_READY ||
+                     (answer->state == ANSWER_READY && answer->expires_us > now);
+        if (fresh && !answer->forgotten && answer->kind == kind && str_equal(answer->user, user) &&
+            str_equal(answer->upstream, upstream))
+            return answer;
+    }
+    return NULL;
+}
+
+static struct answer *answer_new(struct lookups *all, struct str upstream, enum lookup_kind kind,
+                                 struct str user)
+{
+    struct answer *answer = calloc(1, sizeof *answer);
+
+    if (!answer)
+        return NULL;
+    arena_init(&answer->arena, ANSWER_ARENA_MAX, 512);
+    answer->kind = kind;
+    TAILQ_INSERT_TAIL(&all->answers, answer, entry);
+    all->n_answers++;
+    if (!arena_str(&answer->arena, upstream, &answer->upstream) ||
+        !arena_str(&answer->arena, user, &answer->user)) {
+        answer_free(all, answer);
+        return NULL;
+    }
+    return answer;
+}
+
+/* "2027-01-31 12:00:00.25+00", "infinity", "-infinity": what DateStyle ISO in UTC prints. */
+static bool read_time(struct str text, bool *out_finite, int64_t *out_us)
+{
+    struct tm tm = { 0 };
+    int year, month, n = 0;
+    char buf[64];
+
+    *out_finite = false;
+    if (str_is(text, "infinity"))
+        return true;
+    *out_finite = true;
+    *out_us = 0; /* "-infinity", and everything before our era: over long ago */
+    if (str_is(text, "-infinity") || str_ends(text, STR(" BC")))
+        return true;
+    if (!str_to_c(text, buf, sizeof buf) || sscanf(buf, "%d-%d-%d %d:%d:%d%n", &year, &month, &tm.tm_mday,
+                                                   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &n) != 6)
+        return false;
+    tm.tm_year = year - 1900;
+    tm.tm_mon = month - 1;
+    *out_us = (int64_t)timegm(&tm) * 1000000;
+    return true;
+}
+
+static enum code take_secret(struct answer *answer, const struct str *v, size_t n)
+{
+    if (n != SECRET_COLUMNS)
+        return err_set(&answer->why, E_UNAVAILABLE,
+                       "auth_query must give four columns: name, secret, valid until, "
+                       "can log in");
+    answer->exists = true;
+    answer->expires_at_all = false;
+    if (v[1].p && secret_set(&answer->secret, str_bytes(v[1])) != OK)
+        return err_set(&answer->why, E_UNAVAILABLE, "the secret of the user is too long");
+    if (v[2].p && !read_time(v[2], &answer->expires_at_all, &answer->valid_until_us))
+        return err_set(&answer->why, E_UNAVAILABLE, "the user's validity could not be read");
+    return OK;
+}
+
+static bool take_role(struct answer *answer, struct str role)
+{
+    if (answer->n_roles == answer->roles_size) {
+        size_t size = answer->roles_size ? 2 * answer->roles_size : 16;
+        struct str *roles = arena_array(&answer->arena, size, sizeof *roles);
+        if (!roles)
+            return false;
+        if (answer->n_roles > 0)
+            memcpy(roles, answer->roles, answer->n_roles * sizeof *roles);
+        answer->roles = roles;
+        answer->roles_size = size;
+    }
+    return arena_str(&answer->arena, role, &answer->roles[answer->n_roles++]);
+}
+
+static int compare_roles(const void *a, const void *b)
+{
+    return str_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* ---- the session of an upstream ---- */
+
+static void ask_next(struct line *line);
+
+static void on_row(void *arg, const struct str *values, size_t n)
+{
+    struct line *line = arg;
+    struct answer *answer = line->asked;
+
+    if (answer->why.message[0])
+        return;
+    if (answer->kind == LOOKUP_SECRET)
+        (void)!take_secret(answer, values, n);
+    else if (n != 1 || !values[0].p || !take_role(answer, values[0]))
+        err_set(&answer->why, E_UNAVAILABLE, "the user's memberships could not be read");
+}
+
+static void settle(struct lookups *all, struct answer *answer, const struct err *e)
+{
+    int64_t ttl_us = (int64_t)snapshot_settings(all->worker->snapshot)->auth_cache_ttl_s * 1000000;
+
+    if (e)
+        answer->why = *e;
+    answer->state = answer->why.message[0] ? ANSWER_FAILED : ANSWER_READY;
+    answer->expires_us = env_mono_us(&all->worker->env) + ttl_us;
+    if (answer->kind == LOOKUP_ROLES && answer->n_roles > 1)
+        qsort(answer->roles, answer->n_roles, sizeof *answer->roles, compare_roles);
+    timer_set(all->tell, 0);
+}
+
+static void on_done(void *arg, const struct err *e)
+{
+    struct line *line = arg;
+    struct answer *answer = line->asked;
+
+    line->asked = NULL;
+    settle(line->lookups, answer, e);
+    if (e) { /* the session may be lost: the next question makes a new one, from the timer */
+        line->lost = true;
+        return;
+    }
+    ask_next(line);
+}
+
+static struct answer *next_question(struct line *line)
+{
+    struct answer *answer;
+
+    TAILQ_FOREACH (answer, &line->lookups->answers, entry)
+        if (answer->state == ANSWER_QUEUED && str_equal(answer->upstream, line->upstream))
+            return answer;
+    return NULL;
+}
+
+static void ask_next(struct line *line)
+{
+    const struct settings *settings = snapshot_settings(line->lookups->worker->snapshot);
+    struct answer *answer;
+    struct err e;
+
+    while (!line->asked && (answer = next_question(line)) != NULL) {
+        struct str sql = answer->kind == LOOKUP_SECRET ? settings->auth_query : STR(ROLES_QUERY);
+        line->asked = answer;
+        answer->state = ANSWER_ASKED;
+        if (line->asker && asker_ask(line->asker, sql, answer->user) == OK)
+            return;
+        line->asked = NULL;
+        line->lost = true;
+        err_set(&e, E_NOMEM, "out of memory");
+        settle(line->lookups, answer, &e);
+    }
+}
+
+static struct line *line_of(struct lookups *all, struct snapshot *snapshot, const struct upstream *upstream)
+{
+    struct str text = upstream->route->upstream;
+    struct line *line;
+
+    LIST_FOREACH (line, &all->lines, entry)
+        if (!line->lost && line->snapshot == snapshot && str_equal(line->upstream, text))
+            return line;
+    line = calloc(1, sizeof *line + text.n);
+    if (!line)
+        return NULL;
+    memcpy(line->text, text.p, text.n);
+    line->upstream = str_of(line->text, text.n);
+    line->lookups = all;
+    line->snapshot = snapshot;
+    const struct asker_owner owner = { on_row, on_done, line };
+    line->asker = asker_new(all->worker, snapshot, upstream, &owner);
+    if (!line->asker) {
+        free(line);
+        return NULL;
+    }
+    LIST_INSERT_HEAD(&all->lines, line, entry);
+    return line;
+}
+
+static void line_free(struct line *line)
+{
+    LIST_REMOVE(line, entry);
+    asker_free(line->asker);
+    free(line);
+}
+
+/* ---- telling ---- */
+
+static void drop_lines(struct lookups *all)
+{
+    struct line *line, *next;
+
+    for (line = LIST_FIRST(&all->lines); line; line = next) {
+        next = LIST_NEXT(line, entry);
+        if (!line->asked && (line->lost || line->snapshot != all->worker->snapshot))
+            line_free(line);
+    }
+}
+
+static void on_tell(void *arg)
+{
+    struct lookups *all = arg;
+    struct lookup *lookup;
+
+    for (;;) {
+        TAILQ_FOREACH (lookup, &all->waiting, entry)
+            if (lookup->answer->state >= ANSWER_READY)
+                break;
+        if (!lookup)
+            break;
+        TAILQ_REMOVE(&all->waiting, lookup, entry);
+        void (*done)(void *) = lookup->done;
+        lookup->done = NULL;
+        done(lookup->arg); /* may free the lookup, and others with it */
+    }
+    drop_lines(all);
+    drop_old(all);
+}
+
+/* ---- for the rooms ---- */
+
+static struct lookups *lookups_of(struct worker *worker)
+{
+    struct lookups *all = worker->lookups;
+
+    if (all)
+        return all;
+    all = calloc(1, sizeof *all);
+    if (!all)
+        return NULL;
+    all->worker = worker;
+    TAILQ_INIT(&all->answers);
+    TAILQ_INIT(&all->waiting);
+    LIST_INIT(&all->lines);
+    all->tell = timer_new(worker->loop, on_tell, all);
+    if (!all->tell) {
+        free(all);
+        return NULL;
+    }
+    worker->lookups = all;
+    return all;
+}
+
+struct lookup *lookup_new(struct worker *worker, struct snapshot *snapshot,
+                          const struct settings_route *route, enum lookup_kind kind, struct str user,
+                          void (*done)(void *arg), void *arg)
+{
+    struct lookups *all = lookups_of(worker);
+    struct lookup *lookup = calloc(1, sizeof *lookup);
+
+    if (!all || !lookup) {
+        free(lookup);
+        return NULL;
+    }
+    struct answer *answer = answer_find(all, route->upstream, kind, user);
+    bool fresh = answer != NULL;
+    struct line *line = NULL;
+    if (!answer) {
+        line = line_of(all, snapshot, snapshot_upstream(snapshot, route));
+        answer = line ? answer_new(all, route->upstream, kind, user) : NULL;
+    }
+    if (!answer) {
+        free(lookup);
+        return NULL;
+    }
+    *lookup = (struct lookup){ .lookups = all, .answer = answer, .done = done, .arg = arg };
+    answer->waiting++;
+    TAILQ_INSERT_TAIL(&all->waiting, lookup, entry);
+    if (!fresh)
+        ask_next(line);
+    else if (answer->state >= ANSWER_READY)
+        timer_set(all->tell, 0);
+    return lookup;
+}
+
+void lookup_free(struct lookup *lookup)
+{
+    if (!lookup)
+        return;
+    if (lookup->done)
+        TAILQ_REMOVE(&lookup->lookups->waiting, lookup, entry);
+    lookup->answer->waiting--;
+    free(lookup);
+}
+
+static void fill_credential(struct lookups *all, const struct answer *answer, struct credential *out)
+{
+    const struct env *env = &all->worker->env;
+    struct str secret = str_from_bytes(secret_bytes(&answer->secret));
+
+    out->exists = answer->exists;
+    out->has_secret = secret.n > 0;
+    out->expired = answer->expires_at_all && answer->valid_until_us < env->now_unix_us(env->ctx);
+    verifier_parse(secret, &out->verifier);
+}
+
+enum code lookup_take(struct lookup *lookup, struct arena *arena, struct credential *credential,
+                      const struct role_set **roles, struct err *e)
+{
+    const struct answer *answer = lookup->answer;
+
+    if (answer->state != ANSWER_READY) {
+        *e = answer->why;
+        e->code = E_UNAVAILABLE;
+        return E_UNAVAILABLE;
+    }
+    if (answer->kind == LOOKUP_SECRET) {
+        fill_credential(lookup->lookups, answer, credential);
+        return OK;
+    }
+    struct role_set *set = ARENA_NEW(arena, struct role_set);
+    struct str *names = arena_array(arena, answer->n_roles, sizeof *names);
+    if (!set || !names)
+        return err_set(e, E_NOMEM, "out of memory");
+    for (size_t i = 0; i < answer->n_roles; i++)
+        if (!arena_str(arena, answer->roles[i], &names[i]))
+            return err_set(e, E_NOMEM, "out of memory");
+    *set = (struct role_set){ names, answer->n_roles };
+    *roles = set;
+    return OK;
+}
+
+void lookup_forget(struct worker *worker, const struct settings_route *route, struct str user)
+{
+    struct answer *answer = worker->lookups
+                                ? answer_find(worker->lookups, route->upstream, LOOKUP_SECRET, user)
+                                : NULL;
+
+    if (answer && answer->state == ANSWER_READY)
+        answer->forgotten = true;
+}
+
+void lookups_free(struct lookups *all)
+{
+    struct line *line;
+    struct answer *answer;
+
+    if (!all)
+        return;
+    while ((line = LIST_FIRST(&all->lines)) != NULL)
+        line_free(line);
+    while ((answer = TAILQ_FIRST(&all->answers)) != NULL)
+        answer_free(all, answer);
+    timer_close(all->tell);
+    free(all);
+}

@@ -1,0 +1,161 @@
+/*
+ * Two pipes.
+ *
+ * Client to server is not parsed. Server to client is followed by message headers only, for one purpose: to
+ * know when the session is idle. A side that does not take what it is sent stops the other side's reading.
+ * Half-closes pass through: a client that has said all it wants to say still hears the answers.
+ */
+#include "base/check.h"
+#include "base/env.h"
+#include "gate/rooms.h"
+#include "gate/worker.h"
+#include "pgwire/backend.h"
+#include "pgwire/frontend.h"
+
+static void on_server(void *arg, unsigned events);
+
+static void over(struct session *s)
+{
+    session_end(s, PARTING_SILENT, NULL);
+}
+
+/* Reading goes on where the other side takes what it is sent. */
+static void update(struct session *s)
+{
+    stream_set_reading(&s->client, !s->client_ended && !stream_blocked(&s->server));
+    stream_set_reading(&s->server, !s->server_ended && !stream_blocked(&s->client));
+}
+
+static bool idle(const struct session *s)
+{
+    return s->follow.ready && s->follow.state == 'I' && msg_between(&s->follow) && !s->asked;
+}
+
+static void say_goodbye(struct session *s)
+{
+    AUTO(buf) struct buf out = BUF_INIT(16);
+    struct err e;
+
+    frontend_terminate(&out);
+    (void)!stream_write(&s->server, buf_bytes(&out), &e);
+    err_set(&e, E_SHUTDOWN, "terminating connection due to administrator command");
+    session_end(s, msg_between(&s->follow) ? PARTING_FATAL : PARTING_LOGGED, &e);
+}
+
+void relay_enter(struct session *s)
+{
+    struct err e;
+
+    session_phase_none(s);
+    leg_take_stream(s->leg, &s->server, on_server, s);
+    if (!session_send(s))
+        return;
+    upstream_leave(s);
+    admit_leave(s);
+    arena_fini(&s->scratch);
+    s->ready_us = session_env(s)->now_unix_us(session_env(s)->ctx);
+    if (s->in.n > 0) { /* pipelined behind the login */
+        s->asked = true;
+        if (stream_write(&s->server, buf_bytes(&s->in), &e) != OK) {
+            over(s);
+            return;
+        }
+    }
+    buf_fini(&s->in);
+    if (s->client_ended)
+        stream_finish(&s->server);
+    update(s);
+    if (s->draining)
+        relay_drain(s, false);
+}
+
+void relay_client_readable(struct session *s)
+{
+    struct bytes in;
+    struct err e;
+
+    switch (stream_read(&s->client, &in, &e)) {
+    case STREAM_AGAIN:
+        return;
+    case STREAM_DATA:
+        s->asked = true;
+        if (stream_write(&s->server, in, &e) != OK) {
+            /* What the server said before it closed is still to be read. */
+            s->client_ended = true;
+        }
+        break;
+    case STREAM_EOF:
+        s->client_ended = true;
+        stream_finish(&s->server);
+        break;
+    case STREAM_FAIL:
+        over(s);
+        return;
+    }
+    update(s);
+}
+
+void relay_client_writable(struct session *s)
+{
+    update(s);
+}
+
+static void server_readable(struct session *s)
+{
+    struct bytes in;
+    struct err e;
+
+    switch (stream_read(&s->server, &in, &e)) {
+    case STREAM_AGAIN:
+        return;
+    case STREAM_DATA:
+        msg_follow(&s->follow, in);
+        if (s->follow.ready && msg_between(&s->follow))
+            s->asked = false;
+        if (stream_write(&s->client, in, &e) != OK) {
+            over(s);
+            return;
+        }
+        if (s->draining && idle(s)) {
+            say_goodbye(s);
+            return;
+        }
+        break;
+    case STREAM_EOF:
+    case STREAM_FAIL:
+        over(s);
+        return;
+    }
+    update(s);
+}
+
+static void on_server(void *arg, unsigned events)
+{
+    struct session *s = arg;
+    struct err e;
+
+    if (s->state != STATE_RELAY)
+        return;
+    if (events & POLL_WRITE) {
+        if (stream_flush(&s->server, &e) != OK)
+            s->client_ended = true;
+        update(s);
+    }
+    if (events & POLL_READ)
+        server_readable(s);
+}
+
+void relay_drain(struct session *s, bool now)
+{
+    s->draining = true;
+    if (now || idle(s))
+        say_goodbye(s);
+}
+
+void relay_leave(struct session *s)
+{
+    if (s->registered)
+        registry_remove(s->worker, s);
+    stream_finish(&s->server);
+    stream_close(&s->server);
+}

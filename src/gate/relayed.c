@@ -1,0 +1,126 @@
+/* The relayed exchange, rule by rule. */
+#include "gate/relayed.h"
+
+#include "auth/scram.h"
+#include "base/rd.h"
+#include "pgwire/backend.h"
+
+void relayed_init(struct relayed *r, enum hba_needs needs)
+{
+    *r = (struct relayed){ .needs = needs };
+}
+
+static enum relayed_verdict violation(const char *asked, struct err *e)
+{
+    err_set(e, E_AUTH, "the server behind did not ask for the authentication that pg_hba.conf demands");
+    err_detail(e, "The server asked for %s.", asked);
+    return RELAYED_VIOLATION;
+}
+
+static bool wants_scram(const struct relayed *r)
+{
+    return r->needs == HBA_NEEDS_SCRAM || r->needs == HBA_NEEDS_MD5_OR_SCRAM;
+}
+
+/* Of the server's mechanisms only those are passed on that can be passed through. */
+static enum relayed_verdict offer_sasl(struct relayed *r, struct rd *list, struct buf *out, struct err *e)
+{
+    struct str wanted = wants_scram(r) ? STR(SCRAM_MECHANISM) : STR("OAUTHBEARER");
+    bool offered = false;
+
+    if (!wants_scram(r) && r->needs != HBA_NEEDS_OAUTHBEARER)
+        return violation("SASL authentication", e);
+    while (!list->bad && list->left.n > 0) {
+        struct str name = rd_cstr(list);
+        if (name.n == 0)
+            break;
+        offered |= str_equal(name, wanted);
+    }
+    if (rd_end(list) != OK || !offered)
+        return violation("a SASL mechanism that is not allowed", e);
+    backend_auth_sasl(out, &wanted, 1);
+    r->wait = RELAYED_SASL_FIRST;
+    return RELAYED_TO_CLIENT;
+}
+
+static enum relayed_verdict pass(enum auth_code code, struct rd *rest, struct buf *out)
+{
+    backend_auth(out, code, rest->left);
+    return RELAYED_TO_CLIENT;
+}
+
+static enum relayed_verdict ask_token(struct relayed *r, enum hba_needs needs, const char *asked,
+                                      enum auth_code code, struct rd *rest, struct buf *out, struct err *e)
+{
+    if (r->needs != needs || (r->answered && needs != HBA_NEEDS_GSS))
+        return violation(asked, e);
+    r->wait = RELAYED_TOKEN;
+    return pass(code, rest, out);
+}
+
+enum relayed_verdict relayed_server(struct relayed *r, struct bytes body, struct buf *out, struct buf *held,
+                                    struct err *e)
+{
+    struct rd rd = rd_over(body);
+    uint32_t code = rd_u32(&rd);
+
+    switch (code) {
+    case AUTH_OK:
+        return r->complete && !rd.bad ? RELAYED_DONE : violation("nothing", e);
+    case AUTH_CLEARTEXT:
+        return ask_token(r, HBA_NEEDS_CLEARTEXT, "a cleartext password", AUTH_CLEARTEXT, &rd, out, e);
+    case AUTH_MD5:
+        return ask_token(r, HBA_NEEDS_MD5_OR_SCRAM, "an MD5 password", AUTH_MD5, &rd, out, e);
+    case AUTH_GSS:
+    case AUTH_GSS_CONTINUE:
+        return ask_token(r, HBA_NEEDS_GSS, "GSSAPI authentication", (enum auth_code)code, &rd, out, e);
+    case AUTH_SASL:
+        return r->answered ? violation("SASL authentication twice", e) : offer_sasl(r, &rd, out, e);
+    case AUTH_SASL_CONTINUE:
+        if (!r->answered || r->complete)
+            return violation("SASL out of order", e);
+        r->wait = RELAYED_SASL;
+        return pass(AUTH_SASL_CONTINUE, &rd, out);
+    case AUTH_SASL_FINAL:
+        if (!r->answered || !wants_scram(r) || r->complete)
+            return violation("SASL out of order", e);
+        r->complete = true;
+        backend_auth(held, AUTH_SASL_FINAL, rd.left);
+        return RELAYED_HOLD;
+    default:
+        return violation("an unknown authentication type", e);
+    }
+}
+
+/* The client must take the mechanism that was offered [src: PostgreSQL 18, CheckSASLAuth]. */
+static enum code check_mechanism(const struct relayed *r, struct bytes body, struct err *e)
+{
+    struct rd rd = rd_over(body);
+    struct str name = rd_cstr(&rd);
+
+    if (rd.bad)
+        return err_set(e, E_PROTOCOL, "invalid string in message");
+    if (!str_equal(name, wants_scram(r) ? STR(SCRAM_MECHANISM) : STR("OAUTHBEARER")))
+        return err_set(e, E_PROTOCOL, "client selected an invalid SASL authentication mechanism");
+    return OK;
+}
+
+enum code relayed_client(struct relayed *r, struct bytes body, struct err *e)
+{
+    switch (r->wait) {
+    case RELAYED_NOTHING:
+        return err_set(e, E_PROTOCOL, "unexpected message during authentication");
+    case RELAYED_SASL_FIRST:
+        TRY(check_mechanism(r, body, e));
+        r->complete = r->needs == HBA_NEEDS_OAUTHBEARER;
+        break;
+    case RELAYED_SASL:
+        break;
+    case RELAYED_TOKEN:
+        r->complete = true;
+        break;
+    }
+    r->answered = true;
+    r->wait = RELAYED_NOTHING;
+    return OK;
+}

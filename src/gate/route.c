@@ -1,0 +1,15 @@
+/* Which far end: the status database, a server, or nothing at all. */
+#include "gate/admission.h"
+#include "gate/rooms.h"
+#include "pgwire/backend.h"
+
+enum step route_step(struct session *s, struct err *e)
+{
+    if (snapshot_upstream(s->snapshot, s->admission->route)->configured)
+        return session_goto(s, STATE_UPSTREAM);
+    /* As PostgreSQL, which authenticates first and then finds no such database. */
+    buf_append(&s->out, buf_bytes(&s->admission->final));
+    backend_auth(&s->out, AUTH_OK, bytes_of(NULL, 0));
+    err_set(e, E_NO_DATABASE, "database \"%.*s\" does not exist", STR_ARG(s->startup.database));
+    return session_fail(s, PARTING_FATAL);
+}

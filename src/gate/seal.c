@@ -1,0 +1,101 @@
+/*
+ * TLS with the client.
+ *
+ * Whatever was received behind the SSLRequest is the engine's first input. When the handshake stands,
+ * everything a rule may ask for is read off it once; after that only the facts are looked at.
+ */
+#include "gate/rooms.h"
+#include "gate/worker.h"
+#include "pki/peer.h"
+#include "tls/context.h"
+#include "tls/engine.h"
+
+#include <stdio.h>
+
+enum step seal_enter(struct session *s, struct err *e)
+{
+    struct tls_context *context = snapshot_tls(s->snapshot, worker_index(s->worker));
+
+    /* The one byte must be on its way before the handshake; a client that is gone shows itself there. */
+    if (s->out.n > 0 && stream_write(&s->client, buf_bytes(&s->out), e) != OK)
+        return session_fail(s, PARTING_SILENT);
+    buf_reset(&s->out);
+    if (stream_tls_accept(&s->client, context) != OK) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_LOGGED);
+    }
+    return s->in.n > 0 ? seal_step(s, e) : STEP_MORE;
+}
+
+/* One line that a person can act on. */
+static void log_failure(struct session *s, const struct err *e)
+{
+    struct tls_handshake_facts facts;
+    struct log_line line;
+    char version[16];
+
+    tls_engine_facts(s->client.tls, &facts);
+    session_log(s, &line, SEV_LOG, "tls_failed");
+    log_err(&line, e);
+    if (facts.sni[0])
+        log_c(&line, "sni", facts.sni);
+    if (facts.offered_max) {
+        (void)snprintf(version, sizeof version, "%s", tls_version_name((enum tls_version)facts.offered_max));
+        log_c(&line, "offered", version[0] ? version : "SSLv3");
+    }
+    if (facts.alert_received >= 0)
+        log_c(&line, "alert_received", tls_alert_name(facts.alert_received));
+    if (facts.alert_sent >= 0)
+        log_c(&line, "alert_sent", tls_alert_name(facts.alert_sent));
+    log_end(&line);
+}
+
+static enum step failed(struct session *s, const struct err *e)
+{
+    log_failure(s, e);
+    return session_fail(s, PARTING_SILENT); /* the alert, if there is one, has been sent */
+}
+
+static enum code read_facts(struct session *s, struct err *e)
+{
+    struct tls_engine *engine = s->client.tls;
+    struct x509_st *cert = tls_engine_peer(engine);
+
+    s->tls.used = true;
+    s->tls.alpn = tls_engine_alpn(engine);
+    s->tls.version = tls_engine_version(engine);
+    s->tls.cipher = tls_engine_cipher(engine);
+    s->tls.group = tls_engine_group(engine);
+    s->tls.bits = tls_engine_bits(engine);
+    if (!arena_str(&s->arena, str_c(tls_engine_sni(engine)), &s->tls.sni))
+        return err_set(e, E_NOMEM, "out of memory");
+    if (s->tls.direct && !s->tls.alpn)
+        return err_set(e, E_PROTOCOL,
+                       "received direct SSL connection request without ALPN protocol negotiation extension");
+    s->tls.has_cert = cert != NULL;
+    return cert ? peer_cert_read(cert, &s->arena, &s->tls.cert, e) : OK;
+}
+
+enum step seal_step(struct session *s, struct err *e)
+{
+    struct bytes plain;
+
+    switch (stream_handshake(&s->client, buf_bytes(&s->in), &plain, e)) {
+    case STREAM_AGAIN:
+        buf_reset(&s->in);
+        return STEP_MORE;
+    case STREAM_EOF:
+    case STREAM_FAIL:
+        return failed(s, e);
+    case STREAM_DATA:
+        break;
+    }
+    buf_reset(&s->in);
+    if (!buf_append(&s->in, plain)) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_LOGGED);
+    }
+    if (read_facts(s, e) != OK)
+        return session_fail(s, PARTING_LOGGED);
+    return session_goto(s, STATE_GREET);
+}

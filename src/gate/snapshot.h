@@ -1,0 +1,64 @@
+/**
+ * All files or none: settings, rules, maps, users and TLS contexts as one immutable, counted, numbered value.
+ *
+ * A reload builds a new one beside the old; nothing of a load that fails is ever in force (design §4, §11).
+ */
+#ifndef PGSEAL_GATE_SNAPSHOT_H
+#define PGSEAL_GATE_SNAPSHOT_H
+
+#include "base/err.h"
+#include "client/conninfo.h"
+#include "client/tlsfiles.h"
+#include "conf/settings.h"
+
+struct env;
+struct policy;
+struct secret;
+struct tls_context;
+struct tls_library;
+struct userlist;
+
+/** The server behind one route of the settings. */
+struct upstream {
+    const struct settings_route *route;
+    bool configured; /* a conninfo is set */
+    bool may_tls;    /* a connection to it may be encrypted */
+    bool all_unix;   /* every host is a unix socket */
+    bool verified;   /* TLS to it is always verified: verify-ca or verify-full on every host */
+    struct conninfo info;
+    struct tls_files files;
+    struct tls_context **tls; /* one per worker; NULL: never TLS */
+};
+
+struct snapshot;
+
+/** Borrowed parts of a snapshot; valid as long as a reference is held. */
+const struct settings *snapshot_settings(const struct snapshot *snapshot);
+const struct policy *snapshot_policy(const struct snapshot *snapshot);
+/** NULL: TLS cannot be used with clients. */
+struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worker);
+const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route);
+/** NULL without auth_file. */
+const struct userlist *snapshot_users(const struct snapshot *snapshot);
+unsigned snapshot_generation(const struct snapshot *snapshot);
+int64_t snapshot_loaded_us(const struct snapshot *snapshot);
+
+struct snapshot_params {
+    const char *dir;
+    const struct str *overrides;
+    size_t n_overrides;
+    const struct snapshot *running; /* NULL at start */
+    struct tls_library *const *libraries;
+    unsigned n_workers;        /* 0: taken from the settings by snapshot_workers(); no TLS is built */
+    struct secret *passphrase; /* of the server's key, kept while the process lives; borrowed */
+    const struct env *env;
+    unsigned generation;
+};
+
+/** Read everything. diags receives all complaints; on failure nothing else is left behind. */
+MUST_CHECK enum code snapshot_load(const struct snapshot_params *params, struct snapshot **out,
+                                   struct diags *diags);
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot);
+
+#endif

@@ -1,0 +1,328 @@
+/* One thread, its loop, its listeners and its sessions. */
+#include "base/check.h"
+#include "base/log.h"
+#include "gate/session.h"
+#include "gate/snapshot.h"
+#include "gate/worker_private.h"
+#include "net/socket.h"
+#include "tls/context.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    ACCEPT_BATCH = 64,    /* per wake-up and listener: the sessions that exist get their turn too */
+    ACCEPT_PAUSE_MS = 200 /* after descriptors ran out */
+};
+
+/* ---- accepting ---- */
+
+static void set_accepting(struct worker *worker, bool accepting)
+{
+    struct listener *listener;
+
+    LIST_FOREACH (listener, &worker->listeners, entry)
+        poll_set(listener->poll, accepting ? POLL_READ : 0);
+}
+
+static void on_accept_pause(void *arg)
+{
+    struct worker *worker = arg;
+
+    if (!worker->draining)
+        set_accepting(worker, true);
+}
+
+static void accept_failed(struct worker *worker, int why)
+{
+    struct log_line line;
+
+    log_begin(&line, &worker->env, SEV_LOG, "accept_failed");
+    log_c(&line, "message", strerror(why));
+    log_end(&line);
+    set_accepting(worker, false);
+    timer_set(worker->accept_pause, ACCEPT_PAUSE_MS);
+}
+
+static void set_keepalive(const struct worker *worker, int fd)
+{
+    const struct settings *settings = snapshot_settings(worker->snapshot);
+    const struct keepalive keepalive = {
+        .idle_s = settings->tcp_keepalives_idle_s,
+        .interval_s = settings->tcp_keepalives_interval_s,
+        .count = settings->tcp_keepalives_count,
+    };
+
+    socket_set_keepalive(fd, &keepalive);
+}
+
+static void on_acceptable(void *arg, unsigned events)
+{
+    struct listener *listener = arg;
+    struct worker *worker = listener->worker;
+    struct address peer;
+
+    (void)events;
+    for (int i = 0; i < ACCEPT_BATCH && !worker->draining; i++) {
+        int fd = socket_accept(listener->fd, &peer);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                accept_failed(worker, errno);
+            return;
+        }
+        bool local = peer.ss.ss_family == AF_UNIX;
+        if (!local)
+            set_keepalive(worker, fd);
+        (void)session_new(worker, fd, &peer, local);
+    }
+}
+
+enum code worker_add_listener(struct worker *worker, int fd, bool tcp)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+
+    if (!listener)
+        return E_NOMEM;
+    *listener = (struct listener){ .worker = worker, .fd = fd, .tcp = tcp };
+    listener->poll = poll_new(worker->loop, fd, on_acceptable, listener);
+    if (!listener->poll) {
+        free(listener);
+        return E_NOMEM;
+    }
+    LIST_INSERT_HEAD(&worker->listeners, listener, entry);
+    return OK;
+}
+
+static void close_listeners(struct worker *worker)
+{
+    struct listener *listener;
+
+    while ((listener = LIST_FIRST(&worker->listeners)) != NULL) {
+        LIST_REMOVE(listener, entry);
+        poll_close(listener->poll);
+        if (listener->tcp)
+            (void)close(listener->fd);
+        free(listener);
+    }
+}
+
+/* ---- life ---- */
+
+struct worker *worker_new(struct gate_shared *shared, unsigned index)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+
+    if (!worker)
+        return NULL;
+    worker->shared = shared;
+    worker->index = index;
+    worker->env = *shared->env;
+    LIST_INIT(&worker->listeners);
+    TAILQ_INIT(&worker->sessions);
+    worker->loop = loop_new();
+    worker->library = tls_library_new();
+    if (worker->loop)
+        worker->accept_pause = timer_new(worker->loop, on_accept_pause, worker);
+    if (!worker->loop || !worker->library || !worker->accept_pause || !stream_room_init(&worker->room)) {
+        worker_free(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+void worker_free(struct worker *worker)
+{
+    if (!worker)
+        return;
+    lookups_free(worker->lookups);
+    close_listeners(worker);
+    timer_close(worker->accept_pause);
+    loop_free(worker->loop);
+    stream_room_fini(&worker->room);
+    snapshot_unref(worker->snapshot);
+    tls_library_free(worker->library);
+    free(worker);
+}
+
+void worker_abandon(struct worker *worker)
+{
+    if (worker)
+        cancel_abandon(worker);
+}
+
+static void *run(void *arg)
+{
+    struct worker *worker = arg;
+
+    set_accepting(worker, true);
+    loop_run(worker->loop);
+    (void)!loop_post(worker->shared->steward, worker->shared->worker_ended, worker->shared->gate);
+    return NULL;
+}
+
+enum code worker_start(struct worker *worker, struct snapshot *snapshot, struct err *e)
+{
+    sigset_t all, before;
+
+    worker->snapshot = snapshot;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the steward's */
+    int why = pthread_create(&worker->thread, NULL, run, worker);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (why != 0)
+        return err_set(e, E_NOMEM, "could not start a worker thread: %s", strerror(why));
+    worker->running = true;
+    return OK;
+}
+
+void worker_join(struct worker *worker)
+{
+    if (worker->running)
+        (void)pthread_join(worker->thread, NULL);
+    worker->running = false;
+}
+
+/* ---- orders from the steward ---- */
+
+struct order {
+    struct worker *worker;
+    struct snapshot *snapshot;
+    void (*done)(void *arg);
+    void *arg;
+    bool now;
+};
+
+static void take_snapshot(void *arg)
+{
+    struct order *order = arg;
+    struct worker *worker = order->worker;
+
+    snapshot_unref(worker->snapshot);
+    worker->snapshot = order->snapshot;
+    order->done(order->arg);
+    free(order);
+}
+
+bool worker_set_snapshot(struct worker *worker, struct snapshot *snapshot, void (*done)(void *arg), void *arg)
+{
+    struct order *order = malloc(sizeof *order);
+
+    if (!order)
+        return false;
+    *order = (struct order){ .worker = worker, .snapshot = snapshot, .done = done, .arg = arg };
+    if (!loop_post(worker->loop, take_snapshot, order)) {
+        free(order);
+        return false;
+    }
+    return true;
+}
+
+static void end_if_empty(struct worker *worker)
+{
+    if (worker->draining && worker->n_alive == 0)
+        loop_stop(worker->loop);
+}
+
+static void drain(void *arg)
+{
+    struct order *order = arg;
+    struct worker *worker = order->worker;
+    struct session *s, *next;
+
+    if (!worker->draining) {
+        worker->draining = true;
+        close_listeners(worker);
+    }
+    for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
+        next = TAILQ_NEXT(s, entry);
+        session_drain(s, order->now);
+    }
+    free(order);
+    end_if_empty(worker);
+}
+
+bool worker_drain(struct worker *worker, bool now)
+{
+    struct order *order = malloc(sizeof *order);
+
+    if (!order)
+        return false;
+    *order = (struct order){ .worker = worker, .now = now };
+    if (!loop_post(worker->loop, drain, order)) {
+        free(order);
+        return false;
+    }
+    return true;
+}
+
+bool worker_post(struct worker *worker, void (*fn)(void *arg), void *arg)
+{
+    return loop_post(worker->loop, fn, arg);
+}
+
+/* ---- on the worker's own thread ---- */
+
+struct loop *worker_loop(struct worker *worker)
+{
+    return worker->loop;
+}
+
+struct stream_room *worker_room(struct worker *worker)
+{
+    return &worker->room;
+}
+
+unsigned worker_index(const struct worker *worker)
+{
+    return worker->index;
+}
+
+struct host_cache *worker_hosts(struct worker *worker)
+{
+    return &worker->hosts;
+}
+
+const struct env *worker_env(const struct worker *worker)
+{
+    return &worker->env;
+}
+
+struct gate_shared *worker_shared(struct worker *worker)
+{
+    return worker->shared;
+}
+
+struct snapshot *worker_snapshot(struct worker *worker)
+{
+    return worker->snapshot;
+}
+
+struct tls_library *worker_library(struct worker *worker)
+{
+    return worker->library;
+}
+
+bool worker_draining(const struct worker *worker)
+{
+    return worker->draining;
+}
+
+void worker_session_began(struct worker *worker, struct session *session)
+{
+    TAILQ_INSERT_TAIL(&worker->sessions, session, entry);
+    worker->n_alive++;
+}
+
+void worker_session_ended(struct worker *worker, struct session *session)
+{
+    TAILQ_REMOVE(&worker->sessions, session, entry);
+}
+
+void worker_session_freed(struct worker *worker)
+{
+    worker->n_alive--;
+    end_if_empty(worker);
+}

@@ -1,0 +1,89 @@
+/**
+ * One event-loop thread and its sessions. Share-nothing: what a worker has, no other thread touches.
+ */
+#ifndef PGSEAL_GATE_WORKER_H
+#define PGSEAL_GATE_WORKER_H
+
+#include "base/err.h"
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+struct address;
+struct env;
+struct host_cache;
+struct loop;
+struct session;
+struct snapshot;
+struct stream_room;
+struct tls_library;
+struct worker;
+
+/** What all workers of a gate share: relaxed counters, and constants of the process. */
+struct gate_shared {
+    struct env *env;
+    _Atomic long connections; /* that count against max_connections */
+    _Atomic unsigned long session_ids;
+    uint8_t nonce[32]; /* of pgseal.secret */
+    uid_t uid;         /* of the gate's process */
+    unsigned n_workers;
+    struct worker **workers;
+    struct loop *steward; /* where worker_ended(gate) is posted when a worker's loop has ended */
+    void (*worker_ended)(void *gate);
+    void *gate;
+};
+
+/** Not running yet. NULL when memory or descriptors ran out. */
+struct worker *worker_new(struct gate_shared *shared, unsigned index);
+/** All workers have been joined: drop what still travels between them. Before the first worker_free(). */
+void worker_abandon(struct worker *worker);
+/** After worker_join(), or before worker_start(). */
+void worker_free(struct worker *worker);
+/** Listen on `fd` too (taken). Before worker_start(). tcp false: a descriptor that all workers poll, not
+ * taken. */
+MUST_CHECK enum code worker_add_listener(struct worker *worker, int fd, bool tcp);
+/** Start the thread. `snapshot`: a reference, taken. */
+MUST_CHECK enum code worker_start(struct worker *worker, struct snapshot *snapshot, struct err *e);
+void worker_join(struct worker *worker);
+
+/** From any thread: use this snapshot for new connections (a reference, taken); `done` is called on the
+ * worker. */
+MUST_CHECK bool worker_set_snapshot(struct worker *worker, struct snapshot *snapshot, void (*done)(void *arg),
+                                    void *arg);
+/** From any thread: stop accepting; sessions end at their next ReadyForQuery(idle), or at once. */
+MUST_CHECK bool worker_drain(struct worker *worker, bool now);
+/** From any thread: run something on the worker's loop. */
+MUST_CHECK bool worker_post(struct worker *worker, void (*fn)(void *arg), void *arg);
+
+/* ---- on the worker's own thread ---- */
+
+struct loop *worker_loop(struct worker *worker);
+struct stream_room *worker_room(struct worker *worker);
+unsigned worker_index(const struct worker *worker);
+struct host_cache *worker_hosts(struct worker *worker);
+const struct env *worker_env(const struct worker *worker);
+struct gate_shared *worker_shared(struct worker *worker);
+struct snapshot *worker_snapshot(struct worker *worker); /* borrowed */
+struct tls_library *worker_library(struct worker *worker);
+bool worker_draining(const struct worker *worker);
+/** A session begins, ends (it is in farewell), and has given its memory back. */
+void worker_session_began(struct worker *worker, struct session *session);
+void worker_session_ended(struct worker *worker, struct session *session);
+/** The last one of a draining worker ends its loop. */
+void worker_session_freed(struct worker *worker);
+
+/* ---- cancel keys (registry.c) ---- */
+
+/**
+ * Draw a key that fits this worker and is unique here, and remember the session under (s->pid, key).
+ * The first four bytes modulo the number of workers give the worker, so a request finds its way without a
+ * shared table; over all workers keys are as random as before. n: 4 or 32.
+ */
+MUST_CHECK enum code registry_add(struct worker *worker, struct session *session, uint8_t n);
+void registry_remove(struct worker *worker, struct session *session);
+/** Constant time in the key; NULL when nothing fits. `pid_known` tells the two log lines apart. */
+struct session *registry_find(struct worker *worker, uint32_t pid, struct bytes key, bool *out_pid_known);
+/** Which worker a request belongs to. */
+unsigned registry_worker(struct bytes key, unsigned n_workers);
+
+#endif

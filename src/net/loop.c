@@ -1,0 +1,303 @@
+/* The event loop over libuv. */
+#include "net/loop.h"
+
+#include "base/check.h"
+
+#include <stdlib.h>
+#include <uv.h>
+
+struct post {
+    void (*fn)(void *arg);
+    void *arg;
+    STAILQ_ENTRY(post) next;
+};
+
+STAILQ_HEAD(post_list, post);
+
+struct loop {
+    uv_loop_t uv;
+    uv_async_t wake;
+    uv_mutex_t lock; /* guards `posts` only */
+    struct post_list posts;
+};
+
+struct poll {
+    uv_poll_t uv;
+    poll_fn *fn;
+    void *arg;
+    unsigned events;
+};
+
+struct timer {
+    uv_timer_t uv;
+    timer_fn *fn;
+    void *arg;
+};
+
+struct signal_watch {
+    uv_signal_t uv;
+    void (*fn)(void *arg, int signum);
+    void *arg;
+};
+
+/* Every handle is the first member of a struct that malloc gave. */
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+/* ---- loop ---- */
+
+static void run_posts(uv_async_t *wake)
+{
+    struct loop *loop = wake->data;
+    struct post_list taken = STAILQ_HEAD_INITIALIZER(taken);
+    struct post *post;
+
+    uv_mutex_lock(&loop->lock);
+    STAILQ_CONCAT(&taken, &loop->posts);
+    uv_mutex_unlock(&loop->lock);
+    while ((post = STAILQ_FIRST(&taken)) != NULL) {
+        STAILQ_REMOVE_HEAD(&taken, next);
+        post->fn(post->arg);
+        free(post);
+    }
+}
+
+struct loop *loop_new(void)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+
+    if (!loop)
+        return NULL;
+    STAILQ_INIT(&loop->posts);
+    if (uv_loop_init(&loop->uv) != 0) {
+        free(loop);
+        return NULL;
+    }
+    if (uv_mutex_init(&loop->lock) != 0 || uv_async_init(&loop->uv, &loop->wake, run_posts) != 0) {
+        (void)uv_loop_close(&loop->uv);
+        free(loop);
+        return NULL;
+    }
+    loop->wake.data = loop;
+    return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop)
+        return;
+    run_posts(&loop->wake);
+    uv_close((uv_handle_t *)&loop->wake, NULL);
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&loop->uv) == 0);
+    uv_mutex_destroy(&loop->lock);
+    free(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *loop)
+{
+    uv_stop(&loop->uv);
+}
+
+int64_t loop_now_ms(const struct loop *loop)
+{
+    return (int64_t)uv_now(&loop->uv);
+}
+
+bool loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
+{
+    struct post *post = malloc(sizeof *post);
+
+    if (!post)
+        return false;
+    *post = (struct post){ .fn = fn, .arg = arg };
+    uv_mutex_lock(&loop->lock);
+    STAILQ_INSERT_TAIL(&loop->posts, post, next);
+    uv_mutex_unlock(&loop->lock);
+    (void)uv_async_send(&loop->wake);
+    return true;
+}
+
+/* ---- jobs ---- */
+
+struct job {
+    uv_work_t uv;
+    void (*work)(void *arg);
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void job_work(uv_work_t *uv)
+{
+    struct job *job = uv->data;
+
+    job->work(job->arg);
+}
+
+static void job_done(uv_work_t *uv, int status)
+{
+    struct job *job = uv->data;
+
+    (void)status;
+    job->done(job->arg);
+    free(job);
+}
+
+bool loop_job(struct loop *loop, void (*work)(void *arg), void (*done)(void *arg), void *arg)
+{
+    struct job *job = malloc(sizeof *job);
+
+    if (!job)
+        return false;
+    *job = (struct job){ .work = work, .done = done, .arg = arg };
+    job->uv.data = job;
+    if (uv_queue_work(&loop->uv, &job->uv, job_work, job_done) != 0) {
+        free(job);
+        return false;
+    }
+    return true;
+}
+
+/* ---- descriptors ---- */
+
+struct poll *poll_new(struct loop *loop, int fd, poll_fn *fn, void *arg)
+{
+    struct poll *poll = calloc(1, sizeof *poll);
+
+    if (!poll)
+        return NULL;
+    if (uv_poll_init(&loop->uv, &poll->uv, fd) != 0) {
+        free(poll);
+        return NULL;
+    }
+    poll->fn = fn;
+    poll->arg = arg;
+    return poll;
+}
+
+static void on_poll(uv_poll_t *uv, int status, int events)
+{
+    struct poll *poll = (struct poll *)uv;
+    unsigned ready = 0;
+
+    if (status < 0) { /* an error shows itself at the next read or write */
+        ready = poll->events;
+    } else {
+        if (events & UV_READABLE)
+            ready |= POLL_READ;
+        if (events & UV_WRITABLE)
+            ready |= POLL_WRITE;
+    }
+    poll->fn(poll->arg, ready);
+}
+
+void poll_set(struct poll *poll, unsigned events)
+{
+    int uv_events = 0;
+
+    if (poll->events == events)
+        return;
+    poll->events = events;
+    if (events & POLL_READ)
+        uv_events |= UV_READABLE;
+    if (events & POLL_WRITE)
+        uv_events |= UV_WRITABLE;
+    if (uv_events)
+        (void)uv_poll_start(&poll->uv, uv_events, on_poll);
+    else
+        (void)uv_poll_stop(&poll->uv);
+}
+
+void poll_rebind(struct poll *poll, poll_fn *fn, void *arg)
+{
+    poll->fn = fn;
+    poll->arg = arg;
+}
+
+void poll_close(struct poll *poll)
+{
+    if (!poll)
+        return;
+    (void)uv_poll_stop(&poll->uv);
+    uv_close((uv_handle_t *)&poll->uv, free_handle);
+}
+
+/* ---- timers ---- */
+
+struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg)
+{
+    struct timer *timer = calloc(1, sizeof *timer);
+
+    if (!timer)
+        return NULL;
+    (void)uv_timer_init(&loop->uv, &timer->uv);
+    timer->fn = fn;
+    timer->arg = arg;
+    return timer;
+}
+
+static void on_timer(uv_timer_t *uv)
+{
+    struct timer *timer = (struct timer *)uv;
+
+    timer->fn(timer->arg);
+}
+
+void timer_set(struct timer *timer, int64_t delay_ms)
+{
+    (void)uv_timer_start(&timer->uv, on_timer, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
+}
+
+void timer_stop(struct timer *timer)
+{
+    (void)uv_timer_stop(&timer->uv);
+}
+
+void timer_close(struct timer *timer)
+{
+    if (!timer)
+        return;
+    (void)uv_timer_stop(&timer->uv);
+    uv_close((uv_handle_t *)&timer->uv, free_handle);
+}
+
+/* ---- signals ---- */
+
+static void on_signal(uv_signal_t *uv, int signum)
+{
+    struct signal_watch *watch = (struct signal_watch *)uv;
+
+    watch->fn(watch->arg, signum);
+}
+
+struct signal_watch *signal_watch_new(struct loop *loop, int signum, void (*fn)(void *arg, int signum),
+                                      void *arg)
+{
+    struct signal_watch *watch = calloc(1, sizeof *watch);
+
+    if (!watch)
+        return NULL;
+    (void)uv_signal_init(&loop->uv, &watch->uv);
+    watch->fn = fn;
+    watch->arg = arg;
+    if (uv_signal_start(&watch->uv, on_signal, signum) != 0) {
+        signal_watch_close(watch);
+        return NULL;
+    }
+    return watch;
+}
+
+void signal_watch_close(struct signal_watch *watch)
+{
+    if (!watch)
+        return;
+    (void)uv_signal_stop(&watch->uv);
+    uv_close((uv_handle_t *)&watch->uv, free_handle);
+}

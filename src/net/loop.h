@@ -1,0 +1,68 @@
+/**
+ * One thread's event loop: readiness of descriptors, timers, signals, and messages from other threads.
+ *
+ * Everything here belongs to the loop's thread, save loop_post() and loop_stop_from_anywhere().
+ * libuv is used by readiness only (design §6); no other file knows it.
+ *
+ * Handles are closed in two steps: after x_close() no callback comes any more, and the memory goes back when
+ * the loop has returned the handle. The pointer is dead for the caller at once.
+ */
+#ifndef PGSEAL_NET_LOOP_H
+#define PGSEAL_NET_LOOP_H
+
+#include "base/err.h"
+
+struct loop;
+
+/** NULL when memory or descriptors ran out. */
+struct loop *loop_new(void);
+/** All handles must have been closed; runs the loop until they have come back. */
+void loop_free(struct loop *loop);
+/** Runs until loop_stop(). */
+void loop_run(struct loop *loop);
+/** From a callback of this loop. */
+void loop_stop(struct loop *loop);
+/** Milliseconds of a clock that never steps back, as of the last wake-up. */
+int64_t loop_now_ms(const struct loop *loop);
+
+/** Run `fn(arg)` on the loop's thread, soon. Thread-safe. False when memory ran out: fn will not be called.
+ */
+MUST_CHECK bool loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
+
+/** Run `work(arg)` on a pool thread, then `done(arg)` on the loop's. Must be called on the loop's thread. */
+MUST_CHECK bool loop_job(struct loop *loop, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+
+/* ---- descriptors ---- */
+
+enum { POLL_READ = 1, POLL_WRITE = 2 };
+
+struct poll;
+typedef void poll_fn(void *arg, unsigned events);
+
+/** Watches nothing until poll_set(). The descriptor stays the caller's; close it after poll_close(). */
+struct poll *poll_new(struct loop *loop, int fd, poll_fn *fn, void *arg);
+/** POLL_READ | POLL_WRITE, or 0. Costs a system call only when the set changes. */
+void poll_set(struct poll *poll, unsigned events);
+/** Another listener for what happens from now on. */
+void poll_rebind(struct poll *poll, poll_fn *fn, void *arg);
+void poll_close(struct poll *poll);
+
+/* ---- timers ---- */
+
+struct timer;
+typedef void timer_fn(void *arg);
+
+struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg);
+/** Fires once, after `delay_ms`. Setting it again replaces the earlier time. */
+void timer_set(struct timer *timer, int64_t delay_ms);
+void timer_stop(struct timer *timer);
+void timer_close(struct timer *timer);
+
+/* ---- signals ---- */
+
+struct signal_watch;
+struct signal_watch *signal_watch_new(struct loop *loop, int signum, void (*fn)(void *arg, int signum),
+                                      void *arg);
+void signal_watch_close(struct signal_watch *watch);
+
+#endif

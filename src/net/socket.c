@@ -1,0 +1,249 @@
+/* Sockets: addresses, listeners, connections. */
+#include "net/socket.h"
+
+#include "base/check.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 1024 };
+
+/* ---- addresses ---- */
+
+void address_host(const struct address *address, char *out, size_t size)
+{
+    const struct sockaddr_storage *ss = &address->ss;
+    const void *raw = ss->ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)ss)->sin_addr
+                                               : (const void *)&((const struct sockaddr_in6 *)ss)->sin6_addr;
+
+    if ((ss->ss_family != AF_INET && ss->ss_family != AF_INET6) ||
+        !inet_ntop(ss->ss_family, raw, out, (socklen_t)size))
+        (void)snprintf(out, size, "[local]");
+}
+
+unsigned address_port(const struct address *address)
+{
+    if (address->ss.ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)&address->ss)->sin_port);
+    if (address->ss.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)&address->ss)->sin6_port);
+    return 0;
+}
+
+void address_text(const struct address *address, char *out, size_t size)
+{
+    char host[INET6_ADDRSTRLEN];
+
+    address_host(address, host, sizeof host);
+    if (address->ss.ss_family == AF_INET)
+        (void)snprintf(out, size, "%s:%u", host, address_port(address));
+    else if (address->ss.ss_family == AF_INET6)
+        (void)snprintf(out, size, "[%s]:%u", host, address_port(address));
+    else
+        (void)snprintf(out, size, "%s", host);
+}
+
+enum code address_unix(const char *path, struct address *out, struct err *e)
+{
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    size_t n = strlen(path);
+
+    if (n >= sizeof un.sun_path) {
+        err_set(e, E_LIMIT, "Unix-domain socket path \"%s\" is too long (maximum %zu bytes)", path,
+                sizeof un.sun_path - 1);
+        return E_LIMIT;
+    }
+    memcpy(un.sun_path, path, n);
+    *out = (struct address){ .n = (socklen_t)sizeof un };
+    if (path[0] == '@') { /* abstract: no NUL, the length counts */
+        un.sun_path[0] = '\0';
+        out->n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+    }
+    memcpy(&out->ss, &un, sizeof un);
+    return OK;
+}
+
+/* ---- listeners ---- */
+
+static const char *family_name(const struct address *address)
+{
+    return address->ss.ss_family == AF_INET6 ? "IPv6" : "IPv4";
+}
+
+static enum code failed(struct err *e, int fd, const char *what, const struct address *address)
+{
+    int why = errno;
+    char host[INET6_ADDRSTRLEN];
+
+    address_host(address, host, sizeof host);
+    err_set(e, code_from_errno(why), "could not %s %s address \"%s\": %s", what, family_name(address), host,
+            strerror(why));
+    if (why == EADDRINUSE)
+        err_hint(e, "Is another postmaster already running on port %u? If not, wait a few seconds and retry.",
+                 address_port(address));
+    if (fd >= 0)
+        (void)close(fd);
+    return code_from_errno(why);
+}
+
+static enum code bound_socket(const struct address *address, bool shared, int *out_fd, struct err *e)
+{
+    int on = 1;
+    int fd = socket(address->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return failed(e, -1, "create socket for", address);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) ||
+        (address->ss.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0))
+        return failed(e, fd, "set options for", address);
+    if (bind(fd, (const struct sockaddr *)&address->ss, address->n) != 0)
+        return failed(e, fd, "bind", address);
+    *out_fd = fd;
+    return OK;
+}
+
+enum code socket_probe_bind(struct address *address, int *out_fd, struct err *e)
+{
+    int fd;
+
+    TRY(bound_socket(address, false, &fd, e));
+    /* SO_REUSEADDR lets a second bind succeed where a listener exists; only listening tells. */
+    if (listen(fd, 1) != 0)
+        return failed(e, fd, "bind", address);
+    struct address chosen = { .n = sizeof chosen.ss };
+    if (getsockname(fd, (struct sockaddr *)&chosen.ss, &chosen.n) != 0)
+        return failed(e, fd, "bind", address);
+    *address = chosen;
+    *out_fd = fd;
+    return OK;
+}
+
+enum code socket_listen_tcp(const struct address *address, int *out_fd, struct err *e)
+{
+    int fd;
+
+    TRY(bound_socket(address, true, &fd, e));
+    if (listen(fd, BACKLOG) != 0)
+        return failed(e, fd, "listen on", address);
+    *out_fd = fd;
+    return OK;
+}
+
+/* A socket that nobody answers is left over from a crash. */
+static bool somebody_listens(const struct address *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return false;
+    bool answered = connect(fd, (const struct sockaddr *)&address->ss, address->n) == 0 || errno == EAGAIN;
+    (void)close(fd);
+    return answered;
+}
+
+enum code socket_listen_unix(const char *path, mode_t mode, int *out_fd, struct err *e)
+{
+    struct address address;
+    int why;
+
+    TRY(address_unix(path, &address, e));
+    if (somebody_listens(&address)) {
+        err_set(e, E_EXISTS, "could not bind Unix address \"%s\": %s", path, strerror(EADDRINUSE));
+        err_hint(
+            e,
+            "Is another postmaster already running on this socket? If not, remove socket file \"%s\" and retry.",
+            path);
+        return E_EXISTS;
+    }
+    if (path[0] != '@')
+        (void)unlink(path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address.ss, address.n) != 0 ||
+        (path[0] != '@' && chmod(path, mode) != 0) || listen(fd, BACKLOG) != 0) {
+        why = errno;
+        if (fd >= 0)
+            (void)close(fd);
+        return err_set(e, code_from_errno(why), "could not bind Unix address \"%s\": %s", path,
+                       strerror(why));
+    }
+    *out_fd = fd;
+    return OK;
+}
+
+/* ---- connections ---- */
+
+int socket_accept(int listener, struct address *out_peer)
+{
+    int on = 1;
+
+    *out_peer = (struct address){ .n = sizeof out_peer->ss };
+    int fd = accept4(listener, (struct sockaddr *)&out_peer->ss, &out_peer->n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0 && out_peer->ss.ss_family != AF_UNIX)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return fd;
+}
+
+void socket_set_keepalive(int fd, const struct keepalive *keepalive)
+{
+    const struct {
+        int option, value;
+    } rows[] = {
+        { TCP_KEEPIDLE, keepalive->idle_s },
+        { TCP_KEEPINTVL, keepalive->interval_s },
+        { TCP_KEEPCNT, keepalive->count },
+        { TCP_USER_TIMEOUT, keepalive->user_timeout_ms },
+    };
+    int on = 1;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].value > 0)
+            (void)setsockopt(fd, IPPROTO_TCP, rows[i].option, &rows[i].value, sizeof rows[i].value);
+}
+
+enum code socket_connect(const struct address *address, int *out_fd, struct err *e)
+{
+    int on = 1;
+    int fd = socket(address->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return err_set(e, E_CONNECT, "could not create socket: %s", strerror(errno));
+    if (address->ss.ss_family != AF_UNIX) {
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    }
+    if (connect(fd, (const struct sockaddr *)&address->ss, address->n) != 0 && errno != EINPROGRESS) {
+        int why = errno;
+        (void)close(fd);
+        return err_set(e, E_CONNECT, "%s", strerror(why));
+    }
+    *out_fd = fd;
+    return OK;
+}
+
+int socket_connect_result(int fd)
+{
+    int result = 0;
+    socklen_t n = sizeof result;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &result, &n) == 0 ? result : errno;
+}
+
+bool socket_peer_ids(int fd, uid_t *out_uid, gid_t *out_gid)
+{
+    struct ucred ids;
+    socklen_t n = sizeof ids;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &ids, &n) != 0)
+        return false;
+    *out_uid = ids.uid;
+    *out_gid = ids.gid;
+    return true;
+}

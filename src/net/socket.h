@@ -1,0 +1,58 @@
+/**
+ * Making, binding and connecting sockets; all of them non-blocking and close-on-exec.
+ */
+#ifndef PGSEAL_NET_SOCKET_H
+#define PGSEAL_NET_SOCKET_H
+
+#include "base/err.h"
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/** A socket address with its length. */
+struct address {
+    struct sockaddr_storage ss;
+    socklen_t n;
+};
+
+/** "127.0.0.1:5432", "[::1]:5432", "[local]"; always NUL-terminated. */
+void address_text(const struct address *address, char *out, size_t size);
+/** Numeric host only, "[local]" for a unix socket. */
+void address_host(const struct address *address, char *out, size_t size);
+/** Port in host order; 0 for a unix socket. */
+unsigned address_port(const struct address *address);
+/** "/dir/.s.PGSQL.5432" or, with a leading '@', an abstract name. E_LIMIT when too long. */
+MUST_CHECK enum code address_unix(const char *path, struct address *out, struct err *e);
+
+/**
+ * Prove that a TCP address is free: bind without SO_REUSEPORT (another process's listener would be shared
+ * silently), with SO_REUSEADDR (TIME_WAIT must not stop a restart). A port of 0 in `address` is replaced by
+ * the one chosen. Messages are PostgreSQL's: `could not bind IPv4 address "A": Address already in use`.
+ */
+MUST_CHECK enum code socket_probe_bind(struct address *address, int *out_fd, struct err *e);
+/** One of several listeners on the same address (SO_REUSEPORT). */
+MUST_CHECK enum code socket_listen_tcp(const struct address *address, int *out_fd, struct err *e);
+/**
+ * Listen on a unix socket: `path` with a lock file `path`.lock beside it, so that a second owner is refused
+ * and a left-over socket is replaced. mode as unix_socket_permissions.
+ */
+MUST_CHECK enum code socket_listen_unix(const char *path, mode_t mode, int *out_fd, struct err *e);
+
+/** Accept one connection; -1 with errno when there is none or descriptors ran out. Sets TCP_NODELAY on TCP.
+ */
+int socket_accept(int listener, struct address *out_peer);
+
+struct keepalive {
+    int idle_s, interval_s, count, user_timeout_ms; /* 0: the system's */
+};
+/** SO_KEEPALIVE always; the numbers where not 0. Failures do not matter. */
+void socket_set_keepalive(int fd, const struct keepalive *keepalive);
+
+/** Start connecting; OK also while it is under way (writable when done). */
+MUST_CHECK enum code socket_connect(const struct address *address, int *out_fd, struct err *e);
+/** Outcome of a connect that was under way: 0 or an errno. */
+int socket_connect_result(int fd);
+/** Credentials of the peer of a unix socket. False: errno says why. */
+bool socket_peer_ids(int fd, uid_t *out_uid, gid_t *out_gid);
+
+#endif

@@ -1,0 +1,39 @@
+/* Shares of a life: days left say nothing about a certificate that lives for a week. */
+#include "pki/expiry.h"
+
+enum { DAY_S = 86400 };
+
+/* Far beyond any date a certificate can carry, and sums of two cannot wrap. */
+static const int64_t forever_s = INT64_MAX / 4;
+
+static int64_t clamp(int64_t t)
+{
+    return t > forever_s ? forever_s : t < -forever_s ? -forever_s : t;
+}
+
+struct expiry expiry_judge(int64_t not_before_s, int64_t not_after_s, int64_t now_s)
+{
+    not_before_s = clamp(not_before_s);
+    not_after_s = clamp(not_after_s);
+    now_s = clamp(now_s);
+    int64_t left_s = not_after_s - now_s, life_s = not_after_s - not_before_s;
+    struct expiry x = { .not_yet = now_s<not_before_s, .over = now_s> not_after_s };
+
+    x.days_left = left_s >= 0 ? left_s / DAY_S : -((-left_s + DAY_S - 1) / DAY_S);
+    if (life_s > 0 && left_s > 0)
+        x.life_left = left_s < life_s ? (double)left_s / (double)life_s : 1.0;
+    if (x.over || x.not_yet || x.life_left < 0.1)
+        x.status = EXPIRY_CRITICAL;
+    else if (x.life_left < 1.0 / 3)
+        x.status = EXPIRY_WARNING;
+    return x;
+}
+
+const char *expiry_status_name(enum expiry_status status)
+{
+    static const char *const names[] = {
+        [EXPIRY_OK] = "ok", [EXPIRY_WARNING] = "warning", [EXPIRY_CRITICAL] = "critical"
+    };
+
+    return names[status];
+}

@@ -1,0 +1,29 @@
+/**
+ * How long something remains valid, and when to worry.
+ */
+#ifndef PGSEAL_PKI_EXPIRY_H
+#define PGSEAL_PKI_EXPIRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum expiry_status { EXPIRY_OK, EXPIRY_WARNING, EXPIRY_CRITICAL };
+
+struct expiry {
+    enum expiry_status status;
+    int64_t days_left; /* whole days, rounded down; negative after the end */
+    double life_left;  /* share of the whole life, 0 … 1 */
+    bool not_yet;      /* now is before the beginning */
+    bool over;         /* now is after the end */
+};
+
+/**
+ * Critical: over, not yet begun, or less than a tenth of the life left; warning: less than a third, which is
+ * when renewal is due. An end of INT64_MAX is never reached. [choice: shares instead of days, so that 90-day
+ * and 10-year lives need no settings]
+ */
+struct expiry expiry_judge(int64_t not_before_s, int64_t not_after_s, int64_t now_s);
+/** "ok", "warning", "critical". */
+const char *expiry_status_name(enum expiry_status status);
+
+#endif

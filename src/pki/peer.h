@@ -1,0 +1,31 @@
+/**
+ * What a session remembers of its client's certificate, in every form that PostgreSQL shows or compares.
+ */
+#ifndef PGSEAL_PKI_PEER_H
+#define PGSEAL_PKI_PEER_H
+
+#include "base/err.h"
+
+#include <openssl/types.h>
+
+struct arena;
+
+struct peer_cert {
+    bool has_cn;
+    struct str cn;     /* first CN, raw bytes without NUL */
+    struct str dn;     /* RFC 2253 */
+    struct str slash;  /* subject in slash form, not cut */
+    struct str issuer; /* slash form */
+    struct str serial; /* decimal */
+    int64_t not_after_s;
+};
+
+/**
+ * Read a certificate that the handshake has verified.
+ *
+ * E_PROTOCOL `SSL certificate's common name contains embedded null` (or distinguished name): the connection
+ * must end. E_NOMEM. [src: PostgreSQL 18, be_tls_open_server]
+ */
+MUST_CHECK enum code peer_cert_read(X509 *cert, struct arena *arena, struct peer_cert *out, struct err *e);
+
+#endif

@@ -1,0 +1,118 @@
+/**
+ * What the files of this room share: the policy's inside, and the parsers' contracts. Not for other rooms.
+ */
+#ifndef PGSEAL_POLICY_INTERNAL_H
+#define PGSEAL_POLICY_INTERNAL_H
+
+#include "base/arena.h"
+#include "lex/hba_lex.h"
+#include "policy/policy.h"
+#include "policy/regex.h"
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+
+/** Most bytes the rows or rules of one load may take. */
+#define POLICY_ARENA_MAX ((size_t)512 * 1024 * 1024)
+enum { POLICY_ARENA_FIRST = 16 * 1024, PG_VERSION_DEFAULT = 18 };
+
+/* ---- parsing one line ---- */
+
+/** What went wrong with a line. */
+struct line_fault {
+    struct str error;  /* for the view's `error`; p == NULL: none */
+    struct str hidden; /* reason that the view does not show; p == NULL: none */
+};
+
+/** Shared by the lines of one load. */
+struct line_parser {
+    const struct policy_params *params;
+    unsigned version;
+    struct arena *arena; /* owns rules */
+    struct regex_set *regexes;
+    struct diags *diags;         /* may be NULL */
+    const struct hba_line *line; /* at hand */
+    struct line_fault fault;     /* of that line */
+};
+
+/**
+ * Log a fault of the line at hand and make it the view's error; returns `code`. `hint` may be NULL.
+ */
+enum code line_bad(struct line_parser *p, enum code code, const char *hint, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+/** The same where PostgreSQL's view shows nothing. */
+enum code line_bad_hidden(struct line_parser *p, enum code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/** Only log (SEV_LOG). */
+void line_log(struct line_parser *p, const char *hint, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/**
+ * Parse a line without tokenizer error into `out`.
+ * OK, but p->fault.error set: the record loads and can never match. E_CONFIG, E_REGEX: p->fault. E_NOMEM.
+ */
+MUST_CHECK enum code hba_parse_line(struct line_parser *p, const struct hba_line *line, struct hba_rule *out);
+/** One `name=value`; `options` has HBA_OPTION_COUNT elements. */
+MUST_CHECK enum code hba_parse_option(struct line_parser *p, struct hba_rule *rule, struct str *options,
+                                      struct str text);
+/** Checks that need all options of the record. */
+MUST_CHECK enum code hba_check_options(struct line_parser *p, struct hba_rule *rule);
+/** The address field and, where it has one, the mask field: *at is the next field to read. */
+MUST_CHECK enum code hba_parse_address(struct line_parser *p, size_t *at, struct hba_addr *out);
+/** As getnameinfo prints it, without scope. */
+MUST_CHECK enum code hba_addr_text(struct arena *arena, sa_family_t family, const uint8_t *addr,
+                                   struct str *out);
+/** `ldapurl`: sets the options it stands for. */
+MUST_CHECK enum code hba_parse_ldapurl(struct line_parser *p, struct str *options, struct str url);
+/** A comma list as in settings, with quotes; count only. False when it is malformed. */
+bool hba_split_list(struct str text, bool (*item)(void *arg, struct str item), void *arg, size_t *out_n);
+/** As C's atoi over the text. */
+int hba_atoi(struct str text);
+
+struct ident_line {
+    struct str map;
+    struct str file;
+    unsigned line;
+    struct hba_name system; /* EXACT or REGEX */
+    struct hba_name role;   /* EXACT, ALL, MEMBER or REGEX */
+    size_t group_at;        /* where \1 stands in role.text if it is to be replaced; else SIZE_MAX */
+};
+
+MUST_CHECK enum code ident_parse_line(struct line_parser *p, const struct hba_line *line,
+                                      struct ident_line *out);
+/** What a token of a user field means; compiles it if it is a regular expression. */
+MUST_CHECK enum code hba_parse_user(struct line_parser *p, struct hba_token token, struct hba_name *out);
+/** Compile a token that begins with a slash. */
+MUST_CHECK enum code hba_parse_regex(struct line_parser *p, struct hba_token token, bool captures,
+                                     struct hba_name *out);
+
+/* ---- the policy ---- */
+
+/**
+ * A rule's fields in the form that most rules can be dismissed by, without looking at the rule: a bit per
+ * kind of connection, the first word of address and mask, and two bits per name of a field (all bits where a
+ * field has keywords or expressions). What passes may still not fit.
+ */
+struct rule_key {
+    uint32_t classes; /* 1 << enum conn_class */
+    uint32_t addr;
+    uint32_t mask;
+    uint64_t databases;
+    uint64_t users;
+};
+
+struct policy {
+    _Atomic unsigned refs;
+    struct arena arena;
+    struct hba_rule *rules;
+    struct rule_key *keys;
+    size_t n_rules;
+    struct regex_set *regexes;
+    struct ident_line *maps;
+    size_t n_maps;
+    struct policy_path *paths;
+    size_t n_paths;
+};
+
+/** Fill policy->keys. */
+MUST_CHECK enum code policy_index(struct policy *policy);
+
+#endif

@@ -1,0 +1,296 @@
+/*
+ * Tcl's engine behind regex.h.
+ *
+ * Tcl's objects, and the compiled form inside them, belong to the thread that made them. So each thread
+ * keeps, for the few sets it has met last (a policy and its predecessor during a reload), an array of pattern
+ * objects by number; a search is an array access, one object for the subject, and the engine. Interpreters
+ * are only made to get at the text of an error.
+ */
+#include "policy/regex.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "policy/regex_text.h"
+
+#include <locale.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <tcl.h>
+
+_Static_assert(sizeof(Tcl_UniChar) == sizeof(uint16_t), "regex_text is made of Tcl's characters");
+
+struct entry {
+    struct regex_text text;
+    bool captures;
+    bool lookbehind; /* in PostgreSQL's engine only */
+};
+
+struct regex_set {
+    uint64_t id; /* unique in the process, never reused */
+    struct arena *arena;
+    struct entry *entries;
+    size_t n;
+    size_t size;
+};
+
+/* ---- what a thread has compiled ---- */
+
+enum { THREAD_SETS = 4 };
+
+struct thread_set {
+    uint64_t id; /* 0: free */
+    uint64_t used;
+    Tcl_Obj **objects; /* by number; NULL: not met yet */
+    size_t n;
+};
+
+static _Thread_local struct {
+    struct thread_set sets[THREAD_SETS];
+    uint64_t clock;
+    bool registered;
+} mine;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t thread_end;
+static bool have_key;
+static _Atomic uint64_t last_id;
+
+static void forget(struct thread_set *set)
+{
+    for (size_t i = 0; i < set->n; i++)
+        if (set->objects[i])
+            Tcl_DecrRefCount(set->objects[i]);
+    free(set->objects);
+    *set = (struct thread_set){ 0 };
+}
+
+void regex_thread_fini(void)
+{
+    if (!mine.registered)
+        return;
+    for (size_t i = 0; i < THREAD_SETS; i++)
+        forget(&mine.sets[i]);
+    mine.registered = false;
+    (void)pthread_setspecific(thread_end, NULL);
+    Tcl_FinalizeThread();
+}
+
+static void at_thread_end(void *value)
+{
+    (void)value;
+    regex_thread_fini();
+}
+
+/** Tcl's own start-up takes the locale from the environment; ours must stay as it was. */
+static void start_tcl(void)
+{
+    const char *now = setlocale(LC_CTYPE, NULL);
+    char *before = now ? strdup(now) : NULL;
+
+    Tcl_FindExecutable(NULL);
+    if (before)
+        (void)setlocale(LC_CTYPE, before);
+    free(before);
+    have_key = pthread_key_create(&thread_end, at_thread_end) == 0;
+}
+
+/** Before the first object of a thread. */
+static bool begin(void)
+{
+    if (pthread_once(&once, start_tcl) != 0 || !have_key)
+        return false;
+    if (!mine.registered)
+        mine.registered = pthread_setspecific(thread_end, &mine) == 0;
+    return mine.registered;
+}
+
+static struct thread_set *set_of_thread(const struct regex_set *set)
+{
+    struct thread_set *oldest = &mine.sets[0];
+
+    mine.clock++;
+    for (size_t i = 0; i < THREAD_SETS; i++) {
+        struct thread_set *have = &mine.sets[i];
+        if (have->id == set->id) {
+            have->used = mine.clock;
+            return have;
+        }
+        if (have->used < oldest->used)
+            oldest = have;
+    }
+    forget(oldest);
+    oldest->objects = calloc(set->n, sizeof(Tcl_Obj *));
+    if (!oldest->objects)
+        return NULL;
+    oldest->id = set->id;
+    oldest->n = set->n;
+    oldest->used = mine.clock;
+    return oldest;
+}
+
+/* ---- compiling ---- */
+
+static Tcl_Obj *object_of(struct regex_text text)
+{
+    Tcl_Obj *object = Tcl_NewUnicodeObj(text.p, (int)text.n);
+
+    Tcl_IncrRefCount(object);
+    return object;
+}
+
+static int flags_of(bool captures)
+{
+    return TCL_REG_ADVANCED | (captures ? 0 : TCL_REG_NOSUB);
+}
+
+/** The engine's words are the server's, behind a preface; where the two differ, the server's. */
+static enum code compile_error(Tcl_Interp *interp, struct err *e)
+{
+    static const struct {
+        struct str tcl;
+        const char *server;
+    } words[] = {
+        { STR("nfa has too many states"), "regular expression is too complex" },
+        { STR("out of memory"), "regular expression is too complex" },
+    };
+    struct str text = str_c(Tcl_GetStringResult(interp));
+    size_t colon = str_find(text, ':');
+
+    if (colon < text.n)
+        text = str_trim(str_from(text, colon + 1));
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (str_equal(text, words[i].tcl))
+            text = str_c(words[i].server);
+    return err_set(e, E_REGEX, "%.*s", STR_ARG(text));
+}
+
+static enum code compile(Tcl_Obj *object, bool captures, Tcl_RegExp *out, struct err *e)
+{
+    *out = Tcl_GetRegExpFromObj(NULL, object, flags_of(captures));
+    if (*out)
+        return OK;
+    Tcl_Interp *interp = Tcl_CreateInterp();
+    enum code code = OK;
+    *out = Tcl_GetRegExpFromObj(interp, object, flags_of(captures));
+    if (!*out)
+        code = compile_error(interp, e);
+    Tcl_DeleteInterp(interp);
+    return code;
+}
+
+struct regex_set *regex_set_new(struct arena *arena)
+{
+    struct regex_set *set = ARENA_NEW(arena, struct regex_set);
+
+    if (!set)
+        return NULL;
+    *set = (struct regex_set){ .id = atomic_fetch_add(&last_id, 1) + 1, .arena = arena };
+    return set;
+}
+
+/** Room for one more entry; the old array stays in the arena. */
+static bool grow(struct regex_set *set)
+{
+    if (set->n < set->size)
+        return true;
+    size_t size = set->size ? set->size * 2 : 8;
+    struct entry *entries = arena_array(set->arena, size, sizeof *entries);
+    if (!entries)
+        return false;
+    if (set->n > 0)
+        memcpy(entries, set->entries, set->n * sizeof *entries);
+    set->entries = entries;
+    set->size = size;
+    return true;
+}
+
+enum code regex_set_add(struct regex_set *set, struct str pattern, bool captures, unsigned *out,
+                        struct err *e)
+{
+    struct entry entry = { .captures = captures };
+    Tcl_RegExp compiled;
+
+    if (!begin() || !grow(set))
+        return E_NOMEM;
+    TRY(regex_translate(set->arena, pattern, &entry.text, &entry.lookbehind, e));
+    Tcl_Obj *object = object_of(entry.text);
+    enum code code = compile(object, captures, &compiled, e);
+    Tcl_DecrRefCount(object);
+    TRY(code);
+    set->entries[set->n] = entry;
+    *out = (unsigned)set->n++;
+    return OK;
+}
+
+bool regex_set_looks_behind(const struct regex_set *set, unsigned number)
+{
+    CHECK(number < set->n);
+    return set->entries[number].lookbehind;
+}
+
+/* ---- searching ---- */
+
+enum { SUBJECT_ON_STACK = 256 };
+
+static Tcl_Obj *subject_object(struct str subject)
+{
+    uint16_t few[SUBJECT_ON_STACK] = { 0 };
+    uint16_t *text = few;
+
+    if (subject.n > SUBJECT_ON_STACK)
+        text = calloc(subject.n, sizeof *text);
+    if (!text)
+        return NULL;
+    for (size_t i = 0; i < subject.n; i++)
+        text[i] = regex_char((uint8_t)subject.p[i]);
+    Tcl_Obj *object = object_of((struct regex_text){ text, subject.n });
+    if (text != few)
+        free(text);
+    return object;
+}
+
+static enum code execute(Tcl_RegExp regexp, bool captures, struct str subject, struct regex_match *out,
+                         struct err *e)
+{
+    Tcl_RegExpInfo info;
+    Tcl_Obj *object = subject_object(subject);
+
+    if (!object)
+        return E_NOMEM;
+    int result = Tcl_RegExpExecObj(NULL, regexp, object, 0, captures ? 2 : 0, 0);
+    Tcl_DecrRefCount(object);
+    if (result < 0)
+        return err_set(e, E_REGEX, "regular expression is too complex");
+    *out = (struct regex_match){ .matched = result > 0 };
+    if (result == 0 || !captures)
+        return OK;
+    Tcl_RegExpGetInfo(regexp, &info);
+    if (info.nsubs < 1 || info.matches[1].start < 0)
+        return OK;
+    CHECK((size_t)info.matches[1].end <= subject.n && info.matches[1].start <= info.matches[1].end);
+    out->group_set = true;
+    out->group = str_of(subject.p + info.matches[1].start,
+                        (size_t)(info.matches[1].end - info.matches[1].start));
+    return OK;
+}
+
+enum code regex_search(const struct regex_set *set, unsigned number, struct str subject,
+                       struct regex_match *out, struct err *e)
+{
+    Tcl_RegExp compiled;
+
+    CHECK(number < set->n);
+    const struct entry *entry = &set->entries[number];
+    if (entry->lookbehind)
+        return err_set(e, E_REGEX, "lookbehind constraints cannot be applied here");
+    struct thread_set *have = begin() ? set_of_thread(set) : NULL;
+    if (!have)
+        return E_NOMEM;
+    CHECK(number < have->n);
+    if (!have->objects[number])
+        have->objects[number] = object_of(entry->text);
+    TRY(compile(have->objects[number], entry->captures, &compiled, e));
+    return execute(compiled, entry->captures, subject, out, e);
+}

@@ -1,0 +1,92 @@
+/**
+ * Settings → the OpenSSL objects that every connection of one kind shares.
+ *
+ * Each worker has a library context of its own (`struct tls_library`), and per snapshot one `struct
+ * tls_context` made in it: shared ones cost a third of the second worker's speed (design §6). [src:
+ * PostgreSQL 18, "Secure TCP/IP Connections with SSL"; be_tls_init]
+ */
+#ifndef PGSEAL_TLS_CONTEXT_H
+#define PGSEAL_TLS_CONTEXT_H
+
+#include "base/err.h"
+
+struct secret;
+struct tls_library;
+struct tls_context;
+
+/** One OSSL_LIB_CTX, configured from the system's openssl.cnf. NULL when memory ran out. */
+struct tls_library *tls_library_new(void);
+void tls_library_free(struct tls_library *library);
+
+/** 0: no bound. Others are OpenSSL's wire numbers. */
+enum tls_version { TLS_ANY = 0, TLS_1_0 = 0x0301, TLS_1_1 = 0x0302, TLS_1_2 = 0x0303, TLS_1_3 = 0x0304 };
+/** "TLSv1.2"; "" for TLS_ANY. */
+const char *tls_version_name(enum tls_version version);
+
+/** Where the passphrase of an encrypted key comes from. */
+enum tls_passphrase {
+    TLS_PASSPHRASE_PROMPT, /* OpenSSL asks on the terminal; the answer is kept in `passphrase` for the next
+                              context */
+    TLS_PASSPHRASE_GIVEN,  /* `passphrase` holds it */
+    TLS_PASSPHRASE_REFUSE  /* an encrypted key fails: "cannot be reloaded because it requires a passphrase" */
+};
+
+/** All texts borrowed, NUL-terminated, absolute paths; "" where PostgreSQL's default is ''. */
+struct tls_server_params {
+    const char *cert_file, *key_file, *ca_file, *crl_file, *crl_dir, *dh_params_file;
+    const char *ciphers, *tls13_ciphers, *groups;
+    bool prefer_server_ciphers;
+    bool reload; /* a bad DH file is then a warning, and the built-in group is used */
+    enum tls_version min_version, max_version;
+    enum tls_passphrase passphrase_from;
+    struct secret *passphrase; /* borrowed */
+};
+
+/**
+ * Build the context of the server side, with PostgreSQL's order of checks and messages.
+ *
+ * diags   receives warnings, e.g. about DH parameters that were not used.
+ * [src: reference, tls-server.md §2]
+ */
+MUST_CHECK enum code tls_server_context_new(struct tls_library *library,
+                                            const struct tls_server_params *params, struct tls_context **out,
+                                            struct diags *diags, struct err *e);
+
+struct tls_client_params {
+    const char *root_file; /* "": the chain is not verified; "system": OpenSSL's default paths */
+    const char *crl_file, *crl_dir;
+    const char *cert_file, *key_file; /* "": no client certificate. Permissions are checked by the caller */
+    const char *key_password;         /* NULL: OpenSSL prompts on the terminal; see no_prompt */
+    bool no_prompt;                   /* an encrypted key without a password then fails */
+    bool any_version;                 /* probe: no lower bound and security level 0 */
+    enum tls_version min_version, max_version;
+    const char *ciphers, *tls13_ciphers, *groups; /* NULL: the library's defaults (probe sets them) */
+};
+
+/** Build the context of the client side; messages are libpq's [src: libpq, initialize_SSL]. */
+MUST_CHECK enum code tls_client_context_new(struct tls_library *library,
+                                            const struct tls_client_params *params, struct tls_context **out,
+                                            struct err *e);
+
+void tls_context_free(struct tls_context *context);
+/** True when a client CA is loaded: client certificates are asked for and verified. */
+bool tls_context_verifies_clients(const struct tls_context *context);
+/**
+ * The hash that `tls-server-end-point` binds to, of the certificate this context serves.
+ * Empty where the signature names no hash (Ed25519). Lives as long as the context.
+ */
+struct bytes tls_context_end_point(const struct tls_context *context);
+/** SHA-256 of the certificate this context serves, 32 bytes; empty on a client context without one. */
+struct bytes tls_context_fingerprint(const struct tls_context *context);
+/** The DER of the certificate this context serves; empty without one. */
+struct bytes tls_context_certificate(const struct tls_context *context);
+
+/**
+ * Complete one handshake in memory, against a client with the same versions, ciphers and groups that verifies
+ * nothing, so that a context that cannot serve never replaces one that does (design §4).
+ */
+MUST_CHECK enum code tls_context_self_test(struct tls_library *library,
+                                           const struct tls_server_params *params,
+                                           struct tls_context *context, struct err *e);
+
+#endif

@@ -1,0 +1,514 @@
+/*
+ * One TLS session over the buffers of a worker.
+ *
+ * OpenSSL wants a BIO; ours is one per worker and looks, during a step, at the `struct tls_io` of that step.
+ * Input is always consumed to its end (OpenSSL keeps a partial record itself), so nothing of the worker's
+ * buffer has to be kept for a connection. End of file is reported to OpenSSL as such, so that a peer that
+ * goes away without close_notify gets the alert that PostgreSQL sends.
+ */
+#include "tls/engine.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/rd.h"
+#include "pki/name.h"
+#include "tls/internal.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct tls_port {
+    BIO_METHOD *method;
+    BIO *bio;
+    struct tls_io *io; /* of the step under way */
+};
+
+struct tls_engine {
+    SSL *ssl;
+    struct tls_port *port;
+    struct tls_context *context;
+    char *verify_detail; /* of a certificate that was refused; NULL: none was */
+    int verify_error;
+    int16_t alert_sent, alert_received;
+    uint16_t offered_max;
+    bool server;
+    bool failed;
+    bool bulk;
+    bool cert_requested; /* by the server, of us */
+    bool cert_sent;
+    char reason[DIAG_REASON_MAX / 2];
+};
+
+/* ---- the BIO ---- */
+
+static int port_read(BIO *bio, char *dst, size_t size, size_t *got)
+{
+    struct tls_port *port = BIO_get_data(bio);
+    struct tls_io *io = port->io;
+
+    BIO_clear_retry_flags(bio);
+    if (io->in.n == 0) {
+        if (!io->eof)
+            BIO_set_retry_read(bio);
+        *got = 0;
+        return 0;
+    }
+    size_t n = size < io->in.n ? size : io->in.n;
+    memcpy(dst, io->in.p, n);
+    io->in = bytes_from(io->in, n);
+    *got = n;
+    return 1;
+}
+
+static int port_write(BIO *bio, const char *src, size_t size, size_t *put)
+{
+    struct tls_port *port = BIO_get_data(bio);
+    struct tls_io *io = port->io;
+    size_t room = io->out_size - io->out_n;
+    size_t n = size < room ? size : room;
+
+    BIO_clear_retry_flags(bio);
+    if (n == 0) {
+        BIO_set_retry_write(bio);
+        *put = 0;
+        return 0;
+    }
+    memcpy(io->out + io->out_n, src, n);
+    io->out_n += n;
+    *put = n;
+    return 1;
+}
+
+static long port_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    struct tls_port *port = BIO_get_data(bio);
+
+    (void)number;
+    (void)pointer;
+    if (command == BIO_CTRL_EOF)
+        return port->io && port->io->eof && port->io->in.n == 0;
+    return command == BIO_CTRL_FLUSH;
+}
+
+struct tls_port *tls_port_new(void)
+{
+    struct tls_port *port = calloc(1, sizeof *port);
+
+    if (!port)
+        return NULL;
+    port->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "pgseal worker");
+    if (!port->method || BIO_meth_set_read_ex(port->method, port_read) != 1 ||
+        BIO_meth_set_write_ex(port->method, port_write) != 1 ||
+        BIO_meth_set_ctrl(port->method, port_ctrl) != 1 || !(port->bio = BIO_new(port->method))) {
+        tls_port_free(port);
+        return NULL;
+    }
+    BIO_set_data(port->bio, port);
+    BIO_set_init(port->bio, 1);
+    return port;
+}
+
+void tls_port_free(struct tls_port *port)
+{
+    if (!port)
+        return;
+    BIO_free(port->bio);
+    BIO_meth_free(port->method);
+    free(port);
+}
+
+/* ---- sessions ---- */
+
+static struct tls_engine *engine_new(struct tls_port *port, struct tls_context *context, bool server)
+{
+    struct tls_engine *e = calloc(1, sizeof *e);
+
+    if (!e)
+        return NULL;
+    *e = (struct tls_engine){
+        .port = port, .context = context, .server = server, .alert_sent = -1, .alert_received = -1
+    };
+    e->ssl = SSL_new(context->ssl_ctx);
+    if (!e->ssl || BIO_up_ref(port->bio) != 1) {
+        tls_engine_free(e);
+        ERR_clear_error();
+        return NULL;
+    }
+    SSL_set_bio(e->ssl, port->bio, port->bio);
+    (void)SSL_set_app_data(e->ssl, (char *)e);
+    return e;
+}
+
+struct tls_engine *tls_engine_new_server(struct tls_port *port, struct tls_context *context)
+{
+    struct tls_engine *e = engine_new(port, context, true);
+
+    if (e)
+        SSL_set_accept_state(e->ssl);
+    return e;
+}
+
+struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_context *context, const char *sni,
+                                         bool alpn)
+{
+    static const unsigned char offer[] = "\x0apostgresql";
+    struct tls_engine *e = engine_new(port, context, false);
+
+    if (!e)
+        return NULL;
+    SSL_set_connect_state(e->ssl);
+    if ((sni && sni[0] && SSL_set_tlsext_host_name(e->ssl, (char *)(uintptr_t)sni) != 1) ||
+        (alpn && SSL_set_alpn_protos(e->ssl, offer, sizeof offer - 1) != 0)) {
+        tls_engine_free(e);
+        ERR_clear_error();
+        return NULL;
+    }
+    return e;
+}
+
+void tls_engine_free(struct tls_engine *engine)
+{
+    if (!engine)
+        return;
+    SSL_free(engine->ssl);
+    free(engine->verify_detail);
+    free(engine);
+}
+
+/* ---- callbacks of the handshake ---- */
+
+static struct tls_engine *engine_of(const SSL *ssl)
+{
+    return (struct tls_engine *)SSL_get_app_data(ssl);
+}
+
+void engine_info_cb(const SSL *ssl, int where, int ret)
+{
+    struct tls_engine *e;
+
+    if (!(where & SSL_CB_ALERT) || !(e = engine_of(ssl)))
+        return;
+    if (where & SSL_CB_READ)
+        e->alert_received = (int16_t)(ret & 0xff);
+    else
+        e->alert_sent = (int16_t)(ret & 0xff);
+}
+
+/* The highest version a ClientHello offers: for the log line of a handshake that fails. */
+int engine_hello_cb(SSL *ssl, int *alert, void *arg)
+{
+    struct tls_engine *e = engine_of(ssl);
+    const unsigned char *data;
+    size_t n;
+
+    (void)alert;
+    (void)arg;
+    e->offered_max = (uint16_t)SSL_client_hello_get0_legacy_version(ssl);
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &data, &n) == 1) {
+        struct rd r = rd_over(bytes_of(data, n));
+        uint8_t list = rd_u8(&r);
+        for (uint8_t i = 0; i + 1 < list && !r.bad; i = (uint8_t)(i + 2)) {
+            uint16_t version = rd_u16(&r);
+            if (version > e->offered_max && version <= TLS_1_3)
+                e->offered_max = version;
+        }
+    }
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* OpenSSL calls this on the client side only when the server has asked for a certificate. */
+int engine_cert_cb(SSL *ssl, void *arg)
+{
+    struct tls_engine *e = engine_of(ssl);
+
+    (void)arg;
+    e->cert_requested = true;
+    e->cert_sent = SSL_get_certificate(ssl) != NULL;
+    return 1;
+}
+
+enum { DETAIL_MAX = 768, DETAIL_NAME_MAX = 71, DETAIL_ARENA = 1 << 17 };
+
+/* The end of a name is the telling part, so a long one loses its beginning [src: PostgreSQL 18, verify_cb].
+ */
+static void put_name_tail(struct str name, char *dst, size_t size)
+{
+    size_t at = 0;
+
+    if (name.n > DETAIL_NAME_MAX) {
+        at = (size_t)snprintf(dst, size, "...");
+        name = str_from(name, name.n - (DETAIL_NAME_MAX - 3));
+    }
+    for (size_t i = 0; i < name.n && at + 5 < size; i++) {
+        unsigned char c = (unsigned char)name.p[i];
+        if (c >= 32 && c <= 126)
+            dst[at++] = (char)c;
+        else
+            at += (size_t)snprintf(dst + at, size - at, "\\x%02x", c);
+    }
+    dst[at < size ? at : size - 1] = '\0';
+}
+
+static void describe_refused(struct tls_engine *e, X509_STORE_CTX *store)
+{
+    AUTO(arena) struct arena arena;
+    struct str subject = STR("unknown"), issuer = STR("unknown"), serial = STR("unknown");
+    char subject_text[4 * DETAIL_NAME_MAX + 8], issuer_text[4 * DETAIL_NAME_MAX + 8];
+    X509 *cert = X509_STORE_CTX_get_current_cert(store);
+    struct err ignored;
+
+    arena_init(&arena, DETAIL_ARENA, 1024);
+    if (cert) {
+        (void)!name_slash(X509_get_subject_name(cert), &arena, &subject, &ignored);
+        (void)!name_slash(X509_get_issuer_name(cert), &arena, &issuer, &ignored);
+        (void)!name_serial_decimal(X509_get0_serialNumber(cert), &arena, &serial, &ignored);
+    }
+    put_name_tail(subject, subject_text, sizeof subject_text);
+    put_name_tail(issuer, issuer_text, sizeof issuer_text);
+    free(e->verify_detail);
+    e->verify_detail = malloc(DETAIL_MAX);
+    if (!e->verify_detail)
+        return;
+    (void)snprintf(e->verify_detail, DETAIL_MAX,
+                   "%s certificate verification failed at depth %d: %s.\n"
+                   "Failed certificate data (unverified): subject \"%s\", serial number %.*s, issuer \"%s\".",
+                   e->server ? "Client" : "Server", X509_STORE_CTX_get_error_depth(store),
+                   X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)), subject_text,
+                   STR_ARG(serial), issuer_text);
+}
+
+int engine_verify_cb(int ok, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls_engine *e = ssl ? engine_of(ssl) : NULL;
+
+    if (!ok && e) {
+        e->verify_error = X509_STORE_CTX_get_error(store);
+        describe_refused(e, store);
+    }
+    return ok;
+}
+
+/* ---- steps ---- */
+
+/* Make the texts of a failure from the queue's first error. */
+static void explain(struct tls_engine *engine, unsigned long ecode, int saved_errno, const char *what,
+                    struct err *e)
+{
+    char reason[DIAG_REASON_MAX];
+
+    if (ecode == 0 && engine->port->io->eof)
+        (void)snprintf(reason, sizeof reason, "EOF detected");
+    else if (ecode == 0 && saved_errno)
+        (void)snprintf(reason, sizeof reason, "%s", strerror(saved_errno));
+    else
+        diag_reason(ecode, reason, sizeof reason);
+    (void)snprintf(engine->reason, sizeof engine->reason, "%.*s", (int)sizeof engine->reason - 1, reason);
+    err_set(e, E_TLS, "%s: %s", what, reason);
+    if (engine->verify_detail)
+        err_detail(e, "%s", engine->verify_detail);
+    if (diag_is_version(ecode)) {
+        enum tls_version min = engine->context->min_version, max = engine->context->max_version;
+        err_hint(e,
+                 "This may indicate that the %s does not support any SSL protocol version between %s and %s.",
+                 engine->server ? "client" : "server", min ? tls_version_name(min) : "TLSv1",
+                 max ? tls_version_name(max) : "TLSv1.3");
+    }
+}
+
+static enum tls_status classify(struct tls_engine *engine, int result, const char *what, struct err *e)
+{
+    int saved_errno = errno;
+
+    switch (SSL_get_error(engine->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        return TLS_WANT_INPUT;
+    case SSL_ERROR_WANT_WRITE:
+        return TLS_WANT_ROOM;
+    case SSL_ERROR_ZERO_RETURN:
+        return TLS_CLOSED;
+    default:
+        break;
+    }
+    engine->failed = true;
+    explain(engine, ERR_peek_error(), saved_errno, what, e);
+    ERR_clear_error();
+    return TLS_FAILED;
+}
+
+static void step_begin(struct tls_engine *engine, struct tls_io *io)
+{
+    engine->port->io = io;
+    errno = 0;
+    ERR_clear_error();
+}
+
+enum tls_status tls_engine_handshake(struct tls_engine *engine, struct tls_io *io, struct err *e)
+{
+    const char *what = engine->server ? "could not accept SSL connection" : "SSL error";
+
+    step_begin(engine, io);
+    int result = SSL_do_handshake(engine->ssl);
+    if (result == 1)
+        return TLS_DONE;
+    enum tls_status status = classify(engine, result, what, e);
+    if (status == TLS_CLOSED) { /* a close_notify in the middle of the handshake */
+        engine->failed = true;
+        (void)snprintf(engine->reason, sizeof engine->reason, "EOF detected");
+        err_set(e, E_TLS, "%s: EOF detected", what);
+        return TLS_FAILED;
+    }
+    return status;
+}
+
+enum tls_status tls_engine_read(struct tls_engine *engine, struct tls_io *io, struct bytes dst, size_t *out_n,
+                                struct err *e)
+{
+    size_t total = 0, n;
+    enum tls_status status = TLS_DONE;
+
+    step_begin(engine, io);
+    while (total < dst.n) {
+        int result = SSL_read_ex(engine->ssl, (uint8_t *)(uintptr_t)dst.p + total, dst.n - total, &n);
+        if (result != 1) {
+            status = classify(engine, result, "SSL error", e);
+            break;
+        }
+        total += n;
+    }
+    *out_n = total;
+    return status;
+}
+
+enum tls_status tls_engine_write(struct tls_engine *engine, struct tls_io *io, struct bytes src,
+                                 size_t *out_n, struct err *e)
+{
+    size_t total = 0, n;
+    enum tls_status status = TLS_DONE;
+
+    step_begin(engine, io);
+    while (total < src.n) {
+        int result = SSL_write_ex(engine->ssl, src.p + total, src.n - total, &n);
+        if (result != 1) {
+            status = classify(engine, result, "SSL error", e);
+            break;
+        }
+        total += n;
+    }
+    *out_n = total;
+    return status;
+}
+
+void tls_engine_close(struct tls_engine *engine, struct tls_io *io)
+{
+    if (engine->failed || !SSL_is_init_finished(engine->ssl))
+        return;
+    step_begin(engine, io);
+    (void)SSL_shutdown(engine->ssl);
+    ERR_clear_error();
+}
+
+void tls_engine_set_bulk(struct tls_engine *engine, bool bulk)
+{
+    if (engine->bulk == bulk)
+        return;
+    engine->bulk = bulk;
+    if (bulk)
+        SSL_clear_mode(engine->ssl, SSL_MODE_RELEASE_BUFFERS);
+    else
+        SSL_set_mode(engine->ssl, SSL_MODE_RELEASE_BUFFERS);
+}
+
+/* ---- facts ---- */
+
+const char *tls_engine_version(const struct tls_engine *engine)
+{
+    return SSL_get_version(engine->ssl);
+}
+
+const char *tls_engine_cipher(const struct tls_engine *engine)
+{
+    return SSL_get_cipher_name(engine->ssl);
+}
+
+int tls_engine_bits(const struct tls_engine *engine)
+{
+    int bits = 0;
+
+    (void)SSL_get_cipher_bits(engine->ssl, &bits);
+    return bits;
+}
+
+const char *tls_engine_group(const struct tls_engine *engine)
+{
+    int nid = (int)SSL_get_negotiated_group(engine->ssl);
+    const char *name = nid ? SSL_group_to_name(engine->ssl, nid) : NULL;
+
+    return name ? name : "";
+}
+
+const char *tls_engine_sni(const struct tls_engine *engine)
+{
+    const char *name = SSL_get_servername(engine->ssl, TLSEXT_NAMETYPE_host_name);
+
+    return name ? name : "";
+}
+
+bool tls_engine_alpn(const struct tls_engine *engine)
+{
+    const unsigned char *name;
+    unsigned n;
+
+    SSL_get0_alpn_selected(engine->ssl, &name, &n);
+    return n == 10 && memcmp(name, "postgresql", 10) == 0;
+}
+
+struct x509_st *tls_engine_peer(const struct tls_engine *engine)
+{
+    return SSL_get0_peer_certificate(engine->ssl);
+}
+
+size_t tls_engine_peer_chain(const struct tls_engine *engine, struct x509_st **out, size_t max)
+{
+    STACK_OF(X509) *chain = SSL_get_peer_cert_chain(engine->ssl);
+    size_t n = chain ? (size_t)sk_X509_num(chain) : 0;
+
+    for (size_t i = 0; i < n && i < max; i++)
+        out[i] = sk_X509_value(chain, (int)i);
+    return n < max ? n : max;
+}
+
+bool tls_engine_cert_requested(const struct tls_engine *engine)
+{
+    return engine->cert_requested;
+}
+
+bool tls_engine_cert_sent(const struct tls_engine *engine)
+{
+    return engine->cert_sent;
+}
+
+size_t tls_engine_peer_ca_names(const struct tls_engine *engine, const struct X509_name_st **out, size_t max)
+{
+    const STACK_OF(X509_NAME) *names = SSL_get0_peer_CA_list(engine->ssl);
+    size_t n = names ? (size_t)sk_X509_NAME_num(names) : 0;
+
+    for (size_t i = 0; i < n && i < max; i++)
+        out[i] = sk_X509_NAME_value(names, (int)i);
+    return n < max ? n : max;
+}
+
+void tls_engine_facts(const struct tls_engine *engine, struct tls_handshake_facts *out)
+{
+    *out = (struct tls_handshake_facts){
+        .reason = engine->reason,
+        .alert_sent = engine->alert_sent,
+        .alert_received = engine->alert_received,
+        .verify_error = engine->verify_error,
+        .offered_max = engine->offered_max,
+        .sni = tls_engine_sni(engine),
+    };
+}

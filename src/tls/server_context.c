@@ -1,0 +1,226 @@
+/*
+ * The server side's context.
+ *
+ * The order of the steps is PostgreSQL's, because the first that fails is the one whose message is seen.
+ * [src: PostgreSQL 18, be_tls_init; reference, tls-server.md §2]
+ */
+#include "base/check.h"
+#include "base/secret.h"
+#include "os/files.h"
+#include "tls/internal.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+/* 0A "postgresql": the one protocol that is spoken here. */
+static const unsigned char alpn_postgresql[] = "\x0apostgresql";
+
+struct passphrase_use {
+    const struct tls_server_params *params;
+    bool refused; /* the key asked for a passphrase that may not be given */
+};
+
+static int passphrase_cb(char *buf, int size, int writing, void *arg)
+{
+    struct passphrase_use *use = arg;
+    struct secret *secret = use->params->passphrase;
+
+    if (size <= 0)
+        return -1;
+    switch (use->params->passphrase_from) {
+    case TLS_PASSPHRASE_REFUSE:
+        use->refused = true;
+        buf[0] = '\0';
+        return 0;
+    case TLS_PASSPHRASE_GIVEN:
+        if (secret->n > (size_t)size)
+            return -1;
+        memcpy(buf, secret->p, secret->n);
+        return (int)secret->n;
+    case TLS_PASSPHRASE_PROMPT: {
+        if (secret->n > 0 && secret->n <= (size_t)size) {
+            memcpy(buf, secret->p, secret->n);
+            return (int)secret->n;
+        }
+        int n = PEM_def_callback(buf, size, writing, NULL);
+        if (n > 0 && secret_set(secret, bytes_of(buf, (size_t)n)) != OK)
+            return -1;
+        return n;
+    }
+    }
+    return -1;
+}
+
+/* [src: RFC 7301; PostgreSQL 18, alpn_cb] */
+static int alpn_cb(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
+                   unsigned in_n, void *arg)
+{
+    unsigned char *chosen;
+
+    (void)ssl;
+    (void)arg;
+    if (SSL_select_next_proto(&chosen, out_n, alpn_postgresql, sizeof alpn_postgresql - 1, in, in_n) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static enum code load_certificate(struct tls_context *c, const struct tls_server_params *p, struct err *e)
+{
+    struct passphrase_use use = { .params = p };
+    char reason[DIAG_REASON_MAX];
+
+    SSL_CTX_set_default_passwd_cb(c->ssl_ctx, passphrase_cb);
+    SSL_CTX_set_default_passwd_cb_userdata(c->ssl_ctx, &use);
+    enum code code = OK;
+    if (SSL_CTX_use_certificate_chain_file(c->ssl_ctx, p->cert_file) != 1)
+        code = err_set(e, E_CONFIG, "could not load server certificate file \"%s\": %s", p->cert_file,
+                       diag_first(reason, sizeof reason));
+    if (code == OK)
+        code = os_check_key_file(p->key_file, e);
+    if (code == OK && SSL_CTX_use_PrivateKey_file(c->ssl_ctx, p->key_file, SSL_FILETYPE_PEM) != 1) {
+        if (use.refused)
+            code = err_set(e, E_CONFIG,
+                           "private key file \"%s\" cannot be reloaded because it requires a passphrase",
+                           p->key_file);
+        else
+            code = err_set(e, E_CONFIG, "could not load private key file \"%s\": %s", p->key_file,
+                           diag_first(reason, sizeof reason));
+    }
+    if (code == OK && SSL_CTX_check_private_key(c->ssl_ctx) != 1)
+        code = err_set(e, E_CONFIG, "check of private key failed: %s", diag_first(reason, sizeof reason));
+    SSL_CTX_set_default_passwd_cb(c->ssl_ctx, NULL);
+    SSL_CTX_set_default_passwd_cb_userdata(c->ssl_ctx, NULL);
+    ERR_clear_error();
+    return code;
+}
+
+static enum code set_versions(struct tls_context *c, const struct tls_server_params *p, struct err *e)
+{
+    c->min_version = p->min_version;
+    c->max_version = p->max_version;
+    if (p->min_version && SSL_CTX_set_min_proto_version(c->ssl_ctx, (int)p->min_version) != 1)
+        return err_set(e, E_CONFIG, "could not set minimum SSL protocol version");
+    if (p->max_version && SSL_CTX_set_max_proto_version(c->ssl_ctx, (int)p->max_version) != 1)
+        return err_set(e, E_CONFIG, "could not set maximum SSL protocol version");
+    if (p->min_version && p->max_version && p->min_version > p->max_version) {
+        err_set(e, E_CONFIG, "could not set SSL protocol version range");
+        err_detail(e, "\"ssl_min_protocol_version\" cannot be higher than \"ssl_max_protocol_version\"");
+        return E_CONFIG;
+    }
+    return OK;
+}
+
+static enum code set_ciphers(struct tls_context *c, const struct tls_server_params *p, struct err *e)
+{
+    if (SSL_CTX_set1_groups_list(c->ssl_ctx, p->groups) != 1) {
+        unsigned long ecode = ERR_get_error();
+        char reason[DIAG_REASON_MAX];
+        err_set(e, E_CONFIG, "could not set group names specified in ssl_groups: %s",
+                ecode ? diag_reason(ecode, reason, sizeof reason) : "No valid groups found");
+        err_hint(e,
+                 "Ensure that each group name is spelled correctly and supported by the installed version of "
+                 "OpenSSL.");
+        return E_CONFIG;
+    }
+    if (SSL_CTX_set_cipher_list(c->ssl_ctx, p->ciphers) != 1)
+        return err_set(e, E_CONFIG, "could not set the TLSv1.2 cipher list (no valid ciphers available)");
+    if (p->tls13_ciphers[0] && SSL_CTX_set_ciphersuites(c->ssl_ctx, p->tls13_ciphers) != 1)
+        return err_set(e, E_CONFIG, "could not set the TLSv1.3 cipher suites (no valid ciphers available)");
+    if (p->prefer_server_ciphers)
+        SSL_CTX_set_options(c->ssl_ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    return OK;
+}
+
+static enum code load_client_ca(struct tls_context *c, struct tls_library *library, const char *ca_file,
+                                struct err *e)
+{
+    STACK_OF(X509_NAME) *names = NULL;
+    char reason[DIAG_REASON_MAX];
+
+    if (!ca_file[0])
+        return OK;
+    if (SSL_CTX_load_verify_locations(c->ssl_ctx, ca_file, NULL) != 1 ||
+        (names = SSL_load_client_CA_file_ex(ca_file, library->ctx, NULL)) == NULL)
+        return err_set(e, E_CONFIG, "could not load root certificate file \"%s\": %s", ca_file,
+                       diag_first(reason, sizeof reason));
+    SSL_CTX_set_client_CA_list(c->ssl_ctx, names);
+    SSL_CTX_set_verify(c->ssl_ctx, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, engine_verify_cb);
+    c->verifies_clients = true;
+    return OK;
+}
+
+static enum code load_crl(struct tls_context *c, struct tls_library *library,
+                          const struct tls_server_params *p, struct err *e)
+{
+    const char *file = p->crl_file[0] ? p->crl_file : NULL, *dir = p->crl_dir[0] ? p->crl_dir : NULL;
+    X509_STORE *store = SSL_CTX_get_cert_store(c->ssl_ctx);
+    char reason[DIAG_REASON_MAX];
+
+    if (!file && !dir)
+        return OK;
+    if (X509_STORE_load_locations_ex(store, file, dir, library->ctx, NULL) == 1) {
+        X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+        return OK;
+    }
+    diag_first(reason, sizeof reason);
+    if (!dir)
+        return err_set(e, E_CONFIG, "could not load SSL certificate revocation list file \"%s\": %s", file,
+                       reason);
+    if (!file)
+        return err_set(e, E_CONFIG, "could not load SSL certificate revocation list directory \"%s\": %s",
+                       dir, reason);
+    return err_set(e, E_CONFIG,
+                   "could not load SSL certificate revocation list file \"%s\" or directory \"%s\": %s", file,
+                   dir, reason);
+}
+
+/* On reload a bad file is only logged and the built-in group serves; at the start it stops the start. */
+static enum code load_dh(struct tls_context *c, struct tls_library *library,
+                         const struct tls_server_params *p, struct diags *diags, struct err *e)
+{
+    struct err why;
+
+    if (dh_set(c, library, p->dh_params_file, &why) == OK)
+        return OK;
+    if (!p->reload) {
+        *e = why;
+        return why.code;
+    }
+    diags_add(diags, SEV_LOG, why.code, STR(""), 0, "%s", err_text(&why));
+    return dh_set(c, library, "", e);
+}
+
+static enum code build(struct tls_context *c, struct tls_library *library, const struct tls_server_params *p,
+                       struct diags *diags, struct err *e)
+{
+    TRY(load_certificate(c, p, e));
+    TRY(set_versions(c, p, e));
+    SSL_CTX_set_options(c->ssl_ctx, SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
+    SSL_CTX_set_num_tickets(c->ssl_ctx, 0);
+    SSL_CTX_set_alpn_select_cb(c->ssl_ctx, alpn_cb, NULL);
+    SSL_CTX_set_info_callback(c->ssl_ctx, engine_info_cb);
+    SSL_CTX_set_client_hello_cb(c->ssl_ctx, engine_hello_cb, NULL);
+    TRY(load_dh(c, library, p, diags, e));
+    TRY(set_ciphers(c, p, e));
+    TRY(load_client_ca(c, library, p->ca_file, e));
+    TRY(load_crl(c, library, p, e));
+    return context_remember_certificate(c, e);
+}
+
+enum code tls_server_context_new(struct tls_library *library, const struct tls_server_params *params,
+                                 struct tls_context **out, struct diags *diags, struct err *e)
+{
+    struct tls_context *c = NULL;
+
+    TRY(context_new(library, TLS_server_method(), &c, e));
+    enum code code = build(c, library, params, diags, e);
+    ERR_clear_error();
+    if (code != OK) {
+        tls_context_free(c);
+        return code;
+    }
+    *out = c;
+    return OK;
+}

@@ -1,0 +1,37 @@
+/* A stored secret, a password for it, and an answer to an MD5 challenge, each ended by NUL. */
+#include "auth/password.h"
+#include "auth/saslprep.h"
+#include "fuzz.h"
+
+static void check_secret(struct str secret, struct str password)
+{
+    AUTO(verifier) struct verifier verifier;
+    AUTO(buf) struct buf text = BUF_INIT(2048);
+
+    verifier_parse(secret, &verifier);
+    if (verifier_cost(&verifier) < 100)
+        (void)!verifier_check_password(&verifier, STR("alice"), str_bytes(password));
+    if (verifier.type != VERIFIER_SCRAM)
+        return;
+    /* What is printed is read as the same secret. */
+    AUTO(verifier) struct verifier again;
+    CHECK(scram_verifier_print(&verifier.scram, &text));
+    verifier_parse(buf_str(&text), &again);
+    CHECK(memcmp(&verifier, &again, sizeof verifier) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const uint8_t salt[MD5_SALT_BYTES] = { 1, 2, 3, 4 };
+    struct bytes rest = bytes_of(data, size);
+    struct str secret = fuzz_text(&rest), password = fuzz_text(&rest);
+    AUTO(buf) struct buf prepared = BUF_INIT(SASLPREP_MAX);
+    AUTO(secret) struct secret parsed = { 0 };
+    struct err e;
+
+    check_secret(secret, password);
+    CHECK((saslprep(str_bytes(password), &prepared) == OK) == (password.n <= SECRET_MAX));
+    (void)!password_parse(rest, STR("alice"), &parsed, &e);
+    CHECK(password_check_md5(NULL, salt, rest, STR("alice"), &e) != OK);
+    return 0;
+}

@@ -1,0 +1,82 @@
+"""Processes, ports and logs. Whatever has to happen is waited for by its event, never by a fixed sleep."""
+
+import os
+import re
+import shutil
+import socket
+import tempfile
+import time
+
+SERVER_USER = "postgres"
+
+
+def is_root():
+    return os.geteuid() == 0
+
+
+def demoted(argv):
+    """PostgreSQL refuses to run as root: there its commands run as Debian's `postgres` user."""
+    if is_root():
+        return ["setpriv", f"--reuid={SERVER_USER}", f"--regid={SERVER_USER}", "--init-groups", "--"] + argv
+    return argv
+
+
+def give_to_server(path):
+    """Hand a file or directory to the user PostgreSQL runs as."""
+    if is_root():
+        shutil.chown(path, SERVER_USER, SERVER_USER)
+
+
+def scratch_dir():
+    """A directory every user may enter, with a path short enough for unix sockets."""
+    path = tempfile.mkdtemp(prefix="pgseal-", dir="/tmp")
+    os.chmod(path, 0o755)
+    return path
+
+
+def free_port():
+    """A TCP port nobody listens on right now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_until(condition, what, timeout=15.0):
+    """Wait until condition() is true and return its value; `what` is for the message when it never is."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout:g} s in vain for: {what}")
+        time.sleep(0.01)
+
+
+class Log:
+    """A server's log file, read from a remembered place."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def mark(self):
+        try:
+            return os.path.getsize(self.path)
+        except FileNotFoundError:
+            return 0
+
+    def text(self, since=0):
+        try:
+            with open(self.path, "rb") as f:
+                f.seek(since)
+                return f.read().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+    def wait_for(self, pattern, since=0, timeout=15.0):
+        """The first match of a regular expression behind `since`; fails with what was logged instead."""
+        expression = re.compile(pattern)
+        try:
+            return wait_until(lambda: expression.search(self.text(since)), f"log line /{pattern}/", timeout)
+        except AssertionError as e:
+            raise AssertionError(f"{e}; the log says:\n{self.text(since)[-4000:]}") from None

@@ -1,0 +1,66 @@
+"""Documents against what they are made of: docs/man, docs/settings.md, docs/traceability.md, --help.
+
+  drift.py TABLEDOC PGSEAL          complain about every difference
+  drift.py --write TABLEDOC PGSEAL  write the documents anew
+"""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import srcindex
+from common import ROOT, finish
+
+arguments = sys.argv[1:]
+write = arguments[0] == "--write"
+tabledoc, pgseal = arguments[-2:]
+docs = ROOT / "docs"
+
+
+def generated():
+    """Name below docs/ → text."""
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run([tabledoc, directory], check=True)
+        base = pathlib.Path(directory)
+        texts = {str(p.relative_to(base)): p.read_text() for p in sorted(base.rglob("*")) if p.is_file()}
+    texts["traceability.md"] = srcindex.page()
+    return texts
+
+
+def stale(texts):
+    """Manual pages nothing makes any more."""
+    return [p for p in sorted((docs / "man").glob("*")) if f"man/{p.name}" not in texts]
+
+
+def help_of(*words):
+    return subprocess.run([pgseal, *words, "--help"], check=True, capture_output=True, text=True).stdout
+
+
+def help_complaints():
+    """Every option of a command that is in the program stands in its --help and in its manual page."""
+    commands = re.findall(r"^  (\w+) ", help_of().split("Commands:")[1].split("\n\n")[0], re.M)
+    rows = re.findall(r'^OPT\((\w+), \w+, (?:"([^"]+)"|NULL)', (ROOT / "tables/commands.def").read_text(), re.M)
+    for command in commands:
+        text = help_of(command)
+        for owner, option in rows:
+            if owner == command and option and f"--{option}" not in text:
+                yield f"pgseal {command} --help does not tell --{option}"
+
+
+texts = generated()
+if write:
+    (docs / "man").mkdir(parents=True, exist_ok=True)
+    for path in stale(texts):
+        path.unlink()
+    for name, text in texts.items():
+        (docs / name).write_text(text)
+    sys.exit(0)
+
+complaints = [f"docs/man/{p.name}: nothing makes it" for p in stale(texts)]
+for name, text in texts.items():
+    path = docs / name
+    if not path.exists() or path.read_text() != text:
+        complaints.append(f"docs/{name} differs from what it is made of; run: ninja -C build docs")
+complaints += help_complaints()
+finish(complaints, "drift")

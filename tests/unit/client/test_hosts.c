@@ -1,0 +1,257 @@
+/* The sequence of attempts: methods, addresses, hosts, passes, hosts that are down. */
+#include "../unit.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "client/conninfo.h"
+#include "client/hosts.h"
+#include "world.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+static struct arena arena;
+static int64_t clock_us;
+
+static int set_up(void **state)
+{
+    (void)state;
+    arena_init(&arena, 1 << 20, 4096);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    arena_fini(&arena);
+    return 0;
+}
+
+static int64_t fake_clock(void *ctx)
+{
+    (void)ctx;
+    return clock_us;
+}
+
+static struct env env_of_tests(void)
+{
+    struct env env = env_system();
+
+    env.mono_us = fake_clock;
+    return env;
+}
+
+static struct conn_addr ipv4(const char *text)
+{
+    struct conn_addr addr = { .n = sizeof(struct sockaddr_in) };
+    struct sockaddr_in *in = (struct sockaddr_in *)(void *)&addr.ss;
+
+    in->sin_family = AF_INET;
+    assert_int_equal(inet_pton(AF_INET, text, &in->sin_addr), 1);
+    return addr;
+}
+
+/*
+ * Plays a script and writes down what the machine does. In the script: r resolve to two addresses, R to one,
+ * 0 to none; c connect failed, t timeout, n TLS refused, b bad reply, T TLS failed, e server error, 5 57P03,
+ * l local error, x closed, L late error, a attributes. In the record: h0? look up, C connect, = same
+ * connection; then the address and p/s/d for the method; F fail.
+ */
+static void play(const char *conninfo, struct host_cache *cache, const char *script, const char *expected)
+{
+    static const char letters[] = "ctnbTe5lxLa";
+    struct fake fake = { 0 };
+    struct conn_world world = fake_world(&fake);
+    struct conninfo info;
+    struct attempts a;
+    struct err e;
+    struct env env = env_of_tests();
+    AUTO(buf) struct buf record = BUF_INIT(4096);
+
+    assert_int_equal(conninfo_parse(str_c(conninfo), &world, CONN_LIBPQ, &arena, &info, &e), OK);
+    assert_int_equal(attempts_init(&a, &info, cache, &env, &arena), OK);
+    for (;; script++) {
+        char text[128] = "";
+        if (a.step.action == ATTEMPT_CONNECT || a.step.action == ATTEMPT_CONTINUE)
+            conn_addr_text(&a.step.addr, text);
+        if (a.step.action == ATTEMPT_RESOLVE)
+            (void)buf_printf(&record, "h%zu? ", a.step.host);
+        else if (a.step.action == ATTEMPT_FAIL)
+            (void)buf_printf(&record, "F");
+        else
+            (void)buf_printf(&record, "%c%s%c ", a.step.action == ATTEMPT_CONNECT ? 'C' : '=', text,
+                             "psd"[a.step.method]);
+        if (*script == '\0')
+            break;
+        const struct conn_addr two[] = { ipv4(a.step.host == 0 ? "10.0.0.1" : "10.0.1.1"),
+                                         ipv4(a.step.host == 0 ? "10.0.0.2" : "10.0.1.2") };
+        if (strchr("rR0", *script))
+            assert_int_equal(attempts_resolved(&a, two, *script == 'r' ? 2 : *script == 'R'), OK);
+        else
+            attempts_event(&a, (enum attempt_event)(strchr(letters, *script) - letters));
+    }
+    assert_string_equal(buf_c(&record), expected);
+}
+
+static void test_methods(void **state)
+{
+    (void)state;
+    /* [src: client.md §2] */
+    play("hostaddr=1.2.3.4 sslmode=disable", NULL, "e", "C1.2.3.4p F");
+    play("hostaddr=1.2.3.4 sslmode=allow", NULL, "e", "C1.2.3.4p C1.2.3.4s ");
+    play("hostaddr=1.2.3.4 sslmode=allow", NULL, "en", "C1.2.3.4p C1.2.3.4s F");
+    play("hostaddr=1.2.3.4 sslmode=allow", NULL, "eT", "C1.2.3.4p C1.2.3.4s F");
+    play("hostaddr=1.2.3.4 sslmode=allow", NULL, "l", "C1.2.3.4p F");
+    play("hostaddr=1.2.3.4 sslmode=prefer", NULL, "n", "C1.2.3.4s =1.2.3.4p ");
+    play("hostaddr=1.2.3.4 sslmode=prefer", NULL, "ne", "C1.2.3.4s =1.2.3.4p F");
+    play("hostaddr=1.2.3.4 sslmode=prefer", NULL, "T", "C1.2.3.4s C1.2.3.4p ");
+    play("hostaddr=1.2.3.4 sslmode=prefer", NULL, "ee", "C1.2.3.4s C1.2.3.4p F");
+    play("hostaddr=1.2.3.4 sslmode=prefer", NULL, "b", "C1.2.3.4s F");
+    play("hostaddr=1.2.3.4 sslmode=prefer", NULL, "x", "C1.2.3.4s F");
+    play("hostaddr=1.2.3.4 sslmode=prefer", NULL, "L", "C1.2.3.4s F");
+    play("hostaddr=1.2.3.4 sslmode=prefer", NULL, "5", "C1.2.3.4s F");
+    play("hostaddr=1.2.3.4 sslmode=require", NULL, "n", "C1.2.3.4s F");
+    play("hostaddr=1.2.3.4 sslmode=require", NULL, "T", "C1.2.3.4s F");
+    play("hostaddr=1.2.3.4 sslmode=require sslnegotiation=direct", NULL, "T", "C1.2.3.4d F");
+    play("host=/run sslmode=verify-full", NULL, "e", "C/run/.s.PGSQL.5432p F");
+    play("host=@x/y port=7 sslmode=require", NULL, "c", "C@x/y/.s.PGSQL.7p F");
+}
+
+static void test_hosts(void **state)
+{
+    (void)state;
+    play("host=a,b sslmode=require", NULL, "rccRc", "h0? C10.0.0.1s C10.0.0.2s h1? C10.0.1.1s F");
+    play("host=a,b sslmode=require", NULL, "0R", "h0? h1? C10.0.1.1s ");
+    play("host=a,b sslmode=require", NULL, "rt", "h0? C10.0.0.1s C10.0.0.2s ");
+    play("host=a,b sslmode=require", NULL, "r5", "h0? C10.0.0.1s h1? ");
+    play("host=a,b sslmode=require", NULL, "re", "h0? C10.0.0.1s F");
+    play("host=a,b sslmode=require target_session_attrs=primary", NULL, "raRa",
+         "h0? C10.0.0.1s h1? C10.0.1.1s F");
+    play("host=a,b sslmode=prefer target_session_attrs=prefer-standby", NULL, "RaRaTa",
+         "h0? C10.0.0.1s h1? C10.0.1.1s C10.0.0.1s C10.0.0.1p C10.0.1.1s ");
+    play("host=a,b port=0,1 sslmode=require", NULL, "R", "h1? C10.0.1.1s ");
+    play("hostaddr=nonsense,1.2.3.4 sslmode=disable", NULL, "c", "C1.2.3.4p F");
+    play("hostaddr=::1 sslmode=disable", NULL, "c", "C::1p F");
+}
+
+static void test_down(void **state)
+{
+    static struct host_cache cache;
+
+    (void)state;
+    clock_us = 1000000;
+    play("host=a,b sslmode=require", &cache, "Rt", "h0? C10.0.0.1s h1? ");
+    play("host=a,b sslmode=require", &cache, "RR", "h0? h1? C10.0.1.1s "); /* a is passed over */
+    play("host=a,b sslmode=require", &cache, "RRcc", "h0? h1? C10.0.1.1s C10.0.0.1s F"); /* then tried last */
+    play("host=a sslmode=require", &cache, "R", "h0? C10.0.0.1s ");
+    play("host=a,b sslmode=require target_session_attrs=prefer-standby", &cache, "RRcc",
+         "h0? h1? C10.0.0.1s C10.0.1.1s F");
+    clock_us += (int64_t)HOST_DOWN_S * 1000000 + 1;
+    play("host=a,b sslmode=require", &cache, "R", "h0? C10.0.0.1s ");
+}
+
+static void test_cache(void **state)
+{
+    static struct host_cache cache;
+    struct conn_addr addr = ipv4("10.0.0.0");
+    struct sockaddr_in *in = (struct sockaddr_in *)(void *)&addr.ss;
+
+    (void)state;
+    for (uint32_t i = 0; i < 1000; i++) {
+        in->sin_addr.s_addr = htonl(i);
+        host_cache_down(&cache, &addr, i);
+        assert_true(host_cache_is_down(&cache, &addr, i));
+    }
+    host_cache_up(&cache, &addr);
+    assert_false(host_cache_is_down(&cache, &addr, 1000));
+}
+
+static void test_balance(void **state)
+{
+    struct fake fake = { 0 };
+    struct conn_world world = fake_world(&fake);
+    struct conninfo info;
+    struct attempts a;
+    struct err e;
+    struct env env = env_of_tests();
+    unsigned first[3] = { 0 };
+
+    (void)state;
+    assert_int_equal(
+        conninfo_parse(STR("host=a,b,c load_balance_hosts=random"), &world, CONN_LIBPQ, &arena, &info, &e),
+        OK);
+    for (int i = 0; i < 300; i++) {
+        assert_int_equal(attempts_init(&a, &info, NULL, &env, &arena), OK);
+        first[a.step.host]++;
+    }
+    for (int i = 0; i < 3; i++)
+        assert_in_range(first[i], 40, 180);
+}
+
+static void check_prefix(const char *conninfo, const char *expected)
+{
+    struct fake fake = { 0 };
+    struct conn_world world = fake_world(&fake);
+    struct conninfo info;
+    struct attempts a;
+    struct err e;
+    struct env env = env_of_tests();
+    struct conn_addr addr = ipv4("10.0.0.1");
+    AUTO(buf) struct buf text = BUF_INIT(1024);
+
+    assert_int_equal(conninfo_parse(str_c(conninfo), &world, CONN_LIBPQ, &arena, &info, &e), OK);
+    assert_int_equal(attempts_init(&a, &info, NULL, &env, &arena), OK);
+    if (a.step.action == ATTEMPT_RESOLVE)
+        assert_int_equal(attempts_resolved(&a, &addr, 1), OK);
+    attempts_prefix(&a, &text);
+    assert_string_equal(buf_c(&text), expected);
+}
+
+static void test_prefix(void **state)
+{
+    (void)state;
+    check_prefix("host=db port=7", "connection to server at \"db\" (10.0.0.1), port 7 failed: ");
+    check_prefix("host=10.0.0.1", "connection to server at \"10.0.0.1\", port 5432 failed: ");
+    check_prefix("host=db hostaddr=1.2.3.4", "connection to server at \"1.2.3.4\", port 5432 failed: ");
+    check_prefix("host=/run port=6", "connection to server on socket \"/run/.s.PGSQL.6\" failed: ");
+}
+
+static void test_passed_over(void **state)
+{
+    struct fake fake = { 0 };
+    struct conn_world world = fake_world(&fake);
+    struct conninfo info;
+    struct attempts a;
+    struct err e;
+    struct env env = env_of_tests();
+
+    (void)state;
+    assert_int_equal(
+        conninfo_parse(STR("host=/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                           "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+                       &world, CONN_LIBPQ, &arena, &info, &e),
+        OK);
+    assert_int_equal(attempts_init(&a, &info, NULL, &env, &arena), OK);
+    assert_int_equal(a.step.action, ATTEMPT_FAIL);
+    assert_non_null(strstr(a.passed.message, "is too long (maximum 107 bytes)"));
+    assert_int_equal(conninfo_parse(STR("port=0"), &world, CONN_LIBPQ, &arena, &info, &e), OK);
+    assert_int_equal(attempts_init(&a, &info, NULL, &env, &arena), OK);
+    assert_string_equal(a.passed.message, "invalid port number: \"0\"");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_methods, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_hosts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_down, set_up, tear_down),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test_setup_teardown(test_balance, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_prefix, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_passed_over, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,81 @@
+#!/bin/bash
+# Install what the given groups of work need and this machine lacks: tools/deps.sh [--report] GROUP...
+#
+#   build       compilers and libraries: enough for `make`
+#   quickstart  a PostgreSQL of Debian's, its client and openssl: `make quickstart`
+#   check       the test runners, linters and drivers: `make check`
+#
+# As root, missing packages are installed with apt-get. As anybody else (or with --report) they are only
+# named, together with the one command that installs them, and the exit status is 1. Nothing is touched,
+# and the package lists are not even refreshed, when everything is there.
+set -eu
+
+build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev libsqlite3-dev libmicrohttpd-dev
+       libjansson-dev libidn-dev tcl8.6-dev libseccomp-dev uthash-dev libcmocka-dev libpq-dev'
+quickstart='openssl'
+check='openssl procps python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
+       clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev pgbouncer gnutls-bin'
+
+report=no
+if [ "${1:-}" = --report ]; then
+    report=yes
+    shift
+fi
+
+installed() {
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Any PostgreSQL server of Debian's (or apt.postgresql.org's) will do, whatever its version.
+have_server() {
+    local initdb
+    for initdb in /usr/lib/postgresql/*/bin/initdb; do
+        [ -x "$initdb" ] && return 0
+    done
+    return 1
+}
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "deps: this is not a Debian system; the packages needed are: $build $quickstart $check postgresql" >&2
+    exit 0
+fi
+
+missing=''
+need() {
+    local package
+    for package in "$@"; do
+        case " $missing " in *" $package "*) continue ;; esac
+        installed "$package" || missing="$missing $package"
+    done
+}
+need_server() {
+    have_server || need postgresql
+    command -v psql >/dev/null || need postgresql-client
+}
+# node and npm often come from elsewhere, and Debian's packages conflict with those.
+need_node() {
+    command -v node >/dev/null || need nodejs
+    command -v npm >/dev/null || need npm
+}
+
+for group in "$@"; do
+    case $group in
+    build) need $build ;;
+    quickstart) need $quickstart; need_server ;;
+    check) need $check; need_server; need_node ;;
+    *) echo "deps: unknown group \"$group\": build, quickstart or check" >&2; exit 2 ;;
+    esac
+done
+missing=${missing# }
+[ -n "$missing" ] || exit 0
+
+if [ "$report" = yes ] || [ "$(id -u)" -ne 0 ]; then
+    printf 'These Debian packages are missing; install them with\n\n    sudo apt-get install --no-install-recommends %s\n\n' \
+        "$missing" >&2
+    exit 1
+fi
+
+echo "deps: installing $missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update </dev/null
+apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install $missing </dev/null
