@@ -124,7 +124,7 @@ class Gate:
         """SIGHUP, and wait until the log says what came of it; returns the new log text."""
         since = self.log.mark()
         self.kill(signal.SIGHUP)
-        self.log.wait_for(r"(?i)reload|generation", since)
+        self.log.wait_for(r"\breloaded\b|\breload_failed\b", since)
         run.wait_until(lambda: self.log.text(since).endswith("\n"), "a whole log line")
         return self.log.text(since)
 
