@@ -11,10 +11,11 @@ _pgseal()
     hba) words='--pg-version --json --verbose --color --help' ;;
     ident) words='--pg-version --json --verbose --color --help' ;;
     explain) words='--directory --hba --ident --json --verbose --color --help' ;;
+    probe) words='--rootcert --crl --cert --key --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help' ;;
     psql) words='--directory --json --verbose --color --help' ;;
     esac
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words='serve init ca cert hba ident explain psql --help --version'
+        words='serve init ca cert hba ident explain probe psql --help --version'
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}")
 }

@@ -49,6 +49,7 @@ struct leg {
 };
 
 static void act(struct leg *leg);
+static void pass_on(struct leg *leg);
 static void on_stream(void *arg, unsigned events);
 
 /* ---- failures ---- */
@@ -77,6 +78,8 @@ static void on_kick(void *arg)
 
     if (leg->phase == LEG_FAILED)
         leg->owner.failed(leg->owner.arg, &leg->last);
+    else if (leg->phase == LEG_READY)
+        pass_on(leg);
     else
         act(leg);
 }
@@ -338,6 +341,8 @@ static void pass_on(struct leg *leg)
     case STREAM_AGAIN:
         return;
     case STREAM_DATA:
+        if (stream_over(&leg->stream))
+            timer_set(leg->kick, 0); /* nothing else would tell that these were the last bytes */
         leg->owner.data(leg->owner.arg, in);
         return;
     case STREAM_EOF:

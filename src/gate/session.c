@@ -283,6 +283,7 @@ static void take_input(struct session *s)
             session_end(s, PARTING_LOGGED, &e);
             return;
         }
+        s->client_ended = s->client.eof;
         break;
     case STREAM_EOF:
         s->client_ended = true;

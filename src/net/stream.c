@@ -69,7 +69,7 @@ static void update_poll(struct stream *stream)
 {
     unsigned events = 0;
 
-    if (stream->reading && !stream->eof && !stream->broken && !stream->tls_failed)
+    if (stream->reading && !stream_over(stream))
         events |= POLL_READ;
     if ((stream->pending.n > 0 || stream->connecting) && !stream->broken)
         events |= POLL_WRITE;

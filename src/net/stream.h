@@ -62,6 +62,11 @@ static inline bool stream_blocked(const struct stream *stream)
 {
     return stream->pending.n > 0;
 }
+/** True when nothing more will come: the next stream_read() says so at once, and no readiness is told any more. */
+static inline bool stream_over(const struct stream *stream)
+{
+    return stream->eof || stream->broken || stream->tls_failed;
+}
 /** Send what is pending. E_CLOSED when the socket is broken. Called when writable. */
 MUST_CHECK enum code stream_flush(struct stream *stream, struct err *e);
 
