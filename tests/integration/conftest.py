@@ -155,7 +155,8 @@ class Factory:
     def upstream(self):
         """A server that trusts its unix socket, shared by the gates that judge for themselves."""
         if self._upstream is None:
-            self._upstream = self.postgres(settings={"max_connections": "650"})
+            self._upstream = self.postgres(settings={"max_connections": "650"},
+                                           hba="local all,replication all trust\n")
         return self._upstream
 
     def gate(self, start=True, **how):
