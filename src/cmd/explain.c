@@ -363,6 +363,7 @@ static void print_json(const struct explanation *x)
     FILE *out = x->cmd->out;
     const struct attempt *a = x->last;
     const struct hba_rule *rule = a->decision.rule;
+    struct err refusal;
 
     (void)fprintf(out, "{\"decision\": \"%s\",\n \"matched\": ", decision_word(x));
     if (a->decision.verdict == VERDICT_RULE) {
@@ -390,6 +391,10 @@ static void print_json(const struct explanation *x)
         (void)fputs("null", out);
     (void)fputs(",\n ", out);
     json_member(out, "fix", x->fix);
+    (void)fputs(",\n ", out);
+    if (!admits(a))
+        (void)policy_refusal(&x->facts.conn, &a->decision, &refusal);
+    json_member(out, "refusal", admits(a) ? str_of(NULL, 0) : str_c(refusal.message));
     (void)fputs(",\n \"notes\": ", out);
     json_texts(out, x->notes, x->n_notes);
     (void)fputs("}\n", out);

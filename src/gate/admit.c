@@ -330,11 +330,11 @@ enum code admission_take(struct session *s, bool sasl, struct msg *out, size_t *
         return sasl ? sasl_wrong_type(s->in.p[0], e) : password_wrong_type(s->in.p[0], e);
     }
     enum code code = msg_next(buf_bytes(&s->in), sasl ? MSG_SCRAM_MAX : MSG_PASSWORD_MAX, out, used);
-    if (code == E_MORE && s->client_ended) {
+    if (code == E_MORE && s->client_ended && s->in.n == 0) {
         s->parting = PARTING_SILENT;
         return E_CLOSED;
     }
-    if (code == E_PROTOCOL) {
+    if (code == E_PROTOCOL || (code == E_MORE && s->client_ended)) {
         s->parting = sasl ? PARTING_FATAL : PARTING_LOGGED;
         return sasl ? password_failed(s->startup.user, e) : err_set(e, E_PROTOCOL, "invalid message length");
     }

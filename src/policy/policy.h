@@ -135,6 +135,9 @@ struct policy_params {
     bool reload; /* a missing or bad ident file refuses a reload; at start it only means no maps (WARNING) */
     const char *oauth_validator_libraries; /* NULL: empty, PostgreSQL's default */
     const struct hba_lex_fs *fs;           /* NULL: the real disk */
+    /** Look up a name of `radiusservers`, as PostgreSQL does while it parses: 0 or EAI_…. NULL: the system's.
+     */
+    int (*resolve_server)(const char *name);
 };
 
 /**

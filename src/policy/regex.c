@@ -83,17 +83,20 @@ static void at_thread_end(void *value)
     regex_thread_fini();
 }
 
-/** Tcl's own start-up takes the locale from the environment; ours must stay as it was. */
+/**
+ * Tcl's own start-up takes the locale from the environment; ours must stay as it was. Our key comes before
+ * Tcl's: a thread that ends clears its keys in their order, and cleaning up needs Tcl's.
+ */
 static void start_tcl(void)
 {
     const char *now = setlocale(LC_CTYPE, NULL);
     char *before = now ? strdup(now) : NULL;
 
+    have_key = pthread_key_create(&thread_end, at_thread_end) == 0;
     Tcl_FindExecutable(NULL);
     if (before)
         (void)setlocale(LC_CTYPE, before);
     free(before);
-    have_key = pthread_key_create(&thread_end, at_thread_end) == 0;
 }
 
 /** Before the first object of a thread. */
