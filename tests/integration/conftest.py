@@ -252,6 +252,23 @@ def certs(scratch):
     return Pki(directory)
 
 
+TEST_SECONDS = int(os.environ.get("PGSEAL_TEST_SECONDS", "120"))
+
+
+def too_long(_number, _frame):
+    raise AssertionError(f"the test took more than {TEST_SECONDS} s")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """A test that waits for ever fails after a while, where it waits, and the others still run."""
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_setup(item):
     made = getattr(item.config, "pgseal_factory", None)
