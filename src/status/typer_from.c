@@ -406,6 +406,7 @@ enum code type_column(struct typer *t, struct scope *scope, struct expr **slot)
             e->type = found->type;
             e->emit = found->emit;
             e->scope = s->id;
+            e->table = found->table; /* for messages */
             return OK;
         }
     }

@@ -257,6 +257,11 @@ enum code type_call(struct typer *t, struct scope *scope, struct expr **slot)
     TRY(fit_args(t, f, call, &common));
     call->emit = str_c(f->emit);
     call->type = result_type(f, call, common);
+    if (f->result == 'E' && call->type != PG_TEXT) {
+        enum pg_type element = call->type;
+        call->type = PG_TEXT;
+        return type_coerce(t, slot, element);
+    }
     if (str_is(call->emit, "pgseal_setting"))
         t->in->views |= VIEW_BIT(VIEW_PG_SETTINGS);
     if (str_is(call->emit, "pgseal_greatest") || str_is(call->emit, "pgseal_least"))
