@@ -196,6 +196,8 @@ static enum code fit_args(struct typer *t, const struct function *f, struct expr
             want = (*slot)->type == PG_UNKNOWN ? PG_TEXTS : (*slot)->type;
         else if (code == '*')
             want = call->aggregate && (*slot)->type != PG_UNKNOWN ? (*slot)->type : PG_TEXT;
+        if (code == '*' && !call->aggregate)
+            TRY(type_as_shown(t, slot));
         TRY(type_coerce(t, slot, want));
     }
     *out_common = common;
