@@ -252,8 +252,7 @@ static bool start_connect(struct leg *leg)
         }
         return false;
     }
-    if (stream_open(&leg->stream, worker_loop(leg->worker), worker_room(leg->worker), fd, on_stream, leg) !=
-        OK) {
+    if (stream_open(&leg->stream, worker_room(leg->worker), fd, on_stream, leg) != OK) {
         err_set(&leg->last, E_NOMEM, "out of memory");
         return false;
     }

@@ -331,7 +331,7 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
     struct session *s = calloc(1, sizeof *s);
     struct log_line line;
 
-    if (!s || stream_open(&s->client, worker_loop(worker), worker_room(worker), fd, on_client, s) != OK) {
+    if (!s || stream_open(&s->client, worker_room(worker), fd, on_client, s) != OK) {
         if (!s)
             (void)close(fd);
         free(s);

@@ -155,7 +155,8 @@ class Factory:
     def upstream(self):
         """A server that trusts its unix socket, shared by the gates that judge for themselves."""
         if self._upstream is None:
-            self._upstream = self.postgres(settings={"max_connections": "650"})
+            self._upstream = self.postgres(settings={"max_connections": "650"},
+                                           hba="local all,replication all trust\n")
         return self._upstream
 
     def gate(self, start=True, **how):
@@ -249,6 +250,23 @@ def certs(scratch):
     directory = os.path.join(scratch, "pki")
     os.makedirs(directory)
     return Pki(directory)
+
+
+TEST_SECONDS = int(os.environ.get("PGSEAL_TEST_SECONDS", "120"))
+
+
+def too_long(_number, _frame):
+    raise AssertionError(f"the test took more than {TEST_SECONDS} s")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """A test that waits for ever fails after a while, where it waits, and the others still run."""
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.hookimpl(hookwrapper=True)

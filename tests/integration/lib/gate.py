@@ -115,7 +115,7 @@ class Gate:
             self.stop(signal.SIGKILL)
             raise AssertionError("the gate started, although it must not") from None
         self.process = None
-        return status, self.log.text(since)
+        return status, self.words(since)
 
     def kill(self, number):
         os.kill(self.process.pid, number)
@@ -126,7 +126,11 @@ class Gate:
         self.kill(signal.SIGHUP)
         self.log.wait_for(r"\breloaded\b|\breload_failed\b", since)
         run.wait_until(lambda: self.log.text(since).endswith("\n"), "a whole log line")
-        return self.log.text(since)
+        return self.words(since)
+
+    def words(self, since=0):
+        """The log without the quoting that its key=value lines add to PostgreSQL's words."""
+        return self.log.text(since).replace('\\"', '"')
 
     def stop(self, how=signal.SIGINT):
         """End it; returns the exit status."""
