@@ -10,6 +10,7 @@
 #include "cmd/rules.h"
 #include "cmd/view_out.h"
 #include "conf/settings.h"
+#include "gate/honour.h"
 #include "policy/ident.h"
 #include "policy/match.h"
 
@@ -458,6 +459,8 @@ static int load_policy(const struct cmd *cmd, struct policy **out, struct diags 
     if (settings) {
         params.hba_file = str_c(settings->hba_file.path);
         params.ident_file = str_c(settings->ident_file.path);
+        params.ssl_on = settings->ssl;
+        params.features.roles_known = honour_knows_roles(settings);
     }
     if (hba)
         params.hba_file = str_c(hba);

@@ -283,6 +283,7 @@ static void take_input(struct session *s)
             session_end(s, PARTING_LOGGED, &e);
             return;
         }
+        s->client_ended = s->client.eof;
         break;
     case STREAM_EOF:
         s->client_ended = true;
@@ -330,7 +331,7 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
     struct session *s = calloc(1, sizeof *s);
     struct log_line line;
 
-    if (!s || stream_open(&s->client, worker_loop(worker), worker_room(worker), fd, on_client, s) != OK) {
+    if (!s || stream_open(&s->client, worker_room(worker), fd, on_client, s) != OK) {
         if (!s)
             (void)close(fd);
         free(s);

@@ -80,14 +80,20 @@ enum code look_certificates(struct look *look, struct err *e)
 
 /* ---- problems ---- */
 
-static enum code add(struct look *look, const char *id, enum problem_severity severity, struct str what,
-                     struct err *e)
+/* One more; E_NOMEM. */
+PRINTF_LIKE(4, 5)
+static enum code add(struct look *look, const char *id, enum problem_severity severity, const char *fmt, ...)
 {
     struct probe_report *r = look->report;
     struct problem *grown = arena_array(look->arena, r->n_problems + 1, sizeof *grown);
+    struct str what;
+    va_list args;
 
-    if (!grown)
-        return err_set(e, E_NOMEM, "out of memory");
+    va_start(args, fmt);
+    bool ok = arena_vprintf(look->arena, &what, fmt, args);
+    va_end(args);
+    if (!ok || !grown)
+        return E_NOMEM;
     if (r->n_problems > 0)
         memcpy(grown, r->problems, r->n_problems * sizeof *grown);
     grown[r->n_problems] = (struct problem){ id, severity, what };
@@ -96,46 +102,31 @@ static enum code add(struct look *look, const char *id, enum problem_severity se
     return OK;
 }
 
-static enum code addf(struct look *look, const char *id, enum problem_severity severity, struct err *e,
-                      const char *fmt, ...) PRINTF_LIKE(5, 6);
-static enum code addf(struct look *look, const char *id, enum problem_severity severity, struct err *e,
-                      const char *fmt, ...)
-{
-    struct str what;
-    va_list args;
-
-    va_start(args, fmt);
-    bool ok = arena_vprintf(look->arena, &what, fmt, args);
-    va_end(args);
-    return ok ? add(look, id, severity, what, e) : err_set(e, E_NOMEM, "out of memory");
-}
-
-static enum code judge_auth(struct look *look, struct err *e)
+static enum code judge_auth(struct look *look)
 {
     const struct probe_report *r = look->report;
     const struct auth_seen *plain = &r->auth_plain, *tls = &r->auth_tls;
 
     if (plain->reached && !r->unix_socket)
-        TRY(addf(look, "plaintext-accepted", PROBLEM_HIGH, e,
-                 "a connection without TLS reaches authentication (%.*s): use hostssl rules only",
-                 STR_ARG(plain->method)));
+        TRY(add(look, "plaintext-accepted", PROBLEM_HIGH,
+                "a connection without TLS reaches authentication (%.*s): use hostssl rules only",
+                STR_ARG(plain->method)));
     if (plain->reached && !r->unix_socket && str_is(plain->method, "password"))
         TRY(add(look, "cleartext-password", PROBLEM_HIGH,
-                STR("without TLS the server asks for the password in the clear"), e));
+                "without TLS the server asks for the password in the clear"));
     if (tls->reached && str_is(tls->method, "trust"))
-        TRY(add(look, "trust", PROBLEM_HIGH, STR("the server lets the user in without any proof"), e));
+        TRY(add(look, "trust", PROBLEM_HIGH, "the server lets the user in without any proof"));
     if (tls->reached && str_is(tls->method, "md5"))
-        TRY(add(look, "md5", PROBLEM_MEDIUM, STR("passwords are proved with MD5: move to scram-sha-256"), e));
+        TRY(add(look, "md5", PROBLEM_MEDIUM, "passwords are proved with MD5: move to scram-sha-256"));
     if (tls->reached && str_is(tls->method, "password"))
         TRY(add(look, "password", PROBLEM_MEDIUM,
-                STR("the server reads the password itself: move to scram-sha-256"), e));
+                "the server reads the password itself: move to scram-sha-256"));
     if (tls->reached && str_is(tls->method, "scram-sha-256") && !tls->scram_plus)
-        TRY(add(look, "no-channel-binding", PROBLEM_LOW, STR("SCRAM-SHA-256-PLUS is not offered over TLS"),
-                e));
+        TRY(add(look, "no-channel-binding", PROBLEM_LOW, "SCRAM-SHA-256-PLUS is not offered over TLS"));
     return OK;
 }
 
-static enum code judge_tls(struct look *look, struct err *e)
+static enum code judge_tls(struct look *look)
 {
     const struct probe_report *r = look->report;
     bool tls13 = false;
@@ -143,22 +134,21 @@ static enum code judge_tls(struct look *look, struct err *e)
     if (r->unix_socket)
         return OK;
     if (!r->tls)
-        return addf(look, "no-tls", PROBLEM_HIGH, e, "no TLS session: %.*s", STR_ARG(r->tls_error));
+        return add(look, "no-tls", PROBLEM_HIGH, "no TLS session: %.*s", STR_ARG(r->tls_error));
     for (size_t i = 0; i < r->protocols.n; i++) {
         tls13 |= str_is(r->protocols.items[i], "TLSv1.3");
         if (str_is(r->protocols.items[i], "TLSv1") || str_is(r->protocols.items[i], "TLSv1.1"))
-            TRY(addf(look, "old-protocol", PROBLEM_HIGH, e, "%.*s is accepted: set ssl_min_protocol_version",
-                     STR_ARG(r->protocols.items[i])));
+            TRY(add(look, "old-protocol", PROBLEM_HIGH, "%.*s is accepted: set ssl_min_protocol_version",
+                    STR_ARG(r->protocols.items[i])));
     }
     if (r->protocols.n > 0 && !tls13)
-        TRY(add(look, "no-tls13", PROBLEM_LOW, STR("TLSv1.3 is not accepted"), e));
+        TRY(add(look, "no-tls13", PROBLEM_LOW, "TLSv1.3 is not accepted"));
     if (r->injected == ANSWER_YES)
         TRY(add(look, "injected-bytes", PROBLEM_HIGH,
-                STR("bytes sent before TLS are taken for the session's (CVE-2021-23214): update the server"),
-                e));
+                "bytes sent before TLS are taken for the session's (CVE-2021-23214): update the server"));
     if (r->direct_no_alpn == ANSWER_YES)
         TRY(add(look, "direct-without-alpn", PROBLEM_LOW,
-                STR("direct TLS is accepted without ALPN: other protocols may be led here (ALPACA)"), e));
+                "direct TLS is accepted without ALPN: other protocols may be led here (ALPACA)"));
     return OK;
 }
 
@@ -177,14 +167,14 @@ static bool is_weak(struct str cipher)
     return str_starts(cipher, STR("DES-")) || str_ends(cipher, STR("DES-CBC3-SHA"));
 }
 
-static enum code judge_ciphers(struct look *look, struct err *e)
+static enum code judge_ciphers(struct look *look)
 {
     const struct str_list_of *ciphers = &look->report->ciphers;
 
     for (size_t i = 0; i < ciphers->n; i++) {
         if (is_weak(ciphers->items[i]))
-            TRY(addf(look, "weak-cipher", PROBLEM_MEDIUM, e, "%.*s is accepted: tighten ssl_ciphers",
-                     STR_ARG(ciphers->items[i])));
+            TRY(add(look, "weak-cipher", PROBLEM_MEDIUM, "%.*s is accepted: tighten ssl_ciphers",
+                    STR_ARG(ciphers->items[i])));
     }
     return OK;
 }
@@ -209,30 +199,30 @@ static bool signature_is_weak(struct str name)
     return false;
 }
 
-static enum code judge_cert(struct look *look, const struct cert_info *cert, struct err *e)
+static enum code judge_cert(struct look *look, const struct cert_info *cert)
 {
     struct expiry x = expiry_judge(cert->not_before_unix_s, cert->not_after_unix_s,
                                    env_now_s(look->params->env));
 
     if (x.over)
-        TRY(addf(look, "expired", PROBLEM_HIGH, e, "certificate %.*s expired %lld days ago",
-                 STR_ARG(cert->subject), (long long)-x.days_left));
+        TRY(add(look, "expired", PROBLEM_HIGH, "certificate %.*s expired %lld days ago",
+                STR_ARG(cert->subject), (long long)-x.days_left));
     else if (x.not_yet)
-        TRY(addf(look, "not-yet-valid", PROBLEM_HIGH, e, "certificate %.*s is not valid yet",
-                 STR_ARG(cert->subject)));
+        TRY(add(look, "not-yet-valid", PROBLEM_HIGH, "certificate %.*s is not valid yet",
+                STR_ARG(cert->subject)));
     else if (x.status != EXPIRY_OK)
-        TRY(addf(look, "expires-soon", x.status == EXPIRY_CRITICAL ? PROBLEM_MEDIUM : PROBLEM_LOW, e,
-                 "certificate %.*s expires in %lld days", STR_ARG(cert->subject), (long long)x.days_left));
+        TRY(add(look, "expires-soon", x.status == EXPIRY_CRITICAL ? PROBLEM_MEDIUM : PROBLEM_LOW,
+                "certificate %.*s expires in %lld days", STR_ARG(cert->subject), (long long)x.days_left));
     if (key_is_weak(cert))
-        TRY(addf(look, "weak-key", PROBLEM_HIGH, e, "certificate %.*s has a weak key (%.*s)",
-                 STR_ARG(cert->subject), STR_ARG(cert->key)));
+        TRY(add(look, "weak-key", PROBLEM_HIGH, "certificate %.*s has a weak key (%.*s)",
+                STR_ARG(cert->subject), STR_ARG(cert->key)));
     if (!cert->self_signed && signature_is_weak(cert->signature))
-        TRY(addf(look, "weak-signature", PROBLEM_HIGH, e, "certificate %.*s has a weak signature (%.*s)",
-                 STR_ARG(cert->subject), STR_ARG(cert->signature)));
+        TRY(add(look, "weak-signature", PROBLEM_HIGH, "certificate %.*s has a weak signature (%.*s)",
+                STR_ARG(cert->subject), STR_ARG(cert->signature)));
     return OK;
 }
 
-static enum code judge_order(struct look *look, struct err *e)
+static enum code judge_order(struct look *look)
 {
     const struct chain_report *c = &look->report->chain_report;
 
@@ -241,43 +231,43 @@ static enum code judge_order(struct look *look, struct err *e)
     case CHAIN_EMPTY:
         return OK;
     case CHAIN_OUT_OF_ORDER:
-        return addf(look, "chain-order", PROBLEM_MEDIUM, e, "the chain is out of order at %.*s",
-                    STR_ARG(c->subject));
+        return add(look, "chain-order", PROBLEM_MEDIUM, "the chain is out of order at %.*s",
+                   STR_ARG(c->subject));
     case CHAIN_STRAY:
-        return addf(look, "chain-stray", PROBLEM_LOW, e, "%.*s does not belong to the chain that is served",
-                    STR_ARG(c->subject));
+        return add(look, "chain-stray", PROBLEM_LOW, "%.*s does not belong to the chain that is served",
+                   STR_ARG(c->subject));
     case CHAIN_INCOMPLETE:
         break;
     }
     if (c->missing_intermediate)
-        return addf(look, "chain-incomplete", PROBLEM_HIGH, e,
-                    "the chain lacks the intermediate %.*s: put it into ssl_cert_file", STR_ARG(c->missing));
-    return addf(look, "issuer-unknown", PROBLEM_LOW, e,
-                "the issuer %.*s is neither served nor known here: if it is not the root, it belongs into "
-                "ssl_cert_file",
-                STR_ARG(c->missing));
+        return add(look, "chain-incomplete", PROBLEM_HIGH,
+                   "the chain lacks the intermediate %.*s: put it into ssl_cert_file", STR_ARG(c->missing));
+    return add(look, "issuer-unknown", PROBLEM_LOW,
+               "the issuer %.*s is neither served nor known here: if it is not the root, it belongs into "
+               "ssl_cert_file",
+               STR_ARG(c->missing));
 }
 
-static enum code judge_certificates(struct look *look, struct err *e)
+static enum code judge_certificates(struct look *look)
 {
     const struct probe_report *r = look->report;
 
     if (r->n_chain == 0)
         return OK;
     for (size_t i = 0; i < r->n_chain; i++)
-        TRY(judge_cert(look, &r->chain[i], e));
+        TRY(judge_cert(look, &r->chain[i]));
     if (!r->names_host)
-        TRY(addf(look, "wrong-name", PROBLEM_HIGH, e, "the certificate %.*s is not for host \"%.*s\"",
-                 STR_ARG(r->chain[0].subject), STR_ARG(look->info.hosts[0].host)));
+        TRY(add(look, "wrong-name", PROBLEM_HIGH, "the certificate %.*s is not for host \"%.*s\"",
+                STR_ARG(r->chain[0].subject), STR_ARG(look->info.hosts[0].host)));
     if (str_starts(r->chain[0].signature, STR("ED")))
-        TRY(addf(
-            look, "no-binding-digest", PROBLEM_MEDIUM, e,
+        TRY(add(
+            look, "no-binding-digest", PROBLEM_MEDIUM,
             "a certificate signed with %.*s breaks SCRAM channel binding: clients need channel_binding=disable",
             STR_ARG(r->chain[0].signature)));
-    return judge_order(look, e);
+    return judge_order(look);
 }
 
-static enum code judge_addresses(struct look *look, struct err *e)
+static enum code judge_addresses(struct look *look)
 {
     const struct probe_report *r = look->report;
     const struct address_seen *first = NULL;
@@ -285,13 +275,13 @@ static enum code judge_addresses(struct look *look, struct err *e)
     for (size_t i = 0; i < r->n_addresses; i++) {
         const struct address_seen *a = &r->addresses[i];
         if (!a->reachable && r->reachable)
-            TRY(addf(look, "address-unreachable", PROBLEM_LOW, e, "address %.*s does not answer: %.*s",
-                     STR_ARG(a->text), STR_ARG(a->error)));
+            TRY(add(look, "address-unreachable", PROBLEM_LOW, "address %.*s does not answer: %.*s",
+                    STR_ARG(a->text), STR_ARG(a->error)));
         if (!a->has_certificate)
             continue;
         if (first && memcmp(first->sha256, a->sha256, sizeof a->sha256) != 0)
-            TRY(addf(look, "different-certificates", PROBLEM_MEDIUM, e,
-                     "%.*s and %.*s serve different certificates", STR_ARG(first->text), STR_ARG(a->text)));
+            TRY(add(look, "different-certificates", PROBLEM_MEDIUM,
+                    "%.*s and %.*s serve different certificates", STR_ARG(first->text), STR_ARG(a->text)));
         first = first ? first : a;
     }
     return OK;
@@ -309,7 +299,7 @@ struct str probe_short_error(struct str text)
     return line;
 }
 
-static enum code judge_safety(struct look *look, struct err *e)
+static enum code judge_safety(struct look *look)
 {
     struct probe_report *r = look->report;
     const struct mode_verdict *full = &r->modes[SSLMODE_VERIFY_FULL];
@@ -323,17 +313,22 @@ static enum code judge_safety(struct look *look, struct err *e)
                           STR_ARG(look->info.hosts[0].host));
     else
         r->because = probe_short_error(full->error);
-    return ok ? OK : err_set(e, E_NOMEM, "out of memory");
+    return ok ? OK : E_NOMEM;
+}
+
+static enum code judge_all(struct look *look)
+{
+    if (look->report->reachable) {
+        TRY(judge_tls(look));
+        TRY(judge_auth(look));
+        TRY(judge_certificates(look));
+        TRY(judge_ciphers(look));
+        TRY(judge_addresses(look));
+    }
+    return judge_safety(look);
 }
 
 enum code look_problems(struct look *look, struct err *e)
 {
-    if (look->report->reachable) {
-        TRY(judge_tls(look, e));
-        TRY(judge_auth(look, e));
-        TRY(judge_certificates(look, e));
-        TRY(judge_ciphers(look, e));
-        TRY(judge_addresses(look, e));
-    }
-    return judge_safety(look, e);
+    return judge_all(look) == OK ? OK : err_set(e, E_NOMEM, "out of memory");
 }

@@ -7,6 +7,7 @@
 #include "status/pgnumeric.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { PROGRESS_STEPS = 2000, EXPR_DEPTH = 500, COMPOUND_MAX = 500, VARIABLES_MAX = 1024 };
@@ -21,7 +22,11 @@ struct db_stmt {
 
 static int authorize(void *ctx, int action, const char *a, const char *b, const char *c, const char *d)
 {
-    (void)ctx, (void)a, (void)b, (void)c, (void)d;
+    const struct db *db = ctx;
+
+    (void)a, (void)b, (void)c, (void)d;
+    if (db->declaring)
+        return SQLITE_OK;
     if (action == SQLITE_SELECT || action == SQLITE_READ || action == SQLITE_FUNCTION ||
         action == SQLITE_RECURSIVE)
         return SQLITE_OK;
@@ -88,7 +93,8 @@ static bool register_all(struct db *db)
 {
     return register_functions(db, db_session_functions) && register_functions(db, db_text_functions) &&
            register_functions(db, db_number_functions) && register_functions(db, db_array_functions) &&
-           register_functions(db, db_time_functions) && vtab_register(db) &&
+           register_functions(db, db_time_functions) && register_functions(db, db_regex_functions) &&
+           vtab_register(db) &&
            sqlite3_create_collation(db->sql, "pgseal_numeric", SQLITE_UTF8, NULL, collate_numeric) ==
                SQLITE_OK &&
            sqlite3_create_collation(db->sql, "pgseal_inet", SQLITE_UTF8, NULL, collate_inet) == SQLITE_OK;
@@ -117,7 +123,7 @@ struct db *db_open(void)
         return NULL;
     }
     limit(db->sql);
-    (void)sqlite3_set_authorizer(db->sql, authorize, NULL);
+    (void)sqlite3_set_authorizer(db->sql, authorize, db);
     sqlite3_progress_handler(db->sql, PROGRESS_STEPS, progress, db);
     return db;
 }
@@ -193,8 +199,14 @@ void db_finalize(struct db_stmt *stmt)
 {
     if (stmt == NULL)
         return;
+    stmt->db->cx = NULL; /* the last step's is gone */
     (void)sqlite3_finalize(stmt->stmt);
     free(stmt);
+}
+
+void db_stmt_context(struct db_stmt *stmt, const struct db_context *cx)
+{
+    stmt->cx = cx;
 }
 
 enum code db_bind(struct db_stmt *stmt, unsigned i, const struct datum *value, struct err *e)

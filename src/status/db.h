@@ -36,10 +36,12 @@ enum { DB_SQL_MAX = 1 << 20, DB_VALUE_MAX = 1 << 20, DB_HEAP_MAX = 256 << 20 };
 struct db *db_open(void);
 void db_close(struct db *db);
 
-/** `cx` must outlive the statement's steps; its fields may change between them. */
+/** `cx` is borrowed until the statement is given another one. */
 MUST_CHECK enum code db_prepare(struct db *db, const struct db_context *cx, struct str sql,
                                 struct db_stmt **out, struct err *e);
 void db_finalize(struct db_stmt *stmt);
+/** What the next steps borrow. */
+void db_stmt_context(struct db_stmt *stmt, const struct db_context *cx);
 /** Parameter `i` from 1. */
 MUST_CHECK enum code db_bind(struct db_stmt *stmt, unsigned i, const struct datum *value, struct err *e);
 /** *out_row is false at the end. E_CANCELED for deadline and cancel. */

@@ -11,6 +11,7 @@
 struct db {
     sqlite3 *sql;
     const struct db_context *cx; /* of the statement that runs now */
+    bool declaring;              /* a view's columns, in xConnect */
     struct err failure;          /* what a function or a view has refused; code OK: nothing */
 };
 
@@ -28,6 +29,7 @@ extern const struct db_function db_text_functions[];
 extern const struct db_function db_number_functions[];
 extern const struct db_function db_array_functions[];
 extern const struct db_function db_time_functions[];
+extern const struct db_function db_regex_functions[];
 
 /** Register all views. False when memory ran out. */
 bool vtab_register(struct db *db);

@@ -45,17 +45,7 @@ static void f_array(ARGS)
     arena_fini(&arena);
 }
 
-/* Integers are kept as integers, also when they come out of an array. */
-static void return_item(sqlite3_context *cx, struct str item)
-{
-    int64_t v;
-
-    if (item.n > 0 && item.n < 20 && str_to_i64(item, INT64_MIN, INT64_MAX, &v) && sqlite3_user_data(cx) != NULL)
-        db_return_text(cx, item);
-    else
-        db_return_text(cx, item);
-}
-
+/* An element as text; where the array is one of numbers, the typer has put a cast around the call. */
 static void f_array_get(ARGS)
 {
     struct arena arena;
@@ -65,8 +55,9 @@ static void f_array_get(ARGS)
     if (db_any_null(cx, n, args))
         return;
     arena_init(&arena, ARRAY_ARENA_MAX, 1024);
-    if (read_array(cx, &arena, args[0], &array) && i >= 1 && (uint64_t)i <= array.count && !array.nulls[i - 1])
-        return_item(cx, array.items[i - 1]);
+    if (read_array(cx, &arena, args[0], &array) && i >= 1 && (uint64_t)i <= array.count &&
+        !array.nulls[i - 1])
+        db_return_text(cx, array.items[i - 1]);
     arena_fini(&arena);
 }
 

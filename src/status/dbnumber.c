@@ -233,7 +233,8 @@ static void sum_num_step(ARGS)
     if (s->number.limit == 0)
         buf_init(&s->number, NUMBER_MAX);
     s->count++;
-    code = pgnumeric_compute(NUMERIC_ADD, s->number.n ? buf_str(&s->number) : STR("0"), db_text_arg(args[0]), &text);
+    code = pgnumeric_compute(NUMERIC_ADD, s->number.n ? buf_str(&s->number) : STR("0"), db_text_arg(args[0]),
+                             &text);
     buf_reset(&s->number);
     buf_append_str(&s->number, buf_str(&text));
     if (code != OK || !buf_ok(&s->number))

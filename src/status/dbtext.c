@@ -34,7 +34,8 @@ static void out_of_range(sqlite3_context *cx, enum pg_type type)
 
 static void return_integer(sqlite3_context *cx, enum pg_type to, int64_t v)
 {
-    if ((to == PG_INT2 && (v < INT16_MIN || v > INT16_MAX)) || (to == PG_INT4 && (v < INT32_MIN || v > INT32_MAX)) ||
+    if ((to == PG_INT2 && (v < INT16_MIN || v > INT16_MAX)) ||
+        (to == PG_INT4 && (v < INT32_MIN || v > INT32_MAX)) ||
         ((to == PG_OID || to == PG_XID) && (v < INT32_MIN || v > UINT32_MAX)))
         out_of_range(cx, to);
     else
@@ -101,7 +102,8 @@ static void f_cast(ARGS)
         return_integer(cx, to, value.i);
     } else if (value.kind == DATUM_INT && to == PG_FLOAT8) {
         sqlite3_result_double(cx, (double)value.i);
-    } else if (value.kind == DATUM_INT && (from == PG_BOOL || to == PG_BOOL) && (is_integer(from) || is_integer(to))) {
+    } else if (value.kind == DATUM_INT && (from == PG_BOOL || to == PG_BOOL) &&
+               (is_integer(from) || is_integer(to))) {
         sqlite3_result_int64(cx, to == PG_BOOL ? value.i != 0 : value.i);
     } else if (to == PG_DATE && (from == PG_TIMESTAMP || from == PG_TIMESTAMPTZ)) {
         sqlite3_result_int64(cx, floor_days(value.i));
@@ -240,8 +242,8 @@ static bool like(struct str s, struct str pattern, bool any_case)
 static void f_like(ARGS)
 {
     if (!db_any_null(cx, n, args))
-        sqlite3_result_int(cx, like(db_text_arg(args[0]), db_text_arg(args[1]), sqlite3_value_int(args[2]) != 0) !=
-                                   (sqlite3_value_int(args[3]) != 0));
+        sqlite3_result_int(cx, like(db_text_arg(args[0]), db_text_arg(args[1]),
+                                    sqlite3_value_int(args[2]) != 0) != (sqlite3_value_int(args[3]) != 0));
 }
 
 /* ---- pieces of text, counted in characters ---- */
@@ -333,8 +335,8 @@ static struct str trim(struct str s, struct str set, bool left, bool right)
 static void trimmed(sqlite3_context *cx, int n, sqlite3_value **args, int sides)
 {
     if (!db_any_null(cx, n, args))
-        db_return_text(cx, trim(db_text_arg(args[0]), n > 1 ? db_text_arg(args[1]) : STR(" "), (sides & 1) != 0,
-                                (sides & 2) != 0));
+        db_return_text(cx, trim(db_text_arg(args[0]), n > 1 ? db_text_arg(args[1]) : STR(" "),
+                                (sides & 1) != 0, (sides & 2) != 0));
 }
 
 static void f_btrim(ARGS)
@@ -434,7 +436,8 @@ static void f_quote_ident(ARGS)
     if (db_any_null(cx, n, args))
         return;
     for (size_t i = 0; i < s.n; i++)
-        plain = plain && ((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '_');
+        plain = plain &&
+                ((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '_');
     if (plain) {
         db_return_text(cx, s);
         return;

@@ -5,6 +5,8 @@
 #include "status/db_impl.h"
 #include "status/pgtime.h"
 
+#include <stdlib.h>
+
 #define ARGS sqlite3_context *cx, int n, sqlite3_value **args
 
 static int64_t floor_to(int64_t us, int64_t unit)
@@ -83,7 +85,8 @@ static void f_date_trunc(ARGS)
     else if (str_equal_nocase(unit, STR("year")))
         out = pgtime_days(f.year, 1, 1) * USECS_PER_DAY;
     else {
-        db_refuse(cx, E_PARAM, "unit \"%.*s\" not recognized for type timestamp with time zone", STR_ARG(unit));
+        db_refuse(cx, E_PARAM, "unit \"%.*s\" not recognized for type timestamp with time zone",
+                  STR_ARG(unit));
         return;
     }
     sqlite3_result_int64(cx, out);

@@ -218,16 +218,31 @@ static enum code decimal_write(const struct decimal *d, struct buf *out)
     return buf_ok(out) ? OK : E_RANGE;
 }
 
+/* PostgreSQL counts in groups of four digits: the position of the first one that is not zero, and its value.
+ */
+static void leading_group(const struct number *v, int64_t *out_weight, int64_t *out_value)
+{
+    struct str digits = v->whole.n > 0 ? v->whole : v->fraction;
+    size_t take = v->whole.n > 0 && v->whole.n % 4 != 0 ? v->whole.n % 4 : 4, i = 0;
+    int64_t weight = v->whole.n > 0 ? ((int64_t)v->whole.n - 1) / 4 : -1, value = 0;
+
+    for (; i + 4 <= digits.n && v->whole.n == 0 && all_zero(str_of(digits.p + i, 4)); i += 4)
+        weight--;
+    for (size_t k = 0; k < take; k++)
+        value = value * 10 + (i + k < digits.n ? digits.p[i + k] - '0' : 0);
+    *out_weight = value == 0 ? 0 : weight;
+    *out_value = value;
+}
+
 /* Sixteen significant digits, and never fewer decimals than an operand has [src: select_div_scale]. */
 static size_t division_scale(struct str a, struct str b)
 {
     struct number x = split(a), y = split(b);
-    int64_t weight = ((int64_t)x.whole.n - 1) / 4 - ((int64_t)y.whole.n - 1) / 4;
-    int64_t scale;
+    int64_t weight_x, weight_y, first_x, first_y, scale;
 
-    if (str_compare(str_first(x.whole, 4), str_first(y.whole, 4)) <= 0)
-        weight--;
-    scale = 16 - weight * 4;
+    leading_group(&x, &weight_x, &first_x);
+    leading_group(&y, &weight_y, &first_y);
+    scale = 16 - (weight_x - weight_y - (first_x <= first_y ? 1 : 0)) * 4;
     if (scale < (int64_t)x.fraction.n)
         scale = (int64_t)x.fraction.n;
     if (scale < (int64_t)y.fraction.n)

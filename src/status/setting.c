@@ -12,14 +12,29 @@ static const struct {
     const char *name;
     int64_t factor;
 } units[] = {
-    { "s", "d", 86400 },         { "s", "h", 3600 },           { "s", "min", 60 },
-    { "s", "s", 1 },             { "ms", "d", 86400000 },      { "ms", "h", 3600000 },
-    { "ms", "min", 60000 },      { "ms", "s", 1000 },          { "ms", "ms", 1 },
-    { "min", "d", 1440 },        { "min", "h", 60 },           { "min", "min", 1 },
-    { "kB", "TB", 1073741824 },  { "kB", "GB", 1048576 },      { "kB", "MB", 1024 },
-    { "kB", "kB", 1 },           { "B", "TB", 1099511627776 }, { "B", "GB", 1073741824 },
-    { "B", "MB", 1048576 },      { "B", "kB", 1024 },          { "B", "B", 1 },
-    { "8kB", "GB", 131072 },     { "8kB", "MB", 128 },
+    { "s", "d", 86400 },
+    { "s", "h", 3600 },
+    { "s", "min", 60 },
+    { "s", "s", 1 },
+    { "ms", "d", 86400000 },
+    { "ms", "h", 3600000 },
+    { "ms", "min", 60000 },
+    { "ms", "s", 1000 },
+    { "ms", "ms", 1 },
+    { "min", "d", 1440 },
+    { "min", "h", 60 },
+    { "min", "min", 1 },
+    { "kB", "TB", 1073741824 },
+    { "kB", "GB", 1048576 },
+    { "kB", "MB", 1024 },
+    { "kB", "kB", 1 },
+    { "B", "TB", 1099511627776 },
+    { "B", "GB", 1073741824 },
+    { "B", "MB", 1048576 },
+    { "B", "kB", 1024 },
+    { "B", "B", 1 },
+    { "8kB", "GB", 131072 },
+    { "8kB", "MB", 128 },
 };
 
 void setting_write(struct buf *out, struct str value, struct str unit)
@@ -37,18 +52,13 @@ void setting_write(struct buf *out, struct str value, struct str unit)
     buf_append_str(out, value);
 }
 
-/* Old names of settings go on working. */
-static struct str present_name(struct str name)
-{
-    return str_equal_nocase(name, STR("ssl_ecdh_curve")) ? STR("ssl_groups") : name;
-}
-
 static enum code show_row(struct db *db, const struct row_pg_settings *row, const struct row_rights *rights,
                           struct buf *out, struct err *e)
 {
     if (rights->restricted && !db_can_see_all(db)) {
         (void)err_set(e, E_ACCESS, "permission denied to examine \"%.*s\"", STR_ARG(row->name.text));
-        err_detail(e, "Only roles with privileges of the \"pg_read_all_settings\" role may examine this parameter.");
+        err_detail(
+            e, "Only roles with privileges of the \"pg_read_all_settings\" role may examine this parameter.");
         return E_ACCESS;
     }
     if (row->setting.kind == CELL_TEXT)
@@ -62,7 +72,7 @@ enum code setting_show(struct db *db, struct str name, struct buf *out, struct s
     struct str value, shown;
     size_t count;
 
-    name = present_name(name);
+    name = vars_proper_name(name);
     TRY(db_row_count(db, VIEW_PG_SETTINGS, &count, e));
     for (size_t i = 0; i < count; i++) {
         union view_row row;

@@ -279,10 +279,14 @@ static void emit_plain(struct buf *out, const struct select *s)
 
     buf_append_c(out, s->distinct ? "SELECT DISTINCT " : "SELECT ");
     if (s->targets == NULL)
-        buf_append_c(out, "NULL AS c0");
+        buf_append_c(out, s->having != NULL && s->group == NULL ? "count(*) AS c0" : "NULL AS c0");
     for (const struct target *target = s->targets; target != NULL; target = target->next) {
         buf_append_c(out, i > 0 ? "," : "");
+        bool marks = i == 0 && s->having != NULL &&
+                     s->group == NULL; /* SQLite wants to see an aggregate here */
+        buf_append_c(out, marks ? "CASE WHEN count(*)>=0 THEN " : "");
         emit_expr(out, target->expr);
+        buf_append_c(out, marks ? " END" : "");
         if (s->distinct)
             emit_collation(out, target->expr->type);
         buf_printf(out, " AS c%zu", ++i);

@@ -334,10 +334,13 @@ static enum code lex_number(struct lexer *l)
         }
     }
     struct str text = str_of(l->sql.p + from, l->i - from);
-    if (is_word_start(at(l, l->i)))
+    if (is_word_start(at(l, l->i))) {
+        while (is_word(at(l, l->i)))
+            l->i++;
         return sql_fail(l->e, E_SYNTAX, (uint32_t)from,
                         "trailing junk after numeric literal at or near \"%.*s\"",
-                        STR_ARG(str_of(text.p, text.n + 1)));
+                        STR_ARG(str_first(str_of(text.p, l->i - from), 64)));
+    }
     return add_token(l, kind, from, text);
 }
 

@@ -12,34 +12,43 @@ bool sql_at_select(const struct parser *p, size_t ahead)
 
 /* ---- the select list ---- */
 
-static struct str case_name(const struct expr *e)
-{
-    struct str name = e->otherwise != NULL ? sql_column_name(e->otherwise) : str_of("", 0);
+/* How sure a name is: none, one that a cast's type replaces, or a good one [src: FigureColnameInternal]. */
+enum name_strength { NAME_NONE, NAME_WEAK, NAME_GOOD };
 
-    return name.n == 0 || str_is(name, "?column?") ? STR("case") : name;
-}
-
-struct str sql_column_name(const struct expr *e)
+static enum name_strength figure_name(const struct expr *e, struct str *out)
 {
-    struct str name;
+    enum pg_type type;
 
     switch (e->kind) {
     case EXPR_COLUMN:
     case EXPR_CALL:
-        return str_is(e->name, "pgseal_array_get") ? sql_column_name(e->args) : e->name;
+        if (str_is(e->name, "pgseal_array_get"))
+            return figure_name(e->args, out);
+        *out = e->name;
+        return NAME_GOOD;
     case EXPR_CAST:
-        name = sql_column_name(e->args);
-        return str_is(name, "?column?") ? str_c(pg_type_def(e->type)->name) : name;
+        if (figure_name(e->args, out) == NAME_GOOD)
+            return NAME_GOOD;
+        type = pg_type_def(e->type)->category == 'A' ? pg_type_def(e->type)->element : e->type;
+        *out = str_c(pg_type_def(type)->name);
+        return NAME_WEAK;
     case EXPR_CASE:
-        return case_name(e);
+        if (e->otherwise != NULL && figure_name(e->otherwise, out) == NAME_GOOD)
+            return NAME_GOOD;
+        *out = STR("case");
+        return NAME_WEAK;
     case EXPR_SELECT:
         if (e->select->kind == SELECT_PLAIN && e->select->targets != NULL)
-            return e->select->targets->name;
-        return e->select->kind == SELECT_VALUES ? STR("column1") : STR("?column?");
+            *out = e->select->targets->name;
+        else
+            *out = e->select->kind == SELECT_VALUES ? STR("column1") : STR("?column?");
+        return NAME_GOOD;
     case EXPR_EXISTS:
-        return STR("exists");
+        *out = STR("exists");
+        return NAME_GOOD;
     case EXPR_ARRAY:
-        return STR("array");
+        *out = STR("array");
+        return NAME_GOOD;
     case EXPR_CONST:
     case EXPR_PARAM:
     case EXPR_STAR:
@@ -53,7 +62,16 @@ struct str sql_column_name(const struct expr *e)
     case EXPR_ANY:
         break;
     }
-    return STR("?column?");
+    *out = STR("?column?");
+    return NAME_NONE;
+}
+
+struct str sql_column_name(const struct expr *e)
+{
+    struct str name;
+
+    (void)figure_name(e, &name);
+    return name;
 }
 
 static struct target *target(struct parser *p)
@@ -298,9 +316,9 @@ static void values_body(struct parser *p, struct select *s)
 
     s->kind = SELECT_VALUES;
     do {
-        uint32_t at = sql_peek(p, 0)->at;
         struct values_row *row = SQL_NEW(p, struct values_row);
         sql_want_punct(p, "(");
+        uint32_t at = sql_peek(p, 0)->at;
         row->items = sql_expr_list(p, &row->count);
         sql_want_punct(p, ")");
         if (!p->failed && s->rows != NULL && row->count != s->rows->count) {

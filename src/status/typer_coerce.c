@@ -176,6 +176,15 @@ enum code type_coerce(struct typer *t, struct expr **slot, enum pg_type type)
     return wrap_cast(t, slot, type);
 }
 
+enum code type_as_shown(struct typer *t, struct expr **slot)
+{
+    if ((*slot)->type != PG_BOOL)
+        return type_coerce(t, slot, PG_TEXT);
+    TRY(wrap_cast(t, slot, PG_UNKNOWN));
+    (*slot)->type = PG_TEXT;
+    return OK;
+}
+
 enum code type_cast(struct typer *t, struct expr **slot)
 {
     struct expr *cast = *slot;

@@ -21,6 +21,13 @@ static enum code text_of(struct typer *t, struct str *out, const char *table, un
     return arena_printf(t->arena, out, "%s%u.\"%.*s\"", table, id, STR_ARG(column)) ? OK : type_nomem(t);
 }
 
+/* PostgreSQL tells no place for some errors. */
+static enum code nowhere(struct typer *t, enum code code)
+{
+    t->e->at = 0;
+    return code;
+}
+
 /* ---- relations ---- */
 
 struct relation {
@@ -137,8 +144,8 @@ static enum code check_alias(struct typer *t, struct scope *scope, const struct 
 
     for (size_t i = 0; i < scope->table_count; i++)
         if (str_equal(scope->tables[i], alias))
-            return sql_fail(t->e, E_DUP_ALIAS, f->at, "table name \"%.*s\" specified more than once",
-                            STR_ARG(alias));
+            return nowhere(t, sql_fail(t->e, E_DUP_ALIAS, f->at,
+                                       "table name \"%.*s\" specified more than once", STR_ARG(alias)));
     tables = arena_array(t->arena, scope->table_count + 1, sizeof *tables);
     if (tables == NULL)
         return type_nomem(t);
@@ -163,9 +170,9 @@ static enum code from_relation(struct typer *t, struct scope *scope, struct from
     if (r.alias.n > 0)
         TRY(check_alias(t, scope, f, r.alias));
     if (f->columns.count > r.count)
-        return sql_fail(t->e, E_COLUMN_REF, f->at,
-                        "table \"%.*s\" has %zu columns available but %zu columns specified",
-                        STR_ARG(r.alias), r.count, f->columns.count);
+        return nowhere(t, sql_fail(t->e, E_COLUMN_REF, f->at,
+                                   "table \"%.*s\" has %zu columns available but %zu columns specified",
+                                   STR_ARG(r.alias), r.count, f->columns.count));
     for (size_t i = 0; i < r.count; i++) {
         struct visible v = { .name = i < f->columns.count ? f->columns.items[i] : r.columns[i].name,
                              .table = r.alias,
@@ -200,13 +207,13 @@ static enum code using_side(struct typer *t, const struct from *join, struct vis
 
     *out = find_one(list, name, &count);
     if (count == 0)
-        return sql_fail(t->e, E_UNDEF_COLUMN, join->at,
-                        "column \"%.*s\" specified in USING clause does not exist in %s table", STR_ARG(name),
-                        side);
+        return nowhere(t, sql_fail(t->e, E_UNDEF_COLUMN, join->at,
+                                   "column \"%.*s\" specified in USING clause does not exist in %s table",
+                                   STR_ARG(name), side));
     if (count > 1)
-        return sql_fail(t->e, E_AMBIGUOUS_COLUMN, join->at,
-                        "common column name \"%.*s\" appears more than once in %s table", STR_ARG(name),
-                        side);
+        return nowhere(t, sql_fail(t->e, E_AMBIGUOUS_COLUMN, join->at,
+                                   "common column name \"%.*s\" appears more than once in %s table",
+                                   STR_ARG(name), side));
     return OK;
 }
 
@@ -406,6 +413,7 @@ enum code type_column(struct typer *t, struct scope *scope, struct expr **slot)
             e->type = found->type;
             e->emit = found->emit;
             e->scope = s->id;
+            e->table = found->table; /* for messages */
             return OK;
         }
     }

@@ -196,6 +196,8 @@ static enum code fit_args(struct typer *t, const struct function *f, struct expr
             want = (*slot)->type == PG_UNKNOWN ? PG_TEXTS : (*slot)->type;
         else if (code == '*')
             want = call->aggregate && (*slot)->type != PG_UNKNOWN ? (*slot)->type : PG_TEXT;
+        if (code == '*' && !call->aggregate)
+            TRY(type_as_shown(t, slot));
         TRY(type_coerce(t, slot, want));
     }
     *out_common = common;
@@ -257,6 +259,11 @@ enum code type_call(struct typer *t, struct scope *scope, struct expr **slot)
     TRY(fit_args(t, f, call, &common));
     call->emit = str_c(f->emit);
     call->type = result_type(f, call, common);
+    if (f->result == 'E' && call->type != PG_TEXT) {
+        enum pg_type element = call->type;
+        call->type = PG_TEXT;
+        return type_coerce(t, slot, element);
+    }
     if (str_is(call->emit, "pgseal_setting"))
         t->in->views |= VIEW_BIT(VIEW_PG_SETTINGS);
     if (str_is(call->emit, "pgseal_greatest") || str_is(call->emit, "pgseal_least"))

@@ -70,6 +70,8 @@ bool type_common(enum pg_type a, enum pg_type b, enum pg_type *out);
 bool type_implicit(enum pg_type from, enum pg_type to);
 /** Make the expression be of `type`; literals are read now. The conversion must be a known one. */
 MUST_CHECK enum code type_coerce(struct typer *t, struct expr **slot, enum pg_type type);
+/** Make it the text that a client would see, which for booleans is not what a cast gives. */
+MUST_CHECK enum code type_as_shown(struct typer *t, struct expr **slot);
 MUST_CHECK enum code type_cast(struct typer *t, struct expr **slot);
 /** Bring all expressions of a list to their common type; `what` for the message. */
 MUST_CHECK enum code type_unify(struct typer *t, struct expr **list, const char *what, enum pg_type *out);

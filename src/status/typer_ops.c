@@ -320,7 +320,7 @@ enum code type_any(struct typer *t, struct scope *scope, struct expr **slot)
         TRY(type_coerce(t, &left->next, array));
     }
     if (category(left->next->type) != 'A')
-        return sql_fail(t->e, E_DATATYPE, e->at, "op ANY/ALL (array) requires array on right side");
+        return sql_fail(t->e, E_WRONG_OBJECT, e->at, "op ANY/ALL (array) requires array on right side");
     while (op < COUNT_OF(ops) && !str_is(e->name, ops[op]))
         op++;
     element = pg_type_def(left->next->type)->element;

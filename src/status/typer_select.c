@@ -152,6 +152,9 @@ static enum code type_order(struct typer *t, struct scope *scope, struct select 
                 if (o->expr->kind == EXPR_COLUMN && o->expr->table.n == 0 &&
                     str_equal(s->columns[i].name, o->expr->name))
                     o->position = i + 1;
+            if (o->position == 0 && o->expr->kind == EXPR_COLUMN)
+                return sql_fail(t->e, E_UNDEF_COLUMN, o->at, "column \"%.*s\" does not exist",
+                                STR_ARG(o->expr->name));
             if (o->position == 0)
                 return sql_fail(t->e, E_UNSUPPORTED, o->at, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause");
         }
@@ -283,8 +286,9 @@ static const char *set_name(enum set_op op)
 static enum code match_sides(struct typer *t, struct select *s)
 {
     if (s->left->column_count != s->right->column_count)
-        return sql_fail(t->e, E_SYNTAX, s->right->at, "each %s query must have the same number of columns",
-                        set_name(s->op));
+        return sql_fail(t->e, E_SYNTAX,
+                        s->right->targets != NULL ? s->right->targets->expr->at : s->right->at,
+                        "each %s query must have the same number of columns", set_name(s->op));
     TRY(make_columns(t, s, s->left->column_count));
     for (size_t i = 0; i < s->column_count; i++) {
         enum pg_type a = s->left->columns[i].type, b = s->right->columns[i].type;

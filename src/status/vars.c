@@ -42,7 +42,8 @@ struct values {
 struct vars {
     struct values now;
     struct values start;    /* for RESET */
-    struct values saved;    /* for ROLLBACK */
+    struct values before;   /* for ROLLBACK */
+    struct values kept;     /* for COMMIT: without what SET LOCAL did */
     struct values reported; /* last ParameterStatus */
 };
 
@@ -77,6 +78,22 @@ static bool find(struct str name, size_t *out)
         }
     }
     return false;
+}
+
+/* Old names of settings go on working [src: PostgreSQL 18, map_old_guc_names]. */
+struct str vars_proper_name(struct str name)
+{
+    size_t i;
+
+    if (str_equal_nocase(name, STR("ssl_ecdh_curve")))
+        return STR("ssl_groups");
+    return find(name, &i) ? str_c(defs[i].name) : name;
+}
+
+size_t vars_count(const struct vars *vars)
+{
+    (void)vars;
+    return COUNT_OF(defs);
 }
 
 bool vars_at(const struct vars *vars, size_t i, struct str *out_name, struct str *out_value,
@@ -273,14 +290,29 @@ void vars_mark(struct vars *vars)
     vars->start = vars->now;
 }
 
-void vars_save(struct vars *vars)
+void vars_begin(struct vars *vars)
 {
-    vars->saved = vars->now;
+    vars->before = vars->kept = vars->now;
 }
 
-void vars_restore(struct vars *vars)
+void vars_keep(struct vars *vars, struct str name)
 {
-    vars->now = vars->saved;
+    size_t i;
+
+    if (name.n == 0)
+        vars->kept = vars->now;
+    else if (find(name, &i))
+        memcpy(vars->kept.text[i], vars->now.text[i], VALUE_MAX);
+}
+
+void vars_commit(struct vars *vars)
+{
+    vars->now = vars->kept;
+}
+
+void vars_rollback(struct vars *vars)
+{
+    vars->now = vars->before;
 }
 
 void vars_report(struct vars *vars, bool only_changed, struct buf *out)

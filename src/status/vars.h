@@ -22,6 +22,10 @@ struct vars *vars_new(void);
 void vars_free(struct vars *vars);
 void vars_auto(struct vars **vars);
 
+size_t vars_count(const struct vars *vars);
+/** The spelling that SHOW uses as a column's name; borrowed, or `name` itself where nothing better is known.
+ */
+struct str vars_proper_name(struct str name);
 /** The variables by position, for SHOW ALL; false behind the last. */
 bool vars_at(const struct vars *vars, size_t i, struct str *out_name, struct str *out_value,
              struct str *out_help);
@@ -39,9 +43,12 @@ MUST_CHECK enum code vars_reset(struct vars *vars, struct str name, bool *out_ch
 void vars_preset(struct vars *vars, const char *name, struct str value);
 /** From now on RESET goes back to the present values. */
 void vars_mark(struct vars *vars);
-/** Keep the present values for a transaction's ROLLBACK, and go back to them. */
-void vars_save(struct vars *vars);
-void vars_restore(struct vars *vars);
+/** A transaction begins: ROLLBACK will go back to the present values. */
+void vars_begin(struct vars *vars);
+/** What was set last shall stay after COMMIT too (SET, not SET LOCAL). Empty name: all. */
+void vars_keep(struct vars *vars, struct str name);
+void vars_commit(struct vars *vars);
+void vars_rollback(struct vars *vars);
 /** ParameterStatus for every reported setting, or only for those not reported with this value before. */
 void vars_report(struct vars *vars, bool only_changed, struct buf *out);
 /** A time in ms such as statement_timeout; 0 when off. */

@@ -12,6 +12,7 @@
 #include "status/catalog.h"
 #include "status/db_impl.h"
 #include "status/pgarray.h"
+#include "status/vars.h"
 
 #include <stdlib.h>
 
@@ -35,8 +36,9 @@ struct index_entry {
 
 struct cursor {
     sqlite3_vtab_cursor base;
-    size_t count; /* rows of the view */
-    size_t row;   /* row or, with an index in use, entry */
+    size_t count;        /* rows of the view */
+    size_t source_count; /* those that the source gives; behind them, in pg_settings, the session's own */
+    size_t row;          /* row or, with an index in use, entry */
     union view_row cells;
     struct index_entry *index;
     size_t index_count;
@@ -79,7 +81,9 @@ static int connect(sqlite3 *sql, void *aux, int argc, const char *const *argv, s
     buf_append_c(&text, ")");
     if (!buf_ok(&text))
         return SQLITE_NOMEM;
+    m->db->declaring = true; /* the fence would take the declaration for a CREATE TABLE */
     rc = sqlite3_declare_vtab(sql, buf_c(&text));
+    m->db->declaring = false;
     if (rc != SQLITE_OK)
         return rc;
     table = sqlite3_malloc(sizeof *table);
@@ -179,6 +183,33 @@ static bool apply_rights(const struct db *db, const struct view_def *view, const
     UNREACHABLE();
 }
 
+/* pg_settings ends with the session's own settings; those that the gate has too are shown as the gate's. */
+static bool load_var(struct cursor *c, size_t i)
+{
+    const struct db_context *cx = table_of(c)->db->cx;
+    struct row_pg_settings *row = &c->cells.pg_settings;
+    struct str name, value, help;
+
+    if (!vars_at(cx->vars, i, &name, &value, &help))
+        return false;
+    for (size_t k = 0; k < c->source_count; k++) {
+        struct row_rights rights = { 0 };
+        cx->rows->fill(cx->rows->ctx, VIEW_PG_SETTINGS, k, &c->cells, &rights);
+        if (row->name.kind == CELL_TEXT && str_equal(row->name.text, name))
+            return false;
+    }
+    memset(&c->cells, 0, sizeof c->cells);
+    row->name = cell_text(name);
+    row->setting = row->reset_val = row->boot_val = cell_text(value);
+    row->category = cell_c("Client Connection Defaults");
+    row->short_desc = cell_text(help);
+    row->context = cell_c("user");
+    row->vartype = cell_c("string");
+    row->source = cell_c("default");
+    row->pending_restart = cell_bool(false);
+    return true;
+}
+
 /* Fill the cursor with a row; false when the reader may not see it. */
 static bool load(struct cursor *c, size_t row)
 {
@@ -191,6 +222,8 @@ static bool load(struct cursor *c, size_t row)
         catalog_fill(table->view->id, row, cx->self->database, &c->cells);
         return true;
     }
+    if (row >= c->source_count)
+        return load_var(c, row - c->source_count);
     cx->rows->fill(cx->rows->ctx, table->view->id, row, &c->cells, &rights);
     return apply_rights(table->db, table->view, &rights, &c->cells);
 }
@@ -297,6 +330,9 @@ static int filter(sqlite3_vtab_cursor *base, int column_plus_1, const char *text
         db->failure = why;
         return SQLITE_ERROR;
     }
+    c->source_count = c->count;
+    if (table->view->id == VIEW_PG_SETTINGS && db->cx->vars != NULL)
+        c->count += vars_count(db->cx->vars);
     c->by_index = column_plus_1 > 0 && argc > 0 && sqlite3_value_type(argv[0]) == SQLITE_INTEGER;
     c->row = 0;
     if (c->by_index) {

@@ -9,19 +9,16 @@ import getpass
 import json
 import os
 import random
-import re
 import subprocess
 
 import pytest
 
-from lib import pki, wire
+from lib import rules, wire
 
 FILES = int(os.environ.get("PGSEAL_HBA_FILES", "8"))
 CONNECTIONS = 30
 
-ROLES = ["ann", "ben", "cat", "da ve", "Ann", "+odd", "all", "/ann", "grp1", "grp2"]
-MEMBERS = [("grp1", "ann"), ("grp2", "grp1"), ("grp2", "ben"), ("grp1", "cat"), ("app", "ben")]
-USERS = ROLES + ["nobody", "\xe9t\xe9", "a.b", "ann1"]
+USERS = rules.ROLES + ["nobody", "\xe9t\xe9", "a.b", "ann1"]
 DATABASES = ["app", "postgres", "nosuch", "ann", "replication", "all", "sameuser", "ap p", "/app", "grp1"]
 SOURCES = ["127.0.0.1", "127.0.0.2", "127.1.2.3", "127.255.0.9", "::1"]
 
@@ -55,99 +52,23 @@ def some_client(rnd):
             "replication": rnd.choice([None] * 6 + ["true", "database"])}
 
 
-class Target:
-    """Where wire.Conn connects to."""
-
-    def __init__(self, server, source):
-        self.host = "::1" if source and ":" in source else "127.0.0.1"
-        self.port, self.socket_dir = server.port, server.socket_dir
-
-
-def asked_postgres(server, client):
-    since = server.log.mark()
-    user, database = client["user"].encode("latin-1"), client["database"].encode()
-    with wire.Conn(Target(server, client["source"]), unix=client["unix"], source=client["source"]) as conn:
-        if client["tls"]:
-            conn.start_tls()
-        conn.send(wire.startup(user, database, replication=client["replication"]))
-        event = conn.event()
-    if event[0] == "R" and event[1] == 0:
-        found = server.log.wait_for(r"connection authenticated: .*method=trust \(\S+:(\d+)\)", since)
-        return ["trust", int(found.group(1))]
-    if event[0] == "R":
-        return [{3: "password", 10: "scram-sha-256"}[event[1]]]
-    # A user who does not exist is let in by the rule, and refused behind it.
-    found = re.search(r"connection authenticated: .*method=trust \(\S+:(\d+)\)", server.log.text(since))
-    if found and "pg_hba.conf" not in event[1]["M"]:
-        return ["trust", int(found.group(1))]
-    return ["refused", event[1]["C"], event[1]["M"]]
-
-
-def word(key, value):
-    value = value.encode("latin-1").replace(b"\\", b"\\\\").replace(b"'", b"\\'")
-    return key.encode() + b"='" + value + b"'"
-
-
-def memberships(user):
-    roles, grown = {user}, True
-    while grown:
-        more = {group for group, member in MEMBERS if member in roles} - roles
-        roles |= more
-        grown = bool(more)
-    return roles if user in ROLES else None
-
-
-def explained(program, path, client):
-    roles = memberships(client["user"])
-    # A role that does not exist is a member of nothing, not even of itself; no token here asks for that.
-    arguments = [word("user", client["user"]), word("dbname", client["database"]),
-                 word("roles", ",".join(roles) if roles else "")]
-    arguments.append(b"local" if client["unix"] else word("addr", client["source"]))
-    arguments.append(word("tls", "1.3" if client["tls"] else "none"))
-    if client["replication"]:
-        arguments.append(word("replication", client["replication"]))
-    done = subprocess.run([program, "explain", "--json", "--hba", path, *arguments], capture_output=True, check=False)
-    assert done.returncode in (0, 1) and done.stdout, done.stderr
-    answer = json.loads(done.stdout.decode("latin-1"))
-    if answer["refusal"]:
-        return ["refused", "28000", answer["refusal"]]
-    method = answer["matched"]["method"]
-    return [method, answer["matched"]["line"]] if method == "trust" else [method]
-
-
 @pytest.fixture(scope="module")
 def judge(factory, distributions):
     if "pg18" not in distributions:
         pytest.skip("PostgreSQL 18 is not installed (tools/npm.sh)")
-    cert = pki.Authority().issue("server", sans=["localhost"], usage="server")
-    server = factory.postgres(distributions["pg18"], tls={"cert": cert},
-                              settings={"listen_addresses": "127.0.0.1,::1", "max_wal_senders": "10"})
-    with server.admin() as db:
-        for role in ROLES + ["app"]:
-            db.execute(f'CREATE ROLE "{role}" LOGIN REPLICATION')
-        for group, member in MEMBERS:
-            db.execute(f'GRANT "{group}" TO "{member}"')
-    server.write("users", "ben, \"da ve\"\n+grp2 # and theirs\n")
-    server.write("dbs", "@dbs2\n\"all\"\n")
-    server.write("dbs2", "postgres ann")
-    return server
+    return rules.make_judge(factory, distributions["pg18"])
 
 
 @pytest.mark.parametrize("seed", range(FILES))
 def test_decisions(judge, program, seed):
     rnd = random.Random(seed)
-    rules = some_rules(rnd)
-    judge.configure()
-    with open(judge.path("pg_hba.conf"), "wb") as f:
-        f.write(("local all postgres trust\n" + rules).encode("latin-1"))
-    judge.reload()
+    text = some_rules(rnd)
+    rules.load(judge, text)
     for _ in range(CONNECTIONS):
         client = some_client(rnd)
-        ours = explained(program, judge.path("pg_hba.conf"), client)
-        theirs = asked_postgres(judge, client)
-        if theirs[0] == "refused":
-            theirs[2] = theirs[2].replace("\\xe9", "\xe9")
-        assert ours == theirs, f"{client}\n{rules}"
+        ours = rules.explained(program, judge.path("pg_hba.conf"), client)
+        theirs = rules.asked_postgres(judge, client)
+        assert ours == theirs, f"{client}\n{text}"
 
 
 SYSTEM_NAMES = ["{me}", "other", "/^(.*)$", "/^{start}(.*)$", "/{me}", "/^({me}|x)$", "/x*", "/^(z)?{me}$", '"{me}"',
@@ -169,17 +90,15 @@ def test_maps(judge, program, seed):
     rnd = random.Random(seed)
     me = getpass.getuser()
     maps = some_maps(rnd, me)
-    rules = "local all postgres trust\nlocal replication all peer\nlocal all all peer map=m\n"
-    judge.write("pg_hba.conf", rules)
     judge.write("pg_ident.conf", maps)
-    judge.reload()
-    for user in rnd.sample(ROLES, 5) + [me, me[2:]]:
-        with wire.Conn(Target(judge, None), unix=True) as conn:
+    rules.load(judge, "local replication all peer\nlocal all all peer map=m\n")
+    for user in rnd.sample(rules.ROLES, 5) + [me, me[2:]]:
+        with wire.Conn(rules.Target(judge, None), unix=True) as conn:
             event = conn.send(wire.startup(user, "app")).event()
         refused = event[0] == "E" and "Peer authentication failed" in event[1]["M"]
-        roles = memberships(user) or {user}
+        roles = rules.memberships(user) or {user}
         done = subprocess.run([program, "explain", "--json", "--hba", judge.path("pg_hba.conf"), "--ident",
-                               judge.path("pg_ident.conf"), "local", word("user", user), "dbname=app",
-                               word("os_user", me), word("roles", ",".join(roles))], capture_output=True, check=False)
+                               judge.path("pg_ident.conf"), "local", rules.word("user", user), "dbname=app",
+                               rules.word("os_user", me), rules.word("roles", ",".join(roles))], capture_output=True, check=False)
         ours = json.loads(done.stdout)
         assert (ours["decision"] == "reject") == refused, f"{user}: {ours['demands']} / {event}\n{maps}"

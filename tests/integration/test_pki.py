@@ -13,6 +13,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import termios
 
 import psycopg
 import pytest
@@ -530,6 +531,7 @@ def test_a_passphrase_from_the_terminal(tool):
             count = said.count(b": ")
             while said.count(b": ") == count:
                 said += os.read(fd, 1024)
+            run.wait_until(lambda: not termios.tcgetattr(fd)[3] & termios.ECHO, "the terminal not to echo")
             os.write(fd, answer.encode() + b"\n")
         try:
             while chunk := os.read(fd, 4096):

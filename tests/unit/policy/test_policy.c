@@ -293,6 +293,7 @@ int main(void)
         cmocka_unit_test(versions),
         cmocka_unit_test(oauth_validators),
         cmocka_unit_test(rules_as_loaded),
+        cmocka_unit_test(radius_servers),
         cmocka_unit_test(methods_and_words),
         cmocka_unit_test(rows_of_views),
         cmocka_unit_test(hostile),
