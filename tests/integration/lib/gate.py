@@ -155,5 +155,5 @@ class Gate:
     def assert_clean(self):
         """Nothing in the log that a sanitizer or a failed CHECK would have left there."""
         text = self.log.text()
-        for complaint in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "CHECK failed"):
+        for complaint in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "PANIC:"):
             assert complaint not in text, text[max(0, text.index(complaint) - 500):][:8000]
