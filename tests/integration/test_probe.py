@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from lib import libpq, pki, psql
+from lib.odd import Odd, pump
 from lib.pg import PASSWORDS
 
 SSLMODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
@@ -295,32 +296,6 @@ def test_usage(program):
 
 # ---- servers that no PostgreSQL is -------------------------------------------------------------------------------
 
-class Odd:
-    """A server on a thread per connection: `serve(socket)` does what it likes."""
-
-    def __init__(self, serve):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.serve = serve
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.handle, args=(client,), daemon=True).start()
-
-    def handle(self, client):
-        with client:
-            try:
-                client.settimeout(10)
-                self.serve(client)
-            except (OSError, ssl.SSLError):
-                pass
-
-
 @pytest.fixture
 def odd():
     made = []
@@ -332,19 +307,6 @@ def odd():
     yield make
     for server in made:
         server.listener.close()
-
-
-def pump(one, other):
-    try:
-        while data := one.recv(65536):
-            other.sendall(data)
-    except (OSError, ssl.SSLError):
-        pass
-    finally:
-        try:
-            other.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
 
 def test_direct_tls_only(program, postgres, certs, odd, distributions):
