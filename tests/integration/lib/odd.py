@@ -10,8 +10,8 @@ SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 class Odd:
     """A server on a thread per connection: `serve(socket)` does what it likes."""
 
-    def __init__(self, serve):
-        self.listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, serve, address="127.0.0.1"):
+        self.listener = socket.create_server((address, 0))
         self.port = self.listener.getsockname()[1]
         self.serve = serve
         threading.Thread(target=self.accept, daemon=True).start()
