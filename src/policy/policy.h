@@ -166,8 +166,7 @@ bool policy_has_map(const struct policy *policy, struct str map);
 /** Number of map lines. */
 size_t policy_map_count(const struct policy *policy);
 
-/** Files and directories that were read for it (also after a failed policy_load() there is a way: see below).
- */
+/** A file or directory that was looked at while loading, there or not: what a watcher watches. */
 struct policy_path {
     struct str path;
     bool is_dir;

@@ -422,15 +422,6 @@ static void execute_deallocate(struct console *c, const struct stmt *stmt, struc
     console_complete(out, "DEALLOCATE");
 }
 
-static void execute_write(struct console *c, const struct stmt *stmt, struct buf *out)
-{
-    struct err e = { 0 };
-
-    (void)err_set(&e, E_READ_ONLY, "cannot execute %.*s in a read-only transaction", STR_ARG(stmt->name));
-    err_hint(&e, "The status database only tells; it is changed through pgseal.conf and pg_hba.conf.");
-    console_error_plain(c, &e, out);
-}
-
 /* ---- all of them ---- */
 
 static void execute_kind(struct console *c, struct portal *portal, int64_t limit, bool describe,
@@ -488,8 +479,7 @@ static void execute_kind(struct console *c, struct portal *portal, int64_t limit
         console_complete(out, stmt->name.p);
         return;
     case STMT_READ_ONLY:
-        execute_write(c, stmt, out);
-        return;
+        break; /* no plan is made of it */
     }
     UNREACHABLE();
 }

@@ -97,11 +97,22 @@ static enum code plan_show(struct plan *plan, const struct stmt *stmt, const str
     return plan_select(plan, query->select, asker, e);
 }
 
+static enum code refuse_write(const struct stmt *stmt, struct sql_error *e)
+{
+    e->at = 0;
+    (void)err_set(&e->err, E_READ_ONLY, "cannot execute %.*s in a read-only transaction",
+                  STR_ARG(stmt->name));
+    err_hint(&e->err, "The status database only tells; it is changed through pgseal.conf and pg_hba.conf.");
+    return E_READ_ONLY;
+}
+
 enum code plan_make(struct plan *plan, struct stmt *stmt, const struct plan_asker *asker, struct sql_error *e)
 {
     plan->stmt = stmt;
     if (!arena_str(&plan->arena, stmt->text, &plan->text))
         return sql_fail(e, E_NOMEM, stmt->at, "out of memory");
+    if (stmt->kind == STMT_READ_ONLY)
+        return refuse_write(stmt, e);
     if (stmt->kind == STMT_SHOW)
         return plan_show(plan, stmt, asker, e);
     if (stmt->kind == STMT_SELECT || stmt->kind == STMT_DECLARE || stmt->kind == STMT_COPY)

@@ -116,6 +116,16 @@ static size_t equal_target(const struct select *s, const struct expr *e)
     return 0;
 }
 
+static bool has_aggregate(const struct expr *e)
+{
+    if (e->aggregate || (e->otherwise != NULL && has_aggregate(e->otherwise)))
+        return true;
+    for (const struct expr *arg = e->args; arg != NULL; arg = arg->next)
+        if (has_aggregate(arg))
+            return true;
+    return false;
+}
+
 /* GROUP BY: an input column before an output column. The item becomes the expression it stands for. */
 static enum code type_group(struct typer *t, struct scope *scope, struct select *s)
 {
@@ -134,7 +144,7 @@ static enum code type_group(struct typer *t, struct scope *scope, struct select 
         if (copy == NULL)
             return type_nomem(t);
         *copy = **target_slot(s, position - 1);
-        if (copy->aggregate)
+        if (has_aggregate(copy))
             return sql_fail(t->e, E_GROUPING, (*slot)->at, "aggregate functions are not allowed in GROUP BY");
         type_replace(slot, copy);
     }

@@ -2,7 +2,9 @@
  * PostgreSQL 18. */
 #include "memory.h"
 
+#include <locale.h>
 #include <pthread.h>
+#include <signal.h>
 
 /** "ERR reason", "NO", "YES" or "YES group". */
 static void search(const char *pattern, struct str subject, char *out, size_t size)
@@ -215,6 +217,17 @@ static void hostile(void **state)
     }
 }
 
+/* Tcl's start leaves signals and locale alone. */
+static void process_stays(void **state)
+{
+    (void)state;
+    struct sigaction action;
+
+    assert_int_equal(sigaction(SIGPIPE, NULL, &action), 0);
+    assert_true(action.sa_handler == SIG_DFL);
+    assert_string_equal(setlocale(LC_CTYPE, NULL), "C");
+}
+
 static int forget(void **state)
 {
     (void)state;
@@ -226,8 +239,9 @@ static int forget(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers),      cmocka_unit_test(errors),  cmocka_unit_test(too_long),
-        cmocka_unit_test(long_subject), cmocka_unit_test(threads), cmocka_unit_test(hostile),
+        cmocka_unit_test(answers),       cmocka_unit_test(errors),  cmocka_unit_test(too_long),
+        cmocka_unit_test(long_subject),  cmocka_unit_test(threads), cmocka_unit_test(hostile),
+        cmocka_unit_test(process_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, forget);
