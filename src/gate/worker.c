@@ -126,7 +126,8 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     worker->library = tls_library_new();
     if (worker->loop)
         worker->accept_pause = timer_new(worker->loop, on_accept_pause, worker);
-    if (!worker->loop || !worker->library || !worker->accept_pause || !stream_room_init(&worker->room)) {
+    if (!worker->loop || !worker->library || !worker->accept_pause ||
+        !stream_room_init(&worker->room, worker->loop)) {
         worker_free(worker);
         return NULL;
     }

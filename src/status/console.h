@@ -80,6 +80,7 @@ struct console_tls {
     size_t subject_field_count;
     const struct dn_field *issuer_fields;
     size_t issuer_field_count;
+    bool (*field_known)(struct str name); /* the name is one OpenSSL knows; NULL: not checked */
 };
 
 struct console_option {

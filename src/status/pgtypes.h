@@ -84,7 +84,5 @@ MUST_CHECK enum code pg_binary_read(const struct pg_input *env, enum pg_type typ
 void pg_text_write(struct buf *out, enum pg_type type, const struct datum *value);
 /** Append the binary form of a value that is not NULL, without its length word. */
 void pg_binary_write(struct buf *out, enum pg_type type, const struct datum *value);
-/** True when the type has a binary form here. */
-bool pg_binary_known(enum pg_type type);
 
 #endif

@@ -1,0 +1,347 @@
+/* The session: its beginning and end, and the loop over messages. */
+#include "status/console.h"
+
+#include "base/check.h"
+#include "base/env.h"
+#include "base/rd.h"
+#include "base/wr.h"
+#include "pgwire/backend.h"
+#include "pgwire/msg.h"
+#include "status/console_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PARAMS_ARENA_MAX = 1 << 20, IN_MAX = 2 * CONSOLE_MESSAGE_MAX + 256 * 1024 };
+
+/* ---- beginning and end ---- */
+
+static bool copy_text(struct arena *arena, struct str *text)
+{
+    return arena_str(arena, text->n > 0 ? *text : str_of("", 0), text);
+}
+
+static bool copy_fields(struct arena *arena, const struct dn_field **fields, size_t count)
+{
+    struct dn_field *copy = arena_array(arena, count, sizeof *copy);
+
+    if (copy == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = (*fields)[i];
+        if (!copy_text(arena, &copy[i].name) || !copy_text(arena, &copy[i].value))
+            return false;
+    }
+    *fields = copy;
+    return true;
+}
+
+static bool copy_params(struct console *c, const struct console_params *params)
+{
+    struct console_params *p = &c->params;
+    struct console_tls *tls = &p->tls;
+    struct str *texts[] = {
+        &p->user,      &p->database, &p->system_user, &p->client_addr, &p->server_addr,
+        &tls->version, &tls->cipher, &tls->client_dn, &tls->issuer_dn, &tls->client_serial
+    };
+
+    *p = *params;
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        if (!copy_text(&c->arena, texts[i]))
+            return false;
+    p->options = NULL;
+    p->option_count = 0;
+    if (p->deadline_ms == 0)
+        p->deadline_ms = CONSOLE_DEADLINE_MS_DEFAULT;
+    return copy_fields(&c->arena, &tls->subject_fields, tls->subject_field_count) &&
+           copy_fields(&c->arena, &tls->issuer_fields, tls->issuer_field_count);
+}
+
+/* What the StartupMessage sets; what it sets wrongly or what is unknown here is passed over. */
+static void apply_options(struct console *c, const struct console_params *params)
+{
+    bool changed;
+    struct err ignored;
+
+    vars_preset(c->vars, "session_authorization", params->user);
+    vars_preset(c->vars, "is_superuser", params->is_admin ? STR("on") : STR("off"));
+    for (size_t i = 0; i < params->option_count; i++)
+        if (vars_set(c->vars, params->options[i].name, params->options[i].value, &changed, &ignored) != OK)
+            continue;
+    vars_mark(c->vars);
+}
+
+struct console *console_new(const struct console_params *params)
+{
+    struct console *c = calloc(1, sizeof *c);
+
+    if (c == NULL)
+        return NULL;
+    arena_init(&c->arena, PARAMS_ARENA_MAX, 1024);
+    buf_init(&c->in, IN_MAX);
+    buf_init(&c->shown, QUERY_SHOWN_MAX);
+    LIST_INIT(&c->statements);
+    LIST_INIT(&c->portals);
+    c->transaction = TRANSACTION_IDLE;
+    c->vars = vars_new();
+    c->savepoints = calloc(SAVEPOINTS_MAX, sizeof *c->savepoints);
+    if (c->vars == NULL || c->savepoints == NULL || !copy_params(c, params)) {
+        console_free(c);
+        return NULL;
+    }
+    apply_options(c, params);
+    return c;
+}
+
+void console_free(struct console *c)
+{
+    if (c == NULL)
+        return;
+    while (!LIST_EMPTY(&c->portals))
+        portal_free(c, LIST_FIRST(&c->portals));
+    while (!LIST_EMPTY(&c->statements))
+        prepared_free(c, LIST_FIRST(&c->statements));
+    db_close(c->db);
+    buf_fini(&c->job.out);
+    buf_fini(&c->in);
+    buf_fini(&c->shown);
+    arena_fini(&c->script.arena);
+    arena_fini(&c->arena);
+    vars_free(c->vars);
+    free(c->savepoints);
+    free(c);
+}
+
+void console_greet(struct console *c, struct buf *out)
+{
+    vars_report(c->vars, false, out);
+}
+
+/* ---- what the rooms of the console share ---- */
+
+int64_t console_now(const struct console *c)
+{
+    return c->params.env->now_unix_us(c->params.env->ctx);
+}
+
+void console_complete(struct buf *out, const char *tag)
+{
+    struct wr w = wr_begin(out, 'C');
+
+    wr_cstr(&w, str_c(tag));
+    wr_end(&w);
+}
+
+void console_warn(struct buf *out, enum code code, const char *text)
+{
+    struct err e = { 0 };
+
+    (void)err_set(&e, code, "%s", text);
+    backend_report(out, SEV_WARNING, &e, 0);
+}
+
+void console_show_query(struct console *c, struct str text)
+{
+    buf_reset(&c->shown);
+    buf_append_str(&c->shown, str_first(text, QUERY_SHOWN_MAX));
+}
+
+void console_ready(struct console *c, struct buf *out)
+{
+    if (c->transaction == TRANSACTION_IDLE)
+        portal_free_all(c, false);
+    vars_report(c->vars, true, out);
+    backend_ready(out, (char)c->transaction);
+}
+
+/* Positions are told in characters. */
+static unsigned position_of(uint32_t at, struct str text)
+{
+    unsigned n = 0;
+
+    if (at == 0)
+        return 0;
+    for (size_t i = 0; i < at - 1 && i < text.n; i++)
+        n += ((unsigned char)text.p[i] & 0xC0) != 0x80;
+    return n + 1;
+}
+
+void console_error(struct console *c, const struct sql_error *e, struct str text, struct buf *out)
+{
+    backend_report(out, SEV_ERROR, &e->err, position_of(e->at, text));
+    if (c->transaction == TRANSACTION_OPEN)
+        c->transaction = TRANSACTION_FAILED;
+    if (c->script.active)
+        console_script_end(c, out);
+    else
+        c->skip_to_sync = true;
+}
+
+void console_error_plain(struct console *c, const struct err *e, struct buf *out)
+{
+    struct sql_error placed = { .err = *e };
+
+    console_error(c, &placed, str_of("", 0), out);
+}
+
+static void fatal(struct console *c, struct buf *out, enum code code, const char *text)
+{
+    struct err e = { 0 };
+
+    (void)err_set(&e, code, "%s", text);
+    backend_fatal(out, &e);
+    c->over = true;
+}
+
+/* ---- messages ---- */
+
+static void query_message(struct console *c, struct bytes body, struct buf *out)
+{
+    struct rd r = rd_over(body);
+    struct str text = rd_cstr(&r);
+
+    if (rd_end(&r) != OK)
+        fatal(c, out, E_PROTOCOL, "invalid message format");
+    else
+        console_script_begin(c, text, out);
+}
+
+static void sync_message(struct console *c, struct buf *out)
+{
+    c->skip_to_sync = false;
+    console_ready(c, out);
+}
+
+static void function_message(struct console *c, struct buf *out)
+{
+    struct err e = { 0 };
+
+    (void)err_set(&e, E_UNSUPPORTED, "function calls by message are not supported in the status database");
+    console_error_plain(c, &e, out);
+    c->skip_to_sync = false; /* the answer ends with ReadyForQuery at once */
+    console_ready(c, out);
+}
+
+static void handle(struct console *c, const struct msg *m, struct buf *out)
+{
+    char text[64];
+
+    if (c->skip_to_sync && m->type != 'S' && m->type != 'X')
+        return;
+    switch (m->type) {
+    case 'Q':
+        query_message(c, m->body, out);
+        return;
+    case 'P':
+        console_parse(c, m->body, out);
+        return;
+    case 'B':
+        console_bind(c, m->body, out);
+        return;
+    case 'D':
+        console_describe(c, m->body, out);
+        return;
+    case 'E':
+        console_run_portal(c, m->body, out);
+        return;
+    case 'C':
+        console_close_named(c, m->body, out);
+        return;
+    case 'F':
+        function_message(c, out);
+        return;
+    case 'S':
+        sync_message(c, out);
+        return;
+    case 'X':
+        c->over = true;
+        return;
+    case 'H': /* Flush: nothing is ever kept back */
+    case 'd':
+    case 'c':
+    case 'f': /* left over from a COPY that has ended */
+        return;
+    default:
+        (void)snprintf(text, sizeof text, "invalid frontend message type %d", (unsigned char)m->type);
+        fatal(c, out, E_PROTOCOL, text);
+    }
+}
+
+/* Take one message from the input; false when none is complete. */
+static bool take_message(struct console *c, struct buf *out)
+{
+    struct msg m;
+    size_t used;
+    enum code code = msg_next(buf_bytes(&c->in), CONSOLE_MESSAGE_MAX, &m, &used);
+
+    if (code == E_MORE)
+        return false;
+    if (code != OK) {
+        fatal(c, out, E_PROTOCOL, "invalid message length");
+        return true;
+    }
+    handle(c, &m, out);
+    buf_consume(&c->in, used);
+    return true;
+}
+
+static enum console_step proceed(struct console *c, struct buf *out)
+{
+    for (;;) {
+        if (c->over || !buf_ok(out))
+            return CONSOLE_DONE;
+        if (c->wait == WAIT_JOB)
+            return CONSOLE_JOB;
+        if (out->n >= OUT_DRAIN_AT || (c->job.more && out->n > 0)) {
+            c->wait = WAIT_DRAIN;
+            return CONSOLE_DRAIN;
+        }
+        if (c->job.more) {
+            c->job.more = false;
+            c->wait = WAIT_JOB;
+        } else if (c->script.active) {
+            console_script_step(c, out);
+        } else if (!take_message(c, out)) {
+            return CONSOLE_MORE;
+        }
+    }
+}
+
+enum console_step console_feed(struct console *c, struct bytes in, struct buf *out)
+{
+    buf_append(&c->in, in);
+    if (!buf_ok(&c->in))
+        return CONSOLE_DONE; /* more than a client may send before it reads an answer */
+    return c->wait == WAIT_NOTHING ? proceed(c, out) : CONSOLE_WAIT;
+}
+
+enum console_step console_next(struct console *c, struct buf *out)
+{
+    enum console_wait waited = c->wait;
+
+    c->wait = WAIT_NOTHING;
+    if (waited == WAIT_JOB)
+        console_job_finish(c, out);
+    return proceed(c, out);
+}
+
+struct console_job *console_job(struct console *c)
+{
+    CHECK(c->wait == WAIT_JOB);
+    return &c->job;
+}
+
+void console_cancel(struct console *c)
+{
+    atomic_store(&c->canceled, true);
+}
+
+char console_transaction_state(const struct console *c)
+{
+    return (char)c->transaction;
+}
+
+struct str console_last_query(const struct console *c)
+{
+    return buf_str(&c->shown);
+}

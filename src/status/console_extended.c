@@ -1,0 +1,332 @@
+/* Parse, Bind, Describe, Execute, Close. [src: PostgreSQL 18, "Extended Query"] */
+#include "base/check.h"
+#include "base/rd.h"
+#include "base/wr.h"
+#include "status/console_impl.h"
+#include "status/sql_parse.h"
+
+static void bare_message(struct buf *out, char type)
+{
+    struct wr w = wr_begin(out, type);
+
+    wr_end(&w);
+}
+
+static void protocol_error(struct console *c, struct buf *out, const char *text)
+{
+    struct err e = { 0 };
+
+    (void)err_set(&e, E_PROTOCOL, "%s", text);
+    console_error_plain(c, &e, out);
+}
+
+/* ---- Parse ---- */
+
+static enum code declared_types(struct rd *r, struct plan *plan, struct sql_error *e)
+{
+    uint16_t count = rd_u16(r);
+
+    if (count > PARAMS_MAX)
+        return err_set(&e->err, E_LIMIT, "too many parameters");
+    for (size_t i = 0; i < count; i++) {
+        uint32_t oid = rd_u32(r);
+        if (oid != 0 && !pg_type_of_oid(oid, &plan->params[i]))
+            return err_set(&e->err, E_UNSUPPORTED,
+                           "parameter $%zu has type OID %u, which the status database does not know", i + 1,
+                           (unsigned)oid);
+    }
+    plan->param_count = count;
+    return rd_end(r) == OK ? OK : err_set(&e->err, E_PROTOCOL, "invalid Parse message");
+}
+
+/* One statement, or none, into the plan. */
+static enum code parse_one(struct console *c, struct plan *plan, struct str text, struct sql_error *e)
+{
+    struct plan_asker asker = { c->params.is_admin, c->params.can_see_all, c->transaction_us };
+    struct stmt *stmt;
+    struct str copy;
+
+    if (!arena_str(&plan->arena, text, &copy))
+        return sql_fail(e, E_NOMEM, 0, "out of memory");
+    TRY(sql_parse(&plan->arena, copy, &stmt, e));
+    if (stmt->next != NULL) {
+        e->at = 0;
+        return err_set(&e->err, E_SYNTAX, "cannot insert multiple commands into a prepared statement");
+    }
+    plan->stmt = stmt;
+    if (c->transaction == TRANSACTION_FAILED && stmt->kind != STMT_COMMIT && stmt->kind != STMT_ROLLBACK &&
+        stmt->kind != STMT_ROLLBACK_TO && stmt->kind != STMT_EMPTY) {
+        e->at = 0;
+        return err_set(&e->err, E_IN_FAILED, "%s", code_text(E_IN_FAILED));
+    }
+    return plan_make(plan, stmt, &asker, e);
+}
+
+static enum code parse_message(struct console *c, struct plan *plan, struct bytes body, struct str *out_text,
+                               struct sql_error *e)
+{
+    struct rd r = rd_over(body);
+    struct str name = rd_cstr(&r), text = rd_cstr(&r);
+
+    *out_text = text;
+    if (!arena_str(&plan->arena, name, &plan->name))
+        return err_set(&e->err, E_NOMEM, "out of memory");
+    if (name.n > 0 && prepared_find(c, name) != NULL)
+        return err_set(&e->err, E_DUP_STATEMENT, "prepared statement \"%.*s\" already exists", STR_ARG(name));
+    TRY(declared_types(&r, plan, e));
+    console_show_query(c, text);
+    console_mark_time(c);
+    return parse_one(c, plan, text, e);
+}
+
+void console_parse(struct console *c, struct bytes body, struct buf *out)
+{
+    struct sql_error e = { 0 };
+    struct plan *plan = plan_new();
+    struct str text = { 0 };
+    enum code code;
+
+    if (plan == NULL) {
+        protocol_error(c, out, "out of memory");
+        return;
+    }
+    code = parse_message(c, plan, body, &text, &e);
+    if (code == OK) {
+        if (plan->name.n == 0)
+            prepared_free(c, prepared_find(c, plan->name));
+        code = prepared_add(c, plan_ref(plan), &e.err);
+    }
+    if (code == OK)
+        bare_message(out, '1');
+    else
+        console_error(c, &e, text, out);
+    plan_unref(plan);
+}
+
+/* ---- Bind ---- */
+
+/* Format codes: none for all text, one for all, or one each. */
+struct formats {
+    uint16_t count;
+    struct bytes codes;
+};
+
+static struct formats read_formats(struct rd *r)
+{
+    struct formats f = { .count = rd_u16(r) };
+
+    f.codes = rd_bytes(r, (size_t)f.count * 2);
+    return f;
+}
+
+static bool format_at(const struct formats *f, size_t i, enum pg_format *out)
+{
+    size_t at = f->count == 1 ? 0 : i;
+    unsigned code;
+
+    *out = PG_FORMAT_TEXT;
+    if (f->count == 0)
+        return true;
+    code = (unsigned)f->codes.p[at * 2] << 8 | f->codes.p[at * 2 + 1];
+    *out = code == 1 ? PG_FORMAT_BINARY : PG_FORMAT_TEXT;
+    return code <= 1;
+}
+
+static enum code bind_value(struct console *c, struct portal *portal, struct rd *r, enum pg_format format,
+                            struct err *e)
+{
+    struct pg_input input = { &portal->arena, c->transaction_us };
+    enum pg_type type = portal->plan->params[portal->param_count];
+    struct datum *out = &portal->params[portal->param_count++];
+    int32_t length = rd_i32(r);
+    struct bytes raw, kept;
+
+    if (length == -1)
+        return OK;
+    raw = rd_bytes(r, length < 0 ? SIZE_MAX : (size_t)length);
+    if (r->bad)
+        return err_set(e, E_PROTOCOL, "invalid Bind message");
+    if (!arena_bytes(&portal->arena, raw, &kept))
+        return err_set(e, E_NOMEM, "out of memory");
+    if (format == PG_FORMAT_BINARY)
+        return pg_binary_read(&input, type, kept, out, e);
+    return pg_text_read(&input, type, str_from_bytes(kept), out, e);
+}
+
+static enum code bind_values(struct console *c, struct portal *portal, struct rd *r, struct err *e)
+{
+    const struct plan *plan = portal->plan;
+    struct formats formats = read_formats(r);
+    uint16_t count = rd_u16(r);
+    enum pg_format format;
+
+    if (formats.count > 1 && formats.count != count)
+        return err_set(e, E_PROTOCOL, "bind message has %u parameter formats but %u parameters",
+                       formats.count, count);
+    if (count != plan->param_count)
+        return err_set(e, E_PROTOCOL,
+                       "bind message supplies %u parameters, but prepared statement \"%.*s\" requires %zu",
+                       count, STR_ARG(plan->name), plan->param_count);
+    portal->params = arena_array(&portal->arena, count, sizeof *portal->params);
+    if (portal->params == NULL)
+        return err_set(e, E_NOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        if (r->bad || !format_at(&formats, i, &format))
+            return err_set(e, r->bad ? E_PROTOCOL : E_PARAM,
+                           r->bad ? "invalid Bind message" : "unsupported format code");
+        TRY(bind_value(c, portal, r, format, e));
+    }
+    return OK;
+}
+
+static enum code bind_formats(struct console *c, struct portal *portal, struct rd *r, struct err *e)
+{
+    const struct plan *result = console_result_plan(c, portal->plan);
+    struct formats formats = read_formats(r);
+    size_t columns = result != NULL ? result->column_count : 0;
+
+    if (rd_end(r) != OK)
+        return err_set(e, E_PROTOCOL, "invalid Bind message");
+    if (formats.count > 1 && formats.count != columns)
+        return err_set(e, E_PROTOCOL, "bind message has %u result formats but query has %zu columns",
+                       formats.count, columns);
+    portal->formats = arena_array(&portal->arena, columns, sizeof *portal->formats);
+    if (portal->formats == NULL)
+        return err_set(e, E_NOMEM, "out of memory");
+    for (size_t i = 0; i < columns; i++)
+        if (!format_at(&formats, i, &portal->formats[i]))
+            return err_set(e, E_PARAM, "unsupported format code");
+    return OK;
+}
+
+static enum code bind_message(struct console *c, struct bytes body, struct err *e)
+{
+    struct rd r = rd_over(body);
+    struct str portal_name = rd_cstr(&r), name = rd_cstr(&r);
+    const struct prepared *p = prepared_find(c, name);
+    struct portal *portal;
+    enum code code;
+
+    if (r.bad)
+        return err_set(e, E_PROTOCOL, "invalid Bind message");
+    if (p == NULL && name.n == 0)
+        return err_set(e, E_STATEMENT_NAME, "unnamed prepared statement does not exist");
+    if (p == NULL)
+        return err_set(e, E_STATEMENT_NAME, "prepared statement \"%.*s\" does not exist", STR_ARG(name));
+    if (portal_name.n == 0)
+        portal_free(c, portal_find(c, portal_name));
+    else if (portal_find(c, portal_name) != NULL)
+        return err_set(e, E_DUP_CURSOR, "cursor \"%.*s\" already exists", STR_ARG(portal_name));
+    console_mark_time(c);
+    TRY(portal_new(c, portal_name, p->plan, &portal, e));
+    code = bind_values(c, portal, &r, e);
+    if (code == OK)
+        code = bind_formats(c, portal, &r, e);
+    if (code != OK)
+        portal_free(c, portal);
+    return code;
+}
+
+void console_bind(struct console *c, struct bytes body, struct buf *out)
+{
+    struct err e = { 0 };
+
+    if (bind_message(c, body, &e) == OK)
+        bare_message(out, '2');
+    else
+        console_error_plain(c, &e, out);
+}
+
+/* ---- Describe, Execute, Close ---- */
+
+static void no_such(struct console *c, char kind, struct str name, struct buf *out)
+{
+    struct err e = { 0 };
+
+    if (kind == 'P')
+        (void)err_set(&e, E_CURSOR_NAME, "portal \"%.*s\" does not exist", STR_ARG(name));
+    else if (name.n == 0)
+        (void)err_set(&e, E_STATEMENT_NAME, "unnamed prepared statement does not exist");
+    else
+        (void)err_set(&e, E_STATEMENT_NAME, "prepared statement \"%.*s\" does not exist", STR_ARG(name));
+    console_error_plain(c, &e, out);
+}
+
+static void describe_statement(struct console *c, const struct plan *plan, struct buf *out)
+{
+    struct wr w = wr_begin(out, 't');
+
+    wr_u16(&w, (uint16_t)plan->param_count);
+    for (size_t i = 0; i < plan->param_count; i++) {
+        enum pg_type type = plan->params[i] == PG_UNKNOWN ? PG_TEXT : plan->params[i];
+        wr_u32(&w, pg_type_def(type)->oid);
+    }
+    wr_end(&w);
+    portal_describe(out, console_result_plan(c, plan), NULL);
+}
+
+/* 'S' or 'P' and a name, the body of Describe and Close. */
+static bool read_target(struct bytes body, char *kind, struct str *name)
+{
+    struct rd r = rd_over(body);
+
+    *kind = (char)rd_u8(&r);
+    *name = rd_cstr(&r);
+    return rd_end(&r) == OK && (*kind == 'S' || *kind == 'P');
+}
+
+void console_describe(struct console *c, struct bytes body, struct buf *out)
+{
+    char kind;
+    struct str name;
+
+    if (!read_target(body, &kind, &name)) {
+        protocol_error(c, out, "invalid DESCRIBE message");
+        return;
+    }
+    const struct prepared *p = kind == 'S' ? prepared_find(c, name) : NULL;
+    const struct portal *portal = kind == 'P' ? portal_find(c, name) : NULL;
+    if (p != NULL)
+        describe_statement(c, p->plan, out);
+    else if (portal != NULL)
+        portal_describe(out, portal->cursor ? portal->plan : console_result_plan(c, portal->plan),
+                        portal->formats);
+    else
+        no_such(c, kind, name, out);
+}
+
+void console_run_portal(struct console *c, struct bytes body, struct buf *out)
+{
+    struct rd r = rd_over(body);
+    struct str name = rd_cstr(&r);
+    int32_t limit = rd_i32(&r);
+    struct portal *portal;
+
+    if (rd_end(&r) != OK) {
+        protocol_error(c, out, "invalid Execute message");
+        return;
+    }
+    portal = portal_find(c, name);
+    if (portal == NULL) {
+        no_such(c, 'P', name, out);
+        return;
+    }
+    console_show_query(c, portal->plan->text);
+    console_execute(c, portal, limit <= 0 ? INT64_MAX : limit, false, out);
+}
+
+void console_close_named(struct console *c, struct bytes body, struct buf *out)
+{
+    char kind;
+    struct str name;
+
+    if (!read_target(body, &kind, &name)) {
+        protocol_error(c, out, "invalid CLOSE message");
+        return;
+    }
+    if (kind == 'S')
+        prepared_free(c, prepared_find(c, name));
+    else
+        portal_free(c, portal_find(c, name));
+    bare_message(out, '3');
+}

@@ -1,0 +1,561 @@
+/* Statements, run: queries become jobs, all others happen here and now. */
+#include "base/check.h"
+#include "base/env.h"
+#include "base/wr.h"
+#include "status/console_impl.h"
+#include "status/sql_parse.h"
+
+#include <stdio.h>
+
+enum { SCRIPT_ARENA_MAX = 32 << 20, JOB_OUT_MAX = 64 << 20 };
+
+static void fail(struct console *c, struct buf *out, enum code code, const char *text)
+{
+    struct err e = { 0 };
+
+    (void)err_set(&e, code, "%s", text);
+    console_error_plain(c, &e, out);
+}
+
+void console_mark_time(struct console *c)
+{
+    if (c->transaction == TRANSACTION_IDLE)
+        c->transaction_us = console_now(c);
+}
+
+bool console_may_run(struct console *c, const struct stmt *stmt, struct buf *out)
+{
+    if (c->transaction != TRANSACTION_FAILED || stmt->kind == STMT_COMMIT || stmt->kind == STMT_ROLLBACK ||
+        stmt->kind == STMT_ROLLBACK_TO || stmt->kind == STMT_EMPTY)
+        return true;
+    fail(c, out, E_IN_FAILED, code_text(E_IN_FAILED));
+    return false;
+}
+
+/* ---- jobs ---- */
+
+struct job_plan {
+    struct portal *portal;
+    const char *tag;
+    bool counts;
+    enum row_form form;
+    const struct copy_options *copy;
+    const enum pg_format *formats;
+    int64_t limit;
+    bool suspends;
+};
+
+static void job_begin(struct console *c, const struct job_plan *plan)
+{
+    struct console_job *job = &c->job;
+
+    buf_reset(&job->out);
+    job->console = c;
+    job->portal = plan->portal;
+    job->tag = plan->tag;
+    job->counts = plan->counts;
+    job->form = plan->form;
+    job->copy = plan->copy;
+    job->formats = plan->formats;
+    job->limit = plan->limit;
+    job->suspends = plan->suspends;
+    job->rows = 0;
+    job->end = job->more = false;
+    job->err = (struct err){ .code = OK };
+    job->out.limit = JOB_OUT_MAX;
+    atomic_store(&c->canceled, false);
+    c->wait = WAIT_JOB;
+}
+
+static void job_complete(struct console *c, struct buf *out)
+{
+    const struct console_job *job = &c->job;
+    char tag[64];
+    struct wr w;
+
+    if (job->form == ROW_COPY) {
+        w = wr_begin(out, 'c');
+        wr_end(&w);
+    }
+    if (job->counts)
+        (void)snprintf(tag, sizeof tag, "%s %lld", job->tag, (long long)job->rows);
+    else
+        (void)snprintf(tag, sizeof tag, "%s", job->tag);
+    console_complete(out, tag);
+}
+
+static void portal_done(struct portal *portal)
+{
+    db_finalize(portal->stmt);
+    portal->stmt = NULL;
+    portal->done = true;
+    if (portal->has_rows && portal->rows.release != NULL)
+        portal->rows.release(portal->rows.ctx);
+    portal->has_rows = false;
+}
+
+void console_job_finish(struct console *c, struct buf *out)
+{
+    struct console_job *job = &c->job;
+    struct wr w;
+
+    buf_append(out, buf_bytes(&job->out));
+    if (job->err.code != OK) {
+        portal_done(job->portal);
+        buf_fini(&job->out);
+        console_error_plain(c, &job->err, out);
+        return;
+    }
+    buf_reset(&job->out);
+    if (job->end)
+        portal_done(job->portal);
+    job->more = !job->end && job->rows < job->limit;
+    if (job->more)
+        return;
+    if (!job->end && job->suspends) {
+        w = wr_begin(out, 's');
+        wr_end(&w);
+    } else {
+        job_complete(c, out);
+    }
+    buf_fini(&job->out);
+}
+
+/* A portal that has given all its rows gives none again. */
+static void run_rows(struct console *c, const struct job_plan *plan, struct buf *out)
+{
+    job_begin(c, plan);
+    if (!plan->portal->done && plan->limit > 0)
+        return;
+    c->wait = WAIT_NOTHING;
+    job_complete(c, out);
+}
+
+static void execute_query(struct console *c, struct portal *portal, int64_t limit, struct buf *out)
+{
+    bool show = !portal->cursor && portal->plan->stmt->kind == STMT_SHOW;
+    struct job_plan plan = {
+        .portal = portal,
+        .tag = show ? "SHOW" : "SELECT",
+        .counts = !show,
+        .formats = portal->formats,
+        .limit = limit,
+        .suspends = true,
+    };
+
+    run_rows(c, &plan, out);
+}
+
+static void execute_copy(struct console *c, struct portal *portal, struct buf *out)
+{
+    const struct copy_options *options = &portal->plan->stmt->copy;
+    struct job_plan plan = {
+        .portal = portal,
+        .tag = "COPY",
+        .counts = true,
+        .form = ROW_COPY,
+        .copy = options,
+        .limit = INT64_MAX,
+    };
+
+    copy_begin(out, portal->plan);
+    if (options->header)
+        copy_header(out, portal->plan, options);
+    run_rows(c, &plan, out);
+}
+
+static void execute_fetch(struct console *c, struct portal *portal, bool describe, struct buf *out)
+{
+    const struct stmt *stmt = portal->plan->stmt;
+    struct portal *cursor = portal_find(c, stmt->name);
+    struct err e = { 0 };
+    struct job_plan plan = {
+        .portal = cursor,
+        .tag = stmt->move ? "MOVE" : "FETCH",
+        .counts = true,
+        .form = stmt->move ? ROW_NONE : ROW_DATA,
+        .formats = portal->formats,
+        .limit = stmt->count,
+    };
+
+    if (cursor == NULL) {
+        (void)err_set(&e, E_CURSOR_NAME, "cursor \"%.*s\" does not exist", STR_ARG(stmt->name));
+        console_error_plain(c, &e, out);
+        return;
+    }
+    if (describe && !stmt->move)
+        portal_describe(out, cursor->plan, NULL);
+    run_rows(c, &plan, out);
+}
+
+/* ---- cursors ---- */
+
+static bool copy_params(const struct portal *from, struct portal *to)
+{
+    to->params = arena_array(&to->arena, from->param_count, sizeof *to->params);
+    if (to->params == NULL)
+        return false;
+    for (size_t i = 0; i < from->param_count; i++) {
+        to->params[i] = from->params[i];
+        if (to->params[i].kind == DATUM_TEXT &&
+            !arena_str(&to->arena, from->params[i].text, &to->params[i].text))
+            return false;
+    }
+    to->param_count = from->param_count;
+    return true;
+}
+
+static void execute_declare(struct console *c, struct portal *portal, struct buf *out)
+{
+    const struct stmt *stmt = portal->plan->stmt;
+    struct portal *cursor;
+    struct err e = { 0 };
+
+    if (!stmt->hold && c->transaction == TRANSACTION_IDLE) {
+        fail(c, out, E_NO_TRANSACTION, "DECLARE CURSOR can only be used in transaction blocks");
+        return;
+    }
+    if (portal_find(c, stmt->name) != NULL) {
+        (void)err_set(&e, E_DUP_CURSOR, "cursor \"%.*s\" already exists", STR_ARG(stmt->name));
+        console_error_plain(c, &e, out);
+        return;
+    }
+    if (portal_new(c, stmt->name, portal->plan, &cursor, &e) != OK) {
+        console_error_plain(c, &e, out);
+        return;
+    }
+    cursor->cursor = true;
+    cursor->hold = stmt->hold;
+    if (!copy_params(portal, cursor)) {
+        portal_free(c, cursor);
+        fail(c, out, E_NOMEM, "out of memory");
+        return;
+    }
+    console_complete(out, "DECLARE CURSOR");
+}
+
+static void execute_close(struct console *c, const struct stmt *stmt, struct buf *out)
+{
+    struct portal *p, *next;
+    struct err e = { 0 };
+
+    if (stmt->name.n == 0) {
+        for (p = LIST_FIRST(&c->portals); p != NULL; p = next) {
+            next = LIST_NEXT(p, next);
+            if (p->cursor)
+                portal_free(c, p);
+        }
+        console_complete(out, "CLOSE CURSOR ALL");
+        return;
+    }
+    p = portal_find(c, stmt->name);
+    if (p == NULL) {
+        (void)err_set(&e, E_CURSOR_NAME, "cursor \"%.*s\" does not exist", STR_ARG(stmt->name));
+        console_error_plain(c, &e, out);
+        return;
+    }
+    portal_free(c, p);
+    console_complete(out, "CLOSE CURSOR");
+}
+
+/* ---- transactions ---- */
+
+static void execute_begin(struct console *c, const struct stmt *stmt, struct buf *out)
+{
+    if (c->transaction == TRANSACTION_OPEN) {
+        console_warn(out, E_IN_TRANSACTION, "there is already a transaction in progress");
+    } else {
+        vars_begin(c->vars);
+        c->transaction = TRANSACTION_OPEN;
+    }
+    console_complete(out, stmt->name.p);
+}
+
+/* Cursors of the transaction end with it, except the one whose statement this is. */
+static void end_portals(struct console *c, const struct portal *but)
+{
+    struct portal *p = LIST_FIRST(&c->portals), *next;
+
+    for (; p != NULL; p = next) {
+        next = LIST_NEXT(p, next);
+        if (p != but && !p->hold)
+            portal_free(c, p);
+    }
+}
+
+static void execute_end(struct console *c, struct portal *portal, bool commit, struct buf *out)
+{
+    bool failed = c->transaction == TRANSACTION_FAILED;
+
+    if (c->transaction == TRANSACTION_IDLE) {
+        console_warn(out, E_NO_TRANSACTION, "there is no transaction in progress");
+    } else {
+        if (commit && !failed)
+            vars_commit(c->vars);
+        else
+            vars_rollback(c->vars);
+        end_portals(c, portal);
+        c->savepoint_count = 0;
+        c->transaction = portal->plan->stmt->chain ? TRANSACTION_OPEN : TRANSACTION_IDLE;
+        if (portal->plan->stmt->chain)
+            vars_begin(c->vars);
+    }
+    console_complete(out, commit && !failed ? "COMMIT" : "ROLLBACK");
+}
+
+static bool find_savepoint(const struct console *c, struct str name, size_t *out)
+{
+    for (size_t i = c->savepoint_count; i > 0; i--) {
+        if (str_is(name, c->savepoints[i - 1].name)) {
+            *out = i - 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void execute_savepoint(struct console *c, const struct stmt *stmt, struct buf *out)
+{
+    struct err e = { 0 };
+    size_t i;
+
+    if (c->transaction == TRANSACTION_IDLE) {
+        (void)err_set(&e, E_NO_TRANSACTION, "%s can only be used in transaction blocks",
+                      stmt->kind == STMT_SAVEPOINT ? "SAVEPOINT"
+                      : stmt->kind == STMT_RELEASE ? "RELEASE SAVEPOINT"
+                                                   : "ROLLBACK TO SAVEPOINT");
+        console_error_plain(c, &e, out);
+        return;
+    }
+    if (stmt->kind == STMT_SAVEPOINT) {
+        if (c->savepoint_count == SAVEPOINTS_MAX ||
+            !str_to_c(str_first(stmt->name, NAME_MAX_BYTES), c->savepoints[c->savepoint_count].name,
+                      sizeof c->savepoints[0].name)) {
+            fail(c, out, E_LIMIT, "too many savepoints");
+            return;
+        }
+        c->savepoint_count++;
+        console_complete(out, "SAVEPOINT");
+        return;
+    }
+    if (!find_savepoint(c, stmt->name, &i)) {
+        (void)err_set(&e, E_SAVEPOINT, "savepoint \"%.*s\" does not exist", STR_ARG(stmt->name));
+        console_error_plain(c, &e, out);
+        return;
+    }
+    c->savepoint_count = stmt->kind == STMT_RELEASE ? i : i + 1;
+    c->transaction = TRANSACTION_OPEN;
+    console_complete(out, stmt->kind == STMT_RELEASE ? "RELEASE" : "ROLLBACK");
+}
+
+/* ---- settings ---- */
+
+static void execute_set(struct console *c, const struct stmt *stmt, struct buf *out)
+{
+    struct err e = { 0 };
+    bool changed, local = stmt->kind == STMT_SET && stmt->local;
+    enum code code;
+
+    if (local && c->transaction == TRANSACTION_IDLE) {
+        console_warn(out, E_NO_TRANSACTION, "SET LOCAL can only be used in transaction blocks");
+        console_complete(out, "SET");
+        return;
+    }
+    if (stmt->kind == STMT_RESET || stmt->to_default)
+        code = vars_reset(c->vars, stmt->name, &changed, &e);
+    else
+        code = vars_set(c->vars, stmt->name, stmt->value, &changed, &e);
+    if (code != OK) {
+        console_error_plain(c, &e, out);
+        return;
+    }
+    if (!local)
+        vars_keep(c->vars, stmt->name);
+    console_complete(out, stmt->kind == STMT_RESET ? "RESET" : "SET");
+}
+
+static void free_statements(struct console *c)
+{
+    while (!LIST_EMPTY(&c->statements))
+        prepared_free(c, LIST_FIRST(&c->statements));
+}
+
+static void execute_discard(struct console *c, struct portal *portal, struct buf *out)
+{
+    struct str tag = portal->plan->stmt->name;
+    struct err e = { 0 };
+    bool changed;
+
+    if (str_is(tag, "DISCARD ALL")) {
+        if (c->transaction != TRANSACTION_IDLE) {
+            fail(c, out, E_IN_TRANSACTION, "DISCARD ALL cannot run inside a transaction block");
+            return;
+        }
+        end_portals(c, portal);
+        free_statements(c);
+        if (vars_reset(c->vars, str_of("", 0), &changed, &e) != OK) {
+            console_error_plain(c, &e, out);
+            return;
+        }
+    }
+    console_complete(out, tag.p);
+}
+
+static void execute_deallocate(struct console *c, const struct stmt *stmt, struct buf *out)
+{
+    struct prepared *p;
+    struct err e = { 0 };
+
+    if (stmt->name.n == 0) {
+        free_statements(c);
+        console_complete(out, "DEALLOCATE ALL");
+        return;
+    }
+    p = prepared_find(c, stmt->name);
+    if (p == NULL) {
+        (void)err_set(&e, E_STATEMENT_NAME, "prepared statement \"%.*s\" does not exist",
+                      STR_ARG(stmt->name));
+        console_error_plain(c, &e, out);
+        return;
+    }
+    prepared_free(c, p);
+    console_complete(out, "DEALLOCATE");
+}
+
+/* ---- all of them ---- */
+
+static void execute_kind(struct console *c, struct portal *portal, int64_t limit, bool describe,
+                         struct buf *out)
+{
+    const struct stmt *stmt = portal->plan->stmt;
+    struct wr w;
+
+    switch (stmt->kind) {
+    case STMT_EMPTY:
+        w = wr_begin(out, 'I');
+        wr_end(&w);
+        return;
+    case STMT_SELECT:
+    case STMT_SHOW:
+        if (describe)
+            portal_describe(out, portal->plan, NULL);
+        execute_query(c, portal, limit, out);
+        return;
+    case STMT_COPY:
+        execute_copy(c, portal, out);
+        return;
+    case STMT_FETCH:
+        execute_fetch(c, portal, describe, out);
+        return;
+    case STMT_DECLARE:
+        execute_declare(c, portal, out);
+        return;
+    case STMT_CLOSE:
+        execute_close(c, stmt, out);
+        return;
+    case STMT_BEGIN:
+        execute_begin(c, stmt, out);
+        return;
+    case STMT_COMMIT:
+    case STMT_ROLLBACK:
+        execute_end(c, portal, stmt->kind == STMT_COMMIT, out);
+        return;
+    case STMT_SAVEPOINT:
+    case STMT_RELEASE:
+    case STMT_ROLLBACK_TO:
+        execute_savepoint(c, stmt, out);
+        return;
+    case STMT_SET:
+    case STMT_RESET:
+        execute_set(c, stmt, out);
+        return;
+    case STMT_DISCARD:
+        execute_discard(c, portal, out);
+        return;
+    case STMT_DEALLOCATE:
+        execute_deallocate(c, stmt, out);
+        return;
+    case STMT_NOTHING:
+        console_complete(out, stmt->name.p);
+        return;
+    case STMT_READ_ONLY:
+        break; /* no plan is made of it */
+    }
+    UNREACHABLE();
+}
+
+void console_execute(struct console *c, struct portal *portal, int64_t limit, bool describe, struct buf *out)
+{
+    if (portal->cursor) /* its statement is gone; what is left is a query */
+        execute_query(c, portal, limit, out);
+    else if (console_may_run(c, portal->plan->stmt, out))
+        execute_kind(c, portal, limit, describe, out);
+}
+
+/* ---- simple Query ---- */
+
+void console_script_begin(struct console *c, struct str text, struct buf *out)
+{
+    struct sql_error e = { 0 };
+    struct script *s = &c->script;
+
+    prepared_free(c, prepared_find(c, str_of("", 0)));
+    portal_free(c, portal_find(c, str_of("", 0)));
+    console_show_query(c, text);
+    arena_init(&s->arena, SCRIPT_ARENA_MAX, 4096);
+    s->active = true;
+    s->text = str_of("", 0);
+    if (!arena_str(&s->arena, text, &s->text))
+        (void)sql_fail(&e, E_NOMEM, 0, "out of memory");
+    else if (sql_parse(&s->arena, s->text, &s->next, &e) == OK)
+        return;
+    console_error(c, &e, s->text, out);
+}
+
+void console_script_end(struct console *c, struct buf *out)
+{
+    portal_free(c, c->unnamed_run);
+    c->unnamed_run = NULL;
+    arena_fini(&c->script.arena);
+    c->script = (struct script){ 0 };
+    console_ready(c, out);
+}
+
+/* Plan the statement in hand and make it the script's portal. */
+static enum code script_portal(struct console *c, struct stmt *stmt, struct sql_error *e)
+{
+    struct plan_asker asker = { c->params.is_admin, c->params.can_see_all, c->transaction_us };
+    struct plan *plan = plan_new();
+    enum code code;
+
+    if (plan == NULL)
+        return sql_fail(e, E_NOMEM, 0, "out of memory");
+    code = plan_make(plan, stmt, &asker, e);
+    if (code == OK && plan->param_count > 0)
+        code = sql_fail(e, E_UNDEF_PARAM, 0, "there is no parameter $1");
+    if (code == OK)
+        code = portal_new(c, str_of("", 0), plan, &c->unnamed_run, &e->err);
+    plan_unref(plan);
+    return code;
+}
+
+void console_script_step(struct console *c, struct buf *out)
+{
+    struct sql_error e = { 0 };
+    struct stmt *stmt = c->script.next;
+
+    portal_free(c, c->unnamed_run);
+    c->unnamed_run = NULL;
+    if (stmt == NULL) {
+        console_script_end(c, out);
+        return;
+    }
+    c->script.next = stmt->next;
+    if (!console_may_run(c, stmt, out))
+        return;
+    console_mark_time(c);
+    if (script_portal(c, stmt, &e) != OK)
+        console_error(c, &e, c->script.text, out);
+    else
+        console_execute(c, c->unnamed_run, INT64_MAX, true, out);
+}
