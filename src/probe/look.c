@@ -153,6 +153,13 @@ enum code look_tls(struct look *look, const struct look_tls *how, struct err *e)
 
 /* ---- single questions ---- */
 
+static void see_fingerprint(struct look *look, struct address_seen *seen)
+{
+    X509 *cert = tls_engine_peer(look->dial->tls);
+
+    seen->has_certificate = cert && cert_sha256(cert, seen->sha256);
+}
+
 static enum code see_address(struct look *look, size_t i, struct err *e)
 {
     struct address_seen *seen = &look->report->addresses[i];
@@ -166,9 +173,8 @@ static enum code see_address(struct look *look, size_t i, struct err *e)
     seen->reachable = dial_open(look->dial, &look->addrs[i], look->params->timeout_s, &why) == OK;
     if (!seen->reachable)
         ok = ok && arena_str(look->arena, str_c(err_text(&why)), &seen->error);
-    else if (!look->report->unix_socket && look_tls(look, &how, &why) == OK)
-        seen->has_certificate = tls_engine_peer(look->dial->tls) &&
-                                cert_sha256(tls_engine_peer(look->dial->tls), seen->sha256);
+    else if (!look->report->unix_socket && look->n_addrs > 1 && look_tls(look, &how, &why) == OK)
+        see_fingerprint(look, seen);
     dial_close(look->dial);
     return ok ? OK : err_set(e, E_NOMEM, "out of memory");
 }
@@ -257,6 +263,7 @@ static void see_plain(struct look *look)
 
     if (dial_open(look->dial, &look->addrs[look->best], look->params->timeout_s, &e) == OK)
         see_auth(look, &look->report->auth_plain);
+    look->silent = look->dial->timed_out;
     dial_close(look->dial);
 }
 
@@ -341,6 +348,7 @@ static enum code see_tls(struct look *look, struct err *e)
     ok = arena_str(look->arena, str_c(tls_engine_version(tls)), &r->tls_version) &&
          arena_str(look->arena, str_c(tls_engine_cipher(tls)), &r->tls_cipher) &&
          arena_str(look->arena, str_c(tls_engine_group(tls)), &r->tls_group);
+    see_fingerprint(look, &r->addresses[look->best]);
     r->alpn = tls_engine_alpn(tls);
     r->cert_requested = tls_engine_cert_requested(tls);
     if (!ok)
@@ -355,6 +363,9 @@ static enum code see_over_tcp(struct look *look, struct err *e)
     struct probe_report *r = look->report;
 
     r->ssl_answer = see_answer(look, frontend_ssl_request);
+    look->silent = look->silent && look->dial->timed_out;
+    if (look->silent)
+        return arena_str(look->arena, STR("timeout expired"), &r->tls_error) ? OK : E_NOMEM;
     r->gss_answer = see_answer(look, frontend_gssenc_request);
     r->direct_tls = see_direct(look, false);
     look->use_direct = r->ssl_answer != 'S' && r->direct_tls == ANSWER_YES;
@@ -398,8 +409,13 @@ static enum code look_at(struct look *look, const struct probe_target *target, s
         if (!r->unix_socket)
             TRY(see_over_tcp(look, e));
     }
-    for (unsigned mode = 0; mode < PROBE_MODES; mode++)
-        TRY(look_mode(look, (enum sslmode)mode, &r->modes[mode], e));
+    for (unsigned mode = 0; mode < PROBE_MODES; mode++) {
+        if (look->silent && mode > 0)
+            r->modes[mode] =
+                r->modes[0]; /* neither plaintext nor SSLRequest was answered: all time out alike */
+        else
+            TRY(look_mode(look, (enum sslmode)mode, &r->modes[mode], e));
+    }
     return look_problems(look, e);
 }
 
