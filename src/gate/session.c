@@ -355,6 +355,7 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
     s->id = atomic_fetch_add_explicit(&worker_shared(worker)->session_ids, 1, memory_order_relaxed) + 1;
     s->peer = *peer;
     s->local = local;
+    s->late = worker_draining(worker);
     s->proxied = !local && settings_proxy_expected(session_settings(s), (const struct sockaddr *)&peer->ss);
     s->server.fd = -1;
     s->started_us = session_env(s)->now_unix_us(session_env(s)->ctx);
@@ -396,6 +397,9 @@ void session_drain(struct session *s, bool now)
         relay_drain(s, now);
         return;
     case STATE_CANCEL:
+        if (now)
+            session_end(s, PARTING_SILENT, NULL);
+        return;
     case STATE_FAREWELL:
     case STATE_COUNT:
         return;

@@ -89,6 +89,7 @@ struct session {
     bool client_ended; /* end of file from the client */
     bool admitted;     /* the client was told R(0), or will be with the next bytes */
     bool gone;         /* farewell is over; the memory goes back with the timer */
+    bool late;         /* came while the worker was draining */
     bool draining;     /* ends at the next ReadyForQuery(idle) */
     bool proxied;      /* a PROXY header is due; then `peer` is whom it names */
     struct address peer;

@@ -94,7 +94,7 @@ static bool register_all(struct db *db)
     return register_functions(db, db_session_functions) && register_functions(db, db_text_functions) &&
            register_functions(db, db_number_functions) && register_functions(db, db_array_functions) &&
            register_functions(db, db_time_functions) && register_functions(db, db_regex_functions) &&
-           vtab_register(db) &&
+           vtab_register(db) && series_register(db) &&
            sqlite3_create_collation(db->sql, "pgseal_numeric", SQLITE_UTF8, NULL, collate_numeric) ==
                SQLITE_OK &&
            sqlite3_create_collation(db->sql, "pgseal_inet", SQLITE_UTF8, NULL, collate_inet) == SQLITE_OK;

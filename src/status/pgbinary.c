@@ -161,7 +161,7 @@ static enum code read_int(enum pg_type type, struct bytes in, struct datum *out,
         v = shift_time(v, SECS_1970_TO_2000);
     } else if (type == PG_DATE) {
         v += DATES_1970_TO_2000;
-    } else if (type == PG_OID || type == PG_XID) {
+    } else if (pg_is_oid(type) || type == PG_XID) {
         v = (int64_t)(uint32_t)v;
     } else if (type == PG_INTERVAL) {
         v = get_int(bytes_of(in.p, 8));
@@ -291,6 +291,10 @@ enum code pg_binary_read(const struct pg_input *env, enum pg_type type, struct b
     case PG_INT4:
     case PG_INT8:
     case PG_OID:
+    case PG_REGPROC:
+    case PG_REGCLASS:
+    case PG_REGTYPE:
+    case PG_REGNAMESPACE:
     case PG_XID:
     case PG_DATE:
     case PG_TIMESTAMP:

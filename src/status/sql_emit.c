@@ -264,6 +264,9 @@ static void emit_from(struct buf *out, const struct from *f)
         buf_append_byte(out, '(');
         emit_select(out, f->select);
         buf_printf(out, ") AS t%u", f->id);
+    } else if (f->kind == FROM_CALL) {
+        emit_call(out, f->call);
+        buf_printf(out, " AS t%u", f->id);
     } else if (f->with != NULL) {
         buf_printf(out, "w%u AS t%u", f->with->id, f->id);
     } else {

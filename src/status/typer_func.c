@@ -223,8 +223,8 @@ static enum code type_typeof(struct typer *t, struct scope *scope, struct expr *
     if (call->arg_count != 1)
         return no_function(t, call);
     call->kind = EXPR_CONST;
-    call->value = datum_text(str_c(pg_type_def(call->args->type)->label));
-    call->type = PG_TEXT;
+    call->value = datum_int(pg_type_def(call->args->type)->oid);
+    call->type = PG_REGTYPE;
     call->args = NULL;
     return OK;
 }
