@@ -33,12 +33,13 @@ deps-check:
 	tools/deps.sh build quickstart check
 
 quickstart: deps-quickstart
-	$(MAKE) all
-	$(PYTHON) tools/quickstart.py build/pgseal
+	@$(MAKE) --no-print-directory all
+	@echo
+	@$(PYTHON) tools/quickstart.py build/pgseal
 
 # Meson's tests and pytest both run, whatever the other says; each ends with its own totals.
 check: deps-check
-	$(MAKE) all
+	@$(MAKE) --no-print-directory all
 	tools/npm.sh build
 	PYTHON=$(PYTHON) tools/check.sh build $(PYTEST_ARGS)
 

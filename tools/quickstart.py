@@ -142,10 +142,7 @@ class Story:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if made.returncode != 0:
             raise Failed(f"pgseal init failed:\n{made.stdout}{made.stderr}")
-        found = glob.glob(os.path.join(self.gate, "ca", "*.crt"))
-        if not found:
-            raise Failed("pgseal init wrote no CA certificate")
-        self.root = found[0]
+        self.root = os.path.join(self.gate, "tls", "ca.crt")
         log = os.path.join(self.dir, "gate.log")
         process = self.spawn([self.program, "serve", "-D", self.gate], log)
         wait_for_line(process, log, "ready to accept connections", "the gate")
@@ -242,7 +239,7 @@ def show_session(story):
 
 
 def show_way_on(story, stays):
-    heading("Go on with" if stays else "While a gate runs, go on with")
+    heading("Go on with" if stays else "While the gate runs, one goes on with")
     print(f'\n  PGPASSWORD={story.password} psql "host=localhost port={story.port} user={USER} dbname={DATABASE} '
           f'sslmode=verify-full sslrootcert={story.root}"\n')
 

@@ -2,7 +2,7 @@
  * Documents from the tables in tables/: manual pages of all commands and of pgseal.conf, and
  * docs/settings.md.
  *
- *   tabledoc DIR     writes DIR/man/… and DIR/settings.md
+ *   tabledoc DIR     writes DIR/man/…, DIR/settings.md and DIR/completion.bash
  *
  * The rows are the ones the program itself is made of, so the documents cannot tell another story than the
  * parser. Nothing here depends on the day or the machine.
@@ -178,6 +178,38 @@ static void man_program(struct buf *out)
     for (const struct command_row *row = self + 1; row->name; row++)
         buf_printf(out, ".BR pgseal\\-%s (1),\n", row->name);
     buf_append_c(out, ".BR pgseal.conf (5)\n");
+}
+
+/* ---- completion ---- */
+
+static void completion_words(struct buf *out, enum cmd_id command)
+{
+    for (const struct verb_row *row = verb_rows; row->name; row++)
+        if (row->command == command)
+            buf_printf(out, " %s", row->name);
+    for (const struct option_row *row = option_rows; row->help; row++)
+        if (row->long_name && (row->command == command || row->command == CMD_COMMON))
+            buf_printf(out, " --%s", row->long_name);
+}
+
+/* Words of a command; files and directories where no word fits. */
+static void completion(struct buf *out)
+{
+    buf_append_c(out, "# Made by tools/tabledoc.c from tables/commands.def; edit that.\n"
+                      "# bash completion of pgseal(1)\n_pgseal()\n{\n    local words=''\n"
+                      "    case \"${COMP_WORDS[1]}\" in\n");
+    for (enum cmd_id command = CMD_COMMON + 1; command < CMD_COUNT; command++) {
+        AUTO(buf) struct buf words = BUF_INIT(DOC_MAX);
+        completion_words(&words, command);
+        buf_printf(out, "    %s) words='%s' ;;\n", command_rows[command].name, buf_c(&words) + 1);
+    }
+    buf_append_c(out, "    esac\n    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        words='");
+    for (const struct command_row *row = &command_rows[CMD_COMMON + 1]; row->name; row++)
+        buf_printf(out, "%s ", row->name);
+    buf_append_c(out,
+                 "--help --version'\n    fi\n"
+                 "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\")\n}\n"
+                 "complete -o default -F _pgseal pgseal\n");
 }
 
 /* ---- settings ---- */
@@ -358,6 +390,14 @@ static bool write_commands(const char *dir)
     return ok;
 }
 
+static bool write_completion(const char *dir)
+{
+    AUTO(buf) struct buf text = BUF_INIT(DOC_MAX);
+
+    completion(&text);
+    return write_doc(dir, "completion.bash", &text);
+}
+
 static bool write_settings(const char *dir)
 {
     AUTO(buf) struct buf man = BUF_INIT(DOC_MAX);
@@ -384,5 +424,6 @@ int main(int argc, char **argv)
     buf_printf(&man, "%s/man", argv[1]);
     (void)mkdir(argv[1], 0777);
     (void)mkdir(buf_c(&man), 0777);
-    return write_commands(argv[1]) && write_settings(argv[1]) ? EXIT_FINE : EXIT_CANNOT_RUN;
+    return write_commands(argv[1]) && write_completion(argv[1]) && write_settings(argv[1]) ? EXIT_FINE
+                                                                                           : EXIT_CANNOT_RUN;
 }

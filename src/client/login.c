@@ -16,6 +16,8 @@
 #include "pgwire/frontend.h"
 #include "pgwire/hello.h"
 
+#define NO_PASSWORD "fe_sendauth: no password supplied" /* libpq's words, here and in scram_client.c */
+
 /* ---- life ---- */
 
 struct login *login_new(const struct login_params *params, struct arena *arena)
@@ -117,7 +119,7 @@ static enum code need_password(const struct login *login, struct err *e)
 {
     const struct secret *password = login->params.creds.password;
 
-    return password && password->n > 0 ? OK : err_set(e, E_AUTH, "fe_sendauth: no password supplied");
+    return password && password->n > 0 ? OK : err_set(e, E_AUTH, NO_PASSWORD);
 }
 
 /* ---- requests ---- */
@@ -409,6 +411,8 @@ static enum login_step take_early(struct login *login, const struct msg *m, stru
     code = m->type == 'v' ? take_negotiation(login, m->body, e) : take_request(login, m->body, out, e);
     if (code == OK && !buf_ok(out))
         code = err_set(e, E_NOMEM, "out of memory");
+    if (code == E_AUTH && strcmp(e->message, NO_PASSWORD) == 0)
+        login->facts.lacks_password = true;
     if (code != OK)
         return fail_here(login);
     if (login->work_state == WORK_WANTED)

@@ -76,6 +76,7 @@ struct login_facts {
     uint32_t protocol;          /* the version that is spoken */
     enum auth_method_bit asked; /* what the server asked for; AUTH_BIT_NONE: nothing */
     bool asked_anything;        /* an authentication request other than Ok came */
+    bool lacks_password;        /* … and could be answered, had we a password: LOGIN_FAIL for that alone */
     bool offered_scram;
     bool offered_plus;
     bool used_plus;  /* channel binding was completed */

@@ -97,7 +97,7 @@ static enum code init(const struct cmd *cmd, struct ca_place *place, struct aren
 {
     AUTO(secret) struct secret passphrase = { .n = 0 };
     struct passphrase_source source = source_of(cmd);
-    struct ca_params params;
+    struct ca_params params = { .key = KEY_P256 };
 
     TRY(passphrase_check(&source, e));
     TRY(read_params(cmd, arena, &params, e));

@@ -14,7 +14,7 @@
 
 #include <openssl/x509.h>
 
-enum { CONTAINER_LIMIT = 1 << 20, CONNECT_LIMIT = 1 << 16 };
+enum { CONTAINER_LIMIT = 1 << 20, CONNECT_LIMIT = 1 << 16, PORT_OF_INIT = 6432 };
 
 enum container { CONTAINER_PEM, CONTAINER_PK8, CONTAINER_P12 };
 
@@ -125,14 +125,14 @@ static enum code export_driver(struct export *x, enum driver driver, struct err 
     AUTO(buf) struct buf text = BUF_INIT(CONNECT_LIMIT);
     bool client = made->use != CA_USE_SERVER, secret = made->files->passphrase != NULL;
     struct driver_facts facts = { .host = made->host ? made->host : "HOST",
-                                  .port = made->port ? made->port : 6432,
+                                  .port = made->port ? made->port : PORT_OF_INIT,
                                   .dbname = "DATABASE",
                                   .user = client ? made->name : "USER",
                                   .root = made->root };
 
     if (client) {
         enum container container = container_of_driver(driver, secret);
-        const char *path;
+        const char *path = made->cert_path;
         TRY(write_container(x->job, made, container, &path, e));
         x->container[driver] = container == CONTAINER_PEM ? NULL : path;
         facts.cert = container == CONTAINER_P12 ? path : made->cert_path;

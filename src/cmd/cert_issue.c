@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "cmd/cert_cmd.h"
+#include "cmd/gate_dir.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { KEY_FILE_LIMIT = 1 << 20, PORT_DEFAULT = 6432 };
+enum { KEY_FILE_LIMIT = 1 << 20 };
 
 static enum code nomem(struct err *e)
 {
@@ -108,7 +109,6 @@ static enum code read_server(const struct cert_job *job, struct plan *plan, stru
 
     if (text.n == 0)
         return OK;
-    plan->port = PORT_DEFAULT;
     if (str_starts(text, STR("["))) {
         size_t end = str_find(text, ']');
         host = str_from(str_first(text, end), 1);
@@ -238,23 +238,17 @@ static enum code refuse_existing(const struct cert_job *job, const struct plan *
     return cert_export_check(job, plan->base, plan->files.passphrase != NULL, e);
 }
 
-/* Where clients of a gate should go, unless --server says so: the first name in the gate's certificate. */
-static enum code guess_host(const struct cert_job *job, struct plan *plan, struct err *e)
+/* Where clients should go, unless --server says so: where the gate says it is. */
+static void guess_server(const struct cert_job *job, struct plan *plan)
 {
-    AUTO(cert_list) struct cert_list list = { .n = 0 };
-    struct cert_names names;
-    char path[OS_PATH_MAX];
-    struct str text;
+    struct gate_facts facts = { .port = 0 };
 
-    if (plan->host || !job->place.gate_dir[0])
-        return OK;
-    TRY(os_path(job->place.gate_dir, "tls/server.crt", path, e));
-    if (!os_exists(path) || cert_list_load(path, &list, NULL) != OK ||
-        cert_names_of(list.items[0], job->arena, &names, NULL) != OK || names.n_sans == 0)
-        return OK; /* then the connection string says HOST */
-    TRY(san_text(&names.sans[0], job->arena, &text, e));
-    plan->host = arena_c(job->arena, str_from(text, str_find(text, ':') + 1));
-    return plan->host ? OK : nomem(e);
+    if (job->place.gate_dir[0])
+        facts = gate_facts_read(job->place.gate_dir, job->arena);
+    if (!plan->host)
+        plan->host = facts.host; /* NULL: the connection string says HOST */
+    if (!plan->port)
+        plan->port = facts.port;
 }
 
 /* ---- making ---- */
@@ -318,7 +312,7 @@ enum code cert_issue(struct cert_job *job, struct err *e)
         plan.host = NULL; /* names in a client's certificate are not where it connects to */
     TRY(read_server(job, &plan, e));
     TRY(read_owner(job, &plan, e));
-    TRY(guess_host(job, &plan, e));
+    guess_server(job, &plan);
     TRY(plan_paths(job, &plan, e));
     TRY(read_passphrase(job, &plan, e));
     TRY(refuse_existing(job, &plan, e));
@@ -450,7 +444,7 @@ enum code cert_renew(struct cert_job *job, struct err *e)
         plan.kind = KEY_P256;
     TRY(read_kind(job, &plan, e));
     TRY(read_server(job, &plan, e));
-    TRY(guess_host(job, &plan, e));
+    guess_server(job, &plan);
     TRY(keep_owner(&plan, e));
     TRY(keep_passphrase(job, &plan, e));
     TRY(take_old_key(job, &plan, old.items[0], &leaf, e));

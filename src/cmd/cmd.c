@@ -186,7 +186,7 @@ int cmd_parse(struct cmd *cmd, enum cmd_id command, int argc, char **argv)
             return status;
     }
     cmd->color = color_wanted(color);
-    cmd->args = (const char *const *)argv + optind;
+    cmd->args = argv + optind;
     cmd->n_args = (size_t)(argc - optind);
     return take_verb(cmd, command);
 }

@@ -60,8 +60,8 @@ struct cmd_option {
 /** One invocation. Everything is borrowed from argv and lives as long as the process. */
 struct cmd {
     const char *name;
-    enum cmd_verb verb;      /* VERB_NONE when the command has none */
-    const char *const *args; /* what is neither option nor verb */
+    enum cmd_verb verb; /* VERB_NONE when the command has none */
+    char *const *args;  /* what is neither option nor verb */
     size_t n_args;
     struct cmd_option *options; /* in the order given */
     size_t n_options;

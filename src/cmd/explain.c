@@ -10,6 +10,7 @@
 #include "cmd/rules.h"
 #include "cmd/view_out.h"
 #include "conf/settings.h"
+#include "gate/honour.h"
 #include "policy/ident.h"
 #include "policy/match.h"
 
@@ -363,6 +364,7 @@ static void print_json(const struct explanation *x)
     FILE *out = x->cmd->out;
     const struct attempt *a = x->last;
     const struct hba_rule *rule = a->decision.rule;
+    struct err refusal;
 
     (void)fprintf(out, "{\"decision\": \"%s\",\n \"matched\": ", decision_word(x));
     if (a->decision.verdict == VERDICT_RULE) {
@@ -390,6 +392,10 @@ static void print_json(const struct explanation *x)
         (void)fputs("null", out);
     (void)fputs(",\n ", out);
     json_member(out, "fix", x->fix);
+    (void)fputs(",\n ", out);
+    if (!admits(a))
+        (void)policy_refusal(&x->facts.conn, &a->decision, &refusal);
+    json_member(out, "refusal", admits(a) ? str_of(NULL, 0) : str_c(refusal.message));
     (void)fputs(",\n \"notes\": ", out);
     json_texts(out, x->notes, x->n_notes);
     (void)fputs("}\n", out);
@@ -453,6 +459,8 @@ static int load_policy(const struct cmd *cmd, struct policy **out, struct diags 
     if (settings) {
         params.hba_file = str_c(settings->hba_file.path);
         params.ident_file = str_c(settings->ident_file.path);
+        params.ssl_on = settings->ssl;
+        params.features.roles_known = honour_knows_roles(settings);
     }
     if (hba)
         params.hba_file = str_c(hba);
@@ -469,6 +477,8 @@ static int explain(struct explanation *x)
 {
     if (x->facts.host.p)
         note(x, "host= names the server: it plays no part in the rules");
+    if (x->facts.tls_assumed)
+        note(x, "neither tls= nor sslmode= was given: taken as a connection with TLS");
     if (x->facts.n_attempts > 1)
         note(x, x->facts.attempts[0] ? "sslmode=prefer: with TLS first, then without"
                                      : "sslmode=allow: without TLS first, then with it");

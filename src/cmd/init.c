@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "cmd/gate_dir.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -124,6 +125,19 @@ static enum code plan_dir(struct init_plan *plan, const char *dir, bool force, s
     return code;
 }
 
+/* Where files were there before, they are right, not this run's options. */
+static void correct(struct init_plan *plan)
+{
+    struct gate_facts facts = gate_facts_read(plan->dir, plan->arena);
+
+    if (facts.host)
+        plan->host = facts.host;
+    if (facts.listen)
+        plan->listen = facts.listen;
+    if (facts.port)
+        plan->port = facts.port;
+}
+
 static enum code run(const struct cmd *cmd, struct init_plan *plan, struct err *e)
 {
     TRY(plan_options(plan, cmd, e));
@@ -131,6 +145,7 @@ static enum code run(const struct cmd *cmd, struct init_plan *plan, struct err *
     TRY(init_plan_upstream(plan, cmd_value(cmd, OPT_init_upstream), e));
     TRY(init_make(plan, e));
     TRY(init_plan_server(plan, e));
+    correct(plan);
     return init_report(cmd, plan, e);
 }
 

@@ -15,15 +15,15 @@ void leaf_auto(struct leaf *leaf)
 
 enum code leaf_make(const struct leaf_wish *wish, struct leaf *out, struct err *e)
 {
-    AUTO(leaf) struct leaf leaf = { NULL, NULL };
+    AUTO(key) EVP_PKEY *key = NULL;
+    X509 *cert = NULL;
 
-    TRY(key_generate(wish->kind, &leaf.key, e));
+    TRY(key_generate(wish->kind, &key, e));
     if (wish->ca)
-        TRY(ca_issue(wish->ca, wish->request, leaf.key, &leaf.cert, e));
+        TRY(ca_issue(wish->ca, wish->request, key, &cert, e));
     else
-        TRY(ca_self_sign(wish->request, leaf.key, wish->env, &leaf.cert, e));
-    *out = leaf;
-    leaf = (struct leaf){ NULL, NULL };
+        TRY(ca_self_sign(wish->request, key, wish->env, &cert, e));
+    *out = (struct leaf){ TAKE(key), cert };
     return OK;
 }
 

@@ -3,14 +3,14 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "os/command.h"
 #include "os/files.h"
 
 #include <openssl/ui.h>
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-enum { COMMAND_MAX = 4096, PROMPT_MAX = 256 };
+enum { PROMPT_MAX = 256, FILE_LIMIT = 2 * SECRET_MAX };
 
 bool passphrase_wanted(const struct passphrase_source *source)
 {
@@ -42,7 +42,7 @@ static enum code first_line(struct str text, const struct passphrase_source *sou
 
 static enum code from_file(const struct passphrase_source *source, struct secret *out, struct err *e)
 {
-    struct buf text = BUF_INIT(2 * SECRET_MAX);
+    struct buf text = BUF_INIT(FILE_LIMIT);
     enum code code = os_read_file(source->file, &text, e);
 
     if (code == OK)
@@ -51,44 +51,13 @@ static enum code from_file(const struct passphrase_source *source, struct secret
     return code;
 }
 
-/* %p becomes the prompt, %% a percent sign, as in ssl_passphrase_command. */
-static bool expand_command(const struct passphrase_source *source, struct buf *out)
-{
-    for (const char *c = source->command; *c; c++) {
-        if (c[0] == '%' && c[1] == 'p') {
-            (void)buf_printf(out, "Enter passphrase of %s:", source->what);
-            c++;
-        } else {
-            (void)buf_append_byte(out, (uint8_t)*c);
-            c += c[0] == '%' && c[1] == '%';
-        }
-    }
-    return buf_ok(out);
-}
-
 static enum code from_command(const struct passphrase_source *source, struct secret *out, struct err *e)
 {
-    AUTO(buf) struct buf command = BUF_INIT(COMMAND_MAX);
-    char text[2 * SECRET_MAX];
-
-    if (!expand_command(source, &command))
-        return err_set(e, E_LIMIT, "the passphrase command is too long");
-    FILE *pipe = popen(buf_c(&command), "re");
-    if (!pipe)
-        return err_set(e, E_IO, "could not execute command \"%s\": %m", source->command);
-    (void)setvbuf(pipe, NULL, _IONBF, 0); /* no copy that could not be wiped */
-    size_t n = fread(text, 1, sizeof text, pipe);
-    int status = pclose(pipe);
-    enum code code = OK;
-    if (status != 0) {
-        code = err_set(e, E_IO, "command \"%s\" failed", source->command);
-        if (WIFEXITED(status))
-            err_detail(e, "child process exited with exit code %d", WEXITSTATUS(status));
-    } else {
-        code = first_line(str_of(text, n), source, out, e);
-    }
-    wipe(text, sizeof text);
-    return code;
+    /* The prompt is PostgreSQL's: it has no quotes, for %p may stand bare in the command. */
+    TRY(os_command_line(source->command, "Enter PEM pass phrase:", out, e));
+    if (out->n == 0)
+        return err_set(e, E_PARAM, "the passphrase of %s is empty", source->what);
+    return OK;
 }
 
 static enum code from_terminal(const struct passphrase_source *source, bool twice, struct secret *out,

@@ -9,7 +9,7 @@
 /** At most one of the three; none: see below. */
 struct passphrase_source {
     const char *file;    /* first line of it, or NULL */
-    const char *command; /* first line of its output, or NULL; %p is the prompt, %% a percent sign */
+    const char *command; /* first line of its output (os_command_line), or NULL */
     bool ask;            /* on the terminal */
     const char *what;    /* for the prompt: "the CA's key" */
 };

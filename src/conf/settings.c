@@ -52,12 +52,20 @@ void settings_unrefp(struct settings **settings)
 const struct setting_row *settings_find(const struct settings *settings, struct str name)
 {
     const struct setting_def *def = setting_def_find(name);
+    size_t low = 0, high = settings->n_rows;
 
     if (def)
         name = str_c(def->name);
-    for (size_t i = 0; i < settings->n_rows; i++)
-        if (str_equal(settings->rows[i].name, name))
-            return &settings->rows[i];
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = str_compare(name, settings->rows[middle].name);
+        if (order == 0)
+            return &settings->rows[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
     return NULL;
 }
 

@@ -47,6 +47,14 @@ struct admission {
     struct lookup *lookup;
 };
 
+/** Read the user's secret from auth_file. */
+void exchange_read_userlist(struct session *s);
+/** The secret is known as far as it ever will be: challenge the client. */
+enum step exchange_begin(struct session *s, struct err *e);
+/** Go on in one of the stages ADMIT_SCRAM, ADMIT_MD5, ADMIT_PASSWORD. */
+enum step exchange_step(struct session *s, struct err *e);
+/** The method is satisfied: what is left is the certificate's name; then on to ROUTE. */
+enum step admission_proved(struct session *s, struct err *e);
 /** The client has proved itself: check its certificate's name if the rule wants that, record the identity. */
 MUST_CHECK enum code admission_succeeded(struct session *s, struct err *e);
 /**

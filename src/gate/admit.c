@@ -6,7 +6,6 @@
  * password is judged by the server behind: the exchange then follows in the room upstream.
  */
 #include "auth/password.h"
-#include "auth/userlist.h"
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/admission.h"
@@ -18,7 +17,6 @@
 #include "policy/ident.h"
 #include "tls/context.h"
 
-#include <errno.h>
 #include <pwd.h>
 
 /* ---- texts ---- */
@@ -196,8 +194,9 @@ static void on_lookup(void *arg)
 static enum step look_up(struct session *s, enum lookup_kind kind, struct err *e)
 {
     struct admission *a = s->admission;
+    const struct lookup_question question = { s->snapshot, a->route, kind, s->startup.user };
 
-    a->lookup = lookup_new(s->worker, s->snapshot, a->route, kind, s->startup.user, on_lookup, s);
+    a->lookup = lookup_new(s->worker, &question, on_lookup, s);
     if (!a->lookup) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_FATAL);
@@ -205,143 +204,7 @@ static enum step look_up(struct session *s, enum lookup_kind kind, struct err *e
     return STEP_JOB;
 }
 
-/* ---- secrets ---- */
-
-static void set_secret(struct credential *c, struct str secret)
-{
-    c->has_secret = secret.n > 0;
-    verifier_parse(secret, &c->verifier);
-}
-
-static void read_userlist(struct session *s)
-{
-    struct credential *c = &s->admission->credential;
-    const struct userlist *users = snapshot_users(s->snapshot);
-    const struct userlist_entry *entry = users ? userlist_find(users, s->startup.user) : NULL;
-
-    if (!entry)
-        return;
-    c->exists = true;
-    set_secret(c, entry->secret);
-    if (c->has_secret && c->verifier.type == VERIFIER_UNRECOGNIZED)
-        c->cleartext = secret_set(&c->password, str_bytes(entry->secret)) == OK;
-}
-
-/* A cleartext secret of auth_file is given a salt of its own, the same at every login. */
-static enum code verifier_of_cleartext(struct session *s, struct scram_verifier *out)
-{
-    struct credential *c = &s->admission->credential;
-    uint8_t salt[SCRAM_SALT_BYTES];
-
-    TRY(scram_mock_salt(s->startup.user, worker_shared(s->worker)->nonce, salt));
-    return scram_verifier_make(secret_bytes(&c->password), bytes_of(salt, sizeof salt),
-                               (uint32_t)session_settings(s)->scram_iterations, out);
-}
-
-/* Why no password can succeed; NULL if one may. */
-static const char *doom(const struct credential *c)
-{
-    if (!c->exists)
-        return "Role does not exist.";
-    if (!c->has_secret)
-        return "User has no password assigned.";
-    if (c->expired)
-        return "User has an expired password.";
-    return NULL;
-}
-
-/* ---- exchanges ---- */
-
-static enum step begin_scram(struct session *s, struct err *e)
-{
-    struct admission *a = s->admission;
-    const struct credential *c = &a->credential;
-    struct scram_verifier verifier = { 0 };
-    AUTO(buf) struct buf mechanisms = BUF_INIT(128);
-    enum code code;
-
-    s->reason = doom(c);
-    if (!s->reason && c->cleartext)
-        code = verifier_of_cleartext(s, &verifier);
-    else if (!s->reason && c->verifier.type == VERIFIER_SCRAM) {
-        verifier = c->verifier.scram;
-        code = OK;
-    } else {
-        if (!s->reason)
-            s->reason = "User does not have a valid SCRAM secret.";
-        code = scram_verifier_mock(s->startup.user, worker_shared(s->worker)->nonce,
-                                   (uint32_t)session_settings(s)->scram_iterations, &verifier);
-    }
-    if (code != OK || !scram_server_mechanisms(s->tls.used, &mechanisms)) {
-        err_set(e, code == OK ? E_NOMEM : code, "could not begin SCRAM authentication");
-        return session_fail(s, PARTING_FATAL);
-    }
-    struct tls_context *context = snapshot_tls(s->snapshot, worker_index(s->worker));
-    const struct scram_server_params params = {
-        .user = s->startup.user,
-        .verifier = &verifier,
-        .tls = s->tls.used,
-        .cert_hash = s->tls.used && context ? tls_context_end_point(context) : bytes_of(NULL, 0),
-        .env = session_env(s),
-    };
-    scram_server_init(&a->scram, &params);
-    wipe(&verifier, sizeof verifier);
-    backend_auth(&s->out, AUTH_SASL, buf_bytes(&mechanisms));
-    a->stage = ADMIT_SCRAM;
-    return STEP_MORE;
-}
-
-static enum step begin_md5(struct session *s, struct err *e)
-{
-    struct admission *a = s->admission;
-
-    if (!env_random(session_env(s), a->md5_salt, sizeof a->md5_salt)) {
-        err_set(e, E_INTERNAL, "could not generate random MD5 salt");
-        return session_fail(s, PARTING_FATAL);
-    }
-    s->reason = doom(&a->credential);
-    backend_auth(&s->out, AUTH_MD5, bytes_of(a->md5_salt, sizeof a->md5_salt));
-    a->stage = ADMIT_MD5;
-    return STEP_MORE;
-}
-
-/* The secret is known as far as it ever will be: challenge the client. */
-static enum step challenge(struct session *s, struct err *e)
-{
-    struct admission *a = s->admission;
-    const struct credential *c = &a->credential;
-    bool usable = !doom(c);
-
-    if (s->rule->method == HBA_METHOD_PASSWORD) {
-        s->reason = doom(c);
-        backend_auth(&s->out, AUTH_CLEARTEXT, bytes_of(NULL, 0));
-        a->stage = ADMIT_PASSWORD;
-        return STEP_MORE;
-    }
-    bool md5 = usable ? c->verifier.type == VERIFIER_MD5
-                      : session_settings(s)->password_encryption == CONF_PASSWORD_MD5;
-    return s->rule->method == HBA_METHOD_MD5 && md5 ? begin_md5(s, e) : begin_scram(s, e);
-}
-
-enum code admission_take(struct session *s, bool sasl, struct msg *out, size_t *used, struct err *e)
-{
-    if (s->in.n > 0 && s->in.p[0] != 'p') {
-        s->parting = PARTING_FATAL;
-        return sasl ? sasl_wrong_type(s->in.p[0], e) : password_wrong_type(s->in.p[0], e);
-    }
-    enum code code = msg_next(buf_bytes(&s->in), sasl ? MSG_SCRAM_MAX : MSG_PASSWORD_MAX, out, used);
-    if (code == E_MORE && s->client_ended) {
-        s->parting = PARTING_SILENT;
-        return E_CLOSED;
-    }
-    if (code == E_PROTOCOL) {
-        s->parting = sasl ? PARTING_FATAL : PARTING_LOGGED;
-        return sasl ? password_failed(s->startup.user, e) : err_set(e, E_PROTOCOL, "invalid message length");
-    }
-    return code;
-}
-
-static enum step exchange_over(struct session *s, struct err *e)
+enum step admission_proved(struct session *s, struct err *e)
 {
     struct admission *a = s->admission;
     enum code code = admission_succeeded(s, e);
@@ -356,95 +219,6 @@ static enum step exchange_over(struct session *s, struct err *e)
     a->stage = ADMIT_DONE;
     admission_log(s);
     return session_goto(s, STATE_ROUTE);
-}
-
-/* A secret that was changed on the server meanwhile counts from the next try on. */
-static enum step password_wrong(struct session *s, const struct err *e)
-{
-    if (e->code == E_PASSWORD && s->admission->route->auth_source == CONF_AUTH_QUERY)
-        lookup_forget(s->worker, s->admission->route, s->startup.user);
-    if (e->code == E_PASSWORD && !s->reason)
-        s->reason = "Password does not match.";
-    return session_fail(s, PARTING_FATAL);
-}
-
-static enum step step_scram(struct session *s, struct err *e)
-{
-    struct admission *a = s->admission;
-    struct msg msg;
-    struct bytes reply;
-    size_t used;
-
-    enum code code = admission_take(s, true, &msg, &used, e);
-    if (code == E_MORE)
-        return STEP_MORE;
-    if (code != OK)
-        return STEP_FAIL;
-    switch (scram_server_feed(&a->scram, msg.body, &reply, e)) {
-    case SCRAM_CONTINUE:
-        backend_auth(&s->out, AUTH_SASL_CONTINUE, reply);
-        buf_consume(&s->in, used);
-        return STEP_MORE;
-    case SCRAM_DONE:
-        backend_auth(&a->final, AUTH_SASL_FINAL, reply);
-        scram_server_keys(&a->scram, &a->keys);
-        a->have_keys = !a->credential.cleartext;
-        if (a->credential.cleartext && secret_set(&a->password, secret_bytes(&a->credential.password)) != OK)
-            UNREACHABLE();
-        buf_consume(&s->in, used);
-        return exchange_over(s, e);
-    case SCRAM_FAIL:
-        return password_wrong(s, e);
-    }
-    UNREACHABLE();
-}
-
-static enum step password_judged(struct session *s, enum code code, struct err *e)
-{
-    if (code == OK && s->reason)
-        code = password_failed(s->startup.user, e);
-    return code == OK ? exchange_over(s, e) : password_wrong(s, e);
-}
-
-static enum step step_md5(struct session *s, struct err *e)
-{
-    struct admission *a = s->admission;
-    struct msg msg;
-    size_t used;
-
-    enum code code = admission_take(s, false, &msg, &used, e);
-    if (code == E_MORE)
-        return STEP_MORE;
-    if (code != OK)
-        return STEP_FAIL;
-    code = password_check_md5(s->reason ? NULL : &a->credential.verifier, a->md5_salt, msg.body,
-                              s->startup.user, e);
-    buf_consume(&s->in, used);
-    return password_judged(s, code, e);
-}
-
-static enum step step_password(struct session *s, struct err *e)
-{
-    struct admission *a = s->admission;
-    const struct credential *c = &a->credential;
-    struct msg msg;
-    size_t used;
-
-    enum code code = admission_take(s, false, &msg, &used, e);
-    if (code == E_MORE)
-        return STEP_MORE;
-    if (code != OK)
-        return STEP_FAIL;
-    code = password_parse(msg.body, s->startup.user, &a->password, e);
-    if (code == OK && !s->reason) {
-        bool fits = c->cleartext ? secret_equal(secret_bytes(&a->password), secret_bytes(&c->password))
-                                 : verifier_check_password(&c->verifier, s->startup.user,
-                                                           secret_bytes(&a->password)) == OK;
-        code = fits ? OK : password_failed(s->startup.user, e);
-    }
-    wipe(s->in.p, used);
-    buf_consume(&s->in, used);
-    return password_judged(s, code, e);
 }
 
 /* ---- methods without a challenge ---- */
@@ -475,7 +249,7 @@ static enum step judge_peer(struct session *s, struct err *e)
     enum code code = ident_check(snapshot_policy(s->snapshot), &question, &why);
     if (code == E_NEED_ROLES)
         return look_up(s, LOOKUP_ROLES, e);
-    return code == OK ? exchange_over(s, e) : refuse(s, err_text(&why), e);
+    return code == OK ? admission_proved(s, e) : refuse(s, err_text(&why), e);
 }
 
 /* ---- what the rule demands ---- */
@@ -504,8 +278,8 @@ static enum step find_secret(struct session *s, struct err *e)
         a->relayed = true;
         return session_goto(s, STATE_ROUTE);
     case CONF_AUTH_FILE:
-        read_userlist(s);
-        return challenge(s, e);
+        exchange_read_userlist(s);
+        return exchange_begin(s, e);
     case CONF_AUTH_QUERY:
         a->stage = ADMIT_SECRET;
         return look_up(s, LOOKUP_SECRET, e);
@@ -525,7 +299,7 @@ static enum step demand(struct session *s, struct err *e)
         return session_fail(s, PARTING_FATAL);
     case HBA_METHOD_TRUST:
     case HBA_METHOD_CERT:
-        return exchange_over(s, e);
+        return admission_proved(s, e);
     case HBA_METHOD_PEER:
         return judge_peer(s, e);
     case HBA_METHOD_PASSWORD:
@@ -614,13 +388,11 @@ enum step admit_step(struct session *s, struct err *e)
     case ADMIT_MATCH:
         return s->rule ? demand(s, e) : match(s, e);
     case ADMIT_SECRET:
-        return challenge(s, e);
+        return exchange_begin(s, e);
     case ADMIT_SCRAM:
-        return s->admission->final.n > 0 ? exchange_over(s, e) : step_scram(s, e);
     case ADMIT_MD5:
-        return step_md5(s, e);
     case ADMIT_PASSWORD:
-        return step_password(s, e);
+        return exchange_step(s, e);
     case ADMIT_DONE:
         break;
     }

@@ -49,6 +49,7 @@ struct leg {
 };
 
 static void act(struct leg *leg);
+static void pass_on(struct leg *leg);
 static void on_stream(void *arg, unsigned events);
 
 /* ---- failures ---- */
@@ -77,6 +78,8 @@ static void on_kick(void *arg)
 
     if (leg->phase == LEG_FAILED)
         leg->owner.failed(leg->owner.arg, &leg->last);
+    else if (leg->phase == LEG_READY)
+        pass_on(leg);
     else
         act(leg);
 }
@@ -249,8 +252,7 @@ static bool start_connect(struct leg *leg)
         }
         return false;
     }
-    if (stream_open(&leg->stream, worker_loop(leg->worker), worker_room(leg->worker), fd, on_stream, leg) !=
-        OK) {
+    if (stream_open(&leg->stream, worker_room(leg->worker), fd, on_stream, leg) != OK) {
         err_set(&leg->last, E_NOMEM, "out of memory");
         return false;
     }
@@ -338,6 +340,8 @@ static void pass_on(struct leg *leg)
     case STREAM_AGAIN:
         return;
     case STREAM_DATA:
+        if (stream_over(&leg->stream))
+            timer_set(leg->kick, 0); /* nothing else would tell that these were the last bytes */
         leg->owner.data(leg->owner.arg, in);
         return;
     case STREAM_EOF:

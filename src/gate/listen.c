@@ -32,13 +32,21 @@ static void log_success(const struct env *env, const char *where)
 
 /* ---- TCP ---- */
 
-static enum code open_workers(const struct address *address, struct worker **workers, unsigned n,
-                              struct err *e)
+/** What opening needs of the gate. */
+struct opening {
+    const struct settings *settings;
+    struct worker **workers;
+    unsigned n_workers;
+    const struct env *env;
+    struct listen_set *set;
+};
+
+static enum code open_workers(const struct opening *o, const struct address *address, struct err *e)
 {
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < o->n_workers; i++) {
         int fd;
         TRY(socket_listen_tcp(address, &fd, e));
-        enum code code = worker_add_listener(workers[i], fd, true);
+        enum code code = worker_add_listener(o->workers[i], fd, true);
         if (code != OK) {
             (void)close(fd);
             return err_set(e, code, "out of memory");
@@ -47,17 +55,16 @@ static enum code open_workers(const struct address *address, struct worker **wor
     return OK;
 }
 
-static enum code open_address(struct address address, struct worker **workers, unsigned n, struct err *e)
+static enum code open_address(const struct opening *o, struct address address, struct err *e)
 {
     int probe;
 
     TRY(socket_probe_bind(&address, &probe, e));
     (void)close(probe);
-    return open_workers(&address, workers, n, e);
+    return open_workers(o, &address, e);
 }
 
-static enum code open_name(struct str name, int port, struct worker **workers, unsigned n_workers,
-                           const struct env *env, struct listen_set *set)
+static enum code open_name(const struct opening *o, struct str name)
 {
     const struct addrinfo hints = { .ai_family = AF_UNSPEC,
                                     .ai_socktype = SOCK_STREAM,
@@ -67,14 +74,14 @@ static enum code open_name(struct str name, int port, struct worker **workers, u
     bool any = str_is(name, "*");
     struct err e;
 
-    (void)snprintf(service, sizeof service, "%d", port);
+    (void)snprintf(service, sizeof service, "%d", o->settings->port);
     if (!str_to_c(name, host, sizeof host))
         return E_LIMIT;
     int gai = getaddrinfo(any ? NULL : host, service, &hints, &found);
     if (gai != 0) {
         err_set(&e, E_CONFIG, "could not translate host name \"%s\", service \"%s\" to address: %s", host,
                 service, gai_strerror(gai));
-        log_failure(env, &e);
+        log_failure(o->env, &e);
         return OK;
     }
     for (struct addrinfo *at = found; at; at = at->ai_next) {
@@ -82,13 +89,13 @@ static enum code open_name(struct str name, int port, struct worker **workers, u
         if (at->ai_addrlen > sizeof address.ss)
             continue;
         memcpy(&address.ss, at->ai_addr, at->ai_addrlen);
-        if (open_address(address, workers, n_workers, &e) != OK) {
-            log_failure(env, &e);
+        if (open_address(o, address, &e) != OK) {
+            log_failure(o->env, &e);
             continue;
         }
         address_text(&address, text, sizeof text);
-        log_success(env, text);
-        set->n_tcp++;
+        log_success(o->env, text);
+        o->set->n_tcp++;
     }
     freeaddrinfo(found);
     return OK;
@@ -96,19 +103,19 @@ static enum code open_name(struct str name, int port, struct worker **workers, u
 
 /* ---- unix ---- */
 
-static enum code open_unix(struct str dir, const struct settings *settings, struct worker **workers,
-                           unsigned n_workers, struct listen_set *set, struct err *e)
+static enum code open_unix(const struct opening *o, struct str dir, struct err *e)
 {
+    struct listen_set *set = o->set;
     char *path = set->paths[set->n_unix];
-    int n = snprintf(path, sizeof set->paths[0], "%.*s/.s.PGSQL.%d", STR_ARG(dir), settings->port);
+    int n = snprintf(path, sizeof set->paths[0], "%.*s/.s.PGSQL.%d", STR_ARG(dir), o->settings->port);
 
     if (n < 0 || (size_t)n >= sizeof set->paths[0])
         return err_set(e, E_LIMIT, "Unix-domain socket path \"%.*s\" is too long", STR_ARG(dir));
     int *fd = &set->fds[set->n_unix];
-    TRY(socket_listen_unix(path, (mode_t)settings->unix_socket_permissions, fd, e));
+    TRY(socket_listen_unix(path, (mode_t)o->settings->unix_socket_permissions, fd, e));
     set->n_unix++;
-    for (unsigned i = 0; i < n_workers; i++)
-        if (worker_add_listener(workers[i], *fd, false) != OK)
+    for (unsigned i = 0; i < o->n_workers; i++)
+        if (worker_add_listener(o->workers[i], *fd, false) != OK)
             return err_set(e, E_NOMEM, "out of memory");
     return OK;
 }
@@ -119,13 +126,15 @@ enum code listen_open(const struct settings *settings, struct worker **workers, 
     const struct settings_names *addresses = &settings->listen_addresses;
     const struct settings_names *dirs = &settings->unix_socket_directories;
 
+    const struct opening o = { settings, workers, n_workers, env, out };
+
     *out = (struct listen_set){ 0 };
     for (size_t i = 0; i < addresses->n; i++)
-        TRY(open_name(addresses->at[i], settings->port, workers, n_workers, env, out));
+        TRY(open_name(&o, addresses->at[i]));
     if (addresses->n > 0 && out->n_tcp == 0)
         return err_set(e, E_CONFIG, "could not create any TCP/IP sockets");
     for (size_t i = 0; i < dirs->n && out->n_unix < LISTEN_UNIX_MAX; i++) {
-        if (open_unix(dirs->at[i], settings, workers, n_workers, out, e) != OK)
+        if (open_unix(&o, dirs->at[i], e) != OK)
             log_failure(env, e);
         else
             log_success(env, out->paths[out->n_unix - 1]);

@@ -13,7 +13,6 @@
 #include "gate/worker_private.h"
 #include "net/loop.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -140,12 +139,26 @@ static struct answer *answer_new(struct lookups *all, struct str upstream, enum 
     return answer;
 }
 
+/* A number in front of `sep`, or all of `*rest` for '\0'; digits behind it in seconds do not matter. */
+static bool take_number(struct str *rest, char sep, int *out)
+{
+    struct str part = *rest;
+    uint32_t value;
+
+    if (sep && !str_split(rest, sep, &part))
+        return false;
+    if (!sep)
+        part = str_first(part, 2);
+    if (!str_to_u32(part, 0, 300000, &value))
+        return false;
+    *out = (int)value;
+    return true;
+}
+
 /* "2027-01-31 12:00:00.25+00", "infinity", "-infinity": what DateStyle ISO in UTC prints. */
 static bool read_time(struct str text, bool *out_finite, int64_t *out_us)
 {
     struct tm tm = { 0 };
-    int year, month, n = 0;
-    char buf[64];
 
     *out_finite = false;
     if (str_is(text, "infinity"))
@@ -154,11 +167,12 @@ static bool read_time(struct str text, bool *out_finite, int64_t *out_us)
     *out_us = 0; /* "-infinity", and everything before our era: over long ago */
     if (str_is(text, "-infinity") || str_ends(text, STR(" BC")))
         return true;
-    if (!str_to_c(text, buf, sizeof buf) || sscanf(buf, "%d-%d-%d %d:%d:%d%n", &year, &month, &tm.tm_mday,
-                                                   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &n) != 6)
+    if (!take_number(&text, '-', &tm.tm_year) || !take_number(&text, '-', &tm.tm_mon) ||
+        !take_number(&text, ' ', &tm.tm_mday) || !take_number(&text, ':', &tm.tm_hour) ||
+        !take_number(&text, ':', &tm.tm_min) || !take_number(&text, '\0', &tm.tm_sec))
         return false;
-    tm.tm_year = year - 1900;
-    tm.tm_mon = month - 1;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
     *out_us = (int64_t)timegm(&tm) * 1000000;
     return true;
 }
@@ -360,9 +374,8 @@ static struct lookups *lookups_of(struct worker *worker)
     return all;
 }
 
-struct lookup *lookup_new(struct worker *worker, struct snapshot *snapshot,
-                          const struct settings_route *route, enum lookup_kind kind, struct str user,
-                          void (*done)(void *arg), void *arg)
+struct lookup *lookup_new(struct worker *worker, const struct lookup_question *q, void (*done)(void *arg),
+                          void *arg)
 {
     struct lookups *all = lookups_of(worker);
     struct lookup *lookup = calloc(1, sizeof *lookup);
@@ -371,12 +384,12 @@ struct lookup *lookup_new(struct worker *worker, struct snapshot *snapshot,
         free(lookup);
         return NULL;
     }
-    struct answer *answer = answer_find(all, route->upstream, kind, user);
+    struct answer *answer = answer_find(all, q->route->upstream, q->kind, q->user);
     bool fresh = answer != NULL;
     struct line *line = NULL;
     if (!answer) {
-        line = line_of(all, snapshot, snapshot_upstream(snapshot, route));
-        answer = line ? answer_new(all, route->upstream, kind, user) : NULL;
+        line = line_of(all, q->snapshot, snapshot_upstream(q->snapshot, q->route));
+        answer = line ? answer_new(all, q->route->upstream, q->kind, q->user) : NULL;
     }
     if (!answer) {
         free(lookup);

@@ -19,9 +19,16 @@ struct worker;
 
 enum lookup_kind { LOOKUP_SECRET, LOOKUP_ROLES };
 
+/** All borrowed for the call; a session that asks holds the snapshot. */
+struct lookup_question {
+    struct snapshot *snapshot;
+    const struct settings_route *route; /* of the requested database: its upstream is asked */
+    enum lookup_kind kind;
+    struct str user;
+};
+
 /** Ask. `done` is called from the loop, also when the answer is cached. NULL when memory ran out. */
-struct lookup *lookup_new(struct worker *worker, struct snapshot *snapshot,
-                          const struct settings_route *route, enum lookup_kind kind, struct str user,
+struct lookup *lookup_new(struct worker *worker, const struct lookup_question *question,
                           void (*done)(void *arg), void *arg);
 /** Before `done` it will not be called any more. NULL is fine. */
 void lookup_free(struct lookup *lookup);

@@ -64,6 +64,10 @@ void relay_enter(struct session *s)
     buf_fini(&s->in);
     if (s->client_ended)
         stream_finish(&s->server);
+    if (stream_over(&s->server)) {
+        over(s);
+        return;
+    }
     update(s);
     if (s->draining)
         relay_drain(s, false);
@@ -82,6 +86,9 @@ void relay_client_readable(struct session *s)
         if (stream_write(&s->server, in, &e) != OK) {
             /* What the server said before it closed is still to be read. */
             s->client_ended = true;
+        } else if (stream_over(&s->client)) {
+            relay_client_readable(s);
+            return;
         }
         break;
     case STREAM_EOF:
@@ -118,6 +125,10 @@ static void server_readable(struct session *s)
         }
         if (s->draining && idle(s)) {
             say_goodbye(s);
+            return;
+        }
+        if (stream_over(&s->server)) {
+            over(s);
             return;
         }
         break;

@@ -43,19 +43,40 @@ static enum relayed_verdict offer_sasl(struct relayed *r, struct rd *list, struc
     return RELAYED_TO_CLIENT;
 }
 
-static enum relayed_verdict pass(enum auth_code code, struct rd *rest, struct buf *out)
-{
-    backend_auth(out, code, rest->left);
-    return RELAYED_TO_CLIENT;
-}
-
+/* The server asks for a token of this kind: is that what the rule needs? */
 static enum relayed_verdict ask_token(struct relayed *r, enum hba_needs needs, const char *asked,
-                                      enum auth_code code, struct rd *rest, struct buf *out, struct err *e)
+                                      struct err *e)
 {
     if (r->needs != needs || (r->answered && needs != HBA_NEEDS_GSS))
         return violation(asked, e);
     r->wait = RELAYED_TOKEN;
-    return pass(code, rest, out);
+    return RELAYED_TO_CLIENT;
+}
+
+/* Everything but AuthenticationOk and the SASL messages, which are looked into. */
+static enum relayed_verdict ask(struct relayed *r, uint32_t code, struct err *e)
+{
+    switch (code) {
+    case AUTH_CLEARTEXT:
+        return ask_token(r, HBA_NEEDS_CLEARTEXT, "a cleartext password", e);
+    case AUTH_MD5:
+        return ask_token(r, HBA_NEEDS_MD5_OR_SCRAM, "an MD5 password", e);
+    case AUTH_GSS:
+    case AUTH_GSS_CONTINUE:
+        return ask_token(r, HBA_NEEDS_GSS, "GSSAPI authentication", e);
+    case AUTH_SASL_CONTINUE:
+        if (!r->answered || r->complete)
+            return violation("SASL out of order", e);
+        r->wait = RELAYED_SASL;
+        return RELAYED_TO_CLIENT;
+    case AUTH_SASL_FINAL:
+        if (!r->answered || !wants_scram(r) || r->complete)
+            return violation("SASL out of order", e);
+        r->complete = true;
+        return RELAYED_HOLD;
+    default:
+        return violation("an unknown authentication type", e);
+    }
 }
 
 enum relayed_verdict relayed_server(struct relayed *r, struct bytes body, struct buf *out, struct buf *held,
@@ -64,32 +85,16 @@ enum relayed_verdict relayed_server(struct relayed *r, struct bytes body, struct
     struct rd rd = rd_over(body);
     uint32_t code = rd_u32(&rd);
 
-    switch (code) {
-    case AUTH_OK:
-        return r->complete && !rd.bad ? RELAYED_DONE : violation("nothing", e);
-    case AUTH_CLEARTEXT:
-        return ask_token(r, HBA_NEEDS_CLEARTEXT, "a cleartext password", AUTH_CLEARTEXT, &rd, out, e);
-    case AUTH_MD5:
-        return ask_token(r, HBA_NEEDS_MD5_OR_SCRAM, "an MD5 password", AUTH_MD5, &rd, out, e);
-    case AUTH_GSS:
-    case AUTH_GSS_CONTINUE:
-        return ask_token(r, HBA_NEEDS_GSS, "GSSAPI authentication", (enum auth_code)code, &rd, out, e);
-    case AUTH_SASL:
+    if (rd.bad)
+        return violation("nothing that could be read", e);
+    if (code == AUTH_OK)
+        return r->complete ? RELAYED_DONE : violation("nothing", e);
+    if (code == AUTH_SASL)
         return r->answered ? violation("SASL authentication twice", e) : offer_sasl(r, &rd, out, e);
-    case AUTH_SASL_CONTINUE:
-        if (!r->answered || r->complete)
-            return violation("SASL out of order", e);
-        r->wait = RELAYED_SASL;
-        return pass(AUTH_SASL_CONTINUE, &rd, out);
-    case AUTH_SASL_FINAL:
-        if (!r->answered || !wants_scram(r) || r->complete)
-            return violation("SASL out of order", e);
-        r->complete = true;
-        backend_auth(held, AUTH_SASL_FINAL, rd.left);
-        return RELAYED_HOLD;
-    default:
-        return violation("an unknown authentication type", e);
-    }
+    enum relayed_verdict verdict = ask(r, code, e);
+    if (verdict == RELAYED_TO_CLIENT || verdict == RELAYED_HOLD)
+        backend_auth(verdict == RELAYED_HOLD ? held : out, (enum auth_code)code, rd.left);
+    return verdict;
 }
 
 /* The client must take the mechanism that was offered [src: PostgreSQL 18, CheckSASLAuth]. */

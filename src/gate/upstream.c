@@ -7,213 +7,18 @@
  */
 #include "auth/password.h"
 #include "base/check.h"
-#include "base/env.h"
-#include "base/rd.h"
 #include "base/wr.h"
-#include "client/login.h"
 #include "client/passfile.h"
-#include "gate/admission.h"
-#include "gate/relayed.h"
 #include "gate/rooms.h"
+#include "gate/upstream_private.h"
 #include "gate/worker.h"
 #include "net/loop.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
-#include "tls/engine.h"
-
-#include <stdio.h>
-
-enum {
-    UPSTREAM_MESSAGE_MAX = 1 << 20, /* of what a server says between AuthenticationOk and ReadyForQuery */
-    UPSTREAM_IN_MAX = 2 << 20,
-    UPSTREAM_FACTS = 6, /* parameters of forward_facts */
-    KEY_N_3_0 = 4,
-    KEY_N_3_2 = 32
-};
-
-enum upstream_stage {
-    UPSTREAM_CONNECT, /* no connection yet */
-    UPSTREAM_LOGIN,   /* the gate logs in, or the exchange passes through */
-    UPSTREAM_READY,   /* behind AuthenticationOk, before ReadyForQuery */
-    UPSTREAM_ATTRS    /* asking a server before 14 what target_session_attrs wants to know */
-};
-
-struct upstream_room {
-    struct session *s;
-    const struct upstream *upstream;
-    enum upstream_stage stage;
-    bool relayed;
-    bool client_engaged; /* the client has been asked something: there is no second try */
-    struct relayed exchange;
-    struct login *login;
-    struct arena arena; /* of the present attempt */
-    struct buf in;      /* from the server, not yet consumed */
-    struct buf held;    /* for the client, with AuthenticationOk */
-    struct buf refusal; /* the server's ErrorResponse before AuthenticationOk; empty: none */
-    struct login_facts facts;
-    struct secret password; /* of the service user */
-    struct cancel_route route;
-    bool handed_over;
-    bool failed;
-    struct err why;
-};
-
-/* ---- StartupMessage ---- */
-
-static bool is_ours(struct str name)
-{
-    return str_starts(name, STR("pgseal."));
-}
-
-static struct parameter *put(struct parameter *at, struct str name, struct str value)
-{
-    *at = (struct parameter){ name, value };
-    return at + 1;
-}
-
-static size_t facts_of(struct session *s, struct parameter *out)
-{
-    struct parameter *at = out;
-    struct str rule = STR("");
-    char host[64];
-    struct str address = STR("");
-
-    session_host(s, host, sizeof host);
-    if (!arena_str(&s->scratch, str_c(host), &address) ||
-        !arena_printf(&s->scratch, &rule, "%.*s:%u", STR_ARG(s->rule->file), s->rule->line))
-        return 0;
-    at = put(at, STR("pgseal.ssl"), s->tls.used ? STR("on") : STR("off"));
-    if (s->tls.used) {
-        at = put(at, STR("pgseal.version"), str_c(s->tls.version));
-        at = put(at, STR("pgseal.cipher"), str_c(s->tls.cipher));
-    }
-    at = put(at, STR("pgseal.client_addr"), address);
-    if (s->tls.has_cert && !str_has_nul(s->tls.cert.slash))
-        at = put(at, STR("pgseal.client_dn"), s->tls.cert.slash);
-    at = put(at, STR("pgseal.rule"), rule);
-    return (size_t)(at - out);
-}
-
-static size_t length_of(const struct parameter *parameters, size_t n)
-{
-    size_t total = HELLO_LENGTH_MIN + 1;
-
-    for (size_t i = 0; i < n; i++)
-        total += parameters[i].name.n + parameters[i].value.n + 2;
-    return total;
-}
-
-/* What the client said, with our changes; *out_n parameters in the scratch arena, NULL when memory ran out.
- */
-static struct parameter *startup_parameters(struct session *s, const struct upstream *u, size_t *out_n)
-{
-    const struct startup *st = &s->startup;
-    struct parameter *list = arena_array(&s->scratch, st->parameter_count + 3 + UPSTREAM_FACTS, sizeof *list);
-    struct parameter *at = list;
-    struct str renamed = u->info.options.v[CONN_DBNAME];
-
-    if (!list)
-        return NULL;
-    at = put(at, STR("user"), s->upstream_user);
-    if (st->replication != REPLICATION_PHYSICAL)
-        at = put(at, STR("database"), renamed.p && renamed.n ? renamed : st->database);
-    if (st->replication != REPLICATION_NONE)
-        at = put(at, STR("replication"),
-                 st->replication == REPLICATION_PHYSICAL ? STR("true") : STR("database"));
-    for (size_t i = 0; i < st->parameter_count; i++)
-        if (!is_ours(st->parameters[i].name))
-            *at++ = st->parameters[i];
-    size_t n = (size_t)(at - list);
-    if (session_settings(s)->forward_facts) {
-        size_t more = facts_of(s, at);
-        if (length_of(list, n + more) <= HELLO_LENGTH_MAX)
-            n += more;
-    }
-    *out_n = n;
-    return list;
-}
-
-/* ---- which credentials ---- */
-
-static bool has_client_certificate(const struct upstream *u)
-{
-    return u->files.cert.n > 0;
-}
-
-/* What of upstream_login applies to this session and this connection: allowed methods, and the secret to use.
- */
-static unsigned choose_login(struct upstream_room *r, struct login_creds *creds)
-{
-    struct session *s = r->s;
-    const struct admission *a = s->admission;
-    const struct settings_logins *logins = &a->route->upstream_login;
-    unsigned allowed = leg_is_unix(s->leg) ? AUTH_BIT_NONE : 0;
-    bool secret = false;
-
-    for (size_t i = 0; i < logins->n; i++) {
-        switch (logins->at[i]) {
-        case CONF_LOGIN_SCRAM:
-            if (a->have_keys && !secret) {
-                creds->keys = &a->keys;
-                allowed |= AUTH_BIT_SCRAM;
-                secret = true;
-            }
-            break;
-        case CONF_LOGIN_PASSWORD:
-            if (a->password.n > 0 && !secret) {
-                creds->password = &a->password;
-                allowed |= AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM;
-                secret = true;
-            }
-            break;
-        case CONF_LOGIN_SERVICE:
-            if (!secret && r->password.n > 0) {
-                creds->password = &r->password;
-                allowed |= AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM;
-                secret = true;
-            }
-            break;
-        case CONF_LOGIN_CERT:
-            allowed |= leg_is_tls(s->leg) && has_client_certificate(r->upstream) ? AUTH_BIT_NONE : 0;
-            break;
-        case CONF_LOGIN_PEER:
-            break; /* a unix socket: allowed already */
-        case CONF_LOGIN_TRUST:
-            allowed |= leg_is_tls(s->leg) && r->upstream->verified ? AUTH_BIT_NONE : 0;
-            break;
-        }
-    }
-    return allowed & r->upstream->info.auth_allowed;
-}
-
-static bool uses_service(const struct admission *a)
-{
-    for (size_t i = 0; i < a->route->upstream_login.n; i++)
-        if (a->route->upstream_login.at[i] == CONF_LOGIN_SERVICE)
-            return true;
-    return false;
-}
-
-/* With `service` in the list and nothing before it that applies, the session acts as the conninfo's own user.
- */
-static bool is_service(const struct admission *a)
-{
-    if (!uses_service(a))
-        return false;
-    for (size_t i = 0; i < a->route->upstream_login.n; i++) {
-        enum conf_upstream_login login = a->route->upstream_login.at[i];
-        if (login == CONF_LOGIN_SERVICE)
-            return true;
-        if ((login == CONF_LOGIN_SCRAM && a->have_keys) ||
-            (login == CONF_LOGIN_PASSWORD && a->password.n > 0))
-            return false;
-    }
-    return false;
-}
 
 /* ---- endings ---- */
 
-static void fail_later(struct upstream_room *r, const struct err *e)
+void upstream_fail(struct upstream_room *r, const struct err *e)
 {
     r->failed = true;
     r->why = *e;
@@ -221,10 +26,10 @@ static void fail_later(struct upstream_room *r, const struct err *e)
 }
 
 /* Go on with the next attempt, unless the client has been asked already. */
-static void attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
+void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
 {
     if (r->client_engaged) {
-        fail_later(r, e);
+        upstream_fail(r, e);
         return;
     }
     login_free(r->login);
@@ -258,227 +63,6 @@ static enum step give_up(struct upstream_room *r, struct err *e)
     return session_fail(s, PARTING_FATAL);
 }
 
-/* ---- after AuthenticationOk ---- */
-
-static enum code own_key(struct upstream_room *r, struct bytes body, struct err *e)
-{
-    struct session *s = r->s;
-    struct rd rd = rd_over(body);
-
-    r->route.pid = rd_u32(&rd);
-    struct bytes key = rd_rest(&rd, 4, sizeof r->route.key);
-    if (rd_end(&rd) != OK)
-        return err_set(e, E_PROTOCOL, "received invalid BackendKeyData message");
-    memcpy(r->route.key, key.p, key.n);
-    r->route.key_n = key.n;
-    leg_route(s->leg, &r->route);
-    s->pid = (int32_t)r->route.pid;
-    s->cancel_route = arena_alloc(&s->arena, sizeof *s->cancel_route);
-    if (!s->cancel_route)
-        return err_set(e, E_NOMEM, "out of memory");
-    *s->cancel_route = r->route;
-    if (s->registered)
-        registry_remove(s->worker, s);
-    TRY(registry_add(s->worker, s, s->startup.requested < PROTOCOL_3_2 ? KEY_N_3_0 : KEY_N_3_2));
-    backend_key_data(&r->held, r->route.pid, bytes_of(s->key, s->key_n));
-    return OK;
-}
-
-static void note_parameter(struct upstream_room *r, struct bytes body)
-{
-    struct rd rd = rd_over(body);
-    struct str name = rd_cstr(&rd), value = rd_cstr(&rd);
-
-    if (rd_end(&rd) != OK)
-        return;
-    if (str_is(name, "default_transaction_read_only"))
-        (void)arena_str(&r->arena, value, &r->facts.default_read_only);
-    else if (str_is(name, "in_hot_standby"))
-        (void)arena_str(&r->arena, value, &r->facts.in_hot_standby);
-    else if (str_is(name, "server_version"))
-        (void)arena_str(&r->arena, value, &r->facts.server_version);
-}
-
-static void log_authorized(struct session *s)
-{
-    struct log_line line;
-    char server[128];
-
-    if (!(session_settings(s)->log_connections & 1u << CONF_LOG_AUTHORIZATION) &&
-        str_equal(s->upstream_user, s->startup.user))
-        return;
-    session_log(s, &line, SEV_LOG, "connection_authorized");
-    if (s->startup.application_name.n > 0)
-        log_str(&line, "application_name", s->startup.application_name);
-    if (s->startup.replication != REPLICATION_NONE)
-        log_c(&line, "replication", "on");
-    if (s->tls.used) {
-        log_c(&line, "protocol", s->tls.version);
-        log_c(&line, "cipher", s->tls.cipher);
-        log_int(&line, "bits", s->tls.bits);
-    }
-    leg_text(s->leg, server);
-    log_c(&line, "upstream", server);
-    log_str(&line, "upstream_user", s->upstream_user);
-    log_int(&line, "pid", s->pid);
-    log_end(&line);
-}
-
-/* ReadyForQuery: everything is said to the client at once, and the pipes are opened. */
-static void hand_over(struct upstream_room *r, char state)
-{
-    struct session *s = r->s;
-
-    leg_accepted(s->leg);
-    log_authorized(s);
-    buf_append(&s->out, buf_bytes(&s->admission->final));
-    backend_auth(&s->out, AUTH_OK, bytes_of(NULL, 0));
-    buf_append(&s->out, buf_bytes(&r->held));
-    backend_ready(&s->out, state);
-    s->follow.state = state;
-    s->follow.ready = true;
-    r->handed_over = true;
-    if (r->in.n > 0) { /* the server has nothing to say before it is asked, but what it says is not lost */
-        buf_append(&s->out, buf_bytes(&r->in));
-        msg_follow(&s->follow, buf_bytes(&r->in));
-    }
-    session_resume(s);
-}
-
-/* Does the server suit target_session_attrs? Servers before 14 have to be asked. */
-static void judge_attrs(struct upstream_room *r, char state)
-{
-    enum session_attrs wanted = r->upstream->info.session_attrs;
-    AUTO(buf) struct buf out = BUF_INIT(1024);
-    struct err e;
-
-    r->facts.transaction_state = state;
-    if (leg_any_attrs(r->s->leg))
-        wanted = ATTRS_ANY;
-    switch (login_attrs(&r->facts, wanted, &e)) {
-    case ATTRS_SUITS:
-        hand_over(r, state);
-        return;
-    case ATTRS_UNKNOWN:
-        r->stage = UPSTREAM_ATTRS;
-        frontend_query(&out, login_attrs_query(wanted));
-        if (leg_send(r->s->leg, buf_bytes(&out), &e) == OK)
-            return;
-        attempt_failed(r, EVENT_CLOSED, &e);
-        return;
-    case ATTRS_MISMATCH:
-        frontend_terminate(&out);
-        (void)!leg_send(r->s->leg, buf_bytes(&out), &r->why);
-        attempt_failed(r, EVENT_ATTRS_MISMATCH, &e);
-        return;
-    }
-}
-
-/* An ErrorResponse behind R(0): the client gets all that was said, in order, and the connection ends. */
-static void late_error(struct upstream_room *r, struct bytes message)
-{
-    struct session *s = r->s;
-    struct err e;
-
-    buf_append(&r->refusal, buf_bytes(&s->admission->final));
-    backend_auth(&r->refusal, AUTH_OK, bytes_of(NULL, 0));
-    buf_append(&r->refusal, buf_bytes(&r->held));
-    buf_append(&r->refusal, message);
-    err_set(&e, E_AUTH, "the server refused the session");
-    struct server_error said;
-    if (server_error_parse(bytes_from(message, MSG_HEADER), &said) == OK)
-        err_set(&e, E_AUTH, "%.*s", STR_ARG(said.message));
-    fail_later(r, &e);
-}
-
-/* One message between AuthenticationOk and ReadyForQuery. Returns false when the room has moved on. */
-static bool ready_message(struct upstream_room *r, const struct msg *msg, struct bytes whole)
-{
-    struct err e;
-
-    switch (msg->type) {
-    case 'K':
-        if (own_key(r, msg->body, &e) == OK)
-            return true;
-        attempt_failed(r, EVENT_LATE_ERROR, &e);
-        return false;
-    case 'E':
-        late_error(r, whole);
-        return false;
-    case 'Z': {
-        char state = msg->body.n == 1 ? (char)msg->body.p[0] : 'I';
-        buf_consume(&r->in, whole.n);
-        judge_attrs(r, state);
-        return false;
-    }
-    case 'S':
-        note_parameter(r, msg->body);
-        break;
-    default:
-        break;
-    }
-    buf_append(&r->held, whole);
-    return true;
-}
-
-static bool attrs_message(struct upstream_room *r, const struct msg *msg, struct bytes whole)
-{
-    struct err e;
-
-    if (msg->type == 'D') {
-        struct rd rd = rd_over(msg->body);
-        (void)rd_u16(&rd);
-        uint32_t n = rd_u32(&rd);
-        struct str value = str_from_bytes(rd_bytes(&rd, n));
-        if (login_attrs_answer(r->upstream->info.session_attrs, value, &e) == ATTRS_SUITS)
-            return true;
-        attempt_failed(r, EVENT_ATTRS_MISMATCH, &e);
-        return false;
-    }
-    if (msg->type == 'E') {
-        err_set(&e, E_CONNECT, "could not ask the server for its state");
-        attempt_failed(r, EVENT_ATTRS_MISMATCH, &e);
-        return false;
-    }
-    if (msg->type == 'Z') {
-        buf_consume(&r->in, whole.n);
-        hand_over(r, msg->body.n == 1 ? (char)msg->body.p[0] : 'I');
-        return false;
-    }
-    return true;
-}
-
-static void after_ok(struct upstream_room *r)
-{
-    struct msg msg;
-    struct err e;
-    size_t used;
-
-    for (;;) {
-        enum code code = msg_next(buf_bytes(&r->in), UPSTREAM_MESSAGE_MAX, &msg, &used);
-        if (code == E_MORE)
-            return;
-        if (code != OK) {
-            err_set(&e, E_PROTOCOL, "received an invalid message from the server");
-            fail_later(r, &e);
-            return;
-        }
-        struct bytes whole = bytes_of(r->in.p, used);
-        bool stay = r->stage == UPSTREAM_ATTRS ? attrs_message(r, &msg, whole)
-                                               : ready_message(r, &msg, whole);
-        if (!stay)
-            return;
-        buf_consume(&r->in, used);
-    }
-}
-
-static void authenticated(struct upstream_room *r)
-{
-    r->stage = UPSTREAM_READY;
-    r->client_engaged = r->relayed;
-    after_ok(r);
-}
-
 /* ---- the gate logs in ---- */
 
 static void begin_login(struct upstream_room *r)
@@ -494,23 +78,23 @@ static void begin_login(struct upstream_room *r)
         .tls = leg_is_tls(s->leg),
         .end_point = leg_end_point(s->leg),
         .sslcertmode = r->upstream->info.sslcertmode,
-        .cert = has_client_certificate(r->upstream) ? LOGIN_CERT_SENT : LOGIN_CERT_NONE,
+        .cert = upstream_has_certificate(r->upstream) ? LOGIN_CERT_SENT : LOGIN_CERT_NONE,
         .env = session_env(s),
     };
     struct err e;
 
     arena_reset(&r->arena);
-    params.parameters = startup_parameters(s, r->upstream, &params.parameter_count);
-    params.auth_allowed = choose_login(r, &params.creds);
+    params.parameters = upstream_parameters(s, r->upstream, &params.parameter_count);
+    params.auth_allowed = upstream_choose_login(r, &params.creds);
     r->login = params.parameters ? login_new(&params, &r->arena) : NULL;
     if (!r->login) {
         err_set(&e, E_NOMEM, "out of memory");
-        fail_later(r, &e);
+        upstream_fail(r, &e);
         return;
     }
     login_begin(r->login, &out);
     if (!buf_ok(&out) || leg_send(s->leg, buf_bytes(&out), &e) != OK)
-        attempt_failed(r, EVENT_CLOSED, &e);
+        upstream_attempt_failed(r, EVENT_CLOSED, &e);
 }
 
 static void keep_refusal(struct upstream_room *r, struct bytes body)
@@ -535,7 +119,7 @@ static void feed_login(struct upstream_room *r)
     bool sent = out.n == 0 || leg_send(s->leg, buf_bytes(&out), &e) == OK;
     buf_fini_secret(&out);
     if (!sent) {
-        attempt_failed(r, EVENT_CLOSED, &e);
+        upstream_attempt_failed(r, EVENT_CLOSED, &e);
         return;
     }
     switch (step) {
@@ -547,16 +131,16 @@ static void feed_login(struct upstream_room *r)
         return;
     case LOGIN_AUTHENTICATED:
     case LOGIN_READY:
-        authenticated(r);
+        upstream_authenticated(r);
         return;
     case LOGIN_REFUSED:
         keep_refusal(r, login_server_error(r->login)->body);
-        attempt_failed(r, login_event(r->login), &e);
+        upstream_attempt_failed(r, login_event(r->login), &e);
         return;
     case LOGIN_FAIL:
         e.code = E_AUTH; /* ours to say, and no other attempt can do better */
         s->reason = "The gate cannot log in to the server behind.";
-        attempt_failed(r, EVENT_LOCAL_ERROR, &e);
+        upstream_attempt_failed(r, EVENT_LOCAL_ERROR, &e);
         return;
     }
 }
@@ -569,18 +153,18 @@ static void begin_relayed(struct upstream_room *r)
     AUTO(buf) struct buf out = BUF_INIT(HELLO_LENGTH_MAX * 2);
     struct err e;
     size_t n;
-    struct parameter *parameters = startup_parameters(s, r->upstream, &n);
+    struct parameter *parameters = upstream_parameters(s, r->upstream, &n);
 
     relayed_init(&r->exchange, hba_method_needs(s->rule->method));
     if (parameters)
         frontend_startup(&out, PROTOCOL_3_0, parameters, n);
     if (!parameters || !buf_ok(&out)) {
         err_set(&e, E_NOMEM, "out of memory");
-        fail_later(r, &e);
+        upstream_fail(r, &e);
         return;
     }
     if (leg_send(s->leg, buf_bytes(&out), &e) != OK)
-        attempt_failed(r, EVENT_CLOSED, &e);
+        upstream_attempt_failed(r, EVENT_CLOSED, &e);
 }
 
 static void relayed_success(struct upstream_room *r)
@@ -591,11 +175,11 @@ static void relayed_success(struct upstream_room *r)
     if (admission_succeeded(s, &e) != OK) {
         buf_append(&r->refusal, buf_bytes(&s->admission->final));
         backend_fatal(&r->refusal, &e);
-        fail_later(r, &e);
+        upstream_fail(r, &e);
         return;
     }
     admission_log(s);
-    authenticated(r);
+    upstream_authenticated(r);
 }
 
 /* Returns false when the room has moved on. */
@@ -611,8 +195,8 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
         bool parsed = server_error_parse(msg->body, &said) == OK;
         if (parsed)
             err_set(&e, E_AUTH, "%.*s", STR_ARG(said.message));
-        attempt_failed(r, parsed && str_is(said.sqlstate, "57P03") ? EVENT_SERVER_BUSY : EVENT_SERVER_ERROR,
-                       &e);
+        upstream_attempt_failed(
+            r, parsed && str_is(said.sqlstate, "57P03") ? EVENT_SERVER_BUSY : EVENT_SERVER_ERROR, &e);
         return false;
     }
     if (msg->type !=
@@ -632,7 +216,7 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
         relayed_success(r);
         return false;
     case RELAYED_VIOLATION:
-        fail_later(r, &e);
+        upstream_fail(r, &e);
         return false;
     }
     return false;
@@ -650,7 +234,7 @@ static void feed_relayed(struct upstream_room *r)
             break;
         if (code != OK) {
             err_set(&e, E_PROTOCOL, "received an invalid message from the server");
-            attempt_failed(r, EVENT_LOCAL_ERROR, &e);
+            upstream_attempt_failed(r, EVENT_LOCAL_ERROR, &e);
             return;
         }
         if (!relayed_message(r, &msg, used))
@@ -679,11 +263,11 @@ static void on_data(void *arg, struct bytes data)
 
     if (!buf_append(&r->in, data)) {
         err_set(&e, E_LIMIT, "the server says too much before the session is ready");
-        fail_later(r, &e);
+        upstream_fail(r, &e);
         return;
     }
     if (r->stage != UPSTREAM_LOGIN)
-        after_ok(r);
+        upstream_after_ok(r);
     else if (r->relayed)
         feed_relayed(r);
     else
@@ -698,15 +282,15 @@ static void on_closed(void *arg, const struct err *e)
         buf_append(&r->refusal, buf_bytes(&r->s->admission->final));
         backend_auth(&r->refusal, AUTH_OK, bytes_of(NULL, 0));
         buf_append(&r->refusal, buf_bytes(&r->held));
-        fail_later(r, e);
+        upstream_fail(r, e);
         return;
     }
-    attempt_failed(r, EVENT_CLOSED, e);
+    upstream_attempt_failed(r, EVENT_CLOSED, e);
 }
 
 static void on_failed(void *arg, const struct err *e)
 {
-    fail_later(arg, e);
+    upstream_fail(arg, e);
 }
 
 /* ---- the room ---- */
@@ -751,7 +335,7 @@ enum step upstream_enter(struct session *s, struct err *e)
     r->refusal = BUF_INIT(2 * UPSTREAM_IN_MAX);
     arena_init(&r->arena, SESSION_SCRATCH_MAX, 2048);
     s->upstream_user = s->startup.user;
-    if (!r->relayed && is_service(s->admission) && prepare_service(r, &r->why) != OK)
+    if (!r->relayed && upstream_is_service(s->admission) && prepare_service(r, &r->why) != OK)
         return give_up(r, e);
     const struct leg_owner owner = { on_ready, on_data, on_closed, on_failed, r };
     s->leg = leg_new(s->worker, r->upstream, &owner);

@@ -26,6 +26,7 @@ struct lex {
     struct arena *arena;
     struct hba_lines *out;
     unsigned version;
+    unsigned files; /* read so far */
 };
 
 /* A growing array of fixed-size elements, in a buf. */
@@ -198,20 +199,25 @@ static enum code locate(struct reader *r, struct str reference, struct str *out)
     return hba_lex_path(r->lex->arena, dir_of(r->file), reference, out) ? OK : E_NOMEM;
 }
 
-enum reference { REFERENCE_AT, REFERENCE_INCLUDE, REFERENCE_IF_EXISTS };
+enum reference_kind { REFERENCE_AT, REFERENCE_INCLUDE, REFERENCE_IF_EXISTS };
+
+struct reference {
+    enum reference_kind kind;
+    struct str written;
+    struct str path;
+};
 
 /** What is said of a file that could not be opened or read. */
-static bool file_problem(struct reader *r, enum reference kind, struct str written, struct str path,
-                         int problem, struct str *out)
+static bool file_problem(struct reader *r, const struct reference *ref, int problem, struct str *out)
 {
     const char *why = problem ? strerrordesc_np(abs(problem)) : "maximum nesting depth exceeded";
 
-    if (kind == REFERENCE_AT && r->lex->version < FIRST_INCLUDE_VERSION && problem >= 0)
+    if (ref->kind == REFERENCE_AT && r->lex->version < FIRST_INCLUDE_VERSION && problem >= 0)
         return arena_printf(r->lex->arena, out,
                             "could not open secondary authentication file \"@%.*s\" as \"%.*s\": %s",
-                            STR_ARG(written), STR_ARG(path), why);
+                            STR_ARG(ref->written), STR_ARG(ref->path), why);
     return arena_printf(r->lex->arena, out, "could not %s file \"%.*s\": %s", problem < 0 ? "read" : "open",
-                        STR_ARG(path), why);
+                        STR_ARG(ref->path), why);
 }
 
 /** A missing file that need not exist is only logged. */
@@ -226,30 +232,33 @@ static enum code skip_missing(struct reader *r, struct str path, struct str mess
 }
 
 /** Read a file that this line refers to, one level deeper. What goes wrong becomes the line's error. */
-static enum code read_reference(struct reader *r, enum reference kind, struct str written,
+static enum code read_reference(struct reader *r, enum reference_kind kind, struct str written,
                                 struct hba_lines *lines)
 {
     AUTO(buf) struct buf text = BUF_INIT(HBA_LEX_FILE_MAX);
-    struct str path, message;
+    struct reference ref = { kind, written, { NULL, 0 } };
+    struct str message;
     int problem = 0;
 
-    TRY(locate(r, written, &path));
+    TRY(locate(r, written, &ref.path));
     bool too_deep = r->depth + 1 > HBA_LEX_DEPTH_MAX;
     if (!too_deep) {
-        TRY(note_path(r->lex, path, false));
-        problem = r->lex->fs->read_file(r->lex->fs->ctx, path.p, &text);
+        if (++r->lex->files > HBA_LEX_FILES_MAX)
+            return E_LIMIT;
+        TRY(note_path(r->lex, ref.path, false));
+        problem = r->lex->fs->read_file(r->lex->fs->ctx, ref.path.p, &text);
     }
-    if ((too_deep || problem != 0) && !file_problem(r, kind, written, path, problem, &message))
+    if ((too_deep || problem != 0) && !file_problem(r, &ref, problem, &message))
         return E_NOMEM;
     if (too_deep)
         return fail_line(r, E_CONFIG, message, message);
     if (problem == ENOENT && kind == REFERENCE_IF_EXISTS)
-        return skip_missing(r, path, message);
+        return skip_missing(r, ref.path, message);
     if (problem > 0)
         return fail_line(r, code_from_errno(problem), message, message);
     if (problem < 0)
         complain(r, SEV_LOG, code_from_errno(-problem), message);
-    return read_file(r->lex, path, buf_bytes(&text), r->depth + 1, lines);
+    return read_file(r->lex, ref.path, buf_bytes(&text), r->depth + 1, lines);
 }
 
 /** Put all tokens of a file in place of `@file`. */
@@ -547,7 +556,10 @@ enum code hba_lex_file(const struct hba_lex_params *params, struct str path, str
     if (problem < 0 && lex.diags)
         (void)diags_add(lex.diags, SEV_LOG, code_from_errno(-problem), top, 0,
                         "could not read file \"%.*s\": %s", STR_ARG(top), strerrordesc_np(-problem));
-    return read_file(&lex, top, buf_bytes(&text), 0, out);
+    enum code code = read_file(&lex, top, buf_bytes(&text), 0, out);
+    if (code == E_LIMIT)
+        return err_set(e, code, "file \"%.*s\" includes more than %d files", STR_ARG(top), HBA_LEX_FILES_MAX);
+    return code;
 }
 
 enum code hba_lex_bytes(const struct hba_lex_params *params, struct str name, struct bytes text,

@@ -182,13 +182,18 @@ struct poll *poll_new(struct loop *loop, int fd, poll_fn *fn, void *arg)
     return poll;
 }
 
+static void start(struct poll *poll);
+
 static void on_poll(uv_poll_t *uv, int status, int events)
 {
     struct poll *poll = (struct poll *)uv;
     unsigned ready = 0;
 
-    if (status < 0) { /* an error shows itself at the next read or write */
+    if (status < 0) {
+        /* An error shows itself at a read or write, perhaps not at the next one: there may be data before it.
+         * libuv has stopped watching, the owner has not. */
         ready = poll->events;
+        start(poll);
     } else {
         if (events & UV_READABLE)
             ready |= POLL_READ;
@@ -198,21 +203,26 @@ static void on_poll(uv_poll_t *uv, int status, int events)
     poll->fn(poll->arg, ready);
 }
 
-void poll_set(struct poll *poll, unsigned events)
+static void start(struct poll *poll)
 {
     int uv_events = 0;
 
-    if (poll->events == events)
-        return;
-    poll->events = events;
-    if (events & POLL_READ)
+    if (poll->events & POLL_READ)
         uv_events |= UV_READABLE;
-    if (events & POLL_WRITE)
+    if (poll->events & POLL_WRITE)
         uv_events |= UV_WRITABLE;
     if (uv_events)
         (void)uv_poll_start(&poll->uv, uv_events, on_poll);
     else
         (void)uv_poll_stop(&poll->uv);
+}
+
+void poll_set(struct poll *poll, unsigned events)
+{
+    if (poll->events == events)
+        return;
+    poll->events = events;
+    start(poll);
 }
 
 void poll_rebind(struct poll *poll, poll_fn *fn, void *arg)

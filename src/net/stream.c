@@ -20,9 +20,9 @@ enum {
     STREAM_BULK = 32 * 1024       /* a read or write of this size is a transfer, not a question */
 };
 
-bool stream_room_init(struct stream_room *room)
+bool stream_room_init(struct stream_room *room, struct loop *loop)
 {
-    *room = (struct stream_room){ .port = tls_port_new() };
+    *room = (struct stream_room){ .loop = loop, .port = tls_port_new() };
     room->memory = aligned_alloc(ROOM_ALIGN, ROOM_IN + ROOM_PLAIN + ROOM_OUT + ROOM_ALIGN);
     if (!room->memory || !room->port) {
         stream_room_fini(room);
@@ -41,11 +41,10 @@ void stream_room_fini(struct stream_room *room)
     *room = (struct stream_room){ 0 };
 }
 
-enum code stream_open(struct stream *stream, struct loop *loop, struct stream_room *room, int fd, poll_fn *fn,
-                      void *arg)
+enum code stream_open(struct stream *stream, struct stream_room *room, int fd, poll_fn *fn, void *arg)
 {
     *stream = (struct stream){ .room = room, .fd = fd, .pending = BUF_INIT(STREAM_PENDING_MAX) };
-    stream->poll = poll_new(loop, fd, fn, arg);
+    stream->poll = poll_new(room->loop, fd, fn, arg);
     if (!stream->poll) {
         stream_close(stream);
         return E_NOMEM;
@@ -69,7 +68,7 @@ static void update_poll(struct stream *stream)
 {
     unsigned events = 0;
 
-    if (stream->reading && !stream->eof && !stream->broken && !stream->tls_failed)
+    if (stream->reading && !stream_over(stream))
         events |= POLL_READ;
     if ((stream->pending.n > 0 || stream->connecting) && !stream->broken)
         events |= POLL_WRITE;

@@ -18,6 +18,7 @@ struct tls_port;
 
 /** The buffers of one worker, used by one stream at a time. */
 struct stream_room {
+    struct loop *loop;
     uint8_t *in;    /* what recv gives */
     uint8_t *plain; /* what is decrypted */
     uint8_t *out;   /* what is encrypted */
@@ -25,7 +26,7 @@ struct stream_room {
     uint8_t *memory;
 };
 
-bool stream_room_init(struct stream_room *room);
+bool stream_room_init(struct stream_room *room, struct loop *loop);
 void stream_room_fini(struct stream_room *room);
 
 struct stream {
@@ -46,8 +47,8 @@ struct stream {
 enum stream_status { STREAM_DATA, STREAM_AGAIN, STREAM_EOF, STREAM_FAIL };
 
 /** Take over `fd` (also on failure). `fn` is told of readiness; call stream_ready() first thing in it. */
-MUST_CHECK enum code stream_open(struct stream *stream, struct loop *loop, struct stream_room *room, int fd,
-                                 poll_fn *fn, void *arg);
+MUST_CHECK enum code stream_open(struct stream *stream, struct stream_room *room, int fd, poll_fn *fn,
+                                 void *arg);
 /** At once; nothing more is sent. Harmless on a stream that is zeroed with fd -1, or closed. */
 void stream_close(struct stream *stream);
 
@@ -61,6 +62,12 @@ void stream_move(struct stream *to, struct stream *from, poll_fn *fn, void *arg)
 static inline bool stream_blocked(const struct stream *stream)
 {
     return stream->pending.n > 0;
+}
+/** True when nothing more will come: the next stream_read() says so at once, and no readiness is told any
+ * more. */
+static inline bool stream_over(const struct stream *stream)
+{
+    return stream->eof || stream->broken || stream->tls_failed;
 }
 /** Send what is pending. E_CLOSED when the socket is broken. Called when writable. */
 MUST_CHECK enum code stream_flush(struct stream *stream, struct err *e);

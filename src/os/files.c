@@ -33,6 +33,14 @@ static void fd_auto(int *fd)
         (void)close(*fd);
 }
 
+static int fd_take(int *fd)
+{
+    int taken = *fd;
+
+    *fd = -1;
+    return taken;
+}
+
 static enum code fail_errno(struct err *e, const char *what, const char *path)
 {
     int number = errno;
@@ -259,8 +267,7 @@ enum code os_lock_take(const char *path, struct os_lock *out, struct err *e)
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) < 0 || !text_fits(n, sizeof pid) || !write_all(fd, bytes_of(pid, (size_t)n)))
         return fail_errno(e, "write lock file", path);
-    out->fd = fd;
-    fd = -1;
+    out->fd = fd_take(&fd);
     return OK;
 }
 

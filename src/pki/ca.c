@@ -468,7 +468,7 @@ static bool parse_network(struct str text, uint8_t out[32], size_t *out_n)
         out[n + i] = mask;
         out[i] &= mask;
     }
-    *out_n = 2 * n;
+    *out_n = (size_t)n * 2;
     return true;
 }
 

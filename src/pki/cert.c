@@ -30,12 +30,20 @@ void cert_list_auto(struct cert_list *list)
     cert_list_fini(list);
 }
 
+static struct cert_list list_give(struct cert_list *list)
+{
+    struct cert_list given = *list;
+
+    *list = (struct cert_list){ .n = 0 };
+    return given;
+}
+
 /* The list owns `cert` afterwards, if it succeeds. */
 static bool list_take(struct cert_list *list, X509 *cert)
 {
     size_t size;
 
-    if (!size_mul(list->n + 1, sizeof *list->items, &size))
+    if (!size_mul(list->n + 1, sizeof(void *), &size))
         return false;
     X509 **items = realloc(list->items, size);
     if (!items)
@@ -77,8 +85,7 @@ enum code cert_list_from_pem(struct bytes pem, const char *file, struct cert_lis
         return err_set(e, E_CONFIG, "could not read certificate %zu in file \"%s\": %s", list.n + 1, file,
                        ossl_reason(reason));
     ERR_clear_error();
-    *out = list;
-    list = (struct cert_list){ .n = 0 };
+    *out = list_give(&list);
     return OK;
 }
 
@@ -91,8 +98,7 @@ enum code cert_list_load(const char *path, struct cert_list *out, struct err *e)
     TRY(cert_list_from_pem(buf_bytes(&pem), path, &list, e));
     if (list.n == 0)
         return err_set(e, E_CONFIG, "file \"%s\" contains no certificate", path);
-    *out = list;
-    list = (struct cert_list){ .n = 0 };
+    *out = list_give(&list);
     return OK;
 }
 

@@ -30,11 +30,19 @@ void crl_list_auto(struct crl_list *list)
     crl_list_fini(list);
 }
 
+static struct crl_list list_give(struct crl_list *list)
+{
+    struct crl_list given = *list;
+
+    *list = (struct crl_list){ .n = 0 };
+    return given;
+}
+
 static bool list_take(struct crl_list *list, X509_CRL *crl)
 {
     size_t size;
 
-    if (!size_mul(list->n + 1, sizeof *list->items, &size))
+    if (!size_mul(list->n + 1, sizeof(void *), &size))
         return false;
     X509_CRL **items = realloc(list->items, size);
     if (!items)
@@ -64,8 +72,7 @@ enum code crl_list_from_pem(struct bytes pem, const char *file, struct crl_list 
         return err_set(e, E_CONFIG, "could not read revocation list %zu in file \"%s\": %s", list.n + 1, file,
                        ossl_reason(reason));
     ERR_clear_error();
-    *out = list;
-    list = (struct crl_list){ .n = 0 };
+    *out = list_give(&list);
     return OK;
 }
 
@@ -78,8 +85,7 @@ enum code crl_list_load(const char *path, struct crl_list *out, struct err *e)
     TRY(crl_list_from_pem(buf_bytes(&pem), path, &list, e));
     if (list.n == 0)
         return err_set(e, E_CONFIG, "file \"%s\" contains no certificate revocation list", path);
-    *out = list;
-    list = (struct crl_list){ .n = 0 };
+    *out = list_give(&list);
     return OK;
 }
 

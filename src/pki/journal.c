@@ -9,6 +9,7 @@
 
 enum {
     SERIAL_HEX_MAX = 2 * 21, /* 20 bytes and a sign byte [src: RFC 5280, section 4.1.2.2] */
+    SHA256_HEX = 2 * CERT_SHA256_SIZE,
     FIELDS_MAX = 7
 };
 
@@ -102,7 +103,7 @@ static bool read_issued(const struct str *f, struct arena *arena, struct journal
     struct ca_entry entry = { .reason = CA_REASON_UNSPECIFIED };
     bool ok = read_time(f[1], &entry.issued_unix_s) && is_hex(f[2], SERIAL_HEX_MAX) &&
               ca_use_from_name(f[3], &entry.use) && read_time(f[4], &entry.not_after_unix_s) &&
-              is_hex(f[5], 2 * CERT_SHA256_SIZE);
+              is_hex(f[5], SHA256_HEX);
 
     if (!ok || !arena_str(arena, f[2], &entry.serial_hex) || !arena_str(arena, f[5], &entry.sha256) ||
         !arena_str(arena, f[6], &entry.subject))

@@ -118,31 +118,39 @@ void key_auto(EVP_PKEY **key)
 struct asked {
     const struct key_passphrase *passphrase;
     bool encrypted;
+    bool done; /* OpenSSL may call more than once per key; a person or a command is asked once */
     enum code code;
     struct err err;
+    struct secret secret;
 };
+
+static void asked_auto(struct asked *asked)
+{
+    secret_wipe(&asked->secret);
+}
 
 static int give_passphrase(char *out, int size, int writing, void *ctx)
 {
     struct asked *asked = ctx;
-    AUTO(secret) struct secret secret = { .n = 0 };
 
     (void)writing;
     asked->encrypted = true;
     if (!asked->passphrase)
         return -1;
-    asked->code = asked->passphrase->get(asked->passphrase->ctx, &secret, &asked->err);
-    if (asked->code != OK || size < 0 || secret.n > (size_t)size)
+    if (!asked->done)
+        asked->code = asked->passphrase->get(asked->passphrase->ctx, &asked->secret, &asked->err);
+    asked->done = true;
+    if (asked->code != OK || size < 0 || asked->secret.n > (size_t)size)
         return -1;
-    memcpy(out, secret.p, secret.n);
-    return (int)secret.n;
+    memcpy(out, asked->secret.p, asked->secret.n);
+    return (int)asked->secret.n;
 }
 
 enum code key_from_pem(struct bytes pem, const char *file, const struct key_passphrase *passphrase,
                        EVP_PKEY **out, struct err *e)
 {
     AUTO(bio) BIO *bio = ossl_bio_over(pem);
-    struct asked asked = { .passphrase = passphrase };
+    AUTO(asked) struct asked asked = { .passphrase = passphrase };
     char reason[OSSL_REASON_MAX];
 
     if (!bio)

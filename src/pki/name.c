@@ -150,7 +150,7 @@ enum code name_serial_decimal(const ASN1_INTEGER *serial, struct arena *arena, s
 
 enum code name_serial_hex(const ASN1_INTEGER *serial, struct arena *arena, struct str *out, struct err *e)
 {
-    struct str upper;
+    struct str upper = STR("");
 
     TRY(serial_text(serial, BN_bn2hex, arena, &upper, e));
     char *lower = arena_c(arena, upper);

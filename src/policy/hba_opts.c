@@ -10,7 +10,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 
-enum { FIRST_STRICT_CLIENTCERT_VERSION = 14, FIRST_SHORT_LDAP_TEXT_VERSION = 17, FIRST_OAUTH_VERSION = 18 };
+enum { FIRST_STRICT_CLIENTCERT_VERSION = 14, FIRST_SHORT_LDAP_TEXT_VERSION = 18, FIRST_OAUTH_VERSION = 18 };
 
 enum option_type {
     TYPE_TEXT,
@@ -124,16 +124,25 @@ struct radius_item {
     enum code code;
 };
 
-static bool resolve_server(void *arg, struct str item)
+static int ask_system(const char *name)
 {
-    struct radius_item *r = arg;
     const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
     struct addrinfo *found = NULL;
-    char *name = arena_c(r->p->arena, item);
-    int problem = name ? getaddrinfo(name, NULL, &hints, &found) : EAI_MEMORY;
+    int problem = getaddrinfo(name, NULL, &hints, &found);
 
     if (found)
         freeaddrinfo(found);
+    return problem;
+}
+
+static bool resolve_server(void *arg, struct str item)
+{
+    struct radius_item *r = arg;
+    char *name = arena_c(r->p->arena, item);
+    int problem = EAI_MEMORY;
+
+    if (name)
+        problem = (r->p->params->resolve_server ? r->p->params->resolve_server : ask_system)(name);
     if (problem != 0)
         r->code = line_bad_hidden(r->p, E_CONFIG,
                                   "could not translate RADIUS server name \"%.*s\" to address: %s",

@@ -28,6 +28,8 @@ static const struct {
 /* ---- faults ---- */
 
 static bool fault_text(struct line_parser *p, struct str *out, const char *fmt, va_list args)
+    PRINTF_LIKE(3, 0);
+static bool fault_text(struct line_parser *p, struct str *out, const char *fmt, va_list args)
 {
     if (arena_vprintf(p->arena, out, fmt, args))
         return true;

@@ -135,6 +135,9 @@ struct policy_params {
     bool reload; /* a missing or bad ident file refuses a reload; at start it only means no maps (WARNING) */
     const char *oauth_validator_libraries; /* NULL: empty, PostgreSQL's default */
     const struct hba_lex_fs *fs;           /* NULL: the real disk */
+    /** Look up a name of `radiusservers`, as PostgreSQL does while it parses: 0 or EAI_…. NULL: the system's.
+     */
+    int (*resolve_server)(const char *name);
 };
 
 /**
@@ -163,8 +166,7 @@ bool policy_has_map(const struct policy *policy, struct str map);
 /** Number of map lines. */
 size_t policy_map_count(const struct policy *policy);
 
-/** Files and directories that were read for it (also after a failed policy_load() there is a way: see below).
- */
+/** A file or directory that was looked at while loading, there or not: what a watcher watches. */
 struct policy_path {
     struct str path;
     bool is_dir;

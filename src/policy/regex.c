@@ -15,6 +15,7 @@
 
 #include <locale.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <tcl.h>
@@ -83,17 +84,24 @@ static void at_thread_end(void *value)
     regex_thread_fini();
 }
 
-/** Tcl's own start-up takes the locale from the environment; ours must stay as it was. */
+/**
+ * Tcl's own start-up takes the locale from the environment and ignores SIGPIPE; both must stay as they were.
+ * Our key comes before Tcl's: a thread that ends clears its keys in their order, and cleaning up needs Tcl's.
+ */
 static void start_tcl(void)
 {
     const char *now = setlocale(LC_CTYPE, NULL);
     char *before = now ? strdup(now) : NULL;
+    struct sigaction on_pipe;
+    bool saved = sigaction(SIGPIPE, NULL, &on_pipe) == 0;
 
+    have_key = pthread_key_create(&thread_end, at_thread_end) == 0;
     Tcl_FindExecutable(NULL);
+    if (saved)
+        (void)sigaction(SIGPIPE, &on_pipe, NULL);
     if (before)
         (void)setlocale(LC_CTYPE, before);
     free(before);
-    have_key = pthread_key_create(&thread_end, at_thread_end) == 0;
 }
 
 /** Before the first object of a thread. */
@@ -184,7 +192,8 @@ struct regex_set *regex_set_new(struct arena *arena)
 {
     struct regex_set *set = ARENA_NEW(arena, struct regex_set);
 
-    if (!set)
+    /* Here and not at the first expression: a process loads its first rules before it has other threads. */
+    if (!set || pthread_once(&once, start_tcl) != 0)
         return NULL;
     *set = (struct regex_set){ .id = atomic_fetch_add(&last_id, 1) + 1, .arena = arena };
     return set;

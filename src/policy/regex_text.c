@@ -7,6 +7,8 @@
  * brackets, and its [[:punct:]] is ASCII's, Tcl's is Unicode's;
  *   - \D, \W and \S become such sets, too: they match a newline even where (?n) keeps [^…] from it;
  *   - (?<=…) and (?<!…) exist in PostgreSQL only.
+ *   - a literal, behind ***=, is escaped character by character: Tcl 8.6 makes a glob of such a pattern in a
+ *     buffer too small for many of \ * [ ] ? and overruns its stack (TclReToGlob).
  * A fault inside a rewritten part is replaced by a short part with the same fault, so that errors come in the
  * same order as in the server. Patterns in the older dialects, (?e), (?b) and (?q), keep their brackets.
  * [src: PostgreSQL 18, "POSIX Regular Expressions"; regc_lex.c, regcomp.c brackpart]
@@ -19,7 +21,7 @@
 
 #include <stdlib.h>
 
-enum dialect { DIALECT_ADVANCED, DIALECT_OLD, DIALECT_LITERAL };
+enum dialect { DIALECT_ADVANCED, DIALECT_OLD, DIALECT_LITERAL, DIALECT_ESCAPED };
 
 enum {
     CODE_MAX = 0x7FFFFFFE, /* largest character PostgreSQL's engine takes */
@@ -166,113 +168,23 @@ static bool take_digits(struct scan *s, int base, size_t min, size_t max, uint32
 
 /* ---- classes ---- */
 
-static bool is_alpha(unsigned c)
-{
-    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z' && c < 0x80;
-}
-
-static bool is_digit(unsigned c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_space(unsigned c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static bool is_alnum(unsigned c)
-{
-    return is_alpha(c) || is_digit(c);
-}
-
-static bool is_word(unsigned c)
-{
-    return is_alnum(c) || c == '_';
-}
-
-static bool is_upper(unsigned c)
-{
-    return c >= 'A' && c <= 'Z';
-}
-
-static bool is_lower(unsigned c)
-{
-    return c >= 'a' && c <= 'z';
-}
-
-static bool is_graph(unsigned c)
-{
-    return c > ' ' && c < 0x7F;
-}
-
-static bool is_print(unsigned c)
-{
-    return c >= ' ' && c < 0x7F;
-}
-
-static bool is_punct(unsigned c)
-{
-    return is_graph(c) && !is_alnum(c);
-}
-
-static bool is_cntrl(unsigned c)
-{
-    return c < ' ' || (c >= 0x7F && c <= 0x9F);
-}
-
-static bool is_blank(unsigned c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static bool is_xdigit(unsigned c)
-{
-    return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f' && c < 0x80);
-}
-
-static bool is_ascii(unsigned c)
-{
-    return c < 0x80;
-}
-
-typedef bool class_fn(unsigned c);
-
-static class_fn *class_of(struct str name)
-{
-    static const struct {
-        const char *name;
-        class_fn *is;
-    } classes[] = {
-        { "alnum", is_alnum }, { "alpha", is_alpha },   { "ascii", is_ascii }, { "blank", is_blank },
-        { "cntrl", is_cntrl }, { "digit", is_digit },   { "graph", is_graph }, { "lower", is_lower },
-        { "print", is_print }, { "punct", is_punct },   { "space", is_space }, { "upper", is_upper },
-        { "word", is_word },   { "xdigit", is_xdigit },
-    };
-
-    for (size_t i = 0; i < COUNT_OF(classes); i++)
-        if (str_is(name, classes[i].name))
-            return classes[i].is;
-    return NULL;
-}
-
 /** The class of \d, \w, \s, or of their capitals, which mean the complement; NULL for another letter. */
-static class_fn *class_of_letter(uint8_t letter, bool *out_complement)
+static regex_class_fn *class_of_letter(uint8_t letter, bool *out_complement)
 {
-    *out_complement = is_upper(letter);
+    *out_complement = regex_is_upper(letter);
     switch (letter | 0x20) {
     case 'd':
-        return is_digit;
+        return regex_is_digit;
     case 'w':
-        return is_word;
+        return regex_is_word;
     case 's':
-        return is_space;
+        return regex_is_space;
     default:
         return NULL;
     }
 }
 
-static void set_add(struct set *set, class_fn *is, bool complement)
+static void set_add(struct set *set, regex_class_fn *is, bool complement)
 {
     for (unsigned c = 0; c <= BYTE_MAX; c++)
         set->has[c] |= is(c) != complement;
@@ -300,7 +212,7 @@ static enum escape take_escape(struct scan *s, uint32_t *out)
         return ESCAPE_BAD;
     uint8_t c = take(s);
     *out = c;
-    if (!is_alnum(c))
+    if (!regex_is_alnum(c))
         return ESCAPE_CODE;
     if (class_of_letter(c, &complement))
         return ESCAPE_CLASS;
@@ -320,7 +232,7 @@ static enum escape take_escape(struct scan *s, uint32_t *out)
     if (c == 'U')
         return take_digits(s, 16, 8, 8, out) ? ESCAPE_CODE : ESCAPE_BAD;
     s->left = before.left;
-    if (!is_digit(c))
+    if (!regex_is_digit(c))
         return ESCAPE_OTHER;
     if (c != '0') {
         bool number = take_digits(s, 10, 1, SIZE_MAX, out);
@@ -350,20 +262,20 @@ static void rewrite_escape(struct scan *s)
         put_fault(s, "\\q");
         return;
     case ESCAPE_OTHER:
-        if (is_digit((uint8_t)s->left.p[0]) && s->look_at > 0 && s->groups < 9) {
+        if (regex_is_digit((uint8_t)s->left.p[0]) && s->look_at > 0 && s->groups < 9) {
             put_fault(s, "\\9"); /* no back references in lookaround */
             return;
         }
         put_c(s, "\\");
         copy(s, 1);
-        while (s->left.n > 0 && is_digit((uint8_t)s->left.p[0]))
+        while (s->left.n > 0 && regex_is_digit((uint8_t)s->left.p[0]))
             copy(s, 1);
         return;
     case ESCAPE_CODE:
         put_escaped(s, char_of(code));
         return;
     case ESCAPE_CLASS:
-        set_add(&set, class_of_letter((uint8_t)code, &complement), is_upper(code));
+        set_add(&set, class_of_letter((uint8_t)code, &complement), regex_is_upper(code));
         put_set(s, &set, false);
         return;
     }
@@ -398,7 +310,7 @@ static enum item take_named(struct scan *s, struct bracket *b, char kind, uint32
     struct str name = str_first(s->left, n);
     skip(s, n + 2);
     if (kind == ':') {
-        class_fn *is = class_of(name);
+        regex_class_fn *is = regex_class_of(name);
         if (!is)
             return bad(b, "[[:?:]]");
         set_add(&b->set, is, false);
@@ -421,7 +333,7 @@ static enum item take_bracket_escape(struct scan *s, struct bracket *b, uint32_t
     case ESCAPE_CODE:
         return ITEM_CODE;
     case ESCAPE_CLASS: {
-        class_fn *is = class_of_letter((uint8_t)*out, &complement);
+        regex_class_fn *is = class_of_letter((uint8_t)*out, &complement);
         set_add(&b->set, is, complement);
         return ITEM_SET;
     }
@@ -573,16 +485,16 @@ static void rewrite_one(struct scan *s)
 static void read_prefix(struct scan *s)
 {
     if (see(s, "***=")) {
-        s->dialect = DIALECT_LITERAL;
-        copy(s, 4);
+        s->dialect = DIALECT_ESCAPED;
+        skip(s, 4);
         return;
     }
     if (see(s, "***:"))
         copy(s, 4);
-    if (!see(s, "(?") || s->left.n < 3 || !is_alpha((uint8_t)s->left.p[2]))
+    if (!see(s, "(?") || s->left.n < 3 || !regex_is_alpha((uint8_t)s->left.p[2]))
         return;
     copy(s, 2);
-    while (s->left.n > 0 && is_alpha((uint8_t)s->left.p[0])) {
+    while (s->left.n > 0 && regex_is_alpha((uint8_t)s->left.p[0])) {
         char letter = s->left.p[0];
         if (letter == 'b' || letter == 'e')
             s->dialect = DIALECT_OLD;
@@ -608,6 +520,8 @@ enum code regex_translate(struct arena *arena, struct str pattern, struct regex_
     while (s.left.n > 0 && !s.failed) {
         if (s.dialect == DIALECT_ADVANCED)
             rewrite_one(&s);
+        else if (s.dialect == DIALECT_ESCAPED)
+            put_escaped(&s, regex_char(take(&s)));
         else
             copy(&s, 1);
     }

@@ -91,7 +91,7 @@ static enum code set_limits(struct tls_context *c, const struct tls_client_param
                        diag_first(reason, sizeof reason));
     if ((p->ciphers && SSL_CTX_set_cipher_list(c->ssl_ctx, p->ciphers) != 1) ||
         (p->tls13_ciphers && SSL_CTX_set_ciphersuites(c->ssl_ctx, p->tls13_ciphers) != 1) ||
-        (p->groups && SSL_CTX_set1_groups_list(c->ssl_ctx, p->groups) != 1))
+        (p->groups && SSL_CTX_set1_groups_list(c->ssl_ctx, (char *)(uintptr_t)p->groups) != 1))
         return err_set(e, E_CONFIG, "could not set ciphers or groups: %s", diag_first(reason, sizeof reason));
     if (p->any_version && SSL_CTX_get_security_level(c->ssl_ctx) != 0)
         SSL_CTX_set_security_level(c->ssl_ctx, 0); /* a cipher string may carry @SECLEVEL */

@@ -9,6 +9,7 @@
 #include "tls/engine.h"
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/rd.h"
 #include "pki/name.h"
@@ -234,29 +235,26 @@ enum { DETAIL_MAX = 768, DETAIL_NAME_MAX = 71, DETAIL_ARENA = 1 << 17 };
 
 /* The end of a name is the telling part, so a long one loses its beginning [src: PostgreSQL 18, verify_cb].
  */
-static void put_name_tail(struct str name, char *dst, size_t size)
+static void put_name_tail(struct buf *out, struct str name)
 {
-    size_t at = 0;
-
     if (name.n > DETAIL_NAME_MAX) {
-        at = (size_t)snprintf(dst, size, "...");
+        buf_append_c(out, "...");
         name = str_from(name, name.n - (DETAIL_NAME_MAX - 3));
     }
-    for (size_t i = 0; i < name.n && at + 5 < size; i++) {
+    for (size_t i = 0; i < name.n; i++) {
         unsigned char c = (unsigned char)name.p[i];
         if (c >= 32 && c <= 126)
-            dst[at++] = (char)c;
+            buf_append_byte(out, c);
         else
-            at += (size_t)snprintf(dst + at, size - at, "\\x%02x", c);
+            buf_printf(out, "\\x%02x", c);
     }
-    dst[at < size ? at : size - 1] = '\0';
 }
 
 static void describe_refused(struct tls_engine *e, X509_STORE_CTX *store)
 {
     AUTO(arena) struct arena arena;
+    AUTO(buf) struct buf text = BUF_INIT(DETAIL_MAX);
     struct str subject = STR("unknown"), issuer = STR("unknown"), serial = STR("unknown");
-    char subject_text[4 * DETAIL_NAME_MAX + 8], issuer_text[4 * DETAIL_NAME_MAX + 8];
     X509 *cert = X509_STORE_CTX_get_current_cert(store);
     struct err ignored;
 
@@ -266,18 +264,16 @@ static void describe_refused(struct tls_engine *e, X509_STORE_CTX *store)
         (void)!name_slash(X509_get_issuer_name(cert), &arena, &issuer, &ignored);
         (void)!name_serial_decimal(X509_get0_serialNumber(cert), &arena, &serial, &ignored);
     }
-    put_name_tail(subject, subject_text, sizeof subject_text);
-    put_name_tail(issuer, issuer_text, sizeof issuer_text);
+    buf_printf(&text, "%s certificate verification failed at depth %d: %s.\n",
+               e->server ? "Client" : "Server", X509_STORE_CTX_get_error_depth(store),
+               X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
+    buf_append_c(&text, "Failed certificate data (unverified): subject \"");
+    put_name_tail(&text, subject);
+    buf_printf(&text, "\", serial number %.*s, issuer \"", STR_ARG(serial));
+    put_name_tail(&text, issuer);
+    buf_append_c(&text, "\".");
     free(e->verify_detail);
-    e->verify_detail = malloc(DETAIL_MAX);
-    if (!e->verify_detail)
-        return;
-    (void)snprintf(e->verify_detail, DETAIL_MAX,
-                   "%s certificate verification failed at depth %d: %s.\n"
-                   "Failed certificate data (unverified): subject \"%s\", serial number %.*s, issuer \"%s\".",
-                   e->server ? "Client" : "Server", X509_STORE_CTX_get_error_depth(store),
-                   X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)), subject_text,
-                   STR_ARG(serial), issuer_text);
+    e->verify_detail = strdup(buf_c(&text));
 }
 
 int engine_verify_cb(int ok, X509_STORE_CTX *store)

@@ -114,7 +114,7 @@ static enum code set_versions(struct tls_context *c, const struct tls_server_par
 
 static enum code set_ciphers(struct tls_context *c, const struct tls_server_params *p, struct err *e)
 {
-    if (SSL_CTX_set1_groups_list(c->ssl_ctx, p->groups) != 1) {
+    if (SSL_CTX_set1_groups_list(c->ssl_ctx, (char *)(uintptr_t)p->groups) != 1) {
         unsigned long ecode = ERR_get_error();
         char reason[DIAG_REASON_MAX];
         err_set(e, E_CONFIG, "could not set group names specified in ssl_groups: %s",

@@ -21,6 +21,26 @@ static bool one_interface(void *ctx, bool (*each)(void *arg, const struct iface 
     return true;
 }
 
+static void ignore_rule(void *arg, const struct hba_rule *rule, enum match_field failed)
+{
+    char why[256];
+
+    if (failed != FIELD_NONE)
+        policy_explain_field(rule, arg, failed, why, sizeof why);
+}
+
+/* With a trace every rule is looked at in full, without one most are dismissed by their keys: both must
+ * agree. */
+static void compare(const struct policy *policy, struct conn_facts *facts)
+{
+    struct trace trace = { ignore_rule, facts };
+    struct decision fast, full;
+    enum code code = policy_match(policy, facts, NULL, &fast);
+
+    CHECK(policy_match(policy, facts, &trace, &full) == code);
+    CHECK(fast.rule == full.rule && fast.need == full.need && fast.verdict == full.verdict);
+}
+
 static void ask(const struct policy *policy)
 {
     static const struct iface_source ifaces = { one_interface, NULL };
@@ -41,6 +61,7 @@ static void ask(const struct policy *policy)
         };
         struct sockaddr_in peer = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + i) };
         memcpy(&facts.peer, &peer, sizeof peer);
+        compare(policy, &facts);
         if (policy_match(policy, &facts, NULL, &decision) != OK || decision.verdict == VERDICT_NO_RULE)
             continue;
         const struct ident_question question = { decision.rule->map, facts.user, STR("alice@EXAMPLE"),

@@ -74,7 +74,7 @@ def pytest_collection_modifyitems(config, items):
     if "gate" in wanted_kinds(config):
         return
     for item in items:
-        if "gate" in item.fixturenames or "make_gate" in item.fixturenames:
+        if {"gate", "make_gate", "stopped"} & set(item.fixturenames):
             item.add_marker(pytest.mark.skip(reason="about the gate alone (--target)"))
 
 
@@ -92,13 +92,18 @@ def scratch():
         shutil.rmtree(path, ignore_errors=True)
 
 
+def find_program(config):
+    for candidate in ("pgseal", "src/cmd/pgseal"):
+        path = os.path.join(build_dir(config), candidate)
+        if os.path.exists(path):
+            return path
+    return pytest.fail(f"no gate to test: {build_dir(config)}/pgseal is not there; run make")
+
+
 @pytest.fixture(scope="session")
 def program(pytestconfig):
-    path = os.path.join(build_dir(pytestconfig), "src", "cmd", "pgseal")
-    for candidate in (os.path.join(build_dir(pytestconfig), "pgseal"), path):
-        if os.path.exists(candidate):
-            return candidate
-    return pytest.fail(f"no gate to test: {build_dir(pytestconfig)}/pgseal is not there; run make")
+    """The pgseal under test."""
+    return find_program(pytestconfig)
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +155,8 @@ class Factory:
     def upstream(self):
         """A server that trusts its unix socket, shared by the gates that judge for themselves."""
         if self._upstream is None:
-            self._upstream = self.postgres(settings={"max_connections": "650"})
+            self._upstream = self.postgres(settings={"max_connections": "650"},
+                                           hba="local all,replication all trust\n")
         return self._upstream
 
     def gate(self, start=True, **how):
@@ -184,7 +190,7 @@ class Factory:
 
 @pytest.fixture(scope="session")
 def factory(request, scratch, distributions, debian):
-    made = Factory(scratch, distributions, debian, lambda: request.getfixturevalue("program"))
+    made = Factory(scratch, distributions, debian, lambda: find_program(request.config))
     request.config.pgseal_factory = made
     yield made
     made.stop_all()
@@ -244,6 +250,23 @@ def certs(scratch):
     directory = os.path.join(scratch, "pki")
     os.makedirs(directory)
     return Pki(directory)
+
+
+TEST_SECONDS = int(os.environ.get("PGSEAL_TEST_SECONDS", "120"))
+
+
+def too_long(_number, _frame):
+    raise AssertionError(f"the test took more than {TEST_SECONDS} s")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """A test that waits for ever fails after a while, where it waits, and the others still run."""
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -816,6 +816,6 @@ def test_log_names_the_session(server):
     with Conn(server) as c:
         c.start_tls()
         c.ready("alice's pass")
-    text = server.log.wait_for(r"connection authorized[^\n]*", mark).group(0)
+    text = server.log.wait_for(r"connection.authorized[^\n]*", mark).group(0)
     if not server.is_gate:
         assert re.search(r"user=alice database=app SSL enabled \(protocol=TLSv1.3, cipher=\S+, bits=\d+\)", text)

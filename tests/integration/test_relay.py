@@ -372,7 +372,7 @@ def stop_at(c, state):
         c.events(until=("G",))
         c.send(message("d", b"some rows\n" * 100))
     elif state == "copy out":
-        c.send(wire.query("COPY (SELECT repeat('x', 8000) FROM generate_series(1, 20000)) TO STDOUT"))
+        c.send(wire.query("COPY (SELECT repeat('x', 8000) FROM generate_series(1, 4000)) TO STDOUT"))
         c.events(until=("d",))
     return c.pid
 

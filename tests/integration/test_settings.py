@@ -192,3 +192,12 @@ def test_syntax_is_read_alike(rows_tool, postgres, db, directory, text):
             return
         assert (got["sourceline"], *latin) == (line, name, setting)
     assert len(theirs) == len(ours)
+
+
+@pytest.mark.parametrize("example", ["front", "companion"])
+def test_examples_load(rows_tool, program, example):
+    directory = os.path.join(os.path.dirname(__file__), "../../dist/examples", example)
+    assert "rows" in ask(rows_tool, "rows", directory)
+    for command, name in (("hba", "pg_hba.conf"), ("ident", "pg_ident.conf")):
+        subprocess.run([program, command, os.path.join(directory, name)], check=True, timeout=20,
+                       stdout=subprocess.DEVNULL)

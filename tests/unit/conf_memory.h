@@ -45,6 +45,6 @@ static inline struct conf_fs memory_fs(struct memory_file *files)
     return (struct conf_fs){ memory_read, memory_list, files };
 }
 
-#define TEXT(literal) bytes_of("" literal, sizeof(literal) - 1)
+#define TEXT(literal) ((struct bytes){ (const uint8_t *)"" literal, sizeof(literal) - 1 })
 
 #endif

@@ -115,7 +115,7 @@ class Gate:
             self.stop(signal.SIGKILL)
             raise AssertionError("the gate started, although it must not") from None
         self.process = None
-        return status, self.log.text(since)
+        return status, self.words(since)
 
     def kill(self, number):
         os.kill(self.process.pid, number)
@@ -124,9 +124,13 @@ class Gate:
         """SIGHUP, and wait until the log says what came of it; returns the new log text."""
         since = self.log.mark()
         self.kill(signal.SIGHUP)
-        self.log.wait_for(r"(?i)reload|generation", since)
+        self.log.wait_for(r"\breloaded\b|\breload_failed\b", since)
         run.wait_until(lambda: self.log.text(since).endswith("\n"), "a whole log line")
-        return self.log.text(since)
+        return self.words(since)
+
+    def words(self, since=0):
+        """The log without the quoting that its key=value lines add to PostgreSQL's words."""
+        return self.log.text(since).replace('\\"', '"')
 
     def stop(self, how=signal.SIGINT):
         """End it; returns the exit status."""
@@ -151,5 +155,5 @@ class Gate:
     def assert_clean(self):
         """Nothing in the log that a sanitizer or a failed CHECK would have left there."""
         text = self.log.text()
-        for complaint in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "CHECK failed"):
+        for complaint in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "PANIC:"):
             assert complaint not in text, text[max(0, text.index(complaint) - 500):][:8000]

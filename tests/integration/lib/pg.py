@@ -227,7 +227,8 @@ class Postgres:
     def admin(self, database="postgres"):
         """A superuser's autocommit connection over the unix socket, past whatever is being tested."""
         return psycopg.connect(host=self.socket_dir, port=self.port, user="postgres", dbname=database,
-                               autocommit=True, sslmode="disable")
+                               autocommit=True, sslmode="disable",
+                               options="-c statement_timeout=60s")  # a test that waits for ever says nothing
 
     def query(self, sql, database="postgres"):
         """All rows of one statement, asked as the superuser."""

@@ -116,7 +116,7 @@ class Conn:
             self.sock = socket.create_connection((server.host, server.port), timeout, source and (source, 0))
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.tls = None
-        self.buffer = b""
+        self.buffer = bytearray()
         self.closed = None
 
     def __enter__(self):
@@ -242,7 +242,8 @@ class Conn:
     def exactly(self, count):
         while len(self.buffer) < count:
             self._more()
-        data, self.buffer = self.buffer[:count], self.buffer[count:]
+        data = bytes(self.buffer[:count])
+        del self.buffer[:count]
         return data
 
     def rest(self):
@@ -252,7 +253,7 @@ class Conn:
                 self._more()
         except Closed as e:
             self.closed = e.how
-        data, self.buffer = self.buffer, b""
+        data, self.buffer = bytes(self.buffer), bytearray()
         return data
 
     def message(self):

@@ -1,0 +1,18 @@
+/**
+ * What a gate's directory says about where clients reach the gate; for connection strings.
+ */
+#ifndef PGSEAL_CMD_GATE_DIR_H
+#define PGSEAL_CMD_GATE_DIR_H
+
+struct arena;
+
+struct gate_facts {
+    const char *host;   /* the first name in the certificate it serves; NULL: not known */
+    const char *listen; /* listen_addresses as written; NULL: not known */
+    unsigned port;      /* 0: not known */
+};
+
+/** Never fails: what cannot be read is not known. Texts live in `arena`. */
+struct gate_facts gate_facts_read(const char *dir, struct arena *arena);
+
+#endif

@@ -1,0 +1,155 @@
+/* What the gate says of itself to a server: StartupMessage and credentials. */
+#include "gate/upstream_private.h"
+
+/* ---- StartupMessage ---- */
+
+static bool is_ours(struct str name)
+{
+    return str_starts(name, STR("pgseal."));
+}
+
+static struct parameter *put(struct parameter *at, struct str name, struct str value)
+{
+    *at = (struct parameter){ name, value };
+    return at + 1;
+}
+
+static size_t facts_of(struct session *s, struct parameter *out)
+{
+    struct parameter *at = out;
+    struct str rule = STR("");
+    char host[64];
+    struct str address = STR("");
+
+    session_host(s, host, sizeof host);
+    if (!arena_str(&s->scratch, str_c(host), &address) ||
+        !arena_printf(&s->scratch, &rule, "%.*s:%u", STR_ARG(s->rule->file), s->rule->line))
+        return 0;
+    at = put(at, STR("pgseal.ssl"), s->tls.used ? STR("on") : STR("off"));
+    if (s->tls.used) {
+        at = put(at, STR("pgseal.version"), str_c(s->tls.version));
+        at = put(at, STR("pgseal.cipher"), str_c(s->tls.cipher));
+    }
+    at = put(at, STR("pgseal.client_addr"), address);
+    if (s->tls.has_cert && !str_has_nul(s->tls.cert.slash))
+        at = put(at, STR("pgseal.client_dn"), s->tls.cert.slash);
+    at = put(at, STR("pgseal.rule"), rule);
+    return (size_t)(at - out);
+}
+
+static size_t length_of(const struct parameter *parameters, size_t n)
+{
+    size_t total = HELLO_LENGTH_MIN + 1;
+
+    for (size_t i = 0; i < n; i++)
+        total += parameters[i].name.n + parameters[i].value.n + 2;
+    return total;
+}
+
+/* What the client said, with our changes; *out_n parameters in the scratch arena, NULL when memory ran out.
+ */
+struct parameter *upstream_parameters(struct session *s, const struct upstream *u, size_t *out_n)
+{
+    const struct startup *st = &s->startup;
+    struct parameter *list = arena_array(&s->scratch, st->parameter_count + 3 + UPSTREAM_FACTS, sizeof *list);
+    struct parameter *at = list;
+    struct str renamed = s->admission->route->owns_upstream ? u->info.options.v[CONN_DBNAME] : STR("");
+
+    if (!list)
+        return NULL;
+    at = put(at, STR("user"), s->upstream_user);
+    if (st->replication != REPLICATION_PHYSICAL)
+        at = put(at, STR("database"), renamed.n ? renamed : st->database);
+    if (st->replication != REPLICATION_NONE)
+        at = put(at, STR("replication"),
+                 st->replication == REPLICATION_PHYSICAL ? STR("true") : STR("database"));
+    for (size_t i = 0; i < st->parameter_count; i++)
+        if (!is_ours(st->parameters[i].name))
+            *at++ = st->parameters[i];
+    size_t n = (size_t)(at - list);
+    if (session_settings(s)->forward_facts) {
+        size_t more = facts_of(s, at);
+        if (length_of(list, n + more) <= HELLO_LENGTH_MAX)
+            n += more;
+    }
+    *out_n = n;
+    return list;
+}
+
+/* ---- which credentials ---- */
+
+bool upstream_has_certificate(const struct upstream *u)
+{
+    return u->files.cert.n > 0;
+}
+
+/* What of upstream_login applies to this session and this connection: allowed methods, and the secret to use.
+ */
+unsigned upstream_choose_login(struct upstream_room *r, struct login_creds *creds)
+{
+    struct session *s = r->s;
+    const struct admission *a = s->admission;
+    const struct settings_logins *logins = &a->route->upstream_login;
+    unsigned allowed = leg_is_unix(s->leg) ? AUTH_BIT_NONE : 0;
+    bool secret = false;
+
+    for (size_t i = 0; i < logins->n; i++) {
+        switch (logins->at[i]) {
+        case CONF_LOGIN_SCRAM:
+            if (a->have_keys && !secret) {
+                creds->keys = &a->keys;
+                allowed |= AUTH_BIT_SCRAM;
+                secret = true;
+            }
+            break;
+        case CONF_LOGIN_PASSWORD:
+            if (a->password.n > 0 && !secret) {
+                creds->password = &a->password;
+                allowed |= AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM;
+                secret = true;
+            }
+            break;
+        case CONF_LOGIN_SERVICE:
+            if (!secret && r->password.n > 0) {
+                creds->password = &r->password;
+                allowed |= AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM;
+                secret = true;
+            }
+            break;
+        case CONF_LOGIN_CERT:
+            allowed |= leg_is_tls(s->leg) && upstream_has_certificate(r->upstream) ? AUTH_BIT_NONE : 0;
+            break;
+        case CONF_LOGIN_PEER:
+            break; /* a unix socket: allowed already */
+        case CONF_LOGIN_TRUST:
+            allowed |= leg_is_tls(s->leg) && r->upstream->verified ? AUTH_BIT_NONE : 0;
+            break;
+        }
+    }
+    return allowed & r->upstream->info.auth_allowed;
+}
+
+static bool uses_service(const struct admission *a)
+{
+    for (size_t i = 0; i < a->route->upstream_login.n; i++)
+        if (a->route->upstream_login.at[i] == CONF_LOGIN_SERVICE)
+            return true;
+    return false;
+}
+
+/* With `service` in the list and nothing before it that applies, the session acts as the conninfo's own user.
+ */
+bool upstream_is_service(const struct admission *a)
+{
+    if (!uses_service(a))
+        return false;
+    for (size_t i = 0; i < a->route->upstream_login.n; i++) {
+        enum conf_upstream_login login = a->route->upstream_login.at[i];
+        if (login == CONF_LOGIN_SERVICE)
+            return true;
+        if ((login == CONF_LOGIN_SCRAM && a->have_keys) ||
+            (login == CONF_LOGIN_PASSWORD && a->password.n > 0))
+            return false;
+    }
+    return false;
+}

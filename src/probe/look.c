@@ -1,0 +1,436 @@
+/*
+ * One look at one endpoint: addresses, first bytes, TLS, authentication, then the sslmodes, then what it all
+ * means.
+ *
+ * Every question is a connection of its own, so that no answer depends on the one before. Whatever goes wrong
+ * on a connection is an answer; only lack of memory ends the look.
+ */
+#include "probe/look.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "client/negotiate.h"
+#include "client/tlsfiles.h"
+#include "pgwire/frontend.h"
+#include "pgwire/hello.h"
+
+#include <netdb.h>
+
+enum code probe_kit_init(struct probe_kit *kit)
+{
+    *kit = (struct probe_kit){ .library = tls_library_new(), .port = tls_port_new() };
+    if (kit->library && kit->port)
+        return OK;
+    probe_kit_fini(kit);
+    return E_NOMEM;
+}
+
+void probe_kit_fini(struct probe_kit *kit)
+{
+    tls_port_free(kit->port);
+    tls_library_free(kit->library);
+    *kit = (struct probe_kit){ 0 };
+}
+
+const char *problem_severity_name(enum problem_severity severity)
+{
+    static const char *const names[] = { "low", "medium", "high" };
+
+    return names[severity];
+}
+
+enum code look_add(struct look *look, struct str_list_of *list, struct str text, struct err *e)
+{
+    struct str *grown = arena_array(look->arena, list->n + 1, sizeof *grown);
+
+    if (!grown || !arena_str(look->arena, text, &grown[list->n]))
+        return err_set(e, E_NOMEM, "out of memory");
+    if (list->n > 0)
+        memcpy(grown, list->items, list->n * sizeof *grown);
+    list->items = grown;
+    list->n++;
+    return OK;
+}
+
+/* ---- where ---- */
+
+static enum code resolve(struct look *look, struct str host, struct err *e)
+{
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    struct addrinfo *list = NULL;
+    char name[1024];
+    int error = EAI_NONAME;
+    bool ok = true;
+
+    if (str_to_c(host, name, sizeof name))
+        error = getaddrinfo(name, NULL, &hints, &list);
+    for (const struct addrinfo *a = error == 0 ? list : NULL; a && look->n_addrs < HOST_ADDRESSES_MAX;
+         a = a->ai_next) {
+        struct conn_addr *addr = &look->addrs[look->n_addrs++];
+        *addr = (struct conn_addr){ .n = a->ai_addrlen };
+        memcpy(&addr->ss, a->ai_addr, a->ai_addrlen);
+    }
+    if (list)
+        freeaddrinfo(list);
+    if (error != 0)
+        ok = arena_printf(look->arena, &look->resolve_error,
+                          "could not translate host name \"%.*s\" to address: %s", STR_ARG(host),
+                          gai_strerror(error));
+    return ok ? OK : err_set(e, E_NOMEM, "out of memory");
+}
+
+/* Let the sequence of attempts tell the addresses: it knows ports, sockets and abstract names. */
+static enum code find_addresses(struct look *look, struct err *e)
+{
+    struct attempts attempts;
+
+    TRY(attempts_init(&attempts, &look->info, NULL, look->params->env, look->arena));
+    if (attempts.step.action == ATTEMPT_RESOLVE) {
+        TRY(resolve(look, look->info.hosts[0].host, e));
+        TRY(attempts_resolved(&attempts, look->addrs, look->n_addrs));
+    }
+    look->n_addrs = 0;
+    while (attempts.step.action == ATTEMPT_CONNECT && look->n_addrs < HOST_ADDRESSES_MAX) {
+        look->addrs[look->n_addrs++] = attempts.step.addr;
+        attempts_event(&attempts, EVENT_CONNECT_FAILED);
+    }
+    if (look->n_addrs == 0 && look->resolve_error.n == 0 && attempts.passed.code != OK &&
+        !arena_str(look->arena, str_c(err_text(&attempts.passed)), &look->resolve_error))
+        return err_set(e, E_NOMEM, "out of memory");
+    return OK;
+}
+
+/* ---- TLS that verifies nothing ---- */
+
+static enum code ask(struct look *look, struct err *e)
+{
+    AUTO(buf) struct buf out = BUF_INIT(64), in = BUF_INIT(LOOK_INPUT_MAX);
+    enum attempt_event event;
+
+    frontend_ssl_request(&out);
+    TRY(dial_send(look->dial, buf_bytes(&out), e));
+    TRY(dial_receive(look->dial, &in, e));
+    look->report->ssl_answer = (char)in.p[0];
+    return negotiate_reply(buf_bytes(&in), &event, e) == NEGOTIATE_TLS ? OK : E_PROTOCOL;
+}
+
+enum code look_tls(struct look *look, const struct look_tls *how, struct err *e)
+{
+    struct tls_files files = { .cert = STR(""), .key = STR("") };
+    struct tls_context *context = NULL;
+    struct err ignored;
+    char sni[256] = "";
+
+    /* A certificate of ours is shown where there is one; without it the look goes on all the same. */
+    if (tls_files_find(&look->info, look->params->world, look->arena, &files, &ignored) != OK)
+        files.cert = files.key = files.key_password = STR("");
+    const struct tls_client_params params = {
+        .root_file = "",
+        .crl_file = "",
+        .crl_dir = "",
+        .cert_file = files.cert.p,
+        .key_file = files.key.p,
+        .key_password = files.key_password.n > 0 ? files.key_password.p : NULL,
+        .no_prompt = true,
+        .any_version = true,
+        .min_version = how->min,
+        .max_version = how->max,
+        .ciphers = how->ciphers,
+        .tls13_ciphers = how->tls13_ciphers,
+        .groups = how->groups,
+    };
+    TRY(dial_open(look->dial, &look->addrs[how->address], look->params->timeout_s, e));
+    if (!how->direct)
+        TRY(ask(look, e));
+    TRY(tls_client_context_new(look->kit->library, &params, &context, e));
+    (void)str_to_c(negotiate_sni(&look->info, &look->info.hosts[0]), sni, sizeof sni);
+    enum code code = dial_handshake(look->dial, context, sni, !how->no_alpn, e);
+    tls_context_free(context);
+    return code;
+}
+
+/* ---- single questions ---- */
+
+static void see_fingerprint(struct look *look, struct address_seen *seen)
+{
+    X509 *cert = tls_engine_peer(look->dial->tls);
+
+    seen->has_certificate = cert && cert_sha256(cert, seen->sha256);
+}
+
+static enum code see_address(struct look *look, size_t i, struct err *e)
+{
+    struct address_seen *seen = &look->report->addresses[i];
+    const struct look_tls how = { .address = i };
+    struct err why = { 0 };
+    char text[128];
+
+    conn_addr_text(&look->addrs[i], text);
+    bool ok = arena_str(look->arena, str_c(text), &seen->text);
+    seen->error = STR("");
+    seen->reachable = dial_open(look->dial, &look->addrs[i], look->params->timeout_s, &why) == OK;
+    if (!seen->reachable)
+        ok = ok && arena_str(look->arena, str_c(err_text(&why)), &seen->error);
+    else if (!look->report->unix_socket && look->n_addrs > 1 && look_tls(look, &how, &why) == OK)
+        see_fingerprint(look, seen);
+    dial_close(look->dial);
+    return ok ? OK : err_set(e, E_NOMEM, "out of memory");
+}
+
+static enum code see_addresses(struct look *look, struct err *e)
+{
+    struct probe_report *r = look->report;
+
+    r->addresses = arena_array(look->arena, look->n_addrs, sizeof *r->addresses);
+    if (!r->addresses)
+        return err_set(e, E_NOMEM, "out of memory");
+    r->n_addresses = look->n_addrs;
+    for (size_t i = look->n_addrs; i-- > 0;) {
+        TRY(see_address(look, i, e));
+        if (r->addresses[i].reachable) {
+            look->best = i;
+            r->reachable = true;
+        }
+    }
+    return OK;
+}
+
+/* The first byte of the answer to a request, 0: none. */
+static char see_answer(struct look *look, void (*request)(struct buf *out))
+{
+    AUTO(buf) struct buf out = BUF_INIT(64), in = BUF_INIT(LOOK_INPUT_MAX);
+    struct err ignored;
+    char answer = '\0';
+
+    request(&out);
+    if (dial_open(look->dial, &look->addrs[look->best], look->params->timeout_s, &ignored) == OK &&
+        dial_send(look->dial, buf_bytes(&out), &ignored) == OK &&
+        dial_receive(look->dial, &in, &ignored) == OK)
+        answer = (char)in.p[0];
+    dial_close(look->dial);
+    return answer;
+}
+
+static struct str method_name(const struct login_facts *facts)
+{
+    if (!facts->asked_anything)
+        return facts->in_auth_ok ? STR("trust") : STR("");
+    switch (facts->asked) {
+    case AUTH_BIT_PASSWORD:
+        return STR("password");
+    case AUTH_BIT_MD5:
+        return STR("md5");
+    case AUTH_BIT_GSS:
+        return STR("gss");
+    case AUTH_BIT_SSPI:
+        return STR("sspi");
+    case AUTH_BIT_SCRAM:
+        return facts->offered_scram || facts->offered_plus ? STR("scram-sha-256") : STR("sasl");
+    case AUTH_BIT_OAUTH:
+    case AUTH_BIT_NONE:
+    case AUTH_BIT_ALL:
+        break;
+    }
+    return STR("unknown");
+}
+
+/* Over the connection that stands. */
+static void see_auth(struct look *look, struct auth_seen *out)
+{
+    struct login *login = NULL;
+    struct err e = { 0 };
+    enum login_step step = look_login(look, &look->info, &login, &e);
+
+    if (login) {
+        const struct login_facts *facts = login_facts(login);
+        out->method = method_name(facts);
+        out->reached = facts->asked_anything || facts->in_auth_ok;
+        out->scram_plus = facts->offered_plus;
+        if (step == LOGIN_REFUSED && !out->reached)
+            out->refusal = look_server_text(look, login_server_error(login), &e);
+        else if (!out->reached)
+            (void)arena_str(look->arena, str_c(err_text(&e)), &out->refusal);
+    }
+    login_free(login);
+    dial_close(look->dial);
+}
+
+static void see_plain(struct look *look)
+{
+    struct err e = { 0 };
+
+    if (dial_open(look->dial, &look->addrs[look->best], look->params->timeout_s, &e) == OK)
+        see_auth(look, &look->report->auth_plain);
+    look->silent = look->dial->timed_out;
+    dial_close(look->dial);
+}
+
+static enum answer see_direct(struct look *look, bool no_alpn)
+{
+    const struct look_tls how = { .direct = true, .no_alpn = no_alpn, .address = look->best };
+    AUTO(buf) struct buf in = BUF_INIT(LOOK_INPUT_MAX), out = BUF_INIT(256);
+    struct parameter user = { STR("user"), look->info.user };
+    struct err e;
+    bool ok = look_tls(look, &how, &e) == OK;
+
+    if (ok && !no_alpn) {
+        ok = tls_engine_alpn(look->dial->tls);
+    } else if (ok) { /* a refusal without ALPN comes behind the handshake: see whether anybody listens */
+        frontend_startup(&out, PROTOCOL_3_0, &user, 1);
+        ok = dial_send(look->dial, buf_bytes(&out), &e) == OK && dial_receive(look->dial, &in, &e) == OK;
+    }
+    dial_close(look->dial);
+    return ok ? ANSWER_YES : ANSWER_NO;
+}
+
+/* A server that has the fault mended answers all the same, to say what it thinks of such bytes. */
+static bool is_taken(struct bytes in)
+{
+    struct server_error error;
+    struct msg m;
+    size_t used;
+
+    if (in.n == 0 || in.p[0] != 'E')
+        return in.n > 0 && in.p[0] == 'R';
+    if (msg_next(in, LOGIN_MESSAGE_MAX, &m, &used) != OK || server_error_parse(m.body, &error) != OK)
+        return false;
+    return !str_is(error.sqlstate, code_sqlstate(E_PROTOCOL));
+}
+
+/*
+ * A StartupMessage in the same packet as the SSLRequest: a server that answers it once TLS stands has taken
+ * bytes that anybody could have put there for the session's [src: CVE-2021-23214].
+ */
+static enum answer see_injected(struct look *look)
+{
+    enum { PATIENCE_US = 1000000 };
+    AUTO(buf) struct buf out = BUF_INIT(2048), in = BUF_INIT(LOOK_INPUT_MAX);
+    struct parameter user = { STR("user"), look->info.user };
+    const struct tls_client_params params = { .root_file = "",
+                                              .crl_file = "",
+                                              .crl_dir = "",
+                                              .cert_file = "",
+                                              .key_file = "",
+                                              .no_prompt = true,
+                                              .any_version = true };
+    struct tls_context *context = NULL;
+    struct err e;
+
+    frontend_ssl_request(&out);
+    frontend_startup(&out, PROTOCOL_3_0, &user, 1);
+    bool taken = dial_open(look->dial, &look->addrs[look->best], look->params->timeout_s, &e) == OK &&
+                 dial_send(look->dial, buf_bytes(&out), &e) == OK &&
+                 dial_receive(look->dial, &in, &e) == OK && in.n == 1 && in.p[0] == 'S' &&
+                 tls_client_context_new(look->kit->library, &params, &context, &e) == OK &&
+                 dial_handshake(look->dial, context, "", true, &e) == OK;
+    buf_reset(&in);
+    look->dial->deadline_us = env_mono_us(look->params->env) + PATIENCE_US;
+    taken = taken && dial_receive(look->dial, &in, &e) == OK && is_taken(buf_bytes(&in));
+    tls_context_free(context);
+    dial_close(look->dial);
+    return taken ? ANSWER_YES : ANSWER_NO;
+}
+
+/* The handshake that the report's TLS facts come from, and the login over it. */
+static enum code see_tls(struct look *look, struct err *e)
+{
+    struct probe_report *r = look->report;
+    const struct look_tls how = { .address = look->best, .direct = look->use_direct };
+    struct err why = { 0 };
+    bool ok = true;
+
+    r->tls = look_tls(look, &how, &why) == OK;
+    if (!r->tls)
+        return arena_str(look->arena, str_c(err_text(&why)), &r->tls_error) ? OK : E_NOMEM;
+    struct tls_engine *tls = look->dial->tls;
+    ok = arena_str(look->arena, str_c(tls_engine_version(tls)), &r->tls_version) &&
+         arena_str(look->arena, str_c(tls_engine_cipher(tls)), &r->tls_cipher) &&
+         arena_str(look->arena, str_c(tls_engine_group(tls)), &r->tls_group);
+    see_fingerprint(look, &r->addresses[look->best]);
+    r->alpn = tls_engine_alpn(tls);
+    r->cert_requested = tls_engine_cert_requested(tls);
+    if (!ok)
+        return err_set(e, E_NOMEM, "out of memory");
+    TRY(look_certificates(look, e));
+    see_auth(look, &r->auth_tls);
+    return OK;
+}
+
+static enum code see_over_tcp(struct look *look, struct err *e)
+{
+    struct probe_report *r = look->report;
+
+    r->ssl_answer = see_answer(look, frontend_ssl_request);
+    look->silent = look->silent && look->dial->timed_out;
+    if (look->silent)
+        return arena_str(look->arena, STR("timeout expired"), &r->tls_error) ? OK : E_NOMEM;
+    r->gss_answer = see_answer(look, frontend_gssenc_request);
+    r->direct_tls = see_direct(look, false);
+    look->use_direct = r->ssl_answer != 'S' && r->direct_tls == ANSWER_YES;
+    TRY(see_tls(look, e));
+    if (!r->tls)
+        return OK;
+    r->direct_no_alpn = r->direct_tls == ANSWER_YES ? see_direct(look, true) : ANSWER_NO;
+    r->injected = r->ssl_answer == 'S' ? see_injected(look) : ANSWER_NO;
+    return look->params->quick ? OK : look_offers(look, e);
+}
+
+/* ---- the whole ---- */
+
+static enum code prepare(struct look *look, const struct probe_target *target, struct err *e)
+{
+    look->options = look->params->options;
+    look->options.v[CONN_HOST] = target->host;
+    if (!look->options.v[CONN_HOSTADDR].p)
+        look->options.v[CONN_HOSTADDR] = STR(""); /* PGHOSTADDR is about some other server */
+    look->options.v[CONN_PORT] = target->port.n > 0 ? target->port : STR("5432");
+    TRY(conn_options_defaults(&look->options, look->params->world, CONN_LIBPQ, look->arena, e));
+    if (!look->params->send_password)
+        look->options.v[CONN_PASSWORD] = (struct str){ 0 };
+    struct conn_options plain = look->options;
+    plain.v[CONN_SSLNEGOTIATION] = STR("postgres"); /* the facts do not hang on the asker's preferences */
+    plain.v[CONN_SSLROOTCERT] = STR("");
+    plain.v[CONN_SSLMODE] = STR("disable");
+    return conninfo_build(&plain, look->params->world, CONN_LIBPQ, look->arena, &look->info, e);
+}
+
+static enum code look_at(struct look *look, const struct probe_target *target, struct err *e)
+{
+    struct probe_report *r = look->report;
+
+    TRY(prepare(look, target, e));
+    r->unix_socket = look->info.hosts[0].kind == CONN_HOST_UNIX;
+    TRY(find_addresses(look, e));
+    TRY(see_addresses(look, e));
+    if (r->reachable) {
+        see_plain(look);
+        if (!r->unix_socket)
+            TRY(see_over_tcp(look, e));
+    }
+    for (unsigned mode = 0; mode < PROBE_MODES; mode++) {
+        if (look->silent && mode > 0)
+            r->modes[mode] =
+                r->modes[0]; /* neither plaintext nor SSLRequest was answered: all time out alike */
+        else
+            TRY(look_mode(look, (enum sslmode)mode, &r->modes[mode], e));
+    }
+    return look_problems(look, e);
+}
+
+enum code probe_look(const struct probe_params *params, struct probe_kit *kit,
+                     const struct probe_target *target, struct arena *arena, struct probe_report *out,
+                     struct err *e)
+{
+    struct look *look = ARENA_NEW(arena, struct look);
+    AUTO(dial) struct dial *dial = dial_new(params->env, kit->port);
+    struct probe_report report = { .target = *target };
+
+    if (!look || !dial)
+        return err_set(e, E_NOMEM, "out of memory");
+    *look = (struct look){ .params = params, .kit = kit, .arena = arena, .report = &report, .dial = dial };
+    TRY(look_at(look, target, e));
+    *out = report;
+    return OK;
+}

@@ -1,0 +1,367 @@
+/*
+ * The verdict of one sslmode: libpq's sequence of attempts, played to its end or to a request for a password
+ * that we are not to send.
+ */
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "client/negotiate.h"
+#include "client/passfile.h"
+#include "client/tlsfiles.h"
+#include "client/verify.h"
+#include "pgwire/frontend.h"
+#include "pgwire/hello.h"
+#include "probe/look.h"
+
+enum { ERROR_TEXT_MAX = 1 << 16 };
+
+struct play {
+    struct look *look;
+    const struct conninfo *info;
+    struct attempts attempts;
+    struct mode_verdict *verdict;
+    struct buf error;         /* one line after another, as psql shows them */
+    enum attempt_event event; /* of the attempt that failed last */
+    enum proof proof;
+    bool encrypted;
+};
+
+enum code look_conninfo(const struct look *look, enum sslmode mode, struct conninfo *out, struct err *e)
+{
+    struct conn_options options = look->options;
+
+    options.v[CONN_SSLMODE] = str_c(sslmode_name(mode));
+    return conninfo_build(&options, look->params->world, CONN_LIBPQ, look->arena, out, e);
+}
+
+struct str look_server_text(struct look *look, const struct server_error *error, const struct err *e)
+{
+    AUTO(buf) struct buf text = BUF_INIT(ERROR_TEXT_MAX);
+    struct str out = STR("");
+
+    if (error->severity.n > 0)
+        (void)buf_printf(&text, "%.*s:  ", STR_ARG(error->severity));
+    (void)buf_printf(&text, "%.*s", STR_ARG(error->message));
+    if (error->detail.n > 0)
+        (void)buf_printf(&text, "\nDETAIL:  %.*s", STR_ARG(error->detail));
+    if (error->hint.n > 0)
+        (void)buf_printf(&text, "\nHINT:  %.*s", STR_ARG(error->hint));
+    if (text.n == 0 && e)
+        (void)buf_append_c(&text, err_text(e));
+    (void)arena_str(look->arena, buf_str(&text), &out);
+    return out;
+}
+
+static void complain(struct play *p, struct str text)
+{
+    if (p->error.n > 0)
+        (void)buf_append_byte(&p->error, '\n');
+    attempts_prefix(&p->attempts, &p->error);
+    (void)buf_append_str(&p->error, text);
+}
+
+/* ---- TLS as this sslmode wants it ---- */
+
+static enum code make_context(struct play *p, struct tls_context **out, struct err *e)
+{
+    static const enum tls_version bounds[] = { [TLS_BOUND_NONE] = TLS_ANY,
+                                               [TLS_BOUND_1_0] = TLS_1_0,
+                                               [TLS_BOUND_1_1] = TLS_1_1,
+                                               [TLS_BOUND_1_2] = TLS_1_2,
+                                               [TLS_BOUND_1_3] = TLS_1_3 };
+    struct tls_files files;
+
+    TRY(tls_files_find(p->info, p->look->params->world, p->look->arena, &files, e));
+    const struct tls_client_params params = {
+        .root_file = files.root == TLS_ROOT_SYSTEM ? "system" : files.root_file.p,
+        .crl_file = files.crl_file.p,
+        .crl_dir = files.crl_dir.p,
+        .cert_file = files.cert.p,
+        .key_file = files.key.p,
+        .key_password = files.key_password.n > 0 ? files.key_password.p : NULL,
+        .no_prompt = true,
+        .min_version = bounds[p->info->tls_min],
+        .max_version = bounds[p->info->tls_max],
+    };
+    p->proof = files.root == TLS_ROOT_NONE ? PROOF_NO : (files.verify_name ? PROOF_FULL : PROOF_CA);
+    return tls_client_context_new(p->look->kit->library, &params, out, e);
+}
+
+static enum code check_peer(struct play *p, enum conn_method method, struct err *e)
+{
+    struct dial *dial = p->look->dial;
+    struct cert_names names;
+    X509 *cert = tls_engine_peer(dial->tls);
+
+    TRY(negotiate_alpn(method, tls_engine_alpn(dial->tls) ? STR("postgresql") : STR(""), e));
+    if (p->proof != PROOF_FULL)
+        return OK;
+    if (!cert)
+        return err_set(e, E_TLS, "certificate could not be obtained: no SSL error reported");
+    TRY(cert_names_of(cert, p->look->arena, &names, e));
+    return verify_host(&names, p->info->hosts[p->attempts.step.host].host, e);
+}
+
+static enum code seal(struct play *p, enum conn_method method, struct err *e)
+{
+    struct look *look = p->look;
+    struct tls_context *context = NULL;
+    char name[256] = "";
+
+    p->event = EVENT_TLS_FAILED;
+    TRY(make_context(p, &context, e));
+    (void)str_to_c(negotiate_sni(p->info, &p->info->hosts[p->attempts.step.host]), name, sizeof name);
+    enum code code = dial_handshake(look->dial, context, name, true, e);
+    tls_context_free(context); /* the session holds what it needs */
+    if (code == OK)
+        code = check_peer(p, method, e);
+    if (look->dial->timed_out)
+        p->event = EVENT_TIMEOUT;
+    p->encrypted = code == OK;
+    return code;
+}
+
+/* SSLRequest and its answer. */
+static enum code ask_for_tls(struct play *p, struct err *e)
+{
+    AUTO(buf) struct buf out = BUF_INIT(64), in = BUF_INIT(LOOK_INPUT_MAX);
+
+    negotiate_hello(METHOD_TLS, &out);
+    p->event = EVENT_CLOSED;
+    enum code code = dial_send(p->look->dial, buf_bytes(&out), e);
+    if (code == OK)
+        code = dial_receive(p->look->dial, &in, e);
+    if (p->look->dial->timed_out)
+        p->event = EVENT_TIMEOUT;
+    if (code != OK)
+        return code;
+    return negotiate_reply(buf_bytes(&in), &p->event, e) == NEGOTIATE_TLS ? OK : E_PROTOCOL;
+}
+
+/* ---- logging in ---- */
+
+static const struct secret *password_for(struct look *look, const struct conninfo *info, struct secret *room)
+{
+    const struct conn_host *host = &info->hosts[0];
+    const struct passfile_key key = { passfile_host(host), host->port_text, info->dbname, info->user };
+    struct str file = info->options.v[CONN_PASSFILE];
+    struct err ignored;
+    bool found = false;
+
+    if (!look->params->send_password)
+        return NULL;
+    if (info->password)
+        return info->password;
+    if (file.n == 0 && look->params->world->home.n > 0 &&
+        !arena_printf(look->arena, &file, "%.*s/.pgpass", STR_ARG(look->params->world->home)))
+        return NULL;
+    if (passfile_lookup(look->params->world, file, &key, room, &found, &ignored) != OK || !found)
+        return NULL;
+    return room;
+}
+
+static struct login *make_login(struct look *look, const struct conninfo *info, const struct secret *password)
+{
+    struct parameter parameters[LOGIN_PARAMETERS_MAX];
+    uint8_t hash[CERT_HASH_MAX];
+    size_t hash_n = 0;
+    struct err ignored;
+    struct tls_engine *tls = look->dial->tls;
+    X509 *cert = tls ? tls_engine_peer(tls) : NULL;
+    struct bytes end_point = { 0 };
+
+    if (cert && cert_end_point_hash(cert, hash, &hash_n, &ignored) == OK &&
+        !arena_bytes(look->arena, bytes_of(hash, hash_n), &end_point))
+        return NULL;
+    const struct login_params params = {
+        .protocol = info->protocol_max,
+        .protocol_min = info->protocol_min,
+        .parameters = parameters,
+        .parameter_count = login_parameters(info, look->params->world, parameters),
+        .user = info->user,
+        .creds = { .password = password },
+        .auth_allowed = info->auth_allowed,
+        .require_auth = info->require_auth,
+        .binding = info->channel_binding,
+        .tls = tls != NULL,
+        .end_point = end_point,
+        .sslcertmode = info->sslcertmode,
+        .cert = !tls || !tls_engine_cert_requested(tls) ? LOGIN_CERT_NOT_ASKED
+                : tls_engine_cert_sent(tls)             ? LOGIN_CERT_SENT
+                                                        : LOGIN_CERT_NONE,
+        .env = look->params->env,
+    };
+    return login_new(&params, look->arena);
+}
+
+/* Exchange messages until the session is ready or something ends it. */
+static enum login_step converse(struct look *look, struct login *login, struct err *e)
+{
+    struct buf out = BUF_INIT(1 << 16);
+    AUTO(buf) struct buf in = BUF_INIT(LOOK_INPUT_MAX);
+    enum login_step step = LOGIN_MORE;
+    enum code code = OK;
+    size_t used;
+
+    login_begin(login, &out);
+    while (code == OK && (step == LOGIN_MORE || step == LOGIN_AUTHENTICATED || step == LOGIN_WORK)) {
+        if (out.n > 0)
+            code = dial_send(look->dial, buf_bytes(&out), e);
+        buf_reset(&out);
+        if (code == OK && step == LOGIN_MORE)
+            code = dial_receive(look->dial, &in, e);
+        if (code != OK)
+            break;
+        if (step == LOGIN_WORK)
+            login_work(login);
+        step = login_feed(login, buf_bytes(&in), &used, &out, e);
+        buf_consume(&in, used);
+    }
+    buf_fini_secret(&out);
+    return code == OK ? step : LOGIN_MORE; /* MORE: the connection broke; `e` says how */
+}
+
+enum login_step look_login(struct look *look, const struct conninfo *info, struct login **out_login,
+                           struct err *e)
+{
+    AUTO(secret) struct secret room = { 0 };
+    struct login *login = make_login(look, info, password_for(look, info, &room));
+    AUTO(buf) struct buf bye = BUF_INIT(64);
+    struct err ignored;
+
+    *out_login = login;
+    if (!login) {
+        (void)err_set(e, E_NOMEM, "out of memory");
+        return LOGIN_FAIL;
+    }
+    enum login_step step = converse(look, login, e);
+    if (step == LOGIN_READY) {
+        frontend_terminate(&bye);
+        (void)!dial_send(look->dial, buf_bytes(&bye), &ignored);
+    }
+    return step;
+}
+
+/* True when the attempt ended well. */
+static bool log_in(struct play *p, struct err *e)
+{
+    struct login *login = NULL;
+    enum login_step step = look_login(p->look, p->info, &login, e);
+    bool accepted = step == LOGIN_READY;
+
+    p->event = p->look->dial->timed_out ? EVENT_TIMEOUT : EVENT_CLOSED;
+    if (!login)
+        return false;
+    if (step == LOGIN_FAIL && login_facts(login)->lacks_password && !p->look->params->send_password)
+        accepted = true; /* so far, so good: the password is not ours to send */
+    else if (step == LOGIN_FAIL || step == LOGIN_REFUSED)
+        p->event = login_event(login);
+    if (accepted && step == LOGIN_READY && !attempts_any_attrs(&p->attempts) &&
+        login_attrs(login_facts(login), p->info->session_attrs, e) == ATTRS_MISMATCH) {
+        p->event = EVENT_ATTRS_MISMATCH;
+        accepted = false;
+    }
+    if (step == LOGIN_REFUSED)
+        complain(p, look_server_text(p->look, login_server_error(login), e));
+    else if (!accepted)
+        complain(p, str_c(err_text(e)));
+    login_free(login);
+    return accepted;
+}
+
+/* ---- the sequence ---- */
+
+static enum code open_address(struct play *p, struct err *e)
+{
+    static const char tcp[] = "\n\tIs the server running on that host and accepting TCP/IP connections?";
+    static const char local[] = "\n\tIs the server running locally and accepting connections on that socket?";
+    const struct attempt_step *step = &p->attempts.step;
+
+    p->encrypted = false;
+    enum code code = dial_open(p->look->dial, &step->addr, p->look->params->timeout_s, e);
+    if (code == OK)
+        return OK;
+    p->event = p->look->dial->timed_out ? EVENT_TIMEOUT : EVENT_CONNECT_FAILED;
+    complain(p, str_c(err_text(e)));
+    if (p->event == EVENT_CONNECT_FAILED)
+        (void)buf_append_c(&p->error, conn_addr_is_unix(&step->addr) ? local : tcp);
+    return code;
+}
+
+/* One attempt; true when it was the last one needed. */
+static bool attempt(struct play *p)
+{
+    const struct attempt_step step = p->attempts.step;
+    struct err e = { 0 };
+    enum code code = OK;
+
+    if (step.action == ATTEMPT_CONNECT && open_address(p, &e) != OK) {
+        attempts_event(&p->attempts, p->event);
+        return false;
+    }
+    if (step.method == METHOD_TLS)
+        code = ask_for_tls(p, &e);
+    if (code == OK && step.method != METHOD_PLAIN)
+        code = seal(p, step.method, &e);
+    if (code == OK && log_in(p, &e))
+        return true;
+    size_t before = p->error.n;
+    if (code != OK)
+        complain(p, str_c(err_text(&e)));
+    attempts_event(&p->attempts, p->event);
+    if (p->attempts.step.action == ATTEMPT_CONTINUE)
+        p->error.n = before; /* an `N` is worth a word only where nothing follows on this connection */
+    return false;
+}
+
+static enum code play(struct play *p, struct err *e)
+{
+    struct look *look = p->look;
+
+    TRY(attempts_init(&p->attempts, p->info, NULL, look->params->env, look->arena));
+    for (;;) {
+        switch (p->attempts.step.action) {
+        case ATTEMPT_RESOLVE:
+            if (look->resolve_error.n > 0)
+                (void)buf_append_str(&p->error, look->resolve_error);
+            TRY(attempts_resolved(&p->attempts, look->addrs, look->n_addrs));
+            break;
+        case ATTEMPT_CONNECT:
+        case ATTEMPT_CONTINUE:
+            if (attempt(p)) {
+                p->verdict->connects = true;
+                return OK;
+            }
+            break;
+        case ATTEMPT_FAIL:
+            if (p->error.n == 0)
+                (void)buf_append_c(&p->error, err_text(&p->attempts.passed));
+            return buf_ok(&p->error) ? OK : err_set(e, E_NOMEM, "out of memory");
+        }
+    }
+}
+
+enum code look_mode(struct look *look, enum sslmode mode, struct mode_verdict *out, struct err *e)
+{
+    struct conninfo info;
+    struct mode_verdict verdict = { .error = STR("") };
+    struct play p = { .look = look, .info = &info, .verdict = &verdict, .error = BUF_INIT(ERROR_TEXT_MAX) };
+    struct err why;
+    enum code code = look_conninfo(look, mode, &info, &why);
+
+    if (code == OK)
+        code = play(&p, e);
+    else
+        (void)buf_append_c(&p.error, err_text(&why));
+    dial_close(look->dial);
+    if (code == E_PARAM)
+        code = OK; /* options that contradict each other are the verdict */
+    verdict.encrypted = verdict.connects && p.encrypted;
+    verdict.verified = verdict.encrypted ? p.proof : PROOF_NO;
+    if (code == OK && !verdict.connects && !arena_str(look->arena, buf_str(&p.error), &verdict.error))
+        code = err_set(e, E_NOMEM, "out of memory");
+    buf_fini(&p.error);
+    if (code == OK)
+        *out = verdict;
+    return code;
+}

@@ -1,0 +1,114 @@
+/*
+ * What a server agrees to: protocol versions, cipher suites, key-exchange groups.
+ *
+ * A server never lists what it takes, it only picks. So a version or a group is offered alone, and suites are
+ * offered all at once, then all but the one picked, until nothing is picked any more.
+ */
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "probe/look.h"
+
+enum { CIPHER_ROUNDS_MAX = 200, CIPHER_TEXT_MAX = 16 * 1024 };
+
+static bool agrees(struct look *look, struct look_tls how)
+{
+    struct err ignored;
+
+    how.address = look->best;
+    how.direct = look->use_direct;
+    return look_tls(look, &how, &ignored) == OK;
+}
+
+static enum code see_protocols(struct look *look, struct err *e)
+{
+    static const enum tls_version versions[] = { TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3 };
+
+    for (size_t i = 0; i < COUNT_OF(versions); i++) {
+        bool yes = agrees(look, (struct look_tls){ .min = versions[i], .max = versions[i] });
+        dial_close(look->dial);
+        if (yes)
+            TRY(look_add(look, &look->report->protocols, str_c(tls_version_name(versions[i])), e));
+    }
+    return OK;
+}
+
+static bool has(const struct str_list_of *list, const char *text)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (str_is(list->items[i], text))
+            return true;
+    }
+    return false;
+}
+
+static enum code see_tls13_ciphers(struct look *look, struct err *e)
+{
+    static const char *const suites[] = { "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256",
+                                          "TLS_AES_128_GCM_SHA256", "TLS_AES_128_CCM_SHA256",
+                                          "TLS_AES_128_CCM_8_SHA256" };
+
+    for (size_t i = 0; i < COUNT_OF(suites); i++) {
+        bool yes = agrees(look,
+                          (struct look_tls){ .min = TLS_1_3, .max = TLS_1_3, .tls13_ciphers = suites[i] });
+        dial_close(look->dial);
+        if (yes)
+            TRY(look_add(look, &look->report->ciphers, str_c(suites[i]), e));
+    }
+    return OK;
+}
+
+static enum code see_old_ciphers(struct look *look, struct err *e)
+{
+    AUTO(buf) struct buf list = BUF_INIT(CIPHER_TEXT_MAX);
+
+    (void)buf_append_c(&list, "ALL:COMPLEMENTOFALL");
+    for (int round = 0; round < CIPHER_ROUNDS_MAX; round++) {
+        if (!agrees(look, (struct look_tls){ .max = TLS_1_2, .ciphers = buf_c(&list) })) {
+            dial_close(look->dial);
+            return OK;
+        }
+        const char *name = tls_engine_cipher(look->dial->tls);
+        if (has(&look->report->ciphers, name))
+            return OK; /* it picks what was not offered: nothing more to learn */
+        (void)buf_printf(&list, ":!%s", name);
+        TRY(look_add(look, &look->report->ciphers, str_c(name), e));
+        dial_close(look->dial);
+    }
+    return OK;
+}
+
+static enum code see_groups(struct look *look, bool tls13, struct err *e)
+{
+    /* Names that this library does not know fail before anything is sent. */
+    static const char *const groups[] = {
+        "X25519MLKEM768", "SecP256r1MLKEM768", "X25519",    "P-256",    "X448", "P-384",
+        "P-521",          "ffdhe2048",         "ffdhe3072", "ffdhe4096"
+    };
+
+    for (size_t i = 0; i < COUNT_OF(groups); i++) {
+        struct look_tls how = { .groups = groups[i] };
+        if (tls13)
+            how.min = TLS_1_3;
+        else
+            how.max = TLS_1_2;
+        how.ciphers = tls13 ? NULL : "ECDHE:ECDHE+aECDSA";
+        bool yes = agrees(look, how);
+        dial_close(look->dial);
+        if (yes)
+            TRY(look_add(look, &look->report->groups, str_c(groups[i]), e));
+    }
+    return OK;
+}
+
+enum code look_offers(struct look *look, struct err *e)
+{
+    TRY(see_protocols(look, e));
+    bool tls13 = has(&look->report->protocols, tls_version_name(TLS_1_3));
+    bool older = look->report->protocols.n > (tls13 ? 1 : 0);
+    if (tls13)
+        TRY(see_tls13_ciphers(look, e));
+    if (older)
+        TRY(see_old_ciphers(look, e));
+    return see_groups(look, tls13, e);
+}

@@ -1,0 +1,99 @@
+"""The command line itself: help, versions, mistakes, and answers that cannot be written."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+
+def pgseal(program, *arguments, **more):
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20, check=False, **more)
+
+
+@pytest.fixture(scope="module")
+def commands(program):
+    text = pgseal(program, "--help").stdout
+    found = re.findall(r"^  (\w+) ", text.split("Commands:")[1].split("\n\n")[0], re.M)
+    assert "serve" in found and "init" in found
+    return found
+
+
+def test_version(program):
+    done = pgseal(program, "--version")
+    assert done.returncode == 0
+    assert re.fullmatch(r"pgseal \d+\.\d+\.\d+ \(OpenSSL .*\)\n", done.stdout)
+
+
+def test_no_command_is_a_mistake(program):
+    done = pgseal(program)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Usage:" in done.stderr
+
+
+def test_every_command_has_help_with_examples(program, commands):
+    for command in commands:
+        for option in ("--help", "-h"):
+            done = pgseal(program, command, option)
+            assert (done.returncode, done.stderr) == (0, ""), command
+            assert "Usage:" in done.stdout and "Examples:" in done.stdout, command
+            assert all(len(line) < 100 for line in done.stdout.splitlines()), command
+            for common in ("--json", "--verbose", "--color", "--help"):
+                assert common in done.stdout, command
+
+
+def test_mistakes_name_the_nearest_word(program):
+    for arguments, words in [
+        (["sevre"], 'did you mean "serve"?'),
+        (["serve", "--chekc"], "did you mean --check?"),
+        (["serve", "-D"], "option -D needs a value"),
+        (["serve", "--check=1"], "option --check takes no value"),
+        (["serve", "-q"], "unknown option -q"),
+        (["serve", "--color=blue"], "--color takes auto, always or never"),
+        (["ca", "shwo"], 'did you mean "show"?'),
+        (["ca"], "a verb is missing"),
+        (["no-such-command"], "unknown command"),
+    ]:
+        done = pgseal(program, *arguments)
+        assert (done.returncode, done.stdout) == (2, ""), arguments
+        assert words in done.stderr, arguments
+        assert "--help" in done.stderr
+
+
+def test_an_answer_that_cannot_be_written(program):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        for arguments in (["--help"], ["--version"], ["serve", "--help"]):
+            done = subprocess.run([program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=20,
+                                  check=False)
+            assert done.returncode == 3, arguments
+            assert "could not write the answer" in done.stderr
+
+
+def test_psql_is_given_the_gates_address(program, tmp_path):
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / "psql"
+    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    fake.chmod(0o755)
+    (tmp_path / "gate").mkdir()
+    conf = tmp_path / "gate" / "pgseal.conf"
+    environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+
+    def asked(*arguments):
+        done = pgseal(program, "psql", "-D", str(tmp_path / "gate"), "--", *arguments, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    conf.write_text("unix_socket_directories = 'it''s'\nport = 6000\nstatus_database = 'a b'\n")
+    assert asked("-c", "SELECT 1") == [
+        "-d", f"host='{tmp_path}/gate/it\\'s' port=6000 dbname='a b'", "-c", "SELECT 1"]
+    conf.write_text("unix_socket_directories = ''\nlisten_addresses = '*'\nssl = on\n")
+    assert asked()[1] == "host='localhost' sslmode='require' port=5432 dbname='pgseal'"
+    (tmp_path / "gate" / "tls").mkdir()
+    (tmp_path / "gate" / "tls" / "ca.crt").write_text("x")
+    assert f"sslmode='verify-full' sslrootcert='{tmp_path}/gate/tls/ca.crt'" in asked()[1]
+    conf.write_text("unix_socket_directories = ''\nlisten_addresses = ''\n")
+    assert pgseal(program, "psql", "-D", str(tmp_path / "gate"), env=environment).returncode == 1
+    conf.write_text("nonsense = 1\nmore nonsense here\n")
+    done = pgseal(program, "psql", "-D", str(tmp_path / "gate"), env=environment)
+    assert done.returncode == 1
+    assert "unrecognized configuration parameter" in done.stderr and "syntax error" in done.stderr
