@@ -36,14 +36,14 @@ enum code conn_socket_check_peer(const struct conninfo *info, const struct conn_
     if (info->requirepeer.n == 0 || !conn_addr_is_unix(addr))
         return OK;
     if (!socket_peer_ids(fd, &uid, &gid))
-        return err_set(e, E_AUTH, "could not get peer credentials: %s", strerrordesc_np(errno));
+        return err_set(e, E_CONNECT, "could not get peer credentials: %s", strerrordesc_np(errno));
     int error = getpwuid_r(uid, &entry, room, sizeof room, &found);
     if (error != 0)
-        return err_set(e, E_AUTH, "could not look up local user ID %u: %s", uid, strerrordesc_np(error));
+        return err_set(e, E_CONNECT, "could not look up local user ID %u: %s", uid, strerrordesc_np(error));
     if (!found)
-        return err_set(e, E_AUTH, "local user with ID %u does not exist", uid);
+        return err_set(e, E_CONNECT, "local user with ID %u does not exist", uid);
     if (!str_is(info->requirepeer, found->pw_name))
-        return err_set(e, E_AUTH, "requirepeer specifies \"%.*s\", but actual peer user name is \"%s\"",
+        return err_set(e, E_CONNECT, "requirepeer specifies \"%.*s\", but actual peer user name is \"%s\"",
                        STR_ARG(info->requirepeer), found->pw_name);
     return OK;
 }

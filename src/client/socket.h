@@ -14,7 +14,7 @@ struct conninfo;
 void conn_socket_tune(const struct conninfo *info, const struct conn_addr *addr, int fd);
 /**
  * requirepeer: is the server behind a connected Unix socket run by this OS user? OK where nothing is
- * demanded, and on TCP. E_AUTH with libpq's text; EVENT_LOCAL_ERROR.
+ * demanded, and on TCP. E_CONNECT with libpq's text; EVENT_LOCAL_ERROR.
  */
 MUST_CHECK enum code conn_socket_check_peer(const struct conninfo *info, const struct conn_addr *addr, int fd,
                                             struct err *e);
