@@ -259,3 +259,4 @@ SELECT x, row_number() OVER (ORDER BY x DESC), count(*) OVER (), rank() OVER (PA
 SELECT max(x) OVER (PARTITION BY x % 2) FROM generate_series(1,3) x WHERE row_number() OVER () > 1
 SELECT row_number() FROM generate_series(1,3) x
 SELECT lower('x') OVER ()
+SELECT '2026-11-21'::date + interval '1 hour', interval '1 hour' + '2026-11-21'::date, 3 + '2026-11-21'::date, interval '1 hour' + '2026-11-21 01:00+00'::timestamptz
