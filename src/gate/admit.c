@@ -124,6 +124,7 @@ enum code admission_succeeded(struct session *s, struct err *e)
                 log_c(&line, "clientcert",
                       s->rule->clientname == CLIENTNAME_DN ? "DN mismatch" : "CN mismatch");
             log_end(&line);
+            s->cause = CAUSE_MAP_OTHER_USER;
             return admission_failed(s, e);
         }
     }
@@ -263,8 +264,10 @@ static enum code check_certificate(struct session *s, struct err *e)
     if (!context || !tls_context_verifies_clients(context))
         return err_set(e, E_CONFIG,
                        "client certificates can only be checked if a root certificate store is available");
-    if (!s->tls.has_cert)
+    if (!s->tls.has_cert) {
+        s->cause = CAUSE_CERT_MISSING;
         return err_set(e, E_AUTH, "connection requires a valid client certificate");
+    }
     return OK;
 }
 

@@ -86,6 +86,16 @@ void session_log_received(struct session *s)
     log_end(&line);
 }
 
+void session_log_cause(struct session *s, struct log_line *line, enum cause cause)
+{
+    if (cause == CAUSE_NONE)
+        return;
+    atomic_fetch_add_explicit(&worker_shared(s->worker)->failures[cause], 1, memory_order_relaxed);
+    log_c(line, "cause", cause_id(cause));
+    log_c(line, "likely", cause_text(cause));
+    log_c(line, "next", cause_next(cause));
+}
+
 enum step session_fail(struct session *s, enum parting parting)
 {
     s->parting = parting;
