@@ -69,22 +69,26 @@ def run_psql(engine, script, user="admin"):
 
 
 def test_psql_meta_commands(engine):
+    watch = "SELECT 1 AS one \\watch c=2 i=0.01\n" if psql.MAJOR >= 16 else ""
     out, err = run_psql(engine, "\\x\nSELECT pid, version FROM pg_stat_ssl WHERE pid = 4712;\n\\x\n"
                         "SELECT pid, client_serial, database FROM pg_stat_ssl, pg_hba_file_rules \\gdesc\n"
                         "SELECT pid AS p FROM pg_stat_ssl ORDER BY 1 LIMIT 1 \\gset\n\\echo pid is :p\n"
                         "\\copy (SELECT pid, client_dn FROM pg_stat_ssl ORDER BY 1) TO STDOUT CSV HEADER\n"
-                        "\\copy pg_stat_ssl (pid) TO STDOUT\n"
-                        "SELECT 1 AS one \\watch c=2 i=0.01\n" if psql.MAJOR >= 16 else
-                        "\\x\nSELECT pid, version FROM pg_stat_ssl WHERE pid = 4712;\n\\x\n"
-                        "SELECT pid, client_serial, database FROM pg_stat_ssl, pg_hba_file_rules \\gdesc\n"
-                        "SELECT pid AS p FROM pg_stat_ssl ORDER BY 1 LIMIT 1 \\gset\n\\echo pid is :p\n"
-                        "\\copy (SELECT pid, client_dn FROM pg_stat_ssl ORDER BY 1) TO STDOUT CSV HEADER\n"
-                        "\\copy pg_stat_ssl (pid) TO STDOUT\n")
+                        "\\copy pg_stat_ssl (pid) TO STDOUT\n" + watch)
     assert err == ""
     assert "pid     | 4712\nversion | TLSv1.2\n" in out
     assert " pid           | integer\n client_serial | numeric\n database      | text[]\n" in out
     assert "pid is 4711\n" in out
     assert 'pid,client_dn\n4711,\n4712,"/O=Acme\\, Inc/CN=bob"\n4713,\n4711\n4712\n4713\n' in out
+
+
+def test_psql_lists_and_describes(engine):
+    out, err = run_psql(engine, "\\dv\n\\d pg_stat_ssl\n\\dv+ pgseal_rules\n\\dn\n")
+    assert err == ""
+    assert " public | pgseal_sessions     | view | pgseal\n" in out
+    assert ' client_serial | numeric |           |          | \n' in out
+    assert out.count('View "pg_catalog.pg_stat_ssl"') == 1
+    assert "each rule in force and how often it decided" in out
 
 
 def test_psql_shows_where_an_error_is(engine):

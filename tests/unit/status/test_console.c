@@ -399,6 +399,28 @@ static void mangled_statements(void **state)
     talk_end(&t);
 }
 
+static void only_utf8(void **state)
+{
+    (void)state;
+    static const struct exchange list[] = {
+        { "SELECT '\xff'", "E 22021 invalid byte sequence for encoding \"UTF8\": 0xff\nZ I\n" },
+        { "SELECT '\xe4 b'", "E 22021 invalid byte sequence for encoding \"UTF8\": 0xe4 0x20 0x62\nZ I\n" },
+        { "SELECT '\xed\xa0\x80'",
+          "E 22021 invalid byte sequence for encoding \"UTF8\": 0xed 0xa0 0x80\nZ I\n" },
+        { "SELECT '\xc3\xa4', length('\xf0\x9f\x94\x91')",
+          "T ?column?:25 length:23\nD \xc3\xa4|1\nC SELECT 1\nZ I\n" },
+    };
+    const char *bad[] = { "\xc0\x80" };
+    struct talk t;
+
+    run_as("alice", false, list, COUNT_OF(list));
+    talk_begin(&t, "alice", false);
+    assert_string_equal(
+        extended(&t, "SELECT $1", bad, 1, 0),
+        "1\nt 25\nT ?column?:25\nE 22021 invalid byte sequence for encoding \"UTF8\": 0xc0\nZ I\n");
+    talk_end(&t);
+}
+
 static void too_deep(void **state)
 {
     (void)state;
@@ -444,7 +466,8 @@ int main(void)
         cmocka_unit_test(binary_results),    cmocka_unit_test(runaway_ends),
         cmocka_unit_test(canceled),          cmocka_unit_test(large_results_come_in_chunks),
         cmocka_unit_test(broken_messages),   cmocka_unit_test(mangled_statements),
-        cmocka_unit_test(too_deep),          cmocka_unit_test(greeting),
+        cmocka_unit_test(only_utf8),         cmocka_unit_test(too_deep),
+        cmocka_unit_test(greeting),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
