@@ -239,7 +239,7 @@ def show_session(story):
 
 
 def show_way_on(story, stays):
-    heading("Go on with" if stays else "While a gate runs, go on with")
+    heading("Go on with" if stays else "While the gate runs, one goes on with")
     print(f'\n  PGPASSWORD={story.password} psql "host=localhost port={story.port} user={USER} dbname={DATABASE} '
           f'sslmode=verify-full sslrootcert={story.root}"\n')
 

@@ -477,6 +477,8 @@ static int explain(struct explanation *x)
 {
     if (x->facts.host.p)
         note(x, "host= names the server: it plays no part in the rules");
+    if (x->facts.tls_assumed)
+        note(x, "neither tls= nor sslmode= was given: taken as a connection with TLS");
     if (x->facts.n_attempts > 1)
         note(x, x->facts.attempts[0] ? "sslmode=prefer: with TLS first, then without"
                                      : "sslmode=allow: without TLS first, then with it");

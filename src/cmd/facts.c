@@ -163,6 +163,7 @@ static int settle_transport(struct reading *r)
         f->attempts[0] = false;
     else if (r->tls.p && !str_is(r->tls, "1.2") && !str_is(r->tls, "1.3"))
         return cmd_usage(r->cmd, "tls= takes none, 1.2 or 1.3, not \"%.*s\"", STR_ARG(r->tls));
+    f->tls_assumed = !f->conn.is_local && !r->tls.p && !f->sslmode.p;
     if (f->conn.is_local || r->tls.p || !f->sslmode.p)
         return -1;
     for (size_t i = 0; i < COUNT_OF(modes); i++) {

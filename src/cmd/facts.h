@@ -13,6 +13,7 @@ struct facts {
     struct conn_facts conn; /* peer, user, database, replication, roles; `tls` is set per attempt */
     bool attempts[2];       /* transports a client would try, in their order: true is TLS */
     size_t n_attempts;
+    bool tls_assumed;   /* neither tls= nor sslmode= was told */
     struct str cert;    /* subject DN of the client certificate, RFC 2253; p == NULL: none */
     struct str os_user; /* p == NULL: not told */
     struct str sslmode; /* p == NULL: not told */

@@ -99,7 +99,7 @@ static enum code check_certificate_name(struct session *s, struct err *why)
             "certificate authentication failed for user \"%.*s\": client certificate contains no user name",
             STR_ARG(s->startup.user));
     const struct ident_question question = {
-        .map = s->rule->method == HBA_METHOD_CERT ? s->rule->map : STR(""),
+        .map = s->rule->map,
         .role = s->startup.user,
         .name = by_dn ? t->cert.dn : t->cert.cn,
         .roles = s->admission->facts.roles,

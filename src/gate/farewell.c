@@ -24,7 +24,7 @@ static void session_free(struct session *s)
     arena_fini(&s->scratch);
     arena_fini(&s->arena);
     snapshot_unref(s->snapshot);
-    worker_session_freed(s->worker);
+    worker_session_freed(s->worker, s->late);
     free(s);
 }
 

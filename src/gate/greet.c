@@ -6,6 +6,7 @@
  */
 #include "gate/rooms.h"
 #include "gate/worker.h"
+#include "pgwire/proxy.h"
 
 static bool tls_usable(const struct session *s)
 {
@@ -37,11 +38,42 @@ static enum step refuse_stuffed(struct session *s, const char *request, struct e
     return session_fail(s, PARTING_FATAL);
 }
 
+/* From a balancer the header comes before everything else; STEP_DONE: it has been read. */
+static enum step read_proxy(struct session *s, struct err *e)
+{
+    struct proxy proxy;
+    size_t used;
+
+    enum code code = proxy_parse(buf_bytes(&s->in), &proxy, &used, e);
+    if (code == E_MORE)
+        return s->client_ended ? session_fail(s, PARTING_SILENT) : STEP_MORE;
+    if (code != OK)
+        return session_fail(s, PARTING_LOGGED);
+    buf_consume(&s->in, used);
+    s->proxied = false;
+    if (!proxy.local) {
+        s->balancer = ARENA_NEW(&s->arena, struct address);
+        if (!s->balancer) {
+            err_set(e, E_NOMEM, "out of memory");
+            return session_fail(s, PARTING_LOGGED);
+        }
+        *s->balancer = s->peer;
+        s->peer = (struct address){ .ss = proxy.peer, .n = proxy.peer_n };
+    }
+    session_log_received(s);
+    return STEP_DONE;
+}
+
 enum step greet_step(struct session *s, struct err *e)
 {
     struct hello_packet packet;
     bool first = !s->hello.ssl_done && !s->hello.gss_done && !s->tls.used;
 
+    if (s->proxied) {
+        enum step step = read_proxy(s, e);
+        if (step != STEP_DONE)
+            return step;
+    }
     if (first && s->in.n > 0 && s->in.p[0] == HELLO_TLS_BYTE) {
         if (!tls_usable(s))
             return session_fail(s, PARTING_SILENT);

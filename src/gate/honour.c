@@ -117,9 +117,21 @@ static void check_rule(const struct hba_rule *rule, const struct settings_route 
     }
 }
 
+/* A setting that is read is applied; one that this version cannot apply refuses the load. */
+static void check_settings(const struct settings *settings, struct diags *diags)
+{
+    if (!str_is(settings->http_listen, "off") && settings->http_listen.n > 0)
+        diags_add(diags, SEV_ERROR, E_UNSUPPORTED, STR(""), 0,
+                  "parameter \"http_listen\" is not supported yet");
+    if (settings->cancel_peers.n > 0)
+        diags_add(diags, SEV_ERROR, E_UNSUPPORTED, STR(""), 0,
+                  "parameter \"cancel_peers\" is not supported yet");
+}
+
 enum code honour_check(const struct settings *settings, const struct policy *policy,
                        const struct upstream *upstreams, struct diags *diags)
 {
+    check_settings(settings, diags);
     for (size_t i = 0; i < policy_rule_count(policy); i++)
         for (size_t j = 0; j < settings->n_routes; j++)
             check_rule(policy_rule(policy, i), &settings->routes[j], &upstreams[settings->routes[j].index],

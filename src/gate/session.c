@@ -66,10 +66,24 @@ void session_log(struct session *s, struct log_line *line, enum severity severit
     log_int(line, "session", (long long)s->id);
     address_text(&s->peer, client, sizeof client);
     log_c(line, "client", client);
+    if (s->balancer) {
+        address_text(s->balancer, client, sizeof client);
+        log_c(line, "proxy", client);
+    }
     if (s->startup.user.n > 0)
         log_str(line, "user", s->startup.user);
     if (s->startup.database.n > 0)
         log_str(line, "database", s->startup.database);
+}
+
+void session_log_received(struct session *s)
+{
+    struct log_line line;
+
+    if (!(session_settings(s)->log_connections & 1u << CONF_LOG_RECEIPT))
+        return;
+    session_log(s, &line, SEV_LOG, "connection_received");
+    log_end(&line);
 }
 
 void session_log_cause(struct session *s, struct log_line *line, enum cause cause)
@@ -344,7 +358,6 @@ static void on_client(void *arg, unsigned events)
 struct session *session_new(struct worker *worker, int fd, const struct address *peer, bool local)
 {
     struct session *s = calloc(1, sizeof *s);
-    struct log_line line;
 
     if (!s || stream_open(&s->client, worker_room(worker), fd, on_client, s) != OK) {
         if (!s)
@@ -357,11 +370,13 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
     s->id = atomic_fetch_add_explicit(&worker_shared(worker)->session_ids, 1, memory_order_relaxed) + 1;
     s->peer = *peer;
     s->local = local;
+    s->late = worker_draining(worker);
+    s->proxied = !local && settings_proxy_expected(session_settings(s), (const struct sockaddr *)&peer->ss);
     s->server.fd = -1;
     s->started_us = session_env(s)->now_unix_us(session_env(s)->ctx);
     arena_init(&s->arena, SESSION_ARENA_MAX, 512);
     arena_init(&s->scratch, SESSION_SCRATCH_MAX, 1024);
-    s->in = BUF_INIT(SESSION_IN_MAX);
+    s->in = BUF_INIT(2 * SESSION_IN_MAX); /* the last read before the pause is never lost */
     s->out = BUF_INIT(SESSION_OUT_MAX);
     s->deadline = timer_new(worker_loop(worker), on_deadline, s);
     worker_session_began(worker, s);
@@ -370,10 +385,8 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
         return NULL;
     }
     timer_set(s->deadline, (int64_t)session_settings(s)->authentication_timeout_s * 1000);
-    if (session_settings(s)->log_connections & 1u << CONF_LOG_RECEIPT) {
-        session_log(s, &line, SEV_LOG, "connection_received");
-        log_end(&line);
-    }
+    if (!s->proxied)
+        session_log_received(s);
     stream_set_reading(&s->client, true);
     return s;
 }
@@ -399,6 +412,9 @@ void session_drain(struct session *s, bool now)
         relay_drain(s, now);
         return;
     case STATE_CANCEL:
+        if (now)
+            session_end(s, PARTING_SILENT, NULL);
+        return;
     case STATE_FAREWELL:
     case STATE_COUNT:
         return;

@@ -90,8 +90,11 @@ struct session {
     bool client_ended; /* end of file from the client */
     bool admitted;     /* the client was told R(0), or will be with the next bytes */
     bool gone;         /* farewell is over; the memory goes back with the timer */
+    bool late;         /* came while the worker was draining */
     bool draining;     /* ends at the next ReadyForQuery(idle) */
+    bool proxied;      /* a PROXY header is due; then `peer` is whom it names */
     struct address peer;
+    struct address *balancer; /* who sent the PROXY header; NULL: nobody */
     struct stream client;
     struct stream server; /* from relay on; before that it belongs to the leg */
     struct timer *deadline;
@@ -131,6 +134,8 @@ struct session {
 
 /** Begin a log line that carries what is known of the session. End it with log_end(). */
 void session_log(struct session *s, struct log_line *line, enum severity severity, const char *event);
+/** One line `connection_received`, where log_connections asks for it. */
+void session_log_received(struct session *s);
 /** Add the cause of a failure to its line, and count it: id, likely cause, what to do. */
 void session_log_cause(struct session *s, struct log_line *line, enum cause cause);
 /** Answer STEP_FAIL with this way of parting. */

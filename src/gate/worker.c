@@ -32,8 +32,7 @@ static void on_accept_pause(void *arg)
 {
     struct worker *worker = arg;
 
-    if (!worker->draining)
-        set_accepting(worker, true);
+    set_accepting(worker, true);
 }
 
 static void accept_failed(struct worker *worker, int why)
@@ -66,7 +65,7 @@ static void on_acceptable(void *arg, unsigned events)
     struct address peer;
 
     (void)events;
-    for (int i = 0; i < ACCEPT_BATCH && !worker->draining; i++) {
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
         int fd = socket_accept(listener->fd, &peer);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -226,34 +225,48 @@ bool worker_set_snapshot(struct worker *worker, struct snapshot *snapshot, void 
     return true;
 }
 
-static void end_if_empty(struct worker *worker)
+static void drain_sessions(struct worker *worker, bool now)
 {
-    if (worker->draining && worker->n_alive == 0)
+    struct session *s, *next;
+
+    for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
+        next = TAILQ_NEXT(s, entry);
+        session_drain(s, now);
+    }
+}
+
+/* Nobody is owed anything any more: those who came meanwhile have been, or are now, turned away. */
+static void end_if_drained(struct worker *worker)
+{
+    if (!worker->draining || worker->n_owed > 0)
+        return;
+    close_listeners(worker);
+    if (worker->n_alive == 0)
         loop_stop(worker->loop);
+    else
+        drain_sessions(worker, true);
 }
 
 static void drain(void *arg)
 {
     struct order *order = arg;
     struct worker *worker = order->worker;
-    struct session *s, *next;
 
-    if (!worker->draining) {
-        worker->draining = true;
-        close_listeners(worker);
-    }
-    for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
-        next = TAILQ_NEXT(s, entry);
-        session_drain(s, order->now);
-    }
+    if (!worker->draining)
+        worker->n_owed = worker->n_alive;
+    worker->draining = true;
+    drain_sessions(worker, order->now);
+    if (order->now)
+        worker->n_owed = 0;
     free(order);
-    end_if_empty(worker);
+    end_if_drained(worker);
 }
 
 bool worker_drain(struct worker *worker, bool now)
 {
+    if (!worker->running)
+        return true;
     struct order *order = malloc(sizeof *order);
-
     if (!order)
         return false;
     *order = (struct order){ .worker = worker, .now = now };
@@ -327,8 +340,10 @@ void worker_session_ended(struct worker *worker, struct session *session)
     TAILQ_REMOVE(&worker->sessions, session, entry);
 }
 
-void worker_session_freed(struct worker *worker)
+void worker_session_freed(struct worker *worker, bool late)
 {
     worker->n_alive--;
-    end_if_empty(worker);
+    if (worker->n_owed > 0 && !late)
+        worker->n_owed--;
+    end_if_drained(worker);
 }

@@ -52,7 +52,10 @@ void worker_join(struct worker *worker);
  * worker. */
 MUST_CHECK bool worker_set_snapshot(struct worker *worker, struct snapshot *snapshot, void (*done)(void *arg),
                                     void *arg);
-/** From any thread: stop accepting; sessions end at their next ReadyForQuery(idle), or at once. */
+/**
+ * From any thread: sessions end at their next ReadyForQuery(idle), or at once. New ones hear 57P03 until the
+ * last of the others has gone; then the loop ends.
+ */
 MUST_CHECK bool worker_drain(struct worker *worker, bool now);
 /** From any thread: run something on the worker's loop. */
 MUST_CHECK bool worker_post(struct worker *worker, void (*fn)(void *arg), void *arg);
@@ -71,8 +74,8 @@ bool worker_draining(const struct worker *worker);
 /** A session begins, ends (it is in farewell), and has given its memory back. */
 void worker_session_began(struct worker *worker, struct session *session);
 void worker_session_ended(struct worker *worker, struct session *session);
-/** The last one of a draining worker ends its loop. */
-void worker_session_freed(struct worker *worker);
+/** `late`: it came when the worker was draining already. The last one of a draining worker ends its loop. */
+void worker_session_freed(struct worker *worker, bool late);
 
 /* ---- cancel keys (registry.c) ---- */
 

@@ -35,6 +35,7 @@ struct worker {
     struct timer *accept_pause; /* descriptors ran out: try again later */
     LIST_HEAD(, listener) listeners;
     TAILQ_HEAD(session_list, session) sessions;
+    size_t n_owed;  /* while draining: sessions from before that are still there */
     size_t n_alive; /* sessions whose memory has not come back */
     struct session *registry[REGISTRY_SLOTS];
     LIST_HEAD(, errand) errands;

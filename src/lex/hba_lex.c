@@ -26,6 +26,7 @@ struct lex {
     struct arena *arena;
     struct hba_lines *out;
     unsigned version;
+    unsigned files; /* read so far */
 };
 
 /* A growing array of fixed-size elements, in a buf. */
@@ -242,6 +243,8 @@ static enum code read_reference(struct reader *r, enum reference_kind kind, stru
     TRY(locate(r, written, &ref.path));
     bool too_deep = r->depth + 1 > HBA_LEX_DEPTH_MAX;
     if (!too_deep) {
+        if (++r->lex->files > HBA_LEX_FILES_MAX)
+            return E_LIMIT;
         TRY(note_path(r->lex, ref.path, false));
         problem = r->lex->fs->read_file(r->lex->fs->ctx, ref.path.p, &text);
     }
@@ -553,7 +556,10 @@ enum code hba_lex_file(const struct hba_lex_params *params, struct str path, str
     if (problem < 0 && lex.diags)
         (void)diags_add(lex.diags, SEV_LOG, code_from_errno(-problem), top, 0,
                         "could not read file \"%.*s\": %s", STR_ARG(top), strerrordesc_np(-problem));
-    return read_file(&lex, top, buf_bytes(&text), 0, out);
+    enum code code = read_file(&lex, top, buf_bytes(&text), 0, out);
+    if (code == E_LIMIT)
+        return err_set(e, code, "file \"%.*s\" includes more than %d files", STR_ARG(top), HBA_LEX_FILES_MAX);
+    return code;
 }
 
 enum code hba_lex_bytes(const struct hba_lex_params *params, struct str name, struct bytes text,

@@ -19,6 +19,12 @@ enum { HBA_LEX_DEPTH_MAX = 10 };
 /** Most bytes one file may have; a guard against devices and accidents, far above any real file. */
 #define HBA_LEX_FILE_MAX ((size_t)64 * 1024 * 1024)
 
+/**
+ * Most files one load may read. The server knows no limit, and goes through a file that includes itself
+ * several times until it has no memory left. [choice: an accident must not take a gate's memory]
+ */
+enum { HBA_LEX_FILES_MAX = 4096 };
+
 struct hba_token {
     struct str s;
     bool quoted; /* the first character was a quote: keywords lose their meaning */
@@ -90,14 +96,15 @@ struct hba_lex_params {
  * out     set also on failure; then only `paths` counts.
  *
  * OK even if lines are bad, see out->failed. Else the top file could not be opened, and `e` says
- * `could not open file "F": …`, with E_NO_FILE, E_ACCESS or E_IO; or E_NOMEM. `e` may be NULL.
+ * `could not open file "F": …`, with E_NO_FILE, E_ACCESS or E_IO; or E_LIMIT: more than HBA_LEX_FILES_MAX
+ * files; or E_NOMEM. `e` may be NULL.
  */
 MUST_CHECK enum code hba_lex_file(const struct hba_lex_params *params, struct str path, struct arena *arena,
                                   struct hba_lines *out, struct err *e);
 
 /**
  * The same over bytes in memory that stand for the file `name` (an absolute path; relative references start
- * at its directory).
+ * at its directory). E_LIMIT and E_NOMEM as above.
  */
 MUST_CHECK enum code hba_lex_bytes(const struct hba_lex_params *params, struct str name, struct bytes text,
                                    struct arena *arena, struct hba_lines *out);

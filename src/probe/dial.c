@@ -47,6 +47,16 @@ static enum code timed_out(struct dial *dial, struct err *e)
     return err_set(e, E_CONNECT, "timeout expired");
 }
 
+/* A socket that broke, in libpq's words. */
+static enum code broken(const struct dial *dial, const char *what, int error, struct err *e)
+{
+    if (dial->tls)
+        return err_set(e, E_CLOSED, "SSL SYSCALL error: %s", strerrordesc_np(error));
+    if (error == EPIPE || error == ECONNRESET)
+        return err_set(e, E_CLOSED, CLOSED_TEXT);
+    return err_set(e, E_CLOSED, "%s: %s", what, strerrordesc_np(error));
+}
+
 /* Until the socket is ready or the deadline has come. */
 static enum code wait_for(struct dial *dial, short events, struct err *e)
 {
@@ -95,7 +105,7 @@ static enum code send_raw(struct dial *dial, struct bytes data, struct err *e)
         else if (n < 0 && errno == EINTR)
             continue;
         else
-            return err_set(e, E_CLOSED, "could not send data to server: %s", strerrordesc_np(errno));
+            return broken(dial, "could not send data to server", errno, e);
     }
     return OK;
 }
@@ -116,7 +126,7 @@ static enum code receive_raw(struct dial *dial, struct err *e)
         if (errno == EAGAIN)
             TRY(wait_for(dial, POLLIN, e));
         else if (errno != EINTR)
-            return err_set(e, E_CLOSED, "could not receive data from server: %s", strerrordesc_np(errno));
+            return broken(dial, "could not receive data from server", errno, e);
     }
 }
 

@@ -153,6 +153,13 @@ enum code look_tls(struct look *look, const struct look_tls *how, struct err *e)
 
 /* ---- single questions ---- */
 
+static void see_fingerprint(struct look *look, struct address_seen *seen)
+{
+    X509 *cert = tls_engine_peer(look->dial->tls);
+
+    seen->has_certificate = cert && cert_sha256(cert, seen->sha256);
+}
+
 static enum code see_address(struct look *look, size_t i, struct err *e)
 {
     struct address_seen *seen = &look->report->addresses[i];
@@ -166,9 +173,8 @@ static enum code see_address(struct look *look, size_t i, struct err *e)
     seen->reachable = dial_open(look->dial, &look->addrs[i], look->params->timeout_s, &why) == OK;
     if (!seen->reachable)
         ok = ok && arena_str(look->arena, str_c(err_text(&why)), &seen->error);
-    else if (!look->report->unix_socket && look_tls(look, &how, &why) == OK)
-        seen->has_certificate = tls_engine_peer(look->dial->tls) &&
-                                cert_sha256(tls_engine_peer(look->dial->tls), seen->sha256);
+    else if (!look->report->unix_socket && look->n_addrs > 1 && look_tls(look, &how, &why) == OK)
+        see_fingerprint(look, seen);
     dial_close(look->dial);
     return ok ? OK : err_set(e, E_NOMEM, "out of memory");
 }
@@ -257,6 +263,7 @@ static void see_plain(struct look *look)
 
     if (dial_open(look->dial, &look->addrs[look->best], look->params->timeout_s, &e) == OK)
         see_auth(look, &look->report->auth_plain);
+    look->silent = look->dial->timed_out;
     dial_close(look->dial);
 }
 
@@ -341,6 +348,7 @@ static enum code see_tls(struct look *look, struct err *e)
     ok = arena_str(look->arena, str_c(tls_engine_version(tls)), &r->tls_version) &&
          arena_str(look->arena, str_c(tls_engine_cipher(tls)), &r->tls_cipher) &&
          arena_str(look->arena, str_c(tls_engine_group(tls)), &r->tls_group);
+    see_fingerprint(look, &r->addresses[look->best]);
     r->alpn = tls_engine_alpn(tls);
     r->cert_requested = tls_engine_cert_requested(tls);
     if (!ok)
@@ -355,6 +363,9 @@ static enum code see_over_tcp(struct look *look, struct err *e)
     struct probe_report *r = look->report;
 
     r->ssl_answer = see_answer(look, frontend_ssl_request);
+    look->silent = look->silent && look->dial->timed_out;
+    if (look->silent)
+        return arena_str(look->arena, STR("timeout expired"), &r->tls_error) ? OK : E_NOMEM;
     r->gss_answer = see_answer(look, frontend_gssenc_request);
     r->direct_tls = see_direct(look, false);
     look->use_direct = r->ssl_answer != 'S' && r->direct_tls == ANSWER_YES;
@@ -371,14 +382,19 @@ static enum code see_over_tcp(struct look *look, struct err *e)
 static enum code prepare(struct look *look, const struct probe_target *target, struct err *e)
 {
     look->options = look->params->options;
-    look->options.v[CONN_HOST] = target->host;
-    if (!look->options.v[CONN_HOSTADDR].p)
+    for (size_t i = 0; i < CONN_OPTION_COUNT; i++) {
+        if (target->options.v[i].p)
+            look->options.v[i] = target->options.v[i];
+    }
+    if (target->options.v[CONN_HOST].p && !look->options.v[CONN_HOSTADDR].p)
         look->options.v[CONN_HOSTADDR] = STR(""); /* PGHOSTADDR is about some other server */
-    look->options.v[CONN_PORT] = target->port.n > 0 ? target->port : STR("5432");
     TRY(conn_options_defaults(&look->options, look->params->world, CONN_LIBPQ, look->arena, e));
     if (!look->params->send_password)
         look->options.v[CONN_PASSWORD] = (struct str){ 0 };
     struct conn_options plain = look->options;
+    struct str host = look->options.v[CONN_HOST], port = look->options.v[CONN_PORT];
+    if (str_find(host, ',') < host.n || str_find(port, ',') < port.n)
+        return err_set(e, E_PARAM, "an endpoint is one host: %.*s", STR_ARG(target->text));
     plain.v[CONN_SSLNEGOTIATION] = STR("postgres"); /* the facts do not hang on the asker's preferences */
     plain.v[CONN_SSLROOTCERT] = STR("");
     plain.v[CONN_SSLMODE] = STR("disable");
@@ -398,8 +414,13 @@ static enum code look_at(struct look *look, const struct probe_target *target, s
         if (!r->unix_socket)
             TRY(see_over_tcp(look, e));
     }
-    for (unsigned mode = 0; mode < PROBE_MODES; mode++)
-        TRY(look_mode(look, (enum sslmode)mode, &r->modes[mode], e));
+    for (unsigned mode = 0; mode < PROBE_MODES; mode++) {
+        if (look->silent && mode > 0)
+            r->modes[mode] =
+                r->modes[0]; /* neither plaintext nor SSLRequest was answered: all time out alike */
+        else
+            TRY(look_mode(look, (enum sslmode)mode, &r->modes[mode], e));
+    }
     return look_problems(look, e);
 }
 

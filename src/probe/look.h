@@ -25,6 +25,8 @@ struct look {
     struct str resolve_error; /* empty: resolved */
     size_t best;              /* index of the first address that answered */
     bool use_direct;          /* TLS only works without SSLRequest here */
+    bool silent;              /* takes connections and says nothing: every further question costs a timeout */
+    bool roots_known;         /* a root file was read: an issuer that is not in it is unknown to clients */
 };
 
 /** options with one sslmode, as a connection would have them. E_PARAM with libpq's text. */

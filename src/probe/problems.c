@@ -26,14 +26,15 @@ static enum code anchors_of(struct look *look, struct cert_list *out)
 static enum code judge_chain(struct look *look, X509 *const *certs, size_t n, struct err *e)
 {
     struct cert_list chain = { 0 }, anchors = { 0 };
-    bool known = anchors_of(look, &anchors) == OK;
     enum code code = OK;
+
+    look->roots_known = anchors_of(look, &anchors) == OK;
 
     for (size_t i = 0; i < n && code == OK; i++)
         code = cert_list_add(&chain, certs[i]);
     const struct chain_params params = { .chain = &chain,
-                                         .anchors = known ? &anchors : NULL,
-                                         .system = true };
+                                         .anchors = look->roots_known ? &anchors : NULL,
+                                         .system = !look->roots_known };
     if (code == OK)
         code = chain_check(&params, look->arena, &look->report->chain_report, e);
     cert_list_fini(&chain);
@@ -242,6 +243,12 @@ static enum code judge_order(struct look *look)
     if (c->missing_intermediate)
         return add(look, "chain-incomplete", PROBLEM_HIGH,
                    "the chain lacks the intermediate %.*s: put it into ssl_cert_file", STR_ARG(c->missing));
+    if (look->roots_known)
+        return add(
+            look, "issuer-unknown", PROBLEM_HIGH,
+            "the chain ends at %.*s, whose issuer %.*s is not among your roots: put the intermediate into "
+            "ssl_cert_file, or give clients the right CA",
+            STR_ARG(c->subject), STR_ARG(c->missing));
     return add(look, "issuer-unknown", PROBLEM_LOW,
                "the issuer %.*s is neither served nor known here: if it is not the root, it belongs into "
                "ssl_cert_file",

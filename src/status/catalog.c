@@ -8,8 +8,9 @@
 #include "status/catalog.h"
 
 #include "base/check.h"
+#include "status/pgreg.h"
 
-enum { OID_C_COLLATION = 950, OID_DEFAULT_COLLATION = 100, PUBLIC_OID_OFFSET = 500, OID_PG_CLASS = 1259 };
+enum { OID_C_COLLATION = 950, OID_DEFAULT_COLLATION = 100, PUBLIC_OID_OFFSET = 500 };
 
 /* One row of pg_class: a view, in one of the schemas it is listed in. */
 struct listing {
@@ -30,7 +31,7 @@ static struct listing listing_at(size_t index)
     if (index < VIEW_COUNT) {
         l.view = view_def((enum view)index);
         l.oid = view_oid(l.view->id);
-        l.schema = l.view->schema == SCHEMA_CATALOG ? CATALOG_OID_PG : CATALOG_OID_PUBLIC;
+        l.schema = l.view->schema == SCHEMA_CATALOG ? PGREG_PG_CATALOG : PGREG_PUBLIC;
         return l;
     }
     index -= VIEW_COUNT;
@@ -38,7 +39,7 @@ static struct listing listing_at(size_t index)
         const struct view_def *view = view_def((enum view)i);
         if (!listed_twice(view) || index-- > 0)
             continue;
-        l = (struct listing){ view, view_oid(view->id) + PUBLIC_OID_OFFSET, CATALOG_OID_PUBLIC };
+        l = (struct listing){ view, view_oid(view->id) + PUBLIC_OID_OFFSET, PGREG_PUBLIC };
         break;
     }
     return l;
@@ -95,7 +96,7 @@ size_t catalog_count(enum view view)
 
 static void fill_namespace(size_t index, struct row_pg_namespace *out)
 {
-    out->oid = cell_int(index == 0 ? CATALOG_OID_PG : CATALOG_OID_PUBLIC);
+    out->oid = cell_int(index == 0 ? PGREG_PG_CATALOG : PGREG_PUBLIC);
     out->nspname = cell_c(index == 0 ? "pg_catalog" : "public");
     out->nspowner = cell_int(CATALOG_OID_OWNER);
 }
@@ -142,7 +143,7 @@ static void fill_collation(size_t index, struct row_pg_collation *out)
 {
     out->oid = cell_int(index == 0 ? OID_DEFAULT_COLLATION : OID_C_COLLATION);
     out->collname = cell_c(index == 0 ? "default" : "C");
-    out->collnamespace = cell_int(CATALOG_OID_PG);
+    out->collnamespace = cell_int(PGREG_PG_CATALOG);
 }
 
 static void fill_type(size_t index, struct row_pg_type *out)
@@ -154,10 +155,11 @@ static void fill_type(size_t index, struct row_pg_type *out)
 
     out->oid = cell_int(type->oid);
     out->typname = cell_c(type->name);
-    out->typnamespace = cell_int(CATALOG_OID_PG);
+    out->typnamespace = cell_int(PGREG_PG_CATALOG);
     out->typlen = cell_int(type->length);
     out->typtype = cell_c(type->id == PG_UNKNOWN ? "p" : "b");
     out->typcategory = cell_text(str_of(category, 1));
+    out->typinput = cell_int(type->category == 'A' ? PGREG_ARRAY_IN : 0);
     out->typdelim = cell_c(",");
     out->typrelid = out->typbasetype = cell_int(0);
     out->typelem = cell_int(type->category == 'A' ? pg_type_def(type->element)->oid : 0);
@@ -185,7 +187,7 @@ static void fill_description(size_t index, struct row_pg_description *out)
     struct listing l = relation ? listing_at(index) : attribute_at(index - listing_count(), &column);
 
     out->objoid = cell_int(l.oid);
-    out->classoid = cell_int(OID_PG_CLASS);
+    out->classoid = cell_int(view_oid(VIEW_PG_CLASS));
     out->objsubid = cell_int(relation ? 0 : (int64_t)column + 1);
     out->description = cell_c(relation ? l.view->help : l.view->columns[column].help);
 }

@@ -6,7 +6,7 @@
 
 #include "status/rows.h"
 
-enum { CATALOG_OID_PG = 11, CATALOG_OID_PUBLIC = 2200, CATALOG_OID_OWNER = 10, CATALOG_OID_DATABASE = 5 };
+enum { CATALOG_OID_OWNER = 10, CATALOG_OID_DATABASE = 5 };
 
 /** Number of rows of an ACCESS_BUILTIN view. */
 size_t catalog_count(enum view view);

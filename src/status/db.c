@@ -20,7 +20,7 @@ struct db_stmt {
 
 /* ---- the fence ---- */
 
-static int authorize(void *ctx, int action, const char *a, const char *b, const char *c, const char *d)
+static int sqlite_authorize(void *ctx, int action, const char *a, const char *b, const char *c, const char *d)
 {
     const struct db *db = ctx;
 
@@ -94,7 +94,7 @@ static bool register_all(struct db *db)
     return register_functions(db, db_session_functions) && register_functions(db, db_text_functions) &&
            register_functions(db, db_number_functions) && register_functions(db, db_array_functions) &&
            register_functions(db, db_time_functions) && register_functions(db, db_regex_functions) &&
-           vtab_register(db) &&
+           vtab_register(db) && series_register(db) &&
            sqlite3_create_collation(db->sql, "pgseal_numeric", SQLITE_UTF8, NULL, collate_numeric) ==
                SQLITE_OK &&
            sqlite3_create_collation(db->sql, "pgseal_inet", SQLITE_UTF8, NULL, collate_inet) == SQLITE_OK;
@@ -123,7 +123,7 @@ struct db *db_open(void)
         return NULL;
     }
     limit(db->sql);
-    (void)sqlite3_set_authorizer(db->sql, authorize, db);
+    (void)sqlite3_set_authorizer(db->sql, sqlite_authorize, db);
     sqlite3_progress_handler(db->sql, PROGRESS_STEPS, progress, db);
     return db;
 }

@@ -33,6 +33,8 @@ extern const struct db_function db_regex_functions[];
 
 /** Register all views. False when memory ran out. */
 bool vtab_register(struct db *db);
+/** Register generate_series() and unnest(), likewise. */
+bool series_register(struct db *db);
 
 struct db *db_of(sqlite3_context *cx);
 /** End the statement with an error of ours. */

@@ -24,7 +24,7 @@ static bool type_arg(sqlite3_value *value, enum pg_type *out)
 
 static bool is_integer(enum pg_type type)
 {
-    return type == PG_INT2 || type == PG_INT4 || type == PG_INT8 || type == PG_OID || type == PG_XID;
+    return type == PG_INT2 || type == PG_INT4 || type == PG_INT8 || pg_is_oid(type) || type == PG_XID;
 }
 
 static void out_of_range(sqlite3_context *cx, enum pg_type type)
@@ -36,10 +36,10 @@ static void return_integer(sqlite3_context *cx, enum pg_type to, int64_t v)
 {
     if ((to == PG_INT2 && (v < INT16_MIN || v > INT16_MAX)) ||
         (to == PG_INT4 && (v < INT32_MIN || v > INT32_MAX)) ||
-        ((to == PG_OID || to == PG_XID) && (v < INT32_MIN || v > UINT32_MAX)))
+        ((pg_is_oid(to) || to == PG_XID) && (v < INT32_MIN || v > UINT32_MAX)))
         out_of_range(cx, to);
     else
-        sqlite3_result_int64(cx, to == PG_OID || to == PG_XID ? (int64_t)(uint32_t)v : v);
+        sqlite3_result_int64(cx, pg_is_oid(to) || to == PG_XID ? (int64_t)(uint32_t)v : v);
 }
 
 /* Round half to even, as a cast from double precision does. */

@@ -9,6 +9,7 @@
 #include "status/pgarray.h"
 #include "status/pginet.h"
 #include "status/pgnumeric.h"
+#include "status/pgreg.h"
 #include "status/pgtime.h"
 
 #include <math.h>
@@ -48,8 +49,7 @@ bool pg_type_of_name(struct str name, enum pg_type *out)
     } words[] = {
         { "int", PG_INT4 },       { "decimal", PG_NUMERIC },   { "dec", PG_NUMERIC },
         { "float", PG_FLOAT8 },   { "real", PG_FLOAT8 },       { "float4", PG_FLOAT8 },
-        { "bpchar", PG_VARCHAR }, { "character", PG_VARCHAR }, { "regclass", PG_OID },
-        { "regtype", PG_OID },    { "regproc", PG_OID },       { "regnamespace", PG_OID },
+        { "bpchar", PG_VARCHAR }, { "character", PG_VARCHAR },
     };
 
     for (size_t i = 0; i < PG_TYPE_COUNT; i++) {
@@ -224,6 +224,11 @@ enum code pg_text_read(const struct pg_input *env, enum pg_type type, struct str
     case PG_OID:
     case PG_XID:
         return read_integer(type, in, out, e);
+    case PG_REGPROC:
+    case PG_REGCLASS:
+    case PG_REGTYPE:
+    case PG_REGNAMESPACE:
+        return pgreg_read(type, in, out, e);
     case PG_FLOAT8:
         return read_real(in, out, e);
     case PG_DATE:
@@ -297,6 +302,8 @@ void pg_text_write(struct buf *out, enum pg_type type, const struct datum *value
         pgtime_write_date(out, value->i);
     else if (type == PG_INTERVAL)
         pgtime_write_interval(out, value->i);
+    else if (type == PG_REGPROC || type == PG_REGCLASS || type == PG_REGTYPE || type == PG_REGNAMESPACE)
+        pgreg_write(out, type, (uint32_t)value->i);
     else
         buf_printf(out, "%lld", (long long)value->i);
 }

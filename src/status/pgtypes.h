@@ -34,6 +34,12 @@ enum pg_format { PG_FORMAT_TEXT = 0, PG_FORMAT_BINARY = 1 };
 
 /** Never NULL. */
 const struct pg_type_def *pg_type_def(enum pg_type type);
+/** oid and the types that are one with a name. */
+static inline bool pg_is_oid(enum pg_type type)
+{
+    return type == PG_OID || type == PG_REGPROC || type == PG_REGCLASS || type == PG_REGTYPE ||
+           type == PG_REGNAMESPACE;
+}
 /** False for an OID that is not in types.def. 0 is none of them. */
 bool pg_type_of_oid(uint32_t oid, enum pg_type *out);
 /** By name of pg_type or by the words of the SQL standard ("integer"), lower case, without modifiers. */

@@ -71,9 +71,11 @@ bool type_common(enum pg_type a, enum pg_type b, enum pg_type *out)
         *out = number_rank(a) > number_rank(b) ? a : b;
     else if (time_rank(a) && time_rank(b))
         *out = time_rank(a) > time_rank(b) ? a : b;
-    else if ((a == PG_OID && is_integer(b)) || (a == PG_XID && b == PG_INT4))
+    else if (pg_is_oid(a) && pg_is_oid(b))
+        *out = PG_OID;
+    else if ((pg_is_oid(a) && is_integer(b)) || (a == PG_XID && b == PG_INT4))
         *out = a;
-    else if ((b == PG_OID && is_integer(a)) || (b == PG_XID && a == PG_INT4))
+    else if ((pg_is_oid(b) && is_integer(a)) || (b == PG_XID && a == PG_INT4))
         *out = b;
     else
         return false;
@@ -99,7 +101,7 @@ static bool same_storage(enum pg_type from, enum pg_type to)
     if (is_integer(from) && (is_integer(to) || to == PG_OID) &&
         pg_type_def(to)->length >= pg_type_def(from)->length)
         return is_integer(to);
-    if (from == PG_OID && to == PG_INT8)
+    if (pg_is_oid(from) && (to == PG_INT8 || pg_is_oid(to)))
         return true;
     if ((from == PG_TIMESTAMP && to == PG_TIMESTAMPTZ) || (from == PG_TIMESTAMPTZ && to == PG_TIMESTAMP))
         return true;

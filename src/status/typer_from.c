@@ -106,6 +106,74 @@ static enum code from_select(struct typer *t, struct scope *scope, struct from *
     return OK;
 }
 
+/* generate_series(from, to [, step]) of integers: a table of one column with three arguments. */
+static enum code from_series(struct typer *t, struct from *f, struct column *out)
+{
+    struct expr *call = f->call, *one;
+    enum pg_type type;
+
+    if (call->arg_count == 2) {
+        one = type_const_int(t, 1);
+        if (one == NULL)
+            return type_nomem(t);
+        one->type = PG_INT4;
+        call->args->next->next = one;
+        call->arg_count = 3;
+    }
+    TRY(type_unify(t, &call->args, "generate_series", &type));
+    if (type != PG_INT2 && type != PG_INT4 && type != PG_INT8)
+        return sql_fail(t->e, E_UNSUPPORTED, f->at,
+                        "generate_series of %s is not supported in the status database",
+                        pg_type_def(type)->label);
+    out->type = type == PG_INT2 ? PG_INT4 : type;
+    call->emit = STR("pgseal_series");
+    return OK;
+}
+
+/* unnest(array): likewise; the other arguments say whether its elements are numbers. */
+static enum code from_unnest(struct typer *t, struct from *f, struct column *out)
+{
+    struct expr *call = f->call, *numbers, *nothing = type_const_int(t, 0);
+
+    if (call->args->type == PG_UNKNOWN)
+        TRY(type_coerce(t, &call->args, PG_TEXTS));
+    if (pg_type_def(call->args->type)->category != 'A')
+        return sql_fail(t->e, E_UNDEF_FUNCTION, f->at, "function unnest(%s) does not exist",
+                        pg_type_def(call->args->type)->label);
+    out->type = pg_type_def(call->args->type)->element;
+    numbers = type_const_int(t, out->type != PG_TEXT);
+    if (numbers == NULL || nothing == NULL)
+        return type_nomem(t);
+    call->args->next = numbers;
+    numbers->next = nothing;
+    call->arg_count = 3;
+    call->emit = STR("pgseal_unnest");
+    return OK;
+}
+
+/* False in *out_found when the function gives no rows of its own. */
+static enum code from_rows_call(struct typer *t, struct scope *scope, struct from *f, struct relation *out,
+                                bool *out_found)
+{
+    bool series = str_is(f->name, "generate_series") && (f->call->arg_count == 2 || f->call->arg_count == 3);
+    bool unnest = str_is(f->name, "unnest") && f->call->arg_count == 1;
+    struct scope outside = { .outer = scope->outer, .id = scope->id, .no_aggregates = "functions in FROM" };
+    struct column *column = ARENA_NEW(t->arena, struct column);
+
+    *out_found = series || unnest;
+    if (!*out_found)
+        return OK;
+    if (column == NULL)
+        return type_nomem(t);
+    TRY(type_args(t, &outside, f->call));
+    TRY(series ? from_series(t, f, column) : from_unnest(t, f, column));
+    column->name = f->alias.n > 0 ? f->alias : f->name;
+    column->emit = STR("value");
+    out->columns = column;
+    out->count = 1;
+    return OK;
+}
+
 /* A function in FROM: one of the views' functions, or a value as a row of one column. */
 static enum code from_call(struct typer *t, struct scope *scope, struct from *f, struct relation *out)
 {
@@ -120,7 +188,11 @@ static enum code from_call(struct typer *t, struct scope *scope, struct from *f,
     };
     struct select *s = ARENA_NEW(t->arena, struct select);
     struct target *target = ARENA_NEW(t->arena, struct target);
+    bool found;
 
+    TRY(from_rows_call(t, scope, f, out, &found));
+    if (found)
+        return OK;
     for (size_t i = 0; i < COUNT_OF(views); i++) {
         if (f->call->arg_count == 0 && str_is(f->name, views[i].name)) {
             f->view = views[i].view;

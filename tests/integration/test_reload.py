@@ -383,3 +383,20 @@ def test_expired_certificate_is_served_with_a_warning(stopped, certs):
     stopped.start()
     assert served(stopped) == old.serial
     stopped.log.wait_for("(?i)expired", mark)
+
+
+def test_while_draining_new_clients_hear_57p03(make_gate, certs):
+    """Any other answer, or none, would send a `prefer` client on to plaintext or leave it guessing."""
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"drain_timeout": "30s"})
+    with in_session(gate) as busy:
+        busy.send(wire.query("SELECT pg_sleep(1.5)"))
+        gate.log.mark()
+        gate.process.send_signal(signal.SIGTERM)
+        gate.log.wait_for("event=stop ")
+        with Conn(gate) as late:
+            late.start_tls()
+            late.send(startup())
+            kind, fields = late.dialogue()[0]
+            assert (kind, fields["C"], fields["M"]) == ("E", "57P03", "the database system is shutting down")
+    gate.process.wait(20)
+    assert gate.process.returncode == 0

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lib import psql, scram, wire
+from lib import psql, run, scram, wire
 from lib.fake import Upstream
 from lib.gate import userlist
 from lib.pg import PASSWORDS, SECRETS
@@ -179,9 +179,7 @@ def test_direct_negotiation(gate, factory, distributions, certs):
 
 
 def test_the_next_host_is_tried(gate, upstream, certs):
-    nobody = Upstream(lambda up, sock: None)
-    nobody.listener.close()
-    g = gate(f"host=127.0.0.1,localhost port={nobody.port},{upstream.port} sslrootcert={certs.ca_file}")
+    g = gate(f"host=127.0.0.1,localhost port={run.free_port()},{upstream.port} sslrootcert={certs.ca_file}")
     session(g).close()
 
 

@@ -291,6 +291,29 @@ static void canonical_paths(void **state)
     arena_fini(&arena);
 }
 
+/* A file that includes itself twice would be read a thousand times, one that does so often is stopped. */
+static void many_files(void **state)
+{
+    (void)state;
+    static const struct file bomb[] = {
+        { "/d/twice", "include twice\ninclude twice\n", 0 },
+        { "/d/often", "include often\ninclude often\ninclude often\ninclude often\n", 0 },
+        { NULL },
+    };
+    const struct hba_lex_fs fs = { memory_read, memory_list, memory_is_dir, (void *)(uintptr_t)bomb };
+    struct hba_lex_params params = { &fs, 18, NULL };
+    struct hba_lines lines;
+    struct arena arena;
+    struct err e;
+
+    arena_init(&arena, 64 << 20, 1024);
+    assert_int_equal(hba_lex_file(&params, STR("/d/twice"), &arena, &lines, &e), OK);
+    assert_int_equal(lines.n, 2048);
+    assert_int_equal(hba_lex_file(&params, STR("/d/often"), &arena, &lines, &e), E_LIMIT);
+    assert_string_equal(e.message, "file \"/d/often\" includes more than 4096 files");
+    arena_fini(&arena);
+}
+
 static const char sample[] = "host \"a b\",@users all 10.0.0.0/8 md5 map=\"x\"\"y\" # end \\\n"
                              "local all \\\n all trust\ninclude inc\ninclude_dir conf.d\n";
 
@@ -337,7 +360,7 @@ int main(void)
         cmocka_unit_test(tokens),     cmocka_unit_test(continuations),   cmocka_unit_test(nul_bytes),
         cmocka_unit_test(references), cmocka_unit_test(includes),        cmocka_unit_test(messages_and_paths),
         cmocka_unit_test(raw_lines),  cmocka_unit_test(top_file),        cmocka_unit_test(canonical_paths),
-        cmocka_unit_test(hostile),    cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(hostile),    cmocka_unit_test(memory_runs_out), cmocka_unit_test(many_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

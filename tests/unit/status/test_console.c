@@ -373,8 +373,8 @@ static void mangled_statements(void **state)
 {
     (void)state;
     static const char *const seeds[] = {
-        "SELECT a.pid, count(*) FILTER (WHERE ssl) AS \"n\", E'x\\n'||$$y$$ FROM pg_stat_ssl a LEFT JOIN pg_stat_activity "
-        "b USING (pid) WHERE version ~ '^T' AND pid = ANY('{1,2}') GROUP BY 1 ORDER BY 2 DESC NULLS LAST LIMIT 5",
+        ("SELECT a.pid, count(*) FILTER (WHERE ssl) AS \"n\", E'x\\n'||$$y$$ FROM pg_stat_ssl a LEFT JOIN pg_stat_activity "
+         "b USING (pid) WHERE version ~ '^T' AND pid = ANY('{1,2}') GROUP BY 1 ORDER BY 2 DESC NULLS LAST LIMIT 5"),
         "WITH t(x) AS (VALUES (1.5),(NULL)) SELECT CASE x WHEN 1 THEN '{a,\"b\"}'::text[] END FROM t UNION SELECT NULL",
         "COPY (SELECT extract(epoch from now() - interval '1 day'), '10.0.0.0/8'::inet) TO STDOUT (FORMAT csv)",
     };

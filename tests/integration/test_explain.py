@@ -1,0 +1,134 @@
+"""`pgseal explain`: facts in, the governing line, what it demands, the nearest miss and the narrowest fix out."""
+
+import json
+import subprocess
+
+import pytest
+
+RULES = """\
+# who may come in
+local all postgres peer
+hostssl app alice 10.0.0.0/8 cert map=m
+hostssl all all 10.1.0.0/16 scram-sha-256
+host all +staff 10.2.0.0/16 md5
+hostnossl all all 0.0.0.0/0 reject
+hostssl pay "/^x(a|b)$" ::1/128 scram-sha-256 clientcert=verify-full clientname=DN
+"""
+MAPS = "m /^(.*)@acme$ \\1\n"
+
+
+@pytest.fixture(name="explain")
+def fixture_explain(program, tmp_path):
+    (tmp_path / "hba").write_text(RULES)
+    (tmp_path / "ident").write_text(MAPS)
+
+    def explain(*facts, code=None, form="--json", hba=tmp_path / "hba"):
+        done = subprocess.run([program, "explain", *([form] if form else []), "--hba", hba, "--ident",
+                               tmp_path / "ident", *facts], capture_output=True, text=True, check=False)
+        if code is not None:
+            assert done.returncode == code, done
+        return json.loads(done.stdout) if form and done.stdout else done
+    return explain
+
+
+def test_a_line_that_admits(explain):
+    answer = explain("addr=10.0.0.7", "user=alice", "dbname=app", "tls=1.3", code=0)
+    assert answer["decision"] == "accept"
+    assert (answer["matched"]["line"], answer["matched"]["method"]) == (3, "cert")
+    assert answer["matched"]["text"] == "hostssl app alice 10.0.0.0/8 cert map=m"
+    assert [(s["line"], s["failed"]) for s in answer["skipped"]] == [(2, "type")]
+    assert answer["nearest"] is None and answer["fix"] is None
+    assert any("map \"m\" must allow" in d for d in answer["demands"])
+
+
+@pytest.mark.parametrize("cert, decision, code", [("CN=alice@acme,O=x", "accept", 0), ("CN=bob@acme", "reject", 1),
+                                                  ("O=x", "reject", 1), ("CN=alice\\,x@acme", "reject", 1)])
+def test_certificates(explain, cert, decision, code):
+    escaped = cert.replace("\\", "\\\\")
+    answer = explain(f"addr=10.0.0.7 user=alice dbname=app tls=1.3 cert='{escaped}'", code=code)
+    assert answer["decision"] == decision
+
+
+def test_plaintext_is_told_to_use_tls(explain):
+    answer = explain("host=db user=carl dbname=x sslmode=disable", "addr=10.1.0.7", code=1)
+    assert answer["decision"] == "reject" and answer["matched"]["line"] == 6
+    assert "sslmode=verify-full" in answer["fix"]
+    assert any("host= names the server" in n for n in answer["notes"])
+    assert answer["refusal"] == ('pg_hba.conf rejects connection for host "10.1.0.7", user "carl", database "x", '
+                                 'no encryption')
+
+
+def test_prefer_tries_twice(explain):
+    assert explain("user=carl sslmode=prefer addr=10.1.0.7", code=0)["tls"] is True
+    answer = explain("user=carl sslmode=prefer addr=10.9.0.7", code=1)
+    assert answer["tls"] is False and answer["matched"]["line"] == 6
+    assert answer["fix"].endswith("hostssl carl carl 10.9.0.7/32 scram-sha-256")
+    assert explain("user=carl sslmode=allow addr=10.1.0.7", code=0)["tls"] is True
+
+
+def test_uri(explain):
+    answer = explain("postgresql://alice@db.example:5432/app?sslmode=require", "addr=10.0.0.1", code=0)
+    assert answer["matched"]["line"] == 3
+
+
+def test_roles(explain):
+    assert explain("user=u addr=10.2.0.1 tls=none roles=staff,x", code=0)["matched"]["line"] == 5
+    answer = explain("user=u addr=10.2.0.1 tls=none", code=1)
+    assert any("roles= was not given" in n for n in answer["notes"])
+
+
+def test_no_line_at_all(explain):
+    answer = explain("user='o\\'hara, jr' dbname=all addr=::1 tls=1.2", code=1)
+    assert answer["decision"] == "implicit reject" and answer["matched"] is None
+    assert answer["nearest"]["failed"] == "database" and answer["nearest"]["line"] == 7
+    assert answer["fix"] == "at the end of the file: hostssl \"all\" \"o'hara, jr\" ::1/128 scram-sha-256"
+    assert answer["refusal"].startswith("no pg_hba.conf entry for host \"::1\"")
+
+
+def test_local(explain):
+    assert explain("local user=postgres", code=0)["matched"]["method"] == "peer"
+    assert explain("host=/run/postgresql user=postgres os_user=joe", code=1)["decision"] == "reject"
+
+
+def test_fix_is_a_fix(explain, tmp_path):
+    """The line that is proposed admits the connection when it is put where it says."""
+    facts = "user=carl dbname='a b' addr=10.9.0.7 tls=none"
+    fix = explain(facts, code=1)["fix"]
+    place, _, line = fix.partition(": ")
+    assert place.startswith("before line 6 of ")
+    lines = RULES.splitlines()
+    (tmp_path / "fixed").write_text("\n".join(lines[:5] + [line] + lines[5:]) + "\n")
+    assert explain(facts, hba=tmp_path / "fixed", code=0)["matched"]["line"] == 6
+
+
+def test_text(explain):
+    done = explain("user=carl addr=10.9.0.7 tls=none", form=None, code=1)
+    words = [line.split()[0] for line in done.stdout.splitlines()]
+    assert words == ["skipped"] * 4 + ["matched", "decision", "client", "nearest", "fix"]
+
+
+@pytest.mark.parametrize("facts, complaint", [
+    (["user=a"], "addr=ADDRESS or local is missing"), (["addr=1.2.3.4"], "user= is missing"),
+    (["user=a", "addr=x"], "addr=x is not an IP address"), (["user=a", "local", "bla=3"], 'unknown fact "bla"'),
+    (["user=a", "addr=1.2.3.4", "tls=2"], "tls= takes none, 1.2 or 1.3"), (["oops"], "is not a fact"),
+    (["user=a", "local", "replication=maybe"], "replication= takes"), (["user='a"], "is not a fact"),
+    (["user=a", "addr=1.2.3.4", "sslmode=maybe"], 'invalid sslmode value: "maybe"')])
+def test_usage(explain, facts, complaint):
+    done = explain(*facts, code=2)
+    assert complaint in done.stderr
+
+
+def test_rules_that_do_not_load(explain, tmp_path):
+    (tmp_path / "bad").write_text("host all all trust\nlocal all all /x\n")
+    done = explain("user=a", "local", hba=tmp_path / "bad", code=1)
+    assert "invalid IP mask" in done.stderr or "end-of-line" in done.stderr
+    assert 'invalid authentication method "/x"' in done.stderr
+    assert explain("user=a", "local", hba=tmp_path / "none", code=3).returncode == 3
+
+
+def test_directory_of_a_gate(program, tmp_path):
+    gate = tmp_path / "gate"
+    subprocess.run([program, "init", gate, "--host", "localhost"], check=True, capture_output=True)
+    done = subprocess.run([program, "explain", "--json", "-D", gate, "user=a", "addr=10.0.0.1", "tls=none"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and json.loads(done.stdout)["decision"] == "implicit reject"

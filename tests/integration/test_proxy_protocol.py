@@ -1,0 +1,75 @@
+"""
+`proxy_protocol_from`: balancers in these networks must begin with a PROXY protocol version 2 header; from others such
+bytes are garbage. The address it names is the one that rules, refusals and logs see.
+"""
+
+import ipaddress
+import struct
+
+import pytest
+
+from lib import wire
+from lib.wire import Conn, startup
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+HBA = "hostssl app all 192.0.2.7/32 trust\nhostssl app all 2001:db8::/32 trust\nhost app all 127.0.0.1/32 trust\n"
+
+
+def header(source, command=0x21, tlvs=b""):
+    if ":" in source:
+        family, addresses = 0x21, ipaddress.ip_address(source).packed + ipaddress.ip_address("::1").packed
+    else:
+        family, addresses = 0x11, ipaddress.ip_address(source).packed + ipaddress.ip_address("127.0.0.1").packed
+    rest = addresses + struct.pack("!HH", 40000, 5432) + tlvs
+    return SIGNATURE + bytes([command, family]) + struct.pack("!H", len(rest)) + rest
+
+
+@pytest.fixture
+def balanced(make_gate, certs):
+    return make_gate(hba=HBA, tls={"cert": certs.server},
+                     settings={"proxy_protocol_from": "127.0.0.0/8", "log_connections": "all"})
+
+
+def answer(server, first, **who):
+    with Conn(server) as c:
+        c.send(first)
+        c.start_tls()
+        c.send(startup(**who))
+        return c.dialogue()[0]
+
+
+@pytest.mark.parametrize("source", ["192.0.2.7", "2001:db8::5"])
+def test_rules_see_the_client_behind_the_balancer(balanced, source):
+    mark = balanced.log.mark()
+    assert answer(balanced, header(source, tlvs=b"\x20\x00\x01\x07"))[:2] == ("R", 0)
+    line = balanced.log.wait_for(r"event=connection_authorized[^\n]*", mark).group(0)
+    assert source in line and "proxy=127.0.0.1:" in line
+
+
+def test_refusals_name_the_client_behind_the_balancer(balanced):
+    kind, fields = answer(balanced, header("198.51.100.9"))
+    assert kind == "E" and fields["C"] == "28000"
+    assert fields["M"].startswith('no pg_hba.conf entry for host "198.51.100.9", user "alice", database "app", SSL')
+
+
+def test_local_keeps_the_real_peer(balanced):
+    assert answer(balanced, SIGNATURE + b"\x20\x00\x00\x00")[:2] == ("R", 0)
+
+
+@pytest.mark.parametrize("first", [
+    b"PROXY TCP4 192.0.2.7 127.0.0.1 40000 5432\r\n",
+    SIGNATURE + b"\x21\x00\x00\x00",
+    SIGNATURE + b"\x11\x11\x00\x0c" + bytes(12),
+    wire.SSL_REQUEST,
+], ids=["version 1", "no family", "version 1 bits", "no header"])
+def test_the_header_is_required_and_checked(balanced, first):
+    with Conn(balanced) as c:
+        c.send(first)
+        assert c.events() in ([wire.EOF], [wire.RESET])
+
+
+def test_from_others_it_is_garbage(make_gate, certs):
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"proxy_protocol_from": "10.0.0.0/8"})
+    with Conn(gate) as c:
+        c.send(header("192.0.2.7"))
+        assert c.events() in ([wire.EOF], [wire.RESET])
