@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/admission.h"
+#include "gate/derive.h"
 #include "gate/lookup.h"
 #include "gate/rooms.h"
 #include "gate/worker.h"
@@ -338,6 +339,8 @@ static enum step match(struct session *s, struct err *e)
         return session_fail(s, PARTING_FATAL);
     }
     if (a->decision.verdict == VERDICT_NO_RULE) {
+        if (a->facts.roles) /* a membership granted meanwhile counts from the next try on */
+            lookup_forget(s->worker, s->startup.user);
         (void)policy_refusal(&a->facts, &a->decision, e);
         return session_fail(s, PARTING_FATAL);
     }
@@ -410,6 +413,7 @@ void admit_leave(struct session *s)
         return;
     s->admission = NULL;
     lookup_free(a->lookup);
+    derive_free(a->derive);
     scram_server_fini(&a->scram);
     buf_fini(&a->final);
     wipe(a, sizeof *a);

@@ -306,6 +306,8 @@ static bool start_resolve(struct leg *leg)
 
     leg->phase = LEG_RESOLVE;
     stream_close(&leg->stream);
+    if (leg->timeout) /* it was the address's before; a name is not timed, as in libpq */
+        timer_stop(leg->timeout);
     if (!str_to_c(present_host(leg)->host, host, sizeof host))
         err_set(&leg->last, E_CONNECT, "host name is too long");
     else
@@ -474,6 +476,11 @@ void leg_accepted(struct leg *leg)
 bool leg_any_attrs(const struct leg *leg)
 {
     return attempts_any_attrs(&leg->attempts);
+}
+
+const struct conn_host *leg_host(const struct leg *leg)
+{
+    return present_host(leg);
 }
 
 bool leg_is_tls(const struct leg *leg)

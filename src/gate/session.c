@@ -313,6 +313,11 @@ static void take_input(struct session *s)
         s->client_ended = true;
         break;
     case STREAM_FAIL:
+        if (s->state == STATE_GREET && s->tls.used && s->in.n == 0) {
+            seal_log_left(s);
+            session_end(s, PARTING_SILENT, NULL);
+            return;
+        }
         session_end(s, PARTING_LOGGED, &e);
         return;
     }

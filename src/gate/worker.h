@@ -20,6 +20,8 @@ struct stream_room;
 struct tls_library;
 struct worker;
 
+enum { FORGET_SLOTS = 256 };
+
 /** What all workers of a gate share: relaxed counters, and constants of the process. */
 struct gate_shared {
     struct env *env;
@@ -29,6 +31,7 @@ struct gate_shared {
     uint8_t nonce[32];                           /* of pgseal.secret */
     uid_t uid;                                   /* of the gate's process */
     unsigned n_workers;
+    atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
     struct worker **workers;
     struct loop *steward; /* where worker_ended(gate) is posted when a worker's loop has ended */
     void (*worker_ended)(void *gate);

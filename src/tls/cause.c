@@ -121,17 +121,26 @@ static enum cause of_our_alert(const struct tls_handshake_facts *facts)
     }
 }
 
+static bool hung_up(const char *reason)
+{
+    static const char *const reasons[] = { "EOF detected", "unexpected eof while reading",
+                                           "Connection reset by peer" };
+
+    for (size_t i = 0; i < COUNT_OF(reasons); i++)
+        if (strcmp(reason, reasons[i]) == 0)
+            return true;
+    return false;
+}
+
 enum cause cause_of_handshake(const struct tls_handshake_facts *facts)
 {
     if (facts->verify_error)
         return of_verification(facts->verify_error);
     if (facts->alert_received >= 0)
         return of_clients_alert(facts->alert_received);
+    if (hung_up(facts->reason)) /* before our alert: OpenSSL says decode_error to an end of file */
+        return CAUSE_CLIENT_GONE;
     if (facts->alert_sent >= 0)
         return of_our_alert(facts);
-    if (strcmp(facts->reason, "EOF detected") == 0 ||
-        strcmp(facts->reason, "unexpected eof while reading") == 0 ||
-        strcmp(facts->reason, "Connection reset by peer") == 0)
-        return CAUSE_CLIENT_GONE;
     return facts->offered_max ? CAUSE_OTHER : CAUSE_NOT_TLS;
 }
