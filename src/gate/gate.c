@@ -9,9 +9,11 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "conf/settings.h"
+#include "gate/confine.h"
 #include "gate/snapshot.h"
 #include "gate/steward.h"
 #include "net/loop.h"
+#include "os/notify.h"
 #include "tls/context.h"
 
 #include <signal.h>
@@ -180,6 +182,7 @@ static void on_signal(void *arg, int signum)
         return;
     }
     bool now = signum == SIGINT;
+    os_notify("STOPPING=1");
     if (!g->draining || now)
         gate_log(g->env, SEV_LOG, "stop",
                  now ? "received fast shutdown request" : "received smart shutdown request");
@@ -244,11 +247,14 @@ static enum code start(struct gate *g, struct err *e)
     const struct settings *settings = snapshot_settings(g->snapshot);
     g->env->log->min_severity = (int)settings_log_severity(settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
+    TRY(confine_files(g->params->dir, settings, g->env, e));
     if (reload_start(g) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
+    TRY(confine_calls(settings, g->env, e));
     gate_log(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
+    os_notify("READY=1");
     return OK;
 }
 

@@ -133,6 +133,7 @@ enum step seal_step(struct session *s, struct err *e)
     case STREAM_FAIL:
         return failed(s, e);
     case STREAM_DATA:
+        s->client_ended = s->client.eof; /* its goodbye may come with its last word of the handshake */
         break;
     }
     buf_reset(&s->in);

@@ -13,6 +13,12 @@ struct snapshot;
 struct timer;
 struct watch;
 
+enum reload_trigger {
+    RELOAD_SIGNAL,
+    RELOAD_CERTIFICATES, /* certificate files have changed */
+    RELOAD_FILES         /* rule or settings files were replaced */
+};
+
 struct gate {
     const struct gate_params *params;
     const struct env *env;
@@ -34,13 +40,8 @@ struct gate {
     struct timer *key_timer;     /* a key that does not fit its certificate: wait for the other file */
     struct timer *inspect_timer; /* certificates and revocation lists grow old without any reload */
     bool key_waits;
+    enum reload_trigger key_trigger; /* of the attempt that waits */
     bool draining;
-};
-
-enum reload_trigger {
-    RELOAD_SIGNAL,
-    RELOAD_CERTIFICATES, /* certificate files have changed */
-    RELOAD_FILES         /* rule or settings files were replaced */
 };
 
 /** Everything of the gate's directory into one snapshot; see snapshot_load(). */
