@@ -165,6 +165,11 @@ static void cursors_and_copy(void **state)
     static const struct exchange list[] = {
         { "DECLARE c CURSOR FOR SELECT 1",
           "E 25P01 DECLARE CURSOR can only be used in transaction blocks\nZ I\n" },
+        { "DECLARE c CURSOR FOR SELECT 1; FETCH c",
+          "C DECLARE CURSOR\nT ?column?:23\nD 1\nC FETCH 1\nZ I\n" },
+        { "DECLARE h CURSOR WITH HOLD FOR SELECT 1", "C DECLARE CURSOR\nZ I\n" },
+        { "FETCH h", "T ?column?:23\nD 1\nC FETCH 1\nZ I\n" },
+        { "CLOSE ALL", "C CLOSE CURSOR ALL\nZ I\n" },
         { "BEGIN; DECLARE c CURSOR FOR SELECT pid FROM pg_stat_ssl", "C BEGIN\nC DECLARE CURSOR\nZ T\n" },
         { "FETCH 2 FROM c", "T pid:23\nD 4711\nD 4712\nC FETCH 2\nZ T\n" },
         { "FETCH FORWARD 100 FROM c", "T pid:23\nD 4713\nC FETCH 1\nZ T\n" },
