@@ -1,5 +1,5 @@
 /*
- * The steward: loads, starts the workers, hears signals, reloads, stops.
+ * The steward: loads, starts the workers, hears signals, stops. (reload.c is its other half.)
  *
  * It runs on the main thread and touches no session. What it tells the workers goes through their loops.
  */
@@ -7,15 +7,13 @@
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "base/env.h"
 #include "base/log.h"
-#include "base/secret.h"
 #include "conf/settings.h"
-#include "gate/listen.h"
+#include "gate/confine.h"
 #include "gate/snapshot.h"
-#include "gate/worker.h"
+#include "gate/steward.h"
 #include "net/loop.h"
-#include "os/files.h"
+#include "os/notify.h"
 #include "tls/context.h"
 
 #include <signal.h>
@@ -24,28 +22,9 @@
 
 enum { DIAGS_ARENA_MAX = 16 * 1024 * 1024 };
 
-struct gate {
-    const struct gate_params *params;
-    const struct env *env;
-    struct os_lock lock;
-    struct gate_shared shared;
-    struct worker **workers;
-    struct tls_library **libraries;
-    unsigned n_workers;
-    unsigned n_ended;
-    struct snapshot *snapshot;
-    unsigned generation;
-    struct secret passphrase;
-    struct listen_set listening;
-    struct loop *loop;
-    struct signal_watch *signals[3];
-    struct timer *drain_timer;
-    bool draining;
-};
-
 /* ---- log ---- */
 
-static void log_diags(const struct env *env, const struct diags *diags, const char *event)
+void gate_log_diags(const struct env *env, const struct diags *diags, const char *event)
 {
     const struct diag *row;
     struct log_line line;
@@ -57,7 +36,7 @@ static void log_diags(const struct env *env, const struct diags *diags, const ch
     }
 }
 
-static void log_event(const struct env *env, enum severity severity, const char *event, const char *message)
+void gate_log(const struct env *env, enum severity severity, const char *event, const char *message)
 {
     struct log_line line;
 
@@ -77,7 +56,7 @@ static void log_fatal(const struct env *env, const struct err *e)
 
 /* ---- loading ---- */
 
-static enum code load(struct gate *g, struct snapshot **out, struct diags *diags)
+enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **out, struct diags *diags)
 {
     const struct snapshot_params params = {
         .dir = g->params->dir,
@@ -89,6 +68,7 @@ static enum code load(struct gate *g, struct snapshot **out, struct diags *diags
         .passphrase = &g->passphrase,
         .env = g->env,
         .generation = g->generation + 1,
+        .certificates_only = certificates_only,
     };
 
     return snapshot_load(&params, out, diags);
@@ -138,6 +118,7 @@ static void free_gate(struct gate *g)
     listen_close(&g->listening);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_abandon(g->workers[i]);
+    reload_stop(g);
     snapshot_unref(g->snapshot);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_free(g->workers[i]);
@@ -161,70 +142,9 @@ enum code gate_check(const struct gate_params *params, struct diags *diags)
     if (code == OK)
         code = make_workers(&g);
     if (code == OK)
-        code = load(&g, &g.snapshot, diags);
+        code = gate_load(&g, false, &g.snapshot, diags);
     free_gate(&g);
     return code;
-}
-
-/* ---- reload ---- */
-
-struct swap {
-    struct gate *gate;
-    _Atomic unsigned left; /* workers that have not taken it */
-    unsigned generation;
-};
-
-static void swap_done(void *arg)
-{
-    struct swap *swap = arg;
-    struct log_line line;
-
-    if (atomic_fetch_sub_explicit(&swap->left, 1, memory_order_acq_rel) != 1)
-        return;
-    log_begin(&line, swap->gate->env, SEV_LOG, "reloaded");
-    log_int(&line, "generation", swap->generation);
-    log_end(&line);
-    free(swap);
-}
-
-static void install(struct gate *g, struct snapshot *next)
-{
-    struct swap *swap = malloc(sizeof *swap);
-
-    if (!swap) {
-        snapshot_unref(next);
-        log_event(g->env, SEV_LOG, "reload_failed", "out of memory");
-        return;
-    }
-    *swap = (struct swap){ .gate = g, .left = g->n_workers, .generation = ++g->generation };
-    for (unsigned i = 0; i < g->n_workers; i++)
-        if (!worker_set_snapshot(g->workers[i], snapshot_ref(next), swap_done, swap)) {
-            snapshot_unref(next);
-            swap_done(swap);
-            log_event(g->env, SEV_LOG, "reload_failed", "out of memory");
-        }
-    snapshot_unref(g->snapshot);
-    g->snapshot = next;
-}
-
-static void reload(struct gate *g)
-{
-    AUTO(arena) struct arena arena;
-    struct snapshot *next = NULL;
-    struct diags diags;
-
-    log_event(g->env, SEV_LOG, "reload", "received SIGHUP, reloading configuration files");
-    arena_init(&arena, DIAGS_ARENA_MAX, 1024);
-    diags_init(&diags, &arena);
-    if (load(g, &next, &diags) != OK) {
-        log_diags(g->env, &diags, "reload_error");
-        log_event(g->env, SEV_LOG, "reload_failed", "configuration was not reloaded; the one in force stays");
-        return;
-    }
-    settings_log_changes(snapshot_settings(g->snapshot), snapshot_settings(next), &diags);
-    log_diags(g->env, &diags, "reload_note");
-    g->env->log->min_severity = (int)settings_log_severity(snapshot_settings(next));
-    install(g, next);
 }
 
 /* ---- stop ---- */
@@ -233,14 +153,14 @@ static void drain_workers(struct gate *g, bool now)
 {
     for (unsigned i = 0; i < g->n_workers; i++)
         if (!worker_drain(g->workers[i], now))
-            log_event(g->env, SEV_LOG, "stop_failed", "out of memory");
+            gate_log(g->env, SEV_LOG, "stop_failed", "out of memory");
 }
 
 static void on_drain_timeout(void *arg)
 {
     struct gate *g = arg;
 
-    log_event(g->env, SEV_LOG, "drain_timeout", "ending the sessions that are left");
+    gate_log(g->env, SEV_LOG, "drain_timeout", "ending the sessions that are left");
     drain_workers(g, true);
 }
 
@@ -258,13 +178,14 @@ static void on_signal(void *arg, int signum)
 
     if (signum == SIGHUP) {
         if (!g->draining)
-            reload(g);
+            gate_reload(g, RELOAD_SIGNAL);
         return;
     }
     bool now = signum == SIGINT;
+    os_notify("STOPPING=1");
     if (!g->draining || now)
-        log_event(g->env, SEV_LOG, "stop",
-                  now ? "received fast shutdown request" : "received smart shutdown request");
+        gate_log(g->env, SEV_LOG, "stop",
+                 now ? "received fast shutdown request" : "received smart shutdown request");
     if (!g->draining || now)
         drain_workers(g, now);
     if (!g->draining && !now)
@@ -311,11 +232,11 @@ static enum code load_first(struct gate *g, struct err *e)
     else
         err_set(e, code, "configuration file contains errors");
     if (code == OK) {
-        code = load(g, &g->snapshot, &diags);
+        code = gate_load(g, false, &g->snapshot, &diags);
         if (code != OK)
             err_set(e, code, "configuration could not be loaded");
     }
-    log_diags(g->env, &diags, code == OK ? "start_note" : "start_error");
+    gate_log_diags(g->env, &diags, code == OK ? "start_note" : "start_error");
     return code;
 }
 
@@ -326,9 +247,14 @@ static enum code start(struct gate *g, struct err *e)
     const struct settings *settings = snapshot_settings(g->snapshot);
     g->env->log->min_severity = (int)settings_log_severity(settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
+    TRY(confine_files(g->params->dir, settings, g->env, e));
+    if (reload_start(g) != OK)
+        return err_set(e, E_NOMEM, "out of memory");
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
-    log_event(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
+    TRY(confine_calls(settings, g->env, e));
+    gate_log(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
+    os_notify("READY=1");
     return OK;
 }
 
@@ -346,7 +272,7 @@ enum code gate_run(const struct gate_params *params)
                 abort(); /* out of memory while giving up: nothing is owed to anybody */
     } else {
         loop_run(g.loop);
-        log_event(g.env, SEV_LOG, "stopped", "pgseal is shut down");
+        gate_log(g.env, SEV_LOG, "stopped", "pgseal is shut down");
     }
     free_gate(&g);
     return code;

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "client/negotiate.h"
+#include "client/socket.h"
 #include "client/verify.h"
 #include "gate/snapshot.h"
 #include "gate/worker.h"
@@ -206,6 +207,10 @@ static void connected(struct leg *leg)
         attempt_over(leg, EVENT_CONNECT_FAILED);
         return;
     }
+    if (conn_socket_check_peer(&leg->upstream->info, &leg->step.addr, leg->stream.fd, &leg->last) != OK) {
+        attempt_over(leg, EVENT_LOCAL_ERROR);
+        return;
+    }
     begin_method(leg);
 }
 
@@ -253,6 +258,7 @@ static bool start_connect(struct leg *leg)
         }
         return false;
     }
+    conn_socket_tune(&leg->upstream->info, &leg->step.addr, fd);
     if (stream_open(&leg->stream, worker_room(leg->worker), fd, on_stream, leg) != OK) {
         err_set(&leg->last, E_NOMEM, "out of memory");
         return false;

@@ -189,7 +189,10 @@ static void relayed_success(struct upstream_room *r)
     struct session *s = r->s;
     struct err e;
 
-    if (admission_succeeded(s, &e) != OK) {
+    enum code code = admission_succeeded(s, &e);
+    if (code == E_NEED_ROLES) /* nobody can be asked under auth_source = upstream: the map does not match */
+        (void)admission_failed(s, &e);
+    if (code != OK) {
         buf_append(&r->refusal, buf_bytes(&s->admission->final));
         backend_fatal(&r->refusal, &e);
         upstream_fail(r, &e);

@@ -5,6 +5,7 @@
 #define PGSEAL_GATE_WORKER_H
 
 #include "base/err.h"
+#include "tls/cause.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -26,8 +27,9 @@ struct gate_shared {
     struct env *env;
     _Atomic long connections; /* that count against max_connections */
     _Atomic unsigned long session_ids;
-    uint8_t nonce[32]; /* of pgseal.secret */
-    uid_t uid;         /* of the gate's process */
+    _Atomic unsigned long failures[CAUSE_COUNT]; /* by cause */
+    uint8_t nonce[32];                           /* of pgseal.secret */
+    uid_t uid;                                   /* of the gate's process */
     unsigned n_workers;
     atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
     struct worker **workers;

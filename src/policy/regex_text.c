@@ -7,6 +7,8 @@
  * brackets, and its [[:punct:]] is ASCII's, Tcl's is Unicode's;
  *   - \D, \W and \S become such sets, too: they match a newline even where (?n) keeps [^…] from it;
  *   - (?<=…) and (?<!…) exist in PostgreSQL only.
+ *   - a literal, behind ***=, is escaped character by character: Tcl 8.6 makes a glob of such a pattern in a
+ *     buffer too small for many of \ * [ ] ? and overruns its stack (TclReToGlob).
  * A fault inside a rewritten part is replaced by a short part with the same fault, so that errors come in the
  * same order as in the server. Patterns in the older dialects, (?e), (?b) and (?q), keep their brackets.
  * [src: PostgreSQL 18, "POSIX Regular Expressions"; regc_lex.c, regcomp.c brackpart]
@@ -19,7 +21,7 @@
 
 #include <stdlib.h>
 
-enum dialect { DIALECT_ADVANCED, DIALECT_OLD, DIALECT_LITERAL };
+enum dialect { DIALECT_ADVANCED, DIALECT_OLD, DIALECT_LITERAL, DIALECT_ESCAPED };
 
 enum {
     CODE_MAX = 0x7FFFFFFE, /* largest character PostgreSQL's engine takes */
@@ -483,8 +485,8 @@ static void rewrite_one(struct scan *s)
 static void read_prefix(struct scan *s)
 {
     if (see(s, "***=")) {
-        s->dialect = DIALECT_LITERAL;
-        copy(s, 4);
+        s->dialect = DIALECT_ESCAPED;
+        skip(s, 4);
         return;
     }
     if (see(s, "***:"))
@@ -518,6 +520,8 @@ enum code regex_translate(struct arena *arena, struct str pattern, struct regex_
     while (s.left.n > 0 && !s.failed) {
         if (s.dialect == DIALECT_ADVANCED)
             rewrite_one(&s);
+        else if (s.dialect == DIALECT_ESCAPED)
+            put_escaped(&s, regex_char(take(&s)));
         else
             copy(&s, 1);
     }

@@ -554,7 +554,7 @@ void console_script_step(struct console *c, struct buf *out)
     if (!console_may_run(c, stmt, out))
         return;
     console_mark_time(c);
-    if (script_portal(c, stmt, &e) != OK)
+    if (script_portal(c, stmt, &e) != OK || c->unnamed_run == NULL)
         console_error(c, &e, c->script.text, out);
     else
         console_execute(c, c->unnamed_run, INT64_MAX, true, out);

@@ -33,6 +33,14 @@ enum expr_kind {
 
 enum is_test { IS_NULL, IS_TRUE, IS_FALSE, IS_UNKNOWN };
 
+struct order;
+
+/** OVER (PARTITION BY … ORDER BY …) */
+struct window {
+    struct expr *partition;
+    struct order *order;
+};
+
 struct expr {
     enum expr_kind kind;
     uint32_t at;
@@ -41,9 +49,11 @@ struct expr {
     struct str name;   /* column, function or operator */
     struct str table;  /* qualifier of a column or star */
     struct expr *args;
+    struct expr *last_arg; /* while parsing */
     size_t arg_count;
     struct expr *otherwise; /* CASE … ELSE */
     struct expr *filter;    /* aggregate FILTER (WHERE …) */
+    struct window *over;
     struct select *select;
     struct datum value;
     uint32_t param; /* from 1 */

@@ -277,6 +277,15 @@ def test_many_at_once(program, postgres, certs):
     assert [r["reachable"] for r in reports] == [True, False, True] * 4
 
 
+def test_conninfo_as_endpoint(program, postgres, certs):
+    prepare(postgres, certs, Case("x", lambda ca: ca.issue("x", ["localhost"], "server"), hba=SCRAM))
+    uri = f"postgresql://alice:secret@localhost:{postgres.port}/app?sslrootcert={certs.ca_file}&hostaddr=127.0.0.1"
+    done = subprocess.run([program, "probe", "--json", "--quick", uri], env=psql.environment(), capture_output=True,
+                          text=True, timeout=60, check=False)
+    report = json.loads(done.stdout)[0]
+    assert report["safe"] and report["endpoint"] == f"localhost:{postgres.port}" and "secret" not in done.stdout
+
+
 def test_unix_socket(program, postgres, certs):
     done = subprocess.run([program, "probe", "--json", "-U", "postgres", f"{postgres.socket_dir}:{postgres.port}"],
                           env=psql.environment(), capture_output=True, text=True, timeout=60, check=False)
@@ -317,11 +326,78 @@ def test_different_certificates_on_two_addresses(program, certs, odd, scratch):
 
 
 def test_usage(program):
-    for argv, status in [([], 2), (["a:b:"], 3), (["host:99999"], 2), (["[::1"], 2), (["--jobs", "0", "x"], 2),
+    for argv, status in [([], 2), (["a:b:"], 3), (["nope=1"], 2), (["host=a,b"], 2), (["host:99999"], 2), (["[::1"], 2), (["--jobs", "0", "x"], 2),
                          (["a,b"], 2)]:
         done = subprocess.run([program, "probe", *argv], env=psql.environment(), capture_output=True, text=True,
                               timeout=60, check=False)
         assert done.returncode == status, (argv, done.stderr)
+
+
+# ---- the gate, newer servers, PgBouncer --------------------------------------------------------------------------
+
+def test_every_kind_of_server(program, server_factory, kind, certs):
+    server = server_factory(kind, hba="hostssl all all 127.0.0.1/32 scram-sha-256\n",
+                            tls={"cert": certs.server, "ca": certs.ca.pem()})
+    report = run_probe(program, f"localhost:{server.port}", "--rootcert", certs.ca_file)
+    assert report["safe"] and report["problems"] == [], report["problems"]
+    assert [v["connects"] for v in report["sslmodes"]] == [False] + [True] * 5
+    assert report["direct_tls"] == (server.major >= 17) and not report["direct_tls_without_alpn"]
+    assert report["alpn"] == ("postgresql" if server.major >= 17 else None)
+    assert report["auth_tls"] == "scram-sha-256" and report["scram_plus"] and not report["plaintext_accepted"]
+    assert not report["injected_bytes_accepted"] and report["client_cert_requested"]
+    assert report["protocols"] == ["TLSv1.2", "TLSv1.3"]
+    logged_in = run_probe(program, f"localhost:{server.port}", "--quick", "--send-password", "--rootcert",
+                          certs.ca_file, password=PASSWORDS["alice"])
+    assert [v["connects"] for v in logged_in["sslmodes"]] == [False] + [True] * 5
+    wrong = run_probe(program, f"localhost:{server.port}", "--quick", "--send-password", "--rootcert",
+                      certs.ca_file, password="wrong")
+    assert 'FATAL:  password authentication failed for user "alice"' in wrong["sslmodes"][5]["error"]
+
+
+@pytest.fixture
+def pgbouncer(scratch, certs, postgres):
+    """PgBouncer with TLS allowed: it takes plaintext as well, and does SCRAM without channel binding."""
+    if not shutil.which("pgbouncer"):
+        pytest.skip("no pgbouncer")
+    directory = os.path.join(scratch, "pgbouncer")
+    os.makedirs(directory, exist_ok=True)
+    crt, key = certs.server.write(directory, "server")
+    pki.write_file(os.path.join(directory, "users"), f'"alice" "{PASSWORDS["alice"]}"\n')
+    port = run.free_port()
+    pki.write_file(os.path.join(directory, "ini"), f"""[databases]
+app = host={postgres.socket_dir} port={postgres.port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {directory}/users
+client_tls_sslmode = allow
+client_tls_cert_file = {crt}
+client_tls_key_file = {key}
+""")
+    for path in [directory, *(os.path.join(directory, f) for f in os.listdir(directory))]:
+        run.give_to_server(path)
+    process = subprocess.Popen(run.demoted(["pgbouncer", os.path.join(directory, "ini")]), cwd="/",
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def listens():
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+
+    run.wait_until(listens, "pgbouncer to listen")
+    yield port
+    process.terminate()
+    process.wait(10)
+
+
+def test_pgbouncer(program, pgbouncer, certs):
+    report = run_probe(program, f"localhost:{pgbouncer}", "--quick", "--rootcert", certs.ca_file)
+    found = [p["id"] for p in report["problems"]]
+    assert report["safe"] and report["plaintext_accepted"] and not report["scram_plus"]
+    assert "plaintext-accepted" in found and "no-channel-binding" in found
+    assert all(v["connects"] and v["encrypted"] == (v["sslmode"] not in ("disable", "allow"))
+               for v in report["sslmodes"])
 
 
 # ---- servers that no PostgreSQL is -------------------------------------------------------------------------------

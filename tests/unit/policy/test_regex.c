@@ -7,6 +7,8 @@
 #include <signal.h>
 
 /** "ERR reason", "NO", "YES" or "YES group". */
+#define METAS "\\*[]?\\*[]?\\*[]?\\*[]?\\*[]?\\*[]?\\*[]?\\*[]?\\*[]?\\*[]?"
+
 static void search(const char *pattern, struct str subject, char *out, size_t size)
 {
     AUTO(buf) struct buf b = BUF_INIT(1024);
@@ -86,6 +88,10 @@ static void answers(void **state)
         { "\\ma\\M", "b a", "YES" },
         { "(a)\\1", "aa", "YES a" },
         { "***=a.b", "a.b", "YES" },
+        { "***=a.b", "axb", "NO" },
+        { "***=", "x", "YES" },
+        { "***=***=(?x)[\\", "-***=(?x)[\\-", "YES" },
+        { "***=" METAS METAS METAS METAS METAS, "\\*[]?", "NO" }, /* overran the stack of Tcl's engine */
         { "(?q)a.b", "axb", "NO" },
         { "(?x)a b # c", "ab", "YES" },
         { "(?#c[)a", "a", "YES" },

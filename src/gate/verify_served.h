@@ -1,0 +1,43 @@
+/**
+ * After a reload: does each listener serve the certificate that was loaded?
+ *
+ * One connection per TCP address, made and judged on a pool thread like a client that trusts nobody.
+ * [choice: comparing what the wire says finds what no check of files can: a second process on the port, a
+ * worker that kept its old context]
+ */
+#ifndef PGSEAL_GATE_VERIFY_SERVED_H
+#define PGSEAL_GATE_VERIFY_SERVED_H
+
+#include "base/err.h"
+#include "net/socket.h"
+
+/** What the check asks for by SNI, so that its visits are not reported as clients that left. */
+#define SERVED_CHECK_NAME "self-check.pgseal.invalid"
+
+enum { SERVED_TARGETS_MAX = 64, SERVED_HASH = 32 };
+
+enum served {
+    SERVED_SAME,
+    SERVED_OTHER,  /* a different certificate: `why` names both fingerprints */
+    SERVED_UNKNOWN /* could not be checked: `why` says what failed */
+};
+
+struct served_target {
+    struct address address; /* to connect to */
+    bool proxy;             /* a PROXY header comes first (LOCAL: the connection speaks for itself) */
+    enum served result;
+    struct err why;
+};
+
+struct served_check {
+    uint8_t fingerprint[SERVED_HASH];
+    size_t n;
+    struct served_target targets[SERVED_TARGETS_MAX];
+};
+
+/** Where a listener is reached: nobody listens on a wildcard's own address, loopback stands for it. */
+struct address served_address(const struct address *listening);
+/** Fill in the results. Blocks for up to some seconds per target: for a pool thread. */
+void verify_served(struct served_check *check);
+
+#endif
