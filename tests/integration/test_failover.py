@@ -113,6 +113,22 @@ def test_sessions_of_a_lost_primary_end_and_new_ones_find_the_other(pair, make_g
     run.wait_until(lambda: port_behind(writer, certs) == pair.b.port, "the promoted server")
 
 
+def test_a_relayed_exchange_has_one_try(pair, make_gate, certs):
+    """The client has proved itself to the wrong server: it hears 57P03, and its next try goes to another."""
+    standby_first = psql.conninfo(host="127.0.0.1,localhost", hostaddr="127.0.0.1,127.0.0.1",
+                                  port=f"{pair.b.port},{pair.a.port}", sslrootcert=certs.ca_file,
+                                  target_session_attrs="read-write")
+    g = make_gate(upstream=standby_first, hba=HBA, settings={
+        "auth_source": "upstream", "auth_file": None, "upstream_login": None, "workers": "1"})
+
+    def go():
+        return psql.run(g, "SHOW port", password=ALICE, sslmode="disable")
+
+    assert go().returncode == 2
+    for _ in range(3):
+        assert go().stdout == f"{pair.a.port}\n"
+
+
 # -- what a server that is away costs -----------------------------------------------------------------------------
 @pytest.fixture
 def upstream(factory, certs):
