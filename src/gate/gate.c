@@ -13,6 +13,7 @@
 #include "conf/settings.h"
 #include "gate/listen.h"
 #include "gate/snapshot.h"
+#include "gate/sql_thread.h"
 #include "gate/worker.h"
 #include "net/loop.h"
 #include "os/files.h"
@@ -115,8 +116,14 @@ static enum code make_workers(struct gate *g)
 {
     g->workers = calloc(g->n_workers, sizeof(struct worker *));
     g->libraries = calloc(g->n_workers, sizeof(struct tls_library *));
-    if (!g->workers || !g->libraries)
+    g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
+    g->shared.sql = sql_thread_new();
+    if (!g->workers || !g->libraries || !g->shared.loops || !g->shared.sql)
         return E_NOMEM;
+    g->shared.started_us = g->env->now_unix_us(g->env->ctx);
+    g->shared.dir = g->params->dir;
+    g->shared.overrides = g->params->overrides;
+    g->shared.n_overrides = g->params->n_overrides;
     g->shared.env = g->params->env;
     g->shared.n_workers = g->n_workers;
     g->shared.workers = g->workers;
@@ -126,6 +133,7 @@ static enum code make_workers(struct gate *g)
         if (!g->workers[i])
             return E_NOMEM;
         g->libraries[i] = worker_library(g->workers[i]);
+        g->shared.loops[i] = worker_loop(g->workers[i]);
     }
     return OK;
 }
@@ -135,6 +143,7 @@ static void free_gate(struct gate *g)
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         if (g->workers[i])
             worker_join(g->workers[i]);
+    sql_thread_join(g->shared.sql);
     listen_close(&g->listening);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_abandon(g->workers[i]);
@@ -148,6 +157,8 @@ static void free_gate(struct gate *g)
             signal_watch_close(g->signals[i]);
     timer_close(g->drain_timer);
     loop_free(g->loop);
+    sql_thread_free(g->shared.sql);
+    free(g->shared.loops);
     secret_wipe(&g->passphrase);
     os_lock_release(&g->lock);
 }
@@ -207,24 +218,57 @@ static void install(struct gate *g, struct snapshot *next)
     g->snapshot = next;
 }
 
-static void reload(struct gate *g)
+/* The first complaint, for those who asked for the reload. */
+static void tell_refusal(const struct diags *diags, struct err *note)
+{
+    const struct diag *row;
+
+    err_set(note, E_CONFIG, "configuration was not reloaded; the one in force stays");
+    STAILQ_FOREACH (row, &diags->list, next) {
+        if (row->severity != SEV_ERROR)
+            continue;
+        if (row->line > 0)
+            err_detail(note, "%.*s:%u: %.*s", STR_ARG(row->file), row->line, STR_ARG(row->message));
+        else
+            err_detail(note, "%.*s", STR_ARG(row->message));
+        return;
+    }
+}
+
+/* note: what came of it, for a client; NULL: nobody asks. */
+static void reload(struct gate *g, struct err *note)
 {
     AUTO(arena) struct arena arena;
     struct snapshot *next = NULL;
     struct diags diags;
 
-    log_event(g->env, SEV_LOG, "reload", "received SIGHUP, reloading configuration files");
+    log_event(g->env, SEV_LOG, "reload",
+              note ? "pg_reload_conf(), reloading configuration files"
+                   : "received SIGHUP, reloading configuration files");
     arena_init(&arena, DIAGS_ARENA_MAX, 1024);
     diags_init(&diags, &arena);
     if (load(g, &next, &diags) != OK) {
         log_diags(g->env, &diags, "reload_error");
         log_event(g->env, SEV_LOG, "reload_failed", "configuration was not reloaded; the one in force stays");
+        tell_refusal(&diags, note);
         return;
     }
     settings_log_changes(snapshot_settings(g->snapshot), snapshot_settings(next), &diags);
     log_diags(g->env, &diags, "reload_note");
     g->env->log->min_severity = (int)settings_log_severity(snapshot_settings(next));
     install(g, next);
+    err_set(note, OK, "configuration reloaded, generation %u", g->generation);
+}
+
+/* pg_reload_conf(), asked by the SQL thread. */
+static void reload_asked(void *gate, struct err *note)
+{
+    struct gate *g = gate;
+
+    if (g->draining)
+        err_set(note, E_SHUTDOWN, "the gate is shutting down; the configuration was not reloaded");
+    else
+        reload(g, note);
 }
 
 /* ---- stop ---- */
@@ -258,7 +302,7 @@ static void on_signal(void *arg, int signum)
 
     if (signum == SIGHUP) {
         if (!g->draining)
-            reload(g);
+            reload(g, NULL);
         return;
     }
     bool now = signum == SIGINT;
@@ -295,6 +339,7 @@ static enum code prepare(struct gate *g, struct err *e)
     g->shared.steward = g->loop;
     g->shared.worker_ended = on_worker_ended;
     g->shared.gate = g;
+    g->shared.reload = reload_asked;
     return make_workers(g) == OK ? OK : err_set(e, E_NOMEM, "out of memory");
 }
 
@@ -326,6 +371,7 @@ static enum code start(struct gate *g, struct err *e)
     const struct settings *settings = snapshot_settings(g->snapshot);
     g->env->log->min_severity = (int)settings_log_severity(settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
+    TRY(sql_thread_start(g->shared.sql, e));
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
     log_event(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");

@@ -15,6 +15,7 @@ struct host_cache;
 struct loop;
 struct session;
 struct snapshot;
+struct sql_thread;
 struct stream_room;
 struct tls_library;
 struct worker;
@@ -28,8 +29,17 @@ struct gate_shared {
     uid_t uid;         /* of the gate's process */
     unsigned n_workers;
     struct worker **workers;
+    struct loop **loops;         /* of the workers, for questions to all of them */
+    struct sql_thread *sql;      /* runs the status database's statements */
+    _Atomic int32_t console_pid; /* the last one given to a session of the status database */
+    int64_t started_us;
+    const char *dir; /* as given to serve, with what -c said */
+    const struct str *overrides;
+    size_t n_overrides;
     struct loop *steward; /* where worker_ended(gate) is posted when a worker's loop has ended */
     void (*worker_ended)(void *gate);
+    /** On the steward's loop: load the files anew; `note` says what came of it. */
+    void (*reload)(void *gate, struct err *note);
     void *gate;
 };
 
@@ -86,6 +96,8 @@ MUST_CHECK enum code registry_add(struct worker *worker, struct session *session
 void registry_remove(struct worker *worker, struct session *session);
 /** Constant time in the key; NULL when nothing fits. `pid_known` tells the two log lines apart. */
 struct session *registry_find(struct worker *worker, uint32_t pid, struct bytes key, bool *out_pid_known);
+/** The session of that pid, whatever its key; NULL: none. */
+struct session *registry_find_pid(struct worker *worker, uint32_t pid);
 /** Which worker a request belongs to. */
 unsigned registry_worker(struct bytes key, unsigned n_workers);
 
