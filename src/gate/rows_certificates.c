@@ -17,12 +17,15 @@ struct listing {
     struct rows_list *out;
 };
 
-static enum code next_row(struct listing *l, struct row_pgseal_certificates **out, struct err *e)
+/* NULL: too many. */
+static struct row_pgseal_certificates *next_row(struct listing *l)
 {
-    if (l->out->n == CERTIFICATES_MAX)
-        return err_set(e, E_LIMIT, "more than %d certificates are in use", CERTIFICATES_MAX);
-    *out = &l->out->at[l->out->n++].pgseal_certificates;
-    return OK;
+    return l->out->n < CERTIFICATES_MAX ? &l->out->at[l->out->n++].pgseal_certificates : NULL;
+}
+
+static enum code too_many(struct err *e)
+{
+    return err_set(e, E_LIMIT, "more than %d certificates are in use", CERTIFICATES_MAX);
 }
 
 static void fill_life(struct listing *l, int64_t from_s, int64_t until_s, struct row_pgseal_certificates *row)
@@ -70,11 +73,13 @@ static struct cell served(struct listing *l, const uint8_t digest[CERT_SHA256_SI
 
 static enum code add_cert(struct listing *l, const char *kind, const char *file, X509 *cert, struct err *e)
 {
-    struct row_pgseal_certificates *row = NULL;
+    struct row_pgseal_certificates *row;
     struct cert_info info;
 
     TRY(cert_describe(cert, &l->rows->arena, &info, e));
-    TRY(next_row(l, &row, e));
+    row = next_row(l);
+    if (!row)
+        return too_many(e);
     row->kind = cell_c(kind);
     row->file = cell_c(file);
     row->subject = cell_text(info.subject);
@@ -94,10 +99,12 @@ static enum code add_cert(struct listing *l, const char *kind, const char *file,
 static enum code add_unreadable(struct listing *l, const char *kind, const char *file, const struct err *why,
                                 struct err *e)
 {
-    struct row_pgseal_certificates *row = NULL;
+    struct row_pgseal_certificates *row;
     struct str status;
 
-    TRY(next_row(l, &row, e));
+    row = next_row(l);
+    if (!row)
+        return too_many(e);
     row->kind = cell_c(kind);
     row->file = cell_c(file);
     if (arena_printf(&l->rows->arena, &status, "critical: %s", err_text(why)))
@@ -123,7 +130,7 @@ static enum code add_certs(struct listing *l, const char *first, const char *res
 static enum code add_crls(struct listing *l, const char *file, struct err *e)
 {
     AUTO(crl_list) struct crl_list list = { 0 };
-    struct row_pgseal_certificates *row = NULL;
+    struct row_pgseal_certificates *row;
     struct crl_info info;
     struct err why;
 
@@ -133,7 +140,9 @@ static enum code add_crls(struct listing *l, const char *file, struct err *e)
         return add_unreadable(l, "crl", file, &why, e);
     for (size_t i = 0; i < list.n; i++) {
         TRY(crl_describe(list.items[i], &l->rows->arena, &info, e));
-        TRY(next_row(l, &row, e));
+        row = next_row(l);
+        if (!row)
+            return too_many(e);
         row->kind = cell_c("crl");
         row->file = cell_c(file);
         row->issuer = cell_text(info.issuer);
