@@ -77,5 +77,13 @@ fi
 
 echo "deps: installing $missing"
 export DEBIAN_FRONTEND=noninteractive
-apt-get -qq update </dev/null
-apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install $missing </dev/null
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+{
+    apt-get -qq update &&
+        apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install $missing
+} </dev/null >"$log" 2>&1 || {
+    cat "$log" >&2
+    echo "deps: apt-get failed, see above" >&2
+    exit 1
+}

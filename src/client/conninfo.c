@@ -247,6 +247,33 @@ static enum code build_session(const struct build *b)
     return OK;
 }
 
+/* What libpq looks at once a socket is there. */
+static enum code build_socket(const struct build *b)
+{
+    struct conninfo *o = b->out;
+    const struct {
+        enum conn_option option;
+        int32_t *out;
+    } numbers[] = { { CONN_KEEPALIVES_IDLE, &o->keepalives_idle_s },
+                    { CONN_KEEPALIVES_INTERVAL, &o->keepalives_interval_s },
+                    { CONN_KEEPALIVES_COUNT, &o->keepalives_count },
+                    { CONN_TCP_USER_TIMEOUT, &o->tcp_user_timeout_ms } };
+    struct str keepalives = value_of(b, CONN_KEEPALIVES);
+    int32_t on = 1;
+
+    o->requirepeer = value_of(b, CONN_REQUIREPEER).p ? value_of(b, CONN_REQUIREPEER) : STR("");
+    if (keepalives.p)
+        TRY(conn_parse_int(keepalives, "keepalives", &on, b->e));
+    o->keepalives = on != 0;
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        bool wanted = o->keepalives || numbers[i].option == CONN_TCP_USER_TIMEOUT;
+        if (wanted && value_of(b, numbers[i].option).p)
+            TRY(conn_parse_int(value_of(b, numbers[i].option), conn_option_keyword(numbers[i].option),
+                               numbers[i].out, b->e));
+    }
+    return OK;
+}
+
 /* ---- the gate's dialect ---- */
 
 /*
@@ -256,10 +283,22 @@ static enum code build_session(const struct build *b)
 static enum code check_gate_options(const struct build *b)
 {
     static const enum conn_option refused[] = {
-        CONN_SERVICE,         CONN_CLIENT_ENCODING,           CONN_OPTIONS,          CONN_APPLICATION_NAME,
-        CONN_REPLICATION,     CONN_SCRAM_CLIENT_KEY,          CONN_SCRAM_SERVER_KEY, CONN_OAUTH_ISSUER,
-        CONN_OAUTH_CLIENT_ID, CONN_OAUTH_CLIENT_SECRET,       CONN_OAUTH_SCOPE,      CONN_SSLKEYLOGFILE,
-        CONN_GSSLIB,          CONN_FALLBACK_APPLICATION_NAME,
+        CONN_SERVICE,
+        CONN_CLIENT_ENCODING,
+        CONN_OPTIONS,
+        CONN_APPLICATION_NAME,
+        CONN_REPLICATION,
+        CONN_SCRAM_CLIENT_KEY,
+        CONN_SCRAM_SERVER_KEY,
+        CONN_OAUTH_ISSUER,
+        CONN_OAUTH_CLIENT_ID,
+        CONN_OAUTH_CLIENT_SECRET,
+        CONN_OAUTH_SCOPE,
+        CONN_SSLKEYLOGFILE,
+        CONN_GSSLIB,
+        CONN_FALLBACK_APPLICATION_NAME,
+        CONN_MIN_PROTOCOL_VERSION,
+        CONN_MAX_PROTOCOL_VERSION,
     };
 
     if (value_of(b, CONN_PASSWORD).p) {
@@ -291,6 +330,7 @@ enum code conninfo_build(const struct conn_options *options, const struct conn_w
     TRY(build_sslmode(&b));
     TRY(build_tls(&b));
     TRY(build_session(&b));
+    TRY(build_socket(&b));
     *out = info;
     return OK;
 }

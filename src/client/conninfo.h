@@ -134,7 +134,13 @@ struct conninfo {
     uint32_t protocol_max;
     enum session_attrs session_attrs;
     bool load_balance;
-    uint32_t connect_timeout_s;      /* 0: none */
+    uint32_t connect_timeout_s; /* 0: none */
+    bool keepalives;            /* TCP only, like the four numbers; 0 there: the system's */
+    int32_t keepalives_idle_s;
+    int32_t keepalives_interval_s;
+    int32_t keepalives_count;
+    int32_t tcp_user_timeout_ms;
+    struct str requirepeer;          /* OS user of a Unix-socket server; empty: any */
     struct secret *scram_client_key; /* 32 bytes; NULL: not given */
     struct secret *scram_server_key;
 };

@@ -167,7 +167,8 @@ size_t login_parameters(const struct conninfo *info, const struct conn_world *wo
     add(&a, "options", v[CONN_OPTIONS]);
     add(&a, "application_name",
         v[CONN_APPLICATION_NAME].n > 0 ? v[CONN_APPLICATION_NAME] : v[CONN_FALLBACK_APPLICATION_NAME]);
-    add(&a, "client_encoding", v[CONN_CLIENT_ENCODING]);
+    if (!str_is(v[CONN_CLIENT_ENCODING], "auto")) /* the locale's: there is no text here that would need it */
+        add(&a, "client_encoding", v[CONN_CLIENT_ENCODING]);
     for (size_t i = 0; world->getenv && i < sizeof environment / sizeof environment[0]; i++) {
         const char *value = world->getenv(world->ctx, environment[i][0]);
         if (value && !str_equal_nocase(str_c(value), STR("default")))

@@ -154,7 +154,7 @@ static enum code make_work(const struct cmd *cmd, struct arena *arena, struct pr
     if (!targets || !work->results || !work->arenas)
         return err_set(e, E_NOMEM, "out of memory");
     for (size_t i = 0; i < work->n; i++) {
-        TRY(probe_target_parse(str_c(cmd->args[i]), &targets[i], e));
+        TRY(probe_target_parse(str_c(cmd->args[i]), arena, &targets[i], e));
         arena_init(&work->arenas[i], PROBE_ARENA_MAX, PROBE_ARENA_FIRST);
     }
     work->targets = targets;

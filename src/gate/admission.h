@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "gate/session.h"
 
+struct derive;
 struct lookup;
 
 /** What is known of a user's secret, wherever it was read. */
@@ -45,6 +46,7 @@ struct admission {
     struct secret password; /* cleartext, after `password` */
     struct buf final;       /* SASLFinal, held back until the server behind has agreed */
     struct lookup *lookup;
+    struct derive *derive; /* a password is being hashed, or was */
 };
 
 /** Read the user's secret from auth_file. */

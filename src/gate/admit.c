@@ -10,6 +10,7 @@
 #include "base/env.h"
 #include "gate/admission.h"
 #include "gate/console.h"
+#include "gate/derive.h"
 #include "gate/lookup.h"
 #include "gate/rooms.h"
 #include "gate/worker.h"
@@ -100,7 +101,7 @@ static enum code check_certificate_name(struct session *s, struct err *why)
             "certificate authentication failed for user \"%.*s\": client certificate contains no user name",
             STR_ARG(s->startup.user));
     const struct ident_question question = {
-        .map = s->rule->method == HBA_METHOD_CERT ? s->rule->map : STR(""),
+        .map = s->rule->map,
         .role = s->startup.user,
         .name = by_dn ? t->cert.dn : t->cert.cn,
         .roles = s->admission->facts.roles,
@@ -125,6 +126,7 @@ enum code admission_succeeded(struct session *s, struct err *e)
                 log_c(&line, "clientcert",
                       s->rule->clientname == CLIENTNAME_DN ? "DN mismatch" : "CN mismatch");
             log_end(&line);
+            s->cause = CAUSE_MAP_OTHER_USER;
             return admission_failed(s, e);
         }
     }
@@ -264,8 +266,10 @@ static enum code check_certificate(struct session *s, struct err *e)
     if (!context || !tls_context_verifies_clients(context))
         return err_set(e, E_CONFIG,
                        "client certificates can only be checked if a root certificate store is available");
-    if (!s->tls.has_cert)
+    if (!s->tls.has_cert) {
+        s->cause = CAUSE_CERT_MISSING;
         return err_set(e, E_AUTH, "connection requires a valid client certificate");
+    }
     return OK;
 }
 
@@ -368,6 +372,8 @@ static enum step match(struct session *s, struct err *e)
         return session_fail(s, PARTING_FATAL);
     }
     if (a->decision.verdict == VERDICT_NO_RULE) {
+        if (a->facts.roles) /* a membership granted meanwhile counts from the next try on */
+            lookup_forget(s->worker, s->startup.user);
         (void)policy_refusal(&a->facts, &a->decision, e);
         return session_fail(s, PARTING_FATAL);
     }
@@ -441,6 +447,7 @@ void admit_leave(struct session *s)
         return;
     s->admission = NULL;
     lookup_free(a->lookup);
+    derive_free(a->derive);
     scram_server_fini(&a->scram);
     buf_fini(&a->final);
     wipe(a, sizeof *a);

@@ -6,9 +6,9 @@
 #include "base/check.h"
 #include "base/rd.h"
 #include "base/wr.h"
-#include "client/login.h"
 #include "client/passfile.h"
 #include "gate/leg.h"
+#include "gate/logon.h"
 #include "gate/snapshot.h"
 #include "gate/worker.h"
 #include "net/loop.h"
@@ -22,10 +22,17 @@ enum {
     ASKER_OUT_MAX = 64 * 1024,
     ASKER_ARENA_MAX = 1 << 20,
     ASKER_TIMEOUT_MS = 10000, /* from a question to its answer, connecting included */
+    ASKER_IDLE_MS = 60000,    /* a session that nobody needs goes: it would hold up a server's shutdown */
     ASKER_PARAMETERS_MAX = 10
 };
 
-enum asker_stage { ASKER_IDLE, ASKER_CONNECT, ASKER_LOGIN, ASKER_READY, ASKER_BUSY, ASKER_DEAD };
+enum asker_stage {
+    ASKER_IDLE, /* no session */
+    ASKER_CONNECT,
+    ASKER_LOGIN,
+    ASKER_READY, /* no question is open */
+    ASKER_BUSY
+};
 
 struct asker {
     struct worker *worker;
@@ -34,32 +41,63 @@ struct asker {
     struct asker_owner owner;
     enum asker_stage stage;
     struct leg *leg;
-    struct login *login;
-    struct arena arena;
+    struct logon *logon;
+    struct arena arena; /* of the present login */
     struct buf in;
-    struct buf question; /* messages to send once connected */
+    struct buf question; /* the messages of the open question */
+    bool reused;         /* the question went over a session from before, and nothing has answered it yet */
     struct secret password;
     struct timer *timer;
     struct err why;
 };
 
-/* The session is lost, with whatever was asked. */
+static enum code connect_now(struct asker *a);
+
+static void hang_up(struct asker *a)
+{
+    leg_free(a->leg);
+    a->leg = NULL;
+    logon_free(a->logon);
+    a->logon = NULL;
+    buf_fini_secret(&a->in);
+    secret_wipe(&a->password);
+    arena_reset(&a->arena);
+    a->stage = ASKER_IDLE;
+}
+
+/* The session is over, with whatever was asked; the next question makes a new one. */
 static void dead(struct asker *a, const struct err *e)
 {
-    bool asked = a->stage != ASKER_READY && a->stage != ASKER_DEAD && a->stage != ASKER_IDLE;
+    bool asked = a->stage != ASKER_READY && a->stage != ASKER_IDLE;
 
-    a->stage = ASKER_DEAD;
     timer_stop(a->timer);
+    hang_up(a);
     if (asked)
         a->owner.done(a->owner.arg, e);
 }
 
+/* A session that stood idle may be lost without our fault, and nothing of the answer has come: ask again. */
+static void on_lost(void *arg, const struct err *e)
+{
+    struct asker *a = arg;
+
+    if (a->stage == ASKER_BUSY && a->reused) {
+        hang_up(a);
+        a->why = (struct err){ 0 }; /* the session's own last words */
+        if (connect_now(a) == OK)
+            return;
+        a->stage = ASKER_CONNECT;
+    }
+    dead(a, e);
+}
+
 static void on_timeout(void *arg)
 {
+    struct asker *a = arg;
     struct err e;
 
     err_set(&e, E_UNAVAILABLE, "the server did not answer a look-up in time");
-    dead(arg, &e);
+    dead(a, &e);
 }
 
 /* ---- login ---- */
@@ -73,16 +111,16 @@ static struct str auth_user(const struct asker *a)
 
 static enum code find_password(struct asker *a, struct str user, struct str database, struct err *e)
 {
-    const struct conninfo *info = &a->upstream->info;
-    struct str passfile = info->options.v[CONN_PASSFILE];
+    struct str passfile = a->upstream->info.options.v[CONN_PASSFILE];
+    const struct conn_host *host = leg_host(a->leg);
     struct conn_world world;
     bool found;
 
+    secret_wipe(&a->password);
     if (passfile.n == 0)
         return OK;
     TRY(conn_world_system(&a->arena, &world));
-    const struct passfile_key key = { passfile_host(&info->hosts[0]), info->hosts[0].port_text, database,
-                                      user };
+    const struct passfile_key key = { passfile_host(host), host->port_text, database, user };
     return passfile_lookup(&world, passfile, &key, &a->password, &found, e);
 }
 
@@ -126,11 +164,10 @@ static enum code begin_login(struct asker *a, struct err *e)
         .cert = certificate ? LOGIN_CERT_SENT : LOGIN_CERT_NONE,
         .env = worker_env(a->worker),
     };
-    login_free(a->login);
-    a->login = login_new(&params, &a->arena);
-    if (!a->login)
+    a->logon = logon_new(worker_loop(a->worker), &params);
+    if (!a->logon)
         return err_set(e, E_NOMEM, "out of memory");
-    login_begin(a->login, &out);
+    login_begin(logon_login(a->logon), &out);
     return leg_send(a->leg, buf_bytes(&out), e);
 }
 
@@ -140,8 +177,7 @@ static void send_question(struct asker *a)
 
     a->stage = ASKER_BUSY;
     if (leg_send(a->leg, buf_bytes(&a->question), &e) != OK)
-        dead(a, &e);
-    buf_reset(&a->question);
+        on_lost(a, &e);
 }
 
 static void on_ready(void *arg)
@@ -150,16 +186,27 @@ static void on_ready(void *arg)
     struct err e;
 
     a->stage = ASKER_LOGIN;
+    logon_free(a->logon);
+    a->logon = NULL;
+    buf_reset(&a->in);
     if (begin_login(a, &e) != OK)
         leg_event(a->leg, EVENT_LOCAL_ERROR, &e);
 }
 
+static void feed_login(struct asker *a);
+
+static void on_worked(void *arg)
+{
+    feed_login(arg);
+}
+
 static void feed_login(struct asker *a)
 {
+    struct login *login = logon_login(a->logon);
     struct buf out = BUF_INIT(ASKER_OUT_MAX);
     struct err e = { 0 };
     size_t used = 0;
-    enum login_step step = login_feed(a->login, buf_bytes(&a->in), &used, &out, &e);
+    enum login_step step = login_feed(login, buf_bytes(&a->in), &used, &out, &e);
 
     buf_consume(&a->in, used);
     if (step != LOGIN_FAIL && step != LOGIN_REFUSED && out.n > 0 &&
@@ -170,8 +217,10 @@ static void feed_login(struct asker *a)
     case LOGIN_MORE:
         return;
     case LOGIN_WORK:
-        login_work(a->login);
-        feed_login(a);
+        if (!logon_work(a->logon, on_worked, a)) {
+            err_set(&e, E_NOMEM, "out of memory");
+            dead(a, &e);
+        }
         return;
     case LOGIN_AUTHENTICATED:
         feed_login(a); /* what is behind it, up to ReadyForQuery */
@@ -182,7 +231,7 @@ static void feed_login(struct asker *a)
         return;
     case LOGIN_REFUSED:
     case LOGIN_FAIL:
-        leg_event(a->leg, login_event(a->login), &e);
+        leg_event(a->leg, login_event(login), &e);
         return;
     }
 }
@@ -234,12 +283,14 @@ static void feed_answer(struct asker *a)
             dead(a, &e);
             return;
         }
+        if (msg.type != 'E' && msg.type != 'N' && msg.type != 'S')
+            a->reused = false;
         bool over = msg.type == 'Z';
         wipe(a->in.p, used); /* a row may hold a secret */
         buf_consume(&a->in, used);
         if (over) {
             a->stage = ASKER_READY;
-            timer_stop(a->timer);
+            timer_set(a->timer, ASKER_IDLE_MS);
             a->owner.done(a->owner.arg, a->why.message[0] ? &a->why : NULL);
             return;
         }
@@ -256,17 +307,13 @@ static void on_data(void *arg, struct bytes data)
         dead(a, &e);
         return;
     }
-    if (a->stage == ASKER_LOGIN)
-        feed_login(a);
-    else if (a->stage == ASKER_BUSY)
+    if (a->stage == ASKER_LOGIN) {
+        if (!logon_working(a->logon))
+            feed_login(a);
+    } else if (a->stage == ASKER_BUSY)
         feed_answer(a);
     else
         buf_reset(&a->in); /* notices between questions */
-}
-
-static void on_lost(void *arg, const struct err *e)
-{
-    dead(arg, e);
 }
 
 /* ---- for the owner ---- */
@@ -297,12 +344,9 @@ void asker_free(struct asker *a)
 {
     if (!a)
         return;
-    leg_free(a->leg);
-    login_free(a->login);
+    hang_up(a);
     timer_close(a->timer);
-    buf_fini_secret(&a->in);
     buf_fini(&a->question);
-    secret_wipe(&a->password);
     arena_fini(&a->arena);
     snapshot_unref(a->snapshot);
     free(a);
@@ -333,6 +377,18 @@ static void write_question(struct buf *out, struct str sql, struct str parameter
     wr_end(&w);
 }
 
+static enum code connect_now(struct asker *a)
+{
+    const struct leg_owner owner = { on_ready, on_data, on_lost, on_lost, a };
+
+    a->stage = ASKER_CONNECT;
+    a->reused = false;
+    a->leg = leg_new(a->worker, a->upstream, &owner);
+    if (!a->leg)
+        a->stage = ASKER_IDLE;
+    return a->leg ? OK : E_NOMEM;
+}
+
 enum code asker_ask(struct asker *a, struct str sql, struct str parameter)
 {
     CHECK(a->stage == ASKER_IDLE || a->stage == ASKER_READY);
@@ -342,12 +398,9 @@ enum code asker_ask(struct asker *a, struct str sql, struct str parameter)
         return E_LIMIT;
     a->why = (struct err){ 0 };
     timer_set(a->timer, ASKER_TIMEOUT_MS);
-    if (a->stage == ASKER_READY) {
-        send_question(a);
-        return OK;
-    }
-    const struct leg_owner owner = { on_ready, on_data, on_lost, on_lost, a };
-    a->stage = ASKER_CONNECT;
-    a->leg = leg_new(a->worker, a->upstream, &owner);
-    return a->leg ? OK : E_NOMEM;
+    if (a->stage == ASKER_IDLE)
+        return connect_now(a);
+    a->reused = true;
+    send_question(a);
+    return OK;
 }

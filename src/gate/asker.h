@@ -19,7 +19,7 @@ enum { ASKER_COLUMNS_MAX = 8 };
 struct asker_owner {
     /** A row; values[i].p is NULL for SQL's NULL. Borrowed for the call. */
     void (*row)(void *arg, const struct str *values, size_t n);
-    /** The query is over: e NULL, or why not. After an error the asker is of no more use. */
+    /** The query is over: e NULL, or why not. The next one may be asked from here. */
     void (*done)(void *arg, const struct err *e);
     void *arg;
 };

@@ -144,6 +144,7 @@ static enum step feed(struct console_room *r, struct err *e)
             return shut_down(s, e);
         return s->client_ended ? session_fail(s, PARTING_SILENT) : STEP_MORE;
     }
+    s->active_ms = loop_now_ms(worker_loop(s->worker));
     r->step = console_feed(r->console, buf_bytes(&s->in), &s->out);
     buf_fini(&s->in);
     return STEP_DONE;

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/admission.h"
+#include "gate/derive.h"
 #include "gate/lookup.h"
 #include "gate/worker.h"
 #include "pgwire/backend.h"
@@ -36,15 +37,36 @@ void exchange_read_userlist(struct session *s)
         c->cleartext = secret_set(&c->password, str_bytes(entry->secret)) == OK;
 }
 
-/* A cleartext secret of auth_file is given a salt of its own, the same at every login. */
+static void on_derived(void *arg)
+{
+    session_resume(arg);
+}
+
+static struct derive_owner derive_owner(struct session *s)
+{
+    return (struct derive_owner){ worker_loop(s->worker), on_derived, s };
+}
+
+/* A cleartext secret of auth_file is given a salt of its own, the same at every login. E_MORE: the pool makes
+ * the verifier, the session goes on when it is there. */
 static enum code verifier_of_cleartext(struct session *s, struct scram_verifier *out)
 {
-    struct credential *c = &s->admission->credential;
+    struct admission *a = s->admission;
+    struct bytes password = secret_bytes(&a->credential.password);
+    uint32_t iterations = (uint32_t)session_settings(s)->scram_iterations;
+    const struct derive_owner owner = derive_owner(s);
     uint8_t salt[SCRAM_SALT_BYTES];
 
+    if (a->derive) {
+        TRY(derive_code(a->derive));
+        *out = *derive_made(a->derive);
+        return OK;
+    }
     TRY(scram_mock_salt(s->startup.user, worker_shared(s->worker)->nonce, salt));
-    return scram_verifier_make(secret_bytes(&c->password), bytes_of(salt, sizeof salt),
-                               (uint32_t)session_settings(s)->scram_iterations, out);
+    if (iterations <= SCRAM_ITERATIONS_INLINE)
+        return scram_verifier_make(password, bytes_of(salt, sizeof salt), iterations, out);
+    a->derive = derive_verifier(password, salt, iterations, &owner);
+    return a->derive ? E_MORE : E_NOMEM;
 }
 
 /* Why no password can succeed; NULL if one may. */
@@ -80,6 +102,10 @@ static enum step begin_scram(struct session *s, struct err *e)
             s->reason = "User does not have a valid SCRAM secret.";
         code = scram_verifier_mock(s->startup.user, worker_shared(s->worker)->nonce,
                                    (uint32_t)session_settings(s)->scram_iterations, &verifier);
+    }
+    if (code == E_MORE) {
+        a->stage = ADMIT_SECRET;
+        return STEP_JOB;
     }
     if (code != OK || !scram_server_mechanisms(s->tls.used, &mechanisms)) {
         err_set(e, code == OK ? E_NOMEM : code, "could not begin SCRAM authentication");
@@ -154,7 +180,7 @@ enum code admission_take(struct session *s, bool sasl, struct msg *out, size_t *
 static enum step password_wrong(struct session *s, const struct err *e)
 {
     if (e->code == E_PASSWORD && s->admission->route->auth_source == CONF_AUTH_QUERY)
-        lookup_forget(s->worker, s->admission->route, s->startup.user);
+        lookup_forget(s->worker, s->startup.user);
     if (e->code == E_PASSWORD && !s->reason)
         s->reason = "Password does not match.";
     return session_fail(s, PARTING_FATAL);
@@ -216,27 +242,49 @@ static enum step step_md5(struct session *s, struct err *e)
     return password_judged(s, code, e);
 }
 
-static enum step step_password(struct session *s, struct err *e)
+/* E_MORE: the pool checks it. */
+static enum code check_password(struct session *s)
 {
     struct admission *a = s->admission;
     const struct credential *c = &a->credential;
+    struct bytes password = secret_bytes(&a->password);
+    const struct derive_owner owner = derive_owner(s);
+
+    if (c->cleartext)
+        return secret_equal(password, secret_bytes(&c->password)) ? OK : E_PASSWORD;
+    if (verifier_cost(&c->verifier) <= SCRAM_ITERATIONS_INLINE)
+        return verifier_check_password(&c->verifier, s->startup.user, password);
+    a->derive = derive_check(&c->verifier, s->startup.user, password, &owner);
+    return a->derive ? E_MORE : E_NOMEM;
+}
+
+static enum step step_password(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
     struct msg msg;
     size_t used;
+    enum code code;
 
-    enum code code = admission_take(s, false, &msg, &used, e);
-    if (code == E_MORE)
-        return STEP_MORE;
-    if (code != OK)
-        return STEP_FAIL;
-    code = password_parse(msg.body, s->startup.user, &a->password, e);
-    if (code == OK && !s->reason) {
-        bool fits = c->cleartext ? secret_equal(secret_bytes(&a->password), secret_bytes(&c->password))
-                                 : verifier_check_password(&c->verifier, s->startup.user,
-                                                           secret_bytes(&a->password)) == OK;
-        code = fits ? OK : password_failed(s->startup.user, e);
+    if (a->derive)
+        code = derive_code(a->derive);
+    else {
+        code = admission_take(s, false, &msg, &used, e);
+        if (code == E_MORE)
+            return STEP_MORE;
+        if (code != OK)
+            return STEP_FAIL;
+        code = password_parse(msg.body, s->startup.user, &a->password, e);
+        wipe(s->in.p, used);
+        buf_consume(&s->in, used);
+        if (code != OK)
+            return password_judged(s, code, e);
+        if (!s->reason)
+            code = check_password(s);
+        if (code == E_MORE)
+            return STEP_JOB;
     }
-    wipe(s->in.p, used);
-    buf_consume(&s->in, used);
+    if (code != OK)
+        code = password_failed(s->startup.user, e);
     return password_judged(s, code, e);
 }
 

@@ -56,6 +56,7 @@ static void log_end_of(struct session *s, const struct err *e)
             log_int(&line, "rule_line", s->rule->line);
             log_str(&line, "rule", s->rule->raw);
         }
+        session_log_cause(s, &line, s->cause);
         log_end(&line);
     }
     if (s->ready_us && session_settings(s)->log_disconnections) {

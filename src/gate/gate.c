@@ -1,5 +1,5 @@
 /*
- * The steward: loads, starts the workers, hears signals, reloads, stops.
+ * The steward: loads, starts the workers, hears signals, stops. (reload.c is its other half.)
  *
  * It runs on the main thread and touches no session. What it tells the workers goes through their loops.
  */
@@ -7,16 +7,12 @@
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "base/env.h"
 #include "base/log.h"
-#include "base/secret.h"
 #include "conf/settings.h"
-#include "gate/listen.h"
 #include "gate/snapshot.h"
 #include "gate/sql_thread.h"
-#include "gate/worker.h"
+#include "gate/steward.h"
 #include "net/loop.h"
-#include "os/files.h"
 #include "tls/context.h"
 
 #include <signal.h>
@@ -25,28 +21,9 @@
 
 enum { DIAGS_ARENA_MAX = 16 * 1024 * 1024 };
 
-struct gate {
-    const struct gate_params *params;
-    const struct env *env;
-    struct os_lock lock;
-    struct gate_shared shared;
-    struct worker **workers;
-    struct tls_library **libraries;
-    unsigned n_workers;
-    unsigned n_ended;
-    struct snapshot *snapshot;
-    unsigned generation;
-    struct secret passphrase;
-    struct listen_set listening;
-    struct loop *loop;
-    struct signal_watch *signals[3];
-    struct timer *drain_timer;
-    bool draining;
-};
-
 /* ---- log ---- */
 
-static void log_diags(const struct env *env, const struct diags *diags, const char *event)
+void gate_log_diags(const struct env *env, const struct diags *diags, const char *event)
 {
     const struct diag *row;
     struct log_line line;
@@ -58,7 +35,7 @@ static void log_diags(const struct env *env, const struct diags *diags, const ch
     }
 }
 
-static void log_event(const struct env *env, enum severity severity, const char *event, const char *message)
+void gate_log(const struct env *env, enum severity severity, const char *event, const char *message)
 {
     struct log_line line;
 
@@ -78,7 +55,7 @@ static void log_fatal(const struct env *env, const struct err *e)
 
 /* ---- loading ---- */
 
-static enum code load(struct gate *g, struct snapshot **out, struct diags *diags)
+enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **out, struct diags *diags)
 {
     const struct snapshot_params params = {
         .dir = g->params->dir,
@@ -90,6 +67,7 @@ static enum code load(struct gate *g, struct snapshot **out, struct diags *diags
         .passphrase = &g->passphrase,
         .env = g->env,
         .generation = g->generation + 1,
+        .certificates_only = certificates_only,
     };
 
     return snapshot_load(&params, out, diags);
@@ -147,6 +125,7 @@ static void free_gate(struct gate *g)
     listen_close(&g->listening);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_abandon(g->workers[i]);
+    reload_stop(g);
     snapshot_unref(g->snapshot);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_free(g->workers[i]);
@@ -172,103 +151,9 @@ enum code gate_check(const struct gate_params *params, struct diags *diags)
     if (code == OK)
         code = make_workers(&g);
     if (code == OK)
-        code = load(&g, &g.snapshot, diags);
+        code = gate_load(&g, false, &g.snapshot, diags);
     free_gate(&g);
     return code;
-}
-
-/* ---- reload ---- */
-
-struct swap {
-    struct gate *gate;
-    _Atomic unsigned left; /* workers that have not taken it */
-    unsigned generation;
-};
-
-static void swap_done(void *arg)
-{
-    struct swap *swap = arg;
-    struct log_line line;
-
-    if (atomic_fetch_sub_explicit(&swap->left, 1, memory_order_acq_rel) != 1)
-        return;
-    log_begin(&line, swap->gate->env, SEV_LOG, "reloaded");
-    log_int(&line, "generation", swap->generation);
-    log_end(&line);
-    free(swap);
-}
-
-static void install(struct gate *g, struct snapshot *next)
-{
-    struct swap *swap = malloc(sizeof *swap);
-
-    if (!swap) {
-        snapshot_unref(next);
-        log_event(g->env, SEV_LOG, "reload_failed", "out of memory");
-        return;
-    }
-    *swap = (struct swap){ .gate = g, .left = g->n_workers, .generation = ++g->generation };
-    for (unsigned i = 0; i < g->n_workers; i++)
-        if (!worker_set_snapshot(g->workers[i], snapshot_ref(next), swap_done, swap)) {
-            snapshot_unref(next);
-            swap_done(swap);
-            log_event(g->env, SEV_LOG, "reload_failed", "out of memory");
-        }
-    snapshot_unref(g->snapshot);
-    g->snapshot = next;
-}
-
-/* The first complaint, for those who asked for the reload. */
-static void tell_refusal(const struct diags *diags, struct err *note)
-{
-    const struct diag *row;
-
-    err_set(note, E_CONFIG, "configuration was not reloaded; the one in force stays");
-    STAILQ_FOREACH (row, &diags->list, next) {
-        if (row->severity != SEV_ERROR)
-            continue;
-        if (row->line > 0)
-            err_detail(note, "%.*s:%u: %.*s", STR_ARG(row->file), row->line, STR_ARG(row->message));
-        else
-            err_detail(note, "%.*s", STR_ARG(row->message));
-        return;
-    }
-}
-
-/* note: what came of it, for a client; NULL: nobody asks. */
-static void reload(struct gate *g, struct err *note)
-{
-    AUTO(arena) struct arena arena;
-    struct snapshot *next = NULL;
-    struct diags diags;
-
-    log_event(g->env, SEV_LOG, "reload",
-              note ? "pg_reload_conf(), reloading configuration files"
-                   : "received SIGHUP, reloading configuration files");
-    arena_init(&arena, DIAGS_ARENA_MAX, 1024);
-    diags_init(&diags, &arena);
-    if (load(g, &next, &diags) != OK) {
-        log_diags(g->env, &diags, "reload_error");
-        log_event(g->env, SEV_LOG, "reload_failed", "configuration was not reloaded; the one in force stays");
-        tell_refusal(&diags, note);
-        return;
-    }
-    settings_log_changes(snapshot_settings(g->snapshot), snapshot_settings(next), &diags);
-    log_diags(g->env, &diags, "reload_note");
-    g->env->log->min_severity = (int)settings_log_severity(snapshot_settings(next));
-    install(g, next);
-    err_set(note, OK, "configuration reloaded, generation %u", g->generation);
-}
-
-/* pg_reload_conf(), asked by the SQL thread. */
-static void reload_asked(void *gate, struct err *note)
-{
-    struct gate *g = gate;
-
-    if (g->draining)
-        err_set(note, E_SHUTDOWN, "the gate is shutting down; the configuration was not reloaded");
-    else
-        reload(g, note);
 }
 
 /* ---- stop ---- */
@@ -277,14 +162,14 @@ static void drain_workers(struct gate *g, bool now)
 {
     for (unsigned i = 0; i < g->n_workers; i++)
         if (!worker_drain(g->workers[i], now))
-            log_event(g->env, SEV_LOG, "stop_failed", "out of memory");
+            gate_log(g->env, SEV_LOG, "stop_failed", "out of memory");
 }
 
 static void on_drain_timeout(void *arg)
 {
     struct gate *g = arg;
 
-    log_event(g->env, SEV_LOG, "drain_timeout", "ending the sessions that are left");
+    gate_log(g->env, SEV_LOG, "drain_timeout", "ending the sessions that are left");
     drain_workers(g, true);
 }
 
@@ -302,13 +187,13 @@ static void on_signal(void *arg, int signum)
 
     if (signum == SIGHUP) {
         if (!g->draining)
-            reload(g, NULL);
+            gate_reload(g, RELOAD_SIGNAL);
         return;
     }
     bool now = signum == SIGINT;
     if (!g->draining || now)
-        log_event(g->env, SEV_LOG, "stop",
-                  now ? "received fast shutdown request" : "received smart shutdown request");
+        gate_log(g->env, SEV_LOG, "stop",
+                 now ? "received fast shutdown request" : "received smart shutdown request");
     if (!g->draining || now)
         drain_workers(g, now);
     if (!g->draining && !now)
@@ -339,7 +224,8 @@ static enum code prepare(struct gate *g, struct err *e)
     g->shared.steward = g->loop;
     g->shared.worker_ended = on_worker_ended;
     g->shared.gate = g;
-    g->shared.reload = reload_asked;
+    g->shared.reload = gate_reload_asked;
+    g->shared.history = &g->history;
     return make_workers(g) == OK ? OK : err_set(e, E_NOMEM, "out of memory");
 }
 
@@ -356,11 +242,11 @@ static enum code load_first(struct gate *g, struct err *e)
     else
         err_set(e, code, "configuration file contains errors");
     if (code == OK) {
-        code = load(g, &g->snapshot, &diags);
+        code = gate_load(g, false, &g->snapshot, &diags);
         if (code != OK)
             err_set(e, code, "configuration could not be loaded");
     }
-    log_diags(g->env, &diags, code == OK ? "start_note" : "start_error");
+    gate_log_diags(g->env, &diags, code == OK ? "start_note" : "start_error");
     return code;
 }
 
@@ -368,13 +254,16 @@ static enum code start(struct gate *g, struct err *e)
 {
     TRY(load_first(g, e));
     g->generation = 1;
+    history_add(&g->history, snapshot_loaded_us(g->snapshot), 1, "start", "loaded");
     const struct settings *settings = snapshot_settings(g->snapshot);
     g->env->log->min_severity = (int)settings_log_severity(settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
     TRY(sql_thread_start(g->shared.sql, e));
+    if (reload_start(g) != OK)
+        return err_set(e, E_NOMEM, "out of memory");
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
-    log_event(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
+    gate_log(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
     return OK;
 }
 
@@ -392,7 +281,7 @@ enum code gate_run(const struct gate_params *params)
                 abort(); /* out of memory while giving up: nothing is owed to anybody */
     } else {
         loop_run(g.loop);
-        log_event(g.env, SEV_LOG, "stopped", "pgseal is shut down");
+        gate_log(g.env, SEV_LOG, "stopped", "pgseal is shut down");
     }
     free_gate(&g);
     return code;

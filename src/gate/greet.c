@@ -17,8 +17,11 @@ static bool tls_usable(const struct session *s)
  */
 static enum step ended(struct session *s, struct err *e)
 {
-    if (s->in.n == 0)
+    if (s->in.n == 0) {
+        if (s->tls.used)
+            seal_log_left(s);
         return session_fail(s, PARTING_SILENT);
+    }
     if (s->in.n < 4 && (s->hello.ssl_done || s->hello.gss_done))
         return session_fail(s, PARTING_SILENT);
     err_set(e, E_PROTOCOL, "incomplete startup packet");

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "client/negotiate.h"
+#include "client/socket.h"
 #include "client/verify.h"
 #include "gate/snapshot.h"
 #include "gate/worker.h"
@@ -205,6 +206,10 @@ static void connected(struct leg *leg)
         attempt_over(leg, EVENT_CONNECT_FAILED);
         return;
     }
+    if (conn_socket_check_peer(&leg->upstream->info, &leg->step.addr, leg->stream.fd, &leg->last) != OK) {
+        attempt_over(leg, EVENT_LOCAL_ERROR);
+        return;
+    }
     begin_method(leg);
 }
 
@@ -252,6 +257,7 @@ static bool start_connect(struct leg *leg)
         }
         return false;
     }
+    conn_socket_tune(&leg->upstream->info, &leg->step.addr, fd);
     if (stream_open(&leg->stream, worker_room(leg->worker), fd, on_stream, leg) != OK) {
         err_set(&leg->last, E_NOMEM, "out of memory");
         return false;
@@ -300,6 +306,8 @@ static bool start_resolve(struct leg *leg)
 
     leg->phase = LEG_RESOLVE;
     stream_close(&leg->stream);
+    if (leg->timeout) /* it was the address's before; a name is not timed, as in libpq */
+        timer_stop(leg->timeout);
     if (!str_to_c(present_host(leg)->host, host, sizeof host))
         err_set(&leg->last, E_CONNECT, "host name is too long");
     else
@@ -468,6 +476,11 @@ void leg_accepted(struct leg *leg)
 bool leg_any_attrs(const struct leg *leg)
 {
     return attempts_any_attrs(&leg->attempts);
+}
+
+const struct conn_host *leg_host(const struct leg *leg)
+{
+    return present_host(leg);
 }
 
 bool leg_is_tls(const struct leg *leg)

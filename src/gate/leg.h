@@ -11,6 +11,7 @@
 #include "net/stream.h"
 
 struct leg;
+struct conn_host;
 struct session;
 struct upstream;
 struct worker;
@@ -59,6 +60,8 @@ void leg_accepted(struct leg *leg);
 /** True in the pass in which target_session_attrs does not matter. */
 bool leg_any_attrs(const struct leg *leg);
 
+/** The host of the present attempt; not of a leg_new_at(). */
+const struct conn_host *leg_host(const struct leg *leg);
 bool leg_is_tls(const struct leg *leg);
 bool leg_is_unix(const struct leg *leg);
 /** tls-server-end-point of the server's certificate; empty: no TLS, or none is defined. */

@@ -95,6 +95,8 @@ static enum code open_name(const struct opening *o, struct str name)
         }
         address_text(&address, text, sizeof text);
         log_success(o->env, text);
+        if (o->set->n_tcp < LISTEN_TCP_MAX)
+            o->set->tcp[o->set->n_tcp] = address;
         o->set->n_tcp++;
     }
     freeaddrinfo(found);

@@ -6,19 +6,21 @@
 #define PGSEAL_GATE_LISTEN_H
 
 #include "base/err.h"
+#include "net/socket.h"
 
 struct env;
 struct settings;
 struct worker;
 
-enum { LISTEN_UNIX_MAX = 64 };
+enum { LISTEN_UNIX_MAX = 64, LISTEN_TCP_MAX = 64 };
 
 /** Unix sockets, which the gate closes and unlinks at its end. */
 struct listen_set {
     size_t n_unix;
     int fds[LISTEN_UNIX_MAX];
     char paths[LISTEN_UNIX_MAX][128];
-    size_t n_tcp; /* addresses, not sockets */
+    size_t n_tcp;                       /* addresses, not sockets */
+    struct address tcp[LISTEN_TCP_MAX]; /* the first ones of them */
 };
 
 /**

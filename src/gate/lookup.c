@@ -13,6 +13,7 @@
 #include "gate/worker_private.h"
 #include "net/loop.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -33,10 +34,11 @@ enum answer_state { ANSWER_QUEUED, ANSWER_ASKED, ANSWER_READY, ANSWER_FAILED };
 struct answer {
     struct str upstream; /* the conninfo's text: routes to the same server share */
     struct str user;
+    unsigned generation; /* of the snapshot: another auth_query may have another answer */
     enum lookup_kind kind;
     enum answer_state state;
-    bool forgotten;   /* not to be used for new questions */
-    unsigned waiting; /* lookups that hold it */
+    unsigned failures; /* forget_slot() when it was asked: later ones make it useless */
+    unsigned waiting;  /* lookups that hold it */
     int64_t expires_us;
     struct arena arena;
     bool exists;
@@ -56,7 +58,6 @@ struct line {
     struct snapshot *snapshot; /* whose conninfo it was made with; the asker holds a reference */
     struct asker *asker;
     struct answer *asked;
-    bool lost; /* no more questions; freed from the timer */
     LIST_ENTRY(line) entry;
     char text[];
 };
@@ -80,6 +81,21 @@ struct lookups {
 
 /* ---- answers ---- */
 
+/* Failed logins by user, counted for all workers together: each has answers of its own. */
+static atomic_uint *forget_slot(struct lookups *all, struct str user)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a; a collision costs one more question */
+
+    for (size_t i = 0; i < user.n; i++)
+        hash = (hash ^ (uint8_t)user.p[i]) * 16777619u;
+    return &all->worker->shared->forgotten[hash % FORGET_SLOTS];
+}
+
+static bool is_forgotten(struct lookups *all, const struct answer *answer)
+{
+    return answer->failures != atomic_load_explicit(forget_slot(all, answer->user), memory_order_relaxed);
+}
+
 static void answer_free(struct lookups *all, struct answer *answer)
 {
     TAILQ_REMOVE(&all->answers, answer, entry);
@@ -96,46 +112,48 @@ static void drop_old(struct lookups *all)
 
     for (answer = TAILQ_FIRST(&all->answers); answer; answer = next) {
         next = TAILQ_NEXT(answer, entry);
-        bool over = answer->state >= ANSWER_READY && (answer->forgotten || answer->expires_us <= now);
-        if (over && answer->waiting == 0)
+        bool over = answer->state >= ANSWER_READY && answer->expires_us <= now;
+        bool crowded = answer->state >= ANSWER_READY && all->n_answers > ANSWERS_MAX;
+        if ((over || crowded) && answer->waiting == 0)
             answer_free(all, answer);
         else if (all->n_answers <= ANSWERS_MAX)
             break;
     }
 }
 
-static struct answer *answer_find(struct lookups *all, struct str upstream, enum lookup_kind kind,
-                                  struct str user)
+/* The one that answers `q`, known or on its way. */
+static struct answer *answer_find(struct lookups *all, const struct lookup_question *q)
 {
     struct answer *answer;
     int64_t now = env_mono_us(&all->worker->env);
 
     TAILQ_FOREACH (answer, &all->answers, entry) {
-        bool fresh = answer->state < ANSWER_READY ||
-                     (answer->state == ANSWER_READY && answer->expires_us > now);
-        if (fresh && !answer->forgotten && answer->kind == kind && str_equal(answer->user, user) &&
-            str_equal(answer->upstream, upstream))
+        bool fresh = answer->state < ANSWER_READY || (answer->state == ANSWER_READY &&
+                                                      answer->expires_us > now && !is_forgotten(all, answer));
+        if (fresh && answer->kind == q->kind && answer->generation == snapshot_generation(q->snapshot) &&
+            str_equal(answer->user, q->user) && str_equal(answer->upstream, q->route->upstream))
             return answer;
     }
     return NULL;
 }
 
-static struct answer *answer_new(struct lookups *all, struct str upstream, enum lookup_kind kind,
-                                 struct str user)
+static struct answer *answer_new(struct lookups *all, const struct lookup_question *q)
 {
     struct answer *answer = calloc(1, sizeof *answer);
 
     if (!answer)
         return NULL;
     arena_init(&answer->arena, ANSWER_ARENA_MAX, 512);
-    answer->kind = kind;
+    answer->kind = q->kind;
+    answer->generation = snapshot_generation(q->snapshot);
     TAILQ_INSERT_TAIL(&all->answers, answer, entry);
     all->n_answers++;
-    if (!arena_str(&answer->arena, upstream, &answer->upstream) ||
-        !arena_str(&answer->arena, user, &answer->user)) {
+    if (!arena_str(&answer->arena, q->route->upstream, &answer->upstream) ||
+        !arena_str(&answer->arena, q->user, &answer->user)) {
         answer_free(all, answer);
         return NULL;
     }
+    answer->failures = atomic_load_explicit(forget_slot(all, q->user), memory_order_relaxed);
     return answer;
 }
 
@@ -183,6 +201,8 @@ static enum code take_secret(struct answer *answer, const struct str *v, size_t 
         return err_set(&answer->why, E_UNAVAILABLE,
                        "auth_query must give four columns: name, secret, valid until, "
                        "can log in");
+    if (answer->exists)
+        return err_set(&answer->why, E_UNAVAILABLE, "auth_query must not give more than one row");
     answer->exists = true;
     answer->expires_at_all = false;
     if (v[1].p && secret_set(&answer->secret, str_bytes(v[1])) != OK)
@@ -229,9 +249,10 @@ static void on_row(void *arg, const struct str *values, size_t n)
         err_set(&answer->why, E_UNAVAILABLE, "the user's memberships could not be read");
 }
 
-static void settle(struct lookups *all, struct answer *answer, const struct err *e)
+static void settle(struct line *line, struct answer *answer, const struct err *e)
 {
-    int64_t ttl_us = (int64_t)snapshot_settings(all->worker->snapshot)->auth_cache_ttl_s * 1000000;
+    struct lookups *all = line->lookups;
+    int64_t ttl_us = (int64_t)snapshot_settings(line->snapshot)->auth_cache_ttl_s * 1000000;
 
     if (e)
         answer->why = *e;
@@ -242,33 +263,42 @@ static void settle(struct lookups *all, struct answer *answer, const struct err 
     timer_set(all->tell, 0);
 }
 
+static struct answer *next_question(struct line *line)
+{
+    struct answer *answer;
+
+    TAILQ_FOREACH (answer, &line->lookups->answers, entry)
+        if (answer->state == ANSWER_QUEUED && answer->generation == snapshot_generation(line->snapshot) &&
+            str_equal(answer->upstream, line->upstream))
+            return answer;
+    return NULL;
+}
+
+/* One failure is told to all who stand in line: each trying for itself could take minutes. */
+static void fail_queued(struct line *line, const struct err *e)
+{
+    struct answer *answer;
+
+    while ((answer = next_question(line)) != NULL)
+        settle(line, answer, e);
+}
+
 static void on_done(void *arg, const struct err *e)
 {
     struct line *line = arg;
     struct answer *answer = line->asked;
 
     line->asked = NULL;
-    settle(line->lookups, answer, e);
-    if (e) { /* the session may be lost: the next question makes a new one, from the timer */
-        line->lost = true;
-        return;
-    }
-    ask_next(line);
-}
-
-static struct answer *next_question(struct line *line)
-{
-    struct answer *answer;
-
-    TAILQ_FOREACH (answer, &line->lookups->answers, entry)
-        if (answer->state == ANSWER_QUEUED && str_equal(answer->upstream, line->upstream))
-            return answer;
-    return NULL;
+    settle(line, answer, e);
+    if (e)
+        fail_queued(line, e);
+    else
+        ask_next(line);
 }
 
 static void ask_next(struct line *line)
 {
-    const struct settings *settings = snapshot_settings(line->lookups->worker->snapshot);
+    const struct settings *settings = snapshot_settings(line->snapshot);
     struct answer *answer;
     struct err e;
 
@@ -276,12 +306,11 @@ static void ask_next(struct line *line)
         struct str sql = answer->kind == LOOKUP_SECRET ? settings->auth_query : STR(ROLES_QUERY);
         line->asked = answer;
         answer->state = ANSWER_ASKED;
-        if (line->asker && asker_ask(line->asker, sql, answer->user) == OK)
+        if (asker_ask(line->asker, sql, answer->user) == OK)
             return;
         line->asked = NULL;
-        line->lost = true;
         err_set(&e, E_NOMEM, "out of memory");
-        settle(line->lookups, answer, &e);
+        settle(line, answer, &e);
     }
 }
 
@@ -291,7 +320,7 @@ static struct line *line_of(struct lookups *all, struct snapshot *snapshot, cons
     struct line *line;
 
     LIST_FOREACH (line, &all->lines, entry)
-        if (!line->lost && line->snapshot == snapshot && str_equal(line->upstream, text))
+        if (line->snapshot == snapshot && str_equal(line->upstream, text))
             return line;
     line = calloc(1, sizeof *line + text.n);
     if (!line)
@@ -325,7 +354,7 @@ static void drop_lines(struct lookups *all)
 
     for (line = LIST_FIRST(&all->lines); line; line = next) {
         next = LIST_NEXT(line, entry);
-        if (!line->asked && (line->lost || line->snapshot != all->worker->snapshot))
+        if (!line->asked && line->snapshot != all->worker->snapshot)
             line_free(line);
     }
 }
@@ -384,12 +413,12 @@ struct lookup *lookup_new(struct worker *worker, const struct lookup_question *q
         free(lookup);
         return NULL;
     }
-    struct answer *answer = answer_find(all, q->route->upstream, q->kind, q->user);
+    struct answer *answer = answer_find(all, q);
     bool fresh = answer != NULL;
     struct line *line = NULL;
     if (!answer) {
         line = line_of(all, q->snapshot, snapshot_upstream(q->snapshot, q->route));
-        answer = line ? answer_new(all, q->route->upstream, q->kind, q->user) : NULL;
+        answer = line ? answer_new(all, q) : NULL;
     }
     if (!answer) {
         free(lookup);
@@ -452,14 +481,10 @@ enum code lookup_take(struct lookup *lookup, struct arena *arena, struct credent
     return OK;
 }
 
-void lookup_forget(struct worker *worker, const struct settings_route *route, struct str user)
+void lookup_forget(struct worker *worker, struct str user)
 {
-    struct answer *answer = worker->lookups
-                                ? answer_find(worker->lookups, route->upstream, LOOKUP_SECRET, user)
-                                : NULL;
-
-    if (answer && answer->state == ANSWER_READY)
-        answer->forgotten = true;
+    if (worker->lookups)
+        atomic_fetch_add_explicit(forget_slot(worker->lookups, user), 1, memory_order_relaxed);
 }
 
 void lookups_free(struct lookups *all)

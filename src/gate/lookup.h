@@ -38,7 +38,7 @@ void lookup_free(struct lookup *lookup);
  */
 MUST_CHECK enum code lookup_take(struct lookup *lookup, struct arena *arena, struct credential *credential,
                                  const struct role_set **roles, struct err *e);
-/** A password failed on a cached secret: read it anew next time. */
-void lookup_forget(struct worker *worker, const struct settings_route *route, struct str user);
+/** A login failed, perhaps on an answer that is no longer true: all workers ask anew next time. */
+void lookup_forget(struct worker *worker, struct str user);
 
 #endif

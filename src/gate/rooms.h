@@ -15,6 +15,8 @@ enum step greet_step(struct session *s, struct err *e);
 /** TLS with the client. */
 enum step seal_enter(struct session *s, struct err *e);
 enum step seal_step(struct session *s, struct err *e);
+/** The client hung up between the handshake and its first message: say what that tells. */
+void seal_log_left(struct session *s);
 /** StartupMessage or CancelRequest. */
 enum step startup_step(struct session *s, struct err *e);
 /** Policy and authentication; under auth_source = upstream the exchange itself follows in UPSTREAM. */

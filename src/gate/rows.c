@@ -16,9 +16,13 @@ typedef enum code make_fn(struct rows *rows, struct rows_list *out, struct err *
 static make_fn *maker_of(enum view view)
 {
     static make_fn *const makers[VIEW_COUNT] = {
-        [VIEW_PG_SETTINGS] = rows_make_settings,  [VIEW_PG_FILE_SETTINGS] = rows_make_file_settings,
-        [VIEW_PG_HBA_FILE_RULES] = rows_make_hba, [VIEW_PG_IDENT_FILE_MAPPINGS] = rows_make_ident,
-        [VIEW_PGSEAL_RULES] = rows_make_rules,    [VIEW_PGSEAL_CERTIFICATES] = rows_make_certificates,
+        [VIEW_PG_SETTINGS] = rows_make_settings,
+        [VIEW_PG_FILE_SETTINGS] = rows_make_file_settings,
+        [VIEW_PG_HBA_FILE_RULES] = rows_make_hba,
+        [VIEW_PG_IDENT_FILE_MAPPINGS] = rows_make_ident,
+        [VIEW_PGSEAL_RULES] = rows_make_rules,
+        [VIEW_PGSEAL_GENERATIONS] = rows_make_generations,
+        [VIEW_PGSEAL_CERTIFICATES] = rows_make_certificates,
     };
 
     return makers[view];

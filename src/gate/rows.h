@@ -63,6 +63,7 @@ MUST_CHECK enum code rows_make_file_settings(struct rows *rows, struct rows_list
 MUST_CHECK enum code rows_make_hba(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_ident(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *e);
+MUST_CHECK enum code rows_make_generations(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_certificates(struct rows *rows, struct rows_list *out, struct err *e);
 
 #endif

@@ -4,8 +4,12 @@
  * Whatever was received behind the SSLRequest is the engine's first input. When the handshake stands,
  * everything a rule may ask for is read off it once; after that only the facts are looked at.
  */
+#include "base/check.h"
+#include "client/verify.h"
 #include "gate/rooms.h"
+#include "gate/verify_served.h"
 #include "gate/worker.h"
+#include "pki/cert.h"
 #include "pki/peer.h"
 #include "tls/context.h"
 #include "tls/engine.h"
@@ -27,26 +31,38 @@ enum step seal_enter(struct session *s, struct err *e)
     return s->in.n > 0 ? seal_step(s, e) : STEP_MORE;
 }
 
+static void log_versions(struct log_line *line, const struct tls_handshake_facts *facts)
+{
+    const char *least = tls_version_name((enum tls_version)facts->offered_min);
+    const char *most = tls_version_name((enum tls_version)facts->offered_max);
+    char text[32];
+
+    if (!facts->offered_max)
+        return;
+    if (facts->offered_min && facts->offered_min != facts->offered_max)
+        (void)snprintf(text, sizeof text, "%s-%s", least[0] ? least : "SSLv3", most[0] ? most : "SSLv3");
+    else
+        (void)snprintf(text, sizeof text, "%s", most[0] ? most : "SSLv3");
+    log_c(line, "offered", text);
+}
+
 /* One line that a person can act on. */
 static void log_failure(struct session *s, const struct err *e)
 {
     struct tls_handshake_facts facts;
     struct log_line line;
-    char version[16];
 
     tls_engine_facts(s->client.tls, &facts);
     session_log(s, &line, SEV_LOG, "tls_failed");
     log_err(&line, e);
     if (facts.sni[0])
         log_c(&line, "sni", facts.sni);
-    if (facts.offered_max) {
-        (void)snprintf(version, sizeof version, "%s", tls_version_name((enum tls_version)facts.offered_max));
-        log_c(&line, "offered", version[0] ? version : "SSLv3");
-    }
+    log_versions(&line, &facts);
     if (facts.alert_received >= 0)
         log_c(&line, "alert_received", tls_alert_name(facts.alert_received));
     if (facts.alert_sent >= 0)
         log_c(&line, "alert_sent", tls_alert_name(facts.alert_sent));
+    session_log_cause(s, &line, cause_of_handshake(&facts));
     log_end(&line);
 }
 
@@ -76,6 +92,35 @@ static enum code read_facts(struct session *s, struct err *e)
     return cert ? peer_cert_read(cert, &s->arena, &s->tls.cert, e) : OK;
 }
 
+/* Does the certificate we served bear the name that the client asked for? Nothing asked for: yes. */
+static bool name_fits(struct session *s)
+{
+    struct tls_context *context = snapshot_tls(s->snapshot, worker_index(s->worker));
+    AUTO(cert) struct x509_st *cert = NULL;
+    struct cert_names names;
+    struct err ignored;
+
+    if (s->tls.sni.n == 0 || cert_from_der(tls_context_certificate(context), &cert, &ignored) != OK ||
+        cert_names_of(cert, &s->scratch, &names, &ignored) != OK)
+        return true;
+    return verify_host(&names, s->tls.sni, &ignored) == OK;
+}
+
+void seal_log_left(struct session *s)
+{
+    struct log_line line;
+
+    if (str_is(s->tls.sni, SERVED_CHECK_NAME))
+        return;
+    session_log(s, &line, SEV_LOG, "tls_left");
+    log_c(&line, "message", "the client hung up after the TLS handshake, before its first message");
+    if (s->tls.sni.n > 0)
+        log_str(&line, "sni", s->tls.sni);
+    log_c(&line, "version", s->tls.version);
+    session_log_cause(s, &line, name_fits(s) ? CAUSE_CLIENT_LEFT : CAUSE_NAME_MISMATCH);
+    log_end(&line);
+}
+
 enum step seal_step(struct session *s, struct err *e)
 {
     struct bytes plain;
@@ -97,5 +142,8 @@ enum step seal_step(struct session *s, struct err *e)
     }
     if (read_facts(s, e) != OK)
         return session_fail(s, PARTING_LOGGED);
+    /* A reload may have come in the middle of the handshake: the newest revocation lists decide. */
+    if (session_end_revoked(s))
+        return STEP_JOB;
     return session_goto(s, STATE_GREET);
 }

@@ -86,6 +86,16 @@ void session_log_received(struct session *s)
     log_end(&line);
 }
 
+void session_log_cause(struct session *s, struct log_line *line, enum cause cause)
+{
+    if (cause == CAUSE_NONE)
+        return;
+    atomic_fetch_add_explicit(&worker_shared(s->worker)->failures[cause], 1, memory_order_relaxed);
+    log_c(line, "cause", cause_id(cause));
+    log_c(line, "likely", cause_text(cause));
+    log_c(line, "next", cause_next(cause));
+}
+
 enum step session_fail(struct session *s, enum parting parting)
 {
     s->parting = parting;
@@ -310,6 +320,11 @@ static void take_input(struct session *s)
         s->client_ended = true;
         break;
     case STREAM_FAIL:
+        if (s->state == STATE_GREET && s->tls.used && s->in.n == 0) {
+            seal_log_left(s);
+            session_end(s, PARTING_SILENT, NULL);
+            return;
+        }
         session_end(s, PARTING_LOGGED, &e);
         return;
     }
@@ -370,7 +385,7 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
     s->started_us = session_env(s)->now_unix_us(session_env(s)->ctx);
     arena_init(&s->arena, SESSION_ARENA_MAX, 512);
     arena_init(&s->scratch, SESSION_SCRATCH_MAX, 1024);
-    s->in = BUF_INIT(SESSION_IN_MAX);
+    s->in = BUF_INIT(2 * SESSION_IN_MAX); /* the last read before the pause is never lost */
     s->out = BUF_INIT(SESSION_OUT_MAX);
     s->deadline = timer_new(worker_loop(worker), on_deadline, s);
     worker_session_began(worker, s);

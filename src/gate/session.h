@@ -21,6 +21,7 @@
 #include "pki/peer.h"
 #include "policy/match.h"
 #include "policy/policy.h"
+#include "tls/cause.h"
 
 struct admission;
 struct console_room;
@@ -111,6 +112,7 @@ struct session {
     const struct upstream *upstream; /* of the snapshot; NULL: none yet */
     struct str server_text;          /* its address, once the session stands */
     struct str identity;             /* authenticated name for logs; p == NULL: the method sets none */
+    enum cause cause;                /* of a refusal that has to do with certificates */
     const char *reason; /* for the log only: why the client is, or will be, refused; NULL: nothing to add */
     struct admission *admission; /* room admit; in scratch */
     struct leg *leg;             /* room upstream */
@@ -139,6 +141,8 @@ struct session {
 void session_log(struct session *s, struct log_line *line, enum severity severity, const char *event);
 /** One line `connection_received`, where log_connections asks for it. */
 void session_log_received(struct session *s);
+/** Add the cause of a failure to its line, and count it: id, likely cause, what to do. */
+void session_log_cause(struct session *s, struct log_line *line, enum cause cause);
 /** Answer STEP_FAIL with this way of parting. */
 enum step session_fail(struct session *s, enum parting parting);
 /** Answer STEP_DONE. */
@@ -167,5 +171,10 @@ void session_phase_none(struct session *s);
 struct session *session_new(struct worker *worker, int fd, const struct address *peer, bool local);
 /** The gate is to stop: end now, or at the next ReadyForQuery(idle). */
 void session_drain(struct session *s, bool now);
+/**
+ * End the session (57P01) when the worker's snapshot has a revocation list in force that names its client's
+ * certificate, and ssl_crl_ends_sessions is on. True: the session is on its way out.
+ */
+bool session_end_revoked(struct session *s);
 
 #endif

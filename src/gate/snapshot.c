@@ -13,7 +13,9 @@
 #include "base/env.h"
 #include "base/secret.h"
 #include "gate/honour.h"
+#include "gate/inspect.h"
 #include "os/command.h"
+#include "pki/crl.h"
 #include "policy/policy.h"
 #include "tls/context.h"
 
@@ -38,6 +40,7 @@ struct snapshot {
     struct tls_context **server_tls;
     struct upstream *upstreams; /* one per route */
     struct rule_counter *hits;  /* one per rule */
+    struct crl_list crls;
     struct arena arena;
 };
 
@@ -56,6 +59,7 @@ static void snapshot_free(struct snapshot *snapshot)
         free_contexts(snapshot->upstreams[i].tls, snapshot->n_workers);
         conninfo_wipe(&snapshot->upstreams[i].info);
     }
+    crl_list_fini(&snapshot->crls);
     userlist_free(snapshot->users);
     policy_unref(snapshot->policy);
     settings_unref(snapshot->settings);
@@ -116,6 +120,11 @@ struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba
         .count = atomic_load_explicit(&counter->count, memory_order_relaxed),
         .last_us = atomic_load_explicit(&counter->last_us, memory_order_relaxed),
     };
+}
+
+const struct crl_list *snapshot_crls(const struct snapshot *snapshot)
+{
+    return &snapshot->crls;
 }
 
 unsigned snapshot_generation(const struct snapshot *snapshot)
@@ -190,6 +199,30 @@ static struct tls_server_params server_params(const struct snapshot_params *p,
     };
 }
 
+static struct inspection inspection_of(const struct snapshot *s, const struct snapshot *running,
+                                       const struct env *env)
+{
+    struct tls_context *before = running ? snapshot_tls(running, 0) : NULL;
+
+    return (struct inspection){
+        .settings = s->settings,
+        .running = before ? tls_context_certificate(before) : bytes_of(NULL, 0),
+        .now_unix_s = env_now_s(env),
+    };
+}
+
+void snapshot_inspect(const struct snapshot *snapshot, const struct env *env, struct diags *diags)
+{
+    const struct inspection inspection = inspection_of(snapshot, NULL, env);
+    struct crl_list again;
+
+    if (!snapshot->server_tls)
+        return;
+    inspect_server(&inspection, diags);
+    inspect_revocation(&inspection, &again, diags);
+    crl_list_fini(&again);
+}
+
 static enum code load_server_tls(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
     struct tls_server_params params = server_params(p, s->settings);
@@ -218,6 +251,9 @@ static enum code load_server_tls(struct snapshot *s, const struct snapshot_param
     if (tls_context_end_point(s->server_tls[0]).n == 0)
         diags_add(diags, SEV_WARNING, E_CONFIG, str_c(params.cert_file), 0,
                   "the certificate's signature names no digest: SCRAM channel binding will fail");
+    const struct inspection inspection = inspection_of(s, p->running, p->env);
+    inspect_server(&inspection, diags);
+    inspect_revocation(&inspection, &s->crls, diags);
     return OK;
 }
 
@@ -330,6 +366,10 @@ static enum code load_policy(struct snapshot *s, const struct snapshot_params *p
         .reload = p->running != NULL,
     };
 
+    if (p->certificates_only) {
+        s->policy = policy_ref(p->running->policy);
+        return OK;
+    }
     return policy_load(&params, &s->policy, diags);
 }
 
@@ -391,7 +431,11 @@ enum code snapshot_load(const struct snapshot_params *params, struct snapshot **
     s->generation = params->generation;
     s->n_workers = params->n_workers;
     s->loaded_us = params->env->now_unix_us(params->env->ctx);
-    enum code code = settings_load(&settings_params, &s->settings, diags);
+    enum code code = OK;
+    if (params->certificates_only)
+        s->settings = settings_ref(params->running->settings);
+    else
+        code = settings_load(&settings_params, &s->settings, diags);
     if (code == OK)
         code = load_parts(s, params, diags);
     if (code == OK && !diags_ok(diags))

@@ -11,6 +11,7 @@
 #include "client/tlsfiles.h"
 #include "conf/settings.h"
 
+struct crl_list;
 struct env;
 struct hba_rule;
 struct policy;
@@ -50,6 +51,8 @@ const struct userlist *snapshot_users(const struct snapshot *snapshot);
 /** A rule of this snapshot has decided about a connection. Thread-safe. */
 void snapshot_hit(struct snapshot *snapshot, const struct hba_rule *rule, int64_t now_us);
 struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba_rule *rule);
+/** Revocation lists in force, signed by their CA: what may end sessions. Possibly empty, never NULL. */
+const struct crl_list *snapshot_crls(const struct snapshot *snapshot);
 unsigned snapshot_generation(const struct snapshot *snapshot);
 int64_t snapshot_loaded_us(const struct snapshot *snapshot);
 
@@ -63,8 +66,11 @@ struct snapshot_params {
     struct secret *passphrase; /* of the server's key, kept while the process lives; borrowed */
     const struct env *env;
     unsigned generation;
+    bool certificates_only; /* settings and rules stay those of `running`; users are read anew */
 };
 
+/** Say again what is wrong with the certificates and revocation lists in force, as of now. */
+void snapshot_inspect(const struct snapshot *snapshot, const struct env *env, struct diags *diags);
 /** Read everything. diags receives all complaints; on failure nothing else is left behind. */
 MUST_CHECK enum code snapshot_load(const struct snapshot_params *params, struct snapshot **out,
                                    struct diags *diags);

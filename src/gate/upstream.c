@@ -8,7 +8,6 @@
 #include "auth/password.h"
 #include "base/check.h"
 #include "base/wr.h"
-#include "client/passfile.h"
 #include "gate/console.h"
 #include "gate/rooms.h"
 #include "gate/upstream_private.h"
@@ -33,11 +32,12 @@ void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, 
         upstream_fail(r, e);
         return;
     }
-    login_free(r->login);
-    r->login = NULL;
+    logon_free(r->logon);
+    r->logon = NULL;
     r->stage = UPSTREAM_CONNECT;
     buf_reset(&r->in);
     buf_reset(&r->held);
+    arena_reset(&r->arena);
     r->facts = (struct login_facts){ 0 };
     leg_event(r->s->leg, event, e);
 }
@@ -84,16 +84,19 @@ static void begin_login(struct upstream_room *r)
     };
     struct err e;
 
-    arena_reset(&r->arena);
+    if (upstream_is_service(s->admission) && upstream_find_password(r, &e) != OK) {
+        upstream_fail(r, &e);
+        return;
+    }
     params.parameters = upstream_parameters(s, r->upstream, &params.parameter_count);
     params.auth_allowed = upstream_choose_login(r, &params.creds);
-    r->login = params.parameters ? login_new(&params, &r->arena) : NULL;
-    if (!r->login) {
+    r->logon = params.parameters ? logon_new(worker_loop(s->worker), &params) : NULL;
+    if (!r->logon) {
         err_set(&e, E_NOMEM, "out of memory");
         upstream_fail(r, &e);
         return;
     }
-    login_begin(r->login, &out);
+    login_begin(logon_login(r->logon), &out);
     if (!buf_ok(&out) || leg_send(s->leg, buf_bytes(&out), &e) != OK)
         upstream_attempt_failed(r, EVENT_CLOSED, &e);
 }
@@ -108,14 +111,22 @@ static void keep_refusal(struct upstream_room *r, struct bytes body)
     wr_end(&w);
 }
 
+static void feed_login(struct upstream_room *r);
+
+static void on_worked(void *arg)
+{
+    feed_login(arg);
+}
+
 static void feed_login(struct upstream_room *r)
 {
     struct session *s = r->s;
+    struct login *login = logon_login(r->logon);
     struct buf out = BUF_INIT(HELLO_LENGTH_MAX * 2);
     struct err e = { 0 };
     size_t used = 0;
 
-    enum login_step step = login_feed(r->login, buf_bytes(&r->in), &used, &out, &e);
+    enum login_step step = login_feed(login, buf_bytes(&r->in), &used, &out, &e);
     buf_consume(&r->in, used);
     bool sent = out.n == 0 || leg_send(s->leg, buf_bytes(&out), &e) == OK;
     buf_fini_secret(&out);
@@ -127,16 +138,18 @@ static void feed_login(struct upstream_room *r)
     case LOGIN_MORE:
         return;
     case LOGIN_WORK:
-        login_work(r->login);
-        feed_login(r);
+        if (!logon_work(r->logon, on_worked, r)) {
+            err_set(&e, E_NOMEM, "out of memory");
+            upstream_fail(r, &e);
+        }
         return;
     case LOGIN_AUTHENTICATED:
     case LOGIN_READY:
         upstream_authenticated(r);
         return;
     case LOGIN_REFUSED:
-        keep_refusal(r, login_server_error(r->login)->body);
-        upstream_attempt_failed(r, login_event(r->login), &e);
+        keep_refusal(r, login_server_error(login)->body);
+        upstream_attempt_failed(r, login_event(login), &e);
         return;
     case LOGIN_FAIL:
         e.code = E_AUTH; /* ours to say, and no other attempt can do better */
@@ -173,7 +186,10 @@ static void relayed_success(struct upstream_room *r)
     struct session *s = r->s;
     struct err e;
 
-    if (admission_succeeded(s, &e) != OK) {
+    enum code code = admission_succeeded(s, &e);
+    if (code == E_NEED_ROLES) /* nobody can be asked under auth_source = upstream: the map does not match */
+        (void)admission_failed(s, &e);
+    if (code != OK) {
         buf_append(&r->refusal, buf_bytes(&s->admission->final));
         backend_fatal(&r->refusal, &e);
         upstream_fail(r, &e);
@@ -276,7 +292,7 @@ static void on_data(void *arg, struct bytes data)
         upstream_after_ok(r);
     else if (r->relayed)
         feed_relayed(r);
-    else
+    else if (!logon_working(r->logon))
         feed_login(r);
 }
 
@@ -301,29 +317,6 @@ static void on_failed(void *arg, const struct err *e)
 
 /* ---- the room ---- */
 
-/* The conninfo's own user, and his password from the password file. */
-static enum code prepare_service(struct upstream_room *r, struct err *e)
-{
-    const struct conninfo *info = &r->upstream->info;
-    AUTO(arena) struct arena scratch;
-    struct conn_world world;
-    bool found = false;
-
-    r->s->upstream_user = info->user;
-    struct str passfile = info->options.v[CONN_PASSFILE];
-    if (passfile.n == 0)
-        return OK;
-    arena_init(&scratch, SESSION_SCRATCH_MAX, 1024);
-    TRY(conn_world_system(&scratch, &world));
-    const struct passfile_key key = {
-        .host = passfile_host(&info->hosts[0]),
-        .port = info->hosts[0].port_text,
-        .dbname = r->s->startup.database,
-        .user = info->user,
-    };
-    return passfile_lookup(&world, passfile, &key, &r->password, &found, e);
-}
-
 enum step upstream_enter(struct session *s, struct err *e)
 {
     struct upstream_room *r = ARENA_NEW(&s->scratch, struct upstream_room);
@@ -343,8 +336,8 @@ enum step upstream_enter(struct session *s, struct err *e)
     r->refusal = BUF_INIT(2 * UPSTREAM_IN_MAX);
     arena_init(&r->arena, SESSION_SCRATCH_MAX, 2048);
     s->upstream_user = s->startup.user;
-    if (!r->relayed && upstream_is_service(s->admission) && prepare_service(r, &r->why) != OK)
-        return give_up(r, e);
+    if (!r->relayed && upstream_is_service(s->admission))
+        s->upstream_user = r->upstream->info.user;
     const struct leg_owner owner = { on_ready, on_data, on_closed, on_failed, r };
     s->leg = leg_new(s->worker, r->upstream, &owner);
     if (!s->leg) {
@@ -401,7 +394,7 @@ void upstream_leave(struct session *s)
     if (!r)
         return;
     s->upstream_room = NULL;
-    login_free(r->login);
+    logon_free(r->logon);
     buf_fini_secret(&r->in);
     buf_fini(&r->held);
     buf_fini(&r->refusal);

@@ -1,4 +1,6 @@
 /* What the gate says of itself to a server: StartupMessage and credentials. */
+#include "base/check.h"
+#include "client/passfile.h"
 #include "gate/console.h"
 #include "gate/upstream_private.h"
 
@@ -47,6 +49,14 @@ static size_t length_of(const struct parameter *parameters, size_t n)
     return total;
 }
 
+/* As the server knows it. */
+static struct str database_of(const struct session *s, const struct upstream *u)
+{
+    struct str renamed = s->admission->route->owns_upstream ? u->info.options.v[CONN_DBNAME] : STR("");
+
+    return renamed.n ? renamed : s->startup.database;
+}
+
 /* What the client said, with our changes; *out_n parameters in the scratch arena, NULL when memory ran out.
  */
 struct parameter *upstream_parameters(struct session *s, const struct upstream *u, size_t *out_n)
@@ -54,7 +64,6 @@ struct parameter *upstream_parameters(struct session *s, const struct upstream *
     const struct startup *st = &s->startup;
     struct parameter *list = arena_array(&s->scratch, st->parameter_count + 3 + UPSTREAM_FACTS, sizeof *list);
     struct parameter *at = list;
-    struct str renamed = s->admission->route->owns_upstream ? u->info.options.v[CONN_DBNAME] : STR("");
 
     if (!list)
         return NULL;
@@ -64,7 +73,7 @@ struct parameter *upstream_parameters(struct session *s, const struct upstream *
         return list;
     }
     if (st->replication != REPLICATION_PHYSICAL)
-        at = put(at, STR("database"), renamed.n ? renamed : st->database);
+        at = put(at, STR("database"), database_of(s, u));
     if (st->replication != REPLICATION_NONE)
         at = put(at, STR("replication"),
                  st->replication == REPLICATION_PHYSICAL ? STR("true") : STR("database"));
@@ -132,6 +141,24 @@ unsigned upstream_choose_login(struct upstream_room *r, struct login_creds *cred
         }
     }
     return allowed & r->upstream->info.auth_allowed;
+}
+
+enum code upstream_find_password(struct upstream_room *r, struct err *e)
+{
+    const struct conn_host *host = leg_host(r->s->leg);
+    struct str passfile = r->upstream->info.options.v[CONN_PASSFILE];
+    AUTO(arena) struct arena scratch = { 0 };
+    struct conn_world world;
+    bool found = false;
+
+    secret_wipe(&r->password);
+    if (passfile.n == 0)
+        return OK;
+    arena_init(&scratch, SESSION_SCRATCH_MAX, 1024);
+    TRY(conn_world_system(&scratch, &world));
+    const struct passfile_key key = { passfile_host(host), host->port_text, database_of(r->s, r->upstream),
+                                      r->upstream->info.user };
+    return passfile_lookup(&world, passfile, &key, &r->password, &found, e);
 }
 
 static bool uses_service(const struct admission *a)

@@ -4,6 +4,7 @@
 
 #include "client/login.h"
 #include "gate/admission.h"
+#include "gate/logon.h"
 #include "gate/relayed.h"
 
 enum {
@@ -26,14 +27,14 @@ struct upstream_room {
     const struct upstream *upstream;
     enum upstream_stage stage;
     bool relayed;
-    bool judge_only; /* the session is for the status database; the server only judges the password */
+    bool judge_only;     /* the session is for the status database; the server only judges the password */
     bool client_engaged; /* the client has been asked something: there is no second try */
     struct relayed exchange;
-    struct login *login;
-    struct arena arena; /* of the present attempt */
-    struct buf in;      /* from the server, not yet consumed */
-    struct buf held;    /* for the client, with AuthenticationOk */
-    struct buf refusal; /* the server's ErrorResponse before AuthenticationOk; empty: none */
+    struct logon *logon; /* of the present attempt */
+    struct arena arena;  /* texts of `facts` */
+    struct buf in;       /* from the server, not yet consumed */
+    struct buf held;     /* for the client, with AuthenticationOk */
+    struct buf refusal;  /* the server's ErrorResponse before AuthenticationOk; empty: none */
     struct login_facts facts;
     struct secret password; /* of the service user */
     struct cancel_route route;
@@ -46,6 +47,8 @@ struct upstream_room {
 struct parameter *upstream_parameters(struct session *s, const struct upstream *u, size_t *out_n);
 /** What of upstream_login applies to this session and connection: bits of allowed methods, and the secret. */
 unsigned upstream_choose_login(struct upstream_room *r, struct login_creds *creds);
+/** `service`: his password from the password file, for the present host. */
+MUST_CHECK enum code upstream_find_password(struct upstream_room *r, struct err *e);
 /** True when the session will act as the conninfo's own user (`service`). */
 bool upstream_is_service(const struct admission *a);
 /** True when the gate has a certificate for this server. */

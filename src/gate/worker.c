@@ -202,9 +202,14 @@ static void take_snapshot(void *arg)
 {
     struct order *order = arg;
     struct worker *worker = order->worker;
+    struct session *s, *next;
 
     snapshot_unref(worker->snapshot);
     worker->snapshot = order->snapshot;
+    for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
+        next = TAILQ_NEXT(s, entry);
+        session_end_revoked(s);
+    }
     order->done(order->arg);
     free(order);
 }

@@ -5,12 +5,14 @@
 #define PGSEAL_GATE_WORKER_H
 
 #include "base/err.h"
+#include "tls/cause.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
 
 struct address;
 struct env;
+struct history;
 struct host_cache;
 struct loop;
 struct session;
@@ -20,14 +22,18 @@ struct stream_room;
 struct tls_library;
 struct worker;
 
+enum { FORGET_SLOTS = 256 };
+
 /** What all workers of a gate share: relaxed counters, and constants of the process. */
 struct gate_shared {
     struct env *env;
     _Atomic long connections; /* that count against max_connections */
     _Atomic unsigned long session_ids;
-    uint8_t nonce[32]; /* of pgseal.secret */
-    uid_t uid;         /* of the gate's process */
+    _Atomic unsigned long failures[CAUSE_COUNT]; /* by cause */
+    uint8_t nonce[32];                           /* of pgseal.secret */
+    uid_t uid;                                   /* of the gate's process */
     unsigned n_workers;
+    atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
     struct worker **workers;
     struct loop **loops;         /* of the workers, for questions to all of them */
     struct sql_thread *sql;      /* runs the status database's statements */
@@ -40,6 +46,7 @@ struct gate_shared {
     void (*worker_ended)(void *gate);
     /** On the steward's loop: load the files anew; `note` says what came of it. */
     void (*reload)(void *gate, struct err *note);
+    const struct history *history; /* what reloads came to; the steward's */
     void *gate;
 };
 

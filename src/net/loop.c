@@ -90,7 +90,8 @@ void loop_free(struct loop *loop)
         return;
     run_posts(&loop->wake);
     uv_close((uv_handle_t *)&loop->wake, NULL);
-    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
+        ; /* a post may have stopped it once more */
     CHECK(uv_loop_close(&loop->uv) == 0);
     uv_mutex_destroy(&loop->lock);
     free(loop);

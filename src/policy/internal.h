@@ -86,24 +86,29 @@ MUST_CHECK enum code hba_parse_regex(struct line_parser *p, struct hba_token tok
 
 /* ---- the policy ---- */
 
+enum { KEY_LANES = 4 };
+
+/** Four numbers that one instruction works on. */
+typedef uint32_t key_lanes __attribute__((vector_size(KEY_LANES * sizeof(uint32_t))));
+
 /**
- * A rule's fields in the form that most rules can be dismissed by, without looking at the rule: a bit per
- * kind of connection, the first word of address and mask, and two bits per name of a field (all bits where a
- * field has keywords or expressions). What passes may still not fit.
+ * Four rules' fields in the form that most rules can be dismissed by, without looking at them: a bit per kind
+ * of connection, the first word of address and mask, and two bits per name of a field (all bits where a field
+ * has keywords or expressions). What passes may still not fit. Lanes behind the last rule have no class.
  */
-struct rule_key {
-    uint32_t classes; /* 1 << enum conn_class */
-    uint32_t addr;
-    uint32_t mask;
-    uint64_t databases;
-    uint64_t users;
+struct rule_keys {
+    key_lanes classes; /* 1 << enum conn_class */
+    key_lanes addr;
+    key_lanes mask;
+    key_lanes databases;
+    key_lanes users;
 };
 
 struct policy {
     _Atomic unsigned refs;
     struct arena arena;
     struct hba_rule *rules;
-    struct rule_key *keys;
+    struct rule_keys *keys; /* rule I is lane I % KEY_LANES of keys[I / KEY_LANES] */
     size_t n_rules;
     struct regex_set *regexes;
     struct ident_line *maps;

@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-/* Kinds of connection, as bits of rule_key.classes; physical replication has its own set behind these. */
+/* Kinds of connection, as bits of rule_keys.classes; physical replication has its own set behind these. */
 enum {
     CLASS_LOCAL,
     CLASS_V4, /* then TLS, then GSS */
@@ -24,31 +24,36 @@ enum {
 
 enum { PLAIN, TLS, GSS };
 
-/* A connection in the form of a key. */
+/* A connection in the form of keys, the same in all lanes. */
 struct probe {
-    uint32_t class_bit;
-    uint32_t addr;
-    uint64_t database;
-    uint64_t user;
+    key_lanes class_bit;
+    key_lanes addr;
+    key_lanes database;
+    key_lanes user;
 };
 
-/** Two of 64 bits, by the name. */
-static uint64_t name_bits(struct str s)
+static key_lanes lanes_of(uint32_t v)
+{
+    return (key_lanes){ v, v, v, v };
+}
+
+/** Two of 32 bits, by the name. */
+static uint32_t name_bits(struct str s)
 {
     uint32_t h = 2166136261u; /* FNV-1a */
 
     for (size_t i = 0; i < s.n; i++)
         h = (h ^ (uint8_t)s.p[i]) * 16777619u;
-    return UINT64_C(1) << (h >> 26) | UINT64_C(1) << (h >> 12 & 63);
+    return 1u << (h >> 27) | 1u << (h >> 12 & 31);
 }
 
 /** The bits of a field: of all its names, or all of them where it is not made of plain names only. */
-static uint64_t field_bits(const struct hba_name *names, size_t n)
+static uint32_t field_bits(const struct hba_name *names, size_t n)
 {
-    uint64_t bits = 0;
+    uint32_t bits = 0;
 
     for (size_t i = 0; i < n; i++)
-        bits |= names[i].kind == HBA_NAME_EXACT ? name_bits(names[i].text) : UINT64_MAX;
+        bits |= names[i].kind == HBA_NAME_EXACT ? name_bits(names[i].text) : UINT32_MAX;
     return bits;
 }
 
@@ -117,20 +122,23 @@ static uint32_t classes_of(const struct hba_rule *rule)
 
 enum code policy_index(struct policy *policy)
 {
-    policy->keys = arena_array(&policy->arena, policy->n_rules, sizeof *policy->keys);
+    size_t blocks = (policy->n_rules + KEY_LANES - 1) / KEY_LANES;
+
+    policy->keys = arena_array(&policy->arena, blocks, sizeof *policy->keys);
     if (!policy->keys)
         return E_NOMEM;
     for (size_t i = 0; i < policy->n_rules; i++) {
         const struct hba_rule *rule = &policy->rules[i];
-        struct rule_key *key = &policy->keys[i];
-        key->classes = classes_of(rule);
-        if (rule->address.kind == HBA_ADDR_NET) {
-            key->addr = first_word(rule->address.addr);
-            key->mask = first_word(rule->address.mask);
-        }
+        struct rule_keys *keys = &policy->keys[i / KEY_LANES];
+        size_t lane = i % KEY_LANES;
         bool name = rule->address.kind == HBA_ADDR_NAME;
-        key->databases = name ? UINT64_MAX : field_bits(rule->databases, rule->n_databases);
-        key->users = name ? UINT64_MAX : field_bits(rule->users, rule->n_users);
+        keys->classes[lane] = classes_of(rule);
+        if (rule->address.kind == HBA_ADDR_NET) {
+            keys->addr[lane] = first_word(rule->address.addr);
+            keys->mask[lane] = first_word(rule->address.mask);
+        }
+        keys->databases[lane] = name ? UINT32_MAX : field_bits(rule->databases, rule->n_databases);
+        keys->users[lane] = name ? UINT32_MAX : field_bits(rule->users, rule->n_users);
     }
     return OK;
 }
@@ -148,17 +156,35 @@ static struct probe probe_of(const struct conn_facts *facts)
     if (facts->replication == REPLICATION_PHYSICAL)
         class += CLASS_PHYSICAL;
     return (struct probe){
-        .class_bit = 1u << class,
-        .addr = addr ? first_word(addr) : 0,
-        .database = name_bits(facts->database),
-        .user = name_bits(facts->user),
+        .class_bit = lanes_of(1u << class),
+        .addr = lanes_of(addr ? first_word(addr) : 0),
+        .database = lanes_of(name_bits(facts->database)),
+        .user = lanes_of(name_bits(facts->user)),
     };
 }
 
-static bool may_fit(const struct rule_key *key, const struct probe *probe)
+/** The first rule from `from` on that may fit; n_rules: none. */
+static size_t next_candidate(const struct policy *policy, const struct probe *probe, size_t from)
 {
-    return (key->classes & probe->class_bit) != 0 && ((key->addr ^ probe->addr) & key->mask) == 0 &&
-           (key->databases & probe->database) == probe->database && (key->users & probe->user) == probe->user;
+    size_t blocks = (policy->n_rules + KEY_LANES - 1) / KEY_LANES;
+    uint64_t halves[2];
+
+    for (size_t b = from / KEY_LANES; b < blocks; b++) {
+        const struct rule_keys *keys = &policy->keys[b];
+        key_lanes misses = (key_lanes)((keys->classes & probe->class_bit) == lanes_of(0)) |
+                           ((keys->addr ^ probe->addr) & keys->mask) |
+                           ((keys->databases & probe->database) ^ probe->database) |
+                           ((keys->users & probe->user) ^ probe->user);
+        key_lanes hits = (key_lanes)(misses == lanes_of(0));
+        _Static_assert(sizeof halves == sizeof hits, "one vector is two words");
+        memcpy(halves, &hits, sizeof hits);
+        if ((halves[0] | halves[1]) == 0)
+            continue;
+        for (size_t lane = 0; lane < KEY_LANES; lane++)
+            if (hits[lane] && b * KEY_LANES + lane >= from)
+                return b * KEY_LANES + lane;
+    }
+    return policy->n_rules;
 }
 
 /* ---- a rule in full ---- */
@@ -376,8 +402,10 @@ enum code policy_match(const struct policy *policy, const struct conn_facts *fac
 
     *out = (struct decision){ .verdict = VERDICT_NO_RULE };
     for (size_t i = 0; i < policy->n_rules; i++) {
-        if (!trace && !may_fit(&policy->keys[i], &probe))
-            continue;
+        if (!trace)
+            i = next_candidate(policy, &probe, i);
+        if (i == policy->n_rules)
+            break;
         TRY(rule_fits(&m, &policy->rules[i], &failed));
         if (trace)
             trace->rule(trace->arg, &policy->rules[i], failed);

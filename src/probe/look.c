@@ -382,14 +382,19 @@ static enum code see_over_tcp(struct look *look, struct err *e)
 static enum code prepare(struct look *look, const struct probe_target *target, struct err *e)
 {
     look->options = look->params->options;
-    look->options.v[CONN_HOST] = target->host;
-    if (!look->options.v[CONN_HOSTADDR].p)
+    for (size_t i = 0; i < CONN_OPTION_COUNT; i++) {
+        if (target->options.v[i].p)
+            look->options.v[i] = target->options.v[i];
+    }
+    if (target->options.v[CONN_HOST].p && !look->options.v[CONN_HOSTADDR].p)
         look->options.v[CONN_HOSTADDR] = STR(""); /* PGHOSTADDR is about some other server */
-    look->options.v[CONN_PORT] = target->port.n > 0 ? target->port : STR("5432");
     TRY(conn_options_defaults(&look->options, look->params->world, CONN_LIBPQ, look->arena, e));
     if (!look->params->send_password)
         look->options.v[CONN_PASSWORD] = (struct str){ 0 };
     struct conn_options plain = look->options;
+    struct str host = look->options.v[CONN_HOST], port = look->options.v[CONN_PORT];
+    if (str_find(host, ',') < host.n || str_find(port, ',') < port.n)
+        return err_set(e, E_PARAM, "an endpoint is one host: %.*s", STR_ARG(target->text));
     plain.v[CONN_SSLNEGOTIATION] = STR("postgres"); /* the facts do not hang on the asker's preferences */
     plain.v[CONN_SSLROOTCERT] = STR("");
     plain.v[CONN_SSLMODE] = STR("disable");

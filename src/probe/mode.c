@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "client/negotiate.h"
 #include "client/passfile.h"
+#include "client/socket.h"
 #include "client/tlsfiles.h"
 #include "client/verify.h"
 #include "pgwire/frontend.h"
@@ -279,8 +280,13 @@ static enum code open_address(struct play *p, struct err *e)
 
     p->encrypted = false;
     enum code code = dial_open(p->look->dial, &step->addr, p->look->params->timeout_s, e);
-    if (code == OK)
-        return OK;
+    if (code == OK) {
+        p->event = EVENT_LOCAL_ERROR;
+        code = conn_socket_check_peer(p->info, &step->addr, p->look->dial->fd, e);
+        if (code != OK)
+            complain(p, str_c(err_text(e)));
+        return code;
+    }
     p->event = p->look->dial->timed_out ? EVENT_TIMEOUT : EVENT_CONNECT_FAILED;
     complain(p, str_c(err_text(e)));
     if (p->event == EVENT_CONNECT_FAILED)

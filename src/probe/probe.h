@@ -38,15 +38,20 @@ struct probe_kit {
 MUST_CHECK enum code probe_kit_init(struct probe_kit *kit);
 void probe_kit_fini(struct probe_kit *kit);
 
-/** Where to look; views of the endpoint's text. */
+/** Where to look. */
 struct probe_target {
-    struct str text; /* as given */
-    struct str host; /* name, address, or a socket directory beginning with / or @ */
-    struct str port; /* empty: the default */
+    struct str text;             /* to be shown: as given, of a conninfo host and port only (no secrets) */
+    struct conn_options options; /* host, port, and what else a conninfo says; over the command line's */
 };
 
-/** HOST, HOST:PORT, [V6], [V6]:PORT, V6, /DIR, /DIR:PORT. E_PARAM. */
-MUST_CHECK enum code probe_target_parse(struct str text, struct probe_target *out, struct err *e);
+/**
+ * HOST, HOST:PORT, [V6], [V6]:PORT, V6, /DIR, /DIR:PORT, a libpq connection string or URI with one host.
+ *
+ * arena  receives what has to be composed; `out` borrows from `text` besides.
+ * E_PARAM.
+ */
+MUST_CHECK enum code probe_target_parse(struct str text, struct arena *arena, struct probe_target *out,
+                                        struct err *e);
 
 enum proof { PROOF_NO, PROOF_CA, PROOF_FULL };
 

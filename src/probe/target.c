@@ -1,5 +1,11 @@
 /* Endpoints as people write them. */
+#include "base/arena.h"
 #include "probe/probe.h"
+
+static enum code invalid(struct str text, struct err *e)
+{
+    return err_set(e, E_PARAM, "invalid endpoint: \"%.*s\"", STR_ARG(text));
+}
 
 static bool is_port(struct str s)
 {
@@ -17,26 +23,62 @@ static size_t count_char(struct str s, char c)
     return n;
 }
 
-enum code probe_target_parse(struct str text, struct probe_target *out, struct err *e)
+static bool has_list(struct str s)
 {
-    struct probe_target t = { .text = text, .host = text, .port = STR("") };
+    return str_find(s, ',') < s.n;
+}
+
+static enum code parse_address(struct str text, struct probe_target *out, struct err *e)
+{
+    struct str host = text, port = { 0 };
 
     if (str_starts(text, STR("["))) {
         size_t close = str_find(text, ']');
         struct str rest = str_from(text, close + 1);
-        t.host = str_from(str_first(text, close), 1);
-        t.port = str_from(rest, 1);
-        if (close == text.n || (rest.n > 0 && rest.p[0] != ':') || (rest.n > 0 && !is_port(t.port)))
-            return err_set(e, E_PARAM, "invalid endpoint: \"%.*s\"", STR_ARG(text));
-    } else if (count_char(text, ':') == 1) {
+        host = str_from(str_first(text, close), 1);
+        if (close == text.n || (rest.n > 0 && rest.p[0] != ':'))
+            return invalid(text, e);
+        if (rest.n > 0)
+            port = str_from(rest, 1);
+    } else if (count_char(text, ':') == 1) { /* more than one: an IPv6 address */
         size_t colon = str_find(text, ':');
-        t.host = str_first(text, colon);
-        t.port = str_from(text, colon + 1);
-        if (!is_port(t.port))
-            return err_set(e, E_PARAM, "invalid port in endpoint: \"%.*s\"", STR_ARG(text));
-    } /* more colons than one: an IPv6 address */
-    if (t.host.n == 0 || str_has_nul(text) || str_find(t.host, ',') < t.host.n)
-        return err_set(e, E_PARAM, "invalid endpoint: \"%.*s\"", STR_ARG(text));
+        host = str_first(text, colon);
+        port = str_from(text, colon + 1);
+    }
+    if (host.n == 0 || str_has_nul(text) || has_list(host) || (port.p && !is_port(port)))
+        return invalid(text, e);
+    *out = (struct probe_target){ .text = text };
+    out->options.v[CONN_HOST] = host;
+    out->options.v[CONN_PORT] = port.p ? port : STR("5432");
+    return OK;
+}
+
+static enum code parse_conninfo(struct str text, struct arena *arena, struct probe_target *out, struct err *e)
+{
+    struct probe_target t = { 0 };
+    struct str *v = t.options.v;
+
+    TRY(conn_options_parse(text, arena, &t.options, e));
+    if (has_list(v[CONN_HOST]) || has_list(v[CONN_HOSTADDR]) || has_list(v[CONN_PORT]))
+        return err_set(e, E_PARAM, "an endpoint is one host: give the others as endpoints of their own");
+    struct str host = v[CONN_HOST].n > 0 ? v[CONN_HOST] : v[CONN_HOSTADDR];
+    struct str service = v[CONN_SERVICE];
+    bool ok = host.n > 0 || service.n == 0
+                  ? arena_printf(arena, &t.text, "%.*s%s%.*s", STR_ARG(host), v[CONN_PORT].n > 0 ? ":" : "",
+                                 STR_ARG(v[CONN_PORT]))
+                  : arena_printf(arena, &t.text, "service=%.*s", STR_ARG(service));
+    if (!ok)
+        return err_set(e, E_NOMEM, "out of memory");
+    if (t.text.n == 0)
+        t.text = STR("default");
     *out = t;
     return OK;
+}
+
+enum code probe_target_parse(struct str text, struct arena *arena, struct probe_target *out, struct err *e)
+{
+    bool conninfo = str_find(text, '=') < text.n || str_starts(text, STR("postgres://")) ||
+                    str_starts(text, STR("postgresql://"));
+
+    return conninfo ? parse_conninfo(text, arena, out, e) : parse_address(text, out, e);
 }

@@ -91,7 +91,7 @@ size_t catalog_count(enum view view)
         return 1;
     if (view == VIEW_PG_DESCRIPTION)
         return listing_count() + attribute_count();
-    return 0; /* pg_attrdef: nothing here has a default */
+    return 0; /* pg_attrdef, pg_am: nothing here has a default or is stored */
 }
 
 static void fill_namespace(size_t index, struct row_pg_namespace *out)
@@ -110,13 +110,22 @@ static void fill_class(size_t index, struct row_pg_class *out)
     out->relnamespace = cell_int(l.schema);
     out->reltype = cell_int(0);
     out->relowner = cell_int(CATALOG_OID_OWNER);
-    out->relam = cell_int(0);
+    out->relam = out->relfilenode = out->reltablespace = out->reltoastrelid = out->reloftype = cell_int(0);
+    out->relpages = out->relchecks = cell_int(0);
     out->reltuples = cell_int(-1);
     out->relhasindex = out->relhasrules = out->relhastriggers = cell_bool(false);
-    out->relrowsecurity = out->relispartition = cell_bool(false);
+    out->relrowsecurity = out->relforcerowsecurity = out->relispartition = cell_bool(false);
+    out->relreplident = cell_c("n");
     out->relpersistence = cell_c("p");
     out->relkind = cell_c("v");
     out->relnatts = cell_int((int64_t)l.view->column_count);
+}
+
+static int64_t collation_of(const struct pg_type_def *type)
+{
+    if (type->id == PG_NAME)
+        return OID_C_COLLATION;
+    return type->category == 'S' || type->id == PG_TEXTS ? OID_DEFAULT_COLLATION : 0;
 }
 
 static void fill_attribute(size_t index, struct row_pg_attribute *out)
@@ -124,7 +133,6 @@ static void fill_attribute(size_t index, struct row_pg_attribute *out)
     size_t column;
     struct listing l = attribute_at(index, &column);
     const struct pg_type_def *type = pg_type_def(l.view->columns[column].type);
-    bool collates = type->id == PG_TEXT || type->id == PG_TEXTS;
 
     out->attrelid = cell_int(l.oid);
     out->attname = cell_c(l.view->columns[column].name);
@@ -134,9 +142,7 @@ static void fill_attribute(size_t index, struct row_pg_attribute *out)
     out->atttypmod = cell_int(-1);
     out->attnotnull = out->atthasdef = out->attisdropped = cell_bool(false);
     out->attidentity = out->attgenerated = cell_c("");
-    out->attcollation = cell_int(collates              ? OID_DEFAULT_COLLATION
-                                 : type->id == PG_NAME ? OID_C_COLLATION
-                                                       : 0);
+    out->attcollation = cell_int(collation_of(type));
 }
 
 static void fill_collation(size_t index, struct row_pg_collation *out)
@@ -168,6 +174,7 @@ static void fill_type(size_t index, struct row_pg_type *out)
         out->typarray = cell_int(pg_type_def(array)->oid);
     out->typtypmod = cell_int(-1);
     out->typnotnull = cell_bool(false);
+    out->typcollation = cell_int(collation_of(type));
 }
 
 static void fill_database(struct str database, struct row_pg_database *out)
@@ -208,6 +215,11 @@ void catalog_fill(enum view view, size_t index, struct str database, union view_
         fill_database(database, &out->pg_database);
     else if (view == VIEW_PG_DESCRIPTION)
         fill_description(index, &out->pg_description);
+}
+
+bool catalog_is_visible(uint32_t oid)
+{
+    return oid < view_oid((enum view)0) + PUBLIC_OID_OFFSET;
 }
 
 const char *catalog_help(uint32_t oid, int64_t column)

@@ -310,8 +310,8 @@ static enum console_step proceed(struct console *c, struct buf *out)
 enum console_step console_feed(struct console *c, struct bytes in, struct buf *out)
 {
     buf_append(&c->in, in);
-    if (!buf_ok(&c->in))
-        return CONSOLE_DONE; /* more than a client may send before it reads an answer */
+    if (!buf_ok(&c->in)) /* more than a client may send before it reads an answer */
+        c->over = true;
     return c->wait == WAIT_NOTHING ? proceed(c, out) : CONSOLE_WAIT;
 }
 

@@ -4,6 +4,7 @@
 #include "base/wr.h"
 #include "status/console_impl.h"
 #include "status/sql_parse.h"
+#include "status/sql_utf8.h"
 
 static void bare_message(struct buf *out, char type)
 {
@@ -149,8 +150,10 @@ static enum code bind_value(struct console *c, struct portal *portal, struct rd 
     if (!arena_bytes(&portal->arena, raw, &kept))
         return err_set(e, E_NOMEM, "out of memory");
     if (format == PG_FORMAT_BINARY)
-        return pg_binary_read(&input, type, kept, out, e);
-    return pg_text_read(&input, type, str_from_bytes(kept), out, e);
+        TRY(pg_binary_read(&input, type, kept, out, e));
+    else
+        TRY(pg_text_read(&input, type, str_from_bytes(kept), out, e));
+    return out->kind == DATUM_TEXT ? sql_utf8_check(out->text, e) : OK;
 }
 
 static enum code bind_values(struct console *c, struct portal *portal, struct rd *r, struct err *e)

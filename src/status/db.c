@@ -20,7 +20,7 @@ struct db_stmt {
 
 /* ---- the fence ---- */
 
-static int authorize(void *ctx, int action, const char *a, const char *b, const char *c, const char *d)
+static int sqlite_authorize(void *ctx, int action, const char *a, const char *b, const char *c, const char *d)
 {
     const struct db *db = ctx;
 
@@ -123,7 +123,7 @@ struct db *db_open(void)
         return NULL;
     }
     limit(db->sql);
-    (void)sqlite3_set_authorizer(db->sql, authorize, db);
+    (void)sqlite3_set_authorizer(db->sql, sqlite_authorize, db);
     sqlite3_progress_handler(db->sql, PROGRESS_STEPS, progress, db);
     return db;
 }

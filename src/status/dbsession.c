@@ -308,6 +308,12 @@ static void f_format_type(ARGS)
         db_return_text(cx, sqlite3_value_int64(args[0]) == 0 ? STR("-") : STR("???"));
 }
 
+static void f_visible(ARGS)
+{
+    if (!db_any_null(cx, n, args))
+        sqlite3_result_int(cx, catalog_is_visible((uint32_t)sqlite3_value_int64(args[0])));
+}
+
 /* obj_description(oid, 'pg_class'), col_description(oid, column) */
 static void f_description(ARGS)
 {
@@ -355,6 +361,7 @@ const struct db_function db_session_functions[] = {
     { "pgseal_terminate", -1, f_terminate, NULL, NULL },
     { "pgseal_cancel", -1, f_cancel, NULL, NULL },
     { "pgseal_format_type", 2, f_format_type, NULL, NULL },
+    { "pgseal_visible", 1, f_visible, NULL, NULL },
     { "pgseal_description", 2, f_description, NULL, NULL },
     { NULL, 0, NULL, NULL, NULL },
 };

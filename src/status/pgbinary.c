@@ -20,7 +20,13 @@ static void put_int(struct buf *out, uint64_t v, unsigned bytes)
 
 static int64_t shift_time(int64_t us, int64_t by_s)
 {
-    return us == TIME_INFINITY || us == TIME_MINUS_INFINITY ? us : us + by_s * USECS_PER_SEC;
+    int64_t shifted;
+
+    if (us == TIME_INFINITY || us == TIME_MINUS_INFINITY)
+        return us;
+    if (__builtin_add_overflow(us, by_s * USECS_PER_SEC, &shifted))
+        return us < 0 ? TIME_MINUS_INFINITY : TIME_INFINITY;
+    return shifted;
 }
 
 static void write_int(struct buf *out, enum pg_type type, int64_t v)
@@ -168,7 +174,7 @@ static enum code read_int(enum pg_type type, struct bytes in, struct datum *out,
         days = get_int(bytes_of(in.p + 8, 4));
         if (get_int(bytes_of(in.p + 12, 4)) != 0)
             return err_set(e, E_UNSUPPORTED, "intervals of months and years are not supported");
-        if (__builtin_add_overflow(v, days * USECS_PER_DAY, &v))
+        if (__builtin_mul_overflow(days, USECS_PER_DAY, &days) || __builtin_add_overflow(v, days, &v))
             return err_set(e, E_FIELD_RANGE, "interval out of range");
     }
     *out = datum_int(v);

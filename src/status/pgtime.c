@@ -41,8 +41,10 @@ struct pgtime_fields pgtime_split(int64_t unix_us)
 {
     struct pgtime_fields f;
     int64_t days = floor_div(unix_us, USECS_PER_DAY);
-    int64_t rest = unix_us - days * USECS_PER_DAY;
+    int64_t rest = unix_us % USECS_PER_DAY;
 
+    if (rest < 0)
+        rest += USECS_PER_DAY;
     split_days(days, &f);
     f.hour = (unsigned)(rest / (3600 * USECS_PER_SEC));
     f.minute = (unsigned)(rest / (60 * USECS_PER_SEC) % 60);

@@ -40,8 +40,8 @@ struct series_module {
     bool unnest;
 };
 
-static int connect(sqlite3 *sql, void *aux, int argc, const char *const *argv, sqlite3_vtab **out,
-                   char **error)
+static int sqlite_connect(sqlite3 *sql, void *aux, int argc, const char *const *argv, sqlite3_vtab **out,
+                          char **error)
 {
     const struct series_module *m = aux;
     struct series_table *table;
@@ -191,7 +191,7 @@ static int rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out)
 }
 
 static const sqlite3_module module = {
-    .xConnect = connect,
+    .xConnect = sqlite_connect,
     .xBestIndex = best_index,
     .xDisconnect = disconnect,
     .xOpen = open_cursor,

@@ -33,6 +33,14 @@ enum expr_kind {
 
 enum is_test { IS_NULL, IS_TRUE, IS_FALSE, IS_UNKNOWN };
 
+struct order;
+
+/** OVER (PARTITION BY … ORDER BY …) */
+struct window {
+    struct expr *partition;
+    struct order *order;
+};
+
 struct expr {
     enum expr_kind kind;
     uint32_t at;
@@ -44,6 +52,7 @@ struct expr {
     size_t arg_count;
     struct expr *otherwise; /* CASE … ELSE */
     struct expr *filter;    /* aggregate FILTER (WHERE …) */
+    struct window *over;
     struct select *select;
     struct datum value;
     uint32_t param; /* from 1 */

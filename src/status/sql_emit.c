@@ -67,6 +67,26 @@ static void emit_operand(struct buf *out, const struct expr *e)
     emit_collation(out, e->type);
 }
 
+static void emit_direction(struct buf *out, const struct order *o)
+{
+    buf_printf(out, "%s NULLS %s", o->desc ? " DESC" : "", o->nulls_first ? "FIRST" : "LAST");
+}
+
+static void emit_window(struct buf *out, const struct window *w)
+{
+    buf_append_c(out, " OVER (");
+    for (const struct expr *e = w->partition; e != NULL; e = e->next) {
+        buf_append_c(out, e == w->partition ? "PARTITION BY " : ",");
+        emit_operand(out, e);
+    }
+    for (const struct order *o = w->order; o != NULL; o = o->next) {
+        buf_append_c(out, o == w->order ? " ORDER BY " : ",");
+        emit_operand(out, o->expr);
+        emit_direction(out, o);
+    }
+    buf_append_byte(out, ')');
+}
+
 static void emit_call(struct buf *out, const struct expr *e)
 {
     bool ordered = str_is(e->emit, "min") || str_is(e->emit, "max") || str_is(e->emit, "nullif") ||
@@ -93,6 +113,8 @@ static void emit_call(struct buf *out, const struct expr *e)
         emit_expr(out, e->filter);
         buf_append_byte(out, ')');
     }
+    if (e->over != NULL)
+        emit_window(out, e->over);
 }
 
 static void emit_is(struct buf *out, const struct expr *e)
@@ -380,7 +402,7 @@ static void emit_order(struct buf *out, const struct select *s)
                 buf_append_c(out, "0+");
             emit_operand(out, o->expr);
         }
-        buf_printf(out, "%s NULLS %s", o->desc ? " DESC" : "", o->nulls_first ? "FIRST" : "LAST");
+        emit_direction(out, o);
     }
 }
 

@@ -224,7 +224,15 @@ static bool continues(struct lexer *l)
 static enum code lex_string(struct lexer *l, size_t from, bool escapes)
 {
     AUTO(buf) struct buf text = BUF_INIT(SQL_TEXT_MAX);
+    struct str rest = str_from(l->sql, l->i);
+    struct str plain = str_first(rest, str_find(rest, '\''));
 
+    if (!escapes && plain.n < rest.n) { /* most literals are what they look like */
+        l->i += plain.n + 1;
+        if (at(l, l->i) != '\'' && !continues(l))
+            return add_token(l, TOKEN_STRING, from, plain);
+        l->i = from + 1;
+    }
     for (;;) {
         if (l->i >= l->sql.n)
             return unterminated(l, from, "quoted string");
@@ -293,6 +301,7 @@ static enum code lex_word(struct lexer *l)
     AUTO(buf) struct buf text = BUF_INIT(SQL_TEXT_MAX);
     size_t from = l->i;
     char c = at(l, l->i), next = at(l, l->i + 1);
+    bool folded = true;
 
     if ((c == 'e' || c == 'E') && next == '\'') {
         l->i += 2;
@@ -301,10 +310,14 @@ static enum code lex_word(struct lexer *l)
     if (((c == 'b' || c == 'B' || c == 'x' || c == 'X') && next == '\'') ||
         ((c == 'u' || c == 'U') && next == '&' && (at(l, l->i + 2) == '\'' || at(l, l->i + 2) == '"')))
         return sql_fail(l->e, E_UNSUPPORTED, (uint32_t)from, "this kind of literal is not supported");
-    while (is_word(at(l, l->i))) {
-        c = at(l, l->i++);
-        if (l->i - from <= IDENTIFIER_BYTES)
-            buf_append_byte(&text, (uint8_t)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c));
+    for (; is_word(at(l, l->i)); l->i++)
+        folded = folded && !(at(l, l->i) >= 'A' && at(l, l->i) <= 'Z');
+    struct str word = str_first(str_of(l->sql.p + from, l->i - from), IDENTIFIER_BYTES);
+    if (folded)
+        return add_token(l, TOKEN_WORD, from, word);
+    for (size_t i = 0; i < word.n; i++) {
+        c = word.p[i];
+        buf_append_byte(&text, (uint8_t)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c));
     }
     return add_decoded(l, TOKEN_WORD, from, &text);
 }

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "status/sql_parser.h"
+#include "status/sql_utf8.h"
 
 #include <stdlib.h>
 
@@ -270,6 +271,8 @@ enum code sql_parse(struct arena *arena, struct str sql, struct stmt **out, stru
     struct parser p = { .arena = arena, .sql = sql, .e = e };
     struct stmt *first = NULL, **tail = &first;
 
+    e->at = 0;
+    TRY(sql_utf8_check(sql, &e->err));
     TRY(sql_lex(arena, sql, &p.tokens, e));
     while (!p.failed && sql_peek(&p, 0)->kind != TOKEN_END) {
         size_t from = p.i;

@@ -14,7 +14,7 @@
  * arena  receives the trees; they borrow from `sql` too.
  * out    list; at least one entry, STMT_EMPTY for an empty text.
  *
- * E_SYNTAX, E_UNSUPPORTED, E_COMPLEX, E_NOMEM, with the place.
+ * E_SYNTAX, E_UNSUPPORTED, E_COMPLEX, E_NOMEM, with the place; E_ENCODING.
  */
 MUST_CHECK enum code sql_parse(struct arena *arena, struct str sql, struct stmt **out, struct sql_error *e);
 

@@ -75,6 +75,8 @@ enum pg_type sql_type_name(struct parser *p);
 
 bool sql_at_select(const struct parser *p, size_t ahead);
 struct select *sql_select(struct parser *p);
+/** The list behind ORDER BY. */
+struct order *sql_order_list(struct parser *p);
 /** The name PostgreSQL gives a column without AS. */
 struct str sql_column_name(const struct expr *e);
 

@@ -317,6 +317,30 @@ static struct expr *worded_call(struct parser *p, const struct token *t)
 
 /* ---- names ---- */
 
+static struct window *window(struct parser *p)
+{
+    struct window *w = SQL_NEW(p, struct window);
+    uint32_t at = sql_peek(p, 0)->at;
+    size_t count;
+
+    if (!sql_take_punct(p, "(")) {
+        sql_unsupported(p, at, "a named window is");
+        return w;
+    }
+    if (sql_take_word(p, "partition")) {
+        sql_want_word(p, "by");
+        w->partition = sql_expr_list(p, &count);
+    }
+    if (sql_take_word(p, "order")) {
+        sql_want_word(p, "by");
+        w->order = sql_order_list(p);
+    }
+    if (!p->failed && !sql_is_punct(p, 0, ")"))
+        sql_unsupported(p, sql_peek(p, 0)->at, "a window frame is");
+    sql_want_punct(p, ")");
+    return w;
+}
+
 static void call_arguments(struct parser *p, struct expr *e)
 {
     size_t count;
@@ -338,8 +362,8 @@ static void call_arguments(struct parser *p, struct expr *e)
         e->filter = sql_expr(p);
         sql_want_punct(p, ")");
     }
-    if (sql_is_word(p, 0, "over"))
-        sql_unsupported(p, sql_peek(p, 0)->at, "a window function is");
+    if (sql_take_word(p, "over"))
+        e->over = window(p);
     if (sql_is_word(p, 0, "within"))
         sql_unsupported(p, sql_peek(p, 0)->at, "WITHIN GROUP is");
 }

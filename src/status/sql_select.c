@@ -428,7 +428,7 @@ static void with_list(struct parser *p, struct select *holder)
     } while (sql_take_punct(p, ","));
 }
 
-static struct order *order_list(struct parser *p)
+struct order *sql_order_list(struct parser *p)
 {
     struct order *first = NULL, **tail = &first;
 
@@ -532,7 +532,7 @@ struct select *sql_select(struct parser *p)
             s = wrapped(p, s);
         if (sql_take_word(p, "order")) {
             sql_want_word(p, "by");
-            s->order = order_list(p);
+            s->order = sql_order_list(p);
         }
     }
     limits(p, s);

@@ -215,7 +215,7 @@ bool type_equal(const struct expr *a, const struct expr *b)
         return type_equal(a->args, b);
     if (a->kind != b->kind || !str_equal(a->emit, b->emit) || a->param != b->param || a->test != b->test ||
         a->negated != b->negated || a->distinct != b->distinct || a->select != b->select ||
-        a->arg_count != b->arg_count || !datum_equal(&a->value, &b->value))
+        a->over != b->over || a->arg_count != b->arg_count || !datum_equal(&a->value, &b->value))
         return false;
     for (; x != NULL && y != NULL; x = x->next, y = y->next)
         if (!type_equal(x, y))

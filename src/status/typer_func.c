@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "status/typer_impl.h"
 
-enum { AGG = 1, ADMIN = 2, STATS = 4 };
+enum { AGG = 1, ADMIN = 2, STATS = 4, WINDOW = 8 };
 
 struct function {
     const char *name;
@@ -145,12 +145,15 @@ static bool is_aggregate_name(struct str name)
     return false;
 }
 
+/* With OVER a FILTER is typed like any argument. */
 static enum code type_call_args(struct typer *t, struct scope *scope, struct expr *call, bool aggregate)
 {
     enum code code;
 
-    if (!aggregate)
-        return type_args(t, scope, call);
+    if (!aggregate) {
+        TRY(type_args(t, scope, call));
+        return call->filter != NULL ? type_condition(t, scope, &call->filter, "FILTER") : OK;
+    }
     TRY(enter_aggregate(t, scope, call));
     scope->in_aggregate = true;
     scope->select->grouped = true;
@@ -195,8 +198,8 @@ static enum code fit_args(struct typer *t, const struct function *f, struct expr
         else if (code == 'A')
             want = (*slot)->type == PG_UNKNOWN ? PG_TEXTS : (*slot)->type;
         else if (code == '*')
-            want = call->aggregate && (*slot)->type != PG_UNKNOWN ? (*slot)->type : PG_TEXT;
-        if (code == '*' && !call->aggregate)
+            want = (f->flags & AGG) && (*slot)->type != PG_UNKNOWN ? (*slot)->type : PG_TEXT;
+        if (code == '*' && !(f->flags & AGG))
             TRY(type_as_shown(t, slot));
         TRY(type_coerce(t, slot, want));
     }
@@ -214,6 +217,43 @@ static enum code prepend_type(struct typer *t, struct expr *call, enum pg_type t
     arg->next = call->args;
     call->args = arg;
     call->arg_count++;
+    return OK;
+}
+
+/* OVER: what SQLite itself can do as a window function. */
+static enum code type_window(struct typer *t, struct scope *scope, struct expr *call)
+{
+    static const char *const natives[] = { "count", "min",        "max",  "sum",
+                                           "avg",   "row_number", "rank", "dense_rank" };
+    bool native = false;
+
+    for (size_t i = 0; i < COUNT_OF(natives); i++)
+        native = native || str_is(call->emit, natives[i]);
+    if (!native || call->distinct)
+        return sql_fail(t->e, E_UNSUPPORTED, call->at,
+                        "this function with OVER is not supported in the status database");
+    for (struct expr **slot = &call->over->partition; *slot != NULL; slot = &(*slot)->next)
+        TRY(type_expr(t, scope, slot));
+    for (struct order *o = call->over->order; o != NULL; o = o->next)
+        TRY(type_expr(t, scope, &o->expr));
+    call->aggregate = false;
+    return OK;
+}
+
+static enum code check_window(struct typer *t, const struct scope *scope, const struct function *f,
+                              const struct expr *call)
+{
+    if ((f->flags & WINDOW) && call->over == NULL)
+        return sql_fail(t->e, E_WRONG_OBJECT, call->at, "window function %s requires an OVER clause",
+                        f->name);
+    if (call->over == NULL)
+        return OK;
+    if (!(f->flags & (AGG | WINDOW)))
+        return sql_fail(t->e, E_WRONG_OBJECT, call->at,
+                        "OVER specified, but %s is not a window function nor an aggregate function", f->name);
+    if (scope == NULL || scope->no_aggregates != NULL)
+        return sql_fail(t->e, E_WINDOW, call->at, "window functions are not allowed in %s",
+                        scope != NULL ? scope->no_aggregates : "this place");
     return OK;
 }
 
@@ -239,26 +279,29 @@ enum code type_call(struct typer *t, struct scope *scope, struct expr **slot)
         return OK;
     if (str_is(call->name, "pg_typeof"))
         return type_typeof(t, scope, call);
-    call->aggregate = is_aggregate_name(call->name);
+    call->aggregate = call->over == NULL && is_aggregate_name(call->name);
     TRY(type_call_args(t, scope, call, call->aggregate));
     if (call->star && str_is(call->name, "count")) {
         call->emit = STR("count");
         call->type = PG_INT8;
-        return OK;
+        return call->over != NULL ? type_window(t, scope, call) : OK;
     }
     f = call->star ? NULL : find(call);
     if (f == NULL)
         return no_function(t, call);
-    if (!call->aggregate && (call->distinct || call->filter != NULL))
+    if (!(f->flags & AGG) && (call->distinct || call->filter != NULL))
         return sql_fail(t->e, E_DATATYPE, call->at, "%s specified, but %s is not an aggregate function",
                         call->distinct ? "DISTINCT" : "FILTER", f->name);
     if (call->distinct && call->arg_count > 1)
         return sql_fail(t->e, E_UNSUPPORTED, call->at,
                         "DISTINCT with several arguments is not supported in the status database");
+    TRY(check_window(t, scope, f, call));
     TRY(check_rights(t, f));
     TRY(fit_args(t, f, call, &common));
     call->emit = str_c(f->emit);
     call->type = result_type(f, call, common);
+    if (call->over != NULL)
+        return type_window(t, scope, call);
     if (f->result == 'E' && call->type != PG_TEXT) {
         enum pg_type element = call->type;
         call->type = PG_TEXT;

@@ -103,30 +103,37 @@ static enum code type_numbers(struct typer *t, struct expr *e, enum pg_type comm
     return add_int_arg(t, e, pg_type_def(common)->length);
 }
 
-static enum code type_time_difference(struct typer *t, struct expr *e, enum pg_type common)
+/* Times are integers inside, so their sums are those of integers, checked for overflow. */
+static enum code become_sum(struct typer *t, struct expr *e, enum pg_type result)
 {
-    return stay_infix(t, e, common, common == PG_DATE ? PG_INT4 : PG_INTERVAL);
+    e->kind = EXPR_CALL;
+    e->emit = str_is(e->name, "+") ? STR("pgseal_int_add") : STR("pgseal_int_sub");
+    e->type = result;
+    return add_int_arg(t, e, 8);
 }
 
-/* time ± interval, date ± integer */
-static enum code type_time_shift(struct typer *t, struct expr *e, enum pg_type time, struct expr **time_slot,
-                                 struct expr **other_slot)
+static enum code type_time_difference(struct typer *t, struct expr *e, enum pg_type common)
 {
-    bool days = time == PG_DATE && category((*other_slot)->type) == 'N';
+    TRY(type_coerce(t, &e->args, common));
+    TRY(type_coerce(t, &e->args->next, common));
+    return become_sum(t, e, common == PG_DATE ? PG_INT4 : PG_INTERVAL);
+}
 
-    if (days) {
-        TRY(type_coerce(t, other_slot, PG_INT4));
-    } else {
-        if ((*other_slot)->type != PG_INTERVAL && (*other_slot)->type != PG_UNKNOWN)
-            return no_operator(t, e);
-        if (time == PG_DATE)
-            time = PG_TIMESTAMP;
-        TRY(type_coerce(t, time_slot, time));
-        TRY(type_coerce(t, other_slot, PG_INTERVAL));
-    }
-    e->emit = e->name;
-    e->type = time;
-    return OK;
+/* time ± interval, date ± integer; `first`: the time is the left operand. */
+static enum code type_time_shift(struct typer *t, struct expr *e, bool first)
+{
+    enum pg_type time = first ? e->args->type : e->args->next->type;
+    enum pg_type other = first ? e->args->next->type : e->args->type, shift = PG_INTERVAL;
+
+    if (time == PG_DATE && category(other) == 'N')
+        shift = PG_INT4;
+    else if (other != PG_INTERVAL && other != PG_UNKNOWN)
+        return no_operator(t, e);
+    else if (time == PG_DATE)
+        time = PG_TIMESTAMP;
+    TRY(type_coerce(t, &e->args->next, first ? shift : time)); /* the later first: the earlier moves it */
+    TRY(type_coerce(t, &e->args, first ? time : shift));
+    return become_sum(t, e, time);
 }
 
 static enum code type_times(struct typer *t, struct expr *e)
@@ -144,11 +151,11 @@ static enum code type_times(struct typer *t, struct expr *e)
     if (minus && category(a) == 'D' && (category(b) == 'D' || b == PG_UNKNOWN) && type_common(a, b, &common))
         return type_time_difference(t, e, common);
     if ((plus || minus) && category(a) == 'D')
-        return type_time_shift(t, e, a, &e->args, &e->args->next);
+        return type_time_shift(t, e, true);
     if (plus && category(b) == 'D')
-        return type_time_shift(t, e, b, &e->args->next, &e->args);
+        return type_time_shift(t, e, false);
     if ((plus || minus) && (a == PG_INTERVAL || a == PG_UNKNOWN) && (b == PG_INTERVAL || b == PG_UNKNOWN))
-        return stay_infix(t, e, PG_INTERVAL, PG_INTERVAL);
+        return type_time_difference(t, e, PG_INTERVAL);
     return no_operator(t, e);
 }
 

@@ -116,14 +116,14 @@ static size_t equal_target(const struct select *s, const struct expr *e)
     return 0;
 }
 
-static bool has_aggregate(const struct expr *e)
+/* The first aggregate within an expression, or NULL. */
+static const struct expr *find_aggregate(const struct expr *e)
 {
-    if (e->aggregate || (e->otherwise != NULL && has_aggregate(e->otherwise)))
-        return true;
-    for (const struct expr *arg = e->args; arg != NULL; arg = arg->next)
-        if (has_aggregate(arg))
-            return true;
-    return false;
+    const struct expr *found = e->aggregate ? e : NULL;
+
+    for (const struct expr *arg = e->args; arg != NULL && found == NULL; arg = arg->next)
+        found = find_aggregate(arg);
+    return found == NULL && e->otherwise != NULL ? find_aggregate(e->otherwise) : found;
 }
 
 /* GROUP BY: an input column before an output column. The item becomes the expression it stands for. */
@@ -144,8 +144,10 @@ static enum code type_group(struct typer *t, struct scope *scope, struct select 
         if (copy == NULL)
             return type_nomem(t);
         *copy = **target_slot(s, position - 1);
-        if (has_aggregate(copy))
-            return sql_fail(t->e, E_GROUPING, (*slot)->at, "aggregate functions are not allowed in GROUP BY");
+        const struct expr *aggregate = find_aggregate(copy);
+        if (aggregate != NULL)
+            return sql_fail(t->e, E_GROUPING, aggregate->at,
+                            "aggregate functions are not allowed in GROUP BY");
         type_replace(slot, copy);
     }
     return OK;

@@ -65,8 +65,8 @@ static const char *declared_type(enum pg_type type)
                : "TEXT";
 }
 
-static int connect(sqlite3 *sql, void *aux, int argc, const char *const *argv, sqlite3_vtab **out,
-                   char **error)
+static int sqlite_connect(sqlite3 *sql, void *aux, int argc, const char *const *argv, sqlite3_vtab **out,
+                          char **error)
 {
     const struct module_context *m = aux;
     AUTO(buf) struct buf text = BUF_INIT(DECLARATION_MAX);
@@ -378,7 +378,7 @@ static int rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out)
 
 /* xCreate stays NULL: the tables are there without being created, and cannot be. */
 static const sqlite3_module module = {
-    .xConnect = connect,
+    .xConnect = sqlite_connect,
     .xBestIndex = best_index,
     .xDisconnect = disconnect,
     .xOpen = open_cursor,

@@ -34,7 +34,7 @@ struct tls_engine {
     char *verify_detail; /* of a certificate that was refused; NULL: none was */
     int verify_error;
     int16_t alert_sent, alert_received;
-    uint16_t offered_max;
+    uint16_t offered_min, offered_max;
     bool server;
     bool failed;
     bool bulk;
@@ -198,7 +198,8 @@ void engine_info_cb(const SSL *ssl, int where, int ret)
         e->alert_sent = (int16_t)(ret & 0xff);
 }
 
-/* The highest version a ClientHello offers: for the log line of a handshake that fails. */
+/* The versions a ClientHello offers: for the log line of a handshake that fails. Before TLS 1.3 a client told
+ * only its highest one. */
 int engine_hello_cb(SSL *ssl, int *alert, void *arg)
 {
     struct tls_engine *e = engine_of(ssl);
@@ -213,8 +214,12 @@ int engine_hello_cb(SSL *ssl, int *alert, void *arg)
         uint8_t list = rd_u8(&r);
         for (uint8_t i = 0; i + 1 < list && !r.bad; i = (uint8_t)(i + 2)) {
             uint16_t version = rd_u16(&r);
-            if (version > e->offered_max && version <= TLS_1_3)
+            if (version < SSL3_VERSION || version > TLS_1_3) /* GREASE, drafts */
+                continue;
+            if (version > e->offered_max)
                 e->offered_max = version;
+            if (!e->offered_min || version < e->offered_min)
+                e->offered_min = version;
         }
     }
     return SSL_CLIENT_HELLO_SUCCESS;
@@ -504,7 +509,10 @@ void tls_engine_facts(const struct tls_engine *engine, struct tls_handshake_fact
         .alert_sent = engine->alert_sent,
         .alert_received = engine->alert_received,
         .verify_error = engine->verify_error,
+        .offered_min = engine->offered_min,
         .offered_max = engine->offered_max,
+        .min_version = engine->context->min_version,
+        .max_version = engine->context->max_version,
         .sni = tls_engine_sni(engine),
     };
 }

@@ -8,10 +8,9 @@
 #ifndef PGSEAL_TLS_ENGINE_H
 #define PGSEAL_TLS_ENGINE_H
 
-#include "base/err.h"
+#include "tls/context.h"
 
 struct arena;
-struct tls_context;
 struct tls_engine;
 struct tls_port;
 struct X509_name_st;
@@ -84,7 +83,9 @@ struct tls_handshake_facts {
     int alert_sent;       /* TLS alert number, -1: none */
     int alert_received;   /* the same */
     int verify_error;     /* X509_V_ERR_*, 0: none */
-    unsigned offered_max; /* highest version in the ClientHello (wire number), 0: not seen */
+    unsigned offered_min; /* lowest version in the ClientHello (wire number); 0: not told, or not seen */
+    unsigned offered_max; /* highest version, 0: no ClientHello was seen */
+    enum tls_version min_version, max_version; /* ours */
     const char *sni;
 };
 void tls_engine_facts(const struct tls_engine *engine, struct tls_handshake_facts *out);

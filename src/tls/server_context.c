@@ -84,12 +84,15 @@ static enum code load_certificate(struct tls_context *c, const struct tls_server
             code = err_set(e, E_CONFIG,
                            "private key file \"%s\" cannot be reloaded because it requires a passphrase",
                            p->key_file);
-        else
-            code = err_set(e, E_CONFIG, "could not load private key file \"%s\": %s", p->key_file,
-                           diag_first(reason, sizeof reason));
+        else {
+            bool other = ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH ||
+                         ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_TYPE_MISMATCH;
+            code = err_set(e, other ? E_KEY_FIT : E_CONFIG, "could not load private key file \"%s\": %s",
+                           p->key_file, diag_first(reason, sizeof reason));
+        }
     }
     if (code == OK && SSL_CTX_check_private_key(c->ssl_ctx) != 1)
-        code = err_set(e, E_CONFIG, "check of private key failed: %s", diag_first(reason, sizeof reason));
+        code = err_set(e, E_KEY_FIT, "check of private key failed: %s", diag_first(reason, sizeof reason));
     SSL_CTX_set_default_passwd_cb(c->ssl_ctx, NULL);
     SSL_CTX_set_default_passwd_cb_userdata(c->ssl_ctx, NULL);
     ERR_clear_error();

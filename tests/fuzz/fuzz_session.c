@@ -47,10 +47,11 @@ static struct snapshot *load(struct env *env)
     static struct secret passphrase;
     AUTO(arena) struct arena arena;
     char dir[] = "/tmp/pgseal-fuzz-XXXXXX";
-    struct tls_library *library = tls_library_new();
+    static struct tls_library *library; /* for the life of the process */
     struct snapshot *snapshot = NULL;
     struct diags diags;
 
+    library = tls_library_new();
     CHECK(mkdtemp(dir) && library);
     put_file(
         dir, "pgseal.conf",

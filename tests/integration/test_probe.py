@@ -277,6 +277,15 @@ def test_many_at_once(program, postgres, certs):
     assert [r["reachable"] for r in reports] == [True, False, True] * 4
 
 
+def test_conninfo_as_endpoint(program, postgres, certs):
+    prepare(postgres, certs, Case("x", lambda ca: ca.issue("x", ["localhost"], "server"), hba=SCRAM))
+    uri = f"postgresql://alice:secret@localhost:{postgres.port}/app?sslrootcert={certs.ca_file}&hostaddr=127.0.0.1"
+    done = subprocess.run([program, "probe", "--json", "--quick", uri], env=psql.environment(), capture_output=True,
+                          text=True, timeout=60, check=False)
+    report = json.loads(done.stdout)[0]
+    assert report["safe"] and report["endpoint"] == f"localhost:{postgres.port}" and "secret" not in done.stdout
+
+
 def test_unix_socket(program, postgres, certs):
     done = subprocess.run([program, "probe", "--json", "-U", "postgres", f"{postgres.socket_dir}:{postgres.port}"],
                           env=psql.environment(), capture_output=True, text=True, timeout=60, check=False)
@@ -317,7 +326,7 @@ def test_different_certificates_on_two_addresses(program, certs, odd, scratch):
 
 
 def test_usage(program):
-    for argv, status in [([], 2), (["a:b:"], 3), (["host:99999"], 2), (["[::1"], 2), (["--jobs", "0", "x"], 2),
+    for argv, status in [([], 2), (["a:b:"], 3), (["nope=1"], 2), (["host=a,b"], 2), (["host:99999"], 2), (["[::1"], 2), (["--jobs", "0", "x"], 2),
                          (["a,b"], 2)]:
         done = subprocess.run([program, "probe", *argv], env=psql.environment(), capture_output=True, text=True,
                               timeout=60, check=False)

@@ -102,6 +102,20 @@ def test_a_reload_is_in_force_at_once(gate, certs):
         ask(gate, certs, "SELECT pg_reload_conf()")
 
 
+def test_reloads_are_remembered(make_gate, certs):
+    gate = make_gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()}, settings={"admin_users": "alice"})
+    with connect(gate, certs) as db:
+        gate.configure(hba=HBA + "nonsense\n")
+        gate.reload()
+        gate.configure(hba=HBA)
+        db.execute("SELECT pg_reload_conf()")
+        rows = db.execute("SELECT generation, trigger, result, file_name, line_number, error "
+                          "FROM pgseal_generations ORDER BY loaded_at").fetchall()
+    assert rows == [(1, "start", "loaded", None, None, None),
+                    (1, "SIGHUP", "refused", gate.path("pg_hba.conf"), 6, 'invalid connection type "nonsense"'),
+                    (2, "pg_reload_conf", "loaded", None, None, None)]
+
+
 # -- who may ------------------------------------------------------------------------------------------------------
 def test_own_user_is_admin_on_the_socket_whatever_the_rules_say(gate):
     got = own(gate, "-U", "carol", "-c", "SELECT current_user, system_user", "-c", "SELECT count(*) FROM pgseal_rules")

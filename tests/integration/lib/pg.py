@@ -195,7 +195,7 @@ class Postgres:
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"PostgreSQL ended at start:\n{self.log.text(since)}")
-            return "database system is ready to accept connections" in self.log.text(since)
+            return "database system is ready to accept" in self.log.text(since)   # a standby: read-only connections
 
         run.wait_until(ready, "PostgreSQL to start", 60)
         return self

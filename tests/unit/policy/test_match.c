@@ -188,6 +188,13 @@ static void see_rule(void *arg, const struct hba_rule *rule, enum match_field fa
     assert_true(str_to_c(buf_str(&b), seen->text, sizeof seen->text));
 }
 
+static void see_nothing(void *arg, const struct hba_rule *rule, enum match_field failed)
+{
+    struct seen *seen = arg;
+
+    seen->n += rule->number > 0 && failed != FIELD_NONE;
+}
+
 static void traces(void **state)
 {
     (void)state;
@@ -213,6 +220,65 @@ static void traces(void **state)
     policy_explain_field(policy_rule(l.policy, 3), &facts, FIELD_USER, why, sizeof why);
     assert_string_equal(why, "user \"u\" is not \"y\"");
     loaded_fini(&l);
+}
+
+static uint32_t some(uint32_t *seed, uint32_t n)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return (*seed >> 16) % n;
+}
+
+static void some_rules(uint32_t *seed, struct buf *out)
+{
+    static const char *const types[] = { "local", "host", "hostssl", "hostnossl", "hostnogssenc" };
+    static const char *const names[] = { "all", "a", "b", "c", "\"a b\"", "a,c", "b,/^c", "/^[ab]$", "d" };
+    static const char *const databases[] = { "sameuser", "replication", "replication,a", "samerole" };
+    static const char *const addresses[] = { "all",       "10.0.0.0/8", "10.1.0.0/30", "::1/128", "fe80::/10",
+                                             ".host.tld", "0.0.0.0/0",  "samehost",    "::/0" };
+
+    for (uint32_t n = 1 + some(seed, 40); n > 0; n--) {
+        const char *type = types[some(seed, COUNT_OF(types))];
+        const char *database = some(seed, 3) ? names[some(seed, COUNT_OF(names))]
+                                             : databases[some(seed, COUNT_OF(databases))];
+        const char *user = names[some(seed, COUNT_OF(names))];
+        const char *address = strcmp(type, "local") == 0 ? "" : addresses[some(seed, COUNT_OF(addresses))];
+        (void)buf_printf(out, "%s %s %s %s trust\n", type, database, user, address);
+    }
+}
+
+/* Keys dismiss most rules; looking at every rule in full must come to the same. */
+static void keys_agree(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "a", "b", "c", "a b", "d", "all" };
+    static const char *const peers[] = { "10.0.0.1", "10.1.0.2", "11.0.0.1", "::1", "fe80::1", "127.0.0.1" };
+    static const struct str role = { "a", 1 };
+    const struct role_set roles = { &role, 1 };
+    struct decision fast, full;
+    uint32_t seed = 1;
+    struct loaded l;
+
+    for (int file = 0; file < 100; file++) {
+        AUTO(buf) struct buf text = BUF_INIT(16384);
+        some_rules(&seed, &text);
+        load_ok(&l, buf_c(&text), NULL);
+        for (int i = 0; i < 60; i++) {
+            struct seen seen = { .n = 0 };
+            struct trace trace = { see_nothing, &seen };
+            struct conn_facts facts = tcp(peers[some(&seed, COUNT_OF(peers))], some(&seed, 2),
+                                          names[some(&seed, COUNT_OF(names))],
+                                          names[some(&seed, COUNT_OF(names))]);
+            facts.is_local = some(&seed, 5) == 0;
+            facts.replication = some(&seed, 4) ? REPLICATION_NONE : REPLICATION_PHYSICAL;
+            facts.roles = &roles; /* without, the keys may save a lookup that the full walk asks for */
+            facts.lookup = (struct name_lookup){ (enum name_state)some(&seed, 6), STR("x.host.tld"), 0 };
+            enum code code = policy_match(l.policy, &facts, NULL, &fast);
+            assert_int_equal(policy_match(l.policy, &facts, &trace, &full), code);
+            assert_ptr_equal(fast.rule, full.rule);
+            assert_int_equal(fast.need, full.need);
+        }
+        loaded_fini(&l);
+    }
 }
 
 static void expect_refusal(const char *rules, struct conn_facts facts, const char *message,
@@ -358,10 +424,10 @@ static void map_needs_roles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(transports), cmocka_unit_test(addresses),       cmocka_unit_test(interfaces),
-        cmocka_unit_test(databases),  cmocka_unit_test(roles),           cmocka_unit_test(host_names),
-        cmocka_unit_test(traces),     cmocka_unit_test(refusals),        cmocka_unit_test(peer_addresses),
-        cmocka_unit_test(map_lines),  cmocka_unit_test(map_needs_roles),
+        cmocka_unit_test(transports),     cmocka_unit_test(addresses),  cmocka_unit_test(interfaces),
+        cmocka_unit_test(databases),      cmocka_unit_test(roles),      cmocka_unit_test(host_names),
+        cmocka_unit_test(traces),         cmocka_unit_test(keys_agree), cmocka_unit_test(refusals),
+        cmocka_unit_test(peer_addresses), cmocka_unit_test(map_lines),  cmocka_unit_test(map_needs_roles),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

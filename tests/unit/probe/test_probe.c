@@ -1,17 +1,34 @@
 /* Endpoints as people write them, and errors in short. */
 #include "../unit.h"
 
+#include "base/arena.h"
 #include "probe/probe.h"
+
+static struct arena arena;
+
+static int set_up(void **state)
+{
+    (void)state;
+    arena_init(&arena, 1 << 20, 4096);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    arena_fini(&arena);
+    return 0;
+}
 
 static void good(const char *text, const char *host, const char *port)
 {
     struct probe_target t;
     struct err e;
 
-    assert_int_equal(probe_target_parse(str_c(text), &t, &e), OK);
+    assert_int_equal(probe_target_parse(str_c(text), &arena, &t, &e), OK);
     assert_str(t.text, text);
-    assert_str(t.host, host);
-    assert_str(t.port, port);
+    assert_str(t.options.v[CONN_HOST], host);
+    assert_str(t.options.v[CONN_PORT], port[0] ? port : "5432");
 }
 
 static void bad(const char *text)
@@ -19,7 +36,7 @@ static void bad(const char *text)
     struct probe_target t;
     struct err e = { 0 };
 
-    assert_int_equal(probe_target_parse(str_c(text), &t, &e), E_PARAM);
+    assert_int_equal(probe_target_parse(str_c(text), &arena, &t, &e), E_PARAM);
     assert_non_null(strstr(e.message, text));
 }
 
@@ -48,6 +65,32 @@ static void test_targets(void **state)
     bad("[]:1");
 }
 
+static void conninfo(const char *text, const char *shown)
+{
+    struct probe_target t;
+    struct err e;
+
+    assert_int_equal(probe_target_parse(str_c(text), &arena, &t, &e), OK);
+    assert_str(t.text, shown);
+}
+
+static void test_conninfos(void **state)
+{
+    struct probe_target t;
+    struct err e;
+
+    (void)state;
+    conninfo("postgresql://u:secret@db:7/x?sslmode=require", "db:7"); /* the secret is not shown */
+    conninfo("host=db password=secret", "db");
+    conninfo("hostaddr=10.0.0.1", "10.0.0.1");
+    conninfo("service=prod", "service=prod");
+    conninfo("user=u", "default");
+    assert_int_equal(probe_target_parse(STR("host=a,b"), &arena, &t, &e), E_PARAM);
+    assert_int_equal(probe_target_parse(STR("postgresql://a,b/"), &arena, &t, &e), E_PARAM);
+    assert_int_equal(probe_target_parse(STR("nope=1"), &arena, &t, &e), E_PARAM);
+    assert_string_equal(e.message, "invalid connection option \"nope\"");
+}
+
 static void test_hostile_targets(void **state)
 {
     static const char text[] = "[fe80::1%eth0]:5433";
@@ -56,10 +99,10 @@ static void test_hostile_targets(void **state)
 
     (void)state;
     for (size_t cut = 0; cut < sizeof text; cut++) {
-        enum code code = probe_target_parse(str_of(text, cut), &t, &e);
+        enum code code = probe_target_parse(str_of(text, cut), &arena, &t, &e);
         assert_true(code == OK || code == E_PARAM);
     }
-    assert_int_equal(probe_target_parse(str_of("a\0b", 3), &t, &e), E_PARAM);
+    assert_int_equal(probe_target_parse(str_of("a\0b", 3), &arena, &t, &e), E_PARAM);
 }
 
 static void test_short_error(void **state)
@@ -77,8 +120,9 @@ static void test_short_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_hostile_targets),
+        cmocka_unit_test_setup_teardown(test_targets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_conninfos, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_hostile_targets, set_up, tear_down),
         cmocka_unit_test(test_short_error),
     };
 

@@ -373,8 +373,8 @@ static void mangled_statements(void **state)
 {
     (void)state;
     static const char *const seeds[] = {
-        "SELECT a.pid, count(*) FILTER (WHERE ssl) AS \"n\", E'x\\n'||$$y$$ FROM pg_stat_ssl a LEFT JOIN pg_stat_activity "
-        "b USING (pid) WHERE version ~ '^T' AND pid = ANY('{1,2}') GROUP BY 1 ORDER BY 2 DESC NULLS LAST LIMIT 5",
+        ("SELECT a.pid, count(*) FILTER (WHERE ssl) AS \"n\", E'x\\n'||$$y$$ FROM pg_stat_ssl a LEFT JOIN pg_stat_activity "
+         "b USING (pid) WHERE version ~ '^T' AND pid = ANY('{1,2}') GROUP BY 1 ORDER BY 2 DESC NULLS LAST LIMIT 5"),
         "WITH t(x) AS (VALUES (1.5),(NULL)) SELECT CASE x WHEN 1 THEN '{a,\"b\"}'::text[] END FROM t UNION SELECT NULL",
         "COPY (SELECT extract(epoch from now() - interval '1 day'), '10.0.0.0/8'::inet) TO STDOUT (FORMAT csv)",
     };
@@ -396,6 +396,28 @@ static void mangled_statements(void **state)
                 fail_msg("%s: %s", sql, buf_c(&t.lines));
         }
     }
+    talk_end(&t);
+}
+
+static void only_utf8(void **state)
+{
+    (void)state;
+    static const struct exchange list[] = {
+        { "SELECT '\xff'", "E 22021 invalid byte sequence for encoding \"UTF8\": 0xff\nZ I\n" },
+        { "SELECT '\xe4 b'", "E 22021 invalid byte sequence for encoding \"UTF8\": 0xe4 0x20 0x62\nZ I\n" },
+        { "SELECT '\xed\xa0\x80'",
+          "E 22021 invalid byte sequence for encoding \"UTF8\": 0xed 0xa0 0x80\nZ I\n" },
+        { "SELECT '\xc3\xa4', length('\xf0\x9f\x94\x91')",
+          "T ?column?:25 length:23\nD \xc3\xa4|1\nC SELECT 1\nZ I\n" },
+    };
+    const char *bad[] = { "\xc0\x80" };
+    struct talk t;
+
+    run_as("alice", false, list, COUNT_OF(list));
+    talk_begin(&t, "alice", false);
+    assert_string_equal(
+        extended(&t, "SELECT $1", bad, 1, 0),
+        "1\nt 25\nT ?column?:25\nE 22021 invalid byte sequence for encoding \"UTF8\": 0xc0\nZ I\n");
     talk_end(&t);
 }
 
@@ -444,7 +466,8 @@ int main(void)
         cmocka_unit_test(binary_results),    cmocka_unit_test(runaway_ends),
         cmocka_unit_test(canceled),          cmocka_unit_test(large_results_come_in_chunks),
         cmocka_unit_test(broken_messages),   cmocka_unit_test(mangled_statements),
-        cmocka_unit_test(too_deep),          cmocka_unit_test(greeting),
+        cmocka_unit_test(only_utf8),         cmocka_unit_test(too_deep),
+        cmocka_unit_test(greeting),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,66 @@
+/** The inside of the steward: for gate.c and reload.c only. */
+#ifndef PGSEAL_GATE_STEWARD_H
+#define PGSEAL_GATE_STEWARD_H
+
+#include "base/env.h"
+#include "base/secret.h"
+#include "gate/gate.h"
+#include "gate/history.h"
+#include "gate/listen.h"
+#include "gate/worker.h"
+#include "os/files.h"
+
+struct snapshot;
+struct timer;
+struct watch;
+
+struct gate {
+    const struct gate_params *params;
+    const struct env *env;
+    struct os_lock lock;
+    struct gate_shared shared;
+    struct worker **workers;
+    struct tls_library **libraries;
+    unsigned n_workers;
+    unsigned n_ended;
+    struct snapshot *snapshot;
+    struct snapshot *previous; /* what a reload replaced, until the new one is seen on the wire */
+    unsigned generation;
+    struct secret passphrase;
+    struct listen_set listening;
+    struct loop *loop;
+    struct signal_watch *signals[3];
+    struct timer *drain_timer;
+    struct watch *watch;
+    struct timer *key_timer;     /* a key that does not fit its certificate: wait for the other file */
+    struct timer *inspect_timer; /* certificates and revocation lists grow old without any reload */
+    struct history history;      /* what reloads came to */
+    bool key_waits;
+    bool draining;
+};
+
+enum reload_trigger {
+    RELOAD_START,
+    RELOAD_SIGNAL,
+    RELOAD_SQL, /* pg_reload_conf() */
+    RELOAD_CERTIFICATES, /* certificate files have changed */
+    RELOAD_FILES         /* rule or settings files were replaced */
+};
+
+/** Everything of the gate's directory into one snapshot; see snapshot_load(). */
+MUST_CHECK enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **out,
+                               struct diags *diags);
+/** Load, and let all workers take it; or say why not. */
+void gate_reload(struct gate *g, enum reload_trigger trigger);
+/** The same for pg_reload_conf(): `note` says what came of it. */
+void gate_reload_asked(void *gate, struct err *note);
+/** Watch files and dates from now on; the first snapshot is in force. */
+MUST_CHECK enum code reload_start(struct gate *g);
+/** Give back what reload_start() made. */
+void reload_stop(struct gate *g);
+
+/** One line for each row. */
+void gate_log_diags(const struct env *env, const struct diags *diags, const char *event);
+void gate_log(const struct env *env, enum severity severity, const char *event, const char *message);
+
+#endif

@@ -1,0 +1,40 @@
+/**
+ * After a reload: does each listener serve the certificate that was loaded?
+ *
+ * One connection per TCP address, made and judged on a pool thread like a client that trusts nobody.
+ * [choice: comparing what the wire says finds what no check of files can: a second process on the port, a
+ * worker that kept its old context]
+ */
+#ifndef PGSEAL_GATE_VERIFY_SERVED_H
+#define PGSEAL_GATE_VERIFY_SERVED_H
+
+#include "base/err.h"
+#include "net/socket.h"
+
+/** What the check asks for by SNI, so that its visits are not reported as clients that left. */
+#define SERVED_CHECK_NAME "self-check.pgseal.invalid"
+
+enum { SERVED_TARGETS_MAX = 64, SERVED_HASH = 32 };
+
+enum served {
+    SERVED_SAME,
+    SERVED_OTHER,  /* a different certificate: `why` names both fingerprints */
+    SERVED_UNKNOWN /* could not be checked: `why` says what failed */
+};
+
+struct served_target {
+    struct address address; /* as listened on; a wildcard stands for loopback */
+    enum served result;
+    struct err why;
+};
+
+struct served_check {
+    uint8_t fingerprint[SERVED_HASH];
+    size_t n;
+    struct served_target targets[SERVED_TARGETS_MAX];
+};
+
+/** Fill in the results. Blocks for up to some seconds per target: for a pool thread. */
+void verify_served(struct served_check *check);
+
+#endif

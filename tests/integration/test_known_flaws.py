@@ -1,0 +1,433 @@
+"""
+Every flaw that gates and servers of this kind were found to have, by its name, on both legs.
+
+A test says what an attacker does and what he must not get. Where PostgreSQL can be asked it is the judge; the
+gate's own leg to the server behind is tried with servers that lie.
+"""
+
+import os
+import re
+import struct
+import time
+
+import pytest
+
+from lib import liar, pki, run, wire
+from lib.pg import PASSWORDS, SECRETS
+from lib.wire import Conn, fatal, message, sasl_initial, startup
+
+HBA = """\
+local     all  all                scram-sha-256
+hostssl   app  all  127.0.0.1/32  scram-sha-256
+hostssl   db2  all  127.0.0.1/32  trust
+hostnossl app  bob  127.0.0.1/32  trust
+"""
+
+ALICE = PASSWORDS["alice"]
+LIE = "Enter your password at https://evil.example"
+
+
+@pytest.fixture(scope="module")
+def server(kind, server_factory, certs):
+    return server_factory(kind, hba=HBA, tls={"cert": certs.server})
+
+
+@pytest.fixture(scope="module")
+def without_tls(kind, server_factory):
+    return server_factory(kind, hba="host all all 127.0.0.1/32 trust\n")
+
+
+@pytest.fixture
+def before_liar(make_gate, certs):
+    """A function: script → (scripted server, gate before it). Clients are trusted, the upstream must have TLS."""
+    servers = []
+
+    def make(script, sslmode="verify-full", hba="host all all 127.0.0.1/32 trust\n", **settings):
+        lying = liar.Scripted(script)
+        servers.append(lying)
+        conninfo = (f"host=localhost hostaddr=127.0.0.1 port={lying.port} sslmode={sslmode} "
+                    f"sslrootcert={certs.ca_file} user=alice")
+        settings.setdefault("upstream_login", "trust, service")
+        return lying, make_gate(upstream=settings.pop("upstream", conninfo), hba=hba, settings=settings)
+
+    yield make
+    for lying in servers:
+        lying.__exit__()
+
+
+@pytest.fixture(scope="module")
+def server_cert(certs):
+    return certs.server.write(certs.dir, "flaws-server")
+
+
+def refused_as_unavailable(gate, **who):
+    """The client's events; the server behind was not reached: 57P03, which sends no client on to plaintext."""
+    with Conn(gate) as c:
+        c.send(startup(**who))
+        events = c.dialogue()
+    last = [e for e in events if not isinstance(e, str)][-1]
+    assert last[0] == "E" and last[1]["C"] == "57P03", events
+    return events
+
+
+# -- bytes before TLS ---------------------------------------------------------------------------------------------
+def test_cve_2021_23214_bytes_stuffed_behind_the_ssl_request(server):
+    """Also CVE-2021-3935 (PgBouncer) and CVE-2021-43766 (Odyssey): they must never be taken for the client's."""
+    if server.major < 17:
+        pytest.skip("PostgreSQL 17 and later give them to the TLS engine")
+    mark = server.log.mark()
+    with Conn(server) as c:
+        c.raw_send(wire.SSL_REQUEST + startup("carol", "db2") + wire.query("SELECT 'stuffed'"))
+        assert c.raw_rest() == b"S"
+    assert "stuffed" not in server.log.text(mark) and "carol" not in server.log.text(mark)
+
+
+def test_cve_2021_23214_a_handshake_behind_them_does_not_help(server):
+    if server.major < 17:
+        pytest.skip("PostgreSQL 17 and later give them to the TLS engine")
+    with Conn(server) as c:
+        hello = c.prepare_tls()
+        c.raw_send(wire.SSL_REQUEST + startup("bob") + hello)
+        assert c.raw_rest() == b"S"
+
+
+def test_cve_2021_23214_bytes_behind_a_refused_ssl_request(without_tls):
+    with Conn(without_tls) as c:
+        c.raw_send(wire.SSL_REQUEST + startup("alice"))
+        assert c.raw_exactly(1) == b"N"
+        if without_tls.major < 17:
+            pytest.skip("older servers read on")
+        assert c.event() == fatal(
+            "08P01", "received unencrypted data after SSL request",
+            "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.")
+
+
+@pytest.mark.parametrize("stuffed", [b"E", b"\x16", message("R", struct.pack("!I", 0)),
+                                     liar.error_response("28000", LIE)])
+def test_cve_2021_23222_bytes_stuffed_behind_the_servers_s(before_liar, stuffed):
+    """Also CVE-2021-43767 (Odyssey): what a server says before TLS is not listened to."""
+    def script(peer):
+        peer.expect_ssl_request()
+        peer.send(b"S" + stuffed)
+        peer.notes["rest"] = peer.sock.recv(1)
+
+    lying, gate = before_liar(script)
+    events = refused_as_unavailable(gate)
+    assert LIE not in repr(events)
+    lying.check()
+    for peer in lying.peers:
+        assert peer.notes.get("rest", b"") in (b"", b"\x16"), "nothing but a ClientHello may follow"
+
+
+def test_cve_2024_10977_the_text_of_an_error_before_tls(before_liar):
+    def script(peer):
+        peer.expect_ssl_request()
+        peer.send(liar.error_response("28000", LIE))
+
+    lying, gate = before_liar(script)
+    assert LIE not in repr(refused_as_unavailable(gate))
+    lying.check()
+
+
+@pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
+def test_a_server_that_refuses_tls_gets_nothing(before_liar, sslmode):
+    """No StartupMessage, hence no user name and no password, without the TLS that was asked for."""
+    def script(peer):
+        peer.expect_ssl_request()
+        peer.send(b"N")
+        peer.notes["rest"] = peer.sock.recv(1)
+
+    lying, gate = before_liar(script, sslmode)
+    refused_as_unavailable(gate)
+    lying.check()
+    assert [p.notes.get("rest") for p in lying.peers] == [b""] * len(lying.peers)
+
+
+# -- endless requests ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("request_, code", [(wire.SSL_REQUEST, "1234.5679"), (wire.GSSENC_REQUEST, "1234.5680")])
+def test_cve_2026_6479_one_request_of_each_kind(without_tls, request_, code):
+    if without_tls.gss and request_ == wire.GSSENC_REQUEST:
+        pytest.skip("this PostgreSQL is built with GSSAPI")
+    with Conn(without_tls) as c:
+        c.raw_send(request_)
+        assert c.raw_exactly(1) == b"N"
+        c.raw_send(request_)
+        upper = r"3\.[02]"
+        kind, fields = c.event()
+        assert kind == "E" and fields["C"] == "0A000"
+        assert re.fullmatch(rf"unsupported frontend protocol {code}: server supports 3.0 to {upper}", fields["M"])
+        assert c.event() == wire.EOF
+
+
+def test_cve_2026_6479_alternating_does_not_help(without_tls):
+    if without_tls.gss:
+        pytest.skip("this PostgreSQL is built with GSSAPI")
+    with Conn(without_tls) as c:
+        for request in (wire.GSSENC_REQUEST, wire.SSL_REQUEST):
+            c.raw_send(request)
+            assert c.raw_exactly(1) == b"N"
+        c.raw_send(wire.GSSENC_REQUEST)
+        assert c.event()[0] == "E"
+
+
+def test_cve_2026_6479_inside_tls(server):
+    with Conn(server) as c:
+        c.start_tls()
+        c.send(wire.SSL_REQUEST)
+        kind, fields = c.event()
+        assert kind == "E" and fields["C"] == "0A000"
+
+
+# -- rules and transport ------------------------------------------------------------------------------------------
+def no_entry(user, database, encryption):
+    return fatal("28000", f'no pg_hba.conf entry for host "127.0.0.1", user "{user}", database "{database}", '
+                          f"{encryption}")
+
+
+def test_cve_2026_14681_a_tls_rule_is_not_for_plaintext(server):
+    """db2 trusts everybody who has TLS, and nobody else."""
+    with Conn(server) as c:
+        c.send(startup("alice", "db2"))
+        assert c.event() == no_entry("alice", "db2", "no encryption")
+
+
+def test_cve_2026_14681_a_plaintext_rule_is_not_for_tls(server):
+    """bob is trusted without TLS; with it he must prove himself."""
+    with Conn(server) as c:
+        c.start_tls()
+        c.send(startup("bob"))
+        assert c.event()[:2] == ("R", 10)
+
+
+def test_cve_2026_14681_nor_for_direct_tls(server):
+    if server.major < 17:
+        pytest.skip("PostgreSQL 17 and later")
+    with Conn(server) as c:
+        c.direct_tls()
+        c.send(startup("bob"))
+        assert c.event()[:2] == ("R", 10)
+    with Conn(server) as c:
+        c.direct_tls()
+        c.send(startup("alice", "db2"))
+        assert c.event() == ("R", 0, b"")
+
+
+def test_cve_2026_14681_a_refused_gss_request_changes_nothing(server):
+    if server.gss:
+        pytest.skip("this PostgreSQL is built with GSSAPI")
+    with Conn(server) as c:
+        c.raw_send(wire.GSSENC_REQUEST)
+        assert c.raw_exactly(1) == b"N"
+        c.send(startup("alice", "db2"))
+        assert c.event() == no_entry("alice", "db2", "no encryption")
+
+
+# -- the exchange -------------------------------------------------------------------------------------------------
+def challenged(server, user="alice"):
+    c = Conn(server)
+    c.start_tls()
+    c.send(startup(user))
+    assert c.event()[:2] == ("R", 10)
+    return c
+
+
+def test_a_second_startup_message_instead_of_the_first_sasl_message(server):
+    with challenged(server) as c:
+        c.send(startup("bob", "db2"))
+        assert c.event() == fatal("08P01", "expected SASL response, got message type 0")
+        assert c.event() in (wire.EOF, wire.RAGGED)
+
+
+def test_a_second_startup_message_within_the_exchange(server):
+    with challenged(server) as c:
+        c.send(sasl_initial("SCRAM-SHA-256", b"n,,n=,r=abc"))
+        assert c.event()[:2] == ("R", 11)
+        c.send(startup("bob", "db2"))
+        assert c.event() == fatal("08P01", "expected SASL response, got message type 0")
+
+
+@pytest.mark.parametrize("length", [1025, 65536, 0x7fffffff, 0xffffffff, 3, 0])
+def test_a_sasl_message_without_measure(server, length):
+    """Refused by its header: nobody waits for, or makes room for, two gigabytes."""
+    with challenged(server) as c:
+        c.send(b"p" + struct.pack("!I", length))
+        assert c.event() == fatal("28P01", 'password authentication failed for user "alice"')
+
+
+def test_a_nonce_that_fills_the_message(server):
+    first = b"n,,n=,r=" + b"x" * (1020 - 18 - 8)
+    with challenged(server) as c:
+        c.send(sasl_initial("SCRAM-SHA-256", first))
+        kind, code, data = c.event()
+        assert (kind, code) == ("R", 11) and data.startswith(b"r=" + first[8:])
+
+
+def scram_script(peer, cert, iterations):
+    """A server that asks for so many iterations, and notes what it got for it."""
+    peer.start_tls(cert)
+    peer.packet()
+    peer.auth(10, b"SCRAM-SHA-256\0\0")
+    _, body = peer.message()
+    nonce = body.split(b"r=", 1)[1]
+    salt = SECRETS["alice"].split("$")[1].split(":")[1]
+    peer.auth(11, b"r=" + nonce + b"server,s=" + salt.encode() + b",i=" + str(iterations).encode())
+    peer.notes["answer"] = peer.sock.recv(65536)
+
+
+@pytest.mark.parametrize("iterations", [1, 4095, 2000000000, 99999999999])
+def test_unbounded_iterations_the_clients_keys(before_liar, server_cert, iterations):
+    """The keys that a login gave fit one number of iterations: no proof leaves for another one."""
+    lying, gate = before_liar(lambda peer: scram_script(peer, server_cert, iterations),
+                       hba="host all all 127.0.0.1/32 scram-sha-256\n", upstream_login="scram")
+    with Conn(gate) as c:
+        began = time.monotonic()
+        events = c.login(ALICE)
+        assert time.monotonic() - began < 5
+    assert [e for e in events if e[0] == "E"] and ("Z", "I") not in events, events
+    lying.check()
+    assert lying.peers and all(p.notes.get("answer", b"") == b"" for p in lying.peers)
+
+
+def test_the_right_iterations_do_get_a_proof(before_liar, server_cert):
+    """What the test above would see if the gate went on."""
+    lying, gate = before_liar(lambda peer: scram_script(peer, server_cert, 4096),
+                              hba="host all all 127.0.0.1/32 scram-sha-256\n", upstream_login="scram")
+    with Conn(gate) as c:
+        c.login(ALICE)
+    lying.check()
+    assert lying.peers and lying.peers[0].notes["answer"][:1] == b"p"
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_unbounded_iterations_the_gates_own_password(before_liar, server_cert, scratch):
+    """The gate reads secrets with a password of its own: a server may not make it compute for minutes."""
+    passfile = os.path.join(scratch, "flaws-pass")
+    pki.write_file(passfile, "*:*:*:*:secret\n", 0o600)
+    lying = liar.Scripted(lambda peer: scram_script(peer, server_cert, 2000000000))
+    with lying:
+        _, gate = before_liar(lambda peer: None, hba="host all all 127.0.0.1/32 scram-sha-256\n",
+                       auth_source="query", auth_file=None, auth_user="reader", upstream_login="scram",
+                       upstream=f"host=localhost hostaddr=127.0.0.1 port={lying.port} sslmode=require "
+                                f"dbname=app user=reader passfile={passfile}")
+        before = cpu_seconds(gate.process.pid)
+        with Conn(gate) as c:
+            c.send(startup("alice"))
+            events = c.dialogue()
+        assert events[0][0] == "E" and events[0][1]["C"] == "57P03", events
+        assert cpu_seconds(gate.process.pid) - before < 2
+        lying.check()
+        assert lying.peers and all(p.notes.get("answer", b"") == b"" for p in lying.peers)
+
+
+# -- secrets read from the server ---------------------------------------------------------------------------------
+@pytest.fixture
+def asking(factory, make_gate):
+    """(server behind, gate that reads secrets from it)."""
+    behind = factory.postgres(hba="local all all trust\n")
+    gate = make_gate(upstream=f"host={behind.socket_dir} port={behind.port} dbname=app",
+                     hba="host all all 127.0.0.1/32 scram-sha-256\n",
+                     settings={"auth_source": "query", "auth_file": None, "auth_user": "postgres",
+                               "auth_cache_ttl": "1h", "upstream_login": "trust"})
+    yield behind, gate
+    factory.stop(behind)
+
+
+def logs_in(gate, user, password, **more):
+    with Conn(gate) as c:
+        events = c.login(password, user, **more)
+    if events[-1] == ("Z", "I"):
+        return True
+    assert fatal("28P01", f'password authentication failed for user "{user}"') in events, events
+    return False
+
+
+def test_cve_2025_2291_expired_roles(asking):
+    _, gate = asking
+    assert logs_in(gate, "alice", ALICE)
+    assert not logs_in(gate, "expired", ALICE)
+
+
+def test_cve_2025_2291_a_role_that_expires_while_its_secret_is_cached(asking):
+    behind, gate = asking
+    with behind.admin() as db:
+        db.execute("DO $$ BEGIN EXECUTE format('ALTER ROLE bob VALID UNTIL %L', now() + interval '2 s'); END $$")
+        assert logs_in(gate, "bob", PASSWORDS["bob"])
+        run.wait_until(lambda: db.execute("SELECT rolvaliduntil < now() FROM pg_authid WHERE rolname = 'bob'")
+                       .fetchone()[0], "bob to expire")
+    assert not logs_in(gate, "bob", PASSWORDS["bob"])
+
+
+EVIL = [
+    "CREATE SCHEMA evil",
+    f"CREATE TABLE evil.pg_authid AS SELECT 'alice'::name AS rolname, '{SECRETS['bob']}'::text AS rolpassword, "
+    "NULL::timestamptz AS rolvaliduntil, true AS rolcanlogin",
+    "CREATE FUNCTION evil.eq(name, text) RETURNS bool LANGUAGE sql AS 'SELECT true'",
+    "CREATE OPERATOR evil.= (LEFTARG = name, RIGHTARG = text, FUNCTION = evil.eq)",
+    "GRANT ALL ON SCHEMA evil TO PUBLIC",
+    "GRANT ALL ON evil.pg_authid TO PUBLIC",
+]
+
+
+@pytest.mark.parametrize("way", ["role", "database", "client"])
+@pytest.mark.parametrize("query", [None, "SELECT rolname, rolpassword, rolvaliduntil, rolcanlogin FROM pg_authid "
+                                         "WHERE rolname = $1"])
+def test_cve_2025_12819_search_path_in_the_secrets_query(asking, way, query):
+    """Whoever may set a search_path must not decide which table, function or operator the query means."""
+    behind, gate = asking
+    with behind.admin("app") as db:
+        for sql in EVIL:
+            db.execute(sql)
+        if way == "role":
+            db.execute("ALTER ROLE postgres SET search_path = evil, pg_catalog")
+        if way == "database":
+            db.execute("ALTER DATABASE app SET search_path = evil, pg_catalog")
+    if query:
+        gate.configure({"auth_query": query})
+        gate.restart()
+    more = {"options": "-c search_path=evil,pg_catalog", "search_path": "evil,pg_catalog"} if way == "client" else {}
+    assert not logs_in(gate, "alice", PASSWORDS["bob"], **more)     # what evil.pg_authid says
+    assert logs_in(gate, "alice", ALICE, **more)
+
+
+# -- cancels ------------------------------------------------------------------------------------------------------
+def test_a_cancel_has_the_protection_of_its_session(factory, make_gate, certs):
+    """The key of a session that is encrypted to the server never crosses that wire in the clear."""
+    behind = factory.postgres(hba="hostssl all all 127.0.0.1/32 trust\n", tls={"cert": certs.server})
+    with liar.Tap(behind.host, behind.port) as tap:
+        gate = make_gate(upstream=f"host=localhost hostaddr=127.0.0.1 port={tap.port} sslmode=verify-full "
+                                  f"sslrootcert={certs.ca_file}", hba="host all all 127.0.0.1/32 trust\n")
+        with Conn(gate) as c, behind.admin("app") as watcher:
+            c.ready()
+            sessions = len(tap.peers)
+            c.send(wire.query("SELECT pg_sleep(30)"))
+            run.wait_until(lambda: watcher.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'").fetchone(),
+                "the query to run")
+            with Conn(gate) as other:
+                other.raw_send(wire.cancel_request(c.pid, c.key))
+                assert other.raw_rest() == b""
+            events = c.events()
+            assert [e[1]["C"] for e in events if e[0] == "E"] == ["57014"]
+            run.wait_until(lambda: len(tap.peers) > sessions, "the cancel's own connection")
+            for peer in tap.peers:
+                sent = peer.notes["sent"]
+                assert sent[:8] == wire.SSL_REQUEST and sent[8:9] == b"\x16", sent[:32]
+                assert struct.pack("!I", wire.CANCEL_CODE) not in sent
+    factory.stop(behind)
+
+
+def test_a_cancel_with_a_wrong_key_does_nothing(server):
+    with Conn(server) as c:
+        c.ready(user="bob")
+        for key in (bytes(4), bytes(len(c.key)), c.key[:-1], c.key + b"\0", b"x" * 256):
+            if key == c.key:
+                continue
+            with Conn(server) as other:
+                other.raw_send(wire.cancel_request(c.pid, key))
+                assert other.raw_rest() == b""
+        assert c.value("SELECT 'still here'") == "still here"

@@ -1,0 +1,87 @@
+"""
+Where the gate listens: several addresses, IPv6, unix sockets; and who is refused at start.
+"""
+
+import os
+import socket
+import stat
+import subprocess
+
+import pytest
+
+from lib import run
+from lib.wire import Conn, startup
+
+HBA = "hostssl app all 127.0.0.0/8 trust\nhostssl app all ::1/128 trust\nlocal app all trust\n"
+
+
+def have_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+class At:
+    """A server as seen at another of its addresses."""
+
+    def __init__(self, server, host):
+        self.host, self.port, self.socket_dir = host, server.port, server.socket_dir
+
+
+def admitted(at, unix=False):
+    with Conn(at, unix=unix) as c:
+        if not unix:
+            c.start_tls()
+        c.send(startup())
+        return c.dialogue()[0][:2] == ("R", 0)
+
+
+def test_several_addresses_and_a_unix_socket(make_gate, certs):
+    hosts = ["127.0.0.1", "127.0.0.2"] + (["::1"] if have_ipv6() else [])
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"listen_addresses": ", ".join(hosts)})
+    for host in hosts:
+        assert admitted(At(gate, host)), host
+    assert admitted(gate, unix=True)
+    with pytest.raises(OSError):
+        Conn(At(gate, "127.0.0.3")).close()
+
+
+def test_all_addresses(make_gate, certs):
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"listen_addresses": "*"})
+    for host in ["127.0.0.1", "127.0.0.9"] + (["::1"] if have_ipv6() else []):
+        assert admitted(At(gate, host)), host
+
+
+def test_unix_socket_permissions_and_a_socket_left_behind(make_gate, certs):
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"unix_socket_permissions": "0700"})
+    path = os.path.join(gate.socket_dir, f".s.PGSQL.{gate.port}")
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
+    gate.process.kill()
+    gate.process.wait()
+    assert os.path.exists(path)
+    gate.start()
+    assert admitted(gate, unix=True)
+
+
+def test_a_second_gate_on_the_same_directory_is_refused(make_gate, certs):
+    gate = make_gate(hba=HBA, tls={"cert": certs.server})
+    out = subprocess.run([gate.program, "serve", "-D", gate.dir, "-c", f"port={run.free_port()}"],
+                             capture_output=True, text=True, timeout=20)
+    assert out.returncode in (1, 3) and "pgseal.lock" in out.stderr
+    assert admitted(gate)
+
+
+def test_a_port_that_is_taken_is_refused_even_by_one_that_shares(factory, certs):
+    gate = factory.gate(start=False, hba=HBA, tls={"cert": certs.server})
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", gate.port))
+        other.listen(1)
+        status, logged = gate.refuses_to_start()
+    assert status in (1, 3)
+    assert 'could not bind IPv4 address "127.0.0.1": Address already in use' in logged
+    assert "could not create any TCP/IP sockets" in logged
+    factory.stop(gate)

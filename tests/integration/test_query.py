@@ -1,0 +1,436 @@
+"""
+auth_source = query: the gate judges with the server's own secrets, as the server itself would.
+
+The same client talks to PostgreSQL under the rules the gate has, and to the gate in front of that server; both
+must answer alike. Then what only the gate has: a cache, a session of its own, a server that may be lost.
+"""
+
+import hashlib
+import os
+import re
+import signal
+import threading
+
+import pytest
+
+from lib import psql, run, scram, wire
+from lib.fake import Upstream
+from lib.pg import PASSWORDS, SECRETS
+from lib.wire import Conn, message, startup
+
+from test_upstream import tcp, unix
+
+PASS = "the same for all"
+MD5 = "md5" + hashlib.md5((PASS + "q_md5").encode()).hexdigest()
+
+# What CREATE ROLE says of them; the password of each is PASS, unless it has none.
+ROLES = {
+    "q_scram": f"LOGIN PASSWORD '{scram.secret(PASS)}'",
+    "q_salt": f"LOGIN PASSWORD '{scram.secret(PASS, b'eight by', 5000)}'",
+    "q_md5": f"LOGIN PASSWORD '{MD5}'",
+    "q_none": "LOGIN",
+    "q_nologin": f"NOLOGIN PASSWORD '{scram.secret(PASS)}'",
+    "q_expired": f"LOGIN PASSWORD '{scram.secret(PASS)}' VALID UNTIL '2001-01-01'",
+    "q_expired_md5": "LOGIN PASSWORD 'md500000000000000000000000000000000' VALID UNTIL '2001-01-01'",
+    "q_later": f"LOGIN PASSWORD '{scram.secret(PASS)}' VALID UNTIL '2999-12-31 23:59:59.5+05:30'",
+    "q_forever": f"LOGIN PASSWORD '{scram.secret(PASS)}' VALID UNTIL 'infinity'",
+    "q_never": f"LOGIN PASSWORD '{scram.secret(PASS)}' VALID UNTIL '-infinity'",
+    "q_limited": f"LOGIN CONNECTION LIMIT 0 PASSWORD '{scram.secret(PASS)}'",
+    "Q Quoted\"'": f"LOGIN PASSWORD '{scram.secret(PASS)}'",
+}
+USERS = [*ROLES, "q_missing"]
+
+
+def ident(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+def do(server, sql, database="postgres"):
+    with server.admin(database) as db:
+        db.execute(sql)
+
+
+def rules(method):
+    """For PostgreSQL and for the gate alike: roles by membership, databases by the role's name, then a method."""
+    return f"""\
+host    all     +q_barred   127.0.0.1/32    reject
+host    samerole all        127.0.0.1/32    {method}
+host    app,closed,missing,private all 127.0.0.1/32 {method}
+"""
+
+
+@pytest.fixture(scope="module")
+def upstream(factory, certs):
+    # The gate's own way in: by unix socket, and by TLS with a password.
+    hba = ("local all all trust\nhostssl all q_reader 127.0.0.1/32 scram-sha-256\n"
+           "hostssl all q_cert 127.0.0.1/32 cert\n")
+    server = factory.postgres(hba=hba, tls={"cert": certs.server, "ca": certs.ca.pem()})
+    with server.admin() as db:
+        for user, how in ROLES.items():
+            db.execute(f"CREATE ROLE {ident(user)} {how}")
+        db.execute("CREATE ROLE q_barred_group; CREATE ROLE q_barred; CREATE ROLE q_outer; CREATE ROLE q_db")
+        db.execute("CREATE DATABASE q_db")
+        for user, groups in {"q_in": "q_barred", "q_deep": "q_barred_group", "q_barred_group": "q_barred",
+                             "q_same": "q_outer", "q_outer": "q_db"}.items():
+            if user not in ("q_barred_group", "q_outer"):
+                db.execute(f"CREATE ROLE {user} LOGIN PASSWORD '{scram.secret(PASS)}'")
+            db.execute(f"GRANT {groups} TO {user}")
+        db.execute("CREATE ROLE q_super SUPERUSER LOGIN PASSWORD '" + scram.secret(PASS) + "'")
+        for reader in ("q_reader", "q_cert"):
+            db.execute(f"CREATE ROLE {reader} LOGIN PASSWORD '{scram.secret('reads')}'")
+        db.execute("CREATE DATABASE q_reader")
+    for database, reader in ("q_reader", "q_reader"), ("app", "q_cert"):
+        do(server, f"GRANT SELECT ON pg_catalog.pg_authid TO {reader}", database)
+    yield server
+    factory.stop(server)
+
+
+@pytest.fixture(scope="module")
+def judges(factory, upstream, certs):
+    """judges(method): (PostgreSQL itself under the rules, the gate under the same rules)."""
+    made = {}
+
+    def make(method):
+        if method not in made:
+            made[method] = factory.gate(upstream=unix(upstream), hba=rules(method), tls={"cert": certs.server},
+                                        settings={"auth_source": "query", "auth_user": "postgres",
+                                                  "auth_file": None, "upstream_login": "scram, password"})
+        upstream.configure(hba="local all all trust\nhostssl all q_reader 127.0.0.1/32 scram-sha-256\n"
+                               "hostssl all q_cert 127.0.0.1/32 cert\n" + rules(method))
+        upstream.reload()
+        return upstream, made[method]
+
+    yield make
+    for gate in made.values():
+        factory.stop(gate)
+
+
+def md5_response(user, secret, salt):
+    inner = hashlib.md5((secret + user).encode()).hexdigest()
+    return wire.password("md5" + hashlib.md5(inner.encode() + salt).hexdigest())
+
+
+def outcome(server, user, secret, database="app", tls=False):
+    """What a client is asked for, and what it hears at the end."""
+    asked = []
+    with Conn(server) as c:
+        if tls:
+            c.start_tls()
+        c.send(startup(user, database))
+        while True:
+            e = c.event()
+            if e[0] == "R" and e[1] == 10:
+                asked.append("scram")
+                events = c.sasl(secret)
+                break
+            if e[0] == "R" and e[1] == 5:
+                asked.append("md5")
+                c.send(md5_response(user, secret, e[2]))
+                events = c.dialogue()
+                break
+            if e[0] == "R" and e[1] == 3:
+                asked.append("password")
+                c.send(wire.password(secret))
+                events = c.dialogue()
+                break
+            if isinstance(e, str) or e[0] in "EZ":
+                events = [e]
+                break
+    kept = [e if e[0] == "E" or isinstance(e, str) else e[:2] if e[0] == "R" else e[0] for e in events]
+    return asked, kept
+
+
+METHODS = ["scram-sha-256", "md5", "password"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("user", USERS)
+def test_gate_and_server_agree(judges, method, user):
+    server, gate = judges(method)
+    for secret in (PASS, "wrong"):
+        for database in ("app", "missing", "closed"):
+            assert outcome(gate, user, secret, database) == outcome(server, user, secret, database), (secret, database)
+
+
+@pytest.mark.parametrize("user, database", [
+    ("q_in", "app"), ("q_deep", "app"), ("q_barred_group", "app"), ("q_scram", "app"), ("q_super", "app"),
+    ("q_same", "q_db"), ("q_outer", "q_db"), ("q_scram", "q_db"), ("q_super", "q_db"), ("q_missing", "q_db"),
+    ("q_db", "q_db"), ("q_in", "q_db"), ("q_scram", "no such database")])
+def test_memberships_decide_alike(judges, user, database):
+    server, gate = judges("scram-sha-256")
+    assert outcome(gate, user, PASS, database) == outcome(server, user, PASS, database)
+
+
+def test_mock_salts_survive_a_restart(judges):
+    _, gate = judges("scram-sha-256")
+
+    def salt(user):
+        with Conn(gate) as c:
+            c.send(startup(user))
+            assert c.event()[:2] == ("R", 10)
+            c.send(wire.sasl_initial("SCRAM-SHA-256", b"n,,n=,r=abc"))
+            return dict(p.split("=", 1) for p in c.event()[2].decode().split(","))["s"]
+
+    before = [salt(u) for u in ("q_missing", "q_none", "q_md5", "q_expired", "q_scram")]
+    gate.restart()
+    assert [salt(u) for u in ("q_missing", "q_none", "q_md5", "q_expired", "q_scram")] == before
+    assert len(set(before)) == len(before)
+
+
+# -- the gate's own session ---------------------------------------------------------------------------------------
+@pytest.fixture
+def gate(make_gate, certs):
+    def make(conninfo, hba="host all all 127.0.0.1/32 scram-sha-256\n", **settings):
+        return make_gate(upstream=conninfo, hba=hba, tls={"cert": certs.server}, settings={
+            "auth_source": "query", "auth_user": "postgres", "auth_file": None, "upstream_login": "scram",
+            **settings})
+
+    return make
+
+
+def comes_in(gate, user="q_scram", secret=PASS, database="app"):
+    _, events = outcome(gate, user, secret, database)
+    return events[-1] == "Z"
+
+
+def passfile(scratch, name, line, mode=0o600):
+    path = os.path.join(scratch, name)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as f:
+        f.write(line + "\n")
+    os.chmod(path, mode)
+    return path
+
+
+def test_reader_with_a_password_over_tls(gate, upstream, certs, scratch):
+    """The password stands for that host and port, in a file."""
+    path = passfile(scratch, "reader", f"127.0.0.1:{upstream.port}:q_reader:q_reader:reads")
+    upstream.configure(hba="hostssl all q_reader 127.0.0.1/32 scram-sha-256\nhostssl app q_scram 127.0.0.1/32 scram-sha-256\n")
+    upstream.reload()
+    g = gate(tcp(upstream, sslrootcert=certs.ca_file, passfile=path), auth_user="q_reader")
+    assert comes_in(g)
+    assert not comes_in(g, secret="wrong")
+
+
+def test_reader_s_password_is_for_the_host_that_answers(gate, upstream, certs, scratch):
+    path = passfile(scratch, "second", f"localhost:{upstream.port}:q_reader:q_reader:reads")
+    upstream.configure(hba="hostssl all q_reader 127.0.0.1/32 scram-sha-256\nhostssl app q_scram 127.0.0.1/32 scram-sha-256\n")
+    upstream.reload()
+    g = gate(f"host=127.0.0.1,localhost hostaddr=127.0.0.1,127.0.0.1 port={run.free_port()},{upstream.port} "
+             f"sslrootcert={certs.ca_file} passfile={path}", auth_user="q_reader")
+    assert comes_in(g)
+
+
+def test_reader_with_a_certificate(gate, upstream, certs):
+    upstream.configure(hba="hostssl all q_cert 127.0.0.1/32 cert\nhostssl app q_scram 127.0.0.1/32 scram-sha-256\n")
+    upstream.reload()
+    crt, key = certs.client("q-cert", certs.ca.issue("q_cert"))
+    g = gate(tcp(upstream, sslrootcert=certs.ca_file, sslcert=crt, sslkey=key, dbname="app"), auth_user="q_cert")
+    assert comes_in(g)
+
+
+def test_reader_without_the_right_to_read(gate, upstream):
+    """57P03, and what the server said stands in the log."""
+    trusting(upstream)
+    g = gate(unix(upstream, dbname="app"), auth_user="q_scram")
+    mark = g.log.mark()
+    asked, events = outcome(g, "q_salt", PASS)
+    assert asked == [] and events[-1][1]["C"] == "57P03"
+    assert "permission denied for table pg_authid" in g.words(mark)
+
+
+def test_loose_passfile_is_not_read(gate, upstream, certs, scratch):
+    path = passfile(scratch, "loose", "*:*:*:*:reads", 0o644)
+    upstream.configure(hba="hostssl all q_reader 127.0.0.1/32 scram-sha-256\n")
+    upstream.reload()
+    g = gate(tcp(upstream, sslrootcert=certs.ca_file, passfile=path), auth_user="q_reader")
+    assert outcome(g, "q_scram", PASS)[1][-1][1]["C"] == "57P03"
+
+
+def trusting(upstream):
+    upstream.configure(hba="local all all trust\n")
+    upstream.reload()
+
+
+def test_a_hostile_search_path_decides_nothing(gate, upstream):
+    """A role's or a database's own search_path must not choose what the query calls (CVE-2025-12819)."""
+    trusting(upstream)
+    with upstream.admin("db2") as db:
+        db.execute(f"""
+            CREATE SCHEMA evil;
+            CREATE TABLE evil.pg_authid AS SELECT 'q_scram'::name AS rolname, '{scram.secret("evil")}' AS rolpassword,
+                NULL::timestamptz AS rolvaliduntil, true AS rolcanlogin;
+            CREATE FUNCTION evil.eq(name, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+            CREATE OPERATOR evil.= (LEFTARG = name, RIGHTARG = text, FUNCTION = evil.eq);
+            ALTER ROLE postgres IN DATABASE db2 SET search_path = evil, pg_catalog;
+            ALTER DATABASE db2 SET search_path = evil, pg_catalog""")
+    try:
+        # The operator's own auth_query may be unqualified: the fence is the session's, not the text's.
+        g = gate(unix(upstream, dbname="db2"), auth_query="SELECT rolname, rolpassword, rolvaliduntil, rolcanlogin "
+                                                           "FROM pg_authid WHERE rolname = $1")
+        assert comes_in(g)
+        assert not comes_in(g, secret="evil")
+    finally:
+        do(upstream, "ALTER ROLE postgres IN DATABASE db2 RESET search_path; "
+                     "ALTER DATABASE db2 RESET search_path")
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1 WHERE $1 <> ''", "SELECT rolname, rolpassword, rolvaliduntil, rolcanlogin FROM pg_authid "
+                                 "WHERE $1 <> ''", "SELECT no_such_thing, $1", "SELECT $1, 'x', 'yesterday', true",
+                                 "SELECT $1, pg_catalog.pg_sleep(60)::text, NULL, true",
+                                 "DELETE FROM pg_catalog.pg_authid WHERE rolname = $1 RETURNING 1, 2, 3, 4"])
+def test_an_auth_query_that_does_not_answer(gate, upstream, sql):
+    trusting(upstream)
+    g = gate(unix(upstream), auth_query=sql)
+    asked, events = outcome(g, "q_scram", PASS)
+    assert asked == [] and events[-1][1]["C"] == "57P03"
+    assert upstream.query("SELECT count(*) FROM pg_authid WHERE rolname = 'q_scram'") == [(1,)]
+
+
+def asked_for(upstream, since):
+    return len(re.findall(r"FROM pg_catalog\.pg_authid", upstream.log.text(since)))
+
+
+@pytest.fixture
+def logging(upstream):
+    trusting(upstream)
+    upstream.configure(settings={"log_statement": "all"})
+    upstream.reload()
+    yield upstream
+    upstream.configure(settings={"log_statement": "none"})
+    upstream.reload()
+
+
+def test_one_question_for_many_logins(gate, logging):
+    """While an answer is on its way, and as long as it may be used again, nobody asks twice."""
+    g = gate(unix(logging), workers="1", auth_cache_ttl="60")
+    since = logging.log.mark()
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(comes_in(g))) for _ in range(12)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert results == [True] * 12
+    assert asked_for(logging, since) == 1
+
+
+def test_without_a_cache_each_login_asks(gate, logging):
+    g = gate(unix(logging), workers="1", auth_cache_ttl="0")
+    since = logging.log.mark()
+    assert all(comes_in(g) for _ in range(3))
+    assert asked_for(logging, since) == 3
+
+
+@pytest.fixture
+def changing(upstream):
+    trusting(upstream)
+    yield upstream
+    do(upstream, f"ALTER ROLE q_scram PASSWORD '{scram.secret(PASS)}' VALID UNTIL 'infinity'")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_changed_password_counts_after_one_failed_try(gate, changing, method):
+    """Whichever worker gets the second try."""
+    g = gate(unix(changing), hba=f"host all all 127.0.0.1/32 {method}\n", auth_cache_ttl="1h", workers="4",
+             upstream_login="scram, password")
+    for _ in range(12):
+        assert comes_in(g)
+    do(changing, f"ALTER ROLE q_scram PASSWORD '{scram.secret('new')}'")
+    assert not comes_in(g, secret="new")
+    for _ in range(12):
+        assert comes_in(g, secret="new")
+    assert not comes_in(g)
+
+
+def test_a_new_role_and_a_new_membership_count_after_one_refusal(gate, upstream):
+    trusting(upstream)
+    g = gate(unix(upstream), hba="host all +q_outer 127.0.0.1/32 scram-sha-256\n", auth_cache_ttl="1h", workers="4")
+    try:
+        assert not comes_in(g, "q_new")
+        do(upstream, f"CREATE ROLE q_new LOGIN PASSWORD '{scram.secret(PASS)}'")
+        assert not comes_in(g, "q_new")
+        do(upstream, "GRANT q_outer TO q_new")
+        comes_in(g, "q_new")
+        for _ in range(8):
+            assert comes_in(g, "q_new")
+    finally:
+        do(upstream, "DROP ROLE q_new")
+
+
+def test_a_reload_asks_anew(gate, upstream):
+    trusting(upstream)
+    g = gate(unix(upstream), auth_cache_ttl="1h")
+    assert comes_in(g)
+    g.configure({"auth_query": f"SELECT $1, '{scram.secret('other')}', NULL, true"})
+    assert "reload_failed" not in g.reload()
+    assert not comes_in(g)
+    assert comes_in(g, secret="other")
+
+
+# -- a server that is lost ----------------------------------------------------------------------------------------
+def test_the_reader_s_session_may_be_lost(gate, upstream):
+    """Between two questions; the next one makes a new session."""
+    trusting(upstream)
+    g = gate(unix(upstream), workers="1", auth_cache_ttl="0")
+    assert comes_in(g)
+    for _ in range(3):
+        upstream.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgseal'")
+        assert comes_in(g)
+    upstream.restart()
+    assert comes_in(g)
+    upstream.stop(signal.SIGQUIT)
+    try:
+        asked, events = outcome(g, "q_scram", PASS)
+        assert asked == [] and events[-1][1]["C"] == "57P03"
+    finally:
+        upstream.start()
+    assert comes_in(g)
+
+
+def test_the_server_dies_while_it_is_asked(gate, upstream):
+    """Everybody who waits hears 57P03, and the next one is served."""
+    trusting(upstream)
+    with upstream.admin() as db:
+        db.execute("CREATE OR REPLACE FUNCTION public.q_wait(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN "
+                   "PERFORM pg_advisory_lock_shared(4711); RETURN $1; END $$")
+        db.execute("SELECT pg_advisory_lock(4711)")
+        g = gate(unix(upstream), workers="1", auth_cache_ttl="0", auth_query=(
+            "SELECT rolname, rolpassword, rolvaliduntil, rolcanlogin FROM pg_authid WHERE rolname = public.q_wait($1)"))
+        results = []
+        threads = [threading.Thread(target=lambda u=u: results.append(outcome(g, u, PASS)))
+                   for u in ("q_scram", "q_salt", "q_forever", "q_missing")]
+        for t in threads:
+            t.start()
+        run.wait_until(lambda: upstream.query("SELECT count(*) FROM pg_stat_activity WHERE "
+                                              "application_name = 'pgseal' AND wait_event = 'advisory'") == [(1,)],
+                       "the question to wait")
+        run.wait_until(lambda: g.log.text().count("event=connection_received") >= 4, "all to be there")
+        upstream.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgseal'")
+        for t in threads:
+            t.join()
+        assert [r[1][-2 if r[1][-1] == wire.EOF else -1][1]["C"] for r in results] == ["57P03"] * 4
+        db.execute("SELECT pg_advisory_unlock(4711)")
+    assert comes_in(g)
+
+
+def test_a_server_that_never_answers_the_question(gate, certs):
+    """The client's own time is up first."""
+    def silent(up, sock):
+        up.startup(sock)
+        sock.sendall(message("R", b"\0\0\0\0") + message("Z", b"I"))
+        sock.recv(65536)
+        sock.recv(65536)
+
+    with Upstream(silent) as up:
+        g = gate(f"host=127.0.0.1 port={up.port} sslmode=disable user=q_super", auth_user="q_super",
+                 authentication_timeout="1")
+        asked, events = outcome(g, "q_scram", PASS)
+        assert asked == [] and events[-1] in (wire.EOF, wire.RESET) or events[-1][1]["C"] == "57P03"
+
+
+def test_trust_without_verification_is_not_taken_by_the_reader(gate, upstream):
+    """A server on TCP whose name nobody verified could hand out any secret."""
+    upstream.configure(hba="host all all 127.0.0.1/32 trust\n")
+    upstream.reload()
+    g = gate(tcp(upstream, sslmode="disable"))
+    assert outcome(g, "q_scram", PASS)[1][-1][1]["C"] == "57P03"

@@ -1,0 +1,427 @@
+"""
+Certificates that change on their own: the file watch, the proofs of a reload, `strict`, revocation.
+
+All of this is the gate's own; PostgreSQL waits for a SIGHUP.
+"""
+
+import datetime
+import os
+import random
+import re
+import signal
+import socket
+import ssl
+import threading
+import time
+
+import pytest
+
+from lib import pki, run, wire
+from lib.pki import DAY
+from lib.wire import Conn, startup
+
+HBA = "hostssl app all 127.0.0.1/32 trust\nhostnossl app all 127.0.0.1/32 reject\n"
+CERT_HBA = "hostssl app all 127.0.0.1/32 cert\n"
+RELOADED = r"event=reloaded\b"
+SWAPS = int(os.environ.get("PGSEAL_SWAPS", "20"))
+SESSIONS = int(os.environ.get("PGSEAL_SWAP_SESSIONS", "20"))
+
+
+def served(gate):
+    from cryptography import x509
+    with Conn(gate) as c:
+        c.start_tls()
+        return x509.load_der_x509_certificate(c.tls.getpeercert(True)).serial_number
+
+
+def new_cert(certs, **how):
+    how.setdefault("sans", ["localhost", "db.example", "127.0.0.1", "::1"])
+    return certs.ca.issue("db.example", usage="server", **how)
+
+
+@pytest.fixture
+def gate(make_gate, certs):
+    return make_gate(hba=HBA, tls={"cert": certs.server})
+
+
+@pytest.fixture
+def strict(make_gate, certs):
+    return make_gate(hba=HBA, settings={"reload_policy": "strict", "reload_on_change": "off"},
+                     tls={"cert": certs.server, "ca": certs.ca.pem()})
+
+
+def put(gate, cert):
+    """Replace certificate and key by two renames, and tell nobody."""
+    gate.write("server.key", cert.key_pem(), 0o600)
+    gate.write("server.crt", cert.pem())
+
+
+def in_place(path, content):
+    with open(path, "r+b") as f:
+        f.truncate()
+        f.write(content)
+
+
+# -- the watch ----------------------------------------------------------------------------------------------------
+def test_renamed_files_are_noticed(gate, certs):
+    new, since = new_cert(certs), gate.log.mark()
+    put(gate, new)
+    gate.log.wait_for(RELOADED, since)
+    assert served(gate) == new.serial
+    gate.log.wait_for("event=served_verified generation=2 listeners=1", since)
+
+
+def test_files_written_in_place_are_noticed(gate, certs):
+    new, since = new_cert(certs), gate.log.mark()
+    in_place(gate.path("server.key"), new.key_pem())
+    in_place(gate.path("server.crt"), new.pem())
+    gate.log.wait_for(RELOADED, since)
+    assert served(gate) == new.serial
+
+
+def mounted(gate, number, cert):
+    """A directory as Kubernetes fills a volume."""
+    inner = f"..2026_{number}"
+    os.makedirs(gate.path(f"volume/{inner}"))
+    pki.write_file(gate.path(f"volume/{inner}/tls.crt"), cert.pem())
+    pki.write_file(gate.path(f"volume/{inner}/tls.key"), cert.key_pem(), 0o600)
+    os.symlink(inner, gate.path("volume/..data_tmp"))
+    os.rename(gate.path("volume/..data_tmp"), gate.path("volume/..data"))
+
+
+def test_kubernetes_swap_is_noticed(make_gate, certs, factory):
+    gate = factory.gate(start=False, hba=HBA)
+    try:
+        mounted(gate, 1, certs.server)
+        for name in ("tls.crt", "tls.key"):
+            os.symlink(f"..data/{name}", gate.path(f"volume/{name}"))
+        gate.configure({"ssl": "on", "ssl_cert_file": gate.path("volume/tls.crt"),
+                        "ssl_key_file": gate.path("volume/tls.key")})
+        gate.start()
+        for number in (2, 3):
+            new, since = new_cert(certs), gate.log.mark()
+            mounted(gate, number, new)
+            gate.log.wait_for(RELOADED, since)
+            assert served(gate) == new.serial
+    finally:
+        factory.stop(gate)
+
+
+def test_off_means_off(make_gate, certs):
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"reload_on_change": "off"})
+    since = gate.log.mark()
+    put(gate, new_cert(certs))
+    time.sleep(2.5)
+    assert served(gate) == certs.server.serial and "reload" not in gate.log.text(since)
+
+
+def test_a_certificate_does_not_bring_half_edited_rules_along(gate, certs):
+    gate.write("pg_hba.conf", "half a li")
+    new, since = new_cert(certs), gate.log.mark()
+    put(gate, new)
+    gate.log.wait_for(RELOADED, since)
+    assert served(gate) == new.serial
+
+
+def test_rules_react_to_renames_only(make_gate, certs):
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"reload_on_change": "all"})
+    open_rules = b"host app all 127.0.0.1/32 trust\n"
+
+    def plain():
+        with Conn(gate) as c:
+            c.send(startup())
+            return ("R", 0, b"") in c.dialogue()
+
+    since = gate.log.mark()
+    in_place(gate.path("pg_hba.conf"), open_rules)
+    time.sleep(2.5)
+    assert "reload" not in gate.log.text(since) and not plain()
+    gate.write("pg_hba.conf", open_rules)
+    gate.log.wait_for(RELOADED, since)
+    assert plain()
+
+
+def test_a_key_without_its_certificate_waits(gate, certs):
+    """The first of two files is no alarm; the second completes the pair."""
+    new, since = new_cert(certs), gate.log.mark()
+    gate.write("server.key", new.key_pem(), 0o600)
+    time.sleep(2.5)
+    assert "reload_failed" not in gate.log.text(since) and served(gate) == certs.server.serial
+    gate.write("server.crt", new.pem())
+    gate.log.wait_for(RELOADED, since)
+    assert served(gate) == new.serial and "reload_failed" not in gate.log.text(since)
+
+
+def test_a_key_that_never_fits_is_an_alarm(gate, certs):
+    since = gate.log.mark()
+    before = time.monotonic()
+    gate.write("server.key", certs.foreign.key_pem(), 0o600)
+    gate.log.wait_for("event=reload_error .*key values mismatch", since, 20)
+    assert time.monotonic() - before > 8 and served(gate) == certs.server.serial
+    since = gate.log.mark()
+    time.sleep(2)
+    assert "reload" not in gate.log.text(since)
+
+
+def test_the_same_files_are_not_tried_again(gate, certs):
+    since = gate.log.mark()
+    gate.write("server.crt", "this is no certificate\n")
+    gate.log.wait_for("event=reload_failed", since)
+    again = gate.log.mark()
+    os.utime(gate.path("server.crt"))
+    time.sleep(2.5)
+    assert "reload" not in gate.log.text(again)
+    assert "event=reload_failed" in gate.reload()
+    assert served(gate) == certs.server.serial
+    again = gate.log.mark()
+    put(gate, certs.server)
+    gate.log.wait_for(RELOADED, again)
+
+
+SPOILT = {
+    "half a certificate": (lambda g, c: in_place(g.path("server.crt"), c.server.pem()[:300]), "server.crt"),
+    "unreadable": (lambda g, c: (os.unlink(g.path("server.crt")), os.mkdir(g.path("server.crt"))), "server.crt"),
+    "gone": (lambda g, c: os.unlink(g.path("server.key")), "server.key"),
+    "open to all": (lambda g, c: os.chmod(g.path("server.key"), 0o644), "has group or world access"),
+}
+
+
+@pytest.mark.parametrize("spoil, why", SPOILT.values(), ids=SPOILT.keys())
+def test_spoilt_files_leave_the_old_one_in_force(gate, certs, spoil, why):
+    since = gate.log.mark()
+    spoil(gate, certs)
+    gate.log.wait_for(f"event=reload_error .*{why}", since)
+    gate.log.wait_for("event=reload_failed", since)
+    assert served(gate) == certs.server.serial
+
+
+def test_sighup_is_in_force_at_once(gate, certs):
+    new = new_cert(certs)
+    put(gate, new)
+    before = time.monotonic()
+    gate.reload()
+    assert time.monotonic() - before < 0.3
+    assert served(gate) == new.serial
+
+
+def test_passphrase_command_at_reload(make_gate, certs, factory):
+    gate = factory.gate(start=False, hba=HBA, tls={"cert": certs.server})
+    try:
+        gate.write("server.key", certs.server.key_pem("sesame"), 0o600)
+        gate.configure({"ssl_passphrase_command": "echo sesame", "ssl_passphrase_command_supports_reload": "on"})
+        gate.start()
+        new, since = new_cert(certs), gate.log.mark()
+        gate.write("server.key", new.key_pem("sesame"), 0o600)
+        gate.write("server.crt", new.pem())
+        gate.log.wait_for(RELOADED, since)
+        assert served(gate) == new.serial
+    finally:
+        factory.stop(gate)
+
+
+# -- the proof on the wire ----------------------------------------------------------------------------------------
+class Impostor:
+    """Another process's listeners on the gate's port, with a certificate of their own."""
+
+    def __init__(self, gate, cert, directory):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(*cert.write(directory, "impostor"))
+        self.sockets = []
+        for _ in range(60):
+            s = socket.socket()
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            s.bind((gate.host, gate.port))
+            s.listen()
+            self.sockets.append(s)
+            threading.Thread(target=self.serve, args=(s,), daemon=True).start()
+
+    def serve(self, listener):
+        while True:
+            try:
+                s, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                s.recv(8, socket.MSG_WAITALL)
+                s.sendall(b"S")
+                self.context.wrap_socket(s, server_side=True).close()
+            except OSError:
+                s.close()
+
+    def close(self):
+        for s in self.sockets:
+            s.shutdown(socket.SHUT_RDWR)
+            s.close()
+
+
+def test_a_different_certificate_on_the_wire_restores_the_old_one(make_gate, certs, tmp_path):
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"workers": "1"})
+    impostor = Impostor(gate, certs.foreign.issue("impostor", usage="server"), str(tmp_path))
+    since = gate.log.mark()
+    put(gate, new_cert(certs))
+    gate.log.wait_for("event=served_differs .*a different certificate is served", since)
+    gate.log.wait_for("event=reload_rolled_back", since)
+    gate.log.wait_for(r"event=reloaded generation=3", since)
+    impostor.close()
+    assert served(gate) == certs.server.serial
+    again = gate.log.mark()
+    time.sleep(2.5)
+    assert "reload" not in gate.log.text(again)
+
+
+# -- strict -------------------------------------------------------------------------------------------------------
+def test_strict_refuses_what_clients_would_refuse(strict, certs):
+    far = certs.ca.intermediate("far away")
+    lone = far.issue("db.example", sans=["localhost", "db.example", "127.0.0.1", "::1"], usage="server")
+    lone.chain = []
+    cases = [
+        (new_cert(certs, valid_from=pki.now() - 9 * DAY, valid_to=pki.now() - DAY), "has expired"),
+        (new_cert(certs, valid_from=pki.now() + DAY), "is not valid before"),
+        (new_cert(certs, sans=["localhost", "127.0.0.1"]), "has lost the name dns:db.example"),
+        (lone, 'is incomplete: the issuer "/CN=far away" is missing'),
+    ]
+    for cert, why in cases:
+        put(strict, cert)
+        logged = strict.reload()
+        assert why in logged and "event=reload_failed" in logged
+        assert served(strict) == certs.server.serial
+    strict.configure({"reload_policy": "postgres"})
+    for cert, why in cases:
+        put(strict, cert)
+        logged = strict.reload()
+        if why.startswith("has lost"):      # what is lost is compared with what ran just before
+            assert "event=reloaded" in logged
+        else:
+            assert why in logged and "event=reloaded" in logged
+        assert served(strict) == cert.serial
+
+
+def test_certificates_that_do_not_chain_are_errors(gate, certs):
+    middle = certs.ca.intermediate()
+    leaf = middle.issue("db.example", usage="server")
+    other = certs.foreign.issue("stray")
+    for chain, why in (([certs.ca.cert, middle.cert], "out of order"), ([middle.cert, other.cert], "does not belong")):
+        leaf.chain = chain
+        put(gate, leaf)
+        logged = gate.reload()
+        assert why in logged and "event=reload_failed" in logged
+    leaf.chain = [middle.cert, certs.ca.cert]
+    put(gate, leaf)
+    assert "event=reloaded" in gate.reload()
+
+
+# -- revocation ---------------------------------------------------------------------------------------------------
+@pytest.fixture
+def guarded(make_gate, certs):
+    return make_gate(hba=CERT_HBA, tls={"cert": certs.server, "ca": certs.ca.pem(), "crl": certs.ca.crl()})
+
+
+def session_with(gate, certs, cert):
+    c = Conn(gate)
+    c.start_tls(wire.client_context(cert=certs.client(f"s{cert.serial}", cert)))
+    return c.ready()
+
+
+def is_refused(gate, certs, cert):
+    try:
+        session_with(gate, certs, cert).close()
+    except (wire.Closed, ssl.SSLError, AssertionError):
+        return True
+    return False
+
+
+def test_a_revoked_certificate_ends_its_sessions(guarded, certs):
+    revoked, good = certs.ca.issue("alice"), certs.ca.issue("alice")
+    with session_with(guarded, certs, revoked) as ends, session_with(guarded, certs, good) as stays:
+        since = guarded.log.mark()
+        guarded.write("client.crl", certs.ca.crl([revoked]))
+        event = ends.event()
+        assert event[0] == "E" and event[1]["C"] == "57P01"
+        guarded.log.wait_for(f"event=certificate_revoked .*serial={revoked.serial}", since)
+        assert stays.value("SELECT 1") == "1"
+    assert is_refused(guarded, certs, revoked) and not is_refused(guarded, certs, good)
+
+
+def test_sessions_stay_where_that_is_off(guarded, certs):
+    guarded.configure({"ssl_crl_ends_sessions": "off"})
+    guarded.reload()
+    revoked = certs.ca.issue("alice")
+    with session_with(guarded, certs, revoked) as stays:
+        guarded.write("client.crl", certs.ca.crl([revoked]))
+        guarded.reload()
+        assert stays.value("SELECT 1") == "1"
+    assert is_refused(guarded, certs, revoked)
+
+
+@pytest.mark.parametrize("fault, shout", [("stale", "has expired at"), ("foreign", "there is no revocation list of"),
+                                         ("forged", "is not signed by that CA's key")])
+def test_a_list_that_cannot_be_believed_ends_nobody(guarded, certs, fault, shout):
+    cert = certs.ca.issue("alice")
+    forger = pki.Authority("pgseal test CA")
+    lists = {"stale": certs.ca.crl([cert], last_update=pki.now() - 9 * DAY, next_update=pki.now() - DAY),
+             "foreign": certs.foreign.crl([cert]), "forged": forger.crl([cert])}
+    with session_with(guarded, certs, cert) as stays:
+        guarded.write("client.crl", lists[fault])
+        logged = guarded.reload()
+        assert shout in logged and "every client certificate" in logged
+        assert stays.value("SELECT 1") == "1"
+    assert is_refused(guarded, certs, cert)
+
+
+def test_a_list_that_ends_soon_is_told_before(guarded, certs):
+    guarded.write("client.crl", certs.ca.crl(last_update=pki.now() - 29 * DAY,
+                                             next_update=pki.now() + datetime.timedelta(hours=30)))
+    logged = guarded.reload()
+    assert "expires in 1 days" in logged and "event=reloaded" in logged
+
+
+# -- under load ---------------------------------------------------------------------------------------------------
+def test_swaps_cut_nobody(make_gate, certs):
+    """Swaps, good and bad, while connections arrive and sessions run queries. make soak has many more."""
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"reload_on_change": "off"})
+    stop, failures, made = threading.Event(), [], [0]
+    sessions = [Conn(gate, timeout=60) for _ in range(SESSIONS)]
+    for c in sessions:
+        c.start_tls()
+        c.ready()
+
+    def connect():
+        context = wire.client_context()
+        while not stop.is_set():
+            try:
+                with Conn(gate, timeout=60) as c:
+                    c.start_tls(context)
+                    c.ready()
+                made[0] += 1
+            except Exception as e:      # pylint: disable=broad-except
+                failures.append(repr(e))
+
+    def work():
+        while not stop.is_set():
+            c = random.choice(sessions[:len(sessions) // 2])
+            try:
+                assert c.value("SELECT 1") == "1"
+            except Exception as e:      # pylint: disable=broad-except
+                failures.append(repr(e))
+
+    threads = [threading.Thread(target=connect) for _ in range(3)] + [threading.Thread(target=work)]
+    for t in threads:
+        t.start()
+    try:
+        pool = [new_cert(certs) for _ in range(4)]
+        for i in range(SWAPS):
+            put(gate, pool[i % 4])
+            if i % 5 == 4:
+                gate.write("server.key", certs.foreign.key_pem(), 0o600)
+                assert "event=reload_failed" in gate.reload()
+            else:
+                assert "event=reloaded" in gate.reload()
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    assert not failures and made[0] > SWAPS
+    for c in sessions:
+        assert c.value("SELECT 'still here'") == "still here"
+        c.close()
+    assert not re.search("event=tls_failed", gate.log.text())
