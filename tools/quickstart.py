@@ -170,6 +170,17 @@ class Story:
             options["sslrootcert"] = self.root
         return self.psql(options, sql)
 
+    def status(self, sql):
+        """The status database, as anybody with a password reads it."""
+        return self.psql({"host": "localhost", "hostaddr": "127.0.0.1", "port": self.port, "dbname": "pgseal",
+                          "sslmode": "verify-full", "sslrootcert": self.root}, sql)
+
+    def own_status(self, sql):
+        """The same as the gate's own user, over its unix socket."""
+        return subprocess.run([self.program, "psql", "-D", self.gate, "--", "-XAtwc", sql], stdin=subprocess.DEVNULL,
+                              env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.dir, "LC_ALL": "C"},
+                              capture_output=True, text=True, check=False)
+
     def clean_up(self):
         for child in reversed(self.children):
             if child.poll() is None:
@@ -238,6 +249,32 @@ def show_session(story):
     return shown == version and own == "f"
 
 
+# What is asked of the status database, by whom, and what the answer must look like.
+STATUS = [
+    ("status", "SELECT ssl, version, cipher, bits FROM pg_stat_ssl WHERE pid = pg_backend_pid();",
+     r"t\|TLSv1\.[23]\|\w+\|\d+"),
+    ("status", "SELECT pid, usename, ssl, client_addr FROM pg_stat_ssl JOIN pg_stat_activity USING (pid);",
+     rf"\d+\|{USER}\|t\|127\.0\.0\.1"),
+    ("status", "SELECT ssl_is_used();", "t"),
+    ("own_status", "SHOW ssl_min_protocol_version;", r"TLSv1\.2"),
+    ("own_status", "SELECT pg_reload_conf();", r"t\nNOTICE:  configuration reloaded, generation 2"),
+]
+
+
+def show_status(story):
+    """The status database's answers; True if each is what it should be."""
+    heading("The gate's own database, dbname=pgseal; the last two as its administrator (pgseal psql)")
+    good = []
+    for who, sql, wanted in STATUS:
+        got = getattr(story, who)(sql)
+        words = (got.stdout + got.stderr).strip()
+        good.append(got.returncode == 0 and re.fullmatch(wanted, words) is not None)
+        print(f"  {sql}")
+        for line in words.splitlines():
+            print(f"      {paint('32' if good[-1] else '31', line)}")
+    return all(good)
+
+
 def show_way_on(story, stays):
     heading("Go on with" if stays else "While the gate runs, one goes on with")
     print(f'\n  PGPASSWORD={story.password} psql "host=localhost port={story.port} user={USER} dbname={DATABASE} '
@@ -260,6 +297,7 @@ def tell(story, stays):
     heading("What psql gets at each sslmode")
     good = [show_sslmode(story, sslmode) for sslmode in SSLMODES]
     good.append(show_session(story))
+    good.append(show_status(story))
     show_way_on(story, stays)
     if not all(good):
         print(paint("31", "Not every line is what it should be. The gate's log:"))

@@ -8,6 +8,7 @@
  */
 #include "base/check.h"
 #include "base/secret.h"
+#include "gate/console.h"
 #include "gate/rooms.h"
 #include "gate/worker_private.h"
 #include "pgwire/frontend.h"
@@ -97,29 +98,52 @@ static void log_unknown(struct errand *errand, bool pid_known)
     log_end(&line);
 }
 
-/* On `to`: find the session and go to its server. */
-static void carry_out(void *arg)
+/* On `to`: begin to tell the session's server. */
+static bool go_to_server(struct errand *errand, const struct session *target)
 {
-    struct errand *errand = arg;
     const struct leg_owner owner = { on_ready, on_data, on_end, on_end, errand };
-    bool pid_known;
-    struct session *target = registry_find(errand->to, errand->pid, bytes_of(errand->key, errand->key_n),
-                                           &pid_known);
 
-    if (!target || !target->cancel_route) {
-        log_unknown(errand, pid_known);
-        carried_out(errand);
-        return;
-    }
     errand->route = *target->cancel_route;
     errand->snapshot = snapshot_ref(target->snapshot);
     const struct settings_route *route = settings_route(snapshot_settings(errand->snapshot),
                                                         target->startup.database);
     errand->leg = leg_new_at(errand->to, snapshot_upstream(errand->snapshot, route), &errand->route, &owner);
-    if (errand->leg)
-        LIST_INSERT_HEAD(&errand->to->errands, errand, entry);
-    else
-        carried_out(errand);
+    if (!errand->leg)
+        return false;
+    LIST_INSERT_HEAD(&errand->to->errands, errand, entry);
+    return true;
+}
+
+/* On `to`: find the session and go to its server. */
+static void carry_out(void *arg)
+{
+    struct errand *errand = arg;
+    bool pid_known;
+    struct session *target = registry_find(errand->to, errand->pid, bytes_of(errand->key, errand->key_n),
+                                           &pid_known);
+
+    if (target && target->console)
+        console_room_cancel(target);
+    else if (!target || !target->cancel_route)
+        log_unknown(errand, pid_known);
+    else if (go_to_server(errand, target))
+        return;
+    carried_out(errand);
+}
+
+void cancel_session(struct session *s)
+{
+    if (s->console) {
+        console_room_cancel(s);
+        return;
+    }
+    struct errand *errand = s->cancel_route ? calloc(1, sizeof *errand) : NULL;
+    if (!errand)
+        return;
+    errand->from = errand->to = s->worker;
+    errand->pid = (uint32_t)s->pid;
+    if (!go_to_server(errand, s))
+        errand_free(errand);
 }
 
 void cancel_abandon(struct worker *worker)

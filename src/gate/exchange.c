@@ -206,6 +206,7 @@ static enum step step_scram(struct session *s, struct err *e)
     case SCRAM_DONE:
         backend_auth(&a->final, AUTH_SASL_FINAL, reply);
         scram_server_keys(&a->scram, &a->keys);
+        s->bound = scram_server_bound(&a->scram);
         a->have_keys = !a->credential.cleartext;
         if (a->credential.cleartext && secret_set(&a->password, secret_bytes(&a->credential.password)) != OK)
             UNREACHABLE();

@@ -11,6 +11,7 @@
 #include "conf/settings.h"
 #include "gate/confine.h"
 #include "gate/snapshot.h"
+#include "gate/sql_thread.h"
 #include "gate/steward.h"
 #include "net/loop.h"
 #include "os/notify.h"
@@ -95,8 +96,14 @@ static enum code make_workers(struct gate *g)
 {
     g->workers = calloc(g->n_workers, sizeof(struct worker *));
     g->libraries = calloc(g->n_workers, sizeof(struct tls_library *));
-    if (!g->workers || !g->libraries)
+    g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
+    g->shared.sql = sql_thread_new();
+    if (!g->workers || !g->libraries || !g->shared.loops || !g->shared.sql)
         return E_NOMEM;
+    g->shared.started_us = g->env->now_unix_us(g->env->ctx);
+    g->shared.dir = g->params->dir;
+    g->shared.overrides = g->params->overrides;
+    g->shared.n_overrides = g->params->n_overrides;
     g->shared.env = g->params->env;
     g->shared.n_workers = g->n_workers;
     g->shared.workers = g->workers;
@@ -106,6 +113,7 @@ static enum code make_workers(struct gate *g)
         if (!g->workers[i])
             return E_NOMEM;
         g->libraries[i] = worker_library(g->workers[i]);
+        g->shared.loops[i] = worker_loop(g->workers[i]);
     }
     return OK;
 }
@@ -115,6 +123,7 @@ static void free_gate(struct gate *g)
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         if (g->workers[i])
             worker_join(g->workers[i]);
+    sql_thread_join(g->shared.sql);
     listen_close(&g->listening);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_abandon(g->workers[i]);
@@ -129,6 +138,8 @@ static void free_gate(struct gate *g)
             signal_watch_close(g->signals[i]);
     timer_close(g->drain_timer);
     loop_free(g->loop);
+    sql_thread_free(g->shared.sql);
+    free(g->shared.loops);
     secret_wipe(&g->passphrase);
     os_lock_release(&g->lock);
 }
@@ -216,6 +227,8 @@ static enum code prepare(struct gate *g, struct err *e)
     g->shared.steward = g->loop;
     g->shared.worker_ended = on_worker_ended;
     g->shared.gate = g;
+    g->shared.reload = gate_reload_asked;
+    g->shared.history = &g->history;
     return make_workers(g) == OK ? OK : err_set(e, E_NOMEM, "out of memory");
 }
 
@@ -244,10 +257,12 @@ static enum code start(struct gate *g, struct err *e)
 {
     TRY(load_first(g, e));
     g->generation = 1;
+    history_add(&g->history, snapshot_loaded_us(g->snapshot), 1, "start", "loaded");
     const struct settings *settings = snapshot_settings(g->snapshot);
     g->env->log->min_severity = (int)settings_log_severity(settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
     TRY(confine_files(g->params->dir, settings, g->env, e));
+    TRY(sql_thread_start(g->shared.sql, e));
     if (reload_start(g) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     for (unsigned i = 0; i < g->n_workers; i++)

@@ -43,6 +43,15 @@ struct session *registry_find(struct worker *worker, uint32_t pid, struct bytes 
     return found;
 }
 
+struct session *registry_find_pid(struct worker *worker, uint32_t pid)
+{
+    struct session *s = worker->registry[slot_of(pid)];
+
+    while (s && (uint32_t)s->pid != pid)
+        s = s->key_next;
+    return s;
+}
+
 enum code registry_add(struct worker *worker, struct session *session, uint8_t n)
 {
     const struct env *env = &worker->env;

@@ -85,6 +85,7 @@ void relay_client_readable(struct session *s)
         return;
     case STREAM_DATA:
         s->asked = true;
+        s->active_ms = loop_now_ms(worker_loop(s->worker));
         if (stream_write(&s->server, in, &e) != OK) {
             /* What the server said before it closed is still to be read. */
             s->client_ended = true;
@@ -118,6 +119,7 @@ static void server_readable(struct session *s)
     case STREAM_AGAIN:
         return;
     case STREAM_DATA:
+        s->active_ms = loop_now_ms(worker_loop(s->worker));
         msg_follow(&s->follow, in);
         if (s->follow.ready && msg_between(&s->follow))
             s->asked = false;

@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "tls/context.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,9 @@ static void log_target(struct gate *g, const struct check *check, const struct s
 
 static void install(struct gate *g, struct snapshot *next, bool restored);
 
+/* In the history, for those who ask later. The row is the caller's to complete. */
+static struct history_row *remember(struct gate *g, enum reload_trigger trigger, const char *result);
+
 static void restore(struct gate *g)
 {
     struct snapshot *previous = g->previous;
@@ -69,6 +73,8 @@ static void restore(struct gate *g)
              "a listener serves a different certificate than the one loaded: the previous configuration is "
              "restored until the files change or SIGHUP");
     install(g, previous, true);
+    struct history_row *row = remember(g, RELOAD_CERTIFICATES, "restored");
+    (void)snprintf(row->error, sizeof row->error, "a listener served a different certificate");
 }
 
 static void check_done(void *arg)
@@ -203,6 +209,10 @@ static void install(struct gate *g, struct snapshot *next, bool restored)
 static const char *trigger_text(enum reload_trigger trigger)
 {
     switch (trigger) {
+    case RELOAD_START:
+        return "loading configuration files";
+    case RELOAD_SQL:
+        return "pg_reload_conf(), reloading configuration files";
     case RELOAD_SIGNAL:
         return "received SIGHUP, reloading configuration files";
     case RELOAD_CERTIFICATES:
@@ -213,10 +223,38 @@ static const char *trigger_text(enum reload_trigger trigger)
     return "";
 }
 
+static const char *trigger_word(enum reload_trigger trigger)
+{
+    switch (trigger) {
+    case RELOAD_START:
+        return "start";
+    case RELOAD_SIGNAL:
+        return "SIGHUP";
+    case RELOAD_SQL:
+        return "pg_reload_conf";
+    case RELOAD_CERTIFICATES:
+        return "certificates changed";
+    case RELOAD_FILES:
+        return "files replaced";
+    }
+    return "";
+}
+
+static struct history_row *remember(struct gate *g, enum reload_trigger trigger, const char *result)
+{
+    return history_add(&g->history, g->env->now_unix_us(g->env->ctx), g->generation, trigger_word(trigger),
+                       result);
+}
+
+static bool is_order(enum reload_trigger trigger)
+{
+    return trigger == RELOAD_SIGNAL || trigger == RELOAD_SQL;
+}
+
 /* Two files cannot be replaced in one step: give whoever does it the time for the second one. */
 static bool wait_for_key(struct gate *g, enum code code, enum reload_trigger trigger)
 {
-    if (code != E_KEY_FIT || trigger == RELOAD_SIGNAL)
+    if (code != E_KEY_FIT || is_order(trigger))
         return false;
     gate_log(g->env, SEV_INFO, "reload_waits", "the key does not fit the certificate yet");
     if (!g->key_waits)
@@ -232,13 +270,35 @@ static void stop_waiting(struct gate *g)
     g->key_waits = false;
 }
 
-static void refuse(struct gate *g, const struct diags *diags)
+/* The first complaint, for those who asked and for those who ask later. */
+static void tell_refusal(const struct diags *diags, struct history_row *row, struct err *note)
 {
+    const struct diag *diag;
+
+    err_set(note, E_CONFIG, "configuration was not reloaded; the one in force stays");
+    STAILQ_FOREACH (diag, &diags->list, next) {
+        if (diag->severity != SEV_ERROR)
+            continue;
+        (void)snprintf(row->file, sizeof row->file, "%.*s", STR_ARG(diag->file));
+        (void)snprintf(row->error, sizeof row->error, "%.*s", STR_ARG(diag->message));
+        row->line = diag->line;
+        if (diag->line > 0)
+            err_detail(note, "%.*s:%u: %.*s", STR_ARG(diag->file), diag->line, STR_ARG(diag->message));
+        else
+            err_detail(note, "%.*s", STR_ARG(diag->message));
+        return;
+    }
+}
+
+static void refuse(struct gate *g, const struct diags *diags, enum reload_trigger trigger, struct err *note)
+{
+    tell_refusal(diags, remember(g, trigger, "refused"), note);
     gate_log_diags(g->env, diags, "reload_error");
     gate_log(g->env, SEV_LOG, "reload_failed", "configuration was not reloaded; the one in force stays");
 }
 
-static void attempt(struct gate *g, enum reload_trigger trigger, bool last_word)
+/* note: what came of it, for a client; NULL: nobody asks. */
+static void attempt(struct gate *g, enum reload_trigger trigger, bool last_word, struct err *note)
 {
     AUTO(arena) struct arena arena;
     struct snapshot *next = NULL;
@@ -255,13 +315,15 @@ static void attempt(struct gate *g, enum reload_trigger trigger, bool last_word)
     }
     if (code != OK) {
         if (!waits)
-            refuse(g, &diags);
+            refuse(g, &diags, trigger, note);
         watch_follow(g->watch, g->snapshot);
         return;
     }
     settings_log_changes(snapshot_settings(g->snapshot), snapshot_settings(next), &diags);
     gate_log_diags(g->env, &diags, "reload_note");
     install(g, next, false);
+    (void)remember(g, trigger, "loaded");
+    err_set(note, OK, "configuration reloaded, generation %u", g->generation);
     watch_follow(g->watch, next);
     if (trigger != RELOAD_CERTIFICATES)
         watch_mark(g->watch); /* there may be other files now */
@@ -269,7 +331,17 @@ static void attempt(struct gate *g, enum reload_trigger trigger, bool last_word)
 
 void gate_reload(struct gate *g, enum reload_trigger trigger)
 {
-    attempt(g, trigger, false);
+    attempt(g, trigger, false, NULL);
+}
+
+void gate_reload_asked(void *gate, struct err *note)
+{
+    struct gate *g = gate;
+
+    if (g->draining)
+        err_set(note, E_SHUTDOWN, "the gate is shutting down; the configuration was not reloaded");
+    else
+        attempt(g, RELOAD_SQL, false, note);
 }
 
 static void on_key_timer(void *arg)
@@ -277,7 +349,7 @@ static void on_key_timer(void *arg)
     struct gate *g = arg;
 
     if (!g->draining)
-        attempt(g, g->key_trigger, true);
+        attempt(g, g->key_trigger, true, NULL);
 }
 
 static void on_change(void *arg, enum watch_change change)

@@ -28,9 +28,16 @@ enum step route_step(struct session *s, struct err *e);
 enum step upstream_enter(struct session *s, struct err *e);
 enum step upstream_step(struct session *s, struct err *e);
 void upstream_leave(struct session *s);
+/** The status database. */
+enum step console_enter(struct session *s, struct err *e);
+enum step console_step(struct session *s, struct err *e);
+void console_drain(struct session *s, bool now);
+void console_leave(struct session *s);
 /** Deliver a CancelRequest; s->in begins with the packet. */
 enum step cancel_step(struct session *s, struct err *e);
 void cancel_leave(struct session *s);
+/** Cancel what the session is doing, as if its client had asked. On its worker. */
+void cancel_session(struct session *s);
 /** Both pipes. */
 void relay_enter(struct session *s);
 void relay_client_readable(struct session *s);

@@ -133,6 +133,9 @@ static void leave_room(struct session *s)
     case STATE_RELAY:
         relay_leave(s);
         break;
+    case STATE_CONSOLE:
+        console_leave(s);
+        break;
     case STATE_GREET:
     case STATE_SEAL:
     case STATE_STARTUP:
@@ -210,6 +213,8 @@ static enum step enter_room(struct session *s, struct err *e)
     case STATE_RELAY:
         relay_enter(s);
         return STEP_JOB;
+    case STATE_CONSOLE:
+        return console_enter(s, e);
     case STATE_FAREWELL:
     case STATE_COUNT:
         break;
@@ -232,6 +237,8 @@ static enum step step_room(struct session *s, struct err *e)
         return startup_step(s, e);
     case STATE_CANCEL:
         return cancel_step(s, e);
+    case STATE_CONSOLE:
+        return console_step(s, e);
     case STATE_ROUTE:
     case STATE_RELAY:
     case STATE_FAREWELL:
@@ -346,6 +353,8 @@ static void on_client(void *arg, unsigned events)
         }
         if (s->state == STATE_RELAY)
             relay_client_writable(s);
+        else if (s->state == STATE_CONSOLE && !stream_blocked(&s->client))
+            session_resume(s);
         return; /* readability is told again */
     }
     if (s->state == STATE_RELAY)
@@ -413,6 +422,9 @@ void session_drain(struct session *s, bool now)
         return;
     case STATE_RELAY:
         relay_drain(s, now);
+        return;
+    case STATE_CONSOLE:
+        console_drain(s, now);
         return;
     case STATE_CANCEL:
         if (now)

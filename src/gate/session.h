@@ -93,6 +93,8 @@ struct session {
     bool late;         /* came while the worker was draining */
     bool draining;     /* ends at the next ReadyForQuery(idle) */
     bool proxied;      /* a PROXY header is due; then `peer` is whom it names */
+    bool bound;        /* the password exchange was bound to the TLS channel */
+    bool own;          /* the gate's own OS user, or root, on a unix socket of the status database */
     struct address peer;
     struct address *balancer; /* who sent the PROXY header; NULL: nobody */
     struct stream client;
@@ -105,10 +107,12 @@ struct session {
     struct hello hello;
     struct startup startup;
     struct tls_facts tls;
-    const struct hba_rule *rule; /* of the snapshot's policy; NULL before */
-    struct str upstream_user;    /* the role the gate acts as on the server */
-    struct str identity;         /* authenticated name for logs; p == NULL: the method sets none */
-    enum cause cause;            /* of a refusal that has to do with certificates */
+    const struct hba_rule *rule;     /* of the snapshot's policy; NULL before */
+    struct str upstream_user;        /* the role the gate acts as on the server */
+    const struct upstream *upstream; /* of the snapshot; NULL: none yet */
+    struct str server_text;          /* its address, once the session stands */
+    struct str identity;             /* authenticated name for logs; p == NULL: the method sets none */
+    enum cause cause;                /* of a refusal that has to do with certificates */
     const char *reason; /* for the log only: why the client is, or will be, refused; NULL: nothing to add */
     struct admission *admission; /* room admit; in scratch */
     struct leg *leg;             /* room upstream */
@@ -128,6 +132,7 @@ struct session {
     struct cancel_route *cancel_route; /* how to reach the session's server for a cancel */
     int64_t started_us;
     int64_t ready_us;
+    int64_t active_ms; /* of the loop's clock: bytes last went either way */
 };
 
 /* ---- for rooms ---- */

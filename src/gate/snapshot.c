@@ -24,6 +24,11 @@
 
 enum { SNAPSHOT_ARENA_MAX = 64 * 1024 * 1024 };
 
+struct rule_counter {
+    _Atomic int64_t count;
+    _Atomic int64_t last_us;
+};
+
 struct snapshot {
     _Atomic int refs;
     unsigned generation;
@@ -34,6 +39,7 @@ struct snapshot {
     struct userlist *users;
     struct tls_context **server_tls;
     struct upstream *upstreams; /* one per route */
+    struct rule_counter *hits;  /* one per rule */
     struct crl_list crls;
     struct arena arena;
 };
@@ -96,6 +102,24 @@ const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const 
 const struct userlist *snapshot_users(const struct snapshot *snapshot)
 {
     return snapshot->users;
+}
+
+void snapshot_hit(struct snapshot *snapshot, const struct hba_rule *rule, int64_t now_us)
+{
+    struct rule_counter *counter = &snapshot->hits[rule->number - 1];
+
+    atomic_fetch_add_explicit(&counter->count, 1, memory_order_relaxed);
+    atomic_store_explicit(&counter->last_us, now_us, memory_order_relaxed);
+}
+
+struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba_rule *rule)
+{
+    struct rule_counter *counter = &snapshot->hits[rule->number - 1];
+
+    return (struct rule_hits){
+        .count = atomic_load_explicit(&counter->count, memory_order_relaxed),
+        .last_us = atomic_load_explicit(&counter->last_us, memory_order_relaxed),
+    };
 }
 
 const struct crl_list *snapshot_crls(const struct snapshot *snapshot)
@@ -349,6 +373,30 @@ static enum code load_policy(struct snapshot *s, const struct snapshot_params *p
     return policy_load(&params, &s->policy, diags);
 }
 
+/* A rule that reads as before keeps its count, wherever it stands now; equal rules keep their order. */
+static enum code load_hits(struct snapshot *s, const struct snapshot *before)
+{
+    size_t n = policy_rule_count(s->policy), from = 0;
+
+    s->hits = arena_array(&s->arena, n, sizeof *s->hits);
+    if (!s->hits)
+        return E_NOMEM;
+    for (size_t i = 0; before && i < n; i++) {
+        const struct hba_rule *rule = policy_rule(s->policy, i);
+        for (size_t j = from; j < policy_rule_count(before->policy); j++) {
+            const struct hba_rule *old = policy_rule(before->policy, j);
+            if (!str_equal(old->raw, rule->raw) || !str_equal(old->file, rule->file))
+                continue;
+            struct rule_hits hits = snapshot_hits(before, old);
+            atomic_init(&s->hits[i].count, hits.count);
+            atomic_init(&s->hits[i].last_us, hits.last_us);
+            from = j + 1;
+            break;
+        }
+    }
+    return OK;
+}
+
 /* Parts that stand on their own are all tried, so that one look at the log shows everything that is wrong. */
 static enum code load_parts(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
@@ -362,6 +410,7 @@ static enum code load_parts(struct snapshot *s, const struct snapshot_params *p,
     for (size_t i = 0; i < COUNT_OF(results); i++)
         if (results[i] != OK)
             return results[i];
+    TRY(load_hits(s, p->running));
     return honour_check(s->settings, s->policy, s->upstreams, diags);
 }
 

@@ -13,6 +13,7 @@
 
 struct crl_list;
 struct env;
+struct hba_rule;
 struct policy;
 struct secret;
 struct tls_context;
@@ -33,6 +34,12 @@ struct upstream {
 
 struct snapshot;
 
+/** How often a rule decided, since the gate started; reloads carry it on. */
+struct rule_hits {
+    int64_t count;
+    int64_t last_us; /* 0: never */
+};
+
 /** Borrowed parts of a snapshot; valid as long as a reference is held. */
 const struct settings *snapshot_settings(const struct snapshot *snapshot);
 const struct policy *snapshot_policy(const struct snapshot *snapshot);
@@ -41,6 +48,9 @@ struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worke
 const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route);
 /** NULL without auth_file. */
 const struct userlist *snapshot_users(const struct snapshot *snapshot);
+/** A rule of this snapshot has decided about a connection. Thread-safe. */
+void snapshot_hit(struct snapshot *snapshot, const struct hba_rule *rule, int64_t now_us);
+struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba_rule *rule);
 /** Revocation lists in force, signed by their CA: what may end sessions. Possibly empty, never NULL. */
 const struct crl_list *snapshot_crls(const struct snapshot *snapshot);
 unsigned snapshot_generation(const struct snapshot *snapshot);

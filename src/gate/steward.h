@@ -5,6 +5,7 @@
 #include "base/env.h"
 #include "base/secret.h"
 #include "gate/gate.h"
+#include "gate/history.h"
 #include "gate/listen.h"
 #include "gate/worker.h"
 #include "os/files.h"
@@ -14,7 +15,9 @@ struct timer;
 struct watch;
 
 enum reload_trigger {
+    RELOAD_START,
     RELOAD_SIGNAL,
+    RELOAD_SQL,          /* pg_reload_conf() */
     RELOAD_CERTIFICATES, /* certificate files have changed */
     RELOAD_FILES         /* rule or settings files were replaced */
 };
@@ -39,6 +42,7 @@ struct gate {
     struct watch *watch;
     struct timer *key_timer;     /* a key that does not fit its certificate: wait for the other file */
     struct timer *inspect_timer; /* certificates and revocation lists grow old without any reload */
+    struct history history;      /* what reloads came to */
     bool key_waits;
     enum reload_trigger key_trigger; /* of the attempt that waits */
     bool draining;
@@ -49,6 +53,8 @@ MUST_CHECK enum code gate_load(struct gate *g, bool certificates_only, struct sn
                                struct diags *diags);
 /** Load, and let all workers take it; or say why not. */
 void gate_reload(struct gate *g, enum reload_trigger trigger);
+/** The same for pg_reload_conf(): `note` says what came of it. */
+void gate_reload_asked(void *gate, struct err *note);
 /** Watch files and dates from now on; the first snapshot is in force. */
 MUST_CHECK enum code reload_start(struct gate *g);
 /** Give back what reload_start() made. */

@@ -8,6 +8,7 @@
 #include "auth/password.h"
 #include "base/check.h"
 #include "base/wr.h"
+#include "gate/console.h"
 #include "gate/rooms.h"
 #include "gate/upstream_private.h"
 #include "gate/worker.h"
@@ -199,6 +200,11 @@ static void relayed_success(struct upstream_room *r)
         return;
     }
     admission_log(s);
+    if (r->judge_only) {
+        r->handed_over = true;
+        session_resume(s);
+        return;
+    }
     upstream_authenticated(r);
 }
 
@@ -325,7 +331,9 @@ enum step upstream_enter(struct session *s, struct err *e)
     }
     s->upstream_room = r;
     r->s = s;
+    r->judge_only = console_wanted(s);
     r->upstream = snapshot_upstream(s->snapshot, s->admission->route);
+    s->upstream = r->judge_only ? NULL : r->upstream;
     r->relayed = s->admission->relayed;
     r->in = BUF_INIT(UPSTREAM_IN_MAX);
     r->held = BUF_INIT(UPSTREAM_IN_MAX);
@@ -373,7 +381,7 @@ enum step upstream_step(struct session *s, struct err *e)
     if (r->failed)
         return give_up(r, e);
     if (r->handed_over)
-        return session_goto(s, STATE_RELAY);
+        return session_goto(s, r->judge_only ? STATE_CONSOLE : STATE_RELAY);
     if (r->relayed && r->exchange.wait != RELAYED_NOTHING)
         return take_answer(r, e);
     return STEP_JOB;

@@ -1,6 +1,7 @@
 /* What the gate says of itself to a server: StartupMessage and credentials. */
 #include "base/check.h"
 #include "client/passfile.h"
+#include "gate/console.h"
 #include "gate/upstream_private.h"
 
 /* ---- StartupMessage ---- */
@@ -67,6 +68,10 @@ struct parameter *upstream_parameters(struct session *s, const struct upstream *
     if (!list)
         return NULL;
     at = put(at, STR("user"), s->upstream_user);
+    if (console_wanted(s)) {
+        *out_n = (size_t)(put(at, STR("database"), u->info.dbname) - list);
+        return list;
+    }
     if (st->replication != REPLICATION_PHYSICAL)
         at = put(at, STR("database"), database_of(s, u));
     if (st->replication != REPLICATION_NONE)

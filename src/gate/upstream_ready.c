@@ -81,6 +81,7 @@ static void log_authorized(struct session *s)
 static void hand_over(struct upstream_room *r, char state)
 {
     struct session *s = r->s;
+    char server[128];
 
     leg_accepted(s->leg);
     log_authorized(s);
@@ -89,6 +90,8 @@ static void hand_over(struct upstream_room *r, char state)
     buf_append(&s->out, buf_bytes(&r->held));
     backend_ready(&s->out, state);
     s->follow.state = state;
+    leg_text(s->leg, server);
+    (void)arena_str(&s->arena, str_c(server), &s->server_text); /* for the views only */
     s->follow.ready = true;
     r->handed_over = true;
     if (r->in.n > 0) { /* the server has nothing to say before it is asked, but what it says is not lost */

@@ -1,6 +1,7 @@
 /* One thread, its loop, its listeners and its sessions. */
 #include "base/check.h"
 #include "base/log.h"
+#include "gate/gather.h"
 #include "gate/session.h"
 #include "gate/snapshot.h"
 #include "gate/worker_private.h"
@@ -120,6 +121,7 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     worker->index = index;
     worker->env = *shared->env;
     LIST_INIT(&worker->listeners);
+    LIST_INIT(&worker->gathering);
     TAILQ_INIT(&worker->sessions);
     worker->loop = loop_new();
     worker->library = tls_library_new();
@@ -159,6 +161,7 @@ static void *run(void *arg)
 
     set_accepting(worker, true);
     loop_run(worker->loop);
+    worker->ended = true;
     (void)!loop_post(worker->shared->steward, worker->shared->worker_ended, worker->shared->gate);
     return NULL;
 }
@@ -337,6 +340,7 @@ void worker_session_began(struct worker *worker, struct session *session)
 
 void worker_session_ended(struct worker *worker, struct session *session)
 {
+    gather_session_ends(worker, session);
     TAILQ_REMOVE(&worker->sessions, session, entry);
 }
 

@@ -12,10 +12,12 @@
 
 struct address;
 struct env;
+struct history;
 struct host_cache;
 struct loop;
 struct session;
 struct snapshot;
+struct sql_thread;
 struct stream_room;
 struct tls_library;
 struct worker;
@@ -33,8 +35,18 @@ struct gate_shared {
     unsigned n_workers;
     atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
     struct worker **workers;
+    struct loop **loops;         /* of the workers, for questions to all of them */
+    struct sql_thread *sql;      /* runs the status database's statements */
+    _Atomic int32_t console_pid; /* the last one given to a session of the status database */
+    int64_t started_us;
+    const char *dir; /* as given to serve, with what -c said */
+    const struct str *overrides;
+    size_t n_overrides;
     struct loop *steward; /* where worker_ended(gate) is posted when a worker's loop has ended */
     void (*worker_ended)(void *gate);
+    /** On the steward's loop: load the files anew; `note` says what came of it. */
+    void (*reload)(void *gate, struct err *note);
+    const struct history *history; /* what reloads came to; the steward's */
     void *gate;
 };
 
@@ -91,6 +103,8 @@ MUST_CHECK enum code registry_add(struct worker *worker, struct session *session
 void registry_remove(struct worker *worker, struct session *session);
 /** Constant time in the key; NULL when nothing fits. `pid_known` tells the two log lines apart. */
 struct session *registry_find(struct worker *worker, uint32_t pid, struct bytes key, bool *out_pid_known);
+/** The session of that pid, whatever its key; NULL: none. */
+struct session *registry_find_pid(struct worker *worker, uint32_t pid);
 /** Which worker a request belongs to. */
 unsigned registry_worker(struct bytes key, unsigned n_workers);
 

@@ -20,8 +20,9 @@ struct listener {
     LIST_ENTRY(listener) entry;
 };
 
-struct errand;  /* cancel.c: a cancel request on its way to a server */
-struct lookups; /* lookup.c: cached answers and queries under way */
+struct gather_part; /* gather.c: sessions being copied for a statement */
+struct errand;      /* cancel.c: a cancel request on its way to a server */
+struct lookups;     /* lookup.c: cached answers and queries under way */
 
 struct worker {
     struct gate_shared *shared;
@@ -40,8 +41,10 @@ struct worker {
     struct session *registry[REGISTRY_SLOTS];
     LIST_HEAD(, errand) errands;
     struct lookups *lookups;
+    LIST_HEAD(, gather_part) gathering;
     bool draining;
-    bool running; /* the thread exists */
+    bool running; /* the thread exists; the steward's to know */
+    bool ended;   /* the loop has ended: nothing more is answered */
     pthread_t thread;
 };
 

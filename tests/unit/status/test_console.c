@@ -408,6 +408,8 @@ static void only_utf8(void **state)
 {
     (void)state;
     static const struct exchange list[] = {
+        { "SELECT client_hostname FROM pg_stat_activity WHERE usename = 'bob'",
+          "T client_hostname:25\nD \\xff\xc3\xa4\\xc3\nC SELECT 1\nZ I\n" },
         { "SELECT '\xff'", "E 22021 invalid byte sequence for encoding \"UTF8\": 0xff\nZ I\n" },
         { "SELECT '\xe4 b'", "E 22021 invalid byte sequence for encoding \"UTF8\": 0xe4 0x20 0x62\nZ I\n" },
         { "SELECT '\xed\xa0\x80'",
@@ -418,7 +420,7 @@ static void only_utf8(void **state)
     const char *bad[] = { "\xc0\x80" };
     struct talk t;
 
-    run_as("alice", false, list, COUNT_OF(list));
+    run_as("alice", true, list, COUNT_OF(list));
     talk_begin(&t, "alice", false);
     assert_string_equal(
         extended(&t, "SELECT $1", bad, 1, 0),
