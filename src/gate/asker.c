@@ -305,8 +305,10 @@ static void on_data(void *arg, struct bytes data)
 {
     struct asker *a = arg;
     struct err e;
+    bool fits = buf_append(&a->in, data);
 
-    if (!buf_append(&a->in, data)) {
+    stream_wipe(data); /* a row may hold a secret */
+    if (!fits) {
         err_set(&e, E_UNAVAILABLE, "the server's answer to a look-up is too long");
         dead(a, &e);
         return;

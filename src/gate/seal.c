@@ -137,7 +137,9 @@ enum step seal_step(struct session *s, struct err *e)
         break;
     }
     buf_reset(&s->in);
-    if (!buf_append(&s->in, plain)) {
+    bool fits = buf_append(&s->in, plain);
+    stream_wipe(plain);
+    if (!fits) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_LOGGED);
     }
