@@ -42,7 +42,7 @@ struct gate {
 enum reload_trigger {
     RELOAD_START,
     RELOAD_SIGNAL,
-    RELOAD_SQL, /* pg_reload_conf() */
+    RELOAD_SQL,          /* pg_reload_conf() */
     RELOAD_CERTIFICATES, /* certificate files have changed */
     RELOAD_FILES         /* rule or settings files were replaced */
 };
