@@ -6,6 +6,7 @@
 #   make check-asan    the same under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make check-tsan    the same under ThreadSanitizer
 #   make fuzz          every fuzz target for a minute (fuzz-long: ten)
+#   make bench         speed against pgbouncer, haproxy, stunnel (ten minutes; BENCH_ARGS=--quick: one)
 #   make install       honours PREFIX and DESTDIR
 #   make clean
 
@@ -15,6 +16,7 @@ NINJA ?= ninja
 # The system's Python has the system's psycopg and pytest; a python3 found earlier in PATH may have neither.
 PYTHON ?= /usr/bin/python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 # Under a sanitizer a gigabyte takes minutes and finds no more than this.
 SANITIZED_COPY_MB ?= 128
@@ -66,12 +68,18 @@ fuzz: deps-check
 fuzz-long:
 	$(MAKE) fuzz FUZZ_SECONDS=600
 
+bench:
+	tools/deps.sh build quickstart bench
+	test -f build-bench/build.ninja || $(MESON) setup -Dbuildtype=release build-bench
+	$(NINJA) -C build-bench pgseal bench/bench_client bench/bench_stub bench/bench_relay tests/unit/policy/hba_bench
+	$(PYTHON) bench/run.py build-bench $(BENCH_ARGS)
+
 install: all
 	$(MESON) configure build -Dprefix=$(PREFIX)
 	$(NINJA) -C build
 	DESTDIR=$(DESTDIR) $(MESON) install -C build
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz
+	rm -rf build build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-asan check-tsan fuzz fuzz-long install clean
+.PHONY: all deps-quickstart deps-check quickstart check check-asan check-tsan fuzz fuzz-long bench install clean

@@ -4,6 +4,7 @@
 #   build       compilers and libraries: enough for `make`
 #   quickstart  a PostgreSQL of Debian's, its client and openssl: `make quickstart`
 #   check       the test runners, linters and drivers: `make check`
+#   bench       the peers that `make bench` measures
 #
 # As root, missing packages are installed with apt-get. As anybody else (or with --report) they are only
 # named, together with the one command that installs them, and the exit status is 1. Nothing is touched,
@@ -15,6 +16,7 @@ build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev libsql
 quickstart='openssl'
 check='openssl procps python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
        clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev pgbouncer gnutls-bin'
+bench='pgbouncer haproxy stunnel4 libcmocka-dev python3-psycopg python3-cryptography'
 
 report=no
 if [ "${1:-}" = --report ]; then
@@ -36,7 +38,7 @@ have_server() {
 }
 
 if ! command -v dpkg-query >/dev/null; then
-    echo "deps: this is not a Debian system; the packages needed are: $build $quickstart $check postgresql" >&2
+    echo "deps: this is not a Debian system; the packages needed are: $build $quickstart $check $bench postgresql" >&2
     exit 0
 fi
 
@@ -63,7 +65,8 @@ for group in "$@"; do
     build) need $build ;;
     quickstart) need $quickstart; need_server ;;
     check) need $check; need_server; need_node ;;
-    *) echo "deps: unknown group \"$group\": build, quickstart or check" >&2; exit 2 ;;
+    bench) need $bench; need_server ;;
+    *) echo "deps: unknown group \"$group\": build, quickstart, check or bench" >&2; exit 2 ;;
     esac
 done
 missing=${missing# }

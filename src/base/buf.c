@@ -55,11 +55,16 @@ bool buf_reserve(struct buf *b, size_t more)
     size_t size = b->size ? b->size : BUF_FIRST;
     while (size <= need)
         size = size > SIZE_MAX / 2 ? need + 1 : size * 2;
-    uint8_t *p = realloc(b->p, size);
+    uint8_t *p = malloc(size); /* realloc() would leave a copy behind, and it may be a secret's */
     if (!p) {
         b->failed = true;
         return false;
     }
+    if (b->n > 0)
+        memcpy(p, b->p, b->n);
+    if (b->p)
+        OPENSSL_cleanse(b->p, b->size);
+    free(b->p);
     b->p = p;
     b->size = size;
     return true;

@@ -69,11 +69,12 @@ static void hang_up(struct asker *a)
 static void dead(struct asker *a, const struct err *e)
 {
     bool asked = a->stage != ASKER_READY && a->stage != ASKER_IDLE;
+    struct err why = *e; /* it may be the leg's own */
 
     timer_stop(a->timer);
     hang_up(a);
     if (asked)
-        a->owner.done(a->owner.arg, e);
+        a->owner.done(a->owner.arg, &why);
 }
 
 /* A session that stood idle may be lost without our fault, and nothing of the answer has come: ask again. */
@@ -81,14 +82,17 @@ static void on_lost(void *arg, const struct err *e)
 {
     struct asker *a = arg;
 
-    if (a->stage == ASKER_BUSY && a->reused) {
-        hang_up(a);
-        a->why = (struct err){ 0 }; /* the session's own last words */
-        if (connect_now(a) == OK)
-            return;
-        a->stage = ASKER_CONNECT;
+    if (a->stage != ASKER_BUSY || !a->reused) {
+        dead(a, e);
+        return;
     }
-    dead(a, e);
+    struct err why = *e;
+    hang_up(a);
+    a->why = (struct err){ 0 }; /* the session's own last words */
+    if (connect_now(a) == OK)
+        return;
+    timer_stop(a->timer);
+    a->owner.done(a->owner.arg, &why);
 }
 
 static void on_timeout(void *arg)
@@ -301,8 +305,10 @@ static void on_data(void *arg, struct bytes data)
 {
     struct asker *a = arg;
     struct err e;
+    bool fits = buf_append(&a->in, data);
 
-    if (!buf_append(&a->in, data)) {
+    stream_wipe(data); /* a row may hold a secret */
+    if (!fits) {
         err_set(&e, E_UNAVAILABLE, "the server's answer to a look-up is too long");
         dead(a, &e);
         return;

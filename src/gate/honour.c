@@ -26,8 +26,10 @@ static struct diag *complain(struct diags *diags, const struct hba_rule *rule, c
                      hba_method_name(rule->method), text, route_name(route));
 }
 
-static bool may_meet_tls_clients(const struct hba_rule *rule)
+static bool may_meet_tls_clients(const struct hba_rule *rule, const struct settings *settings)
 {
+    if (!settings->ssl)
+        return false;
     switch (rule->type) {
     case HBA_HOST:
     case HBA_HOSTSSL:
@@ -80,16 +82,18 @@ static bool is_password_method(const struct hba_rule *rule)
 static void check_relayed(const struct hba_rule *rule, const struct settings_route *route,
                           const struct upstream *u, struct diags *diags)
 {
-    if (!is_password_method(rule) || !may_meet_tls_clients(rule) || !u->may_tls)
+    if (!is_password_method(rule) || !u->may_tls)
         return;
     struct diag *row = complain(
         diags, rule,
         "a TLS client's password exchange cannot pass through to a server that is reached by TLS", route);
-    diags_hint(diags, row, "Set auth_source = query or file, or reach the server by a unix socket.");
+    diags_hint(diags, row,
+               "Set auth_source = query or file, or reach the server by a unix socket, or make the "
+               "rule one for hostnossl or local.");
 }
 
-static void check_rule(const struct hba_rule *rule, const struct settings_route *route,
-                       const struct upstream *u, struct diags *diags)
+static void check_rule(const struct settings *settings, const struct hba_rule *rule,
+                       const struct settings_route *route, const struct upstream *u, struct diags *diags)
 {
     enum hba_how how = hba_method_how(rule->method);
 
@@ -102,7 +106,8 @@ static void check_rule(const struct hba_rule *rule, const struct settings_route 
     if (!u->configured)
         return;
     if (route->auth_source == CONF_AUTH_UPSTREAM && (is_password_method(rule) || how == HBA_HOW_RELAYED)) {
-        check_relayed(rule, route, u, diags);
+        if (may_meet_tls_clients(rule, settings))
+            check_relayed(rule, route, u, diags);
         return;
     }
     if (how == HBA_HOW_RELAYED) {
@@ -134,7 +139,7 @@ enum code honour_check(const struct settings *settings, const struct policy *pol
     check_settings(settings, diags);
     for (size_t i = 0; i < policy_rule_count(policy); i++)
         for (size_t j = 0; j < settings->n_routes; j++)
-            check_rule(policy_rule(policy, i), &settings->routes[j], &upstreams[settings->routes[j].index],
-                       diags);
+            check_rule(settings, policy_rule(policy, i), &settings->routes[j],
+                       &upstreams[settings->routes[j].index], diags);
     return diags_ok(diags) ? OK : E_CONFIG;
 }

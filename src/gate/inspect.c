@@ -99,7 +99,7 @@ static void inspect_dates(const struct inspection *what, const struct cert_list 
             row = diags_add(diags, severity, E_CONFIG, str_c(file), 0,
                             "certificate %zu in file \"%s\" is not valid before %s", i + 1, file,
                             time_text(from, text));
-        else if (expiry.status != EXPIRY_OK)
+        else if (expiry.status == EXPIRY_CRITICAL || (i == 0 && expiry.status != EXPIRY_OK))
             row = diags_add(diags, SEV_WARNING, E_CONFIG, str_c(file), 0,
                             "certificate %zu in file \"%s\" expires in %" PRId64 " days, at %s", i + 1, file,
                             expiry.days_left, time_text(to, text));

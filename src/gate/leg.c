@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/env.h"
 #include "client/negotiate.h"
 #include "client/socket.h"
 #include "client/verify.h"
@@ -463,6 +464,11 @@ void leg_event(struct leg *leg, enum attempt_event event, const struct err *e)
 {
     leg->last = *e;
     attempt_over(leg, event);
+}
+
+void leg_pass_over(struct leg *leg)
+{
+    host_cache_down(worker_hosts(leg->worker), &leg->step.addr, env_mono_us(worker_env(leg->worker)));
 }
 
 void leg_accepted(struct leg *leg)

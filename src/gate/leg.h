@@ -55,6 +55,8 @@ MUST_CHECK enum code leg_send(struct leg *leg, struct bytes data, struct err *e)
  * left, `ready` when another connection stands.
  */
 void leg_event(struct leg *leg, enum attempt_event event, const struct err *e);
+/** The present address does not suit, but there is no second try: the next sessions try others first. */
+void leg_pass_over(struct leg *leg);
 /** The session is accepted. */
 void leg_accepted(struct leg *leg);
 /** True in the pass in which target_session_attrs does not matter. */

@@ -63,7 +63,9 @@ void relay_enter(struct session *s)
             return;
         }
     }
-    buf_fini(&s->in);
+    buf_fini_secret(&s->in);
+    stream_relax(&s->client);
+    stream_relax(&s->server);
     if (s->client_ended)
         stream_finish(&s->server);
     if (stream_over(&s->server)) {

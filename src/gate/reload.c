@@ -96,7 +96,10 @@ static void check_done(void *arg)
     }
     if (other > 0) {
         restore(g);
-    } else if (same == check->served.n) {
+        free(check);
+        return;
+    }
+    if (same == check->served.n) {
         log_begin(&line, g->env, SEV_LOG, "served_verified");
         log_int(&line, "generation", check->generation);
         log_int(&line, "listeners", (long long)same);
@@ -107,25 +110,37 @@ static void check_done(void *arg)
     free(check);
 }
 
-static void check_served(struct gate *g)
+/* The check comes from the address it goes to: is that one from which a PROXY header is demanded? */
+static void add_target(struct gate *g, struct check *check, const struct address *listening)
+{
+    struct served_target *target = &check->served.targets[check->served.n++];
+
+    target->address = served_address(listening);
+    target->proxy = settings_proxy_expected(snapshot_settings(g->snapshot),
+                                            (const struct sockaddr *)&target->address.ss);
+}
+
+/* False: there is nothing to look at. */
+static bool check_served(struct gate *g)
 {
     struct tls_context *context = snapshot_tls(g->snapshot, 0);
     struct bytes fingerprint = context ? tls_context_fingerprint(context) : bytes_of(NULL, 0);
 
     if (fingerprint.n != SERVED_HASH || g->listening.n_tcp == 0 || g->draining)
-        return;
+        return false;
     struct check *check = calloc(1, sizeof *check);
     if (check) {
         check->gate = g;
         check->generation = g->generation;
         memcpy(check->served.fingerprint, fingerprint.p, fingerprint.n);
         for (size_t i = 0; i < g->listening.n_tcp && i < LISTEN_TCP_MAX && i < SERVED_TARGETS_MAX; i++)
-            check->served.targets[check->served.n++].address = g->listening.tcp[i];
+            add_target(g, check, &g->listening.tcp[i]);
     }
-    if (!check || !loop_job(g->loop, check_work, check_done, check)) {
-        free(check);
-        gate_log(g->env, SEV_WARNING, "served_unchecked", "out of memory");
-    }
+    if (check && loop_job(g->loop, check_work, check_done, check))
+        return true;
+    free(check);
+    gate_log(g->env, SEV_WARNING, "served_unchecked", "out of memory");
+    return false;
 }
 
 /* ---- the swap ---- */
@@ -143,8 +158,10 @@ static void swapped(void *arg)
     struct swap *swap = arg;
     struct gate *g = swap->gate;
 
-    if (!swap->restored && swap->generation == g->generation)
-        check_served(g);
+    if (swap->generation == g->generation && (swap->restored || !check_served(g))) {
+        snapshot_unref(g->previous); /* nobody will want it back */
+        g->previous = NULL;
+    }
     free(swap);
 }
 
@@ -179,6 +196,7 @@ static void install(struct gate *g, struct snapshot *next, bool restored)
     g->previous = g->snapshot;
     g->snapshot = next;
     g->env->log->min_severity = (int)settings_log_severity(snapshot_settings(next));
+    gate_leave_rules(g);
     for (unsigned i = 0; i < g->n_workers; i++)
         if (!worker_set_snapshot(g->workers[i], snapshot_ref(next), swap_done, swap)) {
             snapshot_unref(next);
@@ -243,6 +261,7 @@ static bool wait_for_key(struct gate *g, enum code code, enum reload_trigger tri
     if (!g->key_waits)
         timer_set(g->key_timer, KEY_ALARM_MS);
     g->key_waits = true;
+    g->key_trigger = trigger;
     return true;
 }
 
@@ -331,7 +350,7 @@ static void on_key_timer(void *arg)
     struct gate *g = arg;
 
     if (!g->draining)
-        attempt(g, RELOAD_CERTIFICATES, true, NULL);
+        attempt(g, g->key_trigger, true, NULL);
 }
 
 static void on_change(void *arg, enum watch_change change)

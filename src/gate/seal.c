@@ -133,10 +133,13 @@ enum step seal_step(struct session *s, struct err *e)
     case STREAM_FAIL:
         return failed(s, e);
     case STREAM_DATA:
+        s->client_ended = s->client.eof; /* its goodbye may come with its last word of the handshake */
         break;
     }
     buf_reset(&s->in);
-    if (!buf_append(&s->in, plain)) {
+    bool fits = buf_append(&s->in, plain);
+    stream_wipe(plain);
+    if (!fits) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_LOGGED);
     }

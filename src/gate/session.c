@@ -306,12 +306,15 @@ static void take_input(struct session *s)
 {
     struct bytes in;
     struct err e;
+    bool fits;
 
     switch (stream_read(&s->client, &in, &e)) {
     case STREAM_AGAIN:
         return;
     case STREAM_DATA:
-        if (!buf_append(&s->in, in)) {
+        fits = buf_append(&s->in, in);
+        stream_wipe(in);
+        if (!fits) {
             err_set(&e, E_LIMIT, "too much data before the session is ready");
             session_end(s, PARTING_LOGGED, &e);
             return;

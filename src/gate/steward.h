@@ -14,6 +14,14 @@ struct snapshot;
 struct timer;
 struct watch;
 
+enum reload_trigger {
+    RELOAD_START,
+    RELOAD_SIGNAL,
+    RELOAD_SQL,          /* pg_reload_conf() */
+    RELOAD_CERTIFICATES, /* certificate files have changed */
+    RELOAD_FILES         /* rule or settings files were replaced */
+};
+
 struct gate {
     const struct gate_params *params;
     const struct env *env;
@@ -36,15 +44,8 @@ struct gate {
     struct timer *inspect_timer; /* certificates and revocation lists grow old without any reload */
     struct history history;      /* what reloads came to */
     bool key_waits;
+    enum reload_trigger key_trigger; /* of the attempt that waits */
     bool draining;
-};
-
-enum reload_trigger {
-    RELOAD_START,
-    RELOAD_SIGNAL,
-    RELOAD_SQL,          /* pg_reload_conf() */
-    RELOAD_CERTIFICATES, /* certificate files have changed */
-    RELOAD_FILES         /* rule or settings files were replaced */
 };
 
 /** Everything of the gate's directory into one snapshot; see snapshot_load(). */
@@ -58,6 +59,9 @@ void gate_reload_asked(void *gate, struct err *note);
 MUST_CHECK enum code reload_start(struct gate *g);
 /** Give back what reload_start() made. */
 void reload_stop(struct gate *g);
+
+/** Leave what the rules in force were read from in the gate's directory, for `pgseal explain --running`. */
+void gate_leave_rules(const struct gate *g);
 
 /** One line for each row. */
 void gate_log_diags(const struct env *env, const struct diags *diags, const char *event);

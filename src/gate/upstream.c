@@ -29,6 +29,8 @@ void upstream_fail(struct upstream_room *r, const struct err *e)
 void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
 {
     if (r->client_engaged) {
+        if (event == EVENT_ATTRS_MISMATCH || event == EVENT_SERVER_BUSY)
+            leg_pass_over(r->s->leg);
         upstream_fail(r, e);
         return;
     }
@@ -69,11 +71,12 @@ static enum step give_up(struct upstream_room *r, struct err *e)
 static void begin_login(struct upstream_room *r)
 {
     struct session *s = r->s;
+    bool service = upstream_is_service(r);
     AUTO(buf) struct buf out = BUF_INIT(HELLO_LENGTH_MAX * 2);
     struct login_params params = {
         .protocol = PROTOCOL_3_0,
         .protocol_min = PROTOCOL_3_0,
-        .user = s->upstream_user,
+        .user = service ? r->upstream->info.user : s->startup.user,
         .require_auth = r->upstream->info.require_auth,
         .binding = r->upstream->info.channel_binding,
         .tls = leg_is_tls(s->leg),
@@ -84,7 +87,8 @@ static void begin_login(struct upstream_room *r)
     };
     struct err e;
 
-    if (upstream_is_service(s->admission) && upstream_find_password(r, &e) != OK) {
+    s->upstream_user = params.user;
+    if (service && upstream_find_password(r, &e) != OK) {
         upstream_fail(r, &e);
         return;
     }
@@ -336,8 +340,6 @@ enum step upstream_enter(struct session *s, struct err *e)
     r->refusal = BUF_INIT(2 * UPSTREAM_IN_MAX);
     arena_init(&r->arena, SESSION_SCRATCH_MAX, 2048);
     s->upstream_user = s->startup.user;
-    if (!r->relayed && upstream_is_service(s->admission))
-        s->upstream_user = r->upstream->info.user;
     const struct leg_owner owner = { on_ready, on_data, on_closed, on_failed, r };
     s->leg = leg_new(s->worker, r->upstream, &owner);
     if (!s->leg) {

@@ -97,49 +97,92 @@ bool upstream_has_certificate(const struct upstream *u)
     return u->files.cert.n > 0;
 }
 
-/* What of upstream_login applies to this session and this connection: allowed methods, and the secret to use.
- */
-unsigned upstream_choose_login(struct upstream_room *r, struct login_creds *creds)
+/* Is this a way to log in, for this session over this connection? */
+static bool applies(const struct upstream_room *r, enum conf_upstream_login login)
 {
-    struct session *s = r->s;
-    const struct admission *a = s->admission;
+    const struct leg *leg = r->s->leg;
+    const struct admission *a = r->s->admission;
+
+    switch (login) {
+    case CONF_LOGIN_SCRAM:
+        return a->have_keys;
+    case CONF_LOGIN_PASSWORD:
+        return a->password.n > 0;
+    case CONF_LOGIN_CERT:
+        return leg_is_tls(leg) && upstream_has_certificate(r->upstream);
+    case CONF_LOGIN_PEER:
+        return leg_is_unix(leg);
+    case CONF_LOGIN_TRUST:
+        return leg_is_unix(leg) || (leg_is_tls(leg) && r->upstream->verified);
+    case CONF_LOGIN_SERVICE:
+        return true;
+    }
+    return false;
+}
+
+bool upstream_is_service(const struct upstream_room *r)
+{
+    const struct settings_logins *logins = &r->s->admission->route->upstream_login;
+
+    for (size_t i = 0; i < logins->n; i++)
+        if (applies(r, logins->at[i]))
+            return logins->at[i] == CONF_LOGIN_SERVICE;
+    return false;
+}
+
+/* The conninfo's own user, with what belongs to it. */
+static unsigned choose_service(const struct upstream_room *r, struct login_creds *creds)
+{
+    unsigned allowed = applies(r, CONF_LOGIN_CERT) ? AUTH_BIT_NONE : 0;
+
+    if (r->password.n == 0)
+        return allowed;
+    creds->password = &r->password;
+    return allowed | AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM;
+}
+
+/* The client's own name, with the first secret that applies. */
+static unsigned choose_own(const struct upstream_room *r, struct login_creds *creds)
+{
+    const struct admission *a = r->s->admission;
     const struct settings_logins *logins = &a->route->upstream_login;
-    unsigned allowed = leg_is_unix(s->leg) ? AUTH_BIT_NONE : 0;
-    bool secret = false;
+    unsigned allowed = 0;
 
     for (size_t i = 0; i < logins->n; i++) {
+        bool secret = creds->keys || creds->password;
+        if (!applies(r, logins->at[i]))
+            continue;
         switch (logins->at[i]) {
         case CONF_LOGIN_SCRAM:
-            if (a->have_keys && !secret) {
-                creds->keys = &a->keys;
-                allowed |= AUTH_BIT_SCRAM;
-                secret = true;
-            }
+            if (secret)
+                break;
+            creds->keys = &a->keys;
+            allowed |= AUTH_BIT_SCRAM;
             break;
         case CONF_LOGIN_PASSWORD:
-            if (a->password.n > 0 && !secret) {
-                creds->password = &a->password;
-                allowed |= AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM;
-                secret = true;
-            }
-            break;
-        case CONF_LOGIN_SERVICE:
-            if (!secret && r->password.n > 0) {
-                creds->password = &r->password;
-                allowed |= AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM;
-                secret = true;
-            }
+            if (secret)
+                break;
+            creds->password = &a->password;
+            allowed |= AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM;
             break;
         case CONF_LOGIN_CERT:
-            allowed |= leg_is_tls(s->leg) && upstream_has_certificate(r->upstream) ? AUTH_BIT_NONE : 0;
-            break;
         case CONF_LOGIN_PEER:
-            break; /* a unix socket: allowed already */
         case CONF_LOGIN_TRUST:
-            allowed |= leg_is_tls(s->leg) && r->upstream->verified ? AUTH_BIT_NONE : 0;
+            allowed |= AUTH_BIT_NONE;
             break;
+        case CONF_LOGIN_SERVICE:
+            break; /* another user: what stands before it applied */
         }
     }
+    return allowed;
+}
+
+unsigned upstream_choose_login(struct upstream_room *r, struct login_creds *creds)
+{
+    unsigned allowed = upstream_is_service(r) ? choose_service(r, creds) : choose_own(r, creds);
+
+    if (leg_is_unix(r->s->leg)) /* what a server lets in by its socket is its own affair */
+        allowed |= AUTH_BIT_NONE;
     return allowed & r->upstream->info.auth_allowed;
 }
 
@@ -159,29 +202,4 @@ enum code upstream_find_password(struct upstream_room *r, struct err *e)
     const struct passfile_key key = { passfile_host(host), host->port_text, database_of(r->s, r->upstream),
                                       r->upstream->info.user };
     return passfile_lookup(&world, passfile, &key, &r->password, &found, e);
-}
-
-static bool uses_service(const struct admission *a)
-{
-    for (size_t i = 0; i < a->route->upstream_login.n; i++)
-        if (a->route->upstream_login.at[i] == CONF_LOGIN_SERVICE)
-            return true;
-    return false;
-}
-
-/* With `service` in the list and nothing before it that applies, the session acts as the conninfo's own user.
- */
-bool upstream_is_service(const struct admission *a)
-{
-    if (!uses_service(a))
-        return false;
-    for (size_t i = 0; i < a->route->upstream_login.n; i++) {
-        enum conf_upstream_login login = a->route->upstream_login.at[i];
-        if (login == CONF_LOGIN_SERVICE)
-            return true;
-        if ((login == CONF_LOGIN_SCRAM && a->have_keys) ||
-            (login == CONF_LOGIN_PASSWORD && a->password.n > 0))
-            return false;
-    }
-    return false;
 }

@@ -49,8 +49,9 @@ struct parameter *upstream_parameters(struct session *s, const struct upstream *
 unsigned upstream_choose_login(struct upstream_room *r, struct login_creds *creds);
 /** `service`: his password from the password file, for the present host. */
 MUST_CHECK enum code upstream_find_password(struct upstream_room *r, struct err *e);
-/** True when the session will act as the conninfo's own user (`service`). */
-bool upstream_is_service(const struct admission *a);
+/** `service` is the first of upstream_login that applies over this connection: the session will act as the
+ * conninfo's own user. */
+bool upstream_is_service(const struct upstream_room *r);
 /** True when the gate has a certificate for this server. */
 bool upstream_has_certificate(const struct upstream *u);
 

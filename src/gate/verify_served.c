@@ -17,8 +17,11 @@ enum { CHECK_TIMEOUT_MS = 3000, CHECK_ROUNDS = 64, CHECK_ROOM = 64 * 1024 };
 
 static const uint8_t ssl_request[] = { 0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f };
 
-/* Nobody listens on a wildcard's own address. */
-static struct address reachable(const struct address *listening)
+/* [src: HAProxy, "The PROXY protocol", section 2.2] */
+static const uint8_t proxy_local[] = { '\r', '\n', '\r', '\n', 0,    '\r', '\n', 'Q',
+                                       'U',  'I',  'T',  '\n', 0x20, 0,    0,    0 };
+
+struct address served_address(const struct address *listening)
 {
     struct address address = *listening;
 
@@ -165,15 +168,16 @@ static enum served compare(const struct served_check *check, const struct tls_en
 
 static void look(const struct served_check *check, struct tls_context *context, struct served_target *target)
 {
-    struct address address = reachable(&target->address);
     struct tls_port *port = tls_port_new();
     uint8_t *room = malloc(2 * CHECK_ROOM);
     struct tls_engine *engine = port ? tls_engine_new_client(port, context, SERVED_CHECK_NAME, true) : NULL;
     int fd = -1;
 
     target->result = SERVED_UNKNOWN;
-    enum code code = engine && room ? open_socket(&address, &fd, &target->why)
+    enum code code = engine && room ? open_socket(&target->address, &fd, &target->why)
                                     : err_set(&target->why, E_NOMEM, "out of memory");
+    if (code == OK && target->proxy)
+        code = send_all(fd, bytes_of(proxy_local, sizeof proxy_local), &target->why);
     if (code == OK)
         code = ask_for_tls(fd, &target->why);
     if (code == OK)

@@ -23,7 +23,8 @@ enum served {
 };
 
 struct served_target {
-    struct address address; /* as listened on; a wildcard stands for loopback */
+    struct address address; /* to connect to */
+    bool proxy;             /* a PROXY header comes first (LOCAL: the connection speaks for itself) */
     enum served result;
     struct err why;
 };
@@ -34,6 +35,8 @@ struct served_check {
     struct served_target targets[SERVED_TARGETS_MAX];
 };
 
+/** Where a listener is reached: nobody listens on a wildcard's own address, loopback stands for it. */
+struct address served_address(const struct address *listening);
 /** Fill in the results. Blocks for up to some seconds per target: for a pool thread. */
 void verify_served(struct served_check *check);
 

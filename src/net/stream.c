@@ -2,6 +2,7 @@
 #include "net/stream.h"
 
 #include "base/check.h"
+#include "base/secret.h"
 #include "tls/engine.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ void stream_close(struct stream *stream)
     stream->poll = NULL;
     tls_engine_free(stream->tls);
     stream->tls = NULL;
-    buf_fini(&stream->pending);
+    buf_fini_secret(&stream->pending);
     if (stream->fd >= 0)
         (void)close(stream->fd);
     stream->fd = -1;
@@ -107,7 +108,7 @@ static enum code write_failed(struct stream *stream, struct err *e)
     int why = errno;
 
     stream->broken = true;
-    buf_fini(&stream->pending);
+    buf_fini_secret(&stream->pending);
     update_poll(stream);
     return err_set(e, E_CLOSED, "could not send data: %s", strerror(why));
 }
@@ -293,6 +294,17 @@ enum stream_status stream_read(struct stream *stream, struct bytes *out, struct 
         status == STREAM_AGAIN) /* end of file between records is told by OpenSSL as a failure */
         return STREAM_EOF;
     return status;
+}
+
+void stream_wipe(struct bytes read)
+{
+    wipe((uint8_t *)(uintptr_t)read.p, read.n); /* memory of a worker's room, writable */
+}
+
+void stream_relax(struct stream *stream)
+{
+    if (stream->tls)
+        tls_engine_relax(stream->tls);
 }
 
 bool stream_discard(struct stream *stream)

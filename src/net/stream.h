@@ -78,6 +78,10 @@ MUST_CHECK enum code stream_flush(struct stream *stream, struct err *e);
  * may come with `stream->eof` or `stream->broken` set; the next call then tells.
  */
 enum stream_status stream_read(struct stream *stream, struct bytes *out, struct err *e);
+/** Overwrite what a read has lent: before relay it may be a password. */
+void stream_wipe(struct bytes read);
+/** The secrets are over: what is read from here on leaves its traces as any traffic does, and costs less. */
+void stream_relax(struct stream *stream);
 /** One recv whose bytes nobody wants. False when the peer has ended or the socket broke. */
 bool stream_discard(struct stream *stream);
 /** Encrypt and send; what the socket does not take waits. E_CLOSED, E_TLS, E_LIMIT. */

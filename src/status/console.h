@@ -34,7 +34,7 @@ enum {
     CONSOLE_MESSAGE_MAX = 1 << 20,      /* length word of any message from the client */
     CONSOLE_CHUNK = 128 * 1024,         /* a job hands its rows over when it has about so many bytes */
     CONSOLE_DEADLINE_MS_DEFAULT = 5000, /* of one statement, while it runs */
-    CONSOLE_PORTALS_MAX = 64,
+    CONSOLE_PORTALS_MAX = 16,           /* each may hold a snapshot of rows */
     CONSOLE_STATEMENTS_MAX = 256
 };
 

@@ -45,6 +45,7 @@ struct prepared {
 /** Statements of a simple Query, one after the other. */
 struct script {
     bool active;
+    bool block; /* of several statements: they are one transaction, as far as cursors care */
     struct arena arena;
     struct str text;
     struct stmt *next;

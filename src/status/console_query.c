@@ -211,7 +211,7 @@ static void execute_declare(struct console *c, struct portal *portal, struct buf
     struct portal *cursor;
     struct err e = { 0 };
 
-    if (!stmt->hold && c->transaction == TRANSACTION_IDLE) {
+    if (!stmt->hold && c->transaction == TRANSACTION_IDLE && !c->script.block) {
         fail(c, out, E_NO_TRANSACTION, "DECLARE CURSOR can only be used in transaction blocks");
         return;
     }
@@ -507,8 +507,10 @@ void console_script_begin(struct console *c, struct str text, struct buf *out)
     s->text = str_of("", 0);
     if (!arena_str(&s->arena, text, &s->text))
         (void)sql_fail(&e, E_NOMEM, 0, "out of memory");
-    else if (sql_parse(&s->arena, s->text, &s->next, &e) == OK)
+    else if (sql_parse(&s->arena, s->text, &s->next, &e) == OK) {
+        s->block = s->next->next != NULL;
         return;
+    }
     console_error(c, &e, s->text, out);
 }
 
@@ -554,7 +556,7 @@ void console_script_step(struct console *c, struct buf *out)
     if (!console_may_run(c, stmt, out))
         return;
     console_mark_time(c);
-    if (script_portal(c, stmt, &e) != OK)
+    if (script_portal(c, stmt, &e) != OK || c->unnamed_run == NULL)
         console_error(c, &e, c->script.text, out);
     else
         console_execute(c, c->unnamed_run, INT64_MAX, true, out);

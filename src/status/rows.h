@@ -40,7 +40,8 @@ enum view_access {
 enum cell_kind { CELL_NULL, CELL_INT, CELL_TEXT, CELL_TEXTS };
 
 /**
- * One value. Texts are borrowed from the source and live as long as it.
+ * One value. Texts are borrowed from the source and live as long as it; bytes that are not UTF-8 are shown as
+ * \xNN.
  * CELL_INT: bool (0, 1), int2, int4, int8, oid, xid, timestamptz (microseconds since 1970 UTC).
  * CELL_TEXT: text, name, "char", numeric (decimal digits), inet (without /32 or /128 for hosts).
  * CELL_TEXTS: text[].

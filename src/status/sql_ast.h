@@ -49,6 +49,7 @@ struct expr {
     struct str name;   /* column, function or operator */
     struct str table;  /* qualifier of a column or star */
     struct expr *args;
+    struct expr *last_arg; /* while parsing */
     size_t arg_count;
     struct expr *otherwise; /* CASE … ELSE */
     struct expr *filter;    /* aggregate FILTER (WHERE …) */

@@ -14,16 +14,16 @@ struct expr *sql_node(struct parser *p, enum expr_kind kind, uint32_t at)
 
 void sql_add_arg(struct expr *e, struct expr *arg)
 {
-    struct expr **tail = &e->args;
-
-    while (*tail != NULL) {
-        if (*tail == arg)
-            return; /* only when memory ran out: every new node is then the same */
-        tail = &(*tail)->next;
-    }
-    *tail = arg;
-    for (; arg != NULL; arg = arg->next)
+    if (arg == e || arg == e->last_arg)
+        return; /* only when memory ran out: every new node is then the same */
+    if (e->args == NULL)
+        e->args = arg;
+    else
+        e->last_arg->next = arg;
+    for (; arg != NULL; arg = arg->next) {
         e->arg_count++;
+        e->last_arg = arg;
+    }
 }
 
 struct expr *sql_call1(struct parser *p, uint32_t at, const char *function, struct expr *arg)
@@ -407,18 +407,14 @@ static struct expr *negation(struct parser *p)
 /* Chains of AND and OR stay flat however long they are. */
 static struct expr *chain(struct parser *p, enum expr_kind kind, const char *word, rule below)
 {
-    struct expr *first = below(p), *e, *last;
+    struct expr *first = below(p), *e;
 
     if (!sql_is_word(p, 0, word))
         return first;
     e = sql_node(p, kind, sql_peek(p, 0)->at);
     sql_add_arg(e, first);
-    last = first;
-    while (sql_take_word(p, word)) {
-        last->next = below(p);
-        last = last->next;
-        e->arg_count++;
-    }
+    while (sql_take_word(p, word))
+        sql_add_arg(e, below(p));
     return e;
 }
 

@@ -11,8 +11,8 @@
 struct arena;
 
 enum {
-    SQL_TEXT_MAX = 256 * 1024, /* longest text of statements, in bytes */
-    SQL_TOKENS_MAX = 32768
+    SQL_TEXT_MAX = 64 * 1024, /* longest text of statements, in bytes: what takes a worker a few ms at most */
+    SQL_TOKENS_MAX = 16384
 };
 
 /** An error and where in the text it is. */

@@ -29,18 +29,37 @@ static enum code invalid(const unsigned char *p, size_t n, struct err *e)
     return err_set(e, E_ENCODING, "invalid byte sequence for encoding \"UTF8\": %s", buf_c(&bytes));
 }
 
-enum code sql_utf8_check(struct str text, struct err *e)
+/* Bytes of the valid character in front; 0: there is none. */
+static size_t valid_size(struct str text)
 {
     const unsigned char *p = (const unsigned char *)text.p;
+    size_t n = size_of(*p);
 
-    for (size_t left = text.n; left > 0;) {
-        size_t n = size_of(*p);
-        if (n == 0)
-            return invalid(p, 1, e);
-        if (n > left || !legal(p, n))
-            return invalid(p, n > left ? left : n, e);
-        p += n;
-        left -= n;
+    return n <= text.n && n > 0 && legal(p, n) ? n : 0;
+}
+
+enum code sql_utf8_check(struct str text, struct err *e)
+{
+    while (text.n > 0) {
+        size_t n = valid_size(text);
+        if (n == 0) {
+            const unsigned char *p = (const unsigned char *)text.p;
+            n = size_of(*p) ? size_of(*p) : 1;
+            return invalid(p, n > text.n ? text.n : n, e);
+        }
+        text = str_from(text, n);
     }
     return OK;
+}
+
+void sql_utf8_clean(struct buf *out, struct str text)
+{
+    while (text.n > 0) {
+        size_t n = valid_size(text);
+        if (n == 0)
+            buf_printf(out, "\\x%02x", (unsigned char)text.p[0]);
+        else
+            buf_append_str(out, str_first(text, n));
+        text = str_from(text, n ? n : 1);
+    }
 }

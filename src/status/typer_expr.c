@@ -14,6 +14,7 @@ static enum code as_bool(struct typer *t, struct expr **slot, const char *what)
 {
     const struct expr *e = *slot;
 
+    CHECK(e != NULL);
     if (e->type != PG_BOOL && e->type != PG_UNKNOWN)
         return sql_fail(t->e, E_DATATYPE, e->at, "argument of %s must be type boolean, not type %s", what,
                         pg_type_def(e->type)->label);

@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "status/typer_impl.h"
 
+enum { FROM_MAX = 64 }; /* as in SQLite */
+
 static enum code add_visible(struct typer *t, struct visible ***tail, const struct visible *column)
 {
     struct visible *v = ARENA_NEW(t->arena, struct visible);
@@ -214,6 +216,8 @@ static enum code check_alias(struct typer *t, struct scope *scope, const struct 
 {
     struct str *tables;
 
+    if (scope->table_count == FROM_MAX)
+        return sql_fail(t->e, E_COMPLEX, f->at, "at most %d relations can be joined", FROM_MAX);
     for (size_t i = 0; i < scope->table_count; i++)
         if (str_equal(scope->tables[i], alias))
             return nowhere(t, sql_fail(t->e, E_DUP_ALIAS, f->at,

@@ -317,6 +317,7 @@ void vars_rollback(struct vars *vars)
 
 void vars_report(struct vars *vars, bool only_changed, struct buf *out)
 {
+    CHECK(vars != NULL);
     for (size_t i = 0; i < COUNT_OF(defs); i++) {
         if (!defs[i].report || (only_changed && !unreported(vars, i)))
             continue;

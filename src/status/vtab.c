@@ -12,6 +12,7 @@
 #include "status/catalog.h"
 #include "status/db_impl.h"
 #include "status/pgarray.h"
+#include "status/sql_utf8.h"
 #include "status/vars.h"
 
 #include <stdlib.h>
@@ -344,6 +345,19 @@ static int filter(sqlite3_vtab_cursor *base, int column_plus_1, const char *text
     return settle(c);
 }
 
+/* The source keeps its texts until the statement ends; only what is not UTF-8 needs a copy. */
+static void return_text(sqlite3_context *cx, struct str text)
+{
+    AUTO(buf) struct buf clean = BUF_INIT(ARRAY_TEXT_MAX);
+
+    if (sql_utf8_check(text, NULL) == OK) {
+        sqlite3_result_text(cx, text.n ? text.p : "", (int)text.n, SQLITE_STATIC);
+        return;
+    }
+    sql_utf8_clean(&clean, text);
+    db_return_buf(cx, &clean);
+}
+
 static int column(sqlite3_vtab_cursor *base, sqlite3_context *cx, int i)
 {
     const struct cursor *c = (struct cursor *)(void *)base;
@@ -356,14 +370,17 @@ static int column(sqlite3_vtab_cursor *base, sqlite3_context *cx, int i)
     case CELL_INT:
         sqlite3_result_int64(cx, cell->i);
         return SQLITE_OK;
-    case CELL_TEXT: /* the source keeps it until the statement ends */
-        sqlite3_result_text(cx, cell->text.p ? cell->text.p : "", (int)cell->text.n, SQLITE_STATIC);
+    case CELL_TEXT:
+        return_text(cx, cell->text);
         return SQLITE_OK;
     case CELL_TEXTS:
         break;
     }
+    AUTO(buf) struct buf array = BUF_INIT(ARRAY_TEXT_MAX);
     AUTO(buf) struct buf text = BUF_INIT(ARRAY_TEXT_MAX);
-    pgarray_write(&text, cell->texts.items, NULL, cell->texts.count);
+    pgarray_write(&array, cell->texts.items, NULL, cell->texts.count);
+    sql_utf8_clean(&text, buf_str(&array));
+    text.failed = text.failed || array.failed;
     db_return_buf(cx, &text);
     return SQLITE_OK;
 }

@@ -138,6 +138,7 @@ static struct tls_engine *engine_new(struct tls_port *port, struct tls_context *
         ERR_clear_error();
         return NULL;
     }
+    (void)SSL_set_options(e->ssl, SSL_OP_CLEANSE_PLAINTEXT);
     SSL_set_bio(e->ssl, port->bio, port->bio);
     (void)SSL_set_app_data(e->ssl, (char *)e);
     return e;
@@ -421,6 +422,11 @@ void tls_engine_set_bulk(struct tls_engine *engine, bool bulk)
         SSL_clear_mode(engine->ssl, SSL_MODE_RELEASE_BUFFERS);
     else
         SSL_set_mode(engine->ssl, SSL_MODE_RELEASE_BUFFERS);
+}
+
+void tls_engine_relax(struct tls_engine *engine)
+{
+    (void)SSL_clear_options(engine->ssl, SSL_OP_CLEANSE_PLAINTEXT);
 }
 
 /* ---- facts ---- */

@@ -58,6 +58,9 @@ void tls_engine_close(struct tls_engine *engine, struct tls_io *io);
 /** Give the record buffers back between reads (idle) or keep them (bulk transfer); design §6. */
 void tls_engine_set_bulk(struct tls_engine *engine, bool bulk);
 
+/** OpenSSL wipes its copies of what it decrypts, until this is called: nothing secret comes any more. */
+void tls_engine_relax(struct tls_engine *engine);
+
 /* ---- what a finished handshake is known by; texts are OpenSSL's constants or live in the engine ---- */
 
 const char *tls_engine_version(const struct tls_engine *engine); /* "TLSv1.3" */

@@ -336,9 +336,8 @@ def test_a_changed_password_counts_after_one_failed_try(gate, changing, method):
     for _ in range(12):
         assert comes_in(g)
     do(changing, f"ALTER ROLE q_scram PASSWORD '{scram.secret('new')}'")
-    assert not comes_in(g, secret="new")
-    for _ in range(12):
-        assert comes_in(g, secret="new")
+    # A worker that has not seen the user yet knows better at once; the others learn from the first failure.
+    assert [comes_in(g, secret="new") for _ in range(24)].count(False) <= 1
     assert not comes_in(g)
 
 
@@ -350,9 +349,7 @@ def test_a_new_role_and_a_new_membership_count_after_one_refusal(gate, upstream)
         do(upstream, f"CREATE ROLE q_new LOGIN PASSWORD '{scram.secret(PASS)}'")
         assert not comes_in(g, "q_new")
         do(upstream, "GRANT q_outer TO q_new")
-        comes_in(g, "q_new")
-        for _ in range(8):
-            assert comes_in(g, "q_new")
+        assert [comes_in(g, "q_new") for _ in range(12)].count(False) <= 1
     finally:
         do(upstream, "DROP ROLE q_new")
 

@@ -390,7 +390,8 @@ def test_while_draining_new_clients_hear_57p03(make_gate, certs):
     gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"drain_timeout": "30s"})
     with in_session(gate) as busy:
         busy.send(wire.query("SELECT pg_sleep(1.5)"))
-        gate.log.mark()
+        run.wait_until(lambda: gate.upstream.query("SELECT 1 FROM pg_stat_activity WHERE state = 'active'"
+                                                   " AND query = 'SELECT pg_sleep(1.5)'"), "the query to run")
         gate.process.send_signal(signal.SIGTERM)
         gate.log.wait_for("event=stop ")
         with Conn(gate) as late:

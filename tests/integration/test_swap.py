@@ -269,6 +269,14 @@ def test_a_different_certificate_on_the_wire_restores_the_old_one(make_gate, cer
     assert "reload" not in gate.log.text(again)
 
 
+def test_the_check_speaks_proxy_where_that_is_demanded(make_gate, certs):
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"proxy_protocol_from": "127.0.0.0/8"})
+    since = gate.log.mark()
+    put(gate, new_cert(certs))
+    gate.reload()
+    gate.log.wait_for("event=served_verified", since)
+
+
 # -- strict -------------------------------------------------------------------------------------------------------
 def test_strict_refuses_what_clients_would_refuse(strict, certs):
     far = certs.ca.intermediate("far away")

@@ -63,6 +63,8 @@ static void fill_activity(const struct fixed_session *s, struct row_pg_stat_acti
     row->pid = cell_int(s->pid);
     row->usename = cell_c(s->user);
     row->application_name = cell_c(s->app);
+    row->client_hostname = s->dn != NULL ? cell_text(STR("\xff\xc3\xa4\xc3"))
+                                         : (struct cell){ .kind = CELL_NULL };
     row->client_addr = cell_c(s->addr);
     row->client_port = cell_int(s->port);
     row->backend_start = cell_int((int64_t)T0_S * 1000000 + s->pid);

@@ -165,6 +165,11 @@ static void cursors_and_copy(void **state)
     static const struct exchange list[] = {
         { "DECLARE c CURSOR FOR SELECT 1",
           "E 25P01 DECLARE CURSOR can only be used in transaction blocks\nZ I\n" },
+        { "DECLARE c CURSOR FOR SELECT 1; FETCH c",
+          "C DECLARE CURSOR\nT ?column?:23\nD 1\nC FETCH 1\nZ I\n" },
+        { "DECLARE h CURSOR WITH HOLD FOR SELECT 1", "C DECLARE CURSOR\nZ I\n" },
+        { "FETCH h", "T ?column?:23\nD 1\nC FETCH 1\nZ I\n" },
+        { "CLOSE ALL", "C CLOSE CURSOR ALL\nZ I\n" },
         { "BEGIN; DECLARE c CURSOR FOR SELECT pid FROM pg_stat_ssl", "C BEGIN\nC DECLARE CURSOR\nZ T\n" },
         { "FETCH 2 FROM c", "T pid:23\nD 4711\nD 4712\nC FETCH 2\nZ T\n" },
         { "FETCH FORWARD 100 FROM c", "T pid:23\nD 4713\nC FETCH 1\nZ T\n" },
@@ -403,6 +408,8 @@ static void only_utf8(void **state)
 {
     (void)state;
     static const struct exchange list[] = {
+        { "SELECT client_hostname FROM pg_stat_activity WHERE usename = 'bob'",
+          "T client_hostname:25\nD \\xff\xc3\xa4\\xc3\nC SELECT 1\nZ I\n" },
         { "SELECT '\xff'", "E 22021 invalid byte sequence for encoding \"UTF8\": 0xff\nZ I\n" },
         { "SELECT '\xe4 b'", "E 22021 invalid byte sequence for encoding \"UTF8\": 0xe4 0x20 0x62\nZ I\n" },
         { "SELECT '\xed\xa0\x80'",
@@ -413,7 +420,7 @@ static void only_utf8(void **state)
     const char *bad[] = { "\xc0\x80" };
     struct talk t;
 
-    run_as("alice", false, list, COUNT_OF(list));
+    run_as("alice", true, list, COUNT_OF(list));
     talk_begin(&t, "alice", false);
     assert_string_equal(
         extended(&t, "SELECT $1", bad, 1, 0),

@@ -1,0 +1,291 @@
+#!/usr/bin/python3
+"""
+Measure the gate against its peers: bench/run.py BUILD [--quick] [--json FILE] [--only ROW...]
+
+Every row is a kind of work; every round of a row visits all its targets one after the other, so that what
+disturbs the machine disturbs all of them. The figure is CPU time of the proxy's process tree per operation; the
+medians over rounds are set against each other. bench/README.md says how to read it.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "tests", "integration"))
+import targets  # noqa: E402
+from lib import pki, run  # noqa: E402
+
+
+class Client:
+    """bench_client in one of its modes."""
+
+    def __init__(self, build, target, *mode):
+        argv = [os.path.join(build, "bench", "bench_client"), str(target.port), target.tls, targets.USER,
+                targets.PASSWORD, *map(str, mode)]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.expect("ready")
+
+    def expect(self, word=None):
+        line = self.process.stdout.readline()
+        if not line or (word and line.strip() != word):
+            raise AssertionError(f"the client ended early: {' '.join(self.process.args)}")
+        return line
+
+    def work(self):
+        """Let it begin; returns what it printed at the end of its work."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return json.loads(self.expect())
+
+    def end(self):
+        self.process.stdin.close()
+        if self.process.wait(120) != 0:
+            raise AssertionError("the client failed")
+
+
+def measure(build, target, *mode):
+    """One piece of work: what the client says, and `cpu` seconds per operation."""
+    client = Client(build, target, *mode)
+    before = target.cpu()
+    said = client.work()
+    said["cpu"] = (target.cpu() - before) / max(said["ops"], 1)
+    client.end()
+    return said
+
+
+class Row:
+    """
+    One kind of work on some targets.
+
+    scale, unit     how cpu per operation is shown; `key` names another figure of the client's instead.
+    """
+
+    def __init__(self, name, title, names, mode, scale=1e6, unit="us", key="cpu"):
+        self.name, self.title, self.names, self.mode = name, title, names, mode
+        self.scale, self.unit, self.key = scale, unit, key
+        self.samples = {}
+
+    def round(self, bench):
+        for name in self.names:
+            if name in bench.targets:
+                said = measure(bench.build, bench.targets[name], *self.mode)
+                self.samples.setdefault(name, []).append(said[self.key] * self.scale)
+
+    def median(self, name):
+        return statistics.median(self.samples[name]) if name in self.samples else None
+
+    def spread(self, name):
+        return (min(self.samples[name]), max(self.samples[name]))
+
+
+class IdleRow(Row):
+    """Resident memory per session, counted on a target nobody has used before."""
+
+    def round(self, bench):
+        for name in self.names:
+            if name not in bench.targets or name in self.samples:
+                continue
+            target = bench.targets[name]
+            client = Client(bench.build, target, *self.mode)
+            before = target.resident()
+            said = client.work()
+            self.samples[name] = [(target.resident() - before) / said["ops"]]
+            client.end()
+
+
+class Bench:
+    def __init__(self, build, options):
+        self.build = build
+        self.options = options
+        self.scratch = run.scratch_dir()
+        self.targets = {}
+        self.stub = None
+        self.constants = {}
+
+    def start(self):
+        ca = pki.Authority("Bench CA")
+        certs = {kind: ca.issue("localhost", ["localhost", "127.0.0.1"], "server", kind) for kind in ("ec", "rsa")}
+        for kind, cert in certs.items():
+            for ending, content in (("crt", cert.pem()), ("key", cert.key_pem()), ("pem", cert.pem() + cert.key_pem())):
+                pki.write_file(os.path.join(self.scratch, f"{kind}.{ending}"), content, 0o644)
+        socket = os.path.join(self.scratch, ".s.PGSQL.5432")
+        self.stub = subprocess.Popen([os.path.join(self.build, "bench", "bench_stub"), socket])
+        run.wait_until(lambda: os.path.exists(socket), "the stub's socket")
+        os.chmod(socket, 0o777)
+        self.start_targets(certs, socket)
+        ec = os.path.join(self.scratch, "ec")
+        if not self.options.only or {"connect"} & set(self.options.only):
+            self.constants["handshake_us"] = self.local("handshake", ec + ".crt", ec + ".key", 1)["us"]
+        self.constants["gcm_s_per_gb"] = self.local("gcm", 1)["s_per_gb"]
+
+    def start_targets(self, certs, socket):
+        def add(target):
+            self.targets[target.name] = target
+
+        program = os.path.join(self.build, "pgseal")
+        add(targets.GateTarget(program, self.scratch, "gate", certs["ec"]))
+        add(targets.GateTarget(program, self.scratch, "gate rsa", certs["rsa"]))
+        add(targets.GateTarget(program, self.scratch, "gate 2 workers", certs["ec"], workers=2))
+        add(targets.Over(self.targets["gate"], "gate plain", "plain"))
+        relay = targets.Target("relay", tls="plain", scram_here=False)
+        add(relay.spawn([os.path.join(self.build, "bench", "bench_relay"), str(relay.port), socket], self.scratch))
+        for make, program in ((targets.pgbouncer, "pgbouncer"), (targets.haproxy, "haproxy"),
+                              (targets.stunnel, "stunnel4")):
+            if not shutil.which(program, path="/usr/sbin:/usr/bin"):
+                print(f"bench: {program} is not installed and left out", file=sys.stderr)
+                continue
+            name = make.__name__
+            add(make(self.scratch, name, os.path.join(self.scratch, "ec")))
+            add(make(self.scratch, name + " rsa", os.path.join(self.scratch, "rsa")))
+        if not self.options.quick:
+            add(targets.ServerTarget(self.scratch, certs["ec"]))
+            add(targets.Over(self.targets["postgres"], "postgres plain", "plain"))
+
+    def local(self, *mode):
+        out = subprocess.run([os.path.join(self.build, "bench", "bench_client"), "0", "plain", "-", "-",
+                              *map(str, mode)], capture_output=True, text=True, check=True).stdout
+        return json.loads(out)
+
+    def stop(self):
+        for target in self.targets.values():
+            if isinstance(target, targets.Target):
+                target.stop()
+        if self.stub:
+            self.stub.terminate()
+            self.stub.wait(10)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+PROXIES = ["gate", "pgbouncer", "haproxy", "stunnel"]
+
+
+def rows(quick):
+    seconds, megabytes, sessions = (0.6, 256, 1000) if quick else (1.5, 1024, 5000)
+    others = ["relay", "gate plain", "postgres", "postgres plain"]
+    return [
+        IdleRow("idle", f"idle TLS session, {sessions} after traffic, KiB resident", PROXIES, ["idle", sessions],
+                unit="KiB"),
+        Row("connect", "connect, TLS 1.3, ECDSA P-256", PROXIES + others, ["connect", seconds, 8]),
+        Row("connect_rsa", "connect, RSA 2048", [f"{name} rsa" for name in PROXIES], ["connect", seconds, 8]),
+        Row("query1", "small queries, 1 client", PROXIES + others, ["query", seconds, 1]),
+        Row("query16", "small queries, 16 clients", PROXIES + others, ["query", seconds, 16]),
+        Row("query64", "small queries, 64 clients", PROXIES + others, ["query", seconds, 64]),
+        Row("copy_out", "COPY out, CPU s per GiB", PROXIES + ["relay", "gate plain"], ["copyout", megabytes],
+            scale=1024, unit="s"),
+        Row("copy_in", "COPY in, CPU s per GiB", PROXIES + ["relay", "gate plain"], ["copyin", megabytes],
+            scale=1024, unit="s"),
+        Row("workers", "queries, 64 clients, one worker and two", ["gate", "gate 2 workers"], ["query", seconds, 64]),
+        Row("mixed", "query p99 while 200 connections/s arrive, 4 clients", PROXIES, ["mixed", 2 * seconds, 4, 200],
+            scale=1, unit="us", key="p99_us"),
+    ]
+
+
+def budgets(table, constants):
+    """Each line of the budget as (what, figure, limit); figure None: not measured."""
+    def m(row, name):
+        return table[row].median(name) if row in table else None
+
+    def ratio(a, b):
+        return a / b if a is not None and b else None
+
+    def best(row, names):
+        values = [v for v in (m(row, name) for name in names) if v]
+        return min(values) if values else None
+
+    peers = PROXIES[1:]
+    gcm, handshake, relay_out = constants.get("gcm_s_per_gb"), constants.get("handshake_us"), m("copy_out", "relay")
+    plain = m("connect", "gate plain")
+    one, two = m("workers", "gate"), m("workers", "gate 2 workers")
+    return [
+        ("connect ECDSA / best SCRAM peer", ratio(m("connect", "gate"), m("connect", "pgbouncer")), 0.85),
+        ("connect ECDSA / (handshake alone + connect without TLS)",
+         ratio(m("connect", "gate"), handshake + plain if handshake and plain else None), 1.5),
+        ("connect RSA / best SCRAM peer", ratio(m("connect_rsa", "gate rsa"), m("connect_rsa", "pgbouncer rsa")), 0.90),
+        ("queries, 16 clients / best peer", ratio(m("query16", "gate"), best("query16", peers)), 0.80),
+        ("queries, 16 clients / relay", ratio(m("query16", "gate"), m("query16", "relay")), 1.7),
+        ("queries, 64 clients / best peer", ratio(m("query64", "gate"), best("query64", peers)), 0.80),
+        ("queries, 64 clients / relay", ratio(m("query64", "gate"), m("query64", "relay")), 1.7),
+        ("queries, 1 client / relay", ratio(m("query1", "gate"), m("query1", "relay")), 1.2),
+        ("COPY out / best peer", ratio(m("copy_out", "gate"), best("copy_out", peers)), 0.85),
+        ("COPY in / best peer", ratio(m("copy_in", "gate"), best("copy_in", peers)), 0.80),
+        ("COPY out / (relay + AES-GCM)", ratio(m("copy_out", "gate"), relay_out + gcm if relay_out else None), 1.15),
+        ("idle session, KiB", m("idle", "gate"), 12),
+        # Capacity by CPU: two cores at the price of one, or dearer. Measured so because the clients need cores too.
+        ("1 worker's CPU per query / 2 workers', doubled (at least)", ratio(2 * one if one else None, two), -1.9),
+        ("p99 of queries during connects / best peer", ratio(m("mixed", "gate"), best("mixed", peers)), 1.2),
+    ]
+
+
+def show(table, constants, hba):
+    lines = []
+    for row in table.values():
+        lines.append(f"{row.title} ({row.unit})")
+        for name in row.samples:
+            low, high = row.spread(name)
+            lines.append(f"    {name:16} {row.median(name):10.3f}   ({low:.3f} .. {high:.3f})")
+    lines.append("OpenSSL alone: " + ", ".join(f"{k} {v}" for k, v in constants.items()))
+    lines += ["", "Budgets"]
+    verdicts = []
+    for what, figure, limit in budgets(table, constants):
+        if figure is None:
+            continue
+        met = figure >= -limit if limit < 0 else figure <= limit
+        verdicts.append({"what": what, "figure": round(figure, 3), "limit": abs(limit), "met": met})
+        lines.append(f"    {'PASS' if met else 'MISS'}  {what:62} {figure:6.2f}   budget {abs(limit)}")
+    if hba is not None:
+        lines.append(f"    {'PASS' if hba[0] else 'MISS'}  10,000 rules: load <= 50 ms, match <= 20 us (users, nets)")
+        lines += [f"          {line}" for line in hba[1]]
+    print("\n".join(lines))
+    return verdicts
+
+
+def judge_rules(build):
+    program = os.path.join(build, "tests", "unit", "policy", "hba_bench")
+    if not os.path.exists(program):
+        return None
+    done = subprocess.run([program], capture_output=True, text=True, check=False)
+    return done.returncode == 0, done.stdout.splitlines()
+
+
+def raise_limits():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Measure the gate against its peers.")
+    parser.add_argument("build")
+    parser.add_argument("--quick", action="store_true", help="one short round: a minute")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--json", metavar="FILE", help="write every sample and verdict")
+    parser.add_argument("--only", nargs="+", metavar="ROW", help="just these rows")
+    options = parser.parse_args()
+    raise_limits()
+    table = {row.name: row for row in rows(options.quick) if not options.only or row.name in options.only}
+    bench = Bench(os.path.abspath(options.build), options)
+    began = time.monotonic()
+    try:
+        bench.start()
+        for number in range(options.rounds or (1 if options.quick else 5)):
+            for row in table.values():
+                print(f"bench: round {number + 1}, {row.name}", file=sys.stderr)
+                row.round(bench)
+    finally:
+        bench.stop()
+    verdicts = show(table, bench.constants, None if options.only else judge_rules(bench.build))
+    print(f"\n{time.monotonic() - began:.0f} s, load average {os.getloadavg()[0]:.1f}")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as f:
+            json.dump({"constants": bench.constants, "budgets": verdicts,
+                       "rows": {name: row.samples for name, row in table.items()}}, f, indent=1)
+
+
+if __name__ == "__main__":
+    main()

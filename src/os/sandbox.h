@@ -1,0 +1,29 @@
+/**
+ * What the process may still do once it serves: no writing outside its own directories, no programs, and of
+ * the kernel's calls only those it needs.
+ *
+ * Both are one-way. Files first, before threads exist; calls last, for all threads.
+ */
+#ifndef PGSEAL_OS_SANDBOX_H
+#define PGSEAL_OS_SANDBOX_H
+
+#include "base/err.h"
+
+enum sandbox_state { SANDBOX_ON, SANDBOX_ABSENT /* the kernel, or this build, has no such thing */ };
+
+/**
+ * Landlock: writing, making and removing files only below `writable`, running programs nowhere (or anywhere,
+ * with may_exec). Reading stays free: a reload may name any file. Holds for this thread and those it starts
+ * later.
+ *
+ * E_IO: the kernel has it but refused. [src: Linux, "Landlock: unprivileged access control"]
+ */
+MUST_CHECK enum code sandbox_files(const char *const *writable, size_t n, bool may_exec,
+                                   enum sandbox_state *out, struct err *e);
+/**
+ * seccomp: a list of allowed calls for all threads; others fail with EPERM. may_exec also allows what running
+ * the passphrase command needs.
+ */
+MUST_CHECK enum code sandbox_calls(bool may_exec, enum sandbox_state *out, struct err *e);
+
+#endif

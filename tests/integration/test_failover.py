@@ -1,0 +1,310 @@
+"""
+Several servers behind: which one a session comes to, with a real primary and its streaming standby; and what a
+server that is away costs.
+"""
+
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from lib import psql, run, scram, wire
+from lib.pg import PASSWORDS
+from lib.wire import Conn
+
+ALICE = PASSWORDS["alice"]
+HBA = "host all all 127.0.0.1/32 scram-sha-256\n"
+SERVER_HBA = ("local all,replication all trust\nhostssl all alice 127.0.0.1/32 scram-sha-256\n"
+              "host replication repl 127.0.0.1/32 trust\n")
+STREAM = {"hot_standby": "on", "wal_log_hints": "on", "max_wal_senders": "4", "wal_keep_size": "64MB"}
+
+
+class Pair:
+    """A primary and a standby, and the turns their lives take."""
+
+    def __init__(self, factory, certs):
+        self.factory, self.certs = factory, certs
+        self.a = factory.postgres(hba=SERVER_HBA, settings=STREAM, tls={"cert": certs.server})
+        self.b = factory.postgres(start=False, hba=SERVER_HBA, settings=STREAM, tls={"cert": certs.server})
+        self.follow(self.b, self.a)
+
+    def follow(self, standby, primary):
+        """Make `standby` anew as a copy of `primary` and start it."""
+        standby.stop(signal.SIGQUIT)
+        standby.distribution.run(["rm", "-rf", standby.data])
+        standby.distribution.run([standby.distribution.tool("pg_basebackup"), "-h", "127.0.0.1", "-p",
+                                  str(primary.port), "-U", "repl", "-D", standby.data, "-c", "fast", "-X", "stream"])
+        standby.configure(settings={"primary_conninfo": f"host=127.0.0.1 port={primary.port} user=repl"},
+                          hba=SERVER_HBA, tls={"cert": self.certs.server})
+        standby.write("standby.signal", "")
+        since = standby.log.mark()
+        start_standby(standby, since)
+
+    def conninfo(self, **more):
+        return psql.conninfo(host="127.0.0.1,localhost", hostaddr="127.0.0.1,127.0.0.1",
+                             port=f"{self.a.port},{self.b.port}", sslrootcert=self.certs.ca_file, **more)
+
+
+def start_standby(server, since):
+    with open(server.log.path, "ab") as log:
+        server.process = subprocess.Popen(
+            run.demoted([server.distribution.tool("postgres"), "-D", server.data]), env=server.distribution.env,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
+    server.log.wait_for("database system is ready to accept read-only connections", since, 60)
+    server.log.wait_for("started streaming WAL", since, 60)
+
+
+@pytest.fixture
+def pair(factory, certs):
+    made = Pair(factory, certs)
+    yield made
+    factory.stop(made.a)
+    factory.stop(made.b)
+
+
+def gate_for(make_gate, certs, conninfo, **settings):
+    return make_gate(upstream=conninfo, hba=HBA, tls={"cert": certs.server},
+                     settings={"upstream_login": "scram", **settings})
+
+
+def port_behind(gate, certs):
+    """The port of the server a fresh session comes to, seen by a driver; None if it is refused with 57P03."""
+    got = psql.run(gate, "SHOW port", password=ALICE, sslmode="verify-full", sslrootcert=certs.ca_file)
+    if got.returncode == 0:
+        return int(got.stdout)
+    assert len(psql.errors(got)) == 1, got.stderr
+    return None
+
+
+def test_read_write_follows_the_primary(pair, make_gate, certs):
+    """Promote, kill, and the old primary back as a standby."""
+    a, b = pair.a, pair.b
+    writer = gate_for(make_gate, certs, pair.conninfo(target_session_attrs="read-write"))
+    reader = gate_for(make_gate, certs, pair.conninfo(target_session_attrs="prefer-standby"))
+    standby = gate_for(make_gate, certs, pair.conninfo(target_session_attrs="standby"))
+    assert port_behind(writer, certs) == a.port
+    assert port_behind(reader, certs) == b.port == port_behind(standby, certs)
+
+    a.stop(signal.SIGQUIT)                                   # the primary dies; nobody is promoted yet
+    assert port_behind(writer, certs) is None
+    assert port_behind(reader, certs) == b.port
+    b.query("SELECT pg_promote()")
+    assert port_behind(writer, certs) == b.port
+    assert port_behind(reader, certs) == b.port              # no standby: prefer-standby takes what there is
+    assert port_behind(standby, certs) is None
+
+    pair.follow(a, b)                                        # the old primary is back, as a standby, first in the list
+    assert port_behind(writer, certs) == b.port
+    assert port_behind(standby, certs) == a.port
+    run.wait_until(lambda: port_behind(reader, certs) == a.port, "the standby to be noticed", 60)
+
+
+def test_sessions_of_a_lost_primary_end_and_new_ones_find_the_other(pair, make_gate, certs):
+    writer = gate_for(make_gate, certs, pair.conninfo(target_session_attrs="read-write"))
+    with Conn(writer) as c:
+        c.start_tls()
+        c.ready(ALICE)
+        pair.a.stop(signal.SIGQUIT)
+        events = c.events()
+        assert isinstance(events[-1], str)                   # whatever PostgreSQL still said, the session is over
+    pair.b.query("SELECT pg_promote()")
+    run.wait_until(lambda: port_behind(writer, certs) == pair.b.port, "the promoted server")
+
+
+def test_a_relayed_exchange_has_one_try(pair, make_gate, certs):
+    """The client has proved itself to the wrong server: it hears 57P03, and its next try goes to another."""
+    standby_first = psql.conninfo(host="127.0.0.1,localhost", hostaddr="127.0.0.1,127.0.0.1",
+                                  port=f"{pair.b.port},{pair.a.port}", sslrootcert=certs.ca_file,
+                                  target_session_attrs="read-write")
+    g = make_gate(upstream=standby_first, hba=HBA, settings={
+        "auth_source": "upstream", "auth_file": None, "upstream_login": None, "workers": "1"})
+
+    def go():
+        return psql.run(g, "SHOW port", password=ALICE, sslmode="disable")
+
+    assert go().returncode == 2
+    for _ in range(3):
+        assert go().stdout == f"{pair.a.port}\n"
+
+
+# -- what a server that is away costs -----------------------------------------------------------------------------
+@pytest.fixture
+def upstream(factory, certs):
+    server = factory.postgres(hba=SERVER_HBA, tls={"cert": certs.server})
+    yield server
+    factory.stop(server)
+
+
+@pytest.fixture
+def blackhole():
+    """An address that takes no connection and refuses none: a listener whose queue is full."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    port = listener.getsockname()[1]
+    fillers = []
+    for _ in range(4):
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex(("127.0.0.1", port))
+        fillers.append(s)
+    yield port
+    for s in [*fillers, listener]:
+        s.close()
+
+
+def seconds(gate):
+    began = time.monotonic()
+    with Conn(gate, timeout=20) as c:
+        c.start_tls()
+        events = c.login(ALICE)
+    return time.monotonic() - began, events[-1] == ("Z", "I")
+
+
+def test_a_silent_host_costs_connect_timeout_once(upstream, blackhole, make_gate, certs):
+    g = gate_for(make_gate, certs, psql.conninfo(
+        host="127.0.0.1,localhost", hostaddr="127.0.0.1,127.0.0.1", port=f"{blackhole},{upstream.port}",
+        sslrootcert=certs.ca_file, connect_timeout=2), workers="1")
+    first, works = seconds(g)
+    assert works and 1.5 < first < 5
+    for _ in range(3):
+        later, works = seconds(g)
+        assert works and later < 1
+
+
+def test_when_only_silent_hosts_are_left(blackhole, make_gate, certs):
+    """A host that is remembered as silent is still asked when there is no other."""
+    g = gate_for(make_gate, certs, f"host=127.0.0.1 port={blackhole} sslrootcert={certs.ca_file} connect_timeout=2",
+                 workers="1")
+    for _ in range(2):
+        with Conn(g, timeout=20) as c:
+            c.start_tls()
+            events = c.login(ALICE)
+            assert events[-2][1]["C"] == "57P03"
+
+
+def test_a_host_that_comes_back_is_used_again(upstream, make_gate, certs):
+    g = gate_for(make_gate, certs, psql.conninfo(host="localhost", hostaddr="127.0.0.1", port=upstream.port,
+                                                 sslrootcert=certs.ca_file))
+    assert seconds(g)[1]
+    upstream.stop(signal.SIGQUIT)
+    assert not seconds(g)[1]
+    upstream.start()
+    assert seconds(g)[1]
+
+
+def test_a_name_without_an_address(upstream, make_gate, certs):
+    """The next host is tried, and the log says what could not be translated."""
+    g = gate_for(make_gate, certs, f"host=nowhere.invalid,localhost port={upstream.port} sslrootcert={certs.ca_file}")
+    assert seconds(g)[1]
+    g = gate_for(make_gate, certs, f"host=nowhere.invalid port={upstream.port} sslrootcert={certs.ca_file}")
+    mark = g.log.mark()
+    assert not seconds(g)[1]
+    assert 'could not translate host name "nowhere.invalid" to address' in g.words(mark)
+
+
+def test_load_balance_reaches_every_host(factory, upstream, make_gate, certs):
+    other = factory.postgres(hba=SERVER_HBA, tls={"cert": certs.server})
+    try:
+        g = gate_for(make_gate, certs, psql.conninfo(
+            host="localhost,localhost", port=f"{upstream.port},{other.port}", sslrootcert=certs.ca_file,
+            load_balance_hosts="random"))
+        seen = set()
+        for _ in range(40):
+            with Conn(g) as c:
+                c.start_tls()
+                c.ready(ALICE)
+                seen.add(int(c.value("SHOW port")))
+            if len(seen) == 2:
+                break
+        assert seen == {upstream.port, other.port}
+    finally:
+        factory.stop(other)
+
+
+# -- hashing that takes its time does not hold up others -----------------------------------------------------------
+SLOW = 3_000_000        # more than a second of one core
+
+
+def median(gate, user="alice", n=5):
+    times = []
+    for _ in range(n):
+        began = time.monotonic()
+        with Conn(gate) as c:
+            c.login(ALICE, user=user)
+        times.append(time.monotonic() - began)
+    return sorted(times)[n // 2]
+
+
+def begin_slow(gate, secret, count=1):
+    """Clients with the `password` method whose password is being hashed now."""
+    out = []
+    for _ in range(count):
+        c = Conn(gate, timeout=60)
+        c.send(wire.startup("slow"))
+        assert c.event() == ("R", 3, b"")
+        c.send(wire.password(secret))
+        out.append(c)
+    return out
+
+
+def test_a_slow_secret_does_not_hold_up_others(factory, make_gate):
+    """A cleartext password against millions of iterations, at the gate and at the server: the loop goes on."""
+    server = factory.postgres(hba="local all alice trust\nlocal all slow scram-sha-256\nhost all all 127.0.0.1/32 trust\n")
+    try:
+        with server.admin() as db:
+            db.execute(f"CREATE ROLE slow LOGIN PASSWORD '{scram.secret('pw', b'0123456789abcdef', SLOW)}'")
+        g = make_gate(upstream=f"host={server.socket_dir} port={server.port}", settings={
+            "auth_source": "query", "auth_user": "postgres", "auth_file": None, "workers": "1",
+            "upstream_login": "password"}, hba="host all alice 127.0.0.1/32 trust\nhost all slow 127.0.0.1/32 password\n")
+        waiting = begin_slow(g, "pw")[0]
+        assert median(g) < 0.5
+        assert waiting.dialogue()[-1] == ("Z", "I")
+        assert waiting.value("SELECT session_user") == "slow"
+        waiting.close()
+        for c in begin_slow(g, "wrong"):                     # the wrong password, and one who does not wait
+            assert c.dialogue()[0][1]["C"] == "28P01"
+        for c in begin_slow(g, "pw"):
+            c.abort()
+        mark = g.log.mark()
+        g.kill(signal.SIGINT)                                # with the pool still at work
+        assert g.process.wait(20) == 0
+        g.process = None
+        assert "CHECK" not in g.log.text(mark)
+    finally:
+        factory.stop(server)
+
+
+def test_a_client_that_leaves_while_the_gate_hashes_for_the_server(factory, make_gate):
+    """The derivation for the second leg ends without its session."""
+    server = factory.postgres(hba="local all alice trust\nlocal all slow scram-sha-256\n")
+    try:
+        with server.admin() as db:
+            db.execute(f"CREATE ROLE slow LOGIN PASSWORD '{scram.secret('pw', b'0123456789abcdef', SLOW)}'")
+        g = make_gate(upstream=f"host={server.socket_dir} port={server.port}", settings={
+            "workers": "1", "upstream_login": "password", "authentication_timeout": "1"},
+            hba="host all alice 127.0.0.1/32 trust\nhost all slow 127.0.0.1/32 password\n")
+        g.write("userlist.txt", '"slow" "pw"\n', 0o600)
+        g.restart()
+        since = server.log.mark()
+        c = begin_slow(g, "pw")[0]
+        assert median(g) < 0.5
+        run.wait_until(lambda: c.events()[-1] in (wire.EOF, wire.RESET), "the client's time to be up")
+        assert median(g) < 0.5
+        assert "connection authorized: user=slow" not in server.log.text(since)
+    finally:
+        factory.stop(server)
+
+
+def test_a_cleartext_auth_file_with_many_iterations(make_gate):
+    g = make_gate(settings={"workers": "1", "scram_iterations": "1000000"},
+                  hba="host all alice 127.0.0.1/32 trust\nhost all bob 127.0.0.1/32 scram-sha-256\n")
+    g.write("userlist.txt", f'"bob" "{PASSWORDS["bob"]}"\n', 0o600)
+    g.restart()
+    with Conn(g, timeout=30) as c:
+        c.send(wire.startup("bob"))
+        assert median(g) < 0.4
+        assert c.event()[:2] == ("R", 10)
+        assert c.sasl(PASSWORDS["bob"])[-1] == ("Z", "I")

@@ -1,0 +1,131 @@
+/* Confinement, tried out in children: what must fail fails, what must work works. */
+#include "../unit.h"
+
+#include "base/check.h"
+#include "os/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { CHILD_FINE = 0, CHILD_ABSENT = 77 };
+
+static char directory[] = "/tmp/pgseal-sandbox-XXXXXX";
+
+static bool can_write(const char *dir)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/file", dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return false;
+    (void)close(fd);
+    (void)unlink(path);
+    return true;
+}
+
+static bool can_run(void)
+{
+    char *argv[] = { (char[]){ "true" }, NULL }, *envp[] = { NULL };
+
+    /* Success does not come back: the caller then sees the exit status of the program. */
+    (void)execve("/bin/true", argv, envp);
+    return false;
+}
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static int confined_files(void)
+{
+    const char *const writable[] = { directory };
+    enum sandbox_state state;
+    struct err e;
+
+    if (sandbox_files(writable, 1, false, &state, &e) != OK)
+        return 1;
+    if (state == SANDBOX_ABSENT)
+        return CHILD_ABSENT;
+    if (!can_write(directory) || can_write("/tmp") || access("/etc/passwd", R_OK) != 0)
+        return 2;
+    int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 3;
+    (void)can_run();
+    return errno == EACCES ? CHILD_FINE : 4;
+}
+
+static int confined_calls(void)
+{
+    enum sandbox_state state;
+    struct err e;
+    pthread_t thread;
+
+    if (sandbox_calls(false, &state, &e) != OK)
+        return 1;
+    if (state == SANDBOX_ABSENT)
+        return CHILD_ABSENT;
+    if (pthread_create(&thread, NULL, nothing, NULL) != 0 || pthread_join(thread, NULL) != 0)
+        return 2;
+    struct addrinfo *found = NULL;
+    if (getaddrinfo("localhost", "5432", NULL, &found) == 0)
+        freeaddrinfo(found);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return 3;
+    errno = 0;
+    if (fork() >= 0 || errno != EPERM)
+        return 4;
+    (void)can_run();
+    return errno == EPERM ? CHILD_FINE : 5;
+}
+
+static void in_child(int (*body)(void))
+{
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(body());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == CHILD_ABSENT)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), CHILD_FINE);
+}
+
+static void files(void **state)
+{
+    (void)state;
+    in_child(confined_files);
+}
+
+static void calls(void **state)
+{
+    (void)state;
+    in_child(confined_calls);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(files),
+        cmocka_unit_test(calls),
+    };
+
+    if (!mkdtemp(directory))
+        return 1;
+    int failed = cmocka_run_group_tests_name("sandbox", tests, NULL, NULL);
+    (void)rmdir(directory);
+    return failed;
+}
