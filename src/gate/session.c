@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/rooms.h"
+#include "gate/tally.h"
 #include "gate/worker.h"
 #include "net/resolve.h"
 
@@ -91,6 +92,7 @@ void session_log_cause(struct session *s, struct log_line *line, enum cause caus
     if (cause == CAUSE_NONE)
         return;
     atomic_fetch_add_explicit(&worker_shared(s->worker)->failures[cause], 1, memory_order_relaxed);
+    session_tally_failure(s, cause_id(cause), cause_next(cause));
     log_c(line, "cause", cause_id(cause));
     log_c(line, "likely", cause_text(cause));
     log_c(line, "next", cause_next(cause));

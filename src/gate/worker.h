@@ -19,6 +19,7 @@ struct session;
 struct snapshot;
 struct sql_thread;
 struct stream_room;
+struct tally;
 struct tls_library;
 struct worker;
 
@@ -79,6 +80,7 @@ MUST_CHECK bool worker_post(struct worker *worker, void (*fn)(void *arg), void *
 
 struct loop *worker_loop(struct worker *worker);
 struct stream_room *worker_room(struct worker *worker);
+struct tally *worker_tally(struct worker *worker);
 unsigned worker_index(const struct worker *worker);
 struct host_cache *worker_hosts(struct worker *worker);
 const struct env *worker_env(const struct worker *worker);
