@@ -98,8 +98,7 @@ static void merge(struct tally_row *row, const struct tally_row *seen)
     row->count = before.count + seen->count;
     row->plaintext = before.plaintext + seen->plaintext;
     row->direct = before.direct || seen->direct;
-    if (seen->first_us > before.first_us)
-        row->first_us = before.first_us;
+    row->first_us = before.first_us < seen->first_us ? before.first_us : seen->first_us;
     if (row->kind == TALLY_CLIENT)
         row->tls_version = weaker(before.tls_version, seen->tls_version);
 }
