@@ -270,13 +270,17 @@ def main():
     raise_limits()
     table = {row.name: row for row in rows(options.quick) if not options.only or row.name in options.only}
     bench = Bench(os.path.abspath(options.build), options)
-    began = time.monotonic()
+    began, failed = time.monotonic(), False
     try:
         bench.start()
         for number in range(options.rounds or (1 if options.quick else 5)):
             for row in table.values():
                 print(f"bench: round {number + 1}, {row.name}", file=sys.stderr)
                 row.round(bench)
+    except AssertionError as e:
+        # The rounds before are worth showing; those to come would go on with a broken target.
+        print(f"bench: ended early: {e}", file=sys.stderr)
+        failed = True
     finally:
         bench.stop()
     verdicts = show(table, bench.constants, None if options.only else judge_rules(bench.build))
@@ -285,7 +289,8 @@ def main():
         with open(options.json, "w", encoding="utf-8") as f:
             json.dump({"constants": bench.constants, "budgets": verdicts,
                        "rows": {name: row.samples for name, row in table.items()}}, f, indent=1)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
