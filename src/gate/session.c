@@ -315,7 +315,10 @@ static void take_input(struct session *s)
         fits = buf_append(&s->in, in);
         stream_wipe(in);
         if (!fits) {
-            err_set(&e, E_LIMIT, "too much data before the session is ready");
+            if (in.n > s->in.limit - s->in.n)
+                err_set(&e, E_LIMIT, "too much data before the session is ready");
+            else
+                err_set(&e, E_NOMEM, "out of memory");
             session_end(s, PARTING_LOGGED, &e);
             return;
         }

@@ -152,7 +152,10 @@ static void feed_login(struct upstream_room *r)
         upstream_authenticated(r);
         return;
     case LOGIN_REFUSED:
-        keep_refusal(r, login_server_error(login)->body);
+        if (login_server_error(login)->body.n > 0)
+            keep_refusal(r, login_server_error(login)->body);
+        else
+            e.code = E_UNAVAILABLE; /* bare text, as from one that could not fork: nothing to pass on */
         upstream_attempt_failed(r, login_event(login), &e);
         return;
     case LOGIN_FAIL:

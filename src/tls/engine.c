@@ -133,14 +133,13 @@ static struct tls_engine *engine_new(struct tls_port *port, struct tls_context *
         .port = port, .context = context, .server = server, .alert_sent = -1, .alert_received = -1
     };
     e->ssl = SSL_new(context->ssl_ctx);
-    if (!e->ssl || BIO_up_ref(port->bio) != 1) {
+    if (!e->ssl || SSL_set_app_data(e->ssl, (char *)e) != 1 || BIO_up_ref(port->bio) != 1) {
         tls_engine_free(e);
         ERR_clear_error();
         return NULL;
     }
     (void)SSL_set_options(e->ssl, SSL_OP_CLEANSE_PLAINTEXT);
     SSL_set_bio(e->ssl, port->bio, port->bio);
-    (void)SSL_set_app_data(e->ssl, (char *)e);
     return e;
 }
 

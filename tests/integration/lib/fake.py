@@ -1,5 +1,6 @@
 """A server that answers what the test wants, in the place of a PostgreSQL."""
 
+import os
 import socket
 import struct
 import threading
@@ -24,12 +25,23 @@ def read_packet(sock):
 
 
 class Upstream:
-    """Listens on a free port; `handler(socket)` runs for each connection in a thread of its own."""
+    """
+    Listens on a free port; `handler(socket)` runs for each connection in a thread of its own.
 
-    def __init__(self, handler):
+    directory   then it listens on a unix socket there, as the server of port 5432 does.
+    """
+
+    def __init__(self, handler, directory=None):
         self.handler = handler
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
+        if directory:
+            os.makedirs(directory, exist_ok=True)
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(os.path.join(directory, ".s.PGSQL.5432"))
+            self.listener.listen()
+            self.port = 5432
+        else:
+            self.listener = socket.create_server(("127.0.0.1", 0))
+            self.port = self.listener.getsockname()[1]
         self.accepted = 0
         self.received = []
         self.thread = threading.Thread(target=self._serve, daemon=True)

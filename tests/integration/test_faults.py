@@ -1,0 +1,414 @@
+"""
+Things fail: descriptors, the log's disk, memory, servers, clients that never finish a sentence. The gate lives,
+those who have done nothing wrong do not notice, and what failed works again when the cause has gone.
+"""
+
+import contextlib
+import mmap
+import os
+import resource
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import time
+
+import pytest
+
+from lib import run
+from lib.fake import Upstream
+from lib.pg import PASSWORDS
+from lib.wire import Closed, Conn, message, query, startup
+
+ALICE = PASSWORDS["alice"]
+HBA = "host all all 127.0.0.1/32 scram-sha-256\nlocal all all trust\n"
+TRUST = "host all all 127.0.0.1/32 trust\n"
+EVERY_ALLOCATION = bool(os.environ.get("PGSEAL_EVERY_ALLOCATION"))
+CLIENTS = int(os.environ.get("PGSEAL_STALLED", "400"))
+
+SSL_REQUEST = struct.pack("!II", 8, 80877103)
+OK = message("R", struct.pack("!I", 0))
+READY = OK + message("K", struct.pack("!II", 4711, 815)) + message("Z", b"I")
+
+
+def descriptors(gate):
+    return len(os.listdir(f"/proc/{gate.process.pid}/fd"))
+
+
+@contextlib.contextmanager
+def unharmed(gate, certs=None, database="app"):
+    """A session from before, which answers during and after whatever happens; and a new one afterwards."""
+    def session():
+        c = Conn(gate)
+        if certs:
+            c.start_tls()
+        return c.ready(ALICE, database=database)
+
+    with session() as before:
+        yield before
+        assert before.value("SELECT 'still here'") == "still here"
+    with session() as after:
+        assert after.value("SELECT 1") == "1"
+    assert gate.process.poll() is None
+
+
+def settled(gate, count):
+    """Nothing leaks: the descriptors come back."""
+    run.wait_until(lambda: descriptors(gate) <= count, f"{descriptors(gate)} descriptors to become {count}")
+
+
+# -- descriptors ---------------------------------------------------------------------------------------------------
+def test_descriptors_run_out_and_come_back(make_gate, certs):
+    g = make_gate(hba=HBA, tls={"cert": certs.server})
+    with unharmed(g, certs) as session:
+        at_rest = descriptors(g)
+        resource.prlimit(g.process.pid, resource.RLIMIT_NOFILE, (at_rest + 20, at_rest + 20))
+        with contextlib.ExitStack() as stack:
+            crowd = [stack.enter_context(socket.create_connection((g.host, g.port))) for _ in range(60)]
+            g.log.wait_for("event=accept_failed .*Too many open files")
+            assert session.value("SELECT 'served'") == "served"
+            began = os.times()
+            time.sleep(1.0)         # a gate that asks again without a pause would spin
+            assert session.value("SELECT 'served'") == "served"
+            assert len(crowd) == 60 and os.times().elapsed - began.elapsed < 10
+            assert g.log.text().count("event=accept_failed") < 2 * 10 + 10
+        settled(g, at_rest)
+
+
+def test_no_descriptor_for_the_server_behind(make_gate, certs):
+    """A client is let in, but there is none left to reach the server with: 57P03, not a way into plaintext."""
+    g = make_gate(hba=HBA, tls={"cert": certs.server})
+    with unharmed(g, certs):
+        limit = resource.prlimit(g.process.pid, resource.RLIMIT_NOFILE)
+        with Conn(g) as c:
+            c.start_tls()
+            n = max(int(fd) for fd in os.listdir(f"/proc/{g.process.pid}/fd")) + 1
+            resource.prlimit(g.process.pid, resource.RLIMIT_NOFILE, (n, limit[1]))
+            failed = c.login(ALICE)
+            resource.prlimit(g.process.pid, resource.RLIMIT_NOFILE, limit)
+            assert failed[-2][0] == "E" and failed[-2][1]["C"] == "57P03", failed
+
+
+# -- the log's disk ------------------------------------------------------------------------------------------------
+def test_the_disk_of_the_log_is_full(make_gate, certs):
+    g = make_gate(start=False, hba=HBA, tls={"cert": certs.server})
+    with open("/dev/full", "ab", 0) as full:
+        g.process = subprocess.Popen([g.program, "serve", "-D", g.dir], stdin=subprocess.DEVNULL, stdout=full,
+                                     stderr=full, cwd="/", start_new_session=True)
+
+    def up():
+        assert g.process.poll() is None, f"exit {g.process.returncode}"
+        try:
+            return Conn(g).close() or True
+        except ConnectionRefusedError:
+            return False
+
+    run.wait_until(up, "the gate to listen")
+    with unharmed(g, certs):
+        with Conn(g) as wrong:
+            wrong.start_tls()
+            wrong.login("wrong")
+        g.kill(signal.SIGHUP)
+    g.kill(signal.SIGTERM)
+    assert g.process.wait(20) == 0
+    g.process = None
+
+
+# -- clients that stall --------------------------------------------------------------------------------------------
+def half_hello():
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
+    hello = outgoing.read()
+    return hello[:len(hello) // 2]
+
+
+STALLS = {"silent": b"", "ssl request": SSL_REQUEST, "half a request": SSL_REQUEST[:5],
+          "half a hello": SSL_REQUEST + half_hello(), "half a startup": startup()[:20], "no answer": startup(),
+          "half an answer": startup() + b"p\0\0\0\x30SCRAM"}
+
+
+def readable(sockets):
+    return [s for s in sockets if cut(s)]
+
+
+def cut(sock):
+    """True when the gate has ended this connection."""
+    try:
+        while True:
+            if not sock.recv(4096):
+                return True
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_clients_that_stall_or_trickle_are_cut(make_gate, certs):
+    """Each kind is ended at authentication_timeout, however slowly it goes on talking; others are served."""
+    g = make_gate(hba=HBA, tls={"cert": certs.server},
+                  settings={"authentication_timeout": "3s", "max_connections": str(CLIENTS + 20)})
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, CLIENTS + 500)), hard))
+    with unharmed(g, certs), contextlib.ExitStack() as stack:
+        at_rest = descriptors(g)
+        kinds, crowd = list(STALLS.values()), []
+        for i in range(CLIENTS):
+            s = stack.enter_context(socket.create_connection((g.host, g.port)))
+            s.sendall(kinds[i % len(kinds)])
+            s.setblocking(False)
+            crowd.append(s)
+        began, left, sent = time.monotonic(), crowd, 0
+        while left:
+            assert time.monotonic() - began < 10, f"{len(left)} of {CLIENTS} were not cut"
+            for s in left[::5]:             # these trickle: no byte of theirs buys more time
+                with contextlib.suppress(OSError):
+                    s.send(b"\0" if sent % 2 else b"")
+            sent += 1
+            with Conn(g) as c:
+                c.start_tls()
+                assert c.ready(ALICE).value("SELECT 1") == "1"
+            left = [s for s in left if not cut(s)]
+            time.sleep(0.1)
+        settled(g, at_rest)
+
+
+# -- a server behind that misbehaves -------------------------------------------------------------------------------
+def close(_up, _sock):
+    pass
+
+
+def reset(_up, sock):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def after_startup(data, stay=False):
+    def handler(up, sock):
+        up.startup(sock)
+        sock.sendall(data)
+        while stay and sock.recv(4096):
+            pass
+    return handler
+
+
+def stall(up, sock):
+    up.startup(sock)
+    sock.recv(1)
+
+
+MISBEHAVIOUR = {
+    "closes": close, "resets": reset, "closes after the startup": after_startup(b""),
+    "speaks HTTP": after_startup(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 10, stay=True),
+    "zeros": after_startup(b"\0" * 5000, stay=True), "noise": after_startup(bytes(range(256)) * 40, stay=True),
+    "a length of four gigabytes": after_startup(b"R\xff\xff\xff\xff" + b"\0" * 100, stay=True),
+    "a length below its own": after_startup(b"R\0\0\0\3", stay=True),
+    "a long error": after_startup(message("E", b"SFATAL\0VFATAL\0CXX000\0M" + b"x" * 70000 + b"\0\0"),
+                                      stay=True),
+    "half a message": after_startup(OK[:6]), "another request": after_startup(message("R", struct.pack("!I", 99)),
+                                                                              stay=True),
+    "endless notices": after_startup(message("N", b"SNOTICE\0Mx\0\0") * 20000),
+    "endless parameters": after_startup(OK + message("S", b"a\0" + b"b" * 1000 + b"\0") * 5000),
+    "ends before it is ready": after_startup(READY[:-6]), "stalls": stall,
+}
+
+
+@pytest.mark.parametrize("how", MISBEHAVIOUR)
+def test_a_server_that_misbehaves_before_it_is_ready(make_gate, factory, how):
+    """One client gets an error; who is served by another server does not notice."""
+    directory = factory.directory()
+    with Upstream(MISBEHAVIOUR[how], directory):
+        g = make_gate(hba=TRUST, settings={"authentication_timeout": "3s", "upstream.bad": f"host={directory}"})
+        with unharmed(g):
+            at_rest = descriptors(g)
+            with Conn(g) as c:
+                events = c.login(ALICE, database="bad")
+                assert isinstance(events[-1], str), events[-1]
+                # As from PostgreSQL: a timeout is not told, and who dies behind AuthenticationOk says nothing.
+                silent = how == "stalls" or ("R", 0, b"") in events
+                errors = [e[1]["S"] for e in events if e[0] == "E"]
+                assert errors == ["FATAL"] or (silent and not errors), events
+            settled(g, at_rest)
+
+
+IN_RELAY = {
+    "closes": b"", "noise": bytes(range(256)) * 40, "half a message": b"D\0\0\1\0abc", "zeros": b"\0" * 100000,
+    "a length of four gigabytes": b"D\xff\xff\xff\xff" + b"\0" * 100000, "a length below its own": b"Z\0\0\0\0",
+}
+
+
+@pytest.mark.parametrize("how", IN_RELAY)
+def test_a_server_that_misbehaves_in_a_session(make_gate, factory, how):
+    directory = factory.directory()
+
+    def handler(up, sock):
+        up.startup(sock)
+        sock.sendall(READY)
+        sock.recv(4096)
+        sock.sendall(IN_RELAY[how])
+
+    with Upstream(handler, directory):
+        g = make_gate(hba=TRUST, settings={"upstream.bad": f"host={directory}"})
+        with unharmed(g):
+            at_rest = descriptors(g)
+            with Conn(g) as c:
+                c.ready(ALICE, database="bad")
+                c.send(message("Q", b"SELECT 1\0"))
+                with contextlib.suppress(Closed):
+                    assert c.raw_rest() == IN_RELAY[how]
+            settled(g, at_rest)
+
+
+# -- a peer that vanishes in each state -----------------------------------------------------------------------------
+@pytest.mark.parametrize("abrupt", [True, False], ids=["reset", "close"])
+def test_clients_that_vanish_in_each_state(make_gate, certs, abrupt):
+    g = make_gate(hba=HBA, tls={"cert": certs.server})
+    with unharmed(g, certs):
+        at_rest = descriptors(g)
+        for _ in range(5):
+            for said in STALLS.values():
+                with Conn(g) as c:
+                    c.raw_send(said)
+                    (c.abort if abrupt else c.close)()
+            for words in (startup(), startup() + message("p", b"SCRAM-SHA-256\0")):
+                with Conn(g) as c:
+                    c.start_tls()
+                    c.send(words)
+                    (c.abort if abrupt else c.close)()
+            with Conn(g) as c:
+                c.start_tls()
+                c.ready(ALICE)
+                c.send(message("Q", b"SELECT repeat('x', 10000000)\0"))
+                (c.abort if abrupt else c.close)()
+        settled(g, at_rest)
+
+
+# -- memory --------------------------------------------------------------------------------------------------------
+class Memory:
+    """failmalloc.so's two counters: allocations up to the first that fails (0: none is to), and how many fail."""
+
+    def __init__(self, path):
+        with open(path, "wb") as f:
+            f.write(bytes(mmap.PAGESIZE))
+        with open(path, "r+b") as f:
+            self.page = mmap.mmap(f.fileno(), mmap.PAGESIZE)
+
+    def fail_at(self, count, failures):
+        self.page[8:16] = struct.pack("q", failures)
+        self.page[0:8] = struct.pack("q", count)
+
+    def relent(self):
+        """No more failures; returns how many were still due."""
+        due = struct.unpack("q", self.page[8:16])[0]
+        self.page[0:16] = bytes(16)
+        return due
+
+
+@pytest.fixture(scope="module")
+def failmalloc(pytestconfig):
+    path = os.path.join(os.path.abspath(pytestconfig.getoption("--build")), "tests/fault/failmalloc.so")
+    if not os.path.exists(path):
+        pytest.skip("failmalloc.so is not built: a sanitizer has its own allocator")
+    return path
+
+
+@pytest.fixture
+def short_of_memory(make_gate, factory, certs, scratch, failmalloc, monkeypatch):
+    """make(**how) starts a gate whose memory a Memory rules; returns both."""
+    def make(**how):
+        path = os.path.join(scratch, f"failmalloc{factory.count}")
+        memory = Memory(path)
+        factory.upstream()          # only the gate is to run short
+        with monkeypatch.context() as m:
+            m.setenv("LD_PRELOAD", failmalloc)
+            m.setenv("FAILMALLOC", path)
+            settings = {"workers": "1", **how.pop("settings", {})}
+            return make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings, **how), memory
+    return make
+
+
+def steps():
+    """Every one of the first allocations, then fewer and fewer."""
+    n = 1
+    while True:
+        yield n
+        n += 1 if n < 60 or EVERY_ALLOCATION else max(1, n // 12)
+
+
+def starve(g, memory, certs, failures, act):
+    """Let each allocation of act() fail in its turn, until it needs no more. Returns how often act() succeeded."""
+    succeeded = []
+    with unharmed(g, certs) as session:
+        act()
+        at_rest = descriptors(g)
+        for n in steps():
+            memory.fail_at(n, failures)
+            with contextlib.suppress(Closed, ssl.SSLError, OSError, AssertionError):
+                act()
+                succeeded.append(n)
+            untouched = memory.relent() == failures
+            session.send(query("SELECT 1"))
+            told = session.events()
+            if told[-1] != ("Z", "I"):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    g.process.wait(2)
+                raise AssertionError(f"allocation {n}: {told}, exit {g.process.returncode}")
+            if untouched:
+                break
+        settled(g, at_rest)
+    return len(succeeded), n
+
+
+@pytest.mark.parametrize("failures", [1, 3, 1000], ids=["one", "three", "all for a while"])
+def test_an_allocation_fails_in_a_login(short_of_memory, certs, failures):
+    """That client is refused, or is not; others and those who come later are served."""
+    g, memory = short_of_memory()
+
+    def act():
+        with Conn(g, timeout=5) as c:
+            c.start_tls()
+            c.ready(ALICE)
+
+    succeeded, n = starve(g, memory, certs, failures, act)
+    assert 0 < succeeded < n and n > 100
+
+
+def test_an_allocation_fails_in_a_question_to_the_status_database(short_of_memory, certs):
+    g, memory = short_of_memory(settings={"stats_users": "alice"})
+
+    def act():
+        with Conn(g, timeout=5) as c:
+            c.ready(ALICE, database="pgseal")
+            assert c.ask("SELECT count(*), max(pid) FROM pgseal_sessions JOIN pg_stat_ssl USING (pid)")[-1] == (
+                "Z", "I")
+            c.send(message("X"))
+            c.rest()
+
+    succeeded, n = starve(g, memory, certs, 1, act)
+    assert succeeded and n > 100
+
+
+def test_an_allocation_fails_in_a_look_up(short_of_memory, factory, certs):
+    g, memory = short_of_memory(settings={"auth_source": "query", "auth_user": "postgres", "auth_cache_ttl": "0",
+                                          "auth_file": None})
+
+    def act():
+        with Conn(g, timeout=5) as c:
+            c.ready(ALICE)
+
+    succeeded, n = starve(g, memory, certs, 1, act)
+    assert succeeded and n > 60
+
+
+def test_an_allocation_fails_in_a_reload(short_of_memory, certs):
+    """It is in force or it is not; the next one is."""
+    g, memory = short_of_memory()
+
+    def act():
+        since = g.log.mark()
+        g.kill(signal.SIGHUP)
+        g.log.wait_for(r"event=(reloaded|reload_failed)", since, 5)
+
+    succeeded, n = starve(g, memory, certs, 1, act)
+    assert succeeded and n > 100
