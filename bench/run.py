@@ -123,6 +123,7 @@ class Bench:
         ec = os.path.join(self.scratch, "ec")
         if not self.options.only or {"connect"} & set(self.options.only):
             self.constants["handshake_us"] = self.local("handshake", ec + ".crt", ec + ".key", 1)["us"]
+        self.constants["session_kib"] = self.local("session", ec + ".crt", ec + ".key")["kib"]
         self.constants["gcm_s_per_gb"] = self.local("gcm", 1)["s_per_gb"]
 
     def start_targets(self, certs, socket):

@@ -391,7 +391,7 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
     s->proxied = !local && settings_proxy_expected(session_settings(s), (const struct sockaddr *)&peer->ss);
     s->server.fd = -1;
     s->started_us = session_env(s)->now_unix_us(session_env(s)->ctx);
-    arena_init(&s->arena, SESSION_ARENA_MAX, 512);
+    arena_init(&s->arena, SESSION_ARENA_MAX, SESSION_ARENA_FIRST);
     arena_init(&s->scratch, SESSION_SCRATCH_MAX, 1024);
     s->in = BUF_INIT(2 * SESSION_IN_MAX); /* the last read before the pause is never lost */
     s->out = BUF_INIT(SESSION_OUT_MAX);
