@@ -49,10 +49,10 @@ void relay_enter(struct session *s)
 
     session_phase_none(s);
     leg_take_stream(s->leg, &s->server, on_server, s);
+    upstream_leave(s); /* before anything that may end the session: nobody looks for these rooms then */
+    admit_leave(s);
     if (!session_send(s))
         return;
-    upstream_leave(s);
-    admit_leave(s);
     arena_fini(&s->scratch);
     s->ready_us = session_env(s)->now_unix_us(session_env(s)->ctx);
     session_tally_client(s, true);
