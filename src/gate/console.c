@@ -361,8 +361,6 @@ void console_leave(struct session *s)
 {
     struct console_room *r = s->console;
 
-    if (s->registered)
-        registry_remove(s->worker, s);
     s->console = NULL;
     if (!r)
         return;

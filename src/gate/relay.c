@@ -171,8 +171,6 @@ void relay_drain(struct session *s, bool now)
 
 void relay_leave(struct session *s)
 {
-    if (s->registered)
-        registry_remove(s->worker, s);
     stream_finish(&s->server);
     stream_close(&s->server);
 }

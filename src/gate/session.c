@@ -151,6 +151,7 @@ void session_end(struct session *s, enum parting parting, const struct err *e)
 {
     if (s->state == STATE_FAREWELL)
         return;
+    registry_remove(s->worker, s); /* whatever room it is in: nobody finds it any more */
     leave_room(s);
     s->parting = parting;
     session_enter(s, STATE_FAREWELL);

@@ -102,6 +102,7 @@ void worker_session_freed(struct worker *worker, bool late);
  * shared table; over all workers keys are as random as before. n: 4 or 32.
  */
 MUST_CHECK enum code registry_add(struct worker *worker, struct session *session, uint8_t n);
+/** Forget it, under the pid it was added with. Harmless on a session that is not there. */
 void registry_remove(struct worker *worker, struct session *session);
 /** Constant time in the key; NULL when nothing fits. `pid_known` tells the two log lines apart. */
 struct session *registry_find(struct worker *worker, uint32_t pid, struct bytes key, bool *out_pid_known);
