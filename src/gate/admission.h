@@ -28,6 +28,7 @@ enum admission_stage {
     ADMIT_SCRAM,  /* waiting for a SASL message */
     ADMIT_MD5,
     ADMIT_PASSWORD,
+    ADMIT_PROVED, /* the method is satisfied; memberships for the certificate's name are being looked up */
     ADMIT_DONE
 };
 

@@ -212,8 +212,10 @@ enum step admission_proved(struct session *s, struct err *e)
     struct admission *a = s->admission;
     enum code code = admission_succeeded(s, e);
 
-    if (code == E_NEED_ROLES)
+    if (code == E_NEED_ROLES) {
+        a->stage = ADMIT_PROVED;
         return look_up(s, LOOKUP_ROLES, e);
+    }
     if (code != OK) {
         /* As from PostgreSQL: the exchange succeeded, the name did not. */
         buf_append(&s->out, buf_bytes(&a->final));
@@ -433,6 +435,8 @@ enum step admit_step(struct session *s, struct err *e)
     case ADMIT_MD5:
     case ADMIT_PASSWORD:
         return exchange_step(s, e);
+    case ADMIT_PROVED:
+        return admission_proved(s, e);
     case ADMIT_DONE:
         break;
     }

@@ -15,6 +15,8 @@
 
 #include <stdlib.h>
 
+enum { CANCEL_MS = 10000 };
+
 /** A request on its way: made by the worker that accepted it, carried out by the one that has the session. */
 struct errand {
     struct worker *from, *to;
@@ -25,6 +27,7 @@ struct errand {
     struct snapshot *snapshot; /* of the session: its upstream's contexts */
     struct cancel_route route;
     struct leg *leg;
+    struct timer *deadline;   /* a server that takes the request but never closes is not waited for */
     LIST_ENTRY(errand) entry; /* while `leg` is there: on `to` */
 };
 
@@ -58,6 +61,8 @@ static void carried_out(struct errand *errand)
         LIST_REMOVE(errand, entry);
     leg_free(errand->leg);
     errand->leg = NULL;
+    timer_close(errand->deadline);
+    errand->deadline = NULL;
     snapshot_unref(errand->snapshot);
     errand->snapshot = NULL;
     if (!worker_post(errand->from, report, errand))
@@ -73,6 +78,11 @@ static void on_ready(void *arg)
     frontend_cancel(&out, errand->route.pid, bytes_of(errand->route.key, errand->route.key_n));
     if (!buf_ok(&out) || leg_send(errand->leg, buf_bytes(&out), &e) != OK)
         carried_out(errand);
+}
+
+static void on_deadline(void *arg)
+{
+    carried_out(arg);
 }
 
 static void on_data(void *arg, struct bytes data)
@@ -110,6 +120,9 @@ static bool go_to_server(struct errand *errand, const struct session *target)
     errand->leg = leg_new_at(errand->to, snapshot_upstream(errand->snapshot, route), &errand->route, &owner);
     if (!errand->leg)
         return false;
+    errand->deadline = timer_new(worker_loop(errand->to), on_deadline, errand);
+    if (errand->deadline)
+        timer_set(errand->deadline, CANCEL_MS);
     LIST_INSERT_HEAD(&errand->to->errands, errand, entry);
     return true;
 }
@@ -119,6 +132,11 @@ static void carry_out(void *arg)
 {
     struct errand *errand = arg;
     bool pid_known;
+
+    if (errand->to->ended) { /* posted to a loop that runs no more: everybody is going */
+        errand_free(errand);
+        return;
+    }
     struct session *target = registry_find(errand->to, errand->pid, bytes_of(errand->key, errand->key_n),
                                            &pid_known);
 
@@ -153,6 +171,7 @@ void cancel_abandon(struct worker *worker)
     while ((errand = LIST_FIRST(&worker->errands)) != NULL) {
         LIST_REMOVE(errand, entry);
         leg_free(errand->leg);
+        timer_close(errand->deadline);
         errand_free(errand);
     }
 }

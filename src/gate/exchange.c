@@ -299,6 +299,7 @@ enum step exchange_step(struct session *s, struct err *e)
         return step_password(s, e);
     case ADMIT_MATCH:
     case ADMIT_SECRET:
+    case ADMIT_PROVED:
     case ADMIT_DONE:
         break;
     }

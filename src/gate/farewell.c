@@ -110,7 +110,7 @@ void farewell_enter(struct session *s, const struct err *e)
         session_free(s);
         return;
     }
-    if (s->parting == PARTING_ABRUPT || s->client.broken) {
+    if (s->parting == PARTING_ABRUPT || (s->client.broken || s->client.unsendable)) {
         gone(s);
         return;
     }

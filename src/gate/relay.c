@@ -23,6 +23,10 @@ static void over(struct session *s)
 /* Reading goes on where the other side takes what it is sent. */
 static void update(struct session *s)
 {
+    if (stream_over(&s->server)) { /* nothing would tell it later */
+        over(s);
+        return;
+    }
     stream_set_reading(&s->client, !s->client_ended && !stream_blocked(&s->server));
     stream_set_reading(&s->server, !s->server_ended && !stream_blocked(&s->client));
 }
@@ -158,7 +162,7 @@ static void on_server(void *arg, unsigned events)
             s->client_ended = true;
         update(s);
     }
-    if (events & POLL_READ)
+    if (s->state == STATE_RELAY && events & POLL_READ)
         server_readable(s);
 }
 

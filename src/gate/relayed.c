@@ -65,8 +65,9 @@ static enum relayed_verdict ask(struct relayed *r, uint32_t code, struct err *e)
     case AUTH_GSS_CONTINUE:
         return ask_token(r, HBA_NEEDS_GSS, "GSSAPI authentication", e);
     case AUTH_SASL_CONTINUE:
-        if (!r->answered || r->complete)
+        if (!r->answered || (r->complete && r->needs != HBA_NEEDS_OAUTHBEARER))
             return violation("SASL out of order", e);
+        r->complete = false; /* a bearer token that was refused: the server says where to get another */
         r->wait = RELAYED_SASL;
         return RELAYED_TO_CLIENT;
     case AUTH_SASL_FINAL:

@@ -134,9 +134,13 @@ static void leave_room(struct session *s)
         break;
     case STATE_RELAY:
         relay_leave(s);
+        upstream_leave(s); /* where the client left while it was being handed over */
+        admit_leave(s);
         break;
     case STATE_CONSOLE:
         console_leave(s);
+        upstream_leave(s);
+        admit_leave(s);
         break;
     case STATE_GREET:
     case STATE_SEAL:
@@ -323,7 +327,7 @@ static void take_input(struct session *s)
             session_end(s, PARTING_LOGGED, &e);
             return;
         }
-        s->client_ended = s->client.eof;
+        s->client_ended = stream_over(&s->client);
         break;
     case STREAM_EOF:
         s->client_ended = true;

@@ -26,6 +26,18 @@ void upstream_fail(struct upstream_room *r, const struct err *e)
 }
 
 /* Go on with the next attempt, unless the client has been asked already. */
+/* What was learnt from one server is of no use with the next. */
+static void forget_attempt(struct upstream_room *r)
+{
+    logon_free(r->logon);
+    r->logon = NULL;
+    r->stage = UPSTREAM_CONNECT;
+    buf_reset(&r->in);
+    buf_reset(&r->held);
+    arena_reset(&r->arena);
+    r->facts = (struct login_facts){ 0 };
+}
+
 void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
 {
     if (r->client_engaged) {
@@ -34,13 +46,7 @@ void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, 
         upstream_fail(r, e);
         return;
     }
-    logon_free(r->logon);
-    r->logon = NULL;
-    r->stage = UPSTREAM_CONNECT;
-    buf_reset(&r->in);
-    buf_reset(&r->held);
-    arena_reset(&r->arena);
-    r->facts = (struct login_facts){ 0 };
+    forget_attempt(r);
     leg_event(r->s->leg, event, e);
 }
 
@@ -193,6 +199,7 @@ static void relayed_success(struct upstream_room *r)
     struct session *s = r->s;
     struct err e;
 
+    buf_reset(&r->refusal); /* of a server that was tried before */
     enum code code = admission_succeeded(s, &e);
     if (code == E_NEED_ROLES) /* nobody can be asked under auth_source = upstream: the map does not match */
         (void)admission_failed(s, &e);
@@ -245,6 +252,7 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
         relayed_success(r);
         return false;
     case RELAYED_VIOLATION:
+        buf_reset(&r->refusal);
         upstream_fail(r, &e);
         return false;
     }
@@ -277,7 +285,15 @@ static void feed_relayed(struct upstream_room *r)
 static void on_ready(void *arg)
 {
     struct upstream_room *r = arg;
+    struct err e;
 
+    /* connect_timeout may have ended a login half way: the leg stands at another address now. */
+    if (r->client_engaged) {
+        err_set(&e, E_CONNECT, "timeout expired");
+        upstream_fail(r, &e);
+        return;
+    }
+    forget_attempt(r);
     r->stage = UPSTREAM_LOGIN;
     if (r->relayed)
         begin_relayed(r);

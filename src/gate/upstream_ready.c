@@ -229,6 +229,7 @@ void upstream_after_ok(struct upstream_room *r)
 
 void upstream_authenticated(struct upstream_room *r)
 {
+    buf_reset(&r->refusal); /* of a server that was tried before */
     r->stage = UPSTREAM_READY;
     r->client_engaged = r->relayed;
     upstream_after_ok(r);

@@ -71,7 +71,7 @@ static void update_poll(struct stream *stream)
 
     if (stream->reading && !stream_over(stream))
         events |= POLL_READ;
-    if ((stream->pending.n > 0 || stream->connecting) && !stream->broken)
+    if ((stream->pending.n > 0 || stream->connecting) && !stream->broken && !stream->unsendable)
         events |= POLL_WRITE;
     poll_set(stream->poll, events);
 }
@@ -107,7 +107,7 @@ static enum code write_failed(struct stream *stream, struct err *e)
 {
     int why = errno;
 
-    stream->broken = true;
+    stream->unsendable = true;
     buf_fini_secret(&stream->pending);
     update_poll(stream);
     return err_set(e, E_CLOSED, "could not send data: %s", strerror(why));
@@ -116,7 +116,7 @@ static enum code write_failed(struct stream *stream, struct err *e)
 /* Bytes as they go on the wire. */
 static enum code send_raw(struct stream *stream, struct bytes data, struct err *e)
 {
-    if (stream->broken)
+    if (stream->broken || stream->unsendable)
         return err_set(e, E_CLOSED, "connection is broken");
     if (stream->pending.n == 0 && data.n > 0) {
         ssize_t n = send(stream->fd, data.p, data.n, MSG_NOSIGNAL);
@@ -129,7 +129,7 @@ static enum code send_raw(struct stream *stream, struct bytes data, struct err *
     }
     if (data.n > 0) {
         if (!buf_append(&stream->pending, data)) {
-            stream->broken = true;
+            stream->unsendable = true;
             return err_set(e, E_LIMIT, "too much output waits for the peer");
         }
         update_poll(stream);
@@ -139,7 +139,7 @@ static enum code send_raw(struct stream *stream, struct bytes data, struct err *
 
 enum code stream_flush(struct stream *stream, struct err *e)
 {
-    if (stream->broken)
+    if (stream->broken || stream->unsendable)
         return err_set(e, E_CLOSED, "connection is broken");
     if (stream->pending.n == 0)
         return OK;
@@ -206,7 +206,7 @@ void stream_finish(struct stream *stream)
 {
     struct err ignored;
 
-    if (stream->fd < 0 || stream->finishing || stream->broken)
+    if (stream->fd < 0 || stream->finishing || stream->broken || stream->unsendable)
         return;
     stream->finishing = true;
     if (stream->tls) {
@@ -290,6 +290,10 @@ enum stream_status stream_read(struct stream *stream, struct bytes *out, struct 
         return status;
     struct tls_io io = lend(stream, *out);
     status = decrypt(stream, &io, out, e);
+    if (status == STREAM_AGAIN && (stream->broken || stream->unsendable)) { /* what OpenSSL had to answer */
+        err_set(e, E_CLOSED, "connection is broken");
+        return STREAM_FAIL;
+    }
     if (stream->eof &&
         status == STREAM_AGAIN) /* end of file between records is told by OpenSSL as a failure */
         return STREAM_EOF;

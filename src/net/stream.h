@@ -38,7 +38,8 @@ struct stream {
     bool connecting;        /* wants to be told when connect(2) has ended */
     bool finishing;         /* shut the sending side when `pending` is empty */
     bool eof;               /* the peer has ended its side */
-    bool broken;            /* the socket failed; nothing more can be sent */
+    bool broken;            /* the socket failed: neither way any more */
+    bool unsendable;        /* a send failed; what the peer said before may still be read */
     bool tls_failed;        /* the TLS session failed; an alert may still be on its way */
     struct buf pending;
     uint64_t received, sent; /* bytes on the socket */
