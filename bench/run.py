@@ -123,6 +123,7 @@ class Bench:
         ec = os.path.join(self.scratch, "ec")
         if not self.options.only or {"connect"} & set(self.options.only):
             self.constants["handshake_us"] = self.local("handshake", ec + ".crt", ec + ".key", 1)["us"]
+        self.constants["session_kib"] = self.local("session", ec + ".crt", ec + ".key")["kib"]
         self.constants["gcm_s_per_gb"] = self.local("gcm", 1)["s_per_gb"]
 
     def start_targets(self, certs, socket):
@@ -270,13 +271,17 @@ def main():
     raise_limits()
     table = {row.name: row for row in rows(options.quick) if not options.only or row.name in options.only}
     bench = Bench(os.path.abspath(options.build), options)
-    began = time.monotonic()
+    began, failed = time.monotonic(), False
     try:
         bench.start()
         for number in range(options.rounds or (1 if options.quick else 5)):
             for row in table.values():
                 print(f"bench: round {number + 1}, {row.name}", file=sys.stderr)
                 row.round(bench)
+    except AssertionError as e:
+        # The rounds before are worth showing; those to come would go on with a broken target.
+        print(f"bench: ended early: {e}", file=sys.stderr)
+        failed = True
     finally:
         bench.stop()
     verdicts = show(table, bench.constants, None if options.only else judge_rules(bench.build))
@@ -285,7 +290,8 @@ def main():
         with open(options.json, "w", encoding="utf-8") as f:
             json.dump({"constants": bench.constants, "budgets": verdicts,
                        "rows": {name: row.samples for name, row in table.items()}}, f, indent=1)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

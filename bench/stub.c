@@ -26,6 +26,7 @@ struct peer {
     int fd;
     bool started;
     bool copying_in;
+    bool ending;       /* what ends a COPY out is still to be said */
     uint32_t skip;     /* bytes of a CopyData body that are still to come */
     uint64_t out_left; /* bytes of a COPY out that are still to be sent */
     size_t chunk_sent; /* of the chunk begun */
@@ -125,9 +126,10 @@ static bool pour(struct peer *peer)
             return errno == EAGAIN;
         peer->chunk_sent = (peer->chunk_sent + (size_t)n) % CHUNK;
         peer->out_left -= (uint64_t)n;
-        if (peer->out_left == 0)
-            return say(peer, copy_out_ends, sizeof copy_out_ends - 1);
     }
+    if (peer->ending && !say(peer, copy_out_ends, sizeof copy_out_ends - 1))
+        return errno == EAGAIN; /* the socket is full: the next wake-up says it */
+    peer->ending = false;
     return true;
 }
 
@@ -138,6 +140,7 @@ static bool query(struct peer *peer, const char *sql)
     if (strncmp(sql, "COPY OUT ", 9) == 0) {
         peer->out_left = strtoull(sql + 9, NULL, 10) << 20;
         peer->chunk_sent = 0;
+        peer->ending = true;
         return say(peer, copy_out_begins, sizeof copy_out_begins - 1) && pour(peer);
     }
     if (strcmp(sql, "COPY IN") == 0) {

@@ -10,7 +10,7 @@ _pgseal()
     cert) words='issue renew revoke show verify list --directory --ca --host --san --use --org --key --days --self-signed --out --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --keep-key --reason --all --crl-days --root --crl --key-file --client --json --verbose --color --help' ;;
     hba) words='--pg-version --json --verbose --color --help' ;;
     ident) words='--pg-version --json --verbose --color --help' ;;
-    explain) words='--directory --hba --ident --json --verbose --color --help' ;;
+    explain) words='--directory --running --hba --ident --json --verbose --color --help' ;;
     probe) words='--rootcert --crl --cert --key --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help' ;;
     psql) words='--directory --json --verbose --color --help' ;;
     esac

@@ -5,12 +5,15 @@
  * twice (sslmode allow, prefer) is judged twice, and the first attempt that is not refused counts.
  */
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/check.h"
 #include "cmd/facts.h"
 #include "cmd/rules.h"
 #include "cmd/view_out.h"
 #include "conf/settings.h"
 #include "gate/honour.h"
+#include "os/files.h"
+#include "policy/archive.h"
 #include "policy/ident.h"
 #include "policy/match.h"
 
@@ -444,6 +447,49 @@ static enum code load_settings(const struct cmd *cmd, struct settings **out, str
     return dir ? settings_load(&params, out, diags) : OK;
 }
 
+/* What the running gate's rules were read from, whatever its files say now. */
+static enum code load_running(const struct cmd *cmd, struct buf *bytes, struct archive **out,
+                              struct policy_params *params, struct err *e)
+{
+    char path[OS_PATH_MAX];
+    struct archive_head head;
+
+    TRY(os_path(cmd_value(cmd, OPT_explain_directory), ARCHIVE_FILE, path, e));
+    TRY(os_read_file(path, bytes, e));
+    TRY(archive_open(buf_bytes(bytes), out, &head, e));
+    params->hba_file = head.hba_file;
+    params->ident_file = head.ident_file;
+    params->ssl_on = head.ssl_on;
+    params->features.roles_known = head.roles_known;
+    params->features.oauth_unchecked = true;
+    params->fs = archive_fs(*out);
+    return OK;
+}
+
+static int load_running_policy(const struct cmd *cmd, struct policy **out, struct diags *diags)
+{
+    AUTO(buf) struct buf bytes = BUF_INIT(ARCHIVE_MAX);
+    struct archive *archive = NULL;
+    struct policy_params params;
+    struct err e;
+
+    if (!cmd_value(cmd, OPT_explain_directory) || cmd_value(cmd, OPT_explain_hba) ||
+        cmd_value(cmd, OPT_explain_ident))
+        return cmd_usage(cmd, "--running goes with -D DIR, and not with --hba or --ident");
+    int status = rules_params(cmd, NULL, &params);
+    if (status >= 0)
+        return status;
+    enum code code = load_running(cmd, &bytes, &archive, &params, &e);
+    if (code != OK) {
+        archive_free(archive);
+        return cmd_error(cmd, &e);
+    }
+    code = policy_load(&params, out, diags);
+    archive_free(archive);
+    (void)cmd_diags(cmd, diags);
+    return code == OK ? -1 : code_exit(code);
+}
+
 static int load_policy(const struct cmd *cmd, struct policy **out, struct diags *diags)
 {
     const char *hba = cmd_value(cmd, OPT_explain_hba), *ident = cmd_value(cmd, OPT_explain_ident);
@@ -507,7 +553,8 @@ int cmd_explain(struct cmd *cmd)
     diags_init(&diags, &arena);
     int status = facts_read(cmd, &arena, &x.facts);
     if (status < 0)
-        status = load_policy(cmd, &policy, &diags);
+        status = cmd_flag(cmd, OPT_explain_running) ? load_running_policy(cmd, &policy, &diags)
+                                                    : load_policy(cmd, &policy, &diags);
     if (status >= 0)
         return status;
     x.policy = policy;

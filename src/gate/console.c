@@ -14,6 +14,7 @@
 #include "gate/rooms.h"
 #include "gate/rows.h"
 #include "gate/sql_thread.h"
+#include "gate/tally.h"
 #include "gate/worker.h"
 #include "pgwire/backend.h"
 
@@ -111,9 +112,12 @@ static void on_gathered(void *arg)
 static bool start_job(struct console_room *r)
 {
     r->job = console_job(r->console);
-    if (!(console_job_views(r->job) & ROWS_GATHERED))
+    uint64_t views = console_job_views(r->job);
+    unsigned wanted = (views & ROWS_SESSIONS ? GATHER_SESSIONS : 0) |
+                      (views & ROWS_TALLIES ? GATHER_TALLY : 0);
+    if (!wanted)
         return hand_to_sql(r, NULL);
-    r->gather = gather_new(r->worker, on_gathered, r);
+    r->gather = gather_new(r->worker, wanted, on_gathered, r);
     if (!r->gather)
         return false;
     r->doing = DOING_GATHER;
@@ -337,6 +341,7 @@ enum step console_enter(struct session *s, struct err *e)
     admit_leave(s);
     arena_fini(&s->scratch);
     s->ready_us = session_env(s)->now_unix_us(session_env(s)->ctx);
+    session_tally_client(s, true);
     return console_step(s, e);
 }
 
@@ -356,8 +361,6 @@ void console_leave(struct session *s)
 {
     struct console_room *r = s->console;
 
-    if (s->registered)
-        registry_remove(s->worker, s);
     s->console = NULL;
     if (!r)
         return;

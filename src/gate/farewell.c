@@ -6,6 +6,7 @@
  */
 #include "base/env.h"
 #include "gate/rooms.h"
+#include "gate/tally.h"
 #include "gate/worker.h"
 #include "pgwire/backend.h"
 
@@ -57,6 +58,8 @@ static void log_end_of(struct session *s, const struct err *e)
             log_str(&line, "rule", s->rule->raw);
         }
         session_log_cause(s, &line, s->cause);
+        if (refused && s->cause == CAUSE_NONE && !s->ready_us)
+            session_tally_failure(s, code_text(e->code), "");
         log_end(&line);
     }
     if (s->ready_us && session_settings(s)->log_disconnections) {
@@ -96,6 +99,8 @@ static void say(struct session *s, const struct err *e)
 void farewell_enter(struct session *s, const struct err *e)
 {
     log_end_of(s, e);
+    if (!s->ready_us)
+        session_tally_client(s, false);
     say(s, e);
     if (s->counted)
         atomic_fetch_sub_explicit(&worker_shared(s->worker)->connections, 1, memory_order_relaxed);

@@ -14,7 +14,10 @@
 #include "gate/sql_thread.h"
 #include "gate/steward.h"
 #include "net/loop.h"
+#include "os/files.h"
 #include "os/notify.h"
+#include "policy/archive.h"
+#include "policy/policy.h"
 #include "tls/context.h"
 
 #include <signal.h>
@@ -253,6 +256,22 @@ static enum code load_first(struct gate *g, struct err *e)
     return code;
 }
 
+void gate_leave_rules(const struct gate *g)
+{
+    char path[OS_PATH_MAX];
+    struct log_line line;
+    struct err e;
+
+    enum code code = os_path(g->params->dir, ARCHIVE_FILE, path, &e);
+    if (code == OK)
+        code = os_write_file(path, policy_archive(snapshot_policy(g->snapshot)), 0600, OS_WRITE_REPLACE, &e);
+    if (code == OK)
+        return;
+    log_begin(&line, g->env, SEV_WARNING, "rules_not_left");
+    log_err(&line, &e);
+    log_end(&line);
+}
+
 static enum code start(struct gate *g, struct err *e)
 {
     TRY(load_first(g, e));
@@ -267,6 +286,7 @@ static enum code start(struct gate *g, struct err *e)
         return err_set(e, E_NOMEM, "out of memory");
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
+    gate_leave_rules(g);
     TRY(confine_calls(settings, g->env, e));
     gate_log(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
     os_notify("READY=1");

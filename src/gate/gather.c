@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "gate/console.h"
+#include "gate/tally.h"
 #include "gate/worker_private.h"
 #include "tls/engine.h"
 
@@ -28,6 +29,8 @@ struct gather_part {
     struct session *cursor;
     struct arena arena;
     struct gather_slice *first, **last;
+    const struct tally_row *tally;
+    size_t n_tally;
     bool begun;
     bool failed;
     LIST_ENTRY(gather_part) entry;
@@ -39,6 +42,7 @@ struct gather {
     void *arg;
     _Atomic unsigned left; /* parts under way */
     unsigned n;
+    unsigned wanted; /* bits of gather_what */
     struct gather_part parts[];
 };
 
@@ -197,16 +201,26 @@ static bool add_slice(struct gather_part *part)
     return true;
 }
 
+static void begin(struct gather_part *part)
+{
+    struct worker *worker = part->worker;
+
+    part->begun = true;
+    if (part->gather->wanted & GATHER_SESSIONS)
+        part->cursor = TAILQ_FIRST(&worker->sessions);
+    if (part->gather->wanted & GATHER_TALLY &&
+        !tally_copy(worker->tally, &part->arena, &part->tally, &part->n_tally))
+        part->failed = true;
+    LIST_INSERT_HEAD(&worker->gathering, part, entry);
+}
+
 static void step(void *arg)
 {
     struct gather_part *part = arg;
     struct worker *worker = part->worker;
 
-    if (!part->begun && !worker->ended) {
-        part->begun = true;
-        part->cursor = TAILQ_FIRST(&worker->sessions);
-        LIST_INSERT_HEAD(&worker->gathering, part, entry);
-    }
+    if (!part->begun && !worker->ended)
+        begin(part);
     if (!worker->ended && part->cursor) {
         if (!add_slice(part))
             part->failed = true;
@@ -229,14 +243,16 @@ void gather_session_ends(struct worker *worker, const struct session *session)
 
 /* ---- the whole ---- */
 
-struct gather *gather_new(struct worker *worker, void (*done)(void *arg), void *arg)
+struct gather *gather_new(struct worker *worker, unsigned wanted, void (*done)(void *arg), void *arg)
 {
     struct gate_shared *shared = worker_shared(worker);
     struct gather *gather = calloc(1, sizeof *gather + shared->n_workers * sizeof gather->parts[0]);
 
     if (!gather)
         return NULL;
-    *gather = (struct gather){ .origin = worker, .done = done, .arg = arg, .n = shared->n_workers };
+    *gather = (struct gather){
+        .origin = worker, .done = done, .arg = arg, .n = shared->n_workers, .wanted = wanted
+    };
     atomic_init(&gather->left, shared->n_workers + 1); /* one of them is ours */
     for (unsigned i = 0; i < shared->n_workers; i++) {
         struct gather_part *part = &gather->parts[i];
@@ -268,6 +284,12 @@ void gather_forget(struct gather *gather)
 const struct gather_slice *gather_slices(const struct gather *gather, unsigned worker)
 {
     return gather->parts[worker].first;
+}
+
+const struct tally_row *gather_tally(const struct gather *gather, unsigned worker, size_t *out_n)
+{
+    *out_n = gather->parts[worker].n_tally;
+    return gather->parts[worker].tally;
 }
 
 bool gather_complete(const struct gather *gather)

@@ -11,6 +11,7 @@
 #include "gate/session.h"
 
 struct gather;
+struct tally_row;
 struct gather_part;
 
 /** One session. Texts live in the gathering; an empty one means: nothing known. */
@@ -49,15 +50,20 @@ struct gather_slice {
     struct gather_slice *next;
 };
 
+enum gather_what { GATHER_SESSIONS = 1, GATHER_TALLY = 2 };
+
 /**
- * Begin, on `worker`. `done` is called there when every worker has answered, unless gather_forget() was
- * first. NULL when memory ran out.
+ * Begin, on `worker`; wanted: bits of gather_what. `done` is called there when every worker has answered,
+ * unless gather_forget() was first. NULL when memory ran out.
  */
-struct gather *gather_new(struct worker *worker, void (*done)(void *arg), void *arg);
+struct gather *gather_new(struct worker *worker, unsigned wanted, void (*done)(void *arg), void *arg);
 /** On the worker that began: `done` will not be called. NULL is fine. */
 void gather_forget(struct gather *gather);
-/** After `done`: the copies of one worker, and whether memory sufficed for all of them. */
+/** After `done`: the copies of one worker. */
 const struct gather_slice *gather_slices(const struct gather *gather, unsigned worker);
+/** After `done`: what one worker counted. */
+const struct tally_row *gather_tally(const struct gather *gather, unsigned worker, size_t *out_n);
+/** After `done`: memory sufficed for everything that was wanted. */
 bool gather_complete(const struct gather *gather);
 /** After `done`, on any thread. NULL is fine. */
 void gather_free(struct gather *gather);

@@ -81,6 +81,8 @@ void registry_remove(struct worker *worker, struct session *session)
 {
     struct session **at = &worker->registry[slot_of((uint32_t)session->pid)];
 
+    if (!session->registered)
+        return;
     while (*at && *at != session)
         at = &(*at)->key_next;
     if (*at)

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/rooms.h"
+#include "gate/tally.h"
 #include "gate/worker.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
@@ -54,6 +55,7 @@ void relay_enter(struct session *s)
         return;
     arena_fini(&s->scratch);
     s->ready_us = session_env(s)->now_unix_us(session_env(s)->ctx);
+    session_tally_client(s, true);
     if (s->in.n > 0) { /* pipelined behind the login */
         s->asked = true;
         if (stream_write(&s->server, buf_bytes(&s->in), &e) != OK) {
@@ -169,8 +171,6 @@ void relay_drain(struct session *s, bool now)
 
 void relay_leave(struct session *s)
 {
-    if (s->registered)
-        registry_remove(s->worker, s);
     stream_finish(&s->server);
     stream_close(&s->server);
 }

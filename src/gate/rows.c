@@ -21,6 +21,8 @@ static make_fn *maker_of(enum view view)
         [VIEW_PG_HBA_FILE_RULES] = rows_make_hba,
         [VIEW_PG_IDENT_FILE_MAPPINGS] = rows_make_ident,
         [VIEW_PGSEAL_RULES] = rows_make_rules,
+        [VIEW_PGSEAL_FAILURES] = rows_make_failures,
+        [VIEW_PGSEAL_CLIENTS] = rows_make_clients,
         [VIEW_PGSEAL_GENERATIONS] = rows_make_generations,
         [VIEW_PGSEAL_CERTIFICATES] = rows_make_certificates,
     };
@@ -34,7 +36,7 @@ static enum code count(void *ctx, enum view view, size_t *out, struct err *e)
     struct rows_list *list = &rows->lists[view];
     make_fn *make = maker_of(view);
 
-    if (VIEW_BIT(view) & ROWS_GATHERED) {
+    if (VIEW_BIT(view) & ROWS_SESSIONS) {
         TRY(rows_sort_cards(rows, e));
         *out = view == VIEW_PGSEAL_SESSIONS ? rows->n_cards : rows->n_backends;
         return OK;
@@ -50,7 +52,7 @@ static void fill(void *ctx, enum view view, size_t index, union view_row *out, s
 {
     struct rows *rows = ctx;
 
-    if (!(VIEW_BIT(view) & ROWS_GATHERED)) {
+    if (!(VIEW_BIT(view) & ROWS_SESSIONS)) {
         *out = rows->lists[view].at[index];
         if (view == VIEW_PG_SETTINGS)
             rights->restricted = rows_setting_hidden(rows, index);

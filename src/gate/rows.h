@@ -16,10 +16,11 @@ struct session_card;
 struct snapshot;
 struct worker;
 
-/** Views that need the workers' sessions. */
-#define ROWS_GATHERED                                                                                        \
+/** Views that need the workers' sessions, and those that need what they counted. */
+#define ROWS_SESSIONS                                                                                        \
     (VIEW_BIT(VIEW_PG_STAT_SSL) | VIEW_BIT(VIEW_PG_STAT_ACTIVITY) | VIEW_BIT(VIEW_PG_STAT_GSSAPI) |          \
      VIEW_BIT(VIEW_PGSEAL_SESSIONS))
+#define ROWS_TALLIES (VIEW_BIT(VIEW_PGSEAL_FAILURES) | VIEW_BIT(VIEW_PGSEAL_CLIENTS))
 
 /** Rows that were made at once, each a whole view_row. */
 struct rows_list {
@@ -43,7 +44,7 @@ struct rows {
 };
 
 /**
- * A source of what is known now. `gather`: taken on success, NULL where no view of ROWS_GATHERED is wanted.
+ * A source of what is known now. `gather`: taken on success, NULL where no view of either set is wanted.
  * On a worker's thread; false when memory ran out.
  */
 MUST_CHECK bool rows_new(struct worker *worker, struct gather *gather, struct row_source *out);
@@ -63,6 +64,8 @@ MUST_CHECK enum code rows_make_file_settings(struct rows *rows, struct rows_list
 MUST_CHECK enum code rows_make_hba(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_ident(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *e);
+MUST_CHECK enum code rows_make_failures(struct rows *rows, struct rows_list *out, struct err *e);
+MUST_CHECK enum code rows_make_clients(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_generations(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_certificates(struct rows *rows, struct rows_list *out, struct err *e);
 

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/rooms.h"
+#include "gate/tally.h"
 #include "gate/worker.h"
 #include "net/resolve.h"
 
@@ -91,6 +92,7 @@ void session_log_cause(struct session *s, struct log_line *line, enum cause caus
     if (cause == CAUSE_NONE)
         return;
     atomic_fetch_add_explicit(&worker_shared(s->worker)->failures[cause], 1, memory_order_relaxed);
+    session_tally_failure(s, cause_id(cause), cause_next(cause));
     log_c(line, "cause", cause_id(cause));
     log_c(line, "likely", cause_text(cause));
     log_c(line, "next", cause_next(cause));
@@ -149,6 +151,7 @@ void session_end(struct session *s, enum parting parting, const struct err *e)
 {
     if (s->state == STATE_FAREWELL)
         return;
+    registry_remove(s->worker, s); /* whatever room it is in: nobody finds it any more */
     leave_room(s);
     s->parting = parting;
     session_enter(s, STATE_FAREWELL);
@@ -389,7 +392,7 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
     s->proxied = !local && settings_proxy_expected(session_settings(s), (const struct sockaddr *)&peer->ss);
     s->server.fd = -1;
     s->started_us = session_env(s)->now_unix_us(session_env(s)->ctx);
-    arena_init(&s->arena, SESSION_ARENA_MAX, 512);
+    arena_init(&s->arena, SESSION_ARENA_MAX, SESSION_ARENA_FIRST);
     arena_init(&s->scratch, SESSION_SCRATCH_MAX, 1024);
     s->in = BUF_INIT(2 * SESSION_IN_MAX); /* the last read before the pause is never lost */
     s->out = BUF_INIT(SESSION_OUT_MAX);

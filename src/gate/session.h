@@ -60,6 +60,7 @@ enum {
     SESSION_IN_MAX = 256 * 1024,       /* plaintext held for a room; reading pauses above */
     SESSION_OUT_MAX = 8 * 1024 * 1024, /* what a login may say before ReadyForQuery */
     SESSION_ARENA_MAX = 256 * 1024,    /* what one client may make us remember */
+    SESSION_ARENA_FIRST = 896,         /* holds what most sessions keep: a second block would double it */
     SESSION_SCRATCH_MAX = 1024 * 1024  /* what its login may need meanwhile */
 };
 

@@ -16,6 +16,7 @@
 #include "gate/inspect.h"
 #include "os/command.h"
 #include "pki/crl.h"
+#include "policy/archive.h"
 #include "policy/policy.h"
 #include "tls/context.h"
 
@@ -358,12 +359,20 @@ static enum code load_users(struct snapshot *s, struct diags *diags)
 
 static enum code load_policy(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
-    struct policy_params params = {
+    const struct archive_head head = {
+        .generation = s->generation,
+        .ssl_on = s->settings->ssl,
+        .roles_known = honour_knows_roles(s->settings),
         .hba_file = str_c(file_text(&s->settings->hba_file)),
         .ident_file = str_c(file_text(&s->settings->ident_file)),
-        .ssl_on = s->settings->ssl,
-        .features = { .roles_known = honour_knows_roles(s->settings), .oauth_unchecked = true },
+    };
+    const struct policy_params params = {
+        .hba_file = head.hba_file,
+        .ident_file = head.ident_file,
+        .ssl_on = head.ssl_on,
+        .features = { .roles_known = head.roles_known, .oauth_unchecked = true },
         .reload = p->running != NULL,
+        .archive = &head,
     };
 
     if (p->certificates_only) {

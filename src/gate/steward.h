@@ -60,6 +60,9 @@ MUST_CHECK enum code reload_start(struct gate *g);
 /** Give back what reload_start() made. */
 void reload_stop(struct gate *g);
 
+/** Leave what the rules in force were read from in the gate's directory, for `pgseal explain --running`. */
+void gate_leave_rules(const struct gate *g);
+
 /** One line for each row. */
 void gate_log_diags(const struct env *env, const struct diags *diags, const char *event);
 void gate_log(const struct env *env, enum severity severity, const char *event, const char *message);

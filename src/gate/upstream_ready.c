@@ -25,13 +25,12 @@ static enum code own_key(struct upstream_room *r, struct bytes body, struct err 
     memcpy(r->route.key, key.p, key.n);
     r->route.key_n = key.n;
     leg_route(s->leg, &r->route);
+    registry_remove(s->worker, s); /* of an attempt that came to nothing: found under the pid it had */
     s->pid = (int32_t)r->route.pid;
     s->cancel_route = arena_alloc(&s->arena, sizeof *s->cancel_route);
     if (!s->cancel_route)
         return err_set(e, E_NOMEM, "out of memory");
     *s->cancel_route = r->route;
-    if (s->registered)
-        registry_remove(s->worker, s);
     TRY(registry_add(s->worker, s, s->startup.requested < PROTOCOL_3_2 ? KEY_N_3_0 : KEY_N_3_2));
     backend_key_data(&r->held, r->route.pid, bytes_of(s->key, s->key_n));
     return OK;

@@ -4,6 +4,7 @@
 #include "gate/gather.h"
 #include "gate/session.h"
 #include "gate/snapshot.h"
+#include "gate/tally.h"
 #include "gate/worker_private.h"
 #include "net/socket.h"
 #include "tls/context.h"
@@ -124,10 +125,11 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     LIST_INIT(&worker->gathering);
     TAILQ_INIT(&worker->sessions);
     worker->loop = loop_new();
+    worker->tally = tally_new();
     worker->library = tls_library_new();
     if (worker->loop)
         worker->accept_pause = timer_new(worker->loop, on_accept_pause, worker);
-    if (!worker->loop || !worker->library || !worker->accept_pause ||
+    if (!worker->loop || !worker->library || !worker->tally || !worker->accept_pause ||
         !stream_room_init(&worker->room, worker->loop)) {
         worker_free(worker);
         return NULL;
@@ -140,6 +142,7 @@ void worker_free(struct worker *worker)
     if (!worker)
         return;
     lookups_free(worker->lookups);
+    tally_free(worker->tally);
     close_listeners(worker);
     timer_close(worker->accept_pause);
     loop_free(worker->loop);
@@ -295,6 +298,11 @@ struct loop *worker_loop(struct worker *worker)
 struct stream_room *worker_room(struct worker *worker)
 {
     return &worker->room;
+}
+
+struct tally *worker_tally(struct worker *worker)
+{
+    return worker->tally;
 }
 
 unsigned worker_index(const struct worker *worker)

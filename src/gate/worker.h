@@ -19,6 +19,7 @@ struct session;
 struct snapshot;
 struct sql_thread;
 struct stream_room;
+struct tally;
 struct tls_library;
 struct worker;
 
@@ -79,6 +80,7 @@ MUST_CHECK bool worker_post(struct worker *worker, void (*fn)(void *arg), void *
 
 struct loop *worker_loop(struct worker *worker);
 struct stream_room *worker_room(struct worker *worker);
+struct tally *worker_tally(struct worker *worker);
 unsigned worker_index(const struct worker *worker);
 struct host_cache *worker_hosts(struct worker *worker);
 const struct env *worker_env(const struct worker *worker);
@@ -100,6 +102,7 @@ void worker_session_freed(struct worker *worker, bool late);
  * shared table; over all workers keys are as random as before. n: 4 or 32.
  */
 MUST_CHECK enum code registry_add(struct worker *worker, struct session *session, uint8_t n);
+/** Forget it, under the pid it was added with. Harmless on a session that is not there. */
 void registry_remove(struct worker *worker, struct session *session);
 /** Constant time in the key; NULL when nothing fits. `pid_known` tells the two log lines apart. */
 struct session *registry_find(struct worker *worker, uint32_t pid, struct bytes key, bool *out_pid_known);

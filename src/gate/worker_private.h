@@ -41,6 +41,7 @@ struct worker {
     struct session *registry[REGISTRY_SLOTS];
     LIST_HEAD(, errand) errands;
     struct lookups *lookups;
+    struct tally *tally;
     LIST_HEAD(, gather_part) gathering;
     bool draining;
     bool running; /* the thread exists; the steward's to know */

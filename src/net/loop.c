@@ -25,7 +25,8 @@ struct poll {
     uv_poll_t uv;
     poll_fn *fn;
     void *arg;
-    unsigned events;
+    unsigned events; /* what the owner wants to hear of */
+    unsigned armed;  /* what libuv watches: all of `events`, perhaps more */
 };
 
 struct timer {
@@ -183,6 +184,7 @@ struct poll *poll_new(struct loop *loop, int fd, poll_fn *fn, void *arg)
     return poll;
 }
 
+/* Let libuv watch what is wanted. */
 static void start(struct poll *poll);
 
 static void on_poll(uv_poll_t *uv, int status, int events)
@@ -200,8 +202,12 @@ static void on_poll(uv_poll_t *uv, int status, int events)
             ready |= POLL_READ;
         if (events & UV_WRITABLE)
             ready |= POLL_WRITE;
+        if (ready & ~poll->events)
+            start(poll);
+        ready &= poll->events;
     }
-    poll->fn(poll->arg, ready);
+    if (ready)
+        poll->fn(poll->arg, ready);
 }
 
 static void start(struct poll *poll)
@@ -212,18 +218,22 @@ static void start(struct poll *poll)
         uv_events |= UV_READABLE;
     if (poll->events & POLL_WRITE)
         uv_events |= UV_WRITABLE;
+    poll->armed = poll->events;
     if (uv_events)
         (void)uv_poll_start(&poll->uv, uv_events, on_poll);
     else
         (void)uv_poll_stop(&poll->uv);
 }
 
+/*
+ * Each change costs two system calls in libuv, and most interest that ends is back before anything happens:
+ * so less interest is only noted, until an event that nobody wants shows that it lasts.
+ */
 void poll_set(struct poll *poll, unsigned events)
 {
-    if (poll->events == events)
-        return;
     poll->events = events;
-    start(poll);
+    if (events & ~poll->armed)
+        start(poll);
 }
 
 void poll_rebind(struct poll *poll, poll_fn *fn, void *arg)
@@ -234,10 +244,8 @@ void poll_rebind(struct poll *poll, poll_fn *fn, void *arg)
 
 void poll_close(struct poll *poll)
 {
-    if (!poll)
-        return;
-    (void)uv_poll_stop(&poll->uv);
-    uv_close((uv_handle_t *)&poll->uv, free_handle);
+    if (poll)
+        uv_close((uv_handle_t *)&poll->uv, free_handle);
 }
 
 /* ---- timers ---- */
@@ -273,10 +281,8 @@ void timer_stop(struct timer *timer)
 
 void timer_close(struct timer *timer)
 {
-    if (!timer)
-        return;
-    (void)uv_timer_stop(&timer->uv);
-    uv_close((uv_handle_t *)&timer->uv, free_handle);
+    if (timer)
+        uv_close((uv_handle_t *)&timer->uv, free_handle);
 }
 
 /* ---- signals ---- */

@@ -41,7 +41,7 @@ typedef void poll_fn(void *arg, unsigned events);
 
 /** Watches nothing until poll_set(). The descriptor stays the caller's; close it after poll_close(). */
 struct poll *poll_new(struct loop *loop, int fd, poll_fn *fn, void *arg);
-/** POLL_READ | POLL_WRITE, or 0. Costs a system call only when the set changes. */
+/** POLL_READ | POLL_WRITE, or 0. Costs system calls only where it asks for more than is watched already. */
 void poll_set(struct poll *poll, unsigned events);
 /** Another listener for what happens from now on. */
 void poll_rebind(struct poll *poll, poll_fn *fn, void *arg);

@@ -5,6 +5,7 @@
 #define PGSEAL_POLICY_INTERNAL_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "lex/hba_lex.h"
 #include "policy/policy.h"
 #include "policy/regex.h"
@@ -115,6 +116,7 @@ struct policy {
     size_t n_maps;
     struct policy_path *paths;
     size_t n_paths;
+    struct buf archive; /* what was read, where that was asked for */
 };
 
 /** Fill policy->keys. */

@@ -5,6 +5,7 @@
 #include "policy/policy.h"
 
 #include "base/check.h"
+#include "policy/archive.h"
 #include "policy/internal.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ void policy_unref(struct policy *policy)
 {
     if (!policy || atomic_fetch_sub_explicit(&policy->refs, 1, memory_order_acq_rel) != 1)
         return;
+    buf_fini(&policy->archive);
     arena_fini(&policy->arena);
     free(policy);
 }
@@ -35,6 +37,7 @@ static struct policy *policy_new(void)
     if (!policy)
         return NULL;
     atomic_init(&policy->refs, 1);
+    policy->archive = BUF_INIT(ARCHIVE_MAX);
     arena_init(&policy->arena, POLICY_ARENA_MAX, POLICY_ARENA_FIRST);
     policy->regexes = regex_set_new(&policy->arena);
     if (!policy->regexes) {
@@ -213,6 +216,23 @@ static enum code load_all(struct load *l)
     return policy_index(l->policy);
 }
 
+/* Load through a recorder and keep what it saw. */
+static enum code load_recorded(struct load *l)
+{
+    struct policy_params params = *l->params;
+    struct archive *archive = archive_new();
+
+    if (!archive)
+        return E_NOMEM;
+    params.fs = archive_fs(archive);
+    l->params = &params;
+    enum code code = load_all(l);
+    if (code == OK)
+        code = archive_write(archive, params.archive, &l->policy->archive);
+    archive_free(archive);
+    return code;
+}
+
 enum code policy_load(const struct policy_params *params, struct policy **out, struct diags *diags)
 {
     AUTO(policy) struct policy *policy = policy_new();
@@ -220,9 +240,14 @@ enum code policy_load(const struct policy_params *params, struct policy **out, s
 
     if (!policy)
         return E_NOMEM;
-    TRY(load_all(&l));
+    TRY(params->archive ? load_recorded(&l) : load_all(&l));
     *out = TAKE(policy);
     return OK;
+}
+
+struct bytes policy_archive(const struct policy *policy)
+{
+    return buf_bytes(&policy->archive);
 }
 
 /* ---- looking at it ---- */

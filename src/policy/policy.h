@@ -13,6 +13,7 @@
 
 #include <sys/socket.h>
 
+struct archive_head;
 struct arena;
 struct hba_lex_fs;
 
@@ -135,6 +136,7 @@ struct policy_params {
     bool reload; /* a missing or bad ident file refuses a reload; at start it only means no maps (WARNING) */
     const char *oauth_validator_libraries; /* NULL: empty, PostgreSQL's default */
     const struct hba_lex_fs *fs;           /* NULL: the real disk */
+    const struct archive_head *archive; /* not NULL: keep what is read, for policy_archive(); without `fs` */
     /** Look up a name of `radiusservers`, as PostgreSQL does while it parses: 0 or EAI_…. NULL: the system's.
      */
     int (*resolve_server)(const char *name);
@@ -153,6 +155,9 @@ struct policy_params {
 MUST_CHECK enum code policy_load(const struct policy_params *params, struct policy **out,
                                  struct diags *diags);
 
+/** What was read for it, as archive_write() writes it; empty without policy_params.archive. Lives as long as
+ * the policy. */
+struct bytes policy_archive(const struct policy *policy);
 struct policy *policy_ref(struct policy *policy);
 /** The last reference frees it. NULL is fine. */
 void policy_unref(struct policy *policy);

@@ -132,3 +132,21 @@ def test_directory_of_a_gate(program, tmp_path):
     done = subprocess.run([program, "explain", "--json", "-D", gate, "user=a", "addr=10.0.0.1", "tls=none"],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 1 and json.loads(done.stdout)["decision"] == "implicit reject"
+
+
+def test_running_means_what_the_gate_has_in_force(make_gate, certs):
+    """The files may have changed since: --running answers for the gate as it runs, until it is told to reload."""
+    gate = make_gate(hba="hostssl app alice 10.0.0.0/8 scram-sha-256\n", tls={"cert": certs.server})
+
+    def ask(*more):
+        done = subprocess.run([gate.program, "explain", "--json", "-D", gate.dir, *more, "addr=10.1.2.3", "user=alice",
+                               "dbname=app", "tls=1.3"], capture_output=True, text=True, timeout=20)
+        return json.loads(done.stdout)["decision"]
+
+    gate.configure(hba="hostssl app alice 10.0.0.0/8 reject\n")
+    assert (ask(), ask("--running")) == ("reject", "accept")
+    gate.reload()
+    assert ask("--running") == "reject"
+    gate.configure(hba="hostssl app alice 10.0.0.0/8 nonsense\n")
+    assert "reload_failed" in gate.reload()
+    assert ask("--running") == "reject"

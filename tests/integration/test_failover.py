@@ -278,11 +278,11 @@ def test_a_slow_secret_does_not_hold_up_others(factory, make_gate):
 
 
 def test_a_client_that_leaves_while_the_gate_hashes_for_the_server(factory, make_gate):
-    """The derivation for the second leg ends without its session."""
+    """The derivation for the second leg takes longer than authentication_timeout and ends without its session."""
     server = factory.postgres(hba="local all alice trust\nlocal all slow scram-sha-256\n")
     try:
         with server.admin() as db:
-            db.execute(f"CREATE ROLE slow LOGIN PASSWORD '{scram.secret('pw', b'0123456789abcdef', SLOW)}'")
+            db.execute(f"CREATE ROLE slow LOGIN PASSWORD '{scram.secret('pw', b'0123456789abcdef', 6 * SLOW)}'")
         g = make_gate(upstream=f"host={server.socket_dir} port={server.port}", settings={
             "workers": "1", "upstream_login": "password", "authentication_timeout": "1"},
             hba="host all alice 127.0.0.1/32 trust\nhost all slow 127.0.0.1/32 password\n")

@@ -223,6 +223,29 @@ def test_certificates(gate, certs):
     assert "client ca" in [row[0] for row in rows]
 
 
+def test_failures_and_clients_are_counted(make_gate, certs):
+    gate = make_gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()}, settings={"admin_users": "alice"})
+    with connect(gate, certs) as db:
+        for _ in range(3):
+            with pytest.raises(psycopg.OperationalError):
+                psycopg.connect(**options(gate, certs, dbname="app", sslrootcert=certs.foreign_file))
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(**options(gate, certs, dbname="app", sslmode="disable", application_name="old"))
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(**options(gate, certs, dbname="app", password="wrong"))
+        psycopg.connect(**options(gate, certs, dbname="app", application_name="good")).close()
+        failures = {row[0]: row[1:] for row in db.execute(
+            "SELECT cause, count, client_addr::text, alert, hint IS NOT NULL FROM pgseal_failures").fetchall()}
+        assert failures["unknown_ca"] == (3, "127.0.0.1/32", "unknown ca", True) or \
+            failures["unknown_ca"][:2] == (3, "127.0.0.1"), failures
+        assert failures["password authentication failed"][0] == 1 and failures["authentication failed"][0] == 1
+        clients = {row[0]: row[1:] for row in db.execute(
+            "SELECT application_name, user_name, sessions, plaintext_attempts, weakest_tls, sslmode FROM pgseal_clients "
+            "WHERE application_name IN ('old', 'good')").fetchall()}
+        assert clients == {"old": ("alice", 0, 1, None, "disable or allow"),
+                           "good": ("alice", 1, 0, "TLSv1.3", "prefer or stronger")}
+
+
 def test_settings_and_their_files(gate, certs):
     with connect(gate, certs) as db:
         assert db.execute("SELECT setting, source, sourcefile FROM pg_settings WHERE name = 'admin_users'").fetchone() \
