@@ -14,8 +14,10 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
+    POST_AGAIN_NS = 10 * 1000 * 1000,
     SLICE = 128, /* sessions per turn of a loop: about 0.2 ms */
     PART_ARENA_FIRST = 64 * 1024
 };
@@ -164,6 +166,7 @@ static void gather_ends(void *arg)
 
 static void part_ends(struct gather_part *part)
 {
+    static const struct timespec again = { .tv_nsec = POST_AGAIN_NS };
     struct gather *gather = part->gather;
 
     if (part->begun)
@@ -171,8 +174,12 @@ static void part_ends(struct gather_part *part)
     part->begun = false;
     if (atomic_fetch_sub_explicit(&gather->left, 1, memory_order_acq_rel) != 1)
         return;
-    if (part->worker->ended || !worker_post(gather->origin, gather_ends, gather))
-        gather_free(gather); /* the gate is stopping, or memory ran out: the session's deadline ends it */
+    if (part->worker->ended) {
+        gather_free(gather); /* the gate is stopping */
+        return;
+    }
+    while (!worker_post(gather->origin, gather_ends, gather))
+        (void)nanosleep(&again, NULL); /* memory has run out: the answer is owed all the same */
 }
 
 static bool add_slice(struct gather_part *part)

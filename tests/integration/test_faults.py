@@ -55,7 +55,11 @@ def unharmed(gate, certs=None, database="app"):
 
 def settled(gate, count):
     """Nothing leaks: the descriptors come back."""
-    run.wait_until(lambda: descriptors(gate) <= count, f"{descriptors(gate)} descriptors to become {count}")
+    try:
+        run.wait_until(lambda: descriptors(gate) <= count, f"no more than {count} descriptors")
+    except AssertionError as e:
+        fds = f"/proc/{gate.process.pid}/fd"
+        raise AssertionError(f"{e}: {sorted(os.readlink(os.path.join(fds, fd)) for fd in os.listdir(fds))}") from None
 
 
 # -- descriptors ---------------------------------------------------------------------------------------------------
