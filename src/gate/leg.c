@@ -51,6 +51,7 @@ struct leg {
 };
 
 static void act(struct leg *leg);
+static void connected(struct leg *leg);
 static void pass_on(struct leg *leg);
 static void on_stream(void *arg, unsigned events);
 
@@ -82,6 +83,8 @@ static void on_kick(void *arg)
         leg->owner.failed(leg->owner.arg, &leg->last);
     else if (leg->phase == LEG_READY)
         pass_on(leg);
+    else if (leg->phase == LEG_CONNECT && leg->stream.fd >= 0 && leg_is_unix(leg))
+        connected(leg);
     else
         act(leg);
 }
@@ -263,7 +266,10 @@ static bool start_connect(struct leg *leg)
         err_set(&leg->last, E_NOMEM, "out of memory");
         return false;
     }
-    stream_set_connecting(&leg->stream, true);
+    if (leg_is_unix(leg))
+        timer_set(leg->kick, 0); /* a unix socket is connected at once, or not at all */
+    else
+        stream_set_connecting(&leg->stream, true);
     uint32_t timeout_s = leg->upstream->info.connect_timeout_s;
     if (timeout_s > 0 && leg->step.new_address) {
         if (!leg->timeout)
