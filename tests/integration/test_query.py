@@ -435,11 +435,12 @@ def test_trust_without_verification_is_not_taken_by_the_reader(gate, upstream):
 
 # -- maps that ask for memberships --------------------------------------------------------------------------------
 @pytest.mark.parametrize("user, admitted", [("q_deep", True), ("q_in", True), ("q_scram", False), ("q_missing", False)])
-def test_a_map_line_with_a_group(factory, make_gate, upstream, certs, user, admitted):
+def test_a_map_line_with_a_group(make_gate, upstream, certs, user, admitted):
     """`+role` in pg_ident.conf, which PostgreSQL reads since 16: the requested role is a direct or indirect member."""
     hba, maps = "hostssl all all 127.0.0.1/32 cert map=m\n", "m operator +q_barred\n"
     tls = {"cert": certs.server, "ca": certs.ca.pem()}
     pair = certs.client("operator", certs.ca.issue("operator"))
+    trusting(upstream)
     gate = make_gate(upstream=unix(upstream), hba=hba, ident=maps, tls=tls,
                      settings={"auth_source": "query", "auth_user": "postgres", "upstream_login": "peer"})
 
