@@ -199,36 +199,6 @@ void session_phase_none(struct session *s)
 
 /* ---- the walk ---- */
 
-static enum step enter_room(struct session *s, struct err *e)
-{
-    switch (s->state) {
-    case STATE_SEAL:
-        return seal_enter(s, e);
-    case STATE_UPSTREAM:
-        return upstream_enter(s, e);
-    case STATE_ADMIT:
-        session_phase_auth(s);
-        return admit_step(s, e);
-    case STATE_ROUTE:
-        return route_step(s, e);
-    case STATE_GREET:
-        return greet_step(s, e);
-    case STATE_STARTUP:
-        return startup_step(s, e);
-    case STATE_CANCEL:
-        return cancel_step(s, e);
-    case STATE_RELAY:
-        relay_enter(s);
-        return STEP_JOB;
-    case STATE_CONSOLE:
-        return console_enter(s, e);
-    case STATE_FAREWELL:
-    case STATE_COUNT:
-        break;
-    }
-    UNREACHABLE();
-}
-
 static enum step step_room(struct session *s, struct err *e)
 {
     switch (s->state) {
@@ -248,6 +218,34 @@ static enum step step_room(struct session *s, struct err *e)
         return console_step(s, e);
     case STATE_ROUTE:
     case STATE_RELAY:
+    case STATE_FAREWELL:
+    case STATE_COUNT:
+        break;
+    }
+    UNREACHABLE();
+}
+
+static enum step enter_room(struct session *s, struct err *e)
+{
+    switch (s->state) {
+    case STATE_SEAL:
+        return seal_enter(s, e);
+    case STATE_UPSTREAM:
+        return upstream_enter(s, e);
+    case STATE_ADMIT:
+        session_phase_auth(s);
+        return step_room(s, e);
+    case STATE_ROUTE:
+        return route_step(s, e);
+    case STATE_GREET:
+    case STATE_STARTUP:
+    case STATE_CANCEL:
+        return step_room(s, e); /* entering is the first step */
+    case STATE_RELAY:
+        relay_enter(s);
+        return STEP_JOB;
+    case STATE_CONSOLE:
+        return console_enter(s, e);
     case STATE_FAREWELL:
     case STATE_COUNT:
         break;

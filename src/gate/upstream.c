@@ -25,7 +25,6 @@ void upstream_fail(struct upstream_room *r, const struct err *e)
     session_resume(r->s);
 }
 
-/* Go on with the next attempt, unless the client has been asked already. */
 /* What was learnt from one server is of no use with the next. */
 static void forget_attempt(struct upstream_room *r)
 {
@@ -38,6 +37,7 @@ static void forget_attempt(struct upstream_room *r)
     r->facts = (struct login_facts){ 0 };
 }
 
+/* Go on with the next attempt, unless the client has been asked already. */
 void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
 {
     if (r->client_engaged) {
