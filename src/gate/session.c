@@ -134,8 +134,6 @@ static void leave_room(struct session *s)
         break;
     case STATE_RELAY:
         relay_leave(s);
-        upstream_leave(s); /* where the client left while it was being handed over */
-        admit_leave(s);
         break;
     case STATE_CONSOLE:
         console_leave(s);
