@@ -59,7 +59,7 @@ static void log_end_of(struct session *s, const struct err *e)
         }
         session_log_cause(s, &line, s->cause);
         if (refused && s->cause == CAUSE_NONE && !s->ready_us)
-            session_tally_failure(s, code_text(e->code), "");
+            session_tally_failure(s, code_text(e->code), "", "");
         log_end(&line);
     }
     if (s->ready_us && session_settings(s)->log_disconnections) {

@@ -89,6 +89,25 @@ static const char *weaker(const char *a, const char *b)
     return strcmp(a, b) < 0 ? a : b;
 }
 
+int64_t tally_span_of(int64_t unix_us)
+{
+    return unix_us / 1000000 / TALLY_SPAN_S;
+}
+
+void tally_spans_add(struct tally_spans *to, const struct tally_spans *from)
+{
+    struct tally_spans sum = { .last = to->last > from->last ? to->last : from->last };
+
+    for (size_t i = 0; i < TALLY_SPANS; i++) {
+        uint64_t of_to = (uint64_t)(sum.last - to->last) + i, of_from = (uint64_t)(sum.last - from->last) + i;
+        if (of_to < TALLY_SPANS)
+            sum.counts[of_to] += to->counts[i];
+        if (of_from < TALLY_SPANS)
+            sum.counts[of_from] += from->counts[i];
+    }
+    *to = sum;
+}
+
 static void merge(struct tally_row *row, const struct tally_row *seen)
 {
     struct tally_row before = *row;
@@ -99,6 +118,8 @@ static void merge(struct tally_row *row, const struct tally_row *seen)
     row->plaintext = before.plaintext + seen->plaintext;
     row->direct = before.direct || seen->direct;
     row->first_us = before.first_us < seen->first_us ? before.first_us : seen->first_us;
+    row->spans = before.spans;
+    tally_spans_add(&row->spans, &seen->spans);
     if (row->kind == TALLY_CLIENT)
         row->tls_version = weaker(before.tls_version, seen->tls_version);
 }

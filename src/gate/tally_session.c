@@ -16,9 +16,14 @@ static void put(char *to, size_t size, struct str from)
 static struct tally_row row_of(struct session *s, enum tally_kind kind)
 {
     const struct env *env = session_env(s);
-    struct tally_row row = {
-        .kind = kind, .cause = "", .hint = "", .alert = "", .tls_version = "", .sslmode = "", .binding = ""
-    };
+    struct tally_row row = { .kind = kind,
+                             .cause = "",
+                             .likely = "",
+                             .hint = "",
+                             .alert = "",
+                             .tls_version = "",
+                             .sslmode = "",
+                             .binding = "" };
 
     row.first_us = row.last_us = env->now_unix_us(env->ctx);
     if (s->peer.ss.ss_family != AF_UNIX)
@@ -46,13 +51,16 @@ static void add_handshake(struct session *s, struct tally_row *row)
         row->tls_version = tls_version_name((enum tls_version)facts.offered_max);
 }
 
-void session_tally_failure(struct session *s, const char *cause, const char *hint)
+void session_tally_failure(struct session *s, const char *cause, const char *likely, const char *hint)
 {
     struct tally_row row = row_of(s, TALLY_FAILURE);
 
     row.cause = cause;
+    row.likely = likely;
     row.hint = hint;
     row.count = 1;
+    row.spans.last = tally_span_of(row.last_us);
+    row.spans.counts[0] = 1;
     if (s->client.tls)
         add_handshake(s, &row);
     tally_note(worker_tally(s->worker), &row, true);
