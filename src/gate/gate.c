@@ -131,6 +131,8 @@ static void free_gate(struct gate *g)
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_abandon(g->workers[i]);
     reload_stop(g);
+    if (g->http)
+        g->params->http->close(g->http);
     snapshot_unref(g->snapshot);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_free(g->workers[i]);
@@ -272,6 +274,46 @@ void gate_leave_rules(const struct gate *g)
     log_end(&line);
 }
 
+/* ---- HTTP ---- */
+
+static void release_snapshot(void *owner)
+{
+    snapshot_unref(owner);
+}
+
+void gate_set_http_access(struct gate *g)
+{
+    if (!g->http)
+        return;
+    const struct gate_http_access access = {
+        .owner = snapshot_ref(g->snapshot),
+        .release = release_snapshot,
+    };
+    if (!g->params->http->set_access(g->http, &access))
+        gate_log(g->env, SEV_LOG, "reload_failed",
+                 "out of memory: HTTP clients are asked what they were before");
+}
+
+static enum code open_http(struct gate *g, const struct settings *settings, struct err *e)
+{
+    const struct gate_http_start begin = { .gate = g, .loop = g->loop, .env = g->env, .settings = settings };
+
+    if (!g->params->http)
+        return OK;
+    TRY(g->params->http->open(&begin, &g->http, e));
+    gate_set_http_access(g);
+    return OK;
+}
+
+const char *gate_not_ready(const struct gate *gate)
+{
+    if (gate->draining)
+        return "draining: the gate was told to stop";
+    if (!gate->ready)
+        return "starting: the listeners are not open yet";
+    return NULL;
+}
+
 static enum code start(struct gate *g, struct err *e)
 {
     TRY(load_first(g, e));
@@ -280,6 +322,7 @@ static enum code start(struct gate *g, struct err *e)
     const struct settings *settings = snapshot_settings(g->snapshot);
     g->env->log->min_severity = (int)settings_log_severity(settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
+    TRY(open_http(g, settings, e));
     TRY(confine_files(g->params->dir, settings, g->env, e));
     TRY(sql_thread_start(g->shared.sql, e));
     if (reload_start(g) != OK)
@@ -288,6 +331,7 @@ static enum code start(struct gate *g, struct err *e)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
     gate_leave_rules(g);
     TRY(confine_calls(settings, g->env, e));
+    g->ready = true;
     gate_log(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
     os_notify("READY=1");
     return OK;

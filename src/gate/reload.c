@@ -197,6 +197,7 @@ static void install(struct gate *g, struct snapshot *next, bool restored)
     g->snapshot = next;
     g->env->log->min_severity = (int)settings_log_severity(snapshot_settings(next));
     gate_leave_rules(g);
+    gate_set_http_access(g);
     for (unsigned i = 0; i < g->n_workers; i++)
         if (!worker_set_snapshot(g->workers[i], snapshot_ref(next), swap_done, swap)) {
             snapshot_unref(next);

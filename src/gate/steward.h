@@ -46,6 +46,8 @@ struct gate {
     bool key_waits;
     enum reload_trigger key_trigger; /* of the attempt that waits */
     bool draining;
+    bool ready; /* all workers listen */
+    void *http; /* params->http's; NULL: off */
 };
 
 /** Everything of the gate's directory into one snapshot; see snapshot_load(). */
@@ -59,6 +61,9 @@ void gate_reload_asked(void *gate, struct err *note);
 MUST_CHECK enum code reload_start(struct gate *g);
 /** Give back what reload_start() made. */
 void reload_stop(struct gate *g);
+
+/** HTTP clients are to bring what the snapshot in force asks for. */
+void gate_set_http_access(struct gate *g);
 
 /** Leave what the rules in force were read from in the gate's directory, for `pgseal explain --running`. */
 void gate_leave_rules(const struct gate *g);
