@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "conf/settings.h"
 #include "gate/confine.h"
+#include "gate/guard.h"
 #include "gate/snapshot.h"
 #include "gate/sql_thread.h"
 #include "gate/steward.h"
@@ -68,6 +69,7 @@ enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **ou
         .n_overrides = g->params->n_overrides,
         .running = g->snapshot,
         .libraries = g->libraries,
+        .http_library = g->http_library,
         .n_workers = g->n_workers,
         .passphrase = &g->passphrase,
         .env = g->env,
@@ -99,9 +101,10 @@ static enum code make_workers(struct gate *g)
 {
     g->workers = calloc(g->n_workers, sizeof(struct worker *));
     g->libraries = calloc(g->n_workers, sizeof(struct tls_library *));
+    g->http_library = tls_library_new();
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
     g->shared.sql = sql_thread_new();
-    if (!g->workers || !g->libraries || !g->shared.loops || !g->shared.sql)
+    if (!g->workers || !g->libraries || !g->http_library || !g->shared.loops || !g->shared.sql)
         return E_NOMEM;
     g->shared.started_us = g->env->now_unix_us(g->env->ctx);
     g->shared.dir = g->params->dir;
@@ -138,6 +141,7 @@ static void free_gate(struct gate *g)
         worker_free(g->workers[i]);
     free(g->workers);
     free(g->libraries);
+    tls_library_free(g->http_library);
     for (size_t i = 0; i < COUNT_OF(g->signals); i++)
         if (g->signals[i])
             signal_watch_close(g->signals[i]);
@@ -285,7 +289,10 @@ void gate_set_http_access(struct gate *g)
 {
     if (!g->http)
         return;
+    const struct guard *guard = snapshot_guard(g->snapshot);
     const struct gate_http_access access = {
+        .tls = guard->tls,
+        .token = guard->token.n > 0 ? &guard->token : NULL,
         .owner = snapshot_ref(g->snapshot),
         .release = release_snapshot,
     };

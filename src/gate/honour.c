@@ -1,7 +1,6 @@
 /* Rules × routes: what cannot be honoured refuses the load, naming rule and remedy. */
 #include "gate/honour.h"
 
-#include "conf/http_place.h"
 #include "conf/settings.h"
 #include "gate/snapshot.h"
 #include "policy/policy.h"
@@ -137,11 +136,6 @@ static void check_rule(const struct settings *settings, const struct hba_rule *r
 /* A setting that is read is applied; one that this version cannot apply refuses the load. */
 static void check_settings(const struct settings *settings, struct diags *diags)
 {
-    struct http_place place;
-
-    if (http_place_parse(settings->http_listen, &place) && place.kind == HTTP_TCP && !place.loopback)
-        diags_add(diags, SEV_ERROR, E_UNSUPPORTED, STR(""), 0,
-                  "parameter \"http_listen\" supports loopback addresses and Unix-domain sockets only");
     if (settings->cancel_peers.n > 0)
         diags_add(diags, SEV_ERROR, E_UNSUPPORTED, STR(""), 0,
                   "parameter \"cancel_peers\" is not supported yet");

@@ -29,6 +29,7 @@ struct gate {
     struct gate_shared shared;
     struct worker **workers;
     struct tls_library **libraries;
+    struct tls_library *http_library; /* of the steward */
     unsigned n_workers;
     unsigned n_ended;
     struct snapshot *snapshot;
