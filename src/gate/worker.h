@@ -64,10 +64,17 @@ MUST_CHECK enum code worker_add_listener(struct worker *worker, int fd, bool tcp
 MUST_CHECK enum code worker_start(struct worker *worker, struct snapshot *snapshot, struct err *e);
 void worker_join(struct worker *worker);
 
-/** From any thread: use this snapshot for new connections (a reference, taken); `done` is called on the
- * worker. */
-MUST_CHECK bool worker_set_snapshot(struct worker *worker, struct snapshot *snapshot, void (*done)(void *arg),
-                                    void *arg);
+/**
+ * An order to use this snapshot for new connections; when it has been followed, `done` is called on the
+ * worker. Made first and sent later, so that either all workers hear of a snapshot or none. NULL when memory
+ * ran out.
+ */
+struct worker_order *worker_order_new(struct worker *worker, struct snapshot *snapshot,
+                                      void (*done)(void *arg), void *arg);
+/** From any thread; taken. */
+void worker_order_send(struct worker_order *order);
+/** One that was not sent. NULL is fine. */
+void worker_order_free(struct worker_order *order);
 /**
  * From any thread: sessions end at their next ReadyForQuery(idle), or at once. New ones hear 57P03 until the
  * last of the others has gone; then the loop ends.
