@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "conf/settings.h"
+#include "gate/clients.h"
 #include "gate/snapshot.h"
 #include "gate/steward.h"
 #include "gate/verify_served.h"
@@ -197,6 +198,8 @@ static void install(struct gate *g, struct snapshot *next, bool restored)
     g->snapshot = next;
     g->env->log->min_severity = (int)settings_log_severity(snapshot_settings(next));
     gate_leave_rules(g);
+    if (!clients_set_limit(g->shared.clients, (size_t)snapshot_settings(next)->clients_limit))
+        gate_log(g->env, SEV_LOG, "reload_failed", "out of memory");
     for (unsigned i = 0; i < g->n_workers; i++)
         if (!worker_set_snapshot(g->workers[i], snapshot_ref(next), swap_done, swap)) {
             snapshot_unref(next);
