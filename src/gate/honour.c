@@ -140,9 +140,6 @@ static void check_settings(const struct settings *settings, struct diags *diags)
     if (!str_is(settings->http_listen, "off") && settings->http_listen.n > 0)
         diags_add(diags, SEV_ERROR, E_UNSUPPORTED, STR(""), 0,
                   "parameter \"http_listen\" is not supported yet");
-    if (settings->cancel_peers.n > 0)
-        diags_add(diags, SEV_ERROR, E_UNSUPPORTED, STR(""), 0,
-                  "parameter \"cancel_peers\" is not supported yet");
 }
 
 enum code honour_check(const struct settings *settings, const struct policy *policy,

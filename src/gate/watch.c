@@ -363,6 +363,9 @@ static void add_certificates(struct watch *watch, const struct snapshot *snapsho
         add_path(watch, settings->ssl_crl_file.path, false);
         add_path(watch, settings->ssl_crl_dir.path, false);
         add_path(watch, settings->ssl_dh_params_file.path, false);
+        add_path(watch, settings->cancel_peer_ca_file.path, false);
+        add_path(watch, settings->cancel_peer_cert_file.path, false);
+        add_path(watch, settings->cancel_peer_key_file.path, false);
     }
     for (size_t i = 0; i < settings->n_routes; i++) {
         const struct upstream *upstream = snapshot_upstream(snapshot, &settings->routes[i]);

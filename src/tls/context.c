@@ -62,6 +62,17 @@ enum code context_new(struct tls_library *library, const SSL_METHOD *method, str
     return OK;
 }
 
+struct bytes protocol_alpn(enum tls_protocol protocol)
+{
+    switch (protocol) {
+    case TLS_PROTOCOL_POSTGRESQL:
+        return str_bytes(STR("\x0apostgresql"));
+    case TLS_PROTOCOL_CANCEL:
+        return str_bytes(STR("\x0dpgseal-cancel"));
+    }
+    UNREACHABLE();
+}
+
 void tls_context_free(struct tls_context *context)
 {
     if (!context)
