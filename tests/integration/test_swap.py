@@ -416,9 +416,11 @@ class Load:
 def test_swaps_cut_nobody(make_gate, certs, pytestconfig):
     """
     Swaps, good and bad, while connections arrive at a rate and sessions run queries: not one failed handshake, not
-    one cut session. `make soak` has 200 swaps, 300 connections a second and 200 sessions.
+    one cut session. Half of the connections go on to PostgreSQL, half to the status database. `make soak` has 200
+    swaps, 300 connections a second and 200 sessions.
     """
-    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"reload_on_change": "off", "log_connections": "", "log_disconnections": "off"})
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={
+        "reload_on_change": "off", "log_connections": "", "log_disconnections": "off"})
     load = Load(gate, certs, pytestconfig.getoption("--build"), SESSIONS, RATE * 1.1)
     pool = [new_cert(certs) for _ in range(4)]
     try:
@@ -434,7 +436,8 @@ def test_swaps_cut_nobody(make_gate, certs, pytestconfig):
     finally:
         load.end()
     rate = done["connections"] / done["seconds"]
-    print(f"{SWAPS} swaps in {done['seconds']:.1f} s, {rate:.0f} connections/s, {done['queries']} queries on {SESSIONS} sessions")
+    print(f"{SWAPS} swaps in {done['seconds']:.1f} s, {rate:.0f} connections/s, {done['queries']} queries on"
+          f" {SESSIONS} sessions")
     assert rate >= RATE, f"the machine bore {rate:.0f} connections/s only: lower PGSEAL_SWAP_RATE"
     assert done["queries"] >= SESSIONS
     assert not re.search("event=tls_failed", gate.log.text())
