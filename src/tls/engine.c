@@ -30,7 +30,8 @@ struct tls_port {
 struct tls_engine {
     SSL *ssl;
     struct tls_port *port;
-    struct tls_context *context;
+    enum tls_protocol protocol; /* the context's, as are these: it may be gone by now */
+    enum tls_version min_version, max_version;
     char *verify_detail; /* of a certificate that was refused; NULL: none was */
     int verify_error;
     int16_t alert_sent, alert_received;
@@ -129,9 +130,13 @@ static struct tls_engine *engine_new(struct tls_port *port, struct tls_context *
 
     if (!e)
         return NULL;
-    *e = (struct tls_engine){
-        .port = port, .context = context, .server = server, .alert_sent = -1, .alert_received = -1
-    };
+    *e = (struct tls_engine){ .port = port,
+                              .protocol = context->protocol,
+                              .min_version = context->min_version,
+                              .max_version = context->max_version,
+                              .server = server,
+                              .alert_sent = -1,
+                              .alert_received = -1 };
     e->ssl = SSL_new(context->ssl_ctx);
     if (!e->ssl || SSL_set_app_data(e->ssl, (char *)e) != 1 || BIO_up_ref(port->bio) != 1) {
         tls_engine_free(e);
@@ -312,7 +317,7 @@ static void explain(struct tls_engine *engine, unsigned long ecode, int saved_er
     if (engine->verify_detail)
         err_detail(e, "%s", engine->verify_detail);
     if (diag_is_version(ecode)) {
-        enum tls_version min = engine->context->min_version, max = engine->context->max_version;
+        enum tls_version min = engine->min_version, max = engine->max_version;
         err_hint(e,
                  "This may indicate that the %s does not support any SSL protocol version between %s and %s.",
                  engine->server ? "client" : "server", min ? tls_version_name(min) : "TLSv1",
@@ -474,7 +479,7 @@ static bool agreed_on(const struct tls_engine *engine, enum tls_protocol protoco
 
 bool tls_engine_alpn(const struct tls_engine *engine)
 {
-    return agreed_on(engine, engine->context->protocol);
+    return agreed_on(engine, engine->protocol);
 }
 
 bool tls_engine_is_cancel(const struct tls_engine *engine)
@@ -526,8 +531,8 @@ void tls_engine_facts(const struct tls_engine *engine, struct tls_handshake_fact
         .verify_error = engine->verify_error,
         .offered_min = engine->offered_min,
         .offered_max = engine->offered_max,
-        .min_version = engine->context->min_version,
-        .max_version = engine->context->max_version,
+        .min_version = engine->min_version,
+        .max_version = engine->max_version,
         .sni = tls_engine_sni(engine),
     };
 }
