@@ -90,8 +90,9 @@
     s = Math.max(0, Math.round(s));
     if (s < 60) return `${s} s`;
     if (s < 3600) return `${Math.floor(s / 60)} min`;
-    if (s < DAY) return `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min`;
-    return s < 100 * DAY ? `${Math.floor(s / DAY)} d ${Math.floor(s % DAY / 3600)} h` : `${number(Math.floor(s / DAY))} d`;
+    const [unit, big, small, part] = s < DAY ? ["h", 3600, 60, "min"] : ["d", DAY, 3600, "h"];
+    const rest = s < 10 * big ? Math.floor(s % big / small) : 0;
+    return `${number(Math.floor(s / big))} ${unit}${rest ? ` ${rest} ${part}` : ""}`;
   }
 
   function bytes(n) {
@@ -219,7 +220,7 @@
     return h("li", { class: "axis", "aria-hidden": "true" }, h("div", { class: "who" }), h("div", { class: "rail-box" },
       h("svg", { class: "ticks" },
         grid.filter(([at]) => Math.abs(x(at) - here) > 0.075 && x(at) < 0.95 && x(at) > 0.02)
-          .map(([at, label]) => h("text", { x: `${(100 * x(at)).toFixed(3)}%`, y: 14, "text-anchor": "middle" }, label)),
+          .map(([at, label], i) => h("text", { class: i % 2 ? "odd" : null, x: `${(100 * x(at)).toFixed(3)}%`, y: 14, "text-anchor": "middle" }, label)),
         h("text", { class: "now", x: `${(100 * here).toFixed(3)}%`, y: 14, "text-anchor": "middle" }, "now"))), h("div", { class: "left" }));
   }
 
@@ -244,7 +245,7 @@
       h("p", { class: "what small soft" }, [
         r.served === false && mark("critical", "clients are shown another one"), r.served === false && " · ",
         r.subject ? common(r.subject) : r.issuer ? `of ${common(r.issuer)}` : null,
-        r.sans && ` · for ${r.sans.join(", ").replace(/DNS:|IP Address:|IP:/g, "")}`,
+        r.sans && ` · for ${r.sans.map((name) => name.replace(/^(dns|ip|email|uri):/i, "")).join(", ")}`,
         r.key && ` · ${r.key}`, r.issuer && r.subject && (r.issuer === r.subject ? " · self-signed" : ` · by ${common(r.issuer)}`),
         r.life_left !== null && r.life_left > 0 && ` · ${Math.round(r.life_left * 100)} % of its life left`,
         r.served === true && " · served as on disk"]));
@@ -283,7 +284,7 @@
       ["Method", "", (r) => [r.auth_method, r.options && h("span", { class: "soft" }, ` ${list(r.options)}`)]],
       ["Sessions", "tight number", (r) => [r.sessions > 0 && bar(r.sessions / most), number(r.sessions)]],
       ["Hits", "number", (r) => number(r.hits)], ["Last hit", "time", (r) => ago(r.last_hit)],
-      ["Note", "", (r) => (r.shadowed_by ? mark("warning", `never reached: rule ${r.shadowed_by} takes all`) : "")],
+      ...(rows.some((r) => r.shadowed_by) ? [["Note", "", (r) => (r.shadowed_by ? mark("warning", `never reached: rule ${r.shadowed_by} takes all`) : "")]] : []),
     ], rows, (r) => (r.hits ? {} : { class: "unused" })),
     total > rows.length && none(`The ${rows.length} busiest of ${number(total)} rules; all are in pgseal_rules.`)];
   }
@@ -291,9 +292,9 @@
   // ---- failures and clients ----------------------------------------------------------------------------------------
   function trend(row) {
     const counts = (row.recent || []).map(Number), most = Math.max(1, ...counts), width = 100 / Math.max(1, counts.length);
-    const label = `${number(row.last_hour)} in the last hour`;
+    const label = `${row.last_hour > 0 ? number(row.last_hour) : "none"} in the last hour`;
     return h("div", { class: "trend" },
-      h("svg", { role: "img", "aria-label": `${label}, by five minutes: ${counts.join(", ")}` },
+      row.last_hour > 0 && h("svg", { role: "img", "aria-label": `${label}, by five minutes: ${counts.join(", ")}` },
         h("rect", { class: "rail", y: 33, width: "100%", height: 1 }),
         counts.map((n, i) => h("rect", { x: `${(i * width + 0.6).toFixed(2)}%`, width: `${(width - 1.2).toFixed(2)}%`, y: (33 - 31 * n / most).toFixed(1), height: (31 * n / most).toFixed(1) }))),
       h("span", {}, label));
@@ -316,9 +317,11 @@
   function drawClients(data) {
     const t = data.tightening, rows = data.clients;
     if (!rows.length) return [none("No client has been seen yet.")];
-    const step = (words, n) => h("li", {}, h("span", { class: "mono" }, words), n > 0 ? mark("warning", `${many(n, "client")} of ${number(t.clients)} would be locked out`) : mark("ok", "would hurt nobody seen so far"));
+    const step = (setting, n, words) => h("li", {}, h("span", { class: "mono" }, setting),
+      n > 0 ? mark("warning", `${number(n)} of ${many(t.clients, "client")} came ${words}`) : mark("ok", "no client seen so far would notice"));
     return [
-      t && h("ul", { class: "steps" }, step("hostssl everywhere", t.hostssl), step("ssl_min_protocol_version = TLSv1.2", t.tls12), step("ssl_min_protocol_version = TLSv1.3", t.tls13)),
+      t && h("ul", { class: "steps" }, step("hostssl everywhere", t.hostssl, "without TLS"),
+        step("ssl_min_protocol_version = TLSv1.2", t.tls12, "with less"), step("ssl_min_protocol_version = TLSv1.3", t.tls13, "with less")),
       table("Clients, the weakest first", [
         ["Weakness", "tight", (r) => (r.weakness ? mark(r.weakness === "plaintext" ? "critical" : r.weakness === "TLS 1.2" ? "none" : "warning", r.weakness) : mark("ok", "none seen"))],
         ["User", "", (r) => dash(r.user_name)], ["Address", "tight", (r) => dash(r.client_addr || "unix socket")], ["Application", "", (r) => dash(r.application_name)],
@@ -334,7 +337,7 @@
     return [table("Servers behind", [
       ["Server", "", (r) => dash(r.upstream_host)], ["TLS", "tight", (r) => (r.upstream_tls_version ? h("span", { title: r.upstream_tls_cipher || "" }, r.upstream_tls_version) : h("span", { class: "soft" }, "none"))],
       ["Verified", "tight", (r) => (r.upstream_verified ? mark(...(verified[r.upstream_verified] || ["none", r.upstream_verified])) : dash(null))],
-      ["Sessions", "number", (r) => number(r.sessions)], ["Active", "time", (r) => ago(r.last_active)]], data.upstreams)];
+      ["Sessions", "number", (r) => number(r.sessions)], ["Active", "time", (r) => (r.last_active ? ago(r.last_active) : dash(null))]], data.upstreams)];
   }
 
   function drawReloads(data) {
@@ -346,7 +349,7 @@
   }
 
   function drawFindings(data) {
-    $("findings").hidden = !data.findings.length;
+    $("findings").hidden = $("to-findings").hidden = !data.findings.length;
     if (!data.findings.length) return [];
     return [table("Findings of the audit", [
       ["Severity", "tight", (r) => mark(r.severity === "high" ? "critical" : r.severity === "medium" ? "warning" : "none", r.severity)],
@@ -377,16 +380,21 @@
     if (wait) patch(wait, [due > Date.now() ? `Next try in ${span((due - Date.now()) / 1000)}.` : "Trying now."]);
   }
 
-  /** null: all is well again. */
+  /** Say it in place of the verdict, which is old news now. null: all is well again. */
   function trouble(title, text) {
     document.body.classList.toggle("stale", title !== null && last > 0);
-    patch($("trouble"), title === null ? [] : [h("div", { class: "notice critical" }, h("h2", {}, title), h("p", {}, text, " ", h("span", { id: "next-try", "aria-hidden": "true" })),
-      h("p", {}, h("button", { type: "button", id: "retry" }, "Try now")))]);
-    if (title !== null) document.title = `${title} · pgseal`;
+    patch($("trouble"), title === null ? [] : [h("p", {}, text, " ", h("span", { id: "next-try", "aria-hidden": "true" })),
+      h("p", {}, h("button", { type: "button", id: "retry" }, "Try now"))]);
+    if (title === null) return;
+    $("verdict").className = "critical";
+    patch($("verdict-title"), [title]);
+    document.title = `${title} · pgseal`;
   }
 
   function askToken(refused) {
     $("token").hidden = false;
+    $("verdict").hidden = true;
+    document.body.classList.add("waiting");
     if (refused) patch($("token-why"), ["The gate does not accept this token."]);
     trouble(null);
     remember(sessionStorage, "pgseal-token", token = null);
@@ -406,6 +414,8 @@
     }
     const data = await answer.json();
     $("token").hidden = true;
+    $("verdict").hidden = false;
+    document.body.classList.remove("waiting");
     last = Date.now();
     failures = 0;
     trouble(null);
@@ -443,8 +453,9 @@
       event.preventDefault();
       token = $("token-text").value.trim();
       $("token-text").value = "";
+      if (!/^[\x21-\x7e]+$/.test(token)) return askToken(true);     // no header can carry it
       remember(sessionStorage, "pgseal-token", token);
-      ask();
+      return ask();
     });
     document.addEventListener("click", (event) => { if (event.target.id === "retry") ask(); });
     document.addEventListener("visibilitychange", () => { if (!document.hidden && Date.now() - last > EVERY_MS) ask(); });
