@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "conf/settings.h"
+#include "gate/clients.h"
 #include "gate/confine.h"
 #include "gate/guard.h"
 #include "gate/overview.h"
@@ -105,7 +106,9 @@ static enum code make_workers(struct gate *g)
     g->http_library = tls_library_new();
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
     g->shared.sql = sql_thread_new();
-    if (!g->workers || !g->libraries || !g->http_library || !g->shared.loops || !g->shared.sql)
+    if (g->shared.sql)
+        g->shared.clients = clients_new(g->shared.sql, g->params->dir, g->params->env);
+    if (!g->workers || !g->libraries || !g->http_library || !g->shared.loops || !g->shared.clients)
         return E_NOMEM;
     g->shared.started_us = g->env->now_unix_us(g->env->ctx);
     g->shared.dir = g->params->dir;
@@ -131,6 +134,7 @@ static void free_gate(struct gate *g)
         if (g->workers[i])
             worker_join(g->workers[i]);
     sql_thread_join(g->shared.sql);
+    clients_stop(g->shared.clients);
     listen_close(&g->listening);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_abandon(g->workers[i]);
@@ -151,6 +155,7 @@ static void free_gate(struct gate *g)
     loop_free(g->loop);
     overview_free(g->overview);
     sql_thread_free(g->shared.sql);
+    clients_free(g->shared.clients);
     free(g->shared.loops);
     secret_wipe(&g->passphrase);
     os_lock_release(&g->lock);
@@ -348,7 +353,7 @@ static enum code start(struct gate *g, struct err *e)
     TRY(open_http(g, settings, e));
     TRY(confine_files(g->params->dir, settings, g->env, e));
     TRY(sql_thread_start(g->shared.sql, e));
-    if (reload_start(g) != OK)
+    if (!clients_start(g->shared.clients, (size_t)settings->clients_limit) || reload_start(g) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
