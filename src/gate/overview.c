@@ -138,7 +138,7 @@ static void begin(void *arg)
         give_up(o, E_SHUTDOWN, "the gate is stopping");
         return;
     }
-    o->gather = gather_new(o->worker, GATHER_SESSIONS | GATHER_TALLY, on_gathered, o);
+    o->gather = gather_new(o->worker, GATHER_SESSIONS | GATHER_TALLY | GATHER_CLIENTS, on_gathered, o);
     if (!o->gather)
         give_up(o, E_NOMEM, "out of memory");
 }

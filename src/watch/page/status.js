@@ -168,12 +168,13 @@
   const KINDS = {
     server: "Server certificate", chain: "Chain", "client ca": "CA of clients", crl: "Revocation list",
     "upstream ca": "CA of the server behind", "upstream client": "Own certificate upstream",
+    "peer ca": "CA of other gates", "peer client": "Own certificate to other gates",
   };
 
   /** The stretch of time that is drawn: what is renewed decides, a CA of ten years only runs off the edge. */
   function stretch(rows) {
     const dated = rows.filter((r) => r.not_after && r.not_before);
-    const own = dated.filter((r) => ["server", "crl", "upstream client"].includes(r.kind));
+    const own = dated.filter((r) => ["server", "crl", "upstream client", "peer client"].includes(r.kind));
     const use = own.length ? own : dated;
     const most = (values, low, high) => Math.min(high, Math.max(low, ...values));
     const ahead = 1.15 * most(use.map((r) => seconds(r.not_after) - now), 30 * DAY, 400 * DAY);
@@ -324,8 +325,8 @@
         step("ssl_min_protocol_version = TLSv1.2", t.tls12, "with less"), step("ssl_min_protocol_version = TLSv1.3", t.tls13, "with less")),
       table("Clients, the weakest first", [
         ["Weakness", "tight", (r) => (r.weakness ? mark(r.weakness === "plaintext" ? "critical" : r.weakness === "TLS 1.2" ? "none" : "warning", r.weakness) : mark("ok", "none seen"))],
-        ["User", "", (r) => dash(r.user_name)], ["Address", "tight", (r) => dash(r.client_addr || "unix socket")], ["Application", "", (r) => dash(r.application_name)],
-        ["Weakest TLS", "tight", (r) => dash(r.weakest_tls)], ["sslmode seen", "", (r) => dash(r.sslmode)], ["Plaintext", "number", (r) => number(r.plaintext_attempts)],
+        ["User", "", (r) => (r.user_name === null ? h("span", { class: "soft" }, "left before saying") : dash(r.user_name))], ["Address", "tight", (r) => dash(r.client_addr || "unix socket")], ["Application", "", (r) => dash(r.application_name)],
+        ["Weakest TLS", "tight", (r) => dash(r.weakest_tls)], ["sslmode seen", "", (r) => dash(r.sslmode)], ["Plaintext", "number", (r) => number(r.plaintext_attempts)], ["TLS failed", "number", (r) => number(r.tls_failures)],
         ["Sessions", "number", (r) => number(r.sessions)], ["Last seen", "time", (r) => ago(r.last_seen)]], rows),
       t && t.clients > rows.length && none(`${number(t.clients - rows.length)} more in pgseal_clients.`)];
   }
