@@ -12,6 +12,7 @@
 #include "gate/clients.h"
 #include "gate/confine.h"
 #include "gate/guard.h"
+#include "gate/overview.h"
 #include "gate/snapshot.h"
 #include "gate/sql_thread.h"
 #include "gate/steward.h"
@@ -138,6 +139,7 @@ static void free_gate(struct gate *g)
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_abandon(g->workers[i]);
     reload_stop(g);
+    overview_stop(g->overview);
     if (g->http)
         g->params->http->close(g->http);
     snapshot_unref(g->snapshot);
@@ -151,6 +153,7 @@ static void free_gate(struct gate *g)
             signal_watch_close(g->signals[i]);
     timer_close(g->drain_timer);
     loop_free(g->loop);
+    overview_free(g->overview);
     sql_thread_free(g->shared.sql);
     clients_free(g->shared.clients);
     free(g->shared.loops);
@@ -324,6 +327,19 @@ const char *gate_not_ready(const struct gate *gate)
     if (!gate->ready)
         return "starting: the listeners are not open yet";
     return NULL;
+}
+
+void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, const struct err *why),
+                 void *arg)
+{
+    static const struct err no_memory = { .code = E_NOMEM, .message = "out of memory" };
+
+    if (!gate->overview)
+        gate->overview = overview_new(&gate->shared);
+    if (gate->overview)
+        overview_ask(gate->overview, done, arg);
+    else
+        done(arg, bytes_of(NULL, 0), &no_memory);
 }
 
 static enum code start(struct gate *g, struct err *e)
