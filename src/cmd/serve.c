@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "cmd/auditor.h"
 #include "cmd/cmd.h"
 #include "gate/gate.h"
 
@@ -72,7 +73,7 @@ int cmd_serve(struct cmd *cmd)
     struct env env = cmd->env;
     env.log = &log;
     const struct gate_params params = {
-        .dir = absolute, .overrides = overrides, .n_overrides = n, .env = &env
+        .dir = absolute, .overrides = overrides, .n_overrides = n, .env = &env, .auditor = audit_snapshot
     };
     int status;
     if (cmd_flag(cmd, OPT_serve_check)) {
