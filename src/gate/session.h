@@ -95,6 +95,7 @@ struct session {
     bool draining;     /* ends at the next ReadyForQuery(idle) */
     bool proxied;      /* a PROXY header is due; then `peer` is whom it names */
     bool bound;        /* the password exchange was bound to the TLS channel */
+    char gs2;          /* the client's flag in SCRAM's first message; 0: there was none */
     bool own;          /* the gate's own OS user, or root, on a unix socket of the status database */
     struct address peer;
     struct address *balancer; /* who sent the PROXY header; NULL: nobody */

@@ -383,6 +383,7 @@ static enum step take_answer(struct upstream_room *r, struct err *e)
         return STEP_FAIL;
     if (relayed_client(&r->exchange, msg.body, e) != OK)
         return session_fail(s, PARTING_FATAL);
+    s->gs2 = r->exchange.gs2;
     code = leg_send(s->leg, bytes_of(s->in.p, used), e);
     wipe(s->in.p, used);
     buf_consume(&s->in, used);

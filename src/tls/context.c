@@ -193,7 +193,8 @@ enum code tls_context_self_test(struct tls_library *library, const struct tls_se
     enum code code = tls_client_context_new(library, &like, &client_context, &why);
     if (code == OK &&
         (!ports[0] || !ports[1] || !half_init(&server, tls_engine_new_server(ports[0], context)) ||
-         !half_init(&client, tls_engine_new_client(ports[1], client_context, NULL, true))))
+         !half_init(&client, tls_engine_new_client(ports[1], client_context, NULL,
+                                                   params->speaks == TLS_SPEAKS_POSTGRESQL))))
         code = err_set(&why, E_NOMEM, "out of memory");
     if (code == OK)
         code = run_halves(&server, &client, &why);

@@ -31,10 +31,14 @@ enum tls_passphrase {
     TLS_PASSPHRASE_REFUSE  /* an encrypted key fails: "cannot be reloaded because it requires a passphrase" */
 };
 
+/** What is spoken inside TLS: clients that offer ALPN must offer its name. */
+enum tls_speaks { TLS_SPEAKS_POSTGRESQL, TLS_SPEAKS_HTTP };
+
 /** All texts borrowed, NUL-terminated, absolute paths; "" where PostgreSQL's default is ''. */
 struct tls_server_params {
     const char *cert_file, *key_file, *ca_file, *crl_file, *crl_dir, *dh_params_file;
     const char *ciphers, *tls13_ciphers, *groups;
+    enum tls_speaks speaks;
     bool prefer_server_ciphers;
     bool reload; /* a bad DH file is then a warning, and the built-in group is used */
     enum tls_version min_version, max_version;

@@ -12,8 +12,15 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-/* 0A "postgresql": the one protocol that is spoken here. */
-static const unsigned char alpn_postgresql[] = "\x0apostgresql";
+/* A name with its length in front [src: RFC 7301 §3.1] */
+struct alpn_name {
+    const char *wire;
+    unsigned n;
+};
+static const struct alpn_name alpn_names[] = {
+    [TLS_SPEAKS_POSTGRESQL] = { "\x0apostgresql", 11 },
+    [TLS_SPEAKS_HTTP] = { "\x08http/1.1", 9 },
+};
 
 struct passphrase_use {
     const struct tls_server_params *params;
@@ -55,11 +62,11 @@ static int passphrase_cb(char *buf, int size, int writing, void *arg)
 static int alpn_cb(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
                    unsigned in_n, void *arg)
 {
+    const struct alpn_name *name = arg;
     unsigned char *chosen;
 
     (void)ssl;
-    (void)arg;
-    if (SSL_select_next_proto(&chosen, out_n, alpn_postgresql, sizeof alpn_postgresql - 1, in, in_n) !=
+    if (SSL_select_next_proto(&chosen, out_n, (const unsigned char *)name->wire, name->n, in, in_n) !=
         OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
@@ -202,7 +209,7 @@ static enum code build(struct tls_context *c, struct tls_library *library, const
     TRY(set_versions(c, p, e));
     SSL_CTX_set_options(c->ssl_ctx, SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
     SSL_CTX_set_num_tickets(c->ssl_ctx, 0);
-    SSL_CTX_set_alpn_select_cb(c->ssl_ctx, alpn_cb, NULL);
+    SSL_CTX_set_alpn_select_cb(c->ssl_ctx, alpn_cb, (void *)(uintptr_t)&alpn_names[p->speaks]);
     SSL_CTX_set_info_callback(c->ssl_ctx, engine_info_cb);
     SSL_CTX_set_client_hello_cb(c->ssl_ctx, engine_hello_cb, NULL);
     TRY(load_dh(c, library, p, diags, e));
