@@ -18,6 +18,7 @@ struct credential {
     bool expired;
     bool has_secret;
     bool cleartext;           /* auth_file may hold one; `password` is it */
+    bool beside_cleartext;    /* auth_file holds one of somebody's */
     struct verifier verifier; /* of the stored secret */
     struct secret password;
 };

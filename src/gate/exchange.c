@@ -29,6 +29,7 @@ void exchange_read_userlist(struct session *s)
     const struct userlist *users = snapshot_users(s->snapshot);
     const struct userlist_entry *entry = users ? userlist_find(users, s->startup.user) : NULL;
 
+    c->beside_cleartext = users && userlist_has_cleartext(users);
     if (!entry)
         return;
     c->exists = true;
@@ -49,10 +50,9 @@ static struct derive_owner derive_owner(struct session *s)
 
 /* A cleartext secret of auth_file is given a salt of its own, the same at every login. E_MORE: the pool makes
  * the verifier, the session goes on when it is there. */
-static enum code verifier_of_cleartext(struct session *s, struct scram_verifier *out)
+static enum code verifier_of_cleartext(struct session *s, struct bytes password, struct scram_verifier *out)
 {
     struct admission *a = s->admission;
-    struct bytes password = secret_bytes(&a->credential.password);
     uint32_t iterations = (uint32_t)session_settings(s)->scram_iterations;
     const struct derive_owner owner = derive_owner(s);
     uint8_t salt[SCRAM_SALT_BYTES];
@@ -81,28 +81,36 @@ static const char *doom(const struct credential *c)
     return NULL;
 }
 
+/* What the proof will be held against; s->reason: why nothing will fit it. E_MORE as above. */
+static enum code choose_verifier(struct session *s, struct scram_verifier *out)
+{
+    const struct credential *c = &s->admission->credential;
+
+    s->reason = doom(c);
+    if (!s->reason && c->cleartext)
+        return verifier_of_cleartext(s, secret_bytes(&c->password), out);
+    /* Where some exchanges begin with a derivation all do, or the clock would tell who has an entry. */
+    if (c->beside_cleartext)
+        TRY(verifier_of_cleartext(s, str_bytes(s->startup.user), out));
+    if (!s->reason && c->verifier.type == VERIFIER_SCRAM) {
+        *out = c->verifier.scram;
+        return OK;
+    }
+    if (!s->reason)
+        s->reason = "User does not have a valid SCRAM secret.";
+    return scram_verifier_mock(s->startup.user, worker_shared(s->worker)->nonce,
+                               (uint32_t)session_settings(s)->scram_iterations, out);
+}
+
 /* ---- exchanges ---- */
 
 static enum step begin_scram(struct session *s, struct err *e)
 {
     struct admission *a = s->admission;
-    const struct credential *c = &a->credential;
     struct scram_verifier verifier = { 0 };
     AUTO(buf) struct buf mechanisms = BUF_INIT(128);
-    enum code code;
 
-    s->reason = doom(c);
-    if (!s->reason && c->cleartext)
-        code = verifier_of_cleartext(s, &verifier);
-    else if (!s->reason && c->verifier.type == VERIFIER_SCRAM) {
-        verifier = c->verifier.scram;
-        code = OK;
-    } else {
-        if (!s->reason)
-            s->reason = "User does not have a valid SCRAM secret.";
-        code = scram_verifier_mock(s->startup.user, worker_shared(s->worker)->nonce,
-                                   (uint32_t)session_settings(s)->scram_iterations, &verifier);
-    }
+    enum code code = choose_verifier(s, &verifier);
     if (code == E_MORE) {
         a->stage = ADMIT_SECRET;
         return STEP_JOB;
@@ -198,7 +206,9 @@ static enum step step_scram(struct session *s, struct err *e)
         return STEP_MORE;
     if (code != OK)
         return STEP_FAIL;
-    switch (scram_server_feed(&a->scram, msg.body, &reply, e)) {
+    enum scram_result result = scram_server_feed(&a->scram, msg.body, &reply, e);
+    s->gs2 = scram_server_gs2_flag(&a->scram);
+    switch (result) {
     case SCRAM_CONTINUE:
         backend_auth(&s->out, AUTH_SASL_CONTINUE, reply);
         buf_consume(&s->in, used);

@@ -59,7 +59,7 @@ void relay_enter(struct session *s)
         return;
     arena_fini(&s->scratch);
     s->ready_us = session_env(s)->now_unix_us(session_env(s)->ctx);
-    session_tally_client(s, true);
+    session_tally_admitted(s);
     if (s->in.n > 0) { /* pipelined behind the login */
         s->asked = true;
         if (stream_write(&s->server, buf_bytes(&s->in), &e) != OK) {

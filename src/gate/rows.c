@@ -52,6 +52,10 @@ static void fill(void *ctx, enum view view, size_t index, union view_row *out, s
 {
     struct rows *rows = ctx;
 
+    if (view == VIEW_PGSEAL_CLIENTS) {
+        rows_fill_client(rows, index, &out->pgseal_clients);
+        return;
+    }
     if (!(VIEW_BIT(view) & ROWS_SESSIONS)) {
         *out = rows->lists[view].at[index];
         if (view == VIEW_PG_SETTINGS)

@@ -47,7 +47,7 @@ struct stream {
 
 enum stream_status { STREAM_DATA, STREAM_AGAIN, STREAM_EOF, STREAM_FAIL };
 
-/** Take over `fd` (also on failure). `fn` is told of readiness; call stream_ready() first thing in it. */
+/** Take over `fd` (also on failure). `fn` is told of readiness. */
 MUST_CHECK enum code stream_open(struct stream *stream, struct stream_room *room, int fd, poll_fn *fn,
                                  void *arg);
 /** At once; nothing more is sent. Harmless on a stream that is zeroed with fd -1, or closed. */

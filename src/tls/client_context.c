@@ -74,6 +74,7 @@ static enum code set_limits(struct tls_context *c, const struct tls_client_param
 {
     char reason[DIAG_REASON_MAX];
 
+    c->protocol = p->protocol;
     c->min_version = p->min_version;
     c->max_version = p->max_version;
     if (p->any_version) {

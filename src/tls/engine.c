@@ -155,14 +155,14 @@ struct tls_engine *tls_engine_new_server(struct tls_port *port, struct tls_conte
 struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_context *context, const char *sni,
                                          bool alpn)
 {
-    static const unsigned char offer[] = "\x0apostgresql";
+    struct bytes offer = protocol_alpn(context->protocol);
     struct tls_engine *e = engine_new(port, context, false);
 
     if (!e)
         return NULL;
     SSL_set_connect_state(e->ssl);
     if ((sni && sni[0] && SSL_set_tlsext_host_name(e->ssl, (char *)(uintptr_t)sni) != 1) ||
-        (alpn && SSL_set_alpn_protos(e->ssl, offer, sizeof offer - 1) != 0)) {
+        (alpn && SSL_set_alpn_protos(e->ssl, offer.p, (unsigned)offer.n) != 0)) {
         tls_engine_free(e);
         ERR_clear_error();
         return NULL;
@@ -463,13 +463,23 @@ const char *tls_engine_sni(const struct tls_engine *engine)
     return name ? name : "";
 }
 
-bool tls_engine_alpn(const struct tls_engine *engine)
+static bool agreed_on(const struct tls_engine *engine, enum tls_protocol protocol)
 {
     const unsigned char *name;
     unsigned n;
 
     SSL_get0_alpn_selected(engine->ssl, &name, &n);
-    return n == 10 && memcmp(name, "postgresql", 10) == 0;
+    return bytes_equal(bytes_of(name, n), bytes_from(protocol_alpn(protocol), 1));
+}
+
+bool tls_engine_alpn(const struct tls_engine *engine)
+{
+    return agreed_on(engine, engine->context->protocol);
+}
+
+bool tls_engine_is_cancel(const struct tls_engine *engine)
+{
+    return engine->server && agreed_on(engine, TLS_PROTOCOL_CANCEL);
 }
 
 struct x509_st *tls_engine_peer(const struct tls_engine *engine)

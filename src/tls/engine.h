@@ -39,7 +39,7 @@ enum tls_status {
 
 /** NULL when memory ran out. `port` and `context` are borrowed and must outlive the engine. */
 struct tls_engine *tls_engine_new_server(struct tls_port *port, struct tls_context *context);
-/** sni: NULL or "" sends none. alpn: offer "postgresql". */
+/** sni: NULL or "" sends none. alpn: offer the context's protocol. */
 struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_context *context, const char *sni,
                                          bool alpn);
 void tls_engine_free(struct tls_engine *engine);
@@ -68,7 +68,8 @@ const char *tls_engine_cipher(const struct tls_engine *engine);  /* OpenSSL's na
 int tls_engine_bits(const struct tls_engine *engine);            /* bits of the algorithm, 3DES: 168 */
 const char *tls_engine_group(const struct tls_engine *engine);   /* "" where there was none */
 const char *tls_engine_sni(const struct tls_engine *engine);     /* what the client asked for, or "" */
-bool tls_engine_alpn(const struct tls_engine *engine);           /* "postgresql" was agreed on */
+bool tls_engine_alpn(const struct tls_engine *engine); /* what our side speaks was agreed on: "postgresql" */
+bool tls_engine_is_cancel(const struct tls_engine *engine); /* server side: "pgseal-cancel" was agreed on */
 /** The peer's certificate, borrowed, or NULL. On the server side it was verified in the handshake. */
 struct x509_st *tls_engine_peer(const struct tls_engine *engine);
 /** The chain as the peer sent it, leaf first where the side sends it so; count may be 0. Borrowed entries. */

@@ -16,6 +16,8 @@ struct tls_library {
 struct tls_context {
     SSL_CTX *ssl_ctx;
     bool verifies_clients;
+    bool takes_cancels;                        /* server side: TLS_PROTOCOL_CANCEL is on offer too */
+    enum tls_protocol protocol;                /* what a client offers, and a server accepts */
     enum tls_version min_version, max_version; /* for the hint of a version failure */
     uint8_t end_point[TLS_HASH_MAX];
     size_t end_point_n;
@@ -24,6 +26,9 @@ struct tls_context {
     uint8_t *certificate; /* DER */
     size_t certificate_n;
 };
+
+/** A protocol's name as ALPN lists carry it: a length byte, then the text. */
+struct bytes protocol_alpn(enum tls_protocol protocol);
 
 /** An SSL_CTX with what both sides want: modes, no tickets, no cache, no compression, no renegotiation. */
 MUST_CHECK enum code context_new(struct tls_library *library, const SSL_METHOD *method,

@@ -572,6 +572,22 @@ def test_a_database_goes_to_its_own_upstream(gate, upstream, scratch):
     assert "no pg_hba.conf entry" in refused(g, database="other")["M"]
 
 
+@pytest.mark.parametrize("database, loads", [("app", True), ("Other", False), ("app,Other", False), ("all", False),
+                                             ("/^app$", False), ("sameuser", False)])
+def test_a_rule_must_be_honoured_on_the_routes_it_can_take(factory, upstream, certs, database, loads):
+    """Passing a password exchange through is possible to app's socket, and impossible to the TLS server of the rest."""
+    g = factory.gate(start=False, upstream=tcp(upstream, sslrootcert=certs.ca_file), tls={"cert": certs.server},
+                     settings={**RELAYED, "upstream.app": unix(upstream)},
+                     hba=f"hostssl {database} all 127.0.0.1/32 scram-sha-256\n")
+    try:
+        if loads:
+            g.start()
+        else:
+            assert "cannot pass through" in g.refuses_to_start()[1]
+    finally:
+        factory.stop(g)
+
+
 def test_quoted_database_name(gate, upstream, scratch):
     g = gate(f"host={scratch} port=1", hba='host "My Db" all 127.0.0.1/32 scram-sha-256\n')
     with open(g.path("pgseal.conf"), "a", encoding="utf-8") as f:

@@ -1,0 +1,41 @@
+/**
+ * A bounded hash table of rows in order of age: what was noted longest ago is forgotten first.
+ *
+ * Rows have one size and begin with their key, a struct whose bytes are all set (texts padded with zeros):
+ * keys are equal when their bytes are. A row has a rank of 0 or 1; as long as there are rows of rank 0, the
+ * oldest of those goes first.
+ */
+#ifndef PGSEAL_BASE_AGED_H
+#define PGSEAL_BASE_AGED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct aged;
+
+/** `slots`: a power of two. NULL when memory ran out. */
+struct aged *aged_new(size_t slots, size_t row_size, size_t key_size, size_t limit);
+/** NULL is fine. */
+void aged_free(struct aged *aged);
+
+size_t aged_count(const struct aged *aged);
+/** Rows beyond the new limit are forgotten at once. */
+void aged_limit(struct aged *aged, size_t limit);
+
+/**
+ * The row of this key, which is now the youngest of its rank; a new one is zero behind its key and has rank
+ * 0. NULL when memory ran out or the limit is 0. Borrowed until the next aged_note() or aged_limit().
+ */
+void *aged_note(struct aged *aged, const void *key);
+/** NULL: there is none. */
+void *aged_find(const struct aged *aged, const void *key);
+/** The row is now the youngest of this rank. */
+void aged_rank(struct aged *aged, void *row, bool high);
+
+/**
+ * Walk the rows of a rank from the oldest to the youngest: NULL begins, and ends. Nothing may be noted
+ * meanwhile.
+ */
+void *aged_next(const struct aged *aged, bool high, const void *row);
+
+#endif
