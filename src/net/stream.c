@@ -13,7 +13,7 @@
 enum {
     ROOM_IN = 64 * 1024,
     ROOM_PLAIN = ROOM_IN + 32 * 1024, /* all of `in`, and the record that OpenSSL had begun */
-    ROOM_OUT = 64 * 1024,
+    ROOM_OUT = ROOM_PLAIN + 4 * 1024, /* all of a read as records: a batch is one send */
     ROOM_ALIGN = 4096,
     /* Off OpenSSL's own alignment: equal page offsets make the copy into the record buffer slow. */
     ROOM_OUT_OFFSET = 2048,
