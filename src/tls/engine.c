@@ -38,6 +38,7 @@ struct tls_engine {
     bool server;
     bool failed;
     bool bulk;
+    bool relaxed;        /* nothing secret comes any more */
     bool cert_requested; /* by the server, of us */
     bool cert_sent;
     char reason[DIAG_REASON_MAX / 2];
@@ -420,7 +421,7 @@ void tls_engine_close(struct tls_engine *engine, struct tls_io *io)
 
 void tls_engine_set_bulk(struct tls_engine *engine, bool bulk)
 {
-    if (engine->bulk == bulk)
+    if (engine->bulk == bulk || !engine->relaxed)
         return;
     engine->bulk = bulk;
     if (bulk)
@@ -431,7 +432,14 @@ void tls_engine_set_bulk(struct tls_engine *engine, bool bulk)
 
 void tls_engine_relax(struct tls_engine *engine)
 {
-    (void)SSL_clear_options(engine->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    if (engine->relaxed)
+        return;
+    engine->relaxed = true;
+    /* Gives the record buffers back, wiped: once, where RELEASE_BUFFERS would wipe 16 KB at every step of the
+     * login. Refused while they hold the beginning of a record; then OpenSSL goes on wiping. */
+    if (SSL_free_buffers(engine->ssl) == 1)
+        (void)SSL_clear_options(engine->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    (void)SSL_set_mode(engine->ssl, SSL_MODE_RELEASE_BUFFERS);
 }
 
 /* ---- facts ---- */
