@@ -214,6 +214,10 @@ struct ident_row {
     struct str error;
 };
 
+/** The options as pg_hba_file_rules shows them, implied ones included; they live in `arena`. E_NOMEM. */
+MUST_CHECK enum code policy_rule_options(struct arena *arena, const struct hba_rule *rule,
+                                         struct str_list *out);
+
 struct hba_rows {
     struct hba_row *rows;
     size_t n;

@@ -159,6 +159,25 @@ def test_one_query_that_fails_does_not_hide_the_others(shown):
     assert got["reasons"][0]["severity"] == "critical" and "client-ca.crt" in got["reasons"][0]["what"]
 
 
+def test_secrets_of_rules_stay_inside(make_gate, certs):
+    """Passwords that a rule's options hold are for readers of pgseal_rules, which shows what PostgreSQL would."""
+    port = run.free_port()
+    ldap = "ldap ldapserver=ldap.example ldapbasedn=dc=example ldapbinddn=cn=gate ldapbindpasswd=Geheimnis7"
+    gate = make_gate(hba=f"local all all trust\nhost all bob 192.0.2.0/24 {ldap}\nhostssl all all 192.0.2.0/24 cert map=m\n",
+                     ident="m a b\n", tls={"cert": certs.server, "ca": certs.ca.pem()},
+                     settings=settings(port, auth_source="upstream"))
+    status, _, body = get(port, "/status.json")
+    assert status == 200 and b"Geheimnis7" not in body
+    rules = json.loads(body)["rules"]
+    assert [(r["auth_method"], r["options"]) for r in rules] == [
+        ("trust", None), ("ldap", None), ("cert", ["map=m", "clientcert=verify-full"])]
+    for column in ("type", "database", "user_name", "address", "netmask", "auth_method", "options"):
+        sql = f"SELECT {column} FROM %s ORDER BY rule_number"
+        rows = [psql.run(gate, sql % view, host=gate.socket_dir, dbname="pgseal", user="postgres").stdout
+                for view in ("pgseal_rules", "pg_hba_file_rules")]
+        assert rows[0] == rows[1] and rows[0] != ""
+
+
 def test_the_page_itself(shown):
     """It is one document; its policy names its style and its script, and lets nothing else in."""
     _, port = shown
