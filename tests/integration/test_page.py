@@ -3,14 +3,15 @@
 whether it can be read on a phone, in the dark and by keyboard alone, and what it says when the gate is gone.
 """
 
+import base64
 import datetime
 import hashlib
 import http.client
 import json
 import re
+import signal
 import ssl
 import threading
-import base64
 
 import psycopg
 import pytest
@@ -157,6 +158,48 @@ def test_one_query_that_fails_does_not_hide_the_others(shown):
     got = fresh_report(port, lambda r: r["reasons"], "a reason")
     assert got["errors"] == {} and len(got["rules"]) == 5
     assert got["reasons"][0]["severity"] == "critical" and "client-ca.crt" in got["reasons"][0]["what"]
+
+
+def hammer(port, stop):
+    """Ask for reports as fast as they come, until the gate has gone."""
+    while not stop.is_set():
+        try:
+            status, _, body = get(port, "/status.json")
+            assert status in (200, 503) and json.loads(body)
+        except (OSError, http.client.HTTPException):
+            if stop.wait(0.01):
+                return
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_reports_under_way_do_not_hold_up_a_stop(make_gate, certs, how):
+    port, stop = run.free_port(), threading.Event()
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    threads = [threading.Thread(target=hammer, args=(port, stop)) for _ in range(6)]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            assert report(port)["errors"] == {}
+            gate.reload()
+        assert gate.stop(how) == 0
+        gate.assert_clean()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_while_draining_there_is_no_report(make_gate, certs):
+    port = run.free_port()
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    with connect(gate, certs) as session:
+        session.execute("BEGIN")
+        gate.kill(signal.SIGTERM)
+        status, headers, body = run.wait_until(
+            lambda: (answer := get(port, "/status.json"))[0] == 503 and answer, "no report any more")
+        assert headers["Content-Type"] == "application/json" and json.loads(body) == {"error": "the gate is stopping"}
+        session.execute("COMMIT")
 
 
 def test_secrets_of_rules_stay_inside(make_gate, certs):
