@@ -36,6 +36,7 @@ struct tls_engine {
     int16_t alert_sent, alert_received;
     uint16_t offered_min, offered_max;
     bool server;
+    enum tls_protocol protocol; /* what our side speaks; the context may be gone when it is asked for */
     bool failed;
     bool bulk;
     bool cert_requested; /* by the server, of us */
@@ -160,6 +161,7 @@ struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_conte
 
     if (!e)
         return NULL;
+    e->protocol = context->protocol;
     SSL_set_connect_state(e->ssl);
     if ((sni && sni[0] && SSL_set_tlsext_host_name(e->ssl, (char *)(uintptr_t)sni) != 1) ||
         (alpn && SSL_set_alpn_protos(e->ssl, offer.p, (unsigned)offer.n) != 0)) {
@@ -474,7 +476,7 @@ static bool agreed_on(const struct tls_engine *engine, enum tls_protocol protoco
 
 bool tls_engine_alpn(const struct tls_engine *engine)
 {
-    return agreed_on(engine, engine->server ? TLS_PROTOCOL_POSTGRESQL : engine->context->protocol);
+    return agreed_on(engine, engine->protocol);
 }
 
 bool tls_engine_is_cancel(const struct tls_engine *engine)

@@ -37,7 +37,7 @@ enum tls_status {
     TLS_FAILED      /* `e` says why; what stands in `out` (an alert) is still to be sent */
 };
 
-/** NULL when memory ran out. `port` and `context` are borrowed and must outlive the engine. */
+/** NULL when memory ran out. `port` is borrowed and must outlive the engine, `context` its handshake. */
 struct tls_engine *tls_engine_new_server(struct tls_port *port, struct tls_context *context);
 /** sni: NULL or "" sends none. alpn: offer the context's protocol. */
 struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_context *context, const char *sni,
