@@ -369,15 +369,21 @@ enum step upstream_enter(struct session *s, struct err *e)
     return STEP_JOB;
 }
 
+static enum proof_kind proof_owed(const struct relayed *exchange)
+{
+    if (exchange->wait == RELAYED_SASL || exchange->wait == RELAYED_SASL_FIRST)
+        return PROOF_SASL;
+    return exchange->needs == HBA_NEEDS_GSS ? PROOF_GSS : PROOF_PASSWORD;
+}
+
 /* What the client answers while its exchange passes through. */
 static enum step take_answer(struct upstream_room *r, struct err *e)
 {
     struct session *s = r->s;
-    bool sasl = r->exchange.wait == RELAYED_SASL || r->exchange.wait == RELAYED_SASL_FIRST;
     struct msg msg;
     size_t used;
 
-    enum code code = admission_take(s, sasl, &msg, &used, e);
+    enum code code = admission_take(s, proof_owed(&r->exchange), &msg, &used, e);
     if (code == E_MORE)
         return STEP_MORE;
     if (code != OK)
