@@ -114,6 +114,7 @@ static enum code make_workers(struct gate *g)
     g->shared.dir = g->params->dir;
     g->shared.overrides = g->params->overrides;
     g->shared.n_overrides = g->params->n_overrides;
+    g->shared.auditor = g->params->auditor;
     g->shared.env = g->params->env;
     g->shared.n_workers = g->n_workers;
     g->shared.workers = g->workers;

@@ -1,4 +1,4 @@
-/* Rows about settings and rules: those in force, and those the files hold now. */
+/* Rows about settings and rules: those in force, those the files hold now, and what an audit says of them. */
 #include "base/check.h"
 #include "gate/rows.h"
 #include "gate/snapshot.h"
@@ -243,6 +243,27 @@ enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *
         if (hits.last_us)
             row->last_hit = cell_int(hits.last_us);
         row->shadowed_by = number(shadows[i]);
+    }
+    return OK;
+}
+
+/* ---- findings ---- */
+
+enum code rows_make_findings(struct rows *rows, struct rows_list *out, struct err *e)
+{
+    struct gate_findings found = { .n = 0 };
+
+    if (rows->shared->auditor)
+        TRY(rows->shared->auditor(rows->snapshot, rows->now_us / 1000000, &rows->arena, &found, e));
+    TRY(begin(rows, found.n, out, e));
+    for (size_t i = 0; i < found.n; i++) {
+        out->at[i].pgseal_findings = (struct row_pgseal_findings){
+            .id = cell_c(found.items[i].id),
+            .severity = cell_c(found.items[i].severity),
+            .where = cell_text(found.items[i].where),
+            .what = cell_text(found.items[i].what),
+            .fix = cell_text(found.items[i].fix),
+        };
     }
     return OK;
 }

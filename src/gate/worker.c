@@ -123,12 +123,9 @@ void worker_count_client(struct worker *worker, const struct client_row *seen)
             return;
         timer_set(worker->clients_timer, CLIENTS_HAND_OVER_MS);
     }
-    struct client_row *row = aged_note(worker->clients, &seen->key);
-    if (!row)
-        return;
-    client_merge(row, seen);
-    if (row->sessions > 0)
-        aged_rank(worker->clients, row, true);
+    struct client_row *row = aged_note(worker->clients, &seen->key, seen->sessions > 0);
+    if (row)
+        client_merge(row, seen);
 }
 
 void worker_hand_over_clients(struct worker *worker)

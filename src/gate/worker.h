@@ -5,6 +5,7 @@
 #define PGSEAL_GATE_WORKER_H
 
 #include "base/err.h"
+#include "gate/gate.h"
 #include "tls/cause.h"
 
 #include <stdatomic.h>
@@ -51,6 +52,7 @@ struct gate_shared {
     /** On the steward's loop: load the files anew; `note` says what came of it. */
     void (*reload)(void *gate, struct err *note);
     const struct history *history; /* what reloads came to; the steward's */
+    gate_auditor *auditor;         /* makes pgseal_findings; may be NULL */
     void *gate;
 };
 

@@ -54,8 +54,7 @@ enum code context_new(struct tls_library *library, const SSL_METHOD *method, str
         tls_context_free(c);
         return err_set(e, E_CONFIG, "could not create SSL context: %s", diag_first(reason, sizeof reason));
     }
-    SSL_CTX_set_mode(c->ssl_ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                     SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(c->ssl_ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
     SSL_CTX_set_session_cache_mode(c->ssl_ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_options(c->ssl_ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     *out = c;

@@ -2,7 +2,7 @@
 #include "memory.h"
 #include "policy/reach.h"
 
-enum { POLICIES = 3000, RULES_MAX = 7, TEXT_MAX = 4096 };
+enum { POLICIES = 2000, RULES_MAX = 7, TEXT_MAX = 4096 };
 
 /* ---- what there is to choose from ---- */
 
@@ -119,6 +119,8 @@ static void count_names(struct census *census, struct conn_facts *facts, bool ne
             count(census, facts, network);
         }
     }
+    static const struct role_set nobody = { NULL, 0 };
+    facts->roles = &nobody;
     facts->replication = REPLICATION_PHYSICAL;
     count(census, facts, network);
     facts->replication = REPLICATION_NONE;
@@ -228,7 +230,7 @@ static void generated(void **state)
         witnesses += check_reach(&l, &census, (const char *)text.p);
         loaded_fini(&l);
     }
-    assert_true(shadows > 200 && witnesses > POLICIES); /* there was something to get wrong */
+    assert_true(shadows > 100 && witnesses > POLICIES); /* there was something to get wrong */
 }
 
 /* ---- cases ---- */
