@@ -212,6 +212,7 @@ static void on_signal(void *arg, int signum)
     }
     bool now = signum == SIGINT;
     os_notify("STOPPING=1");
+    overview_stop(g->overview); /* the workers it waits for may end before they answer */
     if (!g->draining || now)
         gate_log(g->env, SEV_LOG, "stop",
                  now ? "received fast shutdown request" : "received smart shutdown request");
@@ -333,14 +334,15 @@ const char *gate_not_ready(const struct gate *gate)
 void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, const struct err *why),
                  void *arg)
 {
-    static const struct err no_memory = { .code = E_NOMEM, .message = "out of memory" };
+    static const struct err no_memory = { .code = E_NOMEM, .message = "out of memory" },
+                            stopping = { .code = E_SHUTDOWN, .message = "the gate is stopping" };
 
-    if (!gate->overview)
+    if (!gate->overview && !gate->draining)
         gate->overview = overview_new(&gate->shared);
-    if (gate->overview)
+    if (gate->overview && !gate->draining)
         overview_ask(gate->overview, done, arg);
     else
-        done(arg, bytes_of(NULL, 0), &no_memory);
+        done(arg, bytes_of(NULL, 0), gate->draining ? &stopping : &no_memory);
 }
 
 static enum code start(struct gate *g, struct err *e)
