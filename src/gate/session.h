@@ -116,7 +116,7 @@ struct session {
     const struct upstream *upstream; /* of the snapshot; NULL: none yet */
     struct str server_text;          /* its address, once the session stands */
     struct str identity;             /* authenticated name for logs; p == NULL: the method sets none */
-    enum cause cause;                /* of a refusal that has to do with certificates */
+    enum cause cause;                /* of a refusal, where somebody knows better than its code */
     const char *reason; /* for the log only: why the client is, or will be, refused; NULL: nothing to add */
     struct admission *admission; /* room admit; in scratch */
     struct leg *leg;             /* room upstream */
