@@ -266,6 +266,7 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
     switch (verdict) {
     case RELAYED_TO_CLIENT:
         r->client_engaged = true;
+        leg_untimed(s->leg); /* how long the client takes says nothing of the server */
         return true;
     case RELAYED_HOLD:
         return true;
@@ -306,14 +307,8 @@ static void feed_relayed(struct upstream_room *r)
 static void on_ready(void *arg)
 {
     struct upstream_room *r = arg;
-    struct err e;
 
-    /* connect_timeout may have ended a login half way: the leg stands at another address now. */
-    if (r->client_engaged) {
-        err_set(&e, E_CONNECT, "timeout expired");
-        upstream_fail(r, &e);
-        return;
-    }
+    CHECK(!r->client_engaged);
     forget_attempt(r);
     r->stage = UPSTREAM_LOGIN;
     if (r->relayed)
@@ -359,6 +354,12 @@ static void on_failed(void *arg, const struct err *e)
     upstream_fail(arg, e);
 }
 
+/* A proof that the pool is still working on was for the server that is given up. */
+static void on_lapsed(void *arg)
+{
+    forget_attempt(arg);
+}
+
 /* ---- the room ---- */
 
 enum step upstream_enter(struct session *s, struct err *e)
@@ -380,7 +381,7 @@ enum step upstream_enter(struct session *s, struct err *e)
     r->refusal = BUF_INIT(2 * UPSTREAM_IN_MAX);
     arena_init(&r->arena, SESSION_SCRATCH_MAX, 2048);
     s->upstream_user = s->startup.user;
-    const struct leg_owner owner = { on_ready, on_data, on_closed, on_failed, r };
+    const struct leg_owner owner = { on_ready, on_data, on_closed, on_failed, r, on_lapsed };
     s->leg = leg_new(s->worker, r->upstream, &owner);
     if (!s->leg) {
         err_set(e, E_NOMEM, "out of memory");
@@ -389,15 +390,21 @@ enum step upstream_enter(struct session *s, struct err *e)
     return STEP_JOB;
 }
 
+static enum proof_kind proof_owed(const struct relayed *exchange)
+{
+    if (exchange->wait == RELAYED_SASL || exchange->wait == RELAYED_SASL_FIRST)
+        return PROOF_SASL;
+    return exchange->needs == HBA_NEEDS_GSS ? PROOF_GSS : PROOF_PASSWORD;
+}
+
 /* What the client answers while its exchange passes through. */
 static enum step take_answer(struct upstream_room *r, struct err *e)
 {
     struct session *s = r->s;
-    bool sasl = r->exchange.wait == RELAYED_SASL || r->exchange.wait == RELAYED_SASL_FIRST;
     struct msg msg;
     size_t used;
 
-    enum code code = admission_take(s, sasl, &msg, &used, e);
+    enum code code = admission_take(s, proof_owed(&r->exchange), &msg, &used, e);
     if (code == E_MORE)
         return STEP_MORE;
     if (code != OK)

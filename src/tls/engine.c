@@ -37,7 +37,6 @@ struct tls_engine {
     int16_t alert_sent, alert_received;
     uint16_t offered_min, offered_max;
     bool server;
-    enum tls_protocol protocol; /* what our side speaks; the context may be gone when it is asked for */
     bool failed;
     bool bulk;
     bool relaxed;        /* nothing secret comes any more */
@@ -167,7 +166,6 @@ struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_conte
 
     if (!e)
         return NULL;
-    e->protocol = context->protocol;
     SSL_set_connect_state(e->ssl);
     if ((sni && sni[0] && SSL_set_tlsext_host_name(e->ssl, (char *)(uintptr_t)sni) != 1) ||
         (alpn && SSL_set_alpn_protos(e->ssl, offer.p, (unsigned)offer.n) != 0)) {
