@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "client/hosts.h"
 #include "conf/settings.h"
 #include "gate/confine.h"
 #include "gate/snapshot.h"
@@ -100,8 +101,9 @@ static enum code make_workers(struct gate *g)
     g->workers = calloc(g->n_workers, sizeof(struct worker *));
     g->libraries = calloc(g->n_workers, sizeof(struct tls_library *));
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
+    g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
-    if (!g->workers || !g->libraries || !g->shared.loops || !g->shared.sql)
+    if (!g->workers || !g->libraries || !g->shared.loops || !g->shared.roles || !g->shared.sql)
         return E_NOMEM;
     g->shared.started_us = g->env->now_unix_us(g->env->ctx);
     g->shared.dir = g->params->dir;
@@ -143,6 +145,7 @@ static void free_gate(struct gate *g)
     loop_free(g->loop);
     sql_thread_free(g->shared.sql);
     free(g->shared.loops);
+    free(g->shared.roles);
     secret_wipe(&g->passphrase);
     os_lock_release(&g->lock);
 }
