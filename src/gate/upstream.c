@@ -41,7 +41,7 @@ static void forget_attempt(struct upstream_room *r)
 void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
 {
     if (r->client_engaged) {
-        if (event == EVENT_ATTRS_MISMATCH || event == EVENT_SERVER_BUSY)
+        if (event == EVENT_SERVER_BUSY || (event == EVENT_ATTRS_MISMATCH && !leg_unfit(r->s->leg)))
             leg_pass_over(r->s->leg);
         upstream_fail(r, e);
         return;
