@@ -79,6 +79,17 @@ static bool is_password_method(const struct hba_rule *rule)
            rule->method == HBA_METHOD_SCRAM;
 }
 
+/* Bound to the server's certificate is only who has seen it: the gate, when it logs in itself. */
+static void check_binding(const struct hba_rule *rule, const struct settings_route *route,
+                          const struct upstream *u, struct diags *diags)
+{
+    if (u->info.channel_binding != CHANNEL_BINDING_REQUIRE)
+        return;
+    struct diag *row = complain(
+        diags, rule, "what passes through cannot be bound, and upstream has channel_binding=require", route);
+    diags_hint(diags, row, "Set auth_source = query or file, or leave channel_binding out.");
+}
+
 /* An exchange that the gate's certificate is part of cannot be passed on to another TLS session. */
 static void check_relayed(const struct hba_rule *rule, const struct settings_route *route,
                           const struct upstream *u, struct diags *diags)
@@ -118,6 +129,7 @@ static void check_rule(const struct settings *settings, const struct hba_rule *r
     if (!u->configured)
         return;
     if (route->auth_source == CONF_AUTH_UPSTREAM && (is_password_method(rule) || how == HBA_HOW_RELAYED)) {
+        check_binding(rule, route, u, diags);
         if (may_meet_tls_clients(rule, settings))
             check_relayed(rule, route, u, diags);
         return;

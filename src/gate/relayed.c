@@ -3,11 +3,12 @@
 
 #include "auth/scram.h"
 #include "base/rd.h"
+#include "client/conninfo.h"
 #include "pgwire/backend.h"
 
-void relayed_init(struct relayed *r, enum hba_needs needs)
+void relayed_init(struct relayed *r, enum hba_needs needs, unsigned allowed)
 {
-    *r = (struct relayed){ .needs = needs };
+    *r = (struct relayed){ .needs = needs, .allowed = allowed };
 }
 
 static enum relayed_verdict violation(const char *asked, struct err *e)
@@ -20,6 +21,26 @@ static enum relayed_verdict violation(const char *asked, struct err *e)
 static bool wants_scram(const struct relayed *r)
 {
     return r->needs == HBA_NEEDS_SCRAM || r->needs == HBA_NEEDS_MD5_OR_SCRAM;
+}
+
+/* The bit of require_auth that stands for a request; 0: none does. */
+static unsigned bit_of(const struct relayed *r, uint32_t code)
+{
+    switch (code) {
+    case AUTH_CLEARTEXT:
+        return AUTH_BIT_PASSWORD;
+    case AUTH_MD5:
+        return AUTH_BIT_MD5;
+    case AUTH_GSS:
+    case AUTH_GSS_CONTINUE:
+        return AUTH_BIT_GSS;
+    case AUTH_SASL:
+    case AUTH_SASL_CONTINUE:
+    case AUTH_SASL_FINAL:
+        return wants_scram(r) ? AUTH_BIT_SCRAM : AUTH_BIT_OAUTH;
+    default:
+        return 0;
+    }
 }
 
 /* Of the server's mechanisms only those are passed on that can be passed through. */
@@ -90,6 +111,11 @@ enum relayed_verdict relayed_server(struct relayed *r, struct bytes body, struct
         return violation("nothing that could be read", e);
     if (code == AUTH_OK)
         return r->complete ? RELAYED_DONE : violation("nothing", e);
+    unsigned bit = bit_of(r, code);
+    if (bit && !(r->allowed & bit)) {
+        err_set(e, E_AUTH, "the server behind asked for an authentication that require_auth does not allow");
+        return RELAYED_VIOLATION;
+    }
     if (code == AUTH_SASL)
         return r->answered ? violation("SASL authentication twice", e) : offer_sasl(r, &rd, out, e);
     enum relayed_verdict verdict = ask(r, code, e);

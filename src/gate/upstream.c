@@ -182,7 +182,7 @@ static void begin_relayed(struct upstream_room *r)
     size_t n;
     struct parameter *parameters = upstream_parameters(s, r->upstream, &n);
 
-    relayed_init(&r->exchange, hba_method_needs(s->rule->method));
+    relayed_init(&r->exchange, hba_method_needs(s->rule->method), r->upstream->info.auth_allowed);
     if (parameters)
         frontend_startup(&out, PROTOCOL_3_0, parameters, n);
     if (!parameters || !buf_ok(&out)) {
