@@ -149,11 +149,11 @@ static enum code begin_login(struct asker *a, struct err *e)
         { STR("row_security"), STR("off") },
     };
     TRY(find_password(a, user, database, e));
-    bool certificate = leg_is_tls(a->leg) && a->upstream->files.cert.n > 0;
-    bool at_once = leg_is_unix(a->leg) || certificate || a->upstream->verified;
+    enum login_cert certificate = leg_certificate(a->leg);
+    bool at_once = leg_is_unix(a->leg) || certificate == LOGIN_CERT_SENT || a->upstream->verified;
     const struct login_params params = {
-        .protocol = PROTOCOL_3_0,
-        .protocol_min = PROTOCOL_3_0,
+        .protocol = info->protocol_max,
+        .protocol_min = info->protocol_min,
         .parameters = parameters,
         .parameter_count = ASKER_PARAMETERS_MAX,
         .user = user,
@@ -165,7 +165,7 @@ static enum code begin_login(struct asker *a, struct err *e)
         .tls = leg_is_tls(a->leg),
         .end_point = leg_end_point(a->leg),
         .sslcertmode = info->sslcertmode,
-        .cert = certificate ? LOGIN_CERT_SENT : LOGIN_CERT_NONE,
+        .cert = certificate,
         .env = worker_env(a->worker),
     };
     a->logon = logon_new(worker_loop(a->worker), &params);

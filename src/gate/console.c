@@ -114,7 +114,7 @@ static bool start_job(struct console_room *r)
     r->job = console_job(r->console);
     uint64_t views = console_job_views(r->job);
     unsigned wanted = (views & ROWS_SESSIONS ? GATHER_SESSIONS : 0) |
-                      (views & ROWS_TALLIES ? GATHER_TALLY : 0);
+                      (views & ROWS_TALLIES ? GATHER_TALLY : 0) | (views & ROWS_CLIENTS ? GATHER_CLIENTS : 0);
     if (!wanted)
         return hand_to_sql(r, NULL);
     r->gather = gather_new(r->worker, wanted, on_gathered, r);
@@ -340,8 +340,9 @@ enum step console_enter(struct session *s, struct err *e)
     upstream_leave(s);
     admit_leave(s);
     arena_fini(&s->scratch);
+    stream_relax(&s->client);
     s->ready_us = session_env(s)->now_unix_us(session_env(s)->ctx);
-    session_tally_client(s, true);
+    session_tally_admitted(s);
     return console_step(s, e);
 }
 

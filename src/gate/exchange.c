@@ -224,7 +224,9 @@ static enum step step_scram(struct session *s, struct err *e)
         return STEP_MORE;
     if (code != OK)
         return STEP_FAIL;
-    switch (scram_server_feed(&a->scram, msg.body, &reply, e)) {
+    enum scram_result result = scram_server_feed(&a->scram, msg.body, &reply, e);
+    s->gs2 = scram_server_gs2_flag(&a->scram);
+    switch (result) {
     case SCRAM_CONTINUE:
         backend_auth(&s->out, AUTH_SASL_CONTINUE, reply);
         buf_consume(&s->in, used);

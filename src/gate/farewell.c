@@ -60,7 +60,7 @@ static void log_end_of(struct session *s, const struct err *e)
         }
         session_log_cause(s, &line, s->cause);
         if (refused && s->cause == CAUSE_NONE && !s->ready_us)
-            session_tally_failure(s, code_text(e->code), "");
+            session_tally_failure(s, code_text(e->code), "", "");
         log_end(&line);
     }
     if (s->ready_us && session_settings(s)->log_disconnections) {
@@ -101,7 +101,7 @@ void farewell_enter(struct session *s, const struct err *e)
 {
     log_end_of(s, e);
     if (!s->ready_us)
-        session_tally_client(s, false);
+        session_tally_ended(s, e);
     say(s, e);
     if (s->counted)
         atomic_fetch_sub_explicit(&worker_shared(s->worker)->connections, 1, memory_order_relaxed);

@@ -9,7 +9,10 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "conf/settings.h"
+#include "gate/clients.h"
 #include "gate/confine.h"
+#include "gate/guard.h"
+#include "gate/overview.h"
 #include "gate/snapshot.h"
 #include "gate/sql_thread.h"
 #include "gate/steward.h"
@@ -68,6 +71,7 @@ enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **ou
         .n_overrides = g->params->n_overrides,
         .running = g->snapshot,
         .libraries = g->libraries,
+        .http_library = g->http_library,
         .n_workers = g->n_workers,
         .passphrase = &g->passphrase,
         .env = g->env,
@@ -99,14 +103,18 @@ static enum code make_workers(struct gate *g)
 {
     g->workers = calloc(g->n_workers, sizeof(struct worker *));
     g->libraries = calloc(g->n_workers, sizeof(struct tls_library *));
+    g->http_library = tls_library_new();
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
     g->shared.sql = sql_thread_new();
-    if (!g->workers || !g->libraries || !g->shared.loops || !g->shared.sql)
+    if (g->shared.sql)
+        g->shared.clients = clients_new(g->shared.sql, g->params->dir, g->params->env);
+    if (!g->workers || !g->libraries || !g->http_library || !g->shared.loops || !g->shared.clients)
         return E_NOMEM;
     g->shared.started_us = g->env->now_unix_us(g->env->ctx);
     g->shared.dir = g->params->dir;
     g->shared.overrides = g->params->overrides;
     g->shared.n_overrides = g->params->n_overrides;
+    g->shared.auditor = g->params->auditor;
     g->shared.env = g->params->env;
     g->shared.n_workers = g->n_workers;
     g->shared.workers = g->workers;
@@ -127,10 +135,12 @@ static void free_gate(struct gate *g)
         if (g->workers[i])
             worker_join(g->workers[i]);
     sql_thread_join(g->shared.sql);
+    clients_stop(g->shared.clients);
     listen_close(&g->listening);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_abandon(g->workers[i]);
     reload_stop(g);
+    overview_stop(g->overview);
     if (g->http)
         g->params->http->close(g->http);
     snapshot_unref(g->snapshot);
@@ -138,12 +148,15 @@ static void free_gate(struct gate *g)
         worker_free(g->workers[i]);
     free(g->workers);
     free(g->libraries);
+    tls_library_free(g->http_library);
     for (size_t i = 0; i < COUNT_OF(g->signals); i++)
         if (g->signals[i])
             signal_watch_close(g->signals[i]);
     timer_close(g->drain_timer);
     loop_free(g->loop);
+    overview_free(g->overview);
     sql_thread_free(g->shared.sql);
+    clients_free(g->shared.clients);
     free(g->shared.loops);
     secret_wipe(&g->passphrase);
     os_lock_release(&g->lock);
@@ -285,7 +298,10 @@ void gate_set_http_access(struct gate *g)
 {
     if (!g->http)
         return;
+    const struct guard *guard = snapshot_guard(g->snapshot);
     const struct gate_http_access access = {
+        .tls = guard->tls,
+        .token = guard->token.n > 0 ? &guard->token : NULL,
         .owner = snapshot_ref(g->snapshot),
         .release = release_snapshot,
     };
@@ -314,6 +330,19 @@ const char *gate_not_ready(const struct gate *gate)
     return NULL;
 }
 
+void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, const struct err *why),
+                 void *arg)
+{
+    static const struct err no_memory = { .code = E_NOMEM, .message = "out of memory" };
+
+    if (!gate->overview)
+        gate->overview = overview_new(&gate->shared);
+    if (gate->overview)
+        overview_ask(gate->overview, done, arg);
+    else
+        done(arg, bytes_of(NULL, 0), &no_memory);
+}
+
 static enum code start(struct gate *g, struct err *e)
 {
     TRY(load_first(g, e));
@@ -325,7 +354,7 @@ static enum code start(struct gate *g, struct err *e)
     TRY(open_http(g, settings, e));
     TRY(confine_files(g->params->dir, settings, g->env, e));
     TRY(sql_thread_start(g->shared.sql, e));
-    if (reload_start(g) != OK)
+    if (!clients_start(g->shared.clients, (size_t)settings->clients_limit) || reload_start(g) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));

@@ -211,6 +211,8 @@ static void begin(struct gather_part *part)
     if (part->gather->wanted & GATHER_TALLY &&
         !tally_copy(worker->tally, &part->arena, &part->tally, &part->n_tally))
         part->failed = true;
+    if (part->gather->wanted & GATHER_CLIENTS)
+        worker_hand_over_clients(worker);
     LIST_INSERT_HEAD(&worker->gathering, part, entry);
 }
 

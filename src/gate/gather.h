@@ -50,7 +50,11 @@ struct gather_slice {
     struct gather_slice *next;
 };
 
-enum gather_what { GATHER_SESSIONS = 1, GATHER_TALLY = 2 };
+enum gather_what {
+    GATHER_SESSIONS = 1,
+    GATHER_TALLY = 2,
+    GATHER_CLIENTS = 4 /* the workers hand over what they counted; nothing is copied */
+};
 
 /**
  * Begin, on `worker`; wanted: bits of gather_what. `done` is called there when every worker has answered,

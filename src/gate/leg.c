@@ -514,6 +514,13 @@ bool leg_is_unix(const struct leg *leg)
     return conn_addr_is_unix(&leg->step.addr);
 }
 
+enum login_cert leg_certificate(const struct leg *leg)
+{
+    if (!leg->stream.tls || !tls_engine_cert_requested(leg->stream.tls))
+        return LOGIN_CERT_NOT_ASKED;
+    return tls_engine_cert_sent(leg->stream.tls) ? LOGIN_CERT_SENT : LOGIN_CERT_NONE;
+}
+
 struct bytes leg_end_point(const struct leg *leg)
 {
     return bytes_of(leg->end_point, leg->end_point_n);

@@ -8,6 +8,7 @@
 #define PGSEAL_GATE_LEG_H
 
 #include "client/hosts.h"
+#include "client/login.h"
 #include "net/stream.h"
 
 struct leg;
@@ -72,6 +73,8 @@ bool leg_any_attrs(const struct leg *leg);
 const struct conn_host *leg_host(const struct leg *leg);
 bool leg_is_tls(const struct leg *leg);
 bool leg_is_unix(const struct leg *leg);
+/** Did this server ask for the gate's certificate, and was there one to send? */
+enum login_cert leg_certificate(const struct leg *leg);
 /** tls-server-end-point of the server's certificate; empty: no TLS, or none is defined. */
 struct bytes leg_end_point(const struct leg *leg);
 /** Fill address, method and host of `out`. */

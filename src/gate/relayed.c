@@ -3,7 +3,6 @@
 
 #include "auth/scram.h"
 #include "base/rd.h"
-#include "client/conninfo.h"
 #include "pgwire/backend.h"
 
 void relayed_init(struct relayed *r, enum hba_needs needs, unsigned allowed)
@@ -23,24 +22,10 @@ static bool wants_scram(const struct relayed *r)
     return r->needs == HBA_NEEDS_SCRAM || r->needs == HBA_NEEDS_MD5_OR_SCRAM;
 }
 
-/* The bit of require_auth that stands for a request; 0: none does. */
-static unsigned bit_of(const struct relayed *r, uint32_t code)
+/* The operator's require_auth holds on this leg too, whoever proves himself over it. */
+static bool excluded(const struct relayed *r, unsigned bit)
 {
-    switch (code) {
-    case AUTH_CLEARTEXT:
-        return AUTH_BIT_PASSWORD;
-    case AUTH_MD5:
-        return AUTH_BIT_MD5;
-    case AUTH_GSS:
-    case AUTH_GSS_CONTINUE:
-        return AUTH_BIT_GSS;
-    case AUTH_SASL:
-    case AUTH_SASL_CONTINUE:
-    case AUTH_SASL_FINAL:
-        return wants_scram(r) ? AUTH_BIT_SCRAM : AUTH_BIT_OAUTH;
-    default:
-        return 0;
-    }
+    return (r->allowed & bit) == 0;
 }
 
 /* Of the server's mechanisms only those are passed on that can be passed through. */
@@ -59,6 +44,8 @@ static enum relayed_verdict offer_sasl(struct relayed *r, struct rd *list, struc
     }
     if (rd_end(list) != OK || !offered)
         return violation("a SASL mechanism that is not allowed", e);
+    if (excluded(r, wants_scram(r) ? AUTH_BIT_SCRAM : AUTH_BIT_OAUTH))
+        return violation("SASL authentication, which require_auth excludes", e);
     backend_auth_sasl(out, &wanted, 1);
     r->wait = RELAYED_SASL_FIRST;
     return RELAYED_TO_CLIENT;
@@ -68,7 +55,11 @@ static enum relayed_verdict offer_sasl(struct relayed *r, struct rd *list, struc
 static enum relayed_verdict ask_token(struct relayed *r, enum hba_needs needs, const char *asked,
                                       struct err *e)
 {
-    if (r->needs != needs || (r->answered && needs != HBA_NEEDS_GSS))
+    enum auth_method_bit bit = needs == HBA_NEEDS_GSS         ? AUTH_BIT_GSS
+                               : needs == HBA_NEEDS_CLEARTEXT ? AUTH_BIT_PASSWORD
+                                                              : AUTH_BIT_MD5;
+
+    if (r->needs != needs || (r->answered && needs != HBA_NEEDS_GSS) || excluded(r, bit))
         return violation(asked, e);
     r->wait = RELAYED_TOKEN;
     return RELAYED_TO_CLIENT;
@@ -111,11 +102,6 @@ enum relayed_verdict relayed_server(struct relayed *r, struct bytes body, struct
         return violation("nothing that could be read", e);
     if (code == AUTH_OK)
         return r->complete ? RELAYED_DONE : violation("nothing", e);
-    unsigned bit = bit_of(r, code);
-    if (bit && !(r->allowed & bit)) {
-        err_set(e, E_AUTH, "the server behind asked for an authentication that require_auth does not allow");
-        return RELAYED_VIOLATION;
-    }
     if (code == AUTH_SASL)
         return r->answered ? violation("SASL authentication twice", e) : offer_sasl(r, &rd, out, e);
     enum relayed_verdict verdict = ask(r, code, e);
@@ -125,7 +111,7 @@ enum relayed_verdict relayed_server(struct relayed *r, struct bytes body, struct
 }
 
 /* The client must take the mechanism that was offered [src: PostgreSQL 18, CheckSASLAuth]. */
-static enum code check_mechanism(const struct relayed *r, struct bytes body, struct err *e)
+static enum code check_mechanism(struct relayed *r, struct bytes body, struct err *e)
 {
     struct rd rd = rd_over(body);
     struct str name = rd_cstr(&rd);
@@ -134,6 +120,9 @@ static enum code check_mechanism(const struct relayed *r, struct bytes body, str
         return err_set(e, E_PROTOCOL, "invalid string in message");
     if (!str_equal(name, wants_scram(r) ? STR(SCRAM_MECHANISM) : STR("OAUTHBEARER")))
         return err_set(e, E_PROTOCOL, "client selected an invalid SASL authentication mechanism");
+    (void)rd_u32(&rd); /* length of the first message */
+    if (wants_scram(r))
+        r->gs2 = (char)rd_u8(&rd); /* 0 behind the end: the server will say what it thinks of that */
     return OK;
 }
 

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "conf/settings.h"
+#include "gate/clients.h"
 #include "gate/snapshot.h"
 #include "gate/steward.h"
 #include "gate/verify_served.h"
@@ -229,6 +230,8 @@ static bool install(struct gate *g, struct snapshot *next, bool restored)
     g->snapshot = next;
     g->env->log->min_severity = (int)settings_log_severity(snapshot_settings(next));
     gate_leave_rules(g);
+    if (!clients_set_limit(g->shared.clients, (size_t)snapshot_settings(next)->clients_limit))
+        gate_log(g->env, SEV_LOG, "reload_failed", "out of memory");
     gate_set_http_access(g);
     for (unsigned i = 0; i < g->n_workers; i++) {
         struct worker_order *order = swap->orders[i];

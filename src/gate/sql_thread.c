@@ -104,6 +104,11 @@ void sql_thread_free(struct sql_thread *thread)
     free(thread);
 }
 
+struct loop *sql_thread_loop(struct sql_thread *thread)
+{
+    return thread->loop;
+}
+
 bool sql_thread_post(struct sql_thread *thread, void (*fn)(void *arg), void *arg)
 {
     return loop_post(thread->loop, fn, arg);

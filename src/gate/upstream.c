@@ -80,15 +80,15 @@ static void begin_login(struct upstream_room *r)
     bool service = upstream_is_service(r);
     AUTO(buf) struct buf out = BUF_INIT(HELLO_LENGTH_MAX * 2);
     struct login_params params = {
-        .protocol = PROTOCOL_3_0,
-        .protocol_min = PROTOCOL_3_0,
+        .protocol = r->upstream->info.protocol_max,
+        .protocol_min = r->upstream->info.protocol_min,
         .user = service ? r->upstream->info.user : s->startup.user,
         .require_auth = r->upstream->info.require_auth,
         .binding = r->upstream->info.channel_binding,
         .tls = leg_is_tls(s->leg),
         .end_point = leg_end_point(s->leg),
         .sslcertmode = r->upstream->info.sslcertmode,
-        .cert = upstream_has_certificate(r->upstream) ? LOGIN_CERT_SENT : LOGIN_CERT_NONE,
+        .cert = leg_certificate(s->leg),
         .env = session_env(s),
     };
     struct err e;
@@ -155,6 +155,7 @@ static void feed_login(struct upstream_room *r)
         return;
     case LOGIN_AUTHENTICATED:
     case LOGIN_READY:
+        r->facts.protocol = login_facts(login)->protocol;
         upstream_authenticated(r);
         return;
     case LOGIN_REFUSED:
@@ -183,8 +184,9 @@ static void begin_relayed(struct upstream_room *r)
     struct parameter *parameters = upstream_parameters(s, r->upstream, &n);
 
     relayed_init(&r->exchange, hba_method_needs(s->rule->method), r->upstream->info.auth_allowed);
+    r->facts.protocol = r->upstream->info.protocol_max;
     if (parameters)
-        frontend_startup(&out, PROTOCOL_3_0, parameters, n);
+        frontend_startup(&out, r->facts.protocol, parameters, n);
     if (!parameters || !buf_ok(&out)) {
         err_set(&e, E_NOMEM, "out of memory");
         upstream_fail(r, &e);
@@ -200,6 +202,10 @@ static void relayed_success(struct upstream_room *r)
     struct err e;
 
     buf_reset(&r->refusal); /* of a server that was tried before */
+    if (login_check_certificate(r->upstream->info.sslcertmode, leg_certificate(s->leg), &e) != OK) {
+        upstream_fail(r, &e);
+        return;
+    }
     enum code code = admission_succeeded(s, &e);
     if (code == E_NEED_ROLES) /* nobody can be asked under auth_source = upstream: the map does not match */
         (void)admission_failed(s, &e);
@@ -216,6 +222,20 @@ static void relayed_success(struct upstream_room *r)
         return;
     }
     upstream_authenticated(r);
+}
+
+/* The server speaks less than max_protocol_version; what the client speaks is between it and the gate. */
+static bool take_negotiation(struct upstream_room *r, struct bytes body, size_t used)
+{
+    const struct conninfo *info = &r->upstream->info;
+    struct err e;
+
+    enum code code = login_negotiation(body, r->facts.protocol, info->protocol_min, &r->facts.protocol, &e);
+    buf_consume(&r->in, used);
+    if (code == OK)
+        return true;
+    upstream_attempt_failed(r, EVENT_LOCAL_ERROR, &e);
+    return false;
 }
 
 /* Returns false when the room has moved on. */
@@ -235,8 +255,9 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
             r, parsed && str_is(said.sqlstate, "57P03") ? EVENT_SERVER_BUSY : EVENT_SERVER_ERROR, &e);
         return false;
     }
-    if (msg->type !=
-        'R') { /* NoticeResponse; NegotiateProtocolVersion cannot come, nothing new was asked for */
+    if (msg->type == 'v')
+        return take_negotiation(r, msg->body, used);
+    if (msg->type != 'R') { /* NoticeResponse */
         buf_consume(&r->in, used);
         return true;
     }
@@ -390,6 +411,7 @@ static enum step take_answer(struct upstream_room *r, struct err *e)
         return STEP_FAIL;
     if (relayed_client(&r->exchange, msg.body, e) != OK)
         return session_fail(s, PARTING_FATAL);
+    s->gs2 = r->exchange.gs2;
     code = leg_send(s->leg, bytes_of(s->in.p, used), e);
     wipe(s->in.p, used);
     buf_consume(&s->in, used);

@@ -1,6 +1,8 @@
 /* One thread, its loop, its listeners and its sessions. */
+#include "base/aged.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "gate/clients.h"
 #include "gate/gather.h"
 #include "gate/session.h"
 #include "gate/snapshot.h"
@@ -16,8 +18,9 @@
 #include <unistd.h>
 
 enum {
-    ACCEPT_BATCH = 64,    /* per wake-up and listener: the sessions that exist get their turn too */
-    ACCEPT_PAUSE_MS = 200 /* after descriptors ran out */
+    ACCEPT_BATCH = 64,     /* per wake-up and listener: the sessions that exist get their turn too */
+    ACCEPT_PAUSE_MS = 200, /* after descriptors ran out */
+    TABLES_UNDER_WAY = 8   /* when the SQL thread is busy for long */
 };
 
 /* ---- accepting ---- */
@@ -110,6 +113,39 @@ static void close_listeners(struct worker *worker)
     }
 }
 
+/* ---- who connects how ---- */
+
+void worker_count_client(struct worker *worker, const struct client_row *seen)
+{
+    if (!worker->clients) {
+        worker->clients = clients_table();
+        if (!worker->clients)
+            return;
+        timer_set(worker->clients_timer, CLIENTS_HAND_OVER_MS);
+    }
+    struct client_row *row = aged_note(worker->clients, &seen->key, seen->sessions > 0);
+    if (row)
+        client_merge(row, seen);
+}
+
+void worker_hand_over_clients(struct worker *worker)
+{
+    if (!worker->clients)
+        return;
+    if (atomic_load_explicit(&worker->clients_under_way, memory_order_relaxed) < TABLES_UNDER_WAY &&
+        clients_hand_over(worker->shared->clients, worker->clients, &worker->clients_under_way)) {
+        worker->clients = NULL;
+        timer_stop(worker->clients_timer);
+        return;
+    }
+    timer_set(worker->clients_timer, CLIENTS_HAND_OVER_MS);
+}
+
+static void on_clients_timer(void *arg)
+{
+    worker_hand_over_clients(arg);
+}
+
 /* ---- life ---- */
 
 struct worker *worker_new(struct gate_shared *shared, unsigned index)
@@ -125,12 +161,14 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     LIST_INIT(&worker->gathering);
     TAILQ_INIT(&worker->sessions);
     worker->loop = loop_new();
-    worker->tally = tally_new();
+    worker->tally = tally_new(TALLY_FAILURES_MAX);
     worker->library = tls_library_new();
-    if (worker->loop)
+    if (worker->loop) {
         worker->accept_pause = timer_new(worker->loop, on_accept_pause, worker);
+        worker->clients_timer = timer_new(worker->loop, on_clients_timer, worker);
+    }
     if (!worker->loop || !worker->library || !worker->tally || !worker->accept_pause ||
-        !stream_room_init(&worker->room, worker->loop)) {
+        !worker->clients_timer || !stream_room_init(&worker->room, worker->loop)) {
         worker_free(worker);
         return NULL;
     }
@@ -143,8 +181,10 @@ void worker_free(struct worker *worker)
         return;
     lookups_free(worker->lookups);
     tally_free(worker->tally);
+    aged_free(worker->clients);
     close_listeners(worker);
     timer_close(worker->accept_pause);
+    timer_close(worker->clients_timer);
     loop_free(worker->loop);
     stream_room_fini(&worker->room);
     snapshot_unref(worker->snapshot);
@@ -165,6 +205,7 @@ static void *run(void *arg)
     set_accepting(worker, true);
     loop_run(worker->loop);
     worker->ended = true;
+    worker_hand_over_clients(worker);
     (void)!loop_post(worker->shared->steward, worker->shared->worker_ended, worker->shared->gate);
     return NULL;
 }

@@ -5,12 +5,15 @@
 #define PGSEAL_GATE_WORKER_H
 
 #include "base/err.h"
+#include "gate/gate.h"
 #include "tls/cause.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
 
 struct address;
+struct client_row;
+struct clients;
 struct env;
 struct history;
 struct host_cache;
@@ -38,6 +41,7 @@ struct gate_shared {
     struct worker **workers;
     struct loop **loops;         /* of the workers, for questions to all of them */
     struct sql_thread *sql;      /* runs the status database's statements */
+    struct clients *clients;     /* who connects how; the SQL thread's */
     _Atomic int32_t console_pid; /* the last one given to a session of the status database */
     int64_t started_us;
     const char *dir; /* as given to serve, with what -c said */
@@ -48,6 +52,7 @@ struct gate_shared {
     /** On the steward's loop: load the files anew; `note` says what came of it. */
     void (*reload)(void *gate, struct err *note);
     const struct history *history; /* what reloads came to; the steward's */
+    gate_auditor *auditor;         /* makes pgseal_findings; may be NULL */
     void *gate;
 };
 
@@ -88,6 +93,10 @@ MUST_CHECK bool worker_post(struct worker *worker, void (*fn)(void *arg), void *
 struct loop *worker_loop(struct worker *worker);
 struct stream_room *worker_room(struct worker *worker);
 struct tally *worker_tally(struct worker *worker);
+/** Count what was seen of a client. Without memory it is not counted. */
+void worker_count_client(struct worker *worker, const struct client_row *seen);
+/** Hand over what was counted, before everything that is posted to the SQL thread later. */
+void worker_hand_over_clients(struct worker *worker);
 unsigned worker_index(const struct worker *worker);
 struct host_cache *worker_hosts(struct worker *worker);
 const struct env *worker_env(const struct worker *worker);

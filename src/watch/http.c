@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "watch/door.h"
 
+#include <arpa/inet.h>
 #include <microhttpd.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ enum {
 struct http {
     struct http_params params;
     struct door *door;
-    struct http_place place;
+    bool names_matter; /* a browser can come here */
     struct MHD_Daemon *daemon;
     struct poll *poll;
     struct timer *timer;
@@ -114,6 +115,7 @@ void http_reply_send(struct http_reply *reply, unsigned status, const char *cont
     reply->suspended = false;
     LIST_REMOVE(reply, entry);
     MHD_resume_connection(reply->connection);
+    timer_set(reply->http->timer, 0); /* the library looks at it in its next turn only */
 }
 
 static void send_text(struct http_reply *reply, unsigned status, const char *text)
@@ -141,6 +143,29 @@ static bool token_fits(struct MHD_Connection *connection, const struct secret *t
     return secret_equal(str_bytes(str_trim(str_from(text, sizeof scheme - 1))), secret_bytes(token));
 }
 
+/*
+ * A page of a foreign site can make a browser on this machine ask here, under a name that resolves to
+ * loopback ("DNS rebinding"). Where no token protects the answer, only names are answered that nobody else
+ * can own.
+ */
+static bool host_is_ours(struct MHD_Connection *connection)
+{
+    struct str host = str_c(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST));
+    uint8_t address[16];
+    char text[64];
+    size_t colon = host.n;
+
+    while (colon > 0 && host.p[colon - 1] != ':' && host.p[colon - 1] != ']')
+        colon--;
+    if (colon > 0 && host.p[colon - 1] == ':')
+        host = str_first(host, colon - 1);
+    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+        host = str_of(host.p + 1, host.n - 2);
+    return host.n == 0 || str_equal_nocase(host, STR("localhost")) ||
+           (str_to_c(host, text, sizeof text) &&
+            (inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1));
+}
+
 static const struct http_route *find_route(const struct http *http, const char *path)
 {
     for (size_t i = 0; i < http->params.n_routes; i++)
@@ -164,7 +189,12 @@ static void answer(struct http_reply *reply, const char *path, const char *metho
         send_text(reply, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         return;
     }
-    bool guarded = access && access->token && access->token->n > 0 && !route->open;
+    bool token = access && access->token && access->token->n > 0;
+    if (!token && http->names_matter && !host_is_ours(reply->connection)) {
+        send_text(reply, MHD_HTTP_FORBIDDEN, "ask for localhost or an address, or set http_token_file\n");
+        return;
+    }
+    bool guarded = token && !route->open;
     if (guarded && !token_fits(reply->connection, access->token)) {
         http_reply_header(reply, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"pgseal\"");
         send_text(reply, MHD_HTTP_UNAUTHORIZED, "a bearer token is needed\n");
@@ -280,13 +310,13 @@ static enum code start_daemon(struct http *http, struct err *e)
     return OK;
 }
 
-static enum code open_door(struct http *http, struct err *e)
+static enum code open_door(struct http *http, struct http_place place, struct err *e)
 {
     const struct settings *settings = http->params.settings;
     const struct door_params params = {
         .loop = http->params.loop,
         .env = http->params.env,
-        .place = http->place,
+        .place = place,
         .dir = settings->dir.p,
         /* What it shows is not for everybody: owner and group at most. */
         .mode = (mode_t)settings->unix_socket_permissions & 0660,
@@ -317,11 +347,11 @@ enum code http_open(const struct http_params *params, struct http **out, struct 
     if (!http)
         return err_set(e, E_NOMEM, "out of memory");
     http->params = *params;
-    http->place = place;
+    http->names_matter = place.kind == HTTP_TCP;
     LIST_INIT(&http->waiting);
     enum code code = start_daemon(http, e);
     if (code == OK)
-        code = open_door(http, e);
+        code = open_door(http, place, e);
     if (code != OK) {
         http_close(http);
         return code;
