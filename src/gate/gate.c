@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "client/hosts.h"
 #include "conf/settings.h"
 #include "gate/clients.h"
 #include "gate/confine.h"
@@ -105,10 +106,12 @@ static enum code make_workers(struct gate *g)
     g->libraries = calloc(g->n_workers, sizeof(struct tls_library *));
     g->http_library = tls_library_new();
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
+    g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
     if (g->shared.sql)
         g->shared.clients = clients_new(g->shared.sql, g->params->dir, g->params->env);
-    if (!g->workers || !g->libraries || !g->http_library || !g->shared.loops || !g->shared.clients)
+    if (!g->workers || !g->libraries || !g->http_library || !g->shared.loops || !g->shared.roles ||
+        !g->shared.clients)
         return E_NOMEM;
     g->shared.started_us = g->env->now_unix_us(g->env->ctx);
     g->shared.dir = g->params->dir;
@@ -158,6 +161,7 @@ static void free_gate(struct gate *g)
     sql_thread_free(g->shared.sql);
     clients_free(g->shared.clients);
     free(g->shared.loops);
+    free(g->shared.roles);
     secret_wipe(&g->passphrase);
     os_lock_release(&g->lock);
 }

@@ -117,6 +117,9 @@ struct hba_rule {
 /** The option's value as written; false when the record does not give it. */
 bool hba_rule_option(const struct hba_rule *rule, enum hba_option option, struct str *out);
 
+/** True when its text holds a password (ldapbindpasswd, radiussecrets): `raw` must not be logged. */
+bool hba_rule_has_secret(const struct hba_rule *rule);
+
 /* ---- loading ---- */
 
 struct policy; /* immutable */
