@@ -5,6 +5,7 @@
  * and may destroy an error or an alert on its way. What it sends meanwhile is thrown away.
  */
 #include "base/env.h"
+#include "gate/meters.h"
 #include "gate/rooms.h"
 #include "gate/tally.h"
 #include "gate/worker.h"
@@ -17,6 +18,7 @@ enum { FAREWELL_MS = 2000 };
 
 static void session_free(struct session *s)
 {
+    meters_freed(s);
     stream_close(&s->client);
     stream_close(&s->server);
     timer_close(s->deadline);

@@ -41,6 +41,7 @@ struct session_card {
     struct str query;
     int64_t started_us, ready_us, active_us;
     int64_t bytes_in, bytes_out;
+    int64_t handshake_us; /* 0: not measured */
 };
 
 /** What one worker copied. */
