@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/env.h"
+#include "gate/meters.h"
 #include "gate/rooms.h"
 #include "gate/tally.h"
 #include "gate/worker.h"
@@ -114,6 +115,7 @@ static void session_enter(struct session *s, enum state next)
 {
     CHECK(states[s->state].arrows & 1u << next);
     s->state = next;
+    meters_moved(s);
 }
 
 /* ---- ends ---- */
@@ -396,6 +398,7 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
     s->in = BUF_INIT(2 * SESSION_IN_MAX); /* the last read before the pause is never lost */
     s->out = BUF_INIT(SESSION_OUT_MAX);
     s->deadline = timer_new(worker_loop(worker), on_deadline, s);
+    meters_accepted(s);
     worker_session_began(worker, s);
     if (!s->deadline) {
         session_end(s, PARTING_SILENT, NULL);

@@ -14,6 +14,8 @@
 struct address;
 struct client_row;
 struct clients;
+struct count_cell;
+struct counters;
 struct env;
 struct history;
 struct host_cache;
@@ -99,6 +101,11 @@ struct tally *worker_tally(struct worker *worker);
 void worker_count_client(struct worker *worker, const struct client_row *seen);
 /** Hand over what was counted, before everything that is posted to the SQL thread later. */
 void worker_hand_over_clients(struct worker *worker);
+/** Written on the worker's own thread, read on any. */
+struct counters *worker_counters(struct worker *worker);
+/** The cells of the bytes that clients send and get. */
+struct count_cell *worker_received(struct worker *worker);
+struct count_cell *worker_sent(struct worker *worker);
 unsigned worker_index(const struct worker *worker);
 struct host_cache *worker_hosts(struct worker *worker);
 const struct env *worker_env(const struct worker *worker);
