@@ -6,7 +6,6 @@
 
 #include "base/err.h"
 #include "gate/gate.h"
-#include "tls/cause.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -19,6 +18,7 @@ struct counters;
 struct env;
 struct history;
 struct host_cache;
+struct host_roles;
 struct loop;
 struct session;
 struct snapshot;
@@ -35,11 +35,11 @@ struct gate_shared {
     struct env *env;
     _Atomic long connections; /* that count against max_connections */
     _Atomic unsigned long session_ids;
-    _Atomic unsigned long failures[CAUSE_COUNT]; /* by cause */
-    uint8_t nonce[32];                           /* of pgseal.secret */
-    uid_t uid;                                   /* of the gate's process */
+    uint8_t nonce[32]; /* of pgseal.secret */
+    uid_t uid;         /* of the gate's process */
     unsigned n_workers;
     atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
+    struct host_roles *roles;            /* primaries and standbys, as logins found them */
     struct worker **workers;
     struct loop **loops;         /* of the workers, for questions to all of them */
     struct sql_thread *sql;      /* runs the status database's statements */
