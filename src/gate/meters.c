@@ -99,9 +99,9 @@ void meters_connected(struct session *s)
 
 /* ---- ends ---- */
 
-void meters_failed(struct counters *counters, const char *cause)
+void meters_failed(struct counters *counters, enum cause cause)
 {
-    const struct str labels[] = { str_c(cause) };
+    const struct str labels[] = { str_c(cause_id(cause)) };
 
     count_add(count_cell(counters, METRIC_FAILURES, labels), 1);
 }

@@ -6,6 +6,8 @@
 #ifndef PGSEAL_GATE_METERS_H
 #define PGSEAL_GATE_METERS_H
 
+#include "tls/cause.h"
+
 #include <stdbool.h>
 
 struct counters;
@@ -27,8 +29,7 @@ void meters_handshake_ended(struct session *s, bool done);
 /** The server's ReadyForQuery is on its way to the client. */
 void meters_connected(struct session *s);
 
-/** cause: static, of a closed list. */
-void meters_failed(struct counters *counters, const char *cause);
+void meters_failed(struct counters *counters, enum cause cause);
 /** A StartupMessage led to a session, or to a refusal. Nothing where there was none. */
 void meters_startup(struct session *s, bool admitted);
 

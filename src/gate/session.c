@@ -92,7 +92,6 @@ void session_log_cause(struct session *s, struct log_line *line, enum cause caus
 {
     if (cause == CAUSE_NONE)
         return;
-    atomic_fetch_add_explicit(&worker_shared(s->worker)->failures[cause], 1, memory_order_relaxed);
     session_tally_failure(s, cause);
     log_c(line, "cause", cause_id(cause));
     log_c(line, "likely", cause_text(cause));

@@ -383,7 +383,7 @@ def test_numbers_move_with_failures(measured, certs):
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         connect(gate, certs, password="wrong")
     assert metrics.value("pgseal_authentications_total", method="scram-sha-256", result="refused") == 1
-    assert metrics.value("pgseal_failures_total", cause="password authentication failed") == 1
+    assert metrics.value("pgseal_failures_total", cause="password_wrong") == 1
     with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
         connect(gate, certs, sslrootcert=certs.foreign_file)
     metrics.wait("pgseal_failures_total", 1, cause="unknown_ca")
