@@ -372,6 +372,7 @@ enum step console_enter(struct session *s, struct err *e)
     upstream_leave(s);
     admit_leave(s);
     arena_fini(&s->scratch);
+    stream_relax(&s->client);
     s->ready_us = session_env(s)->now_unix_us(session_env(s)->ctx);
     session_tally_admitted(s);
     return console_step(s, e);

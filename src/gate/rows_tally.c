@@ -9,6 +9,25 @@ static struct cell text(const char *c)
     return cell_text_or_null(str_c(c));
 }
 
+/* False when memory ran out. */
+static bool fill_spans(struct rows *rows, const struct tally_row *from, struct row_pgseal_failures *out)
+{
+    struct tally_spans spans = { .last = tally_span_of(rows->now_us) };
+    struct str *items = arena_array(&rows->arena, TALLY_SPANS, sizeof *items);
+    int64_t sum = 0;
+
+    tally_spans_add(&spans, &from->spans);
+    for (size_t i = 0; items && i < TALLY_SPANS; i++) {
+        uint32_t count = spans.counts[TALLY_SPANS - 1 - i];
+        sum += count;
+        if (!arena_printf(&rows->arena, &items[i], "%u", count))
+            return false;
+    }
+    out->last_hour = cell_int(sum);
+    out->recent = cell_texts(items, TALLY_SPANS);
+    return items != NULL;
+}
+
 static void fill_failure(const struct tally_row *from, struct row_pgseal_failures *out)
 {
     out->cause = text(from->key.cause);
@@ -20,6 +39,7 @@ static void fill_failure(const struct tally_row *from, struct row_pgseal_failure
     out->tls_version = text(from->tls_version);
     out->sni = text(from->sni);
     out->user_name = text(from->user);
+    out->likely = text(from->likely);
     out->hint = text(from->hint);
 }
 
@@ -50,7 +70,10 @@ enum code rows_make_failures(struct rows *rows, struct rows_list *out, struct er
     out->at = arena_array(&rows->arena, n, sizeof *out->at);
     if (!out->at)
         return err_set(e, E_NOMEM, "out of memory");
-    for (; out->n < n; out->n++)
+    for (; out->n < n; out->n++) {
         fill_failure(&found[out->n], &out->at[out->n].pgseal_failures);
+        if (!fill_spans(rows, &found[out->n], &out->at[out->n].pgseal_failures))
+            return err_set(e, E_NOMEM, "out of memory");
+    }
     return OK;
 }

@@ -94,6 +94,7 @@ struct session {
     bool late;         /* came while the worker was draining */
     bool draining;     /* ends at the next ReadyForQuery(idle) */
     bool proxied;      /* a PROXY header is due; then `peer` is whom it names */
+    bool peer_gate;    /* another gate, for a cancel request and nothing else */
     bool bound;        /* the password exchange was bound to the TLS channel */
     char gs2;          /* the client's flag in SCRAM's first message; 0: there was none */
     bool own;          /* the gate's own OS user, or root, on a unix socket of the status database */
@@ -115,7 +116,7 @@ struct session {
     const struct upstream *upstream; /* of the snapshot; NULL: none yet */
     struct str server_text;          /* its address, once the session stands */
     struct str identity;             /* authenticated name for logs; p == NULL: the method sets none */
-    enum cause cause;                /* of a refusal that has to do with certificates */
+    enum cause cause;                /* of a refusal, where somebody knows better than its code */
     const char *reason; /* for the log only: why the client is, or will be, refused; NULL: nothing to add */
     struct admission *admission; /* room admit; in scratch */
     struct leg *leg;             /* room upstream */

@@ -12,8 +12,10 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "base/secret.h"
+#include "gate/guard.h"
 #include "gate/honour.h"
 #include "gate/inspect.h"
+#include "gate/peers.h"
 #include "os/command.h"
 #include "pki/crl.h"
 #include "policy/archive.h"
@@ -40,8 +42,10 @@ struct snapshot {
     struct userlist *users;
     struct tls_context **server_tls;
     struct upstream *upstreams; /* one per route */
+    struct upstream *peers;     /* one per cancel_peers; all have the first one's contexts */
     struct rule_counter *hits;  /* one per rule */
     struct crl_list crls;
+    struct guard guard;
     struct arena arena;
 };
 
@@ -60,7 +64,10 @@ static void snapshot_free(struct snapshot *snapshot)
         free_contexts(snapshot->upstreams[i].tls, snapshot->n_workers);
         conninfo_wipe(&snapshot->upstreams[i].info);
     }
+    if (snapshot->peers)
+        free_contexts(snapshot->peers[0].tls, snapshot->n_workers);
     crl_list_fini(&snapshot->crls);
+    guard_fini(&snapshot->guard);
     userlist_free(snapshot->users);
     policy_unref(snapshot->policy);
     settings_unref(snapshot->settings);
@@ -100,6 +107,12 @@ const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const 
     return &snapshot->upstreams[route->index];
 }
 
+const struct upstream *snapshot_peers(const struct snapshot *snapshot, size_t *out_n)
+{
+    *out_n = snapshot->peers ? snapshot->settings->cancel_peers.n : 0;
+    return snapshot->peers;
+}
+
 const struct userlist *snapshot_users(const struct snapshot *snapshot)
 {
     return snapshot->users;
@@ -126,6 +139,11 @@ struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba
 const struct crl_list *snapshot_crls(const struct snapshot *snapshot)
 {
     return &snapshot->crls;
+}
+
+const struct guard *snapshot_guard(const struct snapshot *snapshot)
+{
+    return &snapshot->guard;
 }
 
 unsigned snapshot_generation(const struct snapshot *snapshot)
@@ -193,6 +211,7 @@ static struct tls_server_params server_params(const struct snapshot_params *p,
         .tls13_ciphers = settings->ssl_tls13_ciphers.p,
         .groups = settings->ssl_groups.p,
         .prefer_server_ciphers = settings->ssl_prefer_server_ciphers,
+        .takes_cancels = settings->cancel_peers.n > 0,
         .reload = p->running != NULL,
         .min_version = tls_version_of(settings->ssl_min_protocol_version),
         .max_version = tls_version_of(settings->ssl_max_protocol_version),
@@ -258,6 +277,20 @@ static enum code load_server_tls(struct snapshot *s, const struct snapshot_param
     return OK;
 }
 
+/* After load_server_tls(): a passphrase has been asked for by then, if there is one. */
+static enum code load_guard(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+{
+    struct tls_server_params params = server_params(p, s->settings);
+
+    if (!guard_wants_tls(s->settings) && !guard_wants_token(s->settings))
+        return OK;
+    if (!s->settings->ssl)
+        params.passphrase_from = find_passphrase(p, s->settings, diags);
+    else
+        params.passphrase_from = p->passphrase->n > 0 ? TLS_PASSPHRASE_GIVEN : TLS_PASSPHRASE_REFUSE;
+    return guard_load(s->settings, p->http_library, &params, &s->guard, diags);
+}
+
 static bool upstream_may_tls(const struct conninfo *info)
 {
     for (size_t i = 0; i < info->host_count; i++)
@@ -287,6 +320,7 @@ static enum code load_upstream_tls(struct snapshot *s, struct upstream *u, const
         .key_file = u->files.key.n ? u->files.key.p : "",
         .key_password = u->files.key_password.n ? u->files.key_password.p : NULL,
         .no_prompt = true,
+        .protocol = u->route ? TLS_PROTOCOL_POSTGRESQL : TLS_PROTOCOL_CANCEL,
         .min_version = u->info.tls_min ? (enum tls_version)(TLS_1_0 + u->info.tls_min - TLS_BOUND_1_0)
                                        : TLS_ANY,
         .max_version = u->info.tls_max ? (enum tls_version)(TLS_1_0 + u->info.tls_max - TLS_BOUND_1_0)
@@ -340,6 +374,43 @@ static enum code load_upstreams(struct snapshot *s, const struct snapshot_params
         result = code;
     }
     return result;
+}
+
+static enum code load_peer(struct snapshot *s, size_t i, const struct snapshot_params *p,
+                           const struct conn_world *world, struct err *e)
+{
+    struct upstream *u = &s->peers[i];
+
+    TRY(peers_conninfo(s->settings, i, world, &s->arena, &u->info, e));
+    u->configured = u->may_tls = u->verified = true;
+    TRY(tls_files_find(&u->info, world, &s->arena, &u->files, e));
+    if (i == 0)
+        return load_upstream_tls(s, u, p, e);
+    u->tls = s->peers[0].tls;
+    return OK;
+}
+
+static enum code load_peers(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+{
+    size_t n = s->settings->cancel_peers.n;
+    struct conn_world world;
+    struct err e;
+
+    if (n == 0)
+        return OK;
+    TRY(peers_check(s->settings, diags));
+    s->peers = arena_array(&s->arena, n, sizeof *s->peers);
+    if (!s->peers || conn_world_system(&s->arena, &world) != OK)
+        return E_NOMEM;
+    world.getenv = NULL;
+    for (size_t i = 0; i < n; i++) {
+        enum code code = load_peer(s, i, p, &world, &e);
+        if (code != OK) {
+            diags_add_err(diags, &e);
+            return code;
+        }
+    }
+    return OK;
 }
 
 static enum code load_users(struct snapshot *s, struct diags *diags)
@@ -410,10 +481,8 @@ static enum code load_hits(struct snapshot *s, const struct snapshot *before)
 static enum code load_parts(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
     enum code results[] = {
-        load_policy(s, p, diags),
-        load_server_tls(s, p, diags),
-        load_upstreams(s, p, diags),
-        load_users(s, diags),
+        load_policy(s, p, diags),    load_server_tls(s, p, diags), load_guard(s, p, diags),
+        load_upstreams(s, p, diags), load_peers(s, p, diags),      load_users(s, diags),
     };
 
     for (size_t i = 0; i < COUNT_OF(results); i++)

@@ -13,6 +13,7 @@
 
 struct crl_list;
 struct env;
+struct guard;
 struct hba_rule;
 struct policy;
 struct secret;
@@ -32,6 +33,8 @@ struct upstream {
     struct tls_context **tls; /* one per worker; NULL: never TLS */
 };
 
+enum { CANCEL_PEERS_MAX = 16 /* [choice: each costs a handshake per unknown cancel request] */ };
+
 struct snapshot;
 
 /** How often a rule decided, since the gate started; reloads carry it on. */
@@ -46,11 +49,15 @@ const struct policy *snapshot_policy(const struct snapshot *snapshot);
 /** NULL: TLS cannot be used with clients. */
 struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worker);
 const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route);
+/** The gates of cancel_peers, as servers to connect to; *out_n of them, in the order of the setting. */
+const struct upstream *snapshot_peers(const struct snapshot *snapshot, size_t *out_n);
 /** NULL without auth_file. */
 const struct userlist *snapshot_users(const struct snapshot *snapshot);
 /** A rule of this snapshot has decided about a connection. Thread-safe. */
 void snapshot_hit(struct snapshot *snapshot, const struct hba_rule *rule, int64_t now_us);
 struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba_rule *rule);
+/** What HTTP clients are asked for. */
+const struct guard *snapshot_guard(const struct snapshot *snapshot);
 /** Revocation lists in force, signed by their CA: what may end sessions. Possibly empty, never NULL. */
 const struct crl_list *snapshot_crls(const struct snapshot *snapshot);
 unsigned snapshot_generation(const struct snapshot *snapshot);
@@ -62,8 +69,9 @@ struct snapshot_params {
     size_t n_overrides;
     const struct snapshot *running; /* NULL at start */
     struct tls_library *const *libraries;
-    unsigned n_workers;        /* 0: taken from the settings by snapshot_workers(); no TLS is built */
-    struct secret *passphrase; /* of the server's key, kept while the process lives; borrowed */
+    struct tls_library *http_library; /* for http_listen; used by the steward */
+    unsigned n_workers;               /* 0: taken from the settings by snapshot_workers(); no TLS is built */
+    struct secret *passphrase;        /* of the server's key, kept while the process lives; borrowed */
     const struct env *env;
     unsigned generation;
     bool certificates_only; /* settings and rules stay those of `running`; users are read anew */

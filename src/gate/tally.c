@@ -33,6 +33,25 @@ void tally_free(struct tally *tally)
     free(tally);
 }
 
+int64_t tally_span_of(int64_t unix_us)
+{
+    return unix_us / 1000000 / TALLY_SPAN_S;
+}
+
+void tally_spans_add(struct tally_spans *to, const struct tally_spans *from)
+{
+    struct tally_spans sum = { .last = to->last > from->last ? to->last : from->last };
+
+    for (size_t i = 0; i < TALLY_SPANS; i++) {
+        uint64_t of_to = (uint64_t)(sum.last - to->last) + i, of_from = (uint64_t)(sum.last - from->last) + i;
+        if (of_to < TALLY_SPANS)
+            sum.counts[of_to] += to->counts[i];
+        if (of_from < TALLY_SPANS)
+            sum.counts[of_from] += from->counts[i];
+    }
+    *to = sum;
+}
+
 static void merge(struct tally_row *row, const struct tally_row *seen)
 {
     struct tally_row before = *row;
@@ -41,6 +60,8 @@ static void merge(struct tally_row *row, const struct tally_row *seen)
         *row = *seen; /* the last time tells most */
     row->count = before.count + seen->count;
     row->first_us = before.first_us < seen->first_us ? before.first_us : seen->first_us;
+    row->spans = before.spans;
+    tally_spans_add(&row->spans, &seen->spans);
 }
 
 void tally_note(struct tally *tally, const struct tally_row *seen)

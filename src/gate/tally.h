@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "status/clients.h"
+#include "tls/cause.h"
 
 struct arena;
 struct session;
@@ -19,7 +20,15 @@ enum {
     TALLY_FAILURES_MAX = 512, /* per worker */
     TALLY_NAME_SIZE = 64,
     TALLY_TEXT_SIZE = 128,
-    TALLY_ADDRESS_SIZE = 48
+    TALLY_ADDRESS_SIZE = 48,
+    TALLY_SPANS = 12, /* an hour */
+    TALLY_SPAN_S = 300
+};
+
+/** Counts of the latest spans of time. */
+struct tally_spans {
+    int64_t last;                 /* number of the latest span, since 1970 */
+    uint32_t counts[TALLY_SPANS]; /* of span `last`, of the one before, … */
 };
 
 /** Compared as bytes: cause is the one text of its table, the address is padded with zeros. */
@@ -31,6 +40,7 @@ struct tally_key {
 /** Texts that are pointers are static. Empty: not known. */
 struct tally_row {
     struct tally_key key;
+    const char *likely;
     const char *hint;
     const char *alert;
     const char *tls_version;
@@ -38,6 +48,7 @@ struct tally_row {
     char sni[TALLY_TEXT_SIZE];
     int64_t count;
     int64_t first_us, last_us;
+    struct tally_spans spans; /* failures: when `count` was counted */
 };
 
 /** `limit`: rows to keep. NULL when memory ran out. */
@@ -50,8 +61,13 @@ void tally_note(struct tally *tally, const struct tally_row *seen);
 MUST_CHECK bool tally_copy(const struct tally *tally, struct arena *arena, const struct tally_row **out,
                            size_t *out_n);
 
-/** A session failed. cause and hint: static; hint may be "". */
-void session_tally_failure(struct session *s, const char *cause, const char *hint);
+/** The number of the span that a time belongs to. */
+int64_t tally_span_of(int64_t unix_us);
+/** Add `from` to `to`, of which spans that are too old fall out. An empty `from` only moves `to` on. */
+void tally_spans_add(struct tally_spans *to, const struct tally_spans *from);
+
+/** A session failed; not CAUSE_NONE. */
+void session_tally_failure(struct session *s, enum cause cause);
 /** A session was admitted. */
 void session_tally_admitted(struct session *s);
 /** It ends without having been. e: what it was told; NULL: nothing. */

@@ -45,11 +45,15 @@ static void add_handshake(struct session *s, struct tally_row *row)
         row->tls_version = tls_version_name((enum tls_version)facts.offered_max);
 }
 
-void session_tally_failure(struct session *s, const char *cause, const char *hint)
+void session_tally_failure(struct session *s, enum cause cause)
 {
-    struct tally_row row = { .key.cause = cause, .hint = hint, .alert = "", .tls_version = "", .count = 1 };
+    struct tally_row row = { .key.cause = cause_id(cause), .alert = "", .tls_version = "", .count = 1 };
 
+    row.likely = cause_text(cause);
+    row.hint = cause_next(cause);
     row.first_us = row.last_us = now_of(s);
+    row.spans.last = tally_span_of(row.last_us);
+    row.spans.counts[0] = 1;
     put_address(s, row.key.address, sizeof row.key.address);
     put(row.user, sizeof row.user, s->startup.user);
     put(row.sni, sizeof row.sni, s->tls.sni);

@@ -157,6 +157,7 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     worker->shared = shared;
     worker->index = index;
     worker->env = *shared->env;
+    worker->hosts.roles = shared->roles;
     LIST_INIT(&worker->listeners);
     LIST_INIT(&worker->gathering);
     TAILQ_INIT(&worker->sessions);
@@ -234,42 +235,63 @@ void worker_join(struct worker *worker)
 
 /* ---- orders from the steward ---- */
 
-struct order {
+struct worker_order {
     struct worker *worker;
-    struct snapshot *snapshot;
+    struct snapshot *snapshot;    /* a reference */
+    struct loop_message *message; /* NULL once sent */
     void (*done)(void *arg);
     void *arg;
-    bool now;
 };
 
 static void take_snapshot(void *arg)
 {
-    struct order *order = arg;
+    struct worker_order *order = arg;
     struct worker *worker = order->worker;
     struct session *s, *next;
 
     snapshot_unref(worker->snapshot);
-    worker->snapshot = order->snapshot;
+    worker->snapshot = snapshot_ref(order->snapshot);
     for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
         next = TAILQ_NEXT(s, entry);
         session_end_revoked(s);
     }
     order->done(order->arg);
-    free(order);
+    worker_order_free(order);
 }
 
-bool worker_set_snapshot(struct worker *worker, struct snapshot *snapshot, void (*done)(void *arg), void *arg)
+struct worker_order *worker_order_new(struct worker *worker, struct snapshot *snapshot,
+                                      void (*done)(void *arg), void *arg)
 {
-    struct order *order = malloc(sizeof *order);
+    struct worker_order *order = malloc(sizeof *order);
 
     if (!order)
-        return false;
-    *order = (struct order){ .worker = worker, .snapshot = snapshot, .done = done, .arg = arg };
-    if (!loop_post(worker->loop, take_snapshot, order)) {
-        free(order);
-        return false;
-    }
-    return true;
+        return NULL;
+    *order = (struct worker_order){ .worker = worker,
+                                    .snapshot = snapshot_ref(snapshot),
+                                    .message = loop_message_new(take_snapshot, order),
+                                    .done = done,
+                                    .arg = arg };
+    if (order->message)
+        return order;
+    worker_order_free(order);
+    return NULL;
+}
+
+void worker_order_send(struct worker_order *order)
+{
+    struct loop_message *message = order->message;
+
+    order->message = NULL;
+    loop_send(order->worker->loop, message);
+}
+
+void worker_order_free(struct worker_order *order)
+{
+    if (!order)
+        return;
+    loop_message_free(order->message);
+    snapshot_unref(order->snapshot);
+    free(order);
 }
 
 static void drain_sessions(struct worker *worker, bool now)
@@ -294,34 +316,30 @@ static void end_if_drained(struct worker *worker)
         drain_sessions(worker, true);
 }
 
-static void drain(void *arg)
+static void drain(struct worker *worker, bool now)
 {
-    struct order *order = arg;
-    struct worker *worker = order->worker;
-
     if (!worker->draining)
         worker->n_owed = worker->n_alive;
     worker->draining = true;
-    drain_sessions(worker, order->now);
-    if (order->now)
+    drain_sessions(worker, now);
+    if (now)
         worker->n_owed = 0;
-    free(order);
     end_if_drained(worker);
+}
+
+static void drain_gently(void *arg)
+{
+    drain(arg, false);
+}
+
+static void drain_now(void *arg)
+{
+    drain(arg, true);
 }
 
 bool worker_drain(struct worker *worker, bool now)
 {
-    if (!worker->running)
-        return true;
-    struct order *order = malloc(sizeof *order);
-    if (!order)
-        return false;
-    *order = (struct order){ .worker = worker, .now = now };
-    if (!loop_post(worker->loop, drain, order)) {
-        free(order);
-        return false;
-    }
-    return true;
+    return !worker->running || loop_post(worker->loop, now ? drain_now : drain_gently, worker);
 }
 
 bool worker_post(struct worker *worker, void (*fn)(void *arg), void *arg)

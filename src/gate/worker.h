@@ -5,6 +5,7 @@
 #define PGSEAL_GATE_WORKER_H
 
 #include "base/err.h"
+#include "gate/gate.h"
 #include "tls/cause.h"
 
 #include <stdatomic.h>
@@ -16,6 +17,7 @@ struct clients;
 struct env;
 struct history;
 struct host_cache;
+struct host_roles;
 struct loop;
 struct session;
 struct snapshot;
@@ -37,6 +39,7 @@ struct gate_shared {
     uid_t uid;                                   /* of the gate's process */
     unsigned n_workers;
     atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
+    struct host_roles *roles;            /* primaries and standbys, as logins found them */
     struct worker **workers;
     struct loop **loops;         /* of the workers, for questions to all of them */
     struct sql_thread *sql;      /* runs the status database's statements */
@@ -51,6 +54,7 @@ struct gate_shared {
     /** On the steward's loop: load the files anew; `note` says what came of it. */
     void (*reload)(void *gate, struct err *note);
     const struct history *history; /* what reloads came to; the steward's */
+    gate_auditor *auditor;         /* makes pgseal_findings; may be NULL */
     void *gate;
 };
 
@@ -67,10 +71,17 @@ MUST_CHECK enum code worker_add_listener(struct worker *worker, int fd, bool tcp
 MUST_CHECK enum code worker_start(struct worker *worker, struct snapshot *snapshot, struct err *e);
 void worker_join(struct worker *worker);
 
-/** From any thread: use this snapshot for new connections (a reference, taken); `done` is called on the
- * worker. */
-MUST_CHECK bool worker_set_snapshot(struct worker *worker, struct snapshot *snapshot, void (*done)(void *arg),
-                                    void *arg);
+/**
+ * An order to use this snapshot for new connections; when it has been followed, `done` is called on the
+ * worker. Made first and sent later, so that either all workers hear of a snapshot or none. NULL when memory
+ * ran out.
+ */
+struct worker_order *worker_order_new(struct worker *worker, struct snapshot *snapshot,
+                                      void (*done)(void *arg), void *arg);
+/** From any thread; taken. */
+void worker_order_send(struct worker_order *order);
+/** One that was not sent. NULL is fine. */
+void worker_order_free(struct worker_order *order);
 /**
  * From any thread: sessions end at their next ReadyForQuery(idle), or at once. New ones hear 57P03 until the
  * last of the others has gone; then the loop ends.

@@ -53,6 +53,29 @@ static void same_key_is_one_row(void **state)
     tally_free(tally);
 }
 
+/* Counts of two workers meet in the right spans; those older than an hour fall out. */
+static void spans_move_on(void **state)
+{
+    struct tally_spans now = { .last = 100 };
+    const struct tally_spans here = { .last = 98, .counts = { 1, 2, [TALLY_SPANS - 1] = 9 } },
+                             there = { .last = 99, .counts = { 4, 8 } },
+                             long_ago = { .last = 7, .counts = { 5 } }, never = { 0 };
+
+    (void)state;
+    tally_spans_add(&now, &here);
+    tally_spans_add(&now, &there);
+    tally_spans_add(&now, &long_ago);
+    tally_spans_add(&now, &never);
+    static const uint32_t expected[TALLY_SPANS] = { 0, 4, 9, 2 };
+    assert_int_equal(now.last, 100);
+    assert_memory_equal(now.counts, expected, sizeof expected);
+    struct tally_spans early = { .last = 50, .counts = { 3 } };
+    tally_spans_add(&early, &now); /* the later one leads */
+    assert_int_equal(early.last, 100);
+    assert_memory_equal(early.counts, expected, sizeof expected);
+    assert_int_equal(tally_span_of(INT64_C(1795231830000000)), 1795231830 / TALLY_SPAN_S);
+}
+
 static void the_oldest_is_forgotten(void **state)
 {
     AUTO(arena) struct arena arena;
@@ -94,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_key_is_one_row),
+        cmocka_unit_test(spans_move_on),
         cmocka_unit_test(the_oldest_is_forgotten),
         cmocka_unit_test(the_ring_of_reloads),
     };
