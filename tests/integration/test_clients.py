@@ -249,7 +249,7 @@ JARS = ["/usr/share/java/postgresql.jar", *glob.glob("/usr/share/java/*scram*.ja
 def test_pgjdbc(with_tls, certs):
     """Its modes are libpq's, and so are its attempts; all of them in one Java."""
     forget(with_tls)
-    wanted, urls = [], []
+    wanted, urls = [], [f"jdbc:postgresql://localhost:{with_tls.port}/app?user=alice&sslmode=require"]  # loads its TLS
     for rule, user in USERS.items():
         for mode in SSLMODES:
             name = f"{mode} {rule}"
@@ -259,7 +259,7 @@ def test_pgjdbc(with_tls, certs):
                         f"&sslmode={mode}&assumeMinServerVersion=9.0&ApplicationName={name.replace(' ', '+')}{root}")
     subprocess.run(["java", "-cp", ":".join(JARS), os.path.join(HERE, "java", "Attempts.java"), *urls],
                    capture_output=True, timeout=120, check=True)
-    wait_for(with_tls, "user_name, application_name, sslmode", "user_name IS NOT NULL", sorted(wanted))
+    wait_for(with_tls, "user_name, application_name, sslmode", "user_name IS NOT NULL", [("alice", "", "prefer or stronger"), *sorted(wanted)])
 
 
 # -- the file -------------------------------------------------------------------------------------------------------
