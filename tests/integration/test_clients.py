@@ -370,6 +370,44 @@ def test_a_file_that_cannot_be_written(make_gate):
     assert len(re.findall("event=clients_not_kept", gate.log.text())) == 1
 
 
+@pytest.fixture
+def small_disk(kept):
+    """The directory of the gate `kept`, stopped, on a file system of its own with little room."""
+    kept.stop(signal.SIGTERM)
+    copy = kept.dir + ".copy"
+    shutil.copytree(kept.dir, copy)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k,mode=755", "none", kept.dir], capture_output=True,
+                      check=False).returncode:
+        pytest.skip("needs the right to mount")
+    shutil.copytree(copy, kept.dir, dirs_exist_ok=True)
+    yield kept
+    kept.stop()
+    subprocess.run(["umount", "--lazy", kept.dir], check=True)
+
+
+def test_a_full_disk(small_disk):
+    gate = small_disk
+    gate.log = run.Log(os.path.join(os.path.dirname(gate.dir), "full.log"))
+    gate.start()
+    assert shown(gate) == [("kept", 1)]
+    filler = gate.path("filler")
+    with open(filler, "wb", buffering=0) as f:
+        try:
+            while True:
+                f.write(b"x" * 1024)
+        except OSError:
+            pass
+    for i in range(30):
+        connect_once(gate, f"row {i:02}")
+    gate.log.wait_for("event=clients_not_kept .*sqlstate=53100 .*no space left on device")
+    rows = [("kept", 1)] + [(f"row {i:02}", 1) for i in range(30)]
+    assert shown(gate) == rows
+    os.unlink(filler)
+    gate.log.wait_for("event=clients_kept", timeout=30)
+    assert in_file(gate) == rows
+    assert len(re.findall("event=clients_", gate.log.text())) == 2
+
+
 def test_a_file_that_is_damaged_or_taken_away_meanwhile(kept):
     run.wait_until(lambda: in_file(kept) == [("kept", 1)], "the row in the file")
     os.unlink(kept.path("pgseal.clients"))
