@@ -18,7 +18,7 @@ LIST_HEAD(chain, entry);
 TAILQ_HEAD(queue, entry);
 
 struct aged {
-    struct queue ages[2]; /* by rank, the oldest first */
+    struct queue ages[2]; /* low and high, the oldest first */
     struct chain *slots;
     size_t n_slots;
     size_t row_size, key_size;
@@ -109,25 +109,27 @@ static void move(struct aged *aged, struct entry *entry, bool high)
     TAILQ_INSERT_TAIL(&aged->ages[high], entry, age);
 }
 
-void *aged_note(struct aged *aged, const void *key)
+void *aged_note(struct aged *aged, const void *key, bool high)
 {
     uint32_t hash = hash_of(aged, key);
     struct entry *entry = find(aged, key, hash);
 
     if (entry) {
-        move(aged, entry, entry->high);
+        move(aged, entry, entry->high || high);
         return entry->row;
     }
-    if (aged->limit == 0)
+    bool full = aged->n >= aged->limit;
+    if (aged->limit == 0 || (full && !high && TAILQ_EMPTY(&aged->ages[0])))
         return NULL;
     entry = calloc(1, sizeof *entry + aged->row_size);
     if (!entry)
         return NULL;
     forget_beyond(aged, aged->limit - 1);
     entry->hash = hash;
+    entry->high = high;
     memcpy(entry->row, key, aged->key_size);
     LIST_INSERT_HEAD(chain_of(aged, hash), entry, chain);
-    TAILQ_INSERT_TAIL(&aged->ages[0], entry, age);
+    TAILQ_INSERT_TAIL(&aged->ages[high], entry, age);
     aged->n++;
     return entry->row;
 }
@@ -143,11 +145,6 @@ void *aged_find(const struct aged *aged, const void *key)
 static struct entry *entry_of(const void *row)
 {
     return (struct entry *)(uintptr_t)((const char *)row - offsetof(struct entry, row));
-}
-
-void aged_rank(struct aged *aged, void *row, bool high)
-{
-    move(aged, entry_of(row), high);
 }
 
 void *aged_next(const struct aged *aged, bool high, const void *row)

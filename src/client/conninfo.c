@@ -283,22 +283,10 @@ static enum code build_socket(const struct build *b)
 static enum code check_gate_options(const struct build *b)
 {
     static const enum conn_option refused[] = {
-        CONN_SERVICE,
-        CONN_CLIENT_ENCODING,
-        CONN_OPTIONS,
-        CONN_APPLICATION_NAME,
-        CONN_REPLICATION,
-        CONN_SCRAM_CLIENT_KEY,
-        CONN_SCRAM_SERVER_KEY,
-        CONN_OAUTH_ISSUER,
-        CONN_OAUTH_CLIENT_ID,
-        CONN_OAUTH_CLIENT_SECRET,
-        CONN_OAUTH_SCOPE,
-        CONN_SSLKEYLOGFILE,
-        CONN_GSSLIB,
-        CONN_FALLBACK_APPLICATION_NAME,
-        CONN_MIN_PROTOCOL_VERSION,
-        CONN_MAX_PROTOCOL_VERSION,
+        CONN_SERVICE,         CONN_CLIENT_ENCODING,           CONN_OPTIONS,          CONN_APPLICATION_NAME,
+        CONN_REPLICATION,     CONN_SCRAM_CLIENT_KEY,          CONN_SCRAM_SERVER_KEY, CONN_OAUTH_ISSUER,
+        CONN_OAUTH_CLIENT_ID, CONN_OAUTH_CLIENT_SECRET,       CONN_OAUTH_SCOPE,      CONN_SSLKEYLOGFILE,
+        CONN_GSSLIB,          CONN_FALLBACK_APPLICATION_NAME,
     };
 
     if (value_of(b, CONN_PASSWORD).p) {

@@ -88,13 +88,19 @@ static enum code demand_failed(const struct login *login, const char *reason, st
                    STR_ARG(login->params.require_auth), reason);
 }
 
+enum code login_check_certificate(enum sslcertmode mode, enum login_cert cert, struct err *e)
+{
+    if (mode == SSLCERT_REQUIRE && cert == LOGIN_CERT_NOT_ASKED)
+        return err_set(e, E_AUTH, "server did not request an SSL certificate");
+    if (mode == SSLCERT_REQUIRE && cert == LOGIN_CERT_NONE)
+        return err_set(e, E_AUTH, "server accepted connection without a valid SSL certificate");
+    return OK;
+}
+
 /* AuthenticationOk: was anything proved, and was it what was demanded? */
 static enum code check_ok(const struct login *login, struct err *e)
 {
-    if (login->params.sslcertmode == SSLCERT_REQUIRE && login->params.cert == LOGIN_CERT_NOT_ASKED)
-        return err_set(e, E_AUTH, "server did not request an SSL certificate");
-    if (login->params.sslcertmode == SSLCERT_REQUIRE && login->params.cert == LOGIN_CERT_NONE)
-        return err_set(e, E_AUTH, "server accepted connection without a valid SSL certificate");
+    TRY(login_check_certificate(login->params.sslcertmode, login->params.cert, e));
     if (!login->answered && !allows(login, AUTH_BIT_NONE))
         return demand_failed(login, "server did not complete authentication", e);
     if (login->params.binding == CHANNEL_BINDING_REQUIRE && !login->facts.used_plus)
@@ -292,9 +298,9 @@ static enum code take_request(struct login *login, struct bytes body, struct buf
 
 #define BAD_NEGOTIATION "received invalid protocol negotiation message: "
 
-static enum code check_version(const struct login *login, uint32_t version, uint32_t options, struct err *e)
+static enum code check_version(uint32_t version, uint32_t asked, struct err *e)
 {
-    if (version > login->facts.protocol)
+    if (version > asked)
         return err_set(e, E_PROTOCOL,
                        BAD_NEGOTIATION "server requested downgrade to a higher-numbered version");
     if (version < PROTOCOL_3_0)
@@ -303,51 +309,61 @@ static enum code check_version(const struct login *login, uint32_t version, uint
     if (version == PROTOCOL_3_0 + 1)
         return err_set(e, E_PROTOCOL,
                        BAD_NEGOTIATION "server requested downgrade to non-existent 3.1 protocol version");
+    return OK;
+}
+
+/* None were asked for, so the first one is one too many. */
+static enum code unwanted_option(struct rd *r, struct err *e)
+{
+    struct str name = rd_cstr(r);
+
+    if (r->bad)
+        return err_set(e, E_PROTOCOL, BAD_NEGOTIATION "message too short");
+    if (!str_starts(name, STR("_pq_.")))
+        return err_set(e, E_PROTOCOL,
+                       BAD_NEGOTIATION
+                       "server reported unsupported parameter name without a \"_pq_.\" prefix (\"%.*s\")",
+                       STR_ARG(name));
+    return err_set(e, E_PROTOCOL,
+                   BAD_NEGOTIATION
+                   "server reported an unsupported parameter that was not requested (\"%.*s\")",
+                   STR_ARG(name));
+}
+
+enum code login_negotiation(struct bytes body, uint32_t asked, uint32_t least, uint32_t *out, struct err *e)
+{
+    struct rd r = rd_over(body);
+    uint32_t version = rd_u32(&r);
+    uint32_t options = rd_u32(&r);
+
+    if (r.bad)
+        return err_set(e, E_PROTOCOL, BAD_NEGOTIATION "message too short");
+    TRY(check_version(version, asked, e));
     if (options > INT32_MAX)
         return err_set(e, E_PROTOCOL,
                        BAD_NEGOTIATION "server reported negative number of unsupported parameters");
-    if (version == login->facts.protocol && options == 0)
+    if (version == asked && options == 0)
         return err_set(e, E_PROTOCOL, BAD_NEGOTIATION "server negotiated but asks for no changes");
-    if (version < login->params.protocol_min)
+    if (version < least)
         return err_set(
             e, E_PROTOCOL,
             "server only supports protocol version %u.%u, but \"min_protocol_version\" was set to %u.%u",
-            version >> 16, version & 0xffff, login->params.protocol_min >> 16,
-            login->params.protocol_min & 0xffff);
+            version >> 16, version & 0xffff, least >> 16, least & 0xffff);
+    if (options > 0)
+        return unwanted_option(&r, e);
+    if (rd_end(&r) != OK)
+        return err_set(e, E_PROTOCOL, "received invalid protocol negotiation message");
+    *out = version;
     return OK;
 }
 
 static enum code take_negotiation(struct login *login, struct bytes body, struct err *e)
 {
-    struct rd r = rd_over(body);
-
     if (login->negotiated)
         return err_set(e, E_PROTOCOL, "received duplicate protocol negotiation message");
     login->negotiated = true;
-    uint32_t version = rd_u32(&r);
-    uint32_t options = rd_u32(&r);
-    if (r.bad)
-        return err_set(e, E_PROTOCOL, BAD_NEGOTIATION "message too short");
-    TRY(check_version(login, version, options, e));
-    if (options > 0) { /* none were asked for, so the first one is one too many */
-        struct str name = rd_cstr(&r);
-        if (r.bad)
-            return err_set(e, E_PROTOCOL, BAD_NEGOTIATION "message too short");
-        if (!str_starts(name, STR("_pq_.")))
-            return err_set(e, E_PROTOCOL,
-                           BAD_NEGOTIATION
-                           "server reported unsupported parameter name without a \"_pq_.\" prefix "
-                           "(\"%.*s\")",
-                           STR_ARG(name));
-        return err_set(e, E_PROTOCOL,
-                       BAD_NEGOTIATION
-                       "server reported an unsupported parameter that was not requested (\"%.*s\")",
-                       STR_ARG(name));
-    }
-    if (rd_end(&r) != OK)
-        return err_set(e, E_PROTOCOL, "received invalid protocol negotiation message");
-    login->facts.protocol = version;
-    return OK;
+    return login_negotiation(body, login->params.protocol, login->params.protocol_min, &login->facts.protocol,
+                             e);
 }
 
 /* ---- messages ---- */

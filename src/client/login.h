@@ -28,6 +28,9 @@ struct login_creds {
     const struct scram_keys *keys; /* instead of a password, preferred to it */
 };
 
+/** What became of a client certificate in the handshake. */
+enum login_cert { LOGIN_CERT_NOT_ASKED, LOGIN_CERT_NONE, LOGIN_CERT_SENT };
+
 struct login_params {
     uint32_t protocol;     /* to ask for: PROTOCOL_3_0 or PROTOCOL_3_2 */
     uint32_t protocol_min; /* a server that speaks less is refused */
@@ -41,7 +44,7 @@ struct login_params {
     bool tls;               /* the connection is encrypted */
     struct bytes end_point; /* tls-server-end-point of the server's certificate; empty: not computable */
     enum sslcertmode sslcertmode;
-    enum login_cert { LOGIN_CERT_NOT_ASKED, LOGIN_CERT_NONE, LOGIN_CERT_SENT } cert;
+    enum login_cert cert;
     uint32_t iterations_max; /* most SCRAM iterations to run for a server; 0: scram_client.h's limit */
     const struct env *env;
 };
@@ -116,6 +119,19 @@ const struct server_error *login_server_error(const struct login *login);
 enum attempt_event login_event(const struct login *login);
 const struct login_facts *login_facts(const struct login *login);
 
+/** sslcertmode=require, asked at AuthenticationOk. E_AUTH with libpq's text. */
+MUST_CHECK enum code login_check_certificate(enum sslcertmode mode, enum login_cert cert, struct err *e);
+/**
+ * A NegotiateProtocolVersion message, after `asked` was asked for without any `_pq_.` option.
+ * E_PROTOCOL with libpq's text: it is malformed, or less than `least`. [src: client.md §11]
+ */
+MUST_CHECK enum code login_negotiation(struct bytes body, uint32_t asked, uint32_t least, uint32_t *out,
+                                       struct err *e);
+/** A BackendKeyData message into facts->pid and ->key, by the rules of facts->protocol. E_PROTOCOL. */
+MUST_CHECK enum code login_note_key(struct login_facts *facts, struct bytes body, struct err *e);
+
+/** What the server has told of its role; unknown before PostgreSQL 14. */
+enum host_role login_role(const struct login_facts *facts);
 /** Does the server suit target_session_attrs? */
 enum attrs_verdict {
     ATTRS_SUITS,

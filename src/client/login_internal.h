@@ -27,6 +27,5 @@ struct login {
  */
 void login_note_mechanisms(struct login_facts *facts, struct bytes mechanisms);
 MUST_CHECK enum code login_note_parameter(struct login *login, struct bytes body, struct err *e);
-MUST_CHECK enum code login_note_key(struct login_facts *facts, struct bytes body, struct err *e);
 
 #endif

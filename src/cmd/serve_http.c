@@ -5,6 +5,7 @@
 #include "base/slice.h"
 #include "gate/gate.h"
 #include "watch/http.h"
+#include "watch/page.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 struct shown {
     struct gate *gate;
     struct http *http;
+    struct page *page;
 };
 
 static void send_text(struct http_reply *reply, unsigned status, const char *text)
@@ -36,17 +38,42 @@ static void show_readiness(void *ctx, struct http_reply *reply)
     send_text(reply, why ? 503 : 200, line);
 }
 
+static void ask_gate(void *ctx, page_report_fn *done, void *arg)
+{
+    const struct shown *shown = ctx;
+
+    gate_report(shown->gate, done, arg);
+}
+
+static void show_page(void *ctx, struct http_reply *reply)
+{
+    (void)ctx;
+    page_send_html(reply);
+}
+
+static void show_report(void *ctx, struct http_reply *reply)
+{
+    const struct shown *shown = ctx;
+
+    page_send_report(shown->page, reply);
+}
+
 static const struct http_route routes[] = {
     { .path = "/healthz", .answer = show_health },
     { .path = "/readyz", .answer = show_readiness },
+    /* The page has nothing in it but the question for the report, and the form for a token. */
+    { .path = "/status", .open = true, .answer = show_page },
+    { .path = "/status.json", .answer = show_report },
 };
 
 static void close_shown(void *arg)
 {
     struct shown *shown = arg;
 
-    if (shown)
-        http_close(shown->http);
+    if (!shown)
+        return;
+    http_close(shown->http);
+    page_free(shown->page);
     free(shown);
 }
 
@@ -57,6 +84,12 @@ static enum code open_shown(const struct gate_http_start *start, void **out, str
     if (!shown)
         return err_set(e, E_NOMEM, "out of memory");
     shown->gate = start->gate;
+    const struct page_params page = { .env = start->env, .ask = ask_gate, .ctx = shown };
+    shown->page = page_new(&page);
+    if (!shown->page) {
+        free(shown);
+        return err_set(e, E_NOMEM, "out of memory");
+    }
     const struct http_params params = {
         .loop = start->loop,
         .env = start->env,
@@ -67,7 +100,7 @@ static enum code open_shown(const struct gate_http_start *start, void **out, str
     };
     enum code code = http_open(&params, &shown->http, e);
     if (code != OK || !shown->http) {
-        free(shown);
+        close_shown(shown);
         *out = NULL;
         return code;
     }

@@ -152,6 +152,7 @@ static void on_name(void *arg, int gai_error, const struct addrinfo *found, cons
     } else if (!forward) {
         lookup->state = arena_str(&s->arena, str_c(name), &lookup->name) ? NAME_REVERSE : NAME_REVERSE_FAILED;
         lookup->gai_error = lookup->state == NAME_REVERSE ? 0 : EAI_MEMORY;
+        s->peer_name = lookup->name;
     } else {
         lookup->state = NAME_MISMATCH;
         for (; found; found = found->ai_next)

@@ -149,11 +149,11 @@ static enum code begin_login(struct asker *a, struct err *e)
         { STR("row_security"), STR("off") },
     };
     TRY(find_password(a, user, database, e));
-    bool certificate = leg_is_tls(a->leg) && a->upstream->files.cert.n > 0;
-    bool at_once = leg_is_unix(a->leg) || certificate || a->upstream->verified;
+    enum login_cert certificate = leg_certificate(a->leg);
+    bool at_once = leg_is_unix(a->leg) || certificate == LOGIN_CERT_SENT || a->upstream->verified;
     const struct login_params params = {
-        .protocol = PROTOCOL_3_0,
-        .protocol_min = PROTOCOL_3_0,
+        .protocol = info->protocol_max,
+        .protocol_min = info->protocol_min,
         .parameters = parameters,
         .parameter_count = ASKER_PARAMETERS_MAX,
         .user = user,
@@ -165,7 +165,7 @@ static enum code begin_login(struct asker *a, struct err *e)
         .tls = leg_is_tls(a->leg),
         .end_point = leg_end_point(a->leg),
         .sslcertmode = info->sslcertmode,
-        .cert = certificate ? LOGIN_CERT_SENT : LOGIN_CERT_NONE,
+        .cert = certificate,
         .env = worker_env(a->worker),
     };
     a->logon = logon_new(worker_loop(a->worker), &params);
@@ -230,6 +230,7 @@ static void feed_login(struct asker *a)
         feed_login(a); /* what is behind it, up to ReadyForQuery */
         return;
     case LOGIN_READY:
+        leg_role(a->leg, login_role(login_facts(login)));
         leg_accepted(a->leg);
         send_question(a);
         return;
@@ -383,9 +384,19 @@ static void write_question(struct buf *out, struct str sql, struct str parameter
     wr_end(&w);
 }
 
+/* A proof that the pool is still working on was for the server that is given up. */
+static void on_lapsed(void *arg)
+{
+    struct asker *a = arg;
+
+    logon_free(a->logon);
+    a->logon = NULL;
+    a->stage = ASKER_CONNECT;
+}
+
 static enum code connect_now(struct asker *a)
 {
-    const struct leg_owner owner = { on_ready, on_data, on_lost, on_lost, a };
+    const struct leg_owner owner = { on_ready, on_data, on_lost, on_lost, a, on_lapsed };
 
     a->stage = ASKER_CONNECT;
     a->reused = false;

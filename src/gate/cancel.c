@@ -4,13 +4,15 @@
  * (pid, key) is the gate's; the key tells the worker. There the server's own key is sent to the very server
  * of the session, under the session's protection. The client is held until that has been done, for it takes
  * the end of its connection to mean that the signal was sent. Nothing is ever answered [src: PostgreSQL 18,
- * "Canceling Requests in Progress"].
+ * "Canceling Requests in Progress"]. A key that no session here has may be another gate's: gate/peers.h.
  */
 #include "base/check.h"
 #include "base/secret.h"
 #include "gate/console.h"
+#include "gate/peers.h"
 #include "gate/rooms.h"
 #include "gate/worker_private.h"
+#include "net/loop.h"
 #include "pgwire/frontend.h"
 
 #include <stdlib.h>
@@ -27,8 +29,11 @@ struct errand {
     struct snapshot *snapshot; /* of the session: its upstream's contexts */
     struct cancel_route route;
     struct leg *leg;
-    struct timer *deadline;   /* a server that takes the request but never closes is not waited for */
-    LIST_ENTRY(errand) entry; /* while `leg` is there: on `to` */
+    struct forward *forward;       /* instead of `leg`, where no session of ours has the key */
+    bool from_peer;                /* another gate sent it: it goes no further */
+    struct timer *deadline;        /* a server that takes the request but never closes is not waited for */
+    struct loop_message *way_back; /* to `from`, which must not fail; NULL once sent */
+    LIST_ENTRY(errand) entry;      /* while `leg` or `forward` is there: on `to` */
 };
 
 static void errand_free(struct errand *errand)
@@ -37,6 +42,7 @@ static void errand_free(struct errand *errand)
         return;
     wipe(errand->key, sizeof errand->key);
     wipe(&errand->route, sizeof errand->route);
+    loop_message_free(errand->way_back);
     snapshot_unref(errand->snapshot);
     free(errand);
 }
@@ -54,19 +60,38 @@ static void report(void *arg)
         session_end(asker, PARTING_SILENT, NULL);
 }
 
+static struct errand *errand_new(struct worker *from, struct worker *to, uint32_t pid)
+{
+    struct errand *errand = calloc(1, sizeof *errand);
+
+    if (!errand)
+        return NULL;
+    errand->from = from;
+    errand->to = to;
+    errand->pid = pid;
+    errand->way_back = loop_message_new(report, errand);
+    if (errand->way_back)
+        return errand;
+    errand_free(errand);
+    return NULL;
+}
+
 /* On `to`. */
 static void carried_out(struct errand *errand)
 {
-    if (errand->leg)
+    if (errand->leg || errand->forward)
         LIST_REMOVE(errand, entry);
     leg_free(errand->leg);
     errand->leg = NULL;
+    forward_free(errand->forward);
+    errand->forward = NULL;
     timer_close(errand->deadline);
     errand->deadline = NULL;
     snapshot_unref(errand->snapshot);
     errand->snapshot = NULL;
-    if (!worker_post(errand->from, report, errand))
-        errand_free(errand); /* the asker's own deadline ends it */
+    struct loop_message *way_back = errand->way_back;
+    errand->way_back = NULL;
+    loop_send(worker_loop(errand->from), way_back);
 }
 
 static void on_ready(void *arg)
@@ -80,9 +105,17 @@ static void on_ready(void *arg)
         carried_out(errand);
 }
 
-static void on_deadline(void *arg)
+static void carried_out_late(void *arg)
 {
     carried_out(arg);
+}
+
+static void set_out(struct errand *errand)
+{
+    errand->deadline = timer_new(worker_loop(errand->to), carried_out_late, errand);
+    if (errand->deadline)
+        timer_set(errand->deadline, CANCEL_MS);
+    LIST_INSERT_HEAD(&errand->to->errands, errand, entry);
 }
 
 static void on_data(void *arg, struct bytes data)
@@ -120,10 +153,25 @@ static bool go_to_server(struct errand *errand, const struct session *target)
     errand->leg = leg_new_at(errand->to, snapshot_upstream(errand->snapshot, route), &errand->route, &owner);
     if (!errand->leg)
         return false;
-    errand->deadline = timer_new(worker_loop(errand->to), on_deadline, errand);
-    if (errand->deadline)
-        timer_set(errand->deadline, CANCEL_MS);
-    LIST_INSERT_HEAD(&errand->to->errands, errand, entry);
+    set_out(errand);
+    return true;
+}
+
+/* On `to`: nobody here has the key, perhaps somebody elsewhere. */
+static bool go_to_peers(struct errand *errand)
+{
+    const struct cancel cancel = { errand->pid, bytes_of(errand->key, errand->key_n) };
+    struct log_line line;
+
+    if (errand->from_peer)
+        return false;
+    errand->forward = forward_new(errand->to, &cancel, carried_out_late, errand);
+    if (!errand->forward)
+        return false;
+    log_begin(&line, worker_env(errand->to), SEV_LOG, "cancel_forwarded");
+    log_int(&line, "pid", errand->pid);
+    log_end(&line);
+    set_out(errand);
     return true;
 }
 
@@ -142,9 +190,11 @@ static void carry_out(void *arg)
 
     if (target && target->console)
         console_room_cancel(target);
-    else if (!target || !target->cancel_route)
+    else if (!target || !target->cancel_route) {
+        if (go_to_peers(errand))
+            return;
         log_unknown(errand, pid_known);
-    else if (go_to_server(errand, target))
+    } else if (go_to_server(errand, target))
         return;
     carried_out(errand);
 }
@@ -155,12 +205,8 @@ void cancel_session(struct session *s)
         console_room_cancel(s);
         return;
     }
-    struct errand *errand = s->cancel_route ? calloc(1, sizeof *errand) : NULL;
-    if (!errand)
-        return;
-    errand->from = errand->to = s->worker;
-    errand->pid = (uint32_t)s->pid;
-    if (!go_to_server(errand, s))
+    struct errand *errand = s->cancel_route ? errand_new(s->worker, s->worker, (uint32_t)s->pid) : NULL;
+    if (errand && !go_to_server(errand, s))
         errand_free(errand);
 }
 
@@ -171,6 +217,7 @@ void cancel_abandon(struct worker *worker)
     while ((errand = LIST_FIRST(&worker->errands)) != NULL) {
         LIST_REMOVE(errand, entry);
         leg_free(errand->leg);
+        forward_free(errand->forward);
         timer_close(errand->deadline);
         errand_free(errand);
     }
@@ -190,14 +237,17 @@ enum step cancel_step(struct session *s, struct err *e)
         err_set(e, E_PROTOCOL, "invalid cancel request with PID 0");
         return session_fail(s, PARTING_LOGGED);
     }
+    if (s->peer_gate && !peers_know(s)) {
+        err_set(e, E_AUTH, "a cancel request of a gate that is not in \"cancel_peers\" is not taken");
+        return session_fail(s, PARTING_LOGGED);
+    }
     struct gate_shared *shared = worker_shared(s->worker);
-    struct errand *errand = calloc(1, sizeof *errand);
+    struct worker *to = shared->workers[registry_worker(cancel.key, shared->n_workers)];
+    struct errand *errand = errand_new(s->worker, to, cancel.pid);
     if (!errand)
         return session_fail(s, PARTING_SILENT);
-    errand->from = s->worker;
-    errand->to = shared->workers[registry_worker(cancel.key, shared->n_workers)];
     errand->asker = s;
-    errand->pid = cancel.pid;
+    errand->from_peer = s->peer_gate;
     errand->key_n = cancel.key.n;
     memcpy(errand->key, cancel.key.p, cancel.key.n);
     if (!worker_post(errand->to, carry_out, errand)) {

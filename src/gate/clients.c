@@ -36,7 +36,7 @@ struct ledger_row {
 struct clients {
     struct sql_thread *sql;
     const struct env *env;
-    struct aged *rows; /* of struct ledger_row; rank: it had a session */
+    struct aged *rows; /* of struct ledger_row; high: it had a session */
     struct timer *timer;
     char path[OS_PATH_MAX];
     size_t limit;
@@ -112,14 +112,12 @@ static void mark_all(struct clients *c, bool changed)
 
 static void add(struct clients *c, const struct client_row *seen)
 {
-    struct ledger_row *row = aged_note(c->rows, &seen->key);
+    struct ledger_row *row = aged_note(c->rows, &seen->key, seen->sessions > 0);
 
     if (!row)
         return;
     client_merge(&row->row, seen);
     row->changed = true;
-    if (row->row.sessions > 0)
-        aged_rank(c->rows, row, true);
 }
 
 static void add_loaded(void *arg, const struct client_row *row)

@@ -90,7 +90,8 @@ static void log_end_of(struct session *s, const struct err *e)
         if (s->rule) {
             log_str(&line, "rule_file", s->rule->file);
             log_int(&line, "rule_line", s->rule->line);
-            log_str(&line, "rule", s->rule->raw);
+            if (!hba_rule_has_secret(s->rule))
+                log_str(&line, "rule", s->rule->raw);
         }
         session_log_cause(s, &line, cause_of(s, e));
         log_end(&line);

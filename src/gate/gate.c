@@ -8,10 +8,12 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "client/hosts.h"
 #include "conf/settings.h"
 #include "gate/clients.h"
 #include "gate/confine.h"
 #include "gate/guard.h"
+#include "gate/overview.h"
 #include "gate/snapshot.h"
 #include "gate/sql_thread.h"
 #include "gate/steward.h"
@@ -104,10 +106,12 @@ static enum code make_workers(struct gate *g)
     g->libraries = calloc(g->n_workers, sizeof(struct tls_library *));
     g->http_library = tls_library_new();
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
+    g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
     if (g->shared.sql)
         g->shared.clients = clients_new(g->shared.sql, g->params->dir, g->params->env);
-    if (!g->workers || !g->libraries || !g->http_library || !g->shared.loops || !g->shared.clients)
+    if (!g->workers || !g->libraries || !g->http_library || !g->shared.loops || !g->shared.roles ||
+        !g->shared.clients)
         return E_NOMEM;
     g->shared.started_us = g->env->now_unix_us(g->env->ctx);
     g->shared.dir = g->params->dir;
@@ -139,6 +143,7 @@ static void free_gate(struct gate *g)
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_abandon(g->workers[i]);
     reload_stop(g);
+    overview_stop(g->overview);
     if (g->http)
         g->params->http->close(g->http);
     snapshot_unref(g->snapshot);
@@ -152,9 +157,11 @@ static void free_gate(struct gate *g)
             signal_watch_close(g->signals[i]);
     timer_close(g->drain_timer);
     loop_free(g->loop);
+    overview_free(g->overview);
     sql_thread_free(g->shared.sql);
     clients_free(g->shared.clients);
     free(g->shared.loops);
+    free(g->shared.roles);
     secret_wipe(&g->passphrase);
     os_lock_release(&g->lock);
 }
@@ -209,6 +216,7 @@ static void on_signal(void *arg, int signum)
     }
     bool now = signum == SIGINT;
     os_notify("STOPPING=1");
+    overview_stop(g->overview); /* the workers it waits for may end before they answer */
     if (!g->draining || now)
         gate_log(g->env, SEV_LOG, "stop",
                  now ? "received fast shutdown request" : "received smart shutdown request");
@@ -325,6 +333,20 @@ const char *gate_not_ready(const struct gate *gate)
     if (!gate->ready)
         return "starting: the listeners are not open yet";
     return NULL;
+}
+
+void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, const struct err *why),
+                 void *arg)
+{
+    static const struct err no_memory = { .code = E_NOMEM, .message = "out of memory" },
+                            stopping = { .code = E_SHUTDOWN, .message = "the gate is stopping" };
+
+    if (!gate->overview && !gate->draining)
+        gate->overview = overview_new(&gate->shared);
+    if (gate->overview && !gate->draining)
+        overview_ask(gate->overview, done, arg);
+    else
+        done(arg, bytes_of(NULL, 0), gate->draining ? &stopping : &no_memory);
 }
 
 static enum code start(struct gate *g, struct err *e)

@@ -68,6 +68,13 @@ struct gate_http {
 /** On the steward's thread: why new sessions are not served now; NULL: they are. */
 const char *gate_not_ready(const struct gate *gate);
 
+/**
+ * On the steward's thread, and not before the last call was answered: the status report (gate/overview.h) as
+ * JSON, borrowed for the call of `done`, or why there is none. `done` is called once, perhaps at once.
+ */
+void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, const struct err *why),
+                 void *arg);
+
 /* ---- start ---- */
 
 struct gate_params {

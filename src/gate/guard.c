@@ -60,7 +60,8 @@ static enum code load_tls(const struct settings *settings, struct tls_library *l
     params.cert_file = cert_file ? cert_file : "";
     params.key_file = key_file ? key_file : "";
     params.ca_file = params.crl_file = params.crl_dir = "";
-    params.speaks = TLS_SPEAKS_HTTP;
+    params.protocol = TLS_PROTOCOL_HTTP;
+    params.takes_cancels = false;
     params.min_version = params.min_version == TLS_1_3 ? TLS_1_3 : TLS_1_2;
     params.max_version = TLS_ANY;
     enum code code = tls_server_context_new(library, &params, &out->tls, diags, &e);

@@ -78,6 +78,17 @@ static bool is_password_method(const struct hba_rule *rule)
            rule->method == HBA_METHOD_SCRAM;
 }
 
+/* Nobody but the client can bind the exchange, and the client does not see the server's certificate. */
+static void check_binding(const struct hba_rule *rule, const struct settings_route *route,
+                          const struct upstream *u, struct diags *diags)
+{
+    if (u->info.channel_binding != CHANNEL_BINDING_REQUIRE)
+        return;
+    struct diag *row = complain(diags, rule,
+                                "an exchange that passes through cannot keep channel_binding=require", route);
+    diags_hint(diags, row, "Set auth_source = query or file, or leave channel_binding out of upstream.");
+}
+
 /* An exchange that the gate's certificate is part of cannot be passed on to another TLS session. */
 static void check_relayed(const struct hba_rule *rule, const struct settings_route *route,
                           const struct upstream *u, struct diags *diags)
@@ -117,6 +128,7 @@ static void check_rule(const struct settings *settings, const struct hba_rule *r
     if (!u->configured)
         return;
     if (route->auth_source == CONF_AUTH_UPSTREAM && (is_password_method(rule) || how == HBA_HOW_RELAYED)) {
+        check_binding(rule, route, u, diags);
         if (may_meet_tls_clients(rule, settings))
             check_relayed(rule, route, u, diags);
         return;
@@ -133,18 +145,9 @@ static void check_rule(const struct settings *settings, const struct hba_rule *r
     }
 }
 
-/* A setting that is read is applied; one that this version cannot apply refuses the load. */
-static void check_settings(const struct settings *settings, struct diags *diags)
-{
-    if (settings->cancel_peers.n > 0)
-        diags_add(diags, SEV_ERROR, E_UNSUPPORTED, STR(""), 0,
-                  "parameter \"cancel_peers\" is not supported yet");
-}
-
 enum code honour_check(const struct settings *settings, const struct policy *policy,
                        const struct upstream *upstreams, struct diags *diags)
 {
-    check_settings(settings, diags);
     for (size_t i = 0; i < policy_rule_count(policy); i++)
         for (size_t j = 0; j < settings->n_routes; j++)
             if (may_take(settings, policy_rule(policy, i), &settings->routes[j]))

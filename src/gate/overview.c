@@ -78,11 +78,12 @@ static void give_up(struct overview *o, enum code code, const char *why)
 void overview_stop(struct overview *overview)
 {
     const struct err why = { .code = E_SHUTDOWN, .message = "the gate is stopping" };
-    overview_fn *done = overview->done;
 
+    if (!overview || !overview->done)
+        return;
+    overview_fn *done = overview->done;
     overview->done = NULL;
-    if (done)
-        done(overview->arg, bytes_of(NULL, 0), &why);
+    done(overview->arg, bytes_of(NULL, 0), &why);
 }
 
 void overview_free(struct overview *overview)
@@ -137,7 +138,7 @@ static void begin(void *arg)
         give_up(o, E_SHUTDOWN, "the gate is stopping");
         return;
     }
-    o->gather = gather_new(o->worker, GATHER_SESSIONS | GATHER_TALLY, on_gathered, o);
+    o->gather = gather_new(o->worker, GATHER_SESSIONS | GATHER_TALLY | GATHER_CLIENTS, on_gathered, o);
     if (!o->gather)
         give_up(o, E_NOMEM, "out of memory");
 }

@@ -5,9 +5,9 @@
 #include "base/rd.h"
 #include "pgwire/backend.h"
 
-void relayed_init(struct relayed *r, enum hba_needs needs)
+void relayed_init(struct relayed *r, enum hba_needs needs, unsigned allowed)
 {
-    *r = (struct relayed){ .needs = needs };
+    *r = (struct relayed){ .needs = needs, .allowed = allowed };
 }
 
 static enum relayed_verdict violation(const char *asked, struct err *e)
@@ -20,6 +20,12 @@ static enum relayed_verdict violation(const char *asked, struct err *e)
 static bool wants_scram(const struct relayed *r)
 {
     return r->needs == HBA_NEEDS_SCRAM || r->needs == HBA_NEEDS_MD5_OR_SCRAM;
+}
+
+/* The operator's require_auth holds on this leg too, whoever proves himself over it. */
+static bool excluded(const struct relayed *r, unsigned bit)
+{
+    return (r->allowed & bit) == 0;
 }
 
 /* Of the server's mechanisms only those are passed on that can be passed through. */
@@ -38,6 +44,8 @@ static enum relayed_verdict offer_sasl(struct relayed *r, struct rd *list, struc
     }
     if (rd_end(list) != OK || !offered)
         return violation("a SASL mechanism that is not allowed", e);
+    if (excluded(r, wants_scram(r) ? AUTH_BIT_SCRAM : AUTH_BIT_OAUTH))
+        return violation("SASL authentication, which require_auth excludes", e);
     backend_auth_sasl(out, &wanted, 1);
     r->wait = RELAYED_SASL_FIRST;
     return RELAYED_TO_CLIENT;
@@ -47,7 +55,11 @@ static enum relayed_verdict offer_sasl(struct relayed *r, struct rd *list, struc
 static enum relayed_verdict ask_token(struct relayed *r, enum hba_needs needs, const char *asked,
                                       struct err *e)
 {
-    if (r->needs != needs || (r->answered && needs != HBA_NEEDS_GSS))
+    enum auth_method_bit bit = needs == HBA_NEEDS_GSS         ? AUTH_BIT_GSS
+                               : needs == HBA_NEEDS_CLEARTEXT ? AUTH_BIT_PASSWORD
+                                                              : AUTH_BIT_MD5;
+
+    if (r->needs != needs || (r->answered && needs != HBA_NEEDS_GSS) || excluded(r, bit))
         return violation(asked, e);
     r->wait = RELAYED_TOKEN;
     return RELAYED_TO_CLIENT;

@@ -9,6 +9,7 @@
 #define PGSEAL_GATE_RELAYED_H
 
 #include "base/err.h"
+#include "client/conninfo.h"
 #include "pgwire/msg.h"
 #include "policy/policy.h"
 
@@ -20,6 +21,7 @@ struct relayed {
     enum hba_needs needs;   /* of the rule's method */
     enum relayed_wait wait; /* what the client owes */
     char gs2;               /* the client's flag in SCRAM's first message; 0: there was none */
+    unsigned allowed;       /* enum auth_method_bit: what require_auth lets through */
     bool answered;          /* the client has sent at least one message */
     bool complete;          /* the demanded exchange was seen to its end, but for AuthenticationOk */
 };
@@ -31,7 +33,8 @@ enum relayed_verdict {
     RELAYED_VIOLATION  /* not what the rule demands; `e` says what the server asked for */
 };
 
-void relayed_init(struct relayed *r, enum hba_needs needs);
+/** allowed: the conninfo's require_auth; a server that asks for anything else gets no answer. */
+void relayed_init(struct relayed *r, enum hba_needs needs, unsigned allowed);
 /** An Authentication message of the server; what the client is to hear at once goes to `out`. */
 enum relayed_verdict relayed_server(struct relayed *r, struct bytes body, struct buf *out, struct buf *held,
                                     struct err *e);

@@ -180,6 +180,8 @@ enum code rows_make_certificates(struct rows *rows, struct rows_list *out, struc
         TRY(add_certs(&l, "server", "chain", settings->ssl_cert_file.path, e));
         TRY(add_certs(&l, "client ca", "client ca", settings->ssl_ca_file.path, e));
         TRY(add_crls(&l, settings->ssl_crl_file.path, e));
+        TRY(add_certs(&l, "peer ca", "peer ca", settings->cancel_peer_ca_file.path, e));
+        TRY(add_certs(&l, "peer client", "chain", settings->cancel_peer_cert_file.path, e));
     }
     return add_upstreams(&l, e);
 }

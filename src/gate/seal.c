@@ -91,13 +91,14 @@ static enum code read_facts(struct session *s, struct err *e)
 
     s->tls.used = true;
     s->tls.alpn = tls_engine_alpn(engine);
+    s->peer_gate = tls_engine_is_cancel(engine);
     s->tls.version = tls_engine_version(engine);
     s->tls.cipher = tls_engine_cipher(engine);
     s->tls.group = tls_engine_group(engine);
     s->tls.bits = tls_engine_bits(engine);
     if (!arena_str(&s->arena, str_c(tls_engine_sni(engine)), &s->tls.sni))
         return err_set(e, E_NOMEM, "out of memory");
-    if (s->tls.direct && !s->tls.alpn)
+    if (s->tls.direct && !s->tls.alpn && !s->peer_gate)
         return err_set(e, E_PROTOCOL,
                        "received direct SSL connection request without ALPN protocol negotiation extension");
     s->tls.has_cert = cert != NULL;

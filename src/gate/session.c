@@ -343,7 +343,6 @@ static void take_input(struct session *s)
 static void on_client(void *arg, unsigned events)
 {
     struct session *s = arg;
-    struct err e;
 
     if (s->state == STATE_FAREWELL) {
         if (events & POLL_WRITE)
@@ -353,7 +352,7 @@ static void on_client(void *arg, unsigned events)
         return;
     }
     if (events & POLL_WRITE) {
-        if (stream_flush(&s->client, &e) != OK) {
+        if (stream_flush(&s->client, NULL) != OK) {
             session_end(s, PARTING_SILENT, NULL);
             return;
         }

@@ -94,10 +94,12 @@ struct session {
     bool late;         /* came while the worker was draining */
     bool draining;     /* ends at the next ReadyForQuery(idle) */
     bool proxied;      /* a PROXY header is due; then `peer` is whom it names */
+    bool peer_gate;    /* another gate, for a cancel request and nothing else */
     bool bound;        /* the password exchange was bound to the TLS channel */
     char gs2;          /* the client's flag in SCRAM's first message; 0: there was none */
     bool own;          /* the gate's own OS user, or root, on a unix socket of the status database */
     struct address peer;
+    struct str peer_name;     /* of the client's address, where a rule wanted it looked up */
     struct address *balancer; /* who sent the PROXY header; NULL: nobody */
     struct stream client;
     struct stream server; /* from relay on; before that it belongs to the leg */

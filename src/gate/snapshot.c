@@ -15,6 +15,7 @@
 #include "gate/guard.h"
 #include "gate/honour.h"
 #include "gate/inspect.h"
+#include "gate/peers.h"
 #include "os/command.h"
 #include "pki/crl.h"
 #include "policy/archive.h"
@@ -41,6 +42,7 @@ struct snapshot {
     struct userlist *users;
     struct tls_context **server_tls;
     struct upstream *upstreams; /* one per route */
+    struct upstream *peers;     /* one per cancel_peers; all have the first one's contexts */
     struct rule_counter *hits;  /* one per rule */
     struct crl_list crls;
     struct guard guard;
@@ -62,6 +64,8 @@ static void snapshot_free(struct snapshot *snapshot)
         free_contexts(snapshot->upstreams[i].tls, snapshot->n_workers);
         conninfo_wipe(&snapshot->upstreams[i].info);
     }
+    if (snapshot->peers)
+        free_contexts(snapshot->peers[0].tls, snapshot->n_workers);
     crl_list_fini(&snapshot->crls);
     guard_fini(&snapshot->guard);
     userlist_free(snapshot->users);
@@ -101,6 +105,12 @@ struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worke
 const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route)
 {
     return &snapshot->upstreams[route->index];
+}
+
+const struct upstream *snapshot_peers(const struct snapshot *snapshot, size_t *out_n)
+{
+    *out_n = snapshot->peers ? snapshot->settings->cancel_peers.n : 0;
+    return snapshot->peers;
 }
 
 const struct userlist *snapshot_users(const struct snapshot *snapshot)
@@ -201,6 +211,7 @@ static struct tls_server_params server_params(const struct snapshot_params *p,
         .tls13_ciphers = settings->ssl_tls13_ciphers.p,
         .groups = settings->ssl_groups.p,
         .prefer_server_ciphers = settings->ssl_prefer_server_ciphers,
+        .takes_cancels = settings->cancel_peers.n > 0,
         .reload = p->running != NULL,
         .min_version = tls_version_of(settings->ssl_min_protocol_version),
         .max_version = tls_version_of(settings->ssl_max_protocol_version),
@@ -309,6 +320,7 @@ static enum code load_upstream_tls(struct snapshot *s, struct upstream *u, const
         .key_file = u->files.key.n ? u->files.key.p : "",
         .key_password = u->files.key_password.n ? u->files.key_password.p : NULL,
         .no_prompt = true,
+        .protocol = u->route ? TLS_PROTOCOL_POSTGRESQL : TLS_PROTOCOL_CANCEL,
         .min_version = u->info.tls_min ? (enum tls_version)(TLS_1_0 + u->info.tls_min - TLS_BOUND_1_0)
                                        : TLS_ANY,
         .max_version = u->info.tls_max ? (enum tls_version)(TLS_1_0 + u->info.tls_max - TLS_BOUND_1_0)
@@ -362,6 +374,43 @@ static enum code load_upstreams(struct snapshot *s, const struct snapshot_params
         result = code;
     }
     return result;
+}
+
+static enum code load_peer(struct snapshot *s, size_t i, const struct snapshot_params *p,
+                           const struct conn_world *world, struct err *e)
+{
+    struct upstream *u = &s->peers[i];
+
+    TRY(peers_conninfo(s->settings, i, world, &s->arena, &u->info, e));
+    u->configured = u->may_tls = u->verified = true;
+    TRY(tls_files_find(&u->info, world, &s->arena, &u->files, e));
+    if (i == 0)
+        return load_upstream_tls(s, u, p, e);
+    u->tls = s->peers[0].tls;
+    return OK;
+}
+
+static enum code load_peers(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+{
+    size_t n = s->settings->cancel_peers.n;
+    struct conn_world world;
+    struct err e;
+
+    if (n == 0)
+        return OK;
+    TRY(peers_check(s->settings, diags));
+    s->peers = arena_array(&s->arena, n, sizeof *s->peers);
+    if (!s->peers || conn_world_system(&s->arena, &world) != OK)
+        return E_NOMEM;
+    world.getenv = NULL;
+    for (size_t i = 0; i < n; i++) {
+        enum code code = load_peer(s, i, p, &world, &e);
+        if (code != OK) {
+            diags_add_err(diags, &e);
+            return code;
+        }
+    }
+    return OK;
 }
 
 static enum code load_users(struct snapshot *s, struct diags *diags)
@@ -433,7 +482,7 @@ static enum code load_parts(struct snapshot *s, const struct snapshot_params *p,
 {
     enum code results[] = {
         load_policy(s, p, diags),    load_server_tls(s, p, diags), load_guard(s, p, diags),
-        load_upstreams(s, p, diags), load_users(s, diags),
+        load_upstreams(s, p, diags), load_peers(s, p, diags),      load_users(s, diags),
     };
 
     for (size_t i = 0; i < COUNT_OF(results); i++)

@@ -33,6 +33,8 @@ struct upstream {
     struct tls_context **tls; /* one per worker; NULL: never TLS */
 };
 
+enum { CANCEL_PEERS_MAX = 16 /* [choice: each costs a handshake per unknown cancel request] */ };
+
 struct snapshot;
 
 /** How often a rule decided, since the gate started; reloads carry it on. */
@@ -47,6 +49,8 @@ const struct policy *snapshot_policy(const struct snapshot *snapshot);
 /** NULL: TLS cannot be used with clients. */
 struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worker);
 const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route);
+/** The gates of cancel_peers, as servers to connect to; *out_n of them, in the order of the setting. */
+const struct upstream *snapshot_peers(const struct snapshot *snapshot, size_t *out_n);
 /** NULL without auth_file. */
 const struct userlist *snapshot_users(const struct snapshot *snapshot);
 /** A rule of this snapshot has decided about a connection. Thread-safe. */

@@ -33,6 +33,10 @@ enum step startup_step(struct session *s, struct err *e)
     }
     if (packet.kind == HELLO_CANCEL)
         return session_goto(s, STATE_CANCEL);
+    if (s->peer_gate) {
+        err_set(e, E_PROTOCOL, "received a startup packet where only a cancel request may come");
+        return session_fail(s, PARTING_LOGGED);
+    }
     if (startup_parse(packet.code, packet.body, &s->arena, &s->startup, e) != OK)
         return refuse(s, &packet, e);
     if (startup_must_negotiate(&s->startup))

@@ -10,6 +10,7 @@
 #include "gate/worker.h"
 #include "os/files.h"
 
+struct overview;
 struct snapshot;
 struct timer;
 struct watch;
@@ -47,8 +48,9 @@ struct gate {
     bool key_waits;
     enum reload_trigger key_trigger; /* of the attempt that waits */
     bool draining;
-    bool ready; /* all workers listen */
-    void *http; /* params->http's; NULL: off */
+    bool ready;                /* all workers listen */
+    void *http;                /* params->http's; NULL: off */
+    struct overview *overview; /* made by the first who asks */
 };
 
 /** Everything of the gate's directory into one snapshot; see snapshot_load(). */

@@ -66,7 +66,7 @@ static void merge(struct tally_row *row, const struct tally_row *seen)
 
 void tally_note(struct tally *tally, const struct tally_row *seen)
 {
-    struct tally_row *row = aged_note(tally->rows, &seen->key);
+    struct tally_row *row = aged_note(tally->rows, &seen->key, false);
 
     if (row && row->count == 0)
         *row = *seen;

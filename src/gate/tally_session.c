@@ -90,8 +90,10 @@ static void add_plain(const struct session *s, bool refused, struct client_row *
 {
     row->plaintext = 1;
     row->seen = s->hello.ssl_done ? CLIENT_TOLD_N : CLIENT_PLAIN;
-    if (s->hello.ssl_done)
+    if (s->hello.ssl_done) {
+        row->tls_us = now_of(s); /* it would have taken it */
         return;
+    }
     row->plain_us = now_of(s);
     row->plain_refused_us = refused ? row->plain_us : 0;
 }

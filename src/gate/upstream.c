@@ -41,7 +41,7 @@ static void forget_attempt(struct upstream_room *r)
 void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
 {
     if (r->client_engaged) {
-        if (event == EVENT_ATTRS_MISMATCH || event == EVENT_SERVER_BUSY)
+        if (event == EVENT_SERVER_BUSY || (event == EVENT_ATTRS_MISMATCH && !leg_unfit(r->s->leg)))
             leg_pass_over(r->s->leg);
         upstream_fail(r, e);
         return;
@@ -82,15 +82,15 @@ static void begin_login(struct upstream_room *r)
     bool service = upstream_is_service(r);
     AUTO(buf) struct buf out = BUF_INIT(HELLO_LENGTH_MAX * 2);
     struct login_params params = {
-        .protocol = PROTOCOL_3_0,
-        .protocol_min = PROTOCOL_3_0,
+        .protocol = r->upstream->info.protocol_max,
+        .protocol_min = r->upstream->info.protocol_min,
         .user = service ? r->upstream->info.user : s->startup.user,
         .require_auth = r->upstream->info.require_auth,
         .binding = r->upstream->info.channel_binding,
         .tls = leg_is_tls(s->leg),
         .end_point = leg_end_point(s->leg),
         .sslcertmode = r->upstream->info.sslcertmode,
-        .cert = upstream_has_certificate(r->upstream) ? LOGIN_CERT_SENT : LOGIN_CERT_NONE,
+        .cert = leg_certificate(s->leg),
         .env = session_env(s),
     };
     struct err e;
@@ -157,6 +157,7 @@ static void feed_login(struct upstream_room *r)
         return;
     case LOGIN_AUTHENTICATED:
     case LOGIN_READY:
+        r->facts.protocol = login_facts(login)->protocol;
         upstream_authenticated(r);
         return;
     case LOGIN_REFUSED:
@@ -184,9 +185,10 @@ static void begin_relayed(struct upstream_room *r)
     size_t n;
     struct parameter *parameters = upstream_parameters(s, r->upstream, &n);
 
-    relayed_init(&r->exchange, hba_method_needs(s->rule->method));
+    relayed_init(&r->exchange, hba_method_needs(s->rule->method), r->upstream->info.auth_allowed);
+    r->facts.protocol = r->upstream->info.protocol_max;
     if (parameters)
-        frontend_startup(&out, PROTOCOL_3_0, parameters, n);
+        frontend_startup(&out, r->facts.protocol, parameters, n);
     if (!parameters || !buf_ok(&out)) {
         err_set(&e, E_NOMEM, "out of memory");
         upstream_fail(r, &e);
@@ -202,6 +204,10 @@ static void relayed_success(struct upstream_room *r)
     struct err e;
 
     buf_reset(&r->refusal); /* of a server that was tried before */
+    if (login_check_certificate(r->upstream->info.sslcertmode, leg_certificate(s->leg), &e) != OK) {
+        upstream_fail(r, &e);
+        return;
+    }
     enum code code = admission_succeeded(s, &e);
     if (code == E_NEED_ROLES) /* nobody can be asked under auth_source = upstream: the map does not match */
         (void)admission_failed(s, &e);
@@ -220,6 +226,20 @@ static void relayed_success(struct upstream_room *r)
         return;
     }
     upstream_authenticated(r);
+}
+
+/* The server speaks less than max_protocol_version; what the client speaks is between it and the gate. */
+static bool take_negotiation(struct upstream_room *r, struct bytes body, size_t used)
+{
+    const struct conninfo *info = &r->upstream->info;
+    struct err e;
+
+    enum code code = login_negotiation(body, r->facts.protocol, info->protocol_min, &r->facts.protocol, &e);
+    buf_consume(&r->in, used);
+    if (code == OK)
+        return true;
+    upstream_attempt_failed(r, EVENT_LOCAL_ERROR, &e);
+    return false;
 }
 
 /* Returns false when the room has moved on. */
@@ -241,8 +261,9 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
             r, parsed && str_is(said.sqlstate, "57P03") ? EVENT_SERVER_BUSY : EVENT_SERVER_ERROR, &e);
         return false;
     }
-    if (msg->type !=
-        'R') { /* NoticeResponse; NegotiateProtocolVersion cannot come, nothing new was asked for */
+    if (msg->type == 'v')
+        return take_negotiation(r, msg->body, used);
+    if (msg->type != 'R') { /* NoticeResponse */
         buf_consume(&r->in, used);
         return true;
     }
@@ -251,6 +272,7 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
     switch (verdict) {
     case RELAYED_TO_CLIENT:
         r->client_engaged = true;
+        leg_untimed(s->leg); /* how long the client takes says nothing of the server */
         return true;
     case RELAYED_HOLD:
         return true;
@@ -291,14 +313,8 @@ static void feed_relayed(struct upstream_room *r)
 static void on_ready(void *arg)
 {
     struct upstream_room *r = arg;
-    struct err e;
 
-    /* connect_timeout may have ended a login half way: the leg stands at another address now. */
-    if (r->client_engaged) {
-        err_set(&e, E_CONNECT, "timeout expired");
-        upstream_fail(r, &e);
-        return;
-    }
+    CHECK(!r->client_engaged);
     forget_attempt(r);
     r->stage = UPSTREAM_LOGIN;
     if (r->relayed)
@@ -344,6 +360,12 @@ static void on_failed(void *arg, const struct err *e)
     upstream_fail(arg, e);
 }
 
+/* A proof that the pool is still working on was for the server that is given up. */
+static void on_lapsed(void *arg)
+{
+    forget_attempt(arg);
+}
+
 /* ---- the room ---- */
 
 enum step upstream_enter(struct session *s, struct err *e)
@@ -365,7 +387,7 @@ enum step upstream_enter(struct session *s, struct err *e)
     r->refusal = BUF_INIT(2 * UPSTREAM_IN_MAX);
     arena_init(&r->arena, SESSION_SCRATCH_MAX, 2048);
     s->upstream_user = s->startup.user;
-    const struct leg_owner owner = { on_ready, on_data, on_closed, on_failed, r };
+    const struct leg_owner owner = { on_ready, on_data, on_closed, on_failed, r, on_lapsed };
     s->leg = leg_new(s->worker, r->upstream, &owner);
     if (!s->leg) {
         err_set(e, E_NOMEM, "out of memory");
@@ -374,15 +396,21 @@ enum step upstream_enter(struct session *s, struct err *e)
     return STEP_JOB;
 }
 
+static enum proof_kind proof_owed(const struct relayed *exchange)
+{
+    if (exchange->wait == RELAYED_SASL || exchange->wait == RELAYED_SASL_FIRST)
+        return PROOF_SASL;
+    return exchange->needs == HBA_NEEDS_GSS ? PROOF_GSS : PROOF_PASSWORD;
+}
+
 /* What the client answers while its exchange passes through. */
 static enum step take_answer(struct upstream_room *r, struct err *e)
 {
     struct session *s = r->s;
-    bool sasl = r->exchange.wait == RELAYED_SASL || r->exchange.wait == RELAYED_SASL_FIRST;
     struct msg msg;
     size_t used;
 
-    enum code code = admission_take(s, sasl, &msg, &used, e);
+    enum code code = admission_take(s, proof_owed(&r->exchange), &msg, &used, e);
     if (code == E_MORE)
         return STEP_MORE;
     if (code != OK)

@@ -6,9 +6,10 @@
 
 /* ---- StartupMessage ---- */
 
+/* The server knows no case in the names of settings. */
 static bool is_ours(struct str name)
 {
-    return str_starts(name, STR("pgseal."));
+    return str_starts_nocase(name, STR("pgseal."));
 }
 
 static struct parameter *put(struct parameter *at, struct str name, struct str value)
@@ -92,11 +93,6 @@ struct parameter *upstream_parameters(struct session *s, const struct upstream *
 
 /* ---- which credentials ---- */
 
-bool upstream_has_certificate(const struct upstream *u)
-{
-    return u->files.cert.n > 0;
-}
-
 /* Is this a way to log in, for this session over this connection? */
 static bool applies(const struct upstream_room *r, enum conf_upstream_login login)
 {
@@ -109,7 +105,7 @@ static bool applies(const struct upstream_room *r, enum conf_upstream_login logi
     case CONF_LOGIN_PASSWORD:
         return a->password.n > 0;
     case CONF_LOGIN_CERT:
-        return leg_is_tls(leg) && upstream_has_certificate(r->upstream);
+        return leg_certificate(leg) == LOGIN_CERT_SENT;
     case CONF_LOGIN_PEER:
         return leg_is_unix(leg);
     case CONF_LOGIN_TRUST:

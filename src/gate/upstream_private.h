@@ -52,8 +52,6 @@ MUST_CHECK enum code upstream_find_password(struct upstream_room *r, struct err 
 /** `service` is the first of upstream_login that applies over this connection: the session will act as the
  * conninfo's own user. */
 bool upstream_is_service(const struct upstream_room *r);
-/** True when the gate has a certificate for this server. */
-bool upstream_has_certificate(const struct upstream *u);
 
 /** The room's step ends with this failure. May end the session: touch it no more. */
 void upstream_fail(struct upstream_room *r, const struct err *e);

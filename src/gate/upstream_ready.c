@@ -16,14 +16,11 @@
 static enum code own_key(struct upstream_room *r, struct bytes body, struct err *e)
 {
     struct session *s = r->s;
-    struct rd rd = rd_over(body);
 
-    r->route.pid = rd_u32(&rd);
-    struct bytes key = rd_rest(&rd, 4, sizeof r->route.key);
-    if (rd_end(&rd) != OK)
-        return err_set(e, E_PROTOCOL, "received invalid BackendKeyData message");
-    memcpy(r->route.key, key.p, key.n);
-    r->route.key_n = key.n;
+    TRY(login_note_key(&r->facts, body, e));
+    r->route.pid = r->facts.pid;
+    memcpy(r->route.key, r->facts.key, r->facts.key_n);
+    r->route.key_n = r->facts.key_n;
     leg_route(s->leg, &r->route);
     registry_remove(s->worker, s); /* of an attempt that came to nothing: found under the pid it had */
     s->pid = (int32_t)r->route.pid;
@@ -108,7 +105,9 @@ static void judge_attrs(struct upstream_room *r, char state)
     struct err e;
 
     r->facts.transaction_state = state;
-    if (leg_any_attrs(r->s->leg))
+    leg_role(r->s->leg, login_role(&r->facts));
+    /* With one try a preference is no more than that: the next sessions know better where to look first. */
+    if (leg_any_attrs(r->s->leg) || (r->client_engaged && wanted == ATTRS_PREFER_STANDBY))
         wanted = ATTRS_ANY;
     switch (login_attrs(&r->facts, wanted, &e)) {
     case ATTRS_SUITS:

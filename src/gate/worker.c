@@ -123,12 +123,9 @@ void worker_count_client(struct worker *worker, const struct client_row *seen)
             return;
         timer_set(worker->clients_timer, CLIENTS_HAND_OVER_MS);
     }
-    struct client_row *row = aged_note(worker->clients, &seen->key);
-    if (!row)
-        return;
-    client_merge(row, seen);
-    if (row->sessions > 0)
-        aged_rank(worker->clients, row, true);
+    struct client_row *row = aged_note(worker->clients, &seen->key, seen->sessions > 0);
+    if (row)
+        client_merge(row, seen);
 }
 
 void worker_hand_over_clients(struct worker *worker)
@@ -160,6 +157,7 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     worker->shared = shared;
     worker->index = index;
     worker->env = *shared->env;
+    worker->hosts.roles = shared->roles;
     LIST_INIT(&worker->listeners);
     LIST_INIT(&worker->gathering);
     TAILQ_INIT(&worker->sessions);

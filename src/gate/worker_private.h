@@ -1,4 +1,4 @@
-/** The inside of a worker: for worker.c, registry.c, cancel.c and lookup.c only. */
+/** The inside of a worker: for worker.c, registry.c, cancel.c, forward.c and lookup.c only. */
 #ifndef PGSEAL_GATE_WORKER_PRIVATE_H
 #define PGSEAL_GATE_WORKER_PRIVATE_H
 
@@ -40,6 +40,7 @@ struct worker {
     size_t n_alive; /* sessions whose memory has not come back */
     struct session *registry[REGISTRY_SLOTS];
     LIST_HEAD(, errand) errands;
+    unsigned n_forwards; /* cancel requests on their way to other gates */
     struct lookups *lookups;
     struct tally *tally;
     struct aged *clients; /* who connected how since the last time they were handed over; NULL: nobody */

@@ -65,7 +65,7 @@ struct client_row {
     int64_t first_us, last_us;
     int64_t plain_us; /* last unasked plaintext; 0: never; so are the others */
     int64_t plain_refused_us;
-    int64_t tls_us; /* last StartupMessage inside TLS */
+    int64_t tls_us; /* last StartupMessage inside TLS, or after asking for it */
     int64_t tls_refused_us;
     int64_t tls_failed_us;
 };

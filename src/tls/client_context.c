@@ -74,6 +74,7 @@ static enum code set_limits(struct tls_context *c, const struct tls_client_param
 {
     char reason[DIAG_REASON_MAX];
 
+    c->protocol = p->protocol;
     c->min_version = p->min_version;
     c->max_version = p->max_version;
     if (p->any_version) {
@@ -111,6 +112,8 @@ enum code tls_client_context_new(struct tls_library *library, const struct tls_c
         code = load_roots(c, library, params, e);
     if (code == OK)
         code = load_own(c, params, e);
+    if (code == OK)
+        code = context_log_keys(c, params->keylog_file, e);
     if (code == OK)
         code = context_remember_certificate(c, e);
     ERR_clear_error();

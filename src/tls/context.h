@@ -23,6 +23,13 @@ enum tls_version { TLS_ANY = 0, TLS_1_0 = 0x0301, TLS_1_1 = 0x0302, TLS_1_2 = 0x
 /** "TLSv1.2"; "" for TLS_ANY. */
 const char *tls_version_name(enum tls_version version);
 
+/** What ALPN agrees on. */
+enum tls_protocol {
+    TLS_PROTOCOL_POSTGRESQL, /* "postgresql" */
+    TLS_PROTOCOL_CANCEL,     /* "pgseal-cancel": one gate sends another a cancel request, and nothing else */
+    TLS_PROTOCOL_HTTP        /* "http/1.1" */
+};
+
 /** Where the passphrase of an encrypted key comes from. */
 enum tls_passphrase {
     TLS_PASSPHRASE_PROMPT, /* OpenSSL asks on the terminal; the answer is kept in `passphrase` for the next
@@ -31,16 +38,14 @@ enum tls_passphrase {
     TLS_PASSPHRASE_REFUSE  /* an encrypted key fails: "cannot be reloaded because it requires a passphrase" */
 };
 
-/** What is spoken inside TLS: clients that offer ALPN must offer its name. */
-enum tls_speaks { TLS_SPEAKS_POSTGRESQL, TLS_SPEAKS_HTTP };
-
 /** All texts borrowed, NUL-terminated, absolute paths; "" where PostgreSQL's default is ''. */
 struct tls_server_params {
     const char *cert_file, *key_file, *ca_file, *crl_file, *crl_dir, *dh_params_file;
     const char *ciphers, *tls13_ciphers, *groups;
-    enum tls_speaks speaks;
+    enum tls_protocol protocol; /* clients that offer ALPN must offer its name */
     bool prefer_server_ciphers;
-    bool reload; /* a bad DH file is then a warning, and the built-in group is used */
+    bool takes_cancels; /* TLS_PROTOCOL_CANCEL may be chosen too */
+    bool reload;        /* a bad DH file is then a warning, and the built-in group is used */
     enum tls_version min_version, max_version;
     enum tls_passphrase passphrase_from;
     struct secret *passphrase; /* borrowed */
@@ -65,6 +70,8 @@ struct tls_client_params {
     bool any_version;                 /* probe: no lower bound and security level 0 */
     enum tls_version min_version, max_version;
     const char *ciphers, *tls13_ciphers, *groups; /* NULL: the library's defaults (probe sets them) */
+    enum tls_protocol protocol;                   /* to offer, where ALPN is offered */
+    const char *keylog_file;                      /* NULL: the sessions' secrets are told to nobody */
 };
 
 /** Build the context of the client side; messages are libpq's [src: libpq, initialize_SSL]. */

@@ -37,9 +37,9 @@ enum tls_status {
     TLS_FAILED      /* `e` says why; what stands in `out` (an alert) is still to be sent */
 };
 
-/** NULL when memory ran out. `port` and `context` are borrowed and must outlive the engine. */
+/** NULL when memory ran out. Borrowed: `port` must outlive the engine, `context` the handshake. */
 struct tls_engine *tls_engine_new_server(struct tls_port *port, struct tls_context *context);
-/** sni: NULL or "" sends none. alpn: offer "postgresql". */
+/** sni: NULL or "" sends none. alpn: offer the context's protocol. */
 struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_context *context, const char *sni,
                                          bool alpn);
 void tls_engine_free(struct tls_engine *engine);
@@ -55,10 +55,12 @@ enum tls_status tls_engine_write(struct tls_engine *engine, struct tls_io *io, s
                                  size_t *out_n, struct err *e);
 /** Say close_notify. Does nothing before the handshake has ended or after a failure. */
 void tls_engine_close(struct tls_engine *engine, struct tls_io *io);
-/** Give the record buffers back between reads (idle) or keep them (bulk transfer); design §6. */
+/** Give the record buffers back between reads (idle) or keep them (bulk transfer); design §6. Until
+ * tls_engine_relax() they are kept in any case. */
 void tls_engine_set_bulk(struct tls_engine *engine, bool bulk);
 
-/** OpenSSL wipes its copies of what it decrypts, until this is called: nothing secret comes any more. */
+/** OpenSSL wipes its copies of what it decrypts and keeps its record buffers, until this is called: the login
+ * is over, nothing secret comes any more, and the session may be idle for weeks. */
 void tls_engine_relax(struct tls_engine *engine);
 
 /* ---- what a finished handshake is known by; texts are OpenSSL's constants or live in the engine ---- */
@@ -68,7 +70,8 @@ const char *tls_engine_cipher(const struct tls_engine *engine);  /* OpenSSL's na
 int tls_engine_bits(const struct tls_engine *engine);            /* bits of the algorithm, 3DES: 168 */
 const char *tls_engine_group(const struct tls_engine *engine);   /* "" where there was none */
 const char *tls_engine_sni(const struct tls_engine *engine);     /* what the client asked for, or "" */
-bool tls_engine_alpn(const struct tls_engine *engine);           /* "postgresql" was agreed on */
+bool tls_engine_alpn(const struct tls_engine *engine); /* what our side speaks was agreed on: "postgresql" */
+bool tls_engine_is_cancel(const struct tls_engine *engine); /* server side: "pgseal-cancel" was agreed on */
 /** The peer's certificate, borrowed, or NULL. On the server side it was verified in the handshake. */
 struct x509_st *tls_engine_peer(const struct tls_engine *engine);
 /** The chain as the peer sent it, leaf first where the side sends it so; count may be 0. Borrowed entries. */

@@ -16,6 +16,8 @@ struct tls_library {
 struct tls_context {
     SSL_CTX *ssl_ctx;
     bool verifies_clients;
+    bool takes_cancels;                        /* server side: TLS_PROTOCOL_CANCEL is on offer too */
+    enum tls_protocol protocol;                /* what a client offers, and a server accepts */
     enum tls_version min_version, max_version; /* for the hint of a version failure */
     uint8_t end_point[TLS_HASH_MAX];
     size_t end_point_n;
@@ -24,6 +26,9 @@ struct tls_context {
     uint8_t *certificate; /* DER */
     size_t certificate_n;
 };
+
+/** A protocol's name as ALPN lists carry it: a length byte, then the text. */
+struct bytes protocol_alpn(enum tls_protocol protocol);
 
 /** An SSL_CTX with what both sides want: modes, no tickets, no cache, no compression, no renegotiation. */
 MUST_CHECK enum code context_new(struct tls_library *library, const SSL_METHOD *method,
@@ -38,6 +43,10 @@ const char *diag_reason(unsigned long ecode, char *buf, size_t size);
 const char *diag_first(char *buf, size_t size);
 /** True for the errors that come of two sides without a common protocol version. */
 bool diag_is_version(unsigned long ecode);
+
+/** Append the secrets of every session of this client context to a file of mode 0600. NULL: none. E_CONFIG.
+ */
+MUST_CHECK enum code context_log_keys(struct tls_context *context, const char *path, struct err *e);
 
 /** Use the DH group of a file, or the built-in one of RFC 3526 (2048 bits) for "". */
 MUST_CHECK enum code dh_set(struct tls_context *context, struct tls_library *library, const char *file,

@@ -12,16 +12,6 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-/* A name with its length in front [src: RFC 7301 §3.1] */
-struct alpn_name {
-    const char *wire;
-    unsigned n;
-};
-static const struct alpn_name alpn_names[] = {
-    [TLS_SPEAKS_POSTGRESQL] = { "\x0apostgresql", 11 },
-    [TLS_SPEAKS_HTTP] = { "\x08http/1.1", 9 },
-};
-
 struct passphrase_use {
     const struct tls_server_params *params;
     bool refused; /* the key asked for a passphrase that may not be given */
@@ -58,19 +48,26 @@ static int passphrase_cb(char *buf, int size, int writing, void *arg)
     return -1;
 }
 
-/* [src: RFC 7301; PostgreSQL 18, alpn_cb] */
+/* A gate without peers answers as PostgreSQL does, which knows one protocol.
+ * [src: RFC 7301; PostgreSQL 18, alpn_cb] */
 static int alpn_cb(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
                    unsigned in_n, void *arg)
 {
-    const struct alpn_name *name = arg;
+    const struct tls_context *context = arg;
     unsigned char *chosen;
 
     (void)ssl;
-    if (SSL_select_next_proto(&chosen, out_n, (const unsigned char *)name->wire, name->n, in, in_n) !=
-        OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL;
-    *out = chosen;
-    return SSL_TLSEXT_ERR_OK;
+    const enum tls_protocol known[] = { context->protocol, TLS_PROTOCOL_CANCEL };
+
+    for (size_t i = 0; i < (context->takes_cancels ? 2U : 1U); i++) {
+        struct bytes name = protocol_alpn(known[i]);
+        if (SSL_select_next_proto(&chosen, out_n, name.p, (unsigned)name.n, in, in_n) ==
+            OPENSSL_NPN_NEGOTIATED) {
+            *out = chosen;
+            return SSL_TLSEXT_ERR_OK;
+        }
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 static enum code load_certificate(struct tls_context *c, const struct tls_server_params *p, struct err *e)
@@ -209,7 +206,9 @@ static enum code build(struct tls_context *c, struct tls_library *library, const
     TRY(set_versions(c, p, e));
     SSL_CTX_set_options(c->ssl_ctx, SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
     SSL_CTX_set_num_tickets(c->ssl_ctx, 0);
-    SSL_CTX_set_alpn_select_cb(c->ssl_ctx, alpn_cb, (void *)(uintptr_t)&alpn_names[p->speaks]);
+    c->protocol = p->protocol;
+    c->takes_cancels = p->takes_cancels;
+    SSL_CTX_set_alpn_select_cb(c->ssl_ctx, alpn_cb, c);
     SSL_CTX_set_info_callback(c->ssl_ctx, engine_info_cb);
     SSL_CTX_set_client_hello_cb(c->ssl_ctx, engine_hello_cb, NULL);
     TRY(load_dh(c, library, p, diags, e));

@@ -115,6 +115,7 @@ void http_reply_send(struct http_reply *reply, unsigned status, const char *cont
     reply->suspended = false;
     LIST_REMOVE(reply, entry);
     MHD_resume_connection(reply->connection);
+    timer_set(reply->http->timer, 0); /* the library looks at it in its next turn only */
 }
 
 static void send_text(struct http_reply *reply, unsigned status, const char *text)

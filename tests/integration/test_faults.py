@@ -19,7 +19,7 @@ import pytest
 from lib import run
 from lib.fake import Upstream
 from lib.pg import PASSWORDS
-from lib.wire import Closed, Conn, message, query, startup
+from lib.wire import EOF, RESET, Closed, Conn, cancel_request, message, query, startup
 
 ALICE = PASSWORDS["alice"]
 HBA = "host all all 127.0.0.1/32 scram-sha-256\nlocal all all trust\n"
@@ -358,6 +358,20 @@ def test_an_allocation_fails_in_a_look_up(short_of_memory, factory, certs):
 
     succeeded, n = starve(g, memory, certs, 1, act)
     assert succeeded and n > 60
+
+
+def test_an_allocation_fails_in_a_cancel_request(short_of_memory, certs):
+    """Whoever asks takes the end of his connection to mean that it is done: he is let go at once all the same."""
+    g, memory = short_of_memory()
+    with unharmed(g, certs) as session:
+        for n in steps():
+            memory.fail_at(n, 1)
+            with Conn(g, timeout=5) as c:
+                c.send(cancel_request(session.pid, session.key))
+                assert c.event() in (EOF, RESET), f"allocation {n}"
+            if memory.relent() == 1:
+                break
+    assert n > 5
 
 
 def test_an_allocation_fails_in_a_reload(short_of_memory, certs):

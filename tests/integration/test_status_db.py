@@ -49,7 +49,7 @@ def ask(gate, certs, *sql, user="alice"):
 
 def own(gate, *words):
     """`pgseal psql`."""
-    return subprocess.run([gate.program, "psql", "-D", gate.dir, "--", "-XAtw", *words], capture_output=True, text=True,
+    return subprocess.run([gate.program, "psql", "-D", gate.dir, "-XAtw", *words], capture_output=True, text=True,
                           env=psql.environment(), timeout=60, check=False)
 
 

@@ -448,7 +448,9 @@ static void test_gate_dialect(void **state)
     assert_int_equal(parse("service=x", &fake, CONN_GATE, &info, &e), E_PARAM);
     assert_int_equal(parse("options=-cx=1", &fake, CONN_GATE, &info, &e), E_PARAM);
     assert_int_equal(parse("port=0", &fake, CONN_GATE, &info, &e), E_PARAM);
-    assert_int_equal(parse("max_protocol_version=3.2", &fake, CONN_GATE, &info, &e), E_PARAM);
+    assert_int_equal(parse("max_protocol_version=3.2", &fake, CONN_GATE, &info, &e), OK);
+    assert_int_equal(info.protocol_min, PROTOCOL_3_0);
+    assert_int_equal(info.protocol_max, PROTOCOL_3_2);
     assert_int_equal(
         parse("keepalives_idle=7 tcp_user_timeout=9 requirepeer=pg", &fake, CONN_GATE, &info, &e), OK);
     assert_true(info.keepalives);
