@@ -230,6 +230,7 @@ static void feed_login(struct asker *a)
         feed_login(a); /* what is behind it, up to ReadyForQuery */
         return;
     case LOGIN_READY:
+        leg_role(a->leg, login_role(login_facts(login)));
         leg_accepted(a->leg);
         send_question(a);
         return;

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "client/hosts.h"
 #include "conf/settings.h"
 #include "gate/clients.h"
 #include "gate/confine.h"
@@ -105,10 +106,12 @@ static enum code make_workers(struct gate *g)
     g->libraries = calloc(g->n_workers, sizeof(struct tls_library *));
     g->http_library = tls_library_new();
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
+    g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
     if (g->shared.sql)
         g->shared.clients = clients_new(g->shared.sql, g->params->dir, g->params->env);
-    if (!g->workers || !g->libraries || !g->http_library || !g->shared.loops || !g->shared.clients)
+    if (!g->workers || !g->libraries || !g->http_library || !g->shared.loops || !g->shared.roles ||
+        !g->shared.clients)
         return E_NOMEM;
     g->shared.started_us = g->env->now_unix_us(g->env->ctx);
     g->shared.dir = g->params->dir;
@@ -158,6 +161,7 @@ static void free_gate(struct gate *g)
     sql_thread_free(g->shared.sql);
     clients_free(g->shared.clients);
     free(g->shared.loops);
+    free(g->shared.roles);
     secret_wipe(&g->passphrase);
     os_lock_release(&g->lock);
 }
@@ -212,6 +216,7 @@ static void on_signal(void *arg, int signum)
     }
     bool now = signum == SIGINT;
     os_notify("STOPPING=1");
+    overview_stop(g->overview); /* the workers it waits for may end before they answer */
     if (!g->draining || now)
         gate_log(g->env, SEV_LOG, "stop",
                  now ? "received fast shutdown request" : "received smart shutdown request");
@@ -333,14 +338,15 @@ const char *gate_not_ready(const struct gate *gate)
 void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, const struct err *why),
                  void *arg)
 {
-    static const struct err no_memory = { .code = E_NOMEM, .message = "out of memory" };
+    static const struct err no_memory = { .code = E_NOMEM, .message = "out of memory" },
+                            stopping = { .code = E_SHUTDOWN, .message = "the gate is stopping" };
 
-    if (!gate->overview)
+    if (!gate->overview && !gate->draining)
         gate->overview = overview_new(&gate->shared);
-    if (gate->overview)
+    if (gate->overview && !gate->draining)
         overview_ask(gate->overview, done, arg);
     else
-        done(arg, bytes_of(NULL, 0), &no_memory);
+        done(arg, bytes_of(NULL, 0), gate->draining ? &stopping : &no_memory);
 }
 
 static enum code start(struct gate *g, struct err *e)

@@ -481,6 +481,16 @@ void leg_pass_over(struct leg *leg)
     host_cache_down(worker_hosts(leg->worker), &leg->step.addr, env_mono_us(worker_env(leg->worker)));
 }
 
+void leg_role(struct leg *leg, enum host_role role)
+{
+    attempts_role(&leg->attempts, role);
+}
+
+bool leg_unfit(const struct leg *leg)
+{
+    return attempts_unfit(&leg->attempts);
+}
+
 void leg_untimed(struct leg *leg)
 {
     if (leg->timeout)

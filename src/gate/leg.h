@@ -64,6 +64,10 @@ void leg_event(struct leg *leg, enum attempt_event event, const struct err *e);
 void leg_pass_over(struct leg *leg);
 /** From here on the time is somebody else's, who is limited otherwise: connect_timeout does not count it. */
 void leg_untimed(struct leg *leg);
+/** What the server of the present address told of its role: sessions to come go by it. */
+void leg_role(struct leg *leg, enum host_role role);
+/** The present address is remembered as one that does not suit target_session_attrs. */
+bool leg_unfit(const struct leg *leg);
 /** The session is accepted. */
 void leg_accepted(struct leg *leg);
 /** True in the pass in which target_session_attrs does not matter. */

@@ -92,7 +92,7 @@ void session_log_cause(struct session *s, struct log_line *line, enum cause caus
     if (cause == CAUSE_NONE)
         return;
     atomic_fetch_add_explicit(&worker_shared(s->worker)->failures[cause], 1, memory_order_relaxed);
-    session_tally_failure(s, cause_id(cause), cause_text(cause), cause_next(cause));
+    session_tally_failure(s, cause);
     log_c(line, "cause", cause_id(cause));
     log_c(line, "likely", cause_text(cause));
     log_c(line, "next", cause_next(cause));

@@ -45,11 +45,12 @@ static void add_handshake(struct session *s, struct tally_row *row)
         row->tls_version = tls_version_name((enum tls_version)facts.offered_max);
 }
 
-void session_tally_failure(struct session *s, const char *cause, const char *likely, const char *hint)
+void session_tally_failure(struct session *s, enum cause cause)
 {
-    struct tally_row row = { .key.cause = cause, .hint = hint, .alert = "", .tls_version = "", .count = 1 };
+    struct tally_row row = { .key.cause = cause_id(cause), .alert = "", .tls_version = "", .count = 1 };
 
-    row.likely = likely;
+    row.likely = cause_text(cause);
+    row.hint = cause_next(cause);
     row.first_us = row.last_us = now_of(s);
     row.spans.last = tally_span_of(row.last_us);
     row.spans.counts[0] = 1;

@@ -41,7 +41,7 @@ static void forget_attempt(struct upstream_room *r)
 void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
 {
     if (r->client_engaged) {
-        if (event == EVENT_ATTRS_MISMATCH || event == EVENT_SERVER_BUSY)
+        if (event == EVENT_SERVER_BUSY || (event == EVENT_ATTRS_MISMATCH && !leg_unfit(r->s->leg)))
             leg_pass_over(r->s->leg);
         upstream_fail(r, e);
         return;
@@ -64,11 +64,13 @@ static enum step give_up(struct upstream_room *r, struct err *e)
         return session_fail(s, PARTING_RELAYED);
     }
     /* What it says about our own network, and what the servers asked for, stays in the log. */
-    if (r->why.code == E_AUTH)
+    if (r->why.code == E_AUTH) {
+        s->cause = CAUSE_UPSTREAM_REFUSED;
         err_set(e, E_AUTH, "could not log in to the server behind as user \"%.*s\"",
                 STR_ARG(s->upstream_user));
-    else
+    } else {
         err_set(e, E_UNAVAILABLE, "the server behind is not available");
+    }
     return session_fail(s, PARTING_FATAL);
 }
 
@@ -210,6 +212,8 @@ static void relayed_success(struct upstream_room *r)
     if (code == E_NEED_ROLES) /* nobody can be asked under auth_source = upstream: the map does not match */
         (void)admission_failed(s, &e);
     if (code != OK) {
+        if (s->cause == CAUSE_NONE)
+            s->cause = CAUSE_IDENTITY; /* the server is content: it is we who refuse */
         buf_append(&r->refusal, buf_bytes(&s->admission->final));
         backend_fatal(&r->refusal, &e);
         upstream_fail(r, &e);
@@ -251,6 +255,8 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
         bool parsed = server_error_parse(msg->body, &said) == OK;
         if (parsed)
             err_set(&e, E_AUTH, "%.*s", STR_ARG(said.message));
+        if (parsed && str_is(said.sqlstate, code_sqlstate(E_PASSWORD)))
+            s->cause = CAUSE_PASSWORD;
         upstream_attempt_failed(
             r, parsed && str_is(said.sqlstate, "57P03") ? EVENT_SERVER_BUSY : EVENT_SERVER_ERROR, &e);
         return false;

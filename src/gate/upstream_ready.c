@@ -105,7 +105,9 @@ static void judge_attrs(struct upstream_room *r, char state)
     struct err e;
 
     r->facts.transaction_state = state;
-    if (leg_any_attrs(r->s->leg))
+    leg_role(r->s->leg, login_role(&r->facts));
+    /* With one try a preference is no more than that: the next sessions know better where to look first. */
+    if (leg_any_attrs(r->s->leg) || (r->client_engaged && wanted == ATTRS_PREFER_STANDBY))
         wanted = ATTRS_ANY;
     switch (login_attrs(&r->facts, wanted, &e)) {
     case ATTRS_SUITS:

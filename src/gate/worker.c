@@ -157,6 +157,7 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     worker->shared = shared;
     worker->index = index;
     worker->env = *shared->env;
+    worker->hosts.roles = shared->roles;
     LIST_INIT(&worker->listeners);
     LIST_INIT(&worker->gathering);
     TAILQ_INIT(&worker->sessions);

@@ -17,6 +17,7 @@ struct clients;
 struct env;
 struct history;
 struct host_cache;
+struct host_roles;
 struct loop;
 struct session;
 struct snapshot;
@@ -38,6 +39,7 @@ struct gate_shared {
     uid_t uid;                                   /* of the gate's process */
     unsigned n_workers;
     atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
+    struct host_roles *roles;            /* primaries and standbys, as logins found them */
     struct worker **workers;
     struct loop **loops;         /* of the workers, for questions to all of them */
     struct sql_thread *sql;      /* runs the status database's statements */

@@ -75,3 +75,43 @@ def test_another_message(asked, method):
     expected = {"oauth": "expected SASL response, got message type 81",
                 "gss": "expected GSS response, got message type 81"}
     assert c.dialogue() == [wire.fatal("08P01", expected[method]), wire.EOF]
+
+
+# -- what the conninfo demands of the server ------------------------------------------------------------------------
+MD5 = (5, b"salt")
+SCRAM = (10, b"SCRAM-SHA-256\0\0")
+CLEARTEXT = (3, b"")
+
+
+@pytest.mark.parametrize("rule, request_, demand, passes", [
+    ("md5", MD5, "scram-sha-256", False), ("md5", SCRAM, "scram-sha-256", True), ("md5", SCRAM, "!scram-sha-256", False),
+    ("md5", MD5, "md5,scram-sha-256", True), ("pam", CLEARTEXT, "!password", False), ("pam", CLEARTEXT, "password", True),
+    ("oauth issuer=https://example.org scope=openid", (10, b"OAUTHBEARER\0\0"), "!oauth", False),
+    ("oauth issuer=https://example.org scope=openid", (10, b"OAUTHBEARER\0\0"), "oauth", True),
+    ("gss", (7, b""), "!gss", False), ("gss", (7, b""), "gss", True)])
+def test_require_auth_holds_for_clients_too(make_gate, rule, request_, demand, passes):
+    """The server's question is refused, as libpq would refuse it, before the client hears of it."""
+    def ask(peer):
+        peer.packet()
+        peer.auth(*request_)
+        peer.message()
+
+    with Scripted(ask) as upstream:
+        gate = make_gate(upstream=f"host=127.0.0.1 port={upstream.port} sslmode=disable require_auth={demand}",
+                         hba=f"host all all 127.0.0.1/32 {rule}\n", settings=RELAYED)
+        with Conn(gate) as c:
+            c.send(wire.startup())
+            event = c.event()
+            assert event == ("R", *request_) if passes else event[0] == "E" and event[1]["C"] == "28000", event
+        if not passes:
+            gate.log.wait_for("did not ask for the authentication")
+
+
+def test_channel_binding_cannot_be_demanded_of_what_passes_through(factory, certs):
+    gate = factory.gate(start=False, upstream=f"host=localhost sslrootcert={certs.ca_file} channel_binding=require",
+                        hba="host all all 127.0.0.1/32 scram-sha-256\n", settings=RELAYED)
+    try:
+        status, said = gate.refuses_to_start()
+        assert status != 0 and "channel_binding=require" in said and "pg_hba.conf" in said
+    finally:
+        factory.stop(gate)
