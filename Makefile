@@ -5,7 +5,8 @@
 #   make check         all tests (unit, lint, integration)
 #   make check-asan    the same under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make check-tsan    the same under ThreadSanitizer
-#   make soak          200 certificate swaps under 300 connections a second and 200 busy sessions
+#   make soak          an hour of mixed traffic with reloads and kills (SOAK_SECONDS=600: ten minutes), then
+#                      200 certificate swaps under 300 connections a second and 200 busy sessions (soak-swaps)
 #   make fuzz          every fuzz target for a minute (fuzz-long: ten)
 #   make bench         speed against pgbouncer, haproxy, stunnel (ten minutes; BENCH_ARGS=--quick: one)
 #   make install       honours PREFIX and DESTDIR
@@ -19,10 +20,11 @@ PYTHON ?= /usr/bin/python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 3600
 # Connections a second that must really have been made.
 SOAK_RATE ?= 300
-# Under a sanitizer a gigabyte takes minutes and finds no more than this.
-SANITIZED_COPY_MB ?= 128
+# Under a sanitizer a gigabyte takes minutes and ten thousand clients crowd the machine; they find no more than this.
+SANITIZED ?= PGSEAL_COPY_MB=128 PGSEAL_STALLED=1000
 
 SANITIZE = CC=clang-14 $(MESON) setup -Db_lundef=false
 
@@ -54,15 +56,20 @@ check-asan: deps-check
 	test -f build-asan/build.ninja || $(SANITIZE) -Db_sanitize=address,undefined build-asan
 	$(NINJA) -C build-asan
 	tools/npm.sh build
-	PGSEAL_COPY_MB=$(SANITIZED_COPY_MB) PYTHON=$(PYTHON) tools/check.sh build-asan --target=gate $(PYTEST_ARGS)
+	$(SANITIZED) PYTHON=$(PYTHON) tools/check.sh build-asan --target=gate $(PYTEST_ARGS)
 
 check-tsan: deps-check
 	test -f build-tsan/build.ninja || $(SANITIZE) -Db_sanitize=thread build-tsan
 	$(NINJA) -C build-tsan
 	tools/npm.sh build
-	PGSEAL_COPY_MB=$(SANITIZED_COPY_MB) PYTHON=$(PYTHON) tools/check.sh build-tsan --target=gate $(PYTEST_ARGS)
+	$(SANITIZED) PYTHON=$(PYTHON) tools/check.sh build-tsan --target=gate $(PYTEST_ARGS)
 
 soak: deps-check
+	@$(MAKE) --no-print-directory all
+	SOAK_SECONDS=$(SOAK_SECONDS) $(PYTHON) tests/soak.py build
+	@$(MAKE) --no-print-directory soak-swaps
+
+soak-swaps: deps-check
 	@$(MAKE) --no-print-directory all
 	PGSEAL_SWAPS=200 PGSEAL_SWAP_SESSIONS=200 PGSEAL_SWAP_RATE=$(SOAK_RATE) PGSEAL_TEST_SECONDS=900 \
 	    $(PYTHON) -m pytest -q -rP tests/integration/test_swap.py -k swaps_cut_nobody --build build
@@ -90,4 +97,4 @@ install: all
 clean:
 	rm -rf build build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-asan check-tsan soak fuzz fuzz-long bench install clean
+.PHONY: all deps-quickstart deps-check quickstart check check-asan check-tsan soak soak-swaps fuzz fuzz-long bench install clean

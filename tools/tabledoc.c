@@ -1,8 +1,9 @@
 /*
  * Documents from the tables in tables/: manual pages of all commands and of pgseal.conf, and
- * docs/settings.md; docs/views.md.
+ * docs/settings.md; docs/views.md; docs/checks.md.
  *
- *   tabledoc DIR     writes DIR/man/…, DIR/settings.md, DIR/views.md and DIR/completion.bash
+ *   tabledoc DIR     writes DIR/man/…, DIR/settings.md, DIR/views.md, DIR/checks.md and
+ *                    DIR/completion.bash
  *
  * The rows are the ones the program itself is made of, so the documents cannot tell another story than the
  * parser. Nothing here depends on the day or the machine.
@@ -11,6 +12,7 @@
 #include "base/check.h"
 #include "cmd/table.h"
 #include "conf/internal.h"
+#include "tabledoc_checks.h"
 #include "tabledoc_views.h"
 
 #include <stdlib.h>
@@ -407,6 +409,14 @@ static bool write_views(const char *dir)
     return write_doc(dir, "views.md", &out);
 }
 
+static bool write_checks(const char *dir)
+{
+    AUTO(buf) struct buf out = BUF_INIT(DOC_MAX);
+
+    checks_page(&out);
+    return write_doc(dir, "checks.md", &out);
+}
+
 static bool write_settings(const char *dir)
 {
     AUTO(buf) struct buf man = BUF_INIT(DOC_MAX);
@@ -434,7 +444,7 @@ int main(int argc, char **argv)
     (void)mkdir(argv[1], 0777);
     (void)mkdir(buf_c(&man), 0777);
     return write_commands(argv[1]) && write_completion(argv[1]) && write_settings(argv[1]) &&
-                   write_views(argv[1])
+                   write_views(argv[1]) && write_checks(argv[1])
                ? EXIT_FINE
                : EXIT_CANNOT_RUN;
 }

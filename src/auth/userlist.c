@@ -7,6 +7,7 @@
  */
 #include "auth/userlist.h"
 
+#include "auth/verifier.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/secret.h"
@@ -19,6 +20,7 @@ struct userlist {
     struct userlist_entry *entries;
     size_t n;
     size_t size;
+    bool has_cleartext;
 };
 
 struct parser {
@@ -88,6 +90,14 @@ static bool add(struct userlist *list, struct userlist_entry entry)
     return true;
 }
 
+static bool is_cleartext(struct str secret)
+{
+    AUTO(verifier) struct verifier verifier;
+
+    verifier_parse(secret, &verifier);
+    return secret.n > 0 && verifier.type == VERIFIER_UNRECOGNIZED;
+}
+
 static const char *parse_line(struct parser *p, char *at, const char *end)
 {
     struct userlist_entry entry = { .line = p->line };
@@ -112,6 +122,7 @@ static const char *parse_line(struct parser *p, char *at, const char *end)
         return "user name is too long";
     if (entry.secret.n > SECRET_MAX)
         return "secret is too long";
+    p->list->has_cleartext = p->list->has_cleartext || is_cleartext(entry.secret);
     if (!add(p->list, entry))
         p->diags->nomem = true;
     return NULL;
@@ -216,6 +227,11 @@ const struct userlist_entry *userlist_find(const struct userlist *list, struct s
             low = middle + 1;
     }
     return NULL;
+}
+
+bool userlist_has_cleartext(const struct userlist *list)
+{
+    return list->has_cleartext;
 }
 
 size_t userlist_count(const struct userlist *list)

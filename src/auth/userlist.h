@@ -49,6 +49,8 @@ void userlist_auto(struct userlist **list);
 
 /** The entry of exactly this name, or NULL. Valid as long as the list. Thread-safe. */
 const struct userlist_entry *userlist_find(const struct userlist *list, struct str user);
+/** True when a secret is a cleartext password: neither empty nor of a stored form. */
+bool userlist_has_cleartext(const struct userlist *list);
 size_t userlist_count(const struct userlist *list);
 
 #endif

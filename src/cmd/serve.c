@@ -2,7 +2,9 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "cmd/auditor.h"
 #include "cmd/cmd.h"
+#include "cmd/serve_http.h"
 #include "gate/gate.h"
 
 #include <limits.h>
@@ -72,7 +74,12 @@ int cmd_serve(struct cmd *cmd)
     struct env env = cmd->env;
     env.log = &log;
     const struct gate_params params = {
-        .dir = absolute, .overrides = overrides, .n_overrides = n, .env = &env
+        .dir = absolute,
+        .overrides = overrides,
+        .n_overrides = n,
+        .env = &env,
+        .http = &serve_http,
+        .auditor = audit_snapshot,
     };
     int status;
     if (cmd_flag(cmd, OPT_serve_check)) {

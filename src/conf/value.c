@@ -5,6 +5,7 @@
  */
 #include "base/buf.h"
 #include "base/check.h"
+#include "conf/http_place.h"
 #include "conf/internal.h"
 
 #include <arpa/inet.h>
@@ -316,10 +317,10 @@ static bool is_host_port(struct str text)
 static enum code check_string(const struct setting_def *def, const struct value_params *params,
                               struct str text, struct err *e)
 {
+    struct http_place place;
     enum code code = OK;
 
-    if (str_is(str_c(def->name), "http_listen") && text.n > 0 && !str_equal_nocase(text, STR("off")) &&
-        text.p[0] != '/' && !is_host_port(text)) {
+    if (str_is(str_c(def->name), "http_listen") && !http_place_parse(text, &place)) {
         code = invalid(params, text, e);
         err_hint(e, "Write host:port, the path of a Unix-domain socket, or off.");
     } else if (str_is(str_c(def->name), "status_database") && text.n == 0) {

@@ -2,10 +2,14 @@
 #include "gate/confine.h"
 
 #include "base/log.h"
+#include "conf/http_place.h"
 #include "conf/settings.h"
+#include "os/files.h"
 #include "os/sandbox.h"
 
-enum { WRITABLE_MAX = 65 };
+#include <string.h>
+
+enum { WRITABLE_MAX = 66 };
 
 /* A passphrase command that runs at every reload is a program that must be allowed to run. */
 static bool runs_programs(const struct settings *settings)
@@ -13,15 +17,36 @@ static bool runs_programs(const struct settings *settings)
     return settings->ssl_passphrase_command.n > 0 && settings->ssl_passphrase_command_supports_reload;
 }
 
+/* The directory of http_listen's unix socket, which is removed at the end. "": none, or below `dir` anyway.
+ */
+static void http_directory(const char *dir, const struct settings *settings, char out[OS_PATH_MAX])
+{
+    char written[OS_PATH_MAX];
+    struct http_place place;
+    struct err ignored;
+
+    out[0] = '\0';
+    if (!http_place_parse(settings->http_listen, &place) || place.kind != HTTP_UNIX ||
+        !str_to_c(place.path, written, sizeof written) || os_path(dir, written, out, &ignored) != OK)
+        return;
+    char *end = strrchr(out, '/');
+    if (end && end != out)
+        *end = '\0';
+}
+
 enum code confine_files(const char *dir, const struct settings *settings, const struct env *env,
                         struct err *e)
 {
     const struct settings_names *sockets = &settings->unix_socket_directories;
     const char *writable[WRITABLE_MAX] = { dir };
+    char http_dir[OS_PATH_MAX];
     enum sandbox_state state = SANDBOX_ABSENT;
     struct log_line line;
     size_t n = 1;
 
+    http_directory(dir, settings, http_dir);
+    if (http_dir[0])
+        writable[n++] = http_dir;
     for (size_t i = 0; i < sockets->n && n < WRITABLE_MAX; i++)
         if (sockets->at[i].n > 0 && sockets->at[i].p[0] != '@')
             writable[n++] = sockets->at[i].p;

@@ -29,6 +29,7 @@ void exchange_read_userlist(struct session *s)
     const struct userlist *users = snapshot_users(s->snapshot);
     const struct userlist_entry *entry = users ? userlist_find(users, s->startup.user) : NULL;
 
+    c->beside_cleartext = users && userlist_has_cleartext(users);
     if (!entry)
         return;
     c->exists = true;
@@ -49,10 +50,9 @@ static struct derive_owner derive_owner(struct session *s)
 
 /* A cleartext secret of auth_file is given a salt of its own, the same at every login. E_MORE: the pool makes
  * the verifier, the session goes on when it is there. */
-static enum code verifier_of_cleartext(struct session *s, struct scram_verifier *out)
+static enum code verifier_of_cleartext(struct session *s, struct bytes password, struct scram_verifier *out)
 {
     struct admission *a = s->admission;
-    struct bytes password = secret_bytes(&a->credential.password);
     uint32_t iterations = (uint32_t)session_settings(s)->scram_iterations;
     const struct derive_owner owner = derive_owner(s);
     uint8_t salt[SCRAM_SALT_BYTES];
@@ -81,28 +81,36 @@ static const char *doom(const struct credential *c)
     return NULL;
 }
 
+/* What the proof will be held against; s->reason: why nothing will fit it. E_MORE as above. */
+static enum code choose_verifier(struct session *s, struct scram_verifier *out)
+{
+    const struct credential *c = &s->admission->credential;
+
+    s->reason = doom(c);
+    if (!s->reason && c->cleartext)
+        return verifier_of_cleartext(s, secret_bytes(&c->password), out);
+    /* Where some exchanges begin with a derivation all do, or the clock would tell who has an entry. */
+    if (c->beside_cleartext)
+        TRY(verifier_of_cleartext(s, str_bytes(s->startup.user), out));
+    if (!s->reason && c->verifier.type == VERIFIER_SCRAM) {
+        *out = c->verifier.scram;
+        return OK;
+    }
+    if (!s->reason)
+        s->reason = "User does not have a valid SCRAM secret.";
+    return scram_verifier_mock(s->startup.user, worker_shared(s->worker)->nonce,
+                               (uint32_t)session_settings(s)->scram_iterations, out);
+}
+
 /* ---- exchanges ---- */
 
 static enum step begin_scram(struct session *s, struct err *e)
 {
     struct admission *a = s->admission;
-    const struct credential *c = &a->credential;
     struct scram_verifier verifier = { 0 };
     AUTO(buf) struct buf mechanisms = BUF_INIT(128);
-    enum code code;
 
-    s->reason = doom(c);
-    if (!s->reason && c->cleartext)
-        code = verifier_of_cleartext(s, &verifier);
-    else if (!s->reason && c->verifier.type == VERIFIER_SCRAM) {
-        verifier = c->verifier.scram;
-        code = OK;
-    } else {
-        if (!s->reason)
-            s->reason = "User does not have a valid SCRAM secret.";
-        code = scram_verifier_mock(s->startup.user, worker_shared(s->worker)->nonce,
-                                   (uint32_t)session_settings(s)->scram_iterations, &verifier);
-    }
+    enum code code = choose_verifier(s, &verifier);
     if (code == E_MORE) {
         a->stage = ADMIT_SECRET;
         return STEP_JOB;
@@ -158,20 +166,38 @@ enum step exchange_begin(struct session *s, struct err *e)
     return s->rule->method == HBA_METHOD_MD5 && md5 ? begin_md5(s, e) : begin_scram(s, e);
 }
 
-enum code admission_take(struct session *s, bool sasl, struct msg *out, size_t *used, struct err *e)
+static enum code wrong_type(enum proof_kind kind, uint8_t type, struct err *e)
 {
+    switch (kind) {
+    case PROOF_PASSWORD:
+        return password_wrong_type(type, e);
+    case PROOF_SASL:
+        return sasl_wrong_type(type, e);
+    case PROOF_GSS:
+        return gss_wrong_type(type, e);
+    }
+    UNREACHABLE();
+}
+
+enum code admission_take(struct session *s, enum proof_kind kind, struct msg *out, size_t *used,
+                         struct err *e)
+{
+    /* Of the two that speak SASL only SCRAM is short [src: PostgreSQL 18, pg_be_oauth_mech]. */
+    bool scram = kind == PROOF_SASL && s->rule->method != HBA_METHOD_OAUTH;
+
     if (s->in.n > 0 && s->in.p[0] != 'p') {
         s->parting = PARTING_FATAL;
-        return sasl ? sasl_wrong_type(s->in.p[0], e) : password_wrong_type(s->in.p[0], e);
+        return wrong_type(kind, s->in.p[0], e);
     }
-    enum code code = msg_next(buf_bytes(&s->in), sasl ? MSG_SCRAM_MAX : MSG_PASSWORD_MAX, out, used);
+    enum code code = msg_next(buf_bytes(&s->in), scram ? MSG_SCRAM_MAX : MSG_PASSWORD_MAX, out, used);
     if (code == E_MORE && s->client_ended && s->in.n == 0) {
         s->parting = PARTING_SILENT;
         return E_CLOSED;
     }
     if (code == E_PROTOCOL || (code == E_MORE && s->client_ended)) {
-        s->parting = sasl ? PARTING_FATAL : PARTING_LOGGED;
-        return sasl ? password_failed(s->startup.user, e) : err_set(e, E_PROTOCOL, "invalid message length");
+        s->parting = kind == PROOF_PASSWORD ? PARTING_LOGGED : PARTING_FATAL;
+        return kind == PROOF_PASSWORD ? err_set(e, E_PROTOCOL, "invalid message length")
+                                      : admission_failed(s, e);
     }
     return code;
 }
@@ -193,12 +219,14 @@ static enum step step_scram(struct session *s, struct err *e)
     struct bytes reply;
     size_t used;
 
-    enum code code = admission_take(s, true, &msg, &used, e);
+    enum code code = admission_take(s, PROOF_SASL, &msg, &used, e);
     if (code == E_MORE)
         return STEP_MORE;
     if (code != OK)
         return STEP_FAIL;
-    switch (scram_server_feed(&a->scram, msg.body, &reply, e)) {
+    enum scram_result result = scram_server_feed(&a->scram, msg.body, &reply, e);
+    s->gs2 = scram_server_gs2_flag(&a->scram);
+    switch (result) {
     case SCRAM_CONTINUE:
         backend_auth(&s->out, AUTH_SASL_CONTINUE, reply);
         buf_consume(&s->in, used);
@@ -231,7 +259,7 @@ static enum step step_md5(struct session *s, struct err *e)
     struct msg msg;
     size_t used;
 
-    enum code code = admission_take(s, false, &msg, &used, e);
+    enum code code = admission_take(s, PROOF_PASSWORD, &msg, &used, e);
     if (code == E_MORE)
         return STEP_MORE;
     if (code != OK)
@@ -268,7 +296,7 @@ static enum step step_password(struct session *s, struct err *e)
     if (a->derive)
         code = derive_code(a->derive);
     else {
-        code = admission_take(s, false, &msg, &used, e);
+        code = admission_take(s, PROOF_PASSWORD, &msg, &used, e);
         if (code == E_MORE)
             return STEP_MORE;
         if (code != OK)

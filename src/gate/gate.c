@@ -10,7 +10,10 @@
 #include "base/log.h"
 #include "client/hosts.h"
 #include "conf/settings.h"
+#include "gate/clients.h"
 #include "gate/confine.h"
+#include "gate/guard.h"
+#include "gate/overview.h"
 #include "gate/snapshot.h"
 #include "gate/sql_thread.h"
 #include "gate/steward.h"
@@ -69,6 +72,7 @@ enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **ou
         .n_overrides = g->params->n_overrides,
         .running = g->snapshot,
         .libraries = g->libraries,
+        .http_library = g->http_library,
         .n_workers = g->n_workers,
         .passphrase = &g->passphrase,
         .env = g->env,
@@ -100,15 +104,20 @@ static enum code make_workers(struct gate *g)
 {
     g->workers = calloc(g->n_workers, sizeof(struct worker *));
     g->libraries = calloc(g->n_workers, sizeof(struct tls_library *));
+    g->http_library = tls_library_new();
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
     g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
-    if (!g->workers || !g->libraries || !g->shared.loops || !g->shared.roles || !g->shared.sql)
+    if (g->shared.sql)
+        g->shared.clients = clients_new(g->shared.sql, g->params->dir, g->params->env);
+    if (!g->workers || !g->libraries || !g->http_library || !g->shared.loops || !g->shared.roles ||
+        !g->shared.clients)
         return E_NOMEM;
     g->shared.started_us = g->env->now_unix_us(g->env->ctx);
     g->shared.dir = g->params->dir;
     g->shared.overrides = g->params->overrides;
     g->shared.n_overrides = g->params->n_overrides;
+    g->shared.auditor = g->params->auditor;
     g->shared.env = g->params->env;
     g->shared.n_workers = g->n_workers;
     g->shared.workers = g->workers;
@@ -129,21 +138,28 @@ static void free_gate(struct gate *g)
         if (g->workers[i])
             worker_join(g->workers[i]);
     sql_thread_join(g->shared.sql);
+    clients_stop(g->shared.clients);
     listen_close(&g->listening);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_abandon(g->workers[i]);
     reload_stop(g);
+    overview_stop(g->overview);
+    if (g->http)
+        g->params->http->close(g->http);
     snapshot_unref(g->snapshot);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_free(g->workers[i]);
     free(g->workers);
     free(g->libraries);
+    tls_library_free(g->http_library);
     for (size_t i = 0; i < COUNT_OF(g->signals); i++)
         if (g->signals[i])
             signal_watch_close(g->signals[i]);
     timer_close(g->drain_timer);
     loop_free(g->loop);
+    overview_free(g->overview);
     sql_thread_free(g->shared.sql);
+    clients_free(g->shared.clients);
     free(g->shared.loops);
     free(g->shared.roles);
     secret_wipe(&g->passphrase);
@@ -200,6 +216,7 @@ static void on_signal(void *arg, int signum)
     }
     bool now = signum == SIGINT;
     os_notify("STOPPING=1");
+    overview_stop(g->overview); /* the workers it waits for may end before they answer */
     if (!g->draining || now)
         gate_log(g->env, SEV_LOG, "stop",
                  now ? "received fast shutdown request" : "received smart shutdown request");
@@ -275,6 +292,63 @@ void gate_leave_rules(const struct gate *g)
     log_end(&line);
 }
 
+/* ---- HTTP ---- */
+
+static void release_snapshot(void *owner)
+{
+    snapshot_unref(owner);
+}
+
+void gate_set_http_access(struct gate *g)
+{
+    if (!g->http)
+        return;
+    const struct guard *guard = snapshot_guard(g->snapshot);
+    const struct gate_http_access access = {
+        .tls = guard->tls,
+        .token = guard->token.n > 0 ? &guard->token : NULL,
+        .owner = snapshot_ref(g->snapshot),
+        .release = release_snapshot,
+    };
+    if (!g->params->http->set_access(g->http, &access))
+        gate_log(g->env, SEV_LOG, "reload_failed",
+                 "out of memory: HTTP clients are asked what they were before");
+}
+
+static enum code open_http(struct gate *g, const struct settings *settings, struct err *e)
+{
+    const struct gate_http_start begin = { .gate = g, .loop = g->loop, .env = g->env, .settings = settings };
+
+    if (!g->params->http)
+        return OK;
+    TRY(g->params->http->open(&begin, &g->http, e));
+    gate_set_http_access(g);
+    return OK;
+}
+
+const char *gate_not_ready(const struct gate *gate)
+{
+    if (gate->draining)
+        return "draining: the gate was told to stop";
+    if (!gate->ready)
+        return "starting: the listeners are not open yet";
+    return NULL;
+}
+
+void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, const struct err *why),
+                 void *arg)
+{
+    static const struct err no_memory = { .code = E_NOMEM, .message = "out of memory" },
+                            stopping = { .code = E_SHUTDOWN, .message = "the gate is stopping" };
+
+    if (!gate->overview && !gate->draining)
+        gate->overview = overview_new(&gate->shared);
+    if (gate->overview && !gate->draining)
+        overview_ask(gate->overview, done, arg);
+    else
+        done(arg, bytes_of(NULL, 0), gate->draining ? &stopping : &no_memory);
+}
+
 static enum code start(struct gate *g, struct err *e)
 {
     TRY(load_first(g, e));
@@ -283,14 +357,16 @@ static enum code start(struct gate *g, struct err *e)
     const struct settings *settings = snapshot_settings(g->snapshot);
     g->env->log->min_severity = (int)settings_log_severity(settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
+    TRY(open_http(g, settings, e));
     TRY(confine_files(g->params->dir, settings, g->env, e));
     TRY(sql_thread_start(g->shared.sql, e));
-    if (reload_start(g) != OK)
+    if (!clients_start(g->shared.clients, (size_t)settings->clients_limit) || reload_start(g) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
     gate_leave_rules(g);
     TRY(confine_calls(settings, g->env, e));
+    g->ready = true;
     gate_log(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
     os_notify("READY=1");
     return OK;

@@ -6,13 +6,84 @@
 
 #include "base/err.h"
 
+struct arena;
 struct env;
+struct gate;
+struct loop;
+struct secret;
+struct settings;
+struct snapshot;
+struct tls_context;
+
+/* ---- what an audit finds ---- */
+
+/** What an audit found, as pgseal_findings shows it. `id` and `severity` are static. */
+struct gate_finding {
+    const char *id, *severity;
+    struct str where, what, fix;
+};
+
+struct gate_findings {
+    const struct gate_finding *items; /* the worst first; in the caller's arena */
+    size_t n;
+};
+
+/**
+ * Looks at a snapshot for pgseal_findings. The audit stands beside the gate, so whoever stands above both
+ * hands it in. Called on the SQL thread; may read files. E_NOMEM.
+ */
+typedef enum code gate_auditor(const struct snapshot *snapshot, int64_t now_unix_s, struct arena *arena,
+                               struct gate_findings *out, struct err *e);
+
+/* ---- what is shown over HTTP ---- */
+
+struct gate_http_start {
+    struct gate *gate; /* lives until close() has returned */
+    struct loop *loop; /* the steward's; the same */
+    const struct env *env;
+    const struct settings *settings; /* borrowed for the call */
+};
+
+/** What HTTP clients must bring and what they get for it. */
+struct gate_http_access {
+    struct tls_context *tls;      /* NULL: plain HTTP */
+    const struct secret *token;   /* NULL: none is asked for */
+    void *owner;                  /* lends both of them */
+    void (*release)(void *owner); /* to be called once, when nobody uses them any more */
+};
+
+/**
+ * The server behind http_listen, handed in: the gate does not know what is shown, and those who show it do
+ * not know the gate. All of it is called on the steward's thread.
+ */
+struct gate_http {
+    /** Listen, before the gate confines itself. NULL in *out: http_listen is off. */
+    enum code (*open)(const struct gate_http_start *start, void **out, struct err *e);
+    /** Now, and again with every load. Nobody is let in before. False: memory ran out (and released). */
+    bool (*set_access)(void *http, const struct gate_http_access *access);
+    /** NULL is fine. */
+    void (*close)(void *http);
+};
+
+/** On the steward's thread: why new sessions are not served now; NULL: they are. */
+const char *gate_not_ready(const struct gate *gate);
+
+/**
+ * On the steward's thread, and not before the last call was answered: the status report (gate/overview.h) as
+ * JSON, borrowed for the call of `done`, or why there is none. `done` is called once, perhaps at once.
+ */
+void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, const struct err *why),
+                 void *arg);
+
+/* ---- start ---- */
 
 struct gate_params {
     const char *dir;             /* absolute */
     const struct str *overrides; /* "name=value" of -c */
     size_t n_overrides;
-    struct env *env; /* borrowed; its log gets all lines */
+    struct env *env;              /* borrowed; its log gets all lines */
+    const struct gate_http *http; /* borrowed; NULL: nothing is shown over HTTP */
+    gate_auditor *auditor;        /* NULL: pgseal_findings stays empty */
 };
 
 /** Load everything as a start would; all complaints go to `diags`. */

@@ -72,6 +72,7 @@ static void copy_client(struct gather_part *part, const struct session *s, struc
     if (!card->local) {
         address_host(&s->peer, host, sizeof host);
         copy_c(part, host, &card->client_addr);
+        copy(part, s->peer_name, &card->client_name);
         card->client_port = address_port(&s->peer);
     }
     if (s->balancer) {
@@ -146,6 +147,7 @@ static void copy_session(struct gather_part *part, const struct session *s, stru
     if (s->console) {
         card->transaction = console_room_state(s, &card->busy);
         copy(part, console_room_query(s), &card->query);
+        card->times = console_room_times(s);
     } else {
         card->transaction = s->follow.state;
         card->busy = s->asked;
@@ -211,6 +213,8 @@ static void begin(struct gather_part *part)
     if (part->gather->wanted & GATHER_TALLY &&
         !tally_copy(worker->tally, &part->arena, &part->tally, &part->n_tally))
         part->failed = true;
+    if (part->gather->wanted & GATHER_CLIENTS)
+        worker_hand_over_clients(worker);
     LIST_INSERT_HEAD(&worker->gathering, part, entry);
 }
 

@@ -5,6 +5,7 @@
  * one nothing may stand [src: CVE-2021-23214; PostgreSQL 18, "SSL Session Encryption"].
  */
 #include "gate/rooms.h"
+#include "gate/tally.h"
 #include "gate/worker.h"
 #include "pgwire/proxy.h"
 
@@ -20,6 +21,8 @@ static enum step ended(struct session *s, struct err *e)
     if (s->in.n == 0) {
         if (s->tls.used)
             seal_log_left(s);
+        else if (s->hello.ssl_done)
+            session_tally_stranger(s, CLIENT_LEFT_AT_N);
         return session_fail(s, PARTING_SILENT);
     }
     if (s->in.n < 4 && (s->hello.ssl_done || s->hello.gss_done))

@@ -103,6 +103,17 @@ static void check_relayed(const struct hba_rule *rule, const struct settings_rou
                "rule one for hostnossl or local.");
 }
 
+/* Can a connection that the rule decides take this route? Only names that are spelled out say no. */
+static bool may_take(const struct settings *settings, const struct hba_rule *rule,
+                     const struct settings_route *route)
+{
+    for (size_t i = 0; i < rule->n_databases; i++)
+        if (rule->databases[i].kind != HBA_NAME_EXACT ||
+            settings_route(settings, rule->databases[i].text) == route)
+            return true;
+    return false;
+}
+
 static void check_rule(const struct settings *settings, const struct hba_rule *rule,
                        const struct settings_route *route, const struct upstream *u, struct diags *diags)
 {
@@ -134,21 +145,13 @@ static void check_rule(const struct settings *settings, const struct hba_rule *r
     }
 }
 
-/* A setting that is read is applied; one that this version cannot apply refuses the load. */
-static void check_settings(const struct settings *settings, struct diags *diags)
-{
-    if (!str_is(settings->http_listen, "off") && settings->http_listen.n > 0)
-        diags_add(diags, SEV_ERROR, E_UNSUPPORTED, STR(""), 0,
-                  "parameter \"http_listen\" is not supported yet");
-}
-
 enum code honour_check(const struct settings *settings, const struct policy *policy,
                        const struct upstream *upstreams, struct diags *diags)
 {
-    check_settings(settings, diags);
     for (size_t i = 0; i < policy_rule_count(policy); i++)
         for (size_t j = 0; j < settings->n_routes; j++)
-            check_rule(settings, policy_rule(policy, i), &settings->routes[j],
-                       &upstreams[settings->routes[j].index], diags);
+            if (may_take(settings, policy_rule(policy, i), &settings->routes[j]))
+                check_rule(settings, policy_rule(policy, i), &settings->routes[j],
+                           &upstreams[settings->routes[j].index], diags);
     return diags_ok(diags) ? OK : E_CONFIG;
 }

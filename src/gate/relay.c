@@ -49,8 +49,6 @@ static void say_goodbye(struct session *s)
 
 void relay_enter(struct session *s)
 {
-    struct err e;
-
     session_phase_none(s);
     leg_take_stream(s->leg, &s->server, on_server, s);
     upstream_leave(s); /* before anything that may end the session: nobody looks for these rooms then */
@@ -59,10 +57,10 @@ void relay_enter(struct session *s)
         return;
     arena_fini(&s->scratch);
     s->ready_us = session_env(s)->now_unix_us(session_env(s)->ctx);
-    session_tally_client(s, true);
+    session_tally_admitted(s);
     if (s->in.n > 0) { /* pipelined behind the login */
         s->asked = true;
-        if (stream_write(&s->server, buf_bytes(&s->in), &e) != OK) {
+        if (stream_write(&s->server, buf_bytes(&s->in), NULL) != OK) {
             over(s);
             return;
         }
@@ -84,15 +82,14 @@ void relay_enter(struct session *s)
 void relay_client_readable(struct session *s)
 {
     struct bytes in;
-    struct err e;
 
-    switch (stream_read(&s->client, &in, &e)) {
+    switch (stream_read(&s->client, &in, NULL)) {
     case STREAM_AGAIN:
         return;
     case STREAM_DATA:
         s->asked = true;
         s->active_ms = loop_now_ms(worker_loop(s->worker));
-        if (stream_write(&s->server, in, &e) != OK) {
+        if (stream_write(&s->server, in, NULL) != OK) {
             /* What the server said before it closed is still to be read. */
             s->client_ended = true;
         } else if (stream_over(&s->client)) {
@@ -119,9 +116,8 @@ void relay_client_writable(struct session *s)
 static void server_readable(struct session *s)
 {
     struct bytes in;
-    struct err e;
 
-    switch (stream_read(&s->server, &in, &e)) {
+    switch (stream_read(&s->server, &in, NULL)) {
     case STREAM_AGAIN:
         return;
     case STREAM_DATA:
@@ -129,7 +125,7 @@ static void server_readable(struct session *s)
         msg_follow(&s->follow, in);
         if (s->follow.ready && msg_between(&s->follow))
             s->asked = false;
-        if (stream_write(&s->client, in, &e) != OK) {
+        if (stream_write(&s->client, in, NULL) != OK) {
             over(s);
             return;
         }
@@ -153,12 +149,11 @@ static void server_readable(struct session *s)
 static void on_server(void *arg, unsigned events)
 {
     struct session *s = arg;
-    struct err e;
 
     if (s->state != STATE_RELAY)
         return;
     if (events & POLL_WRITE) {
-        if (stream_flush(&s->server, &e) != OK)
+        if (stream_flush(&s->server, NULL) != OK)
             s->client_ended = true;
         update(s);
     }

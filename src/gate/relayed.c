@@ -111,7 +111,7 @@ enum relayed_verdict relayed_server(struct relayed *r, struct bytes body, struct
 }
 
 /* The client must take the mechanism that was offered [src: PostgreSQL 18, CheckSASLAuth]. */
-static enum code check_mechanism(const struct relayed *r, struct bytes body, struct err *e)
+static enum code check_mechanism(struct relayed *r, struct bytes body, struct err *e)
 {
     struct rd rd = rd_over(body);
     struct str name = rd_cstr(&rd);
@@ -120,6 +120,9 @@ static enum code check_mechanism(const struct relayed *r, struct bytes body, str
         return err_set(e, E_PROTOCOL, "invalid string in message");
     if (!str_equal(name, wants_scram(r) ? STR(SCRAM_MECHANISM) : STR("OAUTHBEARER")))
         return err_set(e, E_PROTOCOL, "client selected an invalid SASL authentication mechanism");
+    (void)rd_u32(&rd); /* length of the first message */
+    if (wants_scram(r))
+        r->gs2 = (char)rd_u8(&rd); /* 0 behind the end: the server will say what it thinks of that */
     return OK;
 }
 

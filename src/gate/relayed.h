@@ -20,6 +20,7 @@ enum relayed_wait { RELAYED_NOTHING, RELAYED_SASL_FIRST, RELAYED_SASL, RELAYED_T
 struct relayed {
     enum hba_needs needs;   /* of the rule's method */
     enum relayed_wait wait; /* what the client owes */
+    char gs2;               /* the client's flag in SCRAM's first message; 0: there was none */
     unsigned allowed;       /* enum auth_method_bit: what require_auth lets through */
     bool answered;          /* the client has sent at least one message */
     bool complete;          /* the demanded exchange was seen to its end, but for AuthenticationOk */

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "conf/settings.h"
+#include "gate/clients.h"
 #include "gate/snapshot.h"
 #include "gate/steward.h"
 #include "gate/verify_served.h"
@@ -57,7 +58,7 @@ static void log_target(struct gate *g, const struct check *check, const struct s
     log_end(&line);
 }
 
-static void install(struct gate *g, struct snapshot *next, bool restored);
+static bool install(struct gate *g, struct snapshot *next, bool restored);
 
 /* In the history, for those who ask later. The row is the caller's to complete. */
 static struct history_row *remember(struct gate *g, enum reload_trigger trigger, const char *result);
@@ -72,7 +73,8 @@ static void restore(struct gate *g)
     gate_log(g->env, SEV_WARNING, "reload_rolled_back",
              "a listener serves a different certificate than the one loaded: the previous configuration is "
              "restored until the files change or SIGHUP");
-    install(g, previous, true);
+    if (!install(g, previous, true))
+        return;
     struct history_row *row = remember(g, RELOAD_CERTIFICATES, "restored");
     (void)snprintf(row->error, sizeof row->error, "a listener served a different certificate");
 }
@@ -150,7 +152,17 @@ struct swap {
     _Atomic unsigned left; /* workers that have not taken it */
     unsigned generation;
     bool restored;
+    struct loop_message *swapped;  /* for the steward, once all have */
+    struct worker_order *orders[]; /* one for each worker, until they are sent */
 };
+
+static void swap_free(struct swap *swap)
+{
+    for (unsigned i = 0; i < swap->gate->n_workers; i++)
+        worker_order_free(swap->orders[i]);
+    loop_message_free(swap->swapped);
+    free(swap);
+}
 
 /* On the steward: every worker uses the new snapshot. */
 static void swapped(void *arg)
@@ -162,12 +174,13 @@ static void swapped(void *arg)
         snapshot_unref(g->previous); /* nobody will want it back */
         g->previous = NULL;
     }
-    free(swap);
+    swap_free(swap);
 }
 
 static void swap_done(void *arg)
 {
     struct swap *swap = arg;
+    struct loop_message *last = swap->swapped;
     struct log_line line;
 
     if (atomic_fetch_sub_explicit(&swap->left, 1, memory_order_acq_rel) != 1)
@@ -175,34 +188,57 @@ static void swap_done(void *arg)
     log_begin(&line, swap->gate->env, SEV_LOG, "reloaded");
     log_int(&line, "generation", swap->generation);
     log_end(&line);
-    if (!loop_post(swap->gate->loop, swapped, swap))
-        free(swap);
+    swap->swapped = NULL;
+    loop_send(swap->gate->loop, last);
 }
 
-/* next: a reference, taken. */
-static void install(struct gate *g, struct snapshot *next, bool restored)
+/* Everything a swap needs, so that nothing can fail half way. NULL when memory ran out. */
+static struct swap *swap_new(struct gate *g, struct snapshot *next, bool restored)
 {
-    struct swap *swap = malloc(sizeof *swap);
+    struct swap *swap = calloc(1, sizeof *swap + g->n_workers * sizeof swap->orders[0]);
+
+    if (!swap)
+        return NULL;
+    swap->gate = g;
+    swap->left = g->n_workers;
+    swap->restored = restored;
+    swap->swapped = loop_message_new(swapped, swap);
+    bool whole = swap->swapped != NULL;
+    for (unsigned i = 0; whole && i < g->n_workers; i++) {
+        swap->orders[i] = worker_order_new(g->workers[i], next, swap_done, swap);
+        whole = swap->orders[i] != NULL;
+    }
+    if (whole)
+        return swap;
+    swap_free(swap);
+    return NULL;
+}
+
+/* next: a reference, taken. False: out of memory, what is in force stays, and that is logged. */
+static bool install(struct gate *g, struct snapshot *next, bool restored)
+{
+    struct swap *swap = swap_new(g, next, restored);
 
     if (!swap) {
         snapshot_unref(next);
-        gate_log(g->env, SEV_LOG, "reload_failed", "out of memory");
-        return;
+        gate_log(g->env, SEV_LOG, "reload_failed", "out of memory; the configuration in force stays");
+        return false;
     }
-    *swap = (struct swap){
-        .gate = g, .left = g->n_workers, .generation = ++g->generation, .restored = restored
-    };
+    swap->generation = ++g->generation;
     snapshot_unref(g->previous);
     g->previous = g->snapshot;
     g->snapshot = next;
     g->env->log->min_severity = (int)settings_log_severity(snapshot_settings(next));
     gate_leave_rules(g);
-    for (unsigned i = 0; i < g->n_workers; i++)
-        if (!worker_set_snapshot(g->workers[i], snapshot_ref(next), swap_done, swap)) {
-            snapshot_unref(next);
-            gate_log(g->env, SEV_LOG, "reload_failed", "out of memory");
-            swap_done(swap);
-        }
+    if (!clients_set_limit(g->shared.clients, (size_t)snapshot_settings(next)->clients_limit))
+        gate_log(g->env, SEV_LOG, "reload_failed", "out of memory");
+    gate_set_http_access(g);
+    for (unsigned i = 0; i < g->n_workers; i++) {
+        struct worker_order *order = swap->orders[i];
+        swap->orders[i] = NULL;
+        worker_order_send(order); /* with the last of them the swap is the workers' */
+    }
+    return true;
 }
 
 /* ---- reload ---- */
@@ -322,10 +358,15 @@ static void attempt(struct gate *g, enum reload_trigger trigger, bool last_word,
     }
     settings_log_changes(snapshot_settings(g->snapshot), snapshot_settings(next), &diags);
     gate_log_diags(g->env, &diags, "reload_note");
-    install(g, next, false);
-    (void)remember(g, trigger, "loaded");
-    err_set(note, OK, "configuration reloaded, generation %u", g->generation);
-    watch_follow(g->watch, next);
+    if (install(g, next, false)) {
+        (void)remember(g, trigger, "loaded");
+        err_set(note, OK, "configuration reloaded, generation %u", g->generation);
+    } else {
+        struct history_row *row = remember(g, trigger, "refused");
+        (void)snprintf(row->error, sizeof row->error, "out of memory");
+        err_set(note, E_NOMEM, "configuration was not reloaded; the one in force stays");
+    }
+    watch_follow(g->watch, g->snapshot);
     if (trigger != RELOAD_CERTIFICATES)
         watch_mark(g->watch); /* there may be other files now */
 }

@@ -25,6 +25,7 @@ static make_fn *maker_of(enum view view)
         [VIEW_PGSEAL_CLIENTS] = rows_make_clients,
         [VIEW_PGSEAL_GENERATIONS] = rows_make_generations,
         [VIEW_PGSEAL_CERTIFICATES] = rows_make_certificates,
+        [VIEW_PGSEAL_FINDINGS] = rows_make_findings,
     };
 
     return makers[view];
@@ -52,6 +53,10 @@ static void fill(void *ctx, enum view view, size_t index, union view_row *out, s
 {
     struct rows *rows = ctx;
 
+    if (view == VIEW_PGSEAL_CLIENTS) {
+        rows_fill_client(rows, index, &out->pgseal_clients);
+        return;
+    }
     if (!(VIEW_BIT(view) & ROWS_SESSIONS)) {
         *out = rows->lists[view].at[index];
         if (view == VIEW_PG_SETTINGS)

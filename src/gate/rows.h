@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "status/rows.h"
 
+struct client_row;
 struct gate_shared;
 struct gather;
 struct session_card;
@@ -20,7 +21,8 @@ struct worker;
 #define ROWS_SESSIONS                                                                                        \
     (VIEW_BIT(VIEW_PG_STAT_SSL) | VIEW_BIT(VIEW_PG_STAT_ACTIVITY) | VIEW_BIT(VIEW_PG_STAT_GSSAPI) |          \
      VIEW_BIT(VIEW_PGSEAL_SESSIONS))
-#define ROWS_TALLIES (VIEW_BIT(VIEW_PGSEAL_FAILURES) | VIEW_BIT(VIEW_PGSEAL_CLIENTS))
+#define ROWS_TALLIES VIEW_BIT(VIEW_PGSEAL_FAILURES)
+#define ROWS_CLIENTS VIEW_BIT(VIEW_PGSEAL_CLIENTS)
 
 /** Rows that were made at once, each a whole view_row. */
 struct rows_list {
@@ -40,6 +42,7 @@ struct rows {
     const struct session_card **backends; /* those that have a pid */
     size_t n_backends;
     struct rows_list lists[VIEW_COUNT];
+    const struct client_row *clients; /* of that list: they become cells when they are asked for */
     int64_t now_us;
 };
 
@@ -54,6 +57,7 @@ MUST_CHECK enum code rows_sort_cards(struct rows *rows, struct err *e);
 void rows_fill_ssl(const struct session_card *card, struct row_pg_stat_ssl *out);
 void rows_fill_activity(const struct session_card *card, struct row_pg_stat_activity *out);
 void rows_fill_gssapi(const struct session_card *card, struct row_pg_stat_gssapi *out);
+void rows_fill_client(const struct rows *rows, size_t index, struct row_pgseal_clients *out);
 void rows_fill_sessions(struct rows *rows, const struct session_card *card, struct row_pgseal_sessions *out);
 
 /** Make the rows of a view that is small and read from files or from the snapshot. */
@@ -68,5 +72,6 @@ MUST_CHECK enum code rows_make_failures(struct rows *rows, struct rows_list *out
 MUST_CHECK enum code rows_make_clients(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_generations(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_certificates(struct rows *rows, struct rows_list *out, struct err *e);
+MUST_CHECK enum code rows_make_findings(struct rows *rows, struct rows_list *out, struct err *e);
 
 #endif

@@ -1,9 +1,10 @@
-/* Rows about settings and rules: those in force, and those the files hold now. */
+/* Rows about settings and rules: those in force, those the files hold now, and what an audit says of them. */
 #include "base/check.h"
 #include "gate/rows.h"
 #include "gate/snapshot.h"
 #include "gate/worker.h"
 #include "policy/policy.h"
+#include "policy/reach.h"
 
 #include <arpa/inet.h>
 
@@ -213,25 +214,14 @@ static void fill_address(struct rows *rows, const struct hba_addr *from, struct 
     }
 }
 
-static struct cell options(struct rows *rows, const struct hba_rule *rule)
-{
-    struct str *items = arena_array(&rows->arena, HBA_OPTION_COUNT, sizeof *items);
-    struct str value;
-    size_t n = 0;
-
-    for (unsigned o = 0; items && o < HBA_OPTION_COUNT; o++)
-        if (hba_rule_option(rule, (enum hba_option)o, &value) &&
-            arena_printf(&rows->arena, &items[n], "%s=%.*s", hba_option_name((enum hba_option)o),
-                         STR_ARG(value)))
-            n++;
-    return n > 0 ? cell_texts(items, n) : (struct cell){ .kind = CELL_NULL };
-}
-
 enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *e)
 {
     const struct policy *policy = snapshot_policy(rows->snapshot);
+    const unsigned *shadows;
 
     TRY(begin(rows, policy_rule_count(policy), out, e));
+    if (policy_shadows(policy, &rows->arena, &shadows) != OK)
+        return no_memory(e);
     for (size_t i = 0; i < out->n; i++) {
         const struct hba_rule *rule = policy_rule(policy, i);
         struct row_pgseal_rules *row = &out->at[i].pgseal_rules;
@@ -244,10 +234,36 @@ enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *
         row->user_name = names(rows, rule->users, rule->n_users);
         fill_address(rows, &rule->address, row);
         row->auth_method = cell_c(hba_method_name(rule->method));
-        row->options = options(rows, rule);
+        struct str_list options = { 0 };
+        if (policy_rule_options(&rows->arena, rule, &options) != OK)
+            return err_set(e, E_NOMEM, "out of memory");
+        if (options.n > 0)
+            row->options = cell_texts(options.items, options.n);
         row->hits = cell_int(hits.count);
         if (hits.last_us)
             row->last_hit = cell_int(hits.last_us);
+        row->shadowed_by = number(shadows[i]);
+    }
+    return OK;
+}
+
+/* ---- findings ---- */
+
+enum code rows_make_findings(struct rows *rows, struct rows_list *out, struct err *e)
+{
+    struct gate_findings found = { .n = 0 };
+
+    if (rows->shared->auditor)
+        TRY(rows->shared->auditor(rows->snapshot, rows->now_us / 1000000, &rows->arena, &found, e));
+    TRY(begin(rows, found.n, out, e));
+    for (size_t i = 0; i < found.n; i++) {
+        out->at[i].pgseal_findings = (struct row_pgseal_findings){
+            .id = cell_c(found.items[i].id),
+            .severity = cell_c(found.items[i].severity),
+            .where = cell_text(found.items[i].where),
+            .what = cell_text(found.items[i].what),
+            .fix = cell_text(found.items[i].fix),
+        };
     }
     return OK;
 }

@@ -89,9 +89,13 @@ void rows_fill_activity(const struct session_card *card, struct row_pg_stat_acti
     out->usename = cell_text_or_null(card->user);
     out->application_name = cell_text(card->application_name.p ? card->application_name : STR(""));
     out->client_addr = cell_text_or_null(card->client_addr);
+    out->client_hostname = cell_text_or_null(card->client_name);
     out->client_port = cell_int(card->local ? -1 : (int64_t)card->client_port);
     out->backend_start = cell_int(card->started_us);
-    out->state_change = time_or_null(card->active_us);
+    if (card->transaction != 'I' || card->busy)
+        out->xact_start = time_or_null(card->times.transaction_us);
+    out->query_start = time_or_null(card->times.query_us);
+    out->state_change = time_or_null(card->times.state_us ? card->times.state_us : card->active_us);
     if (!card->busy) {
         out->wait_event_type = cell_c("Client");
         out->wait_event = cell_c("ClientRead");

@@ -1,4 +1,4 @@
-/* Rows about failures and clients: what the workers counted, put together. */
+/* Rows about failures: what the workers counted, put together. */
 #include "gate/gather.h"
 #include "gate/rows.h"
 #include "gate/tally.h"
@@ -9,10 +9,29 @@ static struct cell text(const char *c)
     return cell_text_or_null(str_c(c));
 }
 
+/* False when memory ran out. */
+static bool fill_spans(struct rows *rows, const struct tally_row *from, struct row_pgseal_failures *out)
+{
+    struct tally_spans spans = { .last = tally_span_of(rows->now_us) };
+    struct str *items = arena_array(&rows->arena, TALLY_SPANS, sizeof *items);
+    int64_t sum = 0;
+
+    tally_spans_add(&spans, &from->spans);
+    for (size_t i = 0; items && i < TALLY_SPANS; i++) {
+        uint32_t count = spans.counts[TALLY_SPANS - 1 - i];
+        sum += count;
+        if (!arena_printf(&rows->arena, &items[i], "%u", count))
+            return false;
+    }
+    out->last_hour = cell_int(sum);
+    out->recent = cell_texts(items, TALLY_SPANS);
+    return items != NULL;
+}
+
 static void fill_failure(const struct tally_row *from, struct row_pgseal_failures *out)
 {
-    out->cause = text(from->cause);
-    out->client_addr = text(from->address);
+    out->cause = text(from->key.cause);
+    out->client_addr = text(from->key.address);
     out->count = cell_int(from->count);
     out->first_seen = cell_int(from->first_us);
     out->last_seen = cell_int(from->last_us);
@@ -20,46 +39,28 @@ static void fill_failure(const struct tally_row *from, struct row_pgseal_failure
     out->tls_version = text(from->tls_version);
     out->sni = text(from->sni);
     out->user_name = text(from->user);
+    out->likely = text(from->likely);
     out->hint = text(from->hint);
-}
-
-static void fill_client(const struct tally_row *from, struct row_pgseal_clients *out)
-{
-    out->user_name = text(from->user);
-    out->client_addr = text(from->address);
-    out->application_name = cell_c(from->application);
-    out->sessions = cell_int(from->count);
-    out->plaintext_attempts = cell_int(from->plaintext);
-    out->weakest_tls = text(from->tls_version);
-    out->sslmode = text(from->sslmode);
-    out->direct_tls = cell_bool(from->direct);
-    out->sni = text(from->sni);
-    if (from->alpn)
-        out->alpn = cell_c("postgresql");
-    out->channel_binding = text(from->binding);
-    out->cert_issuer = text(from->issuer);
-    out->first_seen = cell_int(from->first_us);
-    out->last_seen = cell_int(from->last_us);
 }
 
 /* The workers' rows, those of one key as one; they live in the arena. */
 static bool collect(struct rows *rows, const struct tally_row **out, size_t *out_n)
 {
-    struct tally *all = tally_new();
+    struct tally *all = tally_new(SIZE_MAX);
     bool done = all != NULL;
 
     for (unsigned w = 0; done && w < rows->shared->n_workers; w++) {
         size_t n;
         const struct tally_row *some = gather_tally(rows->gather, w, &n);
         for (size_t i = n; i > 0; i--) /* the oldest first, so that the order stays */
-            tally_note(all, &some[i - 1], false);
+            tally_note(all, &some[i - 1]);
     }
     done = done && tally_copy(all, &rows->arena, out, out_n);
     tally_free(all);
     return done;
 }
 
-static enum code make(struct rows *rows, enum tally_kind kind, struct rows_list *out, struct err *e)
+enum code rows_make_failures(struct rows *rows, struct rows_list *out, struct err *e)
 {
     const struct tally_row *found;
     size_t n;
@@ -69,23 +70,10 @@ static enum code make(struct rows *rows, enum tally_kind kind, struct rows_list 
     out->at = arena_array(&rows->arena, n, sizeof *out->at);
     if (!out->at)
         return err_set(e, E_NOMEM, "out of memory");
-    for (size_t i = 0; i < n; i++) {
-        if (found[i].kind != kind)
-            continue;
-        if (kind == TALLY_FAILURE)
-            fill_failure(&found[i], &out->at[out->n++].pgseal_failures);
-        else
-            fill_client(&found[i], &out->at[out->n++].pgseal_clients);
+    for (; out->n < n; out->n++) {
+        fill_failure(&found[out->n], &out->at[out->n].pgseal_failures);
+        if (!fill_spans(rows, &found[out->n], &out->at[out->n].pgseal_failures))
+            return err_set(e, E_NOMEM, "out of memory");
     }
     return OK;
-}
-
-enum code rows_make_failures(struct rows *rows, struct rows_list *out, struct err *e)
-{
-    return make(rows, TALLY_FAILURE, out, e);
-}
-
-enum code rows_make_clients(struct rows *rows, struct rows_list *out, struct err *e)
-{
-    return make(rows, TALLY_CLIENT, out, e);
 }

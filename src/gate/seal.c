@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "client/verify.h"
 #include "gate/rooms.h"
+#include "gate/tally.h"
 #include "gate/verify_served.h"
 #include "gate/worker.h"
 #include "pki/cert.h"
@@ -47,28 +48,39 @@ static void log_versions(struct log_line *line, const struct tls_handshake_facts
 }
 
 /* One line that a person can act on. */
-static void log_failure(struct session *s, const struct err *e)
+static void log_failure(struct session *s, const struct err *e, const struct tls_handshake_facts *facts)
 {
-    struct tls_handshake_facts facts;
     struct log_line line;
 
-    tls_engine_facts(s->client.tls, &facts);
     session_log(s, &line, SEV_LOG, "tls_failed");
     log_err(&line, e);
-    if (facts.sni[0])
-        log_c(&line, "sni", facts.sni);
-    log_versions(&line, &facts);
-    if (facts.alert_received >= 0)
-        log_c(&line, "alert_received", tls_alert_name(facts.alert_received));
-    if (facts.alert_sent >= 0)
-        log_c(&line, "alert_sent", tls_alert_name(facts.alert_sent));
-    session_log_cause(s, &line, cause_of_handshake(&facts));
+    if (facts->sni[0])
+        log_c(&line, "sni", facts->sni);
+    log_versions(&line, facts);
+    if (facts->alert_received >= 0)
+        log_c(&line, "alert_received", tls_alert_name(facts->alert_received));
+    if (facts->alert_sent >= 0)
+        log_c(&line, "alert_sent", tls_alert_name(facts->alert_sent));
+    session_log_cause(s, &line, cause_of_handshake(facts));
     log_end(&line);
+}
+
+/* What a handshake shows that the client broke off. */
+static enum client_seen seen_of(enum cause cause)
+{
+    return cause == CAUSE_UNKNOWN_CA || cause == CAUSE_SERVER_EXPIRED || cause == CAUSE_SERVER_REVOKED ||
+                   cause == CAUSE_SERVER_REFUSED
+               ? CLIENT_DISTRUSTS
+               : 0;
 }
 
 static enum step failed(struct session *s, const struct err *e)
 {
-    log_failure(s, e);
+    struct tls_handshake_facts facts;
+
+    tls_engine_facts(s->client.tls, &facts);
+    log_failure(s, e, &facts);
+    session_tally_stranger(s, seen_of(cause_of_handshake(&facts)));
     return session_fail(s, PARTING_SILENT); /* the alert, if there is one, has been sent */
 }
 
@@ -113,12 +125,14 @@ void seal_log_left(struct session *s)
 
     if (str_is(s->tls.sni, SERVED_CHECK_NAME))
         return;
+    bool fits = name_fits(s);
+    session_tally_stranger(s, fits ? 0 : CLIENT_WRONG_NAME);
     session_log(s, &line, SEV_LOG, "tls_left");
     log_c(&line, "message", "the client hung up after the TLS handshake, before its first message");
     if (s->tls.sni.n > 0)
         log_str(&line, "sni", s->tls.sni);
     log_c(&line, "version", s->tls.version);
-    session_log_cause(s, &line, name_fits(s) ? CAUSE_CLIENT_LEFT : CAUSE_NAME_MISMATCH);
+    session_log_cause(s, &line, fits ? CAUSE_CLIENT_LEFT : CAUSE_NAME_MISMATCH);
     log_end(&line);
 }
 

@@ -92,7 +92,7 @@ void session_log_cause(struct session *s, struct log_line *line, enum cause caus
     if (cause == CAUSE_NONE)
         return;
     atomic_fetch_add_explicit(&worker_shared(s->worker)->failures[cause], 1, memory_order_relaxed);
-    session_tally_failure(s, cause_id(cause), cause_next(cause));
+    session_tally_failure(s, cause);
     log_c(line, "cause", cause_id(cause));
     log_c(line, "likely", cause_text(cause));
     log_c(line, "next", cause_next(cause));
@@ -343,7 +343,6 @@ static void take_input(struct session *s)
 static void on_client(void *arg, unsigned events)
 {
     struct session *s = arg;
-    struct err e;
 
     if (s->state == STATE_FAREWELL) {
         if (events & POLL_WRITE)
@@ -353,7 +352,7 @@ static void on_client(void *arg, unsigned events)
         return;
     }
     if (events & POLL_WRITE) {
-        if (stream_flush(&s->client, &e) != OK) {
+        if (stream_flush(&s->client, NULL) != OK) {
             session_end(s, PARTING_SILENT, NULL);
             return;
         }

@@ -96,8 +96,10 @@ struct session {
     bool proxied;      /* a PROXY header is due; then `peer` is whom it names */
     bool peer_gate;    /* another gate, for a cancel request and nothing else */
     bool bound;        /* the password exchange was bound to the TLS channel */
+    char gs2;          /* the client's flag in SCRAM's first message; 0: there was none */
     bool own;          /* the gate's own OS user, or root, on a unix socket of the status database */
     struct address peer;
+    struct str peer_name;     /* of the client's address, where a rule wanted it looked up */
     struct address *balancer; /* who sent the PROXY header; NULL: nobody */
     struct stream client;
     struct stream server; /* from relay on; before that it belongs to the leg */
@@ -114,7 +116,7 @@ struct session {
     const struct upstream *upstream; /* of the snapshot; NULL: none yet */
     struct str server_text;          /* its address, once the session stands */
     struct str identity;             /* authenticated name for logs; p == NULL: the method sets none */
-    enum cause cause;                /* of a refusal that has to do with certificates */
+    enum cause cause;                /* of a refusal, where somebody knows better than its code */
     const char *reason; /* for the log only: why the client is, or will be, refused; NULL: nothing to add */
     struct admission *admission; /* room admit; in scratch */
     struct leg *leg;             /* room upstream */

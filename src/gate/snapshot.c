@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "base/secret.h"
+#include "gate/guard.h"
 #include "gate/honour.h"
 #include "gate/inspect.h"
 #include "gate/peers.h"
@@ -46,6 +47,7 @@ struct snapshot {
     struct rule_counter *hits;  /* one per rule */
     struct crl_list crls;
     struct cert_list client_cas;
+    struct guard guard;
     struct arena arena;
 };
 
@@ -68,6 +70,7 @@ static void snapshot_free(struct snapshot *snapshot)
         free_contexts(snapshot->peers[0].tls, snapshot->n_workers);
     crl_list_fini(&snapshot->crls);
     cert_list_fini(&snapshot->client_cas);
+    guard_fini(&snapshot->guard);
     userlist_free(snapshot->users);
     policy_unref(snapshot->policy);
     settings_unref(snapshot->settings);
@@ -139,6 +142,11 @@ struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba
 const struct crl_list *snapshot_crls(const struct snapshot *snapshot)
 {
     return &snapshot->crls;
+}
+
+const struct guard *snapshot_guard(const struct snapshot *snapshot)
+{
+    return &snapshot->guard;
 }
 
 unsigned snapshot_generation(const struct snapshot *snapshot)
@@ -275,6 +283,20 @@ static enum code load_server_tls(struct snapshot *s, const struct snapshot_param
     inspect_authorities(&inspection, &s->client_cas, diags);
     inspect_revocation(&inspection, &s->crls, diags);
     return OK;
+}
+
+/* After load_server_tls(): a passphrase has been asked for by then, if there is one. */
+static enum code load_guard(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+{
+    struct tls_server_params params = server_params(p, s->settings);
+
+    if (!guard_wants_tls(s->settings) && !guard_wants_token(s->settings))
+        return OK;
+    if (!s->settings->ssl)
+        params.passphrase_from = find_passphrase(p, s->settings, diags);
+    else
+        params.passphrase_from = p->passphrase->n > 0 ? TLS_PASSPHRASE_GIVEN : TLS_PASSPHRASE_REFUSE;
+    return guard_load(s->settings, p->http_library, &params, &s->guard, diags);
 }
 
 static bool upstream_may_tls(const struct conninfo *info)
@@ -467,8 +489,8 @@ static enum code load_hits(struct snapshot *s, const struct snapshot *before)
 static enum code load_parts(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
     enum code results[] = {
-        load_policy(s, p, diags), load_server_tls(s, p, diags), load_upstreams(s, p, diags),
-        load_peers(s, p, diags),  load_users(s, diags),
+        load_policy(s, p, diags),    load_server_tls(s, p, diags), load_guard(s, p, diags),
+        load_upstreams(s, p, diags), load_peers(s, p, diags),      load_users(s, diags),
     };
 
     for (size_t i = 0; i < COUNT_OF(results); i++)

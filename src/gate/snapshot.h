@@ -13,6 +13,7 @@
 
 struct crl_list;
 struct env;
+struct guard;
 struct hba_rule;
 struct policy;
 struct secret;
@@ -55,6 +56,8 @@ const struct userlist *snapshot_users(const struct snapshot *snapshot);
 /** A rule of this snapshot has decided about a connection. Thread-safe. */
 void snapshot_hit(struct snapshot *snapshot, const struct hba_rule *rule, int64_t now_us);
 struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba_rule *rule);
+/** What HTTP clients are asked for. */
+const struct guard *snapshot_guard(const struct snapshot *snapshot);
 /** Revocation lists in force, signed by their CA: what may end sessions. Possibly empty, never NULL. */
 const struct crl_list *snapshot_crls(const struct snapshot *snapshot);
 unsigned snapshot_generation(const struct snapshot *snapshot);
@@ -66,8 +69,9 @@ struct snapshot_params {
     size_t n_overrides;
     const struct snapshot *running; /* NULL at start */
     struct tls_library *const *libraries;
-    unsigned n_workers;        /* 0: taken from the settings by snapshot_workers(); no TLS is built */
-    struct secret *passphrase; /* of the server's key, kept while the process lives; borrowed */
+    struct tls_library *http_library; /* for http_listen; used by the steward */
+    unsigned n_workers;               /* 0: taken from the settings by snapshot_workers(); no TLS is built */
+    struct secret *passphrase;        /* of the server's key, kept while the process lives; borrowed */
     const struct env *env;
     unsigned generation;
     bool certificates_only; /* settings and rules stay those of `running`; users are read anew */

@@ -18,6 +18,8 @@ MUST_CHECK enum code sql_thread_start(struct sql_thread *thread, struct err *e);
 void sql_thread_join(struct sql_thread *thread);
 /** After sql_thread_join(). NULL is fine. */
 void sql_thread_free(struct sql_thread *thread);
+/** Its loop, for timers: set up before it starts, or on it. */
+struct loop *sql_thread_loop(struct sql_thread *thread);
 /** From any thread: run something there. */
 MUST_CHECK bool sql_thread_post(struct sql_thread *thread, void (*fn)(void *arg), void *arg);
 

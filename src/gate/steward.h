@@ -10,6 +10,7 @@
 #include "gate/worker.h"
 #include "os/files.h"
 
+struct overview;
 struct snapshot;
 struct timer;
 struct watch;
@@ -29,6 +30,7 @@ struct gate {
     struct gate_shared shared;
     struct worker **workers;
     struct tls_library **libraries;
+    struct tls_library *http_library; /* of the steward */
     unsigned n_workers;
     unsigned n_ended;
     struct snapshot *snapshot;
@@ -46,6 +48,9 @@ struct gate {
     bool key_waits;
     enum reload_trigger key_trigger; /* of the attempt that waits */
     bool draining;
+    bool ready;                /* all workers listen */
+    void *http;                /* params->http's; NULL: off */
+    struct overview *overview; /* made by the first who asks */
 };
 
 /** Everything of the gate's directory into one snapshot; see snapshot_load(). */
@@ -59,6 +64,9 @@ void gate_reload_asked(void *gate, struct err *note);
 MUST_CHECK enum code reload_start(struct gate *g);
 /** Give back what reload_start() made. */
 void reload_stop(struct gate *g);
+
+/** HTTP clients are to bring what the snapshot in force asks for. */
+void gate_set_http_access(struct gate *g);
 
 /** Leave what the rules in force were read from in the gate's directory, for `pgseal explain --running`. */
 void gate_leave_rules(const struct gate *g);

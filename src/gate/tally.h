@@ -1,5 +1,6 @@
 /**
- * Who failed why, and who connects how: counted per worker, in bounded memory, the oldest forgotten.
+ * Who failed why: counted per worker, in bounded memory, the oldest forgotten. And what a session is counted
+ * as.
  *
  * A row is also the message: what was seen once is a row with a count of one, and rows of one key are merged,
  * within a worker as over all of them.
@@ -8,54 +9,70 @@
 #define PGSEAL_GATE_TALLY_H
 
 #include "base/err.h"
+#include "status/clients.h"
+#include "tls/cause.h"
 
 struct arena;
 struct session;
 struct tally;
 
-enum tally_kind { TALLY_FAILURE, TALLY_CLIENT };
-
 enum {
     TALLY_FAILURES_MAX = 512, /* per worker */
-    TALLY_CLIENTS_MAX = 1024,
     TALLY_NAME_SIZE = 64,
-    TALLY_TEXT_SIZE = 128
+    TALLY_TEXT_SIZE = 128,
+    TALLY_ADDRESS_SIZE = 48,
+    TALLY_SPANS = 12, /* an hour */
+    TALLY_SPAN_S = 300
+};
+
+/** Counts of the latest spans of time. */
+struct tally_spans {
+    int64_t last;                 /* number of the latest span, since 1970 */
+    uint32_t counts[TALLY_SPANS]; /* of span `last`, of the one before, … */
+};
+
+/** Compared as bytes: cause is the one text of its table, the address is padded with zeros. */
+struct tally_key {
+    const char *cause;
+    char address[TALLY_ADDRESS_SIZE];
 };
 
 /** Texts that are pointers are static. Empty: not known. */
 struct tally_row {
-    enum tally_kind kind;
-    const char *cause; /* failures */
+    struct tally_key key;
+    const char *likely;
     const char *hint;
     const char *alert;
-    const char *tls_version; /* clients: the weakest seen */
-    const char *sslmode;     /* clients: what the wire tells of it */
-    const char *binding;
-    char address[48]; /* part of the key, as are cause, and of clients user and application */
+    const char *tls_version;
     char user[TALLY_NAME_SIZE];
-    char application[TALLY_NAME_SIZE];
     char sni[TALLY_TEXT_SIZE];
-    char issuer[TALLY_TEXT_SIZE];
-    bool alpn;
-    bool direct;
-    int64_t count; /* failures; or sessions that were admitted */
-    int64_t plaintext;
+    int64_t count;
     int64_t first_us, last_us;
+    struct tally_spans spans; /* failures: when `count` was counted */
 };
 
-/** NULL when memory ran out. */
-struct tally *tally_new(void);
+/** `limit`: rows to keep. NULL when memory ran out. */
+struct tally *tally_new(size_t limit);
 /** NULL is fine. */
 void tally_free(struct tally *tally);
-/** Count what was seen. Without memory it is not counted. `limits`: forget the oldest beyond the maximum. */
-void tally_note(struct tally *tally, const struct tally_row *seen, bool limits);
-/** Copies of all rows of all kinds, the latest first. False when memory ran out. */
+/** Count what was seen. Without memory it is not counted. */
+void tally_note(struct tally *tally, const struct tally_row *seen);
+/** Copies of all rows, the latest first. False when memory ran out. */
 MUST_CHECK bool tally_copy(const struct tally *tally, struct arena *arena, const struct tally_row **out,
                            size_t *out_n);
 
-/** A session failed. cause and hint: static; hint may be "". */
-void session_tally_failure(struct session *s, const char *cause, const char *hint);
-/** A session was admitted, or ends without having been. */
-void session_tally_client(struct session *s, bool admitted);
+/** The number of the span that a time belongs to. */
+int64_t tally_span_of(int64_t unix_us);
+/** Add `from` to `to`, of which spans that are too old fall out. An empty `from` only moves `to` on. */
+void tally_spans_add(struct tally_spans *to, const struct tally_spans *from);
+
+/** A session failed; not CAUSE_NONE. */
+void session_tally_failure(struct session *s, enum cause cause);
+/** A session was admitted. */
+void session_tally_admitted(struct session *s);
+/** It ends without having been. e: what it was told; NULL: nothing. */
+void session_tally_ended(struct session *s, const struct err *e);
+/** It left, or its handshake failed, before it said who it is; seen: what that shows, or 0. */
+void session_tally_stranger(struct session *s, enum client_seen seen);
 
 #endif

@@ -13,22 +13,21 @@ static void put(char *to, size_t size, struct str from)
     (void)snprintf(to, size, "%.*s", STR_ARG(from));
 }
 
-static struct tally_row row_of(struct session *s, enum tally_kind kind)
+static int64_t now_of(const struct session *s)
 {
     const struct env *env = session_env(s);
-    struct tally_row row = {
-        .kind = kind, .cause = "", .hint = "", .alert = "", .tls_version = "", .sslmode = "", .binding = ""
-    };
 
-    row.first_us = row.last_us = env->now_unix_us(env->ctx);
-    if (s->peer.ss.ss_family != AF_UNIX)
-        session_host(s, row.address, sizeof row.address);
-    put(row.user, sizeof row.user, s->startup.user);
-    put(row.sni, sizeof row.sni, s->tls.sni);
-    if (s->tls.used)
-        row.tls_version = s->tls.version;
-    return row;
+    return env->now_unix_us(env->ctx);
 }
+
+/* Empty on a unix socket. `to` is zero. */
+static void put_address(struct session *s, char *to, size_t size)
+{
+    if (s->peer.ss.ss_family != AF_UNIX)
+        session_host(s, to, size);
+}
+
+/* ---- failures ---- */
 
 /* What the handshake knows, when it did not come to an end. */
 static void add_handshake(struct session *s, struct tally_row *row)
@@ -46,47 +45,113 @@ static void add_handshake(struct session *s, struct tally_row *row)
         row->tls_version = tls_version_name((enum tls_version)facts.offered_max);
 }
 
-void session_tally_failure(struct session *s, const char *cause, const char *hint)
+void session_tally_failure(struct session *s, enum cause cause)
 {
-    struct tally_row row = row_of(s, TALLY_FAILURE);
+    struct tally_row row = { .key.cause = cause_id(cause), .alert = "", .tls_version = "", .count = 1 };
 
-    row.cause = cause;
-    row.hint = hint;
-    row.count = 1;
+    row.likely = cause_text(cause);
+    row.hint = cause_next(cause);
+    row.first_us = row.last_us = now_of(s);
+    row.spans.last = tally_span_of(row.last_us);
+    row.spans.counts[0] = 1;
+    put_address(s, row.key.address, sizeof row.key.address);
+    put(row.user, sizeof row.user, s->startup.user);
+    put(row.sni, sizeof row.sni, s->tls.sni);
+    if (s->tls.used)
+        row.tls_version = s->tls.version;
     if (s->client.tls)
         add_handshake(s, &row);
-    tally_note(worker_tally(s->worker), &row, true);
+    tally_note(worker_tally(s->worker), &row);
 }
 
-/* One connection shows so much, and no more. */
-static const char *sslmode_of(const struct session *s)
+/* ---- clients ---- */
+
+static void count(struct session *s, struct client_row *row)
 {
-    if (s->peer.ss.ss_family == AF_UNIX)
-        return "";
-    if (s->tls.direct)
-        return "require or stronger, direct";
-    if (s->tls.used)
-        return "prefer or stronger";
-    return s->hello.ssl_done ? "prefer" : "disable or allow";
+    row->first_us = row->last_us = now_of(s);
+    put_address(s, row->key.address, sizeof row->key.address);
+    worker_count_client(s->worker, row);
 }
 
-void session_tally_client(struct session *s, bool admitted)
+static void add_tls(const struct session *s, bool refused, struct client_row *row)
 {
-    struct tally_row row = row_of(s, TALLY_CLIENT);
-
-    if (s->startup.user.n == 0)
-        return;
-    put(row.application, sizeof row.application, s->startup.application_name);
-    row.count = admitted;
-    row.plaintext = !s->tls.used && s->peer.ss.ss_family != AF_UNIX;
-    row.sslmode = sslmode_of(s);
-    row.direct = s->tls.direct;
-    row.alpn = s->tls.alpn;
-    if (s->bound)
-        row.binding = "used";
-    else if (admitted && s->tls.used && s->rule && s->rule->method == HBA_METHOD_SCRAM)
-        row.binding = "none";
+    row->seen = CLIENT_TLS | (s->tls.direct ? (unsigned)CLIENT_DIRECT : 0);
+    row->tls_us = now_of(s);
+    row->tls_refused_us = refused ? row->tls_us : 0;
+    row->alpn = s->tls.alpn;
+    row->gs2 = s->gs2;
+    CLIENT_PUT(row->tls_version, str_c(s->tls.version));
+    CLIENT_PUT(row->sni, s->tls.sni);
     if (s->tls.has_cert)
-        put(row.issuer, sizeof row.issuer, s->tls.cert.issuer);
-    tally_note(worker_tally(s->worker), &row, true);
+        CLIENT_PUT(row->issuer, s->tls.cert.issuer);
+}
+
+static void add_plain(const struct session *s, bool refused, struct client_row *row)
+{
+    row->plaintext = 1;
+    row->seen = s->hello.ssl_done ? CLIENT_TOLD_N : CLIENT_PLAIN;
+    if (s->hello.ssl_done) {
+        row->tls_us = now_of(s); /* it would have taken it */
+        return;
+    }
+    row->plain_us = now_of(s);
+    row->plain_refused_us = refused ? row->plain_us : 0;
+}
+
+static void count_named(struct session *s, bool admitted, bool refused)
+{
+    struct client_row row = { .sessions = admitted };
+
+    if (s->startup.user.n == 0 || session_settings(s)->clients_limit == 0)
+        return;
+    CLIENT_PUT(row.key.user, s->startup.user);
+    CLIENT_PUT(row.key.application, s->startup.application_name);
+    if (s->peer.ss.ss_family == AF_UNIX)
+        row.seen = CLIENT_LOCAL;
+    else if (s->tls.used)
+        add_tls(s, refused, &row);
+    else
+        add_plain(s, refused, &row);
+    count(s, &row);
+}
+
+void session_tally_admitted(struct session *s)
+{
+    count_named(s, true, false);
+}
+
+/* libpq tries the other way after every error but this one. [src: PostgreSQL 18, fe-connect.c] */
+static bool tries_again(const struct session *s, const struct err *e)
+{
+    bool told = s->parting == PARTING_FATAL || s->parting == PARTING_RELAYED;
+
+    return told && e && e->code != E_UNAVAILABLE;
+}
+
+void session_tally_ended(struct session *s, const struct err *e)
+{
+    count_named(s, false, tries_again(s, e));
+}
+
+void session_tally_stranger(struct session *s, enum client_seen seen)
+{
+    struct client_row row = { .seen = seen };
+    struct tls_handshake_facts facts = { .sni = "" };
+
+    if (session_settings(s)->clients_limit == 0 || s->peer.ss.ss_family == AF_UNIX)
+        return;
+    if (s->client.tls) {
+        tls_engine_facts(s->client.tls, &facts);
+        row.tls_failures = 1;
+        row.seen |= s->tls.direct ? (unsigned)CLIENT_DIRECT : 0;
+        CLIENT_PUT(row.sni, str_c(facts.sni));
+        CLIENT_PUT(row.tls_version,
+                   str_c(s->tls.used         ? s->tls.version
+                         : facts.offered_max ? tls_version_name((enum tls_version)facts.offered_max)
+                                             : ""));
+    }
+    /* Who leaves after a good handshake may only have looked. */
+    if (s->client.tls && (!s->tls.used || seen))
+        row.tls_failed_us = now_of(s);
+    count(s, &row);
 }

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "gate/guard.h"
 #include "gate/snapshot.h"
 #include "net/loop.h"
 #include "os/files.h"
@@ -367,6 +368,12 @@ static void add_certificates(struct watch *watch, const struct snapshot *snapsho
         add_path(watch, settings->cancel_peer_cert_file.path, false);
         add_path(watch, settings->cancel_peer_key_file.path, false);
     }
+    if (guard_wants_tls(settings)) {
+        add_path(watch, guard_cert_file(settings), false);
+        add_path(watch, guard_key_file(settings), false);
+    }
+    if (guard_wants_token(settings))
+        add_path(watch, settings->http_token_file.path, false);
     for (size_t i = 0; i < settings->n_routes; i++) {
         const struct upstream *upstream = snapshot_upstream(snapshot, &settings->routes[i]);
         if (!upstream->tls)

@@ -1,6 +1,8 @@
 /* One thread, its loop, its listeners and its sessions. */
+#include "base/aged.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "gate/clients.h"
 #include "gate/gather.h"
 #include "gate/session.h"
 #include "gate/snapshot.h"
@@ -16,8 +18,9 @@
 #include <unistd.h>
 
 enum {
-    ACCEPT_BATCH = 64,    /* per wake-up and listener: the sessions that exist get their turn too */
-    ACCEPT_PAUSE_MS = 200 /* after descriptors ran out */
+    ACCEPT_BATCH = 64,     /* per wake-up and listener: the sessions that exist get their turn too */
+    ACCEPT_PAUSE_MS = 200, /* after descriptors ran out */
+    TABLES_UNDER_WAY = 8   /* when the SQL thread is busy for long */
 };
 
 /* ---- accepting ---- */
@@ -110,6 +113,39 @@ static void close_listeners(struct worker *worker)
     }
 }
 
+/* ---- who connects how ---- */
+
+void worker_count_client(struct worker *worker, const struct client_row *seen)
+{
+    if (!worker->clients) {
+        worker->clients = clients_table();
+        if (!worker->clients)
+            return;
+        timer_set(worker->clients_timer, CLIENTS_HAND_OVER_MS);
+    }
+    struct client_row *row = aged_note(worker->clients, &seen->key, seen->sessions > 0);
+    if (row)
+        client_merge(row, seen);
+}
+
+void worker_hand_over_clients(struct worker *worker)
+{
+    if (!worker->clients)
+        return;
+    if (atomic_load_explicit(&worker->clients_under_way, memory_order_relaxed) < TABLES_UNDER_WAY &&
+        clients_hand_over(worker->shared->clients, worker->clients, &worker->clients_under_way)) {
+        worker->clients = NULL;
+        timer_stop(worker->clients_timer);
+        return;
+    }
+    timer_set(worker->clients_timer, CLIENTS_HAND_OVER_MS);
+}
+
+static void on_clients_timer(void *arg)
+{
+    worker_hand_over_clients(arg);
+}
+
 /* ---- life ---- */
 
 struct worker *worker_new(struct gate_shared *shared, unsigned index)
@@ -126,12 +162,14 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     LIST_INIT(&worker->gathering);
     TAILQ_INIT(&worker->sessions);
     worker->loop = loop_new();
-    worker->tally = tally_new();
+    worker->tally = tally_new(TALLY_FAILURES_MAX);
     worker->library = tls_library_new();
-    if (worker->loop)
+    if (worker->loop) {
         worker->accept_pause = timer_new(worker->loop, on_accept_pause, worker);
+        worker->clients_timer = timer_new(worker->loop, on_clients_timer, worker);
+    }
     if (!worker->loop || !worker->library || !worker->tally || !worker->accept_pause ||
-        !stream_room_init(&worker->room, worker->loop)) {
+        !worker->clients_timer || !stream_room_init(&worker->room, worker->loop)) {
         worker_free(worker);
         return NULL;
     }
@@ -144,8 +182,10 @@ void worker_free(struct worker *worker)
         return;
     lookups_free(worker->lookups);
     tally_free(worker->tally);
+    aged_free(worker->clients);
     close_listeners(worker);
     timer_close(worker->accept_pause);
+    timer_close(worker->clients_timer);
     loop_free(worker->loop);
     stream_room_fini(&worker->room);
     snapshot_unref(worker->snapshot);
@@ -166,6 +206,7 @@ static void *run(void *arg)
     set_accepting(worker, true);
     loop_run(worker->loop);
     worker->ended = true;
+    worker_hand_over_clients(worker);
     (void)!loop_post(worker->shared->steward, worker->shared->worker_ended, worker->shared->gate);
     return NULL;
 }
@@ -194,42 +235,63 @@ void worker_join(struct worker *worker)
 
 /* ---- orders from the steward ---- */
 
-struct order {
+struct worker_order {
     struct worker *worker;
-    struct snapshot *snapshot;
+    struct snapshot *snapshot;    /* a reference */
+    struct loop_message *message; /* NULL once sent */
     void (*done)(void *arg);
     void *arg;
-    bool now;
 };
 
 static void take_snapshot(void *arg)
 {
-    struct order *order = arg;
+    struct worker_order *order = arg;
     struct worker *worker = order->worker;
     struct session *s, *next;
 
     snapshot_unref(worker->snapshot);
-    worker->snapshot = order->snapshot;
+    worker->snapshot = snapshot_ref(order->snapshot);
     for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
         next = TAILQ_NEXT(s, entry);
         session_end_revoked(s);
     }
     order->done(order->arg);
-    free(order);
+    worker_order_free(order);
 }
 
-bool worker_set_snapshot(struct worker *worker, struct snapshot *snapshot, void (*done)(void *arg), void *arg)
+struct worker_order *worker_order_new(struct worker *worker, struct snapshot *snapshot,
+                                      void (*done)(void *arg), void *arg)
 {
-    struct order *order = malloc(sizeof *order);
+    struct worker_order *order = malloc(sizeof *order);
 
     if (!order)
-        return false;
-    *order = (struct order){ .worker = worker, .snapshot = snapshot, .done = done, .arg = arg };
-    if (!loop_post(worker->loop, take_snapshot, order)) {
-        free(order);
-        return false;
-    }
-    return true;
+        return NULL;
+    *order = (struct worker_order){ .worker = worker,
+                                    .snapshot = snapshot_ref(snapshot),
+                                    .message = loop_message_new(take_snapshot, order),
+                                    .done = done,
+                                    .arg = arg };
+    if (order->message)
+        return order;
+    worker_order_free(order);
+    return NULL;
+}
+
+void worker_order_send(struct worker_order *order)
+{
+    struct loop_message *message = order->message;
+
+    order->message = NULL;
+    loop_send(order->worker->loop, message);
+}
+
+void worker_order_free(struct worker_order *order)
+{
+    if (!order)
+        return;
+    loop_message_free(order->message);
+    snapshot_unref(order->snapshot);
+    free(order);
 }
 
 static void drain_sessions(struct worker *worker, bool now)
@@ -254,34 +316,30 @@ static void end_if_drained(struct worker *worker)
         drain_sessions(worker, true);
 }
 
-static void drain(void *arg)
+static void drain(struct worker *worker, bool now)
 {
-    struct order *order = arg;
-    struct worker *worker = order->worker;
-
     if (!worker->draining)
         worker->n_owed = worker->n_alive;
     worker->draining = true;
-    drain_sessions(worker, order->now);
-    if (order->now)
+    drain_sessions(worker, now);
+    if (now)
         worker->n_owed = 0;
-    free(order);
     end_if_drained(worker);
+}
+
+static void drain_gently(void *arg)
+{
+    drain(arg, false);
+}
+
+static void drain_now(void *arg)
+{
+    drain(arg, true);
 }
 
 bool worker_drain(struct worker *worker, bool now)
 {
-    if (!worker->running)
-        return true;
-    struct order *order = malloc(sizeof *order);
-    if (!order)
-        return false;
-    *order = (struct order){ .worker = worker, .now = now };
-    if (!loop_post(worker->loop, drain, order)) {
-        free(order);
-        return false;
-    }
-    return true;
+    return !worker->running || loop_post(worker->loop, now ? drain_now : drain_gently, worker);
 }
 
 bool worker_post(struct worker *worker, void (*fn)(void *arg), void *arg)

@@ -5,12 +5,15 @@
 #define PGSEAL_GATE_WORKER_H
 
 #include "base/err.h"
+#include "gate/gate.h"
 #include "tls/cause.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
 
 struct address;
+struct client_row;
+struct clients;
 struct env;
 struct history;
 struct host_cache;
@@ -40,6 +43,7 @@ struct gate_shared {
     struct worker **workers;
     struct loop **loops;         /* of the workers, for questions to all of them */
     struct sql_thread *sql;      /* runs the status database's statements */
+    struct clients *clients;     /* who connects how; the SQL thread's */
     _Atomic int32_t console_pid; /* the last one given to a session of the status database */
     int64_t started_us;
     const char *dir; /* as given to serve, with what -c said */
@@ -50,6 +54,7 @@ struct gate_shared {
     /** On the steward's loop: load the files anew; `note` says what came of it. */
     void (*reload)(void *gate, struct err *note);
     const struct history *history; /* what reloads came to; the steward's */
+    gate_auditor *auditor;         /* makes pgseal_findings; may be NULL */
     void *gate;
 };
 
@@ -66,10 +71,17 @@ MUST_CHECK enum code worker_add_listener(struct worker *worker, int fd, bool tcp
 MUST_CHECK enum code worker_start(struct worker *worker, struct snapshot *snapshot, struct err *e);
 void worker_join(struct worker *worker);
 
-/** From any thread: use this snapshot for new connections (a reference, taken); `done` is called on the
- * worker. */
-MUST_CHECK bool worker_set_snapshot(struct worker *worker, struct snapshot *snapshot, void (*done)(void *arg),
-                                    void *arg);
+/**
+ * An order to use this snapshot for new connections; when it has been followed, `done` is called on the
+ * worker. Made first and sent later, so that either all workers hear of a snapshot or none. NULL when memory
+ * ran out.
+ */
+struct worker_order *worker_order_new(struct worker *worker, struct snapshot *snapshot,
+                                      void (*done)(void *arg), void *arg);
+/** From any thread; taken. */
+void worker_order_send(struct worker_order *order);
+/** One that was not sent. NULL is fine. */
+void worker_order_free(struct worker_order *order);
 /**
  * From any thread: sessions end at their next ReadyForQuery(idle), or at once. New ones hear 57P03 until the
  * last of the others has gone; then the loop ends.
@@ -83,6 +95,10 @@ MUST_CHECK bool worker_post(struct worker *worker, void (*fn)(void *arg), void *
 struct loop *worker_loop(struct worker *worker);
 struct stream_room *worker_room(struct worker *worker);
 struct tally *worker_tally(struct worker *worker);
+/** Count what was seen of a client. Without memory it is not counted. */
+void worker_count_client(struct worker *worker, const struct client_row *seen);
+/** Hand over what was counted, before everything that is posted to the SQL thread later. */
+void worker_hand_over_clients(struct worker *worker);
 unsigned worker_index(const struct worker *worker);
 struct host_cache *worker_hosts(struct worker *worker);
 const struct env *worker_env(const struct worker *worker);

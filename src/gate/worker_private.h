@@ -43,6 +43,9 @@ struct worker {
     unsigned n_forwards; /* cancel requests on their way to other gates */
     struct lookups *lookups;
     struct tally *tally;
+    struct aged *clients; /* who connected how since the last time they were handed over; NULL: nobody */
+    struct timer *clients_timer;
+    _Atomic unsigned clients_under_way; /* tables that the SQL thread has not taken yet */
     LIST_HEAD(, gather_part) gathering;
     bool draining;
     bool running; /* the thread exists; the steward's to know */

@@ -6,19 +6,19 @@
 #include <stdlib.h>
 #include <uv.h>
 
-struct post {
+struct loop_message {
     void (*fn)(void *arg);
     void *arg;
-    STAILQ_ENTRY(post) next;
+    STAILQ_ENTRY(loop_message) next;
 };
 
-STAILQ_HEAD(post_list, post);
+STAILQ_HEAD(message_list, loop_message);
 
 struct loop {
     uv_loop_t uv;
     uv_async_t wake;
-    uv_mutex_t lock; /* guards `posts` only */
-    struct post_list posts;
+    uv_mutex_t lock; /* guards `messages` only */
+    struct message_list messages;
 };
 
 struct poll {
@@ -49,19 +49,19 @@ static void free_handle(uv_handle_t *handle)
 
 /* ---- loop ---- */
 
-static void run_posts(uv_async_t *wake)
+static void run_messages(uv_async_t *wake)
 {
     struct loop *loop = wake->data;
-    struct post_list taken = STAILQ_HEAD_INITIALIZER(taken);
-    struct post *post;
+    struct message_list taken = STAILQ_HEAD_INITIALIZER(taken);
+    struct loop_message *message;
 
     uv_mutex_lock(&loop->lock);
-    STAILQ_CONCAT(&taken, &loop->posts);
+    STAILQ_CONCAT(&taken, &loop->messages);
     uv_mutex_unlock(&loop->lock);
-    while ((post = STAILQ_FIRST(&taken)) != NULL) {
+    while ((message = STAILQ_FIRST(&taken)) != NULL) {
         STAILQ_REMOVE_HEAD(&taken, next);
-        post->fn(post->arg);
-        free(post);
+        message->fn(message->arg);
+        loop_message_free(message);
     }
 }
 
@@ -71,12 +71,12 @@ struct loop *loop_new(void)
 
     if (!loop)
         return NULL;
-    STAILQ_INIT(&loop->posts);
+    STAILQ_INIT(&loop->messages);
     if (uv_loop_init(&loop->uv) != 0) {
         free(loop);
         return NULL;
     }
-    if (uv_mutex_init(&loop->lock) != 0 || uv_async_init(&loop->uv, &loop->wake, run_posts) != 0) {
+    if (uv_mutex_init(&loop->lock) != 0 || uv_async_init(&loop->uv, &loop->wake, run_messages) != 0) {
         (void)uv_loop_close(&loop->uv);
         free(loop);
         return NULL;
@@ -89,10 +89,10 @@ void loop_free(struct loop *loop)
 {
     if (!loop)
         return;
-    run_posts(&loop->wake);
+    run_messages(&loop->wake);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
-        ; /* a post may have stopped it once more */
+        ; /* a message may have stopped it once more */
     CHECK(uv_loop_close(&loop->uv) == 0);
     uv_mutex_destroy(&loop->lock);
     free(loop);
@@ -113,17 +113,35 @@ int64_t loop_now_ms(const struct loop *loop)
     return (int64_t)uv_now(&loop->uv);
 }
 
-bool loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
+struct loop_message *loop_message_new(void (*fn)(void *arg), void *arg)
 {
-    struct post *post = malloc(sizeof *post);
+    struct loop_message *message = malloc(sizeof *message);
 
-    if (!post)
-        return false;
-    *post = (struct post){ .fn = fn, .arg = arg };
+    if (message)
+        *message = (struct loop_message){ .fn = fn, .arg = arg };
+    return message;
+}
+
+void loop_message_free(struct loop_message *message)
+{
+    free(message);
+}
+
+void loop_send(struct loop *loop, struct loop_message *message)
+{
     uv_mutex_lock(&loop->lock);
-    STAILQ_INSERT_TAIL(&loop->posts, post, next);
+    STAILQ_INSERT_TAIL(&loop->messages, message, next);
     uv_mutex_unlock(&loop->lock);
     (void)uv_async_send(&loop->wake);
+}
+
+bool loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
+{
+    struct loop_message *message = loop_message_new(fn, arg);
+
+    if (!message)
+        return false;
+    loop_send(loop, message);
     return true;
 }
 

@@ -1,7 +1,7 @@
 /**
  * One thread's event loop: readiness of descriptors, timers, signals, and messages from other threads.
  *
- * Everything here belongs to the loop's thread, save loop_post() and loop_stop_from_anywhere().
+ * Everything here belongs to the loop's thread, save loop_post() and loop_send().
  * libuv is used by readiness only (design §6); no other file knows it.
  *
  * Handles are closed in two steps: after x_close() no callback comes any more, and the memory goes back when
@@ -28,6 +28,13 @@ int64_t loop_now_ms(const struct loop *loop);
 /** Run `fn(arg)` on the loop's thread, soon. Thread-safe. False when memory ran out: fn will not be called.
  */
 MUST_CHECK bool loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
+/** The same in two steps, the second of which cannot fail. NULL when memory ran out. */
+struct loop_message;
+struct loop_message *loop_message_new(void (*fn)(void *arg), void *arg);
+/** One that was not sent. NULL is fine. */
+void loop_message_free(struct loop_message *message);
+/** message: taken. Thread-safe. */
+void loop_send(struct loop *loop, struct loop_message *message);
 
 /** Run `work(arg)` on a pool thread, then `done(arg)` on the loop's. Must be called on the loop's thread. */
 MUST_CHECK bool loop_job(struct loop *loop, void (*work)(void *arg), void (*done)(void *arg), void *arg);

@@ -219,7 +219,8 @@ enum code socket_connect(const struct address *address, int *out_fd, struct err 
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     }
-    if (connect(fd, (const struct sockaddr *)&address->ss, address->n) != 0 && errno != EINPROGRESS) {
+    if (connect(fd, (const struct sockaddr *)&address->ss, address->n) != 0 && errno != EINPROGRESS &&
+        errno != EINTR) { /* interrupted, it goes on by itself */
         int why = errno;
         (void)close(fd);
         return err_set(e, E_CONNECT, "%s", strerror(why));

@@ -13,7 +13,7 @@
 enum {
     ROOM_IN = 64 * 1024,
     ROOM_PLAIN = ROOM_IN + 32 * 1024, /* all of `in`, and the record that OpenSSL had begun */
-    ROOM_OUT = 64 * 1024,
+    ROOM_OUT = ROOM_PLAIN + 4 * 1024, /* all of a read as records: a batch is one send */
     ROOM_ALIGN = 4096,
     /* Off OpenSSL's own alignment: equal page offsets make the copy into the record buffer slow. */
     ROOM_OUT_OFFSET = 2048,
@@ -204,15 +204,13 @@ enum code stream_write(struct stream *stream, struct bytes data, struct err *e)
 
 void stream_finish(struct stream *stream)
 {
-    struct err ignored;
-
     if (stream->fd < 0 || stream->finishing || stream->broken || stream->unsendable)
         return;
     stream->finishing = true;
     if (stream->tls) {
         struct tls_io io = lend(stream, bytes_of(NULL, 0));
         tls_engine_close(stream->tls, &io);
-        (void)!send_out(stream, &io, &ignored);
+        (void)!send_out(stream, &io, NULL);
     }
     end_if_finished(stream);
 }
@@ -248,13 +246,12 @@ static enum stream_status receive(struct stream *stream, uint8_t *dst, size_t si
 static enum stream_status decrypt(struct stream *stream, struct tls_io *io, struct bytes *out, struct err *e)
 {
     size_t n = 0;
-    struct err ignored;
 
     tls_engine_set_bulk(stream->tls, io->in.n >= STREAM_BULK);
     enum tls_status status = tls_engine_read(stream->tls, io, bytes_of(stream->room->plain, ROOM_PLAIN), &n,
                                              e);
     *out = bytes_of(stream->room->plain, n);
-    (void)!send_out(stream, io, &ignored);
+    (void)!send_out(stream, io, NULL);
     switch (status) {
     case TLS_DONE: /* a batch never fills `plain` */
     case TLS_WANT_INPUT:
@@ -313,10 +310,9 @@ void stream_relax(struct stream *stream)
 
 bool stream_discard(struct stream *stream)
 {
-    struct err e;
     size_t n;
 
-    enum stream_status status = receive(stream, stream->room->in, ROOM_IN, &n, &e);
+    enum stream_status status = receive(stream, stream->room->in, ROOM_IN, &n, NULL);
     return status == STREAM_DATA || status == STREAM_AGAIN;
 }
 
@@ -343,7 +339,6 @@ enum code stream_tls_connect(struct stream *stream, struct tls_context *context,
 enum stream_status stream_handshake(struct stream *stream, struct bytes early, struct bytes *out,
                                     struct err *e)
 {
-    struct err ignored;
     size_t n = 0;
     enum tls_status status;
 
@@ -357,7 +352,7 @@ enum stream_status stream_handshake(struct stream *stream, struct bytes early, s
     struct tls_io io = lend(stream, early);
     do {
         status = tls_engine_handshake(stream->tls, &io, e);
-        (void)!send_out(stream, &io, &ignored);
+        (void)!send_out(stream, &io, NULL);
     } while (status == TLS_WANT_ROOM);
     if (status == TLS_WANT_INPUT)
         return STREAM_AGAIN;

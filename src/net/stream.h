@@ -4,6 +4,8 @@
  * A wake-up costs one recv and, per batch, one send. Nothing is kept for an idle connection but what OpenSSL
  * keeps: input is decrypted to its end at once, and only output that the socket does not take is stored
  * (`pending`); while there is some, the owner stops reading the other side.
+ *
+ * Where a function fills a `struct err`, NULL may be given: an error is 2 KB, and not everybody reads it.
  */
 #ifndef PGSEAL_NET_STREAM_H
 #define PGSEAL_NET_STREAM_H
@@ -47,7 +49,7 @@ struct stream {
 
 enum stream_status { STREAM_DATA, STREAM_AGAIN, STREAM_EOF, STREAM_FAIL };
 
-/** Take over `fd` (also on failure). `fn` is told of readiness; call stream_ready() first thing in it. */
+/** Take over `fd` (also on failure). `fn` is told of readiness. */
 MUST_CHECK enum code stream_open(struct stream *stream, struct stream_room *room, int fd, poll_fn *fn,
                                  void *arg);
 /** At once; nothing more is sent. Harmless on a stream that is zeroed with fd -1, or closed. */

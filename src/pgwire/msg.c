@@ -3,6 +3,9 @@
 
 #include "base/rd.h"
 
+#include <endian.h>
+#include <string.h>
+
 enum { LENGTH_WORD = 4 };
 
 enum code msg_next(struct bytes in, size_t length_max, struct msg *out, size_t *used)
@@ -35,11 +38,38 @@ static void header_done(struct msg_follow *f)
     f->skip = f->length - LENGTH_WORD;
 }
 
+/* Messages that are here whole, up to the first that is not: what every row of a COPY passes through. */
+static const uint8_t *follow_whole(struct msg_follow *f, const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *last = NULL;
+    uint32_t word, length = 0;
+
+    while (end - p >= MSG_HEADER) {
+        memcpy(&word, p + 1, sizeof word);
+        word = be32toh(word);
+        if (word < LENGTH_WORD || (size_t)(end - p) <= word)
+            break;
+        length = word;
+        last = p;
+        if (*p == 'Z' && length > LENGTH_WORD)
+            f->state = (char)p[length];
+        p += 1 + (size_t)length;
+    }
+    if (last) {
+        f->type = (char)*last;
+        f->length = length;
+        f->ready = f->type == 'Z' && length > LENGTH_WORD;
+    }
+    return p;
+}
+
 void msg_follow(struct msg_follow *f, struct bytes data)
 {
     const uint8_t *p = data.p, *end = data.p + data.n;
 
     while (p < end && !f->bad) {
+        if (msg_between(f) && (p = follow_whole(f, p, end)) == end)
+            return;
         if (f->skip > 0) {
             size_t n = (size_t)(end - p) < f->skip ? (size_t)(end - p) : f->skip;
             if (f->type == 'Z') {

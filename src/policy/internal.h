@@ -85,6 +85,13 @@ MUST_CHECK enum code hba_parse_user(struct line_parser *p, struct hba_token toke
 MUST_CHECK enum code hba_parse_regex(struct line_parser *p, struct hba_token token, bool captures,
                                      struct hba_name *out);
 
+/** What protects a TCP connection. */
+enum { TRANSPORT_PLAIN, TRANSPORT_TLS, TRANSPORT_GSS };
+/** The transports that a type of TCP record takes, as bits 1 << TRANSPORT_…; 0 for `local`. */
+uint32_t hba_transports(enum hba_type type);
+/** Does a host name, or another pattern that stands for its names, fit the pattern of an address field? */
+bool hba_host_name_fits(struct str pattern, struct str name);
+
 /* ---- the policy ---- */
 
 enum { KEY_LANES = 4 };

@@ -22,8 +22,6 @@ enum {
     CLASS_PHYSICAL = CLASS_OTHER + 3,
 };
 
-enum { PLAIN, TLS, GSS };
-
 /* A connection in the form of keys, the same in all lanes. */
 struct probe {
     key_lanes class_bit;
@@ -77,28 +75,28 @@ static const uint8_t *peer_bytes(const struct sockaddr_storage *peer)
 
 /* ---- keys ---- */
 
-static uint32_t transport_bits(enum hba_type type)
+uint32_t hba_transports(enum hba_type type)
 {
     switch (type) {
     case HBA_LOCAL:
         return 0;
     case HBA_HOST:
-        return 1u << PLAIN | 1u << TLS | 1u << GSS;
+        return 1u << TRANSPORT_PLAIN | 1u << TRANSPORT_TLS | 1u << TRANSPORT_GSS;
     case HBA_HOSTSSL:
-        return 1u << TLS;
+        return 1u << TRANSPORT_TLS;
     case HBA_HOSTNOSSL:
-        return 1u << PLAIN | 1u << GSS;
+        return 1u << TRANSPORT_PLAIN | 1u << TRANSPORT_GSS;
     case HBA_HOSTGSSENC:
-        return 1u << GSS;
+        return 1u << TRANSPORT_GSS;
     case HBA_HOSTNOGSSENC:
-        return 1u << PLAIN | 1u << TLS;
+        return 1u << TRANSPORT_PLAIN | 1u << TRANSPORT_TLS;
     }
     UNREACHABLE();
 }
 
 static uint32_t classes_of(const struct hba_rule *rule)
 {
-    uint32_t bits = transport_bits(rule->type);
+    uint32_t bits = hba_transports(rule->type);
     bool net = rule->address.kind == HBA_ADDR_NET;
     bool physical = false, ordinary = false;
     uint32_t classes = 0;
@@ -146,7 +144,7 @@ enum code policy_index(struct policy *policy)
 static struct probe probe_of(const struct conn_facts *facts)
 {
     const uint8_t *addr = facts->is_local ? NULL : peer_bytes(&facts->peer);
-    unsigned transport = facts->tls ? TLS : facts->gss ? GSS : PLAIN;
+    unsigned transport = facts->tls ? TRANSPORT_TLS : facts->gss ? TRANSPORT_GSS : TRANSPORT_PLAIN;
     unsigned class = CLASS_OTHER + transport;
 
     if (facts->is_local)
@@ -197,11 +195,11 @@ struct match {
 
 static bool type_fits(const struct hba_rule *rule, const struct conn_facts *facts)
 {
-    unsigned transport = facts->tls ? TLS : facts->gss ? GSS : PLAIN;
+    unsigned transport = facts->tls ? TRANSPORT_TLS : facts->gss ? TRANSPORT_GSS : TRANSPORT_PLAIN;
 
     if (rule->type == HBA_LOCAL || facts->is_local)
         return rule->type == HBA_LOCAL && facts->is_local;
-    return (transport_bits(rule->type) >> transport & 1u) != 0;
+    return (hba_transports(rule->type) >> transport & 1u) != 0;
 }
 
 static bool in_net(const struct sockaddr_storage *peer, sa_family_t family, const uint8_t *addr,
@@ -242,7 +240,7 @@ static bool iface_fits(const struct conn_facts *facts, bool host)
     return source->list(source->ctx, compare_iface, &search) && search.found;
 }
 
-static bool name_equal(struct str pattern, struct str name)
+bool hba_host_name_fits(struct str pattern, struct str name)
 {
     if (!str_starts(pattern, STR(".")))
         return str_equal_nocase(pattern, name);
@@ -260,12 +258,12 @@ static enum code name_fits(const struct match *m, struct str pattern, bool *out)
         m->out->need = MATCH_NEED_REVERSE;
         return E_NEED_NAME;
     case NAME_REVERSE:
-        if (!name_equal(pattern, lookup->name))
+        if (!hba_host_name_fits(pattern, lookup->name))
             return OK;
         m->out->need = MATCH_NEED_FORWARD;
         return E_NEED_NAME;
     case NAME_CONFIRMED:
-        *out = name_equal(pattern, lookup->name);
+        *out = hba_host_name_fits(pattern, lookup->name);
         return OK;
     case NAME_MISMATCH:
     case NAME_REVERSE_FAILED:

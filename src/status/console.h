@@ -103,6 +103,7 @@ struct console_params {
     bool can_see_all;     /* stats_users: may see all rows */
     int64_t started_us;   /* when the gate started, microseconds since 1970 */
     int64_t loaded_us;    /* when the configuration in force was loaded: pg_conf_load_time() */
+    int scram_iterations; /* told to the client */
     unsigned deadline_ms; /* 0: CONSOLE_DEADLINE_MS_DEFAULT */
     struct console_tls tls;
     const struct console_option *options; /* the StartupMessage's other parameters */
@@ -148,5 +149,14 @@ char console_transaction_state(const struct console *console);
 /** The statement being run or run last, for pg_stat_activity; borrowed until the next call into the console.
  */
 struct str console_last_query(const struct console *console);
+
+/** Microseconds since 1970; 0: not yet. */
+struct console_times {
+    int64_t transaction_us; /* of the transaction that runs or ran last */
+    int64_t query_us;       /* of that statement */
+    int64_t state_us;       /* the session became active, or idle */
+};
+
+struct console_times console_times_of(const struct console *console);
 
 #endif

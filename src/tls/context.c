@@ -54,8 +54,7 @@ enum code context_new(struct tls_library *library, const SSL_METHOD *method, str
         tls_context_free(c);
         return err_set(e, E_CONFIG, "could not create SSL context: %s", diag_first(reason, sizeof reason));
     }
-    SSL_CTX_set_mode(c->ssl_ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                     SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(c->ssl_ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
     SSL_CTX_set_session_cache_mode(c->ssl_ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_options(c->ssl_ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     *out = c;
@@ -69,6 +68,8 @@ struct bytes protocol_alpn(enum tls_protocol protocol)
         return str_bytes(STR("\x0apostgresql"));
     case TLS_PROTOCOL_CANCEL:
         return str_bytes(STR("\x0dpgseal-cancel"));
+    case TLS_PROTOCOL_HTTP:
+        return str_bytes(STR("\x08http/1.1"));
     }
     UNREACHABLE();
 }
@@ -204,7 +205,8 @@ enum code tls_context_self_test(struct tls_library *library, const struct tls_se
     enum code code = tls_client_context_new(library, &like, &client_context, &why);
     if (code == OK &&
         (!ports[0] || !ports[1] || !half_init(&server, tls_engine_new_server(ports[0], context)) ||
-         !half_init(&client, tls_engine_new_client(ports[1], client_context, NULL, true))))
+         !half_init(&client, tls_engine_new_client(ports[1], client_context, NULL,
+                                                   params->protocol == TLS_PROTOCOL_POSTGRESQL))))
         code = err_set(&why, E_NOMEM, "out of memory");
     if (code == OK)
         code = run_halves(&server, &client, &why);

@@ -26,7 +26,8 @@ const char *tls_version_name(enum tls_version version);
 /** What ALPN agrees on. */
 enum tls_protocol {
     TLS_PROTOCOL_POSTGRESQL, /* "postgresql" */
-    TLS_PROTOCOL_CANCEL      /* "pgseal-cancel": one gate sends another a cancel request, and nothing else */
+    TLS_PROTOCOL_CANCEL,     /* "pgseal-cancel": one gate sends another a cancel request, and nothing else */
+    TLS_PROTOCOL_HTTP        /* "http/1.1" */
 };
 
 /** Where the passphrase of an encrypted key comes from. */
@@ -41,6 +42,7 @@ enum tls_passphrase {
 struct tls_server_params {
     const char *cert_file, *key_file, *ca_file, *crl_file, *crl_dir, *dh_params_file;
     const char *ciphers, *tls13_ciphers, *groups;
+    enum tls_protocol protocol; /* clients that offer ALPN must offer its name */
     bool prefer_server_ciphers;
     bool takes_cancels; /* TLS_PROTOCOL_CANCEL may be chosen too */
     bool reload;        /* a bad DH file is then a warning, and the built-in group is used */

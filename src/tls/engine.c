@@ -30,15 +30,16 @@ struct tls_port {
 struct tls_engine {
     SSL *ssl;
     struct tls_port *port;
-    struct tls_context *context;
+    enum tls_protocol protocol; /* the context's, as are these: it may be gone by now */
+    enum tls_version min_version, max_version;
     char *verify_detail; /* of a certificate that was refused; NULL: none was */
     int verify_error, verify_depth;
     int16_t alert_sent, alert_received;
     uint16_t offered_min, offered_max;
     bool server;
-    enum tls_protocol protocol; /* what our side speaks; the context may be gone when it is asked for */
     bool failed;
     bool bulk;
+    bool relaxed;        /* nothing secret comes any more */
     bool cert_requested; /* by the server, of us */
     bool cert_sent;
     char reason[DIAG_REASON_MAX / 2];
@@ -130,9 +131,13 @@ static struct tls_engine *engine_new(struct tls_port *port, struct tls_context *
 
     if (!e)
         return NULL;
-    *e = (struct tls_engine){
-        .port = port, .context = context, .server = server, .alert_sent = -1, .alert_received = -1
-    };
+    *e = (struct tls_engine){ .port = port,
+                              .protocol = context->protocol,
+                              .min_version = context->min_version,
+                              .max_version = context->max_version,
+                              .server = server,
+                              .alert_sent = -1,
+                              .alert_received = -1 };
     e->ssl = SSL_new(context->ssl_ctx);
     if (!e->ssl || SSL_set_app_data(e->ssl, (char *)e) != 1 || BIO_up_ref(port->bio) != 1) {
         tls_engine_free(e);
@@ -161,7 +166,6 @@ struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_conte
 
     if (!e)
         return NULL;
-    e->protocol = context->protocol;
     SSL_set_connect_state(e->ssl);
     if ((sni && sni[0] && SSL_set_tlsext_host_name(e->ssl, (char *)(uintptr_t)sni) != 1) ||
         (alpn && SSL_set_alpn_protos(e->ssl, offer.p, (unsigned)offer.n) != 0)) {
@@ -315,7 +319,7 @@ static void explain(struct tls_engine *engine, unsigned long ecode, int saved_er
     if (engine->verify_detail)
         err_detail(e, "%s", engine->verify_detail);
     if (diag_is_version(ecode)) {
-        enum tls_version min = engine->context->min_version, max = engine->context->max_version;
+        enum tls_version min = engine->min_version, max = engine->max_version;
         err_hint(e,
                  "This may indicate that the %s does not support any SSL protocol version between %s and %s.",
                  engine->server ? "client" : "server", min ? tls_version_name(min) : "TLSv1",
@@ -347,7 +351,8 @@ static void step_begin(struct tls_engine *engine, struct tls_io *io)
 {
     engine->port->io = io;
     errno = 0;
-    ERR_clear_error();
+    if (ERR_peek_error() != 0) /* looking costs a tenth of clearing */
+        ERR_clear_error();
 }
 
 enum tls_status tls_engine_handshake(struct tls_engine *engine, struct tls_io *io, struct err *e)
@@ -382,6 +387,11 @@ enum tls_status tls_engine_read(struct tls_engine *engine, struct tls_io *io, st
             break;
         }
         total += n;
+        /* Asking for what cannot be there would cost a buffer taken and given back. */
+        if (io->in.n == 0 && !io->eof && !SSL_has_pending(engine->ssl)) {
+            status = TLS_WANT_INPUT;
+            break;
+        }
     }
     *out_n = total;
     return status;
@@ -417,7 +427,7 @@ void tls_engine_close(struct tls_engine *engine, struct tls_io *io)
 
 void tls_engine_set_bulk(struct tls_engine *engine, bool bulk)
 {
-    if (engine->bulk == bulk)
+    if (engine->bulk == bulk || !engine->relaxed)
         return;
     engine->bulk = bulk;
     if (bulk)
@@ -428,7 +438,14 @@ void tls_engine_set_bulk(struct tls_engine *engine, bool bulk)
 
 void tls_engine_relax(struct tls_engine *engine)
 {
-    (void)SSL_clear_options(engine->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    if (engine->relaxed)
+        return;
+    engine->relaxed = true;
+    /* Gives the record buffers back, wiped: once, where RELEASE_BUFFERS would wipe 16 KB at every step of the
+     * login. Refused while they hold the beginning of a record; then OpenSSL goes on wiping. */
+    if (SSL_free_buffers(engine->ssl) == 1)
+        (void)SSL_clear_options(engine->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+    (void)SSL_set_mode(engine->ssl, SSL_MODE_RELEASE_BUFFERS);
 }
 
 /* ---- facts ---- */
@@ -530,8 +547,8 @@ void tls_engine_facts(const struct tls_engine *engine, struct tls_handshake_fact
         .verify_depth = engine->verify_depth,
         .offered_min = engine->offered_min,
         .offered_max = engine->offered_max,
-        .min_version = engine->context->min_version,
-        .max_version = engine->context->max_version,
+        .min_version = engine->min_version,
+        .max_version = engine->max_version,
         .sni = tls_engine_sni(engine),
     };
 }

@@ -37,7 +37,7 @@ enum tls_status {
     TLS_FAILED      /* `e` says why; what stands in `out` (an alert) is still to be sent */
 };
 
-/** NULL when memory ran out. `port` is borrowed and must outlive the engine, `context` its handshake. */
+/** NULL when memory ran out. Borrowed: `port` must outlive the engine, `context` the handshake. */
 struct tls_engine *tls_engine_new_server(struct tls_port *port, struct tls_context *context);
 /** sni: NULL or "" sends none. alpn: offer the context's protocol. */
 struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_context *context, const char *sni,
@@ -55,10 +55,12 @@ enum tls_status tls_engine_write(struct tls_engine *engine, struct tls_io *io, s
                                  size_t *out_n, struct err *e);
 /** Say close_notify. Does nothing before the handshake has ended or after a failure. */
 void tls_engine_close(struct tls_engine *engine, struct tls_io *io);
-/** Give the record buffers back between reads (idle) or keep them (bulk transfer); design §6. */
+/** Give the record buffers back between reads (idle) or keep them (bulk transfer); design §6. Until
+ * tls_engine_relax() they are kept in any case. */
 void tls_engine_set_bulk(struct tls_engine *engine, bool bulk);
 
-/** OpenSSL wipes its copies of what it decrypts, until this is called: nothing secret comes any more. */
+/** OpenSSL wipes its copies of what it decrypts and keeps its record buffers, until this is called: the login
+ * is over, nothing secret comes any more, and the session may be idle for weeks. */
 void tls_engine_relax(struct tls_engine *engine);
 
 /* ---- what a finished handshake is known by; texts are OpenSSL's constants or live in the engine ---- */

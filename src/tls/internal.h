@@ -17,7 +17,7 @@ struct tls_context {
     SSL_CTX *ssl_ctx;
     bool verifies_clients;
     bool takes_cancels;                        /* server side: TLS_PROTOCOL_CANCEL is on offer too */
-    enum tls_protocol protocol;                /* client side: what is offered */
+    enum tls_protocol protocol;                /* what a client offers, and a server accepts */
     enum tls_version min_version, max_version; /* for the hint of a version failure */
     uint8_t end_point[TLS_HASH_MAX];
     size_t end_point_n;

@@ -57,9 +57,11 @@ static int alpn_cb(SSL *ssl, const unsigned char **out, unsigned char *out_n, co
     unsigned char *chosen;
 
     (void)ssl;
-    for (int i = TLS_PROTOCOL_POSTGRESQL; i <= (context->takes_cancels ? TLS_PROTOCOL_CANCEL : 0); i++) {
-        struct bytes known = protocol_alpn((enum tls_protocol)i);
-        if (SSL_select_next_proto(&chosen, out_n, known.p, (unsigned)known.n, in, in_n) ==
+    const enum tls_protocol known[] = { context->protocol, TLS_PROTOCOL_CANCEL };
+
+    for (size_t i = 0; i < (context->takes_cancels ? 2U : 1U); i++) {
+        struct bytes name = protocol_alpn(known[i]);
+        if (SSL_select_next_proto(&chosen, out_n, name.p, (unsigned)name.n, in, in_n) ==
             OPENSSL_NPN_NEGOTIATED) {
             *out = chosen;
             return SSL_TLSEXT_ERR_OK;
@@ -204,6 +206,7 @@ static enum code build(struct tls_context *c, struct tls_library *library, const
     TRY(set_versions(c, p, e));
     SSL_CTX_set_options(c->ssl_ctx, SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
     SSL_CTX_set_num_tickets(c->ssl_ctx, 0);
+    c->protocol = p->protocol;
     c->takes_cancels = p->takes_cancels;
     SSL_CTX_set_alpn_select_cb(c->ssl_ctx, alpn_cb, c);
     SSL_CTX_set_info_callback(c->ssl_ctx, engine_info_cb);

@@ -5,6 +5,7 @@ server that is away costs.
 
 import signal
 import socket
+import statistics
 import subprocess
 import time
 
@@ -352,3 +353,22 @@ def test_a_cleartext_auth_file_with_many_iterations(make_gate):
         assert median(g) < 0.4
         assert c.event()[:2] == ("R", 10)
         assert c.sasl(PASSWORDS["bob"])[-1] == ("Z", "I")
+
+
+def test_the_clock_does_not_tell_who_is_in_a_cleartext_auth_file(make_gate):
+    """Whoever asks waits for a derivation: users with a cleartext secret, with a stored one, and without any."""
+    g = make_gate(settings={"workers": "1", "scram_iterations": "400000"},
+                  hba="host all all 127.0.0.1/32 scram-sha-256\n")
+    g.write("userlist.txt", f'"bob" "{PASSWORDS["bob"]}"\n"alice" "{scram.secret(ALICE)}"\n', 0o600)
+    g.restart()
+
+    def challenge(user):
+        with Conn(g, timeout=30) as c:
+            began = time.monotonic()
+            c.send(wire.startup(user))
+            assert c.event()[:2] == ("R", 10)
+            return time.monotonic() - began
+
+    rounds = [[challenge(user) for user in ("bob", "alice", "nobody")] for _ in range(5)]
+    bob, alice, nobody = (statistics.median(column) for column in zip(*rounds))
+    assert 0.5 < alice / bob < 2 and 0.5 < nobody / bob < 2, rounds

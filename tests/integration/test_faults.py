@@ -1,6 +1,6 @@
 """
-Things fail: descriptors, the log's disk, memory, servers, clients that never finish a sentence. The gate lives,
-those who have done nothing wrong do not notice, and what failed works again when the cause has gone.
+Things fail: descriptors, the log's disk, memory, servers, clients. The gate lives, those who have done nothing
+wrong do not notice, and what failed works again when the cause has gone.
 """
 
 import contextlib
@@ -19,13 +19,12 @@ import pytest
 from lib import run
 from lib.fake import Upstream
 from lib.pg import PASSWORDS
-from lib.wire import Closed, Conn, message, query, startup
+from lib.wire import EOF, RESET, Closed, Conn, cancel_request, message, query, startup
 
 ALICE = PASSWORDS["alice"]
 HBA = "host all all 127.0.0.1/32 scram-sha-256\nlocal all all trust\n"
 TRUST = "host all all 127.0.0.1/32 trust\n"
 EVERY_ALLOCATION = bool(os.environ.get("PGSEAL_EVERY_ALLOCATION"))
-CLIENTS = int(os.environ.get("PGSEAL_STALLED", "400"))
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 OK = message("R", struct.pack("!I", 0))
@@ -119,7 +118,7 @@ def test_the_disk_of_the_log_is_full(make_gate, certs):
     g.process = None
 
 
-# -- clients that stall --------------------------------------------------------------------------------------------
+# -- what clients say before they stall or vanish -------------------------------------------------------------------
 def half_hello():
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = ssl.create_default_context()
@@ -132,51 +131,6 @@ def half_hello():
 STALLS = {"silent": b"", "ssl request": SSL_REQUEST, "half a request": SSL_REQUEST[:5],
           "half a hello": SSL_REQUEST + half_hello(), "half a startup": startup()[:20], "no answer": startup(),
           "half an answer": startup() + b"p\0\0\0\x30SCRAM"}
-
-
-def readable(sockets):
-    return [s for s in sockets if cut(s)]
-
-
-def cut(sock):
-    """True when the gate has ended this connection."""
-    try:
-        while True:
-            if not sock.recv(4096):
-                return True
-    except BlockingIOError:
-        return False
-    except ConnectionResetError:
-        return True
-
-
-def test_clients_that_stall_or_trickle_are_cut(make_gate, certs):
-    """Each kind is ended at authentication_timeout, however slowly it goes on talking; others are served."""
-    g = make_gate(hba=HBA, tls={"cert": certs.server},
-                  settings={"authentication_timeout": "3s", "max_connections": str(CLIENTS + 20)})
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, CLIENTS + 500)), hard))
-    with unharmed(g, certs), contextlib.ExitStack() as stack:
-        at_rest = descriptors(g)
-        kinds, crowd = list(STALLS.values()), []
-        for i in range(CLIENTS):
-            s = stack.enter_context(socket.create_connection((g.host, g.port)))
-            s.sendall(kinds[i % len(kinds)])
-            s.setblocking(False)
-            crowd.append(s)
-        began, left, sent = time.monotonic(), crowd, 0
-        while left:
-            assert time.monotonic() - began < 10, f"{len(left)} of {CLIENTS} were not cut"
-            for s in left[::5]:             # these trickle: no byte of theirs buys more time
-                with contextlib.suppress(OSError):
-                    s.send(b"\0" if sent % 2 else b"")
-            sent += 1
-            with Conn(g) as c:
-                c.start_tls()
-                assert c.ready(ALICE).value("SELECT 1") == "1"
-            left = [s for s in left if not cut(s)]
-            time.sleep(0.1)
-        settled(g, at_rest)
 
 
 # -- a server behind that misbehaves -------------------------------------------------------------------------------
@@ -404,6 +358,20 @@ def test_an_allocation_fails_in_a_look_up(short_of_memory, factory, certs):
 
     succeeded, n = starve(g, memory, certs, 1, act)
     assert succeeded and n > 60
+
+
+def test_an_allocation_fails_in_a_cancel_request(short_of_memory, certs):
+    """Whoever asks takes the end of his connection to mean that it is done: he is let go at once all the same."""
+    g, memory = short_of_memory()
+    with unharmed(g, certs) as session:
+        for n in steps():
+            memory.fail_at(n, 1)
+            with Conn(g, timeout=5) as c:
+                c.send(cancel_request(session.pid, session.key))
+                assert c.event() in (EOF, RESET), f"allocation {n}"
+            if memory.relent() == 1:
+                break
+    assert n > 5
 
 
 def test_an_allocation_fails_in_a_reload(short_of_memory, certs):

@@ -49,7 +49,7 @@ def ask(gate, certs, *sql, user="alice"):
 
 def own(gate, *words):
     """`pgseal psql`."""
-    return subprocess.run([gate.program, "psql", "-D", gate.dir, "--", "-XAtw", *words], capture_output=True, text=True,
+    return subprocess.run([gate.program, "psql", "-D", gate.dir, "-XAtw", *words], capture_output=True, text=True,
                           env=psql.environment(), timeout=60, check=False)
 
 
@@ -216,6 +216,15 @@ def test_rules_count_their_hits(gate, certs):
         assert hits() == before + 3
 
 
+def test_rules_that_never_decide_are_named(make_gate, certs):
+    gate = make_gate(hba="hostssl app all 10.0.0.0/8 scram-sha-256\nhost app alice,bob 10.1.0.0/16 reject\n"
+                         "hostssl app alice,bob 10.1.0.0/16 reject\n" + HBA, settings={"admin_users": "alice"},
+                     tls={"cert": certs.server})
+    with connect(gate, certs) as db:
+        assert db.execute("SELECT rule_number, shadowed_by FROM pgseal_rules WHERE shadowed_by IS NOT NULL "
+                          "OR rule_number < 4").fetchall() == [(1, None), (2, None), (3, 1)]
+
+
 def test_certificates(gate, certs):
     with connect(gate, certs) as db:
         rows = db.execute("SELECT kind, subject, served, status, days_left > 0 FROM pgseal_certificates").fetchall()
@@ -238,7 +247,7 @@ def test_failures_and_clients_are_counted(make_gate, certs):
             "SELECT cause, count, client_addr::text, alert, hint IS NOT NULL FROM pgseal_failures").fetchall()}
         assert failures["unknown_ca"] == (3, "127.0.0.1/32", "unknown ca", True) or \
             failures["unknown_ca"][:2] == (3, "127.0.0.1"), failures
-        assert failures["password authentication failed"][0] == 1 and failures["authentication failed"][0] == 1
+        assert failures["password_wrong"][0] == 1 and failures["no_encryption"][0] == 1
         clients = {row[0]: row[1:] for row in db.execute(
             "SELECT application_name, user_name, sessions, plaintext_attempts, weakest_tls, sslmode FROM pgseal_clients "
             "WHERE application_name IN ('old', 'good')").fetchall()}

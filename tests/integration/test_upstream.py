@@ -540,9 +540,10 @@ def test_forwarded_facts(gate, upstream, certs):
 def test_a_clients_own_facts_are_dropped(gate, upstream):
     g = gate(unix(upstream))
     with Conn(g) as c:
-        c.ready(ALICE, **{"pgseal.version": "forged", "pgseal.other": "forged", "other.name": "kept"})
-        assert c.value("SELECT current_setting('pgseal.version', true)") in ("", None)
-        assert c.value("SELECT current_setting('pgseal.other', true)") is None
+        c.ready(ALICE, **{"pgseal.version": "forged", "PGSEAL.Client_DN": "forged", "Pgseal.other": "forged",
+                          "other.name": "kept"})
+        for name in ("version", "client_dn", "other"):
+            assert c.value(f"SELECT current_setting('pgseal.{name}', true)") in ("", None)
         assert c.value("SHOW other.name") == "kept"
 
 
@@ -570,6 +571,22 @@ def test_a_database_goes_to_its_own_upstream(gate, upstream, scratch):
         assert c.value("SELECT current_database()") == "db2"
     assert refused(g, database="db2")["C"] == "57P03"
     assert "no pg_hba.conf entry" in refused(g, database="other")["M"]
+
+
+@pytest.mark.parametrize("database, loads", [("app", True), ("Other", False), ("app,Other", False), ("all", False),
+                                             ("/^app$", False), ("sameuser", False)])
+def test_a_rule_must_be_honoured_on_the_routes_it_can_take(factory, upstream, certs, database, loads):
+    """Passing a password exchange through is possible to app's socket, and impossible to the TLS server of the rest."""
+    g = factory.gate(start=False, upstream=tcp(upstream, sslrootcert=certs.ca_file), tls={"cert": certs.server},
+                     settings={**RELAYED, "upstream.app": unix(upstream)},
+                     hba=f"hostssl {database} all 127.0.0.1/32 scram-sha-256\n")
+    try:
+        if loads:
+            g.start()
+        else:
+            assert "cannot pass through" in g.refuses_to_start()[1]
+    finally:
+        factory.stop(g)
 
 
 def test_quoted_database_name(gate, upstream, scratch):

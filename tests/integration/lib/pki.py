@@ -27,8 +27,8 @@ def now():
 def new_key(kind="ec"):
     if kind == "ec":
         return ec.generate_private_key(ec.SECP256R1())
-    if kind == "rsa":
-        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    if kind in ("rsa", "rsa-1024"):
+        return rsa.generate_private_key(public_exponent=65537, key_size=1024 if kind == "rsa-1024" else 2048)
     if kind == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
     raise ValueError(kind)
@@ -105,7 +105,8 @@ class Authority(Cert):
     def intermediate(self, common_name="Test Intermediate"):
         return Authority(common_name, signer=self)
 
-    def issue(self, subject, sans=(), usage="client", key="ec", valid_from=None, valid_to=None, serial=None):
+    def issue(self, subject, sans=(), usage="client", key="ec", valid_from=None, valid_to=None, serial=None,
+              digest=None):
         """
         Issue a certificate.
 
@@ -130,7 +131,7 @@ class Authority(Cert):
             builder = builder.add_extension(x509.SubjectAlternativeName([general_name(s) for s in sans]),
                                             critical=False)
         chain = [self.cert] if self.signer else []
-        return Cert(builder.sign(self.key, digest_for(self.key)), secret, chain)
+        return Cert(builder.sign(self.key, digest or digest_for(self.key)), secret, chain)
 
     def crl(self, revoked=(), last_update=None, next_update=None):
         """A CRL that names the given certificates, as PEM."""

@@ -42,6 +42,18 @@ static void listing_fini(struct listing *l)
     arena_fini(&l->arena);
 }
 
+static void stored_secrets_are_no_cleartext(void **state)
+{
+    (void)state;
+    struct listing l;
+
+    parse(&l, str_bytes(STR("\"empty\" \"\"\n"
+                            "\"bob\" \"md5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\n")));
+    assert_int_equal(l.code, OK);
+    assert_false(userlist_has_cleartext(l.list));
+    listing_fini(&l);
+}
+
 static void finds_everybody(void **state)
 {
     (void)state;
@@ -58,6 +70,7 @@ static void finds_everybody(void **state)
     assert_str(userlist_find(l.list, STR("tight\""))->secret, "x\"");
     assert_str(userlist_find(l.list, STR("last"))->secret, "no newline");
     assert_null(userlist_find(l.list, STR("Bob")));
+    assert_true(userlist_has_cleartext(l.list));
     assert_null(userlist_find(l.list, STR("bo")));
     assert_null(userlist_find(l.list, STR("")));
     listing_fini(&l);
@@ -180,8 +193,11 @@ static void loads_private_files_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_everybody),          cmocka_unit_test(reports_all_errors_in_one_pass),
-        cmocka_unit_test(long_fields_are_refused),  cmocka_unit_test(cut_and_flipped),
+        cmocka_unit_test(finds_everybody),
+        cmocka_unit_test(stored_secrets_are_no_cleartext),
+        cmocka_unit_test(reports_all_errors_in_one_pass),
+        cmocka_unit_test(long_fields_are_refused),
+        cmocka_unit_test(cut_and_flipped),
         cmocka_unit_test(loads_private_files_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,8 @@ static void slice_cuts(void **state)
     assert_str(str_trim(STR(" \t ")), "");
     assert_true(str_equal_nocase(STR("SameHost"), STR("samehost")));
     assert_false(str_equal_nocase(STR("a"), STR("ab")));
+    assert_true(str_starts_nocase(STR("PgSeal.x"), STR("pgseal.")));
+    assert_false(str_starts_nocase(STR("pgseal"), STR("pgseal.")));
     assert_true(str_ends(STR("db.example.com"), STR(".example.com")));
     assert_true(str_compare(STR("a"), STR("ab")) < 0);
     assert_true(str_compare(STR("b"), STR("ab")) > 0);

@@ -1,0 +1,120 @@
+/* What stands around rules and TLS: the servers behind, who may touch the files, how the gate is run. */
+#include "audit/internal.h"
+#include "client/conninfo.h"
+#include "conf/settings.h"
+#include "os/files.h"
+#include "policy/policy.h"
+
+#include <sys/stat.h>
+
+/* ---- servers behind ---- */
+
+static bool is_on_this_machine(const struct conn_host *host)
+{
+    struct str address = host->hostaddr.n > 0 ? host->hostaddr : host->host;
+
+    return host->kind == CONN_HOST_UNIX || str_is(address, "localhost") || str_is(address, "::1") ||
+           str_starts(address, STR("127."));
+}
+
+/* The first host that is another machine; NULL: none. */
+static const struct conn_host *far_host(const struct conninfo *info)
+{
+    for (size_t i = 0; i < info->host_count; i++)
+        if (!is_on_this_machine(&info->hosts[i]))
+            return &info->hosts[i];
+    return NULL;
+}
+
+static bool logs_in_by(const struct settings_route *route, enum conf_upstream_login login)
+{
+    for (size_t i = 0; i < route->upstream_login.n; i++)
+        if (route->upstream_login.at[i] == login)
+            return true;
+    return false;
+}
+
+static void check_upstream(struct audit *a, const struct audit_upstream *u)
+{
+    const struct settings_route *route = u->route;
+    const struct conn_host *host = far_host(u->info);
+    struct str where = route->upstream_file.n > 0 ? audit_place(a, route->upstream_file, route->upstream_line)
+                                                  : STR("upstream");
+
+    if (host) {
+        struct str name = host->host.n > 0 ? host->host : host->hostaddr;
+        if (u->info->sslmode < SSLMODE_VERIFY_CA)
+            audit_add(a, CHECK_UPSTREAM_UNVERIFIED, where,
+                      "with sslmode=%s whoever answers for \"%.*s\" gets the sessions%s",
+                      sslmode_name(u->info->sslmode), STR_ARG(name),
+                      u->info->sslmode < SSLMODE_REQUIRE ? ", readable by anybody on the way" : "");
+        else if (u->info->sslmode == SSLMODE_VERIFY_CA)
+            audit_add(a, CHECK_UPSTREAM_NAME_UNVERIFIED, where,
+                      "with sslmode=verify-ca the certificate need not be for \"%.*s\"", STR_ARG(name));
+        if (logs_in_by(route, CONF_LOGIN_TRUST))
+            audit_add(a, CHECK_UPSTREAM_TRUST, STR("upstream_login"),
+                      "\"%.*s\" may let the gate in as any user without asking, and so others that reach it",
+                      STR_ARG(name));
+    }
+    if (logs_in_by(route, CONF_LOGIN_SERVICE))
+        audit_add(a, CHECK_UPSTREAM_SERVICE, STR("upstream_login"),
+                  "sessions are \"%.*s\" on the server, whoever the client was", STR_ARG(u->info->user));
+}
+
+void audit_upstreams(struct audit *a)
+{
+    for (size_t i = 0; i < a->subject->n_upstreams; i++)
+        check_upstream(a, &a->subject->upstreams[i]);
+}
+
+/* ---- files ---- */
+
+/* In a sticky directory others may add, but replace nothing. */
+static void check_writable(struct audit *a, const char *path)
+{
+    struct stat st;
+
+    if (path && stat(path, &st) == 0 && (st.st_mode & S_IWOTH) &&
+        !(S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX)))
+        audit_add(a, CHECK_FILES_WRITABLE, str_c(path), "its mode is %04o", (unsigned)(st.st_mode & 07777));
+}
+
+void audit_files(struct audit *a)
+{
+    const struct settings *settings = a->subject->settings;
+    const struct policy_path *paths;
+    struct err e;
+    size_t n;
+
+    if (settings->ssl && settings->ssl_key_file.path &&
+        os_check_key_file(settings->ssl_key_file.path, &e) != OK)
+        audit_add(a, CHECK_KEY_PERMISSIONS, str_c(settings->ssl_key_file.path), "%s", err_text(&e));
+    if (settings->auth_file.path && os_check_secret_file(settings->auth_file.path, "auth file", &e) != OK)
+        audit_add(a, CHECK_AUTH_FILE_PERMISSIONS, str_c(settings->auth_file.path), "%s", err_text(&e));
+    for (size_t i = 0; i < settings->files.n; i++)
+        check_writable(a, settings->files.at[i].p);
+    paths = policy_paths(a->subject->policy, &n);
+    for (size_t i = 0; i < n; i++)
+        check_writable(a, paths[i].path.p);
+    if (!settings->ssl)
+        return;
+    check_writable(a, settings->ssl_cert_file.path);
+    check_writable(a, settings->ssl_ca_file.path);
+    check_writable(a, settings->ssl_crl_file.path);
+}
+
+/* ---- operation ---- */
+
+void audit_operation(struct audit *a)
+{
+    const struct settings *settings = a->subject->settings;
+
+    if (settings->log_connections == 0)
+        audit_add(a, CHECK_LOG_CONNECTIONS_OFF, STR("log_connections"),
+                  "connections that succeed are not logged");
+    if (settings->ssl && settings->reload_on_change == CONF_RELOAD_OFF)
+        audit_add(a, CHECK_RELOAD_OFF, STR("reload_on_change"),
+                  "a renewed certificate is not served by itself");
+    if (settings->http_listen.n == 0 || str_is(settings->http_listen, "off"))
+        audit_add(a, CHECK_HTTP_OFF, STR("http_listen"), "/metrics is not served");
+}

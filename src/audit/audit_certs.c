@@ -1,0 +1,230 @@
+/*
+ * The certificate and revocation files that clients meet, as they are on disk now. What is served was loaded
+ * earlier: where that is another certificate, it is a finding of its own.
+ */
+#include "audit/internal.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "conf/settings.h"
+#include "os/files.h"
+#include "pki/cert.h"
+#include "pki/chain.h"
+#include "pki/crl.h"
+#include "pki/expiry.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+enum { TIME_TEXT = 32, RSA_BITS_MIN = 2048, EC_BITS_MIN = 224, LIFE_DAYS_MAX = 398, DAY_S = 86400 };
+
+/* One certificate of a file. */
+struct subject {
+    const char *file;
+    struct cert_info info;
+    bool leaf; /* the server's own */
+};
+
+static const char *date_text(int64_t unix_s, char out[TIME_TEXT])
+{
+    time_t t = (time_t)unix_s;
+    struct tm tm;
+
+    if (!gmtime_r(&t, &tm) || strftime(out, TIME_TEXT, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+        out[0] = '\0';
+    return out;
+}
+
+static void unreadable(struct audit *a, const char *file, const struct err *e)
+{
+    audit_add(a, CHECK_CERTIFICATE_UNREADABLE, str_c(file), "%s", err_text(e));
+}
+
+static void check_life(struct audit *a, const struct subject *s)
+{
+    struct expiry expiry = expiry_judge(s->info.not_before_unix_s, s->info.not_after_unix_s,
+                                        a->subject->now_unix_s);
+    char text[TIME_TEXT];
+
+    if (expiry.over)
+        audit_add(a, CHECK_CERTIFICATE_EXPIRED, str_c(s->file), "\"%.*s\" was valid until %s",
+                  STR_ARG(s->info.subject), date_text(s->info.not_after_unix_s, text));
+    else if (expiry.not_yet)
+        audit_add(a, CHECK_CERTIFICATE_NOT_YET, str_c(s->file), "\"%.*s\" is not valid before %s",
+                  STR_ARG(s->info.subject), date_text(s->info.not_before_unix_s, text));
+    else if (expiry.status == EXPIRY_CRITICAL || (s->leaf && expiry.status == EXPIRY_WARNING))
+        audit_add(a, CHECK_CERTIFICATE_EXPIRING, str_c(s->file),
+                  "\"%.*s\" expires in %" PRId64 " days, at %s: %.0f %% of its life are left",
+                  STR_ARG(s->info.subject), expiry.days_left, date_text(s->info.not_after_unix_s, text),
+                  expiry.life_left * 100);
+}
+
+static bool is_weak_key(const struct cert_info *info)
+{
+    bool factoring = str_starts(info->key, STR("RSA")) || str_starts(info->key, STR("DSA"));
+
+    return info->key_bits < (factoring ? RSA_BITS_MIN : EC_BITS_MIN);
+}
+
+static bool has_word(struct str text, struct str word)
+{
+    for (size_t i = 0; i + word.n <= text.n; i++)
+        if (str_equal_nocase(str_first(str_from(text, i), word.n), word))
+            return true;
+    return false;
+}
+
+/* A root's own signature proves nothing, so its digest does not matter. */
+static bool is_weak_signature(const struct cert_info *info)
+{
+    return !info->self_signed &&
+           (has_word(info->signature, STR("sha1")) || has_word(info->signature, STR("md5")));
+}
+
+static void check_strength(struct audit *a, const struct subject *s)
+{
+    if (is_weak_key(&s->info))
+        audit_add(a, CHECK_CERTIFICATE_WEAK_KEY, str_c(s->file), "the key of \"%.*s\" is %.*s",
+                  STR_ARG(s->info.subject), STR_ARG(s->info.key));
+    if (is_weak_signature(&s->info))
+        audit_add(a, CHECK_CERTIFICATE_WEAK_SIGNATURE, str_c(s->file), "\"%.*s\" is signed with %.*s",
+                  STR_ARG(s->info.subject), STR_ARG(s->info.signature));
+}
+
+static void check_leaf(struct audit *a, const struct subject *s)
+{
+    int64_t days = (s->info.not_after_unix_s - s->info.not_before_unix_s) / DAY_S;
+
+    if (s->info.n_sans == 0)
+        audit_add(a, CHECK_CERTIFICATE_WITHOUT_NAMES, str_c(s->file),
+                  "\"%.*s\" names no host: most clients verify subject alternative names only",
+                  STR_ARG(s->info.subject));
+    if (s->info.self_signed)
+        audit_add(
+            a, CHECK_CERTIFICATE_SELF_SIGNED, str_c(s->file),
+            "clients can verify \"%.*s\" only with a copy of it, and need the next one before it is used",
+            STR_ARG(s->info.subject));
+    if (days > LIFE_DAYS_MAX)
+        audit_add(a, CHECK_CERTIFICATE_LONG_LIFE, str_c(s->file), "\"%.*s\" is valid for %" PRId64 " days",
+                  STR_ARG(s->info.subject), days);
+}
+
+static void check_cert(struct audit *a, X509 *cert, const char *file, bool leaf)
+{
+    struct subject s = { .file = file, .leaf = leaf };
+    struct err e;
+
+    if (cert_describe(cert, a->arena, &s.info, &e) != OK) {
+        unreadable(a, file, &e);
+        return;
+    }
+    check_life(a, &s);
+    check_strength(a, &s);
+    if (leaf)
+        check_leaf(a, &s);
+}
+
+/* ---- the server's file ---- */
+
+static void check_served(struct audit *a, X509 *leaf, const char *file)
+{
+    AUTO(buf) struct buf der = BUF_INIT(OS_FILE_LIMIT);
+
+    if (a->subject->served.n == 0 || cert_to_der(leaf, &der) != OK)
+        return;
+    if (!bytes_equal(buf_bytes(&der), a->subject->served))
+        audit_add(a, CHECK_CERTIFICATE_NOT_SERVED, str_c(file),
+                  "clients still get the certificate before it");
+}
+
+static void add_anchors(const char *path, struct cert_list *anchors)
+{
+    AUTO(cert_list) struct cert_list found = { 0 };
+    struct err ignored;
+
+    if (!path || cert_list_load(path, &found, &ignored) != OK)
+        return;
+    for (size_t i = 0; i < found.n; i++)
+        if (cert_list_add(anchors, found.items[i]) != OK)
+            return;
+}
+
+/* Only what is known: a root that is not at hand here may well be with the clients. */
+static void check_chain(struct audit *a, const struct cert_list *chain, const char *file)
+{
+    AUTO(cert_list) struct cert_list anchors = { 0 };
+    const struct settings *settings = a->subject->settings;
+    struct chain_report report;
+    char own_ca[OS_PATH_MAX];
+    struct err e;
+
+    add_anchors(settings->ssl_ca_file.path, &anchors);
+    if (os_path(settings->dir.p, "ca/ca.crt", own_ca, &e) == OK)
+        add_anchors(own_ca, &anchors);
+    const struct chain_params params = { .chain = chain, .anchors = &anchors, .system = true };
+    if (chain_check(&params, a->arena, &report, &e) == OK && report.fault == CHAIN_INCOMPLETE &&
+        report.missing_intermediate)
+        audit_add(
+            a, CHECK_CERTIFICATE_CHAIN, str_c(file),
+            "\"%.*s\" was issued by \"%.*s\", which is not in the file: clients that know only the root "
+            "refuse it",
+            STR_ARG(report.subject), STR_ARG(report.missing));
+}
+
+static void check_server_file(struct audit *a, const char *file)
+{
+    AUTO(cert_list) struct cert_list chain = { 0 };
+    struct err e;
+
+    if (!file)
+        return;
+    if (cert_list_load(file, &chain, &e) != OK) {
+        unreadable(a, file, &e);
+        return;
+    }
+    for (size_t i = 0; i < chain.n; i++)
+        check_cert(a, chain.items[i], file, i == 0);
+    check_served(a, chain.items[0], file);
+    check_chain(a, &chain, file);
+}
+
+static void check_client_cas(struct audit *a, const char *file)
+{
+    AUTO(cert_list) struct cert_list authorities = { 0 };
+    struct err e;
+
+    if (!file)
+        return;
+    if (cert_list_load(file, &authorities, &e) != OK)
+        unreadable(a, file, &e);
+    for (size_t i = 0; i < authorities.n; i++)
+        check_cert(a, authorities.items[i], file, false);
+}
+
+static void check_crls(struct audit *a, const char *file)
+{
+    AUTO(crl_list) struct crl_list lists = { 0 };
+    struct crl_info info;
+    char text[TIME_TEXT];
+    struct err e;
+
+    if (!file)
+        return;
+    if (crl_list_load(file, &lists, &e) != OK)
+        unreadable(a, file, &e);
+    for (size_t i = 0; i < lists.n; i++)
+        if (crl_describe(lists.items[i], a->arena, &info, &e) == OK &&
+            info.next_update_unix_s < a->subject->now_unix_s)
+            audit_add(a, CHECK_CRL_EXPIRED, str_c(file), "the list of \"%.*s\" was good until %s",
+                      STR_ARG(info.issuer), date_text(info.next_update_unix_s, text));
+}
+
+void audit_certificates(struct audit *a)
+{
+    const struct settings *settings = a->subject->settings;
+
+    if (!settings->ssl)
+        return;
+    check_server_file(a, settings->ssl_cert_file.path);
+    check_client_cas(a, settings->ssl_ca_file.path);
+    check_crls(a, settings->ssl_crl_file.path);
+}

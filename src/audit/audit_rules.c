@@ -1,0 +1,227 @@
+/*
+ * Rule by rule: who gets in by it, from where, over what, and with what proof.
+ */
+#include "audit/internal.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "conf/settings.h"
+#include "policy/policy.h"
+#include "policy/reach.h"
+
+enum { WITNESS_MAX = 4096, HOST_MAX = 64 };
+
+struct look {
+    struct audit *audit;
+    const struct hba_rule *rule;
+    struct str where;
+    enum reach plain, sealed; /* from another machine, without TLS and with it */
+    struct conn_facts plain_facts, sealed_facts;
+    bool here_only; /* the gate listens on this machine only */
+};
+
+/* ---- evidence ---- */
+
+/* A value of a connection string. */
+static void put_value(struct buf *out, const char *key, struct str value)
+{
+    bool quote = value.n == 0;
+
+    for (size_t i = 0; i < value.n; i++)
+        quote = quote || strchr(" \t\n\r\v\f'\\=", value.p[i]);
+    buf_printf(out, " %s=%s", key, quote ? "'" : "");
+    for (size_t i = 0; i < value.n; i++) {
+        if (strchr("'\\", value.p[i]))
+            buf_append_c(out, "\\");
+        buf_append_byte(out, (uint8_t)value.p[i]);
+    }
+    buf_append_c(out, quote ? "'" : "");
+}
+
+static struct str witness_text(struct look *l, const struct conn_facts *facts)
+{
+    AUTO(buf) struct buf out = BUF_INIT(WITNESS_MAX);
+    struct str text = STR("");
+    char host[HOST_MAX];
+
+    conn_facts_host(facts, host, sizeof host);
+    buf_printf(&out, "addr=%s", host);
+    put_value(&out, "user", facts->user);
+    if (facts->replication == REPLICATION_PHYSICAL)
+        buf_append_c(&out, " replication=true");
+    else
+        put_value(&out, "dbname", facts->database);
+    buf_printf(&out, " tls=%s", facts->tls ? "1.3" : "none");
+    if (!arena_str(l->audit->arena, buf_str(&out), &text))
+        l->audit->nomem = true;
+    return text;
+}
+
+/* What lets the connection in besides what explain is told: its host's name, its user's role. */
+static const char *condition(const struct look *l, const struct conn_facts *facts)
+{
+    if (facts->lookup.state == NAME_CONFIRMED)
+        return ", if its host has a name that the rule wants";
+    for (size_t i = 0; i < l->rule->n_users; i++)
+        if (l->rule->users[i].kind == HBA_NAME_MEMBER && facts->roles && facts->roles->n > 1)
+            return ", if the user is a member of the rule's role";
+    return "";
+}
+
+/* Report `what` with the connection that shows it; nothing where there is none. */
+static void report(struct look *l, enum check check, bool tls, const char *what)
+{
+    enum reach reach = tls ? l->sealed : l->plain;
+    const struct conn_facts *facts = tls ? &l->sealed_facts : &l->plain_facts;
+    const char *now = l->here_only ? " (just now the gate listens on this machine only)" : "";
+
+    if (reach == REACH_UNKNOWN) {
+        audit_add(l->audit, check, l->where, "%s, for names that fit the rule's expressions%s", what, now);
+    } else if (reach == REACH_FOUND) {
+        struct str witness = witness_text(l, facts);
+        struct finding *f = audit_add(l->audit, check, l->where, "%s: %.*s%s%s", what, STR_ARG(witness),
+                                      condition(l, facts), now);
+        if (f)
+            f->witness = witness;
+    }
+}
+
+/* Without TLS if that is possible, else with it. */
+static void report_any(struct look *l, enum check check, const char *what)
+{
+    report(l, check, l->plain == REACH_NONE, what);
+}
+
+/* ---- checks ---- */
+
+static void check_trust(struct look *l)
+{
+    bool from_network = l->plain != REACH_NONE || l->sealed != REACH_NONE;
+
+    switch (l->rule->clientcert) {
+    case CLIENTCERT_VERIFY_FULL:
+        return; /* the certificate's name is the proof */
+    case CLIENTCERT_VERIFY_CA:
+        report_any(l, CHECK_TRUST_WITH_ANY_CERTIFICATE, "any certificate of the client CA lets any user in");
+        return;
+    case CLIENTCERT_NONE:
+        break;
+    }
+    if (from_network)
+        report_any(l, CHECK_TRUST_FROM_NETWORK, "another machine is let in without any proof");
+    else
+        audit_add(l->audit, CHECK_TRUST_HERE, l->where,
+                  "whoever is on this machine is let in without any proof");
+}
+
+static void check_passwords(struct look *l)
+{
+    const struct hba_rule *rule = l->rule;
+    enum hba_needs needs = hba_method_needs(rule->method);
+
+    if (needs == HBA_NEEDS_CLEARTEXT)
+        report(l, CHECK_PASSWORD_IN_CLEARTEXT, false, "a password is sent as it is");
+    if (rule->method == HBA_METHOD_PASSWORD)
+        report(l, CHECK_PASSWORD_METHOD, true, "the gate is told the password");
+    if (rule->method == HBA_METHOD_MD5)
+        report_any(l, CHECK_MD5_METHOD, "an md5 exchange lets in whoever has the stored secret");
+    if ((needs == HBA_NEEDS_CLEARTEXT || needs == HBA_NEEDS_MD5_OR_SCRAM || needs == HBA_NEEDS_SCRAM) &&
+        rule->clientcert == CLIENTCERT_NONE && l->audit->subject->settings->ssl_ca_file.path)
+        report(l, CHECK_PASSWORD_WITHOUT_CERTIFICATE, true, "a password is the only proof");
+}
+
+static bool is_dead(const struct look *l)
+{
+    return l->rule->type == HBA_HOSTGSSENC ||
+           (l->rule->type == HBA_HOSTSSL && !l->audit->subject->settings->ssl);
+}
+
+static void check_rule(struct look *l, struct reach_search *search)
+{
+    struct audit *a = l->audit;
+
+    if (is_dead(l)) {
+        audit_add(a, CHECK_RULE_NEVER_MATCHES, l->where, "no connection ever is of the type %s",
+                  hba_type_name(l->rule->type));
+        return;
+    }
+    if (l->rule->method == HBA_METHOD_REJECT)
+        return;
+    if (policy_reach(search, l->rule, false, &l->plain, &l->plain_facts) != OK ||
+        (a->subject->settings->ssl &&
+         policy_reach(search, l->rule, true, &l->sealed, &l->sealed_facts) != OK)) {
+        a->nomem = true;
+        return;
+    }
+    report(l, CHECK_PLAINTEXT_FROM_NETWORK, false, "another machine may connect without TLS");
+    if (l->rule->method == HBA_METHOD_TRUST)
+        check_trust(l);
+    else
+        check_passwords(l);
+}
+
+static void report_shadow(struct look *l, const struct hba_rule *by)
+{
+    bool reject = l->rule->method == HBA_METHOD_REJECT && by->method != HBA_METHOD_REJECT;
+    struct str place = audit_place(l->audit, by->file, by->line);
+
+    audit_add(l->audit, reject ? CHECK_REJECT_SHADOWED : CHECK_RULE_SHADOWED, l->where,
+              "rule %u at %.*s takes all its connections first, with method %s", by->number, STR_ARG(place),
+              hba_method_name(by->method));
+}
+
+/* ---- all rules ---- */
+
+static bool is_here(struct str address)
+{
+    return str_is(address, "localhost") || str_is(address, "::1") || str_starts(address, STR("127."));
+}
+
+/* A balancer on this machine brings others' connections. */
+static bool listens_here_only(const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->listen_addresses.n; i++)
+        if (!is_here(settings->listen_addresses.at[i]))
+            return false;
+    return settings->proxy_protocol_from.n == 0;
+}
+
+static void check_revocation(struct audit *a, const unsigned *shadows)
+{
+    const struct settings *settings = a->subject->settings;
+
+    if (!settings->ssl || settings->ssl_crl_file.path || settings->ssl_crl_dir.path)
+        return;
+    for (size_t i = 0; i < policy_rule_count(a->subject->policy); i++) {
+        const struct hba_rule *rule = policy_rule(a->subject->policy, i);
+        if (rule->clientcert == CLIENTCERT_NONE || rule->method == HBA_METHOD_REJECT || shadows[i])
+            continue;
+        struct str place = audit_place(a, rule->file, rule->line);
+        audit_add(a, CHECK_CRL_MISSING, STR("ssl_crl_file"),
+                  "the rule at %.*s takes client certificates, and a stolen one stays good until it expires",
+                  STR_ARG(place));
+        return;
+    }
+}
+
+void audit_rules(struct audit *a)
+{
+    const struct policy *policy = a->subject->policy;
+    struct reach_search *search = reach_search_new(policy, a->subject->ifaces, a->arena);
+    bool here_only = listens_here_only(a->subject->settings);
+    const unsigned *shadows;
+
+    if (!search || policy_shadows(policy, a->arena, &shadows) != OK) {
+        a->nomem = true;
+        return;
+    }
+    for (size_t i = 0; i < policy_rule_count(policy) && !a->nomem; i++) {
+        const struct hba_rule *rule = policy_rule(policy, i);
+        struct look look = { .audit = a, .rule = rule, .here_only = here_only };
+        look.where = audit_place(a, rule->file, rule->line);
+        if (shadows[i])
+            report_shadow(&look, policy_rule(policy, shadows[i] - 1));
+        else
+            check_rule(&look, search);
+    }
+    check_revocation(a, shadows);
+}

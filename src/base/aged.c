@@ -1,0 +1,155 @@
+/* Chains for finding, two queues for forgetting. */
+#include "base/aged.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+struct entry {
+    LIST_ENTRY(entry) chain;
+    TAILQ_ENTRY(entry) age;
+    uint32_t hash;
+    bool high;
+    max_align_t row[];
+};
+
+LIST_HEAD(chain, entry);
+TAILQ_HEAD(queue, entry);
+
+struct aged {
+    struct queue ages[2]; /* low and high, the oldest first */
+    struct chain *slots;
+    size_t n_slots;
+    size_t row_size, key_size;
+    size_t n, limit;
+};
+
+struct aged *aged_new(size_t slots, size_t row_size, size_t key_size, size_t limit)
+{
+    struct aged *aged = calloc(1, sizeof *aged);
+
+    if (!aged)
+        return NULL;
+    *aged = (struct aged){ .n_slots = slots, .row_size = row_size, .key_size = key_size, .limit = limit };
+    TAILQ_INIT(&aged->ages[0]);
+    TAILQ_INIT(&aged->ages[1]);
+    aged->slots = calloc(slots, sizeof *aged->slots);
+    if (!aged->slots) {
+        free(aged);
+        return NULL;
+    }
+    return aged;
+}
+
+static void forget(struct aged *aged, struct entry *entry)
+{
+    LIST_REMOVE(entry, chain);
+    TAILQ_REMOVE(&aged->ages[entry->high], entry, age);
+    aged->n--;
+    free(entry);
+}
+
+static void forget_beyond(struct aged *aged, size_t limit)
+{
+    while (aged->n > limit)
+        forget(aged, TAILQ_FIRST(&aged->ages[TAILQ_EMPTY(&aged->ages[0])]));
+}
+
+void aged_free(struct aged *aged)
+{
+    if (!aged)
+        return;
+    forget_beyond(aged, 0);
+    free(aged->slots);
+    free(aged);
+}
+
+size_t aged_count(const struct aged *aged)
+{
+    return aged->n;
+}
+
+void aged_limit(struct aged *aged, size_t limit)
+{
+    aged->limit = limit;
+    forget_beyond(aged, limit);
+}
+
+/* FNV-1a: the table is bounded, so chains are short enough whoever chooses the names. */
+static uint32_t hash_of(const struct aged *aged, const void *key)
+{
+    const uint8_t *p = key;
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < aged->key_size; i++)
+        hash = (hash ^ p[i]) * 16777619u;
+    return hash;
+}
+
+static struct chain *chain_of(const struct aged *aged, uint32_t hash)
+{
+    return &aged->slots[hash & (uint32_t)(aged->n_slots - 1)];
+}
+
+static struct entry *find(const struct aged *aged, const void *key, uint32_t hash)
+{
+    struct entry *entry;
+
+    LIST_FOREACH (entry, chain_of(aged, hash), chain)
+        if (entry->hash == hash && memcmp(entry->row, key, aged->key_size) == 0)
+            return entry;
+    return NULL;
+}
+
+static void move(struct aged *aged, struct entry *entry, bool high)
+{
+    TAILQ_REMOVE(&aged->ages[entry->high], entry, age);
+    entry->high = high;
+    TAILQ_INSERT_TAIL(&aged->ages[high], entry, age);
+}
+
+void *aged_note(struct aged *aged, const void *key, bool high)
+{
+    uint32_t hash = hash_of(aged, key);
+    struct entry *entry = find(aged, key, hash);
+
+    if (entry) {
+        move(aged, entry, entry->high || high);
+        return entry->row;
+    }
+    bool full = aged->n >= aged->limit;
+    if (aged->limit == 0 || (full && !high && TAILQ_EMPTY(&aged->ages[0])))
+        return NULL;
+    entry = calloc(1, sizeof *entry + aged->row_size);
+    if (!entry)
+        return NULL;
+    forget_beyond(aged, aged->limit - 1);
+    entry->hash = hash;
+    entry->high = high;
+    memcpy(entry->row, key, aged->key_size);
+    LIST_INSERT_HEAD(chain_of(aged, hash), entry, chain);
+    TAILQ_INSERT_TAIL(&aged->ages[high], entry, age);
+    aged->n++;
+    return entry->row;
+}
+
+void *aged_find(const struct aged *aged, const void *key)
+{
+    struct entry *entry = find(aged, key, hash_of(aged, key));
+
+    return entry ? entry->row : NULL;
+}
+
+/* The entry around a row that was handed out. */
+static struct entry *entry_of(const void *row)
+{
+    return (struct entry *)(uintptr_t)((const char *)row - offsetof(struct entry, row));
+}
+
+void *aged_next(const struct aged *aged, bool high, const void *row)
+{
+    struct entry *entry = row ? TAILQ_NEXT(entry_of(row), age) : TAILQ_FIRST(&aged->ages[high]);
+
+    return entry ? entry->row : NULL;
+}

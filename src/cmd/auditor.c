@@ -1,0 +1,67 @@
+/* A snapshot of the gate as the subject of an audit. */
+#include "cmd/auditor.h"
+
+#include "audit/audit.h"
+#include "base/arena.h"
+#include "gate/snapshot.h"
+#include "policy/match.h"
+#include "tls/context.h"
+
+/* Routes that only repeat the default's server are not told twice. */
+static bool is_upstream(const struct snapshot *snapshot, const struct settings_route *route)
+{
+    return snapshot_upstream(snapshot, route)->configured && (route->index == 0 || route->owns_upstream);
+}
+
+static bool list_upstreams(const struct snapshot *snapshot, struct arena *arena, struct audit_subject *out)
+{
+    const struct settings *settings = snapshot_settings(snapshot);
+    struct audit_upstream *upstreams = arena_array(arena, settings->n_routes, sizeof *upstreams);
+
+    for (size_t i = 0; upstreams && i < settings->n_routes; i++) {
+        const struct settings_route *route = &settings->routes[i];
+        if (is_upstream(snapshot, route))
+            upstreams[out->n_upstreams++] = (struct audit_upstream){
+                route, &snapshot_upstream(snapshot, route)->info
+            };
+    }
+    out->upstreams = upstreams;
+    return upstreams != NULL;
+}
+
+static bool convert(const struct findings *from, struct arena *arena, struct gate_findings *out)
+{
+    struct gate_finding *items = arena_array(arena, from->n, sizeof *items);
+
+    for (size_t i = 0; items && i < from->n; i++) {
+        const struct finding *f = &from->items[i];
+        items[i] = (struct gate_finding){
+            .id = check_id(f->check),
+            .severity = finding_severity_name(check_severity(f->check)),
+            .where = f->where,
+            .what = f->what,
+            .fix = str_c(check_fix(f->check)),
+        };
+    }
+    *out = (struct gate_findings){ items, from->n };
+    return items != NULL;
+}
+
+enum code audit_snapshot(const struct snapshot *snapshot, int64_t now_unix_s, struct arena *arena,
+                         struct gate_findings *out, struct err *e)
+{
+    struct tls_context *tls = snapshot_tls(snapshot, 0);
+    struct audit_subject subject = {
+        .settings = snapshot_settings(snapshot),
+        .policy = snapshot_policy(snapshot),
+        .served = tls ? tls_context_certificate(tls) : bytes_of(NULL, 0),
+        .ifaces = &iface_system,
+        .now_unix_s = now_unix_s,
+    };
+    struct findings findings;
+
+    if (!list_upstreams(snapshot, arena, &subject) || audit_run(&subject, arena, &findings) != OK ||
+        !convert(&findings, arena, out))
+        return err_set(e, E_NOMEM, "out of memory");
+    return OK;
+}

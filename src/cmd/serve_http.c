@@ -1,0 +1,121 @@
+/* The pages: which path asks the gate what. */
+#include "cmd/serve_http.h"
+
+#include "base/check.h"
+#include "base/slice.h"
+#include "gate/gate.h"
+#include "watch/http.h"
+#include "watch/page.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct shown {
+    struct gate *gate;
+    struct http *http;
+    struct page *page;
+};
+
+static void send_text(struct http_reply *reply, unsigned status, const char *text)
+{
+    http_reply_send(reply, status, "text/plain; charset=utf-8", str_bytes(str_c(text)));
+}
+
+/* Whoever can be asked is alive. */
+static void show_health(void *ctx, struct http_reply *reply)
+{
+    (void)ctx;
+    send_text(reply, 200, "ok\n");
+}
+
+static void show_readiness(void *ctx, struct http_reply *reply)
+{
+    const struct shown *shown = ctx;
+    const char *why = gate_not_ready(shown->gate);
+    char line[128];
+
+    (void)snprintf(line, sizeof line, "%s\n", why ? why : "ready");
+    send_text(reply, why ? 503 : 200, line);
+}
+
+static void ask_gate(void *ctx, page_report_fn *done, void *arg)
+{
+    const struct shown *shown = ctx;
+
+    gate_report(shown->gate, done, arg);
+}
+
+static void show_page(void *ctx, struct http_reply *reply)
+{
+    (void)ctx;
+    page_send_html(reply);
+}
+
+static void show_report(void *ctx, struct http_reply *reply)
+{
+    const struct shown *shown = ctx;
+
+    page_send_report(shown->page, reply);
+}
+
+static const struct http_route routes[] = {
+    { .path = "/healthz", .answer = show_health },
+    { .path = "/readyz", .answer = show_readiness },
+    /* The page has nothing in it but the question for the report, and the form for a token. */
+    { .path = "/status", .open = true, .answer = show_page },
+    { .path = "/status.json", .answer = show_report },
+};
+
+static void close_shown(void *arg)
+{
+    struct shown *shown = arg;
+
+    if (!shown)
+        return;
+    http_close(shown->http);
+    page_free(shown->page);
+    free(shown);
+}
+
+static enum code open_shown(const struct gate_http_start *start, void **out, struct err *e)
+{
+    struct shown *shown = calloc(1, sizeof *shown);
+
+    if (!shown)
+        return err_set(e, E_NOMEM, "out of memory");
+    shown->gate = start->gate;
+    const struct page_params page = { .env = start->env, .ask = ask_gate, .ctx = shown };
+    shown->page = page_new(&page);
+    if (!shown->page) {
+        free(shown);
+        return err_set(e, E_NOMEM, "out of memory");
+    }
+    const struct http_params params = {
+        .loop = start->loop,
+        .env = start->env,
+        .settings = start->settings,
+        .routes = routes,
+        .n_routes = COUNT_OF(routes),
+        .ctx = shown,
+    };
+    enum code code = http_open(&params, &shown->http, e);
+    if (code != OK || !shown->http) {
+        close_shown(shown);
+        *out = NULL;
+        return code;
+    }
+    *out = shown;
+    return OK;
+}
+
+static bool set_access(void *arg, const struct gate_http_access *access)
+{
+    struct shown *shown = arg;
+    const struct http_access now = {
+        .tls = access->tls, .token = access->token, .owner = access->owner, .release = access->release
+    };
+
+    return http_set_access(shown->http, &now);
+}
+
+const struct gate_http serve_http = { .open = open_shown, .set_access = set_access, .close = close_shown };

@@ -1,0 +1,53 @@
+/**
+ * What the order of rules comes to: which of them can never decide, and which let somebody in over the
+ * network.
+ *
+ * Two questions, both answered on the safe side. policy_shadows() names a shadow only where no connection
+ * whatever can get past it. policy_reach() answers with a connection, and has asked policy_match() about it.
+ */
+#ifndef PGSEAL_POLICY_REACH_H
+#define PGSEAL_POLICY_REACH_H
+
+#include "policy/match.h"
+#include "policy/policy.h"
+
+struct arena;
+
+/**
+ * For every rule the earliest single one before it that takes all connections it could take.
+ *
+ * arena  borrowed; owns the result.
+ * out    policy_rule_count() rule numbers; 0: none was found. Where a policy is so large that the search
+ * would take seconds, the last rules get 0.
+ *
+ * E_NOMEM. Never blocks. Thread-safe.
+ */
+MUST_CHECK enum code policy_shadows(const struct policy *policy, struct arena *arena, const unsigned **out);
+
+enum reach {
+    REACH_NONE,   /* none was found; with CIDR masks and without regular expressions there is none */
+    REACH_FOUND,  /* here is one */
+    REACH_UNKNOWN /* no name is known that fits a regular expression, or the search was cut short */
+};
+
+struct reach_search; /* one analysis of a policy; lives in its arena */
+
+/**
+ * ifaces  borrowed; which addresses are this machine's own. Asked once, here.
+ * NULL when memory ran out.
+ */
+struct reach_search *reach_search_new(const struct policy *policy, const struct iface_source *ifaces,
+                                      struct arena *arena);
+
+/**
+ * Does the rule decide any connection that comes from another machine, with TLS or without?
+ *
+ * out_witness  set on REACH_FOUND; policy_match() gives the rule for it. Everything lives in the arena, and
+ *              in the search.
+ *
+ * Role memberships and host names are whatever suits the rule. E_NOMEM. Never blocks.
+ */
+MUST_CHECK enum code policy_reach(struct reach_search *search, const struct hba_rule *rule, bool tls,
+                                  enum reach *out, struct conn_facts *out_witness);
+
+#endif

@@ -1,0 +1,90 @@
+/**
+ * Who connects how: what the wire tells of each user, address and application, counted.
+ *
+ * A row is also the message: what was seen once is a row that counts one, and rows of one key are merged in
+ * any order. One connection shows little of a client's sslmode; several, and the time between them, show
+ * more:
+ *
+ *   disable      a plaintext StartupMessage, unasked; refused, nothing follows
+ *   allow        a plaintext StartupMessage, unasked; refused, TLS follows at once
+ *   prefer       asks for TLS; told N, goes on in plaintext; failed or refused there, plaintext follows at
+ * once require …    asks for TLS; told N, leaves; refused, nothing follows. Direct TLS, which libpq has for
+ * these verify-ca …  breaks the handshake off with an alert about our certificate verify-full  leaves after a
+ * handshake that shows a certificate without the name it asked for
+ *
+ * As long as TLS is there and admits it, `prefer` looks like `verify-full`. [src: PostgreSQL 18, libpq,
+ * "SSL Support"]
+ */
+#ifndef PGSEAL_STATUS_CLIENTS_H
+#define PGSEAL_STATUS_CLIENTS_H
+
+#include "base/err.h"
+
+enum {
+    CLIENT_NAME_SIZE = 64,
+    CLIENT_ADDRESS_SIZE = 48,
+    CLIENT_TEXT_SIZE = 128,
+    CLIENT_VERSION_SIZE = 8,
+    CLIENT_FOLLOWS_US = 1000 * 1000,     /* "at once": a second try comes within milliseconds */
+    CLIENT_NOTHING_US = 3 * 1000 * 1000, /* "nothing follows": after so long */
+};
+
+/** Texts end in NUL and are padded with it: keys are compared as bytes. */
+struct client_key {
+    char user[CLIENT_NAME_SIZE]; /* empty: it left before it said */
+    char address[CLIENT_ADDRESS_SIZE];
+    char application[CLIENT_NAME_SIZE];
+};
+
+/** What was ever seen; a set of bits. The values are on disk. */
+enum client_seen {
+    CLIENT_PLAIN = 1,       /* a StartupMessage in plaintext, unasked */
+    CLIENT_TOLD_N = 2,      /* the same after its SSLRequest was answered N */
+    CLIENT_TLS = 4,         /* a StartupMessage inside TLS */
+    CLIENT_DIRECT = 8,      /* TLS without asking */
+    CLIENT_LEFT_AT_N = 16,  /* asked for TLS, was told N, left */
+    CLIENT_DISTRUSTS = 32,  /* broke off over our certificate */
+    CLIENT_WRONG_NAME = 64, /* left after the handshake, which showed another name */
+    CLIENT_FELL_BACK = 128, /* plaintext right after TLS had failed or been refused */
+    CLIENT_WENT_UP = 256,   /* TLS right after plaintext had been refused */
+    CLIENT_LOCAL = 512      /* over a unix socket, where TLS is no question */
+};
+enum { CLIENT_SEEN_ALL = 1023 };
+
+struct client_row {
+    struct client_key key;
+    char tls_version[CLIENT_VERSION_SIZE]; /* the lowest seen, "TLSv1.2"; empty: never any */
+    char sni[CLIENT_TEXT_SIZE];            /* of the last time, as is everything up to gs2 */
+    char issuer[CLIENT_TEXT_SIZE];
+    bool alpn;
+    char gs2;             /* of SCRAM's first message: 'n', 'y', 'p'; 0: there was none */
+    unsigned seen;        /* of client_seen */
+    int64_t sessions;     /* that were admitted */
+    int64_t plaintext;    /* connections without TLS, admitted or not */
+    int64_t tls_failures; /* handshakes that failed, or after which it left */
+    int64_t first_us, last_us;
+    int64_t plain_us; /* last unasked plaintext; 0: never; so are the others */
+    int64_t plain_refused_us;
+    int64_t tls_us; /* last StartupMessage inside TLS, or after asking for it */
+    int64_t tls_refused_us;
+    int64_t tls_failed_us;
+};
+
+/** Copy a text into a member, cut to its size. */
+#define CLIENT_PUT(member, text) client_put((member), sizeof(member), (text))
+void client_put(char *to, size_t size, struct str text);
+
+/** Add what was seen, or what others counted, to a row of the same key. */
+void client_merge(struct client_row *row, const struct client_row *seen);
+/**
+ * Draw conclusions from two tries close together. `nameless`: the row of the same address without a user, for
+ * there is no user where a handshake failed; NULL: none, or other clients share the address. True when
+ * something new was concluded.
+ */
+bool client_conclude(struct client_row *row, const struct client_row *nameless);
+/** What the wire tells of its sslmode, the weakest that fits; static; "" when it tells nothing. */
+const char *client_sslmode(const struct client_row *row, int64_t now_us);
+/** "used", "possible", "none" or "": what SCRAM's gs2 header said of channel binding. */
+const char *client_binding(const struct client_row *row);
+
+#endif

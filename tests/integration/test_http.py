@@ -1,0 +1,271 @@
+"""What the gate shows over HTTP: who is answered, and what nobody can do to it."""
+
+import http.client
+import os
+import select
+import signal
+import socket
+import ssl
+import stat
+import time
+
+import psycopg
+import pytest
+from cryptography import x509
+
+from lib import run
+
+TRUST = "local all all trust\nhost all all all trust\n"
+
+
+class Unix(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path, timeout=10):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def ask(port, path, method="GET", **headers):
+    """(status, headers, body) of one request."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    return ask_over(connection, path, method, headers)
+
+
+def ask_over(connection, path, method="GET", headers=None):
+    try:
+        connection.request(method, path, headers=headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def shown(make_gate):
+    """A gate with http_listen on a free port of loopback, and that port."""
+    port = run.free_port()
+    return make_gate(hba=TRUST, settings={"http_listen": f"127.0.0.1:{port}"}), port
+
+
+def test_health_and_readiness(shown):
+    gate, port = shown
+    assert ask(port, "/healthz")[0::2] == (200, "ok\n")
+    assert ask(port, "/readyz")[0::2] == (200, "ready\n")
+    status, headers, body = ask(port, "/healthz", "HEAD")
+    assert (status, headers["Content-Length"], body) == (200, "3", "")
+    assert headers["Cache-Control"] == "no-store"
+
+
+def test_other_paths_and_methods(shown):
+    gate, port = shown
+    assert ask(port, "/")[0] == 404
+    assert ask(port, "/healthz/")[0] == 404
+    assert ask(port, "/healthz?a=b")[0] == 200
+    status, headers, _ = ask(port, "/healthz", "POST")
+    assert (status, headers["Allow"]) == (405, "GET, HEAD")
+
+
+def test_draining_is_not_ready(make_gate):
+    port = run.free_port()
+    gate = make_gate(hba=TRUST, settings={"http_listen": f"127.0.0.1:{port}", "drain_timeout": "60s"})
+    with psycopg.connect(host="127.0.0.1", port=gate.port, user="postgres", dbname="postgres", sslmode="disable",
+                         autocommit=True) as session:
+        session.execute("BEGIN")
+        gate.kill(signal.SIGTERM)
+        run.wait_until(lambda: ask(port, "/readyz")[0] == 503, "the gate to be no longer ready")
+        assert "draining" in ask(port, "/readyz")[2]
+        assert ask(port, "/healthz")[0] == 200
+        session.execute("COMMIT")
+
+
+def test_unix_socket_is_for_owner_and_group(make_gate):
+    gate = make_gate(hba=TRUST, settings={"http_listen": "./http.sock"})
+    path = gate.path("http.sock")
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
+    assert ask_over(Unix(path), "/healthz")[0] == 200
+    gate.stop()
+    assert not os.path.exists(path)
+
+
+# -- who is answered ----------------------------------------------------------------------------------------------
+TOKEN = "0123456789abcdef-XYZ"
+
+
+def bearer(token):
+    return {"Authorization": "Bearer " + token}
+
+
+@pytest.mark.parametrize("place", ["0.0.0.0:{}", "*:{}", "[::]:{}", "host.invalid:{}"])
+def test_more_than_loopback_needs_tls_and_a_token(factory, place):
+    gate = factory.gate(start=False, hba=TRUST, settings={"http_listen": place.format(run.free_port())})
+    status, log = gate.refuses_to_start()
+    assert status != 0
+    assert "it needs http_token_file" in log
+    assert "http_cert_file and http_key_file" in log
+
+
+@pytest.mark.parametrize("content, mode, complaint", [
+    ("short", 0o600, "must hold one token of 16"),
+    ("two tokens in one line", 0o600, "must hold one token of 16"),
+    ("x" * 5000, 0o600, "is larger than"),
+    (TOKEN, 0o644, "has group or world access"),
+    (None, 0, "No such file"),
+], ids=["short", "two", "long", "open", "missing"])
+def test_a_bad_token_file_refuses_the_load(factory, content, mode, complaint):
+    gate = factory.gate(start=False, hba=TRUST, settings={"http_listen": f"127.0.0.1:{run.free_port()}",
+                                                          "http_token_file": "http.token"})
+    if content is not None:
+        gate.write("http.token", content, mode)
+    status, log = gate.refuses_to_start()
+    assert status != 0 and complaint in log
+    assert content is None or content not in log
+
+
+def test_the_token_is_asked_for_and_reloaded(make_gate):
+    port = run.free_port()
+    gate = make_gate(start=False, hba=TRUST, settings={"http_listen": f"127.0.0.1:{port}",
+                                                       "http_token_file": "http.token"})
+    gate.write("http.token", TOKEN + "\n", 0o600)
+    gate.start()
+    status, headers, _ = ask(port, "/readyz")
+    assert (status, headers["WWW-Authenticate"]) == (401, 'Bearer realm="pgseal"')
+    for wrong in (TOKEN[:-1], TOKEN + "x", "", "Z" * len(TOKEN)):
+        assert ask(port, "/readyz", **bearer(wrong))[0] == 401
+    assert ask(port, "/readyz", Authorization="Basic " + TOKEN)[0] == 401
+    assert ask(port, "/readyz", **bearer(TOKEN))[0] == 200
+    gate.write("http.token", "another-token-0123456789", 0o600)
+    gate.reload()
+    assert ask(port, "/readyz", **bearer(TOKEN))[0] == 401
+    assert ask(port, "/readyz", **bearer("another-token-0123456789"))[0] == 200
+    gate.write("http.token", "bad", 0o600)
+    assert "reload_failed" in gate.reload()
+    assert ask(port, "/readyz", **bearer("another-token-0123456789"))[0] == 200
+    assert TOKEN not in gate.log.text()
+
+
+def ask_tls(port, certs, path, headers, ciphers=None, newest=None):
+    context = ssl.create_default_context(cafile=certs.ca_file)
+    if ciphers:
+        context.set_ciphers(ciphers)
+    if newest:
+        context.minimum_version = context.maximum_version = newest
+    return ask_over(http.client.HTTPSConnection("localhost", port, timeout=10, context=context), path,
+                    headers=headers)
+
+
+def http_serial(port):
+    der = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port)))
+    return x509.load_der_x509_certificate(der).serial_number
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tls_beyond_loopback_and_its_certificate_is_reloaded(make_gate, certs):
+    port = run.free_port()
+    gate = make_gate(start=False, hba=TRUST, tls={"cert": certs.server},
+                     settings={"http_listen": f"0.0.0.0:{port}", "http_token_file": "http.token"})
+    gate.write("http.token", TOKEN, 0o600)
+    gate.start()
+    assert ask_tls(port, certs, "/readyz", bearer(TOKEN))[0] == 200
+    assert ask_tls(port, certs, "/readyz", {})[0] == 401
+    with pytest.raises((http.client.HTTPException, ConnectionError)):
+        ask(port, "/readyz", **bearer(TOKEN))
+    old = {"ciphers": "ALL:@SECLEVEL=0"}
+    assert ask_tls(port, certs, "/readyz", bearer(TOKEN), newest=ssl.TLSVersion.TLSv1_2, **old)[0] == 200
+    with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
+        ask_tls(port, certs, "/readyz", bearer(TOKEN), newest=ssl.TLSVersion.TLSv1_1, **old)
+    assert http_serial(port) == certs.server.serial
+    # one of its own, seen without SIGHUP when it is replaced
+    other = certs.ca.issue("http", sans=["localhost"], usage="server")
+    gate.write("http.crt", other.pem())
+    gate.write("http.key", other.key_pem(), 0o600)
+    gate.configure({"http_cert_file": "http.crt", "http_key_file": "http.key"})
+    gate.reload()
+    assert http_serial(port) == other.serial
+    third = certs.ca.issue("http", sans=["localhost"], usage="server")
+    gate.write("http.key", third.key_pem(), 0o600)
+    gate.write("http.crt", third.pem())
+    run.wait_until(lambda: http_serial(port) == third.serial, "the new certificate to be served")
+
+
+def test_names_that_others_can_own_are_not_answered_without_a_token(shown):
+    gate, port = shown
+    for mine in ("localhost", "LOCALHOST:80", "127.0.0.1", f"127.0.0.1:{port}", "[::1]", "[::1]:9"):
+        assert ask(port, "/readyz", Host=mine)[0] == 200, mine
+    for foreign in ("evil.example", "localhost.evil.example:80", "[evil]", "127.0.0.1.evil.example"):
+        assert ask(port, "/readyz", Host=foreign)[0] == 403, foreign
+
+
+# -- what nobody can do to it -------------------------------------------------------------------------------------
+def send_raw(port, data, close_write=False):
+    """What comes back for these bytes, until the gate closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
+        try:
+            s.sendall(data)
+            if close_write:
+                s.shutdown(socket.SHUT_WR)
+            answer = b""
+            while piece := s.recv(65536):
+                answer += piece
+        except ConnectionError:
+            pass
+        return answer
+
+
+@pytest.mark.parametrize("data, expected", [
+    (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 200000 + b"\r\n\r\n", b"HTTP/1.1 431"),
+    (b"GET /" + b"a" * 200000 + b" HTTP/1.1\r\n\r\n", b"HTTP/1.1 414"),
+    (b"\x16\x03\x01\x02\x00\x01\x00" + b"\0" * 600, None),
+    (b"\0\0\0\x08\x04\xd2\x16\x2f", None),
+    (b"GET /healthz HTTP/9.9\r\n\r\n", b"HTTP/1.1 "),
+    (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" + b"\xff\0garbage\r\n" * 1000, b"HTTP/1.1 200"),
+    (b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\nxx", b"HTTP/1.1 405"),
+    (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", b"HTTP/1.1 "),
+    (b"GET /%00/../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", b"HTTP/1.1 404"),
+], ids=["header", "path", "tls", "postgres", "version", "garbage", "body", "length", "nul"])
+def test_hostile_requests_are_ended_and_the_next_is_answered(shown, data, expected):
+    gate, port = shown
+    answer = send_raw(port, data, close_write=True)
+    if expected is not None:
+        assert answer.startswith(expected), answer[:200]
+    assert answer.count(b"HTTP/1.1 200 ") <= 1
+    assert ask(port, "/healthz")[0] == 200
+
+
+def test_a_client_that_ends_its_side_is_still_answered(shown):
+    gate, port = shown
+    answer = send_raw(port, b"GET /healthz HTTP/1.0\r\n\r\n", close_write=True)
+    assert answer.endswith(b"\r\n\r\nok\n")
+
+
+def test_slow_clients_are_shown_out_and_sessions_do_not_notice(shown):
+    """200 connections that say a byte now and then: queries go on, and the doors are free again after 10 s."""
+    gate, port = shown
+    with psycopg.connect(host="127.0.0.1", port=gate.port, user="postgres", dbname="postgres", sslmode="disable",
+                         autocommit=True) as session:
+        slow = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(200)]
+        began = time.monotonic()
+        for s in slow:
+            s.sendall(b"GET /healthz HTTP/1.1\r\nX")
+        longest = 0
+        while select.select(slow[:1], [], [], 0)[0] == []:
+            assert time.monotonic() - began < 20, "the first slow client was never shown out"
+            for s in slow[:64]:
+                try:
+                    s.send(b"y")
+                except ConnectionError:
+                    pass
+            start = time.monotonic()
+            assert session.execute("SELECT 1").fetchone() == (1,)
+            longest = max(longest, time.monotonic() - start)
+        assert time.monotonic() - began > 5
+        assert longest < 1
+        for s in slow:
+            s.close()
+    assert ask(port, "/healthz")[0] == 200
+    assert "could not" not in gate.log.text()

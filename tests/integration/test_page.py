@@ -1,0 +1,495 @@
+"""
+/status.json and the page that draws it, in a real browser: what it shows, what hostile texts do there (nothing),
+whether it can be read on a phone, in the dark and by keyboard alone, and what it says when the gate is gone.
+"""
+
+import base64
+import datetime
+import hashlib
+import http.client
+import json
+import re
+import signal
+import ssl
+import threading
+
+import psycopg
+import pytest
+
+from lib import psql, run
+from lib.browser import Browser
+from lib.pg import PASSWORDS
+from lib.wire import Conn, client_context
+
+HBA = """\
+local     all      all              trust
+hostssl   app      alice 127.0.0.1/32 scram-sha-256
+host      app      bob   127.0.0.1/32 scram-sha-256
+hostssl   pgseal   alice 127.0.0.1/32 scram-sha-256
+hostssl   replication carol 2001:db8::/32 cert
+"""
+HOSTILE = "<img src=x onerror=document.title='owned'>"
+
+
+def get(port, path, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()
+
+
+def report(port):
+    status, headers, body = get(port, "/status.json")
+    assert (status, headers["Content-Type"]) == (200, "application/json"), body
+    return json.loads(body)
+
+
+def fresh_report(port, ready, what):
+    """A report is kept for a second: the first one that shows it."""
+    def look():
+        found = report(port)
+        return found if ready(found) else None
+    return run.wait_until(look, what)
+
+
+def connect(gate, certs, user="alice", **more):
+    options = {"host": "localhost", "hostaddr": "127.0.0.1", "port": gate.port, "user": user, "dbname": "app",
+               "password": PASSWORDS[user], "sslmode": "verify-full", "sslrootcert": certs.ca_file, **more}
+    return psycopg.connect(**options, autocommit=True)
+
+
+def fail_handshake(gate):
+    """A client that does not trust the gate's CA says so."""
+    with Conn(gate) as conn, pytest.raises(Exception):
+        context = client_context()
+        context.verify_mode = ssl.CERT_REQUIRED
+        conn.start_tls(context, "localhost")
+        conn.login()
+
+
+def settings(port, **more):
+    return {"http_listen": f"127.0.0.1:{port}", "admin_users": "alice", **more}
+
+
+@pytest.fixture
+def shown(make_gate, certs):
+    """A gate that shows its status, and the port of that."""
+    port = run.free_port()
+    return make_gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()}, settings=settings(port)), port
+
+
+# -- the report ---------------------------------------------------------------------------------------------------
+def test_report_says_what_the_views_say(shown, certs):
+    gate, port = shown
+    with connect(gate, certs), connect(gate, certs, "bob", sslmode="disable"):
+        fail_handshake(gate)
+        got = fresh_report(port, lambda r: r["failures"] and len(r["transports"]) == 2, "sessions and a failure")
+        assert got["errors"] == {}
+        assert {t["transport"]: t["sessions"] for t in got["transports"]} == {"TLSv1.3": 1, "plaintext": 1}
+        assert [c["tls_cipher"] for c in got["ciphers"]] == ["TLS_AES_256_GCM_SHA384"]
+        rules = {r["line_number"]: r for r in got["rules"]}
+        assert (rules[2]["sessions"], rules[2]["hits"], rules[2]["database"]) == (1, 1, ["app"])
+        assert (rules[3]["sessions"], rules[5]["sessions"], rules[5]["last_hit"]) == (1, 0, None)
+        with connect(gate, certs, dbname="pgseal") as db:
+            cause, likely, hint, count = db.execute("SELECT cause, likely, hint, count FROM pgseal_failures").fetchone()
+        shown_failure = got["failures"][0]
+        assert (shown_failure["cause"], shown_failure["likely"], shown_failure["hint"]) == (cause, likely, hint)
+        assert shown_failure["count"] == shown_failure["last_hour"] == count == 1
+        assert shown_failure["recent"] == ["0"] * 11 + ["1"]
+        assert [c["weakness"] for c in got["clients"]][0] == "plaintext"
+        assert got["tightening"]["hostssl"] == 1
+
+
+def test_types_of_the_report(shown, certs):
+    gate, port = shown
+    got = report(port)
+    assert got["gate"]["generation"] == 1 and got["gate"]["ssl"] is True and got["gate"]["cluster_name"] is None
+    assert got["gate"]["max_connections"] == 1000
+    assert re.fullmatch(r"\d+\.\d+\.\d+", got["gate"]["version"])
+    when = datetime.datetime.fromisoformat(got["gate"]["now"].replace("Z", "+00:00"))
+    assert abs((datetime.datetime.now(datetime.timezone.utc) - when).total_seconds()) < 60
+    server = got["certificates"][0]
+    assert server["kind"] == "server" and server["served"] is True and server["serial"] == str(certs.server.serial)
+    assert 0 < server["life_left"] <= 1 and isinstance(server["days_left"], int)
+    assert server["not_after"] == certs.server.cert.not_valid_after.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def test_reasons_to_look(make_gate, certs):
+    """A quiet gate has none; an expiring certificate, a refused reload, and failures with a cause are some."""
+    port = run.free_port()
+    now = datetime.datetime.utcnow()
+    old = certs.ca.issue("db.example", sans=["localhost"], usage="server", valid_from=now - datetime.timedelta(days=85),
+                         valid_to=now + datetime.timedelta(days=5, hours=1))
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    assert report(port)["reasons"] == []
+    gate.configure(tls={"cert": old})
+    gate.reload()
+    gate.configure(hba=HBA + "nonsense\n")
+    gate.reload()
+    fail_handshake(gate)
+    reasons = fresh_report(port, lambda r: len(r["reasons"]) == 3, "three reasons")["reasons"]
+    assert [(r["severity"], r["section"]) for r in reasons] == [
+        ("critical", "certificates"), ("warning", "failures"), ("warning", "reloads")]
+    assert reasons[0]["what"] == f"server {gate.path('server.crt')} ends in 5 days"
+    assert reasons[1]["what"].startswith("unknown_ca, 1 in the last hour: the client does not trust the CA")
+    assert reasons[2]["what"] == (f"the last reload (SIGHUP) was refused: {gate.path('pg_hba.conf')}:6: "
+                                  'invalid connection type "nonsense"')
+
+
+def test_many_pages_cost_one_report(shown):
+    """All who ask at once get the same report, which is then kept for a second."""
+    _, port = shown
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(report(port)["gate"]["now"])) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 24 and len(set(answers)) <= 3
+
+
+def test_one_query_that_fails_does_not_hide_the_others(shown):
+    """pgseal_certificates shows unreadable files; nothing else suffers."""
+    gate, port = shown
+    gate.write("client-ca.crt", b"garbage")
+    got = fresh_report(port, lambda r: r["reasons"], "a reason")
+    assert got["errors"] == {} and len(got["rules"]) == 5
+    assert got["reasons"][0]["severity"] == "critical" and "client-ca.crt" in got["reasons"][0]["what"]
+
+
+def hammer(port, stop):
+    """Ask for reports as fast as they come, until the gate has gone."""
+    while not stop.is_set():
+        try:
+            status, _, body = get(port, "/status.json")
+            assert status in (200, 503) and json.loads(body)
+        except (OSError, http.client.HTTPException):
+            if stop.wait(0.01):
+                return
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_reports_under_way_do_not_hold_up_a_stop(make_gate, certs, how):
+    port, stop = run.free_port(), threading.Event()
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    threads = [threading.Thread(target=hammer, args=(port, stop)) for _ in range(6)]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            assert report(port)["errors"] == {}
+            gate.reload()
+        assert gate.stop(how) == 0
+        gate.assert_clean()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_while_draining_there_is_no_report(make_gate, certs):
+    port = run.free_port()
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    with connect(gate, certs) as session:
+        session.execute("BEGIN")
+        gate.kill(signal.SIGTERM)
+        status, headers, body = run.wait_until(
+            lambda: (answer := get(port, "/status.json"))[0] == 503 and answer, "no report any more")
+        assert headers["Content-Type"] == "application/json" and json.loads(body) == {"error": "the gate is stopping"}
+        session.execute("COMMIT")
+
+
+def test_secrets_of_rules_stay_inside(make_gate, certs):
+    """Passwords that a rule's options hold are for readers of pgseal_rules, which shows what PostgreSQL would."""
+    port = run.free_port()
+    ldap = "ldap ldapserver=ldap.example ldapbasedn=dc=example ldapbinddn=cn=gate ldapbindpasswd=Geheimnis7"
+    gate = make_gate(hba=f"local all all trust\nhost all bob 192.0.2.0/24 {ldap}\nhostssl all all 192.0.2.0/24 cert map=m\n",
+                     ident="m a b\n", tls={"cert": certs.server, "ca": certs.ca.pem()},
+                     settings=settings(port, auth_source="upstream"))
+    status, _, body = get(port, "/status.json")
+    assert status == 200 and b"Geheimnis7" not in body
+    rules = json.loads(body)["rules"]
+    assert [(r["auth_method"], r["options"]) for r in rules] == [
+        ("trust", None), ("ldap", None), ("cert", ["map=m", "clientcert=verify-full"])]
+    for column in ("type", "database", "user_name", "address", "netmask", "auth_method", "options"):
+        sql = f"SELECT {column} FROM %s ORDER BY rule_number"
+        rows = [psql.run(gate, sql % view, host=gate.socket_dir, dbname="pgseal", user="postgres").stdout
+                for view in ("pgseal_rules", "pg_hba_file_rules")]
+        assert rows[0] == rows[1] and rows[0] != ""
+
+
+def test_the_page_itself(shown):
+    """It is one document; its policy names its style and its script, and lets nothing else in."""
+    _, port = shown
+    status, headers, body = get(port, "/status")
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'" and policy["connect-src"] == "'self'" and policy["form-action"] == "'none'"
+    text = body.decode()
+    for tag, directive in (("style", "style-src"), ("script", "script-src")):
+        inside = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.S)
+        assert len(inside) == 1 and text.count(f"<{tag}") == 1
+        digest = base64.b64encode(hashlib.sha256(inside[0].encode()).digest()).decode()
+        assert policy[directive] == f"'sha256-{digest}'"
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "").replace("http_token_file", "").replace("HTTP", "")
+    markup = re.sub("<(style|script)>.*?</\\1>", "", text, flags=re.S)
+    assert not re.search(r"\son\w+\s*=|style=|<iframe|<object|<base", markup)
+
+
+# -- the page in a browser ----------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def browser(scratch):
+    made = Browser(scratch)
+    yield made
+    made.quit()
+
+
+@pytest.fixture(scope="module")
+def busy(server_factory, certs):
+    """A gate with something to tell: sessions of all kinds, failures, hostile names, a refused reload."""
+    port = run.free_port()
+    gate = server_factory("gate", hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem(), "crl": certs.ca.crl()},
+                          settings=settings(port, cluster_name="orders"))
+    with connect(gate, certs, application_name=HOSTILE), connect(gate, certs, "bob", sslmode="disable"):
+        assert psql.run(gate, user=HOSTILE, sslmode="disable").returncode != 0
+        fail_handshake(gate)
+        gate.configure(hba=HBA + f'"{HOSTILE}"\n')
+        gate.reload()
+        yield gate, port
+    gate.configure(hba=HBA)
+
+
+@pytest.fixture
+def page(browser, busy):
+    """The busy gate's page, drawn, on a desktop's window; afterwards nobody may have complained."""
+    gate, port = busy
+    browser.size(1280)
+    browser.media()
+    browser.open(f"http://127.0.0.1:{port}/status")
+    browser.js("localStorage.clear()")
+    browser.wait_text("#verdict", "generation 1")
+    yield browser
+    assert browser.complaints() == []
+    assert browser.origins() <= {f"http://127.0.0.1:{port}", "data:"}
+
+
+def test_it_shows_what_there_is(page, busy, certs):
+    gate, port = busy
+    assert page.text("#cluster") == "orders"
+    assert "Look here: " in page.text("h1")
+    assert page.js("return document.title").startswith("Look here: ")
+    lives = page.text("#certificates")
+    for words in ("Server certificate", "server.crt", "served as on disk", "CA of clients", "Revocation list", "days left"):
+        assert words in lives
+    assert page.js("return document.querySelectorAll('#certificates svg.life .now').length") >= 3
+    assert re.search(r"TLSv1\.3\s+1\s", page.text("#sessions")) and re.search(r"plaintext\s+1\s", page.text("#sessions"))
+    rules = page.text("#rules")
+    for words in ("pg_hba.conf:2", "hostssl", "alice", "127.0.0.1/32", "scram-sha-256", "2001:db8::/32"):
+        assert words in rules
+    failures = page.text("#failures")
+    for words in ("unknown_ca", "Likely: the client does not trust the CA", "Next: ", "sslrootcert", "1 in the last hour"):
+        assert words in failures
+    assert "plaintext" in page.text("#clients") and "1 of 2 clients came without TLS" in page.text("#clients")
+    assert gate.conninfo().split()[0].removeprefix("host=") in page.text("#upstream")
+    assert "refused" in page.text("#reloads") and "pg_hba.conf:6" in page.text("#reloads")
+    page.picture("desktop-light")
+
+
+def test_hostile_texts_are_texts(page):
+    for section in ("#failures", "#clients", "#reloads"):
+        assert HOSTILE in page.text(section)
+    assert page.js("return document.images.length") == 0
+    assert page.js("return document.title") != "owned"
+    assert page.js("return document.querySelectorAll('script, style, iframe, object, embed, form').length") == 3
+
+
+def test_the_policy_holds(page):
+    """Even a script that got in could not load anything or write markup."""
+    outcome = page.driver.execute_async_script("""
+        const done = arguments[0], heard = [];
+        document.addEventListener("securitypolicyviolation", (e) => heard.push(e.effectiveDirective));
+        const img = new Image(); img.src = "/x.png";
+        fetch("http://127.0.0.1:9/").catch(() => {});
+        let markup = "written"; try { document.createElement("p").innerHTML = "<b>x</b>"; } catch { markup = "refused"; }
+        setTimeout(() => done([markup, heard.sort()]), 300);""")
+    assert outcome[0] == "refused"
+    assert set(outcome[1]) >= {"connect-src", "img-src"}
+    page.drain()
+
+
+CONTRAST = """
+const parse = (c) => { const m = c.match(/[\\d.]+/g).map(Number); return { rgb: m.slice(0, 3), a: m[3] ?? 1 }; };
+const light = ([r, g, b]) => { const f = (v) => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  return .2126 * f(r) + .7152 * f(g) + .0722 * f(b); };
+const behind = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.a > 0) return c.rgb; }
+  return [255, 255, 255]; };
+const found = [];
+const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walk.nextNode()) {
+  const e = walk.currentNode.parentElement, box = e.getBoundingClientRect();
+  if (!walk.currentNode.nodeValue.trim() || e.closest("noscript") || !box.width || getComputedStyle(e).visibility === "hidden") continue;
+  const s = getComputedStyle(e), c = parse(e instanceof SVGElement ? s.fill : s.color).rgb, b = behind(e);
+  const [x, y] = [light(c), light(b)].sort((p, q) => q - p);
+  found.push([(x + .05) / (y + .05), walk.currentNode.nodeValue.trim().slice(0, 40)]);
+}
+return found.sort((p, q) => p[0] - q[0]);
+"""
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast_and_width(page, scheme, width):
+    page.size(width)
+    page.media(prefers_color_scheme=scheme)
+    page.wait_text("#live", "updated")
+    run.wait_until(lambda: page.js("return document.documentElement.dataset.theme") == scheme, f"the {scheme} theme")
+    contrast = page.js(CONTRAST)
+    assert len(contrast) > 80
+    assert contrast[0][0] >= 4.5, contrast[:5]
+    assert page.js("return document.scrollingElement.scrollWidth") <= width
+    overflow = page.js("""return [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll, .skip, .hidden, legend, svg")
+        && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 80))""")
+    assert overflow == []
+    page.picture(f"{'desktop' if width > 500 else 'phone'}-{scheme}")
+
+
+def test_the_theme_is_remembered(page):
+    choose = "document.querySelector('#theme input[value=\"%s\"]').click(); return document.documentElement.dataset.theme"
+    assert page.js(choose % "dark") == "dark"
+    page.driver.refresh()
+    page.wait_text("#verdict", "generation 1")
+    assert page.js("return document.documentElement.dataset.theme") == "dark"
+    assert page.js("return document.querySelector('#theme input:checked').value") == "dark"
+    page.media(prefers_color_scheme="light")
+    assert page.js(choose % "auto") == "light"
+
+
+def test_by_keyboard_alone(page):
+    """Tab reaches everything that can be used, in the order it is read, and one sees where one is."""
+    page.size(400)      # one column: below is later
+    wanted = page.js("""return [...document.querySelectorAll("a[href], button, input, [tabindex='0']")]
+        .filter((e) => e.checkVisibility() && !(e.type === "radio" && !e.checked)).length""")
+    page.js("document.activeElement.blur()")
+    seen = []
+    for _ in range(wanted + 5):
+        page.tab()
+        where = page.js("""const e = document.activeElement, s = getComputedStyle(e.type === "radio" ? e.nextElementSibling : e);
+            const box = e.getBoundingClientRect();
+            return e === document.body ? null : [e.tagName, e.id || e.getAttribute("href") || e.getAttribute("aria-label") || e.value,
+                                                 s.outlineStyle, box.top + scrollY, box.left]""")
+        if where is None:
+            break
+        seen.append(where)
+    assert len(seen) == wanted, seen
+    assert seen[0][:2] == ["A", "#verdict"]
+    assert all(stop[2] == "solid" for stop in seen), seen
+    heights = [stop[3] for stop in seen if stop[0] == "DIV" or stop[1] == "status.json"]
+    assert heights == sorted(heights)
+    regions = [stop[1] for stop in seen if stop[0] == "DIV"]
+    assert all(regions) and len(regions) == page.js("return document.querySelectorAll('.scroll').length")
+
+
+def test_the_skip_link_and_tables_answer_to_keys(page):
+    page.js("document.activeElement.blur()")
+    page.tab()
+    page.press("Enter", 13, text="\r")
+    assert run.wait_until(lambda: page.js("return document.activeElement.id") == "verdict", "the verdict to have the focus")
+    page.size(400)
+    page.js("document.querySelector('#rules .scroll').focus()")
+    for _ in range(5):
+        page.press("ArrowRight", 39)
+    run.wait_until(lambda: page.js("return document.querySelector('#rules .scroll').scrollLeft") > 0, "the table to scroll")
+
+
+def test_what_assistive_tools_hear(page):
+    levels = page.js("return [...document.querySelectorAll('h1, h2, h3')].filter((e) => e.checkVisibility()).map((e) => Number(e.tagName[1]))")
+    assert levels[0] == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:]))
+    assert page.js("return document.documentElement.lang") == "en"
+    assert page.js("""return [...document.querySelectorAll("section")].every((s) =>
+        document.getElementById(s.getAttribute("aria-labelledby")).textContent)""")
+    assert page.js("""return [...document.querySelectorAll("svg")].every((s) => s.closest("[aria-hidden=true]")
+        || (s.getAttribute("role") === "img" && s.getAttribute("aria-label")))""")
+    assert page.js("return [...document.querySelectorAll('th')].every((t) => ['col', 'row'].includes(t.scope))")
+    assert page.js("return document.querySelector('#trouble').getAttribute('role')") == "status"
+
+
+def test_motion_and_paper(page):
+    moves = "return getComputedStyle(document.querySelector('.body')).transitionDuration"
+    page.media(prefers_reduced_motion="no-preference")
+    assert page.js(moves) != "0s"
+    page.media(prefers_reduced_motion="reduce")
+    assert page.js(moves) == "0s"
+    page.js("document.querySelector('#theme input[value=\"dark\"]').click()")
+    page.media("print")
+    assert page.js("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.js("return document.querySelector('nav').checkVisibility()") is False
+
+
+def test_it_updates_itself_and_keeps_focus_and_scroll(page, busy, certs):
+    gate, _ = busy
+    page.size(400)
+    page.js("""const t = document.querySelector("#rules .scroll"); t.focus(); t.scrollLeft = 40; scrollTo(0, 700);
+               window.kept = t; window.removed = 0;
+               new MutationObserver((all) => all.forEach((m) => { window.removed += m.removedNodes.length; }))
+                   .observe(document.querySelector("#rules"), { subtree: true, childList: true });""")
+    before = page.js("return scrollY")
+    with connect(gate, certs):
+        run.wait_until(lambda: re.search(r"TLSv1\.3\s+2\s", page.text("#sessions")), "the new session to be shown", 25)
+    assert page.js("return document.activeElement === window.kept && document.contains(window.kept)")
+    assert page.js("return [window.kept.scrollLeft, scrollY]") == [40, before]
+    assert page.js("return window.removed") <= 2       # a bar may go or come, a table does not
+    run.wait_until(lambda: re.search(r"TLSv1\.3\s+1\s", page.text("#sessions")), "the session to be gone", 25)
+
+
+def test_it_says_so_when_the_gate_is_gone(browser, make_gate, certs):
+    port = run.free_port()
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    browser.size(1280)
+    browser.media()
+    browser.open(f"http://127.0.0.1:{port}/status")
+    browser.wait_text("h1", "All is well")
+    gate.stop()
+    browser.wait_text("h1", "The gate does not answer")
+    assert "What you see is from" in browser.text("#trouble") and "Next try in" in browser.wait_text("#trouble", "Next try")
+    assert browser.js("return document.title").startswith("The gate does not answer")
+    assert "Server certificate" in browser.text("#certificates")
+    assert browser.js(CONTRAST)[0][0] >= 4.5
+    browser.picture("gone")
+    gate.start()
+    browser.js("document.getElementById('retry').click()")
+    run.wait_until(lambda: browser.text("#trouble") == "", "the complaint to be gone", 25)
+    browser.wait_text("h1", "All is well")
+    assert "generation 1" in browser.text("#verdict")
+    browser.drain()
+
+
+def test_a_token_is_asked_for(browser, make_gate, certs):
+    """Beyond loopback a token is needed; a browser cannot send one by itself, the page can."""
+    port = run.free_port()
+    gate = make_gate(start=False, hba=HBA, tls={"cert": certs.server},
+                     settings=settings(port, http_listen=f"0.0.0.0:{port}", http_token_file="http.token"))
+    gate.write("http.token", "0123456789abcdef-XYZ", 0o600)
+    gate.start()
+    browser.size(400)
+    browser.media()
+    browser.open(f"https://localhost:{port}/status")
+    browser.wait_text("#token", "This gate asks for a token")
+    assert "Certificates and" not in browser.text("main") and browser.js(CONTRAST)[0][0] >= 4.5
+    browser.picture("token")
+    give = """const field = document.getElementById("token-text"); field.value = arguments[0];
+              document.querySelector("#token button").click()"""
+    for wrong in ("wrong", "wörter — ✓"):
+        browser.js(give, wrong)
+        browser.wait_text("#token", "does not accept this token")
+    browser.js(give, "0123456789abcdef-XYZ")
+    browser.wait_text("h1", "All is well")
+    assert browser.js("return document.getElementById('token').checkVisibility()") is False
+    browser.driver.refresh()
+    browser.wait_text("h1", "All is well")
+    assert browser.js("return [document.cookie, localStorage.length, location.href]") == ["", 0, f"https://localhost:{port}/status"]
+    assert "0123456789abcdef-XYZ" not in browser.js("return document.documentElement.outerHTML") + gate.log.text()
+    assert browser.origins() <= {f"https://localhost:{port}", "data:"}
+    browser.drain()

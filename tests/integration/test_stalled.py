@@ -1,0 +1,97 @@
+"""
+Ten thousand clients that stall or trickle: nobody else's handshake waits for them, and they are ended at
+authentication_timeout, however slowly they go on talking.
+"""
+
+import contextlib
+import json
+import os
+import statistics
+import time
+
+from lib import crowd, run
+from lib.pg import PASSWORDS
+from lib.wire import SSL_REQUEST, Conn, fatal, startup
+
+ALICE = PASSWORDS["alice"]
+HBA = "host all all 127.0.0.0/8 scram-sha-256\n"
+CLIENTS = int(os.environ.get("PGSEAL_STALLED", "10000"))
+TIMEOUT = 12        # seconds; the crowd must have come, and the handshakes be measured, before the first is ended
+LATE = 3            # seconds that ending them all may take
+ROUNDS, ROUND = 3, 2  # so often, for so many seconds
+
+
+def handshake_seconds(gate):
+    """From connect(2) to the end of the TLS handshake."""
+    with Conn(gate) as c:
+        hello = c.prepare_tls()
+        began = time.perf_counter()
+        c.raw_send(SSL_REQUEST)
+        assert c.raw_exactly(1) == b"S"
+        c.raw_send(hello)
+        c.handshake()
+        return time.perf_counter() - began
+
+
+def delay(crowded, empty):
+    """How much longer a handshake takes before a crowd: medians, one gate after the other all the time."""
+    seconds = {crowded: [], empty: []}
+    began, first, second = time.monotonic(), crowded, empty
+    while time.monotonic() - began < ROUND:
+        for gate in (first, second):
+            seconds[gate].append(handshake_seconds(gate))
+        first, second = second, first
+    return statistics.median(seconds[crowded]) / statistics.median(seconds[empty])
+
+
+def test_a_crowd_that_stalls_or_trickles(make_gate, certs):
+    settings = {"authentication_timeout": f"{TIMEOUT}s", "max_connections": str(CLIENTS + 100),
+                "log_connections": "off", "log_disconnections": "off"}
+    crowded, empty = (make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings) for _ in "ab")
+    with Conn(crowded) as session:
+        session.start_tls()
+        session.ready(ALICE)
+        fds = f"/proc/{crowded.process.pid}/fd"
+        at_rest = len(os.listdir(fds))
+        process = crowd.begin(crowded, CLIENTS)
+        with contextlib.closing(process.stdout):
+            run.wait_until(lambda: len(os.listdir(fds)) >= at_rest + CLIENTS, "all to be let in")
+            delays = [delay(crowded, empty) for _ in range(ROUNDS)]
+            with Conn(crowded) as c:
+                c.start_tls()
+                assert c.ready(ALICE).value("SELECT 1") == "1"
+            assert len(os.listdir(fds)) >= at_rest + CLIENTS, "the crowd was ended while handshakes were measured"
+            report = json.loads(process.stdout.readline())
+            assert process.wait(10) == 0
+        assert session.value("SELECT 'still here'") == "still here"
+        assert statistics.median(delays) < 1.1, delays
+        assert set(report) == set(crowd.KINDS) and sum(kind["count"] for kind in report.values()) == CLIENTS
+        for kind, ended in report.items():
+            assert TIMEOUT - 0.1 < ended["first"] <= ended["last"] < TIMEOUT + LATE, (kind, report)
+        run.wait_until(lambda: len(os.listdir(fds)) <= at_rest, "the descriptors to come back")
+
+
+def test_who_stalls_takes_a_place_from_the_startup_message_on(kind, server_factory):
+    """As in PostgreSQL: max_connections counts who has said his name, logged in or not."""
+    server = server_factory(kind, hba=HBA, settings={"max_connections": "5", "authentication_timeout": "60s",
+                                                     **({} if kind == "gate" else {
+                                                         "superuser_reserved_connections": "0",
+                                                         "max_wal_senders": "0"})})
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):      # who has not, takes one of as many places again
+            silent = stack.enter_context(Conn(server))
+            silent.raw_send(startup()[:20])
+        named = [stack.enter_context(Conn(server)) for _ in range(5)]
+        for c in named:
+            c.send(startup())
+            assert c.event()[:2] == ("R", 10)
+        with Conn(server) as c:
+            c.send(startup())
+            assert c.event() == fatal("53300", "sorry, too many clients already")
+        named[0].close()
+
+        def served():
+            with Conn(server) as c:
+                return c.login(ALICE)[-1] == ("Z", "I")
+
+        run.wait_until(served, "the place to be free again")
