@@ -177,7 +177,7 @@ class Story:
 
     def own_status(self, sql):
         """The same as the gate's own user, over its unix socket."""
-        return subprocess.run([self.program, "psql", "-D", self.gate, "--", "-XAtwc", sql], stdin=subprocess.DEVNULL,
+        return subprocess.run([self.program, "psql", "-D", self.gate, "-XAtwc", sql], stdin=subprocess.DEVNULL,
                               env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.dir, "LC_ALL": "C"},
                               capture_output=True, text=True, check=False)
 

@@ -18,6 +18,11 @@ enum code sasl_wrong_type(uint8_t type, struct err *e)
     return err_set(e, E_PROTOCOL, "expected SASL response, got message type %u", type);
 }
 
+enum code gss_wrong_type(uint8_t type, struct err *e)
+{
+    return err_set(e, E_PROTOCOL, "expected GSS response, got message type %u", type);
+}
+
 enum code password_parse(struct bytes body, struct str user, struct secret *out, struct err *e)
 {
     struct str text = str_from_bytes(body);

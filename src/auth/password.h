@@ -7,15 +7,14 @@
 #include "auth/verifier.h"
 #include "base/secret.h"
 
-/** Length word of a password message, itself included [src: PostgreSQL 18, PG_MAX_AUTH_TOKEN_LENGTH]. */
-enum { PASSWORD_MESSAGE_MAX = 65535 };
-
 /** E_PASSWORD, `password authentication failed for user "U"`. */
 enum code password_failed(struct str user, struct err *e);
 /** E_PROTOCOL, `expected password response, got message type N`. */
 enum code password_wrong_type(uint8_t type, struct err *e);
 /** E_PROTOCOL, `expected SASL response, got message type N`. */
 enum code sasl_wrong_type(uint8_t type, struct err *e);
+/** E_PROTOCOL, `expected GSS response, got message type N`. */
+enum code gss_wrong_type(uint8_t type, struct err *e);
 
 /**
  * The body of a password message.

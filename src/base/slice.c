@@ -28,6 +28,11 @@ bool str_equal_nocase(struct str a, struct str b)
     return true;
 }
 
+bool str_starts_nocase(struct str s, struct str prefix)
+{
+    return str_equal_nocase(str_first(s, prefix.n), prefix);
+}
+
 bool str_ends(struct str s, struct str suffix)
 {
     return s.n >= suffix.n && str_equal(str_from(s, s.n - suffix.n), suffix);

@@ -93,6 +93,7 @@ static inline struct str str_first(struct str s, size_t n)
 int str_compare(struct str a, struct str b);
 /** ASCII case folding only; other bytes compare as they are. */
 bool str_equal_nocase(struct str a, struct str b);
+bool str_starts_nocase(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 /** ASCII blanks (space, \t \n \r \v \f) off both ends. */
 struct str str_trim(struct str s);

@@ -10,12 +10,15 @@
  *     end      everything else; libpq gives the other hosts no chance then, and neither do we
  *
  * On top of libpq's walk lies one of our own: an address that did not answer lately is passed over at first
- * and tried only when nothing else is left, so that it costs new sessions its timeout once.
+ * and tried only when nothing else is left, so that it costs new sessions its timeout once. Likewise one that
+ * was a standby when last asked, where a primary is wanted, and the other way round: the logins of others
+ * find out for those whose exchange passes through and who have one try only.
  */
 #include "client/hosts.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/env.h"
 #include "client/conninfo.h"
 
@@ -26,7 +29,8 @@
 
 struct attempt_addr {
     struct conn_addr addr;
-    bool passed_over; /* down when its turn came, and not tried since */
+    /* Passed over when its turn came, and not tried since: for what reason. */
+    enum { LATER_NOT, LATER_DOWN, LATER_UNFIT } later;
 };
 
 struct attempt_host {
@@ -142,6 +146,39 @@ bool host_cache_is_down(const struct host_cache *cache, const struct conn_addr *
     return false;
 }
 
+/* ---- roles ---- */
+
+/* FNV-1a; the two lowest bits make room for the role. */
+static uint64_t address_tag(const struct conn_addr *addr)
+{
+    const uint8_t *p = (const uint8_t *)&addr->ss;
+    uint64_t hash = 0xcbf29ce484222325u;
+
+    for (size_t i = 0; i < addr->n; i++)
+        hash = (hash ^ p[i]) * 0x100000001b3u;
+    return hash & ~(uint64_t)3;
+}
+
+void host_roles_note(struct host_roles *roles, const struct conn_addr *addr, enum host_role role)
+{
+    uint64_t tag = address_tag(addr);
+
+    atomic_store_explicit(&roles->slot[(tag >> 2) % HOST_ROLE_SLOTS], tag | (uint64_t)role,
+                          memory_order_relaxed);
+}
+
+enum host_role host_roles_get(const struct host_roles *roles, const struct conn_addr *addr)
+{
+    uint64_t tag = address_tag(addr);
+    uint64_t value = atomic_load_explicit(&roles->slot[(tag >> 2) % HOST_ROLE_SLOTS], memory_order_relaxed);
+
+    if ((value & ~(uint64_t)3) != tag)
+        return HOST_ROLE_UNKNOWN;
+    return (value & 3) == HOST_ROLE_PRIMARY   ? HOST_ROLE_PRIMARY
+           : (value & 3) == HOST_ROLE_STANDBY ? HOST_ROLE_STANDBY
+                                              : HOST_ROLE_UNKNOWN;
+}
+
 /* ---- the walk ---- */
 
 struct methods {
@@ -192,15 +229,49 @@ static bool is_down(const struct attempts *a, const struct conn_addr *addr)
     return a->cache && host_cache_is_down(a->cache, addr, env_mono_us(a->env));
 }
 
+static bool is_unfit(const struct attempts *a, const struct conn_addr *addr)
+{
+    enum host_role role = a->cache && a->cache->roles ? host_roles_get(a->cache->roles, addr)
+                                                      : HOST_ROLE_UNKNOWN;
+
+    switch (a->info->session_attrs) {
+    case ATTRS_ANY:
+        return false;
+    case ATTRS_READ_WRITE:
+    case ATTRS_PRIMARY:
+        return role == HOST_ROLE_STANDBY;
+    case ATTRS_READ_ONLY:
+    case ATTRS_STANDBY:
+    case ATTRS_PREFER_STANDBY:
+        return role == HOST_ROLE_PRIMARY;
+    }
+    UNREACHABLE();
+}
+
+/* Is it this address's turn in the present pass? */
+static bool has_turn(const struct attempts *a, struct attempt_addr *addr)
+{
+    bool down = is_down(a, &addr->addr);
+
+    switch (a->pass) {
+    case PASS_LIVE:
+        addr->later = down ? LATER_DOWN : is_unfit(a, &addr->addr) ? LATER_UNFIT : LATER_NOT;
+        return addr->later == LATER_NOT;
+    case PASS_UNFIT:
+        return addr->later == LATER_UNFIT;
+    case PASS_ANY_ATTRS:
+        return !down;
+    case PASS_DOWN:
+        return addr->later == LATER_DOWN;
+    }
+    UNREACHABLE();
+}
+
 static bool take_address(struct attempts *a, struct attempt_addr *addr)
 {
-    bool turn = a->pass == PASS_DOWN ? addr->passed_over : !is_down(a, &addr->addr);
-
-    if (a->pass == PASS_LIVE)
-        addr->passed_over = !turn;
-    if (!turn)
+    if (!has_turn(a, addr))
         return false;
-    addr->passed_over = false;
+    addr->later = LATER_NOT;
     a->method_at = 0;
     a->step.addr = addr->addr;
     a->step.action = ATTEMPT_CONNECT;
@@ -265,12 +336,19 @@ static bool enter_host(struct attempts *a)
 
 static bool next_pass(struct attempts *a)
 {
-    if (a->pass == PASS_DOWN)
-        return false;
-    if (a->pass == PASS_LIVE && a->info->session_attrs == ATTRS_PREFER_STANDBY)
-        a->pass = PASS_ANY_ATTRS;
-    else
+    switch (a->pass) {
+    case PASS_LIVE:
+        a->pass = PASS_UNFIT;
+        break;
+    case PASS_UNFIT:
+        a->pass = a->info->session_attrs == ATTRS_PREFER_STANDBY ? PASS_ANY_ATTRS : PASS_DOWN;
+        break;
+    case PASS_ANY_ATTRS:
         a->pass = PASS_DOWN;
+        break;
+    case PASS_DOWN:
+        return false;
+    }
     a->host_at = 0;
     return true;
 }
@@ -379,6 +457,17 @@ void attempts_event(struct attempts *a, enum attempt_event event)
     }
 }
 
+void attempts_role(struct attempts *a, enum host_role role)
+{
+    if (a->cache && a->cache->roles && role != HOST_ROLE_UNKNOWN)
+        host_roles_note(a->cache->roles, &a->step.addr, role);
+}
+
+bool attempts_unfit(const struct attempts *a)
+{
+    return is_unfit(a, &a->step.addr);
+}
+
 void attempts_done(struct attempts *a)
 {
     if (a->cache)
@@ -387,7 +476,7 @@ void attempts_done(struct attempts *a)
 
 bool attempts_any_attrs(const struct attempts *a)
 {
-    return a->info->session_attrs == ATTRS_PREFER_STANDBY && a->pass != PASS_LIVE;
+    return a->info->session_attrs == ATTRS_PREFER_STANDBY && a->pass >= PASS_ANY_ATTRS;
 }
 
 void attempts_prefix(const struct attempts *a, struct buf *out)

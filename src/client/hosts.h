@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 struct arena;
@@ -37,8 +38,25 @@ enum {
     HOST_ADDRESSES_MAX = 64 /* addresses of one name that are tried */
 };
 
+enum { HOST_ROLE_SLOTS = 256 /* [choice: collisions cost an attempt in the wrong order, nothing else] */ };
+
+/**
+ * Which addresses last said that they were primaries or standbys; shared by all workers, no locks. Zeroed
+ * memory knows nothing. Only the order of attempts hangs on it: every session's server is still asked.
+ */
+struct host_roles {
+    _Atomic uint64_t slot[HOST_ROLE_SLOTS];
+};
+
+enum host_role { HOST_ROLE_UNKNOWN, HOST_ROLE_PRIMARY, HOST_ROLE_STANDBY };
+
+/** Remember what a login over this address has told. Thread-safe, like the next. */
+void host_roles_note(struct host_roles *roles, const struct conn_addr *addr, enum host_role role);
+enum host_role host_roles_get(const struct host_roles *roles, const struct conn_addr *addr);
+
 /** Addresses that did not answer lately; one per worker, no locks. Zeroed memory is an empty cache. */
 struct host_cache {
+    struct host_roles *roles; /* borrowed; NULL: roles are not remembered */
     struct {
         struct conn_addr addr;
         int64_t until_us; /* monotonic; 0: free slot */
@@ -101,7 +119,8 @@ struct attempts {
     size_t addr_at;
     unsigned method_at; /* index into the methods of the present address */
     enum attempt_pass {
-        PASS_LIVE,      /* addresses not known to be down */
+        PASS_LIVE,      /* addresses not known to be down, nor to be of the wrong role */
+        PASS_UNFIT,     /* those that were of the wrong role when last asked; they may have changed */
         PASS_ANY_ATTRS, /* the same once more for prefer-standby, which now takes any server */
         PASS_DOWN       /* those that were passed over */
     } pass;
@@ -124,6 +143,10 @@ MUST_CHECK enum code attempts_init(struct attempts *out, const struct conninfo *
 MUST_CHECK enum code attempts_resolved(struct attempts *a, const struct conn_addr *addrs, size_t count);
 /** Answer to ATTEMPT_CONNECT or ATTEMPT_CONTINUE when it failed; sets the next step. */
 void attempts_event(struct attempts *a, enum attempt_event event);
+/** The server of the present step said what it is. */
+void attempts_role(struct attempts *a, enum host_role role);
+/** What is remembered of the present address does not suit target_session_attrs. */
+bool attempts_unfit(const struct attempts *a);
 /** The session is accepted: the address is up. */
 void attempts_done(struct attempts *a);
 /** In the pass in which prefer-standby takes any server. */

@@ -130,6 +130,8 @@ MUST_CHECK enum code login_negotiation(struct bytes body, uint32_t asked, uint32
 /** A BackendKeyData message into facts->pid and ->key, by the rules of facts->protocol. E_PROTOCOL. */
 MUST_CHECK enum code login_note_key(struct login_facts *facts, struct bytes body, struct err *e);
 
+/** What the server has told of its role; unknown before PostgreSQL 14. */
+enum host_role login_role(const struct login_facts *facts);
 /** Does the server suit target_session_attrs? */
 enum attrs_verdict {
     ATTRS_SUITS,

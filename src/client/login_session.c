@@ -100,6 +100,13 @@ static enum attrs_verdict judge(bool suits, bool known, const char *text, struct
     return ATTRS_MISMATCH;
 }
 
+enum host_role login_role(const struct login_facts *facts)
+{
+    if (!facts->in_hot_standby.p)
+        return HOST_ROLE_UNKNOWN;
+    return is_on(facts->in_hot_standby) ? HOST_ROLE_STANDBY : HOST_ROLE_PRIMARY;
+}
+
 enum attrs_verdict login_attrs(const struct login_facts *facts, enum session_attrs wanted, struct err *e)
 {
     bool standby_known = facts->in_hot_standby.p != NULL;

@@ -5,6 +5,7 @@
 
 #include <locale.h>
 #include <openssl/crypto.h>
+#include <stdlib.h>
 
 static int (*const runs[CMD_COUNT])(struct cmd *cmd) = {
 #define COMMAND(name, arguments, summary, description) [CMD_##name] = cmd_##name,
@@ -48,12 +49,22 @@ static int flush_stdout(void)
 
 static int run_command(enum cmd_id command, int argc, char **argv)
 {
+    char **arranged = calloc((size_t)argc + 2, sizeof *arranged);
     struct cmd cmd;
-    int status = cmd_parse(&cmd, command, argc, argv);
 
+    if (!arranged) {
+        (void)fprintf(stderr, "pgseal: out of memory\n");
+        return EXIT_CANNOT_RUN;
+    }
+    if (command == CMD_psql) { /* the only command whose options are mostly another program's */
+        argc = psql_arrange(argc, argv, arranged);
+        argv = arranged;
+    }
+    int status = cmd_parse(&cmd, command, argc, argv);
     if (status < 0)
         status = cmd_finish(&cmd, runs[command](&cmd));
     cmd_fini(&cmd);
+    free(arranged);
     return status;
 }
 

@@ -7,12 +7,82 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "cmd/cmd.h"
+#include "cmd/table.h"
 #include "conf/settings.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+/* ---- whose option is it? ---- */
+
+/* Options of psql with a value, which may look like one of ours. [src: PostgreSQL 18, psql] */
+static const char psql_letters[] = "cdfFhLopPRTUv";
+static const char *const psql_names[] = {
+    "command", "dbname", "field-separator",  "file", "host",       "log-file", "output",
+    "port",    "pset",   "record-separator", "set",  "table-attr", "username", "variable"
+};
+
+/* Is the next word the value of this one? getopt takes "-Xc" and abbreviated names too. */
+static bool wants_next(struct str word)
+{
+    if (word.n < 2 || word.p[0] != '-')
+        return false;
+    if (word.p[1] != '-') {
+        for (size_t i = 1; i < word.n; i++)
+            if (strchr(psql_letters, word.p[i]))
+                return i == word.n - 1;
+        return false;
+    }
+    struct str name = str_from(word, 2);
+    for (size_t i = 0; i < COUNT_OF(psql_names); i++)
+        if (name.n > 0 && str_starts(str_c(psql_names[i]), name))
+            return true;
+    return false;
+}
+
+/* How many words of ours begin here. */
+static int own_words(const char *word)
+{
+    struct str s = str_c(word);
+
+    if (str_is(s, "-D") || str_is(s, "--directory"))
+        return 2;
+    return str_starts(s, STR("-D")) || str_starts(s, STR("--directory=")) || str_is(s, "--help") ||
+           str_is(s, "--verbose");
+}
+
+int psql_arrange(int argc, char **argv, char **out)
+{
+    static char end[] = "--";
+    bool *own = calloc((size_t)argc + 1, sizeof *own);
+    int n = 0, stop = argc;
+
+    for (int i = 1; own && i < stop; i++) {
+        if (str_is(str_c(argv[i]), "--")) {
+            stop = i;
+            break;
+        }
+        bool help = str_is(str_c(argv[i]), "-h") && i == argc - 1; /* else a host follows */
+        int words = help ? 1 : own_words(argv[i]);
+        own[i] = words > 0;
+        if (words == 2 || wants_next(str_c(argv[i])))
+            own[++i] = words > 0;
+    }
+    for (int i = 0; i < stop; i++)
+        if (i == 0 || (own && own[i]))
+            out[n++] = argv[i];
+    bool cut = own && own[argc]; /* the last word wants a value: cmd_parse() says so */
+    if (!cut)
+        out[n++] = end;
+    for (int i = 1; i < argc && !cut; i++)
+        if (i != stop && !(own && own[i]))
+            out[n++] = argv[i];
+    free(own);
+    return n;
+}
+
+/* ---- where the gate is ---- */
 
 enum { PSQL_CONNINFO_MAX = 16 * 1024, PSQL_ARENA_MAX = 16 * 1024 * 1024 };
 

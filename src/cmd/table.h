@@ -65,6 +65,11 @@ void help_command(FILE *out, enum cmd_id command);
  * Returns -1 to go on, else the exit status of an invocation that ends here.
  */
 int cmd_parse(struct cmd *cmd, enum cmd_id command, int argc, char **argv);
+/**
+ * Before cmd_parse() of `pgseal psql`: our options first, then "--", then what is psql's. `out`: argc + 2
+ * entries; returns how many are used.
+ */
+int psql_arrange(int argc, char **argv, char **out);
 /** Release what cmd_parse allocated. */
 void cmd_fini(struct cmd *cmd);
 

@@ -122,6 +122,7 @@ static enum code render_constants(const struct setting_def *def, struct arena *a
     row->vartype = str_c(vartype_of(def->type));
     row->context = def->context;
     row->hidden = def->flags & SETTING_HIDDEN;
+    row->secret = def->flags & SETTING_SECRET;
     if (def->unit == UNIT_S)
         row->unit = STR("s");
     TRY(render_domain(def, arena, row));

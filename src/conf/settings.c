@@ -146,6 +146,9 @@ void settings_log_changes(const struct settings *before, const struct settings *
             continue;
         if (old && row->source == SETTING_FROM_DEFAULT)
             log_removed(diags, row);
+        else if (row->secret)
+            (void)diags_add(diags, SEV_LOG, OK, str_of("", 0), 0, "parameter \"%.*s\" changed",
+                            STR_ARG(row->name));
         else
             (void)diags_add(diags, SEV_LOG, OK, str_of("", 0), 0, "parameter \"%.*s\" changed to \"%.*s\"",
                             STR_ARG(row->name), STR_ARG(row->raw));

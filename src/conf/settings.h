@@ -108,7 +108,8 @@ enum setting_flags {
     SETTING_OCTAL = 2,
     SETTING_ABSOLUTE = 4,
     SETTING_NAME = 8,
-    SETTING_ASCII = 16
+    SETTING_ASCII = 16,
+    SETTING_SECRET = 32
 };
 
 /** One setting as SHOW and pg_settings print it. A text whose `p` is NULL is SQL's NULL. */
@@ -132,6 +133,7 @@ struct setting_row {
     enum setting_source source;
     enum setting_context context;
     bool hidden;          /* only for those who may read all settings */
+    bool secret;          /* may hold a password: the log never repeats it */
     bool pending_restart; /* the file asks for another value than the one in force */
 };
 
@@ -188,8 +190,8 @@ bool settings_proxy_expected(const struct settings *settings, const struct socka
 enum severity settings_log_severity(const struct settings *settings);
 
 /**
- * What a reload changed: SEV_LOG rows `parameter "NAME" changed to "VALUE"` and
- * `parameter "NAME" removed from configuration file, reset to default`.
+ * What a reload changed: SEV_LOG rows `parameter "NAME" changed to "VALUE"` (without the value where it may
+ * hold a password) and `parameter "NAME" removed from configuration file, reset to default`.
  */
 void settings_log_changes(const struct settings *before, const struct settings *after, struct diags *diags);
 

@@ -61,11 +61,13 @@ enum step exchange_step(struct session *s, struct err *e);
 enum step admission_proved(struct session *s, struct err *e);
 /** The client has proved itself: check its certificate's name if the rule wants that, record the identity. */
 MUST_CHECK enum code admission_succeeded(struct session *s, struct err *e);
+/** What a client's `p` message is to hold. */
+enum proof_kind { PROOF_PASSWORD, PROOF_SASL, PROOF_GSS };
 /**
  * The client's next `p` message, taken from s->in (the caller consumes `used` bytes). E_MORE: not complete
- * yet. Other failures: `e` and s->parting are PostgreSQL's for a SASL or a password message.
+ * yet. Other failures: `e` and s->parting are PostgreSQL's for a message of that kind.
  */
-MUST_CHECK enum code admission_take(struct session *s, bool sasl, struct msg *out, size_t *used,
+MUST_CHECK enum code admission_take(struct session *s, enum proof_kind kind, struct msg *out, size_t *used,
                                     struct err *e);
 /** One line `connection_authenticated`, where log_connections asks for it. */
 void admission_log(struct session *s);

@@ -152,6 +152,7 @@ static void on_name(void *arg, int gai_error, const struct addrinfo *found, cons
     } else if (!forward) {
         lookup->state = arena_str(&s->arena, str_c(name), &lookup->name) ? NAME_REVERSE : NAME_REVERSE_FAILED;
         lookup->gai_error = lookup->state == NAME_REVERSE ? 0 : EAI_MEMORY;
+        s->peer_name = lookup->name;
     } else {
         lookup->state = NAME_MISMATCH;
         for (; found; found = found->ai_next)
@@ -294,6 +295,32 @@ static enum step find_secret(struct session *s, struct err *e)
     UNREACHABLE();
 }
 
+/* Would TLS have helped? Where that takes another look-up nothing is claimed. */
+static bool wants_encryption(struct session *s)
+{
+    struct conn_facts facts = s->admission->facts;
+    struct decision decision;
+
+    if (facts.tls || facts.is_local || !snapshot_tls(s->snapshot, worker_index(s->worker)))
+        return false;
+    facts.tls = true;
+    return policy_match(snapshot_policy(s->snapshot), &facts, NULL, &decision) == OK &&
+           decision.verdict == VERDICT_RULE && decision.rule->method != HBA_METHOD_REJECT;
+}
+
+/* No rule, or one that says reject. */
+static enum step turn_away(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+
+    if (wants_encryption(s))
+        s->cause = CAUSE_NO_ENCRYPTION;
+    else
+        s->cause = a->decision.verdict == VERDICT_RULE ? CAUSE_REJECTED : CAUSE_NO_RULE;
+    (void)policy_refusal(&a->facts, &a->decision, e);
+    return session_fail(s, PARTING_FATAL);
+}
+
 static enum step demand(struct session *s, struct err *e)
 {
     struct admission *a = s->admission;
@@ -302,8 +329,7 @@ static enum step demand(struct session *s, struct err *e)
         return session_fail(s, PARTING_FATAL);
     switch (s->rule->method) {
     case HBA_METHOD_REJECT:
-        (void)policy_refusal(&a->facts, &a->decision, e);
-        return session_fail(s, PARTING_FATAL);
+        return turn_away(s, e);
     case HBA_METHOD_TRUST:
     case HBA_METHOD_CERT:
         return admission_proved(s, e);
@@ -376,8 +402,7 @@ static enum step match(struct session *s, struct err *e)
     if (a->decision.verdict == VERDICT_NO_RULE) {
         if (a->facts.roles) /* a membership granted meanwhile counts from the next try on */
             lookup_forget(s->worker, s->startup.user);
-        (void)policy_refusal(&a->facts, &a->decision, e);
-        return session_fail(s, PARTING_FATAL);
+        return turn_away(s, e);
     }
     s->rule = a->decision.rule;
     snapshot_hit(s->snapshot, s->rule, session_env(s)->now_unix_us(session_env(s)->ctx));

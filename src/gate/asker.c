@@ -230,6 +230,7 @@ static void feed_login(struct asker *a)
         feed_login(a); /* what is behind it, up to ReadyForQuery */
         return;
     case LOGIN_READY:
+        leg_role(a->leg, login_role(login_facts(login)));
         leg_accepted(a->leg);
         send_question(a);
         return;
@@ -383,9 +384,19 @@ static void write_question(struct buf *out, struct str sql, struct str parameter
     wr_end(&w);
 }
 
+/* A proof that the pool is still working on was for the server that is given up. */
+static void on_lapsed(void *arg)
+{
+    struct asker *a = arg;
+
+    logon_free(a->logon);
+    a->logon = NULL;
+    a->stage = ASKER_CONNECT;
+}
+
 static enum code connect_now(struct asker *a)
 {
-    const struct leg_owner owner = { on_ready, on_data, on_lost, on_lost, a };
+    const struct leg_owner owner = { on_ready, on_data, on_lost, on_lost, a, on_lapsed };
 
     a->stage = ASKER_CONNECT;
     a->reused = false;

@@ -9,9 +9,11 @@
 #include "base/check.h"
 #include "base/secret.h"
 #include "gate/console.h"
+#include "gate/meters.h"
 #include "gate/peers.h"
 #include "gate/rooms.h"
 #include "gate/worker_private.h"
+#include "net/loop.h"
 #include "pgwire/frontend.h"
 
 #include <stdlib.h>
@@ -28,10 +30,11 @@ struct errand {
     struct snapshot *snapshot; /* of the session: its upstream's contexts */
     struct cancel_route route;
     struct leg *leg;
-    struct forward *forward;  /* instead of `leg`, where no session of ours has the key */
-    bool from_peer;           /* another gate sent it: it goes no further */
-    struct timer *deadline;   /* a server that takes the request but never closes is not waited for */
-    LIST_ENTRY(errand) entry; /* while `leg` or `forward` is there: on `to` */
+    struct forward *forward;       /* instead of `leg`, where no session of ours has the key */
+    bool from_peer;                /* another gate sent it: it goes no further */
+    struct timer *deadline;        /* a server that takes the request but never closes is not waited for */
+    struct loop_message *way_back; /* to `from`, which must not fail; NULL once sent */
+    LIST_ENTRY(errand) entry;      /* while `leg` or `forward` is there: on `to` */
 };
 
 static void errand_free(struct errand *errand)
@@ -40,6 +43,7 @@ static void errand_free(struct errand *errand)
         return;
     wipe(errand->key, sizeof errand->key);
     wipe(&errand->route, sizeof errand->route);
+    loop_message_free(errand->way_back);
     snapshot_unref(errand->snapshot);
     free(errand);
 }
@@ -57,6 +61,22 @@ static void report(void *arg)
         session_end(asker, PARTING_SILENT, NULL);
 }
 
+static struct errand *errand_new(struct worker *from, struct worker *to, uint32_t pid)
+{
+    struct errand *errand = calloc(1, sizeof *errand);
+
+    if (!errand)
+        return NULL;
+    errand->from = from;
+    errand->to = to;
+    errand->pid = pid;
+    errand->way_back = loop_message_new(report, errand);
+    if (errand->way_back)
+        return errand;
+    errand_free(errand);
+    return NULL;
+}
+
 /* On `to`. */
 static void carried_out(struct errand *errand)
 {
@@ -70,8 +90,9 @@ static void carried_out(struct errand *errand)
     errand->deadline = NULL;
     snapshot_unref(errand->snapshot);
     errand->snapshot = NULL;
-    if (!worker_post(errand->from, report, errand))
-        errand_free(errand); /* the asker's own deadline ends it */
+    struct loop_message *way_back = errand->way_back;
+    errand->way_back = NULL;
+    loop_send(worker_loop(errand->from), way_back);
 }
 
 static void on_ready(void *arg)
@@ -155,6 +176,11 @@ static bool go_to_peers(struct errand *errand)
     return true;
 }
 
+static void count_result(const struct errand *errand, const char *result)
+{
+    meters_cancel(worker_counters(errand->to), result);
+}
+
 /* On `to`: find the session and go to its server. */
 static void carry_out(void *arg)
 {
@@ -168,14 +194,21 @@ static void carry_out(void *arg)
     struct session *target = registry_find(errand->to, errand->pid, bytes_of(errand->key, errand->key_n),
                                            &pid_known);
 
-    if (target && target->console)
+    if (target && target->console) {
+        count_result(errand, "sent");
         console_room_cancel(target);
-    else if (!target || !target->cancel_route) {
-        if (go_to_peers(errand))
+    } else if (target && target->cancel_route) {
+        count_result(errand, "sent");
+        if (go_to_server(errand, target))
             return;
+    } else {
+        if (go_to_peers(errand)) {
+            count_result(errand, "forwarded");
+            return;
+        }
+        count_result(errand, "unknown");
         log_unknown(errand, pid_known);
-    } else if (go_to_server(errand, target))
-        return;
+    }
     carried_out(errand);
 }
 
@@ -185,12 +218,8 @@ void cancel_session(struct session *s)
         console_room_cancel(s);
         return;
     }
-    struct errand *errand = s->cancel_route ? calloc(1, sizeof *errand) : NULL;
-    if (!errand)
-        return;
-    errand->from = errand->to = s->worker;
-    errand->pid = (uint32_t)s->pid;
-    if (!go_to_server(errand, s))
+    struct errand *errand = s->cancel_route ? errand_new(s->worker, s->worker, (uint32_t)s->pid) : NULL;
+    if (errand && !go_to_server(errand, s))
         errand_free(errand);
 }
 
@@ -226,14 +255,12 @@ enum step cancel_step(struct session *s, struct err *e)
         return session_fail(s, PARTING_LOGGED);
     }
     struct gate_shared *shared = worker_shared(s->worker);
-    struct errand *errand = calloc(1, sizeof *errand);
+    struct worker *to = shared->workers[registry_worker(cancel.key, shared->n_workers)];
+    struct errand *errand = errand_new(s->worker, to, cancel.pid);
     if (!errand)
         return session_fail(s, PARTING_SILENT);
-    errand->from = s->worker;
-    errand->to = shared->workers[registry_worker(cancel.key, shared->n_workers)];
     errand->asker = s;
     errand->from_peer = s->peer_gate;
-    errand->pid = cancel.pid;
     errand->key_n = cancel.key.n;
     memcpy(errand->key, cancel.key.p, cancel.key.n);
     if (!worker_post(errand->to, carry_out, errand)) {

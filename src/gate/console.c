@@ -17,6 +17,8 @@
 #include "gate/tally.h"
 #include "gate/worker.h"
 #include "pgwire/backend.h"
+#include "pki/name.h"
+#include "tls/engine.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -208,21 +210,50 @@ static struct str cut(struct str name)
     return str_first(name, PG_NAME_MAX);
 }
 
-static void tls_params(const struct session *s, struct console_tls *out)
+/* One row for each name of each attribute. */
+static const struct dn_field *dn_fields(struct arena *arena, const struct name_attribute *from, size_t n,
+                                        size_t *out_n)
+{
+    struct dn_field *fields = arena_array(arena, 3 * n, sizeof *fields);
+
+    for (size_t i = 0; fields && i < n; i++) {
+        fields[3 * i] = (struct dn_field){ from[i].short_name, from[i].value };
+        fields[3 * i + 1] = (struct dn_field){ from[i].long_name, from[i].value };
+        fields[3 * i + 2] = (struct dn_field){ from[i].dotted, from[i].value };
+    }
+    *out_n = 3 * n;
+    return fields;
+}
+
+static bool cert_params(struct session *s, struct console_tls *out)
+{
+    struct peer_names names;
+    struct err ignored;
+
+    if (peer_cert_names(tls_engine_peer(s->client.tls), &s->scratch, &names, &ignored) != OK)
+        return false;
+    out->subject_fields = dn_fields(&s->scratch, names.subject, names.n_subject, &out->subject_field_count);
+    out->issuer_fields = dn_fields(&s->scratch, names.issuer, names.n_issuer, &out->issuer_field_count);
+    out->field_known = name_field_known;
+    return out->subject_fields && out->issuer_fields;
+}
+
+static bool tls_params(struct session *s, struct console_tls *out)
 {
     const struct tls_facts *t = &s->tls;
 
     *out = (struct console_tls){ .used = t->used };
     if (!t->used)
-        return;
+        return true;
     out->version = str_c(t->version);
     out->cipher = str_c(t->cipher);
     out->cert_present = t->has_cert;
     if (!t->has_cert)
-        return;
+        return true;
     out->client_dn = cut(t->cert.slash);
     out->issuer_dn = cut(t->cert.issuer);
     out->client_serial = t->cert.serial;
+    return cert_params(s, out);
 }
 
 /* "method:identity"; empty: the method proves nothing [src: PostgreSQL 18, system_user]. */
@@ -279,11 +310,12 @@ static struct console *make(struct session *s)
         .can_see_all = listed(&settings->stats_users, s->startup.user),
         .started_us = worker_shared(s->worker)->started_us,
         .loaded_us = snapshot_loaded_us(s->snapshot),
+        .scram_iterations = settings->scram_iterations,
         .actions = console_actions_of(s->worker),
     };
 
-    tls_params(s, &params.tls);
-    if (!system_user(s, &params.system_user) || !addresses(s, &params) || !options(s, &params))
+    if (!tls_params(s, &params.tls) || !system_user(s, &params.system_user) || !addresses(s, &params) ||
+        !options(s, &params))
         return NULL;
     return console_new(&params);
 }
@@ -390,6 +422,11 @@ char console_room_state(const struct session *s, bool *out_busy)
 struct str console_room_query(const struct session *s)
 {
     return console_last_query(s->console->console);
+}
+
+struct console_times console_room_times(const struct session *s)
+{
+    return console_times_of(s->console->console);
 }
 
 void console_room_cancel(struct session *s)

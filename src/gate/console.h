@@ -17,6 +17,8 @@ bool console_wanted(const struct session *s);
 char console_room_state(const struct session *s, bool *out_busy);
 /** The statement being run or run last; borrowed until the session goes on. */
 struct str console_room_query(const struct session *s);
+/** When it, its transaction and the present state began. Worker's thread. */
+struct console_times console_room_times(const struct session *s);
 /** The running statement ends with 57014. Worker's thread. */
 void console_room_cancel(struct session *s);
 

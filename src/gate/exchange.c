@@ -166,20 +166,38 @@ enum step exchange_begin(struct session *s, struct err *e)
     return s->rule->method == HBA_METHOD_MD5 && md5 ? begin_md5(s, e) : begin_scram(s, e);
 }
 
-enum code admission_take(struct session *s, bool sasl, struct msg *out, size_t *used, struct err *e)
+static enum code wrong_type(enum proof_kind kind, uint8_t type, struct err *e)
 {
+    switch (kind) {
+    case PROOF_PASSWORD:
+        return password_wrong_type(type, e);
+    case PROOF_SASL:
+        return sasl_wrong_type(type, e);
+    case PROOF_GSS:
+        return gss_wrong_type(type, e);
+    }
+    UNREACHABLE();
+}
+
+enum code admission_take(struct session *s, enum proof_kind kind, struct msg *out, size_t *used,
+                         struct err *e)
+{
+    /* Of the two that speak SASL only SCRAM is short [src: PostgreSQL 18, pg_be_oauth_mech]. */
+    bool scram = kind == PROOF_SASL && s->rule->method != HBA_METHOD_OAUTH;
+
     if (s->in.n > 0 && s->in.p[0] != 'p') {
         s->parting = PARTING_FATAL;
-        return sasl ? sasl_wrong_type(s->in.p[0], e) : password_wrong_type(s->in.p[0], e);
+        return wrong_type(kind, s->in.p[0], e);
     }
-    enum code code = msg_next(buf_bytes(&s->in), sasl ? MSG_SCRAM_MAX : MSG_PASSWORD_MAX, out, used);
+    enum code code = msg_next(buf_bytes(&s->in), scram ? MSG_SCRAM_MAX : MSG_PASSWORD_MAX, out, used);
     if (code == E_MORE && s->client_ended && s->in.n == 0) {
         s->parting = PARTING_SILENT;
         return E_CLOSED;
     }
     if (code == E_PROTOCOL || (code == E_MORE && s->client_ended)) {
-        s->parting = sasl ? PARTING_FATAL : PARTING_LOGGED;
-        return sasl ? password_failed(s->startup.user, e) : err_set(e, E_PROTOCOL, "invalid message length");
+        s->parting = kind == PROOF_PASSWORD ? PARTING_LOGGED : PARTING_FATAL;
+        return kind == PROOF_PASSWORD ? err_set(e, E_PROTOCOL, "invalid message length")
+                                      : admission_failed(s, e);
     }
     return code;
 }
@@ -201,7 +219,7 @@ static enum step step_scram(struct session *s, struct err *e)
     struct bytes reply;
     size_t used;
 
-    enum code code = admission_take(s, true, &msg, &used, e);
+    enum code code = admission_take(s, PROOF_SASL, &msg, &used, e);
     if (code == E_MORE)
         return STEP_MORE;
     if (code != OK)
@@ -241,7 +259,7 @@ static enum step step_md5(struct session *s, struct err *e)
     struct msg msg;
     size_t used;
 
-    enum code code = admission_take(s, false, &msg, &used, e);
+    enum code code = admission_take(s, PROOF_PASSWORD, &msg, &used, e);
     if (code == E_MORE)
         return STEP_MORE;
     if (code != OK)
@@ -278,7 +296,7 @@ static enum step step_password(struct session *s, struct err *e)
     if (a->derive)
         code = derive_code(a->derive);
     else {
-        code = admission_take(s, false, &msg, &used, e);
+        code = admission_take(s, PROOF_PASSWORD, &msg, &used, e);
         if (code == E_MORE)
             return STEP_MORE;
         if (code != OK)

@@ -4,7 +4,9 @@
  * The client gets a moment to take what was said: closing a socket with unread input resets the connection
  * and may destroy an error or an alert on its way. What it sends meanwhile is thrown away.
  */
+#include "base/check.h"
 #include "base/env.h"
+#include "gate/meters.h"
 #include "gate/rooms.h"
 #include "gate/tally.h"
 #include "gate/worker.h"
@@ -17,6 +19,7 @@ enum { FAREWELL_MS = 2000 };
 
 static void session_free(struct session *s)
 {
+    meters_freed(s);
     stream_close(&s->client);
     stream_close(&s->server);
     timer_close(s->deadline);
@@ -40,6 +43,40 @@ static void gone(struct session *s)
     timer_set(s->deadline, 0);
 }
 
+/* What the code of a refusal says, where nobody knew better. */
+static enum cause cause_of_code(enum code code)
+{
+    static const struct {
+        enum code code;
+        enum cause cause;
+    } causes[] = {
+        { E_PASSWORD, CAUSE_PASSWORD },     { E_AUTH, CAUSE_IDENTITY },
+        { E_CANCELED, CAUSE_TIMEOUT },      { E_TOO_MANY, CAUSE_TOO_MANY },
+        { E_SHUTDOWN, CAUSE_STOPPING },     { E_UNAVAILABLE, CAUSE_UPSTREAM_DOWN },
+        { E_CONNECT, CAUSE_UPSTREAM_DOWN }, { E_NO_DATABASE, CAUSE_NO_DATABASE },
+        { E_PROTOCOL, CAUSE_PROTOCOL },     { E_UNSUPPORTED, CAUSE_PROTOCOL },
+        { E_CONFIG, CAUSE_CONFIGURATION },  { E_NOMEM, CAUSE_RESOURCES },
+        { E_LIMIT, CAUSE_RESOURCES },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(causes); i++)
+        if (causes[i].code == code)
+            return causes[i].cause;
+    return CAUSE_REFUSED;
+}
+
+/* Sessions that were served have not failed, and of clients that just left there is nothing to say. */
+static enum cause cause_of(const struct session *s, const struct err *e)
+{
+    if (s->ready_us)
+        return CAUSE_NONE;
+    if (s->cause != CAUSE_NONE)
+        return s->cause;
+    if (s->parting == PARTING_LOGGED && e->code != E_CANCELED)
+        return CAUSE_NONE;
+    return s->parting == PARTING_RELAYED ? CAUSE_UPSTREAM_REFUSED : cause_of_code(e->code);
+}
+
 static void log_end_of(struct session *s, const struct err *e)
 {
     const struct env *env = session_env(s);
@@ -55,11 +92,10 @@ static void log_end_of(struct session *s, const struct err *e)
         if (s->rule) {
             log_str(&line, "rule_file", s->rule->file);
             log_int(&line, "rule_line", s->rule->line);
-            log_str(&line, "rule", s->rule->raw);
+            if (!hba_rule_has_secret(s->rule))
+                log_str(&line, "rule", s->rule->raw);
         }
-        session_log_cause(s, &line, s->cause);
-        if (refused && s->cause == CAUSE_NONE && !s->ready_us)
-            session_tally_failure(s, code_text(e->code), "", "");
+        session_log_cause(s, &line, cause_of(s, e));
         log_end(&line);
     }
     if (s->ready_us && session_settings(s)->log_disconnections) {

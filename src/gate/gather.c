@@ -72,6 +72,7 @@ static void copy_client(struct gather_part *part, const struct session *s, struc
     if (!card->local) {
         address_host(&s->peer, host, sizeof host);
         copy_c(part, host, &card->client_addr);
+        copy(part, s->peer_name, &card->client_name);
         card->client_port = address_port(&s->peer);
     }
     if (s->balancer) {
@@ -135,6 +136,7 @@ static void copy_session(struct gather_part *part, const struct session *s, stru
     card->worker = worker_index(s->worker);
     card->started_us = s->started_us;
     card->ready_us = s->ready_us;
+    card->handshake_us = s->handshake_us > 0 ? s->handshake_us : 0;
     card->bytes_in = (int64_t)s->client.received;
     card->bytes_out = (int64_t)s->client.sent;
     copy_client(part, s, card);
@@ -146,6 +148,7 @@ static void copy_session(struct gather_part *part, const struct session *s, stru
     if (s->console) {
         card->transaction = console_room_state(s, &card->busy);
         copy(part, console_room_query(s), &card->query);
+        card->times = console_room_times(s);
     } else {
         card->transaction = s->follow.state;
         card->busy = s->asked;

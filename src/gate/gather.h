@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "gate/session.h"
+#include "status/console.h"
 
 struct gather;
 struct tally_row;
@@ -31,7 +32,7 @@ struct session_card {
     unsigned worker;
     unsigned client_port;
     unsigned rule_line;
-    struct str user, database, application_name, client_addr, proxy_addr;
+    struct str user, database, application_name, client_addr, client_name, proxy_addr;
     struct str tls_version, tls_cipher, tls_group, sni;
     struct str client_dn, client_serial, issuer_dn; /* names in slash form, not cut */
     int64_t cert_not_after_s;
@@ -40,7 +41,9 @@ struct session_card {
     enum sslmode upstream_sslmode;
     struct str query;
     int64_t started_us, ready_us, active_us;
+    struct console_times times; /* of the status database's own sessions */
     int64_t bytes_in, bytes_out;
+    int64_t handshake_us; /* 0: not measured */
 };
 
 /** What one worker copied. */

@@ -95,6 +95,8 @@ static void on_timeout(void *arg)
 
     if (leg->phase == LEG_FAILED)
         return;
+    if (leg->phase == LEG_READY && leg->owner.lapsed)
+        leg->owner.lapsed(leg->owner.arg);
     err_set(&leg->last, E_CONNECT, "timeout expired");
     attempt_over(leg, EVENT_TIMEOUT);
 }
@@ -463,6 +465,8 @@ void leg_free(struct leg *leg)
 
 enum code leg_send(struct leg *leg, struct bytes data, struct err *e)
 {
+    if (leg->phase != LEG_READY)
+        return err_set(e, E_CLOSED, "no connection to the server is ready");
     return stream_write(&leg->stream, data, e);
 }
 
@@ -477,10 +481,25 @@ void leg_pass_over(struct leg *leg)
     host_cache_down(worker_hosts(leg->worker), &leg->step.addr, env_mono_us(worker_env(leg->worker)));
 }
 
-void leg_accepted(struct leg *leg)
+void leg_role(struct leg *leg, enum host_role role)
+{
+    attempts_role(&leg->attempts, role);
+}
+
+bool leg_unfit(const struct leg *leg)
+{
+    return attempts_unfit(&leg->attempts);
+}
+
+void leg_untimed(struct leg *leg)
 {
     if (leg->timeout)
         timer_stop(leg->timeout);
+}
+
+void leg_accepted(struct leg *leg)
+{
+    leg_untimed(leg);
     if (!leg->one_only)
         attempts_done(&leg->attempts);
 }

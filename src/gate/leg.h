@@ -29,6 +29,9 @@ struct leg_owner {
     /** Nothing is left to try; `e` has libpq's text of the last failure. */
     void (*failed)(void *arg, const struct err *e);
     void *arg;
+    /** connect_timeout has given up a connection after `ready`: what was begun over it is void, and `ready`
+     * or `failed` follows. NULL: nothing was begun. The leg must not be freed here. */
+    void (*lapsed)(void *arg);
 };
 
 /** Where a session's server was reached, so that a cancel reaches the same one with the same protection. */
@@ -49,7 +52,8 @@ struct leg *leg_new_at(struct worker *worker, const struct upstream *upstream,
 /** Close everything. NULL is fine. */
 void leg_free(struct leg *leg);
 
-/** Send; `data` of a kind that must not stay in memory is the caller's to wipe. */
+/** Send; `data` of a kind that must not stay in memory is the caller's to wipe. E_CLOSED where no connection
+ * is ready: what was meant for one server never goes to the next. */
 MUST_CHECK enum code leg_send(struct leg *leg, struct bytes data, struct err *e);
 /**
  * The login over this connection came to nothing: go on as libpq would. `failed` is called when nothing is
@@ -58,6 +62,12 @@ MUST_CHECK enum code leg_send(struct leg *leg, struct bytes data, struct err *e)
 void leg_event(struct leg *leg, enum attempt_event event, const struct err *e);
 /** The present address does not suit, but there is no second try: the next sessions try others first. */
 void leg_pass_over(struct leg *leg);
+/** From here on the time is somebody else's, who is limited otherwise: connect_timeout does not count it. */
+void leg_untimed(struct leg *leg);
+/** What the server of the present address told of its role: sessions to come go by it. */
+void leg_role(struct leg *leg, enum host_role role);
+/** The present address is remembered as one that does not suit target_session_attrs. */
+bool leg_unfit(const struct leg *leg);
 /** The session is accepted. */
 void leg_accepted(struct leg *leg);
 /** True in the pass in which target_session_attrs does not matter. */

@@ -214,20 +214,6 @@ static void fill_address(struct rows *rows, const struct hba_addr *from, struct 
     }
 }
 
-static struct cell options(struct rows *rows, const struct hba_rule *rule)
-{
-    struct str *items = arena_array(&rows->arena, HBA_OPTION_COUNT, sizeof *items);
-    struct str value;
-    size_t n = 0;
-
-    for (unsigned o = 0; items && o < HBA_OPTION_COUNT; o++)
-        if (hba_rule_option(rule, (enum hba_option)o, &value) &&
-            arena_printf(&rows->arena, &items[n], "%s=%.*s", hba_option_name((enum hba_option)o),
-                         STR_ARG(value)))
-            n++;
-    return n > 0 ? cell_texts(items, n) : (struct cell){ .kind = CELL_NULL };
-}
-
 enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *e)
 {
     const struct policy *policy = snapshot_policy(rows->snapshot);
@@ -248,7 +234,11 @@ enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *
         row->user_name = names(rows, rule->users, rule->n_users);
         fill_address(rows, &rule->address, row);
         row->auth_method = cell_c(hba_method_name(rule->method));
-        row->options = options(rows, rule);
+        struct str_list options = { 0 };
+        if (policy_rule_options(&rows->arena, rule, &options) != OK)
+            return err_set(e, E_NOMEM, "out of memory");
+        if (options.n > 0)
+            row->options = cell_texts(options.items, options.n);
         row->hits = cell_int(hits.count);
         if (hits.last_us)
             row->last_hit = cell_int(hits.last_us);

@@ -25,6 +25,7 @@
 
 struct admission;
 struct console_room;
+struct count_cell;
 struct errand;
 struct resolve;
 struct upstream_room;
@@ -99,6 +100,7 @@ struct session {
     char gs2;          /* the client's flag in SCRAM's first message; 0: there was none */
     bool own;          /* the gate's own OS user, or root, on a unix socket of the status database */
     struct address peer;
+    struct str peer_name;     /* of the client's address, where a rule wanted it looked up */
     struct address *balancer; /* who sent the PROXY header; NULL: nobody */
     struct stream client;
     struct stream server; /* from relay on; before that it belongs to the leg */
@@ -115,7 +117,7 @@ struct session {
     const struct upstream *upstream; /* of the snapshot; NULL: none yet */
     struct str server_text;          /* its address, once the session stands */
     struct str identity;             /* authenticated name for logs; p == NULL: the method sets none */
-    enum cause cause;                /* of a refusal that has to do with certificates */
+    enum cause cause;                /* of a refusal, where somebody knows better than its code */
     const char *reason; /* for the log only: why the client is, or will be, refused; NULL: nothing to add */
     struct admission *admission; /* room admit; in scratch */
     struct leg *leg;             /* room upstream */
@@ -134,8 +136,12 @@ struct session {
     struct session *key_next;          /* registry's chain */
     struct cancel_route *cancel_route; /* how to reach the session's server for a cancel */
     int64_t started_us;
+    int64_t began_mono_us; /* the same moment, of the clock that never steps back */
+    int64_t handshake_us;  /* how long TLS took; 0: no TLS, negative: it goes on */
     int64_t ready_us;
-    int64_t active_ms; /* of the loop's clock: bytes last went either way */
+    struct count_cell *metered;       /* where it counts among the sessions */
+    uint64_t metered_in, metered_out; /* what of client.received and sent is counted */
+    int64_t active_ms;                /* of the loop's clock: bytes last went either way */
 };
 
 /* ---- for rooms ---- */

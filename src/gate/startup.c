@@ -45,6 +45,7 @@ enum step startup_step(struct session *s, struct err *e)
         return refuse(s, &packet, e);
     buf_consume(&s->in, packet.used);
     if (worker_draining(s->worker)) {
+        s->cause = CAUSE_STOPPING;
         err_set(e, E_UNAVAILABLE, "the database system is shutting down");
         return session_fail(s, PARTING_FATAL);
     }

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "status/clients.h"
+#include "tls/cause.h"
 
 struct arena;
 struct session;
@@ -65,8 +66,8 @@ int64_t tally_span_of(int64_t unix_us);
 /** Add `from` to `to`, of which spans that are too old fall out. An empty `from` only moves `to` on. */
 void tally_spans_add(struct tally_spans *to, const struct tally_spans *from);
 
-/** A session failed. All static; likely and hint may be "". */
-void session_tally_failure(struct session *s, const char *cause, const char *likely, const char *hint);
+/** A session failed; not CAUSE_NONE. */
+void session_tally_failure(struct session *s, enum cause cause);
 /** A session was admitted. */
 void session_tally_admitted(struct session *s);
 /** It ends without having been. e: what it was told; NULL: nothing. */

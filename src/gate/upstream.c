@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/wr.h"
 #include "gate/console.h"
+#include "gate/meters.h"
 #include "gate/rooms.h"
 #include "gate/upstream_private.h"
 #include "gate/worker.h"
@@ -41,7 +42,7 @@ static void forget_attempt(struct upstream_room *r)
 void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
 {
     if (r->client_engaged) {
-        if (event == EVENT_ATTRS_MISMATCH || event == EVENT_SERVER_BUSY)
+        if (event == EVENT_SERVER_BUSY || (event == EVENT_ATTRS_MISMATCH && !leg_unfit(r->s->leg)))
             leg_pass_over(r->s->leg);
         upstream_fail(r, e);
         return;
@@ -58,17 +59,21 @@ static enum step give_up(struct upstream_room *r, struct err *e)
     session_log(s, &line, SEV_LOG, "upstream_failed");
     log_err(&line, &r->why);
     log_end(&line);
+    /* A server that says no is there. */
+    meters_upstream(s, r->refusal.n > 0 || r->why.code == E_AUTH);
     if (r->refusal.n > 0) {
         buf_append(&s->out, buf_bytes(&r->refusal));
         *e = r->why;
         return session_fail(s, PARTING_RELAYED);
     }
     /* What it says about our own network, and what the servers asked for, stays in the log. */
-    if (r->why.code == E_AUTH)
+    if (r->why.code == E_AUTH) {
+        s->cause = CAUSE_UPSTREAM_REFUSED;
         err_set(e, E_AUTH, "could not log in to the server behind as user \"%.*s\"",
                 STR_ARG(s->upstream_user));
-    else
+    } else {
         err_set(e, E_UNAVAILABLE, "the server behind is not available");
+    }
     return session_fail(s, PARTING_FATAL);
 }
 
@@ -210,6 +215,8 @@ static void relayed_success(struct upstream_room *r)
     if (code == E_NEED_ROLES) /* nobody can be asked under auth_source = upstream: the map does not match */
         (void)admission_failed(s, &e);
     if (code != OK) {
+        if (s->cause == CAUSE_NONE)
+            s->cause = CAUSE_IDENTITY; /* the server is content: it is we who refuse */
         buf_append(&r->refusal, buf_bytes(&s->admission->final));
         backend_fatal(&r->refusal, &e);
         upstream_fail(r, &e);
@@ -251,6 +258,8 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
         bool parsed = server_error_parse(msg->body, &said) == OK;
         if (parsed)
             err_set(&e, E_AUTH, "%.*s", STR_ARG(said.message));
+        if (parsed && str_is(said.sqlstate, code_sqlstate(E_PASSWORD)))
+            s->cause = CAUSE_PASSWORD;
         upstream_attempt_failed(
             r, parsed && str_is(said.sqlstate, "57P03") ? EVENT_SERVER_BUSY : EVENT_SERVER_ERROR, &e);
         return false;
@@ -266,6 +275,7 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
     switch (verdict) {
     case RELAYED_TO_CLIENT:
         r->client_engaged = true;
+        leg_untimed(s->leg); /* how long the client takes says nothing of the server */
         return true;
     case RELAYED_HOLD:
         return true;
@@ -306,14 +316,8 @@ static void feed_relayed(struct upstream_room *r)
 static void on_ready(void *arg)
 {
     struct upstream_room *r = arg;
-    struct err e;
 
-    /* connect_timeout may have ended a login half way: the leg stands at another address now. */
-    if (r->client_engaged) {
-        err_set(&e, E_CONNECT, "timeout expired");
-        upstream_fail(r, &e);
-        return;
-    }
+    CHECK(!r->client_engaged);
     forget_attempt(r);
     r->stage = UPSTREAM_LOGIN;
     if (r->relayed)
@@ -359,6 +363,12 @@ static void on_failed(void *arg, const struct err *e)
     upstream_fail(arg, e);
 }
 
+/* A proof that the pool is still working on was for the server that is given up. */
+static void on_lapsed(void *arg)
+{
+    forget_attempt(arg);
+}
+
 /* ---- the room ---- */
 
 enum step upstream_enter(struct session *s, struct err *e)
@@ -380,7 +390,7 @@ enum step upstream_enter(struct session *s, struct err *e)
     r->refusal = BUF_INIT(2 * UPSTREAM_IN_MAX);
     arena_init(&r->arena, SESSION_SCRATCH_MAX, 2048);
     s->upstream_user = s->startup.user;
-    const struct leg_owner owner = { on_ready, on_data, on_closed, on_failed, r };
+    const struct leg_owner owner = { on_ready, on_data, on_closed, on_failed, r, on_lapsed };
     s->leg = leg_new(s->worker, r->upstream, &owner);
     if (!s->leg) {
         err_set(e, E_NOMEM, "out of memory");
@@ -389,15 +399,21 @@ enum step upstream_enter(struct session *s, struct err *e)
     return STEP_JOB;
 }
 
+static enum proof_kind proof_owed(const struct relayed *exchange)
+{
+    if (exchange->wait == RELAYED_SASL || exchange->wait == RELAYED_SASL_FIRST)
+        return PROOF_SASL;
+    return exchange->needs == HBA_NEEDS_GSS ? PROOF_GSS : PROOF_PASSWORD;
+}
+
 /* What the client answers while its exchange passes through. */
 static enum step take_answer(struct upstream_room *r, struct err *e)
 {
     struct session *s = r->s;
-    bool sasl = r->exchange.wait == RELAYED_SASL || r->exchange.wait == RELAYED_SASL_FIRST;
     struct msg msg;
     size_t used;
 
-    enum code code = admission_take(s, sasl, &msg, &used, e);
+    enum code code = admission_take(s, proof_owed(&r->exchange), &msg, &used, e);
     if (code == E_MORE)
         return STEP_MORE;
     if (code != OK)

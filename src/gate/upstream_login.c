@@ -6,9 +6,10 @@
 
 /* ---- StartupMessage ---- */
 
+/* The server knows no case in the names of settings. */
 static bool is_ours(struct str name)
 {
-    return str_starts(name, STR("pgseal."));
+    return str_starts_nocase(name, STR("pgseal."));
 }
 
 static struct parameter *put(struct parameter *at, struct str name, struct str value)

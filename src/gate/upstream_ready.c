@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "base/rd.h"
+#include "gate/meters.h"
 #include "gate/upstream_private.h"
 #include "gate/worker.h"
 #include "pgwire/backend.h"
@@ -80,6 +81,7 @@ static void hand_over(struct upstream_room *r, char state)
     char server[128];
 
     leg_accepted(s->leg);
+    meters_upstream(s, true);
     log_authorized(s);
     buf_append(&s->out, buf_bytes(&s->admission->final));
     backend_auth(&s->out, AUTH_OK, bytes_of(NULL, 0));
@@ -105,7 +107,9 @@ static void judge_attrs(struct upstream_room *r, char state)
     struct err e;
 
     r->facts.transaction_state = state;
-    if (leg_any_attrs(r->s->leg))
+    leg_role(r->s->leg, login_role(&r->facts));
+    /* With one try a preference is no more than that: the next sessions know better where to look first. */
+    if (leg_any_attrs(r->s->leg) || (r->client_engaged && wanted == ATTRS_PREFER_STANDBY))
         wanted = ATTRS_ANY;
     switch (login_attrs(&r->facts, wanted, &e)) {
     case ATTRS_SUITS:

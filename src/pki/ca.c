@@ -474,7 +474,7 @@ static bool parse_network(struct str text, uint8_t out[32], size_t *out_n)
 
 static bool starts_nocase(struct str *text, struct str prefix)
 {
-    if (!str_equal_nocase(str_first(*text, prefix.n), prefix))
+    if (!str_starts_nocase(*text, prefix))
         return false;
     *text = str_from(*text, prefix.n);
     return true;

@@ -102,11 +102,59 @@ enum code name_cn(const X509_NAME *name, struct arena *arena, struct name_value 
     return OK;
 }
 
+static int nid_of(struct str field)
+{
+    char text[FIELD_NAME_MAX];
+
+    return str_to_c(field, text, sizeof text) ? OBJ_txt2nid(text) : NID_undef;
+}
+
+bool name_field_known(struct str field)
+{
+    return nid_of(field) != NID_undef;
+}
+
+static enum code read_attribute(const X509_NAME_ENTRY *entry, int nid, struct arena *arena,
+                                struct name_attribute *out, struct err *e)
+{
+    AUTO(bio) BIO *bio = BIO_new(BIO_s_mem());
+    char dotted[FIELD_NAME_MAX];
+
+    if (!bio)
+        return err_set(e, E_NOMEM, "out of memory");
+    print_value(bio, X509_NAME_ENTRY_get_data(entry));
+    TRY(copy_out(bio, arena, &out->value, e));
+    out->short_name = str_c(OBJ_nid2sn(nid));
+    out->long_name = str_c(OBJ_nid2ln(nid));
+    if (OBJ_obj2txt(dotted, sizeof dotted, X509_NAME_ENTRY_get_object(entry), 1) <= 0)
+        return OK;
+    return arena_str(arena, str_c(dotted), &out->dotted) ? OK : err_set(e, E_NOMEM, "out of memory");
+}
+
+enum code name_attributes(const X509_NAME *name, struct arena *arena, struct name_attribute **out,
+                          size_t *out_n, struct err *e)
+{
+    int count = X509_NAME_entry_count(name);
+    struct name_attribute *list = arena_array(arena, (size_t)count, sizeof *list);
+    size_t n = 0;
+
+    if (!list)
+        return err_set(e, E_NOMEM, "out of memory");
+    for (int i = 0; i < count; i++) {
+        const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, i);
+        int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
+        if (nid != NID_undef)
+            TRY(read_attribute(entry, nid, arena, &list[n++], e));
+    }
+    *out = list;
+    *out_n = n;
+    return OK;
+}
+
 enum code name_field(const X509_NAME *name, struct str field, struct arena *arena, struct name_value *out,
                      struct err *e)
 {
-    char text[FIELD_NAME_MAX];
-    int nid = str_to_c(field, text, sizeof text) ? OBJ_txt2nid(text) : NID_undef;
+    int nid = nid_of(field);
 
     if (nid == NID_undef)
         return err_set(e, E_PARAM, "invalid X.509 field name: \"%.*s\"", STR_ARG(field));
@@ -333,7 +381,7 @@ static bool parse_ip(struct str text, uint8_t out[16], size_t *out_n)
 
 static bool has_prefix(struct str *text, struct str prefix)
 {
-    if (!str_equal_nocase(str_first(*text, prefix.n), prefix))
+    if (!str_starts_nocase(*text, prefix))
         return false;
     *text = str_from(*text, prefix.n);
     return true;

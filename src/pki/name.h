@@ -53,6 +53,18 @@ MUST_CHECK enum code name_cn(const X509_NAME *name, struct arena *arena, struct 
 MUST_CHECK enum code name_field(const X509_NAME *name, struct str field, struct arena *arena,
                                 struct name_value *out, struct err *e);
 
+/** One attribute under each name that name_field() takes for it; empty: it has none such. */
+struct name_attribute {
+    struct str short_name, long_name, dotted;
+    struct str value; /* as name_field() gives it */
+};
+
+/** All attributes whose names OpenSSL knows, in the name's order. */
+MUST_CHECK enum code name_attributes(const X509_NAME *name, struct arena *arena, struct name_attribute **out,
+                                     size_t *out_n, struct err *e);
+/** True for a name that name_field() takes. */
+bool name_field_known(struct str field);
+
 /** Decimal digits of any length, with a sign if negative. */
 MUST_CHECK enum code name_serial_decimal(const ASN1_INTEGER *serial, struct arena *arena, struct str *out,
                                          struct err *e);

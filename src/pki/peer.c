@@ -29,3 +29,9 @@ enum code peer_cert_read(X509 *cert, struct arena *arena, struct peer_cert *out,
     *out = p;
     return OK;
 }
+
+enum code peer_cert_names(X509 *cert, struct arena *arena, struct peer_names *out, struct err *e)
+{
+    TRY(name_attributes(X509_get_subject_name(cert), arena, &out->subject, &out->n_subject, e));
+    return name_attributes(X509_get_issuer_name(cert), arena, &out->issuer, &out->n_issuer, e);
+}

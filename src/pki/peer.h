@@ -9,6 +9,7 @@
 #include <openssl/types.h>
 
 struct arena;
+struct name_attribute;
 
 struct peer_cert {
     bool has_cn;
@@ -27,5 +28,13 @@ struct peer_cert {
  * must end. E_NOMEM. [src: PostgreSQL 18, be_tls_open_server]
  */
 MUST_CHECK enum code peer_cert_read(X509 *cert, struct arena *arena, struct peer_cert *out, struct err *e);
+
+/** The attributes of its two names, for sslinfo's functions. */
+struct peer_names {
+    struct name_attribute *subject, *issuer;
+    size_t n_subject, n_issuer;
+};
+
+MUST_CHECK enum code peer_cert_names(X509 *cert, struct arena *arena, struct peer_names *out, struct err *e);
 
 #endif

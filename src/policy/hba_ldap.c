@@ -99,7 +99,7 @@ static enum url_error read_scheme(struct str *url, struct ldap_url *out)
 
     if (enclosed)
         *url = str_from(*url, 1);
-    if (str_equal_nocase(str_first(*url, 4), STR("URL:")))
+    if (str_starts_nocase(*url, STR("URL:")))
         *url = str_from(*url, 4);
     size_t colon = str_find(*url, ':');
     for (size_t i = 0; i < COUNT_OF(schemes); i++) {

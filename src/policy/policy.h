@@ -117,6 +117,9 @@ struct hba_rule {
 /** The option's value as written; false when the record does not give it. */
 bool hba_rule_option(const struct hba_rule *rule, enum hba_option option, struct str *out);
 
+/** True when its text holds a password (ldapbindpasswd, radiussecrets): `raw` must not be logged. */
+bool hba_rule_has_secret(const struct hba_rule *rule);
+
 /* ---- loading ---- */
 
 struct policy; /* immutable */
@@ -213,6 +216,10 @@ struct ident_row {
     struct str pg_username;
     struct str error;
 };
+
+/** The options as pg_hba_file_rules shows them, implied ones included; they live in `arena`. E_NOMEM. */
+MUST_CHECK enum code policy_rule_options(struct arena *arena, const struct hba_rule *rule,
+                                         struct str_list *out);
 
 struct hba_rows {
     struct hba_row *rows;

@@ -95,7 +95,7 @@ static struct str shown_value(const struct hba_rule *rule, enum hba_option optio
     UNREACHABLE();
 }
 
-static enum code options_column(struct arena *arena, const struct hba_rule *rule, struct str_list *out)
+enum code policy_rule_options(struct arena *arena, const struct hba_rule *rule, struct str_list *out)
 {
     struct str items[HBA_OPTION_COUNT];
     size_t n = 0;
@@ -124,7 +124,7 @@ static enum code rule_columns(struct arena *arena, const struct hba_rule *rule, 
     TRY(names_column(arena, rule->users, rule->n_users, &row->user_name));
     TRY(address_columns(arena, &rule->address, row));
     row->auth_method = str_c(hba_method_name(rule->method));
-    return options_column(arena, rule, &row->options);
+    return policy_rule_options(arena, rule, &row->options);
 }
 
 /* ---- whole files ---- */

@@ -49,6 +49,14 @@ const char *hba_option_name(enum hba_option option)
     return options[option];
 }
 
+bool hba_rule_has_secret(const struct hba_rule *rule)
+{
+    struct str value;
+
+    return hba_rule_option(rule, HBA_OPTION_LDAPBINDPASSWD, &value) ||
+           hba_rule_option(rule, HBA_OPTION_RADIUSSECRETS, &value);
+}
+
 bool hba_rule_option(const struct hba_rule *rule, enum hba_option option, struct str *out)
 {
     if (!rule->options || !rule->options[option].p)

@@ -379,6 +379,14 @@ static enum code see_over_tcp(struct look *look, struct err *e)
 
 /* ---- the whole ---- */
 
+static void forget_secrets(struct conn_options *options)
+{
+    static const enum conn_option secrets[] = { CONN_PASSWORD, CONN_SCRAM_CLIENT_KEY, CONN_SCRAM_SERVER_KEY };
+
+    for (size_t i = 0; i < COUNT_OF(secrets); i++)
+        options->v[secrets[i]] = (struct str){ 0 };
+}
+
 static enum code prepare(struct look *look, const struct probe_target *target, struct err *e)
 {
     look->options = look->params->options;
@@ -390,7 +398,9 @@ static enum code prepare(struct look *look, const struct probe_target *target, s
         look->options.v[CONN_HOSTADDR] = STR(""); /* PGHOSTADDR is about some other server */
     TRY(conn_options_defaults(&look->options, look->params->world, CONN_LIBPQ, look->arena, e));
     if (!look->params->send_password)
-        look->options.v[CONN_PASSWORD] = (struct str){ 0 };
+        forget_secrets(&look->options);
+    if (!look->options.v[CONN_SCRAM_CLIENT_KEY].p != !look->options.v[CONN_SCRAM_SERVER_KEY].p)
+        return err_set(e, E_PARAM, "\"scram_client_key\" and \"scram_server_key\" must be given together");
     struct conn_options plain = look->options;
     struct str host = look->options.v[CONN_HOST], port = look->options.v[CONN_PORT];
     if (str_find(host, ',') < host.n || str_find(port, ',') < port.n)

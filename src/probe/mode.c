@@ -81,6 +81,8 @@ static enum code make_context(struct play *p, struct tls_context **out, struct e
         .key_file = files.key.p,
         .key_password = files.key_password.n > 0 ? files.key_password.p : NULL,
         .no_prompt = true,
+        .keylog_file = p->info->options.v[CONN_SSLKEYLOGFILE].n > 0 ? p->info->options.v[CONN_SSLKEYLOGFILE].p
+                                                                    : NULL,
         .min_version = bounds[p->info->tls_min],
         .max_version = bounds[p->info->tls_max],
     };
@@ -161,7 +163,19 @@ static const struct secret *password_for(struct look *look, const struct conninf
     return room;
 }
 
-static struct login *make_login(struct look *look, const struct conninfo *info, const struct secret *password)
+/* scram_client_key and scram_server_key: both, or none. */
+static bool keys_for(const struct conninfo *info, struct scram_keys *out)
+{
+    if (!info->scram_client_key || !info->scram_server_key)
+        return false;
+    *out = (struct scram_keys){ .iterations = 0 };
+    memcpy(out->client_key, info->scram_client_key->p, sizeof out->client_key);
+    memcpy(out->server_key, info->scram_server_key->p, sizeof out->server_key);
+    return true;
+}
+
+static struct login *make_login(struct look *look, const struct conninfo *info,
+                                const struct login_creds *creds)
 {
     struct parameter parameters[LOGIN_PARAMETERS_MAX];
     uint8_t hash[CERT_HASH_MAX];
@@ -180,7 +194,7 @@ static struct login *make_login(struct look *look, const struct conninfo *info, 
         .parameters = parameters,
         .parameter_count = login_parameters(info, look->params->world, parameters),
         .user = info->user,
-        .creds = { .password = password },
+        .creds = *creds,
         .auth_allowed = info->auth_allowed,
         .require_auth = info->require_auth,
         .binding = info->channel_binding,
@@ -226,7 +240,10 @@ enum login_step look_login(struct look *look, const struct conninfo *info, struc
                            struct err *e)
 {
     AUTO(secret) struct secret room = { 0 };
-    struct login *login = make_login(look, info, password_for(look, info, &room));
+    AUTO(scram_keys) struct scram_keys keys = { .iterations = 0 };
+    const struct login_creds creds = { .password = password_for(look, info, &room),
+                                       .keys = keys_for(info, &keys) ? &keys : NULL };
+    struct login *login = make_login(look, info, &creds);
     AUTO(buf) struct buf bye = BUF_INIT(64);
     struct err ignored;
 

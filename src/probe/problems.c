@@ -306,6 +306,18 @@ struct str probe_short_error(struct str text)
     return line;
 }
 
+/* About whoever looks, not about the server; said where it will be read. */
+static enum code judge_asker(struct look *look)
+{
+    struct str file = look->options.v[CONN_SSLKEYLOGFILE];
+
+    if (file.n == 0)
+        return OK;
+    return add(look, "keys-logged", PROBLEM_LOW,
+               "the keys of the TLS sessions of this look were written to \"%.*s\" (sslkeylogfile)",
+               STR_ARG(file));
+}
+
 static enum code judge_safety(struct look *look)
 {
     struct probe_report *r = look->report;
@@ -331,6 +343,7 @@ static enum code judge_all(struct look *look)
         TRY(judge_certificates(look));
         TRY(judge_ciphers(look));
         TRY(judge_addresses(look));
+        TRY(judge_asker(look));
     }
     return judge_safety(look);
 }

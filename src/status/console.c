@@ -60,11 +60,16 @@ static bool copy_params(struct console *c, const struct console_params *params)
 /* What the StartupMessage sets; what it sets wrongly or what is unknown here is passed over. */
 static void apply_options(struct console *c, const struct console_params *params)
 {
+    char iterations[16];
     bool changed;
     struct err ignored;
 
     vars_preset(c->vars, "session_authorization", params->user);
     vars_preset(c->vars, "is_superuser", params->is_admin ? STR("on") : STR("off"));
+    if (params->scram_iterations > 0) {
+        (void)snprintf(iterations, sizeof iterations, "%d", params->scram_iterations);
+        vars_preset(c->vars, "scram_iterations", str_c(iterations));
+    }
     for (size_t i = 0; i < params->option_count; i++)
         if (vars_set(c->vars, params->options[i].name, params->options[i].value, &changed, &ignored) != OK)
             continue;
@@ -114,6 +119,7 @@ void console_free(struct console *c)
 
 void console_greet(struct console *c, struct buf *out)
 {
+    c->times.state_us = console_now(c);
     vars_report(c->vars, false, out);
 }
 
@@ -144,6 +150,7 @@ void console_show_query(struct console *c, struct str text)
 {
     buf_reset(&c->shown);
     buf_append_str(&c->shown, str_first(text, QUERY_SHOWN_MAX));
+    c->times.query_us = c->times.state_us = console_now(c);
 }
 
 void console_ready(struct console *c, struct buf *out)
@@ -152,6 +159,7 @@ void console_ready(struct console *c, struct buf *out)
         portal_free_all(c, false);
     vars_report(c->vars, true, out);
     backend_ready(out, (char)c->transaction);
+    c->times.state_us = console_now(c);
 }
 
 /* Positions are told in characters. */
@@ -344,4 +352,9 @@ char console_transaction_state(const struct console *c)
 struct str console_last_query(const struct console *c)
 {
     return buf_str(&c->shown);
+}
+
+struct console_times console_times_of(const struct console *c)
+{
+    return c->times;
 }

@@ -32,7 +32,7 @@ enum console_step { CONSOLE_MORE, CONSOLE_DRAIN, CONSOLE_JOB, CONSOLE_WAIT, CONS
 
 enum {
     CONSOLE_MESSAGE_MAX = 1 << 20,      /* length word of any message from the client */
-    CONSOLE_CHUNK = 128 * 1024,         /* a job hands its rows over when it has about so many bytes */
+    CONSOLE_CHUNK = 256 * 1024,         /* a job hands its rows over when it has about so many bytes */
     CONSOLE_DEADLINE_MS_DEFAULT = 5000, /* of one statement, while it runs */
     CONSOLE_PORTALS_MAX = 16,           /* each may hold a snapshot of rows */
     CONSOLE_STATEMENTS_MAX = 256
@@ -103,6 +103,7 @@ struct console_params {
     bool can_see_all;     /* stats_users: may see all rows */
     int64_t started_us;   /* when the gate started, microseconds since 1970 */
     int64_t loaded_us;    /* when the configuration in force was loaded: pg_conf_load_time() */
+    int scram_iterations; /* told to the client */
     unsigned deadline_ms; /* 0: CONSOLE_DEADLINE_MS_DEFAULT */
     struct console_tls tls;
     const struct console_option *options; /* the StartupMessage's other parameters */
@@ -148,5 +149,14 @@ char console_transaction_state(const struct console *console);
 /** The statement being run or run last, for pg_stat_activity; borrowed until the next call into the console.
  */
 struct str console_last_query(const struct console *console);
+
+/** Microseconds since 1970; 0: not yet. */
+struct console_times {
+    int64_t transaction_us; /* of the transaction that runs or ran last */
+    int64_t query_us;       /* of that statement */
+    int64_t state_us;       /* the session became active, or idle */
+};
+
+struct console_times console_times_of(const struct console *console);
 
 #endif

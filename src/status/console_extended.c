@@ -43,7 +43,7 @@ static enum code declared_types(struct rd *r, struct plan *plan, struct sql_erro
 /* One statement, or none, into the plan. */
 static enum code parse_one(struct console *c, struct plan *plan, struct str text, struct sql_error *e)
 {
-    struct plan_asker asker = { c->params.is_admin, c->params.can_see_all, c->transaction_us };
+    struct plan_asker asker = { c->params.is_admin, c->params.can_see_all, c->times.transaction_us };
     struct stmt *stmt;
     struct str copy;
 
@@ -136,7 +136,7 @@ static bool format_at(const struct formats *f, size_t i, enum pg_format *out)
 static enum code bind_value(struct console *c, struct portal *portal, struct rd *r, enum pg_format format,
                             struct err *e)
 {
-    struct pg_input input = { &portal->arena, c->transaction_us };
+    struct pg_input input = { &portal->arena, c->times.transaction_us };
     enum pg_type type = portal->plan->params[portal->param_count];
     struct datum *out = &portal->params[portal->param_count++];
     int32_t length = rd_i32(r);
@@ -220,6 +220,7 @@ static enum code bind_message(struct console *c, struct bytes body, struct err *
         portal_free(c, portal_find(c, portal_name));
     else if (portal_find(c, portal_name) != NULL)
         return err_set(e, E_DUP_CURSOR, "cursor \"%.*s\" already exists", STR_ARG(portal_name));
+    console_show_query(c, p->plan->text);
     console_mark_time(c);
     TRY(portal_new(c, portal_name, p->plan, &portal, e));
     code = bind_values(c, portal, &r, e);

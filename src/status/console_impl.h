@@ -92,7 +92,7 @@ struct console {
     bool over;                    /* Terminate, or a fatal error */
     struct savepoint *savepoints; /* SAVEPOINTS_MAX */
     size_t savepoint_count;
-    int64_t transaction_us;
+    struct console_times times;
     struct portal *unnamed_run; /* a script's portal, freed when its statement is done */
     struct console_job job;
     atomic_bool canceled;
@@ -109,6 +109,7 @@ void console_complete(struct buf *out, const char *tag);
 void console_warn(struct buf *out, enum code code, const char *text);
 /** The answer is complete: portals of the moment end, changed settings are told, ReadyForQuery. */
 void console_ready(struct console *c, struct buf *out);
+/** A message begins to be worked on: what it is about, for pg_stat_activity. */
 void console_show_query(struct console *c, struct str text);
 int64_t console_now(const struct console *c);
 
@@ -139,7 +140,7 @@ void console_execute(struct console *c, struct portal *portal, int64_t limit, bo
 void console_script_begin(struct console *c, struct str text, struct buf *out);
 void console_script_step(struct console *c, struct buf *out);
 void console_script_end(struct console *c, struct buf *out);
-/** Outside a transaction block, a statement's time is its own. */
+/** Outside a transaction block, a transaction begins when the message came: after console_show_query(). */
 void console_mark_time(struct console *c);
 /** In a failed transaction only its end is heard. False, and reported, for everything else. */
 bool console_may_run(struct console *c, const struct stmt *stmt, struct buf *out);

@@ -53,7 +53,7 @@ enum code portal_new(struct console *c, struct str name, struct plan *plan, stru
     CHECK(str_to_c(name, portal->name, sizeof portal->name));
     arena_init(&portal->arena, PORTAL_ARENA_MAX, 256);
     portal->plan = plan_ref(plan);
-    portal->now_us = c->transaction_us;
+    portal->now_us = c->times.transaction_us;
     LIST_INSERT_HEAD(&c->portals, portal, next);
     c->portal_count++;
     *out = portal;

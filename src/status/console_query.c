@@ -20,7 +20,7 @@ static void fail(struct console *c, struct buf *out, enum code code, const char 
 void console_mark_time(struct console *c)
 {
     if (c->transaction == TRANSACTION_IDLE)
-        c->transaction_us = console_now(c);
+        c->times.transaction_us = c->times.query_us;
 }
 
 bool console_may_run(struct console *c, const struct stmt *stmt, struct buf *out)
@@ -526,7 +526,7 @@ void console_script_end(struct console *c, struct buf *out)
 /* Plan the statement in hand and make it the script's portal. */
 static enum code script_portal(struct console *c, struct stmt *stmt, struct sql_error *e)
 {
-    struct plan_asker asker = { c->params.is_admin, c->params.can_see_all, c->transaction_us };
+    struct plan_asker asker = { c->params.is_admin, c->params.can_see_all, c->times.transaction_us };
     struct plan *plan = plan_new();
     enum code code;
 

@@ -1,5 +1,6 @@
 /**
- * Why TLS failed, in words for people: one closed list, tables/causes.def.
+ * Why a connection failed, in words for people: one closed list, tables/causes.def. What made TLS fail is
+ * found out here; for the rest the gate knows best.
  */
 #ifndef PGSEAL_TLS_CAUSE_H
 #define PGSEAL_TLS_CAUSE_H

@@ -113,6 +113,8 @@ enum code tls_client_context_new(struct tls_library *library, const struct tls_c
     if (code == OK)
         code = load_own(c, params, e);
     if (code == OK)
+        code = context_log_keys(c, params->keylog_file, e);
+    if (code == OK)
         code = context_remember_certificate(c, e);
     ERR_clear_error();
     if (code != OK) {

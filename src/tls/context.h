@@ -71,6 +71,7 @@ struct tls_client_params {
     enum tls_version min_version, max_version;
     const char *ciphers, *tls13_ciphers, *groups; /* NULL: the library's defaults (probe sets them) */
     enum tls_protocol protocol;                   /* to offer, where ALPN is offered */
+    const char *keylog_file;                      /* NULL: the sessions' secrets are told to nobody */
 };
 
 /** Build the context of the client side; messages are libpq's [src: libpq, initialize_SSL]. */

@@ -44,6 +44,10 @@ const char *diag_first(char *buf, size_t size);
 /** True for the errors that come of two sides without a common protocol version. */
 bool diag_is_version(unsigned long ecode);
 
+/** Append the secrets of every session of this client context to a file of mode 0600. NULL: none. E_CONFIG.
+ */
+MUST_CHECK enum code context_log_keys(struct tls_context *context, const char *path, struct err *e);
+
 /** Use the DH group of a file, or the built-in one of RFC 3526 (2048 bits) for "". */
 MUST_CHECK enum code dh_set(struct tls_context *context, struct tls_library *library, const char *file,
                             struct err *e);

@@ -7,7 +7,9 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "fuzz.h"
+#include "gate/clients.h"
 #include "gate/session.h"
+#include "gate/sql_thread.h"
 #include "gate/worker_private.h"
 #include "net/socket.h"
 #include "tls/context.h"
@@ -94,6 +96,10 @@ static void set_up(void)
 
     env = env_system();
     shared = (struct gate_shared){ .env = &env, .n_workers = 1, .workers = &worker };
+    /* Not started: what is handed over waits there, and there is a limit to it. */
+    shared.sql = sql_thread_new();
+    shared.clients = shared.sql ? clients_new(shared.sql, "/nonexistent", &env) : NULL;
+    CHECK(shared.clients);
     worker = worker_new(&shared, 0);
     CHECK(worker);
     worker->snapshot = load(&env);

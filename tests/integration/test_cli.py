@@ -79,13 +79,27 @@ def test_psql_is_given_the_gates_address(program, tmp_path):
     environment = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
 
     def asked(*arguments):
-        done = pgseal(program, "psql", "-D", str(tmp_path / "gate"), "--", *arguments, env=environment)
+        done = pgseal(program, "psql", "-D", str(tmp_path / "gate"), *arguments, env=environment)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
+
+    def passed_on(*arguments):
+        done = pgseal(program, "psql", *arguments, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()[2:]
 
     conf.write_text("unix_socket_directories = 'it''s'\nport = 6000\nstatus_database = 'a b'\n")
     assert asked("-c", "SELECT 1") == [
         "-d", f"host='{tmp_path}/gate/it\\'s' port=6000 dbname='a b'", "-c", "SELECT 1"]
+    where, directory = ["-D", str(tmp_path / "gate")], f"--directory={tmp_path}/gate"
+    assert passed_on("-XAtc", "-D", *where, "-v", "x=1", "-hsocket") == ["-XAtc", "-D", "-v", "x=1", "-hsocket"]
+    assert passed_on("--command", "--help", directory, "--csv", "db") == ["--command", "--help", "--csv", "db"]
+    assert passed_on("--file=x", "--directory", where[1], "--", "-D", "-v") == ["--file=x", "-D", "-v"]
+    assert passed_on(f"-D{where[1]}", "--", "--", "--help") == ["--", "--help"]
+    assert passed_on("-c", "--", *where) == ["-c", "--"]
+    for arguments in (["-c", "x", "-D"], ["--directory"], ["-c", "x"], ["-c", *where]):
+        done = pgseal(program, "psql", *arguments, env=environment)
+        assert (done.returncode, done.stdout) == (2, ""), arguments
     conf.write_text("unix_socket_directories = ''\nlisten_addresses = '*'\nssl = on\n")
     assert asked()[1] == "host='localhost' sslmode='require' port=5432 dbname='pgseal'"
     (tmp_path / "gate" / "tls").mkdir()

@@ -115,19 +115,63 @@ def test_sessions_of_a_lost_primary_end_and_new_ones_find_the_other(pair, make_g
 
 
 def test_a_relayed_exchange_has_one_try(pair, make_gate, certs):
-    """The client has proved itself to the wrong server: it hears 57P03, and its next try goes to another."""
+    """
+    The client has proved itself to the wrong server: it hears 57P03, and that is remembered by all workers, so its next
+    try goes to the right one; through a failover, and when the old primary is back as a standby.
+    """
+    a, b = pair.a, pair.b
     standby_first = psql.conninfo(host="127.0.0.1,localhost", hostaddr="127.0.0.1,127.0.0.1",
-                                  port=f"{pair.b.port},{pair.a.port}", sslrootcert=certs.ca_file,
+                                  port=f"{b.port},{a.port}", sslrootcert=certs.ca_file,
                                   target_session_attrs="read-write")
     g = make_gate(upstream=standby_first, hba=HBA, settings={
-        "auth_source": "upstream", "auth_file": None, "upstream_login": None, "workers": "1"})
+        "auth_source": "upstream", "auth_file": None, "upstream_login": None, "workers": "3"})
 
-    def go():
-        return psql.run(g, "SHOW port", password=ALICE, sslmode="disable")
+    def ports(n=12):
+        """Where n sessions come to, over all workers; None for each that is refused."""
+        out = []
+        for _ in range(n):
+            with Conn(g) as c:
+                events = c.login(ALICE)
+                if events[-1] == ("Z", "I"):
+                    out.append(int(c.value("SHOW port")))
+                else:
+                    assert events[-2][1]["C"] == "57P03"
+                    out.append(None)
+        return out
 
-    assert go().returncode == 2
-    for _ in range(3):
-        assert go().stdout == f"{pair.a.port}\n"
+    assert ports() == [None] + [a.port] * 11
+    a.stop(signal.SIGQUIT)
+    assert set(ports(2)) == {None}
+    b.query("SELECT pg_promote()")
+    run.wait_until(lambda: not b.query("SELECT pg_is_in_recovery()")[0][0], "the promotion")
+    assert ports() == [b.port] * 12                          # its last role was another, but nobody else is there
+    pair.follow(a, b)
+    assert ports() == [b.port] * 12
+
+
+def test_a_relayed_preference_is_no_more_than_that(pair, make_gate, certs):
+    """prefer-standby on the primary: with one try it is taken, and the next session finds the standby."""
+    g = make_gate(upstream=pair.conninfo(target_session_attrs="prefer-standby"), hba=HBA, settings={
+        "auth_source": "upstream", "auth_file": None, "upstream_login": None})
+    with Conn(g) as c:
+        c.ready(ALICE)
+        assert c.value("SHOW port") == str(pair.a.port)
+    for _ in range(4):
+        with Conn(g) as c:
+            c.ready(ALICE)
+            assert c.value("SHOW port") == str(pair.b.port)
+
+
+def test_roles_are_learned_from_any_login(pair, make_gate, certs):
+    """One session has found the primary: the standby is not asked again for each of the next."""
+    g = gate_for(make_gate, certs, psql.conninfo(
+        host="127.0.0.1,localhost", hostaddr="127.0.0.1,127.0.0.1", port=f"{pair.b.port},{pair.a.port}",
+        sslrootcert=certs.ca_file, target_session_attrs="read-write"))
+    assert port_behind(g, certs) == pair.a.port
+    since = pair.b.log.mark()
+    for _ in range(4):
+        assert port_behind(g, certs) == pair.a.port
+    assert "connection authorized" not in pair.b.log.text(since)
 
 
 # -- what a server that is away costs -----------------------------------------------------------------------------

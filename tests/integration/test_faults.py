@@ -19,7 +19,7 @@ import pytest
 from lib import run
 from lib.fake import Upstream
 from lib.pg import PASSWORDS
-from lib.wire import Closed, Conn, message, query, startup
+from lib.wire import EOF, RESET, Closed, Conn, cancel_request, message, query, startup
 
 ALICE = PASSWORDS["alice"]
 HBA = "host all all 127.0.0.1/32 scram-sha-256\nlocal all all trust\n"
@@ -333,6 +333,24 @@ def test_an_allocation_fails_in_a_login(short_of_memory, certs, failures):
     assert 0 < succeeded < n and n > 100
 
 
+def test_an_allocation_fails_on_the_way_to_the_server(short_of_memory, factory, certs):
+    """TLS and SCRAM with the client's own keys on the second leg, then a cancel over it."""
+    behind = factory.postgres(hba="hostssl all all 127.0.0.1/32 scram-sha-256\n", tls={"cert": certs.server})
+    g, memory = short_of_memory(settings={"upstream_login": "scram, trust"}, upstream=(
+        f"host=localhost hostaddr=127.0.0.1 port={behind.port} sslmode=verify-full sslrootcert={certs.ca_file}"))
+
+    def act():
+        with Conn(g, timeout=5) as c:
+            c.ready(ALICE)
+            with Conn(g, timeout=5) as other:
+                other.raw_send(cancel_request(c.pid, c.key))
+                assert other.raw_rest() == b""
+
+    succeeded, n = starve(g, memory, certs, 1, act)
+    assert 0 < succeeded < n and n > 150
+    factory.stop(behind)
+
+
 def test_an_allocation_fails_in_a_question_to_the_status_database(short_of_memory, certs):
     g, memory = short_of_memory(settings={"stats_users": "alice"})
 
@@ -358,6 +376,20 @@ def test_an_allocation_fails_in_a_look_up(short_of_memory, factory, certs):
 
     succeeded, n = starve(g, memory, certs, 1, act)
     assert succeeded and n > 60
+
+
+def test_an_allocation_fails_in_a_cancel_request(short_of_memory, certs):
+    """Whoever asks takes the end of his connection to mean that it is done: he is let go at once all the same."""
+    g, memory = short_of_memory()
+    with unharmed(g, certs) as session:
+        for n in steps():
+            memory.fail_at(n, 1)
+            with Conn(g, timeout=5) as c:
+                c.send(cancel_request(session.pid, session.key))
+                assert c.event() in (EOF, RESET), f"allocation {n}"
+            if memory.relent() == 1:
+                break
+    assert n > 5
 
 
 def test_an_allocation_fails_in_a_reload(short_of_memory, certs):

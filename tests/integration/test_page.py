@@ -3,14 +3,15 @@
 whether it can be read on a phone, in the dark and by keyboard alone, and what it says when the gate is gone.
 """
 
+import base64
 import datetime
 import hashlib
 import http.client
 import json
 import re
+import signal
 import ssl
 import threading
-import base64
 
 import psycopg
 import pytest
@@ -157,6 +158,67 @@ def test_one_query_that_fails_does_not_hide_the_others(shown):
     got = fresh_report(port, lambda r: r["reasons"], "a reason")
     assert got["errors"] == {} and len(got["rules"]) == 5
     assert got["reasons"][0]["severity"] == "critical" and "client-ca.crt" in got["reasons"][0]["what"]
+
+
+def hammer(port, stop):
+    """Ask for reports as fast as they come, until the gate has gone."""
+    while not stop.is_set():
+        try:
+            status, _, body = get(port, "/status.json")
+            assert status in (200, 503) and json.loads(body)
+        except (OSError, http.client.HTTPException):
+            if stop.wait(0.01):
+                return
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_reports_under_way_do_not_hold_up_a_stop(make_gate, certs, how):
+    port, stop = run.free_port(), threading.Event()
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    threads = [threading.Thread(target=hammer, args=(port, stop)) for _ in range(6)]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            assert report(port)["errors"] == {}
+            gate.reload()
+        assert gate.stop(how) == 0
+        gate.assert_clean()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_while_draining_there_is_no_report(make_gate, certs):
+    port = run.free_port()
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    with connect(gate, certs) as session:
+        session.execute("BEGIN")
+        gate.kill(signal.SIGTERM)
+        status, headers, body = run.wait_until(
+            lambda: (answer := get(port, "/status.json"))[0] == 503 and answer, "no report any more")
+        assert headers["Content-Type"] == "application/json" and json.loads(body) == {"error": "the gate is stopping"}
+        session.execute("COMMIT")
+
+
+def test_secrets_of_rules_stay_inside(make_gate, certs):
+    """Passwords that a rule's options hold are for readers of pgseal_rules, which shows what PostgreSQL would."""
+    port = run.free_port()
+    ldap = "ldap ldapserver=ldap.example ldapbasedn=dc=example ldapbinddn=cn=gate ldapbindpasswd=Geheimnis7"
+    gate = make_gate(hba=f"local all all trust\nhost all bob 192.0.2.0/24 {ldap}\nhostssl all all 192.0.2.0/24 cert map=m\n",
+                     ident="m a b\n", tls={"cert": certs.server, "ca": certs.ca.pem()},
+                     settings=settings(port, auth_source="upstream"))
+    status, _, body = get(port, "/status.json")
+    assert status == 200 and b"Geheimnis7" not in body
+    rules = json.loads(body)["rules"]
+    assert [(r["auth_method"], r["options"]) for r in rules] == [
+        ("trust", None), ("ldap", None), ("cert", ["map=m", "clientcert=verify-full"])]
+    for column in ("type", "database", "user_name", "address", "netmask", "auth_method", "options"):
+        sql = f"SELECT {column} FROM %s ORDER BY rule_number"
+        rows = [psql.run(gate, sql % view, host=gate.socket_dir, dbname="pgseal", user="postgres").stdout
+                for view in ("pgseal_rules", "pg_hba_file_rules")]
+        assert rows[0] == rows[1] and rows[0] != ""
 
 
 def test_the_page_itself(shown):

@@ -3,6 +3,7 @@
 installed, PostgreSQL 18's libpq) arrives at, and the facts it tells are those the server was set up with.
 """
 
+import base64
 import datetime
 import json
 import os
@@ -18,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from lib import libpq, pki, psql, run
+from lib import libpq, pki, psql, run, scram
 from lib.odd import Odd, pump, read_packet
 from lib.pg import PASSWORDS
 
@@ -284,6 +285,80 @@ def test_conninfo_as_endpoint(program, postgres, certs):
                           text=True, timeout=60, check=False)
     report = json.loads(done.stdout)[0]
     assert report["safe"] and report["endpoint"] == f"localhost:{postgres.port}" and "secret" not in done.stdout
+
+
+def look(program, *argv, env=None, status=(0, 1)):
+    done = subprocess.run([program, "probe", "--json", "--quick", *argv], env=psql.environment(**(env or {})),
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in status, done.stdout + done.stderr
+    return json.loads(done.stdout)[0] if done.stdout.strip() not in ("", "[]") else done.stderr
+
+
+def test_scram_keys_instead_of_a_password(program, postgres, certs, distributions):
+    """PostgreSQL 18's libpq takes them, so does the probe; and sends no proof of them unless it is told to."""
+    prepare(postgres, certs, Case("x", lambda ca: ca.issue("x", ["localhost"], "server"),
+                                  hba="hostssl all all 127.0.0.1/32 scram-sha-256\n"))
+    client, server = scram.keys(PASSWORDS["alice"], b"salt of alice   ")
+    wrong = base64.b64encode(bytes(32)).decode()
+    right = {"scram_client_key": base64.b64encode(client).decode(),
+             "scram_server_key": base64.b64encode(server).decode()}
+    where = {"host": "localhost", "hostaddr": "127.0.0.1", "port": postgres.port, "user": "alice", "dbname": "app",
+             "sslrootcert": certs.ca_file}
+    for keys, error in [(right, None), ({**right, "scram_client_key": wrong}, "password authentication failed"),
+                        ({**right, "scram_server_key": wrong}, "incorrect server signature")]:
+        conninfo = psql.conninfo(**where, **keys)
+        report = look(program, "--send-password", conninfo)
+        assert [v["connects"] for v in report["sslmodes"]] == [False] + [error is None] * 5
+        assert error is None or error in report["sslmodes"][5]["error"]
+        assert not any(key in json.dumps(report) for key in keys.values())
+        compare_with_18(distributions, report["sslmodes"],
+                        [psql.conninfo(**where, **keys, sslmode=mode) for mode in SSLMODES])
+    since = postgres.log.mark()
+    assert all(v["connects"] for v in look(program, psql.conninfo(**where, **right))["sslmodes"][1:])
+    assert "authorized" not in postgres.log.text(since)
+    for key, value in right.items():
+        assert "must be given together" in look(program, "--send-password", psql.conninfo(**where, **{key: value}),
+                                                status=(3,))
+
+
+def test_key_log(program, postgres, certs, tmp_path):
+    """As libpq's, with 0600; a file that others can read is not written to, and the report warns."""
+    prepare(postgres, certs, Case("x", lambda ca: ca.issue("x", ["localhost"], "server")))
+    log = tmp_path / "keys"
+    conninfo = psql.conninfo(host="localhost", hostaddr="127.0.0.1", port=postgres.port, user="alice", dbname="app",
+                             sslrootcert=certs.ca_file, sslkeylogfile=log)
+    report = look(program, conninfo)
+    assert report["safe"] and "keys-logged" in [p["id"] for p in report["problems"]]
+    lines = log.read_text().splitlines()
+    assert log.stat().st_mode & 0o777 == 0o600
+    labels = {line.split()[0] for line in lines}
+    assert {"CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0", "EXPORTER_SECRET"} <= labels
+    sessions = sum(v["encrypted"] for v in report["sslmodes"])
+    assert len({line.split()[1] for line in lines}) == sessions
+    log.chmod(0o644)
+    assert "has group or world access" in look(program, conninfo)["sslmodes"][5]["error"]
+    assert log.read_text().splitlines() == lines
+    missing = conninfo.replace(str(log), str(tmp_path / "no/such/keys"))
+    assert "could not open SSL key logging file" in look(program, missing)["sslmodes"][5]["error"]
+
+
+def test_service_and_password_file(program, postgres, certs, tmp_path):
+    """Both are looked up as psql looks them up."""
+    prepare(postgres, certs, Case("x", lambda ca: ca.issue("x", ["localhost"], "server"), hba=SCRAM))
+    service, passfile = tmp_path / "service.conf", tmp_path / "passfile"
+    service.write_text(f"[shop]\nhost=localhost\nhostaddr=127.0.0.1\nport={postgres.port}\nuser=alice\ndbname=app\n"
+                       f"sslrootcert={certs.ca_file}\npassfile={passfile}\n")
+    env = {"PGSERVICEFILE": str(service)}
+    for secret, mode, works in [(PASSWORDS["alice"], 0o600, True), ("wrong", 0o600, False),
+                                (PASSWORDS["alice"], 0o644, False)]:
+        passfile.write_text(f"localhost:{postgres.port}:app:alice:{secret}\n")
+        passfile.chmod(mode)
+        report = look(program, "--send-password", "service=shop", env=env)
+        assert all(v["connects"] == works for v in report["sslmodes"]), report["sslmodes"]
+        judged = subprocess.run([psql.PSQL, "-XAtw", "service=shop sslmode=verify-full", "-c", "SELECT 1"],
+                                env=psql.environment(**env), capture_output=True, text=True, timeout=60, check=False)
+        assert (judged.returncode == 0) == works
+    assert 'definition of service "other" not found' in look(program, "service=other", env=env, status=(3,))
 
 
 def test_unix_socket(program, postgres, certs):

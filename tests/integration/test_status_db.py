@@ -49,7 +49,7 @@ def ask(gate, certs, *sql, user="alice"):
 
 def own(gate, *words):
     """`pgseal psql`."""
-    return subprocess.run([gate.program, "psql", "-D", gate.dir, "--", "-XAtw", *words], capture_output=True, text=True,
+    return subprocess.run([gate.program, "psql", "-D", gate.dir, "-XAtw", *words], capture_output=True, text=True,
                           env=psql.environment(), timeout=60, check=False)
 
 
@@ -247,7 +247,7 @@ def test_failures_and_clients_are_counted(make_gate, certs):
             "SELECT cause, count, client_addr::text, alert, hint IS NOT NULL FROM pgseal_failures").fetchall()}
         assert failures["unknown_ca"] == (3, "127.0.0.1/32", "unknown ca", True) or \
             failures["unknown_ca"][:2] == (3, "127.0.0.1"), failures
-        assert failures["password authentication failed"][0] == 1 and failures["authentication failed"][0] == 1
+        assert failures["password_wrong"][0] == 1 and failures["no_encryption"][0] == 1
         clients = {row[0]: row[1:] for row in db.execute(
             "SELECT application_name, user_name, sessions, plaintext_attempts, weakest_tls, sslmode FROM pgseal_clients "
             "WHERE application_name IN ('old', 'good')").fetchall()}

@@ -540,9 +540,10 @@ def test_forwarded_facts(gate, upstream, certs):
 def test_a_clients_own_facts_are_dropped(gate, upstream):
     g = gate(unix(upstream))
     with Conn(g) as c:
-        c.ready(ALICE, **{"pgseal.version": "forged", "pgseal.other": "forged", "other.name": "kept"})
-        assert c.value("SELECT current_setting('pgseal.version', true)") in ("", None)
-        assert c.value("SELECT current_setting('pgseal.other', true)") is None
+        c.ready(ALICE, **{"pgseal.version": "forged", "PGSEAL.Client_DN": "forged", "Pgseal.other": "forged",
+                          "other.name": "kept"})
+        for name in ("version", "client_dn", "other"):
+            assert c.value(f"SELECT current_setting('pgseal.{name}', true)") in ("", None)
         assert c.value("SHOW other.name") == "kept"
 
 

@@ -27,6 +27,12 @@ def secret(password, salt=b"0123456789abcdef", iterations=ITERATIONS):
     return f"SCRAM-SHA-256${iterations}:{b64(salt)}${b64(stored)}:{b64(digest(key, b'Server Key'))}"
 
 
+def keys(password, salt=b"0123456789abcdef", iterations=ITERATIONS):
+    """(ClientKey, ServerKey): what logs in without the password."""
+    key = salted(password, salt, iterations)
+    return digest(key, b"Client Key"), digest(key, b"Server Key")
+
+
 class Exchange:
     """
     One client's exchange.

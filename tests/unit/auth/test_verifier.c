@@ -232,6 +232,8 @@ static void password_messages(void **state)
     assert_string_equal(e.message, "expected password response, got message type 81");
     assert_int_equal(sasl_wrong_type(200, &e), E_PROTOCOL);
     assert_string_equal(e.message, "expected SASL response, got message type 200");
+    assert_int_equal(gss_wrong_type('Q', &e), E_PROTOCOL);
+    assert_string_equal(e.message, "expected GSS response, got message type 81");
     assert_string_equal(code_sqlstate(E_PASSWORD), "28P01");
 }
 

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 
 static struct arena arena;
 static int64_t clock_us;
@@ -56,8 +57,9 @@ static struct conn_addr ipv4(const char *text)
 /*
  * Plays a script and writes down what the machine does. In the script: r resolve to two addresses, R to one,
  * 0 to none; c connect failed, t timeout, n TLS refused, b bad reply, T TLS failed, e server error, 5 57P03,
- * l local error, x closed, L late error, a attributes. In the record: h0? look up, C connect, = same
- * connection; then the address and p/s/d for the method; F fail.
+ * l local error, x closed, L late error, a attributes; before one of these P, S: the server tells that it is
+ * a primary, a standby. In the record: h0? look up, C connect, = same connection; then the address and p/s/d
+ * for the method; F fail.
  */
 static void play(const char *conninfo, struct host_cache *cache, const char *script, const char *expected)
 {
@@ -87,6 +89,10 @@ static void play(const char *conninfo, struct host_cache *cache, const char *scr
             break;
         const struct conn_addr two[] = { ipv4(a.step.host == 0 ? "10.0.0.1" : "10.0.1.1"),
                                          ipv4(a.step.host == 0 ? "10.0.0.2" : "10.0.1.2") };
+        for (; *script == 'P' || *script == 'S'; script++)
+            attempts_role(&a, *script == 'P' ? HOST_ROLE_PRIMARY : HOST_ROLE_STANDBY);
+        if (*script == '\0')
+            break;
         if (strchr("rR0", *script))
             assert_int_equal(attempts_resolved(&a, two, *script == 'r' ? 2 : *script == 'R'), OK);
         else
@@ -241,6 +247,60 @@ static void test_passed_over(void **state)
     assert_string_equal(a.passed.message, "invalid port number: \"0\"");
 }
 
+/* What was of the wrong role when last asked comes last, whoever asked, and is still asked. */
+static void test_roles(void **state)
+{
+    static struct host_roles roles;
+    struct host_cache one = { .roles = &roles }, other = { .roles = &roles };
+    const char *pair = "hostaddr=1.1.1.1,2.2.2.2 sslmode=disable target_session_attrs=";
+    char any[128], read_write[128], primary[128], read_only[128], standby[128], prefer[128];
+
+    (void)state;
+    (void)snprintf(any, sizeof any, "%sany", pair);
+    (void)snprintf(read_write, sizeof any, "%sread-write", pair);
+    (void)snprintf(primary, sizeof any, "%sprimary", pair);
+    (void)snprintf(read_only, sizeof any, "%sread-only", pair);
+    (void)snprintf(standby, sizeof any, "%sstandby", pair);
+    (void)snprintf(prefer, sizeof any, "%sprefer-standby", pair);
+    clock_us = 1000000;
+    play(read_write, &one, "SaP", "C1.1.1.1p C2.2.2.2p ");
+    play(read_write, &one, "", "C2.2.2.2p ");
+    play(primary, &other, "cSa", "C2.2.2.2p C1.1.1.1p F");
+    play(any, &one, "a", "C1.1.1.1p C2.2.2.2p ");
+    play(read_only, &one, "", "C1.1.1.1p ");
+    play(standby, &one, "c", "C1.1.1.1p C2.2.2.2p ");
+    one = other = (struct host_cache){ .roles = &roles };
+    /* They have changed places: found out by asking, and right the next time. */
+    play(read_write, &one, "SaPa", "C2.2.2.2p C1.1.1.1p F");
+    play(read_write, &other, "", "C1.1.1.1p ");
+    /* prefer-standby asks a former primary too before it takes any. */
+    play(prefer, &one, "aaa", "C2.2.2.2p C1.1.1.1p C1.1.1.1p C2.2.2.2p ");
+    /* Nothing is remembered without a place for it. */
+    play(read_write, NULL, "Sa", "C1.1.1.1p C2.2.2.2p ");
+}
+
+static void test_role_slots(void **state)
+{
+    static struct host_roles roles;
+    struct conn_addr a = ipv4("10.1.2.3"), b = ipv4("10.1.2.4");
+
+    (void)state;
+    assert_int_equal(host_roles_get(&roles, &a), HOST_ROLE_UNKNOWN);
+    host_roles_note(&roles, &a, HOST_ROLE_STANDBY);
+    host_roles_note(&roles, &b, HOST_ROLE_PRIMARY);
+    assert_int_equal(host_roles_get(&roles, &a), HOST_ROLE_STANDBY);
+    assert_int_equal(host_roles_get(&roles, &b), HOST_ROLE_PRIMARY);
+    host_roles_note(&roles, &a, HOST_ROLE_PRIMARY);
+    assert_int_equal(host_roles_get(&roles, &a), HOST_ROLE_PRIMARY);
+    for (unsigned i = 0; i < 4096; i++) { /* a crowd: entries give way, but nothing is taken for another's */
+        char text[32];
+        (void)snprintf(text, sizeof text, "10.2.%u.%u", i / 256, i % 256);
+        struct conn_addr addr = ipv4(text);
+        host_roles_note(&roles, &addr, i % 2 ? HOST_ROLE_STANDBY : HOST_ROLE_PRIMARY);
+        assert_int_equal(host_roles_get(&roles, &addr), i % 2 ? HOST_ROLE_STANDBY : HOST_ROLE_PRIMARY);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +308,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hosts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_down, set_up, tear_down),
         cmocka_unit_test(test_cache),
+        cmocka_unit_test_setup_teardown(test_roles, set_up, tear_down),
+        cmocka_unit_test(test_role_slots),
         cmocka_unit_test_setup_teardown(test_balance, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_prefix, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_passed_over, set_up, tear_down),

@@ -1,0 +1,69 @@
+/*
+ * A wall clock that jumps when told to, in front of libc's: for tests/integration/test_clock.py.
+ *
+ * The file that FAULTCLOCK names is a page shared with the test; its first number is how many seconds the
+ * date is off. The monotonic clock is never touched. Preloaded, so that OpenSSL and all others see the same
+ * date.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PAGE = 4096 };
+
+typedef int clock_fn(clockid_t id, struct timespec *out);
+
+static _Atomic long none;
+static _Atomic long *offset_s = &none;
+static clock_fn *real;
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *path = getenv("FAULTCLOCK");
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
+    if (fd < 0)
+        return;
+    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    (void)close(fd);
+    if (page != MAP_FAILED)
+        offset_s = page;
+}
+
+int clock_gettime(clockid_t id, struct timespec *out)
+{
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(id, out);
+    if (result == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
+        out->tv_sec += atomic_load(offset_s);
+    return result;
+}
+
+time_t time(time_t *out)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (out)
+        *out = now.tv_sec;
+    return now.tv_sec;
+}
+
+int gettimeofday(struct timeval *restrict out, void *restrict zone)
+{
+    struct timespec now;
+
+    (void)zone;
+    if (clock_gettime(CLOCK_REALTIME, &now) != 0)
+        return -1;
+    *out = (struct timeval){ .tv_sec = now.tv_sec, .tv_usec = now.tv_nsec / 1000 };
+    return 0;
+}

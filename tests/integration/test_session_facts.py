@@ -1,0 +1,118 @@
+"""
+Facts about sessions that PostgreSQL shows too: the names in a client's certificate as its sslinfo has them, the
+client's host name, when things began, what was asked.
+"""
+
+import psycopg
+import pytest
+
+from lib import pki
+from lib.pg import PASSWORDS
+
+SUBJECT = pki.name(("C", "DE"), ("O", 'Acme, "Inc" + Söhne'), ("OU", "first"), ("OU", "second;"), ("CN", "alice"),
+                   ("emailAddress", "a@example.com"))
+FIELDS = ["CN", "commonName", "2.5.4.3", "O", "organizationName", "OU", "C", "countryName", "emailAddress",
+          "1.2.840.113549.1.9.1", "L", "localityName", "serialNumber", "title", "cn", "", "nonsense", "2.5.4", "1.2.3"]
+
+HBA = "hostssl all alice 127.0.0.1/32 cert\nhostssl all bob localhost scram-sha-256\nlocal all all trust\n"
+
+
+def options(server, certs, user="alice", **more):
+    return {"host": "localhost", "hostaddr": "127.0.0.1", "port": server.port, "user": user, "dbname": "pgseal",
+            "sslmode": "verify-full", "sslrootcert": certs.ca_file, **more}
+
+
+@pytest.fixture(scope="module")
+def gate(server_factory, certs):
+    return server_factory("gate", hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()},
+                          settings={"scram_iterations": "5000", "admin_users": "alice"})
+
+
+@pytest.fixture(scope="module")
+def alice(certs):
+    crt, key = certs.client("facts-alice", certs.ca.issue(SUBJECT))
+    return {"sslcert": crt, "sslkey": key}
+
+
+def answers(db, functions):
+    """What each function says to each name: a value, or the SQLSTATE and text of its error."""
+    found = {}
+    for function in functions:
+        for field in FIELDS:
+            try:
+                found[function, field] = db.execute(f"SELECT {function}(%s::text)", (field,)).fetchone()[0]
+            except psycopg.Error as e:
+                found[function, field] = (e.sqlstate, e.diag.message_primary)
+    return found
+
+
+def test_names_in_the_certificate_as_sslinfo_shows_them(gate, factory, certs, alice):
+    server = factory.postgres(hba=HBA + "local all all trust\n", tls={"cert": certs.server, "ca": certs.ca.pem()})
+    functions = ["ssl_client_dn_field", "ssl_issuer_field"]
+    try:
+        with server.admin("app") as db:
+            db.execute("CREATE EXTENSION sslinfo")
+        with psycopg.connect(**options(server, certs, dbname="app", **alice), autocommit=True) as db:
+            expected = answers(db, functions)
+            one = db.execute("SELECT ssl_client_dn(), ssl_issuer_dn(), ssl_client_serial()").fetchone()
+    finally:
+        factory.stop(server)
+    assert expected["ssl_client_dn_field", "OU"] == "first"
+    assert expected["ssl_client_dn_field", "nonsense"] == ("22023", 'invalid X.509 field name: "nonsense"')
+    with psycopg.connect(**options(gate, certs, **alice), autocommit=True) as db:
+        assert answers(db, functions) == expected
+        assert db.execute("SELECT ssl_client_dn(), ssl_issuer_dn(), ssl_client_serial()").fetchone() == one
+
+
+def test_names_without_a_certificate(gate, certs):
+    with psycopg.connect(**options(gate, certs, "bob", password=PASSWORDS["bob"])) as db:
+        assert db.execute("SELECT ssl_client_dn_field('CN'), ssl_issuer_field('nonsense')").fetchone() == (None, None)
+
+
+def test_the_iterations_that_are_told(gate, certs):
+    with psycopg.connect(**options(gate, certs, "bob", password=PASSWORDS["bob"])) as db:
+        assert db.info.parameter_status("scram_iterations") == "5000"
+        assert db.execute("SHOW scram_iterations").fetchone() == ("5000",)
+
+
+def test_the_name_of_the_client(gate, certs, alice):
+    """Looked up because of the rule for `localhost`, which bob's session reached and alice's did not."""
+    with psycopg.connect(**options(gate, certs, **alice), autocommit=True) as db, \
+            psycopg.connect(**options(gate, certs, "bob", dbname="app", password=PASSWORDS["bob"])):
+        assert db.execute("SELECT usename, client_hostname FROM pg_stat_activity ORDER BY usename").fetchall() == \
+            [("alice", None), ("bob", "localhost")]
+
+
+TIMES = "SELECT xact_start, query_start, state_change, state, query, now() FROM pg_stat_activity WHERE pid = "
+
+
+def test_when_things_began(gate, certs, alice):
+    with psycopg.connect(**options(gate, certs, **alice), autocommit=True) as watching, \
+            psycopg.connect(**options(gate, certs, **alice), autocommit=True) as watched:
+        def row(db=watching):
+            return db.execute(TIMES + str(watched.info.backend_pid)).fetchone()
+
+        xact, query, change, state, text, now = row()
+        assert (xact, query, state, text) == (None, None, "idle", "") and change <= now
+        own = row(watched)
+        assert own[0] == own[5] and own[0] <= own[1] == own[2] and own[3:5] == ("active", TIMES + str(watched.info.backend_pid))
+        before = watched.execute("SELECT 1, now()").fetchone()[1]
+        xact, query, change, state, text, now = row()
+        assert (xact, state, text) == (None, "idle", "SELECT 1, now()")
+        assert before <= query <= change <= now
+        watched.execute("BEGIN")
+        began = watched.execute("SELECT now()").fetchone()[0]
+        watched.execute("SELECT 2")
+        xact, query, change, state, text, now = row()
+        assert xact == began and began < query <= change <= now
+        assert (state, text) == ("idle in transaction", "SELECT 2")
+        watched.execute("COMMIT")
+        assert row()[0] is None
+
+
+def test_times_of_others_are_theirs(gate, certs, alice):
+    with psycopg.connect(**options(gate, certs, **alice)), \
+            psycopg.connect(**options(gate, certs, "bob", password=PASSWORDS["bob"])) as bob:
+        assert bob.execute("SELECT xact_start, query_start, state_change, client_hostname, query FROM pg_stat_activity "
+                           "WHERE usename = 'alice'").fetchall() == [(None, None, None, None,
+                                                                      "<insufficient privilege>")]
