@@ -89,9 +89,11 @@ def test_draining_is_not_ready(make_gate):
         session.execute("COMMIT")
 
 
-def test_unix_socket_is_for_owner_and_group(make_gate):
-    gate = make_gate(hba=TRUST, settings={"http_listen": "./http.sock"})
-    path = gate.path("http.sock")
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_unix_socket_is_for_owner_and_group(make_gate, tmp_path, elsewhere):
+    written = str(tmp_path / "http.sock") if elsewhere else "./http.sock"
+    gate = make_gate(hba=TRUST, settings={"http_listen": written})
+    path = written if elsewhere else gate.path("http.sock")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
     assert ask_over(Unix(path), "/healthz")[0] == 200
     gate.stop()
