@@ -108,6 +108,7 @@ static enum code make_workers(struct gate *g)
     g->http_library = tls_library_new();
     g->counters = counters_new(COUNT_CELLS_MAX);
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
+    STAILQ_INIT(&g->askers);
     g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
     if (g->shared.sql)
@@ -148,7 +149,7 @@ static void free_gate(struct gate *g)
     overview_stop(g->overview);
     if (g->http)
         g->params->http->close(g->http);
-    gate_await_measurements(g); /* a snapshot's contexts die before their libraries */
+    gate_await_measurement(g); /* a snapshot's contexts die before their libraries */
     snapshot_unref(g->snapshot);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_free(g->workers[i]);
