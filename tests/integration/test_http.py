@@ -2,6 +2,7 @@
 
 import datetime
 import http.client
+import json
 import os
 import re
 import select
@@ -11,6 +12,7 @@ import ssl
 import stat
 import subprocess
 import time
+import urllib.parse
 
 import psycopg
 import pytest
@@ -475,3 +477,46 @@ def test_a_gate_that_stops_while_it_measures_stops_cleanly(make_gate, certs):
         assert gate.stop(how) == 0
         for s in asking:
             s.close()
+
+
+PROMETHEUS = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
+rule_files: [{rules}]
+scrape_configs:
+  - job_name: pgseal
+    scheme: https
+    tls_config: {{ca_file: {ca}}}
+    authorization: {{credentials_file: {token}}}
+    static_configs: [{{targets: ["localhost:{port}"]}}]
+"""
+
+
+def test_prometheus_scrapes_over_tls_with_the_token(make_gate, certs, tmp_path):
+    """The real one, with the rules of dist/: the target is up, and what is wrong is told as an alert."""
+    port, own = run.free_port(), run.free_port()
+    gate = make_gate(start=False, hba=TRUST, tls={"cert": certs.server},
+                     settings={"http_listen": f"0.0.0.0:{port}", "http_token_file": "http.token"})
+    token = gate.write("http.token", TOKEN, 0o600)
+    gate.start()
+    rules = os.path.join(TABLES, "..", "dist", "prometheus", "pgseal.rules.yml")
+    (tmp_path / "prometheus.yml").write_text(PROMETHEUS.format(ca=certs.ca_file, token=token, port=port, rules=rules))
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(["prometheus", f"--config.file={tmp_path}/prometheus.yml",
+                                    f"--storage.tsdb.path={tmp_path}/data", f"--web.listen-address=127.0.0.1:{own}"],
+                                   stdout=log, stderr=log)
+
+    def query(text):
+        try:
+            _, _, body = ask(own, "/api/v1/query?query=" + urllib.parse.quote(text))
+            return {tuple(sorted(r["metric"].items())): r["value"][1] for r in json.loads(body)["data"]["result"]}
+        except (OSError, ValueError, KeyError):
+            return {}
+    try:
+        run.wait_until(lambda: list(query("up").values()) == ["1"], "the gate to be up", 30)
+        assert list(query("pgseal_ready").values()) == ["1"]
+        gate.configure(hba="nonsense\n")
+        gate.reload()
+        run.wait_until(lambda: query('ALERTS{alertname="PgsealReloadRefused",alertstate="firing"}'), "the alert", 30)
+    finally:
+        process.terminate()
+        process.wait(20)
