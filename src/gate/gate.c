@@ -81,7 +81,9 @@ enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **ou
         .certificates_only = certificates_only,
     };
 
-    return snapshot_load(&params, out, diags);
+    enum code code = snapshot_load(&params, out, diags);
+    secret_wipe(&g->passphrase); /* all contexts of the load have their keys */
+    return code;
 }
 
 /* The number of workers decides how often TLS contexts are built: it is read before everything else. */

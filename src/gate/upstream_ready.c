@@ -150,14 +150,14 @@ static void late_error(struct upstream_room *r, struct bytes message)
 /* One message between AuthenticationOk and ReadyForQuery. Returns false when the room has moved on. */
 static bool ready_message(struct upstream_room *r, const struct msg *msg, struct bytes whole)
 {
-    struct err e;
-
     switch (msg->type) {
-    case 'K':
+    case 'K': {
+        struct err e;
         if (own_key(r, msg->body, &e) == OK)
             return true;
         upstream_attempt_failed(r, EVENT_LATE_ERROR, &e);
         return false;
+    }
     case 'E':
         late_error(r, whole);
         return false;

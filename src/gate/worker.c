@@ -61,7 +61,7 @@ static void set_keepalive(const struct worker *worker, int fd)
         .count = settings->tcp_keepalives_count,
     };
 
-    socket_set_keepalive(fd, &keepalive);
+    socket_set_keepalive_times(fd, &keepalive);
 }
 
 static void on_acceptable(void *arg, unsigned events)
