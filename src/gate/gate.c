@@ -150,6 +150,7 @@ static void free_gate(struct gate *g)
     overview_stop(g->overview);
     if (g->http)
         g->params->http->close(g->http);
+    gate_await_measurements(g); /* a snapshot's contexts die before their libraries */
     snapshot_unref(g->snapshot);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_free(g->workers[i]);
@@ -206,7 +207,8 @@ static void on_worker_ended(void *arg)
 {
     struct gate *g = arg;
 
-    if (++g->n_ended == g->n_workers)
+    g->n_ended++;
+    if (gate_is_over(g))
         loop_stop(g->loop);
 }
 
@@ -214,6 +216,8 @@ static void on_signal(void *arg, int signum)
 {
     struct gate *g = arg;
 
+    if (gate_is_over(g))
+        return;
     if (signum == SIGHUP) {
         if (!g->draining)
             gate_reload(g, RELOAD_SIGNAL);

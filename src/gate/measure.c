@@ -24,6 +24,7 @@ enum { CELLS_MAX = 16 * 1024, RULES_MAX = 500, CERTIFICATES_MAX = 512, MICRO = 1
 #define MEASURE_ARENA_MAX ((size_t)64 << 20)
 
 struct measurement {
+    struct gate *gate;
     struct counters *sum;
     struct snapshot *snapshot; /* a reference */
     int64_t now_us;
@@ -194,7 +195,15 @@ static void finish(void *arg)
     m->done(m->arg, m->sum);
     snapshot_unref(m->snapshot);
     counters_free(m->sum);
+    if (--m->gate->n_measuring == 0 && gate_is_over(m->gate))
+        loop_stop(m->gate->loop);
     free(m);
+}
+
+void gate_await_measurements(struct gate *g)
+{
+    while (g->n_measuring > 0)
+        loop_run(g->loop);
 }
 
 bool gate_measure(struct gate *g, void (*done)(void *arg, const struct counters *counters), void *arg)
@@ -203,7 +212,7 @@ bool gate_measure(struct gate *g, void (*done)(void *arg, const struct counters 
 
     if (!m)
         return false;
-    *m = (struct measurement){ .sum = counters_new(CELLS_MAX), .done = done, .arg = arg };
+    *m = (struct measurement){ .gate = g, .sum = counters_new(CELLS_MAX), .done = done, .arg = arg };
     if (!m->sum) {
         free(m);
         return false;
@@ -217,8 +226,10 @@ bool gate_measure(struct gate *g, void (*done)(void *arg, const struct counters 
     add_gate(g, m->sum);
     add_loads(g, m->sum);
     add_upstreams(m->sum);
-    if (loop_job(g->loop, work, finish, m))
+    if (loop_job(g->loop, work, finish, m)) {
+        g->n_measuring++;
         return true;
+    }
     snapshot_unref(m->snapshot);
     counters_free(m->sum);
     free(m);

@@ -46,6 +46,7 @@ struct gate {
     struct timer *inspect_timer; /* certificates and revocation lists grow old without any reload */
     struct history history;      /* what reloads came to */
     struct counters *counters;   /* what happens to the gate as a whole */
+    unsigned n_measuring;        /* measurements on the pool: they hold snapshots */
     bool key_waits;
     enum reload_trigger key_trigger; /* of the attempt that waits */
     bool draining;
@@ -66,6 +67,13 @@ MUST_CHECK enum code reload_start(struct gate *g);
 /** Give back what reload_start() made. */
 void reload_stop(struct gate *g);
 
+/** All workers have ended; only what they left behind is being put away. */
+static inline bool gate_is_over(const struct gate *g)
+{
+    return g->n_ended == g->n_workers;
+}
+/** When the gate is over: until no measurement holds a snapshot any more. */
+void gate_await_measurements(struct gate *g);
 /** A load came to this: loaded, refused or restored. The row is the caller's to complete. */
 struct history_row *gate_remember(struct gate *g, const char *trigger, const char *result);
 /** HTTP clients are to bring what the snapshot in force asks for. */

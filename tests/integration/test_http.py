@@ -89,9 +89,11 @@ def test_draining_is_not_ready(make_gate):
         session.execute("COMMIT")
 
 
-def test_unix_socket_is_for_owner_and_group(make_gate):
-    gate = make_gate(hba=TRUST, settings={"http_listen": "./http.sock"})
-    path = gate.path("http.sock")
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_unix_socket_is_for_owner_and_group(make_gate, tmp_path, elsewhere):
+    written = str(tmp_path / "http.sock") if elsewhere else "./http.sock"
+    gate = make_gate(hba=TRUST, settings={"http_listen": written})
+    path = written if elsewhere else gate.path("http.sock")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
     assert ask_over(Unix(path), "/healthz")[0] == 200
     gate.stop()
@@ -458,3 +460,18 @@ def test_a_handshakes_time_is_in_the_view(measured, certs):
         rows = console.execute("SELECT tls_version, handshake_us FROM pgseal_sessions WHERE user_name = 'alice'")
         version, us = rows.fetchone()
         assert version == "TLSv1.3" and 0 < us < 5000000
+
+
+def test_a_gate_that_stops_while_it_measures_stops_cleanly(make_gate, certs):
+    """Answers under way hold on to what is being freed; nobody waits for them."""
+    port = run.free_port()
+    for how in (signal.SIGINT, signal.SIGTERM):
+        gate = make_gate(hba=TRUST, tls={"cert": certs.server, "ca": certs.ca.pem() * 200},
+                         settings={"http_listen": f"127.0.0.1:{port}"})
+        asking = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(40)]
+        for s in asking:
+            s.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert asking[0].recv(1) == b"H"
+        assert gate.stop(how) == 0
+        for s in asking:
+            s.close()
