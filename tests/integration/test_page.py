@@ -498,6 +498,7 @@ def test_it_says_so_when_the_gate_is_gone(browser, make_gate, certs):
     assert "Server certificate" in browser.text("#certificates")
     assert browser.js(CONTRAST)[0][0] >= 4.5
     browser.picture("gone")
+    run.wait_until(lambda: re.search(r"Next try in (9|\d\d) s", browser.text("#trouble")), "it to ask less often")
     gate.start()
     browser.js("document.getElementById('retry').click()")
     run.wait_until(lambda: browser.text("#trouble") == "", "the complaint to be gone", 25)
