@@ -63,7 +63,7 @@ void session_tally_failure(struct session *s, enum cause cause)
     if (s->client.tls)
         add_handshake(s, &row);
     tally_note(worker_tally(s->worker), &row);
-    meters_failed(worker_counters(s->worker), cause_id(cause));
+    meters_failed(worker_counters(s->worker), cause);
 }
 
 /* ---- clients ---- */
