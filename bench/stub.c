@@ -107,7 +107,11 @@ static size_t make_welcome(uint8_t *out)
 
     for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++)
         n += put_message(out + n, 'S', parameters[i].text, parameters[i].n);
-    n += put_message(out + n, 'K', "\0\0\1\1\1\2\3\4", 8);
+    static uint32_t pid;
+    uint8_t key[8] = { 0, 0, 0, 0, 1, 2, 3, 4 };
+
+    put_u32(key, ++pid);
+    n += put_message(out + n, 'K', key, sizeof key);
     return n + put_message(out + n, 'Z', "I", 1);
 }
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BUF_FIRST = 128 };
+enum { BUF_FIRST = 128, DIGITS_MAX = 32 };
 
 void buf_init(struct buf *b, size_t limit)
 {
@@ -117,6 +117,26 @@ bool buf_printf(struct buf *b, const char *fmt, ...)
     bool ok = buf_vprintf(b, fmt, args);
     va_end(args);
     return ok;
+}
+
+bool buf_append_int(struct buf *b, int64_t n)
+{
+    uint64_t size = n < 0 ? -(uint64_t)n : (uint64_t)n;
+
+    return (n >= 0 || buf_append_byte(b, '-')) && buf_append_digits(b, size, 1);
+}
+
+bool buf_append_digits(struct buf *b, uint64_t n, unsigned width)
+{
+    uint8_t digits[DIGITS_MAX];
+    size_t at = sizeof digits;
+
+    for (unsigned i = 0; n > 0 || i < width; i++) {
+        CHECK(at > 0);
+        digits[--at] = (uint8_t)('0' + n % 10);
+        n /= 10;
+    }
+    return buf_append(b, bytes_of(digits + at, sizeof digits - at));
 }
 
 void buf_consume(struct buf *b, size_t n)

@@ -37,6 +37,9 @@ bool buf_append(struct buf *b, struct bytes data);
 bool buf_append_str(struct buf *b, struct str s);
 bool buf_append_c(struct buf *b, const char *c);
 bool buf_append_byte(struct buf *b, uint8_t byte);
+bool buf_append_int(struct buf *b,
+                    int64_t n); /* decimal; as printf would, for what is written by the million */
+bool buf_append_digits(struct buf *b, uint64_t n, unsigned width); /* with zeros in front, up to 32 */
 bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool buf_vprintf(struct buf *b, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
 /** Drop `n` bytes at the front. */

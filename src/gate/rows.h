@@ -8,6 +8,7 @@
 #define PGSEAL_GATE_ROWS_H
 
 #include "base/arena.h"
+#include "gate/session.h"
 #include "status/rows.h"
 
 struct client_row;
@@ -43,6 +44,7 @@ struct rows {
     size_t n_backends;
     struct rows_list lists[VIEW_COUNT];
     const struct client_row *clients; /* of that list: they become cells when they are asked for */
+    char *steps[STATE_COUNT];         /* the states' names, as views spell them; NULL: not needed yet */
     int64_t now_us;
 };
 

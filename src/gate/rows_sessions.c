@@ -148,21 +148,27 @@ static void fill_upstream(const struct session_card *card, struct row_pgseal_ses
 /* "method:identity", NULL where the method proves nothing [src: PostgreSQL 18, system_user]. */
 static struct cell system_user(struct rows *rows, const struct session_card *card)
 {
-    struct str text;
+    size_t n = card->method.n + 1 + card->identity.n;
+    char *text = card->identity.n > 0 ? arena_alloc(&rows->arena, n) : NULL;
 
-    if (card->identity.n == 0 ||
-        !arena_printf(&rows->arena, &text, "%.*s:%.*s", STR_ARG(card->method), STR_ARG(card->identity)))
+    if (!text)
         return (struct cell){ .kind = CELL_NULL };
-    return cell_text(text);
+    memcpy(text, card->method.p, card->method.n);
+    text[card->method.n] = ':';
+    memcpy(text + card->method.n + 1, card->identity.p, card->identity.n);
+    return cell_text(str_of(text, n));
 }
 
 /* One word per step, as in the documentation. */
 static struct cell step_word(struct rows *rows, enum state state)
 {
-    char *word = arena_c(&rows->arena, str_c(state_name(state)));
+    char *word = rows->steps[state];
 
-    for (size_t i = 0; word && word[i]; i++)
-        word[i] = (char)tolower((unsigned char)word[i]);
+    if (!word) {
+        word = rows->steps[state] = arena_c(&rows->arena, str_c(state_name(state)));
+        for (size_t i = 0; word && word[i]; i++)
+            word[i] = (char)tolower((unsigned char)word[i]);
+    }
     return cell_c(word);
 }
 
@@ -183,6 +189,8 @@ void rows_fill_sessions(struct rows *rows, const struct session_card *card, stru
     if (card->rule_line)
         out->rule_line = cell_int(card->rule_line);
     fill_upstream(card, out);
+    if (card->handshake_us > 0)
+        out->handshake_us = cell_int(card->handshake_us);
     out->bytes_in = cell_int(card->bytes_in);
     out->bytes_out = cell_int(card->bytes_out);
     out->connected_at = cell_int(card->started_us);

@@ -45,6 +45,7 @@ struct gate {
     struct timer *key_timer;     /* a key that does not fit its certificate: wait for the other file */
     struct timer *inspect_timer; /* certificates and revocation lists grow old without any reload */
     struct history history;      /* what reloads came to */
+    struct counters *counters;   /* what happens to the gate as a whole */
     bool key_waits;
     enum reload_trigger key_trigger; /* of the attempt that waits */
     bool draining;
@@ -65,6 +66,8 @@ MUST_CHECK enum code reload_start(struct gate *g);
 /** Give back what reload_start() made. */
 void reload_stop(struct gate *g);
 
+/** A load came to this: loaded, refused or restored. The row is the caller's to complete. */
+struct history_row *gate_remember(struct gate *g, const char *trigger, const char *result);
 /** HTTP clients are to bring what the snapshot in force asks for. */
 void gate_set_http_access(struct gate *g);
 

@@ -76,7 +76,7 @@ bool client_conclude(struct client_row *row, const struct client_row *nameless)
 /* It was refused long enough ago, and did not try the other way. */
 static bool gave_up(int64_t refused_us, int64_t other_us, int64_t now_us)
 {
-    return refused_us > 0 && other_us < refused_us && now_us - refused_us > CLIENT_NOTHING_US;
+    return refused_us > 0 && other_us < refused_us && now_us - refused_us > CLIENT_FOLLOWS_US;
 }
 
 static const char *mode_of_plain(const struct client_row *row, int64_t now_us)

@@ -32,7 +32,7 @@ enum console_step { CONSOLE_MORE, CONSOLE_DRAIN, CONSOLE_JOB, CONSOLE_WAIT, CONS
 
 enum {
     CONSOLE_MESSAGE_MAX = 1 << 20,      /* length word of any message from the client */
-    CONSOLE_CHUNK = 128 * 1024,         /* a job hands its rows over when it has about so many bytes */
+    CONSOLE_CHUNK = 256 * 1024,         /* a job hands its rows over when it has about so many bytes */
     CONSOLE_DEADLINE_MS_DEFAULT = 5000, /* of one statement, while it runs */
     CONSOLE_PORTALS_MAX = 16,           /* each may hold a snapshot of rows */
     CONSOLE_STATEMENTS_MAX = 256

@@ -248,16 +248,17 @@ enum code db_step(struct db_stmt *stmt, bool *out_row, struct err *e)
 struct datum db_column(struct db_stmt *stmt, unsigned i, enum pg_type type)
 {
     sqlite3_value *value = sqlite3_column_value(stmt->stmt, (int)i);
+    int kind = sqlite3_value_type(value);
     struct datum d = { .kind = DATUM_NULL };
 
-    if (type == PG_FLOAT8 && sqlite3_column_type(stmt->stmt, (int)i) != SQLITE_NULL) {
+    if (type == PG_FLOAT8 && kind != SQLITE_NULL) {
         d.kind = DATUM_REAL;
-        d.real = sqlite3_column_double(stmt->stmt, (int)i);
+        d.real = sqlite3_value_double(value);
         return d;
     }
-    if (sqlite3_column_type(stmt->stmt, (int)i) == SQLITE_TEXT) {
-        const char *text = (const char *)sqlite3_column_text(stmt->stmt, (int)i);
-        return datum_text(str_of(text, (size_t)sqlite3_column_bytes(stmt->stmt, (int)i)));
+    if (kind == SQLITE_TEXT) { /* as bytes: asked for as text it would be copied, to end it with a NUL */
+        const char *text = sqlite3_value_blob(value);
+        return datum_text(text ? str_of(text, (size_t)sqlite3_value_bytes(value)) : str_of("", 0));
     }
     return db_datum(value);
 }

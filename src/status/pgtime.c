@@ -56,16 +56,17 @@ struct pgtime_fields pgtime_split(int64_t unix_us)
 static void write_seconds(struct buf *out, int64_t us)
 {
     int64_t fraction = us % USECS_PER_SEC;
-    int width = 6;
+    unsigned width = 6;
 
-    buf_printf(out, "%02lld", (long long)(us / USECS_PER_SEC));
+    buf_append_digits(out, (uint64_t)(us / USECS_PER_SEC), 2);
     if (fraction == 0)
         return;
     while (fraction % 10 == 0) {
         fraction /= 10;
         width--;
     }
-    buf_printf(out, ".%0*lld", width, (long long)fraction);
+    buf_append_byte(out, '.');
+    buf_append_digits(out, (uint64_t)fraction, width);
 }
 
 static bool write_infinity(struct buf *out, int64_t value)
@@ -78,9 +79,13 @@ static bool write_infinity(struct buf *out, int64_t value)
 
 static void write_ymd(struct buf *out, const struct pgtime_fields *f)
 {
-    long long year = f->year > 0 ? f->year : 1 - f->year; /* no year 0: it is 1 BC */
+    int64_t year = f->year > 0 ? f->year : 1 - f->year; /* no year 0: it is 1 BC */
 
-    buf_printf(out, "%04lld-%02u-%02u", year, f->month, f->day);
+    buf_append_digits(out, (uint64_t)year, 4);
+    buf_append_byte(out, '-');
+    buf_append_digits(out, f->month, 2);
+    buf_append_byte(out, '-');
+    buf_append_digits(out, f->day, 2);
 }
 
 void pgtime_write(struct buf *out, int64_t unix_us, bool zone)
@@ -90,7 +95,11 @@ void pgtime_write(struct buf *out, int64_t unix_us, bool zone)
     if (write_infinity(out, unix_us))
         return;
     write_ymd(out, &f);
-    buf_printf(out, " %02u:%02u:", f.hour, f.minute);
+    buf_append_byte(out, ' ');
+    buf_append_digits(out, f.hour, 2);
+    buf_append_byte(out, ':');
+    buf_append_digits(out, f.minute, 2);
+    buf_append_byte(out, ':');
     write_seconds(out, f.us);
     if (zone)
         buf_append_c(out, "+00");

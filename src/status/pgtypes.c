@@ -305,5 +305,5 @@ void pg_text_write(struct buf *out, enum pg_type type, const struct datum *value
     else if (type == PG_REGPROC || type == PG_REGCLASS || type == PG_REGTYPE || type == PG_REGNAMESPACE)
         pgreg_write(out, type, (uint32_t)value->i);
     else
-        buf_printf(out, "%lld", (long long)value->i);
+        buf_append_int(out, value->i);
 }

@@ -249,7 +249,7 @@ JARS = ["/usr/share/java/postgresql.jar", *glob.glob("/usr/share/java/*scram*.ja
 def test_pgjdbc(with_tls, certs):
     """Its modes are libpq's, and so are its attempts; all of them in one Java."""
     forget(with_tls)
-    wanted, urls = [], []
+    wanted, urls = [], [f"jdbc:postgresql://localhost:{with_tls.port}/app?user=alice&sslmode=require"]  # loads its TLS
     for rule, user in USERS.items():
         for mode in SSLMODES:
             name = f"{mode} {rule}"
@@ -259,7 +259,7 @@ def test_pgjdbc(with_tls, certs):
                         f"&sslmode={mode}&assumeMinServerVersion=9.0&ApplicationName={name.replace(' ', '+')}{root}")
     subprocess.run(["java", "-cp", ":".join(JARS), os.path.join(HERE, "java", "Attempts.java"), *urls],
                    capture_output=True, timeout=120, check=True)
-    wait_for(with_tls, "user_name, application_name, sslmode", "user_name IS NOT NULL", sorted(wanted))
+    wait_for(with_tls, "user_name, application_name, sslmode", "user_name IS NOT NULL", [("alice", "", "prefer or stronger"), *sorted(wanted)])
 
 
 # -- the file -------------------------------------------------------------------------------------------------------
@@ -368,6 +368,44 @@ def test_a_file_that_cannot_be_written(make_gate):
     gate.log.wait_for("event=clients_kept", timeout=30)
     assert in_file(gate) == [("kept", 1)]
     assert len(re.findall("event=clients_not_kept", gate.log.text())) == 1
+
+
+@pytest.fixture
+def small_disk(kept):
+    """The directory of the gate `kept`, stopped, on a file system of its own with little room."""
+    kept.stop(signal.SIGTERM)
+    copy = kept.dir + ".copy"
+    shutil.copytree(kept.dir, copy)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k,mode=755", "none", kept.dir], capture_output=True,
+                      check=False).returncode:
+        pytest.skip("needs the right to mount")
+    shutil.copytree(copy, kept.dir, dirs_exist_ok=True)
+    yield kept
+    kept.stop()
+    subprocess.run(["umount", "--lazy", kept.dir], check=True)
+
+
+def test_a_full_disk(small_disk):
+    gate = small_disk
+    gate.log = run.Log(os.path.join(os.path.dirname(gate.dir), "full.log"))
+    gate.start()
+    assert shown(gate) == [("kept", 1)]
+    filler = gate.path("filler")
+    with open(filler, "wb", buffering=0) as f:
+        try:
+            while True:
+                f.write(b"x" * 1024)
+        except OSError:
+            pass
+    for i in range(30):
+        connect_once(gate, f"row {i:02}")
+    gate.log.wait_for("event=clients_not_kept .*sqlstate=53100 .*no space left on device")
+    rows = [("kept", 1)] + [(f"row {i:02}", 1) for i in range(30)]
+    assert shown(gate) == rows
+    os.unlink(filler)
+    gate.log.wait_for("event=clients_kept", timeout=30)
+    assert in_file(gate) == rows
+    assert len(re.findall("event=clients_", gate.log.text())) == 2
 
 
 def test_a_file_that_is_damaged_or_taken_away_meanwhile(kept):

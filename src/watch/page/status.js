@@ -354,7 +354,7 @@
     if (!data.findings.length) return [];
     return [table("Findings of the audit", [
       ["Severity", "tight", (r) => mark(r.severity === "high" ? "critical" : r.severity === "medium" ? "warning" : "none", r.severity)],
-      ["Check", "tight mono", (r) => r.id], ["Where", "", (r) => dash(r.where)], ["What", "long", (r) => dash(r.what)], ["Fix", "long", (r) => dash(r.fix)]], data.findings)];
+      ["Check", "tight", (r) => h("span", { class: "mono" }, r.id)], ["Where", "", (r) => (r.where ? h("span", { class: "mono", title: r.where }, base(r.where)) : dash(null))], ["What", "long", (r) => dash(r.what)], ["Fix", "long", (r) => dash(r.fix)]], data.findings)];
   }
 
   const SECTIONS = {

@@ -102,17 +102,24 @@ def copy_both_ways(world):
     expect(digest.digest() == back.digest(), "what was copied in comes out again")
 
 
+def cancel_when_active(world, db):
+    """A cancel that arrives before the statement does nothing."""
+    active = f"SELECT 1 FROM pg_stat_activity WHERE pid = {db.info.backend_pid} AND state = 'active'"
+    run.wait_until(lambda: world.main.query(active), "the statement to run", 30)
+    db.cancel()
+
+
 def cancel(world):
-    with world.connect(application_name="canceled") as db:
-        timer = threading.Timer(0.2, db.cancel)
-        timer.start()
+    with world.connect() as db:
+        helper = threading.Thread(target=cancel_when_active, args=(world, db))
+        helper.start()
         try:
-            db.execute("SELECT pg_sleep(20)")
+            db.execute("SELECT pg_sleep(60)")
             raise AssertionError("pg_sleep was not canceled")
         except psycopg.errors.QueryCanceled:
             pass
         finally:
-            timer.join()
+            helper.join()
         expect(db.execute("SELECT 1").fetchone() == (1,), "the session after a cancel")
 
 

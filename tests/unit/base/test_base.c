@@ -252,9 +252,31 @@ static void near_names_are_found(void **state)
     assert_true(near_distance(str_of(longer, sizeof longer), STR("port")) == SIZE_MAX);
 }
 
+static void numbers_as_printf_writes_them(void **state)
+{
+    static const int64_t numbers[] = { 0, 1, -1, 9, 10, -10, 99, 100, 1234567890, INT64_MAX, INT64_MIN };
+    AUTO(buf) struct buf ours = BUF_INIT(4096), theirs = BUF_INIT(4096);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        assert_true(buf_append_int(&ours, numbers[i]));
+        assert_true(buf_printf(&theirs, "%lld", (long long)numbers[i]));
+        assert_true(buf_append_digits(&ours, (uint64_t)i * 7, 2));
+        assert_true(buf_printf(&theirs, "%02zu", i * 7));
+    }
+    assert_true(buf_append_digits(&ours, UINT64_MAX, 32));
+    assert_true(buf_append_digits(&ours, 0, 0));
+    assert_true(buf_printf(&theirs, "%032llu", (unsigned long long)UINT64_MAX));
+    assert_string_equal(buf_c(&ours), buf_c(&theirs));
+    struct buf full = BUF_INIT(2);
+    assert_false(buf_append_int(&full, -10));
+    buf_fini(&full);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_as_printf_writes_them),
         cmocka_unit_test(slice_cuts),
         cmocka_unit_test(slice_numbers),
         cmocka_unit_test(slice_booleans),
