@@ -322,7 +322,7 @@ def main():
     began, failed = time.monotonic(), False
     try:
         bench.start()
-        for number in range(options.rounds or (1 if options.quick else 9)):
+        for number in range(options.rounds or (1 if options.quick else 7)):
             for row in table.values():
                 print(f"bench: round {number + 1}, {row.name}", file=sys.stderr)
                 row.round(bench, number)
