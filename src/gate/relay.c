@@ -55,12 +55,13 @@ void relay_enter(struct session *s)
     leg_take_stream(s->leg, &s->server, on_server, s);
     upstream_leave(s); /* before anything that may end the session: nobody looks for these rooms then */
     admit_leave(s);
-    if (!session_send(s))
-        return;
-    arena_fini(&s->scratch);
+    /* Counted before it is told: who has heard of its session may ask for the numbers at once. */
     s->ready_us = session_env(s)->now_unix_us(session_env(s)->ctx);
     meters_connected(s);
     session_tally_admitted(s);
+    if (!session_send(s))
+        return;
+    arena_fini(&s->scratch);
     if (s->in.n > 0) { /* pipelined behind the login */
         s->asked = true;
         if (stream_write(&s->server, buf_bytes(&s->in), NULL) != OK) {
