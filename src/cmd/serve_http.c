@@ -69,11 +69,12 @@ static void print_metrics(void *arg, const struct counters *counters)
     struct http_reply *reply = arg;
     AUTO(buf) struct buf text = BUF_INIT(METRICS_MAX);
 
-    metrics_print(counters, &text);
-    if (buf_ok(&text))
+    if (counters)
+        metrics_print(counters, &text);
+    if (counters && buf_ok(&text))
         http_reply_send(reply, 200, METRICS_CONTENT_TYPE, buf_bytes(&text));
     else
-        send_text(reply, 500, "out of memory\n");
+        send_text(reply, 503, "out of memory, or the gate stops\n");
 }
 
 static void show_metrics(void *ctx, struct http_reply *reply)

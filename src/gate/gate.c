@@ -110,6 +110,7 @@ static enum code make_workers(struct gate *g)
     g->http_library = tls_library_new();
     g->counters = counters_new(COUNT_CELLS_MAX);
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
+    STAILQ_INIT(&g->askers);
     g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
     if (g->shared.sql)
@@ -150,6 +151,7 @@ static void free_gate(struct gate *g)
     overview_stop(g->overview);
     if (g->http)
         g->params->http->close(g->http);
+    gate_await_measurement(g); /* a snapshot's contexts die before their libraries */
     snapshot_unref(g->snapshot);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_free(g->workers[i]);
@@ -206,7 +208,8 @@ static void on_worker_ended(void *arg)
 {
     struct gate *g = arg;
 
-    if (++g->n_ended == g->n_workers)
+    g->n_ended++;
+    if (gate_is_over(g))
         loop_stop(g->loop);
 }
 
@@ -214,6 +217,8 @@ static void on_signal(void *arg, int signum)
 {
     struct gate *g = arg;
 
+    if (gate_is_over(g))
+        return;
     if (signum == SIGHUP) {
         if (!g->draining)
             gate_reload(g, RELOAD_SIGNAL);

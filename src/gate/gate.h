@@ -77,7 +77,8 @@ void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, c
                  void *arg);
 /**
  * On the steward's thread: all metrics as of now. `done` is called there later, even when the gate stops
- * meanwhile; what it gets is borrowed for the call. False: out of memory, `done` will not be called.
+ * meanwhile; what it gets is borrowed for the call, and NULL when there is no memory or the gate stops.
+ * False: out of memory, `done` will not be called.
  */
 MUST_CHECK bool gate_measure(struct gate *gate, void (*done)(void *arg, const struct counters *counters),
                              void *arg);

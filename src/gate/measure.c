@@ -3,7 +3,8 @@
  * can tell.
  *
  * The sum is taken on the steward: a walk over some hundred cells. Certificates are read from disk, so that
- * part runs on the pool, on memory of its own and a snapshot that it holds.
+ * part runs on the pool, on memory of its own and a snapshot that it holds. One at a time: who asks meanwhile
+ * shares the next one with all the others.
  */
 #include "base/arena.h"
 #include "base/check.h"
@@ -24,11 +25,11 @@ enum { CELLS_MAX = 16 * 1024, RULES_MAX = 500, CERTIFICATES_MAX = 512, MICRO = 1
 #define MEASURE_ARENA_MAX ((size_t)64 << 20)
 
 struct measurement {
+    struct gate *gate;
     struct counters *sum;
     struct snapshot *snapshot; /* a reference */
     int64_t now_us;
-    void (*done)(void *arg, const struct counters *counters);
-    void *arg;
+    struct measure_askers askers;
 };
 
 static void set(struct counters *sum, enum metric metric, int64_t value)
@@ -187,29 +188,56 @@ static void work(void *arg)
 
 /* ---- the steward again ---- */
 
-static void finish(void *arg)
+static void tell(struct measure_askers *askers, const struct counters *sum)
 {
-    struct measurement *m = arg;
+    struct measure_asker *asker;
 
-    m->done(m->arg, m->sum);
+    while ((asker = STAILQ_FIRST(askers)) != NULL) {
+        STAILQ_REMOVE_HEAD(askers, next);
+        asker->done(asker->arg, sum);
+        free(asker);
+    }
+}
+
+static void free_measurement(struct measurement *m)
+{
     snapshot_unref(m->snapshot);
     counters_free(m->sum);
     free(m);
 }
 
-bool gate_measure(struct gate *g, void (*done)(void *arg, const struct counters *counters), void *arg)
+static void begin(struct gate *g);
+
+static void finish(void *arg)
+{
+    struct measurement *m = arg;
+    struct gate *g = m->gate;
+
+    tell(&m->askers, m->sum);
+    free_measurement(m);
+    g->measuring = false;
+    if (gate_is_over(g)) {
+        tell(&g->askers, NULL);
+        loop_stop(g->loop);
+    } else if (!STAILQ_EMPTY(&g->askers)) {
+        begin(g);
+    }
+}
+
+static struct measurement *measurement_new(struct gate *g)
 {
     struct measurement *m = calloc(1, sizeof *m);
 
     if (!m)
-        return false;
-    *m = (struct measurement){ .sum = counters_new(CELLS_MAX), .done = done, .arg = arg };
-    if (!m->sum) {
-        free(m);
-        return false;
-    }
+        return NULL;
+    m->gate = g;
     m->snapshot = snapshot_ref(g->snapshot);
     m->now_us = g->env->now_unix_us(g->env->ctx);
+    m->sum = counters_new(CELLS_MAX);
+    if (!m->sum) {
+        free_measurement(m);
+        return NULL;
+    }
     add_zeros(m->sum);
     counters_merge(m->sum, g->counters);
     for (unsigned i = 0; i < g->n_workers; i++)
@@ -217,10 +245,40 @@ bool gate_measure(struct gate *g, void (*done)(void *arg, const struct counters 
     add_gate(g, m->sum);
     add_loads(g, m->sum);
     add_upstreams(m->sum);
-    if (loop_job(g->loop, work, finish, m))
-        return true;
-    snapshot_unref(m->snapshot);
-    counters_free(m->sum);
-    free(m);
-    return false;
+    return m;
+}
+
+/* For all who have asked by now. */
+static void begin(struct gate *g)
+{
+    struct measurement *m = measurement_new(g);
+
+    if (!m || !loop_job(g->loop, work, finish, m)) {
+        if (m)
+            free_measurement(m);
+        tell(&g->askers, NULL);
+        return;
+    }
+    STAILQ_INIT(&m->askers);
+    STAILQ_CONCAT(&m->askers, &g->askers);
+    g->measuring = true;
+}
+
+bool gate_measure(struct gate *g, void (*done)(void *arg, const struct counters *counters), void *arg)
+{
+    struct measure_asker *asker = malloc(sizeof *asker);
+
+    if (!asker)
+        return false;
+    *asker = (struct measure_asker){ .done = done, .arg = arg };
+    STAILQ_INSERT_TAIL(&g->askers, asker, next);
+    if (!g->measuring)
+        begin(g);
+    return true;
+}
+
+void gate_await_measurement(struct gate *g)
+{
+    while (g->measuring)
+        loop_run(g->loop);
 }

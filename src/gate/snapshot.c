@@ -71,7 +71,7 @@ static void snapshot_free(struct snapshot *snapshot)
     crl_list_fini(&snapshot->crls);
     cert_list_fini(&snapshot->client_cas);
     guard_fini(&snapshot->guard);
-    userlist_free(snapshot->users);
+    userlist_unref(snapshot->users);
     policy_unref(snapshot->policy);
     settings_unref(snapshot->settings);
     arena_fini(&snapshot->arena);
@@ -421,10 +421,14 @@ static enum code load_peers(struct snapshot *s, const struct snapshot_params *p,
     return OK;
 }
 
-static enum code load_users(struct snapshot *s, struct diags *diags)
+static enum code load_users(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
     bool wanted = false;
 
+    if (p->certificates_only) {
+        s->users = userlist_ref(p->running->users);
+        return OK;
+    }
     for (size_t i = 0; i < s->settings->n_routes; i++)
         wanted |= s->settings->routes[i].auth_source == CONF_AUTH_FILE;
     if (!wanted)
@@ -490,7 +494,7 @@ static enum code load_parts(struct snapshot *s, const struct snapshot_params *p,
 {
     enum code results[] = {
         load_policy(s, p, diags),    load_server_tls(s, p, diags), load_guard(s, p, diags),
-        load_upstreams(s, p, diags), load_peers(s, p, diags),      load_users(s, diags),
+        load_upstreams(s, p, diags), load_peers(s, p, diags),      load_users(s, p, diags),
     };
 
     for (size_t i = 0; i < COUNT_OF(results); i++)

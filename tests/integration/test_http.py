@@ -2,6 +2,7 @@
 
 import datetime
 import http.client
+import json
 import os
 import re
 import select
@@ -11,6 +12,7 @@ import ssl
 import stat
 import subprocess
 import time
+import urllib.parse
 
 import psycopg
 import pytest
@@ -89,9 +91,11 @@ def test_draining_is_not_ready(make_gate):
         session.execute("COMMIT")
 
 
-def test_unix_socket_is_for_owner_and_group(make_gate):
-    gate = make_gate(hba=TRUST, settings={"http_listen": "./http.sock"})
-    path = gate.path("http.sock")
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_unix_socket_is_for_owner_and_group(make_gate, tmp_path, elsewhere):
+    written = str(tmp_path / "http.sock") if elsewhere else "./http.sock"
+    gate = make_gate(hba=TRUST, settings={"http_listen": written})
+    path = written if elsewhere else gate.path("http.sock")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
     assert ask_over(Unix(path), "/healthz")[0] == 200
     gate.stop()
@@ -458,3 +462,61 @@ def test_a_handshakes_time_is_in_the_view(measured, certs):
         rows = console.execute("SELECT tls_version, handshake_us FROM pgseal_sessions WHERE user_name = 'alice'")
         version, us = rows.fetchone()
         assert version == "TLSv1.3" and 0 < us < 5000000
+
+
+def test_a_gate_that_stops_while_it_measures_stops_cleanly(make_gate, certs):
+    """Answers under way hold on to what is being freed; nobody waits for them."""
+    port = run.free_port()
+    for how in (signal.SIGINT, signal.SIGTERM):
+        gate = make_gate(hba=TRUST, tls={"cert": certs.server, "ca": certs.ca.pem() * 200},
+                         settings={"http_listen": f"127.0.0.1:{port}"})
+        asking = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(40)]
+        for s in asking:
+            s.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert asking[0].recv(1) == b"H"
+        assert gate.stop(how) == 0
+        for s in asking:
+            s.close()
+
+
+PROMETHEUS = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
+rule_files: [{rules}]
+scrape_configs:
+  - job_name: pgseal
+    scheme: https
+    tls_config: {{ca_file: {ca}}}
+    authorization: {{credentials_file: {token}}}
+    static_configs: [{{targets: ["localhost:{port}"]}}]
+"""
+
+
+def test_prometheus_scrapes_over_tls_with_the_token(make_gate, certs, tmp_path):
+    """The real one, with the rules of dist/: the target is up, and what is wrong is told as an alert."""
+    port, own = run.free_port(), run.free_port()
+    gate = make_gate(start=False, hba=TRUST, tls={"cert": certs.server},
+                     settings={"http_listen": f"0.0.0.0:{port}", "http_token_file": "http.token"})
+    token = gate.write("http.token", TOKEN, 0o600)
+    gate.start()
+    rules = os.path.join(TABLES, "..", "dist", "prometheus", "pgseal.rules.yml")
+    (tmp_path / "prometheus.yml").write_text(PROMETHEUS.format(ca=certs.ca_file, token=token, port=port, rules=rules))
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(["prometheus", f"--config.file={tmp_path}/prometheus.yml",
+                                    f"--storage.tsdb.path={tmp_path}/data", f"--web.listen-address=127.0.0.1:{own}"],
+                                   stdout=log, stderr=log)
+
+    def query(text):
+        try:
+            _, _, body = ask(own, "/api/v1/query?query=" + urllib.parse.quote(text))
+            return {tuple(sorted(r["metric"].items())): r["value"][1] for r in json.loads(body)["data"]["result"]}
+        except (OSError, ValueError, KeyError):
+            return {}
+    try:
+        run.wait_until(lambda: list(query("up").values()) == ["1"], "the gate to be up", 30)
+        assert list(query("pgseal_ready").values()) == ["1"]
+        gate.configure(hba="nonsense\n")
+        gate.reload()
+        run.wait_until(lambda: query('ALERTS{alertname="PgsealReloadRefused",alertstate="firing"}'), "the alert", 30)
+    finally:
+        process.terminate()
+        process.wait(20)

@@ -18,6 +18,7 @@ import time
 import pytest
 
 from lib import pki, run, wire
+from lib.pg import PASSWORDS
 from lib.pki import DAY
 from lib.wire import Conn, startup
 
@@ -124,6 +125,20 @@ def test_a_certificate_does_not_bring_half_edited_rules_along(gate, certs):
     put(gate, new)
     gate.log.wait_for(RELOADED, since)
     assert served(gate) == new.serial
+
+
+def test_nor_half_edited_secrets(make_gate, certs):
+    """auth_file belongs to the rules: who wrote half of it will say when it is whole."""
+    gate = make_gate(hba="hostssl app all 127.0.0.1/32 scram-sha-256\n", tls={"cert": certs.server})
+    in_place(gate.path("userlist.txt"), b'"alice" "')
+    new, since = new_cert(certs), gate.log.mark()
+    put(gate, new)
+    gate.log.wait_for(RELOADED, since)
+    assert served(gate) == new.serial
+    with Conn(gate) as c:
+        c.start_tls()
+        c.ready(PASSWORDS["alice"])
+    assert "unterminated quoted secret" in gate.reload()
 
 
 def test_rules_react_to_renames_only(make_gate, certs):
