@@ -57,12 +57,14 @@ check-asan: deps-check
 	$(NINJA) -C build-asan
 	tools/npm.sh build
 	$(SANITIZED) PYTHON=$(PYTHON) tools/check.sh build-asan --target=gate $(PYTEST_ARGS)
+	@echo 'check-asan: clean'
 
 check-tsan: deps-check
 	test -f build-tsan/build.ninja || $(SANITIZE) -Db_sanitize=thread build-tsan
 	$(NINJA) -C build-tsan
 	tools/npm.sh build
 	$(SANITIZED) PYTHON=$(PYTHON) tools/check.sh build-tsan --target=gate $(PYTEST_ARGS)
+	@echo 'check-tsan: clean'
 
 soak: deps-check
 	@$(MAKE) --no-print-directory all

@@ -88,7 +88,9 @@ def build_world(build, scratch):
     main = pg.Postgres(distribution, os.path.join(scratch, "main"), hba=SERVER_HBA, tls={"cert": certs.server},
                        settings={"log_connections": "off", "log_disconnections": "off"}).start()
     flaky = pg.Postgres(distribution, os.path.join(scratch, "flaky"), hba="local all all trust\n").start()
+    http_port = run.free_port()
     settings = {
+        "http_listen": f"127.0.0.1:{http_port}",
         "upstream.db2": f"host=localhost hostaddr=127.0.0.1 port={main.port} sslmode=verify-full "
                         f"sslrootcert={certs.ca_file} dbname=db2",
         "upstream.flaky": f"host={flaky.socket_dir} port={flaky.port} dbname=app",
@@ -96,7 +98,7 @@ def build_world(build, scratch):
         "admin_users": "bob", "stats_users": "alice", "authentication_timeout": "5s"}
     gate = Gate(os.path.join(build, "pgseal"), os.path.join(scratch, "gate"), main, settings=settings, hba=HBA,
                 tls={"cert": certs.server, "ca": certs.ca.pem(), "crl": certs.ca.crl()}).start()
-    return traffic.World(gate, main, flaky, certs)
+    return traffic.World(gate, main, flaky, certs, http_port)
 
 
 # -- the verdict --------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 /*
  * Documents from the tables in tables/: manual pages of all commands and of pgseal.conf, and
- * docs/settings.md; docs/views.md; docs/checks.md.
+ * docs/settings.md; docs/views.md; docs/metrics.md; docs/checks.md.
  *
- *   tabledoc DIR     writes DIR/man/…, DIR/settings.md, DIR/views.md, DIR/checks.md and
+ *   tabledoc DIR     writes DIR/man/…, DIR/settings.md, DIR/views.md, DIR/metrics.md, DIR/checks.md and
  *                    DIR/completion.bash
  *
  * The rows are the ones the program itself is made of, so the documents cannot tell another story than the
@@ -13,6 +13,7 @@
 #include "cmd/table.h"
 #include "conf/internal.h"
 #include "tabledoc_checks.h"
+#include "tabledoc_metrics.h"
 #include "tabledoc_views.h"
 
 #include <stdlib.h>
@@ -409,6 +410,14 @@ static bool write_views(const char *dir)
     return write_doc(dir, "views.md", &out);
 }
 
+static bool write_metrics(const char *dir)
+{
+    AUTO(buf) struct buf out = BUF_INIT(DOC_MAX);
+
+    metrics_page(&out);
+    return write_doc(dir, "metrics.md", &out);
+}
+
 static bool write_checks(const char *dir)
 {
     AUTO(buf) struct buf out = BUF_INIT(DOC_MAX);
@@ -444,7 +453,7 @@ int main(int argc, char **argv)
     (void)mkdir(argv[1], 0777);
     (void)mkdir(buf_c(&man), 0777);
     return write_commands(argv[1]) && write_completion(argv[1]) && write_settings(argv[1]) &&
-                   write_views(argv[1]) && write_checks(argv[1])
+                   write_views(argv[1]) && write_metrics(argv[1]) && write_checks(argv[1])
                ? EXIT_FINE
                : EXIT_CANNOT_RUN;
 }

@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "os/files.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct userlist {
@@ -21,6 +22,7 @@ struct userlist {
     size_t n;
     size_t size;
     bool has_cleartext;
+    _Atomic unsigned refs;
 };
 
 struct parser {
@@ -30,9 +32,16 @@ struct parser {
     unsigned line;
 };
 
-void userlist_free(struct userlist *list)
+struct userlist *userlist_ref(struct userlist *list)
 {
-    if (!list)
+    if (list)
+        atomic_fetch_add_explicit(&list->refs, 1, memory_order_relaxed);
+    return list;
+}
+
+void userlist_unref(struct userlist *list)
+{
+    if (!list || atomic_fetch_sub_explicit(&list->refs, 1, memory_order_acq_rel) != 1)
         return;
     buf_fini_secret(&list->text);
     free(list->entries);
@@ -41,7 +50,7 @@ void userlist_free(struct userlist *list)
 
 void userlist_auto(struct userlist **list)
 {
-    userlist_free(*list);
+    userlist_unref(*list);
 }
 
 static bool is_blank(char c)
@@ -180,6 +189,7 @@ enum code userlist_parse(struct str file, struct bytes text, struct diags *diags
         diags->nomem = true;
         return E_NOMEM;
     }
+    atomic_init(&list->refs, 1);
     list->text = BUF_INIT(USERLIST_FILE_MAX);
     if (!buf_append(&list->text, text)) {
         (void)diags_add(diags, SEV_ERROR, E_LIMIT, file, 0, "auth file is too large");

@@ -43,8 +43,10 @@ MUST_CHECK enum code userlist_parse(struct str file, struct bytes text, struct d
  * The code of the first obstacle; the text is in diags.
  */
 MUST_CHECK enum code userlist_load(const char *path, struct diags *diags, struct userlist **out);
-/** Wipes the secrets. */
-void userlist_free(struct userlist *list);
+/** One more reference; a list is immutable. NULL is fine. Thread-safe, as userlist_unref(). */
+struct userlist *userlist_ref(struct userlist *list);
+/** The last reference wipes the secrets and frees. NULL is fine. */
+void userlist_unref(struct userlist *list);
 void userlist_auto(struct userlist **list);
 
 /** The entry of exactly this name, or NULL. Valid as long as the list. Thread-safe. */

@@ -2,6 +2,7 @@
 #include "client/conninfo_values.h"
 
 #include "base/arena.h"
+#include "base/base64.h"
 #include "pgwire/hello.h"
 
 enum { SCRAM_KEY_SIZE = 32 };
@@ -124,39 +125,6 @@ enum code conn_parse_protocols(struct str min, struct str max, uint32_t *out_min
     return OK;
 }
 
-static int base64_digit(char c)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(digits, c) : NULL;
-
-    return at ? (int)(at - digits) : -1;
-}
-
-/* Padded base64, nothing else. More than `size` bytes are counted, not stored. */
-static bool base64_decode(struct str s, uint8_t *out, size_t size, size_t *out_n)
-{
-    uint32_t word = 0;
-    size_t padding = str_ends(s, STR("==")) ? 2 : (str_ends(s, STR("=")) ? 1 : 0);
-    size_t n = 0;
-
-    if (s.n % 4 != 0)
-        return false;
-    for (size_t i = 0; i < s.n; i++) {
-        int digit = i >= s.n - padding ? 0 : base64_digit(s.p[i]);
-        if (digit < 0)
-            return false;
-        word = word << 6 | (uint32_t)digit;
-        if (i % 4 != 3)
-            continue;
-        for (int shift = 16; shift >= 0; shift -= 8, n++) {
-            if (n < size)
-                out[n] = (uint8_t)(word >> shift);
-        }
-    }
-    *out_n = n - padding;
-    return true;
-}
-
 enum code conn_parse_scram_key(struct str value, const char *which, struct arena *arena, struct secret **out,
                                struct err *e)
 {
@@ -167,7 +135,7 @@ enum code conn_parse_scram_key(struct str value, const char *which, struct arena
         return OK;
     if (!key)
         return err_set(e, E_NOMEM, "out of memory");
-    if (!base64_decode(value, key->p, SCRAM_KEY_SIZE + 1, &n))
+    if (!base64_decode(value, key->p, sizeof key->p, &n))
         return err_set(e, E_PARAM, "invalid SCRAM %s key", which);
     if (n != SCRAM_KEY_SIZE)
         return err_set(e, E_PARAM, "invalid SCRAM %s key length: %zu", which, n);

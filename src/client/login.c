@@ -116,6 +116,10 @@ static enum code check_ok(const struct login *login, struct err *e)
 /* `bit` 0: a method that nobody knows. */
 static enum code check_request(const struct login *login, unsigned bit, const char *reason, struct err *e)
 {
+    /* Who has begun to ask for a proof does not get the password instead [choice: libpq hands it out; nobody
+     * honest asks]. */
+    if (login->in_scram && bit != AUTH_BIT_SCRAM)
+        return err_set(e, E_PROTOCOL, "%s within a SASL exchange", reason);
     if (!allows(login, bit))
         return demand_failed(login, reason, e);
     if (login->params.binding == CHANNEL_BINDING_REQUIRE && bit != AUTH_BIT_SCRAM)

@@ -24,8 +24,7 @@ void conn_socket_tune(const struct conninfo *info, const struct conn_addr *addr,
         (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof off);
 }
 
-enum code conn_socket_check_peer(const struct conninfo *info, const struct conn_addr *addr, int fd,
-                                 struct err *e)
+static enum code check_peer(const struct conninfo *info, int fd, struct err *e)
 {
     enum { PASSWD_ROOM = 16384 };
     char room[PASSWD_ROOM];
@@ -33,8 +32,6 @@ enum code conn_socket_check_peer(const struct conninfo *info, const struct conn_
     uid_t uid;
     gid_t gid;
 
-    if (info->requirepeer.n == 0 || !conn_addr_is_unix(addr))
-        return OK;
     if (!socket_peer_ids(fd, &uid, &gid))
         return err_set(e, E_CONNECT, "could not get peer credentials: %s", strerrordesc_np(errno));
     int error = getpwuid_r(uid, &entry, room, sizeof room, &found);
@@ -46,4 +43,10 @@ enum code conn_socket_check_peer(const struct conninfo *info, const struct conn_
         return err_set(e, E_CONNECT, "requirepeer specifies \"%.*s\", but actual peer user name is \"%s\"",
                        STR_ARG(info->requirepeer), found->pw_name);
     return OK;
+}
+
+enum code conn_socket_check_peer(const struct conninfo *info, const struct conn_addr *addr, int fd,
+                                 struct err *e)
+{
+    return info->requirepeer.n > 0 && conn_addr_is_unix(addr) ? check_peer(info, fd, e) : OK;
 }

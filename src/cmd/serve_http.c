@@ -1,14 +1,18 @@
 /* The pages: which path asks the gate what. */
 #include "cmd/serve_http.h"
 
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/slice.h"
 #include "gate/gate.h"
 #include "watch/http.h"
+#include "watch/metrics.h"
 #include "watch/page.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { METRICS_MAX = 64 << 20 /* far above what bounded label sets can make */ };
 
 struct shown {
     struct gate *gate;
@@ -58,7 +62,31 @@ static void show_report(void *ctx, struct http_reply *reply)
     page_send_report(shown->page, reply);
 }
 
+/* ---- metrics ---- */
+
+static void print_metrics(void *arg, const struct counters *counters)
+{
+    struct http_reply *reply = arg;
+    AUTO(buf) struct buf text = BUF_INIT(METRICS_MAX);
+
+    if (counters)
+        metrics_print(counters, &text);
+    if (counters && buf_ok(&text))
+        http_reply_send(reply, 200, METRICS_CONTENT_TYPE, buf_bytes(&text));
+    else
+        send_text(reply, 503, "out of memory, or the gate stops\n");
+}
+
+static void show_metrics(void *ctx, struct http_reply *reply)
+{
+    const struct shown *shown = ctx;
+
+    if (!gate_measure(shown->gate, print_metrics, reply))
+        send_text(reply, 503, "out of memory\n");
+}
+
 static const struct http_route routes[] = {
+    { .path = "/metrics", .answer = show_metrics },
     { .path = "/healthz", .answer = show_health },
     { .path = "/readyz", .answer = show_readiness },
     /* The page has nothing in it but the question for the report, and the form for a token. */

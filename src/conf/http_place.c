@@ -28,11 +28,12 @@ static bool parse_address(struct str text, struct http_place *out)
     if (host.n == 0 || !str_to_u32(str_from(text, host.n), 1, 65535, &port))
         return false;
     host.n--;
-    bool bracketed = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+    bool bracketed = host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
     if (bracketed)
         host = str_of(host.p + 1, host.n - 2);
     /* Without brackets an IPv6 address and its port cannot be told apart. */
-    if (host.n == 0 || str_has_nul(host) || (!bracketed && str_find(host, ':') < host.n))
+    if (host.n == 0 || str_has_nul(host) || str_find(host, '[') < host.n ||
+        (!bracketed && str_find(host, ':') < host.n))
         return false;
     *out = (struct http_place){ .kind = HTTP_TCP, .host = host, .port = port, .loopback = is_loopback(host) };
     return true;

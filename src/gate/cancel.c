@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/secret.h"
 #include "gate/console.h"
+#include "gate/meters.h"
 #include "gate/peers.h"
 #include "gate/rooms.h"
 #include "gate/worker_private.h"
@@ -175,6 +176,11 @@ static bool go_to_peers(struct errand *errand)
     return true;
 }
 
+static void count_result(const struct errand *errand, const char *result)
+{
+    meters_cancel(worker_counters(errand->to), result);
+}
+
 /* On `to`: find the session and go to its server. */
 static void carry_out(void *arg)
 {
@@ -188,14 +194,21 @@ static void carry_out(void *arg)
     struct session *target = registry_find(errand->to, errand->pid, bytes_of(errand->key, errand->key_n),
                                            &pid_known);
 
-    if (target && target->console)
+    if (target && target->console) {
+        count_result(errand, "sent");
         console_room_cancel(target);
-    else if (!target || !target->cancel_route) {
-        if (go_to_peers(errand))
+    } else if (target && target->cancel_route) {
+        count_result(errand, "sent");
+        if (go_to_server(errand, target))
             return;
+    } else {
+        if (go_to_peers(errand)) {
+            count_result(errand, "forwarded");
+            return;
+        }
+        count_result(errand, "unknown");
         log_unknown(errand, pid_known);
-    } else if (go_to_server(errand, target))
-        return;
+    }
     carried_out(errand);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "base/check.h"
 #include "base/env.h"
+#include "gate/meters.h"
 #include "gate/rooms.h"
 #include "gate/tally.h"
 #include "gate/worker.h"
@@ -18,6 +19,7 @@ enum { FAREWELL_MS = 2000 };
 
 static void session_free(struct session *s)
 {
+    meters_freed(s);
     stream_close(&s->client);
     stream_close(&s->server);
     timer_close(s->deadline);

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/count.h"
 #include "base/log.h"
 #include "client/hosts.h"
 #include "conf/settings.h"
@@ -80,7 +81,9 @@ enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **ou
         .certificates_only = certificates_only,
     };
 
-    return snapshot_load(&params, out, diags);
+    enum code code = snapshot_load(&params, out, diags);
+    secret_wipe(&g->passphrase); /* all contexts of the load have their keys */
+    return code;
 }
 
 /* The number of workers decides how often TLS contexts are built: it is read before everything else. */
@@ -105,13 +108,15 @@ static enum code make_workers(struct gate *g)
     g->workers = calloc(g->n_workers, sizeof(struct worker *));
     g->libraries = calloc(g->n_workers, sizeof(struct tls_library *));
     g->http_library = tls_library_new();
+    g->counters = counters_new(COUNT_CELLS_MAX);
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
+    STAILQ_INIT(&g->askers);
     g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
     if (g->shared.sql)
         g->shared.clients = clients_new(g->shared.sql, g->params->dir, g->params->env);
-    if (!g->workers || !g->libraries || !g->http_library || !g->shared.loops || !g->shared.roles ||
-        !g->shared.clients)
+    if (!g->workers || !g->libraries || !g->http_library || !g->counters || !g->shared.loops ||
+        !g->shared.roles || !g->shared.clients)
         return E_NOMEM;
     g->shared.started_us = g->env->now_unix_us(g->env->ctx);
     g->shared.dir = g->params->dir;
@@ -146,12 +151,14 @@ static void free_gate(struct gate *g)
     overview_stop(g->overview);
     if (g->http)
         g->params->http->close(g->http);
+    gate_await_measurement(g); /* a snapshot's contexts die before their libraries */
     snapshot_unref(g->snapshot);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_free(g->workers[i]);
     free(g->workers);
     free(g->libraries);
     tls_library_free(g->http_library);
+    counters_free(g->counters);
     for (size_t i = 0; i < COUNT_OF(g->signals); i++)
         if (g->signals[i])
             signal_watch_close(g->signals[i]);
@@ -201,7 +208,8 @@ static void on_worker_ended(void *arg)
 {
     struct gate *g = arg;
 
-    if (++g->n_ended == g->n_workers)
+    g->n_ended++;
+    if (gate_is_over(g))
         loop_stop(g->loop);
 }
 
@@ -209,6 +217,8 @@ static void on_signal(void *arg, int signum)
 {
     struct gate *g = arg;
 
+    if (gate_is_over(g))
+        return;
     if (signum == SIGHUP) {
         if (!g->draining)
             gate_reload(g, RELOAD_SIGNAL);
@@ -292,6 +302,14 @@ void gate_leave_rules(const struct gate *g)
     log_end(&line);
 }
 
+struct history_row *gate_remember(struct gate *g, const char *trigger, const char *result)
+{
+    const struct str labels[] = { str_c(result) };
+
+    count_add(count_cell(g->counters, METRIC_LOADS, labels), 1);
+    return history_add(&g->history, g->env->now_unix_us(g->env->ctx), g->generation, trigger, result);
+}
+
 /* ---- HTTP ---- */
 
 static void release_snapshot(void *owner)
@@ -353,7 +371,7 @@ static enum code start(struct gate *g, struct err *e)
 {
     TRY(load_first(g, e));
     g->generation = 1;
-    history_add(&g->history, snapshot_loaded_us(g->snapshot), 1, "start", "loaded");
+    (void)gate_remember(g, "start", "loaded");
     const struct settings *settings = snapshot_settings(g->snapshot);
     g->env->log->min_severity = (int)settings_log_severity(settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));

@@ -7,6 +7,7 @@
 #include "base/err.h"
 
 struct arena;
+struct counters;
 struct env;
 struct gate;
 struct loop;
@@ -74,6 +75,13 @@ const char *gate_not_ready(const struct gate *gate);
  */
 void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, const struct err *why),
                  void *arg);
+/**
+ * On the steward's thread: all metrics as of now. `done` is called there later, even when the gate stops
+ * meanwhile; what it gets is borrowed for the call, and NULL when there is no memory or the gate stops.
+ * False: out of memory, `done` will not be called.
+ */
+MUST_CHECK bool gate_measure(struct gate *gate, void (*done)(void *arg, const struct counters *counters),
+                             void *arg);
 
 /* ---- start ---- */
 

@@ -136,6 +136,7 @@ static void copy_session(struct gather_part *part, const struct session *s, stru
     card->worker = worker_index(s->worker);
     card->started_us = s->started_us;
     card->ready_us = s->ready_us;
+    card->handshake_us = s->handshake_us > 0 ? s->handshake_us : 0;
     card->bytes_in = (int64_t)s->client.received;
     card->bytes_out = (int64_t)s->client.sent;
     copy_client(part, s, card);

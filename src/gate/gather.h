@@ -43,6 +43,7 @@ struct session_card {
     int64_t started_us, ready_us, active_us;
     struct console_times times; /* of the status database's own sessions */
     int64_t bytes_in, bytes_out;
+    int64_t handshake_us; /* 0: not measured */
 };
 
 /** What one worker copied. */

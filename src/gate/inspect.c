@@ -160,6 +160,84 @@ void inspect_server(const struct inspection *what, struct diags *diags)
     inspect_names(what, chain.items[0], strict, diags);
 }
 
+/* ---- the CAs of client certificates ---- */
+
+/* Only the last tenth of its life is worth a word at each load: a CA lives for years. */
+static void inspect_authority(const struct inspection *what, X509 *ca, struct str subject,
+                              struct diags *diags)
+{
+    const char *file = path_of(&what->settings->ssl_ca_file);
+    struct diag *row = NULL;
+    char text[TIME_TEXT];
+    int64_t from, to;
+    struct err e;
+
+    if (cert_times(ca, &from, &to, &e) != OK)
+        return;
+    struct expiry expiry = expiry_judge(from, to, what->now_unix_s);
+    if (expiry.over || expiry.not_yet)
+        row = diags_add(diags, SEV_WARNING, E_CONFIG, str_c(file), 0,
+                        "the client CA \"%.*s\" %s %s: every certificate that it issued is refused",
+                        STR_ARG(subject), expiry.over ? "has expired at" : "is not valid before",
+                        time_text(expiry.over ? to : from, text));
+    else if (expiry.status == EXPIRY_CRITICAL)
+        row = diags_add(
+            diags, SEV_WARNING, E_CONFIG, str_c(file), 0,
+            "the client CA \"%.*s\" expires in %" PRId64
+            " days, at %s: then every certificate that it issued will be refused, even one that is "
+            "valid longer",
+            STR_ARG(subject), expiry.days_left, time_text(to, text));
+    diags_hint(diags, row, "%s",
+               expiry.not_yet
+                   ? "Compare the clocks: date -u."
+                   : "Sessions that run go on. Put the CA's new certificate beside the old one, and "
+                     "give clients certificates of the new CA.");
+}
+
+/* The same CA is one with the same name and key: a renewed certificate of it verifies the old leaves. */
+static bool has_authority(const struct cert_list *list, X509 *ca)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (X509_NAME_cmp(X509_get_subject_name(list->items[i]), X509_get_subject_name(ca)) == 0 &&
+            EVP_PKEY_eq(X509_get0_pubkey(list->items[i]), X509_get0_pubkey(ca)) == 1)
+            return true;
+    return false;
+}
+
+static void find_removed(const struct inspection *what, const struct cert_list *now, struct diags *diags)
+{
+    struct str subject;
+    struct err e;
+
+    for (size_t i = 0; what->running_cas && i < what->running_cas->n; i++) {
+        X509 *ca = what->running_cas->items[i];
+        if (has_authority(now, ca) || name_slash(X509_get_subject_name(ca), diags->arena, &subject, &e) != OK)
+            continue;
+        struct diag *row = diags_add(
+            diags, SEV_WARNING, E_CONFIG, str_c(path_of(&what->settings->ssl_ca_file)), 0,
+            "the client CA \"%.*s\" is no longer in ssl_ca_file: new connections with "
+            "certificates of it are refused, sessions that run go on",
+            STR_ARG(subject));
+        diags_hint(diags, row,
+                   "To end those too, use pg_terminate_backend() in the status database; or revoke the "
+                   "certificates while the CA is still in the file.");
+    }
+}
+
+void inspect_authorities(const struct inspection *what, struct cert_list *out, struct diags *diags)
+{
+    struct cert_list list = { 0 };
+    struct str subject;
+    struct err e;
+
+    add_anchors(path_of(&what->settings->ssl_ca_file), &list);
+    for (size_t i = 0; i < list.n; i++)
+        if (name_slash(X509_get_subject_name(list.items[i]), diags->arena, &subject, &e) == OK)
+            inspect_authority(what, list.items[i], subject, diags);
+    find_removed(what, &list, diags);
+    *out = list;
+}
+
 /* ---- revocation lists ---- */
 
 /* HASH.rN, as `openssl rehash` names them. */

@@ -9,12 +9,14 @@
 
 #include "base/err.h"
 
+struct cert_list;
 struct crl_list;
 struct settings;
 
 struct inspection {
-    const struct settings *settings; /* borrowed; ssl is on and its files have been loaded */
-    struct bytes running;            /* DER of the certificate served until now; empty at start */
+    const struct settings *settings;     /* borrowed; ssl is on and its files have been loaded */
+    struct bytes running;                /* DER of the certificate served until now; empty at start */
+    const struct cert_list *running_cas; /* of ssl_ca_file until now; NULL: do not compare */
     int64_t now_unix_s;
 };
 
@@ -27,6 +29,15 @@ struct inspection {
  * nothing: it would only keep rules from being reloaded).
  */
 void inspect_server(const struct inspection *what, struct diags *diags);
+
+/**
+ * The CAs of ssl_ca_file: expired, soon to expire, or gone since the running load. All are warnings: OpenSSL
+ * loads an expired CA, and then refuses whatever it issued, however long that is valid itself. Sessions that
+ * run are not touched, and the words say so.
+ *
+ * out  the certificates of the file. Owned; empty when none is set.
+ */
+void inspect_authorities(const struct inspection *what, struct cert_list *out, struct diags *diags);
 
 /**
  * The revocation lists, against the CAs of ssl_ca_file: missing, stale, soon stale, or not the CA's. All are

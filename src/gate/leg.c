@@ -204,7 +204,7 @@ static void begin_method(struct leg *leg)
 
 static void connected(struct leg *leg)
 {
-    int why = socket_connect_result(leg->stream.fd);
+    int why = leg_is_unix(leg) ? 0 : socket_connect_result(leg->stream.fd);
 
     stream_set_connecting(&leg->stream, false);
     if (why != 0) {

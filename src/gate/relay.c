@@ -7,6 +7,7 @@
  */
 #include "base/check.h"
 #include "base/env.h"
+#include "gate/meters.h"
 #include "gate/rooms.h"
 #include "gate/tally.h"
 #include "gate/worker.h"
@@ -23,6 +24,7 @@ static void over(struct session *s)
 /* Reading goes on where the other side takes what it is sent. */
 static void update(struct session *s)
 {
+    meters_bytes(s);
     if (stream_over(&s->server)) { /* nothing would tell it later */
         over(s);
         return;
@@ -57,6 +59,7 @@ void relay_enter(struct session *s)
         return;
     arena_fini(&s->scratch);
     s->ready_us = session_env(s)->now_unix_us(session_env(s)->ctx);
+    meters_connected(s);
     session_tally_admitted(s);
     if (s->in.n > 0) { /* pipelined behind the login */
         s->asked = true;

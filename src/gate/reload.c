@@ -279,8 +279,7 @@ static const char *trigger_word(enum reload_trigger trigger)
 
 static struct history_row *remember(struct gate *g, enum reload_trigger trigger, const char *result)
 {
-    return history_add(&g->history, g->env->now_unix_us(g->env->ctx), g->generation, trigger_word(trigger),
-                       result);
+    return gate_remember(g, trigger_word(trigger), result);
 }
 
 static bool is_order(enum reload_trigger trigger)

@@ -25,6 +25,7 @@ static make_fn *maker_of(enum view view)
         [VIEW_PGSEAL_CLIENTS] = rows_make_clients,
         [VIEW_PGSEAL_GENERATIONS] = rows_make_generations,
         [VIEW_PGSEAL_CERTIFICATES] = rows_make_certificates,
+        [VIEW_PGSEAL_UPSTREAMS] = rows_make_upstreams,
         [VIEW_PGSEAL_FINDINGS] = rows_make_findings,
     };
 

@@ -74,6 +74,7 @@ MUST_CHECK enum code rows_make_failures(struct rows *rows, struct rows_list *out
 MUST_CHECK enum code rows_make_clients(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_generations(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_certificates(struct rows *rows, struct rows_list *out, struct err *e);
+MUST_CHECK enum code rows_make_upstreams(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_findings(struct rows *rows, struct rows_list *out, struct err *e);
 
 #endif

@@ -1,5 +1,6 @@
 /* Rows about certificates and revocation lists: the files in use, and whether the wire shows the same. */
 #include "base/check.h"
+#include "gate/guard.h"
 #include "gate/rows.h"
 #include "gate/snapshot.h"
 #include "gate/worker.h"
@@ -58,9 +59,8 @@ static struct cell hex(struct listing *l, const uint8_t digest[CERT_SHA256_SIZE]
 }
 
 /* What the first worker shows to clients; all have the same. */
-static struct cell served(struct listing *l, const uint8_t digest[CERT_SHA256_SIZE])
+static struct cell served(struct tls_context *context, const uint8_t digest[CERT_SHA256_SIZE])
 {
-    struct tls_context *context = snapshot_tls(l->rows->snapshot, 0);
     uint8_t shown[CERT_SHA256_SIZE];
 
     if (!context)
@@ -90,7 +90,9 @@ static enum code add_cert(struct listing *l, const char *kind, const char *file,
     row->key = cell_text(info.key);
     row->sha256 = hex(l, info.sha256);
     if (str_is(str_c(kind), "server"))
-        row->served = served(l, info.sha256);
+        row->served = served(snapshot_tls(l->rows->snapshot, 0), info.sha256);
+    if (str_is(str_c(kind), "http"))
+        row->served = served(snapshot_guard(l->rows->snapshot)->tls, info.sha256);
     fill_life(l, info.not_before_unix_s, info.not_after_unix_s, row);
     return OK;
 }
@@ -183,5 +185,7 @@ enum code rows_make_certificates(struct rows *rows, struct rows_list *out, struc
         TRY(add_certs(&l, "peer ca", "peer ca", settings->cancel_peer_ca_file.path, e));
         TRY(add_certs(&l, "peer client", "chain", settings->cancel_peer_cert_file.path, e));
     }
+    if (guard_wants_tls(settings))
+        TRY(add_certs(&l, "http", "chain", guard_cert_file(settings), e));
     return add_upstreams(&l, e);
 }

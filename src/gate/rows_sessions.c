@@ -189,6 +189,8 @@ void rows_fill_sessions(struct rows *rows, const struct session_card *card, stru
     if (card->rule_line)
         out->rule_line = cell_int(card->rule_line);
     fill_upstream(card, out);
+    if (card->handshake_us > 0)
+        out->handshake_us = cell_int(card->handshake_us);
     out->bytes_in = cell_int(card->bytes_in);
     out->bytes_out = cell_int(card->bytes_out);
     out->connected_at = cell_int(card->started_us);

@@ -6,6 +6,7 @@
  */
 #include "base/check.h"
 #include "client/verify.h"
+#include "gate/meters.h"
 #include "gate/rooms.h"
 #include "gate/tally.h"
 #include "gate/verify_served.h"
@@ -25,6 +26,7 @@ enum step seal_enter(struct session *s, struct err *e)
     if (s->out.n > 0 && stream_write(&s->client, buf_bytes(&s->out), e) != OK)
         return session_fail(s, PARTING_SILENT);
     buf_reset(&s->out);
+    meters_handshake_begins(s);
     if (stream_tls_accept(&s->client, context) != OK) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_LOGGED);
@@ -78,6 +80,7 @@ static enum step failed(struct session *s, const struct err *e)
 {
     struct tls_handshake_facts facts;
 
+    meters_handshake_ended(s, false);
     tls_engine_facts(s->client.tls, &facts);
     log_failure(s, e, &facts);
     session_tally_stranger(s, seen_of(cause_of_handshake(&facts)));
@@ -160,6 +163,7 @@ enum step seal_step(struct session *s, struct err *e)
     }
     if (read_facts(s, e) != OK)
         return session_fail(s, PARTING_LOGGED);
+    meters_handshake_ended(s, true);
     /* A reload may have come in the middle of the handshake: the newest revocation lists decide. */
     if (session_end_revoked(s))
         return STEP_JOB;

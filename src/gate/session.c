@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/env.h"
+#include "gate/meters.h"
 #include "gate/rooms.h"
 #include "gate/tally.h"
 #include "gate/worker.h"
@@ -91,7 +92,6 @@ void session_log_cause(struct session *s, struct log_line *line, enum cause caus
 {
     if (cause == CAUSE_NONE)
         return;
-    atomic_fetch_add_explicit(&worker_shared(s->worker)->failures[cause], 1, memory_order_relaxed);
     session_tally_failure(s, cause);
     log_c(line, "cause", cause_id(cause));
     log_c(line, "likely", cause_text(cause));
@@ -114,6 +114,7 @@ static void session_enter(struct session *s, enum state next)
 {
     CHECK(states[s->state].arrows & 1u << next);
     s->state = next;
+    meters_moved(s);
 }
 
 /* ---- ends ---- */
@@ -396,6 +397,7 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
     s->in = BUF_INIT(2 * SESSION_IN_MAX); /* the last read before the pause is never lost */
     s->out = BUF_INIT(SESSION_OUT_MAX);
     s->deadline = timer_new(worker_loop(worker), on_deadline, s);
+    meters_accepted(s);
     worker_session_began(worker, s);
     if (!s->deadline) {
         session_end(s, PARTING_SILENT, NULL);

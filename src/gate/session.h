@@ -25,6 +25,7 @@
 
 struct admission;
 struct console_room;
+struct count_cell;
 struct errand;
 struct resolve;
 struct upstream_room;
@@ -135,8 +136,12 @@ struct session {
     struct session *key_next;          /* registry's chain */
     struct cancel_route *cancel_route; /* how to reach the session's server for a cancel */
     int64_t started_us;
+    int64_t began_mono_us; /* the same moment, of the clock that never steps back */
+    int64_t handshake_us;  /* how long TLS took; 0: no TLS, negative: it goes on */
     int64_t ready_us;
-    int64_t active_ms; /* of the loop's clock: bytes last went either way */
+    struct count_cell *metered;       /* where it counts among the sessions */
+    uint64_t metered_in, metered_out; /* what of client.received and sent is counted */
+    int64_t active_ms;                /* of the loop's clock: bytes last went either way */
 };
 
 /* ---- for rooms ---- */

@@ -17,6 +17,7 @@
 #include "gate/inspect.h"
 #include "gate/peers.h"
 #include "os/command.h"
+#include "pki/cert.h"
 #include "pki/crl.h"
 #include "policy/archive.h"
 #include "policy/policy.h"
@@ -45,6 +46,7 @@ struct snapshot {
     struct upstream *peers;     /* one per cancel_peers; all have the first one's contexts */
     struct rule_counter *hits;  /* one per rule */
     struct crl_list crls;
+    struct cert_list client_cas;
     struct guard guard;
     struct arena arena;
 };
@@ -67,8 +69,9 @@ static void snapshot_free(struct snapshot *snapshot)
     if (snapshot->peers)
         free_contexts(snapshot->peers[0].tls, snapshot->n_workers);
     crl_list_fini(&snapshot->crls);
+    cert_list_fini(&snapshot->client_cas);
     guard_fini(&snapshot->guard);
-    userlist_free(snapshot->users);
+    userlist_unref(snapshot->users);
     policy_unref(snapshot->policy);
     settings_unref(snapshot->settings);
     arena_fini(&snapshot->arena);
@@ -227,6 +230,7 @@ static struct inspection inspection_of(const struct snapshot *s, const struct sn
     return (struct inspection){
         .settings = s->settings,
         .running = before ? tls_context_certificate(before) : bytes_of(NULL, 0),
+        .running_cas = running ? &running->client_cas : NULL,
         .now_unix_s = env_now_s(env),
     };
 }
@@ -234,13 +238,16 @@ static struct inspection inspection_of(const struct snapshot *s, const struct sn
 void snapshot_inspect(const struct snapshot *snapshot, const struct env *env, struct diags *diags)
 {
     const struct inspection inspection = inspection_of(snapshot, NULL, env);
-    struct crl_list again;
+    struct crl_list lists;
+    struct cert_list cas;
 
     if (!snapshot->server_tls)
         return;
     inspect_server(&inspection, diags);
-    inspect_revocation(&inspection, &again, diags);
-    crl_list_fini(&again);
+    inspect_authorities(&inspection, &cas, diags);
+    cert_list_fini(&cas);
+    inspect_revocation(&inspection, &lists, diags);
+    crl_list_fini(&lists);
 }
 
 static enum code load_server_tls(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
@@ -273,6 +280,7 @@ static enum code load_server_tls(struct snapshot *s, const struct snapshot_param
                   "the certificate's signature names no digest: SCRAM channel binding will fail");
     const struct inspection inspection = inspection_of(s, p->running, p->env);
     inspect_server(&inspection, diags);
+    inspect_authorities(&inspection, &s->client_cas, diags);
     inspect_revocation(&inspection, &s->crls, diags);
     return OK;
 }
@@ -413,10 +421,14 @@ static enum code load_peers(struct snapshot *s, const struct snapshot_params *p,
     return OK;
 }
 
-static enum code load_users(struct snapshot *s, struct diags *diags)
+static enum code load_users(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
     bool wanted = false;
 
+    if (p->certificates_only) {
+        s->users = userlist_ref(p->running->users);
+        return OK;
+    }
     for (size_t i = 0; i < s->settings->n_routes; i++)
         wanted |= s->settings->routes[i].auth_source == CONF_AUTH_FILE;
     if (!wanted)
@@ -482,7 +494,7 @@ static enum code load_parts(struct snapshot *s, const struct snapshot_params *p,
 {
     enum code results[] = {
         load_policy(s, p, diags),    load_server_tls(s, p, diags), load_guard(s, p, diags),
-        load_upstreams(s, p, diags), load_peers(s, p, diags),      load_users(s, diags),
+        load_upstreams(s, p, diags), load_peers(s, p, diags),      load_users(s, p, diags),
     };
 
     for (size_t i = 0; i < COUNT_OF(results); i++)

@@ -23,6 +23,13 @@ enum reload_trigger {
     RELOAD_FILES         /* rule or settings files were replaced */
 };
 
+struct measure_asker {
+    void (*done)(void *arg, const struct counters *counters);
+    void *arg;
+    STAILQ_ENTRY(measure_asker) next;
+};
+STAILQ_HEAD(measure_askers, measure_asker);
+
 struct gate {
     const struct gate_params *params;
     const struct env *env;
@@ -42,9 +49,12 @@ struct gate {
     struct signal_watch *signals[3];
     struct timer *drain_timer;
     struct watch *watch;
-    struct timer *key_timer;     /* a key that does not fit its certificate: wait for the other file */
-    struct timer *inspect_timer; /* certificates and revocation lists grow old without any reload */
-    struct history history;      /* what reloads came to */
+    struct timer *key_timer;      /* a key that does not fit its certificate: wait for the other file */
+    struct timer *inspect_timer;  /* certificates and revocation lists grow old without any reload */
+    struct history history;       /* what reloads came to */
+    struct counters *counters;    /* what happens to the gate as a whole */
+    struct measure_askers askers; /* who wants the next measurement */
+    bool measuring;               /* one is on the pool, and holds a snapshot */
     bool key_waits;
     enum reload_trigger key_trigger; /* of the attempt that waits */
     bool draining;
@@ -65,6 +75,15 @@ MUST_CHECK enum code reload_start(struct gate *g);
 /** Give back what reload_start() made. */
 void reload_stop(struct gate *g);
 
+/** All workers have ended; only what they left behind is being put away. */
+static inline bool gate_is_over(const struct gate *g)
+{
+    return g->n_ended == g->n_workers;
+}
+/** When the gate is over: until no measurement holds a snapshot any more. */
+void gate_await_measurement(struct gate *g);
+/** A load came to this: loaded, refused or restored. The row is the caller's to complete. */
+struct history_row *gate_remember(struct gate *g, const char *trigger, const char *result);
 /** HTTP clients are to bring what the snapshot in force asks for. */
 void gate_set_http_access(struct gate *g);
 

@@ -1,5 +1,6 @@
 /* What a session is counted as. */
 #include "base/env.h"
+#include "gate/meters.h"
 #include "gate/session.h"
 #include "gate/tally.h"
 #include "gate/worker.h"
@@ -62,6 +63,7 @@ void session_tally_failure(struct session *s, enum cause cause)
     if (s->client.tls)
         add_handshake(s, &row);
     tally_note(worker_tally(s->worker), &row);
+    meters_failed(worker_counters(s->worker), cause);
 }
 
 /* ---- clients ---- */
@@ -117,6 +119,8 @@ static void count_named(struct session *s, bool admitted, bool refused)
 
 void session_tally_admitted(struct session *s)
 {
+    meters_startup(s, true);
+    meters_authenticated(s, METERS_AUTH_OK);
     count_named(s, true, false);
 }
 
@@ -130,6 +134,10 @@ static bool tries_again(const struct session *s, const struct err *e)
 
 void session_tally_ended(struct session *s, const struct err *e)
 {
+    bool refused = e && strncmp(code_sqlstate(e->code), "28", 2) == 0;
+
+    meters_startup(s, false);
+    meters_authenticated(s, refused ? METERS_AUTH_REFUSED : METERS_AUTH_UNFINISHED);
     count_named(s, false, tries_again(s, e));
 }
 

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/wr.h"
 #include "gate/console.h"
+#include "gate/meters.h"
 #include "gate/rooms.h"
 #include "gate/upstream_private.h"
 #include "gate/worker.h"
@@ -58,6 +59,8 @@ static enum step give_up(struct upstream_room *r, struct err *e)
     session_log(s, &line, SEV_LOG, "upstream_failed");
     log_err(&line, &r->why);
     log_end(&line);
+    /* A server that says no is there. */
+    meters_upstream(s, r->refusal.n > 0 || r->why.code == E_AUTH);
     if (r->refusal.n > 0) {
         buf_append(&s->out, buf_bytes(&r->refusal));
         *e = r->why;

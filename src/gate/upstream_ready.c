@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "base/rd.h"
+#include "gate/meters.h"
 #include "gate/upstream_private.h"
 #include "gate/worker.h"
 #include "pgwire/backend.h"
@@ -80,6 +81,7 @@ static void hand_over(struct upstream_room *r, char state)
     char server[128];
 
     leg_accepted(s->leg);
+    meters_upstream(s, true);
     log_authorized(s);
     buf_append(&s->out, buf_bytes(&s->admission->final));
     backend_auth(&s->out, AUTH_OK, bytes_of(NULL, 0));
@@ -148,14 +150,14 @@ static void late_error(struct upstream_room *r, struct bytes message)
 /* One message between AuthenticationOk and ReadyForQuery. Returns false when the room has moved on. */
 static bool ready_message(struct upstream_room *r, const struct msg *msg, struct bytes whole)
 {
-    struct err e;
-
     switch (msg->type) {
-    case 'K':
+    case 'K': {
+        struct err e;
         if (own_key(r, msg->body, &e) == OK)
             return true;
         upstream_attempt_failed(r, EVENT_LATE_ERROR, &e);
         return false;
+    }
     case 'E':
         late_error(r, whole);
         return false;

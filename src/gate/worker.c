@@ -1,6 +1,7 @@
 /* One thread, its loop, its listeners and its sessions. */
 #include "base/aged.h"
 #include "base/check.h"
+#include "base/count.h"
 #include "base/log.h"
 #include "gate/clients.h"
 #include "gate/gather.h"
@@ -60,7 +61,7 @@ static void set_keepalive(const struct worker *worker, int fd)
         .count = settings->tcp_keepalives_count,
     };
 
-    socket_set_keepalive(fd, &keepalive);
+    socket_set_keepalive_times(fd, &keepalive);
 }
 
 static void on_acceptable(void *arg, unsigned events)
@@ -163,12 +164,17 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     TAILQ_INIT(&worker->sessions);
     worker->loop = loop_new();
     worker->tally = tally_new(TALLY_FAILURES_MAX);
+    worker->counters = counters_new(COUNT_CELLS_MAX);
+    if (worker->counters) {
+        worker->received = count_cell(worker->counters, METRIC_RECEIVED, NULL);
+        worker->sent = count_cell(worker->counters, METRIC_SENT, NULL);
+    }
     worker->library = tls_library_new();
     if (worker->loop) {
         worker->accept_pause = timer_new(worker->loop, on_accept_pause, worker);
         worker->clients_timer = timer_new(worker->loop, on_clients_timer, worker);
     }
-    if (!worker->loop || !worker->library || !worker->tally || !worker->accept_pause ||
+    if (!worker->loop || !worker->library || !worker->tally || !worker->counters || !worker->accept_pause ||
         !worker->clients_timer || !stream_room_init(&worker->room, worker->loop)) {
         worker_free(worker);
         return NULL;
@@ -183,6 +189,7 @@ void worker_free(struct worker *worker)
     lookups_free(worker->lookups);
     tally_free(worker->tally);
     aged_free(worker->clients);
+    counters_free(worker->counters);
     close_listeners(worker);
     timer_close(worker->accept_pause);
     timer_close(worker->clients_timer);
@@ -362,6 +369,21 @@ struct stream_room *worker_room(struct worker *worker)
 struct tally *worker_tally(struct worker *worker)
 {
     return worker->tally;
+}
+
+struct counters *worker_counters(struct worker *worker)
+{
+    return worker->counters;
+}
+
+struct count_cell *worker_received(struct worker *worker)
+{
+    return worker->received;
+}
+
+struct count_cell *worker_sent(struct worker *worker)
+{
+    return worker->sent;
 }
 
 unsigned worker_index(const struct worker *worker)

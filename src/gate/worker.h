@@ -6,7 +6,6 @@
 
 #include "base/err.h"
 #include "gate/gate.h"
-#include "tls/cause.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -14,6 +13,8 @@
 struct address;
 struct client_row;
 struct clients;
+struct count_cell;
+struct counters;
 struct env;
 struct history;
 struct host_cache;
@@ -34,9 +35,8 @@ struct gate_shared {
     struct env *env;
     _Atomic long connections; /* that count against max_connections */
     _Atomic unsigned long session_ids;
-    _Atomic unsigned long failures[CAUSE_COUNT]; /* by cause */
-    uint8_t nonce[32];                           /* of pgseal.secret */
-    uid_t uid;                                   /* of the gate's process */
+    uint8_t nonce[32]; /* of pgseal.secret */
+    uid_t uid;         /* of the gate's process */
     unsigned n_workers;
     atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
     struct host_roles *roles;            /* primaries and standbys, as logins found them */
@@ -99,6 +99,11 @@ struct tally *worker_tally(struct worker *worker);
 void worker_count_client(struct worker *worker, const struct client_row *seen);
 /** Hand over what was counted, before everything that is posted to the SQL thread later. */
 void worker_hand_over_clients(struct worker *worker);
+/** Written on the worker's own thread, read on any. */
+struct counters *worker_counters(struct worker *worker);
+/** The cells of the bytes that clients send and get. */
+struct count_cell *worker_received(struct worker *worker);
+struct count_cell *worker_sent(struct worker *worker);
 unsigned worker_index(const struct worker *worker);
 struct host_cache *worker_hosts(struct worker *worker);
 const struct env *worker_env(const struct worker *worker);

@@ -46,6 +46,8 @@ struct worker {
     struct aged *clients; /* who connected how since the last time they were handed over; NULL: nobody */
     struct timer *clients_timer;
     _Atomic unsigned clients_under_way; /* tables that the SQL thread has not taken yet */
+    struct counters *counters;
+    struct count_cell *received, *sent;
     LIST_HEAD(, gather_part) gathering;
     bool draining;
     bool running; /* the thread exists; the steward's to know */

@@ -127,9 +127,11 @@ enum code socket_probe_bind(struct address *address, int *out_fd, struct err *e)
 
 enum code socket_listen_tcp(const struct address *address, int *out_fd, struct err *e)
 {
-    int fd;
+    int fd, on = 1;
 
     TRY(bound_socket(address, true, &fd, e));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* accepted sockets inherit both */
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     if (listen(fd, BACKLOG) != 0)
         return failed(e, fd, "listen on", address);
     *out_fd = fd;
@@ -181,16 +183,11 @@ enum code socket_listen_unix(const char *path, mode_t mode, int *out_fd, struct 
 
 int socket_accept(int listener, struct address *out_peer)
 {
-    int on = 1;
-
     *out_peer = (struct address){ .n = sizeof out_peer->ss };
-    int fd = accept4(listener, (struct sockaddr *)&out_peer->ss, &out_peer->n, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0 && out_peer->ss.ss_family != AF_UNIX)
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return fd;
+    return accept4(listener, (struct sockaddr *)&out_peer->ss, &out_peer->n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-void socket_set_keepalive(int fd, const struct keepalive *keepalive)
+void socket_set_keepalive_times(int fd, const struct keepalive *keepalive)
 {
     const struct {
         int option, value;
@@ -200,12 +197,18 @@ void socket_set_keepalive(int fd, const struct keepalive *keepalive)
         { TCP_KEEPCNT, keepalive->count },
         { TCP_USER_TIMEOUT, keepalive->user_timeout_ms },
     };
-    int on = 1;
 
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (rows[i].value > 0)
             (void)setsockopt(fd, IPPROTO_TCP, rows[i].option, &rows[i].value, sizeof rows[i].value);
+}
+
+void socket_set_keepalive(int fd, const struct keepalive *keepalive)
+{
+    int on = 1;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    socket_set_keepalive_times(fd, keepalive);
 }
 
 enum code socket_connect(const struct address *address, int *out_fd, struct err *e)

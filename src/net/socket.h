@@ -38,14 +38,16 @@ MUST_CHECK enum code socket_listen_tcp(const struct address *address, int *out_f
  */
 MUST_CHECK enum code socket_listen_unix(const char *path, mode_t mode, int *out_fd, struct err *e);
 
-/** Accept one connection; -1 with errno when there is none or descriptors ran out. Sets TCP_NODELAY on TCP.
- */
+/** Accept one connection; -1 with errno when there is none or descriptors ran out. From socket_listen_tcp()
+ * it inherits TCP_NODELAY and SO_KEEPALIVE. */
 int socket_accept(int listener, struct address *out_peer);
 
 struct keepalive {
     int idle_s, interval_s, count, user_timeout_ms; /* 0: the system's */
 };
-/** SO_KEEPALIVE always; the numbers where not 0. Failures do not matter. */
+/** The numbers where not 0. Failures do not matter. */
+void socket_set_keepalive_times(int fd, const struct keepalive *keepalive);
+/** SO_KEEPALIVE, and the numbers. */
 void socket_set_keepalive(int fd, const struct keepalive *keepalive);
 
 /** Start connecting; OK also while it is under way (writable when done). */

@@ -99,7 +99,8 @@ void stream_move(struct stream *to, struct stream *from, poll_fn *fn, void *arg)
 
 static void end_if_finished(struct stream *stream)
 {
-    if (stream->finishing && stream->pending.n == 0)
+    /* Where the peer has ended its side too, closing follows at once and says the same. */
+    if (stream->finishing && stream->pending.n == 0 && !stream->eof)
         (void)shutdown(stream->fd, SHUT_WR);
 }
 

@@ -30,6 +30,7 @@ static enum code take_line(FILE *pipe, const char *command, struct secret *out, 
 {
     struct secret line __attribute__((cleanup(secret_auto))) = { 0 };
 
+    (void)setvbuf(pipe, NULL, _IONBF, 0); /* a buffer of stdio's would keep the passphrase */
     if (!fgets((char *)line.p, sizeof line.p, pipe)) {
         if (ferror(pipe))
             return err_set(e, E_IO, "could not read from command \"%s\": %s", command, strerror(errno));

@@ -69,11 +69,13 @@ bool startup_error_is_v2(uint32_t version)
     return version >> 16 < 3 && version != 0;
 }
 
-static enum code read_replication(struct str value, enum replication *out, struct err *e)
+/* *logical: "database" was said before. It stays said, whatever follows; on and off are about the rest. */
+static enum code read_replication(struct str value, bool *logical, enum replication *out, struct err *e)
 {
     bool on;
 
     if (str_is(value, "database")) {
+        *logical = true;
         *out = REPLICATION_LOGICAL;
         return OK;
     }
@@ -82,7 +84,7 @@ static enum code read_replication(struct str value, enum replication *out, struc
         err_hint(e, "Valid values are: \"false\", 0, \"true\", 1, \"database\".");
         return E_PARAM;
     }
-    *out = on ? REPLICATION_PHYSICAL : REPLICATION_NONE;
+    *out = !on ? REPLICATION_NONE : *logical ? REPLICATION_LOGICAL : REPLICATION_PHYSICAL;
     return OK;
 }
 
@@ -96,18 +98,20 @@ static size_t pairs_at_most(struct bytes body)
     return nuls / 2 + 1;
 }
 
-static enum code take_pair(struct str name, struct str value, struct startup *s, struct err *e)
+static enum code take_pair(struct parameter pair, bool *logical, struct startup *s, struct err *e)
 {
+    struct str name = pair.name, value = pair.value;
+
     if (str_is(name, "user"))
         s->user = str_first(value, PG_NAME_MAX);
     else if (str_is(name, "database"))
         s->database = str_first(value, PG_NAME_MAX);
     else if (str_is(name, "replication"))
-        return read_replication(value, &s->replication, e);
+        return read_replication(value, logical, &s->replication, e);
     else if (str_starts(name, PQ_PREFIX))
         s->pq_options[s->pq_option_count++] = name;
     else
-        s->parameters[s->parameter_count++] = (struct parameter){ name, value };
+        s->parameters[s->parameter_count++] = pair;
     if (str_is(name, "application_name"))
         s->application_name = value;
     return OK;
@@ -121,6 +125,7 @@ static enum code take_pair(struct str name, struct str value, struct startup *s,
 static enum code read_pairs(struct str body, struct startup *s, struct err *e)
 {
     size_t at = 0;
+    bool logical = false;
 
     while (at < body.n && body.p[at] != '\0') {
         struct str name = str_first(str_from(body, at), str_find(str_from(body, at), '\0'));
@@ -128,7 +133,7 @@ static enum code read_pairs(struct str body, struct startup *s, struct err *e)
         if (value_at >= body.n)
             break;
         struct str value = str_first(str_from(body, value_at), str_find(str_from(body, value_at), '\0'));
-        TRY(take_pair(name, value, s, e));
+        TRY(take_pair((struct parameter){ name, value }, &logical, s, e));
         at = value_at + value.n + 1;
     }
     if (at + 1 != body.n)

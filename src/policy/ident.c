@@ -94,35 +94,6 @@ static bool equals_substituted(struct str role, const struct ident_line *line, s
            str_equal(str_from(role, before.n + group.n), after);
 }
 
-static enum code role_fits(const struct lookup *l, const struct hba_name *name, bool *out)
-{
-    const struct ident_question *q = l->question;
-    struct regex_match match = { .matched = false };
-
-    switch (name->kind) {
-    case HBA_NAME_ALL:
-        *out = true;
-        return OK;
-    case HBA_NAME_MEMBER:
-        if (!q->roles)
-            return E_NEED_ROLES;
-        *out = role_set_has(q->roles, str_from(name->text, 1));
-        return OK;
-    case HBA_NAME_REGEX: {
-        enum code code = regex_search(l->policy->regexes, name->regex, q->role, &match, NULL);
-        *out = match.matched;
-        return code == E_REGEX ? OK : code; /* as in the server, no match and no complaint */
-    }
-    case HBA_NAME_EXACT:
-    case HBA_NAME_SAMEUSER:
-    case HBA_NAME_SAMEROLE:
-    case HBA_NAME_REPLICATION:
-        break;
-    }
-    *out = str_equal(name->text, q->role);
-    return OK;
-}
-
 static enum code line_fits(const struct lookup *l, const struct ident_line *line, bool *out)
 {
     const struct ident_question *q = l->question;
@@ -136,7 +107,7 @@ static enum code line_fits(const struct lookup *l, const struct ident_line *line
     if (!match.matched)
         return OK;
     if (line->group_at == SIZE_MAX)
-        return role_fits(l, &line->role, out);
+        return hba_user_fits(l->policy, &line->role, q->role, q->roles, out);
     if (!match.group_set)
         return err_set(l->why, E_REGEX,
                        "regular expression \"%.*s\" has no subexpressions as requested by backreference in "

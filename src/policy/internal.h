@@ -13,6 +13,8 @@
 #include <netinet/in.h>
 #include <stdatomic.h>
 
+struct role_set;
+
 /** Most bytes the rows or rules of one load may take. */
 #define POLICY_ARENA_MAX ((size_t)512 * 1024 * 1024)
 enum { POLICY_ARENA_FIRST = 16 * 1024, PG_VERSION_DEFAULT = 18 };
@@ -91,6 +93,14 @@ enum { TRANSPORT_PLAIN, TRANSPORT_TLS, TRANSPORT_GSS };
 uint32_t hba_transports(enum hba_type type);
 /** Does a host name, or another pattern that stands for its names, fit the pattern of an address field? */
 bool hba_host_name_fits(struct str pattern, struct str name);
+
+/**
+ * Does a token of a user field, or of a map's third field, mean this user?
+ *
+ * E_NEED_ROLES: memberships decide, and `roles` is NULL. E_NOMEM.
+ */
+MUST_CHECK enum code hba_user_fits(const struct policy *policy, const struct hba_name *name, struct str user,
+                                   const struct role_set *roles, bool *out);
 
 /* ---- the policy ---- */
 

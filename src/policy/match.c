@@ -294,22 +294,22 @@ static enum code address_fits(const struct match *m, const struct hba_addr *addr
 }
 
 /** As in the server, an engine that gives up means "no match". */
-static enum code regex_fits(const struct match *m, const struct hba_name *name, struct str subject, bool *out)
+static enum code regex_fits(const struct policy *policy, const struct hba_name *name, struct str subject,
+                            bool *out)
 {
     struct regex_match found = { .matched = false };
-    enum code code = regex_search(m->policy->regexes, name->regex, subject, &found, NULL);
+    enum code code = regex_search(policy->regexes, name->regex, subject, &found, NULL);
 
     *out = found.matched;
     return code == E_REGEX ? OK : code;
 }
 
-static enum code is_member(const struct match *m, struct str role, bool *out)
+/* Is the user a member? */
+static enum code is_member(const struct role_set *roles, struct str role, bool *out)
 {
-    if (!m->facts->roles) {
-        m->out->need = MATCH_NEED_ROLES;
+    if (!roles)
         return E_NEED_ROLES;
-    }
-    *out = role_set_has(m->facts->roles, role);
+    *out = role_set_has(roles, role);
     return OK;
 }
 
@@ -329,12 +329,12 @@ static enum code database_fits(const struct match *m, const struct hba_name *nam
         *out = str_equal(facts->database, facts->user);
         return OK;
     case HBA_NAME_SAMEROLE:
-        return is_member(m, facts->database, out);
+        return is_member(facts->roles, facts->database, out);
     case HBA_NAME_REPLICATION:
         *out = false;
         return OK;
     case HBA_NAME_REGEX:
-        return regex_fits(m, name, facts->database, out);
+        return regex_fits(m->policy, name, facts->database, out);
     case HBA_NAME_EXACT:
     case HBA_NAME_MEMBER:
         break;
@@ -343,25 +343,24 @@ static enum code database_fits(const struct match *m, const struct hba_name *nam
     return OK;
 }
 
-static enum code user_fits(const struct match *m, const struct hba_name *name, bool *out)
+enum code hba_user_fits(const struct policy *policy, const struct hba_name *name, struct str user,
+                        const struct role_set *roles, bool *out)
 {
-    const struct conn_facts *facts = m->facts;
-
     switch (name->kind) {
     case HBA_NAME_ALL:
         *out = true;
         return OK;
     case HBA_NAME_MEMBER:
-        return is_member(m, str_from(name->text, 1), out);
+        return is_member(roles, str_from(name->text, 1), out);
     case HBA_NAME_REGEX:
-        return regex_fits(m, name, facts->user, out);
+        return regex_fits(policy, name, user, out);
     case HBA_NAME_EXACT:
     case HBA_NAME_SAMEUSER:
     case HBA_NAME_SAMEROLE:
     case HBA_NAME_REPLICATION:
         break;
     }
-    *out = str_equal(name->text, facts->user);
+    *out = str_equal(name->text, user);
     return OK;
 }
 
@@ -385,7 +384,7 @@ static enum code rule_fits(const struct match *m, const struct hba_rule *rule, e
     *out_failed = FIELD_USER;
     fits = false;
     for (size_t i = 0; i < rule->n_users && !fits; i++)
-        TRY(user_fits(m, &rule->users[i], &fits));
+        TRY(hba_user_fits(m->policy, &rule->users[i], m->facts->user, m->facts->roles, &fits));
     if (fits)
         *out_failed = FIELD_NONE;
     return OK;
@@ -404,7 +403,10 @@ enum code policy_match(const struct policy *policy, const struct conn_facts *fac
             i = next_candidate(policy, &probe, i);
         if (i == policy->n_rules)
             break;
-        TRY(rule_fits(&m, &policy->rules[i], &failed));
+        enum code code = rule_fits(&m, &policy->rules[i], &failed);
+        if (code == E_NEED_ROLES)
+            out->need = MATCH_NEED_ROLES;
+        TRY(code);
         if (trace)
             trace->rule(trace->arg, &policy->rules[i], failed);
         if (failed != FIELD_NONE)

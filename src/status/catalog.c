@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "status/pgreg.h"
+#include "status/sql_parse.h"
 
 enum { OID_C_COLLATION = 950, OID_DEFAULT_COLLATION = 100, PUBLIC_OID_OFFSET = 500 };
 
@@ -77,8 +78,19 @@ static size_t attribute_count(void)
     return n;
 }
 
+static size_t keyword_count(void)
+{
+    size_t n = 0;
+
+    while (sql_reserved_word(n))
+        n++;
+    return n;
+}
+
 size_t catalog_count(enum view view)
 {
+    if (view == VIEW_PG_GET_KEYWORDS)
+        return keyword_count();
     if (view == VIEW_PG_NAMESPACE || view == VIEW_PG_COLLATION)
         return 2;
     if (view == VIEW_PG_CLASS)
@@ -91,7 +103,7 @@ size_t catalog_count(enum view view)
         return 1;
     if (view == VIEW_PG_DESCRIPTION)
         return listing_count() + attribute_count();
-    return 0; /* pg_attrdef, pg_am: nothing here has a default or is stored */
+    return 0; /* nothing here has a default, is stored, indexed or an extension */
 }
 
 static void fill_namespace(size_t index, struct row_pg_namespace *out)
@@ -141,7 +153,8 @@ static void fill_attribute(size_t index, struct row_pg_attribute *out)
     out->attnum = cell_int((int64_t)column + 1);
     out->atttypmod = cell_int(-1);
     out->attnotnull = out->atthasdef = out->attisdropped = cell_bool(false);
-    out->attidentity = out->attgenerated = cell_c("");
+    out->attidentity = out->attgenerated = out->attcompression = cell_c("");
+    out->attstorage = cell_c(type->length < 0 ? "x" : "p");
     out->attcollation = cell_int(collation_of(type));
 }
 
@@ -181,7 +194,11 @@ static void fill_database(struct str database, struct row_pg_database *out)
 {
     out->oid = cell_int(CATALOG_OID_DATABASE);
     out->datname = cell_text(database);
+    out->datdba = cell_int(CATALOG_OID_OWNER);
     out->encoding = cell_int(6);
+    out->datlocprovider = cell_c("c");
+    out->dattablespace = cell_int(0);
+    out->datcollate = out->datctype = cell_c("C");
     out->datistemplate = cell_bool(false);
     out->datallowconn = cell_bool(true);
     out->datconnlimit = cell_int(-1);
@@ -197,6 +214,15 @@ static void fill_description(size_t index, struct row_pg_description *out)
     out->classoid = cell_int(view_oid(VIEW_PG_CLASS));
     out->objsubid = cell_int(relation ? 0 : (int64_t)column + 1);
     out->description = cell_c(relation ? l.view->help : l.view->columns[column].help);
+}
+
+static void fill_keyword(size_t index, struct row_pg_get_keywords *out)
+{
+    out->word = cell_c(sql_reserved_word(index));
+    out->catcode = cell_c("R");
+    out->barelabel = cell_bool(false);
+    out->catdesc = cell_c("reserved");
+    out->baredesc = cell_c("requires AS");
 }
 
 void catalog_fill(enum view view, size_t index, struct str database, union view_row *out)
@@ -215,6 +241,8 @@ void catalog_fill(enum view view, size_t index, struct str database, union view_
         fill_database(database, &out->pg_database);
     else if (view == VIEW_PG_DESCRIPTION)
         fill_description(index, &out->pg_description);
+    else if (view == VIEW_PG_GET_KEYWORDS)
+        fill_keyword(index, &out->pg_get_keywords);
 }
 
 bool catalog_is_visible(uint32_t oid)

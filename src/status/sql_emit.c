@@ -177,6 +177,14 @@ static void emit_subquery(struct buf *out, const struct select *s)
     buf_append_c(out, "))");
 }
 
+/* No rows are an empty array, not NULL. */
+static void emit_array(struct buf *out, const struct select *s)
+{
+    buf_append_c(out, "(SELECT coalesce(pgseal_array_agg(c1),'{}') FROM (");
+    emit_select(out, s);
+    buf_append_c(out, "))");
+}
+
 static void emit_group(struct buf *out, const struct expr *e, const char *between)
 {
     buf_append_byte(out, '(');
@@ -240,9 +248,11 @@ static void emit_expr(struct buf *out, const struct expr *e)
         emit_select(out, e->select);
         buf_append_byte(out, ')');
         return;
+    case EXPR_ARRAY:
+        emit_array(out, e->select);
+        return;
     case EXPR_STAR:
     case EXPR_ANY:
-    case EXPR_ARRAY:
         break; /* typing has replaced them */
     }
     UNREACHABLE();

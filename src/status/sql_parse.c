@@ -58,6 +58,11 @@ static const char *const not_alias[] = {
     "right",         "similar", "tablesample", "verbose",      "within", "between",
 };
 
+const char *sql_reserved_word(size_t index)
+{
+    return index < COUNT_OF(reserved) ? reserved[index] : NULL;
+}
+
 static int compare_word(const void *key, const void *item)
 {
     return str_compare(*(const struct str *)key, str_c(*(const char *const *)item));

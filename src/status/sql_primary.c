@@ -251,8 +251,11 @@ static struct expr *array_call(struct parser *p, uint32_t at)
     struct expr *e = sql_node(p, EXPR_ARRAY, at);
     size_t count;
 
-    if (sql_is_punct(p, 0, "("))
-        sql_unsupported(p, at, "ARRAY(SELECT …) is");
+    if (sql_take_punct(p, "(")) {
+        e->select = sql_select(p);
+        sql_want_punct(p, ")");
+        return e;
+    }
     sql_want_punct(p, "[");
     if (!sql_is_punct(p, 0, "]"))
         sql_add_arg(e, sql_expr_list(p, &count));

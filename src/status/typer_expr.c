@@ -133,17 +133,29 @@ static enum code type_cast_expr(struct typer *t, struct scope *scope, struct exp
     return type_cast(t, &(struct expr *){ e });
 }
 
+static enum code array_of(struct typer *t, enum pg_type element, struct expr *e)
+{
+    if (!pg_type_array_of(element, &e->type))
+        return sql_fail(t->e, E_UNSUPPORTED, e->at, "an array of %s is not supported",
+                        pg_type_def(element)->label);
+    return OK;
+}
+
+/* ARRAY(SELECT …) stays what it is; ARRAY[…] becomes a call. */
 static enum code type_array(struct typer *t, struct scope *scope, struct expr *e)
 {
     enum pg_type element;
 
+    if (e->select != NULL) {
+        TRY(one_column(t, scope, e));
+        TRY(type_settle(t, e->select));
+        return array_of(t, e->select->columns[0].type, e);
+    }
     TRY(type_args(t, scope, e));
     if (e->args == NULL)
         return sql_fail(t->e, E_INDETERMINATE, e->at, "cannot determine type of empty array");
     TRY(type_unify(t, &e->args, "ARRAY", &element));
-    if (!pg_type_array_of(element, &e->type))
-        return sql_fail(t->e, E_UNSUPPORTED, e->at, "an array of %s is not supported",
-                        pg_type_def(element)->label);
+    TRY(array_of(t, element, e));
     e->kind = EXPR_CALL;
     e->emit = STR("pgseal_array");
     return OK;

@@ -37,7 +37,7 @@ const char *cause_next(enum cause cause)
 }
 
 /* [src: OpenSSL 3.0, X509_STORE_CTX_get_error] */
-static enum cause of_verification(int error)
+static enum cause of_verification(int error, int depth)
 {
     switch (error) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
@@ -47,7 +47,7 @@ static enum cause of_verification(int error)
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
         return CAUSE_CERT_UNKNOWN_CA;
     case X509_V_ERR_CERT_HAS_EXPIRED:
-        return CAUSE_CERT_EXPIRED;
+        return depth > 0 ? CAUSE_CLIENT_CA_EXPIRED : CAUSE_CERT_EXPIRED;
     case X509_V_ERR_CERT_NOT_YET_VALID:
         return CAUSE_CERT_NOT_YET;
     case X509_V_ERR_CERT_REVOKED:
@@ -135,7 +135,7 @@ static bool hung_up(const char *reason)
 enum cause cause_of_handshake(const struct tls_handshake_facts *facts)
 {
     if (facts->verify_error)
-        return of_verification(facts->verify_error);
+        return of_verification(facts->verify_error, facts->verify_depth);
     if (facts->alert_received >= 0)
         return of_clients_alert(facts->alert_received);
     if (hung_up(facts->reason)) /* before our alert: OpenSSL says decode_error to an end of file */

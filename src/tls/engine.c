@@ -33,7 +33,7 @@ struct tls_engine {
     enum tls_protocol protocol; /* the context's, as are these: it may be gone by now */
     enum tls_version min_version, max_version;
     char *verify_detail; /* of a certificate that was refused; NULL: none was */
-    int verify_error;
+    int verify_error, verify_depth;
     int16_t alert_sent, alert_received;
     uint16_t offered_min, offered_max;
     bool server;
@@ -294,6 +294,7 @@ int engine_verify_cb(int ok, X509_STORE_CTX *store)
 
     if (!ok && e) {
         e->verify_error = X509_STORE_CTX_get_error(store);
+        e->verify_depth = X509_STORE_CTX_get_error_depth(store);
         describe_refused(e, store);
     }
     return ok;
@@ -543,6 +544,7 @@ void tls_engine_facts(const struct tls_engine *engine, struct tls_handshake_fact
         .alert_sent = engine->alert_sent,
         .alert_received = engine->alert_received,
         .verify_error = engine->verify_error,
+        .verify_depth = engine->verify_depth,
         .offered_min = engine->offered_min,
         .offered_max = engine->offered_max,
         .min_version = engine->min_version,

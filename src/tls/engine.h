@@ -89,6 +89,7 @@ struct tls_handshake_facts {
     int alert_sent;       /* TLS alert number, -1: none */
     int alert_received;   /* the same */
     int verify_error;     /* X509_V_ERR_*, 0: none */
+    int verify_depth;     /* of the certificate that it is about; 0: the peer's own */
     unsigned offered_min; /* lowest version in the ClientHello (wire number); 0: not told, or not seen */
     unsigned offered_max; /* highest version, 0: no ClientHello was seen */
     enum tls_version min_version, max_version; /* ours */

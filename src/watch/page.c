@@ -12,6 +12,8 @@
 
 enum {
     FRESH_US = 1000 * 1000,
+    FRESH_TIMES =
+        10, /* a report that is dear to make is kept longer: at most a tenth of the time goes into it */
     WAITING_MAX = 128, /* replies; as many as clients can be in, and as many who have just left */
     REPORT_MAX = 16 << 20,
     ERROR_MAX = 4096,
@@ -24,7 +26,8 @@ enum {
 struct page {
     struct page_params params;
     struct buf report; /* the last one */
-    int64_t made_us;   /* when it came; 0: there is none */
+    int64_t until_us;  /* when it is no longer fresh; 0: there is none */
+    int64_t asked_us;
     bool asking;
     struct http_reply *waiting[WAITING_MAX];
     size_t n_waiting;
@@ -78,13 +81,15 @@ static void on_report(void *arg, struct bytes json, const struct err *why)
     struct page *page = arg;
 
     page->asking = false;
-    page->made_us = 0;
+    page->until_us = 0;
     buf_reset(&page->report);
-    if (!why && buf_append(&page->report, json))
-        page->made_us = env_mono_us(page->params.env);
+    if (!why && buf_append(&page->report, json)) {
+        int64_t now_us = env_mono_us(page->params.env), dear_us = FRESH_TIMES * (now_us - page->asked_us);
+        page->until_us = now_us + (dear_us > FRESH_US ? dear_us : FRESH_US);
+    }
     while (page->n_waiting > 0) {
         struct http_reply *reply = page->waiting[--page->n_waiting];
-        if (page->made_us)
+        if (page->until_us)
             http_reply_send(reply, STATUS_OK, TYPE_JSON, buf_bytes(&page->report));
         else
             send_error(reply, why ? err_text(why) : "out of memory");
@@ -93,7 +98,7 @@ static void on_report(void *arg, struct bytes json, const struct err *why)
 
 void page_send_report(struct page *page, struct http_reply *reply)
 {
-    if (page->made_us && env_mono_us(page->params.env) - page->made_us < FRESH_US) {
+    if (env_mono_us(page->params.env) < page->until_us) {
         http_reply_send(reply, STATUS_OK, TYPE_JSON, buf_bytes(&page->report));
         return;
     }
@@ -105,5 +110,6 @@ void page_send_report(struct page *page, struct http_reply *reply)
     if (page->asking)
         return;
     page->asking = true;
+    page->asked_us = env_mono_us(page->params.env);
     page->params.ask(page->params.ctx, on_report, page);
 }

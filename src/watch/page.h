@@ -2,7 +2,8 @@
  * /status and /status.json: a page for people, and what it is drawn from.
  *
  * The page carries no data, so it is shown to everybody; the report is asked of the gate at most once at a
- * time and kept for a second, so that many open pages cost as much as one. All on the loop's thread.
+ * time and kept for a second or longer, so that many open pages cost as much as one. All on the loop's
+ * thread.
  */
 #ifndef PGSEAL_WATCH_PAGE_H
 #define PGSEAL_WATCH_PAGE_H

@@ -14,11 +14,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct diags diags;
     struct err e = { 0 };
 
+    arena_init(&arena, 1 << 22, 4096);
     if (archive_open(bytes_of(data, size), &archive, &head, &e) != OK) {
         CHECK(e.code != OK && e.message[0] != '\0');
         return 0;
     }
-    arena_init(&arena, 1 << 22, 4096);
     diags_init(&diags, &arena);
     const struct policy_params params = { .hba_file = head.hba_file,
                                           .ident_file = head.ident_file,

@@ -260,3 +260,9 @@ SELECT max(x) OVER (PARTITION BY x % 2) FROM generate_series(1,3) x WHERE row_nu
 SELECT row_number() FROM generate_series(1,3) x
 SELECT lower('x') OVER ()
 SELECT '2026-11-21'::date + interval '1 hour', interval '1 hour' + '2026-11-21'::date, 3 + '2026-11-21'::date, interval '1 hour' + '2026-11-21 01:00+00'::timestamptz
+SELECT ARRAY(SELECT n FROM generate_series(1, 3) g(n) ORDER BY n DESC), ARRAY(SELECT 'x' WHERE false), ARRAY(SELECT NULL)
+SELECT x, ARRAY(SELECT y || x FROM (VALUES ('b'), ('a, '), (NULL)) w(y) ORDER BY y NULLS FIRST) FROM (VALUES ('1'), ('2')) v(x)
+SELECT ARRAY(SELECT n FROM generate_series(1, 4) g(n)) || ARRAY[5], array_to_string(ARRAY(SELECT u FROM unnest(ARRAY['q', 'p']) u), '-')
+SELECT ARRAY(SELECT 1, 2)
+SELECT ARRAY(SELECT n FROM generate_series(1, 2) g(n) UNION ALL SELECT 9), count(*) FROM (VALUES (1), (2)) v(x)
+SELECT 2 = ANY (ARRAY(SELECT n FROM generate_series(1, 3) g(n))), ARRAY(SELECT n::int8 FROM generate_series(1, 2) g(n) LIMIT 1)

@@ -1,6 +1,6 @@
 """
-One word for one cause: what a log line says with cause=, likely= and next=, and what pgseal_failures shows, are
-rows of tables/causes.def, and both count the same.
+One word for one cause: what a log line says with cause=, likely= and next=, what pgseal_failures shows and the label
+in /metrics are rows of tables/causes.def, and all of them count the same.
 """
 
 import collections
@@ -8,11 +8,12 @@ import os
 import re
 import socket
 import ssl
+import urllib.request
 
 import psycopg
 import pytest
 
-from lib import wire
+from lib import run, wire
 from lib.pg import PASSWORDS
 
 TABLE = os.path.join(os.path.dirname(__file__), "../../tables/causes.def")
@@ -44,7 +45,8 @@ CAUSES = table()
 @pytest.fixture(scope="module")
 def gate(factory, certs):
     made = factory.gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()},
-                        settings={"authentication_timeout": "2", "log_connections": "", "log_disconnections": "off"})
+                        settings={"authentication_timeout": "2", "log_connections": "", "log_disconnections": "off",
+                                  "http_listen": f"127.0.0.1:{run.free_port()}"})
     made.configure({"upstream.down": "host=/nonexistent",
                     "upstream.nowhere": made.conninfo() + " dbname=nowhere"})
     assert "reload_failed" not in made.reload()
@@ -60,6 +62,12 @@ def failures(gate):
 
 def counts(gate):
     return collections.Counter({row[0]: row[1] for row in failures(gate)})
+
+
+def metered(gate):
+    with urllib.request.urlopen(f"http://{gate.settings['http_listen']}/metrics", timeout=20) as answer:
+        found = re.findall(r'^pgseal_failures_total\{cause="(.*?)"\} (\d+)', answer.read().decode(), re.M)
+    return collections.Counter({cause: int(count) for cause, count in found})
 
 
 def logged(gate, since):
@@ -132,12 +140,12 @@ WAYS = {
 
 @pytest.mark.parametrize("cause", WAYS)
 def test_log_and_view_say_the_same(gate, certs, cause):
-    since, before = gate.log.mark(), counts(gate)
+    since, before, metered_before = gate.log.mark(), counts(gate), metered(gate)
     WAYS[cause](gate, certs)
     gate.log.wait_for(rf"cause={cause} .*\n", since)
     lines = logged(gate, since)
     assert lines == [(cause, *CAUSES[cause])]
-    assert counts(gate) - before == collections.Counter({cause: 1})
+    assert counts(gate) - before == metered(gate) - metered_before == collections.Counter({cause: 1})
 
 
 def test_a_refusal_that_tls_would_not_have_helped(gate, certs):

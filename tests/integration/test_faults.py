@@ -333,6 +333,24 @@ def test_an_allocation_fails_in_a_login(short_of_memory, certs, failures):
     assert 0 < succeeded < n and n > 100
 
 
+def test_an_allocation_fails_on_the_way_to_the_server(short_of_memory, factory, certs):
+    """TLS and SCRAM with the client's own keys on the second leg, then a cancel over it."""
+    behind = factory.postgres(hba="hostssl all all 127.0.0.1/32 scram-sha-256\n", tls={"cert": certs.server})
+    g, memory = short_of_memory(settings={"upstream_login": "scram, trust"}, upstream=(
+        f"host=localhost hostaddr=127.0.0.1 port={behind.port} sslmode=verify-full sslrootcert={certs.ca_file}"))
+
+    def act():
+        with Conn(g, timeout=5) as c:
+            c.ready(ALICE)
+            with Conn(g, timeout=5) as other:
+                other.raw_send(cancel_request(c.pid, c.key))
+                assert other.raw_rest() == b""
+
+    succeeded, n = starve(g, memory, certs, 1, act)
+    assert 0 < succeeded < n and n > 150
+    factory.stop(behind)
+
+
 def test_an_allocation_fails_in_a_question_to_the_status_database(short_of_memory, certs):
     g, memory = short_of_memory(settings={"stats_users": "alice"})
 

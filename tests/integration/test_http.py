@@ -1,20 +1,27 @@
 """What the gate shows over HTTP: who is answered, and what nobody can do to it."""
 
+import datetime
 import http.client
+import json
 import os
+import re
 import select
 import signal
 import socket
 import ssl
 import stat
+import subprocess
 import time
+import urllib.parse
 
 import psycopg
 import pytest
 from cryptography import x509
 
 from lib import run
+from lib.pg import PASSWORDS
 
+TABLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tables")
 TRUST = "local all all trust\nhost all all all trust\n"
 
 
@@ -84,9 +91,11 @@ def test_draining_is_not_ready(make_gate):
         session.execute("COMMIT")
 
 
-def test_unix_socket_is_for_owner_and_group(make_gate):
-    gate = make_gate(hba=TRUST, settings={"http_listen": "./http.sock"})
-    path = gate.path("http.sock")
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_unix_socket_is_for_owner_and_group(make_gate, tmp_path, elsewhere):
+    written = str(tmp_path / "http.sock") if elsewhere else "./http.sock"
+    gate = make_gate(hba=TRUST, settings={"http_listen": written})
+    path = written if elsewhere else gate.path("http.sock")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
     assert ask_over(Unix(path), "/healthz")[0] == 200
     gate.stop()
@@ -269,3 +278,245 @@ def test_slow_clients_are_shown_out_and_sessions_do_not_notice(shown):
             s.close()
     assert ask(port, "/healthz")[0] == 200
     assert "could not" not in gate.log.text()
+
+
+# -- metrics ------------------------------------------------------------------------------------------------------
+SAMPLE = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$')
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def parse(text):
+    """{(name, labels as a frozen set of pairs): value}"""
+    samples = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        name, labels, value = SAMPLE.match(line).groups()
+        key = (name, frozenset(LABEL.findall(labels or "")))
+        assert key not in samples, f"twice: {line}"
+        samples[key] = float(value)
+    return samples
+
+
+class Metrics:
+    """What /metrics says, as of each call."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def text(self):
+        status, headers, body = ask(self.port, "/metrics")
+        assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+        return body
+
+    def value(self, name, **labels):
+        """The sum of the samples that carry these labels."""
+        wanted = set(labels.items())
+        return sum(v for (n, have), v in parse(self.text()).items() if n == name and wanted <= have)
+
+    def has(self, name, **labels):
+        wanted = set(labels.items())
+        return any(n == name and wanted <= have for n, have in parse(self.text()))
+
+    def wait(self, name, value, **labels):
+        run.wait_until(lambda: self.value(name, **labels) == value, f"{name}{labels} to be {value}")
+
+
+@pytest.fixture
+def measured(make_gate, certs):
+    port = run.free_port()
+    crl = certs.ca.crl([])
+    gate = make_gate(hba="hostssl app bob all cert\nhostssl app alice all scram-sha-256\nlocal pgseal all trust\n",
+                     tls={"cert": certs.server, "ca": certs.ca.pem(), "crl": crl},
+                     settings={"http_listen": f"127.0.0.1:{port}"})
+    return gate, Metrics(port)
+
+
+def connect(gate, certs, user="alice", password=PASSWORDS["alice"], **more):
+    return psycopg.connect(host="127.0.0.1", port=gate.port, user=user, password=password, dbname="app",
+                           **{"sslmode": "verify-ca", "sslrootcert": certs.ca_file, **more})
+
+
+def test_promtool_likes_the_metrics(measured, certs):
+    gate, metrics = measured
+    with connect(gate, certs) as session:
+        session.execute("SELECT 1")
+        text = metrics.text()
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_every_metric_is_told_with_its_help(measured, certs):
+    gate, metrics = measured
+    connect(gate, certs).close()
+    defined = re.findall(r'^X\(METRIC_\w+, "(\w+)"', open(os.path.join(TABLES, "metrics.def")).read(), re.M)
+    told = re.findall(r"^# HELP (\w+) .+\n# TYPE \1 \w+$", metrics.text(), re.M)
+    assert set(told) <= set(defined)
+    # those need a failing server, or a cancel
+    assert set(defined) - set(told) <= {"pgseal_upstream_last_failure_timestamp_seconds"}
+
+
+def test_numbers_move_with_sessions(measured, certs):
+    gate, metrics = measured
+    tls = {"tls_version": "TLSv1.3"}
+    with connect(gate, certs) as session:
+        session.execute("SELECT repeat('x', 100000)")
+        assert metrics.value("pgseal_sessions", step="relay", **tls) == 1
+        assert metrics.value("pgseal_connections") == 1
+        assert metrics.value("pgseal_sent_bytes_total") > 100000
+    metrics.wait("pgseal_sessions", 0, step="relay")
+    metrics.wait("pgseal_sessions", 0)
+    assert metrics.value("pgseal_startups_total", result="admitted", transport="tcp", **tls) == 1
+    assert metrics.value("pgseal_handshakes_total", result="ok", group="x25519", **tls) == 1
+    assert metrics.value("pgseal_handshake_seconds_count", **tls) == 1
+    assert 0 < metrics.value("pgseal_handshake_seconds_sum") < 5
+    assert metrics.value("pgseal_handshake_seconds_bucket", le="+Inf") == 1
+    assert metrics.value("pgseal_connect_seconds_count", **tls) == 1
+    assert metrics.value("pgseal_authentications_total", method="scram-sha-256", result="ok") == 1
+    assert metrics.value("pgseal_rule_hits_total", file=gate.path("pg_hba.conf"), line="2") == 1
+    assert metrics.value("pgseal_upstream_up", upstream="default") == 1
+    assert metrics.value("pgseal_upstream_connects_total", result="ok") == 1
+    before = metrics.value("pgseal_received_bytes_total")
+    with connect(gate, certs) as session:
+        session.execute("SELECT length(%s)", ["y" * 200000])
+        run.wait_until(lambda: metrics.value("pgseal_received_bytes_total") > before + 200000, "bytes to be counted")
+
+
+def test_numbers_move_with_failures(measured, certs):
+    gate, metrics = measured
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        connect(gate, certs, password="wrong")
+    assert metrics.value("pgseal_authentications_total", method="scram-sha-256", result="refused") == 1
+    assert metrics.value("pgseal_failures_total", cause="password_wrong") == 1
+    with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+        connect(gate, certs, sslrootcert=certs.foreign_file)
+    metrics.wait("pgseal_failures_total", 1, cause="unknown_ca")
+    with pytest.raises(psycopg.OperationalError, match="no encryption"):
+        connect(gate, certs, sslmode="disable")
+    assert metrics.value("pgseal_startups_total", transport="tcp", tls_version="none", result="refused") == 1
+    assert metrics.value("pgseal_handshakes_total", result="failed", cipher="", group="") == 1
+    with socket.create_connection(("127.0.0.1", gate.port)) as s:
+        s.sendall(bytes.fromhex("0000000804d2162f"))
+        assert s.recv(1) == b"S"
+        s.sendall(b"no TLS at all, just text that nobody expects here")
+        s.recv(100)
+    metrics.wait("pgseal_failures_total", 1, cause="not_tls")
+    assert metrics.value("pgseal_handshakes_total", result="failed", cipher="", group="") == 2
+
+
+def test_cancels_and_reloads_are_counted(measured, certs):
+    gate, metrics = measured
+    with connect(gate, certs, autocommit=True) as session:
+        session.cancel()
+        metrics.wait("pgseal_cancel_requests_total", 1, result="sent")
+    assert metrics.value("pgseal_config_generation") == 1
+    gate.reload()
+    assert metrics.value("pgseal_config_generation") == 2
+    assert metrics.value("pgseal_config_loads_total", result="loaded") == 2
+    gate.configure(hba="nonsense\n")
+    assert "reload_failed" in gate.reload()
+    assert metrics.value("pgseal_config_loads_total", result="refused") == 1
+    assert metrics.value("pgseal_config_last_load_successful") == 0
+    assert metrics.value("pgseal_config_generation") == 2
+
+
+def test_certificates_and_lists_are_told(measured, certs):
+    gate, metrics = measured
+    server = certs.server.cert
+    labels = {"kind": "server", "file": gate.path("server.crt"), "serial": str(certs.server.serial)}
+    utc = datetime.timezone.utc
+    until = server.not_valid_after.replace(tzinfo=utc).timestamp()
+    since = server.not_valid_before.replace(tzinfo=utc).timestamp()
+    assert metrics.value("pgseal_certificate_not_after_timestamp_seconds", **labels) == until
+    assert metrics.value("pgseal_certificate_not_before_timestamp_seconds", **labels) == since
+    left = metrics.value("pgseal_certificate_life_left_ratio", **labels)
+    assert abs(left - (until - time.time()) / (until - since)) < 0.001
+    assert metrics.value("pgseal_certificate_served", **labels) == 1
+    assert metrics.has("pgseal_crl_next_update_timestamp_seconds", file=gate.path("client.crl"))
+    other = certs.ca.issue("other", sans=["localhost"], usage="server")
+    gate.configure({"reload_on_change": "off"})
+    gate.reload()
+    gate.write("server.crt", other.pem())
+    metrics.wait("pgseal_certificate_served", 0)
+    os.unlink(gate.path("server.crt"))
+    metrics.wait("pgseal_certificate_file_readable", 0, file=gate.path("server.crt"))
+
+
+def test_a_server_that_is_gone_is_down(factory, make_gate):
+    port = run.free_port()
+    gate = make_gate(hba=TRUST, upstream=f"host=127.0.0.1 port={run.free_port()} sslmode=disable user=alice",
+                     settings={"http_listen": f"127.0.0.1:{port}", "upstream_login": "service"})
+    metrics = Metrics(port)
+    assert not metrics.has("pgseal_upstream_up")
+    with pytest.raises(psycopg.OperationalError, match="not available"):
+        psycopg.connect(host="127.0.0.1", port=gate.port, user="alice", dbname="app", sslmode="disable")
+    assert metrics.has("pgseal_upstream_up", upstream="default")
+    assert metrics.value("pgseal_upstream_up") == 0
+    assert metrics.value("pgseal_upstream_connects_total", result="failed") == 1
+
+
+def test_a_handshakes_time_is_in_the_view(measured, certs):
+    gate, metrics = measured
+    with connect(gate, certs), psycopg.connect(host=gate.socket_dir, port=gate.port, user="root",
+                                               dbname="pgseal") as console:
+        rows = console.execute("SELECT tls_version, handshake_us FROM pgseal_sessions WHERE user_name = 'alice'")
+        version, us = rows.fetchone()
+        assert version == "TLSv1.3" and 0 < us < 5000000
+
+
+def test_a_gate_that_stops_while_it_measures_stops_cleanly(make_gate, certs):
+    """Answers under way hold on to what is being freed; nobody waits for them."""
+    port = run.free_port()
+    for how in (signal.SIGINT, signal.SIGTERM):
+        gate = make_gate(hba=TRUST, tls={"cert": certs.server, "ca": certs.ca.pem() * 200},
+                         settings={"http_listen": f"127.0.0.1:{port}"})
+        asking = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(40)]
+        for s in asking:
+            s.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert asking[0].recv(1) == b"H"
+        assert gate.stop(how) == 0
+        for s in asking:
+            s.close()
+
+
+PROMETHEUS = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
+rule_files: [{rules}]
+scrape_configs:
+  - job_name: pgseal
+    scheme: https
+    tls_config: {{ca_file: {ca}}}
+    authorization: {{credentials_file: {token}}}
+    static_configs: [{{targets: ["localhost:{port}"]}}]
+"""
+
+
+def test_prometheus_scrapes_over_tls_with_the_token(make_gate, certs, tmp_path):
+    """The real one, with the rules of dist/: the target is up, and what is wrong is told as an alert."""
+    port, own = run.free_port(), run.free_port()
+    gate = make_gate(start=False, hba=TRUST, tls={"cert": certs.server},
+                     settings={"http_listen": f"0.0.0.0:{port}", "http_token_file": "http.token"})
+    token = gate.write("http.token", TOKEN, 0o600)
+    gate.start()
+    rules = os.path.join(TABLES, "..", "dist", "prometheus", "pgseal.rules.yml")
+    (tmp_path / "prometheus.yml").write_text(PROMETHEUS.format(ca=certs.ca_file, token=token, port=port, rules=rules))
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(["prometheus", f"--config.file={tmp_path}/prometheus.yml",
+                                    f"--storage.tsdb.path={tmp_path}/data", f"--web.listen-address=127.0.0.1:{own}"],
+                                   stdout=log, stderr=log)
+
+    def query(text):
+        try:
+            _, _, body = ask(own, "/api/v1/query?query=" + urllib.parse.quote(text))
+            return {tuple(sorted(r["metric"].items())): r["value"][1] for r in json.loads(body)["data"]["result"]}
+        except (OSError, ValueError, KeyError):
+            return {}
+    try:
+        run.wait_until(lambda: list(query("up").values()) == ["1"], "the gate to be up", 30)
+        assert list(query("pgseal_ready").values()) == ["1"]
+        gate.configure(hba="nonsense\n")
+        gate.reload()
+        run.wait_until(lambda: query('ALERTS{alertname="PgsealReloadRefused",alertstate="firing"}'), "the alert", 30)
+    finally:
+        process.terminate()
+        process.wait(20)

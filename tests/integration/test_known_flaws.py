@@ -42,11 +42,11 @@ def before_liar(make_gate, certs):
     """A function: script → (scripted server, gate before it). Clients are trusted, the upstream must have TLS."""
     servers = []
 
-    def make(script, sslmode="verify-full", hba="host all all 127.0.0.1/32 trust\n", **settings):
+    def make(script, sslmode="verify-full", hba="host all all 127.0.0.1/32 trust\n", passfile=None, **settings):
         lying = liar.Scripted(script)
         servers.append(lying)
         conninfo = (f"host=localhost hostaddr=127.0.0.1 port={lying.port} sslmode={sslmode} "
-                    f"sslrootcert={certs.ca_file} user=alice")
+                    f"sslrootcert={certs.ca_file} user=alice{f' passfile={passfile}' if passfile else ''}")
         settings.setdefault("upstream_login", "trust, service")
         return lying, make_gate(upstream=settings.pop("upstream", conninfo), hba=hba, settings=settings)
 
@@ -119,14 +119,21 @@ def test_cve_2021_23222_bytes_stuffed_behind_the_servers_s(before_liar, stuffed)
         assert peer.notes.get("rest", b"") in (b"", b"\x16"), "nothing but a ClientHello may follow"
 
 
-def test_cve_2024_10977_the_text_of_an_error_before_tls(before_liar):
+@pytest.mark.parametrize("said", [
+    liar.error_response("28000", LIE), b"E" + LIE.encode() + b"\n\0", message("R", struct.pack("!I", 0)),
+    message("R", struct.pack("!I", 3)), message("v", struct.pack("!II", 0, 0)), b"N" + message("R", struct.pack("!I", 0)),
+    b"N" + liar.error_response("28000", LIE), message("N", b"SNOTICE\0M" + LIE.encode() + b"\0\0")])
+def test_cve_2024_10977_what_is_said_before_tls(before_liar, said):
+    """Nor is it an answer: CVE-2026-14681 on this leg, a login judged before the transport is final."""
     def script(peer):
         peer.expect_ssl_request()
-        peer.send(liar.error_response("28000", LIE))
+        peer.send(said)
+        peer.notes["rest"] = peer.sock.recv(65536)
 
     lying, gate = before_liar(script)
     assert LIE not in repr(refused_as_unavailable(gate))
     lying.check()
+    assert [peer.notes.get("rest", b"") for peer in lying.peers] == [b""] * len(lying.peers)
 
 
 @pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
@@ -296,6 +303,97 @@ def test_the_right_iterations_do_get_a_proof(before_liar, server_cert):
         c.login(ALICE)
     lying.check()
     assert lying.peers and lying.peers[0].notes["answer"][:1] == b"p"
+
+
+def begun(peer, cert):
+    """The server's half up to the client's first message; returns the client's nonce."""
+    peer.start_tls(cert)
+    peer.packet()
+    peer.auth(10, b"SCRAM-SHA-256\0\0")
+    return peer.message()[1].split(b"r=", 1)[1]
+
+
+def challenge(nonce, iterations=4096):
+    salt = SECRETS["alice"].split("$")[1].split(":")[1].encode()
+    return b"r=" + nonce + b",s=" + salt + b",i=%d" % iterations
+
+
+def ready(peer):
+    peer.auth(0)
+    peer.send(message("K", struct.pack("!II", 1, 1)) + message("Z", b"I"))
+
+
+def breaks_off_at_once(peer, nonce):
+    ready(peer)
+
+
+def breaks_off_behind_the_challenge(peer, nonce):
+    peer.auth(11, challenge(nonce + b"server"))
+    peer.message()
+    ready(peer)
+
+
+def proves_nothing(peer, nonce):
+    peer.auth(11, challenge(nonce + b"server"))
+    peer.message()
+    peer.auth(12, b"v=" + b"A" * 43 + b"=")
+    ready(peer)
+
+
+def says_an_error_instead_of_a_proof(peer, nonce):
+    peer.auth(11, challenge(nonce + b"server"))
+    peer.message()
+    peer.auth(12, b"e=other-error")
+    ready(peer)
+
+
+def asks_for_the_password_after_all(peer, nonce):
+    peer.auth(3)
+
+
+def asks_for_md5_after_all(peer, nonce):
+    peer.auth(5, b"salt")
+
+
+def begins_again(peer, nonce):
+    peer.auth(10, b"SCRAM-SHA-256\0\0")
+
+
+def has_a_nonce_of_its_own(peer, nonce):
+    peer.auth(11, challenge(b"server" * 4))
+
+
+def has_an_endless_nonce(peer, nonce):
+    peer.auth(11, challenge(nonce + b"x" * 2000000))
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["the client's keys", "the gate's own password"])
+@pytest.mark.parametrize("says", [
+    breaks_off_at_once, breaks_off_behind_the_challenge, proves_nothing, says_an_error_instead_of_a_proof,
+    asks_for_the_password_after_all, asks_for_md5_after_all, begins_again, has_a_nonce_of_its_own,
+    has_an_endless_nonce])
+def test_a_server_that_leaves_the_exchange(before_liar, server_cert, scratch, says, own):
+    """It has proved nothing: nobody is let in, and no password follows where a proof was begun."""
+    def script(peer):
+        nonce = begun(peer, server_cert)
+        says(peer, nonce)
+        peer.notes["rest"] = b""
+        while chunk := peer.sock.recv(65536):
+            peer.notes["rest"] += chunk
+
+    settings = {"upstream_login": "scram"}
+    if own:
+        passfile = os.path.join(scratch, "flaws-own")
+        pki.write_file(passfile, "*:*:*:*:secret\n", 0o600)
+        settings = {"upstream_login": "scram", "auth_source": "query", "auth_file": None, "auth_user": "reader"}
+    lying, gate = before_liar(script, hba="host all all 127.0.0.1/32 scram-sha-256\n",
+                              passfile=passfile if own else None, **settings)
+    with Conn(gate) as c:
+        events = c.login(ALICE)
+    assert ("Z", "I") not in events and any(e[0] == "E" for e in events), events
+    lying.check()
+    for peer in lying.peers:
+        assert peer.notes.get("rest", b"") == b"", peer.notes
 
 
 def cpu_seconds(pid):

@@ -496,6 +496,8 @@ NAMES = {
                                          entry("mallory", "app")),
     "logical replication has a database": (b"user\0mallory\0database\0app\0replication\0database\0\0",
                                            entry("mallory", "app")),
+    "once a database, always a database": (b"user\0mallory\0database\0app\0replication\0database\0"
+                                           b"replication\0off\0replication\0true\0\0", entry("mallory", "app")),
     "replication off": (b"user\0mallory\0database\0app\0replication\0off\0\0", entry("mallory", "app")),
 }
 

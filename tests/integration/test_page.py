@@ -139,6 +139,46 @@ def test_reasons_to_look(make_gate, certs):
                                   'invalid connection type "nonsense"')
 
 
+def test_a_server_that_is_gone(factory, make_gate, certs):
+    """The view and the report say whether the last session reached the server behind; a good one clears it."""
+    port, server = run.free_port(), factory.postgres(hba="local all all trust\n")
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, upstream=server, settings=settings(port))
+    where = f"{server.socket_dir}:{server.port}"
+
+    def upstreams():
+        return psql.run(gate, "SELECT upstream, hosts, reachable, connects, failures, last_success IS NULL "
+                        "FROM pgseal_upstreams", host=gate.socket_dir, dbname="pgseal", user="postgres").stdout.strip()
+
+    assert upstreams() == f"default|{{{where}}}||0|0|t"
+    assert report(port)["upstreams"][0]["reachable"] is None
+    connect(gate, certs).close()
+    assert upstreams() == f"default|{{{where}}}|t|1|0|f"
+    server.stop()
+    with pytest.raises(psycopg.OperationalError):
+        connect(gate, certs)
+    assert upstreams() == f"default|{{{where}}}|f|1|1|f"
+    got = fresh_report(port, lambda r: r["reasons"], "a reason")
+    assert (got["reasons"][0]["severity"], got["reasons"][0]["section"]) == ("critical", "upstream")
+    assert where in got["reasons"][0]["what"] and got["upstreams"][0]["hosts"] == [where]
+    server.start()
+    connect(gate, certs).close()
+    got = fresh_report(port, lambda r: r["upstreams"][0]["reachable"], "the server to be reached")
+    assert "upstream" not in [r["section"] for r in got["reasons"]]
+
+
+def test_wrong_passwords_count_when_they_are_many(shown, certs):
+    gate, port = shown
+    def fail():
+        assert psql.run(gate, user="alice", password="wrong", sslmode="require").returncode != 0
+    fail()
+    got = fresh_report(port, lambda r: r["failures"], "a failure")
+    assert (got["failures"][0]["cause"], got["reasons"]) == ("password_wrong", [])
+    for _ in range(9):
+        fail()
+    got = fresh_report(port, lambda r: r["reasons"], "a reason")
+    assert got["reasons"][0]["what"].startswith("password_wrong, 10 in the last hour: ")
+
+
 def test_many_pages_cost_one_report(shown):
     """All who ask at once get the same report, which is then kept for a second."""
     _, port = shown
@@ -293,7 +333,7 @@ def test_it_shows_what_there_is(page, busy, certs):
     for words in ("unknown_ca", "Likely: the client does not trust the CA", "Next: ", "sslrootcert", "1 in the last hour"):
         assert words in failures
     assert "plaintext" in page.text("#clients") and "1 of 2 clients came without TLS" in page.text("#clients")
-    assert gate.conninfo().split()[0].removeprefix("host=") in page.text("#upstream")
+    assert gate.conninfo().split()[0].removeprefix("host=") in page.text("#upstream") and "reached" in page.text("#upstream")
     assert "refused" in page.text("#reloads") and "pg_hba.conf:6" in page.text("#reloads")
     page.picture("desktop-light")
 
@@ -458,6 +498,7 @@ def test_it_says_so_when_the_gate_is_gone(browser, make_gate, certs):
     assert "Server certificate" in browser.text("#certificates")
     assert browser.js(CONTRAST)[0][0] >= 4.5
     browser.picture("gone")
+    run.wait_until(lambda: re.search(r"Next try in (9|\d\d) s", browser.text("#trouble")), "it to ask less often")
     gate.start()
     browser.js("document.getElementById('retry').click()")
     run.wait_until(lambda: browser.text("#trouble") == "", "the complaint to be gone", 25)

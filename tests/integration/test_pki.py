@@ -603,6 +603,81 @@ def test_pgjdbc(served):
     assert done.returncode != 0 and "127.0.0.2" in done.stderr
 
 
+def ado_net(text):
+    """A connection string of .NET: key=value;…, a value in quotes doubles them [DbConnectionStringBuilder]."""
+    pairs = re.findall(r'([^=;]+)=(?:"((?:[^"]|"")*)"|([^;]*))(?:;|$)', text)
+    assert sum(len(m.group(0)) for m in re.finditer(r'[^=;]+=(?:"(?:[^"]|"")*"|[^;]*)(?:;|$)', text)) == len(text), text
+    return {key: quoted.replace('""', '"') if quoted else plain for key, quoted, plain in pairs}
+
+
+@pytest.mark.parametrize("passphrase", [None, "x y"])
+@pytest.mark.parametrize("odd", [False, True], ids=["", "odd directory"])
+def test_what_npgsql_reads(tool, factory, odd, passphrase):
+    """No .NET in Debian: its two inputs are read by others, and what they hold is used against a server."""
+    if odd:
+        tool = Tool(tool.program, tool.path("it's a \"d&r\" \\ %41;=x"))
+        os.mkdir(tool.dir)
+        os.chmod(tool.dir, 0o711)
+    served = Served(tool, factory)
+    try:
+        secret = ["--passphrase-command", f"echo {passphrase}"] if passphrase else []
+        made = tool.json("cert", "issue", "-D", "gate", "bob", "--for", "npgsql", "--server",
+                         f"localhost:{served.server.port}", *secret)
+        given = ado_net(made["connect"]["npgsql"])
+        assert given["SSL Mode"] == "VerifyFull" and given["SSL Certificate"] == made["files"]["npgsql"]
+        assert given.get("SSL Password") == ("PASSPHRASE" if passphrase else None)
+        word = f"pass:{passphrase or ''}"
+        pem = openssl("pkcs12", "-in", given["SSL Certificate"], "-passin", word, "-nodes")
+        assert "-----BEGIN CERTIFICATE" in pem and "-----BEGIN PRIVATE KEY" in pem
+        with open(os.open(tool.path("both.pem"), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
+            f.write(pem)
+        with psycopg.connect(host=given["Host"], port=given["Port"], dbname="app", user=given["Username"],
+                             sslmode="verify-full", sslrootcert=given["Root Certificate"], sslcert=tool.path("both.pem"),
+                             sslkey=tool.path("both.pem")) as db:
+            assert db.execute("SELECT client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone() == ("/CN=bob",)
+        if passphrase:
+            done = subprocess.run(["openssl", "pkcs12", "-in", given["SSL Certificate"], "-passin", "pass:", "-nodes"],
+                                  capture_output=True, text=True, check=False)
+            assert done.returncode != 0
+    finally:
+        factory.stop(served.server)
+
+
+PGX = "/usr/share/gocode/src/github.com/jackc/pgx"
+
+
+@pytest.mark.skipif(not os.path.exists(PGX) or not shutil.which("go"),
+                    reason="pgx is not installed (golang-go, golang-github-jackc-pgx-v4-dev)")
+def test_pgx(served):
+    """Built without a network from Debian's sources; what `--for pgx` writes and prints, at verify-full."""
+    tool, where = served.tool, ["--server", f"localhost:{served.server.port}", "--for", "pgx"]
+    program = tool.path("connect")
+    subprocess.run(["go", "build", "-p", "1", "-o", program, os.path.join(HERE, "go", "connect.go")], check=True, timeout=300,
+                   env={**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "",
+                        "GOCACHE": tool.path("gocache")})
+
+    def connect(made, password=None, **replace):
+        url = made["connect"]["pgx"].replace("DATABASE", "app").replace("USER", "alice").replace("PASSPHRASE", "xy")
+        for old, new in replace.items():
+            url = url.replace(old, new)
+        env = {**os.environ, **({"PGPASSWORD": password} if password else {})}
+        return subprocess.run([program, url], capture_output=True, text=True, check=False, timeout=60, env=env)
+
+    for more in ([], ["--out", "r", "--key", "rsa-2048"]):
+        done = connect(tool.json("cert", "issue", "-D", "gate", "bob", *more, *where))
+        assert done.stdout.strip() == "true /CN=bob", (more, done.stderr)
+    # What the command says of a key with a passphrase is true: Go cannot read one.
+    issued = tool.run("cert", "issue", "-D", "gate", "bob", "--out", "p", "--passphrase-command", "echo xy", *where)
+    assert "without a passphrase" in issued.stdout + issued.stderr
+    done = connect({"connect": {"pgx": re.search(r"postgres://\S+", issued.stdout).group(0)}})
+    assert "failed to parse private key" in done.stderr
+    plain = tool.json("cert", "issue", "-D", "gate", "o", "--host", "localhost", *where)
+    done = connect(plain, "alice's pass")
+    assert done.stdout.strip() == "true -", done.stderr
+    done = connect(plain, "alice's pass", localhost="127.0.0.2")        # it does check
+    assert done.returncode != 0 and "127.0.0.2" in done.stderr
+
+
 def test_odd_directories(tool, factory, pytestconfig):
     """Every driver's syntax has its own quotes; a directory's name may hold all of them."""
     odd = Tool(tool.program, tool.path("it's a \"d&r\" \\ %41;=x"))

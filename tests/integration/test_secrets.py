@@ -117,3 +117,20 @@ def test_nor_does_a_login_that_fails(make_gate, certs, method):
         assert ("E", "28P01") in [(event[0], event[1]["C"]) for event in c.login(wrong) if event[0] == "E"]
         c.rest()
     assert not places(g.process.pid, wrong.encode())
+
+
+def test_nor_does_the_keys_passphrase(factory, certs):
+    """The key stays; what it was unlocked with is not needed any more."""
+    phrase = "an unlikely phrase, once"
+    g = factory.gate(start=False, tls={"cert": certs.server}, hba="local all all trust\n")
+    try:
+        g.write("server.key", certs.server.key_pem(phrase), 0o600)
+        g.write("phrase", phrase + "\n", 0o600)
+        g.configure(settings={"ssl_passphrase_command": f"cat {g.path('phrase')}", "workers": "1",
+                              "ssl_passphrase_command_supports_reload": "on"})
+        g.start()
+        assert not places(g.process.pid, phrase.encode())
+        assert "reloaded" in g.reload()
+        assert not places(g.process.pid, phrase.encode())
+    finally:
+        factory.stop(g)

@@ -131,7 +131,8 @@ def test_each_call_in_its_turn_does_less(faulty, act, call, how):
             seen, left = calls.relent()
             if left:
                 break
-        assert n > 8 and seen < n, (n, seen)
+        # SSLRequest, ClientHello, Finished, two of SCRAM, the statement, Terminate: seven flights at least.
+        assert n > 7 and seen < n, (n, seen)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 100, 4096, 16406])
@@ -166,7 +167,7 @@ def test_the_peer_is_lost_at_each_call(faulty, act, how):
                 assert other.value("SELECT 1") == "1"
             if left:
                 break
-        assert n > 8, (n, seen)
+        assert n > 5, (n, seen)
 
 
 @pytest.mark.parametrize("why", [errno.EINTR, errno.EAGAIN, errno.ECONNABORTED, errno.EMFILE, errno.ENFILE,

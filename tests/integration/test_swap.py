@@ -18,6 +18,7 @@ import time
 import pytest
 
 from lib import pki, run, wire
+from lib.pg import PASSWORDS
 from lib.pki import DAY
 from lib.wire import Conn, startup
 
@@ -124,6 +125,20 @@ def test_a_certificate_does_not_bring_half_edited_rules_along(gate, certs):
     put(gate, new)
     gate.log.wait_for(RELOADED, since)
     assert served(gate) == new.serial
+
+
+def test_nor_half_edited_secrets(make_gate, certs):
+    """auth_file belongs to the rules: who wrote half of it will say when it is whole."""
+    gate = make_gate(hba="hostssl app all 127.0.0.1/32 scram-sha-256\n", tls={"cert": certs.server})
+    in_place(gate.path("userlist.txt"), b'"alice" "')
+    new, since = new_cert(certs), gate.log.mark()
+    put(gate, new)
+    gate.log.wait_for(RELOADED, since)
+    assert served(gate) == new.serial
+    with Conn(gate) as c:
+        c.start_tls()
+        c.ready(PASSWORDS["alice"])
+    assert "unterminated quoted secret" in gate.reload()
 
 
 def test_rules_react_to_renames_only(make_gate, certs):
@@ -384,6 +399,44 @@ def test_a_list_that_ends_soon_is_told_before(guarded, certs):
                                              next_update=pki.now() + datetime.timedelta(hours=30)))
     logged = guarded.reload()
     assert "expires in 1 days" in logged and "event=reloaded" in logged
+
+
+# -- the CAs of client certificates -------------------------------------------------------------------------------
+def test_a_ca_that_leaves_the_file_ends_nobody_and_is_told(make_gate, certs):
+    """Only a revocation list ends sessions; the log says what the change means for whom."""
+    gate = make_gate(hba=CERT_HBA, tls={"cert": certs.server, "ca": certs.ca.pem()})
+    alice = certs.ca.issue("alice")
+    with session_with(gate, certs, alice) as stays:
+        gate.write("client-ca.crt", certs.foreign.pem() + certs.ca.pem())
+        assert "no longer in ssl_ca_file" not in gate.reload()
+        gate.write("client-ca.crt", certs.foreign.pem())
+        logged = gate.reload()
+        assert ('the client CA "/CN=pgseal test CA" is no longer in ssl_ca_file: new connections with certificates of '
+                'it are refused, sessions that run go on') in logged
+        assert stays.value("SELECT 1") == "1"
+        since = gate.log.mark()
+        assert is_refused(gate, certs, alice)
+        gate.log.wait_for("cause=client_certificate_unknown_ca", since)
+        assert not is_refused(gate, certs, certs.foreign.issue("alice"))
+        assert "no longer in ssl_ca_file" not in gate.reload()      # told once
+
+
+def test_a_certificate_that_outlives_its_ca(make_gate, certs):
+    """Refused as PostgreSQL refuses it; the log names the CA as the one that has expired, at load and at the door."""
+    old = pki.Authority("expired CA", valid_from=pki.now() - 99 * DAY, valid_to=pki.now() - DAY)
+    soon = pki.Authority("ending CA", valid_from=pki.now() - 99 * DAY, valid_to=pki.now() + 4.5 * DAY)
+    gate = make_gate(hba=CERT_HBA, tls={"cert": certs.server, "ca": old.pem() + soon.pem()})
+    logged = gate.reload()
+    assert 'the client CA "/CN=expired CA" has expired at' in logged
+    assert 'the client CA "/CN=ending CA" expires in 4 days' in logged and "even one that is valid longer" in logged
+    since = gate.log.mark()
+    assert is_refused(gate, certs, old.issue("alice"))
+    gate.log.wait_for("alert_sent=certificate_expired .*cause=client_ca_expired", since)
+    assert "Client certificate verification failed at depth 1" in gate.words(since)
+    assert not is_refused(gate, certs, soon.issue("alice"))
+    since = gate.log.mark()
+    assert is_refused(gate, certs, soon.issue("alice", valid_from=pki.now() - 9 * DAY, valid_to=pki.now() - DAY))
+    gate.log.wait_for("cause=client_certificate_expired", since)
 
 
 # -- under load ---------------------------------------------------------------------------------------------------

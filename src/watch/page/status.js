@@ -333,12 +333,19 @@
 
   // ---- upstream, reloads, findings -----------------------------------------------------------------------------------
   function drawUpstream(data) {
-    if (!data.upstreams.length) return [none("No session goes to a server now.")];
     const verified = { full: ["ok", "CA and name"], ca: ["ok", "CA"], no: ["warning", "not verified"] };
-    return [table("Servers behind", [
-      ["Server", "", (r) => dash(r.upstream_host)], ["TLS", "tight", (r) => (r.upstream_tls_version ? h("span", { title: r.upstream_tls_cipher || "" }, r.upstream_tls_version) : h("span", { class: "soft" }, "none"))],
-      ["Verified", "tight", (r) => (r.upstream_verified ? mark(...(verified[r.upstream_verified] || ["none", r.upstream_verified])) : dash(null))],
-      ["Sessions", "number", (r) => number(r.sessions)], ["Active", "time", (r) => (r.last_active ? ago(r.last_active) : dash(null))]], data.upstreams)];
+    const state = (r) => (r.reachable === null ? mark("none", "not tried yet") : r.reachable ? mark("ok", "reached") : mark("critical", "not reached"));
+    if (!data.upstreams.length) return [none("No server is behind: only the status database is served.")];
+    return [
+      h("ul", { class: "servers" }, data.upstreams.map((r) => h("li", {},
+        h("div", {}, h("h3", {}, r.upstream === "default" ? "Server" : `Server of ${r.upstream}`), state(r)),
+        h("p", { class: "mono small" }, list(r.hosts)),
+        h("p", { class: "small soft" }, `${many(r.connects, "session")} reached it`, r.last_success && [", last ", ago(r.last_success)],
+          r.failures > 0 && [`; ${number(r.failures)} did not, last `, ago(r.last_failure)])))),
+      (data.upstream_sessions || []).length > 0 && table("Sessions by server", [
+        ["Connected to", "", (r) => dash(r.upstream_host)], ["TLS", "tight", (r) => (r.upstream_tls_version ? h("span", { title: r.upstream_tls_cipher || "" }, r.upstream_tls_version) : h("span", { class: "soft" }, "none"))],
+        ["Verified", "tight", (r) => (r.upstream_verified ? mark(...(verified[r.upstream_verified] || ["none", r.upstream_verified])) : dash(null))],
+        ["Sessions", "number", (r) => number(r.sessions)], ["Active", "time", (r) => (r.last_active ? ago(r.last_active) : dash(null))]], data.upstream_sessions)];
   }
 
   function drawReloads(data) {
@@ -354,7 +361,7 @@
     if (!data.findings.length) return [];
     return [table("Findings of the audit", [
       ["Severity", "tight", (r) => mark(r.severity === "high" ? "critical" : r.severity === "medium" ? "warning" : "none", r.severity)],
-      ["Check", "tight mono", (r) => r.id], ["Where", "", (r) => dash(r.where)], ["What", "long", (r) => dash(r.what)], ["Fix", "long", (r) => dash(r.fix)]], data.findings)];
+      ["Check", "tight", (r) => h("span", { class: "mono" }, r.id)], ["Where", "", (r) => (r.where ? h("span", { class: "mono", title: r.where }, base(r.where)) : dash(null))], ["What", "long", (r) => dash(r.what)], ["Fix", "long", (r) => dash(r.fix)]], data.findings)];
   }
 
   const SECTIONS = {

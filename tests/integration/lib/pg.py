@@ -38,7 +38,7 @@ class Distribution:
 
     def __init__(self, bindir, libdir=None):
         self.bindir = bindir
-        self.env = dict(os.environ, LC_ALL="C")
+        self.env = dict(os.environ, LC_ALL="C", HOME="/nonexistent")    # no ~/.postgresql for postgres_fdw
         self.env.pop("PGSSLMODE", None)
         if libdir:
             self.env["LD_LIBRARY_PATH"] = libdir

@@ -84,13 +84,13 @@ def write_file(path, content, mode=0o644):
 class Authority(Cert):
     """A CA. An intermediate one is `root.intermediate(...)`."""
 
-    def __init__(self, common_name="Test CA", key="ec", signer=None):
+    def __init__(self, common_name="Test CA", key="ec", signer=None, valid_from=None, valid_to=None):
         secret = new_key(key)
         subject = name(("CN", common_name))
         issuer = signer.cert.subject if signer else subject
         builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
                    .public_key(secret.public_key()).serial_number(x509.random_serial_number())
-                   .not_valid_before(now() - DAY).not_valid_after(now() + 3650 * DAY)
+                   .not_valid_before(valid_from or now() - DAY).not_valid_after(valid_to or now() + 3650 * DAY)
                    .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
                    .add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, digital_signature=False,
                                                 content_commitment=False, key_encipherment=False,

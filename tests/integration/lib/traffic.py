@@ -5,9 +5,11 @@ raises if it comes out otherwise than it must.
 
 import contextlib
 import hashlib
+import http.client
 import os
 import random
 import signal
+import socket
 import ssl
 import struct
 import subprocess
@@ -29,8 +31,8 @@ TABLES = ["pg_stat_ssl", "pg_stat_activity", "pg_settings", "pg_file_settings", 
 class World:
     """The gate with its servers and its certificates."""
 
-    def __init__(self, gate, main, flaky, certs):
-        self.gate, self.main, self.flaky, self.certs = gate, main, flaky, certs
+    def __init__(self, gate, main, flaky, certs, http_port):
+        self.gate, self.main, self.flaky, self.certs, self.http_port = gate, main, flaky, certs, http_port
         self.random = random.Random()
         self.carol = certs.client("soak-carol", certs.ca.issue("carol"))
         self.foreign = certs.client("soak-foreign", certs.foreign.issue("carol"))
@@ -102,17 +104,24 @@ def copy_both_ways(world):
     expect(digest.digest() == back.digest(), "what was copied in comes out again")
 
 
+def cancel_when_active(world, db):
+    """A cancel that arrives before the statement does nothing."""
+    active = f"SELECT 1 FROM pg_stat_activity WHERE pid = {db.info.backend_pid} AND state = 'active'"
+    run.wait_until(lambda: world.main.query(active), "the statement to run", 30)
+    db.cancel()
+
+
 def cancel(world):
-    with world.connect(application_name="canceled") as db:
-        timer = threading.Timer(0.2, db.cancel)
-        timer.start()
+    with world.connect() as db:
+        helper = threading.Thread(target=cancel_when_active, args=(world, db))
+        helper.start()
         try:
-            db.execute("SELECT pg_sleep(20)")
+            db.execute("SELECT pg_sleep(60)")
             raise AssertionError("pg_sleep was not canceled")
         except psycopg.errors.QueryCanceled:
             pass
         finally:
-            timer.join()
+            helper.join()
         expect(db.execute("SELECT 1").fetchone() == (1,), "the session after a cancel")
 
 
@@ -137,6 +146,21 @@ def ask_the_status_database(world):
         with contextlib.suppress(psycopg.errors.UndefinedTable):
             db.execute("SELECT * FROM there_is_none")
         db.execute("SELECT * FROM pg_settings").fetchall()
+
+
+def scrape(world):
+    """What is shown over HTTP; and what nobody should say there."""
+    path, status = world.random.choice([("/metrics", 200), ("/status", 200), ("/healthz", 200), ("/readyz", 200),
+                                        ("/none", 404), ("/status?" + "x" * 50000, None)])
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", world.http_port, timeout=30)) as connection:
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            expect(status in (None, answer.status) and answer.read(), f"{path}: {answer.status}")
+        except (http.client.HTTPException, ConnectionError):
+            expect(status is None, f"{path}: not answered")
+    with socket.create_connection(("127.0.0.1", world.http_port)) as sock:
+        sock.sendall(world.random.choice([b"", b"GET", os.urandom(100), b"GET /metrics HTTP/1.1\r\n", hello()]))
 
 
 def psql_asks(world):
@@ -308,7 +332,7 @@ class Operator:
 # What is done, and how many seconds pass between two times of it.
 TRAFFIC = [
     (log_in, 0.05), (log_in_over_tls_upstream, 0.2), (log_in_with_a_certificate, 0.2), (ask_and_ask, 0.5),
-    (copy_both_ways, 1), (cancel, 0.5), (replicate, 15), (ask_the_status_database, 0.3), (psql_asks, 2),
+    (copy_both_ways, 1), (cancel, 0.5), (replicate, 15), (ask_the_status_database, 0.3), (psql_asks, 2), (scrape, 0.3),
     (fail_to_log_in, 0.1), (talk_nonsense, 0.05), (talk_nonsense, 0.05), (vanish, 0.2), (die, 2), (be_terminated, 0.5),
     (use_the_flaky_server, 0.2), (restart_the_flaky_server, 10),
 ]

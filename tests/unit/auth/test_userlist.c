@@ -38,7 +38,7 @@ static void parse(struct listing *l, struct bytes text)
 
 static void listing_fini(struct listing *l)
 {
-    userlist_free(l->list);
+    userlist_unref(l->list);
     arena_fini(&l->arena);
 }
 
@@ -176,7 +176,7 @@ static void loads_private_files_only(void **state)
     l.list = NULL;
     assert_int_equal(userlist_load(path, &l.diags, &l.list), OK);
     assert_int_equal(userlist_count(l.list), 6);
-    userlist_free(l.list);
+    userlist_unref(l.list);
     l.list = NULL;
     assert_int_equal(fchmod(fd, 0644), 0);
     assert_int_equal(userlist_load(path, &l.diags, &l.list), E_CONFIG);

@@ -421,6 +421,33 @@ static void test_scram_broken_off(void **state)
     end(&x);
 }
 
+/* Whoever has begun to ask for a proof does not get the password instead. */
+static void test_scram_left(void **state)
+{
+    static const struct {
+        enum auth_code code;
+        const char *payload, *text;
+    } rows[] = {
+        { AUTH_CLEARTEXT, "", "server requested a cleartext password within a SASL exchange" },
+        { AUTH_MD5, "salt", "server requested a hashed password within a SASL exchange" },
+        { AUTH_GSS, "", "server requested GSSAPI authentication within a SASL exchange" },
+    };
+    struct login_params p = plain_params();
+    struct exchange x;
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        begin(&x, &p, 4096, NULL);
+        assert_int_equal(client_turn(&x, &e), LOGIN_MORE);
+        backend_auth(&x.from_server, rows[i].code, str_bytes(str_c(rows[i].payload)));
+        assert_int_equal(client_turn(&x, &e), LOGIN_FAIL);
+        assert_string_equal(e.message, rows[i].text);
+        assert_int_equal(x.from_client.n, 0);
+        end(&x);
+    }
+}
+
 static void test_scram_work(void **state)
 {
     struct login_params p = plain_params();
@@ -514,6 +541,7 @@ int main(void)
         cmocka_unit_test(test_attrs),
         cmocka_unit_test_setup_teardown(test_scram, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_scram_broken_off, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_scram_left, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_scram_work, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hostile, set_up, tear_down),
     };

@@ -49,6 +49,10 @@ static void client_certificates(void **state)
         facts.alert_sent = 48; /* what we found counts more than what we said of it */
         assert_int_equal(cause_of_handshake(&facts), rows[i].cause);
     }
+    struct tls_handshake_facts above = nothing;
+    above.verify_error = X509_V_ERR_CERT_HAS_EXPIRED;
+    above.verify_depth = 1;
+    assert_int_equal(cause_of_handshake(&above), CAUSE_CLIENT_CA_EXPIRED);
 }
 
 static void alerts(void **state)
