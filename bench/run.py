@@ -192,7 +192,7 @@ def rows(quick):
 def budgets(table):
     """
     Each line of the budget as (what, figures, limit): one figure per round; none: not measured. A negative limit is
-    one to be reached, not kept below.
+    one to be reached, not kept below; None: no budget, but a yardstick for the lines beside it.
     """
     def m(row, name):
         return table[row].samples.get(name, []) if row in table else []
@@ -211,15 +211,20 @@ def budgets(table):
         ("connect ECDSA / (handshake alone + connect without TLS)",
          ratio(m("connect", "gate"), m("connect", "gate plain"), m("handshake", "openssl")), 1.5),
         ("connect RSA / best SCRAM peer", ratio(m("connect_rsa", "gate rsa"), m("connect_rsa", "pgbouncer rsa")), 0.90),
+        ("haproxy, which judges nobody: connect ECDSA / best SCRAM peer",
+         ratio(m("connect", "haproxy"), m("connect", "pgbouncer")), None),
         ("queries, 16 clients / best peer", ratio(m("query16", "gate"), best("query16", peers)), 0.80),
         ("queries, 16 clients / relay", ratio(m("query16", "gate"), m("query16", "relay")), 1.7),
         ("queries, 64 clients / best peer", ratio(m("query64", "gate"), best("query64", peers)), 0.80),
         ("queries, 64 clients / relay", ratio(m("query64", "gate"), m("query64", "relay")), 1.7),
+        ("the relay itself, 16 clients / best peer", ratio(m("query16", "relay"), best("query16", peers)), None),
+        ("the relay itself, 64 clients / best peer", ratio(m("query64", "relay"), best("query64", peers)), None),
         ("queries, 1 client / relay", ratio(m("query1", "gate"), m("query1", "relay")), 1.2),
         ("COPY out / best peer", ratio(m("copy_out", "gate"), best("copy_out", peers)), 0.85),
         ("COPY in / best peer", ratio(m("copy_in", "gate"), best("copy_in", peers)), 0.80),
         ("COPY out / (relay + AES-GCM)", ratio(m("copy_out", "gate"), m("copy_out", "relay"), m("gcm", "openssl")), 1.15),
         ("idle session, KiB", m("idle", "gate"), 12),
+        ("OpenSSL alone, idle session, KiB", m("session", "openssl"), None),
         # Capacity by CPU: two cores at the price of one, or dearer. Measured so because the clients need cores too.
         ("1 worker's CPU per query / 2 workers', doubled (at least)",
          [2 * x for x in ratio(m("workers", "gate"), m("workers", "gate 2 workers"))], -1.9),
@@ -241,24 +246,52 @@ def show_tables(table):
     return lines
 
 
-def show(table, hba):
-    lines = show_tables(table) + ["", "Budgets: median of the rounds' ratios (and their middle half)"]
+def judge(table):
+    """The budgets that were measured, each with its verdict in words."""
     verdicts = []
     for what, figures, limit in budgets(table):
         if not figures:
             continue
-        figure, (low, high), bound = statistics.median(figures), quartiles(figures), abs(limit)
-        met = figure >= bound if limit < 0 else figure <= bound
-        sure = "" if low == high or not low <= bound <= high else ", not decided: the budget lies in the spread"
-        verdicts.append({"what": what, "figure": round(figure, 3), "low": round(low, 3), "high": round(high, 3),
-                         "limit": bound, "met": met, "rounds": len(figures)})
-        lines.append(f"    {'PASS' if met else 'MISS'}  {what:58} {figure:6.2f} ({low:.2f} .. {high:.2f})"
-                     f"   budget {bound}{sure}")
+        figure, (low, high) = statistics.median(figures), quartiles(figures)
+        verdict = {"what": what, "figure": round(figure, 3), "low": round(low, 3), "high": round(high, 3),
+                   "rounds": len(figures), "limit": abs(limit) if limit else None, "word": "", "sure": True}
+        if limit:
+            met = figure >= -limit if limit < 0 else figure <= limit
+            verdict["word"] = "PASS" if met else "MISS"
+            verdict["sure"] = low == high or not low <= abs(limit) <= high
+        verdicts.append(verdict)
+    return verdicts
+
+
+def show(table, verdicts, hba):
+    lines = show_tables(table) + ["", "Budgets: median of the rounds' ratios (and their middle half)"]
+    for v in verdicts:
+        doubt = "" if v["sure"] else ", not decided: the budget lies in the spread"
+        lines.append(f"    {v['word']:4}  {v['what']:62} {v['figure']:6.2f} ({v['low']:.2f} .. {v['high']:.2f})"
+                     + (f"   budget {v['limit']}{doubt}" if v["limit"] else ""))
     if hba is not None:
         lines.append(f"    {'PASS' if hba[0] else 'MISS'}  10,000 rules: load <= 50 ms, match <= 20 us (users, nets)")
         lines += [f"          {line}" for line in hba[1]]
     print("\n".join(lines))
-    return verdicts
+
+
+BEGIN, END = "<!-- of one run: bench/run.py --results -->\n", "<!-- end of the run -->\n"
+
+
+def write_results(path, table, verdicts, hba, last):
+    """Put a run's figures between the marks of a Markdown file; what stands around them is people's."""
+    lines = ["| | what | median | middle half | budget |", "|---|---|---|---|---|"]
+    for v in verdicts:
+        lines.append(f"| {v['word']} | {v['what']} | {v['figure']:.2f} | {v['low']:.2f} .. {v['high']:.2f} | "
+                     + (f"{v['limit']}{'' if v['sure'] else ' (not decided)'} |" if v["limit"] else "|"))
+    if hba is not None:
+        lines.append(f"| {'PASS' if hba[0] else 'MISS'} | 10,000 rules: load <= 50 ms, match <= 20 us | | | |")
+    lines += ["", "```"] + show_tables(table) + (hba[1] if hba is not None else []) + [last, "```"]
+    with open(path, encoding="utf-8") as f:
+        before, _, rest = f.read().partition(BEGIN)
+    after = rest.partition(END)[2]
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(before + BEGIN + "\n" + "\n".join(lines) + "\n\n" + END + after)
 
 
 def judge_rules(build):
@@ -280,6 +313,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="one short round: a minute")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--json", metavar="FILE", help="write every sample and verdict")
+    parser.add_argument("--results", metavar="FILE", help="put the figures into FILE, e.g. bench/RESULTS.md")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="just these rows")
     options = parser.parse_args()
     raise_limits()
@@ -288,7 +322,7 @@ def main():
     began, failed = time.monotonic(), False
     try:
         bench.start()
-        for number in range(options.rounds or (1 if options.quick else 9)):
+        for number in range(options.rounds or (1 if options.quick else 7)):
             for row in table.values():
                 print(f"bench: round {number + 1}, {row.name}", file=sys.stderr)
                 row.round(bench, number)
@@ -298,8 +332,12 @@ def main():
         failed = True
     finally:
         bench.stop()
-    verdicts = show(table, None if options.only else judge_rules(bench.build))
-    print(f"\n{time.monotonic() - began:.0f} s, load average {os.getloadavg()[0]:.1f}")
+    verdicts, hba = judge(table), None if options.only else judge_rules(bench.build)
+    show(table, verdicts, hba)
+    last = f"{time.monotonic() - began:.0f} s, load average {os.getloadavg()[0]:.1f}"
+    print("\n" + last)
+    if options.results:
+        write_results(options.results, table, verdicts, hba, last)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as f:
             json.dump({"budgets": verdicts, "rows": {name: row.samples for name, row in table.items()}}, f, indent=1)
