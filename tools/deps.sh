@@ -60,11 +60,17 @@ need_node() {
     command -v npm >/dev/null || need npm
 }
 
+# pgJDBC is one jar; its tests are Java sources, and any JDK runs those.
+need_java() {
+    command -v javac >/dev/null || need default-jdk-headless
+    need libpostgresql-jdbc-java
+}
+
 for group in "$@"; do
     case $group in
     build) need $build ;;
     quickstart) need $quickstart; need_server ;;
-    check) need $check; need_server; need_node ;;
+    check) need $check; need_server; need_node; need_java ;;
     bench) need $bench; need_server ;;
     *) echo "deps: unknown group \"$group\": build, quickstart, check or bench" >&2; exit 2 ;;
     esac

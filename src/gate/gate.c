@@ -248,6 +248,8 @@ static enum code prepare(struct gate *g, struct err *e)
     TRY(os_lock_take(path, &g->lock, e));
     TRY(os_path(g->params->dir, "pgseal.secret", path, e));
     TRY(os_nonce_file(path, g->env, g->shared.nonce, e));
+    if (!served_name(g->env, g->shared.check_name))
+        return err_set(e, E_INTERNAL, "could not generate random bytes");
     g->loop = loop_new();
     g->drain_timer = g->loop ? timer_new(g->loop, on_drain_timeout, g) : NULL;
     if (!g->drain_timer)

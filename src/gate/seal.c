@@ -9,7 +9,6 @@
 #include "gate/meters.h"
 #include "gate/rooms.h"
 #include "gate/tally.h"
-#include "gate/verify_served.h"
 #include "gate/worker.h"
 #include "pki/cert.h"
 #include "pki/peer.h"
@@ -126,7 +125,7 @@ void seal_log_left(struct session *s)
 {
     struct log_line line;
 
-    if (str_is(s->tls.sni, SERVED_CHECK_NAME))
+    if (str_is(s->tls.sni, worker_shared(s->worker)->check_name))
         return;
     bool fits = name_fits(s);
     session_tally_stranger(s, fits ? 0 : CLIENT_WRONG_NAME);

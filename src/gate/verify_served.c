@@ -2,11 +2,13 @@
 #include "gate/verify_served.h"
 
 #include "base/check.h"
+#include "base/env.h"
 #include "pki/cert.h"
 #include "tls/context.h"
 #include "tls/engine.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -166,11 +168,21 @@ static enum served compare(const struct served_check *check, const struct tls_en
     return SERVED_OTHER;
 }
 
+bool served_name(const struct env *env, char out[SERVED_NAME_SIZE])
+{
+    uint64_t number;
+
+    if (!env_random(env, &number, sizeof number))
+        return false;
+    (void)snprintf(out, SERVED_NAME_SIZE, "check-%016" PRIx64 ".pgseal.invalid", number);
+    return true;
+}
+
 static void look(const struct served_check *check, struct tls_context *context, struct served_target *target)
 {
     struct tls_port *port = tls_port_new();
     uint8_t *room = malloc(2 * CHECK_ROOM);
-    struct tls_engine *engine = port ? tls_engine_new_client(port, context, SERVED_CHECK_NAME, true) : NULL;
+    struct tls_engine *engine = port ? tls_engine_new_client(port, context, check->name, true) : NULL;
     int fd = -1;
 
     target->result = SERVED_UNKNOWN;

@@ -11,10 +11,9 @@
 #include "base/err.h"
 #include "net/socket.h"
 
-/** What the check asks for by SNI, so that its visits are not reported as clients that left. */
-#define SERVED_CHECK_NAME "self-check.pgseal.invalid"
+struct env;
 
-enum { SERVED_TARGETS_MAX = 64, SERVED_HASH = 32 };
+enum { SERVED_TARGETS_MAX = 64, SERVED_HASH = 32, SERVED_NAME_SIZE = 64 };
 
 enum served {
     SERVED_SAME,
@@ -31,10 +30,13 @@ struct served_target {
 
 struct served_check {
     uint8_t fingerprint[SERVED_HASH];
+    char name[SERVED_NAME_SIZE]; /* to ask for by SNI */
     size_t n;
     struct served_target targets[SERVED_TARGETS_MAX];
 };
 
+/** A name that nobody guesses, for a gate to know its own visits by. False: no random bytes. */
+MUST_CHECK bool served_name(const struct env *env, char out[SERVED_NAME_SIZE]);
 /** Where a listener is reached: nobody listens on a wildcard's own address, loopback stands for it. */
 struct address served_address(const struct address *listening);
 /** Fill in the results. Blocks for up to some seconds per target: for a pool thread. */

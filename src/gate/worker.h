@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "gate/gate.h"
+#include "gate/verify_served.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -35,8 +36,9 @@ struct gate_shared {
     struct env *env;
     _Atomic long connections; /* that count against max_connections */
     _Atomic unsigned long session_ids;
-    uint8_t nonce[32]; /* of pgseal.secret */
-    uid_t uid;         /* of the gate's process */
+    uint8_t nonce[32];                 /* of pgseal.secret */
+    char check_name[SERVED_NAME_SIZE]; /* by which the gate knows its own visits */
+    uid_t uid;                         /* of the gate's process */
     unsigned n_workers;
     atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
     struct host_roles *roles;            /* primaries and standbys, as logins found them */

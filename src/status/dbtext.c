@@ -71,6 +71,9 @@ static void cast_by_text(sqlite3_context *cx, enum pg_type from, enum pg_type to
         buf_append_c(&text, value->i ? "true" : "false");
     else
         pg_text_write(&text, from, value);
+    /* A cast always tells the mask, other than what a client is shown. */
+    if (from == PG_INET && pg_type_def(to)->category == 'S' && str_find(buf_str(&text), '/') == text.n)
+        (void)buf_append_c(&text, str_find(buf_str(&text), ':') < text.n ? "/128" : "/32");
     if (!buf_ok(&text)) {
         sqlite3_result_error_toobig(cx);
         return;

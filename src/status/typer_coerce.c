@@ -180,7 +180,7 @@ enum code type_coerce(struct typer *t, struct expr **slot, enum pg_type type)
 
 enum code type_as_shown(struct typer *t, struct expr **slot)
 {
-    if ((*slot)->type != PG_BOOL)
+    if ((*slot)->type != PG_BOOL && (*slot)->type != PG_INET)
         return type_coerce(t, slot, PG_TEXT);
     TRY(wrap_cast(t, slot, PG_UNKNOWN));
     (*slot)->type = PG_TEXT;

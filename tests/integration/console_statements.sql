@@ -266,3 +266,5 @@ SELECT ARRAY(SELECT n FROM generate_series(1, 4) g(n)) || ARRAY[5], array_to_str
 SELECT ARRAY(SELECT 1, 2)
 SELECT ARRAY(SELECT n FROM generate_series(1, 2) g(n) UNION ALL SELECT 9), count(*) FROM (VALUES (1), (2)) v(x)
 SELECT 2 = ANY (ARRAY(SELECT n FROM generate_series(1, 3) g(n))), ARRAY(SELECT n::int8 FROM generate_series(1, 2) g(n) LIMIT 1)
+SELECT '127.0.0.1'::inet::text, '::1'::inet::text, '10.0.0.0/8'::inet::varchar, CAST('fe80::/10'::inet AS text), host('10.1.2.3/8'::inet)
+SELECT 'at ' || '127.0.0.1'::inet, concat('at ', '::1'::inet), '10.0.0.0/8'::inet || '!', true || 'x'

@@ -73,10 +73,23 @@ def test_psql_is_told_at_once(gate, certs, command):
     assert " 42\n" in got.stdout
 
 
-@pytest.mark.skipif(psql.MAJOR < 16, reason="\\watch ends by itself from psql 16 on")
-def test_psql_watch_counts(gate, certs):
-    got = run_psql(gate, certs, "SELECT 7 AS n \\watch c=3 i=0.01\n")
-    assert got.stdout.count(" 7\n") == 3
+def test_psql_watch(gate, certs):
+    """It asks again and again, in one session, until it is interrupted."""
+    words = [psql.PSQL, "-Xwqt", psql.conninfo(**options(gate, certs, password=None))]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env=psql.environment(PGPASSWORD=ALICE)) as running:
+        try:
+            running.stdin.write("SELECT 'pid ' || pg_backend_pid() \\watch 0.1\n")
+            running.stdin.flush()
+            answers = []
+            while len(answers) < 3:
+                line = running.stdout.readline()
+                assert line, running.stderr.read()
+                if "pid" in line:
+                    answers.append(line.strip())
+        finally:
+            running.kill()
+    assert len(set(answers)) == 1
 
 
 class Terminal:
