@@ -109,13 +109,6 @@ def slope(points):
     return statistics.median((y2 - y1) / (x2 - x1) for i, (x1, y1) in enumerate(points) for x2, y2 in points[i + 1:])
 
 
-def sanitized(program):
-    """A sanitizer keeps the stacks of allocations for its reports; it tells leaks by itself."""
-    with open(program, "rb") as f:
-        content = f.read()
-    return b"__asan_init" in content or b"__tsan_init" in content
-
-
 def growth(samples):
     """(growth over the whole run, what is allowed), both in KB, by the samples behind the warm-up."""
     warm = [(at, kb) for at, kb in samples if at >= samples[0][0] + WARM * (samples[-1][0] - samples[0][0])]
@@ -147,7 +140,7 @@ def complaints(world, workers, samples, at_rest):
     if process.threads() > at_rest["threads"]:
         out.append(f"{process.threads()} threads, {at_rest['threads']} at the beginning")
     grown, allowed = growth(samples)
-    if grown > allowed and not sanitized(gate.program):
+    if grown > allowed and not run.sanitized(gate.program):     # it tells leaks by itself
         out.append(f"memory grew by {grown:.0f} KB, {allowed:.0f} are allowed")
     out += unforeseen(gate)
     if (status := gate.stop()) != 0:

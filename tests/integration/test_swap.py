@@ -218,7 +218,7 @@ def test_sighup_is_in_force_at_once(gate, certs):
     put(gate, new)
     before = time.monotonic()
     gate.reload()
-    assert time.monotonic() - before < 0.3
+    assert time.monotonic() - before < (3 if run.sanitized(gate.program) else 0.3)
     assert served(gate) == new.serial
 
 
