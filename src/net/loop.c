@@ -1,23 +1,10 @@
-/*
- * The event loop.
- *
- * Descriptors and timers are what every session has, so both are this file's own: one epoll_wait per wake-up,
- * one epoll_ctl where a change of interest needs it, a heap of times. The rarer things (messages from other
- * threads, jobs on the pool, signals) are libuv's. Its loop is one descriptor among ours, and runs when that
- * is readable or libuv has something to do.
- */
+/* The event loop over libuv. */
 #include "net/loop.h"
 
 #include "base/check.h"
-#include "net/timers.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 #include <uv.h>
-
-enum { BATCH = 256 };
 
 struct loop_message {
     void (*fn)(void *arg);
@@ -32,20 +19,20 @@ struct loop {
     uv_async_t wake;
     uv_mutex_t lock; /* guards `messages` only */
     struct message_list messages;
-    int epoll;
-    bool stopped;
-    SLIST_HEAD(, poll) closed; /* an event of the batch under way may still name them */
-    struct timers timers;
 };
 
 struct poll {
-    struct loop *loop;
-    poll_fn *fn; /* NULL: closed */
+    uv_poll_t uv;
+    poll_fn *fn;
     void *arg;
-    int fd;
     unsigned events; /* what the owner wants to hear of */
-    unsigned armed;  /* what the kernel watches: all of `events`, perhaps more */
-    SLIST_ENTRY(poll) entry;
+    unsigned armed;  /* what libuv watches: all of `events`, perhaps more */
+};
+
+struct timer {
+    uv_timer_t uv;
+    timer_fn *fn;
+    void *arg;
 };
 
 struct signal_watch {
@@ -78,14 +65,6 @@ static void run_messages(uv_async_t *wake)
     }
 }
 
-static bool watch_uv(struct loop *loop)
-{
-    struct epoll_event event = { .events = EPOLLIN };
-
-    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-    return loop->epoll >= 0 && epoll_ctl(loop->epoll, EPOLL_CTL_ADD, uv_backend_fd(&loop->uv), &event) == 0;
-}
-
 struct loop *loop_new(void)
 {
     struct loop *loop = calloc(1, sizeof *loop);
@@ -93,37 +72,17 @@ struct loop *loop_new(void)
     if (!loop)
         return NULL;
     STAILQ_INIT(&loop->messages);
-    SLIST_INIT(&loop->closed);
     if (uv_loop_init(&loop->uv) != 0) {
         free(loop);
         return NULL;
     }
-    loop->epoll = -1;
-    if (uv_mutex_init(&loop->lock) != 0) {
+    if (uv_mutex_init(&loop->lock) != 0 || uv_async_init(&loop->uv, &loop->wake, run_messages) != 0) {
         (void)uv_loop_close(&loop->uv);
-        free(loop);
-        return NULL;
-    }
-    if (!watch_uv(loop) || uv_async_init(&loop->uv, &loop->wake, run_messages) != 0) {
-        (void)uv_loop_close(&loop->uv);
-        uv_mutex_destroy(&loop->lock);
-        if (loop->epoll >= 0)
-            (void)close(loop->epoll);
         free(loop);
         return NULL;
     }
     loop->wake.data = loop;
     return loop;
-}
-
-static void free_closed(struct loop *loop)
-{
-    struct poll *poll;
-
-    while ((poll = SLIST_FIRST(&loop->closed)) != NULL) {
-        SLIST_REMOVE_HEAD(&loop->closed, entry);
-        free(poll);
-    }
 }
 
 void loop_free(struct loop *loop)
@@ -133,52 +92,20 @@ void loop_free(struct loop *loop)
     run_messages(&loop->wake);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
-        ; /* jobs under way come to their end */
+        ; /* a message may have stopped it once more */
     CHECK(uv_loop_close(&loop->uv) == 0);
     uv_mutex_destroy(&loop->lock);
-    free_closed(loop);
-    timers_fini(&loop->timers);
-    (void)close(loop->epoll);
     free(loop);
 }
 
-/* How long nothing needs to happen by itself; -1: for ever. */
-static int patience(const struct loop *loop)
-{
-    int uv = uv_backend_timeout(&loop->uv);
-    int own = timers_wait_ms(&loop->timers, loop_now_ms(loop));
-
-    return own < 0 || (uv >= 0 && uv < own) ? uv : own;
-}
-
-static void deliver(struct poll *poll, uint32_t told);
-
 void loop_run(struct loop *loop)
 {
-    struct epoll_event events[BATCH];
-
-    while (!loop->stopped) {
-        int n = epoll_wait(loop->epoll, events, BATCH, patience(loop));
-        bool uv_ready = false;
-        CHECK(n >= 0 || errno == EINTR);
-        uv_update_time(&loop->uv);
-        for (int i = 0; i < n; i++) {
-            if (events[i].data.ptr)
-                deliver(events[i].data.ptr, events[i].events);
-            else
-                uv_ready = true;
-        }
-        free_closed(loop);
-        timers_run(&loop->timers, loop_now_ms(loop));
-        if (uv_ready || uv_backend_timeout(&loop->uv) == 0)
-            (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
-    }
-    loop->stopped = false;
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
 void loop_stop(struct loop *loop)
 {
-    loop->stopped = true;
+    uv_stop(&loop->uv);
 }
 
 int64_t loop_now_ms(const struct loop *loop)
@@ -260,70 +187,71 @@ bool loop_job(struct loop *loop, void (*work)(void *arg), void (*done)(void *arg
 
 /* ---- descriptors ---- */
 
-static uint32_t told_of(unsigned events)
-{
-    uint32_t bits = 0;
-
-    if (events & POLL_READ)
-        bits |= EPOLLIN;
-    if (events & POLL_WRITE)
-        bits |= EPOLLOUT;
-    return bits ? bits : EPOLLET; /* errors are told in any case, but so only once */
-}
-
 struct poll *poll_new(struct loop *loop, int fd, poll_fn *fn, void *arg)
 {
-    struct poll *poll = malloc(sizeof *poll);
+    struct poll *poll = calloc(1, sizeof *poll);
 
     if (!poll)
         return NULL;
-    /* Who opens a descriptor is about to read it, so that is watched without being asked for. */
-    *poll = (struct poll){ .loop = loop, .fn = fn, .arg = arg, .fd = fd, .armed = POLL_READ };
-    struct epoll_event event = { .events = told_of(poll->armed), .data.ptr = poll };
-    if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+    if (uv_poll_init(&loop->uv, &poll->uv, fd) != 0) {
         free(poll);
         return NULL;
     }
+    poll->fn = fn;
+    poll->arg = arg;
     return poll;
 }
 
-static void arm(struct poll *poll)
-{
-    struct epoll_event event = { .events = told_of(poll->events), .data.ptr = poll };
+/* Let libuv watch what is wanted. */
+static void start(struct poll *poll);
 
-    poll->armed = poll->events;
-    CHECK(epoll_ctl(poll->loop->epoll, EPOLL_CTL_MOD, poll->fd, &event) == 0);
-}
-
-static void deliver(struct poll *poll, uint32_t told)
+static void on_poll(uv_poll_t *uv, int status, int events)
 {
+    struct poll *poll = (struct poll *)uv;
     unsigned ready = 0;
 
-    if (!poll->fn)
-        return;
-    if (told & EPOLLIN)
-        ready |= POLL_READ;
-    if (told & EPOLLOUT)
-        ready |= POLL_WRITE;
-    /* An error shows itself at a read or write, perhaps not at the next one: there may be data before it. */
-    if (told & EPOLLERR || !ready)
-        ready = poll->armed;
-    if (ready & ~poll->events)
-        arm(poll);
-    ready &= poll->events;
+    if (status < 0) {
+        /* An error shows itself at a read or write, perhaps not at the next one: there may be data before it.
+         * libuv has stopped watching, the owner has not. */
+        ready = poll->events;
+        start(poll);
+    } else {
+        if (events & UV_READABLE)
+            ready |= POLL_READ;
+        if (events & UV_WRITABLE)
+            ready |= POLL_WRITE;
+        if (ready & ~poll->events)
+            start(poll);
+        ready &= poll->events;
+    }
     if (ready)
         poll->fn(poll->arg, ready);
 }
 
+static void start(struct poll *poll)
+{
+    int uv_events = 0;
+
+    if (poll->events & POLL_READ)
+        uv_events |= UV_READABLE;
+    if (poll->events & POLL_WRITE)
+        uv_events |= UV_WRITABLE;
+    poll->armed = poll->events;
+    if (uv_events)
+        (void)uv_poll_start(&poll->uv, uv_events, on_poll);
+    else
+        (void)uv_poll_stop(&poll->uv);
+}
+
 /*
- * Each change costs a system call, and most interest that ends is back before anything happens: so less
- * interest is only noted, until an event that nobody wants shows that it lasts.
+ * Each change costs two system calls in libuv, and most interest that ends is back before anything happens:
+ * so less interest is only noted, until an event that nobody wants shows that it lasts.
  */
 void poll_set(struct poll *poll, unsigned events)
 {
     poll->events = events;
     if (events & ~poll->armed)
-        arm(poll);
+        start(poll);
 }
 
 void poll_rebind(struct poll *poll, poll_fn *fn, void *arg)
@@ -334,37 +262,45 @@ void poll_rebind(struct poll *poll, poll_fn *fn, void *arg)
 
 void poll_close(struct poll *poll)
 {
-    if (!poll)
-        return;
-    /* Not left to close(2): the descriptor may live on in somebody else's hands. */
-    (void)epoll_ctl(poll->loop->epoll, EPOLL_CTL_DEL, poll->fd, NULL);
-    poll->fn = NULL;
-    SLIST_INSERT_HEAD(&poll->loop->closed, poll, entry);
+    if (poll)
+        uv_close((uv_handle_t *)&poll->uv, free_handle);
 }
 
 /* ---- timers ---- */
 
 struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg)
 {
-    return timers_add(&loop->timers, loop, fn, arg);
+    struct timer *timer = calloc(1, sizeof *timer);
+
+    if (!timer)
+        return NULL;
+    (void)uv_timer_init(&loop->uv, &timer->uv);
+    timer->fn = fn;
+    timer->arg = arg;
+    return timer;
+}
+
+static void on_timer(uv_timer_t *uv)
+{
+    struct timer *timer = (struct timer *)uv;
+
+    timer->fn(timer->arg);
 }
 
 void timer_set(struct timer *timer, int64_t delay_ms)
 {
-    struct loop *loop = timer->loop;
-
-    timers_start(&loop->timers, timer, loop_now_ms(loop) + (delay_ms > 0 ? delay_ms : 0));
+    (void)uv_timer_start(&timer->uv, on_timer, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
 }
 
 void timer_stop(struct timer *timer)
 {
-    timers_stop(&timer->loop->timers, timer);
+    (void)uv_timer_stop(&timer->uv);
 }
 
 void timer_close(struct timer *timer)
 {
     if (timer)
-        timers_remove(&timer->loop->timers, timer);
+        uv_close((uv_handle_t *)&timer->uv, free_handle);
 }
 
 /* ---- signals ---- */

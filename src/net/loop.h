@@ -2,9 +2,10 @@
  * One thread's event loop: readiness of descriptors, timers, signals, and messages from other threads.
  *
  * Everything here belongs to the loop's thread, save loop_post() and loop_send().
- * No other file knows what it is made of.
+ * libuv is used by readiness only (design §6); no other file knows it.
  *
- * After x_close() no callback comes any more; the pointer is dead for the caller at once.
+ * Handles are closed in two steps: after x_close() no callback comes any more, and the memory goes back when
+ * the loop has returned the handle. The pointer is dead for the caller at once.
  */
 #ifndef PGSEAL_NET_LOOP_H
 #define PGSEAL_NET_LOOP_H
@@ -15,7 +16,7 @@ struct loop;
 
 /** NULL when memory or descriptors ran out. */
 struct loop *loop_new(void);
-/** All descriptors, timers and signals must have been closed; waits for jobs under way. */
+/** All handles must have been closed; runs the loop until they have come back. */
 void loop_free(struct loop *loop);
 /** Runs until loop_stop(). */
 void loop_run(struct loop *loop);
@@ -45,10 +46,9 @@ enum { POLL_READ = 1, POLL_WRITE = 2 };
 struct poll;
 typedef void poll_fn(void *arg, unsigned events);
 
-/** Tells nothing until poll_set(). The descriptor stays the caller's and does not block; close it after
- * poll_close(). */
+/** Watches nothing until poll_set(). The descriptor stays the caller's; close it after poll_close(). */
 struct poll *poll_new(struct loop *loop, int fd, poll_fn *fn, void *arg);
-/** POLL_READ | POLL_WRITE, or 0. Costs a system call only where it asks for more than is watched already. */
+/** POLL_READ | POLL_WRITE, or 0. Costs system calls only where it asks for more than is watched already. */
 void poll_set(struct poll *poll, unsigned events);
 /** Another listener for what happens from now on. */
 void poll_rebind(struct poll *poll, poll_fn *fn, void *arg);

@@ -1,135 +1,10 @@
-/* The loop's own parts: timers, and descriptors whose interest changes. */
+/* Descriptors whose interest changes, and what they are told. */
 #include "../unit.h"
 
-#include "base/check.h"
 #include "net/loop.h"
-#include "net/timers.h"
 
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* ---- timers ---- */
-
-enum { MANY = 500, STEPS = 20000, SPAN_MS = 50 };
-
-struct probe {
-    struct timer *timer;
-    int64_t due_ms; /* -1: does not run */
-    int fired;
-};
-
-static struct probe probes[MANY];
-static int64_t clock_ms;
-
-static void on_probe(void *arg)
-{
-    struct probe *p = arg;
-
-    assert_true(p->due_ms >= 0 && p->due_ms <= clock_ms);
-    for (size_t i = 0; i < MANY; i++) /* nobody was due before */
-        assert_false(probes[i].due_ms >= 0 && probes[i].due_ms < p->due_ms);
-    p->due_ms = -1;
-    p->fired++;
-}
-
-static int64_t first_due(void)
-{
-    int64_t first = -1;
-
-    for (size_t i = 0; i < MANY; i++)
-        if (probes[i].due_ms >= 0 && (first < 0 || probes[i].due_ms < first))
-            first = probes[i].due_ms;
-    return first;
-}
-
-static void timers_fire_in_order_whatever_is_done_to_them(void **state)
-{
-    struct timers timers = { 0 };
-    unsigned seed = 1;
-
-    (void)state;
-    clock_ms = 0;
-    for (size_t i = 0; i < MANY; i++) {
-        probes[i] = (struct probe){ .due_ms = -1 };
-        probes[i].timer = timers_add(&timers, NULL, on_probe, &probes[i]);
-        assert_non_null(probes[i].timer);
-    }
-    for (int step = 0; step < STEPS; step++) {
-        struct probe *p = &probes[(unsigned)rand_r(&seed) % MANY];
-        switch (rand_r(&seed) % 4) {
-        case 0:
-            timers_stop(&timers, p->timer);
-            p->due_ms = -1;
-            break;
-        case 1:
-            clock_ms++;
-            timers_run(&timers, clock_ms);
-            assert_true(first_due() < 0 || first_due() > clock_ms);
-            break;
-        default:
-            p->due_ms = clock_ms + rand_r(&seed) % SPAN_MS;
-            timers_start(&timers, p->timer, p->due_ms);
-            break;
-        }
-        int64_t first = first_due();
-        int64_t left = first < 0 ? -1 : first > clock_ms ? first - clock_ms : 0;
-        assert_int_equal(timers_wait_ms(&timers, clock_ms), left);
-    }
-    for (size_t i = 0; i < MANY; i++) {
-        assert_true(probes[i].fired > 0);
-        timers_remove(&timers, probes[i].timer);
-    }
-    assert_int_equal(timers.n, 0);
-    assert_int_equal(timers.known, 0);
-    timers_fini(&timers);
-}
-
-static struct timers small;
-static struct timer *one, *two;
-static int rounds;
-
-static void remove_both(void *arg)
-{
-    (void)arg;
-    timers_remove(&small, two);
-    timers_remove(&small, one);
-    one = two = NULL;
-}
-
-static void set_again(void *arg)
-{
-    (void)arg;
-    rounds++;
-    timers_start(&small, one, 5);
-}
-
-static void a_timer_may_remove_itself_and_others(void **state)
-{
-    (void)state;
-    one = timers_add(&small, NULL, remove_both, NULL);
-    two = timers_add(&small, NULL, on_probe, NULL);
-    timers_start(&small, one, 1);
-    timers_start(&small, two, 1);
-    timers_run(&small, 1);
-    assert_null(one);
-    assert_int_equal(small.n, 0);
-    timers_fini(&small);
-}
-
-static void a_timer_set_again_waits_for_the_next_round(void **state)
-{
-    (void)state;
-    rounds = 0;
-    one = timers_add(&small, NULL, set_again, NULL);
-    timers_start(&small, one, 5);
-    timers_run(&small, 5);
-    assert_int_equal(rounds, 1);
-    timers_run(&small, 5);
-    assert_int_equal(rounds, 2);
-    timers_remove(&small, one);
-    timers_fini(&small);
-}
 
 /* ---- descriptors ---- */
 
@@ -271,9 +146,6 @@ static void another_thread_is_heard(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(timers_fire_in_order_whatever_is_done_to_them),
-        cmocka_unit_test(a_timer_may_remove_itself_and_others),
-        cmocka_unit_test(a_timer_set_again_waits_for_the_next_round),
         cmocka_unit_test(only_what_is_wanted_is_told),
         cmocka_unit_test(a_peer_that_leaves_is_told_when_somebody_asks),
         cmocka_unit_test(who_is_closed_in_a_batch_is_not_told_in_it),
