@@ -419,7 +419,12 @@ void session_drain(struct session *s, bool now)
     case STATE_GREET:
     case STATE_SEAL:
     case STATE_STARTUP:
-        session_end(s, PARTING_ABRUPT, NULL); /* [src: PostgreSQL 18, process_startup_packet_die] */
+        if (now) {
+            session_end(s, PARTING_ABRUPT, NULL); /* [src: PostgreSQL 18, process_startup_packet_die] */
+        } else if (!s->late) {
+            s->late = true; /* its StartupMessage will be answered: 57P03 */
+            worker_owes_less(s->worker);
+        }
         return;
     case STATE_ADMIT:
     case STATE_ROUTE:

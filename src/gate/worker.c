@@ -149,6 +149,8 @@ static void on_clients_timer(void *arg)
 
 /* ---- life ---- */
 
+static void finish(void *arg);
+
 struct worker *worker_new(struct gate_shared *shared, unsigned index)
 {
     struct worker *worker = calloc(1, sizeof *worker);
@@ -163,6 +165,7 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     LIST_INIT(&worker->gathering);
     TAILQ_INIT(&worker->sessions);
     worker->loop = loop_new();
+    worker->finish = loop_message_new(finish, worker);
     worker->tally = tally_new(TALLY_FAILURES_MAX);
     worker->counters = counters_new(COUNT_CELLS_MAX);
     if (worker->counters) {
@@ -174,8 +177,8 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
         worker->accept_pause = timer_new(worker->loop, on_accept_pause, worker);
         worker->clients_timer = timer_new(worker->loop, on_clients_timer, worker);
     }
-    if (!worker->loop || !worker->library || !worker->tally || !worker->counters || !worker->accept_pause ||
-        !worker->clients_timer || !stream_room_init(&worker->room, worker->loop)) {
+    if (!worker->loop || !worker->finish || !worker->library || !worker->tally || !worker->counters ||
+        !worker->accept_pause || !worker->clients_timer || !stream_room_init(&worker->room, worker->loop)) {
         worker_free(worker);
         return NULL;
     }
@@ -191,6 +194,7 @@ void worker_free(struct worker *worker)
     aged_free(worker->clients);
     counters_free(worker->counters);
     close_listeners(worker);
+    loop_message_free(worker->finish);
     timer_close(worker->accept_pause);
     timer_close(worker->clients_timer);
     loop_free(worker->loop);
@@ -230,6 +234,7 @@ enum code worker_start(struct worker *worker, struct snapshot *snapshot, struct 
     if (why != 0)
         return err_set(e, E_NOMEM, "could not start a worker thread: %s", strerror(why));
     worker->running = true;
+    atomic_fetch_add_explicit(&worker->shared->n_undrained, 1, memory_order_relaxed);
     return OK;
 }
 
@@ -311,16 +316,39 @@ static void drain_sessions(struct worker *worker, bool now)
     }
 }
 
-/* Nobody is owed anything any more: those who came meanwhile have been, or are now, turned away. */
-static void end_if_drained(struct worker *worker)
+static void end_if_empty(struct worker *worker)
 {
-    if (!worker->draining || worker->n_owed > 0)
-        return;
-    close_listeners(worker);
-    if (worker->n_alive == 0)
+    if (worker->finishing && worker->n_alive == 0)
         loop_stop(worker->loop);
-    else
-        drain_sessions(worker, true);
+}
+
+/* On each worker, when none owes anybody anything: who came meanwhile has been turned away, or is now. */
+static void finish(void *arg)
+{
+    struct worker *worker = arg;
+
+    worker->finishing = true;
+    close_listeners(worker);
+    drain_sessions(worker, true);
+    end_if_empty(worker);
+}
+
+/* All listen until the last one is drained: a listener closed before would reset whoever waits in its queue.
+ */
+static void note_drained(struct worker *worker)
+{
+    struct gate_shared *shared = worker->shared;
+
+    if (!worker->draining || worker->n_owed > 0 || worker->drained)
+        return;
+    worker->drained = true;
+    if (atomic_fetch_sub_explicit(&shared->n_undrained, 1, memory_order_acq_rel) != 1)
+        return;
+    for (unsigned i = 0; i < shared->n_workers; i++) {
+        struct loop_message *message = shared->workers[i]->finish;
+        shared->workers[i]->finish = NULL;
+        loop_send(shared->workers[i]->loop, message);
+    }
 }
 
 static void drain(struct worker *worker, bool now)
@@ -331,7 +359,7 @@ static void drain(struct worker *worker, bool now)
     drain_sessions(worker, now);
     if (now)
         worker->n_owed = 0;
-    end_if_drained(worker);
+    note_drained(worker);
 }
 
 static void drain_gently(void *arg)
@@ -433,10 +461,17 @@ void worker_session_ended(struct worker *worker, struct session *session)
     TAILQ_REMOVE(&worker->sessions, session, entry);
 }
 
+void worker_owes_less(struct worker *worker)
+{
+    if (worker->n_owed > 0)
+        worker->n_owed--;
+    note_drained(worker);
+}
+
 void worker_session_freed(struct worker *worker, bool late)
 {
     worker->n_alive--;
-    if (worker->n_owed > 0 && !late)
-        worker->n_owed--;
-    end_if_drained(worker);
+    if (!late)
+        worker_owes_less(worker);
+    end_if_empty(worker);
 }

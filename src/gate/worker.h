@@ -43,10 +43,11 @@ struct gate_shared {
     atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
     struct host_roles *roles;            /* primaries and standbys, as logins found them */
     struct worker **workers;
-    struct loop **loops;         /* of the workers, for questions to all of them */
-    struct sql_thread *sql;      /* runs the status database's statements */
-    struct clients *clients;     /* who connects how; the SQL thread's */
-    _Atomic int32_t console_pid; /* the last one given to a session of the status database */
+    _Atomic unsigned n_undrained; /* workers that have been started and are not drained */
+    struct loop **loops;          /* of the workers, for questions to all of them */
+    struct sql_thread *sql;       /* runs the status database's statements */
+    struct clients *clients;      /* who connects how; the SQL thread's */
+    _Atomic int32_t console_pid;  /* the last one given to a session of the status database */
     int64_t started_us;
     const char *dir; /* as given to serve, with what -c said */
     const struct str *overrides;
@@ -116,7 +117,10 @@ bool worker_draining(const struct worker *worker);
 /** A session begins, ends (it is in farewell), and has given its memory back. */
 void worker_session_began(struct worker *worker, struct session *session);
 void worker_session_ended(struct worker *worker, struct session *session);
-/** `late`: it came when the worker was draining already. The last one of a draining worker ends its loop. */
+/** A session from before the drain is owed no more than an answer to its StartupMessage: it counts as late.
+ */
+void worker_owes_less(struct worker *worker);
+/** `late`: it came when the worker was draining already, or was not through the door. */
 void worker_session_freed(struct worker *worker, bool late);
 
 /* ---- cancel keys (registry.c) ---- */

@@ -50,8 +50,11 @@ struct worker {
     struct count_cell *received, *sent;
     LIST_HEAD(, gather_part) gathering;
     bool draining;
-    bool running; /* the thread exists; the steward's to know */
-    bool ended;   /* the loop has ended: nothing more is answered */
+    bool drained;                /* of its own sessions; others may have some still */
+    bool finishing;              /* nobody has: what is left ends, then the loop */
+    struct loop_message *finish; /* to itself, from whoever is drained last; NULL once sent */
+    bool running;                /* the thread exists; the steward's to know */
+    bool ended;                  /* the loop has ended: nothing more is answered */
     pthread_t thread;
 };
 

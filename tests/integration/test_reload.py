@@ -4,6 +4,7 @@ Starting, reloading and stopping.
 Where the gate deliberately differs (a reload is atomic over all files) the test is about the gate alone.
 """
 
+import contextlib
 import os
 import signal
 import ssl
@@ -383,6 +384,27 @@ def test_expired_certificate_is_served_with_a_warning(stopped, certs):
     stopped.start()
     assert served(stopped) == old.serial
     stopped.log.wait_for("(?i)expired", mark)
+
+
+def test_who_was_at_the_door_when_the_drain_began_hears_57p03(make_gate, certs):
+    """On whichever worker: one that has no sessions listens and answers until the last of the others is drained."""
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"drain_timeout": "30s", "workers": "4"})
+    with in_session(gate) as busy, contextlib.ExitStack() as stack:
+        busy.send(wire.query("SELECT pg_sleep(1.5)"))
+        run.wait_until(lambda: gate.upstream.query("SELECT 1 FROM pg_stat_activity WHERE state = 'active'"
+                                                   " AND query = 'SELECT pg_sleep(1.5)'"), "the query to run")
+        waiting = [stack.enter_context(Conn(gate)) for _ in range(16)]
+        for conn in waiting[:8]:
+            conn.start_tls()
+        gate.process.send_signal(signal.SIGTERM)
+        gate.log.wait_for("event=stop ")
+        waiting += [stack.enter_context(Conn(gate)) for _ in range(16)]
+        for conn in waiting:
+            conn.send(startup())
+            kind, fields = conn.dialogue()[0]
+            assert (kind, fields["C"], fields["M"]) == ("E", "57P03", "the database system is shutting down")
+    gate.process.wait(20)
+    assert gate.process.returncode == 0
 
 
 def test_while_draining_new_clients_hear_57p03(make_gate, certs):
