@@ -14,6 +14,7 @@
  * waits for the end of its input, closes. So the runner reads the proxy's clocks around the work alone.
  */
 #include "local.h"
+#include "pace.h"
 #include "peer.h"
 
 #include <arpa/inet.h>
@@ -43,25 +44,6 @@ struct load {
     uint64_t ops;
     uint32_t *latencies; /* microseconds; NULL: not wanted */
 };
-
-static double now(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void sleep_until(double when)
-{
-    double left = when - now();
-
-    if (left > 0) {
-        struct timespec t = { .tv_sec = (time_t)left };
-        t.tv_nsec = (long)((left - (double)t.tv_sec) * 1e9);
-        (void)nanosleep(&t, NULL);
-    }
-}
 
 static void wait_for_go(void)
 {

@@ -9,6 +9,7 @@
  * every session answers once more. The first failure of whatever kind ends the process with its words: a load
  * that goes on with less lies.
  */
+#include "bench/pace.h"
 #include "bench/peer.h"
 
 #include <arpa/inet.h>
@@ -30,25 +31,6 @@ struct turn {
 };
 
 static atomic_bool stop;
-
-static double now(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void sleep_until(double when)
-{
-    double left = when - now();
-
-    if (left > 0) {
-        struct timespec t = { .tv_sec = (time_t)left };
-        t.tv_nsec = (long)((left - (double)t.tv_sec) * 1e9);
-        (void)nanosleep(&t, NULL);
-    }
-}
 
 static void one_query(struct peer *peer)
 {
