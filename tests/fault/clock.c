@@ -5,16 +5,14 @@
  * date is off. The monotonic clock is never touched. Preloaded, so that OpenSSL and all others see the same
  * date.
  */
+#include "page.h"
+
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { PAGE = 4096 };
 
 typedef int clock_fn(clockid_t id, struct timespec *out);
 
@@ -24,16 +22,11 @@ static clock_fn *real;
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *path = getenv("FAULTCLOCK");
-    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    void *page = fault_page("FAULTCLOCK");
 
     if (!real)
         *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
-    if (fd < 0)
-        return;
-    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    (void)close(fd);
-    if (page != MAP_FAILED)
+    if (page)
         offset_s = page;
 }
 

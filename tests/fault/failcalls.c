@@ -6,16 +6,15 @@
  * that FAILCALLS names is a page shared with the test. Calls of the kinds it names are counted, and from the
  * one it names on, as many as it says meet their fate.
  */
+#include "page.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PAGE = 4096 };
 enum call { CALL_SEND = 1, CALL_RECV = 2, CALL_CONNECT = 4, CALL_ACCEPT = 8 };
 
 struct orders {
@@ -42,14 +41,9 @@ static struct orders *orders = &none;
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *path = getenv("FAILCALLS");
-    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    void *page = fault_page("FAILCALLS");
 
-    if (fd < 0)
-        return;
-    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    (void)close(fd);
-    if (page != MAP_FAILED)
+    if (page)
         orders = page;
 }
 

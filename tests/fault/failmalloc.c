@@ -4,17 +4,15 @@
  * The file that FAILMALLOC names is a page shared with the test. Its first number counts down at each
  * allocation; when it comes to nothing, as many allocations fail as the second number says.
  */
+#include "page.h"
+
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-enum { PAGE = 4096 };
 
 struct orders {
     _Atomic long until; /* allocations before the first that fails, and that one; 0: none is to fail */
@@ -31,14 +29,9 @@ static struct orders *_Atomic orders = &none;
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *path = getenv("FAILMALLOC");
-    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    void *page = fault_page("FAILMALLOC");
 
-    if (fd < 0)
-        return;
-    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    (void)close(fd);
-    if (page != MAP_FAILED)
+    if (page)
         atomic_store(&orders, page);
 }
 
