@@ -4,19 +4,6 @@
 #include "base/buf.h"
 #include "base/count.h"
 
-static const char *type_word(enum metric_type type)
-{
-    switch (type) {
-    case METRIC_COUNTER:
-        return "counter";
-    case METRIC_GAUGE:
-        return "gauge";
-    case METRIC_HISTOGRAM:
-        return "histogram";
-    }
-    return "";
-}
-
 static void labels(struct buf *out, const struct metric_def *def)
 {
     for (size_t i = 0; i < def->n_labels; i++)
@@ -38,7 +25,7 @@ void metrics_page(struct buf *out)
                       "`dist/grafana/`.\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < METRIC_COUNT; i++) {
         const struct metric_def def = metric_def((enum metric)i);
-        buf_printf(out, "| `%s` | %s | ", def.name, type_word(def.type));
+        buf_printf(out, "| `%s` | %s | ", def.name, metric_type_name(def.type));
         labels(out, &def);
         buf_printf(out, " | %s |\n", def.help);
     }

@@ -61,6 +61,19 @@ struct metric_def metric_def(enum metric metric)
     return def;
 }
 
+const char *metric_type_name(enum metric_type type)
+{
+    switch (type) {
+    case METRIC_COUNTER:
+        return "counter";
+    case METRIC_GAUGE:
+        return "gauge";
+    case METRIC_HISTOGRAM:
+        return "histogram";
+    }
+    UNREACHABLE();
+}
+
 static size_t label_count(enum metric metric)
 {
     size_t n = *rows[metric].labels != '\0';

@@ -39,6 +39,8 @@ struct metric_def {
 
 /** Never fails; texts are static. */
 struct metric_def metric_def(enum metric metric);
+/** "counter", "gauge", "histogram". */
+const char *metric_type_name(enum metric_type type);
 /** Upper bounds of a histogram's buckets in microseconds, ascending; beyond the last there is one more. */
 extern const int64_t count_bounds_us[COUNT_BOUNDS];
 

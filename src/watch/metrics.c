@@ -98,19 +98,6 @@ static void print_cell(struct buf *out, const struct metric_def *def, const stru
     print_value(out, def->unit, count_value(cell));
 }
 
-static const char *type_word(enum metric_type type)
-{
-    switch (type) {
-    case METRIC_COUNTER:
-        return "counter";
-    case METRIC_GAUGE:
-        return "gauge";
-    case METRIC_HISTOGRAM:
-        return "histogram";
-    }
-    return "untyped";
-}
-
 void metrics_print(const struct counters *counters, struct buf *out)
 {
     for (size_t i = 0; i < METRIC_COUNT; i++) {
@@ -118,7 +105,8 @@ void metrics_print(const struct counters *counters, struct buf *out)
         const struct metric_def def = metric_def((enum metric)i);
         if (!cell)
             continue;
-        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", def.name, def.help, def.name, type_word(def.type));
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", def.name, def.help, def.name,
+                   metric_type_name(def.type));
         for (; cell; cell = count_next(cell))
             print_cell(out, &def, cell);
     }
