@@ -15,15 +15,6 @@ from lib.wire import Conn, startup
 HBA = "hostssl app all 127.0.0.0/8 trust\nhostssl app all ::1/128 trust\nlocal app all trust\n"
 
 
-def have_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as s:
-            s.bind(("::1", 0))
-        return True
-    except OSError:
-        return False
-
-
 class At:
     """A server as seen at another of its addresses."""
 
@@ -40,7 +31,7 @@ def admitted(at, unix=False):
 
 
 def test_several_addresses_and_a_unix_socket(make_gate, certs):
-    hosts = ["127.0.0.1", "127.0.0.2"] + (["::1"] if have_ipv6() else [])
+    hosts = ["127.0.0.1", "127.0.0.2"] + (["::1"] if run.has_ipv6() else [])
     gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"listen_addresses": ", ".join(hosts)})
     for host in hosts:
         assert admitted(At(gate, host)), host
@@ -51,7 +42,7 @@ def test_several_addresses_and_a_unix_socket(make_gate, certs):
 
 def test_all_addresses(make_gate, certs):
     gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"listen_addresses": "*"})
-    for host in ["127.0.0.1", "127.0.0.9"] + (["::1"] if have_ipv6() else []):
+    for host in ["127.0.0.1", "127.0.0.9"] + (["::1"] if run.has_ipv6() else []):
         assert admitted(At(gate, host)), host
 
 

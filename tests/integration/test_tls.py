@@ -184,15 +184,6 @@ def connects(family, address):
             return False
 
 
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as s:
-            s.bind(("::1", 0))
-            return True
-    except OSError:
-        return False
-
-
 LISTEN = {
     "one": ("127.0.0.1", True, False),
     "both": ("127.0.0.1, ::1", True, True),
@@ -205,11 +196,11 @@ LISTEN = {
 
 @pytest.mark.parametrize("addresses, v4, v6", LISTEN.values(), ids=LISTEN.keys())
 def test_listen_addresses(serve, addresses, v4, v6):
-    if v6 and not has_ipv6():
+    if v6 and not run.has_ipv6():
         pytest.skip("this machine has no IPv6")
     server = serve({"listen_addresses": addresses})
     assert connects(socket.AF_INET, ("127.0.0.1", server.port)) == v4
-    if has_ipv6():
+    if run.has_ipv6():
         assert connects(socket.AF_INET6, ("::1", server.port)) == v6
     with Conn(server, unix=True) as c:
         c.ready()
@@ -217,7 +208,7 @@ def test_listen_addresses(serve, addresses, v4, v6):
 
 def test_addresses_in_messages(factory, kind, certs):
     """The client's own address, v6 as the resolver prints it."""
-    if not has_ipv6():
+    if not run.has_ipv6():
         pytest.skip("this machine has no IPv6")
     server = factory.make(kind, settings={"listen_addresses": "::1"}, hba="host app all 10.0.0.0/8 trust\n")
     try:

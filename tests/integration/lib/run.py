@@ -14,6 +14,15 @@ def is_root():
     return os.geteuid() == 0
 
 
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+            return True
+    except OSError:
+        return False
+
+
 def demoted(argv):
     """PostgreSQL refuses to run as root: there its commands run as Debian's `postgres` user."""
     if is_root():
