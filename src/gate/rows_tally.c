@@ -30,7 +30,7 @@ static bool fill_spans(struct rows *rows, const struct tally_row *from, struct r
 
 static void fill_failure(const struct tally_row *from, struct row_pgseal_failures *out)
 {
-    out->cause = text(from->key.cause);
+    out->cause = text(cause_id(from->key.cause));
     out->client_addr = text(from->key.address);
     out->count = cell_int(from->count);
     out->first_seen = cell_int(from->first_us);
@@ -39,8 +39,8 @@ static void fill_failure(const struct tally_row *from, struct row_pgseal_failure
     out->tls_version = text(from->tls_version);
     out->sni = text(from->sni);
     out->user_name = text(from->user);
-    out->likely = text(from->likely);
-    out->hint = text(from->hint);
+    out->likely = text(cause_text(from->key.cause));
+    out->hint = text(cause_next(from->key.cause));
 }
 
 /* The workers' rows, those of one key as one; they live in the arena. */

@@ -31,17 +31,15 @@ struct tally_spans {
     uint32_t counts[TALLY_SPANS]; /* of span `last`, of the one before, … */
 };
 
-/** Compared as bytes: cause is the one text of its table, the address is padded with zeros. */
+/** Compared as bytes: no padding, and the address is filled up with zeros. */
 struct tally_key {
-    const char *cause;
+    enum cause cause;
     char address[TALLY_ADDRESS_SIZE];
 };
 
 /** Texts that are pointers are static. Empty: not known. */
 struct tally_row {
     struct tally_key key;
-    const char *likely;
-    const char *hint;
     const char *alert;
     const char *tls_version;
     char user[TALLY_NAME_SIZE];

@@ -48,10 +48,8 @@ static void add_handshake(struct session *s, struct tally_row *row)
 
 void session_tally_failure(struct session *s, enum cause cause)
 {
-    struct tally_row row = { .key.cause = cause_id(cause), .alert = "", .tls_version = "", .count = 1 };
+    struct tally_row row = { .key.cause = cause, .alert = "", .tls_version = "", .count = 1 };
 
-    row.likely = cause_text(cause);
-    row.hint = cause_next(cause);
     row.first_us = row.last_us = now_of(s);
     row.spans.last = tally_span_of(row.last_us);
     row.spans.counts[0] = 1;
