@@ -13,9 +13,8 @@
 #include "pki/expiry.h"
 
 #include <inttypes.h>
-#include <time.h>
 
-enum { TIME_TEXT = 32, RSA_BITS_MIN = 2048, EC_BITS_MIN = 224, LIFE_DAYS_MAX = 398, DAY_S = 86400 };
+enum { RSA_BITS_MIN = 2048, EC_BITS_MIN = 224, LIFE_DAYS_MAX = 398, DAY_S = 86400 };
 
 /* One certificate of a file. */
 struct subject {
@@ -23,16 +22,6 @@ struct subject {
     struct cert_info info;
     bool leaf; /* the server's own */
 };
-
-static const char *date_text(int64_t unix_s, char out[TIME_TEXT])
-{
-    time_t t = (time_t)unix_s;
-    struct tm tm;
-
-    if (!gmtime_r(&t, &tm) || strftime(out, TIME_TEXT, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-        out[0] = '\0';
-    return out;
-}
 
 static void unreadable(struct audit *a, const char *file, const struct err *e)
 {
@@ -43,18 +32,18 @@ static void check_life(struct audit *a, const struct subject *s)
 {
     struct expiry expiry = expiry_judge(s->info.not_before_unix_s, s->info.not_after_unix_s,
                                         a->subject->now_unix_s);
-    char text[TIME_TEXT];
+    char text[EXPIRY_DATE_SIZE];
 
     if (expiry.over)
         audit_add(a, CHECK_CERTIFICATE_EXPIRED, str_c(s->file), "\"%.*s\" was valid until %s",
-                  STR_ARG(s->info.subject), date_text(s->info.not_after_unix_s, text));
+                  STR_ARG(s->info.subject), expiry_date(s->info.not_after_unix_s, text));
     else if (expiry.not_yet)
         audit_add(a, CHECK_CERTIFICATE_NOT_YET, str_c(s->file), "\"%.*s\" is not valid before %s",
-                  STR_ARG(s->info.subject), date_text(s->info.not_before_unix_s, text));
+                  STR_ARG(s->info.subject), expiry_date(s->info.not_before_unix_s, text));
     else if (expiry.status == EXPIRY_CRITICAL || (s->leaf && expiry.status == EXPIRY_WARNING))
         audit_add(a, CHECK_CERTIFICATE_EXPIRING, str_c(s->file),
                   "\"%.*s\" expires in %" PRId64 " days, at %s: %.0f %% of its life are left",
-                  STR_ARG(s->info.subject), expiry.days_left, date_text(s->info.not_after_unix_s, text),
+                  STR_ARG(s->info.subject), expiry.days_left, expiry_date(s->info.not_after_unix_s, text),
                   expiry.life_left * 100);
 }
 
@@ -204,7 +193,7 @@ static void check_crls(struct audit *a, const char *file)
 {
     AUTO(crl_list) struct crl_list lists = { 0 };
     struct crl_info info;
-    char text[TIME_TEXT];
+    char text[EXPIRY_DATE_SIZE];
     struct err e;
 
     if (!file)
@@ -215,7 +204,7 @@ static void check_crls(struct audit *a, const char *file)
         if (crl_describe(lists.items[i], a->arena, &info, &e) == OK &&
             info.next_update_unix_s < a->subject->now_unix_s)
             audit_add(a, CHECK_CRL_EXPIRED, str_c(file), "the list of \"%.*s\" was good until %s",
-                      STR_ARG(info.issuer), date_text(info.next_update_unix_s, text));
+                      STR_ARG(info.issuer), expiry_date(info.next_update_unix_s, text));
 }
 
 void audit_certificates(struct audit *a)

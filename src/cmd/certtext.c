@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <time.h>
 
-enum { JSON_TEXT_LIMIT = 1 << 20, HEX_MAX = 2 * CERT_SHA256_SIZE + 1 };
+enum { JSON_TEXT_LIMIT = 1 << 20 };
 
 const char *time_text(int64_t unix_s, char out[TIME_TEXT_MAX])
 {
@@ -20,12 +20,6 @@ const char *time_text(int64_t unix_s, char out[TIME_TEXT_MAX])
     if (unix_s != INT64_MAX && gmtime_r(&t, &tm))
         (void)strftime(out, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
     return out;
-}
-
-static void hex_of(const uint8_t sha256[CERT_SHA256_SIZE], char out[HEX_MAX])
-{
-    for (size_t i = 0; i < CERT_SHA256_SIZE; i++)
-        (void)snprintf(out + 2 * i, 3, "%02x", (unsigned)sha256[i]);
 }
 
 /* ---- JSON ---- */
@@ -83,9 +77,9 @@ static void put_expiry(json_t *object, struct expiry expiry)
 
 json_t *cert_json(const struct cert_info *info, int64_t now_s)
 {
-    char hex[HEX_MAX];
+    char hex[CERT_SHA256_TEXT];
 
-    hex_of(info->sha256, hex);
+    cert_sha256_text(info->sha256, hex);
     json_t *object = json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:s}", "subject",
         json_of(info->subject), "issuer", json_of(info->issuer), "serial", json_of(info->serial),
@@ -155,9 +149,9 @@ static const char *usage_text(const struct cert_info *info)
 
 void cert_say(FILE *out, const struct cert_info *info, int64_t now_s)
 {
-    char hex[HEX_MAX];
+    char hex[CERT_SHA256_TEXT];
 
-    hex_of(info->sha256, hex);
+    cert_sha256_text(info->sha256, hex);
     (void)fprintf(out, "  subject      %.*s\n", STR_ARG(info->subject));
     if (info->self_signed)
         (void)fprintf(out, "  issuer       itself\n");

@@ -223,15 +223,14 @@ static json_t *modes_json(const struct probe_report *r)
 static json_t *addresses_json(const struct probe_report *r)
 {
     json_t *array = json_array();
-    char hex[2 * CERT_SHA256_SIZE + 1];
+    char hex[CERT_SHA256_TEXT];
 
     for (size_t i = 0; i < r->n_addresses; i++) {
         const struct address_seen *a = &r->addresses[i];
         json_t *o = json_object();
         put(o, "address", json_of(a->text));
         put(o, "reachable", json_boolean(a->reachable));
-        for (size_t k = 0; k < CERT_SHA256_SIZE; k++)
-            (void)snprintf(hex + 2 * k, 3, "%02x", (unsigned)a->sha256[k]);
+        cert_sha256_text(a->sha256, hex);
         put(o, "sha256", a->has_certificate ? json_string(hex) : json_null());
         put(o, "error", text_or_null(a->error));
         (void)json_array_append_new(array, o);

@@ -15,23 +15,12 @@
 #include <inttypes.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
-#include <time.h>
 
-enum { CRL_TEXT_MAX = 64 * 1024 * 1024, TIME_TEXT = 32 };
+enum { CRL_TEXT_MAX = 64 * 1024 * 1024 };
 
 static const char *path_of(const struct settings_file *file)
 {
     return file->path ? file->path : "";
-}
-
-static const char *time_text(int64_t unix_s, char out[TIME_TEXT])
-{
-    time_t t = (time_t)unix_s;
-    struct tm tm;
-
-    if (!gmtime_r(&t, &tm) || strftime(out, TIME_TEXT, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-        out[0] = '\0';
-    return out;
 }
 
 /* ---- the server's certificate ---- */
@@ -83,7 +72,7 @@ static void inspect_dates(const struct inspection *what, const struct cert_list 
     const char *file = path_of(&what->settings->ssl_cert_file);
     enum severity severity = strict ? SEV_ERROR : SEV_WARNING;
     int64_t from, to;
-    char text[TIME_TEXT];
+    char text[EXPIRY_DATE_SIZE];
     struct err e;
 
     for (size_t i = 0; i < chain->n; i++) {
@@ -94,15 +83,15 @@ static void inspect_dates(const struct inspection *what, const struct cert_list 
         if (expiry.over)
             row = diags_add(diags, severity, E_CONFIG, str_c(file), 0,
                             "certificate %zu in file \"%s\" has expired: it was valid until %s", i + 1, file,
-                            time_text(to, text));
+                            expiry_date(to, text));
         else if (expiry.not_yet)
             row = diags_add(diags, severity, E_CONFIG, str_c(file), 0,
                             "certificate %zu in file \"%s\" is not valid before %s", i + 1, file,
-                            time_text(from, text));
+                            expiry_date(from, text));
         else if (expiry.status == EXPIRY_CRITICAL || (i == 0 && expiry.status != EXPIRY_OK))
             row = diags_add(diags, SEV_WARNING, E_CONFIG, str_c(file), 0,
                             "certificate %zu in file \"%s\" expires in %" PRId64 " days, at %s", i + 1, file,
-                            expiry.days_left, time_text(to, text));
+                            expiry.days_left, expiry_date(to, text));
         diags_hint(diags, row, "%s",
                    expiry.not_yet ? "Compare the clocks: date -u."
                                   : "Renew it: pgseal cert renew, or ask the CA that issued it.");
@@ -168,7 +157,7 @@ static void inspect_authority(const struct inspection *what, X509 *ca, struct st
 {
     const char *file = path_of(&what->settings->ssl_ca_file);
     struct diag *row = NULL;
-    char text[TIME_TEXT];
+    char text[EXPIRY_DATE_SIZE];
     int64_t from, to;
     struct err e;
 
@@ -179,14 +168,14 @@ static void inspect_authority(const struct inspection *what, X509 *ca, struct st
         row = diags_add(diags, SEV_WARNING, E_CONFIG, str_c(file), 0,
                         "the client CA \"%.*s\" %s %s: every certificate that it issued is refused",
                         STR_ARG(subject), expiry.over ? "has expired at" : "is not valid before",
-                        time_text(expiry.over ? to : from, text));
+                        expiry_date(expiry.over ? to : from, text));
     else if (expiry.status == EXPIRY_CRITICAL)
         row = diags_add(
             diags, SEV_WARNING, E_CONFIG, str_c(file), 0,
             "the client CA \"%.*s\" expires in %" PRId64
             " days, at %s: then every certificate that it issued will be refused, even one that is "
             "valid longer",
-            STR_ARG(subject), expiry.days_left, time_text(to, text));
+            STR_ARG(subject), expiry.days_left, expiry_date(to, text));
     diags_hint(diags, row, "%s",
                expiry.not_yet
                    ? "Compare the clocks: date -u."
@@ -282,7 +271,7 @@ static bool judge_crl(const struct inspection *what, X509_CRL *crl, const struct
                       struct diags *diags)
 {
     struct crl_info info;
-    char text[TIME_TEXT];
+    char text[EXPIRY_DATE_SIZE];
     bool named;
     struct err e;
 
@@ -302,14 +291,14 @@ static bool judge_crl(const struct inspection *what, X509_CRL *crl, const struct
             diags, SEV_WARNING, E_CONFIG, STR(""), 0,
             "the revocation list of \"%.*s\" %s %s: every client certificate of that CA is refused",
             STR_ARG(info.issuer), expiry.over ? "has expired at" : "is not valid before",
-            time_text(expiry.over ? info.next_update_unix_s : info.last_update_unix_s, text));
+            expiry_date(expiry.over ? info.next_update_unix_s : info.last_update_unix_s, text));
         return false;
     }
     if (expiry.status != EXPIRY_OK)
         (void)diags_add(diags, SEV_WARNING, E_CONFIG, STR(""), 0,
                         "the revocation list of \"%.*s\" expires in %" PRId64
                         " days, at %s: then every client certificate of that CA will be refused",
-                        STR_ARG(info.issuer), expiry.days_left, time_text(info.next_update_unix_s, text));
+                        STR_ARG(info.issuer), expiry.days_left, expiry_date(info.next_update_unix_s, text));
     return true;
 }
 

@@ -46,16 +46,12 @@ static void fill_life(struct listing *l, int64_t from_s, int64_t until_s, struct
 
 static struct cell hex(struct listing *l, const uint8_t digest[CERT_SHA256_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
-    char *text = arena_alloc(&l->rows->arena, (size_t)2 * CERT_SHA256_SIZE + 1);
+    char *text = arena_alloc(&l->rows->arena, CERT_SHA256_TEXT);
 
     if (!text)
         return (struct cell){ .kind = CELL_NULL };
-    for (size_t i = 0; i < CERT_SHA256_SIZE; i++) {
-        text[2 * i] = digits[digest[i] >> 4];
-        text[2 * i + 1] = digits[digest[i] & 15];
-    }
-    return cell_text(str_of(text, (size_t)2 * CERT_SHA256_SIZE));
+    cert_sha256_text(digest, text);
+    return cell_text(str_c(text));
 }
 
 /* What the first worker shows to clients; all have the same. */

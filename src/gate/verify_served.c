@@ -143,17 +143,11 @@ static enum code shake_hands(int fd, struct tls_engine *engine, uint8_t room[2 *
     return err_set(e, E_CONNECT, "the handshake does not end");
 }
 
-static void hex(const uint8_t hash[SERVED_HASH], char out[2 * SERVED_HASH + 1])
-{
-    for (size_t i = 0; i < SERVED_HASH; i++)
-        (void)snprintf(out + 2 * i, 3, "%02x", hash[i]);
-}
-
 static enum served compare(const struct served_check *check, const struct tls_engine *engine, struct err *e)
 {
     struct x509_st *cert = tls_engine_peer(engine);
     uint8_t served[SERVED_HASH];
-    char expected_hex[2 * SERVED_HASH + 1], served_hex[2 * SERVED_HASH + 1];
+    char expected_hex[CERT_SHA256_TEXT], served_hex[CERT_SHA256_TEXT];
 
     if (!cert || !cert_sha256(cert, served)) {
         err_set(e, E_TLS, "no certificate was served");
@@ -161,8 +155,8 @@ static enum served compare(const struct served_check *check, const struct tls_en
     }
     if (memcmp(served, check->fingerprint, sizeof served) == 0)
         return SERVED_SAME;
-    hex(check->fingerprint, expected_hex);
-    hex(served, served_hex);
+    cert_sha256_text(check->fingerprint, expected_hex);
+    cert_sha256_text(served, served_hex);
     err_set(e, E_TLS, "a different certificate is served");
     err_detail(e, "Expected SHA-256 %s, found %s.", expected_hex, served_hex);
     return SERVED_OTHER;

@@ -289,11 +289,10 @@ static enum code entry_of(X509 *cert, const struct ca *ca, struct arena *arena, 
                           struct err *e)
 {
     struct cert_info info;
-    char hex[2 * CERT_SHA256_SIZE + 1];
+    char hex[CERT_SHA256_TEXT];
 
     TRY(cert_describe(cert, arena, &info, e));
-    for (size_t i = 0; i < CERT_SHA256_SIZE; i++)
-        (void)snprintf(hex + 2 * i, 3, "%02x", (unsigned)info.sha256[i]);
+    cert_sha256_text(info.sha256, hex);
     *out = (struct ca_entry){ .serial_hex = info.serial_hex,
                               .issued_unix_s = env_now_s(ca->env),
                               .not_after_unix_s = info.not_after_unix_s,

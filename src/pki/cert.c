@@ -11,6 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- lists ---- */
@@ -159,6 +160,12 @@ bool cert_sha256(X509 *cert, uint8_t out[CERT_SHA256_SIZE])
     unsigned n = 0;
 
     return X509_digest(cert, EVP_sha256(), out, &n) && n == CERT_SHA256_SIZE;
+}
+
+void cert_sha256_text(const uint8_t sha256[CERT_SHA256_SIZE], char out[CERT_SHA256_TEXT])
+{
+    for (size_t i = 0; i < CERT_SHA256_SIZE; i++)
+        (void)snprintf(out + 2 * i, 3, "%02x", (unsigned)sha256[i]);
 }
 
 enum code cert_times(X509 *cert, int64_t *out_not_before_s, int64_t *out_not_after_s, struct err *e)

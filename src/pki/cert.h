@@ -10,7 +10,8 @@
 enum {
     CERT_LIST_MAX = 1024, /* certificates in one file; public trust stores have about 150 */
     CERT_HASH_MAX = 64,   /* bytes of the largest digest */
-    CERT_SHA256_SIZE = 32
+    CERT_SHA256_SIZE = 32,
+    CERT_SHA256_TEXT = 2 * CERT_SHA256_SIZE + 1
 };
 
 /** Certificates in the order of their file; owned. */
@@ -68,6 +69,8 @@ struct cert_info {
 MUST_CHECK enum code cert_describe(X509 *cert, struct arena *arena, struct cert_info *out, struct err *e);
 /** Of the DER; false when the library fails. */
 bool cert_sha256(X509 *cert, uint8_t out[CERT_SHA256_SIZE]);
+/** As people compare them: lower-case hexadecimal digits, NUL-terminated. */
+void cert_sha256_text(const uint8_t sha256[CERT_SHA256_SIZE], char out[CERT_SHA256_TEXT]);
 /** Seconds since 1970, UTC. E_TLS when the time is malformed. */
 MUST_CHECK enum code cert_times(X509 *cert, int64_t *out_not_before_s, int64_t *out_not_after_s,
                                 struct err *e);

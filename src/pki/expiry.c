@@ -1,6 +1,8 @@
 /* Shares of a life: days left say nothing about a certificate that lives for a week. */
 #include "pki/expiry.h"
 
+#include <time.h>
+
 enum { DAY_S = 86400 };
 
 /* Far beyond any date a certificate can carry, and sums of two cannot wrap. */
@@ -36,4 +38,14 @@ const char *expiry_status_name(enum expiry_status status)
     };
 
     return names[status];
+}
+
+const char *expiry_date(int64_t unix_s, char out[EXPIRY_DATE_SIZE])
+{
+    time_t t = (time_t)unix_s;
+    struct tm tm;
+
+    if (!gmtime_r(&t, &tm) || strftime(out, EXPIRY_DATE_SIZE, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+        out[0] = '\0';
+    return out;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { EXPIRY_DATE_SIZE = 32 };
 enum expiry_status { EXPIRY_OK, EXPIRY_WARNING, EXPIRY_CRITICAL };
 
 struct expiry {
@@ -25,5 +26,7 @@ struct expiry {
 struct expiry expiry_judge(int64_t not_before_s, int64_t not_after_s, int64_t now_s);
 /** "ok", "warning", "critical". */
 const char *expiry_status_name(enum expiry_status status);
+/** "2026-11-21 08:00:00 UTC", in `out`; "" for what is no date. Returns `out`. */
+const char *expiry_date(int64_t unix_s, char out[EXPIRY_DATE_SIZE]);
 
 #endif
