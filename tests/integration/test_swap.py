@@ -239,24 +239,22 @@ def test_passphrase_command_at_reload(make_gate, certs, factory):
 
 # -- the proof on the wire ----------------------------------------------------------------------------------------
 class Impostor:
-    """Another process's listeners on the gate's port, with a certificate of their own."""
+    """Another's listener on the gate's port, with a certificate of its own. It names the address, which the gate does
+    not: so every connection to that address is its own."""
 
     def __init__(self, gate, cert, directory):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(*cert.write(directory, "impostor"))
-        self.sockets = []
-        for _ in range(60):
-            s = socket.socket()
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            s.bind((gate.host, gate.port))
-            s.listen()
-            self.sockets.append(s)
-            threading.Thread(target=self.serve, args=(s,), daemon=True).start()
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self.listener.bind((gate.host, gate.port))
+        self.listener.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
 
-    def serve(self, listener):
+    def serve(self):
         while True:
             try:
-                s, _ = listener.accept()
+                s, _ = self.listener.accept()
             except OSError:
                 return
             try:
@@ -267,13 +265,12 @@ class Impostor:
                 s.close()
 
     def close(self):
-        for s in self.sockets:
-            s.shutdown(socket.SHUT_RDWR)
-            s.close()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
 
 def test_a_different_certificate_on_the_wire_restores_the_old_one(make_gate, certs, tmp_path):
-    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"workers": "1"})
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"listen_addresses": "0.0.0.0"})
     impostor = Impostor(gate, certs.foreign.issue("impostor", usage="server"), str(tmp_path))
     since = gate.log.mark()
     put(gate, new_cert(certs))

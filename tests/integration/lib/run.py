@@ -1,6 +1,8 @@
 """Processes, ports and logs. Whatever has to happen is waited for by its event, never by a fixed sleep."""
 
+import collections
 import os
+import random
 import re
 import shutil
 import socket
@@ -50,11 +52,48 @@ def sanitized(program):
     return b"__asan_init" in content or b"__tsan_init" in content
 
 
+# Whoever connects takes a port of the kernel's range, on any of the machine's addresses, and is then in the way of
+# who wants to listen there on all of them: so listeners live below it.
+FIRST_PORT = 10000
+KEPT = 256                  # of the ports given out last, nobody else's test is given one
+
+
+def _ports():
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        end = max(int(f.read().split()[0]), FIRST_PORT + 5000)
+    port = random.randrange(FIRST_PORT, end)
+    while True:
+        yield port
+        port = port + 1 if port + 1 < end else FIRST_PORT
+
+
+def _nobody_listens(port):
+    with socket.socket(socket.AF_INET6 if has_ipv6() else socket.AF_INET) as s:     # ::, and with it 0.0.0.0
+        try:
+            s.bind(("", port))
+            return True
+        except OSError:
+            return False
+
+
+_candidates = _ports()
+_claims = collections.deque(maxlen=KEPT)
+
+
 def free_port():
-    """A TCP port nobody listens on right now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A TCP port nobody listens on, on any address, and that no other process of the tests is about to use."""
+    for port in _candidates:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0pgseal-tests-port-{port}")
+        except OSError:
+            claim.close()
+            continue
+        if _nobody_listens(port):
+            _claims.append(claim)
+            return port
+        claim.close()
+    raise AssertionError("unreachable")
 
 
 def wait_until(condition, what, timeout=15.0):
