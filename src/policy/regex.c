@@ -55,6 +55,7 @@ static _Thread_local struct {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_end;
+static pthread_mutex_t ending = PTHREAD_MUTEX_INITIALIZER;
 static bool have_key;
 static _Atomic uint64_t last_id;
 
@@ -75,7 +76,10 @@ void regex_thread_fini(void)
         forget(&mine.sets[i]);
     mine.registered = false;
     (void)pthread_setspecific(thread_end, NULL);
+    /* Tcl makes the locks of its own farewell when they are first needed, and looks for them without a lock. */
+    (void)pthread_mutex_lock(&ending);
     Tcl_FinalizeThread();
+    (void)pthread_mutex_unlock(&ending);
 }
 
 static void at_thread_end(void *value)
