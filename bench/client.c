@@ -8,7 +8,8 @@
  *     copyout MEGABYTES / copyin MEGABYTES
  *     idle SESSIONS                   open them, a query on each, then hold them
  *     mixed SECONDS CLIENTS RATE      queries while RATE connections a second arrive
- *     handshake CERT KEY SECONDS, session CERT KEY, gcm SECONDS    nothing but OpenSSL (give 0 as PORT)
+ *     handshake CERT KEY SECONDS, records CERT KEY SECONDS, session CERT KEY, gcm SECONDS
+ *                                     nothing but OpenSSL (give 0 as PORT)
  *
  * Says `ready` when its connections stand, waits for a line on standard input, works, prints one JSON object,
  * waits for the end of its input, closes. So the runner reads the proxy's clocks around the work alone.
@@ -298,6 +299,8 @@ int main(int argc, char **argv)
         run_mixed(&target, number(argv, argc, 6), (size_t)number(argv, argc, 7), number(argv, argc, 8));
     else if (strcmp(mode, "handshake") == 0 && argc == 9)
         (void)printf("{\"us\": %.1f}\n", local_handshake_us(argv[6], argv[7], number(argv, argc, 8)));
+    else if (strcmp(mode, "records") == 0 && argc == 9)
+        (void)printf("{\"us\": %.3f}\n", local_records_us(argv[6], argv[7], number(argv, argc, 8)));
     else if (strcmp(mode, "session") == 0 && argc == 8)
         (void)printf("{\"kib\": %.2f}\n", local_session_kib(argv[6], argv[7]));
     else if (strcmp(mode, "gcm") == 0)

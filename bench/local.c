@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-enum { RECORD = 16 * 1024, BATCH = 256, SESSIONS = 500 };
+enum { RECORD = 16 * 1024, BATCH = 256, SESSIONS = 500, QUERY = 14, ANSWER = 66 };
 
 static double cpu_us(void)
 {
@@ -30,8 +30,9 @@ static SSL_CTX *server_context(const char *cert_file, const char *key_file)
     return ctx;
 }
 
-/* One handshake; adds to *us what the server's half took. Returns the server's half. */
-static SSL *handshake(SSL_CTX *server_ctx, SSL_CTX *client_ctx, double *us)
+/* One handshake; adds to *us what the server's half took. Returns the server's half, and in *client_out
+ * (unless that is NULL) the client's, over the same buffers. */
+static SSL *handshake(SSL_CTX *server_ctx, SSL_CTX *client_ctx, double *us, SSL **client_out)
 {
     BIO *to_server = BIO_new(BIO_s_mem()), *to_client = BIO_new(BIO_s_mem());
     SSL *client = SSL_new(client_ctx);
@@ -55,7 +56,10 @@ static SSL *handshake(SSL_CTX *server_ctx, SSL_CTX *client_ctx, double *us)
     }
     if (!SSL_is_init_finished(server))
         die("handshake", "does not end");
-    SSL_free(client);
+    if (client_out)
+        *client_out = client;
+    else
+        SSL_free(client);
     return server;
 }
 
@@ -69,7 +73,7 @@ double local_session_kib(const char *cert_file, const char *key_file)
 
     (void)SSL_CTX_set_mode(server, SSL_MODE_RELEASE_BUFFERS);
     for (int i = -1; i < SESSIONS; i++) { /* the first one fills OpenSSL's own caches */
-        SSL *ssl = handshake(server, client, &ignored);
+        SSL *ssl = handshake(server, client, &ignored, NULL);
         (void)SSL_read(ssl, &byte, 1); /* nothing is there: the buffers go back */
         SSL_set_bio(ssl, NULL, NULL);
         if (i < 0) {
@@ -94,13 +98,43 @@ double local_handshake_us(const char *cert_file, const char *key_file, double se
     unsigned n = 0;
 
     for (; cpu_us() < until; n++) {
-        SSL *ssl = handshake(server, client, &total);
+        SSL *ssl = handshake(server, client, &total, NULL);
         double began = cpu_us();
         SSL_free(ssl);
         total += cpu_us() - began;
     }
     SSL_CTX_free(server);
     SSL_CTX_free(client);
+    return n ? total / n : 0;
+}
+
+double local_records_us(const char *cert_file, const char *key_file, double seconds)
+{
+    SSL_CTX *server_ctx = server_context(cert_file, key_file), *client_ctx = SSL_CTX_new(TLS_client_method());
+    double ignored = 0, total = 0, until = cpu_us() + seconds * 1e6;
+    SSL *client, *server = handshake(server_ctx, client_ctx, &ignored, &client);
+    char bytes[ANSWER] = { 'Q' };
+    unsigned n = 0;
+
+    while (cpu_us() < until) {
+        bool done = true;
+        for (int i = 0; i < BATCH; i++)
+            done = done && SSL_write(client, bytes, QUERY) == QUERY;
+        double began = cpu_us();
+        for (int i = 0; i < BATCH; i++)
+            done = done && SSL_read(server, bytes, QUERY) == QUERY &&
+                   SSL_write(server, bytes, ANSWER) == ANSWER;
+        total += cpu_us() - began;
+        for (int i = 0; i < BATCH; i++)
+            done = done && SSL_read(client, bytes, ANSWER) == ANSWER;
+        if (!done)
+            die("records", "failed");
+        n += BATCH;
+    }
+    SSL_free(client);
+    SSL_free(server);
+    SSL_CTX_free(server_ctx);
+    SSL_CTX_free(client_ctx);
     return n ? total / n : 0;
 }
 

@@ -6,6 +6,8 @@
 double local_handshake_us(const char *cert_file, const char *key_file, double seconds);
 /** CPU seconds that AES-256-GCM takes for a GiB in records of 16 KiB, averaged over `seconds`. */
 double local_gcm_s_per_gb(double seconds);
+/** CPU microseconds of opening one record with a small query and sealing one with its answer, in batches. */
+double local_records_us(const char *cert_file, const char *key_file, double seconds);
 /** KiB of heap that one TLS 1.3 server session keeps after its handshake, record buffers released. */
 double local_session_kib(const char *cert_file, const char *key_file);
 

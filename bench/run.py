@@ -8,6 +8,8 @@ is judged are ratios within one round, by their median over the rounds. bench/RE
 """
 
 import argparse
+import concurrent.futures
+import contextlib
 import json
 import os
 import resource
@@ -60,6 +62,20 @@ def measure(build, target, *mode):
     return said
 
 
+@contextlib.contextmanager
+def on_one_core(processes):
+    """Processes that stand already, this one, and what it starts meanwhile, all on one core."""
+    threads = [int(tid) for pid in processes + [os.getpid()] for tid in os.listdir(f"/proc/{pid}/task")]
+    everywhere = os.sched_getaffinity(0)
+    for tid in threads:
+        os.sched_setaffinity(tid, {max(everywhere)})
+    try:
+        yield
+    finally:
+        for tid in threads:
+            os.sched_setaffinity(tid, everywhere)
+
+
 class Row:
     """
     One kind of work on some targets.
@@ -77,6 +93,34 @@ class Row:
             if name in bench.targets:
                 said = measure(bench.build, bench.targets[name], *self.mode)
                 self.samples.setdefault(name, []).append(said[self.key] * self.scale)
+
+
+class OneCoreRow(Row):
+    """Client, proxy and stub on one core: no wake-up crosses cores, which costs more than one query's work."""
+
+    def round(self, bench, number):
+        with on_one_core([pid for root in bench.processes() for pid in targets.tree(root)]):
+            super().round(bench, number)
+
+
+class SideBySideRow(Row):
+    """
+    Two clients at once, each with its part of the sessions.
+
+    names   what the figure is called, and the targets that the two clients work on.
+    """
+
+    def round(self, bench, number):
+        for name, pair in (list(self.names.items())[::1 if number % 2 == 0 else -1]):
+            sides = [bench.targets[side] for side in pair]
+            clients = [Client(bench.build, side, *self.mode) for side in sides]
+            before = sum(side.cpu() for side in set(sides))
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                ops = sum(said["ops"] for said in pool.map(Client.work, clients))
+            cpu = sum(side.cpu() for side in set(sides)) - before
+            for client in clients:
+                client.end()
+            self.samples.setdefault(name, []).append(cpu / max(ops, 1) * self.scale)
 
 
 class LocalRow(Row):
@@ -129,6 +173,7 @@ class Bench:
         add(targets.GateTarget(program, self.scratch, "gate", certs["ec"]))
         add(targets.GateTarget(program, self.scratch, "gate rsa", certs["rsa"]))
         add(targets.GateTarget(program, self.scratch, "gate 2 workers", certs["ec"], workers=2))
+        add(targets.GateTarget(program, self.scratch, "another gate", certs["ec"]))
         add(targets.Over(self.targets["gate"], "gate plain", "plain"))
         relay = targets.Target("relay", tls="plain", scram_here=False)
         add(relay.spawn([os.path.join(self.build, "bench", "bench_relay"), str(relay.port), socket], self.scratch))
@@ -143,6 +188,10 @@ class Bench:
         if not self.options.quick:
             add(targets.ServerTarget(self.scratch, certs["ec"]))
             add(targets.Over(self.targets["postgres"], "postgres plain", "plain"))
+
+    def processes(self):
+        """The roots of everything that was started."""
+        return [self.stub.pid] + [t.process.pid for t in self.targets.values() if isinstance(t, targets.Target)]
 
     def local(self, *mode):
         out = subprocess.run([os.path.join(self.build, "bench", "bench_client"), "0", "plain", "-", "-",
@@ -175,15 +224,21 @@ def rows(quick):
                  ["handshake", "ec.crt", "ec.key", seconds / 2], key="us"),
         Row("connect_rsa", "connect, RSA 2048", [f"{name} rsa" for name in PROXIES], ["connect", seconds, 8]),
         Row("query1", "small queries, 1 client", PROXIES + others, ["query", seconds, 1]),
+        OneCoreRow("query1core", "small queries, 1 client, everything on one core", PROXIES + ["relay", "gate plain"],
+                   ["query", seconds, 1]),
         Row("query16", "small queries, 16 clients", PROXIES + others, ["query", seconds, 16]),
         Row("query64", "small queries, 64 clients", PROXIES + others, ["query", seconds, 64]),
+        LocalRow("records", "OpenSSL alone: the records of one query, opened and sealed in memory", ["openssl"],
+                 ["records", "ec.crt", "ec.key", seconds / 2], key="us"),
         Row("copy_out", "COPY out, CPU s per GiB", PROXIES + ["relay", "gate plain"], ["copyout", megabytes],
             scale=1024, unit="s"),
         LocalRow("gcm", "OpenSSL alone: AES-256-GCM over records, CPU s per GiB", ["openssl"], ["gcm", seconds / 2],
                  unit="s", key="s_per_gb"),
         Row("copy_in", "COPY in, CPU s per GiB", PROXIES + ["relay", "gate plain"], ["copyin", megabytes],
             scale=1024, unit="s"),
-        Row("workers", "queries, 64 clients, one worker and two", ["gate", "gate 2 workers"], ["query", seconds, 64]),
+        SideBySideRow("workers", "queries, 2 x 32 clients", {
+            "one worker": ["gate", "gate"], "two workers": ["gate 2 workers", "gate 2 workers"],
+            "two gates": ["gate", "another gate"]}, ["query", seconds, 32]),
         Row("mixed", "query p99 while 200 connections/s arrive, 4 clients", PROXIES, ["mixed", 2 * seconds, 4, 200],
             scale=1, unit="us", key="p99_us"),
     ]
@@ -217,9 +272,13 @@ def budgets(table):
         ("queries, 16 clients / relay", ratio(m("query16", "gate"), m("query16", "relay")), 1.7),
         ("queries, 64 clients / best peer", ratio(m("query64", "gate"), best("query64", peers)), 0.80),
         ("queries, 64 clients / relay", ratio(m("query64", "gate"), m("query64", "relay")), 1.7),
-        ("the relay itself, 16 clients / best peer", ratio(m("query16", "relay"), best("query16", peers)), None),
-        ("the relay itself, 64 clients / best peer", ratio(m("query64", "relay"), best("query64", peers)), None),
+        ("relay + OpenSSL's records, 16 clients / best peer",
+         [(x + y) / z for x, y, z in zip(m("query16", "relay"), m("records", "openssl"), best("query16", peers))], None),
+        ("relay + OpenSSL's records, 64 clients / best peer",
+         [(x + y) / z for x, y, z in zip(m("query64", "relay"), m("records", "openssl"), best("query64", peers))], None),
         ("queries, 1 client / relay", ratio(m("query1", "gate"), m("query1", "relay")), 1.2),
+        ("queries, 1 client, everything on one core / relay",
+         ratio(m("query1core", "gate"), m("query1core", "relay")), 1.2),
         ("COPY out / best peer", ratio(m("copy_out", "gate"), best("copy_out", peers)), 0.85),
         ("COPY in / best peer", ratio(m("copy_in", "gate"), best("copy_in", peers)), 0.80),
         ("COPY out / (relay + AES-GCM)", ratio(m("copy_out", "gate"), m("copy_out", "relay"), m("gcm", "openssl")), 1.15),
@@ -227,7 +286,9 @@ def budgets(table):
         ("OpenSSL alone, idle session, KiB", m("session", "openssl"), None),
         # Capacity by CPU: two cores at the price of one, or dearer. Measured so because the clients need cores too.
         ("1 worker's CPU per query / 2 workers', doubled (at least)",
-         [2 * x for x in ratio(m("workers", "gate"), m("workers", "gate 2 workers"))], -1.9),
+         [2 * x for x in ratio(m("workers", "one worker"), m("workers", "two workers"))], -1.9),
+        ("the same of two gates that share nothing, one worker each",
+         [2 * x for x in ratio(m("workers", "one worker"), m("workers", "two gates"))], None),
         ("p99 of queries during connects / best peer", ratio(m("mixed", "gate"), best("mixed", peers)), 1.2),
     ]
 
