@@ -76,8 +76,7 @@ void regex_thread_fini(void)
         forget(&mine.sets[i]);
     mine.registered = false;
     (void)pthread_setspecific(thread_end, NULL);
-    /* Tcl makes the locks of its own farewell when they are first needed, and looks for them without a lock.
-     */
+    /* Tcl makes the locks of its farewell when they are first needed, and looks for them without one. */
     (void)pthread_mutex_lock(&ending);
     Tcl_FinalizeThread();
     (void)pthread_mutex_unlock(&ending);
