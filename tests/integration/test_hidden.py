@@ -1,5 +1,6 @@
 """
 A password in settings or rules is shown to nobody: not in the log, not in errors, not by the status database.
+What PostgreSQL keeps for superusers, the gate keeps for admin_users.
 """
 
 import json
@@ -20,6 +21,7 @@ host  pgseal  alice,bob,carol  127.0.0.1/32  scram-sha-256
 host  app     carol            127.0.0.1/32  ldap ldapserver=127.0.0.1 ldapbasedn=dc=x "ldapbindpasswd={SECRET} {SECRET}" ldapbinddn=cn=x
 host  app     bob              127.0.0.1/32  radius "radiusservers=127.0.0.1,127.0.0.1" radiussecrets="{SECRET},{SECRET}" # {SECRET}
 """
+SUPERUSERS = ["pg_hba_file_rules", "pg_file_settings", "pg_ident_file_mappings"]
 
 
 def upstream(rest):
@@ -209,3 +211,28 @@ def test_nor_is_a_malformed_one(gate, line):
 
 def test_the_copy_of_the_rules_is_private(gate):
     assert os.stat(gate.path("pgseal.running")).st_mode & 0o077 == 0
+
+
+# -- who may read what PostgreSQL shows to superusers -------------------------------------------------------------
+def test_views_of_files_are_for_admins(gate):
+    with connect(gate, "bob") as db:
+        for view in SUPERUSERS:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"^permission denied for view {view}$"):
+                db.execute(f"SELECT * FROM {view}")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied for function pg_hba_file_rules"):
+            db.execute("SELECT * FROM pg_hba_file_rules()")
+        assert db.execute("SELECT count(*) FROM pgseal_rules").fetchone() == (3,)
+    with connect(gate) as db:
+        options = everything(db, "SELECT options FROM pg_hba_file_rules")
+        assert f"ldapbindpasswd={SECRET} {SECRET}" in options     # as PostgreSQL shows it
+
+
+def test_postgres_shows_them_to_superusers_only(factory, distributions):
+    server = factory.postgres(distributions.get("pg18"), hba="local all all trust\n")
+    try:
+        with server.admin() as db:
+            db.execute("CREATE ROLE watcher LOGIN IN ROLE pg_monitor")
+        for view in SUPERUSERS:
+            assert server.query(f"SELECT has_table_privilege('watcher', '{view}', 'SELECT')") == [(False,)], view
+    finally:
+        factory.stop(server)
