@@ -23,7 +23,9 @@ enum {
     TABLE_SLOTS = 512,    /* of a worker's table; powers of two */
     LEDGER_SLOTS = 16384, /* of the one table */
     SAVE_MS = 500,        /* after the first change: other workers hand over at about the same time */
-    RETRY_MS = 5000
+    RETRY_MS = 5000,
+    /* After so long every worker has handed over what it had seen by then. */
+    SETTLED_MS = CLIENTS_HAND_OVER_MS + 1000
 };
 #define CLIENTS_FILE "pgseal.clients"
 
@@ -214,23 +216,36 @@ static void count_neighbours(struct clients *c)
             other->neighbours++;
 }
 
+static bool is_recent(const struct clients *c, const struct client_row *row)
+{
+    int64_t age_us = c->env->now_unix_us(c->env->ctx) - row->last_us;
+
+    return age_us >= 0 && age_us < (int64_t)SETTLED_MS * 1000;
+}
+
 /*
  * What two tries close together mean can be seen when both have arrived, in whatever order. A handshake that
- * failed is only laid to a client that has its address for itself.
+ * failed is only laid to a client that has its address for itself: to know that, all workers must have handed
+ * over what they saw. `all`: they have; otherwise what is recent is put off, and true says so.
  */
-static void conclude(struct clients *c)
+static bool conclude(struct clients *c, bool all)
 {
     struct ledger_row *row = NULL;
-    bool high = false;
+    bool high = false, put_off = false;
 
     count_neighbours(c);
     while ((row = next_row(c, &high, row)) != NULL) {
         struct ledger_row *other = row->row.plain_us ? nameless(c, &row->row) : NULL;
         if (other && other->neighbours > 1)
             other = NULL;
+        if (other && !all && (is_recent(c, &row->row) || is_recent(c, &other->row))) {
+            put_off = true;
+            other = NULL;
+        }
         if (client_conclude(&row->row, other ? &other->row : NULL))
-            row->changed = true;
+            row->changed = c->dirty = true;
     }
+    return put_off;
 }
 
 static void changed(struct clients *c)
@@ -253,7 +268,6 @@ static void take_parcel(void *arg)
     for (int high = 0; high < 2; high++)
         while ((row = aged_next(parcel->table, high, row)) != NULL)
             add(parcel->clients, row);
-    conclude(parcel->clients);
     changed(parcel->clients);
     aged_free(parcel->table);
     atomic_fetch_sub_explicit(parcel->under_way, 1, memory_order_relaxed);
@@ -313,6 +327,10 @@ bool clients_set_limit(struct clients *clients, size_t limit)
 
 bool clients_copy(struct clients *clients, struct arena *arena, const struct client_row **out, size_t *out_n)
 {
+    (void)conclude(clients, true);
+    if (clients->dirty)
+        changed(clients);
+
     size_t n = aged_count(clients->rows);
     struct client_row *rows = arena_array(arena, n, sizeof *rows);
     struct ledger_row *row = NULL;
@@ -334,8 +352,11 @@ static void on_timer(void *arg)
     struct clients *c = arg;
 
     c->waiting = false;
+    bool put_off = conclude(c, false);
     if (c->dirty && !save(c))
         set_timer(c, RETRY_MS);
+    else if (put_off)
+        set_timer(c, SETTLED_MS);
 }
 
 static void first_load(void *arg)
@@ -384,8 +405,11 @@ void clients_stop(struct clients *clients)
 {
     if (!clients)
         return;
-    if (clients->started && clients->dirty)
-        (void)save(clients);
+    if (clients->started) {
+        (void)conclude(clients, true);
+        if (clients->dirty)
+            (void)save(clients);
+    }
     timer_close(clients->timer);
     clients->timer = NULL;
 }

@@ -36,8 +36,8 @@ struct aged *clients_table(void);
  * out.
  */
 MUST_CHECK bool clients_hand_over(struct clients *clients, struct aged *table, _Atomic unsigned *under_way);
-/** On the SQL thread: copies of all rows, those that had sessions first, and of these the latest. False when
- * memory ran out. */
+/** On the SQL thread, when all workers have handed over: copies of all rows, those that had sessions first,
+ * and of these the latest. False when memory ran out. */
 MUST_CHECK bool clients_copy(struct clients *clients, struct arena *arena, const struct client_row **out,
                              size_t *out_n);
 /** The SQL thread has been joined, its loop is still there: write what is not written. NULL is fine. */
