@@ -25,7 +25,8 @@ from lib import pg, pki, run, traffic  # noqa: E402
 from lib.gate import Gate  # noqa: E402
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", "3600"))
-WARM = 0.25                 # of the time passes before memory is looked at
+WARM = 0.25                 # of the time passes before memory is looked at, and
+WARM_SECONDS = 120          # at least so many: by then everything that is done has been done often, and side by side
 GROWTH = 0.05               # of memory that a whole run may seem to grow by, on top of GROWTH_KB
 GROWTH_KB = 1024
 SAMPLES = 300               # that the slope is taken over
@@ -109,9 +110,18 @@ def slope(points):
     return statistics.median((y2 - y1) / (x2 - x1) for i, (x1, y1) in enumerate(points) for x2, y2 in points[i + 1:])
 
 
+def warm_up(samples):
+    return max(WARM_SECONDS, WARM * (samples[-1][0] - samples[0][0]))
+
+
+def is_long(samples):
+    """Whether what memory does can be told from how it begins: there is as much time behind the warm-up."""
+    return samples[-1][0] - samples[0][0] >= 2 * WARM_SECONDS
+
+
 def growth(samples):
     """(growth over the whole run, what is allowed), both in KB, by the samples behind the warm-up."""
-    warm = [(at, kb) for at, kb in samples if at >= samples[0][0] + WARM * (samples[-1][0] - samples[0][0])]
+    warm = [(at, kb) for at, kb in samples if at >= samples[0][0] + warm_up(samples)]
     allowed = GROWTH * statistics.median(kb for _, kb in warm) + GROWTH_KB
     return slope(warm) * (warm[-1][0] - warm[0][0]), allowed
 
@@ -139,9 +149,10 @@ def complaints(world, workers, samples, at_rest):
         out.append(f"{e}: {process.descriptors()} of {at_rest['descriptors']}")
     if process.threads() > at_rest["threads"]:
         out.append(f"{process.threads()} threads, {at_rest['threads']} at the beginning")
-    grown, allowed = growth(samples)
-    if grown > allowed and not run.sanitized(gate.program):     # it tells leaks by itself
-        out.append(f"memory grew by {grown:.0f} KB, {allowed:.0f} are allowed")
+    if is_long(samples) and not run.sanitized(gate.program):    # a sanitizer tells leaks by itself
+        grown, allowed = growth(samples)
+        if grown > allowed:
+            out.append(f"memory grew by {grown:.0f} KB, {allowed:.0f} are allowed")
     out += unforeseen(gate)
     if (status := gate.stop()) != 0:
         out.append(f"exit status {status}")
@@ -190,6 +201,15 @@ def soak(world):
     return workers, samples, at_rest
 
 
+def tell_memory(samples):
+    if not is_long(samples):
+        print(f"soak: memory is judged in runs of {2 * WARM_SECONDS} s and more")
+        return
+    grown, allowed = growth(samples)
+    print(f"soak: memory {grown:+.0f} KB over {samples[-1][0] - samples[0][0] - warm_up(samples):.0f} s, "
+          f"{allowed:.0f} KB are allowed")
+
+
 def main():
     build = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
     scratch = run.scratch_dir()
@@ -202,8 +222,7 @@ def main():
             print(world.gate.log.text()[-5000:])
             found = [f"the gate ended, exit status {world.gate.process.returncode}"]
         else:
-            grown, allowed = growth(samples)
-            print(f"soak: memory {grown:+.0f} KB over {samples[-1][0] * (1 - WARM):.0f} s, {allowed:.0f} KB are allowed")
+            tell_memory(samples)
             found = complaints(world, workers, samples, at_rest)
     finally:
         world.gate.stop()
