@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "client/conninfo_values.h"
+#include "lex/conninfo_hide.h"
 #include "pgwire/hello.h"
 
 struct build {
@@ -75,6 +76,18 @@ static enum code fill_names(const struct build *b)
     return OK;
 }
 
+/* What stands in a port's place in a URI may be the beginning of a password with an unencoded slash. */
+static enum code read_port(const struct build *b, struct str text, int32_t *out)
+{
+    enum code code = conn_parse_int(text, "port", out, b->e);
+
+    if (code != E_PARAM || !b->options->port_of_uri)
+        return code;
+    (void)err_set(b->e, E_PARAM, "invalid integer value \"" HIDDEN "\" for connection option \"port\"");
+    err_hint(b->e, CONN_ENCODE_HINT);
+    return code;
+}
+
 /*
  * libpq finds a bad port when it gets to that host; a number out of range lets it go on to the next one,
  * which we keep by port 0, but what is not a number is refused here, before anything is connected
@@ -95,7 +108,7 @@ static enum code fill_ports(const struct build *b)
         if (more && list.n > 0)
             part = next_part(&list, &more);
         if (part.n > 0)
-            TRY(conn_parse_int(part, "port", &port, b->e));
+            TRY(read_port(b, part, &port));
         bool valid = port >= 1 && port <= 65535;
         if (!valid && b->dialect == CONN_GATE)
             return err_set(b->e, E_PARAM, "invalid port number: \"%.*s\"", STR_ARG(part));
@@ -336,11 +349,9 @@ static void wipe_option(struct conninfo *info, enum conn_option option)
 
 void conninfo_wipe(struct conninfo *info)
 {
-    static const enum conn_option secrets[] = { CONN_PASSWORD, CONN_SSLPASSWORD, CONN_SCRAM_CLIENT_KEY,
-                                                CONN_SCRAM_SERVER_KEY, CONN_OAUTH_CLIENT_SECRET };
-
-    for (size_t i = 0; i < COUNT_OF(secrets); i++)
-        wipe_option(info, secrets[i]);
+    for (enum conn_option i = 0; i < CONN_OPTION_COUNT; i++)
+        if (conninfo_is_secret(str_c(conn_option_keyword(i))))
+            wipe_option(info, i);
     info->password = bytes_of(NULL, 0);
     if (info->scram_client_key)
         secret_wipe(info->scram_client_key);

@@ -24,7 +24,7 @@ static const struct {
     const char *environment;
     const char *value;
 } fallback[CONN_OPTION_COUNT] = {
-#define X(name, keyword, environment, value) [CONN_##name] = { environment, value },
+#define X(name, keyword, environment, value, secrecy) [CONN_##name] = { environment, value },
 #include "conninfo.def"
 #undef X
 };
