@@ -121,7 +121,7 @@ struct conninfo {
     size_t host_count;
     struct str user;
     struct str dbname;
-    struct secret *password; /* NULL: none given */
+    struct bytes password; /* of the options; empty: none given */
     enum sslmode sslmode;
     enum sslnegotiation sslnegotiation;
     enum sslcertmode sslcertmode;

@@ -20,7 +20,7 @@ struct credential {
     bool cleartext;           /* auth_file may hold one; `password` is it */
     bool beside_cleartext;    /* auth_file holds one of somebody's */
     struct verifier verifier; /* of the stored secret */
-    struct secret password;
+    struct bytes password;    /* borrowed from the snapshot */
 };
 
 enum admission_stage {
@@ -45,8 +45,8 @@ struct admission {
     uint8_t md5_salt[MD5_SALT_BYTES];
     struct scram_keys keys; /* ClientKey and ServerKey after SCRAM */
     bool have_keys;
-    struct secret password; /* cleartext, after `password` */
-    struct buf final;       /* SASLFinal, held back until the server behind has agreed */
+    struct password password; /* cleartext, after `password` */
+    struct buf final;         /* SASLFinal, held back until the server behind has agreed */
     struct lookup *lookup;
     struct derive *derive; /* a password is being hashed, or was */
 };

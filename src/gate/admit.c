@@ -477,6 +477,7 @@ void admit_leave(struct session *s)
     s->admission = NULL;
     lookup_free(a->lookup);
     derive_free(a->derive);
+    password_wipe(&a->password);
     scram_server_fini(&a->scram);
     buf_fini(&a->final);
     wipe(a, sizeof *a);

@@ -133,7 +133,7 @@ static unsigned choose_service(const struct upstream_room *r, struct login_creds
 
     if (r->password.n == 0)
         return allowed;
-    creds->password = &r->password;
+    creds->password = password_bytes(&r->password);
     return allowed | AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM;
 }
 
@@ -145,7 +145,7 @@ static unsigned choose_own(const struct upstream_room *r, struct login_creds *cr
     unsigned allowed = 0;
 
     for (size_t i = 0; i < logins->n; i++) {
-        bool secret = creds->keys || creds->password;
+        bool secret = creds->keys || creds->password.n > 0;
         if (!applies(r, logins->at[i]))
             continue;
         switch (logins->at[i]) {
@@ -158,7 +158,7 @@ static unsigned choose_own(const struct upstream_room *r, struct login_creds *cr
         case CONF_LOGIN_PASSWORD:
             if (secret)
                 break;
-            creds->password = &a->password;
+            creds->password = password_bytes(&a->password);
             allowed |= AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM;
             break;
         case CONF_LOGIN_CERT:
@@ -190,7 +190,7 @@ enum code upstream_find_password(struct upstream_room *r, struct err *e)
     struct conn_world world;
     bool found = false;
 
-    secret_wipe(&r->password);
+    password_wipe(&r->password);
     if (passfile.n == 0)
         return OK;
     arena_init(&scratch, SESSION_SCRATCH_MAX, 1024);
