@@ -38,6 +38,9 @@ struct admission {
     enum admission_stage stage;
     struct conn_facts facts;
     struct decision decision;
+    struct str os_user; /* who is at the other end of a unix socket, once os_user_asked and looked up */
+    const char *os_user_error; /* why nobody is known; NULL: one is */
+    bool os_user_asked;
     const struct settings_route *route; /* of the requested database */
     bool relayed;                       /* the server behind judges; the exchange passes through */
     struct credential credential;

@@ -117,13 +117,12 @@ static enum code find_password(struct asker *a, struct str user, struct str data
 {
     struct str passfile = a->upstream->info.options.v[CONN_PASSFILE];
     const struct conn_host *host = leg_host(a->leg);
-    struct conn_world world;
+    const struct conn_world world = conn_world_files();
     bool found;
 
     password_wipe(&a->password);
     if (passfile.n == 0)
         return OK;
-    TRY(conn_world_system(&a->arena, &world));
     const struct passfile_key key = { passfile_host(host), host->port_text, database, user };
     return passfile_lookup(&world, passfile, &key, &a->password, &found, e);
 }

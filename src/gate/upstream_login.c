@@ -186,15 +186,12 @@ enum code upstream_find_password(struct upstream_room *r, struct err *e)
 {
     const struct conn_host *host = leg_host(r->s->leg);
     struct str passfile = r->upstream->info.options.v[CONN_PASSFILE];
-    AUTO(arena) struct arena scratch = { 0 };
-    struct conn_world world;
+    const struct conn_world world = conn_world_files();
     bool found = false;
 
     password_wipe(&r->password);
     if (passfile.n == 0)
         return OK;
-    arena_init(&scratch, SESSION_SCRATCH_MAX, 1024);
-    TRY(conn_world_system(&scratch, &world));
     const struct passfile_key key = { passfile_host(host), host->port_text, database_of(r->s, r->upstream),
                                       r->upstream->info.user };
     return passfile_lookup(&world, passfile, &key, &r->password, &found, e);
