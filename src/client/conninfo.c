@@ -137,7 +137,6 @@ static enum code build_hosts(const struct build *b)
 static enum code build_user(const struct build *b)
 {
     struct conninfo *o = b->out;
-    struct str password = value_of(b, CONN_PASSWORD);
 
     o->user = value_of(b, CONN_USER);
     o->dbname = value_of(b, CONN_DBNAME);
@@ -149,13 +148,7 @@ static enum code build_user(const struct build *b)
         return err_set(b->e, E_PARAM, "%.*s", STR_ARG(b->world->user_error));
     if (o->dbname.n == 0)
         o->dbname = o->user;
-    if (password.n == 0)
-        return OK;
-    o->password = ARENA_NEW(b->arena, struct secret);
-    if (!o->password)
-        return no_memory(b);
-    if (secret_set(o->password, str_bytes(password)) != OK)
-        return err_set(b->e, E_LIMIT, "password is longer than %d bytes", SECRET_MAX);
+    o->password = str_bytes(value_of(b, CONN_PASSWORD));
     return OK;
 }
 
@@ -359,8 +352,7 @@ void conninfo_wipe(struct conninfo *info)
     for (enum conn_option i = 0; i < CONN_OPTION_COUNT; i++)
         if (conninfo_is_secret(str_c(conn_option_keyword(i))))
             wipe_option(info, i);
-    if (info->password)
-        secret_wipe(info->password);
+    info->password = bytes_of(NULL, 0);
     if (info->scram_client_key)
         secret_wipe(info->scram_client_key);
     if (info->scram_server_key)

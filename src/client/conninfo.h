@@ -54,6 +54,8 @@ struct conn_world {
 };
 
 /** The process's own environment, files and user; texts live in `arena`. */
+/** Only its files, nobody is looked up: for the time that passfile_lookup() takes. */
+struct conn_world conn_world_files(void);
 MUST_CHECK enum code conn_world_system(struct arena *arena, struct conn_world *out);
 
 /** libpq's own rules, or those of the gate's `upstream` setting. */
@@ -121,7 +123,7 @@ struct conninfo {
     size_t host_count;
     struct str user;
     struct str dbname;
-    struct secret *password; /* NULL: none given */
+    struct bytes password; /* of the options; empty: none given */
     enum sslmode sslmode;
     enum sslnegotiation sslnegotiation;
     enum sslcertmode sslcertmode;

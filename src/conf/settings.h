@@ -55,6 +55,12 @@ struct settings_nets {
 /** What upstream, auth_source and upstream_login are for one database. */
 struct settings_route {
     struct str database; /* empty for the default route (index 0) */
+    /**
+     * What metrics, views and messages call it: `default`, or the database. A database that is called
+     * default, or whose name begins with a double quote, stands in double quotes, so that no two labels are
+     * the same.
+     */
+    struct str label;
     struct str upstream; /* conninfo text, not parsed here; empty: no server */
     enum conf_auth_source auth_source;
     struct settings_logins upstream_login;

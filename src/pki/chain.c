@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "pki/crl.h"
 #include "pki/ossl.h"
+#include "pki/roots.h"
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -57,21 +58,6 @@ static X509 *issuer_among(const struct cert_list *list, X509 *cert)
     return NULL;
 }
 
-static bool root_in_system(X509 *cert)
-{
-    AUTO(store) X509_STORE *store = X509_STORE_new();
-    AUTO(store_ctx) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-    X509 *issuer = NULL;
-    bool found = false;
-
-    if (store && ctx && X509_STORE_set_default_paths(store) && X509_STORE_CTX_init(ctx, store, NULL, NULL) &&
-        X509_STORE_CTX_get1_issuer(&issuer, ctx, cert) == 1)
-        found = cert_self_signed(issuer);
-    X509_free(issuer);
-    ERR_clear_error();
-    return found;
-}
-
 /* The last certificate of a chain in order. */
 static void judge_end(const struct chain_params *params, X509 *last, struct chain_report *report)
 {
@@ -80,7 +66,7 @@ static void judge_end(const struct chain_params *params, X509 *last, struct chai
     X509 *issuer = issuer_among(params->anchors, last);
     if (issuer && cert_self_signed(issuer))
         return;
-    if (params->system && root_in_system(last))
+    if (params->system && roots_system_issued(last))
         return;
     report->fault = CHAIN_INCOMPLETE;
     report->missing_intermediate = issuer != NULL;

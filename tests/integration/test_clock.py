@@ -131,6 +131,20 @@ def test_the_date_jumps_all_the_time(dated):
     assert g.process.poll() is None
 
 
+@pytest.mark.parametrize("database", ["app", "pgseal"])
+@pytest.mark.parametrize("jump", [10 * YEAR, -10 * YEAR], ids=lambda s: f"{s // YEAR} years")
+def test_a_duration_is_none_of_the_dates(dated, database, jump):
+    g, clock = dated()
+    since = g.log.mark()
+    began = time.monotonic()
+    with Conn(g) as session:
+        session.ready(ALICE, database=database)
+        clock.off_by(jump)
+        assert session.value("SELECT 1") == "1"
+    lasted_ms = int(g.log.wait_for(r"event=disconnection .*session_ms=(-?\d+)", since).group(1))
+    assert 0 <= lasted_ms <= (time.monotonic() - began) * 1000
+
+
 def test_a_role_expires_by_the_date(dated, factory):
     """valid until is judged by the gate's date where the gate judges; the cache is not kept longer for it."""
     behind = factory.postgres(hba="local all all trust\n")

@@ -1,5 +1,6 @@
 """What the gate shows over HTTP: who is answered, and what nobody can do to it."""
 
+import contextlib
 import datetime
 import http.client
 import json
@@ -453,6 +454,24 @@ def test_a_server_that_is_gone_is_down(factory, make_gate):
     assert metrics.has("pgseal_upstream_up", upstream="default")
     assert metrics.value("pgseal_upstream_up") == 0
     assert metrics.value("pgseal_upstream_connects_total", result="failed") == 1
+
+
+def test_a_database_called_default_has_a_label_of_its_own(make_gate):
+    port = run.free_port()
+    gate = make_gate(hba=TRUST, settings={
+        "http_listen": f"127.0.0.1:{port}", "upstream.default": "host=/tmp/nowhere", 'upstream."""default"""': "host=/tmp/nowhere"})
+    metrics = Metrics(port)
+    for database in "app", "default", '"default"':
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(host="127.0.0.1", port=gate.port, user="alice", dbname=database, sslmode="disable").close()
+    # A label's quotes stand escaped in /metrics.
+    for label, result in ("default", "ok"), (r'\"default\"', "failed"), (r'\"\"default\"\"', "failed"):
+        assert metrics.value("pgseal_upstream_connects_total", upstream=label) == 1
+        assert metrics.value("pgseal_upstream_connects_total", upstream=label, result=result) == 1
+        assert metrics.value("pgseal_upstream_up", upstream=label) == (result == "ok")
+    with psycopg.connect(host=gate.socket_dir, port=gate.port, user="root", dbname="pgseal") as db:
+        assert db.execute("SELECT upstream, connects, failures FROM pgseal_upstreams ORDER BY upstream DESC").fetchall() == [
+            ("default", 1, 0), ('"default"', 0, 1), ('""default""', 0, 1)]
 
 
 def test_a_handshakes_time_is_in_the_view(measured, certs):

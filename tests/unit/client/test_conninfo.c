@@ -589,9 +589,9 @@ static void test_wipe(void **state)
 
     (void)state;
     assert_int_equal(parse("password=secret sslpassword=other", &fake, CONN_LIBPQ, &info, &e), OK);
-    assert_int_equal(info.password->n, 6);
+    assert_int_equal(info.password.n, 6);
     conninfo_wipe(&info);
-    assert_int_equal(info.password->n, 0);
+    assert_int_equal(info.password.n, 0);
     assert_int_equal(info.options.v[CONN_PASSWORD].p[0], 0);
     assert_int_equal(info.options.v[CONN_SSLPASSWORD].p[4], 0);
 }

@@ -6,6 +6,9 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 static struct arena arena;
 
@@ -302,6 +305,58 @@ static void chains_in_order(void **state)
     house_free(&h);
 }
 
+static void append_pem(const char *path, X509 *cert)
+{
+    FILE *f = fopen(path, "a");
+
+    assert_non_null(f);
+    assert_true(PEM_write_X509(f, cert));
+    assert_int_equal(fclose(f), 0);
+}
+
+static enum chain_fault check_with_system(X509 **items, size_t n)
+{
+    struct cert_list chain = { items, n };
+    struct chain_params params = { &chain, NULL, true };
+    struct chain_report report;
+
+    assert_int_equal(chain_check(&params, &arena, &report, NULL), OK);
+    return report.fault;
+}
+
+/* The system's roots are a file with all of them, a directory with one file each, or both. */
+static void roots_of_the_system(void **state)
+{
+    (void)state;
+    struct house h = house_new();
+    X509 *whole[] = { h.leaf.cert, h.middle };
+    char dir[] = "/tmp/pgseal-roots-XXXXXX", file[64], hashed[64];
+
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(file, sizeof file, "%s/all.pem", dir);
+    (void)snprintf(hashed, sizeof hashed, "%s/%08lx.0", dir,
+                   X509_NAME_hash_ex(X509_get_subject_name(h.root.cert), NULL, NULL, NULL));
+    assert_int_equal(setenv("SSL_CERT_FILE", file, 1), 0);
+    assert_int_equal(setenv("SSL_CERT_DIR", dir, 1), 0);
+    assert_int_equal(check_with_system(whole, 2), CHAIN_INCOMPLETE); /* there is nothing */
+    append_pem(file, h.stranger.cert);
+    append_pem(file, h.leaf.cert); /* names the middle's CA, and is no root */
+    append_pem(file, h.middle);
+    assert_int_equal(check_with_system(whole, 2), CHAIN_INCOMPLETE);
+    assert_int_equal(check_with_system(whole, 1), CHAIN_INCOMPLETE); /* its issuer is there, no root */
+    append_pem(file, h.root.cert);
+    assert_int_equal(check_with_system(whole, 2), CHAIN_FINE);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(check_with_system(whole, 2), CHAIN_INCOMPLETE);
+    append_pem(hashed, h.root.cert);
+    assert_int_equal(check_with_system(whole, 2), CHAIN_FINE);
+    assert_int_equal(unlink(hashed), 0);
+    assert_int_equal(rmdir(dir), 0);
+    (void)unsetenv("SSL_CERT_FILE");
+    (void)unsetenv("SSL_CERT_DIR");
+    house_free(&h);
+}
+
 static void chains_diagnosed(void **state)
 {
     (void)state;
@@ -476,6 +531,7 @@ int main(void)
         cmocka_unit_test(hostile_der),
         cmocka_unit_test(end_point_hashes),
         cmocka_unit_test(chains_in_order),
+        cmocka_unit_test(roots_of_the_system),
         cmocka_unit_test(chains_diagnosed),
         cmocka_unit_test(verdicts),
         cmocka_unit_test(revocation_lists),

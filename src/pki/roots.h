@@ -1,0 +1,16 @@
+/**
+ * The system's trust store: what clients with sslrootcert=system believe in.
+ */
+#ifndef PGSEAL_PKI_ROOTS_H
+#define PGSEAL_PKI_ROOTS_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+
+/**
+ * Is the issuer of `cert` a root of the system's trust store? Looks where OpenSSL looks: the directory and
+ * the file of its defaults, or of SSL_CERT_DIR and SSL_CERT_FILE. False also when memory runs out.
+ */
+bool roots_system_issued(X509 *cert);
+
+#endif
