@@ -274,19 +274,38 @@ static enum step step_md5(struct session *s, struct err *e)
 }
 
 /* E_MORE: the pool checks it. */
-static enum code check_password(struct session *s)
+static enum code check_against(struct session *s, const struct verifier *verifier)
 {
     struct admission *a = s->admission;
-    const struct credential *c = &a->credential;
     struct bytes password = password_bytes(&a->password);
     const struct derive_owner owner = derive_owner(s);
 
-    if (c->cleartext)
-        return secret_equal(password, c->password) ? OK : E_PASSWORD;
-    if (verifier_cost(&c->verifier) <= SCRAM_ITERATIONS_INLINE && password.n <= SCRAM_PASSWORD_INLINE)
-        return verifier_check_password(&c->verifier, s->startup.user, password);
-    a->derive = derive_check(&c->verifier, s->startup.user, password, &owner);
+    if (verifier_cost(verifier) <= SCRAM_ITERATIONS_INLINE && password.n <= SCRAM_PASSWORD_INLINE)
+        return verifier_check_password(verifier, s->startup.user, password);
+    a->derive = derive_check(verifier, s->startup.user, password, &owner);
     return a->derive ? E_MORE : E_NOMEM;
+}
+
+static enum code check_password(struct session *s)
+{
+    const struct credential *c = &s->admission->credential;
+
+    if (c->cleartext)
+        return secret_equal(password_bytes(&s->admission->password), c->password) ? OK : E_PASSWORD;
+    return check_against(s, &c->verifier);
+}
+
+/* Whose password cannot be right waits for the answer as others do, or the clock would tell who exists.
+ * Beside cleartext secrets, which are compared at once, nobody waits. */
+static enum code check_in_vain(struct session *s)
+{
+    struct verifier mock = { .type = VERIFIER_SCRAM };
+
+    if (s->admission->credential.beside_cleartext)
+        return E_PASSWORD;
+    TRY(scram_verifier_mock(s->startup.user, worker_shared(s->worker)->nonce,
+                            (uint32_t)session_settings(s)->scram_iterations, &mock.scram));
+    return check_against(s, &mock);
 }
 
 static enum step step_password(struct session *s, struct err *e)
@@ -309,8 +328,7 @@ static enum step step_password(struct session *s, struct err *e)
         buf_consume(&s->in, used);
         if (code != OK)
             return password_judged(s, code, e);
-        if (!s->reason)
-            code = check_password(s);
+        code = s->reason ? check_in_vain(s) : check_password(s);
         if (code == E_MORE)
             return STEP_JOB;
     }
