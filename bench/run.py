@@ -346,7 +346,7 @@ def write_results(path, table, verdicts, hba, last):
         lines.append(f"| {v['word']} | {v['what']} | {v['figure']:.2f} | {v['low']:.2f} .. {v['high']:.2f} | "
                      + (f"{v['limit']}{'' if v['sure'] else ' (not decided)'} |" if v["limit"] else "|"))
     if hba is not None:
-        lines.append(f"| {'PASS' if hba[0] else 'MISS'} | 10,000 rules: load <= 50 ms, match <= 20 us | | | |")
+        lines.append(f"| {'PASS' if hba[0] else 'MISS'} | 10,000 rules: load <= 50 ms, match <= 20 us (users, nets) | | | |")
     lines += ["", "```"] + show_tables(table) + (hba[1] if hba is not None else []) + [last, "```"]
     with open(path, encoding="utf-8") as f:
         before, _, rest = f.read().partition(BEGIN)

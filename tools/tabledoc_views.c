@@ -22,6 +22,7 @@ static const char *const access_words[] = {
     [ACCESS_OWN] = "others than `admin_users` and `stats_users` see their own sessions",
     [ACCESS_MASK] = "of other users' sessions, others than `admin_users` and `stats_users` see who, not what",
     [ACCESS_PRIVILEGED] = "`admin_users` and `stats_users` only",
+    [ACCESS_ADMIN] = "`admin_users` only",
     [ACCESS_SETTINGS] =
         "some rows and the source's file and line are for `admin_users` and `stats_users` only",
     [ACCESS_BUILTIN] = "everybody; made from this table",

@@ -19,12 +19,11 @@ enum code gss_wrong_type(uint8_t type, struct err *e);
 /**
  * The body of a password message.
  *
- * user  for the failure text of a password longer than SECRET_MAX, which no secret of ours can fit.
- * out   wiped by the caller.
+ * out  wiped by the caller.
  *
- * E_PROTOCOL: no NUL at the end, or one inside. E_PASSWORD: empty, or too long.
+ * E_PROTOCOL: no NUL at the end, or one inside. E_PASSWORD: empty. E_NOMEM, E_LIMIT.
  */
-MUST_CHECK enum code password_parse(struct bytes body, struct str user, struct secret *out, struct err *e);
+MUST_CHECK enum code password_parse(struct bytes body, struct password *out, struct err *e);
 
 /**
  * Judge the answer to AuthenticationMD5Password.

@@ -16,14 +16,21 @@
 
 #include <idn-free.h>
 #include <pr29.h>
+#include <stdlib.h>
 #include <stringprep.h>
 
-enum { PROFILE_MAX = 32 }; /* steps of libidn's profile, with the one that ends it */
+enum {
+    PROFILE_MAX = 32, /* steps of libidn's profile, with the one that ends it */
+    /* libidn's time grows with the square of what it is given, and strangers send passwords. */
+    MAP_AT_ONCE = 16,       /* code points; each is mapped by itself */
+    NORMALIZE_AT_ONCE = 512 /* from one that begins something new to the next such */
+};
 
 /* Code points of one password. Mapping never makes more of them. */
 struct points {
     size_t n;
-    uint32_t p[SECRET_MAX];
+    size_t size;
+    uint32_t *p;
 };
 
 struct points_view {
@@ -33,7 +40,9 @@ struct points_view {
 
 static void points_auto(struct points *points)
 {
-    wipe(points, sizeof *points);
+    if (points->p)
+        wipe(points->p, points->size * sizeof *points->p);
+    free(points->p);
 }
 
 static bool is_ascii(struct bytes b)
@@ -109,30 +118,51 @@ static bool utf8_append(struct buf *out, uint32_t point)
     return buf_append(out, bytes_of(utf8, n));
 }
 
-/* The steps of libidn's profile but one; it refuses to leave NFKC out when asked by flag. */
-static void profile_without_nfkc(Stringprep_profile out[PROFILE_MAX])
+/* The steps of libidn's profile that map, or those that check; none normalizes (which it refuses to leave out
+ * when asked by flag). */
+static void part_of_profile(bool mapping, Stringprep_profile out[PROFILE_MAX])
 {
     size_t n = 0;
 
     for (const Stringprep_profile *step = stringprep_saslprep; step->operation != 0; step++) {
         CHECK(n < PROFILE_MAX - 1);
-        if (step->operation != STRINGPREP_NFKC)
+        if (step->operation != STRINGPREP_NFKC && (step->operation == STRINGPREP_MAP_TABLE) == mapping)
             out[n++] = *step;
     }
     memset(&out[n], 0, sizeof out[n]);
 }
 
+static bool map(struct points *points)
+{
+    Stringprep_profile profile[PROFILE_MAX];
+    uint32_t piece[MAP_AT_ONCE + 1]; /* libidn never fills its room */
+    size_t kept = 0;
+    bool mapped = true;
+
+    part_of_profile(true, profile);
+    for (size_t at = 0; mapped && at < points->n; at += MAP_AT_ONCE) {
+        size_t n = points->n - at < MAP_AT_ONCE ? points->n - at : MAP_AT_ONCE;
+        memcpy(piece, points->p + at, n * sizeof *piece);
+        mapped = stringprep_4i(piece, &n, COUNT_OF(piece), 0, profile) == STRINGPREP_OK;
+        if (mapped)
+            memcpy(points->p + kept, piece, n * sizeof *piece);
+        kept += n;
+    }
+    wipe(piece, sizeof piece);
+    points->n = kept;
+    return mapped;
+}
+
 /* Map, then refuse what is prohibited, unassigned, or mixes directions. False: use the raw bytes. */
 static bool map_and_check(struct points *points)
 {
-    size_t n = points->n;
     Stringprep_profile profile[PROFILE_MAX];
 
-    profile_without_nfkc(profile);
-    if (stringprep_4i(points->p, &n, COUNT_OF(points->p), STRINGPREP_NO_UNASSIGNED, profile) != STRINGPREP_OK)
+    if (!map(points) || points->n == 0)
         return false;
-    points->n = n;
-    return n > 0;
+    part_of_profile(false, profile);
+    return stringprep_4i(points->p, &points->n, points->n, STRINGPREP_NO_UNASSIGNED, profile) ==
+           STRINGPREP_OK;
 }
 
 /*
@@ -161,10 +191,56 @@ static size_t composable(struct points_view view)
 {
     if (pr29_4(view.p, view.n) == PR29_SUCCESS)
         return view.n;
-    for (size_t n = 2; n < view.n; n++)
-        if (pr29_4(view.p, n + 1) != PR29_SUCCESS)
-            return n;
-    return view.n;
+    size_t fine = 1, bad = view.n; /* lengths; what is bad stays bad when more follows */
+    while (bad - fine > 1) {
+        size_t middle = fine + (bad - fine) / 2;
+        if (pr29_4(view.p, middle) == PR29_SUCCESS)
+            fine = middle;
+        else
+            bad = middle;
+    }
+    return fine;
+}
+
+/*
+ * Does this code point begin something new: does neither it nor what it decomposes into ever join, or change
+ * places with, what stands before it? True for most letters of most texts, and for every one that Public
+ * Review Issue 29 is about; false where it is not known. [src: UAX 15, "Stability of Concatenation"]
+ */
+static bool begins(uint32_t point)
+{
+    static const uint32_t ranges[][2] = {
+        { 0x0000, 0x02FF },                                         /* Latin */
+        { 0x0370, 0x0482 },                                         /* Greek, Cyrillic */
+        { 0x048A, 0x0556 },                                         /* Cyrillic, Armenian */
+        { 0x05D0, 0x05EA },                                         /* Hebrew */
+        { 0x0621, 0x063A }, { 0x0641, 0x064A }, { 0x0671, 0x06D3 }, /* Arabic */
+        { 0x0905, 0x0939 },                                         /* Devanagari */
+        { 0x09C7, 0x09C8 }, { 0x0B47, 0x0B48 }, { 0x0B92, 0x0B92 }, { 0x0BC6, 0x0BC8 }, { 0x0CBF, 0x0CC0 },
+        { 0x0CC6, 0x0CC8 }, { 0x0CCA, 0x0CCB }, { 0x0D46, 0x0D48 }, { 0x0DD9, 0x0DD9 }, { 0x0DDA, 0x0DDA },
+        { 0x0DDC, 0x0DDE }, { 0x1025, 0x1026 },                     /* vowels of Issue 29 */
+        { 0x0E01, 0x0E30 },                                         /* Thai */
+        { 0x10A0, 0x1112 },                                         /* Georgian, leading jamo */
+        { 0x1E00, 0x1FFF },                                         /* Latin, Greek */
+        { 0x3041, 0x3094 }, { 0x30A1, 0x30FA },                     /* kana */
+        { 0x3400, 0x4DB5 }, { 0x4E00, 0x9FA5 }, { 0xAC00, 0xD7A3 }, /* ideographs, Hangul */
+        { 0xFB50, 0xFDFB },                                         /* Arabic forms */
+    };
+
+    for (size_t i = 0; i < COUNT_OF(ranges); i++)
+        if (point >= ranges[i][0] && point <= ranges[i][1])
+            return true;
+    return false;
+}
+
+/* The first of these up to the next that begins something new. */
+static size_t together(struct points_view view)
+{
+    size_t n = 1;
+
+    while (n < view.n && !begins(view.p[n]))
+        n++;
+    return n;
 }
 
 static enum code normalize_part(struct points_view part, struct buf *out)
@@ -188,7 +264,10 @@ static enum code normalize(struct points *points, struct buf *out)
     for (size_t i = 0; i < points->n; i++)
         points->p[i] = corrected(points->p[i]);
     while (left.n > 0) {
-        size_t n = composable(left);
+        size_t n = together(left);
+        if (n > NORMALIZE_AT_ONCE)
+            return E_LIMIT;
+        n = composable((struct points_view){ left.p, n });
         TRY(normalize_part((struct points_view){ left.p, n }, out));
         left = (struct points_view){ left.p + n, left.n - n };
     }
@@ -199,9 +278,15 @@ enum code saslprep(struct bytes password, struct buf *out)
 {
     AUTO(points) struct points points = { 0 };
 
-    if (password.n > SECRET_MAX)
+    if (password.n > PASSWORD_MAX)
         return E_LIMIT;
-    if (!is_ascii(password) && utf8_decode(password, &points) && map_and_check(&points))
-        return normalize(&points, out);
+    if (!is_ascii(password)) {
+        points.size = password.n;
+        points.p = malloc(password.n * sizeof *points.p);
+        if (!points.p)
+            return E_NOMEM;
+        if (utf8_decode(password, &points) && map_and_check(&points))
+            return normalize(&points, out);
+    }
     return buf_append(out, password) ? OK : E_NOMEM;
 }

@@ -13,14 +13,15 @@
 #include "base/secret.h"
 
 /** Longest result: NFKC makes at most eleven bytes of UTF-8 from one [src: UTR 36, §3.3]. */
-enum { SASLPREP_MAX = 11 * SECRET_MAX };
+enum { SASLPREP_MAX = 11 * PASSWORD_MAX };
 
 /**
  * password  borrowed, no NUL inside.
  * out       receives the prepared or the raw bytes, appended; a secret: release it with buf_fini_secret().
  *           Its limit should be SASLPREP_MAX.
  *
- * E_LIMIT: longer than SECRET_MAX. E_NOMEM.
+ * E_LIMIT: longer than PASSWORD_MAX, or hundreds of marks in a row, on which normalizing takes too long
+ * [choice: strangers send passwords]. E_NOMEM.
  */
 MUST_CHECK enum code saslprep(struct bytes password, struct buf *out);
 

@@ -23,6 +23,7 @@ enum {
     /* About a millisecond per 2,000 iterations: above this the derivation belongs on the pool, not in a loop.
      */
     SCRAM_ITERATIONS_INLINE = 20000,
+    SCRAM_PASSWORD_INLINE = 1024, /* bytes; SASLprep of longer ones belongs there as well */
 };
 
 #define SCRAM_MECHANISM "SCRAM-SHA-256"

@@ -91,7 +91,7 @@ static enum code choose_mechanism(struct scram_client *client, struct bytes payl
         return err_set(e, E_AUTH,
                        "channel binding is required, but server did not offer an authentication "
                        "method that supports channel binding");
-    if (!client->have_keys && (!client->params.password || client->params.password->n == 0))
+    if (!client->have_keys && client->params.password.n == 0)
         return err_set(e, E_AUTH, "fe_sendauth: no password supplied");
     return OK;
 }
@@ -267,9 +267,8 @@ static enum code respond(struct scram_client *client, struct buf *out, struct er
     AUTO(buf) struct buf unsigned_part = BUF_INIT(AUTH_MESSAGE_MAX);
 
     if (!client->have_keys) {
-        enum code code = scram_keys_derive(secret_bytes(client->params.password),
-                                           bytes_of(client->salt, client->salt_n), client->iterations,
-                                           &client->keys);
+        enum code code = scram_keys_derive(client->params.password, bytes_of(client->salt, client->salt_n),
+                                           client->iterations, &client->keys);
         if (code != OK)
             return err_set(e, code, "could not calculate SCRAM keys");
     }

@@ -30,7 +30,7 @@ enum {
 };
 
 struct scram_client_params {
-    const struct secret *password; /* borrowed until scram_client_respond; NULL or empty: none */
+    struct bytes password;         /* borrowed until scram_client_respond; empty: none */
     const struct scram_keys *keys; /* copied; NULL: none. Preferred to the password */
     enum channel_binding channel_binding;
     bool tls;

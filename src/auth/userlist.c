@@ -129,7 +129,7 @@ static const char *parse_line(struct parser *p, char *at, const char *end)
         return "user name is empty";
     if (entry.user.n > USERLIST_NAME_MAX)
         return "user name is too long";
-    if (entry.secret.n > SECRET_MAX)
+    if (entry.secret.n > PASSWORD_MAX)
         return "secret is too long";
     p->list->has_cleartext = p->list->has_cleartext || is_cleartext(entry.secret);
     if (!add(p->list, entry))

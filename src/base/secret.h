@@ -6,8 +6,12 @@
 
 #include "base/err.h"
 
-/** The longest password PostgreSQL's clients send in practice; longer ones are refused, not cut. */
-enum { SECRET_MAX = 1024 };
+enum {
+    SECRET_MAX = 1024, /* a passphrase, a token, a stored secret; longer ones are refused, not cut */
+    /* A cleartext password. What fits a PasswordMessage fits here, and more than that only the server's own
+     * SCRAM can use [choice: PostgreSQL 18 has no limit of its own]. */
+    PASSWORD_MAX = 1 << 20
+};
 
 /** No formatter accepts one; declare with AUTO(secret) so that every path wipes it. */
 struct secret {
@@ -23,6 +27,24 @@ static inline struct bytes secret_bytes(const struct secret *secret)
 }
 void secret_wipe(struct secret *secret);
 void secret_auto(struct secret *secret);
+
+/** A cleartext password, of any length up to PASSWORD_MAX, in memory of its own. Declare with AUTO(password).
+ */
+struct password {
+    size_t n;
+    uint8_t *p; /* NULL when empty */
+};
+
+/** Copy in; E_LIMIT, E_NOMEM. What was there is wiped and freed. */
+MUST_CHECK enum code password_set(struct password *password, struct bytes value);
+static inline struct bytes password_bytes(const struct password *password)
+{
+    return bytes_of(password->p, password->n);
+}
+/** Wipe and free; may be set again. */
+void password_wipe(struct password *password);
+void password_auto(struct password *password);
+
 /** Constant time for equal lengths; lengths themselves are not secret. */
 bool secret_equal(struct bytes a, struct bytes b);
 /** Wipe any memory. */

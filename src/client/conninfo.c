@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "client/conninfo_values.h"
+#include "lex/conninfo_hide.h"
 #include "pgwire/hello.h"
 
 struct build {
@@ -75,6 +76,18 @@ static enum code fill_names(const struct build *b)
     return OK;
 }
 
+/* What stands in a port's place in a URI may be the beginning of a password with an unencoded slash. */
+static enum code read_port(const struct build *b, struct str text, int32_t *out)
+{
+    enum code code = conn_parse_int(text, "port", out, b->e);
+
+    if (code != E_PARAM || !b->options->port_of_uri)
+        return code;
+    (void)err_set(b->e, E_PARAM, "invalid integer value \"" HIDDEN "\" for connection option \"port\"");
+    err_hint(b->e, CONN_ENCODE_HINT);
+    return code;
+}
+
 /*
  * libpq finds a bad port when it gets to that host; a number out of range lets it go on to the next one,
  * which we keep by port 0, but what is not a number is refused here, before anything is connected
@@ -95,7 +108,7 @@ static enum code fill_ports(const struct build *b)
         if (more && list.n > 0)
             part = next_part(&list, &more);
         if (part.n > 0)
-            TRY(conn_parse_int(part, "port", &port, b->e));
+            TRY(read_port(b, part, &port));
         bool valid = port >= 1 && port <= 65535;
         if (!valid && b->dialect == CONN_GATE)
             return err_set(b->e, E_PARAM, "invalid port number: \"%.*s\"", STR_ARG(part));
@@ -124,7 +137,6 @@ static enum code build_hosts(const struct build *b)
 static enum code build_user(const struct build *b)
 {
     struct conninfo *o = b->out;
-    struct str password = value_of(b, CONN_PASSWORD);
 
     o->user = value_of(b, CONN_USER);
     o->dbname = value_of(b, CONN_DBNAME);
@@ -136,13 +148,7 @@ static enum code build_user(const struct build *b)
         return err_set(b->e, E_PARAM, "%.*s", STR_ARG(b->world->user_error));
     if (o->dbname.n == 0)
         o->dbname = o->user;
-    if (password.n == 0)
-        return OK;
-    o->password = ARENA_NEW(b->arena, struct secret);
-    if (!o->password)
-        return no_memory(b);
-    if (secret_set(o->password, str_bytes(password)) != OK)
-        return err_set(b->e, E_LIMIT, "password is longer than %d bytes", SECRET_MAX);
+    o->password = str_bytes(value_of(b, CONN_PASSWORD));
     return OK;
 }
 
@@ -343,13 +349,10 @@ static void wipe_option(struct conninfo *info, enum conn_option option)
 
 void conninfo_wipe(struct conninfo *info)
 {
-    static const enum conn_option secrets[] = { CONN_PASSWORD, CONN_SSLPASSWORD, CONN_SCRAM_CLIENT_KEY,
-                                                CONN_SCRAM_SERVER_KEY, CONN_OAUTH_CLIENT_SECRET };
-
-    for (size_t i = 0; i < COUNT_OF(secrets); i++)
-        wipe_option(info, secrets[i]);
-    if (info->password)
-        secret_wipe(info->password);
+    for (enum conn_option i = 0; i < CONN_OPTION_COUNT; i++)
+        if (conninfo_is_secret(str_c(conn_option_keyword(i))))
+            wipe_option(info, i);
+    info->password = bytes_of(NULL, 0);
     if (info->scram_client_key)
         secret_wipe(info->scram_client_key);
     if (info->scram_server_key)

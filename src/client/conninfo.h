@@ -19,7 +19,7 @@ struct buf;
 #define CONN_DEFAULT_SOCKET_DIR "/var/run/postgresql" /* Debian's */
 
 enum conn_option {
-#define X(name, keyword, environment, value) CONN_##name,
+#define X(name, keyword, environment, value, secrecy) CONN_##name,
 #include "conninfo.def"
 #undef X
     CONN_OPTION_COUNT
@@ -28,6 +28,7 @@ enum conn_option {
 /** Raw values; p == NULL: not given (an empty value is given). */
 struct conn_options {
     struct str v[CONN_OPTION_COUNT];
+    bool port_of_uri; /* a port that is no number may then be a piece of a password: not to be shown */
 };
 
 /** What a path is, as far as the rules of client.md §3, §4 and §10 ask. */
@@ -53,6 +54,8 @@ struct conn_world {
 };
 
 /** The process's own environment, files and user; texts live in `arena`. */
+/** Only its files, nobody is looked up: for the time that passfile_lookup() takes. */
+struct conn_world conn_world_files(void);
 MUST_CHECK enum code conn_world_system(struct arena *arena, struct conn_world *out);
 
 /** libpq's own rules, or those of the gate's `upstream` setting. */
@@ -120,7 +123,7 @@ struct conninfo {
     size_t host_count;
     struct str user;
     struct str dbname;
-    struct secret *password; /* NULL: none given */
+    struct bytes password; /* of the options; empty: none given */
     enum sslmode sslmode;
     enum sslnegotiation sslnegotiation;
     enum sslcertmode sslcertmode;
@@ -164,7 +167,9 @@ const char *tls_bound_name(enum tls_bound bound);
  * arena  receives copies of the values.
  * out    options that are not in the text stay unset.
  *
- * E_PARAM with libpq's text. [src: PostgreSQL 18, PQconninfoParse]
+ * E_PARAM with libpq's text, in which HIDDEN (lex/conninfo_hide.h) stands for secrets and for what may be a
+ * piece of one. A URI's host with an @ behind a password is refused here: it is such a piece.
+ * [src: PostgreSQL 18, PQconninfoParse]
  */
 MUST_CHECK enum code conn_options_parse(struct str text, struct arena *arena, struct conn_options *out,
                                         struct err *e);

@@ -24,7 +24,7 @@ static const struct {
     const char *environment;
     const char *value;
 } fallback[CONN_OPTION_COUNT] = {
-#define X(name, keyword, environment, value) [CONN_##name] = { environment, value },
+#define X(name, keyword, environment, value, secrecy) [CONN_##name] = { environment, value },
 #include "conninfo.def"
 #undef X
 };
@@ -215,10 +215,15 @@ static struct conn_file system_stat(void *ctx, const char *path)
                                .mode = st.st_mode & 0777 };
 }
 
+struct conn_world conn_world_files(void)
+{
+    return (struct conn_world){ .getenv = system_getenv, .read_file = system_read, .stat_file = system_stat };
+}
+
 enum code conn_world_system(struct arena *arena, struct conn_world *out)
 {
     enum { PASSWD_ROOM = 16384 };
-    struct conn_world world = { .getenv = system_getenv, .read_file = system_read, .stat_file = system_stat };
+    struct conn_world world = conn_world_files();
     char *room = arena_array(arena, PASSWD_ROOM, 1);
     struct passwd entry, *found = NULL;
     const char *home = getenv("HOME");

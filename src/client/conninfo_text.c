@@ -2,15 +2,18 @@
  * Syntax of connection strings: `keyword = value` lists and postgresql:// URIs.
  *
  * Both forms go through a cursor over the caller's text; values are decoded into the arena. Where libpq
- * reads a C string the end of the text plays the NUL's part, and a NUL inside the text is refused.
+ * reads a C string the end of the text plays the NUL's part, and a NUL inside the text is refused. Errors are
+ * libpq's, but what they quote is never a part of a secret [choice: they end up in the log].
  */
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "client/conninfo.h"
+#include "client/conninfo_values.h"
+#include "lex/conninfo_hide.h"
 
 static const char *const keywords[CONN_OPTION_COUNT] = {
-#define X(name, keyword, environment, value) [CONN_##name] = keyword,
+#define X(name, keyword, environment, value, secrecy) [CONN_##name] = keyword,
 #include "conninfo.def"
 #undef X
 };
@@ -21,6 +24,9 @@ struct text {
     struct arena *arena;
     struct conn_options *options;
     struct err *e;
+    size_t credentials; /* where those of a URI end */
+    bool password;      /* they have a colon */
+    bool secret_seen;   /* an unknown word may be a piece of it */
 };
 
 const char *conn_option_keyword(enum conn_option option)
@@ -61,6 +67,16 @@ static bool find_option(struct str keyword, enum conn_option *out)
     return false;
 }
 
+/* How a word that stands in a keyword's place is quoted. */
+static struct str shown_word(const struct text *t, struct str word)
+{
+    enum conn_option unused;
+
+    if (find_option(word, &unused) || str_is(word, "requiressl"))
+        return word;
+    return t->secret_seen ? STR(HIDDEN) : conninfo_hidden_word(t->arena, word);
+}
+
 /* The pre-7.4 option requiressl is still understood. */
 static void translate_old(struct str *keyword, struct str *value)
 {
@@ -97,7 +113,7 @@ static enum code read_keyword(struct text *t, struct str *out)
     skip_spaces(t);
     if (peek(t) != '=')
         return err_set(t->e, E_PARAM, "missing \"=\" after \"%.*s\" in connection info string",
-                       STR_ARG(*out));
+                       STR_ARG(shown_word(t, *out)));
     t->at++;
     skip_spaces(t);
     return OK;
@@ -136,6 +152,10 @@ static enum code parse_pair(struct text *t, struct buf *value)
     TRY(read_value(t, value));
     if (!buf_ok(value))
         return err_set(t->e, E_NOMEM, "out of memory");
+    enum conn_option unused;
+    if (!str_is(keyword, "requiressl") && !find_option(keyword, &unused))
+        return err_set(t->e, E_PARAM, "invalid connection option \"%.*s\"", STR_ARG(shown_word(t, keyword)));
+    t->secret_seen |= conninfo_is_secret(keyword);
     return conn_options_set(t->options, keyword, buf_str(value), t->arena, t->e);
 }
 
@@ -161,9 +181,16 @@ static int hex_digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* A piece of a URI, and how errors quote it. */
+struct piece {
+    struct str s;
+    struct str shown;
+};
+
 /* One byte, with %XX taken apart; `*at` moves on. */
-static enum code decode_byte(struct str s, size_t *at, struct buf *out, struct err *e)
+static enum code decode_byte(const struct piece *piece, size_t *at, struct buf *out, struct err *e)
 {
+    struct str s = piece->s;
     char c = s.p[*at];
 
     if (c != '%') {
@@ -174,36 +201,38 @@ static enum code decode_byte(struct str s, size_t *at, struct buf *out, struct e
     int hi = *at + 1 < s.n ? hex_digit(s.p[*at + 1]) : -1;
     int lo = *at + 2 < s.n ? hex_digit(s.p[*at + 2]) : -1;
     if (hi < 0 || lo < 0)
-        return err_set(e, E_PARAM, "invalid percent-encoded token: \"%.*s\"", STR_ARG(s));
+        return err_set(e, E_PARAM, "invalid percent-encoded token: \"%.*s\"", STR_ARG(piece->shown));
     if (hi == 0 && lo == 0)
-        return err_set(e, E_PARAM, "forbidden value %%00 in percent-encoded value: \"%.*s\"", STR_ARG(s));
+        return err_set(e, E_PARAM, "forbidden value %%00 in percent-encoded value: \"%.*s\"",
+                       STR_ARG(piece->shown));
     buf_append_byte(out, (uint8_t)(hi << 4 | lo));
     *at += 3;
     return OK;
 }
 
 /* Blanks around the value are dropped, blanks inside it are refused. */
-static enum code decode_into(struct str s, struct buf *out, struct err *e)
+static enum code decode_into(const struct piece *piece, struct buf *out, struct err *e)
 {
+    struct str s = piece->s;
     size_t at = 0;
 
     while (at < s.n && s.p[at] == ' ')
         at++;
     while (at < s.n && !is_space(s.p[at]))
-        TRY(decode_byte(s, &at, out, e));
+        TRY(decode_byte(piece, &at, out, e));
     while (at < s.n && s.p[at] == ' ')
         at++;
     if (at < s.n)
         return err_set(e, E_PARAM,
                        "unexpected spaces found in \"%.*s\", use percent-encoded spaces (%%20) instead",
-                       STR_ARG(s));
+                       STR_ARG(piece->shown));
     return buf_ok(out) ? OK : err_set(e, E_NOMEM, "out of memory");
 }
 
-static enum code decode(const struct text *t, struct str s, struct str *out)
+static enum code decode(const struct text *t, struct piece piece, struct str *out)
 {
     struct buf b = BUF_INIT(CONN_TEXT_MAX);
-    enum code code = decode_into(s, &b, t->e);
+    enum code code = decode_into(&piece, &b, t->e);
 
     if (code == OK && !arena_str(t->arena, buf_str(&b), out))
         code = err_set(t->e, E_NOMEM, "out of memory");
@@ -211,14 +240,25 @@ static enum code decode(const struct text *t, struct str s, struct str *out)
     return code;
 }
 
+/* An @ that was not percent-encoded: what libpq takes for hosts, ports or path may be a piece of a password.
+ */
+static bool stray_at(const struct text *t)
+{
+    struct str rest = str_from(t->s, t->credentials);
+
+    return str_find(str_first(rest, str_find(rest, '?')), '@') < rest.n;
+}
+
 /* An empty part of a URI sets nothing: the environment may still have a word. */
 static enum code store_part(const struct text *t, const char *keyword, struct str raw)
 {
+    bool hide = conninfo_is_secret(str_c(keyword)) || stray_at(t);
+    struct piece piece = { raw, hide ? STR(HIDDEN) : raw };
     struct str value;
 
     if (raw.n == 0)
         return OK;
-    TRY(decode(t, raw, &value));
+    TRY(decode(t, piece, &value));
     return conn_options_set(t->options, str_c(keyword), value, t->arena, t->e);
 }
 
@@ -237,6 +277,8 @@ static enum code parse_credentials(struct text *t)
         return OK;
     struct str both = str_of(t->s.p + t->at, at_sign - t->at);
     size_t colon = str_find(both, ':');
+    t->credentials = at_sign + 1;
+    t->password = colon < both.n;
     TRY(store_part(t, "user", str_first(both, colon)));
     TRY(store_part(t, "password", str_from(both, colon + 1)));
     t->at = at_sign + 1;
@@ -253,16 +295,17 @@ static enum code parse_bracketed(struct text *t, struct str *out)
         return err_set(
             t->e, E_PARAM,
             "end of string reached when looking for matching \"]\" in IPv6 host address in URI: \"%.*s\"",
-            STR_ARG(t->s));
+            STR_ARG(conninfo_hidden(t->arena, t->s)));
     *out = since(t, from);
     if (out->n == 0)
-        return err_set(t->e, E_PARAM, "IPv6 host address may not be empty in URI: \"%.*s\"", STR_ARG(t->s));
+        return err_set(t->e, E_PARAM, "IPv6 host address may not be empty in URI: \"%.*s\"",
+                       STR_ARG(conninfo_hidden(t->arena, t->s)));
     t->at++;
     if (t->at < t->s.n && !strchr(":/?,", peek(t)))
         return err_set(
             t->e, E_PARAM,
             "unexpected character \"%c\" at position %zu in URI (expected \":\" or \"/\"): \"%.*s\"", peek(t),
-            t->at + 1, STR_ARG(t->s));
+            t->at + 1, STR_ARG(conninfo_hidden(t->arena, t->s)));
     return OK;
 }
 
@@ -287,6 +330,22 @@ static enum code parse_location(struct text *t, struct buf *hosts, struct buf *p
     return OK;
 }
 
+/* libpq would try to connect to what an unencoded password leaves for the host, and quote it then. */
+static enum code refuse_leftovers(const struct text *t, struct str hosts)
+{
+    struct str part;
+
+    while (t->password && str_split(&hosts, ',', &part)) {
+        if (part.n == 0 || str_find(str_from(part, 1), '@') == part.n - 1)
+            continue;
+        (void)err_set(t->e, E_PARAM, "unexpected \"@\" in the host of a URI: \"%.*s\"",
+                      STR_ARG(conninfo_hidden(t->arena, t->s)));
+        err_hint(t->e, CONN_ENCODE_HINT);
+        return E_PARAM;
+    }
+    return OK;
+}
+
 static enum code parse_locations(struct text *t)
 {
     AUTO(buf) struct buf hosts = BUF_INIT(CONN_TEXT_MAX);
@@ -301,31 +360,39 @@ static enum code parse_locations(struct text *t)
     }
     if (!buf_ok(&hosts) || !buf_ok(&ports))
         return err_set(t->e, E_NOMEM, "out of memory");
+    TRY(refuse_leftovers(t, buf_str(&hosts)));
     TRY(store_part(t, "host", buf_str(&hosts)));
+    t->options->port_of_uri = ports.n > 0;
     return store_part(t, "port", buf_str(&ports));
 }
 
 /* One `keyword=value` of the query; JDBC's ssl=true is understood. */
-static enum code parse_query_pair(const struct text *t, struct str pair)
+static enum code parse_query_pair(struct text *t, struct str pair)
 {
     size_t equals = str_find(pair, '=');
     struct str keyword = str_first(pair, equals), value = str_from(pair, equals + 1);
+    struct str shown = shown_word(t, keyword);
 
     if (equals == pair.n)
         return err_set(t->e, E_PARAM, "missing key/value separator \"=\" in URI query parameter: \"%.*s\"",
-                       STR_ARG(keyword));
+                       STR_ARG(shown));
     if (str_find(value, '=') < value.n)
         return err_set(t->e, E_PARAM, "extra key/value separator \"=\" in URI query parameter: \"%.*s\"",
-                       STR_ARG(keyword));
-    TRY(decode(t, keyword, &keyword));
-    TRY(decode(t, value, &value));
-    if (str_is(keyword, "ssl") && str_is(value, "true")) {
+                       STR_ARG(shown));
+    TRY(decode(t, (struct piece){ keyword, shown }, &keyword));
+    enum conn_option unused;
+    bool is_ssl = str_is(keyword, "ssl");
+    bool is_known = is_ssl || str_is(keyword, "requiressl") || find_option(keyword, &unused);
+    bool hide = !is_known || conninfo_is_secret(keyword);
+    TRY(decode(t, (struct piece){ value, hide ? STR(HIDDEN) : value }, &value));
+    if (is_ssl && str_is(value, "true")) {
         keyword = STR("sslmode");
         value = STR("require");
     }
-    enum conn_option unused;
-    if (!str_is(keyword, "requiressl") && !find_option(keyword, &unused))
-        return err_set(t->e, E_PARAM, "invalid URI query parameter: \"%.*s\"", STR_ARG(keyword));
+    if (!is_known || str_is(keyword, "ssl"))
+        return err_set(t->e, E_PARAM, "invalid URI query parameter: \"%.*s\"",
+                       STR_ARG(shown_word(t, keyword)));
+    t->secret_seen |= conninfo_is_secret(keyword);
     return conn_options_set(t->options, keyword, value, t->arena, t->e);
 }
 
@@ -359,7 +426,7 @@ enum code conn_options_parse(struct str text, struct arena *arena, struct conn_o
 {
     static const struct str prefixes[] = { { "postgresql://", 13 }, { "postgres://", 11 } };
     struct conn_options options = { 0 };
-    struct text t = { text, 0, arena, &options, e };
+    struct text t = { .s = text, .arena = arena, .options = &options, .e = e };
     enum code code = OK;
     bool uri = false;
 
@@ -369,7 +436,7 @@ enum code conn_options_parse(struct str text, struct arena *arena, struct conn_o
         return err_set(e, E_PARAM, "connection string holds a NUL byte");
     for (size_t i = 0; i < 2 && !uri; i++) {
         uri = str_starts(text, prefixes[i]);
-        t.at = uri ? prefixes[i].n : 0;
+        t.at = t.credentials = uri ? prefixes[i].n : 0;
     }
     code = uri ? parse_uri(&t) : parse_pairs(&t);
     if (code == OK)

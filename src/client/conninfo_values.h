@@ -6,6 +6,9 @@
 
 #include "client/conninfo.h"
 
+/** What to do about a URI that falls apart at a password's characters. */
+#define CONN_ENCODE_HINT "Percent-encode the special characters of a password."
+
 /** strtol's idea of a number, blanks around it allowed; E_PARAM `invalid integer value "V" for …`. */
 MUST_CHECK enum code conn_parse_int(struct str value, const char *keyword, int32_t *out, struct err *e);
 /** Any case; unset or empty: TLS_BOUND_NONE. E_PARAM `invalid "NAME" value: "V"`. */

@@ -130,9 +130,7 @@ static enum code check_request(const struct login *login, unsigned bit, const ch
 
 static enum code need_password(const struct login *login, struct err *e)
 {
-    const struct secret *password = login->params.creds.password;
-
-    return password && password->n > 0 ? OK : err_set(e, E_AUTH, NO_PASSWORD);
+    return login->params.creds.password.n > 0 ? OK : err_set(e, E_AUTH, NO_PASSWORD);
 }
 
 /* ---- requests ---- */
@@ -141,9 +139,9 @@ static enum code answer_cleartext(struct login *login, struct buf *out, struct e
 {
     TRY(check_request(login, AUTH_BIT_PASSWORD, "server requested a cleartext password", e));
     TRY(need_password(login, e));
-    frontend_password(out, secret_bytes(login->params.creds.password));
-    login->answered = true;
-    return OK;
+    frontend_password(out, login->params.creds.password);
+    login->answered = buf_ok(out);
+    return login->answered ? OK : err_set(e, E_LIMIT, "the password is longer than servers take");
 }
 
 static enum code answer_md5(struct login *login, struct bytes salt, struct buf *out, struct err *e)
@@ -154,7 +152,7 @@ static enum code answer_md5(struct login *login, struct bytes salt, struct buf *
     TRY(need_password(login, e));
     if (salt.n != MD5_SALT_BYTES)
         return err_set(e, E_PROTOCOL, "received invalid authentication request");
-    enum code code = md5_secret_hex(secret_bytes(login->params.creds.password), login->params.user, secret);
+    enum code code = md5_secret_hex(login->params.creds.password, login->params.user, secret);
     if (code == OK)
         code = md5_response_hex(secret, salt.p, response + 3);
     if (code == OK)

@@ -24,7 +24,7 @@ struct conn_world;
 
 /** What this side may answer with. All borrowed until login_free(); NULL: not there. */
 struct login_creds {
-    const struct secret *password;
+    struct bytes password;         /* empty: none */
     const struct scram_keys *keys; /* instead of a password, preferred to it */
 };
 
@@ -50,7 +50,10 @@ struct login_params {
 };
 
 /** Longest message taken before ReadyForQuery [choice: PostgreSQL's own are far shorter]. */
-enum { LOGIN_MESSAGE_MAX = MSG_LOGIN_ERROR_MAX };
+enum {
+    LOGIN_MESSAGE_MAX = MSG_LOGIN_ERROR_MAX,
+    LOGIN_OUT_MAX = 80 * 1024 /* limit of `out`: the longest password that a server takes fits */
+};
 
 enum login_step {
     LOGIN_MORE,          /* send what is in `out`, feed more */
@@ -106,7 +109,7 @@ void login_begin(struct login *login, struct buf *out);
  * Consume whole messages from `in`.
  *
  * used  bytes consumed, also on LOGIN_AUTHENTICATED: what follows is the session's.
- * out   answers to send; may hold secrets: wipe it (buf_fini_secret).
+ * out   answers to send, LOGIN_OUT_MAX; may hold secrets: wipe it (buf_fini_secret).
  * e     on LOGIN_FAIL libpq's text; on LOGIN_REFUSED code E_AUTH and the server's message.
  */
 enum login_step login_feed(struct login *login, struct bytes in, size_t *used, struct buf *out,

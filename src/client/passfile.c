@@ -61,19 +61,18 @@ static bool match_line(struct str *line, const struct passfile_key *key)
 }
 
 /* The password ends at the next colon that is not escaped, or at the line's end. */
-static enum code take_password(struct str rest, struct secret *out, struct err *e)
+static enum code take_password(struct str rest, struct password *out, struct err *e)
 {
-    AUTO(secret) struct secret secret = { 0 };
+    struct buf text = BUF_INIT(PASSFILE_MAX);
 
     for (size_t i = 0; i < rest.n && rest.p[i] != ':'; i++) {
         if (rest.p[i] == '\\' && i + 1 < rest.n)
             i++;
-        if (secret.n == SECRET_MAX)
-            return err_set(e, E_LIMIT, "password in the password file is longer than %d bytes", SECRET_MAX);
-        secret.p[secret.n++] = (uint8_t)rest.p[i];
+        (void)buf_append_byte(&text, (uint8_t)rest.p[i]);
     }
-    *out = secret;
-    return OK;
+    enum code code = buf_ok(&text) ? password_set(out, buf_bytes(&text)) : E_NOMEM;
+    buf_fini_secret(&text);
+    return code == OK ? OK : err_set(e, code, "could not read a password from the password file");
 }
 
 static struct str strip_line_end(struct str line)
@@ -83,7 +82,7 @@ static struct str strip_line_end(struct str line)
     return str_first(line, str_find(line, '\0'));
 }
 
-enum code passfile_find(struct bytes contents, const struct passfile_key *key, struct secret *out,
+enum code passfile_find(struct bytes contents, const struct passfile_key *key, struct password *out,
                         bool *found, struct err *e)
 {
     struct str rest = str_from_bytes(contents), line;
@@ -101,7 +100,7 @@ enum code passfile_find(struct bytes contents, const struct passfile_key *key, s
 }
 
 enum code passfile_lookup(const struct conn_world *world, struct str path, const struct passfile_key *key,
-                          struct secret *out, bool *found, struct err *e)
+                          struct password *out, bool *found, struct err *e)
 {
     char name[4096];
     struct err ignored;

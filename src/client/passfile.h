@@ -11,7 +11,7 @@ struct arena;
 struct conn_file;
 struct conn_host;
 struct conn_world;
-struct secret;
+struct password;
 
 enum { PASSFILE_MAX = 1 << 20 /* bytes of a password file [choice: libpq reads any size] */ };
 
@@ -27,14 +27,14 @@ struct str passfile_host(const struct conn_host *host);
 /** OK when the file may be used, else E_ACCESS with libpq's warning (the file is then ignored). */
 MUST_CHECK enum code passfile_check(const struct conn_file *file, struct str path, struct err *e);
 /** Look a key up in the file's contents; false: no line matches. `out` is set only then. */
-MUST_CHECK enum code passfile_find(struct bytes contents, const struct passfile_key *key, struct secret *out,
-                                   bool *found, struct err *e);
+MUST_CHECK enum code passfile_find(struct bytes contents, const struct passfile_key *key,
+                                   struct password *out, bool *found, struct err *e);
 /**
  * Check, read, look up. A file that is missing or unreadable finds nothing, as in libpq.
  * E_ACCESS: the warning that libpq prints while it ignores the file.
  */
 MUST_CHECK enum code passfile_lookup(const struct conn_world *world, struct str path,
-                                     const struct passfile_key *key, struct secret *out, bool *found,
+                                     const struct passfile_key *key, struct password *out, bool *found,
                                      struct err *e);
 
 #endif

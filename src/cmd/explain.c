@@ -332,6 +332,14 @@ static const char *decision_word(const struct explanation *x)
     return admits(x->last) && !x->refused ? "accept" : "reject";
 }
 
+/* The line that decided, in the words it was written in. */
+static struct str rule_text(const struct explanation *x, const struct hba_rule *rule)
+{
+    struct str text;
+
+    return hba_rule_shown(x->arena, rule, &text) ? text : STR("");
+}
+
 static void json_member(FILE *out, const char *name, struct str text)
 {
     (void)fprintf(out, "\"%s\": ", name);
@@ -374,7 +382,7 @@ static void print_json(const struct explanation *x)
         (void)fputc('{', out);
         json_member(out, "file", rule->file);
         (void)fprintf(out, ", \"line\": %u, ", rule->line);
-        json_member(out, "text", rule->raw);
+        json_member(out, "text", rule_text(x, rule));
         (void)fputs(", ", out);
         json_member(out, "method", str_c(hba_method_name(rule->method)));
         (void)fputc('}', out);
@@ -418,7 +426,8 @@ static void print_text(const struct explanation *x)
                       a->skipped[i].rule->line, match_field_name(a->skipped[i].failed),
                       STR_ARG(a->skipped[i].why));
     if (a->decision.verdict == VERDICT_RULE)
-        (void)fprintf(out, "matched   %.*s:%u  %.*s\n", STR_ARG(rule->file), rule->line, STR_ARG(rule->raw));
+        (void)fprintf(out, "matched   %.*s:%u  %.*s\n", STR_ARG(rule->file), rule->line,
+                      STR_ARG(rule_text(x, rule)));
     (void)fprintf(out, "decision  %s", decision_word(x));
     if (a->decision.verdict == VERDICT_RULE)
         (void)fprintf(out, " (%s)", hba_method_name(rule->method));

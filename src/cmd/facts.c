@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "lex/conninfo_hide.h"
 
 #include <netdb.h>
 #include <stdlib.h>
@@ -109,6 +110,15 @@ static bool next_pair(struct reading *r, struct str *rest, struct str *key, stru
     return arena_str(r->arena, buf_str(&text), value);
 }
 
+/* What is no fact may be a piece of a password that was not quoted. */
+static struct str shown(const struct reading *r, struct str word)
+{
+    for (enum conn_option i = 0; i < CONN_OPTION_COUNT; i++)
+        if (r->options.v[i].p && conninfo_is_secret(str_c(conn_option_keyword(i))))
+            return STR(HIDDEN);
+    return conninfo_hidden_word(r->arena, word);
+}
+
 static int read_pairs(struct reading *r, struct str word)
 {
     struct str key, value;
@@ -122,12 +132,12 @@ static int read_pairs(struct reading *r, struct str word)
             continue;
         }
         if (conn_options_set(&r->options, key, value, r->arena, &e) != OK)
-            return cmd_usage(r->cmd, "unknown fact \"%.*s\"", STR_ARG(key));
+            return cmd_usage(r->cmd, "unknown fact \"%.*s\"", STR_ARG(shown(r, key)));
     }
     if (str_is(word, "local"))
         r->out->conn.is_local = true;
     else if (word.n > 0)
-        return cmd_usage(r->cmd, "\"%.*s\" is not a fact such as user=alice", STR_ARG(word));
+        return cmd_usage(r->cmd, "\"%.*s\" is not a fact such as user=alice", STR_ARG(shown(r, word)));
     return -1;
 }
 

@@ -273,8 +273,10 @@ static void append_settings(struct buf *out, const struct init_plan *plan)
     setting(out, "listen_addresses", str_c(plan->listen));
     (void)buf_printf(out, "port = %u\n", plan->port);
     setting(out, "unix_socket_directories", socket_dir(plan));
-    (void)buf_append_c(out, "\n# Metrics for Prometheus and a page for people, on this machine.\n"
-                            "#http_listen = '127.0.0.1:9187'    # then open http://127.0.0.1:9187/status\n");
+    (void)buf_append_c(out,
+                       "\n# Metrics for Prometheus and a page for people, on this machine.\n"
+                       "#http_listen = '127.0.0.1:9187'    # then open http://127.0.0.1:9187/status\n"
+                       "#http_token_file = 'http.token'    # else every user of this machine may read it\n");
     (void)buf_append_c(out,
                        "\n# TLS. Relative names start at this directory.\n"
                        "ssl = on\n"

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "lex/conf_token.h"
+#include "lex/conninfo_hide.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -85,7 +86,7 @@ static enum code override_entry(struct load *load, struct str text, struct conf_
         size_t at = str_find(text, '=');
         if (at == text.n) {
             (void)diags_add(load->diags, SEV_ERROR, E_SYNTAX, str_of("", 0), 0, "-c %.*s requires a value",
-                            STR_ARG(text));
+                            STR_ARG(conninfo_hidden_word(arena, text)));
             return OK;
         }
         char *key = arena_c(arena, str_first(text, at));
@@ -125,7 +126,8 @@ static void complain_unknown(struct load *load, struct load_item *item)
     const struct conf_entry *entry = item->entry;
     struct str nearest = settings_nearest(key_of(entry));
     struct diag *row = diags_add(load->diags, SEV_ERROR, E_UNDEFINED, entry->file, entry->line,
-                                 "unrecognized configuration parameter \"%.*s\"", STR_ARG(entry->name));
+                                 "unrecognized configuration parameter \"%.*s\"",
+                                 STR_ARG(conninfo_hidden_word(load->diags->arena, entry->name)));
 
     item->problem = "unrecognized configuration parameter";
     if (nearest.n > 0 && !entry->sub.p)

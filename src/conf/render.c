@@ -1,6 +1,7 @@
 /* Members back to text, as SHOW, pg_settings and the log print them. */
 #include "base/check.h"
 #include "conf/internal.h"
+#include "lex/conninfo_hide.h"
 
 #include <stdlib.h>
 
@@ -144,6 +145,8 @@ static enum code render_values(const struct setting_def *def, struct arena *aren
     struct value_view value = { member, state->raw };
     TRY(value_render(def, arena, value, true, &row->show));
     TRY(value_render(def, arena, value, false, &row->setting));
+    if (def->flags & SETTING_CONNINFO)
+        row->show = row->setting = conninfo_hidden(arena, row->setting);
     row->reset_val = row->setting;
     if (def->flags & SETTING_OCTAL && !arena_printf(arena, &row->reset_val, "%d", *(const int *)member))
         return E_NOMEM;

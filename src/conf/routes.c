@@ -87,6 +87,16 @@ static void check_route(struct load *load, const struct settings_route *route)
     diags_hint(load->diags, row, "Set \"auth_file\" to a file in the format of PgBouncer's userlist.txt.");
 }
 
+static bool make_label(struct load *load, struct settings_route *route)
+{
+    struct str name = route->database;
+
+    route->label = route->index == 0 ? STR("default") : name;
+    if (route->index == 0 || !(str_is(name, "default") || str_starts(name, STR("\""))))
+        return true;
+    return arena_printf(&load->core->arena, &route->label, "\"%.*s\"", STR_ARG(name));
+}
+
 enum code load_routes(struct load *load)
 {
     struct settings *settings = &load->core->settings;
@@ -111,6 +121,8 @@ enum code load_routes(struct load *load)
             .upstream_file = upstream->sourcefile,
             .upstream_line = upstream->sourceline,
         };
+        if (!make_label(load, &routes[i]))
+            return E_NOMEM;
     }
     for (size_t i = 0; i < load->n_items; i++) {
         struct load_item *item = &load->items[i];

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "conf/load.h"
+#include "lex/conninfo_hide.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -142,7 +143,7 @@ void settings_log_changes(const struct settings *before, const struct settings *
     for (size_t i = 0; i < after->n_rows; i++) {
         const struct setting_row *row = &after->rows[i];
         const struct setting_row *old = settings_find(before, row->name);
-        if (old && str_equal(old->show, row->show))
+        if (old && (row->secret ? str_equal(old->raw, row->raw) : str_equal(old->show, row->show)))
             continue;
         if (old && row->source == SETTING_FROM_DEFAULT)
             log_removed(diags, row);
@@ -168,6 +169,17 @@ static const struct load_item *item_of_entry(const struct load *load, const stru
     return NULL;
 }
 
+/* A value without its secrets; under a misspelt name it may be a connection string, too. */
+static struct str shown_value(const struct load_item *item, const struct conf_entry *entry,
+                              struct arena *arena)
+{
+    struct str value = entry->value;
+    const struct setting_def *def = item ? item->def : NULL;
+    bool conninfo = def ? def->flags & SETTING_CONNINFO : str_find(value, '=') < value.n;
+
+    return conninfo ? conninfo_hidden(arena, value) : conninfo_hidden_word(arena, value);
+}
+
 static enum code fill_file_row(const struct load *load, const struct conf_entry *entry, struct arena *arena,
                                struct setting_file_row *row)
 {
@@ -178,7 +190,7 @@ static enum code fill_file_row(const struct load *load, const struct conf_entry 
     row->applied = item && !item->problem && !item->superseded && diags_ok(load->diags);
     if (!arena_str(arena, entry->file, &row->sourcefile) ||
         (entry->name.p && !arena_str(arena, entry->name, &row->name)) ||
-        (entry->name.p && !arena_str(arena, entry->value, &row->setting)) ||
+        (entry->name.p && !arena_str(arena, shown_value(item, entry, arena), &row->setting)) ||
         (error.p && !arena_str(arena, error, &row->error)))
         return E_NOMEM;
     return OK;

@@ -55,6 +55,12 @@ struct settings_nets {
 /** What upstream, auth_source and upstream_login are for one database. */
 struct settings_route {
     struct str database; /* empty for the default route (index 0) */
+    /**
+     * What metrics, views and messages call it: `default`, or the database. A database that is called
+     * default, or whose name begins with a double quote, stands in double quotes, so that no two labels are
+     * the same.
+     */
+    struct str label;
     struct str upstream; /* conninfo text, not parsed here; empty: no server */
     enum conf_auth_source auth_source;
     struct settings_logins upstream_login;
@@ -109,14 +115,15 @@ enum setting_flags {
     SETTING_ABSOLUTE = 4,
     SETTING_NAME = 8,
     SETTING_ASCII = 16,
-    SETTING_SECRET = 32
+    SETTING_SECRET = 32,
+    SETTING_CONNINFO = 64
 };
 
 /** One setting as SHOW and pg_settings print it. A text whose `p` is NULL is SQL's NULL. */
 struct setting_row {
     struct str name;    /* upstream."My Db" for a database's own */
     struct str raw;     /* as written, before units and words were understood */
-    struct str show;    /* what SHOW prints: with unit, e.g. "1min" */
+    struct str show;    /* what SHOW prints: with unit, e.g. "1min"; here and below without passwords */
     struct str setting; /* what pg_settings prints: without */
     struct str unit;    /* "s" */
     struct str category;
@@ -133,7 +140,7 @@ struct setting_row {
     enum setting_source source;
     enum setting_context context;
     bool hidden;          /* only for those who may read all settings */
-    bool secret;          /* may hold a password: the log never repeats it */
+    bool secret;          /* `raw` may hold a password: the log never repeats it */
     bool pending_restart; /* the file asks for another value than the one in force */
 };
 
@@ -199,7 +206,7 @@ void settings_log_changes(const struct settings *before, const struct settings *
  * Read the files again and say of each line what it would do; for the view pg_file_settings.
  *
  * arena  the rows live there.
- * Bad lines are rows, not failures.
+ * Bad lines are rows, not failures. Passwords in connection strings are hidden.
  */
 MUST_CHECK enum code settings_file_rows(const struct settings_params *params, struct arena *arena,
                                         const struct setting_file_row **out_rows, size_t *out_n);

@@ -20,7 +20,7 @@ struct credential {
     bool cleartext;           /* auth_file may hold one; `password` is it */
     bool beside_cleartext;    /* auth_file holds one of somebody's */
     struct verifier verifier; /* of the stored secret */
-    struct secret password;
+    struct bytes password;    /* borrowed from the snapshot */
 };
 
 enum admission_stage {
@@ -38,6 +38,9 @@ struct admission {
     enum admission_stage stage;
     struct conn_facts facts;
     struct decision decision;
+    struct str os_user; /* who is at the other end of a unix socket, once os_user_asked and looked up */
+    const char *os_user_error; /* why nobody is known; NULL: one is */
+    bool os_user_asked;
     const struct settings_route *route; /* of the requested database */
     bool relayed;                       /* the server behind judges; the exchange passes through */
     struct credential credential;
@@ -45,8 +48,8 @@ struct admission {
     uint8_t md5_salt[MD5_SALT_BYTES];
     struct scram_keys keys; /* ClientKey and ServerKey after SCRAM */
     bool have_keys;
-    struct secret password; /* cleartext, after `password` */
-    struct buf final;       /* SASLFinal, held back until the server behind has agreed */
+    struct password password; /* cleartext, after `password` */
+    struct buf final;         /* SASLFinal, held back until the server behind has agreed */
     struct lookup *lookup;
     struct derive *derive; /* a password is being hashed, or was */
 };

@@ -19,8 +19,6 @@
 #include "policy/ident.h"
 #include "tls/context.h"
 
-#include <pwd.h>
-
 /* ---- texts ---- */
 
 enum code admission_failed(const struct session *s, struct err *e)
@@ -170,12 +168,49 @@ static enum step look_up_name(struct session *s, enum match_need need, struct er
     if (need == MATCH_NEED_REVERSE)
         s->resolve = resolve_reverse(loop, (const struct sockaddr *)&s->peer.ss, on_name, s);
     else if (str_to_c(s->admission->facts.lookup.name, host, sizeof host))
-        s->resolve = resolve_forward(loop, host, "", on_name, s);
+        s->resolve = resolve_forward(loop, &(struct resolve_name){ RESOLVE_FOR_CLIENT, host, "" }, on_name,
+                                     s);
     if (!s->resolve) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_FATAL);
     }
     return STEP_JOB;
+}
+
+static void on_os_user(void *arg, int gai_error, const struct addrinfo *found, const char *name)
+{
+    struct session *s = arg;
+    struct admission *a = s->admission;
+
+    (void)found;
+    s->resolve = NULL;
+    if (gai_error != 0)
+        a->os_user_error = gai_error == EAI_NONAME ? "local user does not exist"
+                                                   : "could not look up local user";
+    else if (!arena_str(&s->arena, str_c(name), &a->os_user))
+        a->os_user_error = "out of memory";
+    session_resume(s);
+}
+
+/* STEP_JOB: who is at the other end is being looked up. STEP_DONE: a->os_user or a->os_user_error is set. */
+static enum step find_os_user(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+    uid_t uid;
+    gid_t gid;
+
+    if (a->os_user_asked)
+        return STEP_DONE;
+    a->os_user_asked = true;
+    if (!socket_peer_ids(s->client.fd, &uid, &gid)) {
+        a->os_user_error = "could not get peer credentials";
+        return STEP_DONE;
+    }
+    s->resolve = resolve_user(worker_loop(s->worker), uid, on_os_user, s);
+    if (s->resolve)
+        return STEP_JOB;
+    err_set(e, E_NOMEM, "out of memory");
+    return session_fail(s, PARTING_FATAL);
 }
 
 static enum step lookup_lost(struct session *s, const struct err *why, struct err *e)
@@ -233,22 +268,14 @@ enum step admission_proved(struct session *s, struct err *e)
 static enum step judge_peer(struct session *s, struct err *e)
 {
     struct admission *a = s->admission;
-    char text[4096];
-    struct passwd entry, *found = NULL;
     struct err why;
-    uid_t uid;
-    gid_t gid;
+    enum step found = find_os_user(s, e);
 
-    if (!socket_peer_ids(s->client.fd, &uid, &gid))
-        return refuse(s, "could not get peer credentials", e);
-    if (getpwuid_r(uid, &entry, text, sizeof text, &found) != 0)
-        return refuse(s, "could not look up local user", e);
-    if (!found)
-        return refuse(s, "local user does not exist", e);
-    if (!arena_str(&s->arena, str_c(entry.pw_name), &s->identity)) {
-        err_set(e, E_NOMEM, "out of memory");
-        return session_fail(s, PARTING_FATAL);
-    }
+    if (found != STEP_DONE)
+        return found;
+    if (a->os_user_error)
+        return refuse(s, a->os_user_error, e);
+    s->identity = a->os_user;
     const struct ident_question question = {
         .map = s->rule->map, .role = s->startup.user, .name = s->identity, .roles = a->facts.roles
     };
@@ -368,18 +395,13 @@ static bool is_own(struct session *s)
 
 static enum step admit_own(struct session *s, struct err *e)
 {
-    struct passwd entry, *found = NULL;
-    char text[4096];
-    uid_t uid;
-    gid_t gid;
+    enum step found = find_os_user(s, e);
 
+    if (found != STEP_DONE)
+        return found;
     s->own = true;
-    if (socket_peer_ids(s->client.fd, &uid, &gid) &&
-        getpwuid_r(uid, &entry, text, sizeof text, &found) == 0 && found &&
-        !arena_str(&s->arena, str_c(entry.pw_name), &s->identity)) {
-        err_set(e, E_NOMEM, "out of memory");
-        return session_fail(s, PARTING_FATAL);
-    }
+    if (!s->admission->os_user_error)
+        s->identity = s->admission->os_user;
     s->admission->stage = ADMIT_DONE;
     return session_goto(s, STATE_ROUTE);
 }
@@ -477,6 +499,7 @@ void admit_leave(struct session *s)
     s->admission = NULL;
     lookup_free(a->lookup);
     derive_free(a->derive);
+    password_wipe(&a->password);
     scram_server_fini(&a->scram);
     buf_fini(&a->final);
     wipe(a, sizeof *a);

@@ -46,7 +46,7 @@ struct asker {
     struct buf in;
     struct buf question; /* the messages of the open question */
     bool reused;         /* the question went over a session from before, and nothing has answered it yet */
-    struct secret password;
+    struct password password;
     struct timer *timer;
     struct err why;
 };
@@ -60,7 +60,7 @@ static void hang_up(struct asker *a)
     logon_free(a->logon);
     a->logon = NULL;
     buf_fini_secret(&a->in);
-    secret_wipe(&a->password);
+    password_wipe(&a->password);
     arena_reset(&a->arena);
     a->stage = ASKER_IDLE;
 }
@@ -117,13 +117,12 @@ static enum code find_password(struct asker *a, struct str user, struct str data
 {
     struct str passfile = a->upstream->info.options.v[CONN_PASSFILE];
     const struct conn_host *host = leg_host(a->leg);
-    struct conn_world world;
+    const struct conn_world world = conn_world_files();
     bool found;
 
-    secret_wipe(&a->password);
+    password_wipe(&a->password);
     if (passfile.n == 0)
         return OK;
-    TRY(conn_world_system(&a->arena, &world));
     const struct passfile_key key = { passfile_host(host), host->port_text, database, user };
     return passfile_lookup(&world, passfile, &key, &a->password, &found, e);
 }
@@ -157,7 +156,7 @@ static enum code begin_login(struct asker *a, struct err *e)
         .parameters = parameters,
         .parameter_count = ASKER_PARAMETERS_MAX,
         .user = user,
-        .creds = { .password = a->password.n ? &a->password : NULL },
+        .creds = { .password = password_bytes(&a->password) },
         .auth_allowed = info->auth_allowed &
                         ((at_once ? AUTH_BIT_NONE : 0u) | AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM),
         .require_auth = info->require_auth,
@@ -207,7 +206,7 @@ static void on_worked(void *arg)
 static void feed_login(struct asker *a)
 {
     struct login *login = logon_login(a->logon);
-    struct buf out = BUF_INIT(ASKER_OUT_MAX);
+    struct buf out = BUF_INIT(LOGIN_OUT_MAX);
     struct err e = { 0 };
     size_t used = 0;
     enum login_step step = login_feed(login, buf_bytes(&a->in), &used, &out, &e);

@@ -102,7 +102,9 @@ static void on_ready(void *arg)
     struct err e;
 
     frontend_cancel(&out, errand->route.pid, bytes_of(errand->route.key, errand->route.key_n));
-    if (leg_send_buf(errand->leg, &out, &e) != OK)
+    bool sent = leg_send_buf(errand->leg, &out, &e) == OK;
+    buf_fini_secret(&out);
+    if (!sent)
         carried_out(errand);
 }
 

@@ -51,7 +51,7 @@ enum code confine_files(const char *dir, const struct settings *settings, const 
         if (sockets->at[i].n > 0 && sockets->at[i].p[0] != '@')
             writable[n++] = sockets->at[i].p;
     if (!runs_programs(settings)) /* where a command writes is its own business */
-        TRY(sandbox_files(writable, n, false, &state, e));
+        TRY(sandbox_files(&(struct sandbox_paths){ writable, n }, false, &state, e));
     log_begin(&line, env, SEV_LOG, "confined");
     log_c(&line, "writing", state == SANDBOX_ON ? "own directories" : "everywhere");
     log_end(&line);

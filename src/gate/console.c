@@ -373,7 +373,7 @@ enum step console_enter(struct session *s, struct err *e)
     admit_leave(s);
     arena_fini(&s->scratch);
     stream_relax(&s->client);
-    s->ready_us = session_env(s)->now_unix_us(session_env(s)->ctx);
+    session_ready(s);
     session_tally_admitted(s);
     return console_step(s, e);
 }

@@ -8,7 +8,7 @@
 
 struct derive {
     struct derive_owner owner;
-    struct secret password;
+    struct password password;
     struct verifier verifier; /* checked against, or made */
     uint8_t salt[SCRAM_SALT_BYTES];
     uint32_t iterations; /* 0: check */
@@ -21,7 +21,7 @@ struct derive {
 
 static void destroy(struct derive *d)
 {
-    secret_wipe(&d->password);
+    password_wipe(&d->password);
     verifier_wipe(&d->verifier);
     free(d);
 }
@@ -29,7 +29,7 @@ static void destroy(struct derive *d)
 static void work(void *arg)
 {
     struct derive *d = arg;
-    struct bytes password = secret_bytes(&d->password);
+    struct bytes password = password_bytes(&d->password);
 
     if (d->iterations > 0)
         d->code = scram_verifier_make(password, bytes_of(d->salt, sizeof d->salt), d->iterations,
@@ -59,7 +59,7 @@ static struct derive *derive_new(struct bytes password, struct str user, const s
     d->user_n = user.n;
     if (user.n > 0)
         memcpy(d->user, user.p, user.n);
-    if (secret_set(&d->password, password) == OK)
+    if (password_set(&d->password, password) == OK)
         return d;
     destroy(d);
     return NULL;

@@ -34,8 +34,9 @@ void exchange_read_userlist(struct session *s)
         return;
     c->exists = true;
     set_secret(c, entry->secret);
-    if (c->has_secret && c->verifier.type == VERIFIER_UNRECOGNIZED)
-        c->cleartext = secret_set(&c->password, str_bytes(entry->secret)) == OK;
+    c->cleartext = c->has_secret && c->verifier.type == VERIFIER_UNRECOGNIZED;
+    if (c->cleartext)
+        c->password = str_bytes(entry->secret);
 }
 
 static void on_derived(void *arg)
@@ -88,7 +89,7 @@ static enum code choose_verifier(struct session *s, struct scram_verifier *out)
 
     s->reason = doom(c);
     if (!s->reason && c->cleartext)
-        return verifier_of_cleartext(s, secret_bytes(&c->password), out);
+        return verifier_of_cleartext(s, c->password, out);
     /* Where some exchanges begin with a derivation all do, or the clock would tell who has an entry. */
     if (c->beside_cleartext)
         TRY(verifier_of_cleartext(s, str_bytes(s->startup.user), out));
@@ -236,9 +237,11 @@ static enum step step_scram(struct session *s, struct err *e)
         scram_server_keys(&a->scram, &a->keys);
         s->bound = scram_server_bound(&a->scram);
         a->have_keys = !a->credential.cleartext;
-        if (a->credential.cleartext && secret_set(&a->password, secret_bytes(&a->credential.password)) != OK)
-            UNREACHABLE();
         buf_consume(&s->in, used);
+        if (a->credential.cleartext && password_set(&a->password, a->credential.password) != OK) {
+            err_set(e, E_NOMEM, "out of memory");
+            return session_fail(s, PARTING_FATAL);
+        }
         return admission_proved(s, e);
     case SCRAM_FAIL:
         return password_wrong(s, e);
@@ -271,19 +274,38 @@ static enum step step_md5(struct session *s, struct err *e)
 }
 
 /* E_MORE: the pool checks it. */
-static enum code check_password(struct session *s)
+static enum code check_against(struct session *s, const struct verifier *verifier)
 {
     struct admission *a = s->admission;
-    const struct credential *c = &a->credential;
-    struct bytes password = secret_bytes(&a->password);
+    struct bytes password = password_bytes(&a->password);
     const struct derive_owner owner = derive_owner(s);
 
-    if (c->cleartext)
-        return secret_equal(password, secret_bytes(&c->password)) ? OK : E_PASSWORD;
-    if (verifier_cost(&c->verifier) <= SCRAM_ITERATIONS_INLINE)
-        return verifier_check_password(&c->verifier, s->startup.user, password);
-    a->derive = derive_check(&c->verifier, s->startup.user, password, &owner);
+    if (verifier_cost(verifier) <= SCRAM_ITERATIONS_INLINE && password.n <= SCRAM_PASSWORD_INLINE)
+        return verifier_check_password(verifier, s->startup.user, password);
+    a->derive = derive_check(verifier, s->startup.user, password, &owner);
     return a->derive ? E_MORE : E_NOMEM;
+}
+
+static enum code check_password(struct session *s)
+{
+    const struct credential *c = &s->admission->credential;
+
+    if (c->cleartext)
+        return secret_equal(password_bytes(&s->admission->password), c->password) ? OK : E_PASSWORD;
+    return check_against(s, &c->verifier);
+}
+
+/* Whose password cannot be right waits for the answer as others do, or the clock would tell who exists.
+ * Beside cleartext secrets, which are compared at once, nobody waits. */
+static enum code check_in_vain(struct session *s)
+{
+    struct verifier mock = { .type = VERIFIER_SCRAM };
+
+    if (s->admission->credential.beside_cleartext)
+        return E_PASSWORD;
+    TRY(scram_verifier_mock(s->startup.user, worker_shared(s->worker)->nonce,
+                            (uint32_t)session_settings(s)->scram_iterations, &mock.scram));
+    return check_against(s, &mock);
 }
 
 static enum step step_password(struct session *s, struct err *e)
@@ -301,13 +323,12 @@ static enum step step_password(struct session *s, struct err *e)
             return STEP_MORE;
         if (code != OK)
             return STEP_FAIL;
-        code = password_parse(msg.body, s->startup.user, &a->password, e);
+        code = password_parse(msg.body, &a->password, e);
         wipe(s->in.p, used);
         buf_consume(&s->in, used);
         if (code != OK)
             return password_judged(s, code, e);
-        if (!s->reason)
-            code = check_password(s);
+        code = s->reason ? check_in_vain(s) : check_password(s);
         if (code == E_MORE)
             return STEP_JOB;
     }

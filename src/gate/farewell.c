@@ -100,7 +100,7 @@ static void log_end_of(struct session *s, const struct err *e)
     }
     if (s->ready_us && session_settings(s)->log_disconnections) {
         session_log(s, &line, SEV_LOG, "disconnection");
-        log_int(&line, "session_ms", (env->now_unix_us(env->ctx) - s->ready_us) / 1000);
+        log_int(&line, "session_ms", (env_mono_us(env) - s->ready_mono_us) / 1000);
         log_int(&line, "received", (long long)s->client.received);
         log_int(&line, "sent", (long long)s->client.sent);
         log_end(&line);

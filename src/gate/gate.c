@@ -250,6 +250,7 @@ static enum code prepare(struct gate *g, struct err *e)
     TRY(os_nonce_file(path, g->env, g->shared.nonce, e));
     if (!served_name(g->env, g->shared.check_name))
         return err_set(e, E_INTERNAL, "could not generate random bytes");
+    loop_pool_prepare();
     g->loop = loop_new();
     g->drain_timer = g->loop ? timer_new(g->loop, on_drain_timeout, g) : NULL;
     if (!g->drain_timer)

@@ -13,17 +13,12 @@ bool honour_knows_roles(const struct settings *settings)
     return true;
 }
 
-static const char *route_name(const struct settings_route *route)
-{
-    return route->database.n ? route->database.p : "default";
-}
-
 static struct diag *complain(struct diags *diags, const struct hba_rule *rule, const char *text,
                              const struct settings_route *route)
 {
     return diags_add(diags, SEV_ERROR, E_CONFIG, rule->file, rule->line,
-                     "authentication method \"%s\" cannot be honoured: %s (upstream \"%s\")",
-                     hba_method_name(rule->method), text, route_name(route));
+                     "authentication method \"%s\" cannot be honoured: %s (upstream \"%.*s\")",
+                     hba_method_name(rule->method), text, STR_ARG(route->label));
 }
 
 static bool may_meet_tls_clients(const struct hba_rule *rule, const struct settings *settings)

@@ -14,7 +14,7 @@ struct logon {
     struct loop *loop;
     struct login *login;
     struct arena arena;
-    struct secret password;
+    struct password password;
     bool working;   /* the pool holds it */
     bool abandoned; /* nobody waits for the pool any more */
     void (*done)(void *arg);
@@ -24,7 +24,7 @@ struct logon {
 static void destroy(struct logon *logon)
 {
     login_free(logon->login);
-    secret_wipe(&logon->password);
+    password_wipe(&logon->password);
     arena_fini(&logon->arena);
     free(logon);
 }
@@ -38,11 +38,9 @@ struct logon *logon_new(struct loop *loop, const struct login_params *params)
         return NULL;
     logon->loop = loop;
     arena_init(&logon->arena, LOGON_ARENA_MAX, 2048);
-    if (own.creds.password) {
-        logon->password = *own.creds.password;
-        own.creds.password = &logon->password;
-    }
-    if (arena_bytes(&logon->arena, params->end_point, &own.end_point))
+    bool copied = password_set(&logon->password, params->creds.password) == OK;
+    own.creds.password = password_bytes(&logon->password);
+    if (copied && arena_bytes(&logon->arena, params->end_point, &own.end_point))
         logon->login = login_new(&own, &logon->arena);
     if (!logon->login) {
         destroy(logon);

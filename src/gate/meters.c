@@ -132,8 +132,7 @@ void meters_upstream(struct session *s, bool reached)
 {
     const struct env *env = session_env(s);
     const struct settings_route *route = settings_route(session_settings(s), s->startup.database);
-    const struct str labels[] = { route->database.n > 0 ? route->database : STR("default"),
-                                  reached ? STR("ok") : STR("failed") };
+    const struct str labels[] = { route->label, reached ? STR("ok") : STR("failed") };
     enum metric when = reached ? METRIC_UPSTREAM_OK_TIME : METRIC_UPSTREAM_FAILED_TIME;
 
     count_add(count_cell(counters_of(s), METRIC_UPSTREAM_CONNECTS, labels), 1);

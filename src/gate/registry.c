@@ -43,9 +43,9 @@ struct session *registry_find(struct worker *worker, uint32_t pid, struct bytes 
     return found;
 }
 
-struct session *registry_find_pid(struct worker *worker, uint32_t pid)
+struct session *registry_next(struct worker *worker, uint32_t pid, const struct session *after)
 {
-    struct session *s = worker->registry[slot_of(pid)];
+    struct session *s = after ? after->key_next : worker->registry[slot_of(pid)];
 
     while (s && (uint32_t)s->pid != pid)
         s = s->key_next;

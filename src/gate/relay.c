@@ -56,7 +56,7 @@ void relay_enter(struct session *s)
     upstream_leave(s); /* before anything that may end the session: nobody looks for these rooms then */
     admit_leave(s);
     /* Counted before it is told: who has heard of its session may ask for the numbers at once. */
-    s->ready_us = session_env(s)->now_unix_us(session_env(s)->ctx);
+    session_ready(s);
     meters_connected(s);
     session_tally_admitted(s);
     if (!session_send(s))

@@ -128,7 +128,7 @@ static bool check_served(struct gate *g)
     struct tls_context *context = snapshot_tls(g->snapshot, 0);
     struct bytes fingerprint = context ? tls_context_fingerprint(context) : bytes_of(NULL, 0);
 
-    if (fingerprint.n != SERVED_HASH || g->listening.n_tcp == 0 || g->draining)
+    if (fingerprint.n != CERT_SHA256_SIZE || g->listening.n_tcp == 0 || g->draining)
         return false;
     struct check *check = calloc(1, sizeof *check);
     if (check) {

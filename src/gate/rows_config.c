@@ -235,7 +235,7 @@ enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *
         fill_address(rows, &rule->address, row);
         row->auth_method = cell_c(hba_method_name(rule->method));
         struct str_list options = { 0 };
-        if (policy_rule_options(&rows->arena, rule, &options) != OK)
+        if (policy_rule_options(&rows->arena, rule, HBA_SECRETS_HIDDEN, &options) != OK)
             return err_set(e, E_NOMEM, "out of memory");
         if (options.n > 0)
             row->options = cell_texts(options.items, options.n);

@@ -43,7 +43,7 @@ static struct tries tries_of(const struct rows *rows, const struct settings_rout
         const struct settings_route *route = &settings->routes[i];
         if (!goes_to(route, owner) && route != owner)
             continue;
-        struct str label = route->database.n > 0 ? route->database : STR("default");
+        struct str label = route->label;
         for (unsigned w = 0; w < rows->shared->n_workers; w++) {
             const struct counters *counters = worker_counters(rows->shared->workers[w]);
             add_counts(counters, label, &tries);
@@ -75,7 +75,7 @@ static bool fill(struct rows *rows, const struct settings_route *route, const st
 {
     struct tries tries = tries_of(rows, route);
 
-    out->upstream = cell_text(route->database.n > 0 ? route->database : STR("default"));
+    out->upstream = cell_text(route->label);
     out->sslmode = cell_c(sslmode_name(upstream->info.sslmode));
     out->connects = cell_int(tries.ok);
     out->failures = cell_int(tries.failed);

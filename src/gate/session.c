@@ -55,6 +55,14 @@ const struct settings *session_settings(const struct session *s)
     return snapshot_settings(s->snapshot);
 }
 
+void session_ready(struct session *s)
+{
+    const struct env *env = session_env(s);
+
+    s->ready_us = env->now_unix_us(env->ctx);
+    s->ready_mono_us = env_mono_us(env);
+}
+
 void session_host(const struct session *s, char *out, size_t size)
 {
     address_host(&s->peer, out, size);

@@ -136,9 +136,10 @@ struct session {
     struct session *key_next;          /* registry's chain */
     struct cancel_route *cancel_route; /* how to reach the session's server for a cancel */
     int64_t started_us;
-    int64_t began_mono_us; /* the same moment, of the clock that never steps back */
-    int64_t handshake_us;  /* how long TLS took; 0: no TLS, negative: it goes on */
-    int64_t ready_us;
+    int64_t began_mono_us;            /* the same moment, of the clock that never steps back */
+    int64_t handshake_us;             /* how long TLS took; 0: no TLS, negative: it goes on */
+    int64_t ready_us;                 /* when it was admitted; 0: not yet */
+    int64_t ready_mono_us;            /* the same moment, for its duration */
     struct count_cell *metered;       /* where it counts among the sessions */
     uint64_t metered_in, metered_out; /* what of client.received and sent is counted */
     int64_t active_ms;                /* of the loop's clock: bytes last went either way */
@@ -156,6 +157,8 @@ void session_log_cause(struct session *s, struct log_line *line, enum cause caus
 enum step session_fail(struct session *s, enum parting parting);
 /** Answer STEP_DONE. */
 enum step session_goto(struct session *s, enum state next);
+/** Note that the session is served from now on. */
+void session_ready(struct session *s);
 const struct env *session_env(const struct session *s);
 const struct settings *session_settings(const struct session *s);
 /** "127.0.0.1" or "[local]". */

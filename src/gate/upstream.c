@@ -137,7 +137,7 @@ static void feed_login(struct upstream_room *r)
 {
     struct session *s = r->s;
     struct login *login = logon_login(r->logon);
-    struct buf out = BUF_INIT(HELLO_LENGTH_MAX * 2);
+    struct buf out = BUF_INIT(LOGIN_OUT_MAX);
     struct err e = { 0 };
     size_t used = 0;
 
@@ -457,6 +457,6 @@ void upstream_leave(struct session *s)
     buf_fini_secret(&r->in);
     buf_fini(&r->held);
     buf_fini(&r->refusal);
-    secret_wipe(&r->password);
+    password_wipe(&r->password);
     arena_fini(&r->arena);
 }

@@ -133,7 +133,7 @@ static unsigned choose_service(const struct upstream_room *r, struct login_creds
 
     if (r->password.n == 0)
         return allowed;
-    creds->password = &r->password;
+    creds->password = password_bytes(&r->password);
     return allowed | AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM;
 }
 
@@ -145,7 +145,7 @@ static unsigned choose_own(const struct upstream_room *r, struct login_creds *cr
     unsigned allowed = 0;
 
     for (size_t i = 0; i < logins->n; i++) {
-        bool secret = creds->keys || creds->password;
+        bool secret = creds->keys || creds->password.n > 0;
         if (!applies(r, logins->at[i]))
             continue;
         switch (logins->at[i]) {
@@ -158,7 +158,7 @@ static unsigned choose_own(const struct upstream_room *r, struct login_creds *cr
         case CONF_LOGIN_PASSWORD:
             if (secret)
                 break;
-            creds->password = &a->password;
+            creds->password = password_bytes(&a->password);
             allowed |= AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM;
             break;
         case CONF_LOGIN_CERT:
@@ -186,15 +186,12 @@ enum code upstream_find_password(struct upstream_room *r, struct err *e)
 {
     const struct conn_host *host = leg_host(r->s->leg);
     struct str passfile = r->upstream->info.options.v[CONN_PASSFILE];
-    AUTO(arena) struct arena scratch = { 0 };
-    struct conn_world world;
+    const struct conn_world world = conn_world_files();
     bool found = false;
 
-    secret_wipe(&r->password);
+    password_wipe(&r->password);
     if (passfile.n == 0)
         return OK;
-    arena_init(&scratch, SESSION_SCRATCH_MAX, 1024);
-    TRY(conn_world_system(&scratch, &world));
     const struct passfile_key key = { passfile_host(host), host->port_text, database_of(r->s, r->upstream),
                                       r->upstream->info.user };
     return passfile_lookup(&world, passfile, &key, &r->password, &found, e);

@@ -36,7 +36,7 @@ struct upstream_room {
     struct buf held;     /* for the client, with AuthenticationOk */
     struct buf refusal;  /* the server's ErrorResponse before AuthenticationOk; empty: none */
     struct login_facts facts;
-    struct secret password; /* of the service user */
+    struct password password; /* of the service user */
     struct cancel_route route;
     bool handed_over;
     bool failed;

@@ -146,7 +146,7 @@ static enum code shake_hands(int fd, struct tls_engine *engine, uint8_t room[2 *
 static enum served compare(const struct served_check *check, const struct tls_engine *engine, struct err *e)
 {
     struct x509_st *cert = tls_engine_peer(engine);
-    uint8_t served[SERVED_HASH];
+    uint8_t served[CERT_SHA256_SIZE];
     char expected_hex[CERT_SHA256_TEXT], served_hex[CERT_SHA256_TEXT];
 
     if (!cert || !cert_sha256(cert, served)) {

@@ -10,10 +10,11 @@
 
 #include "base/err.h"
 #include "net/socket.h"
+#include "pki/cert.h"
 
 struct env;
 
-enum { SERVED_TARGETS_MAX = 64, SERVED_HASH = 32, SERVED_NAME_SIZE = 64 };
+enum { SERVED_TARGETS_MAX = 64, SERVED_NAME_SIZE = 64 };
 
 enum served {
     SERVED_SAME,
@@ -29,7 +30,7 @@ struct served_target {
 };
 
 struct served_check {
-    uint8_t fingerprint[SERVED_HASH];
+    uint8_t fingerprint[CERT_SHA256_SIZE];
     char name[SERVED_NAME_SIZE]; /* to ask for by SNI */
     size_t n;
     struct served_target targets[SERVED_TARGETS_MAX];

@@ -135,8 +135,8 @@ MUST_CHECK enum code registry_add(struct worker *worker, struct session *session
 void registry_remove(struct worker *worker, struct session *session);
 /** Constant time in the key; NULL when nothing fits. `pid_known` tells the two log lines apart. */
 struct session *registry_find(struct worker *worker, uint32_t pid, struct bytes key, bool *out_pid_known);
-/** The session of that pid, whatever its key; NULL: none. */
-struct session *registry_find_pid(struct worker *worker, uint32_t pid);
+/** The first session of that pid, whatever its key, or the next one `after` such a session; NULL: none. */
+struct session *registry_next(struct worker *worker, uint32_t pid, const struct session *after);
 /** Which worker a request belongs to. */
 unsigned registry_worker(struct bytes key, unsigned n_workers);
 

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "lex/conf_token.h"
+#include "lex/conninfo_hide.h"
 
 #include <stdlib.h>
 
@@ -276,8 +277,21 @@ static bool ends_line(const struct conf_token *token)
     return token->kind == CONF_TOKEN_EOL || token->kind == CONF_TOKEN_EOF;
 }
 
-static enum code syntax_error(struct lexer *lx, const struct conf_token *token, const struct place *at)
+/* The token that did not fit, as an error may quote it: what follows a connection string may be a password's
+ * second half, behind a quote in it. */
+static struct str shown_token(const struct lexer *lx, struct str name, const struct conf_token *token)
 {
+    if (token->text.p != name.p && str_starts_nocase(name, STR("upstream")))
+        return STR(HIDDEN);
+    return conninfo_hidden_word(lx->entries->arena, token->text);
+}
+
+/* `name`: the first token of the line. */
+static enum code syntax_error(struct lexer *lx, struct str name, const struct conf_token *token,
+                              const struct place *at)
+{
+    struct str shown = shown_token(lx, name, token);
+
     if (ends_line(token)) {
         (void)diags_add(lx->diags, SEV_ERROR, E_SYNTAX, at->file, at->line,
                         "syntax error in file \"%.*s\" line %u, near end of line", STR_ARG(at->file),
@@ -286,8 +300,9 @@ static enum code syntax_error(struct lexer *lx, const struct conf_token *token, 
     }
     struct diag *row = diags_add(lx->diags, SEV_ERROR, E_SYNTAX, at->file, at->line,
                                  "syntax error in file \"%.*s\" line %u, near token \"%.*s\"",
-                                 STR_ARG(at->file), at->line, STR_ARG(token->text));
-    if (token->kind == CONF_TOKEN_WORD && str_find(token->text, '.') < token->text.n)
+                                 STR_ARG(at->file), at->line, STR_ARG(shown));
+    if (token->kind == CONF_TOKEN_WORD && str_equal(shown, token->text) &&
+        str_find(token->text, '.') < token->text.n)
         diags_hint(lx->diags, row, "A name with other characters is written in double quotes: %.*s.\"%.*s\".",
                    STR_ARG(str_first(token->text, str_find(token->text, '.'))),
                    STR_ARG(str_from(token->text, str_find(token->text, '.') + 1)));
@@ -328,6 +343,7 @@ static enum code parse_text(struct lexer *lx, struct str text, struct str file, 
     for (;;) {
         struct place at = { file, scan.line, depth };
         struct conf_token token = conf_token_next(&scan);
+        struct str name = token.text;
         bool bad;
         if (token.kind == CONF_TOKEN_EOF)
             return OK;
@@ -336,7 +352,7 @@ static enum code parse_text(struct lexer *lx, struct str text, struct str file, 
         TRY(parse_line(lx, &scan, &token, &at, &bad));
         if (!bad)
             continue;
-        TRY(syntax_error(lx, &token, &at));
+        TRY(syntax_error(lx, name, &token, &at));
         if (++n_errors == CONF_ERRORS_MAX) {
             (void)diags_add(lx->diags, SEV_ERROR, E_LIMIT, file, at.line,
                             "too many syntax errors found, abandoning file \"%.*s\"", STR_ARG(file));

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -183,6 +184,28 @@ bool loop_job(struct loop *loop, void (*work)(void *arg), void (*done)(void *arg
         return false;
     }
     return true;
+}
+
+static unsigned pool_size = LOOP_POOL_SIZE;
+
+void loop_pool_prepare(void)
+{
+    enum { POOL_MAX = 1024 }; /* libuv's own bounds */
+    const char *asked = getenv("UV_THREADPOOL_SIZE");
+    char text[16];
+
+    if (asked) {
+        long n = strtol(asked, NULL, 10);
+        pool_size = n < 1 ? 1 : n > POOL_MAX ? POOL_MAX : (unsigned)n;
+        return;
+    }
+    (void)snprintf(text, sizeof text, "%d", LOOP_POOL_SIZE);
+    (void)setenv("UV_THREADPOOL_SIZE", text, 0);
+}
+
+unsigned loop_pool_size(void)
+{
+    return pool_size;
 }
 
 /* ---- descriptors ---- */

@@ -39,6 +39,15 @@ void loop_send(struct loop *loop, struct loop_message *message);
 /** Run `work(arg)` on a pool thread, then `done(arg)` on the loop's. Must be called on the loop's thread. */
 MUST_CHECK bool loop_job(struct loop *loop, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
+/**
+ * How many threads the pool has: what UV_THREADPOOL_SIZE in the environment says, else LOOP_POOL_SIZE. Once,
+ * before any other thread and any job.
+ */
+enum { LOOP_POOL_SIZE = 24 /* [choice: most of them wait for name servers] */ };
+void loop_pool_prepare(void);
+/** As prepared. */
+unsigned loop_pool_size(void);
+
 /* ---- descriptors ---- */
 
 enum { POLL_READ = 1, POLL_WRITE = 2 };

@@ -1,4 +1,7 @@
-/* Running the passphrase command. */
+/*
+ * Running the passphrase command. Errors do not repeat it, as PostgreSQL's do: it may hold what it prints
+ * [choice: they end up in the log].
+ */
 #include "os/command.h"
 
 #include "base/buf.h"
@@ -26,14 +29,14 @@ static bool expand(const char *command, const char *prompt, struct buf *out)
     return buf_ok(out);
 }
 
-static enum code take_line(FILE *pipe, const char *command, struct secret *out, struct err *e)
+static enum code take_line(FILE *pipe, struct secret *out, struct err *e)
 {
     struct secret line __attribute__((cleanup(secret_auto))) = { 0 };
 
     (void)setvbuf(pipe, NULL, _IONBF, 0); /* a buffer of stdio's would keep the passphrase */
     if (!fgets((char *)line.p, sizeof line.p, pipe)) {
         if (ferror(pipe))
-            return err_set(e, E_IO, "could not read from command \"%s\": %s", command, strerror(errno));
+            return err_set(e, E_IO, "could not read from the passphrase command: %s", strerror(errno));
         return OK; /* prints nothing: an empty passphrase */
     }
     size_t n = strnlen((char *)line.p, sizeof line.p);
@@ -48,20 +51,20 @@ enum code os_command_line(const char *command, const char *prompt, struct secret
 
     secret_wipe(out);
     if (!expand(command, prompt, &text))
-        return err_set(e, E_LIMIT, "command \"%s\" is too long", command);
+        return err_set(e, E_LIMIT, "passphrase command is too long");
     (void)fflush(NULL);
     FILE *pipe = popen(buf_c(&text), "re");
     if (!pipe)
-        return err_set(e, E_IO, "could not execute command \"%s\": %s", command, strerror(errno));
-    enum code code = take_line(pipe, command, out, e);
+        return err_set(e, E_IO, "could not execute the passphrase command: %s", strerror(errno));
+    enum code code = take_line(pipe, out, e);
     int status = pclose(pipe);
     if (code != OK)
         return code;
     if (status == -1)
-        return err_set(e, E_IO, "could not close pipe to external command: %s", strerror(errno));
+        return err_set(e, E_IO, "could not close pipe to the passphrase command: %s", strerror(errno));
     if (status != 0) {
         secret_wipe(out);
-        err_set(e, E_IO, "command \"%s\" failed", command);
+        err_set(e, E_IO, "passphrase command failed");
         if (WIFEXITED(status))
             err_detail(e, "child process exited with exit code %d", WEXITSTATUS(status));
         else if (WIFSIGNALED(status))

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,14 +24,50 @@
 #define SANDBOX_BUILT true
 #endif
 
+/* What newer kernels know; Debian 12's header ends at the second version [src: Linux, landlock.h]. */
+enum {
+    ACCESS_REFER = 1 << 13,     /* 2: a file moved or linked into another directory */
+    ACCESS_TRUNCATE = 1 << 14,  /* 3 */
+    ACCESS_IOCTL_DEV = 1 << 15, /* 5: of devices opened from now on */
+    SCOPE_SIGNAL = 1 << 1,      /* 6: signals to processes outside */
+    VERSION_REFER = 2,
+    VERSION_TRUNCATE = 3,
+    VERSION_IOCTL_DEV = 5,
+    VERSION_SCOPE = 6
+};
+
+struct ruleset {
+    uint64_t files;
+    uint64_t net; /* nothing: the gate connects to wherever a reload says */
+    uint64_t scoped;
+};
+
 enum {
     WRITING = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
               LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
               LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
               LANDLOCK_ACCESS_FS_MAKE_SYM,
     ALLOWED_BELOW = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-                    LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK
+                    LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | ACCESS_TRUNCATE
 };
+
+/* Abstract unix sockets are not scoped: the server behind, or systemd's socket, may be one. */
+static struct ruleset ruleset_of(long version, bool may_exec)
+{
+    struct ruleset r = { .files = WRITING };
+
+    if (!may_exec)
+        r.files |= LANDLOCK_ACCESS_FS_EXECUTE;
+    if (version >= VERSION_REFER)
+        r.files |= ACCESS_REFER;
+    if (version >= VERSION_TRUNCATE)
+        r.files |= ACCESS_TRUNCATE;
+    if (version >= VERSION_IOCTL_DEV)
+        r.files |= ACCESS_IOCTL_DEV;
+    if (version >= VERSION_SCOPE)
+        r.scoped = SCOPE_SIGNAL;
+    return r;
+}
 
 static enum code refused(const char *what, struct err *e)
 {
@@ -52,10 +89,11 @@ static enum code allow_below(int rules, const char *path, uint64_t access, struc
     return code;
 }
 
-static enum code restrict_files(int rules, const char *const *writable, size_t n, struct err *e)
+static enum code restrict_files(int rules, uint64_t handled, const struct sandbox_paths *writable,
+                                struct err *e)
 {
-    for (size_t i = 0; i < n; i++)
-        TRY(allow_below(rules, writable[i], ALLOWED_BELOW, e));
+    for (size_t i = 0; i < writable->n; i++)
+        TRY(allow_below(rules, writable->at[i], ALLOWED_BELOW & handled, e));
     /* The log may be a file, a terminal or a pipe by name; /dev/null and its kin harm nobody. */
     TRY(allow_below(rules, "/dev", LANDLOCK_ACCESS_FS_WRITE_FILE, e));
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_landlock_restrict_self, rules, 0) != 0)
@@ -63,20 +101,21 @@ static enum code restrict_files(int rules, const char *const *writable, size_t n
     return OK;
 }
 
-enum code sandbox_files(const char *const *writable, size_t n, bool may_exec, enum sandbox_state *out,
+enum code sandbox_files(const struct sandbox_paths *writable, bool may_exec, enum sandbox_state *out,
                         struct err *e)
 {
-    const struct landlock_ruleset_attr attr = {
-        .handled_access_fs = WRITING | (may_exec ? 0u : (unsigned)LANDLOCK_ACCESS_FS_EXECUTE),
-    };
-
     *out = SANDBOX_ABSENT;
     if (!SANDBOX_BUILT)
         return OK;
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (version < 1)
+        return OK; /* an older kernel, or one that has it switched off */
+    const struct ruleset attr = ruleset_of(version, may_exec);
+    /* Kernels take a struct that is longer than theirs where it ends in zeros. */
     long rules = syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
     if (rules < 0)
-        return OK; /* an older kernel, or one that has it switched off */
-    enum code code = restrict_files((int)rules, writable, n, e);
+        return refused("make confinement rules", e);
+    enum code code = restrict_files((int)rules, attr.files, writable, e);
     (void)close((int)rules);
     if (code == OK)
         *out = SANDBOX_ON;
@@ -110,7 +149,6 @@ static const int always[] = {
     SCMP_SYS(readlinkat),
     SCMP_SYS(getdents64),
     SCMP_SYS(fcntl),
-    SCMP_SYS(ioctl),
     SCMP_SYS(flock),
     SCMP_SYS(fsync),
     SCMP_SYS(fdatasync),
@@ -209,10 +247,23 @@ static const int always[] = {
 
 /* What popen(3) and a shell need. */
 static const int for_programs[] = {
-    SCMP_SYS(execve),  SCMP_SYS(execveat),   SCMP_SYS(clone),     SCMP_SYS(clone3),
-    SCMP_SYS(vfork),   SCMP_SYS(fork),       SCMP_SYS(wait4),     SCMP_SYS(waitid),
-    SCMP_SYS(getpgrp), SCMP_SYS(arch_prctl), SCMP_SYS(prlimit64), SCMP_SYS(kill),
+    SCMP_SYS(execve),    SCMP_SYS(execveat), SCMP_SYS(clone),  SCMP_SYS(clone3),  SCMP_SYS(vfork),
+    SCMP_SYS(fork),      SCMP_SYS(wait4),    SCMP_SYS(waitid), SCMP_SYS(getpgrp), SCMP_SYS(arch_prctl),
+    SCMP_SYS(prlimit64), SCMP_SYS(kill),     SCMP_SYS(ioctl),
 };
+
+/* libuv: FIONBIO, FIOCLEX; stdio: TCGETS; the resolver: FIONREAD, and the others for addresses with a scope.
+ * Not, for example, TIOCSTI, which types into the terminal that the gate was started from. */
+static const uint64_t ioctls[] = { FIONBIO, FIOCLEX, FIONREAD, TCGETS, SIOCGIFINDEX, SIOCGIFNAME };
+
+static bool allow_ioctls(scmp_filter_ctx filter)
+{
+    for (size_t i = 0; i < COUNT_OF(ioctls); i++)
+        if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, ioctls[i])) !=
+            0)
+            return false;
+    return true;
+}
 
 static bool allow_all(scmp_filter_ctx filter, const int *calls, size_t n)
 {
@@ -241,7 +292,7 @@ enum code sandbox_calls(bool may_exec, enum sandbox_state *out, struct err *e)
         return err_set(e, E_NOMEM, "out of memory");
     bool made = allow_all(filter, always, COUNT_OF(always)) &&
                 (may_exec ? allow_all(filter, for_programs, COUNT_OF(for_programs))
-                          : allow_threads(filter)) &&
+                          : allow_threads(filter) && allow_ioctls(filter)) &&
                 seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0;
     int why = made ? seccomp_load(filter) : -EINVAL;
     seccomp_release(filter);

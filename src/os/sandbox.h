@@ -11,18 +11,24 @@
 
 enum sandbox_state { SANDBOX_ON, SANDBOX_ABSENT /* the kernel, or this build, has no such thing */ };
 
+struct sandbox_paths {
+    const char *const *at;
+    size_t n;
+};
+
 /**
  * Landlock: writing, making and removing files only below `writable`, running programs nowhere (or anywhere,
- * with may_exec). Reading stays free: a reload may name any file. Holds for this thread and those it starts
- * later.
+ * with may_exec). Where the kernel knows how, also: no truncating elsewhere, no file moved or linked from one
+ * directory to another, no ioctl on devices, no signals to other processes. Reading stays free: a reload may
+ * name any file. Holds for this thread and those it starts later.
  *
  * E_IO: the kernel has it but refused. [src: Linux, "Landlock: unprivileged access control"]
  */
-MUST_CHECK enum code sandbox_files(const char *const *writable, size_t n, bool may_exec,
+MUST_CHECK enum code sandbox_files(const struct sandbox_paths *writable, bool may_exec,
                                    enum sandbox_state *out, struct err *e);
 /**
- * seccomp: a list of allowed calls for all threads; others fail with EPERM. may_exec also allows what running
- * the passphrase command needs.
+ * seccomp: a list of allowed calls (and ioctls) for all threads; others fail with EPERM. may_exec also allows
+ * what running the passphrase command needs.
  */
 MUST_CHECK enum code sandbox_calls(bool may_exec, enum sandbox_state *out, struct err *e);
 

@@ -5,6 +5,7 @@
  * [src: PostgreSQL 18, "The pg_hba.conf File"; hba.c parse_hba_auth_opt]
  */
 #include "base/check.h"
+#include "lex/conninfo_hide.h"
 #include "policy/internal.h"
 
 #include <netdb.h>
@@ -171,12 +172,11 @@ static enum code read_radius(struct line_parser *p, enum hba_option option, stru
         return item.code;
     }
     bool servers = option == HBA_OPTION_RADIUSSERVERS;
+    if (option == HBA_OPTION_RADIUSSECRETS && !hba_split_list(value, NULL, NULL, &n))
+        return line_bad_hidden(p, E_CONFIG, "could not parse RADIUS secret list \"" HIDDEN "\"");
     if (!hba_split_list(value, servers ? resolve_server : NULL, &item, &n))
         return line_bad_hidden(p, E_CONFIG, "could not parse RADIUS %s list \"%.*s\"",
-                               servers                              ? "server"
-                               : option == HBA_OPTION_RADIUSSECRETS ? "secret"
-                                                                    : "identifiers",
-                               STR_ARG(value));
+                               servers ? "server" : "identifiers", STR_ARG(value));
     return item.code;
 }
 
@@ -280,19 +280,33 @@ static const struct option_row *find_option(const struct line_parser *p, struct 
     return NULL;
 }
 
+/* Behind a password the word may be the rest of it: PostgreSQL's view has it, the log does not. */
+static enum code bad_word(struct line_parser *p, const struct str *options, const char *before,
+                          const char *behind, struct str word)
+{
+    struct str shown = word;
+
+    for (int i = 0; i < HBA_OPTION_COUNT; i++)
+        if (hba_option_is_secret((enum hba_option)i) && options[i].p)
+            shown = STR(HIDDEN);
+    enum code code = line_bad(p, E_CONFIG, NULL, "%s%.*s%s", before, STR_ARG(shown), behind);
+    if (code == E_CONFIG &&
+        !arena_printf(p->arena, &p->fault.error, "%s%.*s%s", before, STR_ARG(word), behind))
+        code = E_NOMEM;
+    return code;
+}
+
 enum code hba_parse_option(struct line_parser *p, struct hba_rule *rule, struct str *options, struct str text)
 {
     size_t equals = str_find(text, '=');
     struct str name = str_first(text, equals);
 
     if (equals == text.n)
-        return line_bad(p, E_CONFIG, NULL, "authentication option not in name=value format: %.*s",
-                        STR_ARG(text));
+        return bad_word(p, options, "authentication option not in name=value format: ", "", text);
     const struct option_row *row = find_option(p, name);
     options[HBA_OPTION_LDAPSCOPE] = STR("2"); /* any option does that, and ldapurl may change it */
     if (!row)
-        return line_bad(p, E_CONFIG, NULL, "unrecognized authentication option name: \"%.*s\"",
-                        STR_ARG(name));
+        return bad_word(p, options, "unrecognized authentication option name: \"", "\"", name);
     if (!(row->methods & (1u << rule->method)))
         return line_bad(p, E_CONFIG, NULL,
                         "authentication option \"%.*s\" is only valid for authentication methods %s",

@@ -119,6 +119,10 @@ bool hba_rule_option(const struct hba_rule *rule, enum hba_option option, struct
 
 /** True when its text holds a password (ldapbindpasswd, radiussecrets): `raw` must not be logged. */
 bool hba_rule_has_secret(const struct hba_rule *rule);
+bool hba_option_is_secret(enum hba_option option);
+/** `raw` as it may be shown: passwords hidden, and then without a comment; in `arena`. False: out of memory.
+ */
+bool hba_rule_shown(struct arena *arena, const struct hba_rule *rule, struct str *out);
 
 /* ---- loading ---- */
 
@@ -217,9 +221,12 @@ struct ident_row {
     struct str error;
 };
 
+/** Passwords stand in pg_hba_file_rules, as in PostgreSQL's, and nowhere else. */
+enum hba_secrets { HBA_SECRETS_HIDDEN, HBA_SECRETS_SHOWN };
+
 /** The options as pg_hba_file_rules shows them, implied ones included; they live in `arena`. E_NOMEM. */
 MUST_CHECK enum code policy_rule_options(struct arena *arena, const struct hba_rule *rule,
-                                         struct str_list *out);
+                                         enum hba_secrets secrets, struct str_list *out);
 
 struct hba_rows {
     struct hba_row *rows;

@@ -3,6 +3,7 @@
  * [src: PostgreSQL 18, "pg_hba_file_rules", "pg_ident_file_mappings"; hbafuncs.c]
  */
 #include "base/check.h"
+#include "lex/conninfo_hide.h"
 #include "policy/internal.h"
 
 /* ---- a rule's columns ---- */
@@ -95,7 +96,8 @@ static struct str shown_value(const struct hba_rule *rule, enum hba_option optio
     UNREACHABLE();
 }
 
-enum code policy_rule_options(struct arena *arena, const struct hba_rule *rule, struct str_list *out)
+enum code policy_rule_options(struct arena *arena, const struct hba_rule *rule, enum hba_secrets secrets,
+                              struct str_list *out)
 {
     struct str items[HBA_OPTION_COUNT];
     size_t n = 0;
@@ -104,6 +106,8 @@ enum code policy_rule_options(struct arena *arena, const struct hba_rule *rule, 
         struct str value = shown_value(rule, (enum hba_option)i);
         if (!value.p)
             continue;
+        if (secrets == HBA_SECRETS_HIDDEN && hba_option_is_secret((enum hba_option)i))
+            value = STR(HIDDEN);
         if (!arena_printf(arena, &items[n++], "%s=%.*s", hba_option_name((enum hba_option)i), STR_ARG(value)))
             return E_NOMEM;
     }
@@ -124,7 +128,7 @@ static enum code rule_columns(struct arena *arena, const struct hba_rule *rule, 
     TRY(names_column(arena, rule->users, rule->n_users, &row->user_name));
     TRY(address_columns(arena, &rule->address, row));
     row->auth_method = str_c(hba_method_name(rule->method));
-    return policy_rule_options(arena, rule, &row->options);
+    return policy_rule_options(arena, rule, HBA_SECRETS_SHOWN, &row->options);
 }
 
 /* ---- whole files ---- */

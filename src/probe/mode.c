@@ -143,7 +143,7 @@ static enum code ask_for_tls(struct play *p, struct err *e)
 
 /* ---- logging in ---- */
 
-static const struct secret *password_for(struct look *look, const struct conninfo *info, struct secret *room)
+static struct bytes password_for(struct look *look, const struct conninfo *info, struct password *room)
 {
     const struct conn_host *host = &info->hosts[0];
     const struct passfile_key key = { passfile_host(host), host->port_text, info->dbname, info->user };
@@ -152,15 +152,15 @@ static const struct secret *password_for(struct look *look, const struct conninf
     bool found = false;
 
     if (!look->params->send_password)
-        return NULL;
-    if (info->password)
+        return bytes_of(NULL, 0);
+    if (info->password.n > 0)
         return info->password;
     if (file.n == 0 && look->params->world->home.n > 0 &&
         !arena_printf(look->arena, &file, "%.*s/.pgpass", STR_ARG(look->params->world->home)))
-        return NULL;
+        return bytes_of(NULL, 0);
     if (passfile_lookup(look->params->world, file, &key, room, &found, &ignored) != OK || !found)
-        return NULL;
-    return room;
+        return bytes_of(NULL, 0);
+    return password_bytes(room);
 }
 
 /* scram_client_key and scram_server_key: both, or none. */
@@ -212,7 +212,7 @@ static struct login *make_login(struct look *look, const struct conninfo *info,
 /* Exchange messages until the session is ready or something ends it. */
 static enum login_step converse(struct look *look, struct login *login, struct err *e)
 {
-    struct buf out = BUF_INIT(1 << 16);
+    struct buf out = BUF_INIT(LOGIN_OUT_MAX);
     AUTO(buf) struct buf in = BUF_INIT(LOOK_INPUT_MAX);
     enum login_step step = LOGIN_MORE;
     enum code code = OK;
@@ -239,7 +239,7 @@ static enum login_step converse(struct look *look, struct login *login, struct e
 enum login_step look_login(struct look *look, const struct conninfo *info, struct login **out_login,
                            struct err *e)
 {
-    AUTO(secret) struct secret room = { 0 };
+    AUTO(password) struct password room = { 0 };
     AUTO(scram_keys) struct scram_keys keys = { .iterations = 0 };
     const struct login_creds creds = { .password = password_for(look, info, &room),
                                        .keys = keys_for(info, &keys) ? &keys : NULL };

@@ -1,10 +1,11 @@
 /* Endpoints as people write them. */
 #include "base/arena.h"
+#include "lex/conninfo_hide.h"
 #include "probe/probe.h"
 
-static enum code invalid(struct str text, struct err *e)
+static enum code invalid(struct str text, struct arena *arena, struct err *e)
 {
-    return err_set(e, E_PARAM, "invalid endpoint: \"%.*s\"", STR_ARG(text));
+    return err_set(e, E_PARAM, "invalid endpoint: \"%.*s\"", STR_ARG(conninfo_hidden_word(arena, text)));
 }
 
 static bool is_port(struct str s)
@@ -28,7 +29,7 @@ static bool has_list(struct str s)
     return str_find(s, ',') < s.n;
 }
 
-static enum code parse_address(struct str text, struct probe_target *out, struct err *e)
+static enum code parse_address(struct str text, struct arena *arena, struct probe_target *out, struct err *e)
 {
     struct str host = text, port = { 0 };
 
@@ -37,7 +38,7 @@ static enum code parse_address(struct str text, struct probe_target *out, struct
         struct str rest = str_from(text, close + 1);
         host = str_from(str_first(text, close), 1);
         if (close == text.n || (rest.n > 0 && rest.p[0] != ':'))
-            return invalid(text, e);
+            return invalid(text, arena, e);
         if (rest.n > 0)
             port = str_from(rest, 1);
     } else if (count_char(text, ':') == 1) { /* more than one: an IPv6 address */
@@ -46,7 +47,7 @@ static enum code parse_address(struct str text, struct probe_target *out, struct
         port = str_from(text, colon + 1);
     }
     if (host.n == 0 || str_has_nul(text) || has_list(host) || (port.p && !is_port(port)))
-        return invalid(text, e);
+        return invalid(text, arena, e);
     *out = (struct probe_target){ .text = text };
     out->options.v[CONN_HOST] = host;
     out->options.v[CONN_PORT] = port.p ? port : STR("5432");
@@ -62,11 +63,12 @@ static enum code parse_conninfo(struct str text, struct arena *arena, struct pro
     if (has_list(v[CONN_HOST]) || has_list(v[CONN_HOSTADDR]) || has_list(v[CONN_PORT]))
         return err_set(e, E_PARAM, "an endpoint is one host: give the others as endpoints of their own");
     struct str host = v[CONN_HOST].n > 0 ? v[CONN_HOST] : v[CONN_HOSTADDR];
-    struct str service = v[CONN_SERVICE];
-    bool ok = host.n > 0 || service.n == 0
-                  ? arena_printf(arena, &t.text, "%.*s%s%.*s", STR_ARG(host), v[CONN_PORT].n > 0 ? ":" : "",
-                                 STR_ARG(v[CONN_PORT]))
-                  : arena_printf(arena, &t.text, "service=%.*s", STR_ARG(service));
+    struct str service = v[CONN_SERVICE], port = v[CONN_PORT];
+    if (t.options.port_of_uri && !is_port(port))
+        port = STR(HIDDEN); /* perhaps a piece of a password; connecting will complain */
+    bool ok = host.n > 0 || service.n == 0 ? arena_printf(arena, &t.text, "%.*s%s%.*s", STR_ARG(host),
+                                                          port.n > 0 ? ":" : "", STR_ARG(port))
+                                           : arena_printf(arena, &t.text, "service=%.*s", STR_ARG(service));
     if (!ok)
         return err_set(e, E_NOMEM, "out of memory");
     if (t.text.n == 0)
@@ -80,5 +82,5 @@ enum code probe_target_parse(struct str text, struct arena *arena, struct probe_
     bool conninfo = str_find(text, '=') < text.n || str_starts(text, STR("postgres://")) ||
                     str_starts(text, STR("postgresql://"));
 
-    return conninfo ? parse_conninfo(text, arena, out, e) : parse_address(text, out, e);
+    return conninfo ? parse_conninfo(text, arena, out, e) : parse_address(text, arena, out, e);
 }

@@ -39,7 +39,14 @@ enum {
 };
 
 enum signal_kind { SIGNAL_TERMINATE, SIGNAL_CANCEL };
-enum signal_result { SIGNAL_SENT, SIGNAL_NO_SESSION, SIGNAL_DENIED };
+enum signal_result { SIGNAL_SENT, SIGNAL_NO_SESSION, SIGNAL_DENIED, SIGNAL_AMBIGUOUS };
+
+struct signal_request {
+    enum signal_kind kind;
+    int32_t pid;
+    struct str user; /* who asks */
+    bool is_admin;   /* in admin_users */
+};
 
 /**
  * What SQL may set in motion. Called on the SQL thread; must be thread-safe. Each returns soon: a reload
@@ -54,11 +61,12 @@ struct console_actions {
      */
     bool (*reload)(void *ctx, struct err *note);
     /**
-     * pg_terminate_backend(pid), pg_cancel_backend(pid). `user` is the asking user; is_admin: in admin_users.
-     * SIGNAL_DENIED when the session belongs to somebody else and is_admin is false.
+     * pg_terminate_backend(pid), pg_cancel_backend(pid).
+     * SIGNAL_DENIED when the session belongs to somebody else and is_admin is false. SIGNAL_AMBIGUOUS:
+     * servers number their processes for themselves, and several sessions that the user may signal have that
+     * pid; none was signaled, and `e` has message, detail and hint. [choice: the wrong one must not be hit]
      */
-    enum signal_result (*signal)(void *ctx, enum signal_kind kind, int32_t pid, struct str user,
-                                 bool is_admin);
+    enum signal_result (*signal)(void *ctx, const struct signal_request *request, struct err *e);
 };
 
 /** One attribute of a distinguished name, for ssl_client_dn_field(). */

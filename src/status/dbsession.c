@@ -265,12 +265,17 @@ static void signal_session(sqlite3_context *cx, enum signal_kind kind, sqlite3_v
         db_refuse(cx, E_UNSUPPORTED, "sessions cannot be signaled here");
         return;
     }
-    switch (me->actions.signal(me->actions.ctx, kind, sqlite3_value_int(pid), me->user, me->is_admin)) {
+    const struct signal_request request = { kind, sqlite3_value_int(pid), me->user, me->is_admin };
+    switch (me->actions.signal(me->actions.ctx, &request, &why)) {
     case SIGNAL_SENT:
         sqlite3_result_int(cx, 1);
         return;
     case SIGNAL_DENIED:
         signal_denied(cx, kind);
+        return;
+    case SIGNAL_AMBIGUOUS:
+        db_refuse(cx, why.code, "%s", why.message);
+        db_of(cx)->failure = why;
         return;
     case SIGNAL_NO_SESSION:
         (void)err_set(&why, E_WARNING, "PID %d is not a PostgreSQL backend process", sqlite3_value_int(pid));

@@ -33,6 +33,7 @@ enum view_access {
     ACCESS_OWN,        /* rows of other users' sessions are absent */
     ACCESS_MASK,       /* rows of other users' sessions show who, not what (pg_stat_activity) */
     ACCESS_PRIVILEGED, /* admin_users and stats_users only, else 42501 */
+    ACCESS_ADMIN,      /* admin_users only, else 42501: what PostgreSQL shows to superusers only */
     ACCESS_SETTINGS,   /* restricted rows are absent, source file and line are NULL */
     ACCESS_BUILTIN     /* everybody; made inside status, never asked of a source */
 };

@@ -65,11 +65,28 @@ static enum code view_columns(struct typer *t, enum view view, const struct colu
     return OK;
 }
 
+static bool may_read(const struct typer *t, const struct view_def *def)
+{
+    switch (def->access) {
+    case ACCESS_PRIVILEGED:
+        return t->in->is_admin || t->in->can_see_all;
+    case ACCESS_ADMIN:
+        return t->in->is_admin;
+    case ACCESS_ALL:
+    case ACCESS_OWN:
+    case ACCESS_MASK:
+    case ACCESS_SETTINGS:
+    case ACCESS_BUILTIN:
+        return true;
+    }
+    UNREACHABLE();
+}
+
 static enum code use_view(struct typer *t, struct from *f, struct relation *out)
 {
     const struct view_def *def = view_def(f->view);
 
-    if (def->access == ACCESS_PRIVILEGED && !t->in->can_see_all && !t->in->is_admin) {
+    if (!may_read(t, def)) {
         t->e->at = 0;
         return err_set(&t->e->err, E_ACCESS, "permission denied for %s %s",
                        f->kind == FROM_CALL ? "function" : "view", def->name);

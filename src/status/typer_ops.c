@@ -202,16 +202,47 @@ static enum code type_minus(struct typer *t, struct expr *e)
 
 /* ---- text, arrays, addresses ---- */
 
+/* An element beside an array becomes an array of one. [src: PostgreSQL 18, array_append, array_prepend] */
+static enum code become_item(struct typer *t, struct expr **slot, enum pg_type element, enum pg_type array)
+{
+    struct expr *call = ARENA_NEW(t->arena, struct expr);
+
+    if (call == NULL)
+        return type_nomem(t);
+    TRY(type_coerce(t, slot, element));
+    call->kind = EXPR_CALL;
+    call->at = (*slot)->at;
+    call->type = array;
+    call->emit = STR("pgseal_array");
+    struct expr *item = *slot;
+    type_replace(slot, call);
+    call->args = item;
+    call->arg_count = 1;
+    return OK;
+}
+
+/* Two arrays, or an array and an element. A literal is taken for an array, as PostgreSQL does. */
+static enum code type_array_concat(struct typer *t, struct expr *e)
+{
+    enum pg_type a = e->args->type, b = e->args->next->type, element, array;
+    bool first = category(a) == 'A';
+
+    if (first ? category(b) == 'A' || b == PG_UNKNOWN : a == PG_UNKNOWN)
+        return become_call(t, e, "pgseal_array_cat", first ? a : b, first ? a : b);
+    if (!type_common(pg_type_def(first ? a : b)->element, first ? b : a, &element) ||
+        !pg_type_array_of(element, &array))
+        return no_operator(t, e);
+    TRY(become_item(t, first ? &e->args->next : &e->args, element, array));
+    return become_call(t, e, "pgseal_array_cat", array, array);
+}
+
 static enum code type_concat(struct typer *t, struct expr *e)
 {
     enum pg_type a = e->args->type, b = e->args->next->type;
     char ca = category(a), cb = category(b);
 
-    if (ca == 'A' || cb == 'A') {
-        if (ca == 'A' && cb == 'A')
-            return become_call(t, e, "pgseal_array_cat", a, a);
-        return ca == 'A' && b == PG_UNKNOWN ? become_call(t, e, "pgseal_array_cat", a, a) : no_operator(t, e);
-    }
+    if (ca == 'A' || cb == 'A')
+        return type_array_concat(t, e);
     if (ca != 'S' && ca != 'X' && cb != 'S' && cb != 'X' && a != PG_CHAR && b != PG_CHAR)
         return no_operator(t, e);
     return stay_infix(t, e, PG_TEXT, PG_TEXT);

@@ -162,7 +162,7 @@ static bool apply_rights(const struct db *db, const struct view_def *view, const
 {
     bool own = rights->owner.n > 0 && str_equal(rights->owner, db->cx->self->user);
 
-    if (db_can_see_all(db))
+    if (db_can_see_all(db) && view->access != ACCESS_ADMIN)
         return true;
     switch (view->access) {
     case ACCESS_ALL:
@@ -176,6 +176,8 @@ static bool apply_rights(const struct db *db, const struct view_def *view, const
         return true;
     case ACCESS_PRIVILEGED: /* refused when the query was typed */
         return false;
+    case ACCESS_ADMIN: /* likewise */
+        return db->cx->self->is_admin;
     case ACCESS_SETTINGS:
         row->pg_settings.sourcefile.kind = CELL_NULL;
         row->pg_settings.sourceline.kind = CELL_NULL;

@@ -17,11 +17,10 @@ static bool fixed_random(void *ctx, void *out, size_t n)
 static void run(const uint8_t *data, size_t size, size_t step_size)
 {
     struct env env = env_system();
-    struct secret password = { .n = 1, .p = { 'p' } };
     struct login_params params = { .protocol = PROTOCOL_3_2,
                                    .protocol_min = PROTOCOL_3_0,
                                    .user = STR("u"),
-                                   .creds = { .password = &password },
+                                   .creds = { .password = bytes_of("p", 1) },
                                    .auth_allowed = AUTH_BIT_ALL,
                                    .iterations_max = 10,
                                    .env = &env };

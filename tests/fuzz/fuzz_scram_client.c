@@ -27,11 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct scram_keys keys = { .iterations = 4096, .salt_text_n = 4, .salt_text = "AAAA" };
     struct bytes rest = bytes_of(data, size);
     uint8_t flags = fuzz_byte(&rest);
-    struct secret password = { 0 };
 
-    CHECK(secret_set(&password, str_bytes(STR("pencil"))) == OK);
     const struct scram_client_params params = {
-        .password = &password,
+        .password = bytes_of("pencil", 6),
         .keys = flags & 1 ? &keys : NULL,
         .tls = flags & 2,
         .channel_binding = (enum channel_binding)((flags >> 2) % 3),

@@ -252,7 +252,7 @@ def certs(scratch):
     return Pki(directory)
 
 
-TEST_SECONDS = int(os.environ.get("PGSEAL_TEST_SECONDS", "120"))
+TEST_SECONDS = int(os.environ.get("PGSEAL_TEST_SECONDS", "300"))
 
 
 def too_long(_number, _frame):

@@ -268,3 +268,21 @@ SELECT ARRAY(SELECT n FROM generate_series(1, 2) g(n) UNION ALL SELECT 9), count
 SELECT 2 = ANY (ARRAY(SELECT n FROM generate_series(1, 3) g(n))), ARRAY(SELECT n::int8 FROM generate_series(1, 2) g(n) LIMIT 1)
 SELECT '127.0.0.1'::inet::text, '::1'::inet::text, '10.0.0.0/8'::inet::varchar, CAST('fe80::/10'::inet AS text), host('10.1.2.3/8'::inet)
 SELECT 'at ' || '127.0.0.1'::inet, concat('at ', '::1'::inet), '10.0.0.0/8'::inet || '!', true || 'x'
+SELECT ARRAY['a'] || 'b'::text
+SELECT 'z'::text || ARRAY['a','b']
+SELECT ARRAY[1,2] || 3
+SELECT 0 || ARRAY[1,2]
+SELECT ARRAY[1,2] || 30000000000
+SELECT ARRAY['a'] || NULL::text
+SELECT NULL::text || ARRAY['a']
+SELECT NULL::text[] || 'x'::text
+SELECT '{}'::text[] || 'x, "y"'::text
+SELECT ARRAY['a'] || '{b,c}'
+SELECT '{b,c}' || ARRAY['a']
+SELECT ARRAY['a'] || NULL
+SELECT NULL || ARRAY['a']
+SELECT ARRAY['a'] || 'b'
+SELECT ARRAY['a'] || 1
+SELECT ARRAY['a'] || usename FROM pg_stat_activity WHERE false
+SELECT (ARRAY['a'] || 'b'::text || ARRAY['c'])[2]
+SELECT cardinality(ARRAY[1] || 2 || 3)

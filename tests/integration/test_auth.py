@@ -5,6 +5,7 @@ Passwords: right, wrong, and every way to misspeak SCRAM. Each case says what Po
 import base64
 import struct
 import subprocess
+import time
 import unicodedata
 
 import pytest
@@ -449,3 +450,23 @@ def test_passwords_that_saslprep_changes(changeable, text):
                           "SELECT 'in'"], env={"PGPASSWORD": text, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
                          capture_output=True, text=True, check=False)
     assert out.stdout == "in\n", out.stderr
+
+
+def test_the_clock_does_not_tell_who_exists(make_gate):
+    """Under `password` too: who is not there waits for as many iterations as who is."""
+    iterations, rounds = 300_000, 5
+    gate = make_gate(hba="host all all 127.0.0.1/32 password\n", settings={"scram_iterations": str(iterations)})
+    gate.write("userlist.txt", userlist({"alice": scram.secret(ALICE, iterations=iterations)}), 0o600)
+    gate.reload()
+    seconds = {"alice": [], "nobody": []}
+    for _ in range(rounds):
+        for user, taken in seconds.items():
+            with Conn(gate) as c:
+                c.send(startup(user))
+                assert c.event() == ("R", 3, b"")
+                began = time.perf_counter()
+                c.send(wire.password("wrong"))
+                assert c.event() == failed(user)
+                taken.append(time.perf_counter() - began)
+    known, unknown = (min(taken) for taken in seconds.values())
+    assert unknown > known / 4, seconds

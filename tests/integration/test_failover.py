@@ -5,7 +5,6 @@ server that is away costs.
 
 import signal
 import socket
-import statistics
 import subprocess
 import time
 
@@ -202,21 +201,24 @@ def blackhole():
 
 def seconds(gate):
     began = time.monotonic()
-    with Conn(gate, timeout=20) as c:
+    with Conn(gate, timeout=4 * SILENCE) as c:
         c.start_tls()
         events = c.login(ALICE)
     return time.monotonic() - began, events[-1] == ("Z", "I")
 
 
+SILENCE = 6     # seconds of connect_timeout, long beside any pause of the machine
+
+
 def test_a_silent_host_costs_connect_timeout_once(upstream, blackhole, make_gate, certs):
     g = gate_for(make_gate, certs, psql.conninfo(
         host="127.0.0.1,localhost", hostaddr="127.0.0.1,127.0.0.1", port=f"{blackhole},{upstream.port}",
-        sslrootcert=certs.ca_file, connect_timeout=2), workers="1")
+        sslrootcert=certs.ca_file, connect_timeout=SILENCE), workers="1")
     first, works = seconds(g)
-    assert works and 1.5 < first < 5
+    assert works and SILENCE - 0.5 < first < 2 * SILENCE
     for _ in range(3):
         later, works = seconds(g)
-        assert works and later < 1
+        assert works and later < SILENCE - 0.5
 
 
 def test_when_only_silent_hosts_are_left(blackhole, make_gate, certs):
@@ -329,7 +331,7 @@ def test_a_client_that_leaves_while_the_gate_hashes_for_the_server(factory, make
         with server.admin() as db:
             db.execute(f"CREATE ROLE slow LOGIN PASSWORD '{scram.secret('pw', b'0123456789abcdef', 6 * SLOW)}'")
         g = make_gate(upstream=f"host={server.socket_dir} port={server.port}", settings={
-            "workers": "1", "upstream_login": "password", "authentication_timeout": "1"},
+            "workers": "1", "upstream_login": "password", "authentication_timeout": "3"},
             hba="host all alice 127.0.0.1/32 trust\nhost all slow 127.0.0.1/32 password\n")
         g.write("userlist.txt", '"slow" "pw"\n', 0o600)
         g.restart()
@@ -369,6 +371,6 @@ def test_the_clock_does_not_tell_who_is_in_a_cleartext_auth_file(make_gate):
             assert c.event()[:2] == ("R", 10)
             return time.monotonic() - began
 
-    rounds = [[challenge(user) for user in ("bob", "alice", "nobody")] for _ in range(5)]
-    bob, alice, nobody = (statistics.median(column) for column in zip(*rounds))
+    rounds = [[challenge(user) for user in ("bob", "alice", "nobody")] for _ in range(7)]
+    bob, alice, nobody = (min(column) for column in zip(*rounds))      # what else the machine does only adds to it
     assert 0.5 < alice / bob < 2 and 0.5 < nobody / bob < 2, rounds

@@ -72,14 +72,14 @@ def test_descriptors_run_out_and_come_back(make_gate, certs):
         at_rest = descriptors(g)
         resource.prlimit(g.process.pid, resource.RLIMIT_NOFILE, (at_rest + 20, at_rest + 20))
         with contextlib.ExitStack() as stack:
+            began = time.monotonic()
             crowd = [stack.enter_context(socket.create_connection((g.host, g.port))) for _ in range(60)]
             g.log.wait_for("event=accept_failed .*Too many open files")
             assert session.value("SELECT 'served'") == "served"
-            began = os.times()
             time.sleep(1.0)         # a gate that asks again without a pause would spin
             assert session.value("SELECT 'served'") == "served"
-            assert len(crowd) == 60 and os.times().elapsed - began.elapsed < 10
-            assert g.log.text().count("event=accept_failed") < 2 * 10 + 10
+            lines = g.log.text().count("event=accept_failed")
+            assert len(crowd) == 60 and lines < 2 * 5 * (time.monotonic() - began) + 10
         settled(g, at_rest)
 
 
@@ -181,7 +181,8 @@ def test_a_server_that_misbehaves_before_it_is_ready(make_gate, factory, how):
     """One client gets an error; who is served by another server does not notice."""
     directory = factory.directory()
     with Upstream(MISBEHAVIOUR[how], directory):
-        g = make_gate(hba=TRUST, settings={"authentication_timeout": "3s", "upstream.bad": f"host={directory}"})
+        g = make_gate(hba=TRUST, settings={"authentication_timeout": "5s" if how == "stalls" else "60s",
+                                           "upstream.bad": f"host={directory}"})
         with unharmed(g):
             at_rest = descriptors(g)
             with Conn(g) as c:
@@ -363,7 +364,7 @@ def starve_everywhere(g, memory, certs, act, libraries=True):
             if not deprived(g, session, memory, act, count=own, failures=1, kind=Memory.OWN)[1]:
                 break
         act()
-        assert memory.live() - live < own // 2, "what was there when an allocation failed has not been freed"
+        run.wait_until(lambda: memory.live() - live < own // 2, "what was there when an allocation failed to be freed")
         places = memory.places(act) if libraries else []
         hit = sum(deprived(g, session, memory, act, count=1, failures=1, kind=Memory.PLACE, place=place)[1]
                   for place in places)
@@ -438,7 +439,7 @@ def test_an_allocation_fails_in_a_cancel_request(short_of_memory, certs):
     with unharmed(g, certs) as session:
         for n in steps():
             memory.order(n, 1)
-            with Conn(g, timeout=5) as c:
+            with Conn(g, timeout=30) as c:
                 c.send(cancel_request(session.pid, session.key))
                 assert c.event() in (EOF, RESET), f"allocation {n}"
             if memory.relent() == 1:

@@ -1,5 +1,6 @@
 """What the gate shows over HTTP: who is answered, and what nobody can do to it."""
 
+import contextlib
 import datetime
 import http.client
 import json
@@ -213,12 +214,12 @@ def test_names_that_others_can_own_are_not_answered_without_a_token(shown):
 # -- what nobody can do to it -------------------------------------------------------------------------------------
 def send_raw(port, data, close_write=False):
     """What comes back for these bytes, until the gate closes."""
+    answer = b""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
         try:
             s.sendall(data)
             if close_write:
                 s.shutdown(socket.SHUT_WR)
-            answer = b""
             while piece := s.recv(65536):
                 answer += piece
         except ConnectionError:
@@ -261,9 +262,9 @@ def test_slow_clients_are_shown_out_and_sessions_do_not_notice(shown):
         began = time.monotonic()
         for s in slow:
             s.sendall(b"GET /healthz HTTP/1.1\r\nX")
-        longest = 0
+        seconds = []
         while select.select(slow[:1], [], [], 0.02)[0] == []:   # too few bytes for the limit on their number
-            assert time.monotonic() - began < 20, "the first slow client was never shown out"
+            assert time.monotonic() - began < 40, "the first slow client was never shown out"
             for s in slow[:64]:
                 try:
                     s.send(b"y")
@@ -271,9 +272,9 @@ def test_slow_clients_are_shown_out_and_sessions_do_not_notice(shown):
                     pass
             start = time.monotonic()
             assert session.execute("SELECT 1").fetchone() == (1,)
-            longest = max(longest, time.monotonic() - start)
+            seconds.append(time.monotonic() - start)
         assert time.monotonic() - began > 5
-        assert longest < 1
+        assert sorted(seconds)[len(seconds) * 98 // 100] < 0.5, seconds     # the machine may pause now and then
         for s in slow:
             s.close()
     assert ask(port, "/healthz")[0] == 200
@@ -363,7 +364,7 @@ def test_numbers_move_with_sessions(measured, certs):
         session.execute("SELECT repeat('x', 100000)")
         assert metrics.value("pgseal_sessions", step="relay", **tls) == 1
         assert metrics.value("pgseal_connections") == 1
-        assert metrics.value("pgseal_sent_bytes_total") > 100000
+        run.wait_until(lambda: metrics.value("pgseal_sent_bytes_total") > 100000, "bytes to be counted")
     metrics.wait("pgseal_sessions", 0, step="relay")
     metrics.wait("pgseal_sessions", 0)
     assert metrics.value("pgseal_startups_total", result="admitted", transport="tcp", **tls) == 1
@@ -455,6 +456,24 @@ def test_a_server_that_is_gone_is_down(factory, make_gate):
     assert metrics.value("pgseal_upstream_connects_total", result="failed") == 1
 
 
+def test_a_database_called_default_has_a_label_of_its_own(make_gate):
+    port = run.free_port()
+    gate = make_gate(hba=TRUST, settings={
+        "http_listen": f"127.0.0.1:{port}", "upstream.default": "host=/tmp/nowhere", 'upstream."""default"""': "host=/tmp/nowhere"})
+    metrics = Metrics(port)
+    for database in "app", "default", '"default"':
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(host="127.0.0.1", port=gate.port, user="alice", dbname=database, sslmode="disable").close()
+    # A label's quotes stand escaped in /metrics.
+    for label, result in ("default", "ok"), (r'\"default\"', "failed"), (r'\"\"default\"\"', "failed"):
+        assert metrics.value("pgseal_upstream_connects_total", upstream=label) == 1
+        assert metrics.value("pgseal_upstream_connects_total", upstream=label, result=result) == 1
+        assert metrics.value("pgseal_upstream_up", upstream=label) == (result == "ok")
+    with psycopg.connect(host=gate.socket_dir, port=gate.port, user="root", dbname="pgseal") as db:
+        assert db.execute("SELECT upstream, connects, failures FROM pgseal_upstreams ORDER BY upstream DESC").fetchall() == [
+            ("default", 1, 0), ('"default"', 0, 1), ('""default""', 0, 1)]
+
+
 def test_a_handshakes_time_is_in_the_view(measured, certs):
     gate, metrics = measured
     with connect(gate, certs), psycopg.connect(host=gate.socket_dir, port=gate.port, user="root",
@@ -512,11 +531,11 @@ def test_prometheus_scrapes_over_tls_with_the_token(make_gate, certs, tmp_path):
         except (OSError, ValueError, KeyError):
             return {}
     try:
-        run.wait_until(lambda: list(query("up").values()) == ["1"], "the gate to be up", 30)
+        run.wait_until(lambda: list(query("up").values()) == ["1"], "the gate to be up", 60)
         assert list(query("pgseal_ready").values()) == ["1"]
         gate.configure(hba="nonsense\n")
         gate.reload()
-        run.wait_until(lambda: query('ALERTS{alertname="PgsealReloadRefused",alertstate="firing"}'), "the alert", 30)
+        run.wait_until(lambda: query('ALERTS{alertname="PgsealReloadRefused",alertstate="firing"}'), "the alert", 60)
     finally:
         process.terminate()
         process.wait(20)

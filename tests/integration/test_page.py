@@ -12,6 +12,7 @@ import re
 import signal
 import ssl
 import threading
+import time
 
 import psycopg
 import pytest
@@ -85,6 +86,7 @@ def shown(make_gate, certs):
 def test_report_says_what_the_views_say(shown, certs):
     gate, port = shown
     with connect(gate, certs), connect(gate, certs, "bob", sslmode="disable"):
+        span = time.time() // 300           # failures are counted by spans of five minutes of the day
         fail_handshake(gate)
         got = fresh_report(port, lambda r: r["failures"] and len(r["transports"]) == 2, "sessions and a failure")
         assert got["errors"] == {}
@@ -98,7 +100,7 @@ def test_report_says_what_the_views_say(shown, certs):
         shown_failure = got["failures"][0]
         assert (shown_failure["cause"], shown_failure["likely"], shown_failure["hint"]) == (cause, likely, hint)
         assert shown_failure["count"] == shown_failure["last_hour"] == count == 1
-        assert shown_failure["recent"] == ["0"] * 11 + ["1"]
+        assert shown_failure["recent"] in [["0"] * 11 + ["1"], ["0"] * 10 + ["1", "0"]][:1 + int(time.time() // 300 - span)]
         assert [c["weakness"] for c in got["clients"]][0] == "plaintext"
         assert got["tightening"]["hostssl"] == 1
 
@@ -183,12 +185,18 @@ def test_many_pages_cost_one_report(shown):
     """All who ask at once get the same report, which is then kept for a second."""
     _, port = shown
     answers = []
-    threads = [threading.Thread(target=lambda: answers.append(report(port)["gate"]["now"])) for _ in range(24)]
+
+    def ask():
+        answers.append(datetime.datetime.fromisoformat(report(port)["gate"]["now"].replace("Z", "+00:00")))
+
+    threads = [threading.Thread(target=ask) for _ in range(24)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(answers) == 24 and len(set(answers)) <= 3
+    made = sorted(set(answers))
+    assert len(answers) == 24 > len(made)
+    assert all((b - a).total_seconds() > 0.9 for a, b in zip(made, made[1:])), made
 
 
 def test_one_query_that_fails_does_not_hide_the_others(shown):
@@ -243,7 +251,7 @@ def test_while_draining_there_is_no_report(make_gate, certs):
 
 
 def test_secrets_of_rules_stay_inside(make_gate, certs):
-    """Passwords that a rule's options hold are for readers of pgseal_rules, which shows what PostgreSQL would."""
+    """Passwords that a rule's options hold are for readers of pg_hba_file_rules alone."""
     port = run.free_port()
     ldap = "ldap ldapserver=ldap.example ldapbasedn=dc=example ldapbinddn=cn=gate ldapbindpasswd=Geheimnis7"
     gate = make_gate(hba=f"local all all trust\nhost all bob 192.0.2.0/24 {ldap}\nhostssl all all 192.0.2.0/24 cert map=m\n",
@@ -258,7 +266,7 @@ def test_secrets_of_rules_stay_inside(make_gate, certs):
         sql = f"SELECT {column} FROM %s ORDER BY rule_number"
         rows = [psql.run(gate, sql % view, host=gate.socket_dir, dbname="pgseal", user="postgres").stdout
                 for view in ("pgseal_rules", "pg_hba_file_rules")]
-        assert rows[0] == rows[1] and rows[0] != ""
+        assert rows[0] == rows[1].replace("Geheimnis7", "********") and rows[0] != ""
 
 
 def test_the_page_itself(shown):
@@ -354,9 +362,9 @@ def test_the_policy_holds(page):
         const img = new Image(); img.src = "/x.png";
         fetch("http://127.0.0.1:9/").catch(() => {});
         let markup = "written"; try { document.createElement("p").innerHTML = "<b>x</b>"; } catch { markup = "refused"; }
-        setTimeout(() => done([markup, heard.sort()]), 300);""")
-    assert outcome[0] == "refused"
-    assert set(outcome[1]) >= {"connect-src", "img-src"}
+        const look = () => heard.includes("connect-src") && heard.includes("img-src") ? done(markup) : setTimeout(look, 10);
+        look();""")
+    assert outcome == "refused"
     page.drain()
 
 

@@ -11,6 +11,7 @@ import re
 import signal
 import threading
 
+import psycopg
 import pytest
 
 from lib import psql, run, scram, wire
@@ -401,7 +402,9 @@ def test_the_server_dies_while_it_is_asked(gate, upstream):
         run.wait_until(lambda: upstream.query("SELECT count(*) FROM pg_stat_activity WHERE "
                                               "application_name = 'pgseal' AND wait_event = 'advisory'") == [(1,)],
                        "the question to wait")
-        run.wait_until(lambda: g.log.text().count("event=connection_received") >= 4, "all to be there")
+        with psycopg.connect(host=g.socket_dir, port=g.port, user="dba", dbname="pgseal", autocommit=True) as status:
+            run.wait_until(lambda: status.execute("SELECT count(*) FROM pgseal_sessions WHERE lower(step) = 'admit'"
+                                                  ).fetchone() == (4,), "all to wait")
         upstream.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgseal'")
         for t in threads:
             t.join()

@@ -7,8 +7,10 @@ import hashlib
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import threading
+import time
 
 import psycopg
 import pytest
@@ -55,7 +57,7 @@ def active(server, pid, needle):
                                 f" AND query LIKE '%{needle}%'")
 
 
-def gone(server, pid, timeout=15):
+def gone(server, pid, timeout=run.PATIENCE):
     """Wait until the process that worked for a session has ended."""
     run.wait_until(lambda: not behind(server).query(f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid}"),
                    f"process {pid} to end", timeout)
@@ -97,16 +99,19 @@ def test_cancel_leaves_the_session_usable(server, certs):
 
 
 def test_a_cancel_reaches_only_its_own_session(server, certs):
-    with connect(server, certs) as one, connect(server, certs) as two:
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            first = pool.submit(one.execute, "SELECT pg_sleep(60)")
-            second = pool.submit(two.execute, "SELECT pg_sleep(1.5), 'unharmed'")
-            for db in (one, two):
-                run.wait_until(lambda pid=db.info.backend_pid: active(server, pid, "pg_sleep"), "the query to run")
-            one.cancel()
-            with pytest.raises(psycopg.errors.QueryCanceled):
-                first.result(20)
-            assert second.result(20).fetchone()[1] == "unharmed"
+    with connect(server, certs) as one, connect(server, certs) as two, behind(server).admin("app") as holder, \
+            concurrent.futures.ThreadPoolExecutor(2) as pool:
+        holder.execute("SELECT pg_advisory_lock(1)")
+        first = pool.submit(one.execute, "SELECT pg_sleep(60)")
+        second = pool.submit(two.execute, "SELECT pg_advisory_lock(1)::text, 'unharmed'")
+        for db, what in ((one, "pg_sleep"), (two, "pg_advisory_lock")):
+            run.wait_until(lambda pid=db.info.backend_pid, what=what: active(server, pid, what), "the query to run")
+        one.cancel()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            first.result(20)
+        assert not second.done()
+        holder.execute("SELECT pg_advisory_unlock(1)")
+        assert second.result(20).fetchone()[1] == "unharmed"
 
 
 # -- bulk ---------------------------------------------------------------------------------------------------------
@@ -241,13 +246,16 @@ def test_five_hundred_sessions(server):
         c.start_tls()
         return c.ready(user="bob")
 
-    before = len(behind(server).query("SELECT 1 FROM pg_stat_activity WHERE usename = 'bob'"))
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         sessions = list(pool.map(open_one, range(SESSIONS)))
+    pids = ", ".join(str(c.pid) for c in sessions)
+
+    def at_work():
+        return behind(server).query(f"SELECT count(*) FROM pg_stat_activity WHERE usename = 'bob' AND pid IN ({pids})")[0][0]
+
     try:
         assert len({(c.pid, c.key) for c in sessions}) == SESSIONS
-        now = len(behind(server).query("SELECT 1 FROM pg_stat_activity WHERE usename = 'bob'"))
-        assert now - before == SESSIONS
+        assert at_work() == SESSIONS
         for i, c in enumerate(sessions):
             c.send(wire.query(f"SELECT {i}"))
         for i, c in enumerate(sessions):
@@ -255,8 +263,7 @@ def test_five_hundred_sessions(server):
     finally:
         for c in sessions:
             c.close()
-    run.wait_until(lambda: len(behind(server).query("SELECT 1 FROM pg_stat_activity WHERE usename = 'bob'"))
-                   <= before, "all sessions to end", 30)
+    run.wait_until(lambda: at_work() == 0, "all sessions to end", 30)
     still_serves(server)
 
 
@@ -419,8 +426,9 @@ def terminate(server, pid):
 def test_the_server_process_is_terminated(server, state):
     """The client reads PostgreSQL's own farewell, then the end."""
     with Conn(server) as c:
-        pid = stop_at(c, state)
+        pid = stop_at(c, "ready" if state == "query" else state)
         if state == "query":
+            c.send(wire.query("SELECT pg_sleep(60)"))
             run.wait_until(lambda: active(server, pid, "pg_sleep"), "the query to run")
         if state == "copy out":
             run.wait_until(lambda: behind(server).query(
@@ -510,15 +518,16 @@ def test_plain_and_unix_sessions_relay_too(server):
 
 
 def test_nagle_and_keepalive_do_not_slow_a_dialogue(server):
-    """A hundred round trips take far less than a hundred delayed acknowledgements (40 ms each)."""
-    import time
+    """A round trip takes far less than a delayed acknowledgement (40 ms); the median, for a machine may pause."""
     with Conn(server) as c:
         c.start_tls()
         c.ready(ALICE)
-        began = time.monotonic()
+        seconds = []
         for _ in range(100):
+            began = time.monotonic()
             c.ask("SELECT 1")
-        assert time.monotonic() - began < 2.0
+            seconds.append(time.monotonic() - began)
+        assert statistics.median(seconds) < 0.02, sorted(seconds)
 
 
 def test_the_port_can_be_bound_again_at_once(server_factory, kind, certs):

@@ -388,11 +388,11 @@ def test_expired_certificate_is_served_with_a_warning(stopped, certs):
 
 def test_who_was_at_the_door_when_the_drain_began_hears_57p03(make_gate, certs):
     """On whichever worker: one that has no sessions listens and answers until the last of the others is drained."""
-    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"drain_timeout": "30s", "workers": "4"})
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"drain_timeout": "60s", "workers": "4"})
     with in_session(gate) as busy, contextlib.ExitStack() as stack:
-        busy.send(wire.query("SELECT pg_sleep(1.5)"))
-        run.wait_until(lambda: gate.upstream.query("SELECT 1 FROM pg_stat_activity WHERE state = 'active'"
-                                                   " AND query = 'SELECT pg_sleep(1.5)'"), "the query to run")
+        busy.send(wire.query("SELECT pg_sleep(60)"))
+        run.wait_until(lambda: gate.upstream.query(f"SELECT 1 FROM pg_stat_activity WHERE pid = {busy.pid}"
+                                                   " AND state = 'active'"), "the query to run")
         waiting = [stack.enter_context(Conn(gate)) for _ in range(16)]
         for conn in waiting[:8]:
             conn.start_tls()
@@ -403,17 +403,18 @@ def test_who_was_at_the_door_when_the_drain_began_hears_57p03(make_gate, certs):
             conn.send(startup())
             kind, fields = conn.dialogue()[0]
             assert (kind, fields["C"], fields["M"]) == ("E", "57P03", "the database system is shutting down")
+        gate.upstream.query(f"SELECT pg_cancel_backend({busy.pid})")
     gate.process.wait(20)
     assert gate.process.returncode == 0
 
 
 def test_while_draining_new_clients_hear_57p03(make_gate, certs):
     """Any other answer, or none, would send a `prefer` client on to plaintext or leave it guessing."""
-    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"drain_timeout": "30s"})
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"drain_timeout": "60s"})
     with in_session(gate) as busy:
-        busy.send(wire.query("SELECT pg_sleep(1.5)"))
-        run.wait_until(lambda: gate.upstream.query("SELECT 1 FROM pg_stat_activity WHERE state = 'active'"
-                                                   " AND query = 'SELECT pg_sleep(1.5)'"), "the query to run")
+        busy.send(wire.query("SELECT pg_sleep(60)"))
+        run.wait_until(lambda: gate.upstream.query(f"SELECT 1 FROM pg_stat_activity WHERE pid = {busy.pid}"
+                                                   " AND state = 'active'"), "the query to run")
         gate.process.send_signal(signal.SIGTERM)
         gate.log.wait_for("event=stop ")
         with Conn(gate) as late:
@@ -421,5 +422,6 @@ def test_while_draining_new_clients_hear_57p03(make_gate, certs):
             late.send(startup())
             kind, fields = late.dialogue()[0]
             assert (kind, fields["C"], fields["M"]) == ("E", "57P03", "the database system is shutting down")
+        gate.upstream.query(f"SELECT pg_cancel_backend({busy.pid})")
     gate.process.wait(20)
     assert gate.process.returncode == 0

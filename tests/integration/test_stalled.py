@@ -16,9 +16,9 @@ from lib.wire import SSL_REQUEST, Conn, fatal, startup
 ALICE = PASSWORDS["alice"]
 HBA = "host all all 127.0.0.0/8 scram-sha-256\n"
 CLIENTS = int(os.environ.get("PGSEAL_STALLED", "10000"))
-TIMEOUT = 12        # seconds; the crowd must have come, and the handshakes be measured, before the first is ended
+TIMEOUT = 30        # seconds; the crowd must have come, and the handshakes be measured, before the first is ended
 LATE = 3            # seconds that ending them all may take
-ROUNDS, ROUND = 3, 2  # so often, for so many seconds
+ROUNDS, ROUND = 5, 2  # so often, for so many seconds
 
 
 def handshake_seconds(gate):
@@ -62,12 +62,13 @@ def test_a_crowd_that_stalls_or_trickles(make_gate, certs):
                 assert c.ready(ALICE).value("SELECT 1") == "1"
             assert len(os.listdir(fds)) >= at_rest + CLIENTS, "the crowd was ended while handshakes were measured"
             report = json.loads(process.stdout.readline())
-            assert process.wait(10) == 0
+            assert process.wait(30) == 0
         assert session.value("SELECT 'still here'") == "still here"
         assert statistics.median(delays) < 1.1, delays
-        assert set(report) == set(crowd.KINDS) and sum(kind["count"] for kind in report.values()) == CLIENTS
-        for kind, ended in report.items():
-            assert TIMEOUT - 0.1 < ended["first"] <= ended["last"] < TIMEOUT + LATE, (kind, report)
+        kinds, late = report["kinds"], LATE + report["late"]
+        assert set(kinds) == set(crowd.KINDS) and sum(kind["count"] for kind in kinds.values()) == CLIENTS
+        for kind, ended in kinds.items():
+            assert TIMEOUT - 0.1 < ended["first"] <= ended["last"] < TIMEOUT + late, (kind, report)
         run.wait_until(lambda: len(os.listdir(fds)) <= at_rest, "the descriptors to come back")
 
 

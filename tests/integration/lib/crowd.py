@@ -5,7 +5,7 @@ A crowd of clients that stall or trickle: run as a program, so that its work is 
 
 Prints a line of JSON when everybody stands where he wants to stall, and another when the server has ended the
 last of them: for each kind of client how many there were and after how many seconds the first and the last of
-them was ended, counted from the moment its phase began.
+them was ended, counted from the moment it set out; and how many seconds the machine held the crowd itself up.
 """
 
 import errno
@@ -51,14 +51,14 @@ KINDS = {
 
 
 class Client:
-    """One of them; `began` is when its phase did, `ended` when the server had enough."""
+    """One of them; `began` is when it set out, `ended` when the server had enough."""
 
     def __init__(self, address, kind, index):
         self.kind, self.ended = kind, None
         self.rest = memoryview(KINDS[kind][1])
+        self.began = time.monotonic()
         self.sock = socket.create_connection(address, 30, (f"127.0.0.{2 + index % ADDRESSES}", 0))
         self.sock.setblocking(False)
-        self.began = time.monotonic()
         self.say(KINDS[kind][0])
 
     def say(self, data):
@@ -87,7 +87,7 @@ class Client:
 
 class Crowd:
     def __init__(self, address, count):
-        self.clients, self.epoll = {}, select.epoll()
+        self.clients, self.epoll, self.late = {}, select.epoll(), 0
         kinds = list(KINDS)
         for i in range(count):
             client = Client(address, kinds[i % len(kinds)], i)
@@ -108,6 +108,7 @@ class Crowd:
         """Trickle until everybody has been ended."""
         self.left, turn, following = len(self.clients), 0, time.monotonic()
         while self.left:
+            self.late = max(self.late, time.monotonic() - following)
             for client in self.talking[turn % SLICES::SLICES]:
                 if not client.ended:
                     client.trickle()
@@ -119,7 +120,8 @@ class Crowd:
         seconds = {}
         for client in self.clients.values():
             seconds.setdefault(client.kind, []).append(client.ended - client.began)
-        return {kind: {"count": len(s), "first": min(s), "last": max(s)} for kind, s in seconds.items()}
+        return {"late": self.late, "kinds": {kind: {"count": len(s), "first": min(s), "last": max(s)}
+                                             for kind, s in seconds.items()}}
 
 
 def begin(server, count):

@@ -102,7 +102,7 @@ class Gate:
                                      f"{self.log.text(since)}")
             return "ready to accept connections" in self.log.text(since)
 
-        run.wait_until(ready, "the gate to be ready", 30)
+        run.wait_until(ready, "the gate to be ready")
         return self
 
     def refuses_to_start(self):
@@ -110,7 +110,7 @@ class Gate:
         since = self.log.mark()
         self.spawn()
         try:
-            status = self.process.wait(20)
+            status = self.process.wait(run.PATIENCE)
         except subprocess.TimeoutExpired:
             self.stop(signal.SIGKILL)
             raise AssertionError("the gate started, although it must not") from None
@@ -139,12 +139,12 @@ class Gate:
         if self.process.poll() is None:
             self.kill(how)
             try:
-                self.process.wait(20)
+                self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(20)
                 self.process = None
-                raise AssertionError(f"the gate did not end within 20 s of {how!r}") from None
+                raise AssertionError(f"the gate did not end within 30 s of {how!r}") from None
         status, self.process = self.process.returncode, None
         return status
 

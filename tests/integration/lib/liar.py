@@ -53,7 +53,7 @@ class Scripted:
 
     def check(self):
         for peer in self.peers:
-            assert peer.done.wait(10), "the scripted server is still busy"
+            assert peer.done.wait(60), "the scripted server is still busy"
         if self.errors:
             raise self.errors[0]
 
@@ -62,7 +62,7 @@ class Peer:
     """One connection to a scripted server, from its side."""
 
     def __init__(self, sock):
-        sock.settimeout(10)
+        sock.settimeout(30)
         self.sock = sock
         self.done = threading.Event()
         self.ended = None

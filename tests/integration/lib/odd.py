@@ -27,7 +27,7 @@ class Odd:
     def handle(self, client):
         with client:
             try:
-                client.settimeout(10)
+                client.settimeout(30)
                 self.serve(client)
             except (OSError, ssl.SSLError):
                 pass

@@ -10,6 +10,7 @@ import tempfile
 import time
 
 SERVER_USER = "postgres"
+PATIENCE = 60.0             # seconds that something may take which must happen: a busy machine pauses for many
 
 
 def is_root():
@@ -96,7 +97,7 @@ def free_port():
     raise AssertionError("unreachable")
 
 
-def wait_until(condition, what, timeout=15.0):
+def wait_until(condition, what, timeout=PATIENCE):
     """Wait until condition() is true and return its value; `what` is for the message when it never is."""
     deadline = time.monotonic() + timeout
     while True:
@@ -128,7 +129,7 @@ class Log:
         except FileNotFoundError:
             return ""
 
-    def wait_for(self, pattern, since=0, timeout=15.0):
+    def wait_for(self, pattern, since=0, timeout=PATIENCE):
         """The first match of a regular expression behind `since`; fails with what was logged instead."""
         expression = re.compile(pattern)
         try:

@@ -23,9 +23,9 @@ from .pg import PASSWORDS
 from .wire import Conn
 
 NAMES = 200             # users that do not exist: a bounded number, so that what is remembered of them is too
-TABLES = ["pg_stat_ssl", "pg_stat_activity", "pg_settings", "pg_file_settings", "pg_hba_file_rules",
-          "pg_ident_file_mappings", "pgseal_sessions", "pgseal_certificates", "pgseal_rules", "pgseal_failures",
-          "pgseal_clients", "pgseal_generations"]
+TABLES = ["pg_stat_ssl", "pg_stat_activity", "pg_settings", "pgseal_sessions", "pgseal_certificates", "pgseal_rules",
+          "pgseal_failures", "pgseal_clients", "pgseal_generations"]
+ADMIN_TABLES = ["pg_file_settings", "pg_hba_file_rules", "pg_ident_file_mappings"]
 
 
 class World:
@@ -145,7 +145,13 @@ def ask_the_status_database(world):
         expect(mine == (True, "TLSv1.3"), f"pg_stat_ssl: {mine}")
         with contextlib.suppress(psycopg.errors.UndefinedTable):
             db.execute("SELECT * FROM there_is_none")
+        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+            db.execute(f"SELECT * FROM {world.random.choice(ADMIN_TABLES)}")
+            raise AssertionError("a view of the files is shown to one who is no admin")
         db.execute("SELECT * FROM pg_settings").fetchall()
+    with world.connect("bob", "pgseal") as db:
+        table = world.random.choice(ADMIN_TABLES)
+        expect(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] >= 0, table)
 
 
 def scrape(world):

@@ -107,7 +107,7 @@ def error_fields(body):
 class Conn:
     """One connection to `server` (anything with host, port and socket_dir)."""
 
-    def __init__(self, server, unix=False, timeout=10.0, source=None):
+    def __init__(self, server, unix=False, timeout=30.0, source=None):
         if unix:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)

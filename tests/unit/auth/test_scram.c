@@ -429,7 +429,7 @@ static void both_halves_agree(void **state)
     for (int transport = PLAIN; transport <= TLS; transport++) {
         for (int mode = CHANNEL_BINDING_DISABLE; mode <= CHANNEL_BINDING_PREFER; mode++) {
             const struct scram_client_params params = {
-                .password = &right,
+                .password = secret_bytes(&right),
                 .channel_binding = (enum channel_binding)mode,
                 .tls = transport == TLS,
                 .cert_hash = bytes_of(cert_hash, sizeof cert_hash),
@@ -452,7 +452,7 @@ static void keys_are_enough_to_log_in(void **state)
     (void)state;
     const struct scram_verifier v = verifier_of("pencil");
     const struct secret right = secret_of("pencil");
-    const struct scram_client_params with_password = { .password = &right, .env = &env };
+    const struct scram_client_params with_password = { .password = secret_bytes(&right), .env = &env };
     AUTO(scram_keys) struct scram_keys keys;
     struct duel d = { 0 }, again = { 0 }, other = { 0 };
 
@@ -486,7 +486,7 @@ static void wrong_passwords_and_mocks_fail_alike(void **state)
     const struct scram_verifier v = verifier_of("pencil");
     struct scram_verifier mock = v;
     const struct secret right = secret_of("pencil"), wrong = secret_of("pencil ");
-    struct scram_client_params params = { .password = &wrong, .env = &env };
+    struct scram_client_params params = { .password = secret_bytes(&wrong), .env = &env };
     struct duel d = { 0 };
 
     assert_false(duel_run(&d, &v, PLAIN, &params));
@@ -494,7 +494,7 @@ static void wrong_passwords_and_mocks_fail_alike(void **state)
     assert_string_equal(d.server_error.message, "password authentication failed for user \"alice\"");
     duel_fini(&d);
     mock.mock = true; /* doomed, even with the right password */
-    params.password = &right;
+    params.password = secret_bytes(&right);
     assert_false(duel_run(&d, &mock, PLAIN, &params));
     assert_int_equal(d.server_error.code, E_PASSWORD);
     assert_string_equal(d.server_error.message, "password authentication failed for user \"alice\"");
@@ -508,7 +508,7 @@ static void wrong_certificate_breaks_the_binding(void **state)
     const struct scram_verifier v = verifier_of("pencil");
     const struct secret right = secret_of("pencil");
     struct scram_client_params params = {
-        .password = &right,
+        .password = secret_bytes(&right),
         .channel_binding = CHANNEL_BINDING_PREFER,
         .tls = true,
         .cert_hash = bytes_of(other_hash, sizeof other_hash),
@@ -531,7 +531,7 @@ static void both_messages_resist_bit_flips(void **state)
     (void)state;
     const struct scram_verifier v = verifier_of("pencil");
     const struct secret right = secret_of("pencil");
-    const struct scram_client_params params = { .password = &right, .env = &env };
+    const struct scram_client_params params = { .password = secret_bytes(&right), .env = &env };
     struct duel d = { 0 };
 
     assert_true(duel_run(&d, &v, PLAIN, &params));
@@ -611,9 +611,10 @@ static void client_chooses(void **state)
     const struct secret right = secret_of("pencil");
 
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        const struct scram_client_params params = {
-            .password = &right, .channel_binding = cases[i].mode, .tls = cases[i].tls, .env = &env
-        };
+        const struct scram_client_params params = { .password = secret_bytes(&right),
+                                                    .channel_binding = cases[i].mode,
+                                                    .tls = cases[i].tls,
+                                                    .env = &env };
         AUTO(scram_client) struct scram_client client;
         AUTO(buf) struct buf out = BUF_INIT(256), expected = BUF_INIT(256);
         struct err e;
@@ -639,8 +640,7 @@ static void client_chooses(void **state)
 static void client_without_password(void **state)
 {
     (void)state;
-    const struct secret none = { 0 };
-    const struct secret *const given[] = { NULL, &none };
+    const struct bytes given[] = { bytes_of(NULL, 0), bytes_of("", 0) };
 
     for (size_t i = 0; i < COUNT_OF(given); i++) {
         const struct scram_client_params params = { .password = given[i], .env = &env };
@@ -676,7 +676,7 @@ static void client_refuses_bad_challenges(void **state)
           "server asks for 2000000000 SCRAM iterations, more than the limit of 10000000" },
     };
     const struct secret right = secret_of("pencil");
-    const struct scram_client_params params = { .password = &right, .env = &env };
+    const struct scram_client_params params = { .password = secret_bytes(&right), .env = &env };
 
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         AUTO(scram_client) struct scram_client client;
@@ -704,7 +704,7 @@ static void client_refuses_bad_endings(void **state)
         { "v=" PROOF, "incorrect server signature" },
     };
     const struct secret right = secret_of("pencil");
-    const struct scram_client_params params = { .password = &right, .env = &env };
+    const struct scram_client_params params = { .password = secret_bytes(&right), .env = &env };
 
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         AUTO(scram_client) struct scram_client client;
@@ -727,7 +727,7 @@ static void client_keeps_the_order(void **state)
 {
     (void)state;
     const struct secret right = secret_of("pencil");
-    const struct scram_client_params params = { .password = &right, .env = &env };
+    const struct scram_client_params params = { .password = secret_bytes(&right), .env = &env };
     AUTO(scram_client) struct scram_client client, twice;
     AUTO(buf) struct buf out = BUF_INIT(1024);
     struct err e;

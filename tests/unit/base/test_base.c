@@ -190,8 +190,17 @@ static void secrets_compare_and_vanish(void **state)
     assert_false(secret_equal(secret_bytes(&s), bytes_of("p", 1)));
     secret_wipe(&s);
     assert_int_equal(s.p[0], 0);
-    static const uint8_t big[SECRET_MAX + 1];
-    assert_int_equal(secret_set(&s, bytes_of(big, sizeof big)), E_LIMIT);
+    static const uint8_t big[PASSWORD_MAX + 1] = "pw";
+    assert_int_equal(secret_set(&s, bytes_of(big, SECRET_MAX + 1)), E_LIMIT);
+
+    AUTO(password) struct password p = { 0 };
+    assert_int_equal(password_set(&p, bytes_of(big, PASSWORD_MAX)), OK);
+    assert_int_equal(password_set(&p, bytes_of(big, sizeof big)), E_LIMIT);
+    assert_int_equal(p.n, PASSWORD_MAX);
+    assert_int_equal(password_set(&p, bytes_of(p.p, 2)), OK); /* a part of itself */
+    assert_true(secret_equal(password_bytes(&p), bytes_of("pw", 2)));
+    assert_int_equal(password_set(&p, bytes_of("", 0)), OK);
+    assert_null(p.p);
 }
 
 static int64_t fixed_now(void *ctx)

@@ -3,6 +3,8 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/check.h"
+#include "base/secret.h"
 #include "client/negotiate.h"
 #include "client/passfile.h"
 #include "client/tlsfiles.h"
@@ -287,14 +289,14 @@ static void test_handshake_text(void **state)
 static void lookup(const char *contents, const char *host, const char *user, const char *expected)
 {
     struct passfile_key key = { str_c(host), STR("5432"), STR("d:b"), str_c(user) };
-    struct secret secret;
+    AUTO(password) struct password secret = { 0 };
     struct err e;
     bool found = true;
 
     assert_int_equal(passfile_find(str_bytes(str_c(contents)), &key, &secret, &found, &e), OK);
     assert_int_equal(found, expected != NULL);
     if (expected)
-        assert_str(str_from_bytes(secret_bytes(&secret)), expected);
+        assert_str(str_from_bytes(password_bytes(&secret)), expected);
 }
 
 static void test_passfile(void **state)
@@ -314,7 +316,7 @@ static void test_passfile(void **state)
     lookup("", "h", "u", NULL);
     for (size_t cut = 0; cut < sizeof file; cut++) {
         struct passfile_key key = { STR("g"), STR("5432"), STR("d:b"), STR("star") };
-        struct secret secret;
+        AUTO(password) struct password secret = { 0 };
         struct err e;
         bool found;
         assert_int_equal(passfile_find(bytes_of(file, cut), &key, &secret, &found, &e), OK);
@@ -331,7 +333,7 @@ static void test_passfile_rules(void **state)
     struct conn_world world = fake_world(&fake);
     struct passfile_key key = { STR("h"), STR("1"), STR("d"), STR("u") };
     struct conn_host host = { .kind = CONN_HOST_UNIX, .host = STR("/var/run/postgresql") };
-    struct secret secret;
+    AUTO(password) struct password secret = { 0 };
     struct err e;
     bool found;
 

@@ -532,6 +532,55 @@ static void test_hostile(void **state)
     assert_int_equal(conn_options_parse(str_of("host=a\0b", 8), &arena, &options, &e), E_PARAM);
 }
 
+/* A secret that stands in a malformed text is not quoted, nor is what may be a piece of one. */
+static void test_secrets_are_not_quoted(void **state)
+{
+    static const char *const malformed[][2] = {
+        { "postgresql://u:xyzzy@[::1/db",
+          "end of string reached when looking for matching \"]\" in IPv6 host address in URI: "
+          "\"postgresql://u:********@[::1/db\"" },
+        { "postgresql://u:xyzzy@[]/db",
+          "IPv6 host address may not be empty in URI: \"postgresql://u:********@[]/db\"" },
+        { "postgresql://u:xyzzy@[::1]x/db",
+          "unexpected character \"x\" at position 27 in URI (expected \":\" or \"/\"): "
+          "\"postgresql://u:********@[::1]x/db\"" },
+        { "postgresql://u:xyzzy%zz@h/db", "invalid percent-encoded token: \"********\"" },
+        { "postgresql://u:xyzzy%00@h/db", "forbidden value %00 in percent-encoded value: \"********\"" },
+        { "postgresql://u:xyz zy@h/db",
+          "unexpected spaces found in \"********\", use percent-encoded spaces (%20) instead" },
+        { "postgresql://h/db?password=xyzzy%", "invalid percent-encoded token: \"********\"" },
+        { "postgresql://h/db?pasword=xyzzy%", "invalid percent-encoded token: \"********\"" },
+        { "postgresql://h/db?password=a&xyzzy", "missing key/value separator \"=\" in URI query parameter: "
+                                                "\"********\"" },
+        { "postgresql://h/db?password=a&xyzzy=1", "invalid URI query parameter: \"********\"" },
+        { "postgresql://h/db?sslpassword=a&x%zz=1", "invalid percent-encoded token: \"********\"" },
+        { "postgresql://u:xyz/zy@h/db", "invalid integer value \"********\" for connection option \"port\"" },
+        { "postgresql://u:xyzzy", "invalid integer value \"********\" for connection option \"port\"" },
+        { "postgresql://u:1/xyz%zzy@h", "invalid percent-encoded token: \"********\"" },
+        { "postgresql://u:xyz@zy@h/db",
+          "unexpected \"@\" in the host of a URI: \"postgresql://u:********@h/db\"" },
+        { "postgressql://u:xyzzy@h/db?port=1",
+          "invalid connection option \"postgressql://u:********@h/db?port\"" },
+        { "u:xyzzy@h", "missing \"=\" after \"u:********@h\" in connection info string" },
+        { "password=a xyzzy host=h", "missing \"=\" after \"********\" in connection info string" },
+        { "password=a xyzzy=1", "invalid connection option \"********\"" },
+        { "password=a host xyzzy", "missing \"=\" after \"host\" in connection info string" },
+        { "scram_client_key=xyzzy", "invalid SCRAM client key" },
+        { "password='xyzzy", "unterminated quoted string in connection info string" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; i++) {
+        struct fake fake = { 0 };
+        struct conninfo info;
+        struct err e = { 0 };
+        expect_error(malformed[i][0], &fake, malformed[i][1]);
+        assert_int_equal(parse(malformed[i][0], &fake, CONN_GATE, &info, &e), E_PARAM);
+        assert_null(strstr(e.message, "xyz"));
+        assert_null(strstr(e.hint, "xyz"));
+    }
+}
+
 static void test_wipe(void **state)
 {
     struct fake fake = { 0 };
@@ -540,9 +589,9 @@ static void test_wipe(void **state)
 
     (void)state;
     assert_int_equal(parse("password=secret sslpassword=other", &fake, CONN_LIBPQ, &info, &e), OK);
-    assert_int_equal(info.password->n, 6);
+    assert_int_equal(info.password.n, 6);
     conninfo_wipe(&info);
-    assert_int_equal(info.password->n, 0);
+    assert_int_equal(info.password.n, 0);
     assert_int_equal(info.options.v[CONN_PASSWORD].p[0], 0);
     assert_int_equal(info.options.v[CONN_SSLPASSWORD].p[4], 0);
 }
@@ -557,6 +606,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_gate_dialect, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_service, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hostile, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_secrets_are_not_quoted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wipe, set_up, tear_down),
     };
 

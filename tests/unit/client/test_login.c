@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 static struct arena arena;
-static struct secret password;
+static struct password password;
 static struct env env;
 
 static int set_up(void **state)
@@ -21,13 +21,14 @@ static int set_up(void **state)
     (void)state;
     arena_init(&arena, 1 << 20, 4096);
     env = env_system();
-    return secret_set(&password, str_bytes(STR("secret"))) == OK ? 0 : 1;
+    return password_set(&password, str_bytes(STR("secret"))) == OK ? 0 : 1;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
     arena_fini(&arena);
+    password_wipe(&password);
     return 0;
 }
 
@@ -40,7 +41,7 @@ static struct login_params plain_params(void)
                                   .parameters = user,
                                   .parameter_count = 1,
                                   .user = STR("u"),
-                                  .creds = { .password = &password },
+                                  .creds = { .password = password_bytes(&password) },
                                   .auth_allowed = AUTH_BIT_ALL,
                                   .require_auth = STR(""),
                                   .binding = CHANNEL_BINDING_PREFER,
@@ -101,7 +102,7 @@ static void test_requests(void **state)
         "none of the server's SASL authentication mechanisms are supported");
     one(&p, MSG('R', "\0\0\0\12SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"), LOGIN_FAIL,
         "server offered SCRAM-SHA-256-PLUS authentication over a non-SSL connection");
-    p.creds.password = NULL;
+    p.creds.password = bytes_of(NULL, 0);
     one(&p, MSG('R', "\0\0\0\3"), LOGIN_FAIL, "fe_sendauth: no password supplied");
     one(&p, MSG('R', "\0\0\0\5abcd"), LOGIN_FAIL, "fe_sendauth: no password supplied");
     one(&p, MSG('R', "\0\0\0\12SCRAM-SHA-256\0\0"), LOGIN_FAIL, "fe_sendauth: no password supplied");

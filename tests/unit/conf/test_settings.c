@@ -298,6 +298,21 @@ static void routes_inherit(void **state)
     load_fini(&load);
 }
 
+static void routes_have_labels(void **state)
+{
+    struct load load;
+
+    (void)state;
+    load_c(&load, "upstream = 'host=a'\nupstream.app = 'host=b'\nupstream.default = 'host=c'\n"
+                  "upstream.\"\"\"default\"\"\" = 'host=d'\n");
+    assert_int_equal(load.code, OK);
+    assert_str(settings_route(load.settings, STR("else"))->label, "default");
+    assert_str(settings_route(load.settings, STR("app"))->label, "app");
+    assert_str(settings_route(load.settings, STR("default"))->label, "\"default\"");
+    assert_str(settings_route(load.settings, STR("\"default\""))->label, "\"\"default\"\"");
+    load_fini(&load);
+}
+
 static void restart_settings_are_kept(void **state)
 {
     struct load first, second;
@@ -431,12 +446,12 @@ static void truncated_and_flipped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_postgres),     cmocka_unit_test(values_are_understood),
-        cmocka_unit_test(messages_are_postgres),     cmocka_unit_test(all_errors_in_one_pass),
-        cmocka_unit_test(the_last_value_counts),     cmocka_unit_test(routes_inherit),
-        cmocka_unit_test(restart_settings_are_kept), cmocka_unit_test(networks_match),
-        cmocka_unit_test(file_rows_tell_each_line),  cmocka_unit_test(references_are_counted),
-        cmocka_unit_test(truncated_and_flipped),
+        cmocka_unit_test(defaults_are_postgres),  cmocka_unit_test(values_are_understood),
+        cmocka_unit_test(messages_are_postgres),  cmocka_unit_test(all_errors_in_one_pass),
+        cmocka_unit_test(the_last_value_counts),  cmocka_unit_test(routes_inherit),
+        cmocka_unit_test(routes_have_labels),     cmocka_unit_test(restart_settings_are_kept),
+        cmocka_unit_test(networks_match),         cmocka_unit_test(file_rows_tell_each_line),
+        cmocka_unit_test(references_are_counted), cmocka_unit_test(truncated_and_flipped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

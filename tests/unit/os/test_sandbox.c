@@ -6,11 +6,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,7 +56,7 @@ static int confined_files(void)
     enum sandbox_state state;
     struct err e;
 
-    if (sandbox_files(writable, 1, false, &state, &e) != OK)
+    if (sandbox_files(&(struct sandbox_paths){ writable, 1 }, false, &state, &e) != OK)
         return 1;
     if (state == SANDBOX_ABSENT)
         return CHILD_ABSENT;
@@ -62,6 +67,41 @@ static int confined_files(void)
         return 3;
     (void)can_run();
     return errno == EACCES ? CHILD_FINE : 4;
+}
+
+/* Of what newer kernels know only that is asked which this one does. */
+static int confined_as_newer_kernels_can(void)
+{
+    const char *const writable[] = { directory };
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    char own[128], other[128], moved[160];
+    enum sandbox_state state;
+    struct err e;
+
+    (void)snprintf(own, sizeof own, "%s/own", directory);
+    (void)snprintf(other, sizeof other, "%s.other", directory);
+    (void)snprintf(moved, sizeof moved, "%s/sub/moved", directory);
+    int fd = open(own, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    int outside = open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    pid_t parent = getppid();
+    if (fd < 0 || outside < 0 || write(fd, "text", 4) != 4 || write(outside, "text", 4) != 4)
+        return 1;
+    if (sandbox_files(&(struct sandbox_paths){ writable, 1 }, false, &state, &e) != OK)
+        return 2;
+    if (state == SANDBOX_ABSENT)
+        return CHILD_ABSENT;
+    if (truncate(own, 0) != 0 || ftruncate(fd, 1) != 0)
+        return 3;
+    if (version >= 3 && (truncate(other, 0) == 0 || errno != EACCES))
+        return 4;
+    if (rename(own, moved) == 0 || errno != EXDEV)
+        return 5;
+    int device = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (version >= 5 && device >= 0 && (ioctl(device, TIOCGPTN, &fd) == 0 || errno != EACCES))
+        return 6;
+    if (version >= 6 && (kill(parent, 0) == 0 || errno != EPERM))
+        return 7;
+    return CHILD_FINE;
 }
 
 static int confined_calls(void)
@@ -85,6 +125,14 @@ static int confined_calls(void)
     errno = 0;
     if (fork() >= 0 || errno != EPERM)
         return 4;
+    int count = 1;
+    struct winsize size;
+    if (ioctl(fd, FIONBIO, &count) != 0 || ioctl(fd, FIONREAD, &count) != 0 || ioctl(fd, FIOCLEX) != 0)
+        return 6;
+    if (ioctl(fd, TIOCGWINSZ, &size) == 0 || errno != EPERM || ioctl(fd, TIOCSTI, "x") == 0 || errno != EPERM)
+        return 7;
+    if (isatty(fd) || errno != ENOTTY)
+        return 8;
     (void)can_run();
     return errno == EPERM ? CHILD_FINE : 5;
 }
@@ -110,6 +158,21 @@ static void files(void **state)
     in_child(confined_files);
 }
 
+static void newer_kernels(void **state)
+{
+    char path[160];
+
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/sub", directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    in_child(confined_as_newer_kernels_can);
+    (void)rmdir(path);
+    (void)snprintf(path, sizeof path, "%s/own", directory);
+    (void)unlink(path);
+    (void)snprintf(path, sizeof path, "%s.other", directory);
+    (void)unlink(path);
+}
+
 static void calls(void **state)
 {
     (void)state;
@@ -120,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files),
+        cmocka_unit_test(newer_kernels),
         cmocka_unit_test(calls),
     };
 

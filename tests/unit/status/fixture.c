@@ -196,19 +196,22 @@ static bool reload(void *ctx, struct err *note)
     return true;
 }
 
-static enum signal_result signal_session(void *ctx, enum signal_kind kind, int32_t pid, struct str user,
-                                         bool is_admin)
+static enum signal_result signal_session(void *ctx, const struct signal_request *request, struct err *e)
 {
     struct fixture *f = ctx;
 
-    (void)kind;
+    if (request->pid == FIXTURE_SHARED_PID) {
+        (void)err_set(e, E_BAD_STATE, "more than one session has PID %d", request->pid);
+        err_detail(e, "one, and another");
+        return SIGNAL_AMBIGUOUS;
+    }
     for (size_t i = 0; i < session_count(f); i++) {
         struct fixed_session s = session_at(f, i);
-        if (s.pid != pid)
+        if (s.pid != request->pid)
             continue;
-        if (!is_admin && !str_is(user, s.user))
+        if (!request->is_admin && !str_is(request->user, s.user))
             return SIGNAL_DENIED;
-        f->signaled = pid;
+        f->signaled = request->pid;
         return SIGNAL_SENT;
     }
     return SIGNAL_NO_SESSION;

@@ -4,6 +4,8 @@
 #ifndef PGSEAL_TESTS_STATUS_FIXTURE_H
 #define PGSEAL_TESTS_STATUS_FIXTURE_H
 
+enum { FIXTURE_SHARED_PID = 4799 }; /* several sessions have it */
+
 #include "status/console.h"
 
 /** The small gate; or, with sessions > 0, that many sessions of users u0…u9. */

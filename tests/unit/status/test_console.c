@@ -74,6 +74,8 @@ static void rights(void **state)
         { "SELECT name, sourcefile, sourceline FROM pg_settings WHERE name ~ '^ssl_c|^ssl$'",
           "T name:25 sourcefile:25 sourceline:23\nD ssl|~|~\nC SELECT 1\nZ I\n" },
         { "SELECT pg_terminate_backend(4711)", "T pg_terminate_backend:16\nD t\nC SELECT 1\nZ I\n" },
+        { "SELECT pg_cancel_backend(4799)",
+          "T pg_cancel_backend:16\nE 55000 more than one session has PID 4799\nZ I\n" },
         { "SELECT pg_terminate_backend(4712)",
           "T pg_terminate_backend:16\nE 42501 permission denied to terminate process\nZ I\n" },
         { "SELECT pg_cancel_backend(9)",

@@ -1,0 +1,165 @@
+"""
+Name servers that say nothing hold up those who need a name, and nobody else: not passwords that the pool hashes, not
+the name of a server behind, not the loop. They are held by a library in front of libc's (tests/fault/slownames.c).
+"""
+
+import contextlib
+import mmap
+import os
+import pwd
+import signal
+import struct
+
+import pytest
+
+from lib import run, scram, wire
+from lib.gate import userlist
+from lib.pg import PASSWORDS
+from lib.wire import Conn, startup
+
+ALICE = PASSWORDS["alice"]
+REVERSE, _, USER = range(3)
+HASHED = 30000      # iterations: more than a loop does itself
+ME = pwd.getpwuid(os.geteuid()).pw_name
+
+# alice needs no name; all others are looked up.
+HBA = """\
+local app  all peer map=own
+host  all  alice 127.0.0.1/32 password
+host  all  all   clients.example trust
+"""
+
+
+class Names:
+    """The page that slownames.so shares."""
+
+    def __init__(self, path):
+        with open(path, "wb") as f:
+            f.write(bytes(mmap.PAGESIZE))
+        with open(path, "r+b") as f:
+            self.page = mmap.mmap(f.fileno(), mmap.PAGESIZE)
+
+    def hold(self, *kinds):
+        self.page[0:4] = struct.pack("i", sum(1 << k for k in kinds))
+
+    def held(self, kind):
+        return struct.unpack("i", self.page[4 + 4 * kind:8 + 4 * kind])[0]
+
+
+@pytest.fixture
+def slow(make_gate, scratch, factory, pytestconfig, monkeypatch):
+    """make(**settings): (gate, its name service), one worker, with alice's password stored so that it takes the pool."""
+    made = []
+
+    def make(upstream=None, threads=None, **settings):
+        path = os.path.join(scratch, f"names{factory.count}")
+        names = Names(path)
+        factory.upstream()
+        with monkeypatch.context() as m:
+            m.setenv("SLOWNAMES", path)
+            m.setenv("LD_PRELOAD", os.path.join(os.path.abspath(pytestconfig.getoption("--build")),
+                                                "tests/fault/slownames.so"))
+            if threads:
+                m.setenv("UV_THREADPOOL_SIZE", str(threads))
+            g = make_gate(upstream=upstream, hba=HBA, ident=f"own {ME} alice\n", settings={"workers": "1", **settings})
+        g.write("userlist.txt", userlist({"alice": scram.secret(ALICE, iterations=HASHED)}), 0o600)
+        g.reload()
+        made.append(names)
+        return g, names
+
+    yield make
+    for names in made:
+        names.hold()
+
+
+@contextlib.contextmanager
+def strangers(gate, count):
+    """Connections for which the gate wants to know a name."""
+    with contextlib.ExitStack() as stack:
+        out = [stack.enter_context(Conn(gate, timeout=30)) for _ in range(count)]
+        for c in out:
+            c.send(startup("bob"))
+        yield out
+
+
+def logs_in(gate, unix=False):
+    with Conn(gate, unix=unix) as c:
+        return c.ready(ALICE).value("SELECT current_user") == "alice"
+
+
+@pytest.mark.parametrize("threads, most", [(None, 8), (4, 1), (64, 21)])
+def test_passwords_are_hashed_while_names_are_waited_for(slow, threads, most):
+    g, names = slow(threads=threads)
+    names.hold(REVERSE)
+    with strangers(g, 30) as waiting:
+        run.wait_until(lambda: names.held(REVERSE) == most, "the lookups to hang")
+        assert logs_in(g)
+        assert names.held(REVERSE) == most      # the others stand in line
+        names.hold()
+        for c in waiting:
+            assert c.event()[1]["C"] == "28000"
+    assert logs_in(g)
+
+
+def test_who_leaves_the_line_is_gone(slow):
+    """By authentication_timeout, from the lookups that hang and from the line; and the gate stops with both."""
+    g, names = slow(authentication_timeout="1s")
+    names.hold(REVERSE)
+    with strangers(g, 30) as waiting:
+        run.wait_until(lambda: names.held(REVERSE) == 8, "the lookups to hang")
+        for c in waiting:
+            assert c.rest() == b""
+    assert names.held(REVERSE) == 8
+    with strangers(g, 3) as waiting:            # behind lookups that nobody wants any more
+        assert logs_in(g)
+        names.hold()
+        for c in waiting:
+            assert c.event()[1]["C"] == "28000"
+    names.hold(REVERSE)
+    with strangers(g, 30) as waiting:
+        run.wait_until(lambda: names.held(REVERSE) == 8, "the lookups to hang")
+        g.kill(signal.SIGINT)
+        for c in waiting:
+            c.events()
+        names.hold()
+        assert g.process.wait(20) == 0
+        g.process = None
+
+
+def test_the_server_behind_is_found_while_clients_names_are_waited_for(slow, factory, scratch):
+    path = os.path.join(scratch, "slow-names-passfile")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
+        f.write(f"*:*:*:alice:{ALICE}\n")
+    server = factory.postgres(hba="local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+    try:
+        g, names = slow(upstream=f"host=localhost port={server.port} sslmode=disable user=alice passfile={path}",
+                        upstream_login="service")
+        names.hold(REVERSE)
+        with strangers(g, 30) as waiting:
+            run.wait_until(lambda: names.held(REVERSE) == 8, "the lookups to hang")
+            assert logs_in(g)
+            names.hold()
+            for c in waiting:
+                assert c.event()[1]["C"] == "28000"
+    finally:
+        factory.stop(server)
+
+
+def test_who_is_at_a_socket_is_not_asked_on_the_loop(slow):
+    """peer, and the gate's own user at the status database."""
+    g, names = slow()
+    assert logs_in(g, unix=True)
+    names.hold(USER)
+    with Conn(g, unix=True, timeout=30) as peer, Conn(g, unix=True, timeout=30) as own, \
+            Conn(g, unix=True, timeout=30) as other:
+        peer.send(startup("alice"))
+        own.send(startup("whoever", "pgseal"))
+        other.send(startup("bob"))
+        run.wait_until(lambda: names.held(USER) == 3, "the lookups to hang")
+        assert logs_in(g)
+        names.hold()
+        assert peer.dialogue()[-1] == ("Z", "I")
+        assert peer.value("SELECT current_user") == "alice"
+        assert own.dialogue()[-1] == ("Z", "I")
+        assert own.value("SELECT system_user") == f"peer:{ME}"
+        assert other.dialogue() == [wire.fatal("28000", 'Peer authentication failed for user "bob"'), wire.EOF]
