@@ -7,6 +7,7 @@
 #   make check-tsan    the same under ThreadSanitizer
 #   make soak          an hour of mixed traffic with reloads and kills (SOAK_SECONDS=600: ten minutes), then
 #                      200 certificate swaps under 300 connections a second and 200 busy sessions (soak-swaps)
+#   make faults        every allocation of a reload, a login, a look-up fails in its turn (half an hour)
 #   make fuzz          every fuzz target for a minute (fuzz-long: ten)
 #   make bench         speed against pgbouncer, haproxy, stunnel (ten minutes; BENCH_ARGS=--quick: one)
 #   make install       honours PREFIX and DESTDIR
@@ -76,6 +77,13 @@ soak-swaps: deps-check
 	PGSEAL_SWAPS=200 PGSEAL_SWAP_SESSIONS=200 PGSEAL_SWAP_RATE=$(SOAK_RATE) PGSEAL_TEST_SECONDS=900 \
 	    $(PYTHON) -m pytest -q -rP tests/integration/test_swap.py -k swaps_cut_nobody --build build
 
+faults: deps-check
+	@$(MAKE) --no-print-directory all
+	PGSEAL_EVERY_STACK=1 PGSEAL_TEST_SECONDS=3600 \
+	    $(PYTHON) -m pytest -q tests/integration/test_faults.py -k 'in_a_reload or over_http' --build build
+	PGSEAL_EVERY_ALLOCATION=1 PGSEAL_TEST_SECONDS=3600 \
+	    $(PYTHON) -m pytest -q tests/integration/test_faults.py -k allocation --build build
+
 fuzz: deps-check
 	test -f build-fuzz/build.ninja || \
 	    $(SANITIZE) -Dfuzz=true -Dtests=false -Db_sanitize=address,undefined build-fuzz
@@ -99,4 +107,4 @@ install: all
 clean:
 	rm -rf build build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-asan check-tsan soak soak-swaps fuzz fuzz-long bench install clean
+.PHONY: all deps-quickstart deps-check quickstart check check-asan check-tsan soak soak-swaps faults fuzz fuzz-long bench install clean

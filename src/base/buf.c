@@ -80,6 +80,12 @@ bool buf_append(struct buf *b, struct bytes data)
     return true;
 }
 
+bool buf_append_buf(struct buf *b, const struct buf *more)
+{
+    b->failed |= more->failed;
+    return buf_append(b, bytes_of(more->p, more->n));
+}
+
 bool buf_append_str(struct buf *b, struct str s)
 {
     return buf_append(b, str_bytes(s));

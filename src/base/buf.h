@@ -34,6 +34,8 @@ static inline bool buf_ok(const struct buf *b)
 
 bool buf_reserve(struct buf *b, size_t more); /* room for `more` bytes behind n */
 bool buf_append(struct buf *b, struct bytes data);
+/** What was lost on the way to `more` is lost here too: `b` has failed then. */
+bool buf_append_buf(struct buf *b, const struct buf *more);
 bool buf_append_str(struct buf *b, struct str s);
 bool buf_append_c(struct buf *b, const char *c);
 bool buf_append_byte(struct buf *b, uint8_t byte);

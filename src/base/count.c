@@ -27,6 +27,7 @@ struct counters {
     struct count_cell *last[METRIC_COUNT];
     struct count_cell *slots[SLOTS];
     size_t n, n_max;
+    bool failed; /* memory ran out for a cell */
 };
 
 static const struct {
@@ -81,6 +82,11 @@ static size_t label_count(enum metric metric)
     for (const char *c = rows[metric].labels; *c; c++)
         n += *c == ',';
     return n;
+}
+
+bool counters_whole(const struct counters *counters)
+{
+    return !counters->failed;
 }
 
 struct counters *counters_new(size_t cells_max)
@@ -167,8 +173,10 @@ static struct count_cell *find_or_make(struct counters *counters, enum metric me
     if (cell)
         return cell;
     cell = make(metric, labels, n);
-    if (!cell)
+    if (!cell) {
+        counters->failed = true;
         return NULL;
+    }
     cell->hash_next = counters->slots[slot];
     counters->slots[slot] = cell;
     struct count_cell *last = counters->last[metric];

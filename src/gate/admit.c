@@ -254,7 +254,7 @@ enum step admission_proved(struct session *s, struct err *e)
     }
     if (code != OK) {
         /* As from PostgreSQL: the exchange succeeded, the name did not. */
-        buf_append(&s->out, buf_bytes(&a->final));
+        buf_append_buf(&s->out, &a->final);
         return session_fail(s, PARTING_FATAL);
     }
     a->stage = ADMIT_DONE;

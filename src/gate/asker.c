@@ -171,7 +171,7 @@ static enum code begin_login(struct asker *a, struct err *e)
     if (!a->logon)
         return err_set(e, E_NOMEM, "out of memory");
     login_begin(logon_login(a->logon), &out);
-    return leg_send(a->leg, buf_bytes(&out), e);
+    return leg_send_buf(a->leg, &out, e);
 }
 
 static void send_question(struct asker *a)
@@ -179,7 +179,7 @@ static void send_question(struct asker *a)
     struct err e;
 
     a->stage = ASKER_BUSY;
-    if (leg_send(a->leg, buf_bytes(&a->question), &e) != OK)
+    if (leg_send_buf(a->leg, &a->question, &e) != OK)
         on_lost(a, &e);
 }
 
@@ -212,8 +212,8 @@ static void feed_login(struct asker *a)
     enum login_step step = login_feed(login, buf_bytes(&a->in), &used, &out, &e);
 
     buf_consume(&a->in, used);
-    if (step != LOGIN_FAIL && step != LOGIN_REFUSED && out.n > 0 &&
-        leg_send(a->leg, buf_bytes(&out), &e) != OK)
+    if (step != LOGIN_FAIL && step != LOGIN_REFUSED && (!buf_ok(&out) || out.n > 0) &&
+        leg_send_buf(a->leg, &out, &e) != OK)
         step = LOGIN_FAIL;
     buf_fini_secret(&out);
     switch (step) {

@@ -102,7 +102,7 @@ static void on_ready(void *arg)
     struct err e;
 
     frontend_cancel(&out, errand->route.pid, bytes_of(errand->route.key, errand->route.key_n));
-    bool sent = buf_ok(&out) && leg_send(errand->leg, buf_bytes(&out), &e) == OK;
+    bool sent = leg_send_buf(errand->leg, &out, &e) == OK;
     buf_fini_secret(&out);
     if (!sent)
         carried_out(errand);

@@ -364,7 +364,7 @@ enum step console_enter(struct session *s, struct err *e)
     }
     session_phase_none(s);
     log_authorized(s);
-    buf_append(&s->out, buf_bytes(&s->admission->final));
+    buf_append_buf(&s->out, &s->admission->final);
     backend_auth(&s->out, AUTH_OK, bytes_of(NULL, 0));
     console_greet(s->console->console, &s->out);
     backend_key_data(&s->out, (uint32_t)s->pid, bytes_of(s->key, s->key_n));

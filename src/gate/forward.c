@@ -53,7 +53,7 @@ static void on_ready(void *arg)
 
     leg_accepted(at->leg);
     frontend_cancel(&out, forward->pid, bytes_of(forward->key, forward->key_n));
-    bool sent = buf_ok(&out) && leg_send(at->leg, buf_bytes(&out), &e) == OK;
+    bool sent = leg_send_buf(at->leg, &out, &e) == OK;
     buf_fini_secret(&out);
     if (!sent)
         end_leg(at);

@@ -332,7 +332,7 @@ void gate_set_http_access(struct gate *g)
         .release = release_snapshot,
     };
     if (!g->params->http->set_access(g->http, &access))
-        gate_log(g->env, SEV_LOG, "reload_failed",
+        gate_log(g->env, SEV_WARNING, "reload_incomplete",
                  "out of memory: HTTP clients are asked what they were before");
 }
 

@@ -472,6 +472,13 @@ enum code leg_send(struct leg *leg, struct bytes data, struct err *e)
     return stream_write(&leg->stream, data, e);
 }
 
+enum code leg_send_buf(struct leg *leg, const struct buf *data, struct err *e)
+{
+    if (!buf_ok(data))
+        return err_set(e, E_NOMEM, "out of memory");
+    return leg_send(leg, buf_bytes(data), e);
+}
+
 void leg_event(struct leg *leg, enum attempt_event event, const struct err *e)
 {
     leg->last = *e;

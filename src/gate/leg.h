@@ -55,6 +55,8 @@ void leg_free(struct leg *leg);
 /** Send; `data` of a kind that must not stay in memory is the caller's to wipe. E_CLOSED where no connection
  * is ready: what was meant for one server never goes to the next. */
 MUST_CHECK enum code leg_send(struct leg *leg, struct bytes data, struct err *e);
+/** The same for what was put together: E_NOMEM, and nothing is sent, where a part of it was lost. */
+MUST_CHECK enum code leg_send_buf(struct leg *leg, const struct buf *data, struct err *e);
 /**
  * The login over this connection came to nothing: go on as libpq would. `failed` is called when nothing is
  * left, `ready` when another connection stands.

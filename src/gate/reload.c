@@ -232,7 +232,7 @@ static bool install(struct gate *g, struct snapshot *next, bool restored)
     g->env->log->min_severity = (int)settings_log_severity(snapshot_settings(next));
     gate_leave_rules(g);
     if (!clients_set_limit(g->shared.clients, (size_t)snapshot_settings(next)->clients_limit))
-        gate_log(g->env, SEV_LOG, "reload_failed", "out of memory");
+        gate_log(g->env, SEV_WARNING, "reload_incomplete", "out of memory: clients_limit stays what it was");
     gate_set_http_access(g);
     for (unsigned i = 0; i < g->n_workers; i++) {
         struct worker_order *order = swap->orders[i];

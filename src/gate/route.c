@@ -16,7 +16,7 @@ enum step route_step(struct session *s, struct err *e)
         return session_fail(s, PARTING_FATAL);
     }
     /* As PostgreSQL, which authenticates first and then finds no such database. */
-    buf_append(&s->out, buf_bytes(&s->admission->final));
+    buf_append_buf(&s->out, &s->admission->final);
     backend_auth(&s->out, AUTH_OK, bytes_of(NULL, 0));
     err_set(e, E_NO_DATABASE, "database \"%.*s\" does not exist", STR_ARG(s->startup.database));
     return session_fail(s, PARTING_FATAL);

@@ -22,6 +22,10 @@ enum step seal_enter(struct session *s, struct err *e)
     struct tls_context *context = snapshot_tls(s->snapshot, worker_index(s->worker));
 
     /* The one byte must be on its way before the handshake; a client that is gone shows itself there. */
+    if (!buf_ok(&s->out)) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_LOGGED);
+    }
     if (s->out.n > 0 && stream_write(&s->client, buf_bytes(&s->out), e) != OK)
         return session_fail(s, PARTING_SILENT);
     buf_reset(&s->out);

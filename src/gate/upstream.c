@@ -62,7 +62,7 @@ static enum step give_up(struct upstream_room *r, struct err *e)
     /* A server that says no is there. */
     meters_upstream(s, r->refusal.n > 0 || r->why.code == E_AUTH);
     if (r->refusal.n > 0) {
-        buf_append(&s->out, buf_bytes(&r->refusal));
+        buf_append_buf(&s->out, &r->refusal);
         *e = r->why;
         return session_fail(s, PARTING_RELAYED);
     }
@@ -112,7 +112,7 @@ static void begin_login(struct upstream_room *r)
         return;
     }
     login_begin(logon_login(r->logon), &out);
-    if (!buf_ok(&out) || leg_send(s->leg, buf_bytes(&out), &e) != OK)
+    if (leg_send_buf(s->leg, &out, &e) != OK)
         upstream_attempt_failed(r, EVENT_CLOSED, &e);
 }
 
@@ -143,7 +143,7 @@ static void feed_login(struct upstream_room *r)
 
     enum login_step step = login_feed(login, buf_bytes(&r->in), &used, &out, &e);
     buf_consume(&r->in, used);
-    bool sent = out.n == 0 || leg_send(s->leg, buf_bytes(&out), &e) == OK;
+    bool sent = (buf_ok(&out) && out.n == 0) || leg_send_buf(s->leg, &out, &e) == OK;
     buf_fini_secret(&out);
     if (!sent) {
         upstream_attempt_failed(r, EVENT_CLOSED, &e);
@@ -192,12 +192,12 @@ static void begin_relayed(struct upstream_room *r)
     r->facts.protocol = r->upstream->info.protocol_max;
     if (parameters)
         frontend_startup(&out, r->facts.protocol, parameters, n);
-    if (!parameters || !buf_ok(&out)) {
+    if (!parameters) {
         err_set(&e, E_NOMEM, "out of memory");
         upstream_fail(r, &e);
         return;
     }
-    if (leg_send(s->leg, buf_bytes(&out), &e) != OK)
+    if (leg_send_buf(s->leg, &out, &e) != OK)
         upstream_attempt_failed(r, EVENT_CLOSED, &e);
 }
 
@@ -217,7 +217,7 @@ static void relayed_success(struct upstream_room *r)
     if (code != OK) {
         if (s->cause == CAUSE_NONE)
             s->cause = CAUSE_IDENTITY; /* the server is content: it is we who refuse */
-        buf_append(&r->refusal, buf_bytes(&s->admission->final));
+        buf_append_buf(&r->refusal, &s->admission->final);
         backend_fatal(&r->refusal, &e);
         upstream_fail(r, &e);
         return;
@@ -349,9 +349,9 @@ static void on_closed(void *arg, const struct err *e)
     struct upstream_room *r = arg;
 
     if (r->stage == UPSTREAM_READY) { /* the client sees what PostgreSQL's crash would look like */
-        buf_append(&r->refusal, buf_bytes(&r->s->admission->final));
+        buf_append_buf(&r->refusal, &r->s->admission->final);
         backend_auth(&r->refusal, AUTH_OK, bytes_of(NULL, 0));
-        buf_append(&r->refusal, buf_bytes(&r->held));
+        buf_append_buf(&r->refusal, &r->held);
         upstream_fail(r, e);
         return;
     }

@@ -83,9 +83,9 @@ static void hand_over(struct upstream_room *r, char state)
     leg_accepted(s->leg);
     meters_upstream(s, true);
     log_authorized(s);
-    buf_append(&s->out, buf_bytes(&s->admission->final));
+    buf_append_buf(&s->out, &s->admission->final);
     backend_auth(&s->out, AUTH_OK, bytes_of(NULL, 0));
-    buf_append(&s->out, buf_bytes(&r->held));
+    buf_append_buf(&s->out, &r->held);
     backend_ready(&s->out, state);
     s->follow.state = state;
     leg_text(s->leg, server);
@@ -118,13 +118,13 @@ static void judge_attrs(struct upstream_room *r, char state)
     case ATTRS_UNKNOWN:
         r->stage = UPSTREAM_ATTRS;
         frontend_query(&out, login_attrs_query(wanted));
-        if (leg_send(r->s->leg, buf_bytes(&out), &e) == OK)
+        if (leg_send_buf(r->s->leg, &out, &e) == OK)
             return;
         upstream_attempt_failed(r, EVENT_CLOSED, &e);
         return;
     case ATTRS_MISMATCH:
         frontend_terminate(&out);
-        (void)!leg_send(r->s->leg, buf_bytes(&out), &r->why);
+        (void)!leg_send_buf(r->s->leg, &out, &r->why);
         upstream_attempt_failed(r, EVENT_ATTRS_MISMATCH, &e);
         return;
     }
@@ -136,9 +136,9 @@ static void late_error(struct upstream_room *r, struct bytes message)
     struct session *s = r->s;
     struct err e;
 
-    buf_append(&r->refusal, buf_bytes(&s->admission->final));
+    buf_append_buf(&r->refusal, &s->admission->final);
     backend_auth(&r->refusal, AUTH_OK, bytes_of(NULL, 0));
-    buf_append(&r->refusal, buf_bytes(&r->held));
+    buf_append_buf(&r->refusal, &r->held);
     buf_append(&r->refusal, message);
     err_set(&e, E_AUTH, "the server refused the session");
     struct server_error said;

@@ -7,6 +7,7 @@
 #include "status/sql_utf8.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 enum { MICRO = 1000000, VALUE_MAX = COUNT_LABEL_SIZE * 4 /* every byte as \xNN */ };
 
@@ -65,18 +66,17 @@ static void print_value(struct buf *out, enum metric_unit unit, int64_t value)
 
 static void print_histogram(struct buf *out, const struct metric_def *def, const struct count_cell *cell)
 {
-    AUTO(buf) struct buf bound = BUF_INIT(32);
+    char bound[32];
     int64_t sum = 0;
 
     for (size_t i = 0; i <= COUNT_BOUNDS; i++) {
-        buf_reset(&bound);
         if (i < COUNT_BOUNDS)
-            buf_printf(&bound, "%g", (double)count_bounds_us[i] / MICRO);
+            (void)snprintf(bound, sizeof bound, "%g", (double)count_bounds_us[i] / MICRO);
         else
-            buf_append_c(&bound, "+Inf");
+            memcpy(bound, "+Inf", sizeof "+Inf");
         sum += count_bucket(cell, i);
         buf_printf(out, "%s_bucket", def->name);
-        print_labels(out, def, cell, buf_c(&bound));
+        print_labels(out, def, cell, bound);
         print_value(out, METRIC_ONE, sum);
     }
     buf_printf(out, "%s_sum", def->name);

@@ -1,9 +1,9 @@
 /*
- * A wall clock that jumps when told to, in front of libc's: for tests/integration/test_clock.py.
+ * Clocks that jump when told to, in front of libc's: for tests/integration/test_clock.py and test_faults.py.
  *
  * The file that FAULTCLOCK names is a page shared with the test; its first number is how many seconds the
- * date is off. The monotonic clock is never touched. Preloaded, so that OpenSSL and all others see the same
- * date.
+ * date is off, the second one how many the monotonic clock is. Preloaded, so that OpenSSL and all others see
+ * the same.
  */
 #include "page.h"
 
@@ -16,8 +16,8 @@
 
 typedef int clock_fn(clockid_t id, struct timespec *out);
 
-static _Atomic long none;
-static _Atomic long *offset_s = &none;
+static _Atomic long none[2];
+static _Atomic long *offsets_s = none;
 static clock_fn *real;
 
 __attribute__((constructor)) static void begin(void)
@@ -27,7 +27,7 @@ __attribute__((constructor)) static void begin(void)
     if (!real)
         *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
     if (page)
-        offset_s = page;
+        offsets_s = page;
 }
 
 int clock_gettime(clockid_t id, struct timespec *out)
@@ -36,7 +36,9 @@ int clock_gettime(clockid_t id, struct timespec *out)
         *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
     int result = real(id, out);
     if (result == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
-        out->tv_sec += atomic_load(offset_s);
+        out->tv_sec += atomic_load(&offsets_s[0]);
+    if (result == 0 && (id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE))
+        out->tv_sec += atomic_load(&offsets_s[1]);
     return result;
 }
 

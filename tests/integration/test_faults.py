@@ -4,6 +4,9 @@ wrong do not notice, and what failed works again when the cause has gone.
 """
 
 import contextlib
+import http.client
+import itertools
+import json
 import mmap
 import os
 import resource
@@ -19,12 +22,13 @@ import pytest
 from lib import run
 from lib.fake import Upstream
 from lib.pg import PASSWORDS
-from lib.wire import EOF, RESET, Closed, Conn, cancel_request, message, query, startup
+from lib.wire import EOF, RESET, Closed, Conn, cancel_request, client_context, message, query, startup
 
 ALICE = PASSWORDS["alice"]
 HBA = "host all all 127.0.0.1/32 scram-sha-256\nlocal all all trust\n"
 TRUST = "host all all 127.0.0.1/32 trust\n"
 EVERY_ALLOCATION = bool(os.environ.get("PGSEAL_EVERY_ALLOCATION"))
+STACKS = bool(os.environ.get("PGSEAL_EVERY_STACK"))
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 OK = message("R", struct.pack("!I", 0))
@@ -245,23 +249,40 @@ def test_clients_that_vanish_in_each_state(make_gate, certs, abrupt):
 
 # -- memory --------------------------------------------------------------------------------------------------------
 class Memory:
-    """failmalloc.so's two counters: allocations up to the first that fails (0: none is to), and how many fail."""
+    """What failmalloc.so is told, and tells: see there."""
+
+    ALL, OWN, PLACE, NOTE = range(4)
+    HEAD = struct.Struct("qqqqQq")
+    PLACES = 1 << 16
 
     def __init__(self, path):
+        size = self.HEAD.size + 8 * self.PLACES
         with open(path, "wb") as f:
-            f.write(bytes(mmap.PAGESIZE))
+            f.truncate(size)
         with open(path, "r+b") as f:
-            self.page = mmap.mmap(f.fileno(), mmap.PAGESIZE)
+            self.page = mmap.mmap(f.fileno(), size)
 
-    def fail_at(self, count, failures):
-        self.page[8:16] = struct.pack("q", failures)
-        self.page[0:8] = struct.pack("q", count)
+    def order(self, count, failures, kind=ALL, place=0):
+        """From the count-th allocation of this kind on, as many fail."""
+        struct.pack_into("qqqQ", self.page, 8, failures, kind, STACKS, place)
+        struct.pack_into("q", self.page, 0, count)
 
     def relent(self):
         """No more failures; returns how many were still due."""
-        due = struct.unpack("q", self.page[8:16])[0]
-        self.page[0:16] = bytes(16)
-        return due
+        struct.pack_into("q", self.page, 0, 0)
+        return struct.unpack_from("q", self.page, 8)[0]
+
+    def live(self):
+        """So many blocks are allocated, give or take a constant."""
+        return struct.unpack_from("q", self.page, self.HEAD.size - 8)[0]
+
+    def places(self, act):
+        """Where act() allocates."""
+        self.page[self.HEAD.size:] = bytes(8 * self.PLACES)
+        self.order(1, 0, self.NOTE)
+        act()
+        self.relent()
+        return {n for n, in struct.iter_unpack("Q", self.page[self.HEAD.size:]) if n}
 
 
 @pytest.fixture(scope="module")
@@ -280,10 +301,11 @@ def short_of_memory(make_gate, factory, certs, scratch, failmalloc, monkeypatch)
         memory = Memory(path)
         factory.upstream()          # only the gate is to run short
         with monkeypatch.context() as m:
-            m.setenv("LD_PRELOAD", failmalloc)
+            m.setenv("LD_PRELOAD", failmalloc + how.pop("preload", ""))
             m.setenv("FAILMALLOC", path)
+            m.setenv("FAULTCLOCK", how.pop("clock", ""))
             settings = {"workers": "1", **how.pop("settings", {})}
-            return make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings, **how), memory
+            return make_gate(**{"hba": HBA, "tls": {"cert": certs.server}, "settings": settings, **how}), memory
     return make
 
 
@@ -295,29 +317,61 @@ def steps():
         n += 1 if n < 60 or EVERY_ALLOCATION else max(1, n // 12)
 
 
+def deprived(g, session, memory, act, **order):
+    """act() under an order. (did it succeed, did any allocation fail)"""
+    memory.order(**order)
+    succeeded = False
+    with contextlib.suppress(Closed, ssl.SSLError, OSError, AssertionError, http.client.HTTPException):
+        act()
+        succeeded = True
+    touched = memory.relent() != order["failures"]
+    session.send(query("SELECT 1"))
+    told = session.events()
+    if told[-1] != ("Z", "I"):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            g.process.wait(2)
+        raise AssertionError(f"{order}: {told}, exit {g.process.returncode}")
+    return succeeded, touched
+
+
 def starve(g, memory, certs, failures, act):
     """Let each allocation of act() fail in its turn, until it needs no more. Returns how often act() succeeded."""
-    succeeded = []
+    succeeded = 0
     with unharmed(g, certs) as session:
         before = descriptors(g)
         act()
         at_rest = max(before, descriptors(g))   # a reload changes its file watch at just this moment
         for n in steps():
-            memory.fail_at(n, failures)
-            with contextlib.suppress(Closed, ssl.SSLError, OSError, AssertionError):
-                act()
-                succeeded.append(n)
-            untouched = memory.relent() == failures
-            session.send(query("SELECT 1"))
-            told = session.events()
-            if told[-1] != ("Z", "I"):
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    g.process.wait(2)
-                raise AssertionError(f"allocation {n}: {told}, exit {g.process.returncode}")
-            if untouched:
+            well, touched = deprived(g, session, memory, act, count=n, failures=failures)
+            succeeded += well
+            if not touched:
                 break
         settled(g, at_rest)
-    return len(succeeded), n
+    return succeeded, n
+
+
+def starve_everywhere(g, memory, certs, act, libraries=True):
+    """Let each allocation of the program's own fail, and one at each place from which libraries allocate.
+
+    Returns how many of either there were."""
+    with unharmed(g, certs) as session:
+        before = descriptors(g)
+        for _ in range(3):          # what is made once is made
+            act()
+        at_rest = max(before, descriptors(g))
+        live = memory.live()
+        for own in itertools.count(1):
+            if not deprived(g, session, memory, act, count=own, failures=1, kind=Memory.OWN)[1]:
+                break
+        act()
+        run.wait_until(lambda: memory.live() - live < own // 2, "what was there when an allocation failed to be freed")
+        places = memory.places(act) if libraries else []
+        hit = sum(deprived(g, session, memory, act, count=1, failures=1, kind=Memory.PLACE, place=place)[1]
+                  for place in places)
+        act()
+        settled(g, at_rest)
+    assert hit >= 0.8 * len(places)  # some are not come by each time
+    return own - 1, len(places)
 
 
 @pytest.mark.parametrize("failures", [1, 3, 1000], ids=["one", "three", "all for a while"])
@@ -384,7 +438,7 @@ def test_an_allocation_fails_in_a_cancel_request(short_of_memory, certs):
     g, memory = short_of_memory()
     with unharmed(g, certs) as session:
         for n in steps():
-            memory.fail_at(n, 1)
+            memory.order(n, 1)
             with Conn(g, timeout=30) as c:
                 c.send(cancel_request(session.pid, session.key))
                 assert c.event() in (EOF, RESET), f"allocation {n}"
@@ -393,14 +447,121 @@ def test_an_allocation_fails_in_a_cancel_request(short_of_memory, certs):
     assert n > 5
 
 
+def reload(g):
+    """Until it is in force, and looked at, or refused."""
+    since = g.log.mark()
+    g.kill(signal.SIGHUP)
+    g.log.wait_for(r"event=(served_|reload_failed)", since, 5)
+
+
 def test_an_allocation_fails_in_a_reload(short_of_memory, certs):
     """It is in force or it is not; the next one is."""
     g, memory = short_of_memory()
+    own, places = starve_everywhere(g, memory, certs, lambda: reload(g))
+    assert own > 40 and places > 80, (own, places)
+    assert "timeout expired" not in g.log.text()    # nobody waited for what will never come
+
+
+@pytest.mark.skipif(not EVERY_ALLOCATION, reason="twenty minutes: make faults")
+def test_every_allocation_fails_in_a_reload(short_of_memory, certs):
+    g, memory = short_of_memory()
+    succeeded, n = starve(g, memory, certs, 1, lambda: reload(g))
+    assert succeeded and n > 1000
+
+
+def test_a_login_is_whole_or_refused(short_of_memory, certs):
+    """Nothing that the client must be told is lost on the way to it."""
+    g, memory = short_of_memory()
+    whole = []
 
     def act():
-        since = g.log.mark()
-        g.kill(signal.SIGHUP)
-        g.log.wait_for(r"event=(reloaded|reload_failed)", since, 5)
+        with Conn(g, timeout=5) as c:
+            c.start_tls()
+            events = c.login(ALICE)
+            assert events[-1] == ("Z", "I"), events
+            told = [e[0] if e[0] != "S" else e for e in events]
+            whole.append(told)
 
-    succeeded, n = starve(g, memory, certs, 1, act)
-    assert succeeded and n > 100
+    own, _ = starve_everywhere(g, memory, certs, act, libraries=EVERY_ALLOCATION or STACKS)
+    assert own > 20
+    assert all(told == whole[0] for told in whole), [told for told in whole if told != whole[0]][0]
+
+
+def test_an_allocation_fails_in_an_answer_over_http(short_of_memory, certs, scratch, pytestconfig):
+    """The page, its report (kept for a second) and the metrics are whole or an error."""
+    clock = os.path.join(os.path.abspath(pytestconfig.getoption("--build")), "tests/fault/faultclock.so")
+    path = os.path.join(scratch, "clock-http")
+    with open(path, "wb") as f:
+        f.truncate(mmap.PAGESIZE)
+    with open(path, "r+b") as f:
+        page = mmap.mmap(f.fileno(), mmap.PAGESIZE)
+    port = run.free_port()
+    g, memory = short_of_memory(settings={"http_listen": f"127.0.0.1:{port}"}, preload=f":{clock}", clock=path)
+    texts = []
+
+    def ask(what):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", what)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        finally:
+            connection.close()
+        assert answer.status == 200, (answer.status, text)
+        return text
+
+    def act():
+        struct.pack_into("q", page, 8, struct.unpack_from("q", page, 8)[0] + 20)    # what is kept is old
+        report, metrics, drawn = ask("/status.json"), ask("/metrics"), ask("/status")
+        # A library that runs short while it reads a certificate may say that there is none to be read.
+        texts.append((json.loads(report).keys(), drawn, {line.split()[0] for line in metrics.splitlines()
+                                                         if line[0] != "#" and "file=" not in line}))
+
+    own, _ = starve_everywhere(g, memory, certs, act, libraries=EVERY_ALLOCATION or STACKS)
+    assert own > 100, own
+    for report, drawn, metrics in texts:
+        assert (report, drawn) == texts[0][:2]
+        assert metrics >= texts[0][2], texts[0][2] - metrics
+
+
+def test_an_allocation_fails_while_a_certificate_is_revoked(short_of_memory, certs):
+    """What a reload that ran short could not do, the next one does: the session ends."""
+    cert = certs.ca.issue("alice", usage="client")
+    files = certs.client("short-of-memory", cert)
+    g, memory = short_of_memory(
+        hba="hostssl all alice 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\nlocal all all trust\n"
+        "host all all 127.0.0.1/32 scram-sha-256\n",
+        tls={"cert": certs.server, "ca": certs.ca.pem(), "crl": certs.ca.crl()}, settings={"reload_on_change": "off"})
+
+    def reload_with(*revoked):
+        g.write("client.crl", certs.ca.crl(revoked))
+        reload(g)
+
+    def revoke(deprived_by):
+        """One session, and the list on which its certificate is. What deprived_by(reload) returns."""
+        with Conn(g, timeout=5) as c:
+            c.start_tls(client_context(cert=files))
+            c.ready(ALICE)
+            result = deprived_by(lambda: reload_with(cert))
+            reload(g)
+            events = c.events()
+            assert events[-1] == EOF and [e[1]["C"] for e in events[:-1]] in (["57P01"], []), events
+        reload_with()
+        return result
+
+    def fail_at(place):
+        def deprived_by(act):
+            memory.order(1, 1, Memory.PLACE, place)
+            with contextlib.suppress(AssertionError):
+                act()
+            return memory.relent() == 0
+        return deprived_by
+
+    with unharmed(g):
+        with Conn(g) as c:
+            c.start_tls(client_context(cert=files))
+            c.ready(ALICE)
+            ordinary = memory.places(lambda: reload_with())
+        places = revoke(memory.places) - ordinary
+        hit = sum(revoke(fail_at(place)) for place in places)
+    assert len(places) > 3 and hit > 0.8 * len(places), (hit, len(places))

@@ -279,6 +279,9 @@ static void numbers_as_printf_writes_them(void **state)
     assert_string_equal(buf_c(&ours), buf_c(&theirs));
     struct buf full = BUF_INIT(2);
     assert_false(buf_append_int(&full, -10));
+    assert_true(buf_append_buf(&ours, &theirs));
+    assert_false(buf_append_buf(&ours, &full)); /* what is lost in one is lost in the other */
+    assert_false(buf_ok(&ours));
     buf_fini(&full);
 }
 
