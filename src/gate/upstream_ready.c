@@ -204,6 +204,19 @@ static bool attrs_message(struct upstream_room *r, const struct msg *msg, struct
     return true;
 }
 
+/* What the client must hear whole cannot be kept. */
+static void not_held(struct upstream_room *r, size_t more)
+{
+    struct err e;
+
+    if (more > UPSTREAM_IN_MAX - r->held.n)
+        err_set(&e, E_PROTOCOL, "received more than %d bytes from the server before it was ready",
+                UPSTREAM_IN_MAX);
+    else
+        err_set(&e, E_NOMEM, "out of memory");
+    upstream_fail(r, &e);
+}
+
 void upstream_after_ok(struct upstream_room *r)
 {
     struct msg msg;
@@ -224,6 +237,10 @@ void upstream_after_ok(struct upstream_room *r)
                                                : ready_message(r, &msg, whole);
         if (!stay)
             return;
+        if (!buf_ok(&r->held)) {
+            not_held(r, used);
+            return;
+        }
         buf_consume(&r->in, used);
     }
 }

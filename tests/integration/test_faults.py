@@ -304,6 +304,7 @@ def short_of_memory(make_gate, factory, certs, scratch, failmalloc, monkeypatch)
             m.setenv("LD_PRELOAD", failmalloc + how.pop("preload", ""))
             m.setenv("FAILMALLOC", path)
             m.setenv("FAULTCLOCK", how.pop("clock", ""))
+            m.setenv("UV_THREADPOOL_SIZE", "1")     # what each thread makes for itself is made once
             settings = {"workers": "1", **how.pop("settings", {})}
             return make_gate(**{"hba": HBA, "tls": {"cert": certs.server}, "settings": settings, **how}), memory
     return make
