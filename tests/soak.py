@@ -26,7 +26,7 @@ from lib.gate import Gate  # noqa: E402
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", "3600"))
 WARM = 0.25                 # of the time passes before memory is looked at, and
-WARM_SECONDS = 120          # at least so many: by then everything that is done has been done often, and side by side
+WARM_SECONDS = 300          # at least so many: by then everything has been done often, side by side, by each thread of the pool
 GROWTH = 0.05               # of memory that a whole run may seem to grow by, on top of GROWTH_KB
 GROWTH_KB = 1024
 SAMPLES = 300               # that the slope is taken over
