@@ -38,16 +38,16 @@ bool str_ends(struct str s, struct str suffix)
     return s.n >= suffix.n && str_equal(str_from(s, s.n - suffix.n), suffix);
 }
 
-static bool is_blank(char c)
+bool char_is_blank(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 struct str str_trim(struct str s)
 {
-    while (s.n > 0 && is_blank(s.p[0]))
+    while (s.n > 0 && char_is_blank(s.p[0]))
         s = str_from(s, 1);
-    while (s.n > 0 && is_blank(s.p[s.n - 1]))
+    while (s.n > 0 && char_is_blank(s.p[s.n - 1]))
         s.n--;
     return s;
 }

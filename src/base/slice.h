@@ -95,7 +95,9 @@ int str_compare(struct str a, struct str b);
 bool str_equal_nocase(struct str a, struct str b);
 bool str_starts_nocase(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
-/** ASCII blanks (space, \t \n \r \v \f) off both ends. */
+/** An ASCII blank: space, \t \n \r \v \f. The locale has no say. */
+bool char_is_blank(char c);
+/** Blanks off both ends. */
 struct str str_trim(struct str s);
 /** Position of the first `c`, or s.n. */
 size_t str_find(struct str s, char c);

@@ -12,6 +12,8 @@
 #include "client/conninfo_values.h"
 #include "lex/conninfo_hide.h"
 
+#include <openssl/crypto.h>
+
 static const char *const keywords[CONN_OPTION_COUNT] = {
 #define X(name, keyword, environment, value, secrecy) [CONN_##name] = keyword,
 #include "conninfo.def"
@@ -40,14 +42,9 @@ static char peek(const struct text *t)
     return t->at < t->s.n ? t->s.p[t->at] : '\0';
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static void skip_spaces(struct text *t)
 {
-    while (is_space(peek(t)))
+    while (char_is_blank(peek(t)))
         t->at++;
 }
 
@@ -107,7 +104,7 @@ static enum code read_keyword(struct text *t, struct str *out)
 {
     size_t from = t->at;
 
-    while (t->at < t->s.n && peek(t) != '=' && !is_space(peek(t)))
+    while (t->at < t->s.n && peek(t) != '=' && !char_is_blank(peek(t)))
         t->at++;
     *out = since(t, from);
     skip_spaces(t);
@@ -131,7 +128,7 @@ static void read_byte(struct text *t, struct buf *value)
 static enum code read_value(struct text *t, struct buf *value)
 {
     if (peek(t) != '\'') {
-        while (t->at < t->s.n && !is_space(peek(t)))
+        while (t->at < t->s.n && !char_is_blank(peek(t)))
             read_byte(t, value);
         return OK;
     }
@@ -172,15 +169,6 @@ static enum code parse_pairs(struct text *t)
 
 /* ---- URI ---- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* A piece of a URI, and how errors quote it. */
 struct piece {
     struct str s;
@@ -198,8 +186,8 @@ static enum code decode_byte(const struct piece *piece, size_t *at, struct buf *
         ++*at;
         return OK;
     }
-    int hi = *at + 1 < s.n ? hex_digit(s.p[*at + 1]) : -1;
-    int lo = *at + 2 < s.n ? hex_digit(s.p[*at + 2]) : -1;
+    int hi = *at + 1 < s.n ? OPENSSL_hexchar2int((unsigned char)s.p[*at + 1]) : -1;
+    int lo = *at + 2 < s.n ? OPENSSL_hexchar2int((unsigned char)s.p[*at + 2]) : -1;
     if (hi < 0 || lo < 0)
         return err_set(e, E_PARAM, "invalid percent-encoded token: \"%.*s\"", STR_ARG(piece->shown));
     if (hi == 0 && lo == 0)
@@ -218,7 +206,7 @@ static enum code decode_into(const struct piece *piece, struct buf *out, struct 
 
     while (at < s.n && s.p[at] == ' ')
         at++;
-    while (at < s.n && !is_space(s.p[at]))
+    while (at < s.n && !char_is_blank(s.p[at]))
         TRY(decode_byte(piece, &at, out, e));
     while (at < s.n && s.p[at] == ' ')
         at++;

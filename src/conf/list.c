@@ -6,14 +6,9 @@
  */
 #include "conf/internal.h"
 
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static void skip_blanks(struct str *s)
 {
-    while (s->n > 0 && is_blank(s->p[0]))
+    while (s->n > 0 && char_is_blank(s->p[0]))
         *s = str_from(*s, 1);
 }
 
@@ -43,7 +38,7 @@ static enum code take_plain(struct arena *arena, struct str *s, enum list_style 
 {
     size_t n = 0;
 
-    while (n < s->n && s->p[n] != ',' && (style == LIST_DIRECTORY || !is_blank(s->p[n])))
+    while (n < s->n && s->p[n] != ',' && (style == LIST_DIRECTORY || !char_is_blank(s->p[n])))
         n++;
     struct str word = str_trim(str_first(*s, n));
     if (word.n == 0)

@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "base/check.h"
 
+#include <openssl/crypto.h>
+
 enum secrecy { OPEN, SECRET };
 
 static const struct {
@@ -23,25 +25,26 @@ static const struct {
     { "ssl", OPEN },
 };
 
+/* COUNT_OF(known): no keyword. */
+static size_t find_known(struct str keyword)
+{
+    size_t i = 0;
+
+    while (i < COUNT_OF(known) && !str_is(keyword, known[i].keyword))
+        i++;
+    return i;
+}
+
 static bool is_known(struct str keyword)
 {
-    for (size_t i = 0; i < COUNT_OF(known); i++)
-        if (str_is(keyword, known[i].keyword))
-            return true;
-    return false;
+    return find_known(keyword) < COUNT_OF(known);
 }
 
 bool conninfo_is_secret(struct str keyword)
 {
-    for (size_t i = 0; i < COUNT_OF(known); i++)
-        if (str_is(keyword, known[i].keyword))
-            return known[i].secrecy == SECRET;
-    return false;
-}
+    size_t i = find_known(keyword);
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
+    return i < COUNT_OF(known) && known[i].secrecy == SECRET;
 }
 
 static size_t find_from(struct str s, size_t from, char c)
@@ -58,7 +61,7 @@ static struct str between(struct str s, size_t from, size_t to)
 
 static size_t skip_spaces(struct str s, size_t at)
 {
-    while (at < s.n && is_space(s.p[at]))
+    while (at < s.n && char_is_blank(s.p[at]))
         at++;
     return at;
 }
@@ -69,7 +72,7 @@ static bool end_of_value(struct str s, size_t *at)
     bool quoted = *at < s.n && s.p[*at] == '\'';
     size_t i = *at + (quoted ? 1 : 0);
 
-    while (i < s.n && (quoted ? s.p[i] != '\'' : !is_space(s.p[i])))
+    while (i < s.n && (quoted ? s.p[i] != '\'' : !char_is_blank(s.p[i])))
         i += s.p[i] == '\\' && i + 1 < s.n ? 2 : 1;
     *at = i < s.n && quoted ? i + 1 : i;
     return !quoted || i < s.n;
@@ -86,7 +89,7 @@ static void hide_pairs(struct str s, struct buf *out)
     for (size_t at = 0; at < s.n && go_on;) {
         size_t from = skip_spaces(s, at), end = from;
         buf_append_str(out, between(s, at, from));
-        while (end < s.n && s.p[end] != '=' && !is_space(s.p[end]))
+        while (end < s.n && s.p[end] != '=' && !char_is_blank(s.p[end]))
             end++;
         struct str keyword = between(s, from, end);
         bool known_one = is_known(keyword);
@@ -104,23 +107,14 @@ static void hide_pairs(struct str s, struct buf *out)
 
 /* ---- URI ---- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* A keyword with its %XX decoded; one that is longer than any known one is cut, and so unknown. */
 static struct str decoded(struct str raw, char *room, size_t size)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < raw.n && n < size; i++) {
-        int high = raw.p[i] == '%' && i + 2 < raw.n ? hex_digit(raw.p[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(raw.p[i + 2]) : -1;
+        int high = raw.p[i] == '%' && i + 2 < raw.n ? OPENSSL_hexchar2int((unsigned char)raw.p[i + 1]) : -1;
+        int low = high >= 0 ? OPENSSL_hexchar2int((unsigned char)raw.p[i + 2]) : -1;
         room[n++] = low >= 0 ? (char)(high << 4 | low) : raw.p[i];
         i += low >= 0 ? 2 : 0;
     }

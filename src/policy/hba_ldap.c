@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "policy/internal.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 
 enum url_error {
@@ -47,15 +48,6 @@ static const char *error_text(enum url_error error)
     return "Success";
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /**
  * Copy with %XX decoded; p == NULL when memory ran out. A NUL that comes out ends the text, as in C; a bad or
  * cut escape empties it.
@@ -68,8 +60,8 @@ static struct str unescape(struct arena *arena, struct str s)
     for (size_t i = 0; p && i < s.n; i++) {
         char c = s.p[i];
         if (c == '%') {
-            int high = i + 1 < s.n ? hex_digit(s.p[i + 1]) : -1;
-            int low = i + 2 < s.n ? hex_digit(s.p[i + 2]) : -1;
+            int high = i + 1 < s.n ? OPENSSL_hexchar2int((unsigned char)s.p[i + 1]) : -1;
+            int low = i + 2 < s.n ? OPENSSL_hexchar2int((unsigned char)s.p[i + 2]) : -1;
             if (high < 0 || low < 0)
                 return str_of(p, 0);
             c = (char)(high * 16 + low);

@@ -57,14 +57,9 @@ int hba_atoi(struct str text)
 
 /* ---- lists of the radius options ---- */
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static struct str skip_space(struct str s)
 {
-    while (s.n > 0 && is_space(s.p[0]))
+    while (s.n > 0 && char_is_blank(s.p[0]))
         s = str_from(s, 1);
     return s;
 }
@@ -85,7 +80,7 @@ static bool next_item(struct str *rest, struct str *out)
         *rest = str_from(s, n + 1);
         return true;
     }
-    while (n < s.n && s.p[n] != ',' && !is_space(s.p[n]))
+    while (n < s.n && s.p[n] != ',' && !char_is_blank(s.p[n]))
         n++;
     *out = str_first(s, n);
     *rest = str_from(s, n);

@@ -62,8 +62,10 @@ bool hba_rule_has_secret(const struct hba_rule *rule)
 {
     struct str value;
 
-    return hba_rule_option(rule, HBA_OPTION_LDAPBINDPASSWD, &value) ||
-           hba_rule_option(rule, HBA_OPTION_RADIUSSECRETS, &value);
+    for (int i = 0; i < HBA_OPTION_COUNT; i++)
+        if (hba_option_is_secret((enum hba_option)i) && hba_rule_option(rule, (enum hba_option)i, &value))
+            return true;
+    return false;
 }
 
 bool hba_rule_option(const struct hba_rule *rule, enum hba_option option, struct str *out)
@@ -81,9 +83,7 @@ static size_t field_end(struct str s, size_t at)
 {
     bool quoted = false;
 
-    for (;
-         at < s.n && (quoted || !(s.p[at] == ' ' || (s.p[at] >= '\t' && s.p[at] <= '\r') || s.p[at] == '#'));
-         at++)
+    for (; at < s.n && (quoted || !(char_is_blank(s.p[at]) || s.p[at] == '#')); at++)
         quoted ^= s.p[at] == '"';
     return at;
 }

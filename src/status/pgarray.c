@@ -5,17 +5,12 @@
 #include "base/buf.h"
 #include "base/check.h"
 
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static bool needs_quotes(struct str s)
 {
     if (s.n == 0 || str_equal_nocase(s, STR("null")))
         return true;
     for (size_t i = 0; i < s.n; i++)
-        if (is_blank(s.p[i]) || strchr("{},\"\\", s.p[i]) != NULL)
+        if (char_is_blank(s.p[i]) || strchr("{},\"\\", s.p[i]) != NULL)
             return true;
     return false;
 }
@@ -56,7 +51,7 @@ static bool take_item(struct str *s, struct buf *text, bool *out_null)
     size_t keep = 0; /* length without trailing bare blanks */
 
     buf_reset(text);
-    while (s->n > 0 && is_blank(s->p[0]))
+    while (s->n > 0 && char_is_blank(s->p[0]))
         *s = str_from(*s, 1);
     while (s->n > 0 && (in_quotes || (s->p[0] != ',' && s->p[0] != '}'))) {
         char c = s->p[0];
@@ -75,7 +70,7 @@ static bool take_item(struct str *s, struct buf *text, bool *out_null)
             *s = str_from(*s, 1);
         }
         buf_append_byte(text, (uint8_t)c);
-        if (in_quotes || escaped || !is_blank(c))
+        if (in_quotes || escaped || !char_is_blank(c))
             keep = text->n;
     }
     if (in_quotes || s->n == 0 || (!quoted && keep == 0) || !buf_ok(text))

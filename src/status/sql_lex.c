@@ -35,11 +35,6 @@ static char at(const struct lexer *l, size_t i)
     return i < l->sql.n ? l->sql.p[i] : '\0';
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -119,7 +114,7 @@ static enum code skip_comment(struct lexer *l)
 static enum code skip_space(struct lexer *l)
 {
     for (;;) {
-        if (is_space(at(l, l->i)) && l->i < l->sql.n)
+        if (char_is_blank(at(l, l->i)) && l->i < l->sql.n)
             l->i++;
         else if (at(l, l->i) == '-' && at(l, l->i + 1) == '-')
             l->i += str_find(str_from(l->sql, l->i), '\n');
@@ -211,7 +206,7 @@ static bool continues(struct lexer *l)
     size_t i = l->i;
     bool line = false;
 
-    while (i < l->sql.n && is_space(at(l, i))) {
+    while (i < l->sql.n && char_is_blank(at(l, i))) {
         line = line || at(l, i) == '\n' || at(l, i) == '\r';
         i++;
     }
