@@ -3,7 +3,7 @@
 
 #include "audit/audit.h"
 #include "base/arena.h"
-#include "gate/snapshot.h"
+#include "gate/load/snapshot.h"
 #include "policy/match.h"
 #include "tls/context.h"
 

@@ -11,7 +11,7 @@
 #include "cmd/rules.h"
 #include "cmd/view_out.h"
 #include "conf/settings.h"
-#include "gate/honour.h"
+#include "gate/load/honour.h"
 #include "os/files.h"
 #include "policy/archive.h"
 #include "policy/ident.h"

@@ -70,8 +70,9 @@ struct gate_http {
 const char *gate_not_ready(const struct gate *gate);
 
 /**
- * On the steward's thread, and not before the last call was answered: the status report (gate/overview.h) as
- * JSON, borrowed for the call of `done`, or why there is none. `done` is called once, perhaps at once.
+ * On the steward's thread, and not before the last call was answered: the status report
+ * (gate/views/overview.h) as JSON, borrowed for the call of `done`, or why there is none. `done` is called
+ * once, perhaps at once.
  */
 void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, const struct err *why),
                  void *arg);

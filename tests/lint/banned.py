@@ -54,5 +54,5 @@ def complaints_of(path):
             yield f"{name(path)}:{number}: unfinished work without an issue's number"
 
 
-paths = files("src/*/*.[ch]", "tools/*.c", "tests/**/*.[ch]")
+paths = files("src/**/*.[ch]", "tools/*.c", "tests/**/*.[ch]")
 finish([c for path in paths for c in complaints_of(path)], "banned")

@@ -57,4 +57,4 @@ def check(path):
             yield f"{where}: {room} may not include {other} ({target})"
 
 
-finish([c for path in files("src/*/*.[ch]") for c in check(path)], "layers")
+finish([c for path in files("src/**/*.[ch]") for c in check(path)], "layers")

@@ -71,4 +71,4 @@ def complaints_of(path):
             yield f"{name(path)}:{line}: {parameters_of(signature)} parameters, at most {PARAMETERS}"
 
 
-finish([c for path in files("src/*/*.[ch]", "tools/*.c") for c in complaints_of(path)], "sizes")
+finish([c for path in files("src/**/*.[ch]", "tools/*.c") for c in complaints_of(path)], "sizes")

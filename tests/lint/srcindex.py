@@ -9,7 +9,7 @@ TAG = re.compile(r"\[src:\s*(.*?)\]", re.S)
 def index():
     """Source → names of the files that follow it."""
     found = {}
-    for path in files("src/*/*.[ch]", "tables/*.def", "tests/**/*.[ch]"):
+    for path in files("src/**/*.[ch]", "tables/*.def", "tests/**/*.[ch]"):
         for match in TAG.finditer(path.read_text()):
             text = re.sub(r"\s*\n\s*\*?\s*", " ", match.group(1)).strip()
             found.setdefault(text, set()).add(name(path))

@@ -1,8 +1,8 @@
 /* Counting in bounded memory: rows of one key are one, the oldest is forgotten; and the ring of reloads. */
 #include "base/arena.h"
 #include "base/check.h"
-#include "gate/history.h"
-#include "gate/tally.h"
+#include "gate/load/history.h"
+#include "gate/stats/tally.h"
 #include "unit.h"
 
 #include <stdio.h>

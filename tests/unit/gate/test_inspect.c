@@ -2,7 +2,7 @@
 #include "../pki/made.h"
 #include "base/err.h"
 #include "conf/settings.h"
-#include "gate/inspect.h"
+#include "gate/load/inspect.h"
 #include "os/files.h"
 #include "pki/crl.h"
 

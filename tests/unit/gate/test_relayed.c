@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/wr.h"
-#include "gate/relayed.h"
+#include "gate/upstream/relayed.h"
 #include "pgwire/backend.h"
 
 enum { FROM_CLIENT = -1 };

@@ -1,8 +1,8 @@
 /* Changes of a gate's files, made on the disk: which are told, as what, and when. */
 #include "../pki/made.h"
 #include "base/secret.h"
-#include "gate/snapshot.h"
-#include "gate/watch.h"
+#include "gate/load/snapshot.h"
+#include "gate/steward/watch.h"
 #include "net/loop.h"
 #include "os/files.h"
 #include "pki/cert.h"

@@ -1,0 +1,135 @@
+/* TLS and token of http_listen. [src: RFC 6750] */
+#include "gate/load/guard.h"
+
+#include "base/buf.h"
+#include "conf/http_place.h"
+#include "conf/settings.h"
+#include "os/files.h"
+#include "tls/context.h"
+
+#include <ctype.h>
+
+/* [choice: what nobody guesses over a network, even when made by hand] */
+enum { TOKEN_MIN = 16 };
+
+static struct http_place place_of(const struct settings *settings)
+{
+    struct http_place place;
+
+    /* The value was understood when the settings were read. */
+    if (!http_place_parse(settings->http_listen, &place))
+        place = (struct http_place){ .kind = HTTP_OFF };
+    return place;
+}
+
+static bool is_exposed(const struct http_place *place)
+{
+    return place->kind == HTTP_TCP && !place->loopback;
+}
+
+bool guard_wants_tls(const struct settings *settings)
+{
+    struct http_place place = place_of(settings);
+
+    return is_exposed(&place) || (place.kind == HTTP_TCP && settings->http_cert_file.path);
+}
+
+bool guard_wants_token(const struct settings *settings)
+{
+    struct http_place place = place_of(settings);
+
+    return is_exposed(&place) || (place.kind != HTTP_OFF && settings->http_token_file.path);
+}
+
+const char *guard_cert_file(const struct settings *settings)
+{
+    return settings->http_cert_file.path ? settings->http_cert_file.path : settings->ssl_cert_file.path;
+}
+
+const char *guard_key_file(const struct settings *settings)
+{
+    return settings->http_key_file.path ? settings->http_key_file.path : settings->ssl_key_file.path;
+}
+
+static enum code load_tls(const struct settings *settings, struct tls_library *library,
+                          struct tls_server_params params, struct guard *out, struct diags *diags)
+{
+    const char *cert_file = guard_cert_file(settings), *key_file = guard_key_file(settings);
+    struct err e;
+
+    params.cert_file = cert_file ? cert_file : "";
+    params.key_file = key_file ? key_file : "";
+    params.ca_file = params.crl_file = params.crl_dir = "";
+    params.protocol = TLS_PROTOCOL_HTTP;
+    params.takes_cancels = false;
+    params.min_version = params.min_version == TLS_1_3 ? TLS_1_3 : TLS_1_2;
+    params.max_version = TLS_ANY;
+    enum code code = tls_server_context_new(library, &params, &out->tls, diags, &e);
+    if (code == OK)
+        code = tls_context_self_test(library, &params, out->tls, &e);
+    if (code == OK)
+        return OK;
+    err_hint(&e, "http_listen = '%.*s' is served with TLS: see http_cert_file and http_key_file.",
+             STR_ARG(settings->http_listen));
+    diags_add_err(diags, &e);
+    return code;
+}
+
+/* b64token [src: RFC 6750 §2.1] */
+static bool is_token(struct str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if (!isalnum((unsigned char)text.p[i]) && !strchr("-._~+/=", text.p[i]))
+            return false;
+    return text.n >= TOKEN_MIN && text.n <= SECRET_MAX && !str_has_nul(text);
+}
+
+static enum code read_token(const char *path, struct guard *out, struct err *e)
+{
+    struct buf content = BUF_INIT((size_t)2 * SECRET_MAX);
+
+    TRY(os_check_secret_file(path, "HTTP token file", e));
+    enum code code = os_read_file(path, &content, e);
+    struct str token = str_trim(buf_str(&content));
+    if (code == OK && !is_token(token))
+        code = err_set(e, E_CONFIG,
+                       "HTTP token file \"%s\" must hold one token of %d to %d letters, digits and -._~+/=",
+                       path, TOKEN_MIN, SECRET_MAX);
+    if (code == OK)
+        code = secret_set(&out->token, str_bytes(token));
+    buf_fini_secret(&content);
+    return code;
+}
+
+static enum code load_token(const struct settings *settings, struct guard *out, struct diags *diags)
+{
+    const char *path = settings->http_token_file.path;
+    struct err e;
+
+    enum code code = path ? read_token(path, out, &e)
+                          : err_set(&e, E_CONFIG,
+                                    "http_listen = '%.*s' is more than loopback: it needs http_token_file",
+                                    STR_ARG(settings->http_listen));
+    if (code == OK)
+        return OK;
+    if (!path)
+        err_hint(&e, "Write a token, e.g. that of \"openssl rand -hex 32\", to a file of mode 0600.");
+    diags_add_err(diags, &e);
+    return code;
+}
+
+enum code guard_load(const struct settings *settings, struct tls_library *library,
+                     const struct tls_server_params *params, struct guard *out, struct diags *diags)
+{
+    enum code token = guard_wants_token(settings) ? load_token(settings, out, diags) : OK;
+    enum code tls = guard_wants_tls(settings) ? load_tls(settings, library, *params, out, diags) : OK;
+
+    return token != OK ? token : tls;
+}
+
+void guard_fini(struct guard *guard)
+{
+    tls_context_free(guard->tls);
+    guard->tls = NULL;
+    secret_wipe(&guard->token);
+}

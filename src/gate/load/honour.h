@@ -1,0 +1,23 @@
+/**
+ * Can the gate do what the rules promise? Asked at load, so that nothing is found out at a login.
+ */
+#ifndef PGSEAL_GATE_LOAD_HONOUR_H
+#define PGSEAL_GATE_LOAD_HONOUR_H
+
+#include "base/err.h"
+
+struct policy;
+struct settings;
+struct upstream;
+
+/** True when memberships can be looked up: every server behind is asked for secrets too. */
+bool honour_knows_roles(const struct settings *settings);
+/**
+ * Every rule against every route: methods that nobody could judge, password exchanges that cannot pass
+ * through a TLS server, rules that leave no way to log in to the server (design §5). One row per rule and
+ * cause.
+ */
+MUST_CHECK enum code honour_check(const struct settings *settings, const struct policy *policy,
+                                  const struct upstream *upstreams, struct diags *diags);
+
+#endif

@@ -1,0 +1,51 @@
+/**
+ * A second look at certificates and revocation lists that OpenSSL would serve without a word.
+ *
+ * OpenSSL loads an expired certificate, half a chain and a stale CRL; clients then find out. What is found
+ * here is told at each load, and under `reload_policy = strict` it refuses a reload (design §3).
+ */
+#ifndef PGSEAL_GATE_LOAD_INSPECT_H
+#define PGSEAL_GATE_LOAD_INSPECT_H
+
+#include "base/err.h"
+
+struct cert_list;
+struct crl_list;
+struct settings;
+
+struct inspection {
+    const struct settings *settings;     /* borrowed; ssl is on and its files have been loaded */
+    struct bytes running;                /* DER of the certificate served until now; empty at start */
+    const struct cert_list *running_cas; /* of ssl_ca_file until now; NULL: do not compare */
+    int64_t now_unix_s;
+};
+
+/**
+ * The chain of ssl_cert_file: order, completeness, dates, and names that the running certificate has and the
+ * new one lacks.
+ *
+ * Certificates out of order or of another chain are errors; the rest are warnings, and errors where a reload
+ * under `strict` brings another certificate than the one that runs (one that is served already refuses
+ * nothing: it would only keep rules from being reloaded).
+ */
+void inspect_server(const struct inspection *what, struct diags *diags);
+
+/**
+ * The CAs of ssl_ca_file: expired, soon to expire, or gone since the running load. All are warnings: OpenSSL
+ * loads an expired CA, and then refuses whatever it issued, however long that is valid itself. Sessions that
+ * run are not touched, and the words say so.
+ *
+ * out  the certificates of the file. Owned; empty when none is set.
+ */
+void inspect_authorities(const struct inspection *what, struct cert_list *out, struct diags *diags);
+
+/**
+ * The revocation lists, against the CAs of ssl_ca_file: missing, stale, soon stale, or not the CA's. All are
+ * warnings: PostgreSQL starts with them, and refuses every client of that CA.
+ *
+ * out  lists that are in force and signed by their CA: only these may end sessions. Owned; empty when none
+ *      are configured.
+ */
+void inspect_revocation(const struct inspection *what, struct crl_list *out, struct diags *diags);
+
+#endif

@@ -1,0 +1,539 @@
+/*
+ * Loading: everything is read and tried out beside what is in force; only a whole snapshot ever comes out.
+ *
+ * The files of one load must belong together. TLS contexts are built once per worker, from the same files
+ * read several times, so the certificates they ended with are compared: a file that changed meanwhile fails
+ * the load rather than serve two certificates at once.
+ */
+#include "gate/load/snapshot.h"
+
+#include "auth/userlist.h"
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "base/secret.h"
+#include "gate/load/guard.h"
+#include "gate/load/honour.h"
+#include "gate/load/inspect.h"
+#include "gate/upstream/peers.h"
+#include "os/command.h"
+#include "pki/cert.h"
+#include "pki/crl.h"
+#include "policy/archive.h"
+#include "policy/policy.h"
+#include "tls/context.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { SNAPSHOT_ARENA_MAX = 64 * 1024 * 1024 };
+
+struct rule_counter {
+    _Atomic int64_t count;
+    _Atomic int64_t last_us;
+};
+
+struct snapshot {
+    _Atomic int refs;
+    unsigned generation;
+    unsigned n_workers;
+    int64_t loaded_us;
+    struct settings *settings;
+    struct policy *policy;
+    struct userlist *users;
+    struct tls_context **server_tls;
+    struct upstream *upstreams; /* one per route */
+    struct upstream *peers;     /* one per cancel_peers; all have the first one's contexts */
+    struct rule_counter *hits;  /* one per rule */
+    struct crl_list crls;
+    struct cert_list client_cas;
+    struct guard guard;
+    struct arena arena;
+};
+
+/* ---- counted value ---- */
+
+static void free_contexts(struct tls_context **contexts, unsigned n)
+{
+    for (unsigned i = 0; contexts && i < n; i++)
+        tls_context_free(contexts[i]);
+}
+
+static void snapshot_free(struct snapshot *snapshot)
+{
+    free_contexts(snapshot->server_tls, snapshot->n_workers);
+    for (size_t i = 0; snapshot->upstreams && i < snapshot->settings->n_routes; i++) {
+        free_contexts(snapshot->upstreams[i].tls, snapshot->n_workers);
+        conninfo_wipe(&snapshot->upstreams[i].info);
+    }
+    if (snapshot->peers)
+        free_contexts(snapshot->peers[0].tls, snapshot->n_workers);
+    crl_list_fini(&snapshot->crls);
+    cert_list_fini(&snapshot->client_cas);
+    guard_fini(&snapshot->guard);
+    userlist_unref(snapshot->users);
+    policy_unref(snapshot->policy);
+    settings_unref(snapshot->settings);
+    arena_fini(&snapshot->arena);
+    free(snapshot);
+}
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot)
+{
+    atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
+    return snapshot;
+}
+
+void snapshot_unref(struct snapshot *snapshot)
+{
+    if (snapshot && atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) == 1)
+        snapshot_free(snapshot);
+}
+
+const struct settings *snapshot_settings(const struct snapshot *snapshot)
+{
+    return snapshot->settings;
+}
+
+const struct policy *snapshot_policy(const struct snapshot *snapshot)
+{
+    return snapshot->policy;
+}
+
+struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worker)
+{
+    return snapshot->server_tls ? snapshot->server_tls[worker] : NULL;
+}
+
+const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route)
+{
+    return &snapshot->upstreams[route->index];
+}
+
+const struct upstream *snapshot_peers(const struct snapshot *snapshot, size_t *out_n)
+{
+    *out_n = snapshot->peers ? snapshot->settings->cancel_peers.n : 0;
+    return snapshot->peers;
+}
+
+const struct userlist *snapshot_users(const struct snapshot *snapshot)
+{
+    return snapshot->users;
+}
+
+void snapshot_hit(struct snapshot *snapshot, const struct hba_rule *rule, int64_t now_us)
+{
+    struct rule_counter *counter = &snapshot->hits[rule->number - 1];
+
+    atomic_fetch_add_explicit(&counter->count, 1, memory_order_relaxed);
+    atomic_store_explicit(&counter->last_us, now_us, memory_order_relaxed);
+}
+
+struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba_rule *rule)
+{
+    struct rule_counter *counter = &snapshot->hits[rule->number - 1];
+
+    return (struct rule_hits){
+        .count = atomic_load_explicit(&counter->count, memory_order_relaxed),
+        .last_us = atomic_load_explicit(&counter->last_us, memory_order_relaxed),
+    };
+}
+
+const struct crl_list *snapshot_crls(const struct snapshot *snapshot)
+{
+    return &snapshot->crls;
+}
+
+const struct guard *snapshot_guard(const struct snapshot *snapshot)
+{
+    return &snapshot->guard;
+}
+
+unsigned snapshot_generation(const struct snapshot *snapshot)
+{
+    return snapshot->generation;
+}
+
+int64_t snapshot_loaded_us(const struct snapshot *snapshot)
+{
+    return snapshot->loaded_us;
+}
+
+/* ---- parts of a load ---- */
+
+/* Texts of the settings end in a NUL: they live in an arena. */
+static const char *file_text(const struct settings_file *file)
+{
+    return file->path ? file->path : "";
+}
+
+static enum tls_version tls_version_of(enum conf_tls_version version)
+{
+    switch (version) {
+    case CONF_TLS_ANY:
+        return TLS_ANY;
+    case CONF_TLS_1_0:
+        return TLS_1_0;
+    case CONF_TLS_1_1:
+        return TLS_1_1;
+    case CONF_TLS_1_2:
+        return TLS_1_2;
+    case CONF_TLS_1_3:
+        return TLS_1_3;
+    }
+    UNREACHABLE();
+}
+
+/* [src: PostgreSQL 18, ssl_passphrase_command; reference, tls-server.md §4] */
+static enum tls_passphrase find_passphrase(const struct snapshot_params *p, const struct settings *settings,
+                                           struct diags *diags)
+{
+    struct err e;
+
+    if (settings->ssl_passphrase_command.n == 0)
+        return p->running ? TLS_PASSPHRASE_REFUSE : TLS_PASSPHRASE_PROMPT;
+    if (p->running && !settings->ssl_passphrase_command_supports_reload)
+        return TLS_PASSPHRASE_REFUSE;
+    if (os_command_line(settings->ssl_passphrase_command.p, "Enter PEM pass phrase:", p->passphrase, &e) !=
+        OK)
+        diags_add_err(diags, &e); /* and the key will fail to load */
+    return TLS_PASSPHRASE_GIVEN;
+}
+
+static struct tls_server_params server_params(const struct snapshot_params *p,
+                                              const struct settings *settings)
+{
+    return (struct tls_server_params){
+        .cert_file = file_text(&settings->ssl_cert_file),
+        .key_file = file_text(&settings->ssl_key_file),
+        .ca_file = file_text(&settings->ssl_ca_file),
+        .crl_file = file_text(&settings->ssl_crl_file),
+        .crl_dir = file_text(&settings->ssl_crl_dir),
+        .dh_params_file = file_text(&settings->ssl_dh_params_file),
+        .ciphers = settings->ssl_ciphers.p,
+        .tls13_ciphers = settings->ssl_tls13_ciphers.p,
+        .groups = settings->ssl_groups.p,
+        .prefer_server_ciphers = settings->ssl_prefer_server_ciphers,
+        .takes_cancels = settings->cancel_peers.n > 0,
+        .reload = p->running != NULL,
+        .min_version = tls_version_of(settings->ssl_min_protocol_version),
+        .max_version = tls_version_of(settings->ssl_max_protocol_version),
+        .passphrase = p->passphrase,
+    };
+}
+
+static struct inspection inspection_of(const struct snapshot *s, const struct snapshot *running,
+                                       const struct env *env)
+{
+    struct tls_context *before = running ? snapshot_tls(running, 0) : NULL;
+
+    return (struct inspection){
+        .settings = s->settings,
+        .running = before ? tls_context_certificate(before) : bytes_of(NULL, 0),
+        .running_cas = running ? &running->client_cas : NULL,
+        .now_unix_s = env_now_s(env),
+    };
+}
+
+void snapshot_inspect(const struct snapshot *snapshot, const struct env *env, struct diags *diags)
+{
+    const struct inspection inspection = inspection_of(snapshot, NULL, env);
+    struct crl_list lists;
+    struct cert_list cas;
+
+    if (!snapshot->server_tls)
+        return;
+    inspect_server(&inspection, diags);
+    inspect_authorities(&inspection, &cas, diags);
+    cert_list_fini(&cas);
+    inspect_revocation(&inspection, &lists, diags);
+    crl_list_fini(&lists);
+}
+
+static enum code load_server_tls(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+{
+    struct tls_server_params params = server_params(p, s->settings);
+    struct err e;
+
+    if (!s->settings->ssl)
+        return OK;
+    s->server_tls = arena_array(&s->arena, p->n_workers, sizeof(struct tls_context *));
+    if (!s->server_tls)
+        return E_NOMEM;
+    params.passphrase_from = find_passphrase(p, s->settings, diags);
+    for (unsigned i = 0; i < p->n_workers; i++) {
+        enum code code = tls_server_context_new(p->libraries[i], &params, &s->server_tls[i], diags, &e);
+        if (code == OK && i == 0)
+            code = tls_context_self_test(p->libraries[0], &params, s->server_tls[0], &e);
+        if (code == OK && i > 0 &&
+            !bytes_equal(tls_context_certificate(s->server_tls[0]),
+                         tls_context_certificate(s->server_tls[i])))
+            code = err_set(&e, E_CONFIG, "server certificate file \"%s\" changed while it was read",
+                           params.cert_file);
+        if (code != OK) {
+            diags_add_err(diags, &e);
+            return code;
+        }
+    }
+    if (tls_context_end_point(s->server_tls[0]).n == 0)
+        diags_add(diags, SEV_WARNING, E_CONFIG, str_c(params.cert_file), 0,
+                  "the certificate's signature names no digest: SCRAM channel binding will fail");
+    const struct inspection inspection = inspection_of(s, p->running, p->env);
+    inspect_server(&inspection, diags);
+    inspect_authorities(&inspection, &s->client_cas, diags);
+    inspect_revocation(&inspection, &s->crls, diags);
+    return OK;
+}
+
+/* After load_server_tls(): a passphrase has been asked for by then, if there is one. */
+static enum code load_guard(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+{
+    struct tls_server_params params = server_params(p, s->settings);
+
+    if (!guard_wants_tls(s->settings) && !guard_wants_token(s->settings))
+        return OK;
+    if (!s->settings->ssl)
+        params.passphrase_from = find_passphrase(p, s->settings, diags);
+    else
+        params.passphrase_from = p->passphrase->n > 0 ? TLS_PASSPHRASE_GIVEN : TLS_PASSPHRASE_REFUSE;
+    return guard_load(s->settings, p->http_library, &params, &s->guard, diags);
+}
+
+static bool upstream_may_tls(const struct conninfo *info)
+{
+    for (size_t i = 0; i < info->host_count; i++)
+        if (info->hosts[i].kind != CONN_HOST_UNIX)
+            return info->sslmode != SSLMODE_DISABLE;
+    return false;
+}
+
+static bool upstream_all_unix(const struct conninfo *info)
+{
+    for (size_t i = 0; i < info->host_count; i++)
+        if (info->hosts[i].kind != CONN_HOST_UNIX)
+            return false;
+    return true;
+}
+
+static enum code load_upstream_tls(struct snapshot *s, struct upstream *u, const struct snapshot_params *p,
+                                   struct err *e)
+{
+    struct tls_client_params params = {
+        .root_file = u->files.root == TLS_ROOT_SYSTEM ? "system"
+                     : u->files.root_file.n           ? u->files.root_file.p
+                                                      : "",
+        .crl_file = u->files.crl_file.n ? u->files.crl_file.p : "",
+        .crl_dir = u->files.crl_dir.n ? u->files.crl_dir.p : "",
+        .cert_file = u->files.cert.n ? u->files.cert.p : "",
+        .key_file = u->files.key.n ? u->files.key.p : "",
+        .key_password = u->files.key_password.n ? u->files.key_password.p : NULL,
+        .no_prompt = true,
+        .protocol = u->route ? TLS_PROTOCOL_POSTGRESQL : TLS_PROTOCOL_CANCEL,
+        .min_version = u->info.tls_min ? (enum tls_version)(TLS_1_0 + u->info.tls_min - TLS_BOUND_1_0)
+                                       : TLS_ANY,
+        .max_version = u->info.tls_max ? (enum tls_version)(TLS_1_0 + u->info.tls_max - TLS_BOUND_1_0)
+                                       : TLS_ANY,
+    };
+
+    u->tls = arena_array(&s->arena, p->n_workers, sizeof(struct tls_context *));
+    if (!u->tls)
+        return err_set(e, E_NOMEM, "out of memory");
+    for (unsigned i = 0; i < p->n_workers; i++)
+        TRY(tls_client_context_new(p->libraries[i], &params, &u->tls[i], e));
+    return OK;
+}
+
+static enum code load_upstream(struct snapshot *s, const struct settings_route *route,
+                               const struct snapshot_params *p, const struct conn_world *world, struct err *e)
+{
+    struct upstream *u = &s->upstreams[route->index];
+
+    u->route = route;
+    u->configured = route->upstream.n > 0;
+    if (!u->configured)
+        return OK;
+    TRY(conninfo_parse(route->upstream, world, CONN_GATE, &s->arena, &u->info, e));
+    u->may_tls = upstream_may_tls(&u->info);
+    u->all_unix = upstream_all_unix(&u->info);
+    u->verified = !u->all_unix && u->info.sslmode >= SSLMODE_VERIFY_CA;
+    if (!u->may_tls)
+        return OK;
+    TRY(tls_files_find(&u->info, world, &s->arena, &u->files, e));
+    return load_upstream_tls(s, u, p, e);
+}
+
+static enum code load_upstreams(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+{
+    enum code result = OK;
+    struct conn_world world;
+    struct err e;
+
+    s->upstreams = arena_array(&s->arena, s->settings->n_routes, sizeof *s->upstreams);
+    if (!s->upstreams || conn_world_system(&s->arena, &world) != OK)
+        return E_NOMEM;
+    world.getenv = NULL;
+    for (size_t i = 0; i < s->settings->n_routes; i++) {
+        const struct settings_route *route = &s->settings->routes[i];
+        enum code code = load_upstream(s, route, p, &world, &e);
+        if (code == OK)
+            continue;
+        err_where(&e, route->upstream_file, route->upstream_line);
+        diags_add_err(diags, &e);
+        result = code;
+    }
+    return result;
+}
+
+static enum code load_peer(struct snapshot *s, size_t i, const struct snapshot_params *p,
+                           const struct conn_world *world, struct err *e)
+{
+    struct upstream *u = &s->peers[i];
+
+    TRY(peers_conninfo(s->settings, i, world, &s->arena, &u->info, e));
+    u->configured = u->may_tls = u->verified = true;
+    TRY(tls_files_find(&u->info, world, &s->arena, &u->files, e));
+    if (i == 0)
+        return load_upstream_tls(s, u, p, e);
+    u->tls = s->peers[0].tls;
+    return OK;
+}
+
+static enum code load_peers(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+{
+    size_t n = s->settings->cancel_peers.n;
+    struct conn_world world;
+    struct err e;
+
+    if (n == 0)
+        return OK;
+    TRY(peers_check(s->settings, diags));
+    s->peers = arena_array(&s->arena, n, sizeof *s->peers);
+    if (!s->peers || conn_world_system(&s->arena, &world) != OK)
+        return E_NOMEM;
+    world.getenv = NULL;
+    for (size_t i = 0; i < n; i++) {
+        enum code code = load_peer(s, i, p, &world, &e);
+        if (code != OK) {
+            diags_add_err(diags, &e);
+            return code;
+        }
+    }
+    return OK;
+}
+
+static enum code load_users(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+{
+    bool wanted = false;
+
+    if (p->certificates_only) {
+        s->users = userlist_ref(p->running->users);
+        return OK;
+    }
+    for (size_t i = 0; i < s->settings->n_routes; i++)
+        wanted |= s->settings->routes[i].auth_source == CONF_AUTH_FILE;
+    if (!wanted)
+        return OK;
+    if (!s->settings->auth_file.path) {
+        diags_add(diags, SEV_ERROR, E_CONFIG, STR(""), 0, "auth_source = file needs auth_file to be set");
+        return E_CONFIG;
+    }
+    return userlist_load(s->settings->auth_file.path, diags, &s->users);
+}
+
+static enum code load_policy(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+{
+    const struct archive_head head = {
+        .generation = s->generation,
+        .ssl_on = s->settings->ssl,
+        .roles_known = honour_knows_roles(s->settings),
+        .hba_file = str_c(file_text(&s->settings->hba_file)),
+        .ident_file = str_c(file_text(&s->settings->ident_file)),
+    };
+    const struct policy_params params = {
+        .hba_file = head.hba_file,
+        .ident_file = head.ident_file,
+        .ssl_on = head.ssl_on,
+        .features = { .roles_known = head.roles_known, .oauth_unchecked = true },
+        .reload = p->running != NULL,
+        .archive = &head,
+    };
+
+    if (p->certificates_only) {
+        s->policy = policy_ref(p->running->policy);
+        return OK;
+    }
+    return policy_load(&params, &s->policy, diags);
+}
+
+/* A rule that reads as before keeps its count, wherever it stands now; equal rules keep their order. */
+static enum code load_hits(struct snapshot *s, const struct snapshot *before)
+{
+    size_t n = policy_rule_count(s->policy), from = 0;
+
+    s->hits = arena_array(&s->arena, n, sizeof *s->hits);
+    if (!s->hits)
+        return E_NOMEM;
+    for (size_t i = 0; before && i < n; i++) {
+        const struct hba_rule *rule = policy_rule(s->policy, i);
+        for (size_t j = from; j < policy_rule_count(before->policy); j++) {
+            const struct hba_rule *old = policy_rule(before->policy, j);
+            if (!str_equal(old->raw, rule->raw) || !str_equal(old->file, rule->file))
+                continue;
+            struct rule_hits hits = snapshot_hits(before, old);
+            atomic_init(&s->hits[i].count, hits.count);
+            atomic_init(&s->hits[i].last_us, hits.last_us);
+            from = j + 1;
+            break;
+        }
+    }
+    return OK;
+}
+
+/* Parts that stand on their own are all tried, so that one look at the log shows everything that is wrong. */
+static enum code load_parts(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+{
+    enum code results[] = {
+        load_policy(s, p, diags),    load_server_tls(s, p, diags), load_guard(s, p, diags),
+        load_upstreams(s, p, diags), load_peers(s, p, diags),      load_users(s, p, diags),
+    };
+
+    for (size_t i = 0; i < COUNT_OF(results); i++)
+        if (results[i] != OK)
+            return results[i];
+    TRY(load_hits(s, p->running));
+    return honour_check(s->settings, s->policy, s->upstreams, diags);
+}
+
+enum code snapshot_load(const struct snapshot_params *params, struct snapshot **out, struct diags *diags)
+{
+    const struct settings_params settings_params = {
+        .dir = str_c(params->dir),
+        .overrides = params->overrides,
+        .n_overrides = params->n_overrides,
+        .running = params->running ? params->running->settings : NULL,
+    };
+    struct snapshot *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return E_NOMEM;
+    atomic_init(&s->refs, 1);
+    arena_init(&s->arena, SNAPSHOT_ARENA_MAX, 4096);
+    s->generation = params->generation;
+    s->n_workers = params->n_workers;
+    s->loaded_us = params->env->now_unix_us(params->env->ctx);
+    enum code code = OK;
+    if (params->certificates_only)
+        s->settings = settings_ref(params->running->settings);
+    else
+        code = settings_load(&settings_params, &s->settings, diags);
+    if (code == OK)
+        code = load_parts(s, params, diags);
+    if (code == OK && !diags_ok(diags))
+        code = E_CONFIG;
+    if (code != OK) {
+        snapshot_unref(s);
+        return code;
+    }
+    *out = s;
+    return OK;
+}

@@ -1,0 +1,88 @@
+/**
+ * All files or none: settings, rules, maps, users and TLS contexts as one immutable, counted, numbered value.
+ *
+ * A reload builds a new one beside the old; nothing of a load that fails is ever in force (design §4, §11).
+ */
+#ifndef PGSEAL_GATE_LOAD_SNAPSHOT_H
+#define PGSEAL_GATE_LOAD_SNAPSHOT_H
+
+#include "base/err.h"
+#include "client/conninfo.h"
+#include "client/tlsfiles.h"
+#include "conf/settings.h"
+
+struct crl_list;
+struct env;
+struct guard;
+struct hba_rule;
+struct policy;
+struct secret;
+struct tls_context;
+struct tls_library;
+struct userlist;
+
+/** The server behind one route of the settings. */
+struct upstream {
+    const struct settings_route *route;
+    bool configured; /* a conninfo is set */
+    bool may_tls;    /* a connection to it may be encrypted */
+    bool all_unix;   /* every host is a unix socket */
+    bool verified;   /* TLS to it is always verified: verify-ca or verify-full on every host */
+    struct conninfo info;
+    struct tls_files files;
+    struct tls_context **tls; /* one per worker; NULL: never TLS */
+};
+
+enum { CANCEL_PEERS_MAX = 16 /* [choice: each costs a handshake per unknown cancel request] */ };
+
+struct snapshot;
+
+/** How often a rule decided, since the gate started; reloads carry it on. */
+struct rule_hits {
+    int64_t count;
+    int64_t last_us; /* 0: never */
+};
+
+/** Borrowed parts of a snapshot; valid as long as a reference is held. */
+const struct settings *snapshot_settings(const struct snapshot *snapshot);
+const struct policy *snapshot_policy(const struct snapshot *snapshot);
+/** NULL: TLS cannot be used with clients. */
+struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worker);
+const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route);
+/** The gates of cancel_peers, as servers to connect to; *out_n of them, in the order of the setting. */
+const struct upstream *snapshot_peers(const struct snapshot *snapshot, size_t *out_n);
+/** NULL without auth_file. */
+const struct userlist *snapshot_users(const struct snapshot *snapshot);
+/** A rule of this snapshot has decided about a connection. Thread-safe. */
+void snapshot_hit(struct snapshot *snapshot, const struct hba_rule *rule, int64_t now_us);
+struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba_rule *rule);
+/** What HTTP clients are asked for. */
+const struct guard *snapshot_guard(const struct snapshot *snapshot);
+/** Revocation lists in force, signed by their CA: what may end sessions. Possibly empty, never NULL. */
+const struct crl_list *snapshot_crls(const struct snapshot *snapshot);
+unsigned snapshot_generation(const struct snapshot *snapshot);
+int64_t snapshot_loaded_us(const struct snapshot *snapshot);
+
+struct snapshot_params {
+    const char *dir;
+    const struct str *overrides;
+    size_t n_overrides;
+    const struct snapshot *running; /* NULL at start */
+    struct tls_library *const *libraries;
+    struct tls_library *http_library; /* for http_listen; used by the steward */
+    unsigned n_workers;               /* 0: taken from the settings by snapshot_workers(); no TLS is built */
+    struct secret *passphrase;        /* of the server's key, kept while the process lives; borrowed */
+    const struct env *env;
+    unsigned generation;
+    bool certificates_only; /* settings and rules stay those of `running`; users are read anew */
+};
+
+/** Say again what is wrong with the certificates and revocation lists in force, as of now. */
+void snapshot_inspect(const struct snapshot *snapshot, const struct env *env, struct diags *diags);
+/** Read everything. diags receives all complaints; on failure nothing else is left behind. */
+MUST_CHECK enum code snapshot_load(const struct snapshot_params *params, struct snapshot **out,
+                                   struct diags *diags);
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot);
+
+#endif

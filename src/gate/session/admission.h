@@ -1,0 +1,81 @@
+/**
+ * What the rooms admit, upstream and relay_auth share about one client's authentication.
+ */
+#ifndef PGSEAL_GATE_SESSION_ADMISSION_H
+#define PGSEAL_GATE_SESSION_ADMISSION_H
+
+#include "auth/scram_server.h"
+#include "auth/verifier.h"
+#include "base/secret.h"
+#include "gate/session/session.h"
+
+struct derive;
+struct lookup;
+
+/** What is known of a user's secret, wherever it was read. */
+struct credential {
+    bool exists;
+    bool expired;
+    bool has_secret;
+    bool cleartext;           /* auth_file may hold one; `password` is it */
+    bool beside_cleartext;    /* auth_file holds one of somebody's */
+    struct verifier verifier; /* of the stored secret */
+    struct bytes password;    /* borrowed from the snapshot */
+};
+
+enum admission_stage {
+    ADMIT_MATCH,  /* no rule yet: perhaps a name or memberships are being looked up */
+    ADMIT_SECRET, /* the secret is being looked up */
+    ADMIT_SCRAM,  /* waiting for a SASL message */
+    ADMIT_MD5,
+    ADMIT_PASSWORD,
+    ADMIT_PROVED, /* the method is satisfied; memberships for the certificate's name are being looked up */
+    ADMIT_DONE
+};
+
+/** Lives in the session's scratch arena; wiped by admit_leave(). */
+struct admission {
+    enum admission_stage stage;
+    struct conn_facts facts;
+    struct decision decision;
+    struct str os_user; /* who is at the other end of a unix socket, once os_user_asked and looked up */
+    const char *os_user_error; /* why nobody is known; NULL: one is */
+    bool os_user_asked;
+    const struct settings_route *route; /* of the requested database */
+    bool relayed;                       /* the server behind judges; the exchange passes through */
+    struct credential credential;
+    struct scram_server scram;
+    uint8_t md5_salt[MD5_SALT_BYTES];
+    struct scram_keys keys; /* ClientKey and ServerKey after SCRAM */
+    bool have_keys;
+    struct password password; /* cleartext, after `password` */
+    struct buf final;         /* SASLFinal, held back until the server behind has agreed */
+    struct lookup *lookup;
+    struct derive *derive; /* a password is being hashed, or was */
+};
+
+/** Read the user's secret from auth_file. */
+void exchange_read_userlist(struct session *s);
+/** The secret is known as far as it ever will be: challenge the client. */
+enum step exchange_begin(struct session *s, struct err *e);
+/** Go on in one of the stages ADMIT_SCRAM, ADMIT_MD5, ADMIT_PASSWORD. */
+enum step exchange_step(struct session *s, struct err *e);
+/** The method is satisfied: what is left is the certificate's name; then on to ROUTE. */
+enum step admission_proved(struct session *s, struct err *e);
+/** The client has proved itself: check its certificate's name if the rule wants that, record the identity. */
+MUST_CHECK enum code admission_succeeded(struct session *s, struct err *e);
+/** What a client's `p` message is to hold. */
+enum proof_kind { PROOF_PASSWORD, PROOF_SASL, PROOF_GSS };
+/**
+ * The client's next `p` message, taken from s->in (the caller consumes `used` bytes). E_MORE: not complete
+ * yet. Other failures: `e` and s->parting are PostgreSQL's for a message of that kind.
+ */
+MUST_CHECK enum code admission_take(struct session *s, enum proof_kind kind, struct msg *out, size_t *used,
+                                    struct err *e);
+/** One line `connection_authenticated`, where log_connections asks for it. */
+void admission_log(struct session *s);
+/** `"trust" authentication failed for user "U"` and its kin: what the method tells a client [src:
+ * auth_failed]. */
+enum code admission_failed(const struct session *s, struct err *e);
+
+#endif

@@ -1,0 +1,506 @@
+/*
+ * Policy and authentication.
+ *
+ * Facts × policy → the first matching rule; then what the rule demands, in PostgreSQL's order: certificate,
+ * method, certificate's name [src: PostgreSQL 18, ClientAuthentication]. Under auth_source = upstream a
+ * password is judged by the server behind: the exchange then follows in the room upstream.
+ */
+#include "auth/password.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "gate/session/admission.h"
+#include "gate/session/console.h"
+#include "gate/session/rooms.h"
+#include "gate/session/worker.h"
+#include "gate/upstream/derive.h"
+#include "gate/upstream/lookup.h"
+#include "net/resolve.h"
+#include "pgwire/backend.h"
+#include "policy/ident.h"
+#include "tls/context.h"
+
+/* ---- texts ---- */
+
+enum code admission_failed(const struct session *s, struct err *e)
+{
+    const struct str user = s->startup.user;
+
+    switch (s->rule->method) {
+    case HBA_METHOD_PASSWORD:
+    case HBA_METHOD_MD5:
+    case HBA_METHOD_SCRAM:
+        return password_failed(user, e);
+    case HBA_METHOD_TRUST:
+        return err_set(e, E_AUTH, "\"trust\" authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_CERT:
+        return err_set(e, E_AUTH, "certificate authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_PEER:
+        return err_set(e, E_AUTH, "Peer authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_IDENT:
+        return err_set(e, E_AUTH, "Ident authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_GSS:
+        return err_set(e, E_AUTH, "GSSAPI authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_PAM:
+        return err_set(e, E_AUTH, "PAM authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_LDAP:
+        return err_set(e, E_AUTH, "LDAP authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_RADIUS:
+        return err_set(e, E_AUTH, "RADIUS authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_OAUTH:
+        return err_set(e, E_AUTH, "OAuth bearer authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_REJECT:
+    case HBA_METHOD_SSPI:
+    case HBA_METHOD_BSD:
+        break;
+    }
+    return err_set(e, E_AUTH, "authentication failed for user \"%.*s\": invalid authentication method",
+                   STR_ARG(user));
+}
+
+/* Like admission_failed(), with a reason that stays in the log. */
+static enum step refuse(struct session *s, const char *reason, struct err *e)
+{
+    struct log_line line;
+
+    session_log(s, &line, SEV_LOG, "authentication_failed");
+    log_c(&line, "method", hba_method_name(s->rule->method));
+    log_c(&line, "reason", reason);
+    log_end(&line);
+    (void)admission_failed(s, e);
+    return session_fail(s, PARTING_FATAL);
+}
+
+void admission_log(struct session *s)
+{
+    struct log_line line;
+
+    if (!(session_settings(s)->log_connections & 1u << CONF_LOG_AUTHENTICATION))
+        return;
+    session_log(s, &line, SEV_LOG, "connection_authenticated");
+    if (s->identity.p)
+        log_str(&line, "identity", s->identity);
+    log_c(&line, "method", hba_method_name(s->rule->method));
+    log_str(&line, "file", s->rule->file);
+    log_int(&line, "line", s->rule->line);
+    log_end(&line);
+}
+
+/* ---- certificate's name ---- */
+
+/* E_NEED_ROLES: a map line asks for memberships. Otherwise OK or E_AUTH with the reason in `why`. */
+static enum code check_certificate_name(struct session *s, struct err *why)
+{
+    const struct tls_facts *t = &s->tls;
+    bool by_dn = s->rule->clientname == CLIENTNAME_DN;
+
+    if (!by_dn && !t->cert.has_cn)
+        return err_set(
+            why, E_AUTH,
+            "certificate authentication failed for user \"%.*s\": client certificate contains no user name",
+            STR_ARG(s->startup.user));
+    const struct ident_question question = {
+        .map = s->rule->map,
+        .role = s->startup.user,
+        .name = by_dn ? t->cert.dn : t->cert.cn,
+        .roles = s->admission->facts.roles,
+    };
+    return ident_check(snapshot_policy(s->snapshot), &question, why);
+}
+
+enum code admission_succeeded(struct session *s, struct err *e)
+{
+    struct err why = { 0 };
+
+    if (s->rule->clientcert == CLIENTCERT_VERIFY_FULL) {
+        enum code code = check_certificate_name(s, &why);
+        if (code == E_NEED_ROLES)
+            return code;
+        if (code != OK) {
+            struct log_line line;
+            session_log(s, &line, SEV_LOG, "authentication_failed");
+            log_c(&line, "method", hba_method_name(s->rule->method));
+            log_c(&line, "reason", err_text(&why));
+            if (s->rule->method != HBA_METHOD_CERT)
+                log_c(&line, "clientcert",
+                      s->rule->clientname == CLIENTNAME_DN ? "DN mismatch" : "CN mismatch");
+            log_end(&line);
+            s->cause = CAUSE_MAP_OTHER_USER;
+            return admission_failed(s, e);
+        }
+    }
+    if (s->rule->method == HBA_METHOD_CERT)
+        s->identity = s->tls.cert.dn;
+    else if (s->rule->method != HBA_METHOD_TRUST && s->rule->method != HBA_METHOD_PEER)
+        s->identity = s->startup.user;
+    return OK;
+}
+
+/* ---- lookups ---- */
+
+static void on_name(void *arg, int gai_error, const struct addrinfo *found, const char *name)
+{
+    struct session *s = arg;
+    struct name_lookup *lookup = &s->admission->facts.lookup;
+    bool forward = lookup->state == NAME_REVERSE;
+
+    s->resolve = NULL;
+    if (gai_error != 0) {
+        lookup->state = forward ? NAME_FORWARD_FAILED : NAME_REVERSE_FAILED;
+        lookup->gai_error = gai_error;
+    } else if (!forward) {
+        lookup->state = arena_str(&s->arena, str_c(name), &lookup->name) ? NAME_REVERSE : NAME_REVERSE_FAILED;
+        lookup->gai_error = lookup->state == NAME_REVERSE ? 0 : EAI_MEMORY;
+        s->peer_name = lookup->name;
+    } else {
+        lookup->state = NAME_MISMATCH;
+        for (; found; found = found->ai_next)
+            if (peer_address_equal(&s->peer.ss, found->ai_addr))
+                lookup->state = NAME_CONFIRMED;
+    }
+    session_resume(s);
+}
+
+static enum step look_up_name(struct session *s, enum match_need need, struct err *e)
+{
+    struct loop *loop = worker_loop(s->worker);
+    char host[256];
+
+    if (need == MATCH_NEED_REVERSE)
+        s->resolve = resolve_reverse(loop, (const struct sockaddr *)&s->peer.ss, on_name, s);
+    else if (str_to_c(s->admission->facts.lookup.name, host, sizeof host))
+        s->resolve = resolve_forward(loop, &(struct resolve_name){ RESOLVE_FOR_CLIENT, host, "" }, on_name,
+                                     s);
+    if (!s->resolve) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    return STEP_JOB;
+}
+
+static void on_os_user(void *arg, int gai_error, const struct addrinfo *found, const char *name)
+{
+    struct session *s = arg;
+    struct admission *a = s->admission;
+
+    (void)found;
+    s->resolve = NULL;
+    if (gai_error != 0)
+        a->os_user_error = gai_error == EAI_NONAME ? "local user does not exist"
+                                                   : "could not look up local user";
+    else if (!arena_str(&s->arena, str_c(name), &a->os_user))
+        a->os_user_error = "out of memory";
+    session_resume(s);
+}
+
+/* STEP_JOB: who is at the other end is being looked up. STEP_DONE: a->os_user or a->os_user_error is set. */
+static enum step find_os_user(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+    uid_t uid;
+    gid_t gid;
+
+    if (a->os_user_asked)
+        return STEP_DONE;
+    a->os_user_asked = true;
+    if (!socket_peer_ids(s->client.fd, &uid, &gid)) {
+        a->os_user_error = "could not get peer credentials";
+        return STEP_DONE;
+    }
+    s->resolve = resolve_user(worker_loop(s->worker), uid, on_os_user, s);
+    if (s->resolve)
+        return STEP_JOB;
+    err_set(e, E_NOMEM, "out of memory");
+    return session_fail(s, PARTING_FATAL);
+}
+
+static enum step lookup_lost(struct session *s, const struct err *why, struct err *e)
+{
+    struct log_line line;
+
+    session_log(s, &line, SEV_LOG, "lookup_failed");
+    log_err(&line, why);
+    log_end(&line);
+    err_set(e, E_UNAVAILABLE, "could not look up user \"%.*s\" on the server", STR_ARG(s->startup.user));
+    return session_fail(s, PARTING_FATAL);
+}
+
+static void on_lookup(void *arg)
+{
+    session_resume(arg);
+}
+
+/* Ask the server behind for memberships or the secret; the answer is picked up by the next step. */
+static enum step look_up(struct session *s, enum lookup_kind kind, struct err *e)
+{
+    struct admission *a = s->admission;
+    const struct lookup_question question = { s->snapshot, a->route, kind, s->startup.user };
+
+    a->lookup = lookup_new(s->worker, &question, on_lookup, s);
+    if (!a->lookup) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    return STEP_JOB;
+}
+
+enum step admission_proved(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+    enum code code = admission_succeeded(s, e);
+
+    if (code == E_NEED_ROLES) {
+        a->stage = ADMIT_PROVED;
+        return look_up(s, LOOKUP_ROLES, e);
+    }
+    if (code != OK) {
+        /* As from PostgreSQL: the exchange succeeded, the name did not. */
+        buf_append_buf(&s->out, &a->final);
+        return session_fail(s, PARTING_FATAL);
+    }
+    a->stage = ADMIT_DONE;
+    admission_log(s);
+    return session_goto(s, STATE_ROUTE);
+}
+
+/* ---- methods without a challenge ---- */
+
+/* [src: PostgreSQL 18, auth_peer] */
+static enum step judge_peer(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+    struct err why;
+    enum step found = find_os_user(s, e);
+
+    if (found != STEP_DONE)
+        return found;
+    if (a->os_user_error)
+        return refuse(s, a->os_user_error, e);
+    s->identity = a->os_user;
+    const struct ident_question question = {
+        .map = s->rule->map, .role = s->startup.user, .name = s->identity, .roles = a->facts.roles
+    };
+    enum code code = ident_check(snapshot_policy(s->snapshot), &question, &why);
+    if (code == E_NEED_ROLES)
+        return look_up(s, LOOKUP_ROLES, e);
+    return code == OK ? admission_proved(s, e) : refuse(s, err_text(&why), e);
+}
+
+/* ---- what the rule demands ---- */
+
+static enum code check_certificate(struct session *s, struct err *e)
+{
+    struct tls_context *context = snapshot_tls(s->snapshot, worker_index(s->worker));
+
+    if (s->rule->clientcert == CLIENTCERT_NONE)
+        return OK;
+    if (!context || !tls_context_verifies_clients(context))
+        return err_set(e, E_CONFIG,
+                       "client certificates can only be checked if a root certificate store is available");
+    if (!s->tls.has_cert) {
+        s->cause = CAUSE_CERT_MISSING;
+        return err_set(e, E_AUTH, "connection requires a valid client certificate");
+    }
+    return OK;
+}
+
+/* The gate reads the secret itself, or leaves the exchange to the server behind. */
+static enum step find_secret(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+
+    switch (a->route->auth_source) {
+    case CONF_AUTH_UPSTREAM:
+        a->relayed = true;
+        return session_goto(s, STATE_ROUTE);
+    case CONF_AUTH_FILE:
+        exchange_read_userlist(s);
+        return exchange_begin(s, e);
+    case CONF_AUTH_QUERY:
+        a->stage = ADMIT_SECRET;
+        return look_up(s, LOOKUP_SECRET, e);
+    }
+    UNREACHABLE();
+}
+
+/* Would TLS have helped? Where that takes another look-up nothing is claimed. */
+static bool wants_encryption(struct session *s)
+{
+    struct conn_facts facts = s->admission->facts;
+    struct decision decision;
+
+    if (facts.tls || facts.is_local || !snapshot_tls(s->snapshot, worker_index(s->worker)))
+        return false;
+    facts.tls = true;
+    return policy_match(snapshot_policy(s->snapshot), &facts, NULL, &decision) == OK &&
+           decision.verdict == VERDICT_RULE && decision.rule->method != HBA_METHOD_REJECT;
+}
+
+/* No rule, or one that says reject. */
+static enum step turn_away(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+
+    if (wants_encryption(s))
+        s->cause = CAUSE_NO_ENCRYPTION;
+    else
+        s->cause = a->decision.verdict == VERDICT_RULE ? CAUSE_REJECTED : CAUSE_NO_RULE;
+    (void)policy_refusal(&a->facts, &a->decision, e);
+    return session_fail(s, PARTING_FATAL);
+}
+
+static enum step demand(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+
+    if (check_certificate(s, e) != OK)
+        return session_fail(s, PARTING_FATAL);
+    switch (s->rule->method) {
+    case HBA_METHOD_REJECT:
+        return turn_away(s, e);
+    case HBA_METHOD_TRUST:
+    case HBA_METHOD_CERT:
+        return admission_proved(s, e);
+    case HBA_METHOD_PEER:
+        return judge_peer(s, e);
+    case HBA_METHOD_PASSWORD:
+    case HBA_METHOD_MD5:
+    case HBA_METHOD_SCRAM:
+        return find_secret(s, e);
+    case HBA_METHOD_IDENT:
+    case HBA_METHOD_GSS:
+    case HBA_METHOD_SSPI:
+    case HBA_METHOD_PAM:
+    case HBA_METHOD_BSD:
+    case HBA_METHOD_LDAP:
+    case HBA_METHOD_RADIUS:
+    case HBA_METHOD_OAUTH:
+        if (hba_method_how(s->rule->method) == HBA_HOW_RELAYED && a->route->auth_source == CONF_AUTH_UPSTREAM)
+            return find_secret(s, e);
+        return refuse(s, "the gate cannot judge this method for this database", e);
+    }
+    UNREACHABLE();
+}
+
+/* Over a unix socket the gate's own user, or root, always reaches the status database (design §7). */
+static bool is_own(struct session *s)
+{
+    uid_t uid;
+    gid_t gid;
+
+    if (s->peer.ss.ss_family != AF_UNIX || !s->local || !console_wanted(s) ||
+        !socket_peer_ids(s->client.fd, &uid, &gid))
+        return false;
+    return uid == 0 || uid == worker_shared(s->worker)->uid;
+}
+
+static enum step admit_own(struct session *s, struct err *e)
+{
+    enum step found = find_os_user(s, e);
+
+    if (found != STEP_DONE)
+        return found;
+    s->own = true;
+    if (!s->admission->os_user_error)
+        s->identity = s->admission->os_user;
+    s->admission->stage = ADMIT_DONE;
+    return session_goto(s, STATE_ROUTE);
+}
+
+static enum step match(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+
+    if (is_own(s))
+        return admit_own(s, e);
+    enum code code = policy_match(snapshot_policy(s->snapshot), &a->facts, NULL, &a->decision);
+    if (code == E_NEED_NAME)
+        return look_up_name(s, a->decision.need, e);
+    if (code == E_NEED_ROLES)
+        return look_up(s, LOOKUP_ROLES, e);
+    if (code != OK) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    if (a->decision.verdict == VERDICT_NO_RULE) {
+        if (a->facts.roles) /* a membership granted meanwhile counts from the next try on */
+            lookup_forget(s->worker, s->startup.user);
+        return turn_away(s, e);
+    }
+    s->rule = a->decision.rule;
+    snapshot_hit(s->snapshot, s->rule, session_env(s)->now_unix_us(session_env(s)->ctx));
+    return demand(s, e);
+}
+
+static bool begin(struct session *s)
+{
+    struct admission *a = ARENA_NEW(&s->scratch, struct admission);
+
+    if (!a)
+        return false;
+    a->route = settings_route(session_settings(s), s->startup.database);
+    a->final = BUF_INIT(MSG_SCRAM_MAX);
+    a->facts = (struct conn_facts){
+        .is_local = s->local,
+        .tls = s->tls.used,
+        .replication = s->startup.replication,
+        .peer = s->peer.ss,
+        .user = s->startup.user,
+        .database = s->startup.database,
+    };
+    s->admission = a;
+    return true;
+}
+
+/* Pick up what a lookup has found. */
+static enum code lookup_done(struct session *s, struct err *why)
+{
+    struct admission *a = s->admission;
+    struct lookup *lookup = a->lookup;
+
+    a->lookup = NULL;
+    enum code code = lookup_take(lookup, &s->scratch, &a->credential, &a->facts.roles, why);
+    lookup_free(lookup);
+    return code;
+}
+
+enum step admit_step(struct session *s, struct err *e)
+{
+    struct err why;
+
+    if (!s->admission && !begin(s)) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    if (s->admission->lookup && lookup_done(s, &why) != OK)
+        return lookup_lost(s, &why, e);
+    switch (s->admission->stage) {
+    case ADMIT_MATCH:
+        return s->rule ? demand(s, e) : match(s, e);
+    case ADMIT_SECRET:
+        return exchange_begin(s, e);
+    case ADMIT_SCRAM:
+    case ADMIT_MD5:
+    case ADMIT_PASSWORD:
+        return exchange_step(s, e);
+    case ADMIT_PROVED:
+        return admission_proved(s, e);
+    case ADMIT_DONE:
+        break;
+    }
+    UNREACHABLE();
+}
+
+void admit_leave(struct session *s)
+{
+    struct admission *a = s->admission;
+
+    if (!a)
+        return;
+    s->admission = NULL;
+    lookup_free(a->lookup);
+    derive_free(a->derive);
+    password_wipe(&a->password);
+    scram_server_fini(&a->scram);
+    buf_fini(&a->final);
+    wipe(a, sizeof *a);
+}

@@ -1,0 +1,180 @@
+/*
+ * Error text, the last bytes, the log line, and the end of the session's memory.
+ *
+ * The client gets a moment to take what was said: closing a socket with unread input resets the connection
+ * and may destroy an error or an alert on its way. What it sends meanwhile is thrown away.
+ */
+#include "base/check.h"
+#include "base/env.h"
+#include "gate/session/rooms.h"
+#include "gate/session/worker.h"
+#include "gate/stats/meters.h"
+#include "gate/stats/tally.h"
+#include "pgwire/backend.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { FAREWELL_MS = 2000 };
+
+static void session_free(struct session *s)
+{
+    meters_freed(s);
+    stream_close(&s->client);
+    stream_close(&s->server);
+    timer_close(s->deadline);
+    buf_fini_secret(&s->in);
+    buf_fini_secret(&s->out);
+    arena_fini(&s->scratch);
+    arena_fini(&s->arena);
+    snapshot_unref(s->snapshot);
+    worker_session_freed(s->worker, s->late);
+    free(s);
+}
+
+/* Nothing more to wait for. The memory goes back from the timer: somebody up the stack may still hold the
+ * session. */
+static void gone(struct session *s)
+{
+    if (s->gone)
+        return;
+    s->gone = true;
+    stream_set_reading(&s->client, false);
+    timer_set(s->deadline, 0);
+}
+
+/* What the code of a refusal says, where nobody knew better. */
+static enum cause cause_of_code(enum code code)
+{
+    static const struct {
+        enum code code;
+        enum cause cause;
+    } causes[] = {
+        { E_PASSWORD, CAUSE_PASSWORD },     { E_AUTH, CAUSE_IDENTITY },
+        { E_CANCELED, CAUSE_TIMEOUT },      { E_TOO_MANY, CAUSE_TOO_MANY },
+        { E_SHUTDOWN, CAUSE_STOPPING },     { E_UNAVAILABLE, CAUSE_UPSTREAM_DOWN },
+        { E_CONNECT, CAUSE_UPSTREAM_DOWN }, { E_NO_DATABASE, CAUSE_NO_DATABASE },
+        { E_PROTOCOL, CAUSE_PROTOCOL },     { E_UNSUPPORTED, CAUSE_PROTOCOL },
+        { E_CONFIG, CAUSE_CONFIGURATION },  { E_NOMEM, CAUSE_RESOURCES },
+        { E_LIMIT, CAUSE_RESOURCES },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(causes); i++)
+        if (causes[i].code == code)
+            return causes[i].cause;
+    return CAUSE_REFUSED;
+}
+
+/* Sessions that were served have not failed, and of clients that just left there is nothing to say. */
+static enum cause cause_of(const struct session *s, const struct err *e)
+{
+    if (s->ready_us)
+        return CAUSE_NONE;
+    if (s->cause != CAUSE_NONE)
+        return s->cause;
+    if (s->parting == PARTING_LOGGED && e->code != E_CANCELED)
+        return CAUSE_NONE;
+    return s->parting == PARTING_RELAYED ? CAUSE_UPSTREAM_REFUSED : cause_of_code(e->code);
+}
+
+static void log_end_of(struct session *s, const struct err *e)
+{
+    const struct env *env = session_env(s);
+    struct log_line line;
+
+    if (s->parting == PARTING_FATAL || s->parting == PARTING_FATAL_V2 || s->parting == PARTING_RELAYED ||
+        (s->parting == PARTING_LOGGED && e)) {
+        bool refused = s->parting != PARTING_LOGGED;
+        session_log(s, &line, refused ? SEV_FATAL : SEV_LOG, refused ? "refused" : "connection_lost");
+        log_err(&line, e);
+        if (s->reason)
+            log_c(&line, "reason", s->reason);
+        if (s->rule) {
+            log_str(&line, "rule_file", s->rule->file);
+            log_int(&line, "rule_line", s->rule->line);
+            if (!hba_rule_has_secret(s->rule))
+                log_str(&line, "rule", s->rule->raw);
+        }
+        session_log_cause(s, &line, cause_of(s, e));
+        log_end(&line);
+    }
+    if (s->ready_us && session_settings(s)->log_disconnections) {
+        session_log(s, &line, SEV_LOG, "disconnection");
+        log_int(&line, "session_ms", (env_mono_us(env) - s->ready_mono_us) / 1000);
+        log_int(&line, "received", (long long)s->client.received);
+        log_int(&line, "sent", (long long)s->client.sent);
+        log_end(&line);
+    }
+}
+
+static void say(struct session *s, const struct err *e)
+{
+    struct err ignored;
+
+    switch (s->parting) {
+    case PARTING_FATAL:
+        backend_fatal(&s->out, e);
+        break;
+    case PARTING_FATAL_V2:
+        backend_fatal_v2(&s->out, e);
+        break;
+    case PARTING_RELAYED:
+        break;
+    case PARTING_LOGGED:
+    case PARTING_SILENT:
+        /* What was said before still goes: an answer to a request, the last rows of a result. */
+        break;
+    case PARTING_ABRUPT:
+        return;
+    }
+    if (buf_ok(&s->out) && s->out.n > 0)
+        (void)!stream_write(&s->client, buf_bytes(&s->out), &ignored);
+    buf_fini_secret(&s->out);
+}
+
+void farewell_enter(struct session *s, const struct err *e)
+{
+    log_end_of(s, e);
+    if (!s->ready_us)
+        session_tally_ended(s, e);
+    say(s, e);
+    if (s->counted)
+        atomic_fetch_sub_explicit(&worker_shared(s->worker)->connections, 1, memory_order_relaxed);
+    s->counted = false;
+    worker_session_ended(s->worker, s);
+    if (!s->deadline) { /* born without one: nobody else holds the session yet */
+        session_free(s);
+        return;
+    }
+    if (s->parting == PARTING_ABRUPT || (s->client.broken || s->client.unsendable)) {
+        gone(s);
+        return;
+    }
+    stream_finish(&s->client);
+    if (s->client.eof && !stream_blocked(&s->client)) {
+        gone(s);
+        return;
+    }
+    timer_set(s->deadline, FAREWELL_MS);
+    s->client.tls_failed = false; /* from here on bytes are only thrown away */
+    stream_set_reading(&s->client, true);
+}
+
+void farewell_client_readable(struct session *s)
+{
+    if (!stream_discard(&s->client))
+        gone(s);
+}
+
+void farewell_client_writable(struct session *s)
+{
+    struct err e;
+
+    if (stream_flush(&s->client, &e) != OK || (s->client.eof && !stream_blocked(&s->client)))
+        gone(s);
+}
+
+void farewell_deadline(struct session *s)
+{
+    session_free(s);
+}

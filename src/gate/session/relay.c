@@ -1,0 +1,179 @@
+/*
+ * Two pipes.
+ *
+ * Client to server is not parsed. Server to client is followed by message headers only, for one purpose: to
+ * know when the session is idle. A side that does not take what it is sent stops the other side's reading.
+ * Half-closes pass through: a client that has said all it wants to say still hears the answers.
+ */
+#include "base/check.h"
+#include "base/env.h"
+#include "gate/session/rooms.h"
+#include "gate/session/worker.h"
+#include "gate/stats/meters.h"
+#include "gate/stats/tally.h"
+#include "pgwire/backend.h"
+#include "pgwire/frontend.h"
+
+static void on_server(void *arg, unsigned events);
+
+static void over(struct session *s)
+{
+    session_end(s, PARTING_SILENT, NULL);
+}
+
+/* Reading goes on where the other side takes what it is sent. */
+static void update(struct session *s)
+{
+    meters_bytes(s);
+    if (stream_over(&s->server)) { /* nothing would tell it later */
+        over(s);
+        return;
+    }
+    stream_set_reading(&s->client, !s->client_ended && !stream_blocked(&s->server));
+    stream_set_reading(&s->server, !s->server_ended && !stream_blocked(&s->client));
+}
+
+static bool idle(const struct session *s)
+{
+    return s->follow.ready && s->follow.state == 'I' && msg_between(&s->follow) && !s->asked;
+}
+
+static void say_goodbye(struct session *s)
+{
+    AUTO(buf) struct buf out = BUF_INIT(16);
+    struct err e;
+
+    frontend_terminate(&out);
+    (void)!stream_write(&s->server, buf_bytes(&out), &e);
+    err_set(&e, E_SHUTDOWN, "terminating connection due to administrator command");
+    session_end(s, msg_between(&s->follow) ? PARTING_FATAL : PARTING_LOGGED, &e);
+}
+
+void relay_enter(struct session *s)
+{
+    session_phase_none(s);
+    leg_take_stream(s->leg, &s->server, on_server, s);
+    upstream_leave(s); /* before anything that may end the session: nobody looks for these rooms then */
+    admit_leave(s);
+    /* Counted before it is told: who has heard of its session may ask for the numbers at once. */
+    session_ready(s);
+    meters_connected(s);
+    session_tally_admitted(s);
+    if (!session_send(s))
+        return;
+    arena_fini(&s->scratch);
+    if (s->in.n > 0) { /* pipelined behind the login */
+        s->asked = true;
+        if (stream_write(&s->server, buf_bytes(&s->in), NULL) != OK) {
+            over(s);
+            return;
+        }
+    }
+    buf_fini_secret(&s->in);
+    stream_relax(&s->client);
+    stream_relax(&s->server);
+    if (s->client_ended)
+        stream_finish(&s->server);
+    if (stream_over(&s->server)) {
+        over(s);
+        return;
+    }
+    update(s);
+    if (s->draining)
+        relay_drain(s, false);
+}
+
+void relay_client_readable(struct session *s)
+{
+    struct bytes in;
+
+    switch (stream_read(&s->client, &in, NULL)) {
+    case STREAM_AGAIN:
+        return;
+    case STREAM_DATA:
+        s->asked = true;
+        s->active_ms = loop_now_ms(worker_loop(s->worker));
+        if (stream_write(&s->server, in, NULL) != OK) {
+            /* What the server said before it closed is still to be read. */
+            s->client_ended = true;
+        } else if (stream_over(&s->client)) {
+            relay_client_readable(s);
+            return;
+        }
+        break;
+    case STREAM_EOF:
+        s->client_ended = true;
+        stream_finish(&s->server);
+        break;
+    case STREAM_FAIL:
+        over(s);
+        return;
+    }
+    update(s);
+}
+
+void relay_client_writable(struct session *s)
+{
+    update(s);
+}
+
+static void server_readable(struct session *s)
+{
+    struct bytes in;
+
+    switch (stream_read(&s->server, &in, NULL)) {
+    case STREAM_AGAIN:
+        return;
+    case STREAM_DATA:
+        s->active_ms = loop_now_ms(worker_loop(s->worker));
+        msg_follow(&s->follow, in);
+        if (s->follow.ready && msg_between(&s->follow))
+            s->asked = false;
+        if (stream_write(&s->client, in, NULL) != OK) {
+            over(s);
+            return;
+        }
+        if (s->draining && idle(s)) {
+            say_goodbye(s);
+            return;
+        }
+        if (stream_over(&s->server)) {
+            over(s);
+            return;
+        }
+        break;
+    case STREAM_EOF:
+    case STREAM_FAIL:
+        over(s);
+        return;
+    }
+    update(s);
+}
+
+static void on_server(void *arg, unsigned events)
+{
+    struct session *s = arg;
+
+    if (s->state != STATE_RELAY)
+        return;
+    if (events & POLL_WRITE) {
+        if (stream_flush(&s->server, NULL) != OK)
+            s->client_ended = true;
+        update(s);
+    }
+    if (s->state == STATE_RELAY && events & POLL_READ)
+        server_readable(s);
+}
+
+void relay_drain(struct session *s, bool now)
+{
+    s->draining = true;
+    if (now || idle(s))
+        say_goodbye(s);
+}
+
+void relay_leave(struct session *s)
+{
+    stream_finish(&s->server);
+    stream_close(&s->server);
+}

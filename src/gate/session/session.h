@@ -1,0 +1,192 @@
+/**
+ * One connection on its way through the house: what the rooms know of it, and how they answer.
+ *
+ * A room reads s->in (plaintext from the client), appends to s->out, and answers; it never waits and never
+ * touches the client's socket before relay. Only session.c knows the order of the rooms, enters states, reads
+ * and sends, and acts on answers. A session belongs to one worker and never moves.
+ */
+#ifndef PGSEAL_GATE_SESSION_SESSION_H
+#define PGSEAL_GATE_SESSION_SESSION_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "conf/settings.h"
+#include "gate/load/snapshot.h"
+#include "gate/upstream/leg.h"
+#include "net/socket.h"
+#include "net/stream.h"
+#include "pgwire/hello.h"
+#include "pgwire/msg.h"
+#include "pki/peer.h"
+#include "policy/match.h"
+#include "policy/policy.h"
+#include "tls/cause.h"
+
+struct admission;
+struct console_room;
+struct count_cell;
+struct errand;
+struct resolve;
+struct upstream_room;
+struct worker;
+
+enum state {
+#define X(name, phase, arrows, waits_for) STATE_##name,
+#include "states.def"
+#undef X
+    STATE_COUNT
+};
+
+const char *state_name(enum state state);
+
+enum step {
+    STEP_MORE, /* more bytes from the client are needed */
+    STEP_JOB,  /* something else must happen first; session_resume() goes on */
+    STEP_DONE, /* go to s->next */
+    STEP_FAIL  /* go to farewell; the room's `e` says why, s->parting says how */
+};
+
+/** How a failed session takes leave of its client. */
+enum parting {
+    PARTING_FATAL,    /* ErrorResponse with severity FATAL, then close */
+    PARTING_FATAL_V2, /* the same in the format of protocol 2 */
+    PARTING_RELAYED,  /* the server's own ErrorResponse stands in s->out already; one line in the log */
+    PARTING_LOGGED,   /* no byte for the client; one line in the log */
+    PARTING_SILENT,   /* neither */
+    PARTING_ABRUPT    /* neither, and no close_notify */
+};
+
+enum {
+    SESSION_IN_MAX = 256 * 1024,       /* plaintext held for a room; reading pauses above */
+    SESSION_OUT_MAX = 8 * 1024 * 1024, /* what a login may say before ReadyForQuery */
+    SESSION_ARENA_MAX = 256 * 1024,    /* what one client may make us remember */
+    SESSION_ARENA_FIRST = 896,         /* holds what most sessions keep: a second block would double it */
+    SESSION_SCRATCH_MAX = 1024 * 1024  /* what its login may need meanwhile */
+};
+
+/** What is known of the client's TLS session and certificate; texts live in the session's arena. */
+struct tls_facts {
+    bool used;
+    bool direct;
+    bool alpn;
+    const char *version;
+    const char *cipher;
+    const char *group;
+    int bits;
+    struct str sni;
+    bool has_cert;
+    struct peer_cert cert;
+};
+
+struct session {
+    struct worker *worker;
+    struct snapshot *snapshot; /* the one in force when the client connected */
+    TAILQ_ENTRY(session) entry;
+    uint64_t id;
+    enum state state;
+    enum state next;
+    enum parting parting;
+    bool counted;      /* counts against max_connections */
+    bool local;        /* came over a unix socket */
+    bool client_ended; /* end of file from the client */
+    bool admitted;     /* the client was told R(0), or will be with the next bytes */
+    bool gone;         /* farewell is over; the memory goes back with the timer */
+    bool late;         /* came while the worker was draining */
+    bool draining;     /* ends at the next ReadyForQuery(idle) */
+    bool proxied;      /* a PROXY header is due; then `peer` is whom it names */
+    bool peer_gate;    /* another gate, for a cancel request and nothing else */
+    bool bound;        /* the password exchange was bound to the TLS channel */
+    char gs2;          /* the client's flag in SCRAM's first message; 0: there was none */
+    bool own;          /* the gate's own OS user, or root, on a unix socket of the status database */
+    struct address peer;
+    struct str peer_name;     /* of the client's address, where a rule wanted it looked up */
+    struct address *balancer; /* who sent the PROXY header; NULL: nobody */
+    struct stream client;
+    struct stream server; /* from relay on; before that it belongs to the leg */
+    struct timer *deadline;
+    struct arena arena;   /* lives as long as the session */
+    struct arena scratch; /* freed when relay begins */
+    struct buf in;
+    struct buf out;
+    struct hello hello;
+    struct startup startup;
+    struct tls_facts tls;
+    const struct hba_rule *rule;     /* of the snapshot's policy; NULL before */
+    struct str upstream_user;        /* the role the gate acts as on the server */
+    const struct upstream *upstream; /* of the snapshot; NULL: none yet */
+    struct str server_text;          /* its address, once the session stands */
+    struct str identity;             /* authenticated name for logs; p == NULL: the method sets none */
+    enum cause cause;                /* of a refusal, where somebody knows better than its code */
+    const char *reason; /* for the log only: why the client is, or will be, refused; NULL: nothing to add */
+    struct admission *admission; /* room admit; in scratch */
+    struct leg *leg;             /* room upstream */
+    struct errand *errand;       /* room cancel */
+    struct upstream_room *upstream_room;
+    struct console_room *console;
+    struct resolve *resolve;
+    /* relay */
+    struct msg_follow follow;
+    bool asked; /* the client has sent something since the last ReadyForQuery */
+    bool server_ended;
+    int32_t pid;     /* the server's backend pid; 0: none yet */
+    uint8_t key[32]; /* the cancel key that the client holds */
+    uint8_t key_n;
+    bool registered;
+    struct session *key_next;          /* registry's chain */
+    struct cancel_route *cancel_route; /* how to reach the session's server for a cancel */
+    int64_t started_us;
+    int64_t began_mono_us;            /* the same moment, of the clock that never steps back */
+    int64_t handshake_us;             /* how long TLS took; 0: no TLS, negative: it goes on */
+    int64_t ready_us;                 /* when it was admitted; 0: not yet */
+    int64_t ready_mono_us;            /* the same moment, for its duration */
+    struct count_cell *metered;       /* where it counts among the sessions */
+    uint64_t metered_in, metered_out; /* what of client.received and sent is counted */
+    int64_t active_ms;                /* of the loop's clock: bytes last went either way */
+};
+
+/* ---- for rooms ---- */
+
+/** Begin a log line that carries what is known of the session. End it with log_end(). */
+void session_log(struct session *s, struct log_line *line, enum severity severity, const char *event);
+/** One line `connection_received`, where log_connections asks for it. */
+void session_log_received(struct session *s);
+/** Add the cause of a failure to its line, and count it: id, likely cause, what to do. */
+void session_log_cause(struct session *s, struct log_line *line, enum cause cause);
+/** Answer STEP_FAIL with this way of parting. */
+enum step session_fail(struct session *s, enum parting parting);
+/** Answer STEP_DONE. */
+enum step session_goto(struct session *s, enum state next);
+/** Note that the session is served from now on. */
+void session_ready(struct session *s);
+const struct env *session_env(const struct session *s);
+const struct settings *session_settings(const struct session *s);
+/** "127.0.0.1" or "[local]". */
+void session_host(const struct session *s, char *out, size_t size);
+
+/* ---- for those who woke it: loop callbacks, jobs ---- */
+
+/** Go on with the present room after STEP_JOB. May end the session: touch it no more. */
+void session_resume(struct session *s);
+/** End a session with this error, whatever it is doing. */
+void session_end(struct session *s, enum parting parting, const struct err *e);
+/** Flush s->out to the client's socket. False: the client is gone and the session is on its way out. */
+MUST_CHECK bool session_send(struct session *s);
+/** Begin the AUTH phase's timer. */
+void session_phase_auth(struct session *s);
+/** Neither phase any more. */
+void session_phase_none(struct session *s);
+
+/* ---- for the worker ---- */
+
+/** Take over an accepted descriptor. NULL: memory ran out, the descriptor is closed. */
+struct session *session_new(struct worker *worker, int fd, const struct address *peer, bool local);
+/** The gate is to stop: end now, or at the next ReadyForQuery(idle). */
+void session_drain(struct session *s, bool now);
+/**
+ * End the session (57P01) when the worker's snapshot has a revocation list in force that names its client's
+ * certificate, and ssl_crl_ends_sessions is on. True: the session is on its way out.
+ */
+bool session_end_revoked(struct session *s);
+
+#endif

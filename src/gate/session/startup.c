@@ -1,0 +1,55 @@
+/* The StartupMessage: version, parameters, user; then the door is closed to those who would be too many. */
+#include "gate/session/rooms.h"
+#include "gate/session/worker.h"
+#include "pgwire/backend.h"
+
+static enum step refuse(struct session *s, const struct hello_packet *packet, const struct err *e)
+{
+    bool v2 = e->code == E_UNSUPPORTED && startup_error_is_v2(packet->code);
+
+    return session_fail(s, v2 ? PARTING_FATAL_V2 : PARTING_FATAL);
+}
+
+/* [src: PostgreSQL 18, max_connections] */
+static enum code count_in(struct session *s, struct err *e)
+{
+    struct gate_shared *shared = worker_shared(s->worker);
+    long before = atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
+
+    s->counted = true;
+    if (before >= session_settings(s)->max_connections)
+        return err_set(e, E_TOO_MANY, "sorry, too many clients already");
+    return OK;
+}
+
+enum step startup_step(struct session *s, struct err *e)
+{
+    struct hello_packet packet;
+
+    if (hello_next(&s->hello, buf_bytes(&s->in), &packet) != OK || packet.kind == HELLO_SSL ||
+        packet.kind == HELLO_GSSENC) {
+        err_set(e, E_INTERNAL, "no startup packet"); /* greet comes here only with one */
+        return session_fail(s, PARTING_LOGGED);
+    }
+    if (packet.kind == HELLO_CANCEL)
+        return session_goto(s, STATE_CANCEL);
+    if (s->peer_gate) {
+        err_set(e, E_PROTOCOL, "received a startup packet where only a cancel request may come");
+        return session_fail(s, PARTING_LOGGED);
+    }
+    if (startup_parse(packet.code, packet.body, &s->arena, &s->startup, e) != OK)
+        return refuse(s, &packet, e);
+    if (startup_must_negotiate(&s->startup))
+        backend_negotiate(&s->out, &s->startup);
+    if (startup_check_user(&s->startup, e) != OK)
+        return refuse(s, &packet, e);
+    buf_consume(&s->in, packet.used);
+    if (worker_draining(s->worker)) {
+        s->cause = CAUSE_STOPPING;
+        err_set(e, E_UNAVAILABLE, "the database system is shutting down");
+        return session_fail(s, PARTING_FATAL);
+    }
+    if (count_in(s, e) != OK)
+        return session_fail(s, PARTING_FATAL);
+    return session_goto(s, STATE_ADMIT);
+}

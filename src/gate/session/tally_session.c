@@ -1,0 +1,163 @@
+/* What a session is counted as. */
+#include "base/env.h"
+#include "gate/session/session.h"
+#include "gate/session/worker.h"
+#include "gate/stats/meters.h"
+#include "gate/stats/tally.h"
+#include "tls/context.h"
+#include "tls/engine.h"
+
+#include <stdio.h>
+
+static void put(char *to, size_t size, struct str from)
+{
+    (void)snprintf(to, size, "%.*s", STR_ARG(from));
+}
+
+static int64_t now_of(const struct session *s)
+{
+    const struct env *env = session_env(s);
+
+    return env->now_unix_us(env->ctx);
+}
+
+/* Empty on a unix socket. `to` is zero. */
+static void put_address(struct session *s, char *to, size_t size)
+{
+    if (s->peer.ss.ss_family != AF_UNIX)
+        session_host(s, to, size);
+}
+
+/* ---- failures ---- */
+
+/* What the handshake knows, when it did not come to an end. */
+static void add_handshake(struct session *s, struct tally_row *row)
+{
+    struct tls_handshake_facts facts;
+
+    tls_engine_facts(s->client.tls, &facts);
+    if (row->sni[0] == '\0')
+        put(row->sni, sizeof row->sni, str_c(facts.sni));
+    if (facts.alert_received >= 0)
+        row->alert = tls_alert_name(facts.alert_received);
+    else if (facts.alert_sent >= 0)
+        row->alert = tls_alert_name(facts.alert_sent);
+    if (!*row->tls_version && facts.offered_max)
+        row->tls_version = tls_version_name((enum tls_version)facts.offered_max);
+}
+
+void session_tally_failure(struct session *s, enum cause cause)
+{
+    struct tally_row row = { .key.cause = cause, .alert = "", .tls_version = "", .count = 1 };
+
+    row.first_us = row.last_us = now_of(s);
+    row.spans.last = tally_span_of(row.last_us);
+    row.spans.counts[0] = 1;
+    put_address(s, row.key.address, sizeof row.key.address);
+    put(row.user, sizeof row.user, s->startup.user);
+    put(row.sni, sizeof row.sni, s->tls.sni);
+    if (s->tls.used)
+        row.tls_version = s->tls.version;
+    if (s->client.tls)
+        add_handshake(s, &row);
+    tally_note(worker_tally(s->worker), &row);
+    meters_failed(worker_counters(s->worker), cause);
+}
+
+/* ---- clients ---- */
+
+static void count(struct session *s, struct client_row *row)
+{
+    row->first_us = row->last_us = now_of(s);
+    put_address(s, row->key.address, sizeof row->key.address);
+    worker_count_client(s->worker, row);
+}
+
+static void add_tls(const struct session *s, bool refused, struct client_row *row)
+{
+    row->seen = CLIENT_TLS | (s->tls.direct ? (unsigned)CLIENT_DIRECT : 0);
+    row->tls_us = now_of(s);
+    row->tls_refused_us = refused ? row->tls_us : 0;
+    row->alpn = s->tls.alpn;
+    row->gs2 = s->gs2;
+    CLIENT_PUT(row->tls_version, str_c(s->tls.version));
+    CLIENT_PUT(row->sni, s->tls.sni);
+    if (s->tls.has_cert)
+        CLIENT_PUT(row->issuer, s->tls.cert.issuer);
+}
+
+static void add_plain(const struct session *s, bool refused, struct client_row *row)
+{
+    row->plaintext = 1;
+    row->seen = s->hello.ssl_done ? CLIENT_TOLD_N : CLIENT_PLAIN;
+    if (s->hello.ssl_done) {
+        row->tls_us = now_of(s); /* it would have taken it */
+        return;
+    }
+    row->plain_us = now_of(s);
+    row->plain_refused_us = refused ? row->plain_us : 0;
+}
+
+static void count_named(struct session *s, bool admitted, bool refused)
+{
+    struct client_row row = { .sessions = admitted };
+
+    if (s->startup.user.n == 0 || session_settings(s)->clients_limit == 0)
+        return;
+    CLIENT_PUT(row.key.user, s->startup.user);
+    CLIENT_PUT(row.key.application, s->startup.application_name);
+    if (s->peer.ss.ss_family == AF_UNIX)
+        row.seen = CLIENT_LOCAL;
+    else if (s->tls.used)
+        add_tls(s, refused, &row);
+    else
+        add_plain(s, refused, &row);
+    count(s, &row);
+}
+
+void session_tally_admitted(struct session *s)
+{
+    meters_startup(s, true);
+    meters_authenticated(s, METERS_AUTH_OK);
+    count_named(s, true, false);
+}
+
+/* libpq tries the other way after every error but this one. [src: PostgreSQL 18, fe-connect.c] */
+static bool tries_again(const struct session *s, const struct err *e)
+{
+    bool told = s->parting == PARTING_FATAL || s->parting == PARTING_RELAYED;
+
+    return told && e && e->code != E_UNAVAILABLE;
+}
+
+void session_tally_ended(struct session *s, const struct err *e)
+{
+    bool refused = e && strncmp(code_sqlstate(e->code), "28", 2) == 0;
+
+    meters_startup(s, false);
+    meters_authenticated(s, refused ? METERS_AUTH_REFUSED : METERS_AUTH_UNFINISHED);
+    count_named(s, false, tries_again(s, e));
+}
+
+void session_tally_stranger(struct session *s, enum client_seen seen)
+{
+    struct client_row row = { .seen = seen };
+    struct tls_handshake_facts facts = { .sni = "" };
+
+    if (session_settings(s)->clients_limit == 0 || s->peer.ss.ss_family == AF_UNIX)
+        return;
+    if (s->client.tls) {
+        tls_engine_facts(s->client.tls, &facts);
+        row.tls_failures = 1;
+        row.seen |= s->tls.direct ? (unsigned)CLIENT_DIRECT : 0;
+        CLIENT_PUT(row.sni, str_c(facts.sni));
+        CLIENT_PUT(row.tls_version,
+                   str_c(s->tls.used         ? s->tls.version
+                         : facts.offered_max ? tls_version_name((enum tls_version)facts.offered_max)
+                                             : ""));
+    }
+    /* Who leaves after a good handshake may only have looked. */
+    if (s->client.tls && (!s->tls.used || seen))
+        row.tls_failed_us = now_of(s);
+    count(s, &row);
+}

@@ -1,0 +1,462 @@
+/*
+ * The server behind: connect, log in, hand over.
+ *
+ * Either the gate logs in itself (it has judged the client), or the client's exchange passes through. In both
+ * cases the client hears AuthenticationOk only when the server has said it, and everything up to
+ * ReadyForQuery reaches it in one piece, with a cancel key of the gate's own.
+ */
+#include "auth/password.h"
+#include "base/check.h"
+#include "base/wr.h"
+#include "gate/session/console.h"
+#include "gate/session/rooms.h"
+#include "gate/session/upstream_private.h"
+#include "gate/session/worker.h"
+#include "gate/stats/meters.h"
+#include "net/loop.h"
+#include "pgwire/backend.h"
+#include "pgwire/frontend.h"
+
+/* ---- endings ---- */
+
+void upstream_fail(struct upstream_room *r, const struct err *e)
+{
+    r->failed = true;
+    r->why = *e;
+    session_resume(r->s);
+}
+
+/* What was learnt from one server is of no use with the next. */
+static void forget_attempt(struct upstream_room *r)
+{
+    logon_free(r->logon);
+    r->logon = NULL;
+    r->stage = UPSTREAM_CONNECT;
+    buf_reset(&r->in);
+    buf_reset(&r->held);
+    arena_reset(&r->arena);
+    r->facts = (struct login_facts){ 0 };
+}
+
+/* Go on with the next attempt, unless the client has been asked already. */
+void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
+{
+    if (r->client_engaged) {
+        if (event == EVENT_SERVER_BUSY || (event == EVENT_ATTRS_MISMATCH && !leg_unfit(r->s->leg)))
+            leg_pass_over(r->s->leg);
+        upstream_fail(r, e);
+        return;
+    }
+    forget_attempt(r);
+    leg_event(r->s->leg, event, e);
+}
+
+static enum step give_up(struct upstream_room *r, struct err *e)
+{
+    struct session *s = r->s;
+    struct log_line line;
+
+    session_log(s, &line, SEV_LOG, "upstream_failed");
+    log_err(&line, &r->why);
+    log_end(&line);
+    /* A server that says no is there. */
+    meters_upstream(s, r->refusal.n > 0 || r->why.code == E_AUTH);
+    if (r->refusal.n > 0) {
+        buf_append_buf(&s->out, &r->refusal);
+        *e = r->why;
+        return session_fail(s, PARTING_RELAYED);
+    }
+    /* What it says about our own network, and what the servers asked for, stays in the log. */
+    if (r->why.code == E_AUTH) {
+        s->cause = CAUSE_UPSTREAM_REFUSED;
+        err_set(e, E_AUTH, "could not log in to the server behind as user \"%.*s\"",
+                STR_ARG(s->upstream_user));
+    } else {
+        err_set(e, E_UNAVAILABLE, "the server behind is not available");
+    }
+    return session_fail(s, PARTING_FATAL);
+}
+
+/* ---- the gate logs in ---- */
+
+static void begin_login(struct upstream_room *r)
+{
+    struct session *s = r->s;
+    bool service = upstream_is_service(r);
+    AUTO(buf) struct buf out = BUF_INIT(HELLO_LENGTH_MAX * 2);
+    struct login_params params = {
+        .protocol = r->upstream->info.protocol_max,
+        .protocol_min = r->upstream->info.protocol_min,
+        .user = service ? r->upstream->info.user : s->startup.user,
+        .require_auth = r->upstream->info.require_auth,
+        .binding = r->upstream->info.channel_binding,
+        .tls = leg_is_tls(s->leg),
+        .end_point = leg_end_point(s->leg),
+        .sslcertmode = r->upstream->info.sslcertmode,
+        .cert = leg_certificate(s->leg),
+        .env = session_env(s),
+    };
+    struct err e;
+
+    s->upstream_user = params.user;
+    if (service && upstream_find_password(r, &e) != OK) {
+        upstream_fail(r, &e);
+        return;
+    }
+    params.parameters = upstream_parameters(s, r->upstream, &params.parameter_count);
+    params.auth_allowed = upstream_choose_login(r, &params.creds);
+    r->logon = params.parameters ? logon_new(worker_loop(s->worker), &params) : NULL;
+    if (!r->logon) {
+        err_set(&e, E_NOMEM, "out of memory");
+        upstream_fail(r, &e);
+        return;
+    }
+    login_begin(logon_login(r->logon), &out);
+    if (leg_send_buf(s->leg, &out, &e) != OK)
+        upstream_attempt_failed(r, EVENT_CLOSED, &e);
+}
+
+static void keep_refusal(struct upstream_room *r, struct bytes body)
+{
+    struct wr w;
+
+    buf_reset(&r->refusal);
+    w = wr_begin(&r->refusal, 'E');
+    wr_bytes(&w, body);
+    wr_end(&w);
+}
+
+static void feed_login(struct upstream_room *r);
+
+static void on_worked(void *arg)
+{
+    feed_login(arg);
+}
+
+static void feed_login(struct upstream_room *r)
+{
+    struct session *s = r->s;
+    struct login *login = logon_login(r->logon);
+    struct buf out = BUF_INIT(LOGIN_OUT_MAX);
+    struct err e = { 0 };
+    size_t used = 0;
+
+    enum login_step step = login_feed(login, buf_bytes(&r->in), &used, &out, &e);
+    buf_consume(&r->in, used);
+    bool sent = (buf_ok(&out) && out.n == 0) || leg_send_buf(s->leg, &out, &e) == OK;
+    buf_fini_secret(&out);
+    if (!sent) {
+        upstream_attempt_failed(r, EVENT_CLOSED, &e);
+        return;
+    }
+    switch (step) {
+    case LOGIN_MORE:
+        return;
+    case LOGIN_WORK:
+        if (!logon_work(r->logon, on_worked, r)) {
+            err_set(&e, E_NOMEM, "out of memory");
+            upstream_fail(r, &e);
+        }
+        return;
+    case LOGIN_AUTHENTICATED:
+    case LOGIN_READY:
+        r->facts.protocol = login_facts(login)->protocol;
+        upstream_authenticated(r);
+        return;
+    case LOGIN_REFUSED:
+        if (login_server_error(login)->body.n > 0)
+            keep_refusal(r, login_server_error(login)->body);
+        else
+            e.code = E_UNAVAILABLE; /* bare text, as from one that could not fork: nothing to pass on */
+        upstream_attempt_failed(r, login_event(login), &e);
+        return;
+    case LOGIN_FAIL:
+        e.code = E_AUTH; /* ours to say, and no other attempt can do better */
+        s->reason = "The gate cannot log in to the server behind.";
+        upstream_attempt_failed(r, EVENT_LOCAL_ERROR, &e);
+        return;
+    }
+}
+
+/* ---- the client's exchange passes through ---- */
+
+static void begin_relayed(struct upstream_room *r)
+{
+    struct session *s = r->s;
+    AUTO(buf) struct buf out = BUF_INIT(HELLO_LENGTH_MAX * 2);
+    struct err e;
+    size_t n;
+    struct parameter *parameters = upstream_parameters(s, r->upstream, &n);
+
+    relayed_init(&r->exchange, hba_method_needs(s->rule->method), r->upstream->info.auth_allowed);
+    r->facts.protocol = r->upstream->info.protocol_max;
+    if (parameters)
+        frontend_startup(&out, r->facts.protocol, parameters, n);
+    if (!parameters) {
+        err_set(&e, E_NOMEM, "out of memory");
+        upstream_fail(r, &e);
+        return;
+    }
+    if (leg_send_buf(s->leg, &out, &e) != OK)
+        upstream_attempt_failed(r, EVENT_CLOSED, &e);
+}
+
+static void relayed_success(struct upstream_room *r)
+{
+    struct session *s = r->s;
+    struct err e;
+
+    buf_reset(&r->refusal); /* of a server that was tried before */
+    if (login_check_certificate(r->upstream->info.sslcertmode, leg_certificate(s->leg), &e) != OK) {
+        upstream_fail(r, &e);
+        return;
+    }
+    enum code code = admission_succeeded(s, &e);
+    if (code == E_NEED_ROLES) /* nobody can be asked under auth_source = upstream: the map does not match */
+        (void)admission_failed(s, &e);
+    if (code != OK) {
+        if (s->cause == CAUSE_NONE)
+            s->cause = CAUSE_IDENTITY; /* the server is content: it is we who refuse */
+        buf_append_buf(&r->refusal, &s->admission->final);
+        backend_fatal(&r->refusal, &e);
+        upstream_fail(r, &e);
+        return;
+    }
+    admission_log(s);
+    if (r->judge_only) {
+        r->handed_over = true;
+        session_resume(s);
+        return;
+    }
+    upstream_authenticated(r);
+}
+
+/* The server speaks less than max_protocol_version; what the client speaks is between it and the gate. */
+static bool take_negotiation(struct upstream_room *r, struct bytes body, size_t used)
+{
+    const struct conninfo *info = &r->upstream->info;
+    struct err e;
+
+    enum code code = login_negotiation(body, r->facts.protocol, info->protocol_min, &r->facts.protocol, &e);
+    buf_consume(&r->in, used);
+    if (code == OK)
+        return true;
+    upstream_attempt_failed(r, EVENT_LOCAL_ERROR, &e);
+    return false;
+}
+
+/* Returns false when the room has moved on. */
+static bool relayed_message(struct upstream_room *r, const struct msg *msg, size_t used)
+{
+    struct session *s = r->s;
+    struct err e;
+
+    if (msg->type == 'E') {
+        struct server_error said;
+        keep_refusal(r, msg->body);
+        err_set(&e, E_AUTH, "the server refused the client");
+        bool parsed = server_error_parse(msg->body, &said) == OK;
+        if (parsed)
+            err_set(&e, E_AUTH, "%.*s", STR_ARG(said.message));
+        if (parsed && str_is(said.sqlstate, code_sqlstate(E_PASSWORD)))
+            s->cause = CAUSE_PASSWORD;
+        upstream_attempt_failed(
+            r, parsed && str_is(said.sqlstate, "57P03") ? EVENT_SERVER_BUSY : EVENT_SERVER_ERROR, &e);
+        return false;
+    }
+    if (msg->type == 'v')
+        return take_negotiation(r, msg->body, used);
+    if (msg->type != 'R') { /* NoticeResponse */
+        buf_consume(&r->in, used);
+        return true;
+    }
+    enum relayed_verdict verdict = relayed_server(&r->exchange, msg->body, &s->out, &s->admission->final, &e);
+    buf_consume(&r->in, used);
+    switch (verdict) {
+    case RELAYED_TO_CLIENT:
+        r->client_engaged = true;
+        leg_untimed(s->leg); /* how long the client takes says nothing of the server */
+        return true;
+    case RELAYED_HOLD:
+        return true;
+    case RELAYED_DONE:
+        relayed_success(r);
+        return false;
+    case RELAYED_VIOLATION:
+        buf_reset(&r->refusal);
+        upstream_fail(r, &e);
+        return false;
+    }
+    return false;
+}
+
+static void feed_relayed(struct upstream_room *r)
+{
+    struct msg msg;
+    struct err e;
+    size_t used;
+
+    for (;;) {
+        enum code code = msg_next(buf_bytes(&r->in), MSG_LOGIN_ERROR_MAX, &msg, &used);
+        if (code == E_MORE)
+            break;
+        if (code != OK) {
+            err_set(&e, E_PROTOCOL, "received an invalid message from the server");
+            upstream_attempt_failed(r, EVENT_LOCAL_ERROR, &e);
+            return;
+        }
+        if (!relayed_message(r, &msg, used))
+            return;
+    }
+    session_resume(r->s);
+}
+
+/* ---- the leg's callbacks ---- */
+
+static void on_ready(void *arg)
+{
+    struct upstream_room *r = arg;
+
+    CHECK(!r->client_engaged);
+    forget_attempt(r);
+    r->stage = UPSTREAM_LOGIN;
+    if (r->relayed)
+        begin_relayed(r);
+    else
+        begin_login(r);
+}
+
+static void on_data(void *arg, struct bytes data)
+{
+    struct upstream_room *r = arg;
+    struct err e;
+
+    if (!buf_append(&r->in, data)) {
+        err_set(&e, E_LIMIT, "the server says too much before the session is ready");
+        upstream_fail(r, &e);
+        return;
+    }
+    if (r->stage != UPSTREAM_LOGIN)
+        upstream_after_ok(r);
+    else if (r->relayed)
+        feed_relayed(r);
+    else if (!logon_working(r->logon))
+        feed_login(r);
+}
+
+static void on_closed(void *arg, const struct err *e)
+{
+    struct upstream_room *r = arg;
+
+    if (r->stage == UPSTREAM_READY) { /* the client sees what PostgreSQL's crash would look like */
+        buf_append_buf(&r->refusal, &r->s->admission->final);
+        backend_auth(&r->refusal, AUTH_OK, bytes_of(NULL, 0));
+        buf_append_buf(&r->refusal, &r->held);
+        upstream_fail(r, e);
+        return;
+    }
+    upstream_attempt_failed(r, EVENT_CLOSED, e);
+}
+
+static void on_failed(void *arg, const struct err *e)
+{
+    upstream_fail(arg, e);
+}
+
+/* A proof that the pool is still working on was for the server that is given up. */
+static void on_lapsed(void *arg)
+{
+    forget_attempt(arg);
+}
+
+/* ---- the room ---- */
+
+enum step upstream_enter(struct session *s, struct err *e)
+{
+    struct upstream_room *r = ARENA_NEW(&s->scratch, struct upstream_room);
+
+    if (!r) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    s->upstream_room = r;
+    r->s = s;
+    r->judge_only = console_wanted(s);
+    r->upstream = snapshot_upstream(s->snapshot, s->admission->route);
+    s->upstream = r->judge_only ? NULL : r->upstream;
+    r->relayed = s->admission->relayed;
+    r->in = BUF_INIT(UPSTREAM_IN_MAX);
+    r->held = BUF_INIT(UPSTREAM_IN_MAX);
+    r->refusal = BUF_INIT(2 * UPSTREAM_IN_MAX);
+    arena_init(&r->arena, SESSION_SCRATCH_MAX, 2048);
+    s->upstream_user = s->startup.user;
+    const struct leg_owner owner = { on_ready, on_data, on_closed, on_failed, r, on_lapsed };
+    s->leg = leg_new(s->worker, r->upstream, &owner);
+    if (!s->leg) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    return STEP_JOB;
+}
+
+static enum proof_kind proof_owed(const struct relayed *exchange)
+{
+    if (exchange->wait == RELAYED_SASL || exchange->wait == RELAYED_SASL_FIRST)
+        return PROOF_SASL;
+    return exchange->needs == HBA_NEEDS_GSS ? PROOF_GSS : PROOF_PASSWORD;
+}
+
+/* What the client answers while its exchange passes through. */
+static enum step take_answer(struct upstream_room *r, struct err *e)
+{
+    struct session *s = r->s;
+    struct msg msg;
+    size_t used;
+
+    enum code code = admission_take(s, proof_owed(&r->exchange), &msg, &used, e);
+    if (code == E_MORE)
+        return STEP_MORE;
+    if (code != OK)
+        return STEP_FAIL;
+    if (relayed_client(&r->exchange, msg.body, e) != OK)
+        return session_fail(s, PARTING_FATAL);
+    s->gs2 = r->exchange.gs2;
+    code = leg_send(s->leg, bytes_of(s->in.p, used), e);
+    wipe(s->in.p, used);
+    buf_consume(&s->in, used);
+    if (code != OK) {
+        r->why = *e;
+        return give_up(r, e);
+    }
+    return STEP_JOB;
+}
+
+enum step upstream_step(struct session *s, struct err *e)
+{
+    struct upstream_room *r = s->upstream_room;
+
+    if (r->failed)
+        return give_up(r, e);
+    if (r->handed_over)
+        return session_goto(s, r->judge_only ? STATE_CONSOLE : STATE_RELAY);
+    if (r->relayed && r->exchange.wait != RELAYED_NOTHING)
+        return take_answer(r, e);
+    return STEP_JOB;
+}
+
+void upstream_leave(struct session *s)
+{
+    struct upstream_room *r = s->upstream_room;
+
+    leg_free(s->leg);
+    s->leg = NULL;
+    if (!r)
+        return;
+    s->upstream_room = NULL;
+    logon_free(r->logon);
+    buf_fini_secret(&r->in);
+    buf_fini(&r->held);
+    buf_fini(&r->refusal);
+    password_wipe(&r->password);
+    arena_fini(&r->arena);
+}

@@ -1,0 +1,477 @@
+/* One thread, its loop, its listeners and its sessions. */
+#include "base/aged.h"
+#include "base/check.h"
+#include "base/count.h"
+#include "base/log.h"
+#include "gate/load/snapshot.h"
+#include "gate/session/session.h"
+#include "gate/session/worker_private.h"
+#include "gate/stats/clients.h"
+#include "gate/stats/tally.h"
+#include "gate/views/gather.h"
+#include "net/socket.h"
+#include "tls/context.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    ACCEPT_BATCH = 64,     /* per wake-up and listener: the sessions that exist get their turn too */
+    ACCEPT_PAUSE_MS = 200, /* after descriptors ran out */
+    TABLES_UNDER_WAY = 8   /* when the SQL thread is busy for long */
+};
+
+/* ---- accepting ---- */
+
+static void set_accepting(struct worker *worker, bool accepting)
+{
+    struct listener *listener;
+
+    LIST_FOREACH (listener, &worker->listeners, entry)
+        poll_set(listener->poll, accepting ? POLL_READ : 0);
+}
+
+static void on_accept_pause(void *arg)
+{
+    struct worker *worker = arg;
+
+    set_accepting(worker, true);
+}
+
+static void accept_failed(struct worker *worker, int why)
+{
+    struct log_line line;
+
+    log_begin(&line, &worker->env, SEV_LOG, "accept_failed");
+    log_c(&line, "message", strerror(why));
+    log_end(&line);
+    set_accepting(worker, false);
+    timer_set(worker->accept_pause, ACCEPT_PAUSE_MS);
+}
+
+static void set_keepalive(const struct worker *worker, int fd)
+{
+    const struct settings *settings = snapshot_settings(worker->snapshot);
+    const struct keepalive keepalive = {
+        .idle_s = settings->tcp_keepalives_idle_s,
+        .interval_s = settings->tcp_keepalives_interval_s,
+        .count = settings->tcp_keepalives_count,
+    };
+
+    socket_set_keepalive_times(fd, &keepalive);
+}
+
+static void on_acceptable(void *arg, unsigned events)
+{
+    struct listener *listener = arg;
+    struct worker *worker = listener->worker;
+    struct address peer;
+
+    (void)events;
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        int fd = socket_accept(listener->fd, &peer);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                accept_failed(worker, errno);
+            return;
+        }
+        bool local = peer.ss.ss_family == AF_UNIX;
+        if (!local)
+            set_keepalive(worker, fd);
+        (void)session_new(worker, fd, &peer, local);
+    }
+}
+
+enum code worker_add_listener(struct worker *worker, int fd, bool tcp)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+
+    if (!listener)
+        return E_NOMEM;
+    *listener = (struct listener){ .worker = worker, .fd = fd, .tcp = tcp };
+    listener->poll = poll_new(worker->loop, fd, on_acceptable, listener);
+    if (!listener->poll) {
+        free(listener);
+        return E_NOMEM;
+    }
+    LIST_INSERT_HEAD(&worker->listeners, listener, entry);
+    return OK;
+}
+
+static void close_listeners(struct worker *worker)
+{
+    struct listener *listener;
+
+    while ((listener = LIST_FIRST(&worker->listeners)) != NULL) {
+        LIST_REMOVE(listener, entry);
+        poll_close(listener->poll);
+        if (listener->tcp)
+            (void)close(listener->fd);
+        free(listener);
+    }
+}
+
+/* ---- who connects how ---- */
+
+void worker_count_client(struct worker *worker, const struct client_row *seen)
+{
+    if (!worker->clients) {
+        worker->clients = clients_table();
+        if (!worker->clients)
+            return;
+        timer_set(worker->clients_timer, CLIENTS_HAND_OVER_MS);
+    }
+    struct client_row *row = aged_note(worker->clients, &seen->key, seen->sessions > 0);
+    if (row)
+        client_merge(row, seen);
+}
+
+void worker_hand_over_clients(struct worker *worker)
+{
+    if (!worker->clients)
+        return;
+    if (atomic_load_explicit(&worker->clients_under_way, memory_order_relaxed) < TABLES_UNDER_WAY &&
+        clients_hand_over(worker->shared->clients, worker->clients, &worker->clients_under_way)) {
+        worker->clients = NULL;
+        timer_stop(worker->clients_timer);
+        return;
+    }
+    timer_set(worker->clients_timer, CLIENTS_HAND_OVER_MS);
+}
+
+static void on_clients_timer(void *arg)
+{
+    worker_hand_over_clients(arg);
+}
+
+/* ---- life ---- */
+
+static void finish(void *arg);
+
+struct worker *worker_new(struct gate_shared *shared, unsigned index)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+
+    if (!worker)
+        return NULL;
+    worker->shared = shared;
+    worker->index = index;
+    worker->env = *shared->env;
+    worker->hosts.roles = shared->roles;
+    LIST_INIT(&worker->listeners);
+    LIST_INIT(&worker->gathering);
+    TAILQ_INIT(&worker->sessions);
+    worker->loop = loop_new();
+    worker->finish = loop_message_new(finish, worker);
+    worker->tally = tally_new(TALLY_FAILURES_MAX);
+    worker->counters = counters_new(COUNT_CELLS_MAX);
+    if (worker->counters) {
+        worker->received = count_cell(worker->counters, METRIC_RECEIVED, NULL);
+        worker->sent = count_cell(worker->counters, METRIC_SENT, NULL);
+    }
+    worker->library = tls_library_new();
+    if (worker->loop) {
+        worker->accept_pause = timer_new(worker->loop, on_accept_pause, worker);
+        worker->clients_timer = timer_new(worker->loop, on_clients_timer, worker);
+    }
+    if (!worker->loop || !worker->finish || !worker->library || !worker->tally || !worker->counters ||
+        !worker->accept_pause || !worker->clients_timer || !stream_room_init(&worker->room, worker->loop)) {
+        worker_free(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+void worker_free(struct worker *worker)
+{
+    if (!worker)
+        return;
+    lookups_free(worker->lookups);
+    tally_free(worker->tally);
+    aged_free(worker->clients);
+    counters_free(worker->counters);
+    close_listeners(worker);
+    loop_message_free(worker->finish);
+    timer_close(worker->accept_pause);
+    timer_close(worker->clients_timer);
+    loop_free(worker->loop);
+    stream_room_fini(&worker->room);
+    snapshot_unref(worker->snapshot);
+    tls_library_free(worker->library);
+    free(worker);
+}
+
+void worker_abandon(struct worker *worker)
+{
+    if (worker)
+        cancel_abandon(worker);
+}
+
+static void *run(void *arg)
+{
+    struct worker *worker = arg;
+
+    set_accepting(worker, true);
+    loop_run(worker->loop);
+    worker->ended = true;
+    worker_hand_over_clients(worker);
+    (void)!loop_post(worker->shared->steward, worker->shared->worker_ended, worker->shared->gate);
+    return NULL;
+}
+
+enum code worker_start(struct worker *worker, struct snapshot *snapshot, struct err *e)
+{
+    sigset_t all, before;
+
+    worker->snapshot = snapshot;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the steward's */
+    int why = pthread_create(&worker->thread, NULL, run, worker);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (why != 0)
+        return err_set(e, E_NOMEM, "could not start a worker thread: %s", strerror(why));
+    worker->running = true;
+    atomic_fetch_add_explicit(&worker->shared->n_undrained, 1, memory_order_relaxed);
+    return OK;
+}
+
+void worker_join(struct worker *worker)
+{
+    if (worker->running)
+        (void)pthread_join(worker->thread, NULL);
+    worker->running = false;
+}
+
+/* ---- orders from the steward ---- */
+
+struct worker_order {
+    struct worker *worker;
+    struct snapshot *snapshot;    /* a reference */
+    struct loop_message *message; /* NULL once sent */
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void take_snapshot(void *arg)
+{
+    struct worker_order *order = arg;
+    struct worker *worker = order->worker;
+    struct session *s, *next;
+
+    snapshot_unref(worker->snapshot);
+    worker->snapshot = snapshot_ref(order->snapshot);
+    for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
+        next = TAILQ_NEXT(s, entry);
+        session_end_revoked(s);
+    }
+    order->done(order->arg);
+    worker_order_free(order);
+}
+
+struct worker_order *worker_order_new(struct worker *worker, struct snapshot *snapshot,
+                                      void (*done)(void *arg), void *arg)
+{
+    struct worker_order *order = malloc(sizeof *order);
+
+    if (!order)
+        return NULL;
+    *order = (struct worker_order){ .worker = worker,
+                                    .snapshot = snapshot_ref(snapshot),
+                                    .message = loop_message_new(take_snapshot, order),
+                                    .done = done,
+                                    .arg = arg };
+    if (order->message)
+        return order;
+    worker_order_free(order);
+    return NULL;
+}
+
+void worker_order_send(struct worker_order *order)
+{
+    struct loop_message *message = order->message;
+
+    order->message = NULL;
+    loop_send(order->worker->loop, message);
+}
+
+void worker_order_free(struct worker_order *order)
+{
+    if (!order)
+        return;
+    loop_message_free(order->message);
+    snapshot_unref(order->snapshot);
+    free(order);
+}
+
+static void drain_sessions(struct worker *worker, bool now)
+{
+    struct session *s, *next;
+
+    for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
+        next = TAILQ_NEXT(s, entry);
+        session_drain(s, now);
+    }
+}
+
+static void end_if_empty(struct worker *worker)
+{
+    if (worker->finishing && worker->n_alive == 0)
+        loop_stop(worker->loop);
+}
+
+/* On each worker, when none owes anybody anything: who came meanwhile has been turned away, or is now. */
+static void finish(void *arg)
+{
+    struct worker *worker = arg;
+
+    worker->finishing = true;
+    close_listeners(worker);
+    drain_sessions(worker, true);
+    end_if_empty(worker);
+}
+
+/* All listen until the last one is drained: a listener closed before would reset whoever waits in its queue.
+ */
+static void note_drained(struct worker *worker)
+{
+    struct gate_shared *shared = worker->shared;
+
+    if (!worker->draining || worker->n_owed > 0 || worker->drained)
+        return;
+    worker->drained = true;
+    if (atomic_fetch_sub_explicit(&shared->n_undrained, 1, memory_order_acq_rel) != 1)
+        return;
+    for (unsigned i = 0; i < shared->n_workers; i++) {
+        struct loop_message *message = shared->workers[i]->finish;
+        shared->workers[i]->finish = NULL;
+        loop_send(shared->workers[i]->loop, message);
+    }
+}
+
+static void drain(struct worker *worker, bool now)
+{
+    if (!worker->draining)
+        worker->n_owed = worker->n_alive;
+    worker->draining = true;
+    drain_sessions(worker, now);
+    if (now)
+        worker->n_owed = 0;
+    note_drained(worker);
+}
+
+static void drain_gently(void *arg)
+{
+    drain(arg, false);
+}
+
+static void drain_now(void *arg)
+{
+    drain(arg, true);
+}
+
+bool worker_drain(struct worker *worker, bool now)
+{
+    return !worker->running || loop_post(worker->loop, now ? drain_now : drain_gently, worker);
+}
+
+bool worker_post(struct worker *worker, void (*fn)(void *arg), void *arg)
+{
+    return loop_post(worker->loop, fn, arg);
+}
+
+/* ---- on the worker's own thread ---- */
+
+struct loop *worker_loop(struct worker *worker)
+{
+    return worker->loop;
+}
+
+struct stream_room *worker_room(struct worker *worker)
+{
+    return &worker->room;
+}
+
+struct tally *worker_tally(struct worker *worker)
+{
+    return worker->tally;
+}
+
+struct counters *worker_counters(struct worker *worker)
+{
+    return worker->counters;
+}
+
+struct count_cell *worker_received(struct worker *worker)
+{
+    return worker->received;
+}
+
+struct count_cell *worker_sent(struct worker *worker)
+{
+    return worker->sent;
+}
+
+unsigned worker_index(const struct worker *worker)
+{
+    return worker->index;
+}
+
+struct host_cache *worker_hosts(struct worker *worker)
+{
+    return &worker->hosts;
+}
+
+const struct env *worker_env(const struct worker *worker)
+{
+    return &worker->env;
+}
+
+struct gate_shared *worker_shared(struct worker *worker)
+{
+    return worker->shared;
+}
+
+struct snapshot *worker_snapshot(struct worker *worker)
+{
+    return worker->snapshot;
+}
+
+struct tls_library *worker_library(struct worker *worker)
+{
+    return worker->library;
+}
+
+bool worker_draining(const struct worker *worker)
+{
+    return worker->draining;
+}
+
+void worker_session_began(struct worker *worker, struct session *session)
+{
+    TAILQ_INSERT_TAIL(&worker->sessions, session, entry);
+    worker->n_alive++;
+}
+
+void worker_session_ended(struct worker *worker, struct session *session)
+{
+    gather_session_ends(worker, session);
+    TAILQ_REMOVE(&worker->sessions, session, entry);
+}
+
+void worker_owes_less(struct worker *worker)
+{
+    if (worker->n_owed > 0)
+        worker->n_owed--;
+    note_drained(worker);
+}
+
+void worker_session_freed(struct worker *worker, bool late)
+{
+    worker->n_alive--;
+    if (!late)
+        worker_owes_less(worker);
+    end_if_empty(worker);
+}

@@ -1,0 +1,66 @@
+/** The inside of a worker: for worker.c, registry.c, cancel.c, forward.c and lookup.c only. */
+#ifndef PGSEAL_GATE_SESSION_WORKER_PRIVATE_H
+#define PGSEAL_GATE_SESSION_WORKER_PRIVATE_H
+
+#include "base/env.h"
+#include "client/hosts.h"
+#include "gate/session/worker.h"
+#include "net/stream.h"
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+enum { REGISTRY_SLOTS = 1024 /* a power of two */ };
+
+struct listener {
+    struct worker *worker;
+    int fd;
+    bool tcp; /* then the descriptor is this worker's own */
+    struct poll *poll;
+    LIST_ENTRY(listener) entry;
+};
+
+struct gather_part; /* gather.c: sessions being copied for a statement */
+struct errand;      /* cancel.c: a cancel request on its way to a server */
+struct lookups;     /* lookup.c: cached answers and queries under way */
+
+struct worker {
+    struct gate_shared *shared;
+    unsigned index;
+    struct env env;
+    struct loop *loop;
+    struct stream_room room;
+    struct tls_library *library;
+    struct snapshot *snapshot;
+    struct host_cache hosts;
+    struct timer *accept_pause; /* descriptors ran out: try again later */
+    LIST_HEAD(, listener) listeners;
+    TAILQ_HEAD(session_list, session) sessions;
+    size_t n_owed;  /* while draining: sessions from before that are still there */
+    size_t n_alive; /* sessions whose memory has not come back */
+    struct session *registry[REGISTRY_SLOTS];
+    LIST_HEAD(, errand) errands;
+    unsigned n_forwards; /* cancel requests on their way to other gates */
+    struct lookups *lookups;
+    struct tally *tally;
+    struct aged *clients; /* who connected how since the last time they were handed over; NULL: nobody */
+    struct timer *clients_timer;
+    _Atomic unsigned clients_under_way; /* tables that the SQL thread has not taken yet */
+    struct counters *counters;
+    struct count_cell *received, *sent;
+    LIST_HEAD(, gather_part) gathering;
+    bool draining;
+    bool drained;                /* of its own sessions; others may have some still */
+    bool finishing;              /* nobody has: what is left ends, then the loop */
+    struct loop_message *finish; /* to itself, from whoever is drained last; NULL once sent */
+    bool running;                /* the thread exists; the steward's to know */
+    bool ended;                  /* the loop has ended: nothing more is answered */
+    pthread_t thread;
+};
+
+/** Give up all queries and forget all answers; NULL is fine. */
+void lookups_free(struct lookups *lookups);
+/** The loop has ended: cancel requests still on their way are dropped. All workers must have been joined. */
+void cancel_abandon(struct worker *worker);
+
+#endif

@@ -1,0 +1,45 @@
+/**
+ * What a worker counts of its sessions, under the names of tables/metrics.def.
+ *
+ * A worker writes its own set; whoever is asked for metrics reads all of them (gate/measure.h).
+ */
+#ifndef PGSEAL_GATE_STATS_METERS_H
+#define PGSEAL_GATE_STATS_METERS_H
+
+#include "tls/cause.h"
+
+#include <stdbool.h>
+
+struct counters;
+struct session;
+
+/* ---- all on the session's worker ---- */
+
+/** A connection was accepted. */
+void meters_accepted(struct session *s);
+/** The session has entered its present state, or knows more of itself now. */
+void meters_moved(struct session *s);
+/** It gives its memory back. */
+void meters_freed(struct session *s);
+/** Bytes went over the client's socket since the last time. Cheap: once per wake-up. */
+void meters_bytes(struct session *s);
+/** TLS with the client begins, and ends: `done` false, it failed. Sets s->handshake_us. */
+void meters_handshake_begins(struct session *s);
+void meters_handshake_ended(struct session *s, bool done);
+/** The server's ReadyForQuery is on its way to the client. */
+void meters_connected(struct session *s);
+
+void meters_failed(struct counters *counters, enum cause cause);
+/** A StartupMessage led to a session, or to a refusal. Nothing where there was none. */
+void meters_startup(struct session *s, bool admitted);
+
+enum meters_auth { METERS_AUTH_OK, METERS_AUTH_REFUSED, METERS_AUTH_UNFINISHED };
+/** How the rule's demand was met. Nothing where no rule was found. */
+void meters_authenticated(struct session *s, enum meters_auth result);
+
+/** The server behind was reached, or was not. */
+void meters_upstream(struct session *s, bool reached);
+/** A cancel request was sent, forwarded or unknown; static. */
+void meters_cancel(struct counters *counters, const char *result);
+
+#endif

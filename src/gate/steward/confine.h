@@ -1,0 +1,21 @@
+/**
+ * Giving up what the gate does not need once it serves; what is in force stands in the log.
+ */
+#ifndef PGSEAL_GATE_STEWARD_CONFINE_H
+#define PGSEAL_GATE_STEWARD_CONFINE_H
+
+#include "base/err.h"
+
+struct env;
+struct settings;
+
+/**
+ * Writing only below `dir` and the directories of the unix sockets. After the sockets are made, before any
+ * thread is started. A kernel without it is no failure.
+ */
+MUST_CHECK enum code confine_files(const char *dir, const struct settings *settings, const struct env *env,
+                                   struct err *e);
+/** Only the system calls a gate needs, for all threads: when all of them run. Logs what is in force. */
+MUST_CHECK enum code confine_calls(const struct settings *settings, const struct env *env, struct err *e);
+
+#endif

@@ -1,0 +1,414 @@
+/*
+ * The steward: loads, starts the workers, hears signals, stops. (reload.c is its other half.)
+ *
+ * It runs on the main thread and touches no session. What it tells the workers goes through their loops.
+ */
+#include "gate/gate.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/count.h"
+#include "base/log.h"
+#include "client/hosts.h"
+#include "conf/settings.h"
+#include "gate/load/guard.h"
+#include "gate/load/snapshot.h"
+#include "gate/stats/clients.h"
+#include "gate/steward/confine.h"
+#include "gate/steward/steward.h"
+#include "gate/views/overview.h"
+#include "gate/views/sql_thread.h"
+#include "net/loop.h"
+#include "os/files.h"
+#include "os/notify.h"
+#include "policy/archive.h"
+#include "policy/policy.h"
+#include "tls/context.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { DIAGS_ARENA_MAX = 16 * 1024 * 1024 };
+
+/* ---- log ---- */
+
+void gate_log_diags(const struct env *env, const struct diags *diags, const char *event)
+{
+    const struct diag *row;
+    struct log_line line;
+
+    STAILQ_FOREACH (row, &diags->list, next) {
+        log_begin(&line, env, row->severity == SEV_ERROR ? SEV_LOG : row->severity, event);
+        log_diag(&line, row);
+        log_end(&line);
+    }
+}
+
+void gate_log(const struct env *env, enum severity severity, const char *event, const char *message)
+{
+    struct log_line line;
+
+    log_begin(&line, env, severity, event);
+    log_c(&line, "message", message);
+    log_end(&line);
+}
+
+static void log_fatal(const struct env *env, const struct err *e)
+{
+    struct log_line line;
+
+    log_begin(&line, env, SEV_FATAL, "start_failed");
+    log_err(&line, e);
+    log_end(&line);
+}
+
+/* ---- loading ---- */
+
+enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **out, struct diags *diags)
+{
+    const struct snapshot_params params = {
+        .dir = g->params->dir,
+        .overrides = g->params->overrides,
+        .n_overrides = g->params->n_overrides,
+        .running = g->snapshot,
+        .libraries = g->libraries,
+        .http_library = g->http_library,
+        .n_workers = g->n_workers,
+        .passphrase = &g->passphrase,
+        .env = g->env,
+        .generation = g->generation + 1,
+        .certificates_only = certificates_only,
+    };
+
+    enum code code = snapshot_load(&params, out, diags);
+    secret_wipe(&g->passphrase); /* all contexts of the load have their keys */
+    return code;
+}
+
+/* The number of workers decides how often TLS contexts are built: it is read before everything else. */
+static enum code count_workers(struct gate *g, struct diags *diags)
+{
+    const struct settings_params params = {
+        .dir = str_c(g->params->dir),
+        .overrides = g->params->overrides,
+        .n_overrides = g->params->n_overrides,
+    };
+    struct settings *settings;
+
+    TRY(settings_load(&params, &settings, diags));
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    g->n_workers = settings->workers > 0 ? (unsigned)settings->workers : cpus > 0 ? (unsigned)cpus : 1;
+    settings_unref(settings);
+    return OK;
+}
+
+static enum code make_workers(struct gate *g)
+{
+    g->workers = calloc(g->n_workers, sizeof(struct worker *));
+    g->libraries = calloc(g->n_workers, sizeof(struct tls_library *));
+    g->http_library = tls_library_new();
+    g->counters = counters_new(COUNT_CELLS_MAX);
+    g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
+    STAILQ_INIT(&g->askers);
+    g->shared.roles = calloc(1, sizeof *g->shared.roles);
+    g->shared.sql = sql_thread_new();
+    if (g->shared.sql)
+        g->shared.clients = clients_new(g->shared.sql, g->params->dir, g->params->env);
+    if (!g->workers || !g->libraries || !g->http_library || !g->counters || !g->shared.loops ||
+        !g->shared.roles || !g->shared.clients)
+        return E_NOMEM;
+    g->shared.started_us = g->env->now_unix_us(g->env->ctx);
+    g->shared.dir = g->params->dir;
+    g->shared.overrides = g->params->overrides;
+    g->shared.n_overrides = g->params->n_overrides;
+    g->shared.auditor = g->params->auditor;
+    g->shared.env = g->params->env;
+    g->shared.n_workers = g->n_workers;
+    g->shared.workers = g->workers;
+    g->shared.uid = geteuid();
+    for (unsigned i = 0; i < g->n_workers; i++) {
+        g->workers[i] = worker_new(&g->shared, i);
+        if (!g->workers[i])
+            return E_NOMEM;
+        g->libraries[i] = worker_library(g->workers[i]);
+        g->shared.loops[i] = worker_loop(g->workers[i]);
+    }
+    return OK;
+}
+
+static void free_gate(struct gate *g)
+{
+    for (unsigned i = 0; g->workers && i < g->n_workers; i++)
+        if (g->workers[i])
+            worker_join(g->workers[i]);
+    sql_thread_join(g->shared.sql);
+    clients_stop(g->shared.clients);
+    listen_close(&g->listening);
+    for (unsigned i = 0; g->workers && i < g->n_workers; i++)
+        worker_abandon(g->workers[i]);
+    reload_stop(g);
+    overview_stop(g->overview);
+    if (g->http)
+        g->params->http->close(g->http);
+    gate_await_measurement(g); /* a snapshot's contexts die before their libraries */
+    snapshot_unref(g->snapshot);
+    for (unsigned i = 0; g->workers && i < g->n_workers; i++)
+        worker_free(g->workers[i]);
+    free(g->workers);
+    free(g->libraries);
+    tls_library_free(g->http_library);
+    counters_free(g->counters);
+    for (size_t i = 0; i < COUNT_OF(g->signals); i++)
+        if (g->signals[i])
+            signal_watch_close(g->signals[i]);
+    timer_close(g->drain_timer);
+    loop_free(g->loop);
+    overview_free(g->overview);
+    sql_thread_free(g->shared.sql);
+    clients_free(g->shared.clients);
+    free(g->shared.loops);
+    free(g->shared.roles);
+    secret_wipe(&g->passphrase);
+    os_lock_release(&g->lock);
+}
+
+enum code gate_check(const struct gate_params *params, struct diags *diags)
+{
+    struct gate g = { .params = params, .env = params->env, .lock = OS_LOCK_INIT };
+
+    enum code code = count_workers(&g, diags);
+    g.n_workers = 1;
+    if (code == OK)
+        code = make_workers(&g);
+    if (code == OK)
+        code = gate_load(&g, false, &g.snapshot, diags);
+    free_gate(&g);
+    return code;
+}
+
+/* ---- stop ---- */
+
+static void drain_workers(struct gate *g, bool now)
+{
+    for (unsigned i = 0; i < g->n_workers; i++)
+        if (!worker_drain(g->workers[i], now))
+            gate_log(g->env, SEV_LOG, "stop_failed", "out of memory");
+}
+
+static void on_drain_timeout(void *arg)
+{
+    struct gate *g = arg;
+
+    gate_log(g->env, SEV_LOG, "drain_timeout", "ending the sessions that are left");
+    drain_workers(g, true);
+}
+
+static void on_worker_ended(void *arg)
+{
+    struct gate *g = arg;
+
+    g->n_ended++;
+    if (gate_is_over(g))
+        loop_stop(g->loop);
+}
+
+static void on_signal(void *arg, int signum)
+{
+    struct gate *g = arg;
+
+    if (gate_is_over(g))
+        return;
+    if (signum == SIGHUP) {
+        if (!g->draining)
+            gate_reload(g, RELOAD_SIGNAL);
+        return;
+    }
+    bool now = signum == SIGINT;
+    os_notify("STOPPING=1");
+    overview_stop(g->overview); /* the workers it waits for may end before they answer */
+    if (!g->draining || now)
+        gate_log(g->env, SEV_LOG, "stop",
+                 now ? "received fast shutdown request" : "received smart shutdown request");
+    if (!g->draining || now)
+        drain_workers(g, now);
+    if (!g->draining && !now)
+        timer_set(g->drain_timer, (int64_t)snapshot_settings(g->snapshot)->drain_timeout_s * 1000);
+    g->draining = true;
+}
+
+/* ---- start ---- */
+
+static enum code prepare(struct gate *g, struct err *e)
+{
+    static const int signums[] = { SIGHUP, SIGTERM, SIGINT };
+    char path[OS_PATH_MAX];
+
+    TRY(os_path(g->params->dir, "pgseal.lock", path, e));
+    TRY(os_lock_take(path, &g->lock, e));
+    TRY(os_path(g->params->dir, "pgseal.secret", path, e));
+    TRY(os_nonce_file(path, g->env, g->shared.nonce, e));
+    if (!served_name(g->env, g->shared.check_name))
+        return err_set(e, E_INTERNAL, "could not generate random bytes");
+    loop_pool_prepare();
+    g->loop = loop_new();
+    g->drain_timer = g->loop ? timer_new(g->loop, on_drain_timeout, g) : NULL;
+    if (!g->drain_timer)
+        return err_set(e, E_NOMEM, "out of memory");
+    for (size_t i = 0; i < COUNT_OF(signums); i++) {
+        g->signals[i] = signal_watch_new(g->loop, signums[i], on_signal, g);
+        if (!g->signals[i])
+            return err_set(e, E_INTERNAL, "could not watch signal %d", signums[i]);
+    }
+    g->shared.steward = g->loop;
+    g->shared.worker_ended = on_worker_ended;
+    g->shared.gate = g;
+    g->shared.reload = gate_reload_asked;
+    g->shared.history = &g->history;
+    return make_workers(g) == OK ? OK : err_set(e, E_NOMEM, "out of memory");
+}
+
+static enum code load_first(struct gate *g, struct err *e)
+{
+    AUTO(arena) struct arena arena;
+    struct diags diags;
+
+    arena_init(&arena, DIAGS_ARENA_MAX, 1024);
+    diags_init(&diags, &arena);
+    enum code code = count_workers(g, &diags);
+    if (code == OK)
+        code = prepare(g, e);
+    else
+        err_set(e, code, "configuration file contains errors");
+    if (code == OK) {
+        code = gate_load(g, false, &g->snapshot, &diags);
+        if (code != OK)
+            err_set(e, code, "configuration could not be loaded");
+    }
+    gate_log_diags(g->env, &diags, code == OK ? "start_note" : "start_error");
+    return code;
+}
+
+void gate_leave_rules(const struct gate *g)
+{
+    char path[OS_PATH_MAX];
+    struct log_line line;
+    struct err e;
+
+    enum code code = os_path(g->params->dir, ARCHIVE_FILE, path, &e);
+    if (code == OK)
+        code = os_write_file(path, policy_archive(snapshot_policy(g->snapshot)), 0600, OS_WRITE_REPLACE, &e);
+    if (code == OK)
+        return;
+    log_begin(&line, g->env, SEV_WARNING, "rules_not_left");
+    log_err(&line, &e);
+    log_end(&line);
+}
+
+struct history_row *gate_remember(struct gate *g, const char *trigger, const char *result)
+{
+    const struct str labels[] = { str_c(result) };
+
+    count_add(count_cell(g->counters, METRIC_LOADS, labels), 1);
+    return history_add(&g->history, g->env->now_unix_us(g->env->ctx), g->generation, trigger, result);
+}
+
+/* ---- HTTP ---- */
+
+static void release_snapshot(void *owner)
+{
+    snapshot_unref(owner);
+}
+
+void gate_set_http_access(struct gate *g)
+{
+    if (!g->http)
+        return;
+    const struct guard *guard = snapshot_guard(g->snapshot);
+    const struct gate_http_access access = {
+        .tls = guard->tls,
+        .token = guard->token.n > 0 ? &guard->token : NULL,
+        .owner = snapshot_ref(g->snapshot),
+        .release = release_snapshot,
+    };
+    if (!g->params->http->set_access(g->http, &access))
+        gate_log(g->env, SEV_WARNING, "reload_incomplete",
+                 "out of memory: HTTP clients are asked what they were before");
+}
+
+static enum code open_http(struct gate *g, const struct settings *settings, struct err *e)
+{
+    const struct gate_http_start begin = { .gate = g, .loop = g->loop, .env = g->env, .settings = settings };
+
+    if (!g->params->http)
+        return OK;
+    TRY(g->params->http->open(&begin, &g->http, e));
+    gate_set_http_access(g);
+    return OK;
+}
+
+const char *gate_not_ready(const struct gate *gate)
+{
+    if (gate->draining)
+        return "draining: the gate was told to stop";
+    if (!gate->ready)
+        return "starting: the listeners are not open yet";
+    return NULL;
+}
+
+void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, const struct err *why),
+                 void *arg)
+{
+    static const struct err no_memory = { .code = E_NOMEM, .message = "out of memory" },
+                            stopping = { .code = E_SHUTDOWN, .message = "the gate is stopping" };
+
+    if (!gate->overview && !gate->draining)
+        gate->overview = overview_new(&gate->shared);
+    if (gate->overview && !gate->draining)
+        overview_ask(gate->overview, done, arg);
+    else
+        done(arg, bytes_of(NULL, 0), gate->draining ? &stopping : &no_memory);
+}
+
+static enum code start(struct gate *g, struct err *e)
+{
+    TRY(load_first(g, e));
+    g->generation = 1;
+    (void)gate_remember(g, "start", "loaded");
+    const struct settings *settings = snapshot_settings(g->snapshot);
+    g->env->log->min_severity = (int)settings_log_severity(settings);
+    TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
+    TRY(open_http(g, settings, e));
+    TRY(confine_files(g->params->dir, settings, g->env, e));
+    TRY(sql_thread_start(g->shared.sql, e));
+    if (!clients_start(g->shared.clients, (size_t)settings->clients_limit) || reload_start(g) != OK)
+        return err_set(e, E_NOMEM, "out of memory");
+    for (unsigned i = 0; i < g->n_workers; i++)
+        TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
+    gate_leave_rules(g);
+    TRY(confine_calls(settings, g->env, e));
+    g->ready = true;
+    gate_log(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
+    os_notify("READY=1");
+    return OK;
+}
+
+enum code gate_run(const struct gate_params *params)
+{
+    struct gate g = { .params = params, .env = params->env, .lock = OS_LOCK_INIT };
+    struct err e = { 0 };
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    enum code code = start(&g, &e);
+    if (code != OK) {
+        log_fatal(g.env, &e);
+        for (unsigned i = 0; g.workers && i < g.n_workers; i++)
+            if (g.workers[i] && !worker_drain(g.workers[i], true))
+                abort(); /* out of memory while giving up: nothing is owed to anybody */
+    } else {
+        loop_run(g.loop);
+        gate_log(g.env, SEV_LOG, "stopped", "pgseal is shut down");
+    }
+    free_gate(&g);
+    return code;
+}

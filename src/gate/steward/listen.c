@@ -1,0 +1,159 @@
+/* Opening the sockets of a start. [src: PostgreSQL 18, listen_addresses, unix_socket_directories] */
+#include "gate/steward/listen.h"
+
+#include "base/env.h"
+#include "base/log.h"
+#include "conf/settings.h"
+#include "gate/session/worker.h"
+#include "net/socket.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void log_failure(const struct env *env, const struct err *e)
+{
+    struct log_line line;
+
+    log_begin(&line, env, SEV_LOG, "listen_failed");
+    log_err(&line, e);
+    log_end(&line);
+}
+
+static void log_success(const struct env *env, const char *where)
+{
+    struct log_line line;
+
+    log_begin(&line, env, SEV_LOG, "listening");
+    log_c(&line, "address", where);
+    log_end(&line);
+}
+
+/* ---- TCP ---- */
+
+/** What opening needs of the gate. */
+struct opening {
+    const struct settings *settings;
+    struct worker **workers;
+    unsigned n_workers;
+    const struct env *env;
+    struct listen_set *set;
+};
+
+static enum code open_workers(const struct opening *o, const struct address *address, struct err *e)
+{
+    for (unsigned i = 0; i < o->n_workers; i++) {
+        int fd;
+        TRY(socket_listen_tcp(address, &fd, e));
+        enum code code = worker_add_listener(o->workers[i], fd, true);
+        if (code != OK) {
+            (void)close(fd);
+            return err_set(e, code, "out of memory");
+        }
+    }
+    return OK;
+}
+
+static enum code open_address(const struct opening *o, struct address address, struct err *e)
+{
+    int probe;
+
+    TRY(socket_probe_bind(&address, &probe, e));
+    (void)close(probe);
+    return open_workers(o, &address, e);
+}
+
+static enum code open_name(const struct opening *o, struct str name)
+{
+    const struct addrinfo hints = { .ai_family = AF_UNSPEC,
+                                    .ai_socktype = SOCK_STREAM,
+                                    .ai_flags = AI_PASSIVE };
+    struct addrinfo *found = NULL;
+    char host[256], service[16], text[64];
+    bool any = str_is(name, "*");
+    struct err e;
+
+    (void)snprintf(service, sizeof service, "%d", o->settings->port);
+    if (!str_to_c(name, host, sizeof host))
+        return E_LIMIT;
+    int gai = getaddrinfo(any ? NULL : host, service, &hints, &found);
+    if (gai != 0) {
+        err_set(&e, E_CONFIG, "could not translate host name \"%s\", service \"%s\" to address: %s", host,
+                service, gai_strerror(gai));
+        log_failure(o->env, &e);
+        return OK;
+    }
+    for (struct addrinfo *at = found; at; at = at->ai_next) {
+        struct address address = { .n = at->ai_addrlen };
+        if (at->ai_addrlen > sizeof address.ss)
+            continue;
+        memcpy(&address.ss, at->ai_addr, at->ai_addrlen);
+        if (open_address(o, address, &e) != OK) {
+            log_failure(o->env, &e);
+            continue;
+        }
+        address_text(&address, text, sizeof text);
+        log_success(o->env, text);
+        if (o->set->n_tcp < LISTEN_TCP_MAX)
+            o->set->tcp[o->set->n_tcp] = address;
+        o->set->n_tcp++;
+    }
+    freeaddrinfo(found);
+    return OK;
+}
+
+/* ---- unix ---- */
+
+static enum code open_unix(const struct opening *o, struct str dir, struct err *e)
+{
+    struct listen_set *set = o->set;
+    char *path = set->paths[set->n_unix];
+    int n = snprintf(path, sizeof set->paths[0], "%.*s/.s.PGSQL.%d", STR_ARG(dir), o->settings->port);
+
+    if (n < 0 || (size_t)n >= sizeof set->paths[0])
+        return err_set(e, E_LIMIT, "Unix-domain socket path \"%.*s\" is too long", STR_ARG(dir));
+    int *fd = &set->fds[set->n_unix];
+    TRY(socket_listen_unix(path, (mode_t)o->settings->unix_socket_permissions, fd, e));
+    set->n_unix++;
+    for (unsigned i = 0; i < o->n_workers; i++)
+        if (worker_add_listener(o->workers[i], *fd, false) != OK)
+            return err_set(e, E_NOMEM, "out of memory");
+    return OK;
+}
+
+enum code listen_open(const struct settings *settings, struct worker **workers, unsigned n_workers,
+                      const struct env *env, struct listen_set *out, struct err *e)
+{
+    const struct settings_names *addresses = &settings->listen_addresses;
+    const struct settings_names *dirs = &settings->unix_socket_directories;
+
+    const struct opening o = { settings, workers, n_workers, env, out };
+
+    *out = (struct listen_set){ 0 };
+    for (size_t i = 0; i < addresses->n; i++)
+        TRY(open_name(&o, addresses->at[i]));
+    if (addresses->n > 0 && out->n_tcp == 0)
+        return err_set(e, E_CONFIG, "could not create any TCP/IP sockets");
+    for (size_t i = 0; i < dirs->n && out->n_unix < LISTEN_UNIX_MAX; i++) {
+        if (open_unix(&o, dirs->at[i], e) != OK)
+            log_failure(env, e);
+        else
+            log_success(env, out->paths[out->n_unix - 1]);
+    }
+    if (dirs->n > 0 && out->n_unix == 0)
+        return err_set(e, E_CONFIG, "could not create any Unix-domain sockets");
+    if (out->n_tcp == 0 && out->n_unix == 0)
+        return err_set(e, E_CONFIG, "no socket created for listening");
+    return OK;
+}
+
+void listen_close(struct listen_set *set)
+{
+    for (size_t i = 0; i < set->n_unix; i++) {
+        (void)close(set->fds[i]);
+        if (set->paths[i][0] != '@')
+            (void)unlink(set->paths[i]);
+    }
+    set->n_unix = 0;
+}

@@ -1,0 +1,97 @@
+/** The inside of the steward: for gate.c and reload.c only. */
+#ifndef PGSEAL_GATE_STEWARD_STEWARD_H
+#define PGSEAL_GATE_STEWARD_STEWARD_H
+
+#include "base/env.h"
+#include "base/secret.h"
+#include "gate/gate.h"
+#include "gate/load/history.h"
+#include "gate/session/worker.h"
+#include "gate/steward/listen.h"
+#include "os/files.h"
+
+struct overview;
+struct snapshot;
+struct timer;
+struct watch;
+
+enum reload_trigger {
+    RELOAD_START,
+    RELOAD_SIGNAL,
+    RELOAD_SQL,          /* pg_reload_conf() */
+    RELOAD_CERTIFICATES, /* certificate files have changed */
+    RELOAD_FILES         /* rule or settings files were replaced */
+};
+
+struct measure_asker {
+    void (*done)(void *arg, const struct counters *counters);
+    void *arg;
+    STAILQ_ENTRY(measure_asker) next;
+};
+STAILQ_HEAD(measure_askers, measure_asker);
+
+struct gate {
+    const struct gate_params *params;
+    const struct env *env;
+    struct os_lock lock;
+    struct gate_shared shared;
+    struct worker **workers;
+    struct tls_library **libraries;
+    struct tls_library *http_library; /* of the steward */
+    unsigned n_workers;
+    unsigned n_ended;
+    struct snapshot *snapshot;
+    struct snapshot *previous; /* what a reload replaced, until the new one is seen on the wire */
+    unsigned generation;
+    struct secret passphrase;
+    struct listen_set listening;
+    struct loop *loop;
+    struct signal_watch *signals[3];
+    struct timer *drain_timer;
+    struct watch *watch;
+    struct timer *key_timer;      /* a key that does not fit its certificate: wait for the other file */
+    struct timer *inspect_timer;  /* certificates and revocation lists grow old without any reload */
+    struct history history;       /* what reloads came to */
+    struct counters *counters;    /* what happens to the gate as a whole */
+    struct measure_askers askers; /* who wants the next measurement */
+    bool measuring;               /* one is on the pool, and holds a snapshot */
+    bool key_waits;
+    enum reload_trigger key_trigger; /* of the attempt that waits */
+    bool draining;
+    bool ready;                /* all workers listen */
+    void *http;                /* params->http's; NULL: off */
+    struct overview *overview; /* made by the first who asks */
+};
+
+/** Everything of the gate's directory into one snapshot; see snapshot_load(). */
+MUST_CHECK enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **out,
+                               struct diags *diags);
+/** Load, and let all workers take it; or say why not. */
+void gate_reload(struct gate *g, enum reload_trigger trigger);
+/** The same for pg_reload_conf(): `note` says what came of it. */
+void gate_reload_asked(void *gate, struct err *note);
+/** Watch files and dates from now on; the first snapshot is in force. */
+MUST_CHECK enum code reload_start(struct gate *g);
+/** Give back what reload_start() made. */
+void reload_stop(struct gate *g);
+
+/** All workers have ended; only what they left behind is being put away. */
+static inline bool gate_is_over(const struct gate *g)
+{
+    return g->n_ended == g->n_workers;
+}
+/** When the gate is over: until no measurement holds a snapshot any more. */
+void gate_await_measurement(struct gate *g);
+/** A load came to this: loaded, refused or restored. The row is the caller's to complete. */
+struct history_row *gate_remember(struct gate *g, const char *trigger, const char *result);
+/** HTTP clients are to bring what the snapshot in force asks for. */
+void gate_set_http_access(struct gate *g);
+
+/** Leave what the rules in force were read from in the gate's directory, for `pgseal explain --running`. */
+void gate_leave_rules(const struct gate *g);
+
+/** One line for each row. */
+void gate_log_diags(const struct env *env, const struct diags *diags, const char *event);
+void gate_log(const struct env *env, enum severity severity, const char *event, const char *message);
+
+#endif

@@ -1,0 +1,422 @@
+/* The gate's own session on a server: connect, log in as auth_user, ask. */
+#include "gate/upstream/asker.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/rd.h"
+#include "base/wr.h"
+#include "client/passfile.h"
+#include "gate/load/snapshot.h"
+#include "gate/session/worker.h"
+#include "gate/upstream/leg.h"
+#include "gate/upstream/logon.h"
+#include "net/loop.h"
+#include "pgwire/hello.h"
+#include "pgwire/msg.h"
+
+#include <stdlib.h>
+
+enum {
+    ASKER_IN_MAX = 1 << 20,
+    ASKER_OUT_MAX = 64 * 1024,
+    ASKER_ARENA_MAX = 1 << 20,
+    ASKER_TIMEOUT_MS = 10000, /* from a question to its answer, connecting included */
+    ASKER_IDLE_MS = 60000,    /* a session that nobody needs goes: it would hold up a server's shutdown */
+    ASKER_PARAMETERS_MAX = 10
+};
+
+enum asker_stage {
+    ASKER_IDLE, /* no session */
+    ASKER_CONNECT,
+    ASKER_LOGIN,
+    ASKER_READY, /* no question is open */
+    ASKER_BUSY
+};
+
+struct asker {
+    struct worker *worker;
+    struct snapshot *snapshot;
+    const struct upstream *upstream;
+    struct asker_owner owner;
+    enum asker_stage stage;
+    struct leg *leg;
+    struct logon *logon;
+    struct arena arena; /* of the present login */
+    struct buf in;
+    struct buf question; /* the messages of the open question */
+    bool reused;         /* the question went over a session from before, and nothing has answered it yet */
+    struct password password;
+    struct timer *timer;
+    struct err why;
+};
+
+static enum code connect_now(struct asker *a);
+
+static void hang_up(struct asker *a)
+{
+    leg_free(a->leg);
+    a->leg = NULL;
+    logon_free(a->logon);
+    a->logon = NULL;
+    buf_fini_secret(&a->in);
+    password_wipe(&a->password);
+    arena_reset(&a->arena);
+    a->stage = ASKER_IDLE;
+}
+
+/* The session is over, with whatever was asked; the next question makes a new one. */
+static void dead(struct asker *a, const struct err *e)
+{
+    bool asked = a->stage != ASKER_READY && a->stage != ASKER_IDLE;
+    struct err why = *e; /* it may be the leg's own */
+
+    timer_stop(a->timer);
+    hang_up(a);
+    if (asked)
+        a->owner.done(a->owner.arg, &why);
+}
+
+/* A session that stood idle may be lost without our fault, and nothing of the answer has come: ask again. */
+static void on_lost(void *arg, const struct err *e)
+{
+    struct asker *a = arg;
+
+    if (a->stage != ASKER_BUSY || !a->reused) {
+        dead(a, e);
+        return;
+    }
+    struct err why = *e;
+    hang_up(a);
+    a->why = (struct err){ 0 }; /* the session's own last words */
+    if (connect_now(a) == OK)
+        return;
+    timer_stop(a->timer);
+    a->owner.done(a->owner.arg, &why);
+}
+
+static void on_timeout(void *arg)
+{
+    struct asker *a = arg;
+    struct err e;
+
+    err_set(&e, E_UNAVAILABLE, "the server did not answer a look-up in time");
+    dead(a, &e);
+}
+
+/* ---- login ---- */
+
+static struct str auth_user(const struct asker *a)
+{
+    const struct settings *settings = snapshot_settings(a->snapshot);
+
+    return settings->auth_user.n ? settings->auth_user : a->upstream->info.user;
+}
+
+static enum code find_password(struct asker *a, struct str user, struct str database, struct err *e)
+{
+    struct str passfile = a->upstream->info.options.v[CONN_PASSFILE];
+    const struct conn_host *host = leg_host(a->leg);
+    const struct conn_world world = conn_world_files();
+    bool found;
+
+    password_wipe(&a->password);
+    if (passfile.n == 0)
+        return OK;
+    const struct passfile_key key = { passfile_host(host), host->port_text, database, user };
+    return passfile_lookup(&world, passfile, &key, &a->password, &found, e);
+}
+
+static enum code begin_login(struct asker *a, struct err *e)
+{
+    const struct conninfo *info = &a->upstream->info;
+    struct str user = auth_user(a), database = info->options.v[CONN_DBNAME];
+    AUTO(buf) struct buf out = BUF_INIT(HELLO_LENGTH_MAX);
+
+    if (database.n == 0)
+        database = user;
+    const struct parameter parameters[ASKER_PARAMETERS_MAX] = {
+        { STR("user"), user },
+        { STR("database"), database },
+        { STR("application_name"), STR("pgseal") },
+        { STR("client_encoding"), STR("SQL_ASCII") },
+        { STR("search_path"), STR("pg_catalog") },
+        { STR("statement_timeout"), STR("5s") },
+        { STR("default_transaction_read_only"), STR("on") },
+        { STR("DateStyle"), STR("ISO") },
+        { STR("TimeZone"), STR("UTC") },
+        { STR("row_security"), STR("off") },
+    };
+    TRY(find_password(a, user, database, e));
+    enum login_cert certificate = leg_certificate(a->leg);
+    bool at_once = leg_is_unix(a->leg) || certificate == LOGIN_CERT_SENT || a->upstream->verified;
+    const struct login_params params = {
+        .protocol = info->protocol_max,
+        .protocol_min = info->protocol_min,
+        .parameters = parameters,
+        .parameter_count = ASKER_PARAMETERS_MAX,
+        .user = user,
+        .creds = { .password = password_bytes(&a->password) },
+        .auth_allowed = info->auth_allowed &
+                        ((at_once ? AUTH_BIT_NONE : 0u) | AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM),
+        .require_auth = info->require_auth,
+        .binding = info->channel_binding,
+        .tls = leg_is_tls(a->leg),
+        .end_point = leg_end_point(a->leg),
+        .sslcertmode = info->sslcertmode,
+        .cert = certificate,
+        .env = worker_env(a->worker),
+    };
+    a->logon = logon_new(worker_loop(a->worker), &params);
+    if (!a->logon)
+        return err_set(e, E_NOMEM, "out of memory");
+    login_begin(logon_login(a->logon), &out);
+    return leg_send_buf(a->leg, &out, e);
+}
+
+static void send_question(struct asker *a)
+{
+    struct err e;
+
+    a->stage = ASKER_BUSY;
+    if (leg_send_buf(a->leg, &a->question, &e) != OK)
+        on_lost(a, &e);
+}
+
+static void on_ready(void *arg)
+{
+    struct asker *a = arg;
+    struct err e;
+
+    a->stage = ASKER_LOGIN;
+    logon_free(a->logon);
+    a->logon = NULL;
+    buf_reset(&a->in);
+    if (begin_login(a, &e) != OK)
+        leg_event(a->leg, EVENT_LOCAL_ERROR, &e);
+}
+
+static void feed_login(struct asker *a);
+
+static void on_worked(void *arg)
+{
+    feed_login(arg);
+}
+
+static void feed_login(struct asker *a)
+{
+    struct login *login = logon_login(a->logon);
+    struct buf out = BUF_INIT(LOGIN_OUT_MAX);
+    struct err e = { 0 };
+    size_t used = 0;
+    enum login_step step = login_feed(login, buf_bytes(&a->in), &used, &out, &e);
+
+    buf_consume(&a->in, used);
+    if (step != LOGIN_FAIL && step != LOGIN_REFUSED && (!buf_ok(&out) || out.n > 0) &&
+        leg_send_buf(a->leg, &out, &e) != OK)
+        step = LOGIN_FAIL;
+    buf_fini_secret(&out);
+    switch (step) {
+    case LOGIN_MORE:
+        return;
+    case LOGIN_WORK:
+        if (!logon_work(a->logon, on_worked, a)) {
+            err_set(&e, E_NOMEM, "out of memory");
+            dead(a, &e);
+        }
+        return;
+    case LOGIN_AUTHENTICATED:
+        feed_login(a); /* what is behind it, up to ReadyForQuery */
+        return;
+    case LOGIN_READY:
+        leg_role(a->leg, login_role(login_facts(login)));
+        leg_accepted(a->leg);
+        send_question(a);
+        return;
+    case LOGIN_REFUSED:
+    case LOGIN_FAIL:
+        leg_event(a->leg, login_event(login), &e);
+        return;
+    }
+}
+
+/* ---- answers ---- */
+
+static bool read_row(struct asker *a, struct bytes body)
+{
+    struct str values[ASKER_COLUMNS_MAX];
+    struct rd r = rd_over(body);
+    size_t n = rd_u16(&r);
+
+    if (n > ASKER_COLUMNS_MAX)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        int32_t length = rd_i32(&r);
+        values[i] = length < 0 ? str_of(NULL, 0) : str_from_bytes(rd_bytes(&r, (size_t)length));
+    }
+    if (rd_end(&r) != OK)
+        return false;
+    a->owner.row(a->owner.arg, values, n);
+    return true;
+}
+
+static void note_error(struct asker *a, struct bytes body)
+{
+    struct server_error said;
+
+    if (server_error_parse(body, &said) == OK)
+        err_set(&a->why, E_UNAVAILABLE, "%.*s", STR_ARG(said.message));
+    else
+        err_set(&a->why, E_UNAVAILABLE, "the server answered a look-up with an error");
+}
+
+static void feed_answer(struct asker *a)
+{
+    struct msg msg;
+    struct err e;
+    size_t used;
+
+    for (;;) {
+        enum code code = msg_next(buf_bytes(&a->in), ASKER_IN_MAX, &msg, &used);
+        if (code == E_MORE)
+            return;
+        if (code == OK && msg.type == 'E')
+            note_error(a, msg.body);
+        if (code != OK || (msg.type == 'D' && !read_row(a, msg.body))) {
+            err_set(&e, E_UNAVAILABLE, "the server's answer to a look-up could not be read");
+            dead(a, &e);
+            return;
+        }
+        if (msg.type != 'E' && msg.type != 'N' && msg.type != 'S')
+            a->reused = false;
+        bool over = msg.type == 'Z';
+        wipe(a->in.p, used); /* a row may hold a secret */
+        buf_consume(&a->in, used);
+        if (over) {
+            a->stage = ASKER_READY;
+            timer_set(a->timer, ASKER_IDLE_MS);
+            a->owner.done(a->owner.arg, a->why.message[0] ? &a->why : NULL);
+            return;
+        }
+    }
+}
+
+static void on_data(void *arg, struct bytes data)
+{
+    struct asker *a = arg;
+    struct err e;
+    bool fits = buf_append(&a->in, data);
+
+    stream_wipe(data); /* a row may hold a secret */
+    if (!fits) {
+        err_set(&e, E_UNAVAILABLE, "the server's answer to a look-up is too long");
+        dead(a, &e);
+        return;
+    }
+    if (a->stage == ASKER_LOGIN) {
+        if (!logon_working(a->logon))
+            feed_login(a);
+    } else if (a->stage == ASKER_BUSY)
+        feed_answer(a);
+    else
+        buf_reset(&a->in); /* notices between questions */
+}
+
+/* ---- for the owner ---- */
+
+struct asker *asker_new(struct worker *worker, struct snapshot *snapshot, const struct upstream *upstream,
+                        const struct asker_owner *owner)
+{
+    struct asker *a = calloc(1, sizeof *a);
+
+    if (!a)
+        return NULL;
+    a->worker = worker;
+    a->snapshot = snapshot_ref(snapshot);
+    a->upstream = upstream;
+    a->owner = *owner;
+    a->in = BUF_INIT(ASKER_IN_MAX);
+    a->question = BUF_INIT(ASKER_OUT_MAX);
+    arena_init(&a->arena, ASKER_ARENA_MAX, 1024);
+    a->timer = timer_new(worker_loop(worker), on_timeout, a);
+    if (!a->timer) {
+        asker_free(a);
+        return NULL;
+    }
+    return a;
+}
+
+void asker_free(struct asker *a)
+{
+    if (!a)
+        return;
+    hang_up(a);
+    timer_close(a->timer);
+    buf_fini(&a->question);
+    arena_fini(&a->arena);
+    snapshot_unref(a->snapshot);
+    free(a);
+}
+
+/* Parse, Bind, Execute, Sync: one unnamed statement with one text parameter, results as text. */
+static void write_question(struct buf *out, struct str sql, struct str parameter)
+{
+    struct wr w = wr_begin(out, 'P');
+    wr_cstr(&w, STR(""));
+    wr_cstr(&w, sql);
+    wr_u16(&w, 0);
+    wr_end(&w);
+    w = wr_begin(out, 'B');
+    wr_cstr(&w, STR(""));
+    wr_cstr(&w, STR(""));
+    wr_u16(&w, 0);
+    wr_u16(&w, 1);
+    wr_u32(&w, (uint32_t)parameter.n);
+    wr_bytes(&w, str_bytes(parameter));
+    wr_u16(&w, 0);
+    wr_end(&w);
+    w = wr_begin(out, 'E');
+    wr_cstr(&w, STR(""));
+    wr_u32(&w, 0);
+    wr_end(&w);
+    w = wr_begin(out, 'S');
+    wr_end(&w);
+}
+
+/* A proof that the pool is still working on was for the server that is given up. */
+static void on_lapsed(void *arg)
+{
+    struct asker *a = arg;
+
+    logon_free(a->logon);
+    a->logon = NULL;
+    a->stage = ASKER_CONNECT;
+}
+
+static enum code connect_now(struct asker *a)
+{
+    const struct leg_owner owner = { on_ready, on_data, on_lost, on_lost, a, on_lapsed };
+
+    a->stage = ASKER_CONNECT;
+    a->reused = false;
+    a->leg = leg_new(a->worker, a->upstream, &owner);
+    if (!a->leg)
+        a->stage = ASKER_IDLE;
+    return a->leg ? OK : E_NOMEM;
+}
+
+enum code asker_ask(struct asker *a, struct str sql, struct str parameter)
+{
+    CHECK(a->stage == ASKER_IDLE || a->stage == ASKER_READY);
+    buf_reset(&a->question);
+    write_question(&a->question, sql, parameter);
+    if (!buf_ok(&a->question))
+        return E_LIMIT;
+    a->why = (struct err){ 0 };
+    timer_set(a->timer, ASKER_TIMEOUT_MS);
+    if (a->stage == ASKER_IDLE)
+        return connect_now(a);
+    a->reused = true;
+    send_question(a);
+    return OK;
+}

@@ -1,0 +1,34 @@
+/**
+ * A fenced session of the gate's own on a server: one parameterised query at a time, rows of text.
+ *
+ * search_path is pg_catalog, statements time out, transactions are read only, times are ISO in UTC
+ * [src: CVE-2025-12819: a role's own search_path must not decide what the secrets query calls].
+ */
+#ifndef PGSEAL_GATE_UPSTREAM_ASKER_H
+#define PGSEAL_GATE_UPSTREAM_ASKER_H
+
+#include "base/err.h"
+
+struct asker;
+struct snapshot;
+struct upstream;
+struct worker;
+
+enum { ASKER_COLUMNS_MAX = 8 };
+
+struct asker_owner {
+    /** A row; values[i].p is NULL for SQL's NULL. Borrowed for the call. */
+    void (*row)(void *arg, const struct str *values, size_t n);
+    /** The query is over: e NULL, or why not. The next one may be asked from here. */
+    void (*done)(void *arg, const struct err *e);
+    void *arg;
+};
+
+/** Connects at the first question. snapshot: a reference of its own is taken. NULL when memory ran out. */
+struct asker *asker_new(struct worker *worker, struct snapshot *snapshot, const struct upstream *upstream,
+                        const struct asker_owner *owner);
+void asker_free(struct asker *asker);
+/** Ask, with one text parameter. Only when no question is open. Answers come from the loop. */
+MUST_CHECK enum code asker_ask(struct asker *asker, struct str sql, struct str parameter);
+
+#endif

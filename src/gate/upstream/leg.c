@@ -1,0 +1,563 @@
+/*
+ * A connection to a server behind: hosts, addresses, methods, TLS, verification.
+ *
+ * The order of attempts is client/hosts.h's; here is only what touches sockets. Callbacks to the owner come
+ * from the loop alone, so an owner never finds itself called from inside its own call.
+ */
+#include "gate/upstream/leg.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "client/negotiate.h"
+#include "client/socket.h"
+#include "client/verify.h"
+#include "gate/load/snapshot.h"
+#include "gate/session/worker.h"
+#include "net/resolve.h"
+#include "net/socket.h"
+#include "pki/cert.h"
+#include "tls/context.h"
+#include "tls/engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    LEG_ARENA_MAX = 256 * 1024,
+    LEG_RETRY_MS = 10, /* a unix socket whose backlog is full answers EAGAIN */
+    LEG_NAME_MAX = 256
+};
+
+enum leg_phase { LEG_RESOLVE, LEG_CONNECT, LEG_REPLY, LEG_HANDSHAKE, LEG_READY, LEG_FAILED };
+
+struct leg {
+    struct worker *worker;
+    const struct upstream *upstream;
+    struct leg_owner owner;
+    struct arena arena;
+    struct attempts attempts;
+    bool one_only; /* leg_new_at(): no other attempt */
+    struct attempt_step step;
+    enum leg_phase phase;
+    struct stream stream;
+    struct resolve *resolve;
+    struct timer *kick;    /* defers what must not be told from inside a call */
+    struct timer *timeout; /* connect_timeout; NULL: none is set */
+    struct err last;       /* of the attempt that failed last */
+    uint8_t end_point[CERT_HASH_MAX];
+    size_t end_point_n;
+};
+
+static void act(struct leg *leg);
+static void connected(struct leg *leg);
+static void pass_on(struct leg *leg);
+static void on_stream(void *arg, unsigned events);
+
+/* ---- failures ---- */
+
+static void tell_failed(struct leg *leg)
+{
+    leg->phase = LEG_FAILED;
+    timer_set(leg->kick, 0);
+}
+
+/* The present attempt came to nothing; go to the next one. */
+static void attempt_over(struct leg *leg, enum attempt_event event)
+{
+    if (leg->one_only)
+        leg->step.action = ATTEMPT_FAIL;
+    else {
+        attempts_event(&leg->attempts, event);
+        leg->step = leg->attempts.step;
+    }
+    act(leg);
+}
+
+static void on_kick(void *arg)
+{
+    struct leg *leg = arg;
+
+    if (leg->phase == LEG_FAILED)
+        leg->owner.failed(leg->owner.arg, &leg->last);
+    else if (leg->phase == LEG_READY)
+        pass_on(leg);
+    else if (leg->phase == LEG_CONNECT && leg->stream.fd >= 0 && leg_is_unix(leg))
+        connected(leg);
+    else
+        act(leg);
+}
+
+static void on_timeout(void *arg)
+{
+    struct leg *leg = arg;
+
+    if (leg->phase == LEG_FAILED)
+        return;
+    if (leg->phase == LEG_READY && leg->owner.lapsed)
+        leg->owner.lapsed(leg->owner.arg);
+    err_set(&leg->last, E_CONNECT, "timeout expired");
+    attempt_over(leg, EVENT_TIMEOUT);
+}
+
+/* ---- TLS ---- */
+
+static const struct conn_host *present_host(const struct leg *leg)
+{
+    return &leg->upstream->info.hosts[leg->step.host];
+}
+
+static void start_tls(struct leg *leg)
+{
+    char sni[LEG_NAME_MAX];
+    struct str name = negotiate_sni(&leg->upstream->info, present_host(leg));
+    struct tls_context *context = leg->upstream->tls ? leg->upstream->tls[worker_index(leg->worker)] : NULL;
+
+    leg->phase = LEG_HANDSHAKE;
+    if (!str_to_c(name, sni, sizeof sni))
+        sni[0] = '\0';
+    if (!context)
+        err_set(&leg->last, E_INTERNAL, "no TLS context for this server");
+    if (!context || stream_tls_connect(&leg->stream, context, sni, &leg->last) != OK) {
+        attempt_over(leg, EVENT_TLS_FAILED);
+        return;
+    }
+    stream_set_reading(&leg->stream, true);
+}
+
+/* Name and ALPN of a server whose chain the handshake has verified. */
+static enum code check_server(struct leg *leg, struct err *e)
+{
+    AUTO(arena) struct arena scratch;
+    struct cert_names names;
+    struct err ignored;
+    X509 *cert = tls_engine_peer(leg->stream.tls);
+
+    arena_init(&scratch, LEG_ARENA_MAX, 1024);
+    TRY(negotiate_alpn(leg->step.method, tls_engine_alpn(leg->stream.tls) ? STR("postgresql") : STR(""), e));
+    if (!cert)
+        return err_set(e, E_TLS, "certificate could not be obtained");
+    if (leg->upstream->files.verify_name) {
+        TRY(cert_names_of(cert, &scratch, &names, e));
+        TRY(verify_host(&names, present_host(leg)->host, e));
+    }
+    if (cert_end_point_hash(cert, leg->end_point, &leg->end_point_n, &ignored) != OK)
+        leg->end_point_n = 0;
+    return OK;
+}
+
+static void become_ready(struct leg *leg)
+{
+    leg->phase = LEG_READY;
+    stream_set_reading(&leg->stream, true);
+    leg->owner.ready(leg->owner.arg);
+}
+
+static void handshake(struct leg *leg)
+{
+    struct bytes early = bytes_of(NULL, 0), plain;
+
+    switch (stream_handshake(&leg->stream, early, &plain, &leg->last)) {
+    case STREAM_AGAIN:
+        return;
+    case STREAM_DATA:
+        if (check_server(leg, &leg->last) != OK)
+            break;
+        if (plain.n > 0) { /* a server speaks only when spoken to */
+            err_set(&leg->last, E_PROTOCOL, "received data before the startup packet was sent");
+            break;
+        }
+        become_ready(leg);
+        return;
+    case STREAM_EOF:
+    case STREAM_FAIL:
+        break;
+    }
+    attempt_over(leg, EVENT_TLS_FAILED);
+}
+
+/* ---- connecting ---- */
+
+static void begin_method(struct leg *leg)
+{
+    AUTO(buf) struct buf hello = BUF_INIT(64);
+
+    switch (leg->step.method) {
+    case METHOD_PLAIN:
+        become_ready(leg);
+        return;
+    case METHOD_TLS:
+        negotiate_hello(METHOD_TLS, &hello);
+        leg->phase = LEG_REPLY;
+        if (stream_write(&leg->stream, buf_bytes(&hello), &leg->last) != OK) {
+            attempt_over(leg, EVENT_CLOSED);
+            return;
+        }
+        stream_set_reading(&leg->stream, true);
+        return;
+    case METHOD_DIRECT_TLS:
+        start_tls(leg);
+        return;
+    }
+}
+
+static void connected(struct leg *leg)
+{
+    int why = leg_is_unix(leg) ? 0 : socket_connect_result(leg->stream.fd);
+
+    stream_set_connecting(&leg->stream, false);
+    if (why != 0) {
+        err_set(&leg->last, E_CONNECT, "%s", strerror(why));
+        attempt_over(leg, EVENT_CONNECT_FAILED);
+        return;
+    }
+    if (conn_socket_check_peer(&leg->upstream->info, &leg->step.addr, leg->stream.fd, &leg->last) != OK) {
+        attempt_over(leg, EVENT_LOCAL_ERROR);
+        return;
+    }
+    begin_method(leg);
+}
+
+static void read_reply(struct leg *leg)
+{
+    struct bytes in;
+    enum attempt_event event = EVENT_CLOSED;
+
+    switch (stream_read(&leg->stream, &in, &leg->last)) {
+    case STREAM_AGAIN:
+        return;
+    case STREAM_DATA:
+        switch (negotiate_reply(in, &event, &leg->last)) {
+        case NEGOTIATE_MORE:
+            return;
+        case NEGOTIATE_TLS:
+            start_tls(leg);
+            return;
+        case NEGOTIATE_FAIL:
+            break;
+        }
+        break;
+    case STREAM_EOF:
+        err_set(&leg->last, E_CLOSED, "server closed the connection unexpectedly");
+        break;
+    case STREAM_FAIL:
+        break;
+    }
+    attempt_over(leg, event);
+}
+
+/* Returns false when the attempt failed at once, with leg->last set. */
+static bool start_connect(struct leg *leg)
+{
+    struct address address = { .ss = leg->step.addr.ss, .n = leg->step.addr.n };
+    int fd;
+
+    stream_close(&leg->stream);
+    leg->phase = LEG_CONNECT;
+    leg->end_point_n = 0;
+    if (socket_connect(&address, &fd, &leg->last) != OK) {
+        if (errno == EAGAIN && conn_addr_is_unix(&leg->step.addr)) {
+            timer_set(leg->kick, LEG_RETRY_MS);
+            return true;
+        }
+        return false;
+    }
+    conn_socket_tune(&leg->upstream->info, &leg->step.addr, fd);
+    if (stream_open(&leg->stream, worker_room(leg->worker), fd, on_stream, leg) != OK) {
+        err_set(&leg->last, E_NOMEM, "out of memory");
+        return false;
+    }
+    if (leg_is_unix(leg))
+        timer_set(leg->kick, 0); /* a unix socket is connected at once, or not at all */
+    else
+        stream_set_connecting(&leg->stream, true);
+    uint32_t timeout_s = leg->upstream->info.connect_timeout_s;
+    if (timeout_s > 0 && leg->step.new_address) {
+        if (!leg->timeout)
+            leg->timeout = timer_new(worker_loop(leg->worker), on_timeout, leg);
+        if (leg->timeout)
+            timer_set(leg->timeout, (int64_t)timeout_s * 1000);
+    }
+    return true;
+}
+
+static void on_resolved(void *arg, int gai_error, const struct addrinfo *found, const char *name)
+{
+    struct leg *leg = arg;
+    struct conn_addr addrs[HOST_ADDRESSES_MAX];
+    size_t n = 0;
+
+    (void)name;
+    leg->resolve = NULL;
+    for (; gai_error == 0 && found && n < HOST_ADDRESSES_MAX; found = found->ai_next) {
+        if (found->ai_addrlen > sizeof addrs[n].ss)
+            continue;
+        addrs[n] = (struct conn_addr){ .n = found->ai_addrlen };
+        memcpy(&addrs[n].ss, found->ai_addr, found->ai_addrlen);
+        n++;
+    }
+    if (n == 0)
+        err_set(&leg->last, E_CONNECT, "could not translate host name \"%.*s\" to address: %s",
+                STR_ARG(present_host(leg)->host), gai_strerror(gai_error ? gai_error : EAI_NONAME));
+    if (attempts_resolved(&leg->attempts, addrs, n) != OK) {
+        err_set(&leg->last, E_NOMEM, "out of memory");
+        tell_failed(leg);
+        return;
+    }
+    leg->step = leg->attempts.step;
+    act(leg);
+}
+
+static bool start_resolve(struct leg *leg)
+{
+    char host[LEG_NAME_MAX];
+
+    leg->phase = LEG_RESOLVE;
+    stream_close(&leg->stream);
+    if (leg->timeout) /* it was the address's before; a name is not timed, as in libpq */
+        timer_stop(leg->timeout);
+    if (!str_to_c(present_host(leg)->host, host, sizeof host))
+        err_set(&leg->last, E_CONNECT, "host name is too long");
+    else
+        leg->resolve = resolve_forward(worker_loop(leg->worker),
+                                       &(struct resolve_name){ RESOLVE_FOR_SERVER, host, "" }, on_resolved,
+                                       leg);
+    return leg->resolve != NULL;
+}
+
+/* Do what the sequence of attempts says next. */
+static void act(struct leg *leg)
+{
+    switch (leg->step.action) {
+    case ATTEMPT_RESOLVE:
+        if (!start_resolve(leg))
+            tell_failed(leg);
+        return;
+    case ATTEMPT_CONNECT:
+        if (!start_connect(leg))
+            attempt_over(leg, EVENT_CONNECT_FAILED);
+        return;
+    case ATTEMPT_CONTINUE:
+        begin_method(leg);
+        return;
+    case ATTEMPT_FAIL:
+        stream_close(&leg->stream);
+        tell_failed(leg);
+        return;
+    }
+}
+
+/* ---- after ready ---- */
+
+static void pass_on(struct leg *leg)
+{
+    struct bytes in;
+    struct err e;
+
+    switch (stream_read(&leg->stream, &in, &e)) {
+    case STREAM_AGAIN:
+        return;
+    case STREAM_DATA:
+        if (stream_over(&leg->stream))
+            timer_set(leg->kick, 0); /* nothing else would tell that these were the last bytes */
+        leg->owner.data(leg->owner.arg, in);
+        return;
+    case STREAM_EOF:
+        err_set(&e, E_CLOSED, "server closed the connection unexpectedly");
+        break;
+    case STREAM_FAIL:
+        break;
+    }
+    stream_set_reading(&leg->stream, false);
+    leg->owner.closed(leg->owner.arg, &e);
+}
+
+static void on_stream(void *arg, unsigned events)
+{
+    struct leg *leg = arg;
+
+    if (leg->phase == LEG_CONNECT) {
+        connected(leg);
+        return;
+    }
+    if (events & POLL_WRITE)
+        (void)!stream_flush(&leg->stream, &leg->last); /* a broken socket shows itself at the next read */
+    if (!(events & POLL_READ))
+        return;
+    switch (leg->phase) {
+    case LEG_REPLY:
+        read_reply(leg);
+        return;
+    case LEG_HANDSHAKE:
+        handshake(leg);
+        return;
+    case LEG_READY:
+        pass_on(leg);
+        return;
+    case LEG_RESOLVE:
+    case LEG_CONNECT:
+    case LEG_FAILED:
+        return;
+    }
+}
+
+/* ---- for the owner ---- */
+
+static struct leg *leg_alloc(struct worker *worker, const struct upstream *upstream,
+                             const struct leg_owner *owner)
+{
+    struct leg *leg = calloc(1, sizeof *leg);
+
+    if (!leg)
+        return NULL;
+    leg->worker = worker;
+    leg->upstream = upstream;
+    leg->owner = *owner;
+    leg->stream.fd = -1;
+    arena_init(&leg->arena, LEG_ARENA_MAX, 512);
+    leg->kick = timer_new(worker_loop(worker), on_kick, leg);
+    if (!leg->kick) {
+        leg_free(leg);
+        return NULL;
+    }
+    return leg;
+}
+
+struct leg *leg_new(struct worker *worker, const struct upstream *upstream, const struct leg_owner *owner)
+{
+    struct leg *leg = leg_alloc(worker, upstream, owner);
+
+    if (!leg)
+        return NULL;
+    if (attempts_init(&leg->attempts, &upstream->info, worker_hosts(worker), worker_env(worker),
+                      &leg->arena) != OK) {
+        leg_free(leg);
+        return NULL;
+    }
+    leg->step = leg->attempts.step;
+    act(leg);
+    return leg;
+}
+
+struct leg *leg_new_at(struct worker *worker, const struct upstream *upstream,
+                       const struct cancel_route *route, const struct leg_owner *owner)
+{
+    struct leg *leg = leg_alloc(worker, upstream, owner);
+
+    if (!leg)
+        return NULL;
+    leg->one_only = true;
+    leg->step = (struct attempt_step){ ATTEMPT_CONNECT, route->host, route->addr, route->method, true };
+    act(leg);
+    return leg;
+}
+
+void leg_free(struct leg *leg)
+{
+    if (!leg)
+        return;
+    stream_close(&leg->stream);
+    resolve_cancel(leg->resolve);
+    timer_close(leg->kick);
+    timer_close(leg->timeout);
+    arena_fini(&leg->arena);
+    free(leg);
+}
+
+enum code leg_send(struct leg *leg, struct bytes data, struct err *e)
+{
+    if (leg->phase != LEG_READY)
+        return err_set(e, E_CLOSED, "no connection to the server is ready");
+    return stream_write(&leg->stream, data, e);
+}
+
+enum code leg_send_buf(struct leg *leg, const struct buf *data, struct err *e)
+{
+    if (!buf_ok(data))
+        return err_set(e, E_NOMEM, "out of memory");
+    return leg_send(leg, buf_bytes(data), e);
+}
+
+void leg_event(struct leg *leg, enum attempt_event event, const struct err *e)
+{
+    leg->last = *e;
+    attempt_over(leg, event);
+}
+
+void leg_pass_over(struct leg *leg)
+{
+    host_cache_down(worker_hosts(leg->worker), &leg->step.addr, env_mono_us(worker_env(leg->worker)));
+}
+
+void leg_role(struct leg *leg, enum host_role role)
+{
+    attempts_role(&leg->attempts, role);
+}
+
+bool leg_unfit(const struct leg *leg)
+{
+    return attempts_unfit(&leg->attempts);
+}
+
+void leg_untimed(struct leg *leg)
+{
+    if (leg->timeout)
+        timer_stop(leg->timeout);
+}
+
+void leg_accepted(struct leg *leg)
+{
+    leg_untimed(leg);
+    if (!leg->one_only)
+        attempts_done(&leg->attempts);
+}
+
+bool leg_any_attrs(const struct leg *leg)
+{
+    return attempts_any_attrs(&leg->attempts);
+}
+
+const struct conn_host *leg_host(const struct leg *leg)
+{
+    return present_host(leg);
+}
+
+bool leg_is_tls(const struct leg *leg)
+{
+    return leg->stream.tls != NULL;
+}
+
+bool leg_is_unix(const struct leg *leg)
+{
+    return conn_addr_is_unix(&leg->step.addr);
+}
+
+enum login_cert leg_certificate(const struct leg *leg)
+{
+    if (!leg->stream.tls || !tls_engine_cert_requested(leg->stream.tls))
+        return LOGIN_CERT_NOT_ASKED;
+    return tls_engine_cert_sent(leg->stream.tls) ? LOGIN_CERT_SENT : LOGIN_CERT_NONE;
+}
+
+struct bytes leg_end_point(const struct leg *leg)
+{
+    return bytes_of(leg->end_point, leg->end_point_n);
+}
+
+void leg_route(const struct leg *leg, struct cancel_route *out)
+{
+    out->addr = leg->step.addr;
+    out->method = leg->step.method;
+    out->host = leg->step.host;
+}
+
+void leg_take_stream(struct leg *leg, struct stream *out, poll_fn *fn, void *arg)
+{
+    stream_move(out, &leg->stream, fn, arg);
+}
+
+void leg_text(const struct leg *leg, char out[128])
+{
+    conn_addr_text(&leg->step.addr, out);
+}

@@ -1,0 +1,503 @@
+/*
+ * Secrets and memberships, cached.
+ *
+ * An answer is kept per (upstream, user, kind) for auth_cache_ttl; whoever asks for one that is on its way
+ * waits for it. Questions to one upstream go over one session, one at a time.
+ */
+#include "gate/upstream/lookup.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "gate/session/admission.h"
+#include "gate/session/worker_private.h"
+#include "gate/upstream/asker.h"
+#include "net/loop.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    ANSWER_ARENA_MAX = 4 << 20, /* memberships of one user */
+    ANSWERS_MAX = 10000,        /* users remembered per worker; the oldest goes first */
+    SECRET_COLUMNS = 4
+};
+
+#define ROLES_QUERY                                                                                          \
+    "WITH RECURSIVE member_of(oid) AS ("                                                                     \
+    "SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = $1 "                                          \
+    "UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN member_of o ON m.member = o.oid) "         \
+    "SELECT r.rolname FROM pg_catalog.pg_roles r JOIN member_of o ON r.oid = o.oid"
+
+enum answer_state { ANSWER_QUEUED, ANSWER_ASKED, ANSWER_READY, ANSWER_FAILED };
+
+struct answer {
+    struct str upstream; /* the conninfo's text: routes to the same server share */
+    struct str user;
+    unsigned generation; /* of the snapshot: another auth_query may have another answer */
+    enum lookup_kind kind;
+    enum answer_state state;
+    unsigned failures; /* forget_slot() when it was asked: later ones make it useless */
+    unsigned waiting;  /* lookups that hold it */
+    int64_t expires_us;
+    struct arena arena;
+    bool exists;
+    bool expires_at_all;
+    int64_t valid_until_us;
+    struct secret secret;
+    struct str *roles;
+    size_t n_roles, roles_size;
+    struct err why;
+    TAILQ_ENTRY(answer) entry; /* all of a worker, the oldest first */
+};
+
+/** One session per upstream, made when needed. */
+struct line {
+    struct lookups *lookups;
+    struct str upstream;
+    struct snapshot *snapshot; /* whose conninfo it was made with; the asker holds a reference */
+    struct asker *asker;
+    struct answer *asked;
+    LIST_ENTRY(line) entry;
+    char text[];
+};
+
+struct lookup {
+    struct lookups *lookups;
+    struct answer *answer;
+    void (*done)(void *arg); /* NULL: was called */
+    void *arg;
+    TAILQ_ENTRY(lookup) entry;
+};
+
+struct lookups {
+    struct worker *worker;
+    struct timer *tell; /* answers are told from the loop, never from inside lookup_new() */
+    size_t n_answers;
+    TAILQ_HEAD(answer_list, answer) answers;
+    TAILQ_HEAD(lookup_list, lookup) waiting;
+    LIST_HEAD(, line) lines;
+};
+
+/* ---- answers ---- */
+
+/* Failed logins by user, counted for all workers together: each has answers of its own. */
+static atomic_uint *forget_slot(struct lookups *all, struct str user)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a; a collision costs one more question */
+
+    for (size_t i = 0; i < user.n; i++)
+        hash = (hash ^ (uint8_t)user.p[i]) * 16777619u;
+    return &all->worker->shared->forgotten[hash % FORGET_SLOTS];
+}
+
+static bool is_forgotten(struct lookups *all, const struct answer *answer)
+{
+    return answer->failures != atomic_load_explicit(forget_slot(all, answer->user), memory_order_relaxed);
+}
+
+static void answer_free(struct lookups *all, struct answer *answer)
+{
+    TAILQ_REMOVE(&all->answers, answer, entry);
+    all->n_answers--;
+    secret_wipe(&answer->secret);
+    arena_fini(&answer->arena);
+    free(answer);
+}
+
+static void drop_old(struct lookups *all)
+{
+    struct answer *answer, *next;
+    int64_t now = env_mono_us(&all->worker->env);
+
+    for (answer = TAILQ_FIRST(&all->answers); answer; answer = next) {
+        next = TAILQ_NEXT(answer, entry);
+        bool over = answer->state >= ANSWER_READY && answer->expires_us <= now;
+        bool crowded = answer->state >= ANSWER_READY && all->n_answers > ANSWERS_MAX;
+        if ((over || crowded) && answer->waiting == 0)
+            answer_free(all, answer);
+        else if (all->n_answers <= ANSWERS_MAX)
+            break;
+    }
+}
+
+/* The one that answers `q`, known or on its way. */
+static struct answer *answer_find(struct lookups *all, const struct lookup_question *q)
+{
+    struct answer *answer;
+    int64_t now = env_mono_us(&all->worker->env);
+
+    TAILQ_FOREACH (answer, &all->answers, entry) {
+        bool fresh = answer->state < ANSWER_READY || (answer->state == ANSWER_READY &&
+                                                      answer->expires_us > now && !is_forgotten(all, answer));
+        if (fresh && answer->kind == q->kind && answer->generation == snapshot_generation(q->snapshot) &&
+            str_equal(answer->user, q->user) && str_equal(answer->upstream, q->route->upstream))
+            return answer;
+    }
+    return NULL;
+}
+
+static struct answer *answer_new(struct lookups *all, const struct lookup_question *q)
+{
+    struct answer *answer = calloc(1, sizeof *answer);
+
+    if (!answer)
+        return NULL;
+    arena_init(&answer->arena, ANSWER_ARENA_MAX, 512);
+    answer->kind = q->kind;
+    answer->generation = snapshot_generation(q->snapshot);
+    TAILQ_INSERT_TAIL(&all->answers, answer, entry);
+    all->n_answers++;
+    if (!arena_str(&answer->arena, q->route->upstream, &answer->upstream) ||
+        !arena_str(&answer->arena, q->user, &answer->user)) {
+        answer_free(all, answer);
+        return NULL;
+    }
+    answer->failures = atomic_load_explicit(forget_slot(all, q->user), memory_order_relaxed);
+    return answer;
+}
+
+/* A number in front of `sep`, or all of `*rest` for '\0'; digits behind it in seconds do not matter. */
+static bool take_number(struct str *rest, char sep, int *out)
+{
+    struct str part = *rest;
+    uint32_t value;
+
+    if (sep && !str_split(rest, sep, &part))
+        return false;
+    if (!sep)
+        part = str_first(part, 2);
+    if (!str_to_u32(part, 0, 300000, &value))
+        return false;
+    *out = (int)value;
+    return true;
+}
+
+/* "2027-01-31 12:00:00.25+00", "infinity", "-infinity": what DateStyle ISO in UTC prints. */
+static bool read_time(struct str text, bool *out_finite, int64_t *out_us)
+{
+    struct tm tm = { 0 };
+
+    *out_finite = false;
+    if (str_is(text, "infinity"))
+        return true;
+    *out_finite = true;
+    *out_us = 0; /* "-infinity", and everything before our era: over long ago */
+    if (str_is(text, "-infinity") || str_ends(text, STR(" BC")))
+        return true;
+    if (!take_number(&text, '-', &tm.tm_year) || !take_number(&text, '-', &tm.tm_mon) ||
+        !take_number(&text, ' ', &tm.tm_mday) || !take_number(&text, ':', &tm.tm_hour) ||
+        !take_number(&text, ':', &tm.tm_min) || !take_number(&text, '\0', &tm.tm_sec))
+        return false;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    *out_us = (int64_t)timegm(&tm) * 1000000;
+    return true;
+}
+
+static enum code take_secret(struct answer *answer, const struct str *v, size_t n)
+{
+    if (n != SECRET_COLUMNS)
+        return err_set(&answer->why, E_UNAVAILABLE,
+                       "auth_query must give four columns: name, secret, valid until, "
+                       "can log in");
+    if (answer->exists)
+        return err_set(&answer->why, E_UNAVAILABLE, "auth_query must not give more than one row");
+    answer->exists = true;
+    answer->expires_at_all = false;
+    if (v[1].p && secret_set(&answer->secret, str_bytes(v[1])) != OK)
+        return err_set(&answer->why, E_UNAVAILABLE, "the secret of the user is too long");
+    if (v[2].p && !read_time(v[2], &answer->expires_at_all, &answer->valid_until_us))
+        return err_set(&answer->why, E_UNAVAILABLE, "the user's validity could not be read");
+    return OK;
+}
+
+static bool take_role(struct answer *answer, struct str role)
+{
+    if (answer->n_roles == answer->roles_size) {
+        size_t size = answer->roles_size ? 2 * answer->roles_size : 16;
+        struct str *roles = arena_array(&answer->arena, size, sizeof *roles);
+        if (!roles)
+            return false;
+        if (answer->n_roles > 0)
+            memcpy(roles, answer->roles, answer->n_roles * sizeof *roles);
+        answer->roles = roles;
+        answer->roles_size = size;
+    }
+    return arena_str(&answer->arena, role, &answer->roles[answer->n_roles++]);
+}
+
+static int compare_roles(const void *a, const void *b)
+{
+    return str_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* ---- the session of an upstream ---- */
+
+static void ask_next(struct line *line);
+
+static void on_row(void *arg, const struct str *values, size_t n)
+{
+    struct line *line = arg;
+    struct answer *answer = line->asked;
+
+    if (answer->why.message[0])
+        return;
+    if (answer->kind == LOOKUP_SECRET)
+        (void)!take_secret(answer, values, n);
+    else if (n != 1 || !values[0].p || !take_role(answer, values[0]))
+        err_set(&answer->why, E_UNAVAILABLE, "the user's memberships could not be read");
+}
+
+static void settle(struct line *line, struct answer *answer, const struct err *e)
+{
+    struct lookups *all = line->lookups;
+    int64_t ttl_us = (int64_t)snapshot_settings(line->snapshot)->auth_cache_ttl_s * 1000000;
+
+    if (e)
+        answer->why = *e;
+    answer->state = answer->why.message[0] ? ANSWER_FAILED : ANSWER_READY;
+    answer->expires_us = env_mono_us(&all->worker->env) + ttl_us;
+    if (answer->kind == LOOKUP_ROLES && answer->n_roles > 1)
+        qsort(answer->roles, answer->n_roles, sizeof *answer->roles, compare_roles);
+    timer_set(all->tell, 0);
+}
+
+static struct answer *next_question(struct line *line)
+{
+    struct answer *answer;
+
+    TAILQ_FOREACH (answer, &line->lookups->answers, entry)
+        if (answer->state == ANSWER_QUEUED && answer->generation == snapshot_generation(line->snapshot) &&
+            str_equal(answer->upstream, line->upstream))
+            return answer;
+    return NULL;
+}
+
+/* One failure is told to all who stand in line: each trying for itself could take minutes. */
+static void fail_queued(struct line *line, const struct err *e)
+{
+    struct answer *answer;
+
+    while ((answer = next_question(line)) != NULL)
+        settle(line, answer, e);
+}
+
+static void on_done(void *arg, const struct err *e)
+{
+    struct line *line = arg;
+    struct answer *answer = line->asked;
+
+    line->asked = NULL;
+    settle(line, answer, e);
+    if (e)
+        fail_queued(line, e);
+    else
+        ask_next(line);
+}
+
+static void ask_next(struct line *line)
+{
+    const struct settings *settings = snapshot_settings(line->snapshot);
+    struct answer *answer;
+    struct err e;
+
+    while (!line->asked && (answer = next_question(line)) != NULL) {
+        struct str sql = answer->kind == LOOKUP_SECRET ? settings->auth_query : STR(ROLES_QUERY);
+        line->asked = answer;
+        answer->state = ANSWER_ASKED;
+        if (asker_ask(line->asker, sql, answer->user) == OK)
+            return;
+        line->asked = NULL;
+        err_set(&e, E_NOMEM, "out of memory");
+        settle(line, answer, &e);
+    }
+}
+
+static struct line *line_of(struct lookups *all, struct snapshot *snapshot, const struct upstream *upstream)
+{
+    struct str text = upstream->route->upstream;
+    struct line *line;
+
+    LIST_FOREACH (line, &all->lines, entry)
+        if (line->snapshot == snapshot && str_equal(line->upstream, text))
+            return line;
+    line = calloc(1, sizeof *line + text.n);
+    if (!line)
+        return NULL;
+    memcpy(line->text, text.p, text.n);
+    line->upstream = str_of(line->text, text.n);
+    line->lookups = all;
+    line->snapshot = snapshot;
+    const struct asker_owner owner = { on_row, on_done, line };
+    line->asker = asker_new(all->worker, snapshot, upstream, &owner);
+    if (!line->asker) {
+        free(line);
+        return NULL;
+    }
+    LIST_INSERT_HEAD(&all->lines, line, entry);
+    return line;
+}
+
+static void line_free(struct line *line)
+{
+    LIST_REMOVE(line, entry);
+    asker_free(line->asker);
+    free(line);
+}
+
+/* ---- telling ---- */
+
+static void drop_lines(struct lookups *all)
+{
+    struct line *line, *next;
+
+    for (line = LIST_FIRST(&all->lines); line; line = next) {
+        next = LIST_NEXT(line, entry);
+        if (!line->asked && line->snapshot != all->worker->snapshot)
+            line_free(line);
+    }
+}
+
+static void on_tell(void *arg)
+{
+    struct lookups *all = arg;
+    struct lookup *lookup;
+
+    for (;;) {
+        TAILQ_FOREACH (lookup, &all->waiting, entry)
+            if (lookup->answer->state >= ANSWER_READY)
+                break;
+        if (!lookup)
+            break;
+        TAILQ_REMOVE(&all->waiting, lookup, entry);
+        void (*done)(void *) = lookup->done;
+        lookup->done = NULL;
+        done(lookup->arg); /* may free the lookup, and others with it */
+    }
+    drop_lines(all);
+    drop_old(all);
+}
+
+/* ---- for the rooms ---- */
+
+static struct lookups *lookups_of(struct worker *worker)
+{
+    struct lookups *all = worker->lookups;
+
+    if (all)
+        return all;
+    all = calloc(1, sizeof *all);
+    if (!all)
+        return NULL;
+    all->worker = worker;
+    TAILQ_INIT(&all->answers);
+    TAILQ_INIT(&all->waiting);
+    LIST_INIT(&all->lines);
+    all->tell = timer_new(worker->loop, on_tell, all);
+    if (!all->tell) {
+        free(all);
+        return NULL;
+    }
+    worker->lookups = all;
+    return all;
+}
+
+struct lookup *lookup_new(struct worker *worker, const struct lookup_question *q, void (*done)(void *arg),
+                          void *arg)
+{
+    struct lookups *all = lookups_of(worker);
+    struct lookup *lookup = calloc(1, sizeof *lookup);
+
+    if (!all || !lookup) {
+        free(lookup);
+        return NULL;
+    }
+    struct answer *answer = answer_find(all, q);
+    bool fresh = answer != NULL;
+    struct line *line = NULL;
+    if (!answer) {
+        line = line_of(all, q->snapshot, snapshot_upstream(q->snapshot, q->route));
+        answer = line ? answer_new(all, q) : NULL;
+    }
+    if (!answer) {
+        free(lookup);
+        return NULL;
+    }
+    *lookup = (struct lookup){ .lookups = all, .answer = answer, .done = done, .arg = arg };
+    answer->waiting++;
+    TAILQ_INSERT_TAIL(&all->waiting, lookup, entry);
+    if (!fresh)
+        ask_next(line);
+    else if (answer->state >= ANSWER_READY)
+        timer_set(all->tell, 0);
+    return lookup;
+}
+
+void lookup_free(struct lookup *lookup)
+{
+    if (!lookup)
+        return;
+    if (lookup->done)
+        TAILQ_REMOVE(&lookup->lookups->waiting, lookup, entry);
+    lookup->answer->waiting--;
+    free(lookup);
+}
+
+static void fill_credential(struct lookups *all, const struct answer *answer, struct credential *out)
+{
+    const struct env *env = &all->worker->env;
+    struct str secret = str_from_bytes(secret_bytes(&answer->secret));
+
+    out->exists = answer->exists;
+    out->has_secret = secret.n > 0;
+    out->expired = answer->expires_at_all && answer->valid_until_us < env->now_unix_us(env->ctx);
+    verifier_parse(secret, &out->verifier);
+}
+
+enum code lookup_take(struct lookup *lookup, struct arena *arena, struct credential *credential,
+                      const struct role_set **roles, struct err *e)
+{
+    const struct answer *answer = lookup->answer;
+
+    if (answer->state != ANSWER_READY) {
+        *e = answer->why;
+        e->code = E_UNAVAILABLE;
+        return E_UNAVAILABLE;
+    }
+    if (answer->kind == LOOKUP_SECRET) {
+        fill_credential(lookup->lookups, answer, credential);
+        return OK;
+    }
+    struct role_set *set = ARENA_NEW(arena, struct role_set);
+    struct str *names = arena_array(arena, answer->n_roles, sizeof *names);
+    if (!set || !names)
+        return err_set(e, E_NOMEM, "out of memory");
+    for (size_t i = 0; i < answer->n_roles; i++)
+        if (!arena_str(arena, answer->roles[i], &names[i]))
+            return err_set(e, E_NOMEM, "out of memory");
+    *set = (struct role_set){ names, answer->n_roles };
+    *roles = set;
+    return OK;
+}
+
+void lookup_forget(struct worker *worker, struct str user)
+{
+    if (worker->lookups)
+        atomic_fetch_add_explicit(forget_slot(worker->lookups, user), 1, memory_order_relaxed);
+}
+
+void lookups_free(struct lookups *all)
+{
+    struct line *line;
+    struct answer *answer;
+
+    if (!all)
+        return;
+    while ((line = LIST_FIRST(&all->lines)) != NULL)
+        line_free(line);
+    while ((answer = TAILQ_FIRST(&all->answers)) != NULL)
+        answer_free(all, answer);
+    timer_close(all->tell);
+    free(all);
+}

@@ -1,0 +1,44 @@
+/**
+ * What the gate asks the server behind about a user, under auth_source = query: his secret, his memberships.
+ *
+ * Over a fenced session of its own (fixed search_path, statement timeout), cached for auth_cache_ttl, one
+ * query in flight per user and kind [src: CVE-2025-12819 for the search_path].
+ */
+#ifndef PGSEAL_GATE_UPSTREAM_LOOKUP_H
+#define PGSEAL_GATE_UPSTREAM_LOOKUP_H
+
+#include "base/err.h"
+
+struct arena;
+struct credential;
+struct lookup;
+struct role_set;
+struct settings_route;
+struct snapshot;
+struct worker;
+
+enum lookup_kind { LOOKUP_SECRET, LOOKUP_ROLES };
+
+/** All borrowed for the call; a session that asks holds the snapshot. */
+struct lookup_question {
+    struct snapshot *snapshot;
+    const struct settings_route *route; /* of the requested database: its upstream is asked */
+    enum lookup_kind kind;
+    struct str user;
+};
+
+/** Ask. `done` is called from the loop, also when the answer is cached. NULL when memory ran out. */
+struct lookup *lookup_new(struct worker *worker, const struct lookup_question *question,
+                          void (*done)(void *arg), void *arg);
+/** Before `done` it will not be called any more. NULL is fine. */
+void lookup_free(struct lookup *lookup);
+/**
+ * After `done`: fill `credential` (LOOKUP_SECRET) or set `*roles` (LOOKUP_ROLES), copied into `arena`.
+ * E_UNAVAILABLE and `e`: the server could not be asked.
+ */
+MUST_CHECK enum code lookup_take(struct lookup *lookup, struct arena *arena, struct credential *credential,
+                                 const struct role_set **roles, struct err *e);
+/** A login failed, perhaps on an answer that is no longer true: all workers ask anew next time. */
+void lookup_forget(struct worker *worker, struct str user);
+
+#endif

@@ -1,0 +1,49 @@
+/**
+ * Other gates of the same service (cancel_peers): a balancer may bring a cancel request to any of them.
+ *
+ * A request whose key is known nowhere in this gate is sent once to each peer, over TLS in which both sides
+ * verify the other's certificate and its name in their own list. ALPN marks it ("pgseal-cancel"), so the
+ * peer knows that it comes from a gate and sends it nowhere else: there are no circles, whatever the lists.
+ */
+#ifndef PGSEAL_GATE_UPSTREAM_PEERS_H
+#define PGSEAL_GATE_UPSTREAM_PEERS_H
+
+#include "base/err.h"
+
+struct arena;
+struct cancel;
+struct conn_world;
+struct conninfo;
+struct forward;
+struct session;
+struct settings;
+struct worker;
+
+/* ---- at load ---- */
+
+/** What cancel_peers needs: TLS, a CA, a certificate that may be shown as a client. E_CONFIG. */
+MUST_CHECK enum code peers_check(const struct settings *settings, struct diags *diags);
+/** The i-th peer as a server to connect to: direct TLS, verify-full, the gate's own certificate. */
+MUST_CHECK enum code peers_conninfo(const struct settings *settings, size_t i, const struct conn_world *world,
+                                    struct arena *arena, struct conninfo *out, struct err *e);
+
+/* ---- the one that receives ---- */
+
+/** Does the client's certificate bear the name of one of our own peers? Its chain was verified before. */
+bool peers_know(const struct session *s);
+
+/* ---- the one that sends; all on one worker ---- */
+
+/**
+ * Send a cancel request to every peer of the worker's present snapshot.
+ *
+ * done  called once from the loop, when every peer has closed the connection or could not be reached.
+ *
+ * NULL: there are no peers, memory ran out, or too many requests are on their way already.
+ */
+struct forward *forward_new(struct worker *worker, const struct cancel *cancel, void (*done)(void *arg),
+                            void *arg);
+/** Give up what is still under way. NULL is fine. */
+void forward_free(struct forward *forward);
+
+#endif

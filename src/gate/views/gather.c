@@ -1,0 +1,315 @@
+/*
+ * Copying sessions in slices.
+ *
+ * Every worker has one part and walks its list with a cursor that it keeps in the part; parts under way hang
+ * on the worker, so that a session which ends moves the cursor on. A worker that has ended answers at once.
+ */
+#include "gate/views/gather.h"
+
+#include "base/check.h"
+#include "gate/session/console.h"
+#include "gate/session/worker_private.h"
+#include "gate/stats/tally.h"
+#include "tls/engine.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    POST_AGAIN_NS = 10 * 1000 * 1000,
+    SLICE = 256, /* sessions per turn of a loop: about 0.4 ms */
+    PART_ARENA_FIRST = 64 * 1024
+};
+#define PART_ARENA_MAX ((size_t)256 << 20)
+
+struct gather_part {
+    struct gather *gather;
+    struct worker *worker;
+    struct session *cursor;
+    struct arena arena;
+    struct gather_slice *first, **last;
+    const struct tally_row *tally;
+    size_t n_tally;
+    bool begun;
+    bool failed;
+    LIST_ENTRY(gather_part) entry;
+};
+
+struct gather {
+    struct worker *origin;
+    void (*done)(void *arg); /* NULL: nobody waits any more; touched on `origin` only */
+    void *arg;
+    _Atomic unsigned left; /* parts under way */
+    unsigned n;
+    unsigned wanted; /* bits of gather_what */
+    struct gather_part parts[];
+};
+
+/* ---- one session ---- */
+
+static void copy(struct gather_part *part, struct str from, struct str *to)
+{
+    if (from.n > 0 && !arena_str(&part->arena, from, to))
+        part->failed = true;
+}
+
+static void copy_c(struct gather_part *part, const char *from, struct str *to)
+{
+    if (from)
+        copy(part, str_c(from), to);
+}
+
+static void copy_client(struct gather_part *part, const struct session *s, struct session_card *card)
+{
+    char host[64];
+
+    copy(part, s->startup.user, &card->user);
+    copy(part, s->startup.database, &card->database);
+    copy(part, s->startup.application_name, &card->application_name);
+    card->replication = s->startup.replication != REPLICATION_NONE;
+    card->local = s->peer.ss.ss_family == AF_UNIX;
+    if (!card->local) {
+        address_host(&s->peer, host, sizeof host);
+        copy_c(part, host, &card->client_addr);
+        copy(part, s->peer_name, &card->client_name);
+        card->client_port = address_port(&s->peer);
+    }
+    if (s->balancer) {
+        address_host(s->balancer, host, sizeof host);
+        copy_c(part, host, &card->proxy_addr);
+    }
+}
+
+static void copy_tls(struct gather_part *part, const struct tls_facts *tls, struct session_card *card)
+{
+    card->tls = tls->used;
+    if (!tls->used)
+        return;
+    card->direct = tls->direct;
+    card->alpn = tls->alpn;
+    card->bits = tls->bits;
+    copy_c(part, tls->version, &card->tls_version);
+    copy_c(part, tls->cipher, &card->tls_cipher);
+    copy_c(part, tls->group, &card->tls_group);
+    copy(part, tls->sni, &card->sni);
+    if (!tls->has_cert)
+        return;
+    copy(part, tls->cert.slash, &card->client_dn);
+    copy(part, tls->cert.serial, &card->client_serial);
+    copy(part, tls->cert.issuer, &card->issuer_dn);
+    card->cert_not_after_s = tls->cert.not_after_s;
+}
+
+static void copy_admission(struct gather_part *part, const struct session *s, struct session_card *card)
+{
+    if (s->rule) {
+        copy_c(part, hba_method_name(s->rule->method), &card->method);
+        copy(part, s->rule->file, &card->rule_file);
+        card->rule_line = s->rule->line;
+    } else if (s->console) {
+        copy_c(part, hba_method_name(HBA_METHOD_PEER), &card->method);
+    }
+    copy(part, s->identity, &card->identity);
+    copy(part, s->upstream_user, &card->upstream_user);
+    card->bound = s->bound;
+}
+
+static void copy_server(struct gather_part *part, const struct session *s, struct session_card *card)
+{
+    copy(part, s->server_text, &card->upstream);
+    if (!s->server.tls || !s->upstream)
+        return;
+    copy_c(part, tls_engine_version(s->server.tls), &card->upstream_tls);
+    copy_c(part, tls_engine_cipher(s->server.tls), &card->upstream_cipher);
+    card->upstream_sslmode = s->upstream->info.sslmode;
+}
+
+static void copy_session(struct gather_part *part, const struct session *s, struct session_card *card)
+{
+    const struct env *env = session_env(s);
+    int64_t now_us = env->now_unix_us(env->ctx);
+
+    card->id = s->id;
+    card->pid = s->pid;
+    card->state = s->state;
+    card->worker = worker_index(s->worker);
+    card->started_us = s->started_us;
+    card->ready_us = s->ready_us;
+    card->handshake_us = s->handshake_us > 0 ? s->handshake_us : 0;
+    card->bytes_in = (int64_t)s->client.received;
+    card->bytes_out = (int64_t)s->client.sent;
+    copy_client(part, s, card);
+    copy_tls(part, &s->tls, card);
+    copy_admission(part, s, card);
+    copy_server(part, s, card);
+    if (s->active_ms > 0)
+        card->active_us = now_us - (loop_now_ms(worker_loop(s->worker)) - s->active_ms) * 1000;
+    if (s->console) {
+        card->transaction = console_room_state(s, &card->busy);
+        copy(part, console_room_query(s), &card->query);
+        card->times = console_room_times(s);
+    } else {
+        card->transaction = s->follow.state;
+        card->busy = s->asked;
+    }
+}
+
+/* ---- one worker ---- */
+
+static void gather_ends(void *arg)
+{
+    struct gather *gather = arg;
+
+    if (gather->done && !gather->origin->ended)
+        gather->done(gather->arg);
+    else
+        gather_free(gather);
+}
+
+static void part_ends(struct gather_part *part)
+{
+    static const struct timespec again = { .tv_nsec = POST_AGAIN_NS };
+    struct gather *gather = part->gather;
+
+    if (part->begun)
+        LIST_REMOVE(part, entry);
+    part->begun = false;
+    if (atomic_fetch_sub_explicit(&gather->left, 1, memory_order_acq_rel) != 1)
+        return;
+    if (part->worker->ended) {
+        gather_free(gather); /* the gate is stopping */
+        return;
+    }
+    while (!worker_post(gather->origin, gather_ends, gather))
+        (void)nanosleep(&again, NULL); /* memory has run out: the answer is owed all the same */
+}
+
+static bool add_slice(struct gather_part *part)
+{
+    struct gather_slice *slice = ARENA_NEW(&part->arena, struct gather_slice);
+    struct session_card *cards = arena_array(&part->arena, SLICE, sizeof *cards);
+    size_t n = 0;
+
+    if (!slice || !cards)
+        return false;
+    for (; n < SLICE && part->cursor; n++) {
+        copy_session(part, part->cursor, &cards[n]);
+        part->cursor = TAILQ_NEXT(part->cursor, entry);
+    }
+    slice->cards = cards;
+    slice->n = n;
+    *part->last = slice;
+    part->last = &slice->next;
+    return true;
+}
+
+static void begin(struct gather_part *part)
+{
+    struct worker *worker = part->worker;
+
+    part->begun = true;
+    if (part->gather->wanted & GATHER_SESSIONS)
+        part->cursor = TAILQ_FIRST(&worker->sessions);
+    if (part->gather->wanted & GATHER_TALLY &&
+        !tally_copy(worker->tally, &part->arena, &part->tally, &part->n_tally))
+        part->failed = true;
+    if (part->gather->wanted & GATHER_CLIENTS)
+        worker_hand_over_clients(worker);
+    LIST_INSERT_HEAD(&worker->gathering, part, entry);
+}
+
+static void step(void *arg)
+{
+    struct gather_part *part = arg;
+    struct worker *worker = part->worker;
+
+    if (!part->begun && !worker->ended)
+        begin(part);
+    if (!worker->ended && part->cursor) {
+        if (!add_slice(part))
+            part->failed = true;
+        else if (part->cursor && worker_post(worker, step, part))
+            return;
+    }
+    if (part->cursor)
+        part->failed = true;
+    part_ends(part);
+}
+
+void gather_session_ends(struct worker *worker, const struct session *session)
+{
+    struct gather_part *part;
+
+    LIST_FOREACH (part, &worker->gathering, entry)
+        if (part->cursor == session)
+            part->cursor = TAILQ_NEXT(session, entry);
+}
+
+/* ---- the whole ---- */
+
+struct gather *gather_new(struct worker *worker, unsigned wanted, void (*done)(void *arg), void *arg)
+{
+    struct gate_shared *shared = worker_shared(worker);
+    struct gather *gather = calloc(1, sizeof *gather + shared->n_workers * sizeof gather->parts[0]);
+
+    if (!gather)
+        return NULL;
+    *gather = (struct gather){
+        .origin = worker, .done = done, .arg = arg, .n = shared->n_workers, .wanted = wanted
+    };
+    atomic_init(&gather->left, shared->n_workers + 1); /* one of them is ours */
+    for (unsigned i = 0; i < shared->n_workers; i++) {
+        struct gather_part *part = &gather->parts[i];
+        part->gather = gather;
+        part->worker = shared->workers[i];
+        part->last = &part->first;
+        arena_init(&part->arena, PART_ARENA_MAX, PART_ARENA_FIRST);
+    }
+    for (unsigned i = 0; i < shared->n_workers; i++) {
+        struct gather_part *part = &gather->parts[i];
+        if (worker_post(part->worker, step, part))
+            continue;
+        part->failed = true;
+        part_ends(part);
+    }
+    if (atomic_fetch_sub_explicit(&gather->left, 1, memory_order_acq_rel) == 1) {
+        gather_free(gather); /* not even our own worker could be asked */
+        return NULL;
+    }
+    return gather;
+}
+
+void gather_forget(struct gather *gather)
+{
+    if (gather)
+        gather->done = NULL;
+}
+
+const struct gather_slice *gather_slices(const struct gather *gather, unsigned worker)
+{
+    return gather->parts[worker].first;
+}
+
+const struct tally_row *gather_tally(const struct gather *gather, unsigned worker, size_t *out_n)
+{
+    *out_n = gather->parts[worker].n_tally;
+    return gather->parts[worker].tally;
+}
+
+bool gather_complete(const struct gather *gather)
+{
+    for (unsigned i = 0; i < gather->n; i++)
+        if (gather->parts[i].failed)
+            return false;
+    return true;
+}
+
+void gather_free(struct gather *gather)
+{
+    if (!gather)
+        return;
+    for (unsigned i = 0; i < gather->n; i++)
+        arena_fini(&gather->parts[i].arena);
+    free(gather);
+}

@@ -1,0 +1,41 @@
+/* Rows about clients: what all workers counted, and what was kept from earlier runs. */
+#include "gate/session/worker.h"
+#include "gate/stats/clients.h"
+#include "gate/views/gather.h"
+#include "gate/views/rows.h"
+
+static struct cell text(const char *c)
+{
+    return cell_text_or_null(str_c(c));
+}
+
+void rows_fill_client(const struct rows *rows, size_t index, struct row_pgseal_clients *out)
+{
+    const struct client_row *from = &rows->clients[index];
+
+    out->user_name = text(from->key.user);
+    out->client_addr = text(from->key.address);
+    out->application_name = cell_c(from->key.application);
+    out->sessions = cell_int(from->sessions);
+    out->plaintext_attempts = cell_int(from->plaintext);
+    out->fallback = cell_bool(from->seen & CLIENT_FELL_BACK);
+    out->tls_failures = cell_int(from->tls_failures);
+    out->weakest_tls = text(from->tls_version);
+    out->sslmode = text(client_sslmode(from, rows->now_us));
+    out->direct_tls = cell_bool(from->seen & CLIENT_DIRECT);
+    out->sni = text(from->sni);
+    if (from->alpn)
+        out->alpn = cell_c("postgresql");
+    out->channel_binding = text(client_binding(from));
+    out->cert_issuer = text(from->issuer);
+    out->first_seen = cell_int(from->first_us);
+    out->last_seen = cell_int(from->last_us);
+}
+
+enum code rows_make_clients(struct rows *rows, struct rows_list *out, struct err *e)
+{
+    if (!rows->gather || !gather_complete(rows->gather) ||
+        !clients_copy(rows->shared->clients, &rows->arena, &rows->clients, &out->n))
+        return err_set(e, E_NOMEM, "out of memory");
+    return OK;
+}

@@ -1,0 +1,269 @@
+/* Rows about settings and rules: those in force, those the files hold now, and what an audit says of them. */
+#include "base/check.h"
+#include "gate/load/snapshot.h"
+#include "gate/session/worker.h"
+#include "gate/views/rows.h"
+#include "policy/policy.h"
+#include "policy/reach.h"
+
+#include <arpa/inet.h>
+
+/* ---- cells; texts and lists whose pointer is NULL are NULL ---- */
+
+static struct cell text(struct str s)
+{
+    return s.p ? cell_text(s) : (struct cell){ .kind = CELL_NULL };
+}
+
+static struct cell number(unsigned n)
+{
+    return n ? cell_int(n) : (struct cell){ .kind = CELL_NULL };
+}
+
+static struct cell texts(struct str_list list)
+{
+    return list.items ? cell_texts(list.items, list.n) : (struct cell){ .kind = CELL_NULL };
+}
+
+static enum code no_memory(struct err *e)
+{
+    return err_set(e, E_NOMEM, "out of memory");
+}
+
+/* Room for n rows. */
+static enum code begin(struct rows *rows, size_t n, struct rows_list *out, struct err *e)
+{
+    out->at = arena_array(&rows->arena, n, sizeof *out->at);
+    if (!out->at)
+        return no_memory(e);
+    out->n = n;
+    return OK;
+}
+
+/* ---- settings ---- */
+
+static void fill_setting(const struct setting_row *row, struct row_pg_settings *out)
+{
+    out->name = text(row->name);
+    out->setting = text(row->setting);
+    out->unit = text(row->unit);
+    out->category = text(row->category);
+    out->short_desc = text(row->short_desc);
+    out->extra_desc = text(row->extra_desc);
+    out->context = cell_c(setting_context_name(row->context));
+    out->vartype = text(row->vartype);
+    out->source = cell_c(setting_source_name(row->source));
+    out->min_val = text(row->min_val);
+    out->max_val = text(row->max_val);
+    if (row->enumvals.n > 0)
+        out->enumvals = cell_texts(row->enumvals.at, row->enumvals.n);
+    out->boot_val = text(row->boot_val);
+    out->reset_val = text(row->reset_val);
+    out->sourcefile = text(row->sourcefile);
+    out->sourceline = number(row->sourceline);
+    out->pending_restart = cell_bool(row->pending_restart);
+}
+
+enum code rows_make_settings(struct rows *rows, struct rows_list *out, struct err *e)
+{
+    const struct settings *settings = snapshot_settings(rows->snapshot);
+
+    TRY(begin(rows, settings->n_rows, out, e));
+    for (size_t i = 0; i < settings->n_rows; i++)
+        fill_setting(&settings->rows[i], &out->at[i].pg_settings);
+    return OK;
+}
+
+bool rows_setting_hidden(const struct rows *rows, size_t index)
+{
+    return snapshot_settings(rows->snapshot)->rows[index].hidden;
+}
+
+enum code rows_make_file_settings(struct rows *rows, struct rows_list *out, struct err *e)
+{
+    const struct settings_params params = {
+        .dir = str_c(rows->shared->dir),
+        .overrides = rows->shared->overrides,
+        .n_overrides = rows->shared->n_overrides,
+        .running = snapshot_settings(rows->snapshot),
+    };
+    const struct setting_file_row *found;
+    size_t n;
+
+    if (settings_file_rows(&params, &rows->arena, &found, &n) != OK)
+        return no_memory(e);
+    TRY(begin(rows, n, out, e));
+    for (size_t i = 0; i < n; i++) {
+        struct row_pg_file_settings *row = &out->at[i].pg_file_settings;
+        row->sourcefile = text(found[i].sourcefile);
+        row->sourceline = number(found[i].sourceline);
+        row->seqno = cell_int(found[i].seqno);
+        row->name = text(found[i].name);
+        row->setting = text(found[i].setting);
+        row->applied = cell_bool(found[i].applied);
+        row->error = text(found[i].error);
+    }
+    return OK;
+}
+
+/* ---- rules and maps, as the files hold them now ---- */
+
+static struct policy_params policy_params(const struct rows *rows)
+{
+    const struct settings *settings = snapshot_settings(rows->snapshot);
+
+    return (struct policy_params){
+        .hba_file = str_c(settings->hba_file.path ? settings->hba_file.path : ""),
+        .ident_file = str_c(settings->ident_file.path ? settings->ident_file.path : ""),
+        .ssl_on = settings->ssl,
+        .features = { .roles_known = true, .oauth_unchecked = true },
+        .reload = true,
+    };
+}
+
+enum code rows_make_hba(struct rows *rows, struct rows_list *out, struct err *e)
+{
+    const struct policy_params params = policy_params(rows);
+    struct hba_rows found;
+
+    TRY(policy_hba_rows(&params, &rows->arena, &found, NULL, e));
+    TRY(begin(rows, found.n, out, e));
+    for (size_t i = 0; i < found.n; i++) {
+        const struct hba_row *from = &found.rows[i];
+        out->at[i].pg_hba_file_rules = (struct row_pg_hba_file_rules){
+            .rule_number = number(from->rule_number),
+            .file_name = text(from->file_name),
+            .line_number = cell_int(from->line_number),
+            .type = text(from->type),
+            .database = texts(from->database),
+            .user_name = texts(from->user_name),
+            .address = text(from->address),
+            .netmask = text(from->netmask),
+            .auth_method = text(from->auth_method),
+            .options = texts(from->options),
+            .error = text(from->error),
+        };
+    }
+    return OK;
+}
+
+enum code rows_make_ident(struct rows *rows, struct rows_list *out, struct err *e)
+{
+    const struct policy_params params = policy_params(rows);
+    struct ident_rows found;
+
+    TRY(policy_ident_rows(&params, &rows->arena, &found, NULL, e));
+    TRY(begin(rows, found.n, out, e));
+    for (size_t i = 0; i < found.n; i++) {
+        const struct ident_row *from = &found.rows[i];
+        out->at[i].pg_ident_file_mappings = (struct row_pg_ident_file_mappings){
+            .map_number = number(from->map_number),
+            .file_name = text(from->file_name),
+            .line_number = cell_int(from->line_number),
+            .map_name = text(from->map_name),
+            .sys_name = text(from->sys_name),
+            .pg_username = text(from->pg_username),
+            .error = text(from->error),
+        };
+    }
+    return OK;
+}
+
+/* ---- rules in force ---- */
+
+static struct cell names(struct rows *rows, const struct hba_name *from, size_t n)
+{
+    struct str *items = arena_array(&rows->arena, n, sizeof *items);
+
+    for (size_t i = 0; items && i < n; i++)
+        items[i] = from[i].text;
+    return items ? cell_texts(items, n) : (struct cell){ .kind = CELL_NULL };
+}
+
+static struct cell network(struct rows *rows, sa_family_t family, const uint8_t *bytes)
+{
+    char shown[INET6_ADDRSTRLEN];
+    struct str kept;
+
+    if (!inet_ntop(family, bytes, shown, sizeof shown) || !arena_str(&rows->arena, str_c(shown), &kept))
+        return (struct cell){ .kind = CELL_NULL };
+    return cell_text(kept);
+}
+
+static void fill_address(struct rows *rows, const struct hba_addr *from, struct row_pgseal_rules *out)
+{
+    switch (from->kind) {
+    case HBA_ADDR_NONE:
+        return;
+    case HBA_ADDR_ALL:
+        out->address = cell_c("all");
+        return;
+    case HBA_ADDR_SAMEHOST:
+        out->address = cell_c("samehost");
+        return;
+    case HBA_ADDR_SAMENET:
+        out->address = cell_c("samenet");
+        return;
+    case HBA_ADDR_NAME:
+        out->address = cell_text(from->name);
+        return;
+    case HBA_ADDR_NET:
+        out->address = network(rows, from->family, from->addr);
+        out->netmask = network(rows, from->family, from->mask);
+        return;
+    }
+}
+
+enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *e)
+{
+    const struct policy *policy = snapshot_policy(rows->snapshot);
+    const unsigned *shadows;
+
+    TRY(begin(rows, policy_rule_count(policy), out, e));
+    if (policy_shadows(policy, &rows->arena, &shadows) != OK)
+        return no_memory(e);
+    for (size_t i = 0; i < out->n; i++) {
+        const struct hba_rule *rule = policy_rule(policy, i);
+        struct row_pgseal_rules *row = &out->at[i].pgseal_rules;
+        struct rule_hits hits = snapshot_hits(rows->snapshot, rule);
+        row->rule_number = cell_int(rule->number);
+        row->file_name = cell_text(rule->file);
+        row->line_number = cell_int(rule->line);
+        row->type = cell_c(hba_type_name(rule->type));
+        row->database = names(rows, rule->databases, rule->n_databases);
+        row->user_name = names(rows, rule->users, rule->n_users);
+        fill_address(rows, &rule->address, row);
+        row->auth_method = cell_c(hba_method_name(rule->method));
+        struct str_list options = { 0 };
+        if (policy_rule_options(&rows->arena, rule, HBA_SECRETS_HIDDEN, &options) != OK)
+            return err_set(e, E_NOMEM, "out of memory");
+        if (options.n > 0)
+            row->options = cell_texts(options.items, options.n);
+        row->hits = cell_int(hits.count);
+        if (hits.last_us)
+            row->last_hit = cell_int(hits.last_us);
+        row->shadowed_by = number(shadows[i]);
+    }
+    return OK;
+}
+
+/* ---- findings ---- */
+
+enum code rows_make_findings(struct rows *rows, struct rows_list *out, struct err *e)
+{
+    struct gate_findings found = { .n = 0 };
+
+    if (rows->shared->auditor)
+        TRY(rows->shared->auditor(rows->snapshot, rows->now_us / 1000000, &rows->arena, &found, e));
+    TRY(begin(rows, found.n, out, e));
+    for (size_t i = 0; i < found.n; i++) {
+        out->at[i].pgseal_findings = (struct row_pgseal_findings){
+            .id = cell_c(found.items[i].id),
+            .severity = cell_c(found.items[i].severity),
+            .where = cell_text(found.items[i].where),
+            .what = cell_text(found.items[i].what),
+            .fix = cell_text(found.items[i].fix),
+        };
+    }
+    return OK;
+}
