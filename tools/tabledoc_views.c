@@ -2,8 +2,8 @@
 #include "tabledoc_views.h"
 
 #include "base/buf.h"
-#include "status/rows.h"
-#include "status/vars.h"
+#include "sql/rows.h"
+#include "sql/vars.h"
 
 struct function_row {
     const char *name;

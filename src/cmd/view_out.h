@@ -4,7 +4,7 @@
 #ifndef PGSEAL_CMD_VIEW_OUT_H
 #define PGSEAL_CMD_VIEW_OUT_H
 
-#include "status/rows.h"
+#include "sql/rows.h"
 
 #include <stdio.h>
 

@@ -2,9 +2,9 @@
 #include "base/check.h"
 #include "base/rd.h"
 #include "base/wr.h"
+#include "sql/sql_parse.h"
+#include "sql/sql_utf8.h"
 #include "status/console_impl.h"
-#include "status/sql_parse.h"
-#include "status/sql_utf8.h"
 
 static void bare_message(struct buf *out, char type)
 {

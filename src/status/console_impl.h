@@ -5,10 +5,10 @@
 #define PGSEAL_STATUS_CONSOLE_IMPL_H
 
 #include "base/buf.h"
+#include "sql/db.h"
+#include "sql/plan.h"
+#include "sql/vars.h"
 #include "status/console.h"
-#include "status/db.h"
-#include "status/plan.h"
-#include "status/vars.h"
 
 #include <sys/queue.h>
 

@@ -2,8 +2,8 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "base/wr.h"
+#include "sql/sql_parse.h"
 #include "status/console_impl.h"
-#include "status/sql_parse.h"
 
 #include <stdio.h>
 

@@ -5,12 +5,12 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
-#include "status/db.h"
-#include "status/pgarray.h"
-#include "status/pgtime.h"
-#include "status/plan.h"
-#include "status/sql_parse.h"
-#include "status/vars.h"
+#include "pgtypes/pgarray.h"
+#include "pgtypes/pgtime.h"
+#include "sql/db.h"
+#include "sql/plan.h"
+#include "sql/sql_parse.h"
+#include "sql/vars.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -8,7 +8,7 @@
 #define PGSEAL_STATUS_REPORT_H
 
 #include "base/err.h"
-#include "status/rows.h"
+#include "sql/rows.h"
 
 struct buf;
 struct env;

@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/count.h"
-#include "status/sql_utf8.h"
+#include "sql/sql_utf8.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -7,9 +7,10 @@ from common import ROOT, bare, files, finish, name
 LAYERS = [
     ["base"],
     ["os"],
-    ["lex", "pgwire", "pki"],
+    ["lex", "pgwire", "pki", "pgtypes"],
     ["policy", "conf", "auth", "tls"],
-    ["net", "status"],
+    ["net", "sql"],
+    ["status"],
     ["client"],
     ["gate", "probe", "watch", "renew", "audit"],
     ["cmd"],
@@ -19,7 +20,7 @@ LAYER_OF = {room: i for i, layer in enumerate(LAYERS) for room in layer}
 # External header → the rooms that may include it.
 FENCED = {
     "uv.h": {"net"},
-    "sqlite3.h": {"status"},
+    "sqlite3.h": {"sql", "status"},
     "openssl/ssl.h": {"tls"},
     "microhttpd.h": {"watch"},
     "libpq-fe.h": {"audit", "watch"},

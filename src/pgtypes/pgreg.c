@@ -1,0 +1,98 @@
+/* Names of relations, types, functions and schemas as OIDs, and back. */
+#include "pgtypes/pgreg.h"
+
+#include "base/buf.h"
+#include "base/check.h"
+
+static const char *const relations[] = {
+#define VIEW(id, name, schema, access, help) #name,
+#define COL(view, column, type, help)
+#define END(view)
+#include "views.def"
+#undef VIEW
+#undef COL
+#undef END
+};
+
+static struct str without_schema(struct str name)
+{
+    if (str_starts(name, STR("pg_catalog.")))
+        return str_from(name, 11);
+    return str_starts(name, STR("public.")) ? str_from(name, 7) : name;
+}
+
+static enum code read_class(struct str name, struct datum *out, struct err *e)
+{
+    struct str bare = without_schema(name);
+
+    for (size_t i = 0; i < COUNT_OF(relations); i++) {
+        if (str_is(bare, relations[i])) {
+            *out = datum_int(PGREG_RELATION_BASE + (int64_t)i);
+            return OK;
+        }
+    }
+    return err_set(e, E_UNDEF_TABLE, "relation \"%.*s\" does not exist", STR_ARG(name));
+}
+
+static enum code read_type(struct str name, struct datum *out, struct err *e)
+{
+    enum pg_type type;
+
+    if (!pg_type_of_name(without_schema(name), &type))
+        return err_set(e, E_UNDEFINED, "type \"%.*s\" does not exist", STR_ARG(name));
+    *out = datum_int(pg_type_def(type)->oid);
+    return OK;
+}
+
+enum code pgreg_read(enum pg_type type, struct str in, struct datum *out, struct err *e)
+{
+    struct str name = str_trim(in);
+    uint32_t oid;
+
+    if (str_to_u32(name, 0, UINT32_MAX, &oid)) {
+        *out = datum_int(oid);
+        return OK;
+    }
+    if (type == PG_REGCLASS)
+        return read_class(name, out, e);
+    if (type == PG_REGTYPE)
+        return read_type(name, out, e);
+    if (type == PG_REGPROC && str_is(without_schema(name), "array_in")) {
+        *out = datum_int(PGREG_ARRAY_IN);
+        return OK;
+    }
+    if (type == PG_REGPROC)
+        return err_set(e, E_UNDEF_FUNCTION, "function \"%.*s\" does not exist", STR_ARG(name));
+    if (!str_is(name, "pg_catalog") && !str_is(name, "public"))
+        return err_set(e, E_NO_SCHEMA, "schema \"%.*s\" does not exist", STR_ARG(name));
+    *out = datum_int(str_is(name, "public") ? PGREG_PUBLIC : PGREG_PG_CATALOG);
+    return OK;
+}
+
+static const char *class_name(uint32_t oid)
+{
+    if (oid < PGREG_RELATION_BASE || oid - PGREG_RELATION_BASE >= COUNT_OF(relations))
+        return NULL;
+    return relations[oid - PGREG_RELATION_BASE];
+}
+
+void pgreg_write(struct buf *out, enum pg_type type, uint32_t oid)
+{
+    const char *name = NULL;
+    enum pg_type known;
+
+    if (oid == 0)
+        name = "-";
+    else if (type == PG_REGCLASS)
+        name = class_name(oid);
+    else if (type == PG_REGTYPE && pg_type_of_oid(oid, &known))
+        name = pg_type_def(known)->label;
+    else if (type == PG_REGPROC && oid == PGREG_ARRAY_IN)
+        name = "array_in";
+    else if (type == PG_REGNAMESPACE && (oid == PGREG_PUBLIC || oid == PGREG_PG_CATALOG))
+        name = oid == PGREG_PUBLIC ? "public" : "pg_catalog";
+    if (name != NULL)
+        buf_append_c(out, name);
+    else
+        buf_printf(out, "%u", (unsigned)oid);
+}

@@ -1,0 +1,309 @@
+/* The table of types, and one reader and writer per type and format. */
+#include "pgtypes/pgtypes.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/rd.h"
+#include "base/wr.h"
+#include "pgtypes/pgarray.h"
+#include "pgtypes/pginet.h"
+#include "pgtypes/pgnumeric.h"
+#include "pgtypes/pgreg.h"
+#include "pgtypes/pgtime.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct pg_type_def types[PG_TYPE_COUNT] = {
+#define X(id, oid, len, name, label, category, element) { id, oid, len, name, label, category, element },
+#include "types.def"
+#undef X
+};
+
+enum { NAME_BYTES = 63, NUMBER_TEXT_MAX = 4096 };
+
+const struct pg_type_def *pg_type_def(enum pg_type type)
+{
+    CHECK((unsigned)type < PG_TYPE_COUNT);
+    return &types[type];
+}
+
+bool pg_type_of_oid(uint32_t oid, enum pg_type *out)
+{
+    for (size_t i = 0; i < PG_TYPE_COUNT; i++) {
+        if (types[i].oid == oid) {
+            *out = types[i].id;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pg_type_of_name(struct str name, enum pg_type *out)
+{
+    static const struct {
+        const char *name;
+        enum pg_type type;
+    } words[] = {
+        { "int", PG_INT4 },       { "decimal", PG_NUMERIC },   { "dec", PG_NUMERIC },
+        { "float", PG_FLOAT8 },   { "real", PG_FLOAT8 },       { "float4", PG_FLOAT8 },
+        { "bpchar", PG_VARCHAR }, { "character", PG_VARCHAR },
+    };
+
+    for (size_t i = 0; i < PG_TYPE_COUNT; i++) {
+        if (str_is(name, types[i].name) || str_is(name, types[i].label)) {
+            *out = types[i].id;
+            return true;
+        }
+    }
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        if (str_is(name, words[i].name)) {
+            *out = words[i].type;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pg_type_array_of(enum pg_type element, enum pg_type *out)
+{
+    if (element == PG_VARCHAR || element == PG_NAME)
+        element = PG_TEXT;
+    for (size_t i = 0; i < PG_TYPE_COUNT; i++) {
+        if (types[i].category == 'A' && types[i].element == element) {
+            *out = types[i].id;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- text form, in ---- */
+
+static enum code bad_text(enum pg_type type, struct str in, struct err *e)
+{
+    return err_set(e, types[type].category == 'D' || type == PG_INTERVAL ? E_DATETIME : E_TEXT_REP,
+                   "invalid input syntax for type %s: \"%.*s\"", types[type].label, STR_ARG(in));
+}
+
+static bool integer_range(enum pg_type type, int64_t *min, int64_t *max)
+{
+    bool unsigned4 = type == PG_OID || type == PG_XID;
+
+    *min = type == PG_INT2 ? INT16_MIN : type == PG_INT4 ? INT32_MIN : INT64_MIN;
+    *max = type == PG_INT2 ? INT16_MAX : type == PG_INT4 ? INT32_MAX : INT64_MAX;
+    if (unsigned4) {
+        *min = INT32_MIN;
+        *max = UINT32_MAX;
+    }
+    return unsigned4;
+}
+
+static enum code read_integer(enum pg_type type, struct str in, struct datum *out, struct err *e)
+{
+    int64_t min, max, v;
+    bool wraps = integer_range(type, &min, &max);
+    struct str s = str_trim(in);
+    size_t i = s.n > 0 && s.p[0] == '-' ? 1 : 0;
+
+    if (s.n > 1 && s.p[0] == '+' && s.p[1] != '-')
+        s = str_from(s, 1);
+    if (str_to_i64(s, min, max, &v)) {
+        *out = datum_int(wraps && v < 0 ? (int64_t)(uint32_t)v : v);
+        return OK;
+    }
+    if (i == s.n)
+        return bad_text(type, in, e);
+    for (; i < s.n; i++)
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return bad_text(type, in, e);
+    return err_set(e, E_RANGE, "value \"%.*s\" is out of range for type %s", STR_ARG(in), types[type].label);
+}
+
+static enum code read_real(struct str in, struct datum *out, struct err *e)
+{
+    char text[64], *end;
+    double v;
+
+    if (!str_to_c(str_trim(in), text, sizeof text) || text[0] == '\0' || strchr(text, 'x') != NULL)
+        return bad_text(PG_FLOAT8, in, e);
+    v = strtod(text, &end);
+    if (*end != '\0')
+        return bad_text(PG_FLOAT8, in, e);
+    *out = (struct datum){ .kind = DATUM_REAL, .real = v };
+    return OK;
+}
+
+/* Text that a reader has written anew, moved to the arena. */
+static enum code keep_text(struct arena *arena, const struct buf *text, struct datum *out, struct err *e)
+{
+    struct str copy;
+
+    if (!buf_ok(text) || !arena_str(arena, buf_str(text), &copy))
+        return err_set(e, E_NOMEM, "out of memory");
+    *out = datum_text(copy);
+    return OK;
+}
+
+static enum code read_time(const struct pg_input *env, enum pg_type type, struct str in, struct datum *out,
+                           struct err *e)
+{
+    int64_t us;
+    bool range;
+
+    if (!pgtime_read(in, env->now_us, &us, &range))
+        return range ? err_set(e, E_FIELD_RANGE, "date/time field value out of range: \"%.*s\"", STR_ARG(in))
+                     : bad_text(type, in, e);
+    if (type == PG_DATE && us != TIME_INFINITY && us != TIME_MINUS_INFINITY)
+        us = us / USECS_PER_DAY - (us % USECS_PER_DAY < 0 ? 1 : 0);
+    *out = datum_int(us);
+    return OK;
+}
+
+static enum code read_interval(struct str in, struct datum *out, struct err *e)
+{
+    int64_t us;
+    bool unsupported;
+
+    if (!pgtime_read_interval(in, &us, &unsupported))
+        return unsupported ? err_set(e, E_UNSUPPORTED, "intervals of months and years are not supported")
+                           : bad_text(PG_INTERVAL, in, e);
+    *out = datum_int(us);
+    return OK;
+}
+
+static enum code read_array(const struct pg_input *env, enum pg_type type, struct str in, struct datum *out,
+                            struct err *e)
+{
+    AUTO(buf) struct buf text = BUF_INIT(2 * in.n + 64);
+    struct pgarray array;
+
+    TRY(pgarray_read(env->arena, in, &array, e));
+    for (size_t i = 0; i < array.count; i++) {
+        struct datum item;
+        if (!array.nulls[i])
+            TRY(pg_text_read(env, types[type].element, array.items[i], &item, e));
+    }
+    pgarray_write(&text, array.items, array.nulls, array.count);
+    return keep_text(env->arena, &text, out, e);
+}
+
+static enum code read_rewritten(const struct pg_input *env, enum pg_type type, struct str in,
+                                struct datum *out, struct err *e)
+{
+    AUTO(buf) struct buf text = BUF_INIT(NUMBER_TEXT_MAX);
+    struct pginet inet;
+
+    if (type == PG_NUMERIC) {
+        if (!pgnumeric_read(in, &text))
+            return bad_text(type, in, e);
+    } else {
+        if (!pginet_read(str_trim(in), &inet))
+            return bad_text(type, in, e);
+        pginet_write(&text, &inet);
+    }
+    return keep_text(env->arena, &text, out, e);
+}
+
+enum code pg_text_read(const struct pg_input *env, enum pg_type type, struct str in, struct datum *out,
+                       struct err *e)
+{
+    bool truth;
+
+    switch (type) {
+    case PG_BOOL:
+        if (!str_to_bool(str_trim(in), &truth))
+            return bad_text(type, in, e);
+        *out = datum_int(truth);
+        return OK;
+    case PG_INT2:
+    case PG_INT4:
+    case PG_INT8:
+    case PG_OID:
+    case PG_XID:
+        return read_integer(type, in, out, e);
+    case PG_REGPROC:
+    case PG_REGCLASS:
+    case PG_REGTYPE:
+    case PG_REGNAMESPACE:
+        return pgreg_read(type, in, out, e);
+    case PG_FLOAT8:
+        return read_real(in, out, e);
+    case PG_DATE:
+    case PG_TIMESTAMP:
+    case PG_TIMESTAMPTZ:
+        return read_time(env, type, in, out, e);
+    case PG_INTERVAL:
+        return read_interval(in, out, e);
+    case PG_NUMERIC:
+    case PG_INET:
+        return read_rewritten(env, type, in, out, e);
+    case PG_INT2S:
+    case PG_INT4S:
+    case PG_TEXTS:
+    case PG_INT8S:
+    case PG_OIDS:
+        return read_array(env, type, in, out, e);
+    case PG_NAME:
+        *out = datum_text(str_first(in, NAME_BYTES));
+        return OK;
+    case PG_CHAR:
+        *out = datum_text(str_first(in, 1));
+        return OK;
+    case PG_TEXT:
+    case PG_VARCHAR:
+    case PG_UNKNOWN:
+    case PG_TYPE_COUNT:
+        break;
+    }
+    *out = datum_text(in);
+    return OK;
+}
+
+/* ---- text form, out ---- */
+
+static void write_real(struct buf *out, double v)
+{
+    char text[40];
+
+    if (isnan(v) || isinf(v)) {
+        buf_append_c(out, isnan(v) ? "NaN" : v > 0 ? "Infinity" : "-Infinity");
+        return;
+    }
+    for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back as the same */
+        (void)snprintf(text, sizeof text, "%.*g", digits, v);
+        if (!(strtod(text, NULL) < v) && !(strtod(text, NULL) > v))
+            break;
+    }
+    buf_append_c(out, text);
+}
+
+void pg_text_write(struct buf *out, enum pg_type type, const struct datum *value)
+{
+    switch (value->kind) {
+    case DATUM_NULL:
+        return;
+    case DATUM_TEXT:
+        buf_append_str(out, value->text);
+        return;
+    case DATUM_REAL:
+        write_real(out, value->real);
+        return;
+    case DATUM_INT:
+        break;
+    }
+    if (type == PG_BOOL)
+        buf_append_byte(out, value->i ? 't' : 'f');
+    else if (type == PG_TIMESTAMPTZ || type == PG_TIMESTAMP)
+        pgtime_write(out, value->i, type == PG_TIMESTAMPTZ);
+    else if (type == PG_DATE)
+        pgtime_write_date(out, value->i);
+    else if (type == PG_INTERVAL)
+        pgtime_write_interval(out, value->i);
+    else if (type == PG_REGPROC || type == PG_REGCLASS || type == PG_REGTYPE || type == PG_REGNAMESPACE)
+        pgreg_write(out, type, (uint32_t)value->i);
+    else
+        buf_append_int(out, value->i);
+}

@@ -1,0 +1,379 @@
+/* The engine: opening, fencing, running. [src: SQLite, "Defense Against The Dark Arts"] */
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "pgtypes/pginet.h"
+#include "pgtypes/pgnumeric.h"
+#include "sql/db_impl.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PROGRESS_STEPS = 2000, EXPR_DEPTH = 500, COMPOUND_MAX = 500, VARIABLES_MAX = 1024 };
+
+struct db_stmt {
+    struct db *db;
+    sqlite3_stmt *stmt;
+    const struct db_context *cx;
+};
+
+/* ---- the fence ---- */
+
+static int sqlite_authorize(void *ctx, int action, const char *a, const char *b, const char *c, const char *d)
+{
+    const struct db *db = ctx;
+
+    (void)a, (void)b, (void)c, (void)d;
+    if (db->declaring)
+        return SQLITE_OK;
+    if (action == SQLITE_SELECT || action == SQLITE_READ || action == SQLITE_FUNCTION ||
+        action == SQLITE_RECURSIVE)
+        return SQLITE_OK;
+    return SQLITE_DENY;
+}
+
+static int progress(void *ctx)
+{
+    const struct db *db = ctx;
+    const struct db_context *cx = db->cx;
+
+    if (cx == NULL)
+        return 0;
+    if (cx->canceled != NULL && atomic_load_explicit(cx->canceled, memory_order_relaxed))
+        return 1;
+    return cx->deadline_us != 0 && env_mono_us(cx->self->env) > cx->deadline_us;
+}
+
+static int collate_numeric(void *ctx, int an, const void *a, int bn, const void *b)
+{
+    (void)ctx;
+    return pgnumeric_compare(str_of(a, (size_t)an), str_of(b, (size_t)bn));
+}
+
+static int collate_inet(void *ctx, int an, const void *a, int bn, const void *b)
+{
+    struct str x = str_of(a, (size_t)an), y = str_of(b, (size_t)bn);
+    struct pginet p, q;
+    bool p_ok = pginet_read(x, &p), q_ok = pginet_read(y, &q);
+
+    (void)ctx;
+    if (p_ok && q_ok)
+        return pginet_compare(&p, &q);
+    return p_ok != q_ok ? (p_ok ? -1 : 1) : str_compare(x, y);
+}
+
+static void limit(sqlite3 *sql)
+{
+    (void)sqlite3_limit(sql, SQLITE_LIMIT_LENGTH, DB_VALUE_MAX);
+    (void)sqlite3_limit(sql, SQLITE_LIMIT_SQL_LENGTH, DB_SQL_MAX);
+    (void)sqlite3_limit(sql, SQLITE_LIMIT_EXPR_DEPTH, EXPR_DEPTH);
+    (void)sqlite3_limit(sql, SQLITE_LIMIT_COMPOUND_SELECT, COMPOUND_MAX);
+    (void)sqlite3_limit(sql, SQLITE_LIMIT_VARIABLE_NUMBER, VARIABLES_MAX);
+    (void)sqlite3_limit(sql, SQLITE_LIMIT_ATTACHED, 0);
+    (void)sqlite3_limit(sql, SQLITE_LIMIT_TRIGGER_DEPTH, 1);
+    (void)sqlite3_limit(sql, SQLITE_LIMIT_WORKER_THREADS, 0);
+    (void)sqlite3_db_config(sql, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    (void)sqlite3_db_config(sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    (void)sqlite3_db_config(sql, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    (void)sqlite3_db_config(sql, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+}
+
+static bool register_functions(struct db *db, const struct db_function *f)
+{
+    for (; f->name != NULL; f++) {
+        if (sqlite3_create_function_v2(db->sql, f->name, f->args, SQLITE_UTF8, db, f->call, f->step, f->final,
+                                       NULL) != SQLITE_OK)
+            return false;
+    }
+    return true;
+}
+
+static bool register_all(struct db *db)
+{
+    return register_functions(db, db_session_functions) && register_functions(db, db_text_functions) &&
+           register_functions(db, db_number_functions) && register_functions(db, db_array_functions) &&
+           register_functions(db, db_time_functions) && register_functions(db, db_regex_functions) &&
+           vtab_register(db) && series_register(db) &&
+           sqlite3_create_collation(db->sql, "pgseal_numeric", SQLITE_UTF8, NULL, collate_numeric) ==
+               SQLITE_OK &&
+           sqlite3_create_collation(db->sql, "pgseal_inet", SQLITE_UTF8, NULL, collate_inet) == SQLITE_OK;
+}
+
+/* All sessions together: sorting a monstrous join ends in "out of memory" for its author only. */
+static void limit_heap(void)
+{
+    (void)sqlite3_hard_heap_limit64(DB_HEAP_MAX);
+}
+
+struct db *db_open(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct db *db = calloc(1, sizeof *db);
+
+    (void)pthread_once(&once, limit_heap);
+    if (db == NULL)
+        return NULL;
+    if (sqlite3_open_v2(":memory:", &db->sql,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK ||
+        sqlite3_exec(db->sql, "PRAGMA temp_store=memory", NULL, NULL, NULL) != SQLITE_OK ||
+        !register_all(db)) {
+        db_close(db);
+        return NULL;
+    }
+    limit(db->sql);
+    (void)sqlite3_set_authorizer(db->sql, sqlite_authorize, db);
+    sqlite3_progress_handler(db->sql, PROGRESS_STEPS, progress, db);
+    return db;
+}
+
+void db_close(struct db *db)
+{
+    if (db == NULL)
+        return;
+    (void)sqlite3_close_v2(db->sql);
+    free(db);
+}
+
+/* ---- statements ---- */
+
+static enum code interrupted(const struct db_context *cx, struct err *e)
+{
+    if (cx->canceled != NULL && atomic_load_explicit(cx->canceled, memory_order_relaxed))
+        return err_set(e, E_CANCELED, "canceling statement due to user request");
+    if (cx->timeout_ms > 0)
+        return err_set(e, E_CANCELED, "canceling statement due to statement timeout");
+    err_set(e, E_CANCELED, "canceling statement due to the status database's time limit");
+    err_hint(e, "Narrow the query down, or join fewer relations.");
+    return E_CANCELED;
+}
+
+static enum code failed(struct db *db, const struct db_context *cx, int rc, struct err *e)
+{
+    if (db->failure.code != OK) {
+        *e = db->failure;
+        db->failure.code = OK;
+        return e->code;
+    }
+    if ((rc & 0xff) == SQLITE_INTERRUPT)
+        return interrupted(cx, e);
+    if ((rc & 0xff) == SQLITE_NOMEM)
+        return err_set(e, E_NOMEM, "out of memory");
+    if ((rc & 0xff) == SQLITE_TOOBIG)
+        return err_set(e, E_LIMIT, "a value or the statement is too long for the status database");
+    if (strstr(sqlite3_errmsg(db->sql), "integer overflow") != NULL)
+        return err_set(e, E_RANGE, "bigint out of range");
+    if (strstr(sqlite3_errmsg(db->sql), "stack overflow") != NULL ||
+        strstr(sqlite3_errmsg(db->sql), "too many") != NULL ||
+        strstr(sqlite3_errmsg(db->sql), "at most") != NULL)
+        return err_set(e, E_COMPLEX, "statement is too complex");
+    return err_set(e, E_INTERNAL, "internal error in the status database: %s", sqlite3_errmsg(db->sql));
+}
+
+enum code db_prepare(struct db *db, const struct db_context *cx, struct str sql, struct db_stmt **out,
+                     struct err *e)
+{
+    struct db_stmt *stmt = calloc(1, sizeof *stmt);
+    int rc;
+
+    if (stmt == NULL)
+        return err_set(e, E_NOMEM, "out of memory");
+    if (sql.n > DB_SQL_MAX) {
+        free(stmt);
+        return err_set(e, E_COMPLEX, "statement is too complex");
+    }
+    db->cx = cx;
+    rc = sqlite3_prepare_v2(db->sql, sql.p, (int)sql.n, &stmt->stmt, NULL);
+    if (rc != SQLITE_OK) {
+        free(stmt);
+        return failed(db, cx, rc, e);
+    }
+    stmt->db = db;
+    stmt->cx = cx;
+    *out = stmt;
+    return OK;
+}
+
+void db_finalize(struct db_stmt *stmt)
+{
+    if (stmt == NULL)
+        return;
+    stmt->db->cx = NULL; /* the last step's is gone */
+    (void)sqlite3_finalize(stmt->stmt);
+    free(stmt);
+}
+
+void db_stmt_context(struct db_stmt *stmt, const struct db_context *cx)
+{
+    stmt->cx = cx;
+}
+
+enum code db_bind(struct db_stmt *stmt, unsigned i, const struct datum *value, struct err *e)
+{
+    int rc = SQLITE_OK;
+
+    if (i > (unsigned)sqlite3_bind_parameter_count(stmt->stmt))
+        return OK; /* declared, not used */
+    switch (value->kind) {
+    case DATUM_NULL:
+        rc = sqlite3_bind_null(stmt->stmt, (int)i);
+        break;
+    case DATUM_INT:
+        rc = sqlite3_bind_int64(stmt->stmt, (int)i, value->i);
+        break;
+    case DATUM_REAL:
+        rc = sqlite3_bind_double(stmt->stmt, (int)i, value->real);
+        break;
+    case DATUM_TEXT:
+        rc = sqlite3_bind_text(stmt->stmt, (int)i, value->text.p, (int)value->text.n, SQLITE_TRANSIENT);
+        break;
+    }
+    return rc == SQLITE_OK ? OK : failed(stmt->db, stmt->cx, rc, e);
+}
+
+enum code db_step(struct db_stmt *stmt, bool *out_row, struct err *e)
+{
+    int rc;
+
+    stmt->db->cx = stmt->cx;
+    stmt->db->failure.code = OK;
+    rc = sqlite3_step(stmt->stmt);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return failed(stmt->db, stmt->cx, rc, e);
+    *out_row = rc == SQLITE_ROW;
+    return OK;
+}
+
+struct datum db_column(struct db_stmt *stmt, unsigned i, enum pg_type type)
+{
+    sqlite3_value *value = sqlite3_column_value(stmt->stmt, (int)i);
+    int kind = sqlite3_value_type(value);
+    struct datum d = { .kind = DATUM_NULL };
+
+    if (type == PG_FLOAT8 && kind != SQLITE_NULL) {
+        d.kind = DATUM_REAL;
+        d.real = sqlite3_value_double(value);
+        return d;
+    }
+    if (kind == SQLITE_TEXT) { /* as bytes: asked for as text it would be copied, to end it with a NUL */
+        const char *text = sqlite3_value_blob(value);
+        return datum_text(text ? str_of(text, (size_t)sqlite3_value_bytes(value)) : str_of("", 0));
+    }
+    return db_datum(value);
+}
+
+/* ---- what functions and views share ---- */
+
+struct db *db_of(sqlite3_context *cx)
+{
+    return sqlite3_user_data(cx);
+}
+
+void db_refuse(sqlite3_context *cx, enum code code, const char *fmt, ...)
+{
+    struct db *db = db_of(cx);
+    char text[sizeof db->failure.message];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    (void)err_set(&db->failure, code, "%s", text);
+    sqlite3_result_error(cx, text, -1);
+}
+
+struct str db_text_arg(sqlite3_value *value)
+{
+    const char *text = (const char *)sqlite3_value_text(value);
+
+    return text == NULL ? str_of("", 0) : str_of(text, (size_t)sqlite3_value_bytes(value));
+}
+
+void db_return_text(sqlite3_context *cx, struct str text)
+{
+    sqlite3_result_text(cx, text.p, (int)text.n, SQLITE_TRANSIENT);
+}
+
+void db_return_fact(sqlite3_context *cx, struct str text)
+{
+    if (text.n > 0)
+        db_return_text(cx, text);
+}
+
+void db_return_buf(sqlite3_context *cx, const struct buf *text)
+{
+    if (buf_ok(text))
+        db_return_text(cx, buf_str(text));
+    else
+        sqlite3_result_error_toobig(cx);
+}
+
+bool db_any_null(sqlite3_context *cx, int n, sqlite3_value **args)
+{
+    (void)cx; /* a function that returns nothing returns NULL */
+    for (int i = 0; i < n; i++)
+        if (sqlite3_value_type(args[i]) == SQLITE_NULL)
+            return true;
+    return false;
+}
+
+struct datum db_datum(sqlite3_value *value)
+{
+    struct datum d = { .kind = DATUM_NULL };
+
+    switch (sqlite3_value_type(value)) {
+    case SQLITE_INTEGER:
+        return datum_int(sqlite3_value_int64(value));
+    case SQLITE_FLOAT:
+        d.kind = DATUM_REAL;
+        d.real = sqlite3_value_double(value);
+        return d;
+    case SQLITE_TEXT:
+    case SQLITE_BLOB:
+        return datum_text(db_text_arg(value));
+    default:
+        return d;
+    }
+}
+
+void db_return_datum(sqlite3_context *cx, const struct datum *value)
+{
+    switch (value->kind) {
+    case DATUM_NULL:
+        sqlite3_result_null(cx);
+        return;
+    case DATUM_INT:
+        sqlite3_result_int64(cx, value->i);
+        return;
+    case DATUM_REAL:
+        sqlite3_result_double(cx, value->real);
+        return;
+    case DATUM_TEXT:
+        db_return_text(cx, value->text);
+        return;
+    }
+    UNREACHABLE();
+}
+
+int db_compare(enum pg_type type, sqlite3_value *a, sqlite3_value *b)
+{
+    struct datum x = db_datum(a), y = db_datum(b);
+
+    if (x.kind == DATUM_TEXT && y.kind == DATUM_TEXT) {
+        if (type == PG_NUMERIC)
+            return pgnumeric_compare(x.text, y.text);
+        if (type == PG_INET)
+            return collate_inet(NULL, (int)x.text.n, x.text.p, (int)y.text.n, y.text.p);
+        return str_compare(x.text, y.text);
+    }
+    if (x.kind == DATUM_INT && y.kind == DATUM_INT)
+        return x.i < y.i ? -1 : x.i > y.i;
+    double p = sqlite3_value_double(a), q = sqlite3_value_double(b);
+    return p < q ? -1 : p > q;
+}
+
+bool db_can_see_all(const struct db *db)
+{
+    return db->cx->self->is_admin || db->cx->self->can_see_all;
+}

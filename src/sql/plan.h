@@ -1,0 +1,49 @@
+/**
+ * A statement made ready: parsed, typed, written as SQLite's SQL. Shared by prepared statements, portals and
+ * cursors.
+ */
+#ifndef PGSEAL_SQL_PLAN_H
+#define PGSEAL_SQL_PLAN_H
+
+#include "base/arena.h"
+#include "sql/sql_ast.h"
+#include "sql/typer.h"
+
+enum { PLAN_ARENA_MAX = 16 << 20 };
+
+struct plan {
+    int refs; /* only the session's thread counts */
+    struct arena arena;
+    struct str name;         /* of the prepared statement; empty: unnamed */
+    const struct stmt *stmt; /* in `arena` too, except for a script's */
+    struct str text;         /* as the client wrote it */
+    struct str sql;          /* SQLite's; empty: it returns no rows */
+    struct column *columns;  /* of the result */
+    size_t column_count;
+    enum pg_type params[PARAMS_MAX];
+    size_t param_count;
+    uint64_t views; /* VIEW_BIT set */
+};
+
+/** With one reference; NULL when memory ran out. */
+struct plan *plan_new(void);
+struct plan *plan_ref(struct plan *plan);
+void plan_unref(struct plan *plan);
+
+/** Who asks: for rights, and for what "now" means in a literal. */
+struct plan_asker {
+    bool is_admin;
+    bool can_see_all;
+    int64_t now_us;
+};
+
+/**
+ * Type and write the query behind a statement, if it has one: SELECT, DECLARE, COPY, SHOW. plan->params and
+ * param_count hold what the client declared.
+ *
+ * stmt  borrowed; completed in place.
+ */
+MUST_CHECK enum code plan_make(struct plan *plan, struct stmt *stmt, const struct plan_asker *asker,
+                               struct sql_error *e);
+
+#endif

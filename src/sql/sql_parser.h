@@ -1,0 +1,87 @@
+/**
+ * What the files of the parser share. Everyone else includes sql_parse.h.
+ *
+ * Failure sticks: after the first error every look at the input sees its end, and nodes are empty but
+ * never NULL. So the rules read like the grammar; the error is asked for once, at the end.
+ */
+#ifndef PGSEAL_SQL_SQL_PARSER_H
+#define PGSEAL_SQL_SQL_PARSER_H
+
+#include "sql/sql_ast.h"
+
+enum { SQL_DEPTH_MAX = 40 }; /* nested expressions and subqueries: SQLite's own stack ends at 100 symbols */
+
+struct parser {
+    struct arena *arena;
+    struct str sql;
+    struct token_list tokens;
+    size_t i;
+    unsigned depth;
+    bool failed;
+    struct sql_error *e;
+};
+
+/* ---- tokens (sql_parse.c) ---- */
+
+const struct token *sql_peek(const struct parser *p, size_t ahead);
+void sql_next(struct parser *p);
+/** The next word is this keyword (lower case). */
+bool sql_is_word(const struct parser *p, size_t ahead, const char *word);
+bool sql_is_punct(const struct parser *p, size_t ahead, const char *punct);
+bool sql_is_operator(const struct parser *p, size_t ahead, const char *op);
+/** Step over it if it is there. */
+bool sql_take_word(struct parser *p, const char *word);
+bool sql_take_punct(struct parser *p, const char *punct);
+bool sql_take_operator(struct parser *p, const char *op);
+/** Step over it or fail. */
+void sql_want_word(struct parser *p, const char *word);
+void sql_want_punct(struct parser *p, const char *punct);
+/** An identifier: quoted, or a word that is not reserved. Empty on failure. */
+struct str sql_want_name(struct parser *p);
+/** An identifier where any word may stand, as behind AS. */
+struct str sql_want_label(struct parser *p);
+/** True when the token can be an alias without AS. */
+bool sql_is_alias(const struct parser *p, size_t ahead);
+
+/** syntax error at or near the next token. */
+void sql_syntax(struct parser *p);
+/** 0A000 at `at`. */
+void sql_unsupported(struct parser *p, uint32_t at, const char *what);
+void *sql_alloc(struct parser *p, size_t n);
+#define SQL_NEW(p, type_) ((type_ *)sql_alloc((p), sizeof(type_)))
+/** Count the nesting; false (and failed) when it is too deep. Leave with sql_leave(). */
+bool sql_enter(struct parser *p);
+void sql_leave(struct parser *p);
+/** ( a, b, … ) with the parenthesis already taken. */
+struct name_list sql_names(struct parser *p);
+
+/* ---- expressions (sql_expr.c, sql_primary.c) ---- */
+
+struct expr *sql_expr(struct parser *p);
+/** Without the boolean and comparison operators: bounds of BETWEEN. */
+struct expr *sql_operand(struct parser *p);
+/** a, b, …; the number of them in *count. */
+struct expr *sql_expr_list(struct parser *p, size_t *count);
+struct expr *sql_primary(struct parser *p);
+struct expr *sql_node(struct parser *p, enum expr_kind kind, uint32_t at);
+/** Append to a list of arguments. */
+void sql_add_arg(struct expr *e, struct expr *arg);
+struct expr *sql_call1(struct parser *p, uint32_t at, const char *function, struct expr *arg);
+struct expr *sql_text(struct parser *p, uint32_t at, struct str text);
+/** A type's name; PG_UNKNOWN and failed when it is none. */
+enum pg_type sql_type_name(struct parser *p);
+
+/* ---- SELECT (sql_select.c) ---- */
+
+bool sql_at_select(const struct parser *p, size_t ahead);
+struct select *sql_select(struct parser *p);
+/** The list behind ORDER BY. */
+struct order *sql_order_list(struct parser *p);
+/** The name PostgreSQL gives a column without AS. */
+struct str sql_column_name(const struct expr *e);
+
+/* ---- the other statements (sql_stmt.c) ---- */
+
+void sql_statement(struct parser *p, struct stmt *out);
+
+#endif

@@ -1,0 +1,58 @@
+/* views.def as arrays that can be walked. */
+#include "base/check.h"
+#include "pgtypes/pgreg.h"
+#include "sql/rows.h"
+
+#define COL_CHECK(n) _Static_assert((n) <= VIEW_COLUMNS_MAX * sizeof(struct cell), "VIEW_COLUMNS_MAX")
+#define VIEW(id, name, schema, access, help) COL_CHECK(sizeof(struct row_##name));
+#define COL(view, column, type, help)
+#define END(view)
+#include "views.def"
+#undef VIEW
+#undef COL
+#undef END
+
+#define VIEW(id, name, schema, access, help) static const struct column_def columns_##name[] = {
+#define COL(view, column, type, help) { #column, PG_##type, help },
+#define END(view)                                                                                            \
+    }                                                                                                        \
+    ;
+#include "views.def"
+#undef VIEW
+#undef COL
+#undef END
+
+static const struct view_def views[VIEW_COUNT] = {
+#define VIEW(id, name, schema, access, help)                                                                 \
+    { VIEW_##id, #name, SCHEMA_##schema, ACCESS_##access, help, columns_##name, COUNT_OF(columns_##name) },
+#define COL(view, column, type, help)
+#define END(view)
+#include "views.def"
+#undef VIEW
+#undef COL
+#undef END
+};
+
+_Static_assert(VIEW_COUNT <= 64, "a set of views is 64 bits");
+
+const struct view_def *view_def(enum view view)
+{
+    CHECK((unsigned)view < VIEW_COUNT);
+    return &views[view];
+}
+
+bool view_of_name(struct str name, enum view *out)
+{
+    for (size_t i = 0; i < VIEW_COUNT; i++) {
+        if (str_is(name, views[i].name)) {
+            *out = views[i].id;
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t view_oid(enum view view)
+{
+    return PGREG_RELATION_BASE + (uint32_t)view;
+}

@@ -1,0 +1,423 @@
+/*
+ * One virtual-table module for all views.
+ *
+ * A cursor walks a view's rows by number and leaves out or masks what the reader may not see. For joins on an
+ * integer column (pid) it can look rows up instead: the first such question builds a sorted index, which
+ * lives as long as the cursor, so joining two views of 10,000 sessions costs one sort. [src: SQLite, "The
+ * Virtual Table Mechanism Of SQLite"]
+ */
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "pgtypes/pgarray.h"
+#include "sql/catalog.h"
+#include "sql/db_impl.h"
+#include "sql/sql_utf8.h"
+#include "sql/vars.h"
+
+#include <stdlib.h>
+
+enum { ROWS_GUESS = 10000, ROWS_GUESS_BUILTIN = 200, DECLARATION_MAX = 8192, ARRAY_TEXT_MAX = 1 << 20 };
+
+struct module_context {
+    struct db *db;
+    const struct view_def *view;
+};
+
+struct table {
+    sqlite3_vtab base;
+    struct db *db;
+    const struct view_def *view;
+};
+
+struct index_entry {
+    int64_t key;
+    size_t row;
+};
+
+struct cursor {
+    sqlite3_vtab_cursor base;
+    size_t count;        /* rows of the view */
+    size_t source_count; /* those that the source gives; behind them, in pg_settings, the session's own */
+    size_t row;          /* row or, with an index in use, entry */
+    union view_row cells;
+    struct index_entry *index;
+    size_t index_count;
+    int index_column; /* -1: no index yet */
+    bool by_index;
+    int64_t key;
+};
+
+static const struct table *table_of(const struct cursor *c)
+{
+    return (const struct table *)(const void *)c->base.pVtab;
+}
+
+/* ---- connecting ---- */
+
+static const char *declared_type(enum pg_type type)
+{
+    if (type == PG_NUMERIC)
+        return "TEXT COLLATE pgseal_numeric";
+    if (type == PG_INET)
+        return "TEXT COLLATE pgseal_inet";
+    return pg_type_def(type)->category == 'N' || type == PG_BOOL || type == PG_XID || type == PG_TIMESTAMPTZ
+               ? "INTEGER"
+               : "TEXT";
+}
+
+static int sqlite_connect(sqlite3 *sql, void *aux, int argc, const char *const *argv, sqlite3_vtab **out,
+                          char **error)
+{
+    const struct module_context *m = aux;
+    AUTO(buf) struct buf text = BUF_INIT(DECLARATION_MAX);
+    struct table *table;
+    int rc;
+
+    (void)argc, (void)argv, (void)error;
+    buf_append_c(&text, "CREATE TABLE x(");
+    for (size_t i = 0; i < m->view->column_count; i++)
+        buf_printf(&text, "%s\"%s\" %s", i > 0 ? "," : "", m->view->columns[i].name,
+                   declared_type(m->view->columns[i].type));
+    buf_append_c(&text, ")");
+    if (!buf_ok(&text))
+        return SQLITE_NOMEM;
+    m->db->declaring = true; /* the fence would take the declaration for a CREATE TABLE */
+    rc = sqlite3_declare_vtab(sql, buf_c(&text));
+    m->db->declaring = false;
+    if (rc != SQLITE_OK)
+        return rc;
+    table = sqlite3_malloc(sizeof *table);
+    if (table == NULL)
+        return SQLITE_NOMEM;
+    *table = (struct table){ .db = m->db, .view = m->view };
+    *out = &table->base;
+    return SQLITE_OK;
+}
+
+static int disconnect(sqlite3_vtab *base)
+{
+    sqlite3_free(base);
+    return SQLITE_OK;
+}
+
+static bool can_index(const struct view_def *view, int column)
+{
+    return column >= 0 && strcmp(declared_type(view->columns[column].type), "INTEGER") == 0;
+}
+
+static int best_index(sqlite3_vtab *base, sqlite3_index_info *info)
+{
+    const struct view_def *view = ((struct table *)(void *)base)->view;
+    int rows = view->access == ACCESS_BUILTIN ? ROWS_GUESS_BUILTIN : ROWS_GUESS;
+
+    info->estimatedCost = rows;
+    info->estimatedRows = rows;
+    for (int i = 0; i < info->nConstraint; i++) {
+        const struct sqlite3_index_constraint *c = &info->aConstraint[i];
+        if (!c->usable || c->op != SQLITE_INDEX_CONSTRAINT_EQ || !can_index(view, c->iColumn))
+            continue;
+        info->aConstraintUsage[i].argvIndex = 1; /* SQLite compares again: omit stays 0 */
+        info->idxNum = c->iColumn + 1;
+        info->estimatedCost = 10;
+        info->estimatedRows = 1;
+        break;
+    }
+    return SQLITE_OK;
+}
+
+/* ---- rows ---- */
+
+enum code db_row_count(struct db *db, enum view view, size_t *out, struct err *e)
+{
+    *out = 0;
+    if (view_def(view)->access == ACCESS_BUILTIN) {
+        *out = catalog_count(view);
+        return OK;
+    }
+    return db->cx->rows == NULL ? OK : db->cx->rows->count(db->cx->rows->ctx, view, out, e);
+}
+
+/* pg_stat_activity of somebody else's session: who it is, not what it does. */
+static void mask_activity(struct row_pg_stat_activity *row)
+{
+    struct row_pg_stat_activity shown = {
+        .datid = row->datid,
+        .datname = row->datname,
+        .pid = row->pid,
+        .usesysid = row->usesysid,
+        .usename = row->usename,
+        .application_name = row->application_name,
+        .backend_xid = row->backend_xid,
+        .backend_xmin = row->backend_xmin,
+        .query = cell_c("<insufficient privilege>"),
+    };
+
+    *row = shown;
+}
+
+/* Apply the view's rule to a row. False: it is not there for this reader. */
+static bool apply_rights(const struct db *db, const struct view_def *view, const struct row_rights *rights,
+                         union view_row *row)
+{
+    bool own = rights->owner.n > 0 && str_equal(rights->owner, db->cx->self->user);
+
+    if (db_can_see_all(db) && view->access != ACCESS_ADMIN)
+        return true;
+    switch (view->access) {
+    case ACCESS_ALL:
+    case ACCESS_BUILTIN:
+        return true;
+    case ACCESS_OWN:
+        return own;
+    case ACCESS_MASK:
+        if (!own)
+            mask_activity(&row->pg_stat_activity);
+        return true;
+    case ACCESS_PRIVILEGED: /* refused when the query was typed */
+        return false;
+    case ACCESS_ADMIN: /* likewise */
+        return db->cx->self->is_admin;
+    case ACCESS_SETTINGS:
+        row->pg_settings.sourcefile.kind = CELL_NULL;
+        row->pg_settings.sourceline.kind = CELL_NULL;
+        return !rights->restricted;
+    }
+    UNREACHABLE();
+}
+
+/* pg_settings ends with the session's own settings; those that the gate has too are shown as the gate's. */
+static bool load_var(struct cursor *c, size_t i)
+{
+    const struct db_context *cx = table_of(c)->db->cx;
+    struct row_pg_settings *row = &c->cells.pg_settings;
+    struct str name, value, help;
+
+    if (!vars_at(cx->vars, i, &name, &value, &help))
+        return false;
+    for (size_t k = 0; k < c->source_count; k++) {
+        struct row_rights rights = { 0 };
+        cx->rows->fill(cx->rows->ctx, VIEW_PG_SETTINGS, k, &c->cells, &rights);
+        if (row->name.kind == CELL_TEXT && str_equal(row->name.text, name))
+            return false;
+    }
+    memset(&c->cells, 0, sizeof c->cells);
+    row->name = cell_text(name);
+    row->setting = row->reset_val = row->boot_val = cell_text(value);
+    row->category = cell_c("Client Connection Defaults");
+    row->short_desc = cell_text(help);
+    row->context = cell_c("user");
+    row->vartype = cell_c("string");
+    row->source = cell_c("default");
+    row->pending_restart = cell_bool(false);
+    return true;
+}
+
+/* Fill the cursor with a row; false when the reader may not see it. */
+static bool load(struct cursor *c, size_t row)
+{
+    const struct table *table = table_of(c);
+    const struct db_context *cx = table->db->cx;
+    struct row_rights rights = { 0 };
+
+    memset(&c->cells, 0, sizeof c->cells);
+    if (table->view->access == ACCESS_BUILTIN) {
+        catalog_fill(table->view->id, row, cx->self->database, &c->cells);
+        return true;
+    }
+    if (row >= c->source_count)
+        return load_var(c, row - c->source_count);
+    cx->rows->fill(cx->rows->ctx, table->view->id, row, &c->cells, &rights);
+    return apply_rights(table->db, table->view, &rights, &c->cells);
+}
+
+/* ---- the index ---- */
+
+static int compare_entries(const void *a, const void *b)
+{
+    const struct index_entry *x = a, *y = b;
+
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+static bool build_index(struct cursor *c, int column)
+{
+    free(c->index);
+    c->index_column = -1;
+    c->index_count = 0;
+    c->index = calloc(c->count + 1, sizeof *c->index);
+    if (c->index == NULL)
+        return false;
+    for (size_t row = 0; row < c->count; row++)
+        if (load(c, row) && c->cells.cells[column].kind == CELL_INT)
+            c->index[c->index_count++] = (struct index_entry){ c->cells.cells[column].i, row };
+    qsort(c->index, c->index_count, sizeof *c->index, compare_entries);
+    c->index_column = column;
+    return true;
+}
+
+static size_t first_entry(const struct cursor *c, int64_t key)
+{
+    size_t low = 0, high = c->index_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (c->index[middle].key < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* ---- walking ---- */
+
+static int open_cursor(sqlite3_vtab *base, sqlite3_vtab_cursor **out)
+{
+    struct cursor *c = calloc(1, sizeof *c);
+
+    (void)base;
+    if (c == NULL)
+        return SQLITE_NOMEM;
+    c->index_column = -1;
+    *out = &c->base;
+    return SQLITE_OK;
+}
+
+static int close_cursor(sqlite3_vtab_cursor *base)
+{
+    struct cursor *c = (struct cursor *)(void *)base;
+
+    free(c->index);
+    free(c);
+    return SQLITE_OK;
+}
+
+static int eof(sqlite3_vtab_cursor *base)
+{
+    const struct cursor *c = (struct cursor *)(void *)base;
+
+    if (c->by_index)
+        return c->row >= c->index_count || c->index[c->row].key != c->key;
+    return c->row >= c->count;
+}
+
+/* Stand on a row that may be seen, or behind the last. */
+static int settle(struct cursor *c)
+{
+    while (!eof(&c->base) && !load(c, c->by_index ? c->index[c->row].row : c->row))
+        c->row++;
+    return SQLITE_OK;
+}
+
+static int next(sqlite3_vtab_cursor *base)
+{
+    struct cursor *c = (struct cursor *)(void *)base;
+
+    c->row++;
+    return settle(c);
+}
+
+static int filter(sqlite3_vtab_cursor *base, int column_plus_1, const char *text, int argc,
+                  sqlite3_value **argv)
+{
+    struct cursor *c = (struct cursor *)(void *)base;
+    const struct table *table = table_of(c);
+    struct db *db = table->db;
+    struct err why = { 0 };
+
+    (void)text;
+    if (db_row_count(db, table->view->id, &c->count, &why) != OK) {
+        db->failure = why;
+        return SQLITE_ERROR;
+    }
+    c->source_count = c->count;
+    if (table->view->id == VIEW_PG_SETTINGS && db->cx->vars != NULL)
+        c->count += vars_count(db->cx->vars);
+    c->by_index = column_plus_1 > 0 && argc > 0 && sqlite3_value_type(argv[0]) == SQLITE_INTEGER;
+    c->row = 0;
+    if (c->by_index) {
+        if (c->index_column != column_plus_1 - 1 && !build_index(c, column_plus_1 - 1))
+            return SQLITE_NOMEM;
+        c->key = sqlite3_value_int64(argv[0]);
+        c->row = first_entry(c, c->key);
+    }
+    return settle(c);
+}
+
+/* The source keeps its texts until the statement ends; only what is not UTF-8 needs a copy. */
+static void return_text(sqlite3_context *cx, struct str text)
+{
+    AUTO(buf) struct buf clean = BUF_INIT(ARRAY_TEXT_MAX);
+
+    if (sql_utf8_check(text, NULL) == OK) {
+        sqlite3_result_text(cx, text.n ? text.p : "", (int)text.n, SQLITE_STATIC);
+        return;
+    }
+    sql_utf8_clean(&clean, text);
+    db_return_buf(cx, &clean);
+}
+
+static int column(sqlite3_vtab_cursor *base, sqlite3_context *cx, int i)
+{
+    const struct cursor *c = (struct cursor *)(void *)base;
+    const struct cell *cell = &c->cells.cells[i];
+
+    switch (cell->kind) {
+    case CELL_NULL:
+        sqlite3_result_null(cx);
+        return SQLITE_OK;
+    case CELL_INT:
+        sqlite3_result_int64(cx, cell->i);
+        return SQLITE_OK;
+    case CELL_TEXT:
+        return_text(cx, cell->text);
+        return SQLITE_OK;
+    case CELL_TEXTS:
+        break;
+    }
+    AUTO(buf) struct buf array = BUF_INIT(ARRAY_TEXT_MAX);
+    AUTO(buf) struct buf text = BUF_INIT(ARRAY_TEXT_MAX);
+    pgarray_write(&array, cell->texts.items, NULL, cell->texts.count);
+    sql_utf8_clean(&text, buf_str(&array));
+    text.failed = text.failed || array.failed;
+    db_return_buf(cx, &text);
+    return SQLITE_OK;
+}
+
+static int rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out)
+{
+    const struct cursor *c = (struct cursor *)(void *)base;
+
+    *out = (sqlite3_int64)(c->by_index ? c->index[c->row].row : c->row);
+    return SQLITE_OK;
+}
+
+/* xCreate stays NULL: the tables are there without being created, and cannot be. */
+static const sqlite3_module module = {
+    .xConnect = sqlite_connect,
+    .xBestIndex = best_index,
+    .xDisconnect = disconnect,
+    .xOpen = open_cursor,
+    .xClose = close_cursor,
+    .xFilter = filter,
+    .xNext = next,
+    .xEof = eof,
+    .xColumn = column,
+    .xRowid = rowid,
+};
+
+bool vtab_register(struct db *db)
+{
+    for (size_t i = 0; i < VIEW_COUNT; i++) {
+        struct module_context *m = malloc(sizeof *m);
+        if (m == NULL)
+            return false;
+        *m = (struct module_context){ db, view_def((enum view)i) };
+        if (sqlite3_create_module_v2(db->sql, m->view->name, &module, m, free) != SQLITE_OK)
+            return false;
+    }
+    return true;
+}
