@@ -36,6 +36,7 @@ struct init_plan {
     unsigned days;
     const char *user; /* NULL: no client certificate */
     struct str upstream;
+    struct str auth_dbname; /* where the gate asks the server about users */
     bool upstream_is_tcp;
     struct san *upstream_sans; /* names of the server behind, where we issue its certificate; else none */
     size_t n_upstream_sans;

@@ -287,13 +287,19 @@ static void append_settings(struct buf *out, const struct init_plan *plan)
                        "ssl_min_protocol_version = 'TLSv1.2'\n"
                        "reload_policy = strict             # a doubtful certificate refuses the reload\n"
                        "\n# The server behind.\n");
+    (void)buf_append_c(out, "# No dbname in it: each client gets the database that it asks for.\n");
     setting(out, "upstream", plan->upstream);
     if (!plan->upstream_is_tcp) {
-        (void)buf_append_c(out, "auth_source = upstream             # the password exchange is relayed\n");
+        (void)buf_append_c(
+            out, "auth_source = upstream             # the password exchange is relayed\n"
+                 "# Passwords for the status database are judged in this database of the server:\n");
+        setting(out, "auth_dbname", plan->auth_dbname);
         return;
     }
-    (void)buf_append_c(out, "auth_source = query                # secrets are read from the server\n");
+    (void)buf_append_c(out, "auth_source = query                # secrets are read from the server,\n"
+                            "# as this user and in this database, whichever one the client asks for:\n");
     setting(out, "auth_user", plan->gate_user);
+    setting(out, "auth_dbname", plan->auth_dbname);
     (void)buf_append_c(out, "upstream_login = scram             # with each client's own SCRAM keys\n");
 }
 

@@ -121,12 +121,13 @@ static json_t *clients_of(const struct init_plan *plan, const char *root)
 
 static enum code say_json(FILE *out, const struct init_plan *plan, const char *root, struct err *e)
 {
-    json_t *answer = json_pack(
-        "{s:s, s:s, s:i, s:s, s:o, s:s, s:s, s:o, s:{s:o, s:o, s:o}, s:o}", "dir", plan->dir, "host",
-        plan->host, "port", (int)plan->port, "listen_addresses", plan->listen, "upstream",
-        text_of(plan->upstream), "auth_source", plan->upstream_is_tcp ? "query" : "upstream", "ca_file", root,
-        "files", files_of(plan), "server", "pg_hba_conf", lines_of(&plan->hba), "postgresql_conf",
-        lines_of(&plan->conf), "sql", lines_of(&plan->sql), "clients", clients_of(plan, root));
+    json_t *answer = json_pack("{s:s, s:s, s:i, s:s, s:o, s:s, s:o, s:s, s:o, s:{s:o, s:o, s:o}, s:o}", "dir",
+                               plan->dir, "host", plan->host, "port", (int)plan->port, "listen_addresses",
+                               plan->listen, "upstream", text_of(plan->upstream), "auth_source",
+                               plan->upstream_is_tcp ? "query" : "upstream", "auth_dbname",
+                               text_of(plan->auth_dbname), "ca_file", root, "files", files_of(plan), "server",
+                               "pg_hba_conf", lines_of(&plan->hba), "postgresql_conf", lines_of(&plan->conf),
+                               "sql", lines_of(&plan->sql), "clients", clients_of(plan, root));
 
     if (!answer)
         return nomem(e);

@@ -14,6 +14,7 @@
 
 #define DEFAULT_UPSTREAM "host=/var/run/postgresql port=5432"
 #define DEFAULT_ROLE "pgseal"
+#define DEFAULT_DATABASE "postgres"
 
 static enum code nomem(struct err *e)
 {
@@ -58,9 +59,6 @@ static enum code plan_tcp(struct init_plan *plan, struct conn_options *options, 
 
     if (!v[CONN_USER].p)
         v[CONN_USER] = STR(DEFAULT_ROLE);
-    if (!v[CONN_DBNAME].p)
-        v[CONN_DBNAME] = STR(
-            "postgres"); /* where auth_query runs; libpq's default would be the role's name */
     plan->gate_user = v[CONN_USER];
     if (!v[CONN_PASSFILE].p && !v[CONN_SSLCERT].p) {
         plan->own_passfile = true;
@@ -102,6 +100,9 @@ enum code init_plan_upstream(struct init_plan *plan, const char *text, struct er
     TRY(conn_options_parse(given, plan->arena, &options, e));
     for (size_t i = 0; i < info.host_count; i++)
         plan->upstream_is_tcp |= info.hosts[i].kind != CONN_HOST_UNIX;
+    /* In upstream a dbname would rename every client's database; what it is good for is another setting. */
+    plan->auth_dbname = options.v[CONN_DBNAME].n > 0 ? options.v[CONN_DBNAME] : STR(DEFAULT_DATABASE);
+    options.v[CONN_DBNAME] = (struct str){ NULL, 0 };
     if (plan->upstream_is_tcp)
         TRY(plan_tcp(plan, &options, &info, e));
     return print_options(plan, &options, e);

@@ -411,7 +411,7 @@ def test_unbounded_iterations_the_gates_own_password(before_liar, server_cert, s
         _, gate = before_liar(lambda peer: None, hba="host all all 127.0.0.1/32 scram-sha-256\n",
                        auth_source="query", auth_file=None, auth_user="reader", upstream_login="scram",
                        upstream=f"host=localhost hostaddr=127.0.0.1 port={lying.port} sslmode=require "
-                                f"dbname=app user=reader passfile={passfile}")
+                                f"user=reader passfile={passfile}")
         before = cpu_seconds(gate.process.pid)
         with Conn(gate) as c:
             c.send(startup("alice"))
@@ -427,7 +427,7 @@ def test_unbounded_iterations_the_gates_own_password(before_liar, server_cert, s
 def asking(factory, make_gate):
     """(server behind, gate that reads secrets from it)."""
     behind = factory.postgres(hba="local all all trust\n")
-    gate = make_gate(upstream=f"host={behind.socket_dir} port={behind.port} dbname=app",
+    gate = make_gate(upstream=f"host={behind.socket_dir} port={behind.port}",
                      hba="host all all 127.0.0.1/32 scram-sha-256\n",
                      settings={"auth_source": "query", "auth_file": None, "auth_user": "postgres",
                                "auth_cache_ttl": "1h", "upstream_login": "trust"})

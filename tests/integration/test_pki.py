@@ -305,11 +305,16 @@ def test_init_refuses_and_completes(tool):
     assert [line.split() for line in hba] == [["hostssl", "all", "all", "all", "scram-sha-256"]]
 
 
-@pytest.mark.parametrize("conninfo", ["host=db1,db2 port=5433", "postgresql://db1:5433,db2/app"])
-def test_init_for_a_server_over_tcp(tool, conninfo):
+@pytest.mark.parametrize("conninfo, database", [("host=db1,db2 port=5433", "postgres"),
+                                                ("postgresql://db1:5433,db2/app", "app")])
+def test_init_for_a_server_over_tcp(tool, conninfo, database):
     made = tool.json("init", "gate", "--host", "gate.example.com", "--upstream", conninfo)
     assert made["auth_source"] == "query"
     options = psycopg.conninfo.conninfo_to_dict(made["upstream"])
+    assert made["auth_dbname"] == database and "dbname" not in options
+    with open(tool.path("gate/pgseal.conf"), encoding="utf-8") as f:
+        assert f"auth_dbname = '{database}'\n" in f.read()
+    assert tool.run("serve", "-D", "gate", "--check").returncode == 0
     assert options["user"] == "pgseal" and options["sslrootcert"] == tool.path("gate/tls/ca.crt")
     assert mode(options["passfile"]) == 0o600
     password = open(options["passfile"], encoding="ascii").read().strip().split(":")[-1]
@@ -750,7 +755,7 @@ def test_init_writes_what_a_server_behind_needs(tool, factory):
         with server.admin() as db:
             for sql in made["server"]["sql"]:
                 db.execute(sql)
-        with psycopg.connect(made["upstream"], port=server.port, sslmode="verify-full") as db:
+        with psycopg.connect(made["upstream"], port=server.port, dbname=made["auth_dbname"], sslmode="verify-full") as db:
             rows = db.execute("SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = 'alice'").fetchall()
             assert rows[0][0].startswith("SCRAM-SHA-256$")
     finally:

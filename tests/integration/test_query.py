@@ -79,9 +79,8 @@ def upstream(factory, certs):
         db.execute("CREATE ROLE q_super SUPERUSER LOGIN PASSWORD '" + scram.secret(PASS) + "'")
         for reader in ("q_reader", "q_cert"):
             db.execute(f"CREATE ROLE {reader} LOGIN PASSWORD '{scram.secret('reads')}'")
-        db.execute("CREATE DATABASE q_reader")
-    for database, reader in ("q_reader", "q_reader"), ("app", "q_cert"):
-        do(server, f"GRANT SELECT ON pg_catalog.pg_authid TO {reader}", database)
+        db.execute("GRANT SELECT ON pg_catalog.pg_authid TO q_reader")
+    do(server, "GRANT SELECT ON pg_catalog.pg_authid TO q_cert", "app")
     yield server
     factory.stop(server)
 
@@ -204,7 +203,7 @@ def passfile(scratch, name, line, mode=0o600):
 
 def test_reader_with_a_password_over_tls(gate, upstream, certs, scratch):
     """The password stands for that host and port, in a file."""
-    path = passfile(scratch, "reader", f"127.0.0.1:{upstream.port}:q_reader:q_reader:reads")
+    path = passfile(scratch, "reader", f"127.0.0.1:{upstream.port}:postgres:q_reader:reads")
     upstream.configure(hba="hostssl all q_reader 127.0.0.1/32 scram-sha-256\nhostssl app q_scram 127.0.0.1/32 scram-sha-256\n")
     upstream.reload()
     g = gate(tcp(upstream, sslrootcert=certs.ca_file, passfile=path), auth_user="q_reader")
@@ -213,7 +212,7 @@ def test_reader_with_a_password_over_tls(gate, upstream, certs, scratch):
 
 
 def test_reader_s_password_is_for_the_host_that_answers(gate, upstream, certs, scratch):
-    path = passfile(scratch, "second", f"localhost:{upstream.port}:q_reader:q_reader:reads")
+    path = passfile(scratch, "second", f"localhost:{upstream.port}:postgres:q_reader:reads")
     upstream.configure(hba="hostssl all q_reader 127.0.0.1/32 scram-sha-256\nhostssl app q_scram 127.0.0.1/32 scram-sha-256\n")
     upstream.reload()
     g = gate(f"host=127.0.0.1,localhost hostaddr=127.0.0.1,127.0.0.1 port={run.free_port()},{upstream.port} "
@@ -225,18 +224,60 @@ def test_reader_with_a_certificate(gate, upstream, certs):
     upstream.configure(hba="hostssl all q_cert 127.0.0.1/32 cert\nhostssl app q_scram 127.0.0.1/32 scram-sha-256\n")
     upstream.reload()
     crt, key = certs.client("q-cert", certs.ca.issue("q_cert"))
-    g = gate(tcp(upstream, sslrootcert=certs.ca_file, sslcert=crt, sslkey=key, dbname="app"), auth_user="q_cert")
+    g = gate(tcp(upstream, sslrootcert=certs.ca_file, sslcert=crt, sslkey=key), auth_user="q_cert",
+             auth_dbname="app")
     assert comes_in(g)
 
 
 def test_reader_without_the_right_to_read(gate, upstream):
     """57P03, and what the server said stands in the log."""
     trusting(upstream)
-    g = gate(unix(upstream, dbname="app"), auth_user="q_scram")
+    g = gate(unix(upstream), auth_user="q_scram")
     mark = g.log.mark()
     asked, events = outcome(g, "q_salt", PASS)
     assert asked == [] and events[-1][1]["C"] == "57P03"
     assert "permission denied for table pg_authid" in g.words(mark)
+
+
+# -- in which database --------------------------------------------------------------------------------------------
+def test_a_client_gets_the_database_it_asks_for(gate, upstream):
+    """Look-ups are made in auth_dbname, where auth_user may read; the client's own database has no part in it."""
+    upstream.configure(hba="local postgres q_reader trust\nlocal all q_reader reject\nlocal all all trust\n")
+    upstream.reload()
+    g = gate(unix(upstream), auth_user="q_reader", hba="host all all 127.0.0.1/32 scram-sha-256\n")
+    for database in "app", "db2", "postgres":
+        with Conn(g) as c:
+            c.ready(PASS, user="q_scram", database=database)
+            assert c.value("SELECT current_database()") == database
+    _, events = outcome(g, "q_scram", PASS, "nosuchdb")
+    assert [e[1]["C"] for e in events if e[0] == "E"] == ["3D000"]
+
+
+def test_an_upstream_of_its_own_is_asked_in_auth_dbname(gate, upstream):
+    """A dbname in upstream.NAME renames the clients' database; nobody but its owner is admitted there."""
+    upstream.configure(hba="local postgres q_reader trust\nlocal all q_reader reject\nlocal all all trust\n")
+    upstream.reload()
+    g = gate(unix(upstream), auth_user="q_reader", **{"upstream.alias": unix(upstream, dbname="db2")})
+    with Conn(g) as c:
+        c.ready(PASS, user="q_scram", database="alias")
+        assert c.value("SELECT current_database()") == "db2"
+
+
+@pytest.mark.parametrize("text", ["host={} port={} dbname=app", "postgresql://%2Fnowhere:5432/app"])
+def test_a_database_in_plain_upstream_refuses_the_load(gate, upstream, text):
+    """It would rename the database of every client, past pg_hba.conf; the running gate keeps what it has."""
+    trusting(upstream)
+    g = gate(unix(upstream))
+    g.upstream = text.format(upstream.socket_dir, upstream.port)
+    g.configure({"auth_dbname": "db2"})
+    said = g.reload()
+    assert "reload_failed" in said and '"upstream" must not name a database' in said
+    assert 'auth_dbname" (now "db2")' in said and "upstream.NAME" in said and f"file={g.path('pgseal.conf')} line=" in said
+    with Conn(g) as c:
+        c.ready(PASS, user="q_scram", database="app")
+    g.upstream = unix(upstream, dbname="")
+    g.configure()
+    assert "reload_failed" not in g.reload()
 
 
 def test_loose_passfile_is_not_read(gate, upstream, certs, scratch):
@@ -266,8 +307,8 @@ def test_a_hostile_search_path_decides_nothing(gate, upstream):
             ALTER DATABASE db2 SET search_path = evil, pg_catalog""")
     try:
         # The operator's own auth_query may be unqualified: the fence is the session's, not the text's.
-        g = gate(unix(upstream, dbname="db2"), auth_query="SELECT rolname, rolpassword, rolvaliduntil, rolcanlogin "
-                                                           "FROM pg_authid WHERE rolname = $1")
+        g = gate(unix(upstream), auth_dbname="db2", auth_query="SELECT rolname, rolpassword, rolvaliduntil, "
+                                                               "rolcanlogin FROM pg_authid WHERE rolname = $1")
         assert comes_in(g)
         assert not comes_in(g, secret="evil")
     finally:

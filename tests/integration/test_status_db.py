@@ -149,14 +149,16 @@ def test_readers_see_what_is_theirs(gate, certs):
 
 
 def test_password_is_judged_by_the_server_behind(make_gate, factory, certs):
-    server = factory.postgres(hba="local postgres alice scram-sha-256\nlocal all all reject\n")
+    """In auth_dbname, the only database of this server that admits her."""
+    server = factory.postgres(hba="local db2 alice scram-sha-256\nlocal all all reject\n")
     try:
-        gate = make_gate(upstream=f"host={server.socket_dir} port={server.port} dbname=postgres",
+        gate = make_gate(upstream=f"host={server.socket_dir} port={server.port}",
                          hba="local pgseal all scram-sha-256\nhostssl pgseal all 127.0.0.1/32 scram-sha-256\n",
-                         tls={"cert": certs.server}, settings={"auth_source": "upstream", "upstream_login": "scram"})
+                         tls={"cert": certs.server}, settings={"auth_source": "upstream", "upstream_login": "scram",
+                                                               "auth_dbname": "db2"})
         with connect(gate, certs) as db:
             assert db.execute("SELECT current_user, ssl_is_used()").fetchone() == ("alice", True)
-            with psycopg.connect(host=server.socket_dir, port=server.port, user="alice", dbname="postgres",
+            with psycopg.connect(host=server.socket_dir, port=server.port, user="alice", dbname="db2",
                                  password=ALICE) as behind:
                 assert behind.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice' "
                                       "AND pid <> pg_backend_pid()").fetchone() == (0,)

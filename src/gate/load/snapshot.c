@@ -343,6 +343,22 @@ static enum code load_upstream_tls(struct snapshot *s, struct upstream *u, const
     return OK;
 }
 
+/* It would rename the database of every client, past the rules, which see the client's name. The value is not
+ * quoted: in a URI whose password was not percent-encoded it may be a piece of that. */
+static enum code check_database(const struct settings *settings, const struct conninfo *info, struct err *e)
+{
+    if (info->options.v[CONN_DBNAME].n == 0)
+        return OK;
+    (void)err_set(e, E_CONFIG, "\"upstream\" must not name a database");
+    err_detail(e, "Clients get the database that they ask for; a \"dbname\" would give them another one.");
+    err_hint(e,
+             "Remove \"dbname\" from \"upstream\". The gate's own look-ups are made in \"auth_dbname\" "
+             "(now \"%.*s\"); to send the clients of one database to another one, write "
+             "upstream.NAME = 'host=... dbname=...'.",
+             STR_ARG(settings->auth_dbname));
+    return E_CONFIG;
+}
+
 static enum code load_upstream(struct snapshot *s, const struct settings_route *route,
                                const struct snapshot_params *p, const struct conn_world *world, struct err *e)
 {
@@ -353,6 +369,8 @@ static enum code load_upstream(struct snapshot *s, const struct settings_route *
     if (!u->configured)
         return OK;
     TRY(conninfo_parse(route->upstream, world, CONN_GATE, &s->arena, &u->info, e));
+    if (route->index == 0)
+        TRY(check_database(s->settings, &u->info, e));
     u->may_tls = upstream_may_tls(&u->info);
     u->all_unix = upstream_all_unix(&u->info);
     u->verified = !u->all_unix && u->info.sslmode >= SSLMODE_VERIFY_CA;

@@ -50,7 +50,7 @@ static size_t length_of(const struct parameter *parameters, size_t n)
     return total;
 }
 
-/* As the server knows it. */
+/* As the server knows it: the dbname of an upstream.NAME renames; plain upstream has none. */
 static struct str database_of(const struct session *s, const struct upstream *u)
 {
     struct str renamed = s->admission->route->owns_upstream ? u->info.options.v[CONN_DBNAME] : STR("");
@@ -70,7 +70,7 @@ struct parameter *upstream_parameters(struct session *s, const struct upstream *
         return NULL;
     at = put(at, STR("user"), s->upstream_user);
     if (console_wanted(s)) {
-        *out_n = (size_t)(put(at, STR("database"), u->info.dbname) - list);
+        *out_n = (size_t)(put(at, STR("database"), session_settings(s)->auth_dbname) - list);
         return list;
     }
     if (st->replication != REPLICATION_PHYSICAL)

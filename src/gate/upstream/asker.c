@@ -130,11 +130,9 @@ static enum code find_password(struct asker *a, struct str user, struct str data
 static enum code begin_login(struct asker *a, struct err *e)
 {
     const struct conninfo *info = &a->upstream->info;
-    struct str user = auth_user(a), database = info->options.v[CONN_DBNAME];
+    struct str user = auth_user(a), database = snapshot_settings(a->snapshot)->auth_dbname;
     AUTO(buf) struct buf out = BUF_INIT(HELLO_LENGTH_MAX);
 
-    if (database.n == 0)
-        database = user;
     const struct parameter parameters[ASKER_PARAMETERS_MAX] = {
         { STR("user"), user },
         { STR("database"), database },
