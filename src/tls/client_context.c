@@ -4,6 +4,7 @@
  */
 #include "tls/internal.h"
 
+#include <dirent.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -15,6 +16,53 @@ static int no_prompt_cb(char *buf, int size, int writing, void *arg)
     (void)writing;
     (void)arg;
     return 0;
+}
+
+static bool holds_crl(X509_STORE *store)
+{
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++)
+        if (X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) == X509_LU_CRL)
+            return true;
+    return false;
+}
+
+/* OpenSSL looks into the directory at handshakes only, and does not say when it finds none. */
+static enum code check_crl_dir(const char *path, struct err *e)
+{
+    DIR *dir = opendir(path);
+
+    if (!dir)
+        return err_set(e, E_CONFIG, "could not open SSL certificate revocation list directory \"%s\": %m",
+                       path);
+    (void)closedir(dir);
+    return OK;
+}
+
+/* libpq takes a CRL that cannot be read for none, without a word. */
+static enum code load_crl(struct tls_context *c, struct tls_library *library,
+                          const struct tls_client_params *p, struct err *e)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(c->ssl_ctx);
+    const char *file = p->crl_file[0] ? p->crl_file : NULL, *dir = p->crl_dir[0] ? p->crl_dir : NULL;
+    char reason[DIAG_REASON_MAX];
+
+    if (!file && !dir)
+        return OK;
+    if (p->crl_required && dir)
+        TRY(check_crl_dir(dir, e));
+    bool loaded = X509_STORE_load_locations_ex(store, file, dir, library->ctx, NULL) == 1;
+    diag_first(reason, sizeof reason);
+    ERR_clear_error();
+    if (p->crl_required && !loaded)
+        return err_set(e, E_CONFIG, "could not load SSL certificate revocation list file \"%s\": %s",
+                       file ? file : dir, reason);
+    if (p->crl_required && file && !holds_crl(store))
+        return err_set(e, E_CONFIG, "no certificate revocation list found in file \"%s\"", file);
+    if (loaded)
+        X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    return OK;
 }
 
 static enum code load_roots(struct tls_context *c, struct tls_library *library,
@@ -32,12 +80,7 @@ static enum code load_roots(struct tls_context *c, struct tls_library *library,
         if (SSL_CTX_load_verify_locations(c->ssl_ctx, p->root_file, NULL) != 1)
             return err_set(e, E_CONFIG, "could not read root certificate file \"%s\": %s", p->root_file,
                            diag_first(reason, sizeof reason));
-        X509_STORE *store = SSL_CTX_get_cert_store(c->ssl_ctx);
-        const char *file = p->crl_file[0] ? p->crl_file : NULL, *dir = p->crl_dir[0] ? p->crl_dir : NULL;
-        /* Like libpq: a CRL that cannot be read is silently no CRL. */
-        if ((file || dir) && X509_STORE_load_locations_ex(store, file, dir, library->ctx, NULL) == 1)
-            X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
-        ERR_clear_error();
+        TRY(load_crl(c, library, p, e));
     }
     SSL_CTX_set_verify(c->ssl_ctx, SSL_VERIFY_PEER, engine_verify_cb);
     return OK;

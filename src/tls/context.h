@@ -64,6 +64,7 @@ MUST_CHECK enum code tls_server_context_new(struct tls_library *library,
 struct tls_client_params {
     const char *root_file; /* "": the chain is not verified; "system": OpenSSL's default paths */
     const char *crl_file, *crl_dir;
+    bool crl_required;                /* a CRL that does not load fails; else it is none, as with libpq */
     const char *cert_file, *key_file; /* "": no client certificate. Permissions are checked by the caller */
     const char *key_password;         /* NULL: OpenSSL prompts on the terminal; see no_prompt */
     bool no_prompt;                   /* an encrypted key without a password then fails */

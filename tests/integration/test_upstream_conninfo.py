@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from lib import psql, run, wire
+from lib import pki, psql, run, wire
 from lib.liar import Scripted, Tap
 from lib.wire import Conn
 from test_upstream import ALICE, RELAYED, gate, plain_upstream, refused, session, tcp, unix, upstream   # noqa: F401 (fixtures)
@@ -201,3 +201,45 @@ def test_tcp_user_timeout(gate, upstream, certs, value, expected):   # noqa: F81
         assert [s.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for s in found] == [expected]
         for s in found:
             s.close()
+
+
+# -- sslcrl -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("key, content, complaint", [
+    ("sslcrl", None, 'could not load SSL certificate revocation list file "{}": No such file or directory'),
+    ("sslcrl", "a certificate", 'no certificate revocation list found in file "{}"'),
+    ("sslcrl", "-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n",
+     'could not load SSL certificate revocation list file "{}": '),
+    ("sslcrldir", None, 'could not open SSL certificate revocation list directory "{}": No such file or directory'),
+], ids=["missing", "no list", "damaged", "missing directory"])
+def test_a_revocation_list_that_does_not_load_refuses_the_load(   # noqa: F811
+        gate, upstream, certs, tmp_path, key, content, complaint):
+    """libpq would go on without one; who set it believes that it is asked."""
+    path = str(tmp_path / "there")
+    g = gate(tcp(upstream, sslrootcert=certs.ca_file))
+    if content:
+        pki.write_file(path, certs.ca.pem() if content == "a certificate" else content)
+    g.upstream = tcp(upstream, sslrootcert=certs.ca_file, **{key: path})
+    g.configure()
+    said = g.reload()
+    assert "reload_failed" in said and complaint.format(path) in said and f"file={g.path('pgseal.conf')} line=" in said
+    session(g).close()
+
+
+@pytest.mark.parametrize("how", [{"sslmode": "require"}, {"sslrootcert": "system"}], ids=["require", "system"])
+def test_a_revocation_list_that_nobody_asks_is_told(gate, upstream, how):   # noqa: F811
+    g = gate(unix(upstream))
+    g.upstream = tcp(upstream, **how, sslcrl="/nowhere/list.crl")
+    g.configure()
+    assert 'the revocation list of "upstream" is not used' in g.reload()
+
+
+def test_a_revoked_server_is_not_logged_in_to(gate, upstream, certs, tmp_path):   # noqa: F811
+    path = str(tmp_path / "list.crl")
+    pki.write_file(path, certs.ca.crl())
+    g = gate(tcp(upstream, sslrootcert=certs.ca_file, sslcrl=path))
+    session(g).close()
+    pki.write_file(path, certs.ca.crl([certs.server]))
+    assert "reload_failed" not in g.reload()
+    since = g.log.mark()
+    assert refused(g)["C"] == "57P03"
+    g.log.wait_for("certificate revoked", since)

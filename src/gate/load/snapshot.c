@@ -315,6 +315,11 @@ static bool upstream_all_unix(const struct conninfo *info)
     return true;
 }
 
+static bool names_crl(const struct conninfo *info)
+{
+    return info->options.v[CONN_SSLCRL].n > 0 || info->options.v[CONN_SSLCRLDIR].n > 0;
+}
+
 static enum code load_upstream_tls(struct snapshot *s, struct upstream *u, const struct snapshot_params *p,
                                    struct err *e)
 {
@@ -324,6 +329,7 @@ static enum code load_upstream_tls(struct snapshot *s, struct upstream *u, const
                                                       : "",
         .crl_file = u->files.crl_file.n ? u->files.crl_file.p : "",
         .crl_dir = u->files.crl_dir.n ? u->files.crl_dir.p : "",
+        .crl_required = names_crl(&u->info),
         .cert_file = u->files.cert.n ? u->files.cert.p : "",
         .key_file = u->files.key.n ? u->files.key.p : "",
         .key_password = u->files.key_password.n ? u->files.key_password.p : NULL,
@@ -380,6 +386,16 @@ static enum code load_upstream(struct snapshot *s, const struct settings_route *
     return load_upstream_tls(s, u, p, e);
 }
 
+/* As libpq: revocation lists are asked where the chain is verified with sslrootcert's own file. */
+static void warn_idle_crl(const struct upstream *u, struct diags *diags)
+{
+    if (!u->configured || !names_crl(&u->info) || u->files.crl_file.n > 0 || u->files.crl_dir.n > 0)
+        return;
+    struct diag *row = diags_add(diags, SEV_WARNING, E_CONFIG, u->route->upstream_file,
+                                 u->route->upstream_line, "the revocation list of \"upstream\" is not used");
+    diags_hint(diags, row, "Name the file of the server's CA in sslrootcert, with sslmode=verify-full.");
+}
+
 static enum code load_upstreams(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
     enum code result = OK;
@@ -393,8 +409,10 @@ static enum code load_upstreams(struct snapshot *s, const struct snapshot_params
     for (size_t i = 0; i < s->settings->n_routes; i++) {
         const struct settings_route *route = &s->settings->routes[i];
         enum code code = load_upstream(s, route, p, &world, &e);
-        if (code == OK)
+        if (code == OK) {
+            warn_idle_crl(&s->upstreams[i], diags);
             continue;
+        }
         err_where(&e, route->upstream_file, route->upstream_line);
         diags_add_err(diags, &e);
         result = code;
