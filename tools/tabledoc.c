@@ -126,6 +126,23 @@ static void man_verbs(struct buf *out, enum cmd_id command)
     }
 }
 
+static void man_signals(struct buf *out)
+{
+    static const struct {
+        const char *name, *does;
+    } signals[] = {
+#define X(name, does) { name, does },
+#include "signals.def"
+#undef X
+    };
+
+    buf_append_c(out, ".SH SIGNALS\n");
+    for (size_t i = 0; i < COUNT_OF(signals); i++) {
+        buf_printf(out, ".TP\n.B %s\n", signals[i].name);
+        roff_line(out, "", signals[i].does);
+    }
+}
+
 static void man_examples(struct buf *out, enum cmd_id command)
 {
     bool any = false;
@@ -156,6 +173,8 @@ static void man_command(struct buf *out, enum cmd_id command)
     buf_append_c(out, ".SH OPTIONS\n");
     man_options(out, command);
     man_options(out, CMD_COMMON);
+    if (command == CMD_serve)
+        man_signals(out);
     man_exit_status(out);
     man_examples(out, command);
     buf_append_c(out, ".SH SEE ALSO\n.BR pgseal (1),\n.BR pgseal.conf (5)\n");

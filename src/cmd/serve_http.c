@@ -146,4 +146,13 @@ static bool set_access(void *arg, const struct gate_http_access *access)
     return http_set_access(shown->http, &now);
 }
 
-const struct gate_http serve_http = { .open = open_shown, .set_access = set_access, .close = close_shown };
+static void shut(void *arg)
+{
+    const struct shown *shown = arg;
+
+    http_shut(shown->http);
+}
+
+const struct gate_http serve_http = {
+    .open = open_shown, .set_access = set_access, .shut = shut, .close = close_shown
+};

@@ -62,6 +62,8 @@ struct gate_http {
     enum code (*open)(const struct gate_http_start *start, void **out, struct err *e);
     /** Now, and again with every load. Nobody is let in before. False: memory ran out (and released). */
     bool (*set_access)(void *http, const struct gate_http_access *access);
+    /** Stop listening; who has come already is still answered. */
+    void (*shut)(void *http);
     /** NULL is fine. */
     void (*close)(void *http);
 };

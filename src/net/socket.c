@@ -150,9 +150,26 @@ static bool somebody_listens(const struct address *address)
     return answered;
 }
 
-enum code socket_listen_unix(const char *path, mode_t mode, int *out_fd, struct err *e)
+/* A socket that is left over goes; what is none was put there by somebody, and is theirs. */
+static enum code clear_path(const char *path, struct err *e)
+{
+    struct stat st;
+
+    if (path[0] == '@' || lstat(path, &st) != 0)
+        return OK;
+    if (!S_ISSOCK(st.st_mode)) {
+        err_set(e, E_EXISTS, "could not bind Unix address \"%s\": the file exists and is not a socket", path);
+        err_hint(e, "Move \"%s\" away, or choose another directory or port.", path);
+        return E_EXISTS;
+    }
+    (void)unlink(path);
+    return OK;
+}
+
+enum code socket_listen_unix(const char *path, mode_t mode, struct unix_listener *out, struct err *e)
 {
     struct address address;
+    struct stat st = { 0 };
     int why;
 
     TRY(address_unix(path, &address, e));
@@ -164,19 +181,28 @@ enum code socket_listen_unix(const char *path, mode_t mode, int *out_fd, struct 
             path);
         return E_EXISTS;
     }
-    if (path[0] != '@')
-        (void)unlink(path);
+    TRY(clear_path(path, e));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&address.ss, address.n) != 0 ||
-        (path[0] != '@' && chmod(path, mode) != 0) || listen(fd, BACKLOG) != 0) {
+        (path[0] != '@' && (chmod(path, mode) != 0 || lstat(path, &st) != 0)) || listen(fd, BACKLOG) != 0) {
         why = errno;
         if (fd >= 0)
             (void)close(fd);
         return err_set(e, code_from_errno(why), "could not bind Unix address \"%s\": %s", path,
                        strerror(why));
     }
-    *out_fd = fd;
+    *out = (struct unix_listener){ .fd = fd, .dev = st.st_dev, .ino = st.st_ino };
+    (void)str_to_c(str_c(path), out->path, sizeof out->path); /* address_unix() has seen that it fits */
     return OK;
+}
+
+void socket_unlink_unix(const struct unix_listener *listener)
+{
+    struct stat st;
+
+    if (listener->path[0] && listener->path[0] != '@' && lstat(listener->path, &st) == 0 &&
+        S_ISSOCK(st.st_mode) && st.st_dev == listener->dev && st.st_ino == listener->ino)
+        (void)unlink(listener->path);
 }
 
 /* ---- connections ---- */

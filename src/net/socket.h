@@ -32,11 +32,24 @@ MUST_CHECK enum code address_unix(const char *path, struct address *out, struct 
 MUST_CHECK enum code socket_probe_bind(struct address *address, int *out_fd, struct err *e);
 /** One of several listeners on the same address (SO_REUSEPORT). */
 MUST_CHECK enum code socket_listen_tcp(const struct address *address, int *out_fd, struct err *e);
+enum { SOCKET_PATH_MAX = 128 /* above what sockaddr_un takes */ };
+
+/** A listening unix socket, and the file that clients find it by. */
+struct unix_listener {
+    int fd;
+    char path[SOCKET_PATH_MAX];
+    dev_t dev; /* of the file; an abstract name has none */
+    ino_t ino;
+};
+
 /**
- * Listen on a unix socket: `path` with a lock file `path`.lock beside it, so that a second owner is refused
- * and a left-over socket is replaced. mode as unix_socket_permissions.
+ * Listen on a unix socket. One that nobody answers is left over from a crash and is replaced; anything else
+ * that has the name stays, and is an error. mode as unix_socket_permissions.
  */
-MUST_CHECK enum code socket_listen_unix(const char *path, mode_t mode, int *out_fd, struct err *e);
+MUST_CHECK enum code socket_listen_unix(const char *path, mode_t mode, struct unix_listener *out,
+                                        struct err *e);
+/** Remove the file, where it is still this socket's. May be repeated. */
+void socket_unlink_unix(const struct unix_listener *listener);
 
 /** Accept one connection; -1 with errno when there is none or descriptors ran out. From socket_listen_tcp()
  * it inherits TCP_NODELAY and SO_KEEPALIVE. */

@@ -58,7 +58,7 @@ struct door {
     struct stream_room room;
     struct door_listener listeners[LISTENERS_MAX];
     size_t n_listeners;
-    char path[OS_PATH_MAX]; /* of the unix socket; empty: none */
+    struct unix_listener local; /* the unix socket; without a path: none */
     struct timer *pause;
     struct entry_rule *rule;
     LIST_HEAD(, visitor) visitors;
@@ -327,14 +327,12 @@ static enum code add_listener(struct door *door, int fd, struct err *e)
 static enum code listen_unix(struct door *door, struct err *e)
 {
     char written[OS_PATH_MAX], path[OS_PATH_MAX];
-    int fd;
 
     if (!str_to_c(door->params.place.path, written, sizeof written))
         return err_set(e, E_LIMIT, "http_listen is too long");
     TRY(os_path(door->params.dir, written, path, e));
-    TRY(socket_listen_unix(path, door->params.mode, &fd, e));
-    (void)str_to_c(str_c(path), door->path, sizeof door->path);
-    return add_listener(door, fd, e);
+    TRY(socket_listen_unix(path, door->params.mode, &door->local, e));
+    return add_listener(door, door->local.fd, e);
 }
 
 static enum code listen_address(struct door *door, const struct addrinfo *at, struct err *e)
@@ -399,21 +397,28 @@ enum code door_open(const struct door_params *params, struct door **out, struct 
     return OK;
 }
 
+void door_shut(struct door *door)
+{
+    socket_unlink_unix(&door->local);
+    if (door->rule)
+        for (size_t i = 0; i < door->n_listeners; i++)
+            accept_from(door, door->listeners[i].fd); /* who stands there already */
+    for (size_t i = 0; i < door->n_listeners; i++) {
+        poll_close(door->listeners[i].poll);
+        (void)close(door->listeners[i].fd);
+    }
+    door->n_listeners = 0;
+}
+
 void door_close(struct door *door)
 {
     struct visitor *v;
 
     if (!door)
         return;
-    for (size_t i = 0; i < door->n_listeners; i++) {
-        poll_close(door->listeners[i].poll);
-        (void)close(door->listeners[i].fd);
-    }
-    door->n_listeners = 0;
+    door_shut(door);
     while ((v = LIST_FIRST(&door->visitors)) != NULL)
         leave(v);
-    if (door->path[0])
-        (void)unlink(door->path);
     rule_unref(door->rule);
     timer_close(door->pause);
     stream_room_fini(&door->room);

@@ -41,6 +41,8 @@ MUST_CHECK enum code door_open(const struct door_params *params, struct door **o
 MUST_CHECK bool door_set_access(struct door *door, const struct http_access *access);
 /** What is asked of those who come in now; NULL: nobody comes in yet. */
 const struct http_access *door_access(const struct door *door);
+/** Nobody comes in any more; who is in stays. The address is free for another program. May be repeated. */
+void door_shut(struct door *door);
 /** NULL is fine. */
 void door_close(struct door *door);
 

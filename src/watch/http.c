@@ -367,6 +367,11 @@ bool http_set_access(struct http *http, const struct http_access *access)
     return door_set_access(http->door, access);
 }
 
+void http_shut(struct http *http)
+{
+    door_shut(http->door);
+}
+
 void http_close(struct http *http)
 {
     struct http_reply *reply;

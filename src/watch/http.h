@@ -58,6 +58,8 @@ struct http_access {
 MUST_CHECK enum code http_open(const struct http_params *params, struct http **out, struct err *e);
 /** From the next connection on. `access`: copied; its owner is taken. False: out of memory, released. */
 MUST_CHECK bool http_set_access(struct http *http, const struct http_access *access);
+/** Let nobody else in: the address is free for another program. Who has come is still answered. */
+void http_shut(struct http *http);
 /** Leave all clients; the listening sockets are closed, a unix socket is removed. NULL is fine. */
 void http_close(struct http *http);
 

@@ -79,19 +79,6 @@ def test_other_paths_and_methods(shown):
     assert (status, headers["Allow"]) == (405, "GET, HEAD")
 
 
-def test_draining_is_not_ready(make_gate):
-    port = run.free_port()
-    gate = make_gate(hba=TRUST, settings={"http_listen": f"127.0.0.1:{port}", "drain_timeout": "60s"})
-    with psycopg.connect(host="127.0.0.1", port=gate.port, user="postgres", dbname="postgres", sslmode="disable",
-                         autocommit=True) as session:
-        session.execute("BEGIN")
-        gate.kill(signal.SIGTERM)
-        run.wait_until(lambda: ask(port, "/readyz")[0] == 503, "the gate to be no longer ready")
-        assert "draining" in ask(port, "/readyz")[2]
-        assert ask(port, "/healthz")[0] == 200
-        session.execute("COMMIT")
-
-
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_unix_socket_is_for_owner_and_group(make_gate, tmp_path, elsewhere):
     written = str(tmp_path / "http.sock") if elsewhere else "./http.sock"

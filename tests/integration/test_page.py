@@ -241,12 +241,17 @@ def test_reports_under_way_do_not_hold_up_a_stop(make_gate, certs, how):
 def test_while_draining_there_is_no_report(make_gate, certs):
     port = run.free_port()
     gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    early = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     with connect(gate, certs) as session:
         session.execute("BEGIN")
+        early.connect()
+        assert get(port, "/readyz")[0] == 200       # `early` has been let in before
         gate.kill(signal.SIGTERM)
-        status, headers, body = run.wait_until(
-            lambda: (answer := get(port, "/status.json"))[0] == 503 and answer, "no report any more")
-        assert headers["Content-Type"] == "application/json" and json.loads(body) == {"error": "the gate is stopping"}
+        gate.log.wait_for("event=released ")
+        early.request("GET", "/status.json")
+        answer = early.getresponse()
+        assert (answer.status, answer.headers["Content-Type"]) == (503, "application/json")
+        assert json.load(answer) == {"error": "the gate is stopping"}
         session.execute("COMMIT")
 
 

@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { HURRY_MS = 1000 /* to send a StartupMessage to a gate that is about to end */ };
+
 enum phase { PHASE_NONE, PHASE_START, PHASE_AUTH };
 
 #define TO(name) (1u << STATE_##name)
@@ -416,6 +418,27 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
         session_log_received(s);
     stream_set_reading(&s->client, true);
     return s;
+}
+
+void session_hurry(struct session *s)
+{
+    switch (s->state) {
+    case STATE_GREET:
+    case STATE_SEAL:
+    case STATE_STARTUP:
+        timer_set(s->deadline, HURRY_MS);
+        return;
+    case STATE_ADMIT:
+    case STATE_ROUTE:
+    case STATE_UPSTREAM:
+    case STATE_RELAY:
+    case STATE_CONSOLE:
+    case STATE_CANCEL:
+    case STATE_FAREWELL:
+    case STATE_COUNT:
+        session_drain(s, true);
+        return;
+    }
 }
 
 void session_drain(struct session *s, bool now)

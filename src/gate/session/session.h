@@ -183,6 +183,8 @@ void session_phase_none(struct session *s);
 struct session *session_new(struct worker *worker, int fd, const struct address *peer, bool local);
 /** The gate is to stop: end now, or at the next ReadyForQuery(idle). */
 void session_drain(struct session *s, bool now);
+/** The gate is about to end: end now; who has not sent a StartupMessage yet has a moment to hear why. */
+void session_hurry(struct session *s);
 /**
  * End the session (57P01) when the worker's snapshot has a revocation list in force that names its client's
  * certificate, and ssl_crl_ends_sessions is on. True: the session is on its way out.

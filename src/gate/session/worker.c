@@ -20,6 +20,7 @@
 
 enum {
     ACCEPT_BATCH = 64,     /* per wake-up and listener: the sessions that exist get their turn too */
+    ACCEPT_LAST = 4096,    /* before a listener is closed: more than its queue holds */
     ACCEPT_PAUSE_MS = 200, /* after descriptors ran out */
     TABLES_UNDER_WAY = 8   /* when the SQL thread is busy for long */
 };
@@ -64,14 +65,12 @@ static void set_keepalive(const struct worker *worker, int fd)
     socket_set_keepalive_times(fd, &keepalive);
 }
 
-static void on_acceptable(void *arg, unsigned events)
+static void accept_some(const struct listener *listener, int most)
 {
-    struct listener *listener = arg;
     struct worker *worker = listener->worker;
     struct address peer;
 
-    (void)events;
-    for (int i = 0; i < ACCEPT_BATCH; i++) {
+    for (int i = 0; i < most; i++) {
         int fd = socket_accept(listener->fd, &peer);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -83,6 +82,12 @@ static void on_acceptable(void *arg, unsigned events)
             set_keepalive(worker, fd);
         (void)session_new(worker, fd, &peer, local);
     }
+}
+
+static void on_acceptable(void *arg, unsigned events)
+{
+    (void)events;
+    accept_some(arg, ACCEPT_BATCH);
 }
 
 enum code worker_add_listener(struct worker *worker, int fd, bool tcp)
@@ -166,6 +171,7 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     TAILQ_INIT(&worker->sessions);
     worker->loop = loop_new();
     worker->finish = loop_message_new(finish, worker);
+    worker->closed = loop_message_new(shared->worker_closed, shared->gate);
     worker->tally = tally_new(TALLY_FAILURES_MAX);
     worker->counters = counters_new(COUNT_CELLS_MAX);
     if (worker->counters) {
@@ -177,8 +183,9 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
         worker->accept_pause = timer_new(worker->loop, on_accept_pause, worker);
         worker->clients_timer = timer_new(worker->loop, on_clients_timer, worker);
     }
-    if (!worker->loop || !worker->finish || !worker->library || !worker->tally || !worker->counters ||
-        !worker->accept_pause || !worker->clients_timer || !stream_room_init(&worker->room, worker->loop)) {
+    if (!worker->loop || !worker->finish || !worker->closed || !worker->library || !worker->tally ||
+        !worker->counters || !worker->accept_pause || !worker->clients_timer ||
+        !stream_room_init(&worker->room, worker->loop)) {
         worker_free(worker);
         return NULL;
     }
@@ -195,6 +202,7 @@ void worker_free(struct worker *worker)
     counters_free(worker->counters);
     close_listeners(worker);
     loop_message_free(worker->finish);
+    loop_message_free(worker->closed);
     timer_close(worker->accept_pause);
     timer_close(worker->clients_timer);
     loop_free(worker->loop);
@@ -316,25 +324,36 @@ static void drain_sessions(struct worker *worker, bool now)
     }
 }
 
+static void hurry_sessions(struct worker *worker)
+{
+    struct session *s, *next;
+
+    for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
+        next = TAILQ_NEXT(s, entry);
+        session_hurry(s);
+    }
+}
+
 static void end_if_empty(struct worker *worker)
 {
     if (worker->finishing && worker->n_alive == 0)
         loop_stop(worker->loop);
 }
 
-/* On each worker, when none owes anybody anything: who came meanwhile has been turned away, or is now. */
+/* On each worker, when none has sessions any more: who came meanwhile has been turned away, or is soon. */
 static void finish(void *arg)
 {
     struct worker *worker = arg;
 
     worker->finishing = true;
-    close_listeners(worker);
-    drain_sessions(worker, true);
+    if (worker->hurried)
+        drain_sessions(worker, true);
+    else
+        hurry_sessions(worker);
     end_if_empty(worker);
 }
 
-/* All listen until the last one is drained: a listener closed before would reset whoever waits in its queue.
- */
+/* All go on until the last one is drained: they answer each other's questions. */
 static void note_drained(struct worker *worker)
 {
     struct gate_shared *shared = worker->shared;
@@ -351,12 +370,32 @@ static void note_drained(struct worker *worker)
     }
 }
 
+/*
+ * Another gate is to have the address at once. Who stands in the queue comes in and hears 57P03; closing the
+ * listener would reset him.
+ */
+static void stop_listening(struct worker *worker)
+{
+    struct listener *listener;
+    struct loop_message *closed = worker->closed;
+
+    LIST_FOREACH (listener, &worker->listeners, entry)
+        accept_some(listener, ACCEPT_LAST);
+    close_listeners(worker);
+    worker_hand_over_clients(worker);
+    worker->closed = NULL;
+    loop_send(worker->shared->steward, closed);
+}
+
 static void drain(struct worker *worker, bool now)
 {
-    if (!worker->draining)
+    if (!worker->draining) {
         worker->n_owed = worker->n_alive;
-    worker->draining = true;
+        worker->draining = true;
+        stop_listening(worker);
+    }
     drain_sessions(worker, now);
+    worker->hurried = worker->hurried || now;
     if (now)
         worker->n_owed = 0;
     note_drained(worker);

@@ -52,7 +52,9 @@ struct gate_shared {
     const char *dir; /* as given to serve, with what -c said */
     const struct str *overrides;
     size_t n_overrides;
-    struct loop *steward; /* where worker_ended(gate) is posted when a worker's loop has ended */
+    struct loop
+        *steward; /* where these are called with `gate`: a worker listens no more, its loop has ended */
+    void (*worker_closed)(void *gate);
     void (*worker_ended)(void *gate);
     /** On the steward's loop: load the files anew; `note` says what came of it. */
     void (*reload)(void *gate, struct err *note);
@@ -86,8 +88,8 @@ void worker_order_send(struct worker_order *order);
 /** One that was not sent. NULL is fine. */
 void worker_order_free(struct worker_order *order);
 /**
- * From any thread: sessions end at their next ReadyForQuery(idle), or at once. New ones hear 57P03 until the
- * last of the others has gone; then the loop ends.
+ * From any thread: listen no more, and end the sessions at their next ReadyForQuery(idle), or at once. Who
+ * stands in the listeners' queues still comes in, and hears 57P03. The loop ends when no worker has sessions.
  */
 MUST_CHECK bool worker_drain(struct worker *worker, bool now);
 /** From any thread: run something on the worker's loop. */

@@ -50,9 +50,11 @@ struct worker {
     struct count_cell *received, *sent;
     LIST_HEAD(, gather_part) gathering;
     bool draining;
+    bool hurried;                /* told to end at once */
     bool drained;                /* of its own sessions; others may have some still */
     bool finishing;              /* nobody has: what is left ends, then the loop */
     struct loop_message *finish; /* to itself, from whoever is drained last; NULL once sent */
+    struct loop_message *closed; /* to the steward, when it listens no more; NULL once sent */
     bool running;                /* the thread exists; the steward's to know */
     bool ended;                  /* the loop has ended: nothing more is answered */
     pthread_t thread;

@@ -35,8 +35,12 @@ struct ledger_row {
     unsigned neighbours;   /* of a row without a user, while conclusions are drawn: rows of that address */
 };
 
+/* Who may write the file: another gate may have the directory already while this one still counts. */
+enum writer { WRITER_FREE, WRITER_BUSY, WRITER_GONE };
+
 struct clients {
     struct sql_thread *sql;
+    _Atomic enum writer writer;
     const struct env *env;
     struct aged *rows; /* of struct ledger_row; high: it had a session */
     struct timer *timer;
@@ -48,6 +52,25 @@ struct clients {
     bool dirty;           /* there are changed rows, or too many rows in the file */
     enum code complained; /* what the last attempt ended with */
 };
+
+static bool writer_begin(struct clients *c)
+{
+    enum writer writer = WRITER_FREE;
+
+    return atomic_compare_exchange_strong(&c->writer, &writer, WRITER_BUSY);
+}
+
+static void writer_end(struct clients *c)
+{
+    atomic_store(&c->writer, WRITER_FREE);
+}
+
+bool clients_forbid(struct clients *clients)
+{
+    enum writer writer = WRITER_FREE;
+
+    return atomic_compare_exchange_strong(&clients->writer, &writer, WRITER_GONE) || writer == WRITER_GONE;
+}
 
 /* Those without a session first; each kind from the oldest to the latest. NULL begins, with *high false, and
  * ends.
@@ -180,6 +203,10 @@ static bool save(struct clients *c)
 {
     struct err e, why;
 
+    if (!writer_begin(c)) {
+        c->dirty = false; /* it is another gate's file now */
+        return true;
+    }
     enum code code = try_to_save(c, &e);
     if (code == E_DAMAGED) {
         why = e;
@@ -187,6 +214,7 @@ static bool save(struct clients *c)
         if (code == OK)
             code = try_to_save(c, &e);
     }
+    writer_end(c);
     complain(c, code, &e);
     c->dirty = code != OK;
     return code == OK;
@@ -345,6 +373,38 @@ bool clients_copy(struct clients *clients, struct arena *arena, const struct cli
     return true;
 }
 
+struct leaving {
+    struct clients *clients;
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void leave(void *arg)
+{
+    struct leaving *leaving = arg;
+    struct clients *c = leaving->clients;
+
+    (void)conclude(c, true);
+    if (c->dirty)
+        (void)save(c);
+    (void)!clients_forbid(c); /* only this thread writes, and it does not now */
+    leaving->done(leaving->arg);
+    free(leaving);
+}
+
+bool clients_leave(struct clients *clients, void (*done)(void *arg), void *arg)
+{
+    struct leaving *leaving = malloc(sizeof *leaving);
+
+    if (!leaving)
+        return false;
+    *leaving = (struct leaving){ .clients = clients, .done = done, .arg = arg };
+    if (sql_thread_post(clients->sql, leave, leaving))
+        return true;
+    free(leaving);
+    return false;
+}
+
 /* ---- life ---- */
 
 static void on_timer(void *arg)
@@ -364,11 +424,14 @@ static void first_load(void *arg)
     struct clients *c = arg;
     struct err e, why;
 
+    if (!writer_begin(c))
+        return;
     enum code code = load(c, &e);
     if (code == E_DAMAGED) {
         why = e;
         code = set_aside(c, &why, &e);
     }
+    writer_end(c);
     complain(c, code, &e);
     if (c->dirty || code != OK)
         changed(c);

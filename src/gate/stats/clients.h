@@ -40,6 +40,13 @@ MUST_CHECK bool clients_hand_over(struct clients *clients, struct aged *table, _
  * and of these the latest. False when memory ran out. */
 MUST_CHECK bool clients_copy(struct clients *clients, struct arena *arena, const struct client_row **out,
                              size_t *out_n);
+/**
+ * From any thread: write once more what has been handed over, and never again; then `done`, on the SQL
+ * thread. False when memory ran out: nothing happens.
+ */
+MUST_CHECK bool clients_leave(struct clients *clients, void (*done)(void *arg), void *arg);
+/** From any thread: never write again. False: something is being written now. */
+MUST_CHECK bool clients_forbid(struct clients *clients);
 /** The SQL thread has been joined, its loop is still there: write what is not written. NULL is fine. */
 void clients_stop(struct clients *clients);
 /** After the SQL thread's loop has gone. NULL is fine. */

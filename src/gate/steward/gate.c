@@ -1,5 +1,5 @@
 /*
- * The steward: loads, starts the workers, hears signals, stops. (reload.c is its other half.)
+ * The steward: loads, starts the workers, hears signals. (reload.c and stop.c are its other parts.)
  *
  * It runs on the main thread and touches no session. What it tells the workers goes through their loops.
  */
@@ -162,7 +162,7 @@ static void free_gate(struct gate *g)
     for (size_t i = 0; i < COUNT_OF(g->signals); i++)
         if (g->signals[i])
             signal_watch_close(g->signals[i]);
-    timer_close(g->drain_timer);
+    stop_free(g);
     loop_free(g->loop);
     overview_free(g->overview);
     sql_thread_free(g->shared.sql);
@@ -170,7 +170,6 @@ static void free_gate(struct gate *g)
     free(g->shared.loops);
     free(g->shared.roles);
     secret_wipe(&g->passphrase);
-    os_lock_release(&g->lock);
 }
 
 enum code gate_check(const struct gate_params *params, struct diags *diags)
@@ -187,31 +186,7 @@ enum code gate_check(const struct gate_params *params, struct diags *diags)
     return code;
 }
 
-/* ---- stop ---- */
-
-static void drain_workers(struct gate *g, bool now)
-{
-    for (unsigned i = 0; i < g->n_workers; i++)
-        if (!worker_drain(g->workers[i], now))
-            gate_log(g->env, SEV_LOG, "stop_failed", "out of memory");
-}
-
-static void on_drain_timeout(void *arg)
-{
-    struct gate *g = arg;
-
-    gate_log(g->env, SEV_LOG, "drain_timeout", "ending the sessions that are left");
-    drain_workers(g, true);
-}
-
-static void on_worker_ended(void *arg)
-{
-    struct gate *g = arg;
-
-    g->n_ended++;
-    if (gate_is_over(g))
-        loop_stop(g->loop);
-}
+/* ---- signals ---- */
 
 static void on_signal(void *arg, int signum)
 {
@@ -225,16 +200,11 @@ static void on_signal(void *arg, int signum)
         return;
     }
     bool now = signum == SIGINT;
-    os_notify("STOPPING=1");
-    overview_stop(g->overview); /* the workers it waits for may end before they answer */
-    if (!g->draining || now)
-        gate_log(g->env, SEV_LOG, "stop",
-                 now ? "received fast shutdown request" : "received smart shutdown request");
-    if (!g->draining || now)
-        drain_workers(g, now);
-    if (!g->draining && !now)
-        timer_set(g->drain_timer, (int64_t)snapshot_settings(g->snapshot)->drain_timeout_s * 1000);
-    g->draining = true;
+    if (g->draining && !now)
+        return;
+    gate_log(g->env, SEV_LOG, "stop",
+             now ? "received fast shutdown request" : "received smart shutdown request");
+    gate_drain(g, now);
 }
 
 /* ---- start ---- */
@@ -252,8 +222,7 @@ static enum code prepare(struct gate *g, struct err *e)
         return err_set(e, E_INTERNAL, "could not generate random bytes");
     loop_pool_prepare();
     g->loop = loop_new();
-    g->drain_timer = g->loop ? timer_new(g->loop, on_drain_timeout, g) : NULL;
-    if (!g->drain_timer)
+    if (!g->loop || stop_prepare(g) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     for (size_t i = 0; i < COUNT_OF(signums); i++) {
         g->signals[i] = signal_watch_new(g->loop, signums[i], on_signal, g);
@@ -261,8 +230,6 @@ static enum code prepare(struct gate *g, struct err *e)
             return err_set(e, E_INTERNAL, "could not watch signal %d", signums[i]);
     }
     g->shared.steward = g->loop;
-    g->shared.worker_ended = on_worker_ended;
-    g->shared.gate = g;
     g->shared.reload = gate_reload_asked;
     g->shared.history = &g->history;
     return make_workers(g) == OK ? OK : err_set(e, E_NOMEM, "out of memory");

@@ -108,16 +108,16 @@ static enum code open_name(const struct opening *o, struct str name)
 static enum code open_unix(const struct opening *o, struct str dir, struct err *e)
 {
     struct listen_set *set = o->set;
-    char *path = set->paths[set->n_unix];
-    int n = snprintf(path, sizeof set->paths[0], "%.*s/.s.PGSQL.%d", STR_ARG(dir), o->settings->port);
+    struct unix_listener *listener = &set->sockets[set->n_unix];
+    char path[SOCKET_PATH_MAX];
+    int n = snprintf(path, sizeof path, "%.*s/.s.PGSQL.%d", STR_ARG(dir), o->settings->port);
 
-    if (n < 0 || (size_t)n >= sizeof set->paths[0])
+    if (n < 0 || (size_t)n >= sizeof path)
         return err_set(e, E_LIMIT, "Unix-domain socket path \"%.*s\" is too long", STR_ARG(dir));
-    int *fd = &set->fds[set->n_unix];
-    TRY(socket_listen_unix(path, (mode_t)o->settings->unix_socket_permissions, fd, e));
+    TRY(socket_listen_unix(path, (mode_t)o->settings->unix_socket_permissions, listener, e));
     set->n_unix++;
     for (unsigned i = 0; i < o->n_workers; i++)
-        if (worker_add_listener(o->workers[i], *fd, false) != OK)
+        if (worker_add_listener(o->workers[i], listener->fd, false) != OK)
             return err_set(e, E_NOMEM, "out of memory");
     return OK;
 }
@@ -139,7 +139,7 @@ enum code listen_open(const struct settings *settings, struct worker **workers, 
         if (open_unix(&o, dirs->at[i], e) != OK)
             log_failure(env, e);
         else
-            log_success(env, out->paths[out->n_unix - 1]);
+            log_success(env, out->sockets[out->n_unix - 1].path);
     }
     if (dirs->n > 0 && out->n_unix == 0)
         return err_set(e, E_CONFIG, "could not create any Unix-domain sockets");
@@ -148,12 +148,16 @@ enum code listen_open(const struct settings *settings, struct worker **workers, 
     return OK;
 }
 
+void listen_hide(const struct listen_set *set)
+{
+    for (size_t i = 0; i < set->n_unix; i++)
+        socket_unlink_unix(&set->sockets[i]);
+}
+
 void listen_close(struct listen_set *set)
 {
-    for (size_t i = 0; i < set->n_unix; i++) {
-        (void)close(set->fds[i]);
-        if (set->paths[i][0] != '@')
-            (void)unlink(set->paths[i]);
-    }
+    listen_hide(set);
+    for (size_t i = 0; i < set->n_unix; i++)
+        (void)close(set->sockets[i].fd);
     set->n_unix = 0;
 }

@@ -14,11 +14,10 @@ struct worker;
 
 enum { LISTEN_UNIX_MAX = 64, LISTEN_TCP_MAX = 64 };
 
-/** Unix sockets, which the gate closes and unlinks at its end. */
+/** Unix sockets, which the gate unlinks and closes when it stops listening. */
 struct listen_set {
     size_t n_unix;
-    int fds[LISTEN_UNIX_MAX];
-    char paths[LISTEN_UNIX_MAX][128];
+    struct unix_listener sockets[LISTEN_UNIX_MAX];
     size_t n_tcp;                       /* addresses, not sockets */
     struct address tcp[LISTEN_TCP_MAX]; /* the first ones of them */
 };
@@ -32,6 +31,9 @@ struct listen_set {
  */
 MUST_CHECK enum code listen_open(const struct settings *settings, struct worker **workers, unsigned n_workers,
                                  const struct env *env, struct listen_set *out, struct err *e);
+/** Nobody finds the unix sockets any more; who has come already can still be accepted. May be repeated. */
+void listen_hide(const struct listen_set *set);
+/** No worker polls the unix sockets any more: hide and close them. May be repeated. */
 void listen_close(struct listen_set *set);
 
 #endif

@@ -39,6 +39,7 @@ struct gate {
     struct tls_library **libraries;
     struct tls_library *http_library; /* of the steward */
     unsigned n_workers;
+    unsigned n_closed; /* workers that listen no more */
     unsigned n_ended;
     struct snapshot *snapshot;
     struct snapshot *previous; /* what a reload replaced, until the new one is seen on the wire */
@@ -48,6 +49,7 @@ struct gate {
     struct loop *loop;
     struct signal_watch *signals[3];
     struct timer *drain_timer;
+    struct timer *release_timer; /* the SQL thread has not written its last in time */
     struct watch *watch;
     struct timer *key_timer;      /* a key that does not fit its certificate: wait for the other file */
     struct timer *inspect_timer;  /* certificates and revocation lists grow old without any reload */
@@ -62,6 +64,13 @@ struct gate {
     void *http;                /* params->http's; NULL: off */
     struct overview *overview; /* made by the first who asks */
 };
+
+/** Before the workers are made. */
+MUST_CHECK enum code stop_prepare(struct gate *g);
+/** End the sessions at their next ReadyForQuery(idle), or now; the first time also stop listening. */
+void gate_drain(struct gate *g, bool now);
+/** Give back what stop_prepare() made, and the lock. */
+void stop_free(struct gate *g);
 
 /** Everything of the gate's directory into one snapshot; see snapshot_load(). */
 MUST_CHECK enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **out,

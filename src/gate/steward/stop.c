@@ -1,0 +1,125 @@
+/*
+ * Stopping. Another gate may have the directory, the addresses and the unix sockets before this one has
+ * ended.
+ *
+ * First the listeners go, then what is kept in the directory is written for the last time, then the lock is
+ * given up; what is left of this gate is its sessions. Nothing that it does from then on is seen in the
+ * directory.
+ */
+#include "base/log.h"
+#include "conf/settings.h"
+#include "gate/load/snapshot.h"
+#include "gate/stats/clients.h"
+#include "gate/steward/steward.h"
+#include "gate/views/overview.h"
+#include "net/loop.h"
+#include "os/notify.h"
+
+#include <time.h>
+
+enum {
+    LAST_WRITE_MS = 1000, /* for the SQL thread, which may be busy with a statement */
+    POST_AGAIN_NS = 10 * 1000 * 1000
+};
+
+static void drain_workers(struct gate *g, bool now)
+{
+    for (unsigned i = 0; i < g->n_workers; i++)
+        if (!worker_drain(g->workers[i], now))
+            gate_log(g->env, SEV_LOG, "stop_failed", "out of memory");
+}
+
+static void on_drain_timeout(void *arg)
+{
+    struct gate *g = arg;
+
+    gate_log(g->env, SEV_LOG, "drain_timeout", "ending the sessions that are left");
+    drain_workers(g, true);
+}
+
+/* ---- the directory ---- */
+
+/* On the steward: nothing is written any more. */
+static void release(void *arg)
+{
+    struct gate *g = arg;
+
+    if (g->lock.fd < 0)
+        return;
+    timer_stop(g->release_timer);
+    os_lock_release(&g->lock);
+    gate_log(g->env, SEV_LOG, "released", "another gate can be started on the same directory");
+}
+
+static void on_release_timeout(void *arg)
+{
+    struct gate *g = arg;
+
+    if (clients_forbid(g->shared.clients))
+        release(g);
+    else
+        timer_set(g->release_timer, LAST_WRITE_MS);
+}
+
+/* On the SQL thread. */
+static void on_written(void *arg)
+{
+    static const struct timespec again = { .tv_nsec = POST_AGAIN_NS };
+    struct gate *g = arg;
+
+    while (!loop_post(g->loop, release, g))
+        (void)nanosleep(&again, NULL); /* memory has run out: the lock is to go all the same */
+}
+
+static void on_worker_closed(void *arg)
+{
+    struct gate *g = arg;
+
+    if (++g->n_closed < g->n_workers)
+        return;
+    listen_close(&g->listening);
+    timer_set(g->release_timer, clients_leave(g->shared.clients, on_written, g) ? LAST_WRITE_MS : 0);
+}
+
+static void on_worker_ended(void *arg)
+{
+    struct gate *g = arg;
+
+    g->n_ended++;
+    if (gate_is_over(g))
+        loop_stop(g->loop);
+}
+
+void gate_drain(struct gate *g, bool now)
+{
+    if (!g->draining) {
+        os_notify("STOPPING=1");
+        overview_stop(g->overview); /* the workers it waits for may end before they answer */
+        listen_hide(&g->listening);
+        if (g->http)
+            g->params->http->shut(g->http);
+        if (!now)
+            timer_set(g->drain_timer, (int64_t)snapshot_settings(g->snapshot)->drain_timeout_s * 1000);
+    }
+    g->draining = true;
+    drain_workers(g, now);
+}
+
+/* ---- life ---- */
+
+enum code stop_prepare(struct gate *g)
+{
+    g->drain_timer = timer_new(g->loop, on_drain_timeout, g);
+    g->release_timer = timer_new(g->loop, on_release_timeout, g);
+    g->shared.worker_closed = on_worker_closed;
+    g->shared.worker_ended = on_worker_ended;
+    g->shared.gate = g;
+    return g->drain_timer && g->release_timer ? OK : E_NOMEM;
+}
+
+void stop_free(struct gate *g)
+{
+    os_lock_release(&g->lock);
+    timer_close(g->drain_timer);
+    timer_close(g->release_timer);
+}
