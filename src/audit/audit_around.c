@@ -1,5 +1,6 @@
-/* What stands around rules and TLS: the servers behind, who may touch the files, how the gate is run. */
-#include "audit/internal.h"
+#include "audit/audit_around.h"
+
+#include "audit/finding.h"
 #include "client/conninfo.h"
 #include "conf/settings.h"
 #include "os/files.h"

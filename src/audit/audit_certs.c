@@ -2,7 +2,9 @@
  * The certificate and revocation files that clients meet, as they are on disk now. What is served was loaded
  * earlier: where that is another certificate, it is a finding of its own.
  */
-#include "audit/internal.h"
+#include "audit/audit_certs.h"
+
+#include "audit/finding.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "conf/settings.h"

@@ -1,7 +1,6 @@
-/*
- * Rule by rule: who gets in by it, from where, over what, and with what proof.
- */
-#include "audit/internal.h"
+#include "audit/audit_rules.h"
+
+#include "audit/finding.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "conf/settings.h"

@@ -1,5 +1,6 @@
-/* What the settings say about TLS. */
-#include "audit/internal.h"
+#include "audit/audit_tls.h"
+
+#include "audit/finding.h"
 #include "conf/settings.h"
 #include "tls/ciphers.h"
 

@@ -1,6 +1,8 @@
-/** What the files of this room share. Not for other rooms. */
-#ifndef PGSEAL_AUDIT_INTERNAL_H
-#define PGSEAL_AUDIT_INTERNAL_H
+/**
+ * The findings of one audit, in the order found.
+ */
+#ifndef PGSEAL_AUDIT_FINDING_H
+#define PGSEAL_AUDIT_FINDING_H
 
 #include "audit/audit.h"
 #include "base/arena.h"
@@ -20,12 +22,5 @@ struct finding *audit_add(struct audit *a, enum check check, struct str where, c
     PRINTF_LIKE(4, 5);
 /** FILE:LINE in the arena; FILE alone for line 0. */
 struct str audit_place(struct audit *a, struct str file, unsigned line);
-
-void audit_tls(struct audit *a);
-void audit_certificates(struct audit *a);
-void audit_rules(struct audit *a);
-void audit_upstreams(struct audit *a);
-void audit_files(struct audit *a);
-void audit_operation(struct audit *a);
 
 #endif
