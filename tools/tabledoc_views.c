@@ -2,6 +2,7 @@
 #include "tabledoc_views.h"
 
 #include "base/buf.h"
+#include "pgtypes/type.h"
 #include "sql/rows.h"
 #include "sql/vars.h"
 

@@ -1,7 +1,6 @@
 /* Directories of CAs. */
 #include "cmd/ca_where.h"
 
-#include "base/check.h"
 #include "cmd/leaf.h"
 
 enum code ca_place_find(const char *gate_dir, const char *ca_dir, struct ca_place *out, struct err *e)

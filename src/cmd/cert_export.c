@@ -5,10 +5,12 @@
  *   jdbc               PKCS#8 in DER (.pk8); with a passphrase PKCS#12, whose entry pgJDBC wants to be "user"
  *   npgsql             PKCS#12
  */
+#include "cmd/cert_export.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "cmd/cert_cmd.h"
+#include "cmd/cert_job.h"
 #include "cmd/certtext.h"
 #include "cmd/drivers.h"
 

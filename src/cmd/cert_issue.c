@@ -4,10 +4,13 @@
  * Everything that could refuse is asked before the CA signs: names, existing files, passphrases. What is
  * signed stands in the journal for good.
  */
+#include "cmd/cert_issue.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "cmd/cert_cmd.h"
+#include "cmd/cert_export.h"
+#include "cmd/cert_job.h"
 #include "cmd/gate_dir.h"
 
 #include <errno.h>

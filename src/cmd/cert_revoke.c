@@ -1,8 +1,9 @@
-/* pgseal cert revoke, list: the CA's journal. */
+#include "cmd/cert_revoke.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "cmd/cert_cmd.h"
+#include "cmd/cert_job.h"
 #include "cmd/certtext.h"
 
 #include <openssl/x509.h>

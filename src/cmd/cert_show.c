@@ -1,8 +1,9 @@
-/* pgseal cert show: what is in a file. */
+#include "cmd/cert_show.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "cmd/cert_cmd.h"
+#include "cmd/cert_job.h"
 #include "cmd/certtext.h"
 
 struct shown {

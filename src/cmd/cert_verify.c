@@ -6,11 +6,13 @@
  * it is the server, whose log tells more than the alert the client sees [src: PostgreSQL 18, "SSL Support" of
  * libpq; be-secure-openssl.c verify_cb].
  */
+#include "cmd/cert_verify.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "client/verify.h"
-#include "cmd/cert_cmd.h"
+#include "cmd/cert_job.h"
 #include "cmd/certtext.h"
 #include "pki/chain.h"
 #include "pki/expiry.h"

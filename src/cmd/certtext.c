@@ -1,7 +1,6 @@
 /* Certificates and revocation lists, shown. */
 #include "cmd/certtext.h"
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "pki/expiry.h"

@@ -1,5 +1,4 @@
 /* What init says at the end: the files, the server's side, the clients' side. */
-#include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "cmd/drivers.h"

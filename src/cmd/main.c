@@ -1,5 +1,4 @@
 /* The walk over tables/commands.def. */
-#include "base/check.h"
 #include "base/near.h"
 #include "cmd/table.h"
 

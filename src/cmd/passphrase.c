@@ -2,7 +2,6 @@
 #include "cmd/passphrase.h"
 
 #include "base/buf.h"
-#include "base/check.h"
 #include "os/command.h"
 #include "os/files.h"
 

@@ -9,6 +9,7 @@
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
 #include "cmd/probe_report.h"
+#include "probe/target.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,9 +1,9 @@
 /* Reports of the probe, shown. */
 #include "cmd/probe_report.h"
 
-#include "base/check.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
+#include "probe/problems.h"
 
 enum { LABEL_WIDTH = 23, LINE_WIDTH = 100 }; /* columns of the text report */
 

@@ -35,14 +35,4 @@ void core_free(struct settings_core *core);
  */
 MUST_CHECK enum code load_run(struct load *load);
 
-/** A value of `item` into `member`; a complaint becomes a row with the item's place. */
-MUST_CHECK enum code load_parse(struct load *load, struct load_item *item, void *member,
-                                struct setting_state *state);
-
-/** The routes: the default one from the members, one more for each KEY.NAME. */
-MUST_CHECK enum code load_routes(struct load *load);
-
-/** How an item's name is written in messages. */
-MUST_CHECK enum code load_item_name(struct load *load, const struct load_item *item, const char **out);
-
 #endif

@@ -4,7 +4,9 @@
  * A database has a route of its own as soon as one of upstream.NAME, auth_source.NAME or upstream_login.NAME
  * is written; what is not written for it is the default's.
  */
-#include "base/check.h"
+#include "conf/routes.h"
+
+#include "conf/item.h"
 #include "conf/load.h"
 
 #include <stdlib.h>

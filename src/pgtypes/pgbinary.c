@@ -1,14 +1,16 @@
 /* The binary form of types. [src: PostgreSQL 18, the types' send and receive functions] */
+#include "pgtypes/pgbinary.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/rd.h"
-#include "base/wr.h"
 #include "pgtypes/pgarray.h"
 #include "pgtypes/pginet.h"
 #include "pgtypes/pgnumeric.h"
 #include "pgtypes/pgtime.h"
 #include "pgtypes/pgtypes.h"
+#include "pgtypes/type.h"
 
 enum { FAMILY_INET = 2, FAMILY_INET6 = 3, DATES_1970_TO_2000 = 10957 };
 

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "pgtypes/type.h"
 
 static const char *const relations[] = {
 #define VIEW(id, name, schema, access, help) #name,

@@ -4,88 +4,25 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "base/rd.h"
-#include "base/wr.h"
 #include "pgtypes/pgarray.h"
 #include "pgtypes/pginet.h"
 #include "pgtypes/pgnumeric.h"
 #include "pgtypes/pgreg.h"
 #include "pgtypes/pgtime.h"
+#include "pgtypes/type.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct pg_type_def types[PG_TYPE_COUNT] = {
-#define X(id, oid, len, name, label, category, element) { id, oid, len, name, label, category, element },
-#include "types.def"
-#undef X
-};
-
 enum { NAME_BYTES = 63, NUMBER_TEXT_MAX = 4096 };
-
-const struct pg_type_def *pg_type_def(enum pg_type type)
-{
-    CHECK((unsigned)type < PG_TYPE_COUNT);
-    return &types[type];
-}
-
-bool pg_type_of_oid(uint32_t oid, enum pg_type *out)
-{
-    for (size_t i = 0; i < PG_TYPE_COUNT; i++) {
-        if (types[i].oid == oid) {
-            *out = types[i].id;
-            return true;
-        }
-    }
-    return false;
-}
-
-bool pg_type_of_name(struct str name, enum pg_type *out)
-{
-    static const struct {
-        const char *name;
-        enum pg_type type;
-    } words[] = {
-        { "int", PG_INT4 },       { "decimal", PG_NUMERIC },   { "dec", PG_NUMERIC },
-        { "float", PG_FLOAT8 },   { "real", PG_FLOAT8 },       { "float4", PG_FLOAT8 },
-        { "bpchar", PG_VARCHAR }, { "character", PG_VARCHAR },
-    };
-
-    for (size_t i = 0; i < PG_TYPE_COUNT; i++) {
-        if (str_is(name, types[i].name) || str_is(name, types[i].label)) {
-            *out = types[i].id;
-            return true;
-        }
-    }
-    for (size_t i = 0; i < COUNT_OF(words); i++) {
-        if (str_is(name, words[i].name)) {
-            *out = words[i].type;
-            return true;
-        }
-    }
-    return false;
-}
-
-bool pg_type_array_of(enum pg_type element, enum pg_type *out)
-{
-    if (element == PG_VARCHAR || element == PG_NAME)
-        element = PG_TEXT;
-    for (size_t i = 0; i < PG_TYPE_COUNT; i++) {
-        if (types[i].category == 'A' && types[i].element == element) {
-            *out = types[i].id;
-            return true;
-        }
-    }
-    return false;
-}
 
 /* ---- text form, in ---- */
 
 static enum code bad_text(enum pg_type type, struct str in, struct err *e)
 {
-    return err_set(e, types[type].category == 'D' || type == PG_INTERVAL ? E_DATETIME : E_TEXT_REP,
-                   "invalid input syntax for type %s: \"%.*s\"", types[type].label, STR_ARG(in));
+    return err_set(e, pg_type_def(type)->category == 'D' || type == PG_INTERVAL ? E_DATETIME : E_TEXT_REP,
+                   "invalid input syntax for type %s: \"%.*s\"", pg_type_def(type)->label, STR_ARG(in));
 }
 
 static bool integer_range(enum pg_type type, int64_t *min, int64_t *max)
@@ -119,7 +56,8 @@ static enum code read_integer(enum pg_type type, struct str in, struct datum *ou
     for (; i < s.n; i++)
         if (s.p[i] < '0' || s.p[i] > '9')
             return bad_text(type, in, e);
-    return err_set(e, E_RANGE, "value \"%.*s\" is out of range for type %s", STR_ARG(in), types[type].label);
+    return err_set(e, E_RANGE, "value \"%.*s\" is out of range for type %s", STR_ARG(in),
+                   pg_type_def(type)->label);
 }
 
 static enum code read_real(struct str in, struct datum *out, struct err *e)
@@ -184,7 +122,7 @@ static enum code read_array(const struct pg_input *env, enum pg_type type, struc
     for (size_t i = 0; i < array.count; i++) {
         struct datum item;
         if (!array.nulls[i])
-            TRY(pg_text_read(env, types[type].element, array.items[i], &item, e));
+            TRY(pg_text_read(env, pg_type_def(type)->element, array.items[i], &item, e));
     }
     pgarray_write(&text, array.items, array.nulls, array.count);
     return keep_text(env->arena, &text, out, e);

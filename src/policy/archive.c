@@ -10,7 +10,6 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "base/check.h"
 #include "lex/hba_lex.h"
 
 #include <errno.h>

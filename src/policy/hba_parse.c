@@ -25,62 +25,6 @@ static const struct {
 #undef X
 };
 
-/* ---- faults ---- */
-
-static bool fault_text(struct line_parser *p, struct str *out, const char *fmt, va_list args)
-    PRINTF_LIKE(3, 0);
-static bool fault_text(struct line_parser *p, struct str *out, const char *fmt, va_list args)
-{
-    if (arena_vprintf(p->arena, out, fmt, args))
-        return true;
-    *out = STR("out of memory");
-    return false;
-}
-
-static void fault_log(struct line_parser *p, enum severity severity, enum code code, const char *hint,
-                      struct str text)
-{
-    if (!p->diags)
-        return;
-    struct diag *row = diags_add(p->diags, severity, code, p->line->file, p->line->line, "%.*s",
-                                 STR_ARG(text));
-    if (hint)
-        diags_hint(p->diags, row, "%s", hint);
-}
-
-enum code line_bad(struct line_parser *p, enum code code, const char *hint, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    bool ok = fault_text(p, &p->fault.error, fmt, args);
-    va_end(args);
-    fault_log(p, SEV_ERROR, code, hint, p->fault.error);
-    return ok ? code : E_NOMEM;
-}
-
-enum code line_bad_hidden(struct line_parser *p, enum code code, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    bool ok = fault_text(p, &p->fault.hidden, fmt, args);
-    va_end(args);
-    fault_log(p, SEV_ERROR, code, NULL, p->fault.hidden);
-    return ok ? code : E_NOMEM;
-}
-
-void line_log(struct line_parser *p, const char *hint, const char *fmt, ...)
-{
-    struct str text;
-    va_list args;
-
-    va_start(args, fmt);
-    (void)fault_text(p, &text, fmt, args);
-    va_end(args);
-    fault_log(p, SEV_LOG, E_CONFIG, hint, text);
-}
-
 /* ---- fields ---- */
 
 static bool keyword(struct hba_token token, const char *word)

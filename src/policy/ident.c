@@ -4,7 +4,6 @@
  */
 #include "policy/ident.h"
 
-#include "base/check.h"
 #include "policy/internal.h"
 #include "policy/match.h"
 

@@ -9,7 +9,6 @@
 #include "policy/regex.h"
 
 #include "base/arena.h"
-#include "base/buf.h"
 #include "base/check.h"
 #include "policy/regex_text.h"
 

@@ -29,18 +29,6 @@ struct look {
     bool roots_known;         /* a root file was read: an issuer that is not in it is unknown to clients */
 };
 
-/** options with one sslmode, as a connection would have them. E_PARAM with libpq's text. */
-MUST_CHECK enum code look_conninfo(const struct look *look, enum sslmode mode, struct conninfo *out,
-                                   struct err *e);
-/** The verdict of one sslmode, by doing what libpq does. */
-MUST_CHECK enum code look_mode(struct look *look, enum sslmode mode, struct mode_verdict *out, struct err *e);
-
-/** Log in over the open connection as far as we may; `info` says as whom. */
-enum login_step look_login(struct look *look, const struct conninfo *info, struct login **out_login,
-                           struct err *e);
-/** `FATAL:  text` with its detail and hint, as libpq prints a server's error. */
-struct str look_server_text(struct look *look, const struct server_error *error, const struct err *e);
-
 /** Connect to the best address and get to TLS without verifying anything, with these limits. E_* with text.
  */
 struct look_tls {
@@ -50,15 +38,5 @@ struct look_tls {
     bool direct; /* no SSLRequest */
     size_t address;
 };
-MUST_CHECK enum code look_tls(struct look *look, const struct look_tls *how, struct err *e);
-
-/** Protocol versions, cipher suites, groups. */
-MUST_CHECK enum code look_offers(struct look *look, struct err *e);
-/** Chain, names and CA names of the handshake that stands on the look's connection. */
-MUST_CHECK enum code look_certificates(struct look *look, struct err *e);
-/** Findings from all the rest of the report. */
-MUST_CHECK enum code look_problems(struct look *look, struct err *e);
-/** A growing list of texts. */
-MUST_CHECK enum code look_add(struct look *look, struct str_list_of *list, struct str text, struct err *e);
 
 #endif

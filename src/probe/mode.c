@@ -2,6 +2,8 @@
  * The verdict of one sslmode: libpq's sequence of attempts, played to its end or to a request for a password
  * that we are not to send.
  */
+#include "probe/mode.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
@@ -13,6 +15,7 @@
 #include "pgwire/frontend.h"
 #include "pgwire/hello.h"
 #include "probe/look.h"
+#include "tls/client_context.h"
 
 enum { ERROR_TEXT_MAX = 1 << 16 };
 

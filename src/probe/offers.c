@@ -4,10 +4,14 @@
  * A server never lists what it takes, it only picks. So a version or a group is offered alone, and suites are
  * offered all at once, then all but the one picked, until nothing is picked any more.
  */
-#include "base/arena.h"
+#include "probe/offers.h"
+
 #include "base/buf.h"
 #include "base/check.h"
+#include "probe/handshake.h"
 #include "probe/look.h"
+#include "probe/texts.h"
+#include "tls/diag.h"
 
 enum { CIPHER_ROUNDS_MAX = 200, CIPHER_TEXT_MAX = 16 * 1024 };
 

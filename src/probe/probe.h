@@ -44,15 +44,6 @@ struct probe_target {
     struct conn_options options; /* host, port, and what else a conninfo says; over the command line's */
 };
 
-/**
- * HOST, HOST:PORT, [V6], [V6]:PORT, V6, /DIR, /DIR:PORT, a libpq connection string or URI with one host.
- *
- * arena  receives what has to be composed; `out` borrows from `text` besides.
- * E_PARAM.
- */
-MUST_CHECK enum code probe_target_parse(struct str text, struct arena *arena, struct probe_target *out,
-                                        struct err *e);
-
 enum proof { PROOF_NO, PROOF_CA, PROOF_FULL };
 
 /** What one sslmode gets. */
@@ -126,9 +117,6 @@ struct probe_report {
     bool safe;          /* for verify-full */
     struct str because; /* … one clause */
 };
-
-/** The first line of what psql says, without the `connection to server … failed: ` it begins with. */
-struct str probe_short_error(struct str error);
 
 /** Look at everything. E_NOMEM; whatever the server does is a finding, not a failure. */
 MUST_CHECK enum code probe_look(const struct probe_params *params, struct probe_kit *kit,

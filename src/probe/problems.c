@@ -1,10 +1,14 @@
 /* The chain that was served, and what is wrong with all that was seen. */
+
+#include "probe/problems.h"
+
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/env.h"
 #include "client/verify.h"
 #include "pki/expiry.h"
 #include "probe/look.h"
+#include "probe/texts.h"
 
 enum { CHAIN_SEEN_MAX = 32, CA_NAMES_MAX = 256, RSA_BITS_MIN = 2048, EC_BITS_MIN = 224 };
 

@@ -1,4 +1,5 @@
-/* Endpoints as people write them. */
+#include "probe/target.h"
+
 #include "base/arena.h"
 #include "lex/conninfo_hide.h"
 #include "probe/probe.h"

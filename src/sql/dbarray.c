@@ -5,6 +5,7 @@
 #include "pgtypes/pgarray.h"
 #include "pgtypes/pginet.h"
 #include "sql/db_impl.h"
+#include "sql/db_value.h"
 
 #define ARGS sqlite3_context *cx, int n, sqlite3_value **args
 

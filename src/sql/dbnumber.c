@@ -2,7 +2,9 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "pgtypes/pgnumeric.h"
+#include "pgtypes/type.h"
 #include "sql/db_impl.h"
+#include "sql/db_value.h"
 
 #include <math.h>
 

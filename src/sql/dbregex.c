@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "policy/regex.h"
 #include "sql/db_impl.h"
+#include "sql/db_value.h"
 
 #include <stdlib.h>
 

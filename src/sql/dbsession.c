@@ -1,10 +1,11 @@
 /* Functions about the asking session: who, how, and what it may set in motion. */
 #include "base/buf.h"
 #include "base/check.h"
-#include "base/env.h"
+#include "pgtypes/type.h"
 #include "pgwire/backend.h"
 #include "sql/catalog.h"
 #include "sql/db_impl.h"
+#include "sql/db_value.h"
 #include "sql/setting.h"
 #include "sql/vars.h"
 

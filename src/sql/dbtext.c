@@ -2,9 +2,10 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "base/env.h"
 #include "pgtypes/pgtime.h"
+#include "pgtypes/type.h"
 #include "sql/db_impl.h"
+#include "sql/db_value.h"
 
 #define ARGS sqlite3_context *cx, int n, sqlite3_value **args
 

@@ -4,6 +4,7 @@
 #include "base/env.h"
 #include "pgtypes/pgtime.h"
 #include "sql/db_impl.h"
+#include "sql/db_value.h"
 
 #include <stdlib.h>
 

@@ -2,10 +2,13 @@
  * generate_series() and unnest() as tables with arguments: one module, whose rows are numbers or the elements
  * of an array. Columns: value, and the hidden arguments (a, b, c). [src: SQLite, "Table-valued functions"]
  */
+#include "sql/series.h"
+
 #include "base/arena.h"
 #include "base/check.h"
 #include "pgtypes/pgarray.h"
 #include "sql/db_impl.h"
+#include "sql/db_value.h"
 
 #include <stdlib.h>
 

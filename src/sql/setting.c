@@ -4,7 +4,9 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "sql/db_impl.h"
+#include "sql/db_value.h"
 #include "sql/vars.h"
+#include "sql/vtab.h"
 
 /* Units from large to small; a value is shown in the largest that loses nothing. */
 static const struct {

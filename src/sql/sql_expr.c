@@ -1,5 +1,4 @@
 /* Expressions by precedence, weakest first. [src: PostgreSQL 18, "Operator Precedence"] */
-#include "base/arena.h"
 #include "sql/sql_parser.h"
 
 struct expr *sql_node(struct parser *p, enum expr_kind kind, uint32_t at)

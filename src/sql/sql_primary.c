@@ -1,6 +1,7 @@
 /* The atoms of expressions: literals, names, calls, CASE, casts, subqueries. */
 #include "base/arena.h"
 #include "base/check.h"
+#include "pgtypes/type.h"
 #include "sql/sql_parser.h"
 
 /* ---- types ---- */

@@ -1,4 +1,5 @@
 /* SELECT, VALUES, set operations, FROM. [src: PostgreSQL 18, "SELECT"] */
+#include "pgtypes/type.h"
 #include "sql/sql_parser.h"
 
 bool sql_at_select(const struct parser *p, size_t ahead)

@@ -1,5 +1,6 @@
 /* Conversions between types. [src: PostgreSQL 18, "UNION, CASE, and Related Constructs"; pg_cast.dat] */
 #include "base/arena.h"
+#include "pgtypes/type.h"
 #include "sql/typer_impl.h"
 
 enum code type_nomem(struct typer *t)

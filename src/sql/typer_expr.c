@@ -1,6 +1,6 @@
 /* Expressions, kind by kind. */
-#include "base/arena.h"
 #include "base/check.h"
+#include "pgtypes/type.h"
 #include "sql/typer_impl.h"
 
 enum code type_args(struct typer *t, struct scope *scope, struct expr *e)

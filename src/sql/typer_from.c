@@ -1,6 +1,7 @@
 /* FROM: relations, joins, and the columns they let expressions name. */
 #include "base/arena.h"
 #include "base/check.h"
+#include "pgtypes/type.h"
 #include "sql/typer_impl.h"
 
 enum { FROM_MAX = 64 }; /* as in SQLite */

@@ -1,7 +1,7 @@
 /* Functions: the row of functions.def that fits a call. [src: PostgreSQL 18, "Function Type Resolution"] */
-#include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "pgtypes/type.h"
 #include "sql/typer_impl.h"
 
 enum { AGG = 1, ADMIN = 2, STATS = 4, WINDOW = 8 };

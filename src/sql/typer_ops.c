@@ -1,6 +1,7 @@
 /* Operators. [src: PostgreSQL 18, "Functions and Operators"] */
 #include "base/arena.h"
 #include "base/check.h"
+#include "pgtypes/type.h"
 #include "sql/typer_impl.h"
 
 static char category(enum pg_type type)

@@ -1,6 +1,7 @@
 /* Queries: select lists, grouping, set operations, WITH, ORDER BY, LIMIT. [src: PostgreSQL 18, "SELECT"] */
 #include "base/arena.h"
 #include "base/check.h"
+#include "pgtypes/type.h"
 #include "sql/typer_impl.h"
 
 static enum code make_columns(struct typer *t, struct select *s, size_t count)

@@ -6,12 +6,15 @@
  * lives as long as the cursor, so joining two views of 10,000 sessions costs one sort. [src: SQLite, "The
  * Virtual Table Mechanism Of SQLite"]
  */
-#include "base/arena.h"
+#include "sql/vtab.h"
+
 #include "base/buf.h"
 #include "base/check.h"
 #include "pgtypes/pgarray.h"
+#include "pgtypes/type.h"
 #include "sql/catalog.h"
 #include "sql/db_impl.h"
+#include "sql/db_value.h"
 #include "sql/sql_utf8.h"
 #include "sql/vars.h"
 

@@ -2,6 +2,8 @@
 #include "base/check.h"
 #include "base/rd.h"
 #include "base/wr.h"
+#include "pgtypes/pgbinary.h"
+#include "pgtypes/type.h"
 #include "sql/sql_parse.h"
 #include "sql/sql_utf8.h"
 #include "status/console_impl.h"

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "base/wr.h"
+#include "pgtypes/pgbinary.h"
 #include "status/console_impl.h"
 
 enum { VALUE_TEXT_MAX = 4 << 20 };

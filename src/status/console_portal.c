@@ -1,6 +1,7 @@
 /* Prepared statements, portals and cursors by name. */
 #include "base/check.h"
 #include "base/wr.h"
+#include "pgtypes/type.h"
 #include "status/console_impl.h"
 
 #include <stdlib.h>

@@ -7,6 +7,7 @@
 #include "base/env.h"
 #include "pgtypes/pgarray.h"
 #include "pgtypes/pgtime.h"
+#include "pgtypes/type.h"
 #include "sql/db.h"
 #include "sql/plan.h"
 #include "sql/sql_parse.h"

@@ -7,8 +7,8 @@
 #include "tls/cause.h"
 
 #include "base/check.h"
+#include "tls/context_base.h"
 #include "tls/engine.h"
-#include "tls/internal.h"
 
 #include <openssl/x509_vfy.h>
 

@@ -2,7 +2,12 @@
  * The client side's context: of the gate's upstream leg, and of `probe`.
  * [src: PostgreSQL 18, libpq "SSL Support"; reference, client.md §3-4]
  */
-#include "tls/internal.h"
+#include "tls/client_context.h"
+
+#include "tls/context_base.h"
+#include "tls/diag.h"
+#include "tls/handshake_cb.h"
+#include "tls/keylog.h"
 
 #include <dirent.h>
 #include <openssl/err.h>

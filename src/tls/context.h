@@ -20,8 +20,6 @@ void tls_library_free(struct tls_library *library);
 
 /** 0: no bound. Others are OpenSSL's wire numbers. */
 enum tls_version { TLS_ANY = 0, TLS_1_0 = 0x0301, TLS_1_1 = 0x0302, TLS_1_2 = 0x0303, TLS_1_3 = 0x0304 };
-/** "TLSv1.2"; "" for TLS_ANY. */
-const char *tls_version_name(enum tls_version version);
 
 /** What ALPN agrees on. */
 enum tls_protocol {
@@ -51,16 +49,6 @@ struct tls_server_params {
     struct secret *passphrase; /* borrowed */
 };
 
-/**
- * Build the context of the server side, with PostgreSQL's order of checks and messages.
- *
- * diags   receives warnings, e.g. about DH parameters that were not used.
- * [src: reference, tls-server.md §2]
- */
-MUST_CHECK enum code tls_server_context_new(struct tls_library *library,
-                                            const struct tls_server_params *params, struct tls_context **out,
-                                            struct diags *diags, struct err *e);
-
 struct tls_client_params {
     const char *root_file; /* "": the chain is not verified; "system": OpenSSL's default paths */
     const char *crl_file, *crl_dir;
@@ -75,11 +63,6 @@ struct tls_client_params {
     const char *keylog_file;                      /* NULL: the sessions' secrets are told to nobody */
 };
 
-/** Build the context of the client side; messages are libpq's [src: libpq, initialize_SSL]. */
-MUST_CHECK enum code tls_client_context_new(struct tls_library *library,
-                                            const struct tls_client_params *params, struct tls_context **out,
-                                            struct err *e);
-
 void tls_context_free(struct tls_context *context);
 /** True when a client CA is loaded: client certificates are asked for and verified. */
 bool tls_context_verifies_clients(const struct tls_context *context);
@@ -92,13 +75,5 @@ struct bytes tls_context_end_point(const struct tls_context *context);
 struct bytes tls_context_fingerprint(const struct tls_context *context);
 /** The DER of the certificate this context serves; empty without one. */
 struct bytes tls_context_certificate(const struct tls_context *context);
-
-/**
- * Complete one handshake in memory, against a client with the same versions, ciphers and groups that verifies
- * nothing, so that a context that cannot serve never replaces one that does (design §4).
- */
-MUST_CHECK enum code tls_context_self_test(struct tls_library *library,
-                                           const struct tls_server_params *params,
-                                           struct tls_context *context, struct err *e);
 
 #endif

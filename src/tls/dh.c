@@ -1,5 +1,7 @@
-/* Diffie-Hellman parameters: from a file, or the 2048-bit group that PostgreSQL has built in. */
-#include "tls/internal.h"
+#include "tls/dh.h"
+
+#include "tls/context_base.h"
+#include "tls/diag.h"
 
 #include <errno.h>
 #include <openssl/core_names.h>

@@ -1,6 +1,9 @@
 /* OpenSSL's error queue and alert numbers → texts that PostgreSQL's users know. */
+
+#include "tls/diag.h"
+
+#include "tls/context_base.h"
 #include "tls/engine.h"
-#include "tls/internal.h"
 
 #include <openssl/err.h>
 #include <stdio.h>

@@ -97,7 +97,4 @@ struct tls_handshake_facts {
 };
 void tls_engine_facts(const struct tls_engine *engine, struct tls_handshake_facts *out);
 
-/** "unknown_ca" for 48; "" for numbers that no RFC names. */
-const char *tls_alert_name(int alert);
-
 #endif

@@ -5,7 +5,9 @@
  * appended with one write each, so threads and processes may share a file. [src: PostgreSQL 18, libpq,
  * sslkeylogfile; fe-secure-openssl.c SSL_CTX_keylog_cb]
  */
-#include "tls/internal.h"
+#include "tls/keylog.h"
+
+#include "tls/context_base.h"
 
 #include <errno.h>
 #include <fcntl.h>

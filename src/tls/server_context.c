@@ -4,10 +4,14 @@
  * The order of the steps is PostgreSQL's, because the first that fails is the one whose message is seen.
  * [src: PostgreSQL 18, be_tls_init; reference, tls-server.md §2]
  */
-#include "base/check.h"
+#include "tls/server_context.h"
+
 #include "base/secret.h"
 #include "os/files.h"
-#include "tls/internal.h"
+#include "tls/context_base.h"
+#include "tls/dh.h"
+#include "tls/diag.h"
+#include "tls/handshake_cb.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>

@@ -6,6 +6,8 @@
 #include "conf/settings.h"
 #include "os/files.h"
 #include "tls/context.h"
+#include "tls/self_test.h"
+#include "tls/server_context.h"
 
 #include <ctype.h>
 

@@ -21,7 +21,10 @@
 #include "pki/crl.h"
 #include "policy/archive.h"
 #include "policy/policy.h"
+#include "tls/client_context.h"
 #include "tls/context.h"
+#include "tls/self_test.h"
+#include "tls/server_context.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -13,6 +13,7 @@
 #include "pki/cert.h"
 #include "pki/peer.h"
 #include "tls/context.h"
+#include "tls/diag.h"
 #include "tls/engine.h"
 
 #include <stdio.h>

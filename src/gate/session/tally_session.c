@@ -5,6 +5,7 @@
 #include "gate/stats/meters.h"
 #include "gate/stats/tally.h"
 #include "tls/context.h"
+#include "tls/diag.h"
 #include "tls/engine.h"
 
 #include <stdio.h>

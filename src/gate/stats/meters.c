@@ -7,6 +7,7 @@
 #include "gate/session/session.h"
 #include "gate/session/worker.h"
 #include "tls/context.h"
+#include "tls/diag.h"
 #include "tls/engine.h"
 
 #include <ctype.h>

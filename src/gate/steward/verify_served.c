@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "pki/cert.h"
+#include "tls/client_context.h"
 #include "tls/context.h"
 #include "tls/engine.h"
 

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "pgtypes/pgarray.h"
+#include "pgtypes/pgbinary.h"
 #include "pgtypes/pginet.h"
 #include "pgtypes/pgnumeric.h"
 #include "pgtypes/pgtime.h"

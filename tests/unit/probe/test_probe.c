@@ -3,6 +3,8 @@
 
 #include "base/arena.h"
 #include "probe/probe.h"
+#include "probe/problems.h"
+#include "probe/target.h"
 
 static struct arena arena;
 

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "pgtypes/type.h"
 #include "sql/rows.h"
 
 /* Names, types and number of PostgreSQL's columns, by its documentation. */

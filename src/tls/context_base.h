@@ -1,6 +1,6 @@
-/** What the files of tls/ share with each other and with nobody else. */
-#ifndef PGSEAL_TLS_INTERNAL_H
-#define PGSEAL_TLS_INTERNAL_H
+/** The inside of a context, and what both kinds of it want. For the files of tls/ only. */
+#ifndef PGSEAL_TLS_CONTEXT_BASE_H
+#define PGSEAL_TLS_CONTEXT_BASE_H
 
 #include "tls/context.h"
 
@@ -35,29 +35,5 @@ MUST_CHECK enum code context_new(struct tls_library *library, const SSL_METHOD *
                                  struct tls_context **out, struct err *e);
 /** Remember hash, fingerprint and DER of the certificate that the context serves, if it has one. */
 MUST_CHECK enum code context_remember_certificate(struct tls_context *context, struct err *e);
-
-/** The first queued error in PostgreSQL's words, and the queue emptied. `ecode` 0: "no SSL error reported".
- */
-const char *diag_reason(unsigned long ecode, char *buf, size_t size);
-/** The same for the first error of the queue. */
-const char *diag_first(char *buf, size_t size);
-/** True for the errors that come of two sides without a common protocol version. */
-bool diag_is_version(unsigned long ecode);
-
-/** Append the secrets of every session of this client context to a file of mode 0600. NULL: none. E_CONFIG.
- */
-MUST_CHECK enum code context_log_keys(struct tls_context *context, const char *path, struct err *e);
-
-/** Use the DH group of a file, or the built-in one of RFC 3526 (2048 bits) for "". */
-MUST_CHECK enum code dh_set(struct tls_context *context, struct tls_library *library, const char *file,
-                            struct err *e);
-
-/* Callbacks of the handshake, in engine.c. */
-int engine_verify_cb(int ok, X509_STORE_CTX *store);
-int engine_hello_cb(SSL *ssl, int *alert, void *arg);
-int engine_cert_cb(SSL *ssl, void *arg);
-void engine_info_cb(const SSL *ssl, int where, int ret);
-
-enum { DIAG_REASON_MAX = 160 };
 
 #endif

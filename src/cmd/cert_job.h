@@ -1,8 +1,8 @@
 /**
  * What the verbs of `pgseal cert` share.
  */
-#ifndef PGSEAL_CMD_CERT_CMD_H
-#define PGSEAL_CMD_CERT_CMD_H
+#ifndef PGSEAL_CMD_CERT_JOB_H
+#define PGSEAL_CMD_CERT_JOB_H
 
 #include "cmd/ca_where.h"
 #include "cmd/cmd.h"
@@ -36,19 +36,5 @@ MUST_CHECK enum code cert_job_ca(struct cert_job *job, struct err *e);
 MUST_CHECK enum code cert_job_crl_days(const struct cert_job *job, unsigned *out, struct err *e);
 /** True for an argument that is a path, not a name: it has a slash or ends like a certificate's file. */
 bool cert_is_path(const char *argument);
-
-MUST_CHECK enum code cert_issue(struct cert_job *job, struct err *e);
-MUST_CHECK enum code cert_renew(struct cert_job *job, struct err *e);
-MUST_CHECK enum code cert_revoke(struct cert_job *job, struct err *e);
-MUST_CHECK enum code cert_list_issued(struct cert_job *job, struct err *e);
-MUST_CHECK enum code cert_show(struct cert_job *job, struct err *e);
-/** out_status  EXIT_FINE or EXIT_FINDING. */
-MUST_CHECK enum code cert_verify(struct cert_job *job, int *out_status, struct err *e);
-
-/** E_EXISTS, before anything is made, when a file that --for would write is there and must stay. */
-MUST_CHECK enum code cert_export_check(const struct cert_job *job, const char *base, bool with_passphrase,
-                                       struct err *e);
-/** Write the containers of --for, and report everything: files, connection strings, warnings. */
-MUST_CHECK enum code cert_export(const struct cert_job *job, const struct cert_made *made, struct err *e);
 
 #endif

@@ -5,16 +5,19 @@
  * Every question is a connection of its own, so that no answer depends on the one before. Whatever goes wrong
  * on a connection is an answer; only lack of memory ends the look.
  */
-#include "probe/look.h"
-
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
 #include "client/negotiate.h"
-#include "client/tlsfiles.h"
 #include "pgwire/frontend.h"
 #include "pgwire/hello.h"
+#include "probe/handshake.h"
+#include "probe/look.h"
+#include "probe/mode.h"
+#include "probe/offers.h"
+#include "probe/problems.h"
+#include "tls/client_context.h"
 
 #include <netdb.h>
 
@@ -39,19 +42,6 @@ const char *problem_severity_name(enum problem_severity severity)
     static const char *const names[] = { "low", "medium", "high" };
 
     return names[severity];
-}
-
-enum code look_add(struct look *look, struct str_list_of *list, struct str text, struct err *e)
-{
-    struct str *grown = arena_array(look->arena, list->n + 1, sizeof *grown);
-
-    if (!grown || !arena_str(look->arena, text, &grown[list->n]))
-        return err_set(e, E_NOMEM, "out of memory");
-    if (list->n > 0)
-        memcpy(grown, list->items, list->n * sizeof *grown);
-    list->items = grown;
-    list->n++;
-    return OK;
 }
 
 /* ---- where ---- */
@@ -103,53 +93,6 @@ static enum code find_addresses(struct look *look, struct err *e)
 }
 
 /* ---- TLS that verifies nothing ---- */
-
-static enum code ask(struct look *look, struct err *e)
-{
-    AUTO(buf) struct buf out = BUF_INIT(64), in = BUF_INIT(LOOK_INPUT_MAX);
-    enum attempt_event event;
-
-    frontend_ssl_request(&out);
-    TRY(dial_send(look->dial, buf_bytes(&out), e));
-    TRY(dial_receive(look->dial, &in, e));
-    look->report->ssl_answer = (char)in.p[0];
-    return negotiate_reply(buf_bytes(&in), &event, e) == NEGOTIATE_TLS ? OK : E_PROTOCOL;
-}
-
-enum code look_tls(struct look *look, const struct look_tls *how, struct err *e)
-{
-    struct tls_files files = { .cert = STR(""), .key = STR("") };
-    struct tls_context *context = NULL;
-    struct err ignored;
-    char sni[256] = "";
-
-    /* A certificate of ours is shown where there is one; without it the look goes on all the same. */
-    if (tls_files_find(&look->info, look->params->world, look->arena, &files, &ignored) != OK)
-        files.cert = files.key = files.key_password = STR("");
-    const struct tls_client_params params = {
-        .root_file = "",
-        .crl_file = "",
-        .crl_dir = "",
-        .cert_file = files.cert.p,
-        .key_file = files.key.p,
-        .key_password = files.key_password.n > 0 ? files.key_password.p : NULL,
-        .no_prompt = true,
-        .any_version = true,
-        .min_version = how->min,
-        .max_version = how->max,
-        .ciphers = how->ciphers,
-        .tls13_ciphers = how->tls13_ciphers,
-        .groups = how->groups,
-    };
-    TRY(dial_open(look->dial, &look->addrs[how->address], look->params->timeout_s, e));
-    if (!how->direct)
-        TRY(ask(look, e));
-    TRY(tls_client_context_new(look->kit->library, &params, &context, e));
-    (void)str_to_c(negotiate_sni(&look->info, &look->info.hosts[0]), sni, sizeof sni);
-    enum code code = dial_handshake(look->dial, context, sni, !how->no_alpn, e);
-    tls_context_free(context);
-    return code;
-}
 
 /* ---- single questions ---- */
 

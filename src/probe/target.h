@@ -1,0 +1,20 @@
+/**
+ * Endpoints as people write them.
+ */
+#ifndef PGSEAL_PROBE_TARGET_H
+#define PGSEAL_PROBE_TARGET_H
+
+#include "probe/probe.h"
+
+struct arena;
+
+/**
+ * HOST, HOST:PORT, [V6], [V6]:PORT, V6, /DIR, /DIR:PORT, a libpq connection string or URI with one host.
+ *
+ * arena  receives what has to be composed; `out` borrows from `text` besides.
+ * E_PARAM.
+ */
+MUST_CHECK enum code probe_target_parse(struct str text, struct arena *arena, struct probe_target *out,
+                                        struct err *e);
+
+#endif

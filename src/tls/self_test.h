@@ -1,0 +1,20 @@
+/**
+ * One handshake in memory: a context that cannot serve never replaces one that does.
+ */
+#ifndef PGSEAL_TLS_SELF_TEST_H
+#define PGSEAL_TLS_SELF_TEST_H
+
+#include "tls/context.h"
+
+struct tls_context;
+struct tls_library;
+
+/**
+ * Complete one handshake in memory, against a client with the same versions, ciphers and groups that verifies
+ * nothing, so that a context that cannot serve never replaces one that does (design §4).
+ */
+MUST_CHECK enum code tls_context_self_test(struct tls_library *library,
+                                           const struct tls_server_params *params,
+                                           struct tls_context *context, struct err *e);
+
+#endif
