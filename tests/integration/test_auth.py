@@ -16,6 +16,7 @@ from lib.pg import PASSWORDS
 from lib.wire import Conn, fatal, message, sasl_initial, startup
 
 HBA = """\
+host  db2 all 127.0.0.1/32 password
 local all all scram-sha-256
 host  all all 127.0.0.1/32 scram-sha-256
 """
@@ -51,6 +52,53 @@ def challenged(server, tls=False, user="alice", unix=False):
     offer = b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0" if tls else b"SCRAM-SHA-256\0\0"
     assert event == ("R", 10, offer)
     return c
+
+
+# -- what comes before it was asked for ----------------------------------------------------------------------------
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("secret", [ALICE, "wrong"])
+def test_password_in_the_startup_message_s_segment(server, tls, secret):
+    with Conn(server) as c:
+        if tls:
+            c.start_tls()
+        c.send(startup(database="db2") + wire.password(secret))
+        events = c.dialogue()
+        assert events[0] == ("R", 3, b"")
+        if secret == ALICE:
+            assert events[1] == ("R", 0, b"") and events[-1] == ("Z", "I")
+        else:
+            assert events[1:] == [failed(), wire.EOF]
+
+
+def test_password_and_the_end_in_the_startup_message_s_segment(server):
+    with Conn(server) as c:
+        c.send(startup(database="db2") + wire.password(ALICE) + wire.query("SELECT 1"))
+        c.half_close()
+        assert [e[0] for e in c.events() if e[0] in "RZ"] == ["R", "R", "Z"]
+        assert [e[0] for e in c.events()] == ["T", "D", "C", "Z"]
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_first_sasl_message_in_the_startup_message_s_segment(server, tls):
+    exchange = scram.Exchange(ALICE, "n,,", b"")
+    with Conn(server) as c:
+        if tls:
+            c.start_tls()
+        c.send(startup() + sasl_initial("SCRAM-SHA-256", exchange.first()))
+        assert c.event()[:2] == ("R", 10)
+        event = c.event()
+        assert event[:2] == ("R", 11)
+        exchange.read_server_first(event[2])
+        c.send(message("p", exchange.final()))
+        assert c.dialogue()[-1] == ("Z", "I")
+
+
+def test_another_message_behind_the_first_sasl_message(server):
+    with Conn(server) as c:
+        c.send(startup() + sasl_initial("SCRAM-SHA-256", b"n,,n=,r=abc") + wire.query("SELECT 1"))
+        assert [e[:2] for e in c.events(until="R")] == [("R", 10)]
+        assert c.event()[:2] == ("R", 11)
+        assert c.dialogue() == [fatal("08P01", "expected SASL response, got message type 81"), wire.EOF]
 
 
 # -- what works, and what a wrong password gets -------------------------------------------------------------------

@@ -132,7 +132,7 @@ static enum step begin_scram(struct session *s, struct err *e)
     wipe(&verifier, sizeof verifier);
     backend_auth(&s->out, AUTH_SASL, buf_bytes(&mechanisms));
     a->stage = ADMIT_SCRAM;
-    return STEP_MORE;
+    return exchange_step(s, e);
 }
 
 static enum step begin_md5(struct session *s, struct err *e)
@@ -146,10 +146,10 @@ static enum step begin_md5(struct session *s, struct err *e)
     s->reason = doom(&a->credential);
     backend_auth(&s->out, AUTH_MD5, bytes_of(a->md5_salt, sizeof a->md5_salt));
     a->stage = ADMIT_MD5;
-    return STEP_MORE;
+    return exchange_step(s, e);
 }
 
-/* The secret is known as far as it ever will be: challenge the client. */
+/* The secret is known as far as it ever will be: challenge the client. Its answer may have come before. */
 enum step exchange_begin(struct session *s, struct err *e)
 {
     struct admission *a = s->admission;
@@ -160,7 +160,7 @@ enum step exchange_begin(struct session *s, struct err *e)
         s->reason = doom(c);
         backend_auth(&s->out, AUTH_CLEARTEXT, bytes_of(NULL, 0));
         a->stage = ADMIT_PASSWORD;
-        return STEP_MORE;
+        return exchange_step(s, e);
     }
     bool md5 = usable ? c->verifier.type == VERIFIER_MD5
                       : session_settings(s)->password_encryption == CONF_PASSWORD_MD5;
@@ -213,6 +213,21 @@ static enum step password_wrong(struct session *s, const struct err *e)
     return session_fail(s, PARTING_FATAL);
 }
 
+static enum step scram_done(struct session *s, struct bytes reply, struct err *e)
+{
+    struct admission *a = s->admission;
+
+    backend_auth(&a->final, AUTH_SASL_FINAL, reply);
+    scram_server_keys(&a->scram, &a->keys);
+    s->bound = scram_server_bound(&a->scram);
+    a->have_keys = !a->credential.cleartext;
+    if (a->credential.cleartext && password_set(&a->password, a->credential.password) != OK) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    return admission_proved(s, e);
+}
+
 static enum step step_scram(struct session *s, struct err *e)
 {
     struct admission *a = s->admission;
@@ -220,33 +235,26 @@ static enum step step_scram(struct session *s, struct err *e)
     struct bytes reply;
     size_t used;
 
-    enum code code = admission_take(s, PROOF_SASL, &msg, &used, e);
-    if (code == E_MORE)
-        return STEP_MORE;
-    if (code != OK)
-        return STEP_FAIL;
-    enum scram_result result = scram_server_feed(&a->scram, msg.body, &reply, e);
-    s->gs2 = scram_server_gs2_flag(&a->scram);
-    switch (result) {
-    case SCRAM_CONTINUE:
-        backend_auth(&s->out, AUTH_SASL_CONTINUE, reply);
+    for (;;) {
+        enum code code = admission_take(s, PROOF_SASL, &msg, &used, e);
+        if (code == E_MORE)
+            return STEP_MORE;
+        if (code != OK)
+            return STEP_FAIL;
+        enum scram_result result = scram_server_feed(&a->scram, msg.body, &reply, e);
+        s->gs2 = scram_server_gs2_flag(&a->scram);
         buf_consume(&s->in, used);
-        return STEP_MORE;
-    case SCRAM_DONE:
-        backend_auth(&a->final, AUTH_SASL_FINAL, reply);
-        scram_server_keys(&a->scram, &a->keys);
-        s->bound = scram_server_bound(&a->scram);
-        a->have_keys = !a->credential.cleartext;
-        buf_consume(&s->in, used);
-        if (a->credential.cleartext && password_set(&a->password, a->credential.password) != OK) {
-            err_set(e, E_NOMEM, "out of memory");
-            return session_fail(s, PARTING_FATAL);
+        switch (result) {
+        case SCRAM_CONTINUE:
+            backend_auth(&s->out, AUTH_SASL_CONTINUE, reply);
+            continue;
+        case SCRAM_DONE:
+            return scram_done(s, reply, e);
+        case SCRAM_FAIL:
+            return password_wrong(s, e);
         }
-        return admission_proved(s, e);
-    case SCRAM_FAIL:
-        return password_wrong(s, e);
+        UNREACHABLE();
     }
-    UNREACHABLE();
 }
 
 static enum step password_judged(struct session *s, enum code code, struct err *e)
@@ -349,6 +357,7 @@ enum step exchange_step(struct session *s, struct err *e)
     case ADMIT_MATCH:
     case ADMIT_SECRET:
     case ADMIT_PROVED:
+    case ADMIT_LOGIN:
     case ADMIT_DONE:
         break;
     }
