@@ -177,6 +177,103 @@ def test_mock_salts_survive_a_restart(judges):
     assert len(set(before)) == len(before)
 
 
+# -- who may not log in --------------------------------------------------------------------------------------------
+def not_permitted(user):
+    return wire.fatal("28000", f'role "{user}" is not permitted to log in')
+
+
+@pytest.mark.parametrize("method", [*METHODS, "trust"])
+@pytest.mark.parametrize("way", ["status database", "service", "service or own"])
+def test_nologin_is_obeyed_wherever_the_session_goes(gate, upstream, method, way):
+    """Behind R(0), and with the words, of a server that has the same rule."""
+    rule = f"host all all 127.0.0.1/32 {method}\n"
+    upstream.configure(hba="local all all trust\n" + rule)
+    upstream.reload()
+    g = gate(unix(upstream, user="q_super"), hba=rule, upstream_login={
+        "status database": "scram, password", "service": "service", "service or own": "service, trust"}[way])
+    database = "pgseal" if way == "status database" else "app"
+    for user in "q_nologin", "q_scram", "q_missing" if method != "trust" else "q_salt":
+        expected = outcome(upstream, user, PASS)
+        assert outcome(g, user, PASS, database) == expected, user
+        if user == "q_nologin":
+            assert not_permitted(user) in expected[1]
+    assert g.log.wait_for("login_not_permitted")
+
+
+def test_login_given_meanwhile_counts_at_once(gate, upstream):
+    trusting(upstream)
+    g = gate(unix(upstream), auth_cache_ttl="1h", workers="1")
+    assert not comes_in(g, "q_nologin", database="pgseal")
+    try:
+        do(upstream, "ALTER ROLE q_nologin LOGIN")
+        assert comes_in(g, "q_nologin", database="pgseal")
+    finally:
+        do(upstream, "ALTER ROLE q_nologin NOLOGIN")
+
+
+def test_who_needs_no_password_reaches_the_status_database_of_a_lost_server(gate):
+    """It tells what is wrong. A session of the server's own user needs the server."""
+    g = gate(f"host=127.0.0.1 port={run.free_port()} sslmode=disable user=postgres", upstream_login="service",
+             hba="host all all 127.0.0.1/32 trust\n")
+    assert comes_in(g, database="pgseal")
+    assert outcome(g, "q_scram", PASS)[1][-1][1]["C"] == "57P03"
+
+
+@pytest.mark.parametrize("answer", ["NULL", "7", "'perhaps'"])
+def test_an_auth_query_that_does_not_say_who_may_log_in(gate, upstream, answer):
+    trusting(upstream)
+    g = gate(unix(upstream), auth_query=f"SELECT $1, '{scram.secret(PASS)}', NULL, {answer}")
+    assert outcome(g, "q_scram", PASS)[1][-1][1]["C"] == "57P03"
+    g.log.wait_for("the fourth column of auth_query must be true or false")
+
+
+# -- one user's trouble --------------------------------------------------------------------------------------------
+NOT_UTF8 = b"q_\xff\xfe"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_name_that_is_no_text_is_an_unknown_user(judges, method):
+    server, gate = judges(method)
+    expected = outcome(server, NOT_UTF8, PASS)
+    assert expected[1][-2][1]["C"] == "28P01"
+    assert outcome(gate, NOT_UTF8, PASS) == expected
+
+
+def test_a_failed_question_is_nobody_else_s(gate, upstream):
+    """Two stand in line behind one whom the server cannot answer for, and behind a name that is no text."""
+    trusting(upstream)
+    with upstream.admin() as db:
+        db.execute("CREATE OR REPLACE FUNCTION public.q_wait(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN "
+                   "PERFORM pg_advisory_lock_shared(4711); "
+                   "IF $1 = 'q_none' THEN RAISE 'not today'; END IF; RETURN $1; END $$")
+        db.execute("SELECT pg_advisory_lock(4711)")
+        g = gate(unix(upstream), workers="1", auth_cache_ttl="0", auth_query=(
+            "SELECT rolname, rolpassword, rolvaliduntil, rolcanlogin FROM pg_authid WHERE rolname = public.q_wait($1)"))
+        users = ["q_none", NOT_UTF8, "q_scram", "q_salt"]
+        results = {}
+        threads = [threading.Thread(target=lambda u=u: results.update({u: outcome(g, u, PASS)})) for u in users]
+        with psycopg.connect(host=g.socket_dir, port=g.port, user="dba", dbname="pgseal", autocommit=True) as status:
+            for n, thread in enumerate(threads, 1):
+                thread.start()
+                run.wait_until(lambda n=n: status.execute("SELECT count(*) FROM pgseal_sessions "
+                                                          "WHERE lower(step) = 'admit'").fetchone() == (n,), "it to wait")
+        db.execute("SELECT pg_advisory_unlock(4711)")
+        for thread in threads:
+            thread.join()
+    assert results["q_none"][0] == [] and results["q_none"][1][-1][1]["C"] == "57P03"
+    assert results[NOT_UTF8][0] == ["scram"] and results[NOT_UTF8][1][0][1]["C"] == "28P01"
+    assert [results[u][1][-1] for u in ("q_scram", "q_salt")] == ["Z", "Z"]
+
+
+def test_password_that_came_before_the_look_up_was_over(gate, upstream):
+    trusting(upstream)
+    g = gate(unix(upstream), hba="host all all 127.0.0.1/32 password\n", upstream_login="password, peer")
+    with Conn(g) as c:
+        c.send(startup("q_scram") + wire.password(PASS))
+        events = c.dialogue()
+        assert events[0] == ("R", 3, b"") and events[-1] == ("Z", "I")
+
+
 # -- the gate's own session ---------------------------------------------------------------------------------------
 @pytest.fixture
 def gate(make_gate, certs):

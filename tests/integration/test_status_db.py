@@ -12,7 +12,7 @@ import time
 import psycopg
 import pytest
 
-from lib import fake, psql, run
+from lib import fake, psql, run, wire
 from lib.pg import PASSWORDS
 from lib.wire import message
 
@@ -148,24 +148,68 @@ def test_readers_see_what_is_theirs(gate, certs):
             bob.execute("SELECT pg_reload_conf()")
 
 
-def test_password_is_judged_by_the_server_behind(make_gate, factory, certs):
+@pytest.fixture(scope="module")
+def judge(factory, server_factory, certs):
+    """(server, gate that has passwords for the status database judged there)"""
+    server = factory.postgres(hba="local db2 alice,nologin scram-sha-256\nlocal db2 carol password\n"
+                                  "local all postgres trust\nlocal all all reject\n")
+    gate = server_factory("gate", upstream=f"host={server.socket_dir} port={server.port}",
+                          hba="host pgseal carol 127.0.0.1/32 password\n"
+                              "hostssl pgseal all 127.0.0.1/32 scram-sha-256\n",
+                          tls={"cert": certs.server}, settings={"auth_source": "upstream", "upstream_login": "scram",
+                                                                "auth_dbname": "db2"})
+    yield server, gate
+    factory.stop(server)
+
+
+def test_password_is_judged_by_the_server_behind(judge, certs):
     """In auth_dbname, the only database of this server that admits her."""
-    server = factory.postgres(hba="local db2 alice scram-sha-256\nlocal all all reject\n")
-    try:
-        gate = make_gate(upstream=f"host={server.socket_dir} port={server.port}",
-                         hba="local pgseal all scram-sha-256\nhostssl pgseal all 127.0.0.1/32 scram-sha-256\n",
-                         tls={"cert": certs.server}, settings={"auth_source": "upstream", "upstream_login": "scram",
-                                                               "auth_dbname": "db2"})
-        with connect(gate, certs) as db:
-            assert db.execute("SELECT current_user, ssl_is_used()").fetchone() == ("alice", True)
-            with psycopg.connect(host=server.socket_dir, port=server.port, user="alice", dbname="db2",
-                                 password=ALICE) as behind:
-                assert behind.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice' "
-                                      "AND pid <> pg_backend_pid()").fetchone() == (0,)
-        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-            connect(gate, certs, password="wrong")
-    finally:
-        factory.stop(server)
+    server, gate = judge
+    with connect(gate, certs) as db:
+        assert db.execute("SELECT current_user, ssl_is_used()").fetchone() == ("alice", True)
+        run.wait_until(lambda: server.query("SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice'") == [(0,)],
+                       "the session that judged to be over")
+        assert db.execute("SELECT current_user").fetchone() == ("alice",)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        connect(gate, certs, password="wrong")
+
+
+def test_the_server_behind_has_the_last_word(judge, certs):
+    """A password may be right and the session refused all the same, as it is there."""
+    _, gate = judge
+    expected = [("R", 0, b""), wire.fatal("28000", 'role "nologin" is not permitted to log in')]
+    with wire.Conn(gate) as c:
+        c.start_tls()
+        events = c.login(PASSWORDS["nologin"], "nologin", "pgseal")
+        assert events[0][:2] == ("R", 12) and events[1:3] == expected
+
+
+def test_password_for_the_judge_in_the_startup_message_s_segment(judge):
+    _, gate = judge
+    with wire.Conn(gate) as c:
+        c.send(wire.startup("carol", "pgseal") + wire.password(PASSWORDS["carol"]))
+        events = c.dialogue()
+        assert [e[:2] for e in events if e[0] == "R"] == [("R", 3), ("R", 0)] and events[-1] == ("Z", "I")
+        assert c.value("SELECT current_user") == "carol"
+
+
+@pytest.mark.parametrize("how", ["closes", "resets"])
+def test_a_judge_that_is_lost_before_its_last_word(make_gate, how):
+    def judge(up, sock):
+        up.startup(sock)
+        sock.sendall(message("R", struct.pack("!I", 3)))
+        sock.recv(4096)
+        sock.sendall(message("R", struct.pack("!I", 0)) + message("K", struct.pack("!II", 1, 2)))
+        if how == "resets":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with fake.Upstream(judge) as up:
+        gate = make_gate(upstream=f"host=127.0.0.1 port={up.port} sslmode=disable",
+                         hba="host pgseal carol 127.0.0.1/32 password\n",
+                         settings={"auth_source": "upstream", "auth_file": None, "upstream_login": None})
+        with wire.Conn(gate) as c:
+            events = c.login(PASSWORDS["carol"], "carol", "pgseal")
+        assert events[0][1]["C"] == "57P03", events
 
 
 def test_without_an_upstream(make_gate, certs):

@@ -15,6 +15,7 @@ struct lookup;
 /** What is known of a user's secret, wherever it was read. */
 struct credential {
     bool exists;
+    bool no_login; /* the server has the role, and it may not log in */
     bool expired;
     bool has_secret;
     bool cleartext;           /* auth_file may hold one; `password` is it */
@@ -30,6 +31,7 @@ enum admission_stage {
     ADMIT_MD5,
     ADMIT_PASSWORD,
     ADMIT_PROVED, /* the method is satisfied; memberships for the certificate's name are being looked up */
+    ADMIT_LOGIN,  /* no password was asked for, so whether the user may log in is looked up now */
     ADMIT_DONE
 };
 
@@ -44,6 +46,7 @@ struct admission {
     const struct settings_route *route; /* of the requested database */
     bool relayed;                       /* the server behind judges; the exchange passes through */
     struct credential credential;
+    bool credential_asked; /* for: `credential` is what auth_query says, or could not say */
     struct scram_server scram;
     uint8_t md5_salt[MD5_SALT_BYTES];
     struct scram_keys keys; /* ClientKey and ServerKey after SCRAM */
@@ -54,6 +57,9 @@ struct admission {
     struct derive *derive; /* a password is being hashed, or was */
 };
 
+/** The session will not, or need not, go to the server as its user: that it may log in is the gate's to see.
+ */
+bool route_hides_user(const struct session *s);
 /** Read the user's secret from auth_file. */
 void exchange_read_userlist(struct session *s);
 /** The secret is known as far as it ever will be: challenge the client. */

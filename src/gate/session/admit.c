@@ -220,6 +220,9 @@ static enum step lookup_lost(struct session *s, const struct err *why, struct er
     session_log(s, &line, SEV_LOG, "lookup_failed");
     log_err(&line, why);
     log_end(&line);
+    /* The status database tells what is wrong with the server: who needs no password for it gets there. */
+    if (s->admission->stage == ADMIT_LOGIN && console_wanted(s))
+        return STEP_DONE;
     err_set(e, E_UNAVAILABLE, "could not look up user \"%.*s\" on the server", STR_ARG(s->startup.user));
     return session_fail(s, PARTING_FATAL);
 }
@@ -243,6 +246,21 @@ static enum step look_up(struct session *s, enum lookup_kind kind, struct err *e
     return STEP_JOB;
 }
 
+static enum step admission_done(struct session *s)
+{
+    s->admission->stage = ADMIT_DONE;
+    admission_log(s);
+    return session_goto(s, STATE_ROUTE);
+}
+
+/* Nobody behind will see this user's own login, and auth_query can tell whether it is allowed. */
+static bool must_ask_for_login(const struct session *s)
+{
+    const struct admission *a = s->admission;
+
+    return a->route->auth_source == CONF_AUTH_QUERY && !a->credential_asked && route_hides_user(s);
+}
+
 enum step admission_proved(struct session *s, struct err *e)
 {
     struct admission *a = s->admission;
@@ -257,9 +275,10 @@ enum step admission_proved(struct session *s, struct err *e)
         buf_append_buf(&s->out, &a->final);
         return session_fail(s, PARTING_FATAL);
     }
-    a->stage = ADMIT_DONE;
-    admission_log(s);
-    return session_goto(s, STATE_ROUTE);
+    if (!must_ask_for_login(s))
+        return admission_done(s);
+    a->stage = ADMIT_LOGIN;
+    return look_up(s, LOOKUP_SECRET, e);
 }
 
 /* ---- methods without a challenge ---- */
@@ -317,6 +336,7 @@ static enum step find_secret(struct session *s, struct err *e)
         return exchange_begin(s, e);
     case CONF_AUTH_QUERY:
         a->stage = ADMIT_SECRET;
+        a->credential_asked = true;
         return look_up(s, LOOKUP_SECRET, e);
     }
     UNREACHABLE();
@@ -471,8 +491,11 @@ enum step admit_step(struct session *s, struct err *e)
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_FATAL);
     }
-    if (s->admission->lookup && lookup_done(s, &why) != OK)
-        return lookup_lost(s, &why, e);
+    if (s->admission->lookup && lookup_done(s, &why) != OK) {
+        enum step step = lookup_lost(s, &why, e);
+        if (step != STEP_DONE)
+            return step;
+    }
     switch (s->admission->stage) {
     case ADMIT_MATCH:
         return s->rule ? demand(s, e) : match(s, e);
@@ -484,6 +507,8 @@ enum step admit_step(struct session *s, struct err *e)
         return exchange_step(s, e);
     case ADMIT_PROVED:
         return admission_proved(s, e);
+    case ADMIT_LOGIN:
+        return admission_done(s);
     case ADMIT_DONE:
         break;
     }

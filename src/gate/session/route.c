@@ -2,10 +2,37 @@
 #include "gate/session/admission.h"
 #include "gate/session/console.h"
 #include "gate/session/rooms.h"
+#include "gate/upstream/lookup.h"
 #include "pgwire/backend.h"
+
+bool route_hides_user(const struct session *s)
+{
+    const struct settings_logins *logins = &s->admission->route->upstream_login;
+
+    if (console_wanted(s))
+        return true;
+    for (size_t i = 0; i < logins->n; i++)
+        if (logins->at[i] == CONF_LOGIN_SERVICE)
+            return true;
+    return false;
+}
+
+/* What PostgreSQL refuses behind a login that succeeded. */
+static enum step refuse(struct session *s)
+{
+    buf_append_buf(&s->out, &s->admission->final);
+    backend_auth(&s->out, AUTH_OK, bytes_of(NULL, 0));
+    return session_fail(s, PARTING_FATAL);
+}
 
 enum step route_step(struct session *s, struct err *e)
 {
+    if (s->admission->credential.no_login && route_hides_user(s)) {
+        lookup_forget(s->worker, s->startup.user); /* a right that is given counts at once */
+        s->cause = CAUSE_NO_LOGIN;
+        err_set(e, E_AUTH, "role \"%.*s\" is not permitted to log in", STR_ARG(s->startup.user));
+        return refuse(s);
+    }
     if (console_wanted(s) && !s->admission->relayed)
         return session_goto(s, STATE_CONSOLE);
     if (snapshot_upstream(s->snapshot, s->admission->route)->configured)
@@ -15,9 +42,6 @@ enum step route_step(struct session *s, struct err *e)
         err_set(e, E_UNAVAILABLE, "the server behind is not available");
         return session_fail(s, PARTING_FATAL);
     }
-    /* As PostgreSQL, which authenticates first and then finds no such database. */
-    buf_append_buf(&s->out, &s->admission->final);
-    backend_auth(&s->out, AUTH_OK, bytes_of(NULL, 0));
     err_set(e, E_NO_DATABASE, "database \"%.*s\" does not exist", STR_ARG(s->startup.database));
-    return session_fail(s, PARTING_FATAL);
+    return refuse(s);
 }

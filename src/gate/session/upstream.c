@@ -223,11 +223,6 @@ static void relayed_success(struct upstream_room *r)
         return;
     }
     admission_log(s);
-    if (r->judge_only) {
-        r->handed_over = true;
-        session_resume(s);
-        return;
-    }
     upstream_authenticated(r);
 }
 
@@ -348,7 +343,8 @@ static void on_closed(void *arg, const struct err *e)
 {
     struct upstream_room *r = arg;
 
-    if (r->stage == UPSTREAM_READY) { /* the client sees what PostgreSQL's crash would look like */
+    if (r->stage == UPSTREAM_READY &&
+        !r->judge_only) { /* the client sees what PostgreSQL's crash would look like */
         buf_append_buf(&r->refusal, &r->s->admission->final);
         backend_auth(&r->refusal, AUTH_OK, bytes_of(NULL, 0));
         buf_append_buf(&r->refusal, &r->held);

@@ -27,7 +27,7 @@ struct upstream_room {
     const struct upstream *upstream;
     enum upstream_stage stage;
     bool relayed;
-    bool judge_only;     /* the session is for the status database; the server only judges the password */
+    bool judge_only;     /* the session is for the status database; the server only judges the login */
     bool client_engaged; /* the client has been asked something: there is no second try */
     struct relayed exchange;
     struct logon *logon; /* of the present attempt */

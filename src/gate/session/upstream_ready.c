@@ -130,6 +130,19 @@ static void judge_attrs(struct upstream_room *r, char state)
     }
 }
 
+/* ReadyForQuery of a server that only judged: it would have served the user, and is needed no more. */
+static void judged(struct upstream_room *r)
+{
+    AUTO(buf) struct buf out = BUF_INIT(16);
+    struct err ignored;
+
+    leg_accepted(r->s->leg);
+    frontend_terminate(&out);
+    (void)!leg_send_buf(r->s->leg, &out, &ignored);
+    r->handed_over = true;
+    session_resume(r->s);
+}
+
 /* An ErrorResponse behind R(0): the client gets all that was said, in order, and the connection ends. */
 static void late_error(struct upstream_room *r, struct bytes message)
 {
@@ -153,6 +166,8 @@ static bool ready_message(struct upstream_room *r, const struct msg *msg, struct
     switch (msg->type) {
     case 'K': {
         struct err e;
+        if (r->judge_only) /* nothing of this session is for the client */
+            return true;
         if (own_key(r, msg->body, &e) == OK)
             return true;
         upstream_attempt_failed(r, EVENT_LATE_ERROR, &e);
@@ -163,6 +178,10 @@ static bool ready_message(struct upstream_room *r, const struct msg *msg, struct
         return false;
     case 'Z': {
         char state = msg->body.n == 1 ? (char)msg->body.p[0] : 'I';
+        if (r->judge_only) {
+            judged(r);
+            return false;
+        }
         buf_consume(&r->in, whole.n);
         judge_attrs(r, state);
         return false;
@@ -173,7 +192,8 @@ static bool ready_message(struct upstream_room *r, const struct msg *msg, struct
     default:
         break;
     }
-    buf_append(&r->held, whole);
+    if (!r->judge_only)
+        buf_append(&r->held, whole);
     return true;
 }
 

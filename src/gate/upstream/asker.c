@@ -74,7 +74,7 @@ static void dead(struct asker *a, const struct err *e)
     timer_stop(a->timer);
     hang_up(a);
     if (asked)
-        a->owner.done(a->owner.arg, &why);
+        a->owner.lost(a->owner.arg, &why);
 }
 
 /* A session that stood idle may be lost without our fault, and nothing of the answer has come: ask again. */
@@ -83,7 +83,8 @@ static void on_lost(void *arg, const struct err *e)
     struct asker *a = arg;
 
     if (a->stage != ASKER_BUSY || !a->reused) {
-        dead(a, e);
+        /* Its last words say more than that it has gone. */
+        dead(a, a->stage == ASKER_BUSY && a->why.message[0] ? &a->why : e);
         return;
     }
     struct err why = *e;
@@ -92,7 +93,7 @@ static void on_lost(void *arg, const struct err *e)
     if (connect_now(a) == OK)
         return;
     timer_stop(a->timer);
-    a->owner.done(a->owner.arg, &why);
+    a->owner.lost(a->owner.arg, &why);
 }
 
 static void on_timeout(void *arg)
@@ -258,14 +259,21 @@ static bool read_row(struct asker *a, struct bytes body)
     return true;
 }
 
+/* [src: PostgreSQL 18, character_not_in_repertoire, untranslatable_character] */
+static bool is_encoding_error(struct str sqlstate)
+{
+    return str_is(sqlstate, "22021") || str_is(sqlstate, "22P05");
+}
+
 static void note_error(struct asker *a, struct bytes body)
 {
     struct server_error said;
 
-    if (server_error_parse(body, &said) == OK)
-        err_set(&a->why, E_UNAVAILABLE, "%.*s", STR_ARG(said.message));
-    else
+    if (server_error_parse(body, &said) != OK)
         err_set(&a->why, E_UNAVAILABLE, "the server answered a look-up with an error");
+    else
+        err_set(&a->why, is_encoding_error(said.sqlstate) ? E_ENCODING : E_UNAVAILABLE, "%.*s",
+                STR_ARG(said.message));
 }
 
 static void feed_answer(struct asker *a)

@@ -19,8 +19,11 @@ enum { ASKER_COLUMNS_MAX = 8 };
 struct asker_owner {
     /** A row; values[i].p is NULL for SQL's NULL. Borrowed for the call. */
     void (*row)(void *arg, const struct str *values, size_t n);
-    /** The query is over: e NULL, or why not. The next one may be asked from here. */
+    /** The server has answered: e NULL, or its error; E_ENCODING: it has no such character as the parameter
+     * holds. The next question may be asked from here. */
     void (*done)(void *arg, const struct err *e);
+    /** The question was not answered: no session could be had, or it was lost. */
+    void (*lost)(void *arg, const struct err *e);
     void *arg;
 };
 

@@ -42,6 +42,7 @@ struct answer {
     int64_t expires_us;
     struct arena arena;
     bool exists;
+    bool no_login;
     bool expires_at_all;
     int64_t valid_until_us;
     struct secret secret;
@@ -195,8 +196,17 @@ static bool read_time(struct str text, bool *out_finite, int64_t *out_us)
     return true;
 }
 
+/* What PostgreSQL prints of a boolean; 'false' is what a function that returns text may say. */
+static bool read_bool(struct str text, bool *out)
+{
+    *out = str_is(text, "t") || str_is(text, "true");
+    return *out || str_is(text, "f") || str_is(text, "false");
+}
+
 static enum code take_secret(struct answer *answer, const struct str *v, size_t n)
 {
+    bool can_log_in;
+
     if (n != SECRET_COLUMNS)
         return err_set(&answer->why, E_UNAVAILABLE,
                        "auth_query must give four columns: name, secret, valid until, "
@@ -209,6 +219,10 @@ static enum code take_secret(struct answer *answer, const struct str *v, size_t 
         return err_set(&answer->why, E_UNAVAILABLE, "the secret of the user is too long");
     if (v[2].p && !read_time(v[2], &answer->expires_at_all, &answer->valid_until_us))
         return err_set(&answer->why, E_UNAVAILABLE, "the user's validity could not be read");
+    if (!read_bool(v[3], &can_log_in))
+        return err_set(&answer->why, E_UNAVAILABLE,
+                       "the fourth column of auth_query must be true or false: can the user log in?");
+    answer->no_login = !can_log_in;
     return OK;
 }
 
@@ -274,7 +288,7 @@ static struct answer *next_question(struct line *line)
     return NULL;
 }
 
-/* One failure is told to all who stand in line: each trying for itself could take minutes. */
+/* A lost connection is told to all who stand in line: each trying for itself could take minutes. */
 static void fail_queued(struct line *line, const struct err *e)
 {
     struct answer *answer;
@@ -283,17 +297,26 @@ static void fail_queued(struct line *line, const struct err *e)
         settle(line, answer, e);
 }
 
+/* The server has answered, if only this user's question with an error. A name that cannot be written in its
+ * encoding is no user's. */
 static void on_done(void *arg, const struct err *e)
 {
     struct line *line = arg;
     struct answer *answer = line->asked;
 
     line->asked = NULL;
+    settle(line, answer, e && e->code == E_ENCODING ? NULL : e);
+    ask_next(line);
+}
+
+static void on_lost(void *arg, const struct err *e)
+{
+    struct line *line = arg;
+    struct answer *answer = line->asked;
+
+    line->asked = NULL;
     settle(line, answer, e);
-    if (e)
-        fail_queued(line, e);
-    else
-        ask_next(line);
+    fail_queued(line, e);
 }
 
 static void ask_next(struct line *line)
@@ -329,7 +352,7 @@ static struct line *line_of(struct lookups *all, struct snapshot *snapshot, cons
     line->upstream = str_of(line->text, text.n);
     line->lookups = all;
     line->snapshot = snapshot;
-    const struct asker_owner owner = { on_row, on_done, line };
+    const struct asker_owner owner = { on_row, on_done, on_lost, line };
     line->asker = asker_new(all->worker, snapshot, upstream, &owner);
     if (!line->asker) {
         free(line);
@@ -450,6 +473,7 @@ static void fill_credential(struct lookups *all, const struct answer *answer, st
     struct str secret = str_from_bytes(secret_bytes(&answer->secret));
 
     out->exists = answer->exists;
+    out->no_login = answer->no_login;
     out->has_secret = secret.n > 0;
     out->expired = answer->expires_at_all && answer->valid_until_us < env->now_unix_us(env->ctx);
     verifier_parse(secret, &out->verifier);
