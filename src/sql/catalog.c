@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "pgtypes/pgreg.h"
 #include "pgtypes/type.h"
+#include "sql/sql_cursor.h"
 #include "sql/sql_parse.h"
 
 enum { OID_C_COLLATION = 950, OID_DEFAULT_COLLATION = 100, PUBLIC_OID_OFFSET = 500 };

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "sql/db.h"
+#include "sql/sql_emit.h"
 #include "sql/sql_parse.h"
 #include "sql/vars.h"
 

@@ -2,6 +2,8 @@
  * A typed tree as SQLite's SQL. Every name is ours by now (t1, w1, c1, and quoted columns of views), and
  * every value a literal, so nothing a client wrote reaches SQLite unread.
  */
+#include "sql/sql_emit.h"
+
 #include "base/buf.h"
 #include "base/check.h"
 #include "sql/typer.h"

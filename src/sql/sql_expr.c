@@ -1,47 +1,9 @@
 /* Expressions by precedence, weakest first. [src: PostgreSQL 18, "Operator Precedence"] */
-#include "sql/sql_parser.h"
+#include "sql/sql_expr.h"
 
-struct expr *sql_node(struct parser *p, enum expr_kind kind, uint32_t at)
-{
-    struct expr *e = SQL_NEW(p, struct expr);
-
-    e->kind = kind;
-    e->at = at;
-    e->type = PG_UNKNOWN;
-    return e;
-}
-
-void sql_add_arg(struct expr *e, struct expr *arg)
-{
-    if (arg == e || arg == e->last_arg)
-        return; /* only when memory ran out: every new node is then the same */
-    if (e->args == NULL)
-        e->args = arg;
-    else
-        e->last_arg->next = arg;
-    for (; arg != NULL; arg = arg->next) {
-        e->arg_count++;
-        e->last_arg = arg;
-    }
-}
-
-struct expr *sql_call1(struct parser *p, uint32_t at, const char *function, struct expr *arg)
-{
-    struct expr *e = sql_node(p, EXPR_CALL, at);
-
-    e->name = str_c(function);
-    if (arg != NULL)
-        sql_add_arg(e, arg);
-    return e;
-}
-
-struct expr *sql_text(struct parser *p, uint32_t at, struct str text)
-{
-    struct expr *e = sql_node(p, EXPR_CONST, at);
-
-    e->value = datum_text(text);
-    return e;
-}
+#include "sql/sql_cursor.h"
+#include "sql/sql_node.h"
+#include "sql/sql_primary.h"
 
 static struct expr *infix(struct parser *p, uint32_t at, struct str op, struct expr *left)
 {
@@ -51,21 +13,6 @@ static struct expr *infix(struct parser *p, uint32_t at, struct str op, struct e
     if (left != NULL)
         sql_add_arg(e, left);
     return e;
-}
-
-struct expr *sql_expr_list(struct parser *p, size_t *count)
-{
-    struct expr *first = NULL, **tail = &first;
-
-    *count = 0;
-    do {
-        *tail = sql_expr(p);
-        if (p->failed)
-            return NULL;
-        tail = &(*tail)->next;
-        ++*count;
-    } while (sql_take_punct(p, ","));
-    return first;
 }
 
 /* ---- postfix and prefix ---- */
@@ -230,7 +177,7 @@ static struct expr *quantified(struct parser *p, struct expr *e)
     e->all = sql_is_word(p, 0, "all");
     p->i += 2;
     if (sql_at_select(p, 0))
-        e->select = sql_select(p);
+        e->select = p->rules->select(p);
     else
         sql_add_arg(e, sql_expr(p));
     sql_want_punct(p, ")");
@@ -291,7 +238,7 @@ static struct expr *in_list(struct parser *p, struct expr *left, uint32_t at)
     sql_add_arg(e, left);
     sql_want_punct(p, "(");
     if (sql_at_select(p, 0))
-        e->select = sql_select(p);
+        e->select = p->rules->select(p);
     else
         sql_add_arg(e, sql_expr_list(p, &count));
     sql_want_punct(p, ")");

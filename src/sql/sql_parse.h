@@ -17,7 +17,5 @@
  * E_SYNTAX, E_UNSUPPORTED, E_COMPLEX, E_NOMEM, with the place; E_ENCODING.
  */
 MUST_CHECK enum code sql_parse(struct arena *arena, struct str sql, struct stmt **out, struct sql_error *e);
-/** Word `index` of those that cannot be names, sorted; NULL behind the last one. */
-const char *sql_reserved_word(size_t index);
 
 #endif

@@ -1,8 +1,10 @@
-/* The atoms of expressions: literals, names, calls, CASE, casts, subqueries. */
+#include "sql/sql_primary.h"
+
 #include "base/arena.h"
 #include "base/check.h"
 #include "pgtypes/type.h"
-#include "sql/sql_parser.h"
+#include "sql/sql_cursor.h"
+#include "sql/sql_node.h"
 
 /* ---- types ---- */
 
@@ -149,16 +151,16 @@ static struct expr *case_expr(struct parser *p, uint32_t at)
 
     if (!sql_is_word(p, 0, "when")) {
         e->has_operand = true;
-        sql_add_arg(e, sql_expr(p));
+        sql_add_arg(e, p->rules->expr(p));
     }
     do {
         sql_want_word(p, "when");
-        sql_add_arg(e, sql_expr(p));
+        sql_add_arg(e, p->rules->expr(p));
         sql_want_word(p, "then");
-        sql_add_arg(e, sql_expr(p));
+        sql_add_arg(e, p->rules->expr(p));
     } while (sql_is_word(p, 0, "when"));
     if (sql_take_word(p, "else"))
-        e->otherwise = sql_expr(p);
+        e->otherwise = p->rules->expr(p);
     sql_want_word(p, "end");
     return e;
 }
@@ -168,7 +170,7 @@ static struct expr *cast_call(struct parser *p, uint32_t at)
     struct expr *e = sql_node(p, EXPR_CAST, at);
 
     sql_want_punct(p, "(");
-    sql_add_arg(e, sql_expr(p));
+    sql_add_arg(e, p->rules->expr(p));
     sql_want_word(p, "as");
     e->type = sql_type_name(p);
     sql_want_punct(p, ")");
@@ -188,7 +190,7 @@ static struct expr *extract_call(struct parser *p, uint32_t at)
     sql_next(p);
     e = sql_call1(p, at, "extract", sql_text(p, field->at, field->text));
     sql_want_word(p, "from");
-    sql_add_arg(e, sql_expr(p));
+    sql_add_arg(e, p->rules->expr(p));
     sql_want_punct(p, ")");
     return e;
 }
@@ -207,15 +209,15 @@ static struct expr *trim_call(struct parser *p, uint32_t at)
     else
         (void)sql_take_word(p, "both");
     if (!sql_is_word(p, 0, "from"))
-        chars = sql_expr(p);
+        chars = p->rules->expr(p);
     if (sql_take_word(p, "from")) {
-        e = sql_call1(p, at, function, sql_expr(p));
+        e = sql_call1(p, at, function, p->rules->expr(p));
         if (chars != NULL)
             sql_add_arg(e, chars);
     } else {
         e = sql_call1(p, at, function, chars);
         if (sql_take_punct(p, ","))
-            sql_add_arg(e, sql_expr(p));
+            sql_add_arg(e, p->rules->expr(p));
     }
     sql_want_punct(p, ")");
     return e;
@@ -227,9 +229,9 @@ static struct expr *substring_call(struct parser *p, uint32_t at)
     struct expr *e = sql_call1(p, at, "substring", NULL);
 
     sql_want_punct(p, "(");
-    sql_add_arg(e, sql_expr(p));
+    sql_add_arg(e, p->rules->expr(p));
     while (sql_take_punct(p, ",") || sql_take_word(p, "from") || sql_take_word(p, "for"))
-        sql_add_arg(e, sql_expr(p));
+        sql_add_arg(e, p->rules->expr(p));
     sql_want_punct(p, ")");
     return e;
 }
@@ -239,9 +241,9 @@ static struct expr *position_call(struct parser *p, uint32_t at)
     struct expr *e = sql_call1(p, at, "position", NULL), *needle;
 
     sql_want_punct(p, "(");
-    needle = sql_operand(p);
+    needle = p->rules->operand(p);
     sql_want_word(p, "in");
-    sql_add_arg(e, sql_operand(p));
+    sql_add_arg(e, p->rules->operand(p));
     sql_add_arg(e, needle);
     sql_want_punct(p, ")");
     return e;
@@ -253,7 +255,7 @@ static struct expr *array_call(struct parser *p, uint32_t at)
     size_t count;
 
     if (sql_take_punct(p, "(")) {
-        e->select = sql_select(p);
+        e->select = p->rules->select(p);
         sql_want_punct(p, ")");
         return e;
     }
@@ -269,7 +271,7 @@ static struct expr *exists_call(struct parser *p, uint32_t at)
     struct expr *e = sql_node(p, EXPR_EXISTS, at);
 
     sql_want_punct(p, "(");
-    e->select = sql_select(p);
+    e->select = p->rules->select(p);
     sql_want_punct(p, ")");
     return e;
 }
@@ -363,7 +365,7 @@ static void call_arguments(struct parser *p, struct expr *e)
     if (sql_is_word(p, 0, "filter") && sql_is_punct(p, 1, "(")) {
         p->i += 2;
         sql_want_word(p, "where");
-        e->filter = sql_expr(p);
+        e->filter = p->rules->expr(p);
         sql_want_punct(p, ")");
     }
     if (sql_take_word(p, "over"))
@@ -425,9 +427,9 @@ static struct expr *parenthesised(struct parser *p, uint32_t at)
 
     if (sql_at_select(p, 0)) {
         e = sql_node(p, EXPR_SELECT, at);
-        e->select = sql_select(p);
+        e->select = p->rules->select(p);
     } else {
-        e = sql_expr(p);
+        e = p->rules->expr(p);
         if (sql_is_punct(p, 0, ","))
             sql_unsupported(p, at, "a row of several values is");
     }
@@ -468,4 +470,46 @@ struct expr *sql_primary(struct parser *p)
     }
     sql_syntax(p);
     return sql_node(p, EXPR_CONST, t->at);
+}
+
+struct expr *sql_expr_list(struct parser *p, size_t *count)
+{
+    struct expr *first = NULL, **tail = &first;
+
+    *count = 0;
+    do {
+        *tail = p->rules->expr(p);
+        if (p->failed)
+            return NULL;
+        tail = &(*tail)->next;
+        ++*count;
+    } while (sql_take_punct(p, ","));
+    return first;
+}
+
+struct order *sql_order_list(struct parser *p)
+{
+    struct order *first = NULL, **tail = &first;
+
+    do {
+        struct order *o = SQL_NEW(p, struct order);
+        o->at = sql_peek(p, 0)->at;
+        o->expr = p->rules->expr(p);
+        o->desc = sql_take_word(p, "desc");
+        if (!o->desc)
+            (void)sql_take_word(p, "asc");
+        if (sql_is_word(p, 0, "using"))
+            sql_unsupported(p, sql_peek(p, 0)->at, "ORDER BY … USING is");
+        o->nulls_first = o->desc;
+        if (sql_take_word(p, "nulls")) {
+            o->nulls_first = sql_take_word(p, "first");
+            if (!o->nulls_first)
+                sql_want_word(p, "last");
+        }
+        if (p->failed)
+            return NULL;
+        *tail = o;
+        tail = &o->next;
+    } while (sql_take_punct(p, ","));
+    return first;
 }

@@ -1,15 +1,11 @@
 /* SELECT, VALUES, set operations, FROM. [src: PostgreSQL 18, "SELECT"] */
-#include "pgtypes/type.h"
-#include "sql/sql_parser.h"
+#include "sql/sql_select.h"
 
-bool sql_at_select(const struct parser *p, size_t ahead)
-{
-    while (sql_is_punct(p, ahead, "("))
-        ahead++;
-    return sql_is_word(p, ahead, "select") || sql_is_word(p, ahead, "values") ||
-           sql_is_word(p, ahead, "with") ||
-           (sql_is_word(p, ahead, "table") && sql_peek(p, ahead + 1)->kind == TOKEN_WORD);
-}
+#include "pgtypes/type.h"
+#include "sql/sql_cursor.h"
+#include "sql/sql_expr.h"
+#include "sql/sql_node.h"
+#include "sql/sql_primary.h"
 
 /* ---- the select list ---- */
 
@@ -427,33 +423,6 @@ static void with_list(struct parser *p, struct select *holder)
         *tail = w;
         tail = &w->next;
     } while (sql_take_punct(p, ","));
-}
-
-struct order *sql_order_list(struct parser *p)
-{
-    struct order *first = NULL, **tail = &first;
-
-    do {
-        struct order *o = SQL_NEW(p, struct order);
-        o->at = sql_peek(p, 0)->at;
-        o->expr = sql_expr(p);
-        o->desc = sql_take_word(p, "desc");
-        if (!o->desc)
-            (void)sql_take_word(p, "asc");
-        if (sql_is_word(p, 0, "using"))
-            sql_unsupported(p, sql_peek(p, 0)->at, "ORDER BY … USING is");
-        o->nulls_first = o->desc;
-        if (sql_take_word(p, "nulls")) {
-            o->nulls_first = sql_take_word(p, "first");
-            if (!o->nulls_first)
-                sql_want_word(p, "last");
-        }
-        if (p->failed)
-            return NULL;
-        *tail = o;
-        tail = &o->next;
-    } while (sql_take_punct(p, ","));
-    return first;
 }
 
 static void fetch_first(struct parser *p, struct select *s)

@@ -1,9 +1,13 @@
 /* Statements other than SELECT: settings, transactions, cursors, COPY. [src: PostgreSQL 18, "SQL Commands"]
  */
+#include "sql/sql_stmt.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "sql/sql_parser.h"
+#include "sql/sql_cursor.h"
+#include "sql/sql_node.h"
+#include "sql/sql_select.h"
 
 /* ---- settings ---- */
 

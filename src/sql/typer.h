@@ -27,7 +27,4 @@ struct typing {
  */
 MUST_CHECK enum code sql_type(struct typing *typing, struct select *s, struct sql_error *e);
 
-/** Append the query in SQLite's SQL; result columns are named c1, c2, … */
-void sql_emit(struct buf *out, const struct select *s);
-
 #endif

@@ -1,7 +1,18 @@
 /* Conversions between types. [src: PostgreSQL 18, "UNION, CASE, and Related Constructs"; pg_cast.dat] */
+#include "sql/typer_coerce.h"
+
 #include "base/arena.h"
 #include "pgtypes/type.h"
 #include "sql/typer_impl.h"
+
+struct expr **type_target(struct select *s, size_t i)
+{
+    struct target *target = s->targets;
+
+    while (i-- > 0)
+        target = target->next;
+    return &target->expr;
+}
 
 enum code type_nomem(struct typer *t)
 {
@@ -212,5 +223,34 @@ enum code type_unify(struct typer *t, struct expr **list, const char *what, enum
     for (struct expr **slot = list; *slot != NULL; slot = &(*slot)->next)
         TRY(type_coerce(t, slot, common));
     *out = common;
+    return OK;
+}
+
+enum code type_output(struct typer *t, struct select *s, size_t i, enum pg_type type)
+{
+    if (s->columns[i].type == type)
+        return OK;
+    if (s->kind == SELECT_PLAIN) {
+        TRY(type_coerce(t, type_target(s, i), type));
+    } else if (s->kind == SELECT_SET) {
+        TRY(type_output(t, s->left, i, type));
+        TRY(type_output(t, s->right, i, type));
+    } else {
+        for (struct values_row *row = s->rows; row != NULL; row = row->next) {
+            struct expr **slot = &row->items;
+            for (size_t k = 0; k < i; k++)
+                slot = &(*slot)->next;
+            TRY(type_coerce(t, slot, type));
+        }
+    }
+    s->columns[i].type = type;
+    return OK;
+}
+
+enum code type_settle(struct typer *t, struct select *s)
+{
+    for (size_t i = 0; i < s->column_count; i++)
+        if (s->columns[i].type == PG_UNKNOWN)
+            TRY(type_output(t, s, i, PG_TEXT));
     return OK;
 }

@@ -1,37 +1,19 @@
-/* Expressions, kind by kind. */
+#include "sql/typer_expr.h"
+
 #include "base/check.h"
 #include "pgtypes/type.h"
+#include "sql/typer_args.h"
+#include "sql/typer_coerce.h"
+#include "sql/typer_column.h"
+#include "sql/typer_func.h"
 #include "sql/typer_impl.h"
-
-enum code type_args(struct typer *t, struct scope *scope, struct expr *e)
-{
-    for (struct expr **slot = &e->args; *slot != NULL; slot = &(*slot)->next)
-        TRY(type_expr(t, scope, slot));
-    return OK;
-}
-
-static enum code as_bool(struct typer *t, struct expr **slot, const char *what)
-{
-    const struct expr *e = *slot;
-
-    CHECK(e != NULL);
-    if (e->type != PG_BOOL && e->type != PG_UNKNOWN)
-        return sql_fail(t->e, E_DATATYPE, e->at, "argument of %s must be type boolean, not type %s", what,
-                        pg_type_def(e->type)->label);
-    return type_coerce(t, slot, PG_BOOL);
-}
-
-enum code type_condition(struct typer *t, struct scope *scope, struct expr **slot, const char *clause)
-{
-    TRY(type_expr(t, scope, slot));
-    return as_bool(t, slot, clause);
-}
+#include "sql/typer_ops.h"
 
 static enum code type_logic(struct typer *t, struct scope *scope, struct expr *e, const char *what)
 {
     TRY(type_args(t, scope, e));
     for (struct expr **slot = &e->args; *slot != NULL; slot = &(*slot)->next)
-        TRY(as_bool(t, slot, what));
+        TRY(type_bool(t, slot, what));
     e->type = PG_BOOL;
     return OK;
 }
@@ -50,7 +32,7 @@ static enum code type_is(struct typer *t, struct scope *scope, struct expr *e)
 {
     TRY(type_args(t, scope, e));
     if (e->test != IS_NULL)
-        TRY(as_bool(t, &e->args, e->test == IS_TRUE ? "IS TRUE" : "IS FALSE"));
+        TRY(type_bool(t, &e->args, e->test == IS_TRUE ? "IS TRUE" : "IS FALSE"));
     else if (e->args->type == PG_UNKNOWN)
         TRY(type_coerce(t, &e->args, PG_TEXT));
     e->type = PG_BOOL;
@@ -60,7 +42,7 @@ static enum code type_is(struct typer *t, struct scope *scope, struct expr *e)
 /* One column, of a type that a value beside it shall share. */
 static enum code one_column(struct typer *t, struct scope *scope, const struct expr *e)
 {
-    TRY(type_select(t, scope, e->select));
+    TRY(t->rules->select(t, scope, e->select));
     if (e->select->column_count != 1)
         return sql_fail(t->e, E_SYNTAX, e->at, "subquery must return only one column");
     return OK;
@@ -117,7 +99,7 @@ static enum code type_case(struct typer *t, struct scope *scope, struct expr *e)
         if (e->has_operand)
             TRY(type_coerce(t, slot, operand));
         else
-            TRY(as_bool(t, slot, "CASE/WHEN"));
+            TRY(type_bool(t, slot, "CASE/WHEN"));
         slot = &(*slot)->next;
         TRY(type_coerce(t, slot, result));
         slot = &(*slot)->next;
@@ -200,7 +182,7 @@ enum code type_expr(struct typer *t, struct scope *scope, struct expr **slot)
         e->type = e->select->columns[0].type;
         return OK;
     case EXPR_EXISTS:
-        TRY(type_select(t, scope, e->select));
+        TRY(t->rules->select(t, scope, e->select));
         e->type = PG_BOOL;
         return type_settle(t, e->select);
     case EXPR_ARRAY:

@@ -1,7 +1,11 @@
 /* Functions: the row of functions.def that fits a call. [src: PostgreSQL 18, "Function Type Resolution"] */
+#include "sql/typer_func.h"
+
 #include "base/buf.h"
 #include "base/check.h"
 #include "pgtypes/type.h"
+#include "sql/typer_args.h"
+#include "sql/typer_coerce.h"
 #include "sql/typer_impl.h"
 
 enum { AGG = 1, ADMIN = 2, STATS = 4, WINDOW = 8 };
@@ -233,9 +237,9 @@ static enum code type_window(struct typer *t, struct scope *scope, struct expr *
         return sql_fail(t->e, E_UNSUPPORTED, call->at,
                         "this function with OVER is not supported in the status database");
     for (struct expr **slot = &call->over->partition; *slot != NULL; slot = &(*slot)->next)
-        TRY(type_expr(t, scope, slot));
+        TRY(t->rules->expr(t, scope, slot));
     for (struct order *o = call->over->order; o != NULL; o = o->next)
-        TRY(type_expr(t, scope, &o->expr));
+        TRY(t->rules->expr(t, scope, &o->expr));
     call->aggregate = false;
     return OK;
 }

@@ -1,7 +1,11 @@
 /* Operators. [src: PostgreSQL 18, "Functions and Operators"] */
+#include "sql/typer_ops.h"
+
 #include "base/arena.h"
 #include "base/check.h"
 #include "pgtypes/type.h"
+#include "sql/typer_args.h"
+#include "sql/typer_coerce.h"
 #include "sql/typer_impl.h"
 
 static char category(enum pg_type type)
@@ -338,7 +342,7 @@ static enum code any_select(struct typer *t, struct scope *scope, struct expr **
             "this operator with ANY or ALL of a subquery is not supported in the status database");
     e->negated = e->all;
     e->kind = EXPR_IN;
-    return type_expr(t, scope, slot);
+    return t->rules->expr(t, scope, slot);
 }
 
 enum code type_any(struct typer *t, struct scope *scope, struct expr **slot)

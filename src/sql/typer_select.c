@@ -1,7 +1,13 @@
 /* Queries: select lists, grouping, set operations, WITH, ORDER BY, LIMIT. [src: PostgreSQL 18, "SELECT"] */
+#include "sql/typer_select.h"
+
 #include "base/arena.h"
 #include "base/check.h"
 #include "pgtypes/type.h"
+#include "sql/typer_args.h"
+#include "sql/typer_coerce.h"
+#include "sql/typer_expr.h"
+#include "sql/typer_from.h"
 #include "sql/typer_impl.h"
 
 static enum code make_columns(struct typer *t, struct select *s, size_t count)
@@ -17,44 +23,6 @@ static enum code make_columns(struct typer *t, struct select *s, size_t count)
 }
 
 /* ---- output columns ---- */
-
-static struct expr **target_slot(struct select *s, size_t i)
-{
-    struct target *target = s->targets;
-
-    while (i-- > 0)
-        target = target->next;
-    return &target->expr;
-}
-
-enum code type_output(struct typer *t, struct select *s, size_t i, enum pg_type type)
-{
-    if (s->columns[i].type == type)
-        return OK;
-    if (s->kind == SELECT_PLAIN) {
-        TRY(type_coerce(t, target_slot(s, i), type));
-    } else if (s->kind == SELECT_SET) {
-        TRY(type_output(t, s->left, i, type));
-        TRY(type_output(t, s->right, i, type));
-    } else {
-        for (struct values_row *row = s->rows; row != NULL; row = row->next) {
-            struct expr **slot = &row->items;
-            for (size_t k = 0; k < i; k++)
-                slot = &(*slot)->next;
-            TRY(type_coerce(t, slot, type));
-        }
-    }
-    s->columns[i].type = type;
-    return OK;
-}
-
-enum code type_settle(struct typer *t, struct select *s)
-{
-    for (size_t i = 0; i < s->column_count; i++)
-        if (s->columns[i].type == PG_UNKNOWN)
-            TRY(type_output(t, s, i, PG_TEXT));
-    return OK;
-}
 
 /* ---- GROUP BY and ORDER BY items ---- */
 
@@ -144,7 +112,7 @@ static enum code type_group(struct typer *t, struct scope *scope, struct select 
         struct expr *copy = ARENA_NEW(t->arena, struct expr);
         if (copy == NULL)
             return type_nomem(t);
-        *copy = **target_slot(s, position - 1);
+        *copy = **type_target(s, position - 1);
         const struct expr *aggregate = find_aggregate(copy);
         if (aggregate != NULL)
             return sql_fail(t->e, E_GROUPING, aggregate->at,
@@ -459,17 +427,5 @@ enum code type_select(struct typer *t, struct scope *outer, struct select *s)
     TRY(type_limit(t, &scope, &s->offset, "OFFSET"));
     TRY(check_grouping(t, s));
     t->with_count = with_count;
-    return OK;
-}
-
-enum code sql_type(struct typing *typing, struct select *s, struct sql_error *e)
-{
-    struct typer t = { .in = typing, .arena = typing->arena, .e = e };
-
-    TRY(type_select(&t, NULL, s));
-    TRY(type_settle(&t, s));
-    for (size_t i = 0; i < typing->param_count; i++)
-        if (typing->params[i] == PG_UNKNOWN)
-            typing->params[i] = PG_TEXT;
     return OK;
 }

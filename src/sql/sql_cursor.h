@@ -1,17 +1,32 @@
 /**
- * What the files of the parser share. Everyone else includes sql_parse.h.
+ * The parser's place in its tokens, for the rules. Everyone else includes sql_parse.h.
  *
  * Failure sticks: after the first error every look at the input sees its end, and nodes are empty but
  * never NULL. So the rules read like the grammar; the error is asked for once, at the end.
  */
-#ifndef PGSEAL_SQL_SQL_PARSER_H
-#define PGSEAL_SQL_SQL_PARSER_H
+#ifndef PGSEAL_SQL_SQL_CURSOR_H
+#define PGSEAL_SQL_SQL_CURSOR_H
 
 #include "sql/sql_ast.h"
+#include "sql/sql_parse.h"
 
 enum { SQL_DEPTH_MAX = 40 }; /* nested expressions and subqueries: SQLite's own stack ends at 100 symbols */
 
+struct parser;
+
+/**
+ * Rules that are needed below themselves in the grammar: a subquery in an expression, an expression in
+ * parentheses. The files of the grammar include each other downward only, and come back up by these.
+ */
+struct sql_rules {
+    struct expr *(*expr)(struct parser *p);
+    /** Without the boolean and comparison operators: bounds of BETWEEN. */
+    struct expr *(*operand)(struct parser *p);
+    struct select *(*select)(struct parser *p);
+};
+
 struct parser {
+    const struct sql_rules *rules;
     struct arena *arena;
     struct str sql;
     struct token_list tokens;
@@ -20,8 +35,6 @@ struct parser {
     bool failed;
     struct sql_error *e;
 };
-
-/* ---- tokens (sql_parse.c) ---- */
 
 const struct token *sql_peek(const struct parser *p, size_t ahead);
 void sql_next(struct parser *p);
@@ -55,33 +68,9 @@ void sql_leave(struct parser *p);
 /** ( a, b, … ) with the parenthesis already taken. */
 struct name_list sql_names(struct parser *p);
 
-/* ---- expressions (sql_expr.c, sql_primary.c) ---- */
-
-struct expr *sql_expr(struct parser *p);
-/** Without the boolean and comparison operators: bounds of BETWEEN. */
-struct expr *sql_operand(struct parser *p);
-/** a, b, …; the number of them in *count. */
-struct expr *sql_expr_list(struct parser *p, size_t *count);
-struct expr *sql_primary(struct parser *p);
-struct expr *sql_node(struct parser *p, enum expr_kind kind, uint32_t at);
-/** Append to a list of arguments. */
-void sql_add_arg(struct expr *e, struct expr *arg);
-struct expr *sql_call1(struct parser *p, uint32_t at, const char *function, struct expr *arg);
-struct expr *sql_text(struct parser *p, uint32_t at, struct str text);
-/** A type's name; PG_UNKNOWN and failed when it is none. */
-enum pg_type sql_type_name(struct parser *p);
-
-/* ---- SELECT (sql_select.c) ---- */
-
 bool sql_at_select(const struct parser *p, size_t ahead);
-struct select *sql_select(struct parser *p);
-/** The list behind ORDER BY. */
-struct order *sql_order_list(struct parser *p);
-/** The name PostgreSQL gives a column without AS. */
-struct str sql_column_name(const struct expr *e);
 
-/* ---- the other statements (sql_stmt.c) ---- */
-
-void sql_statement(struct parser *p, struct stmt *out);
+/** Word `index` of those that cannot be names, sorted; NULL behind the last one. */
+const char *sql_reserved_word(size_t index);
 
 #endif

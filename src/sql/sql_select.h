@@ -1,0 +1,15 @@
+/**
+ * SELECT, VALUES, set operations, FROM.
+ */
+#ifndef PGSEAL_SQL_SQL_SELECT_H
+#define PGSEAL_SQL_SQL_SELECT_H
+
+#include "sql/sql_cursor.h"
+
+struct parser;
+
+struct select *sql_select(struct parser *p);
+/** The name PostgreSQL gives a column without AS. */
+struct str sql_column_name(const struct expr *e);
+
+#endif
