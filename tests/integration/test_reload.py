@@ -275,6 +275,36 @@ def test_drain_has_an_end(make_gate, certs):
         assert SHUTDOWN in busy.events()
 
 
+def test_who_connects_after_sighup_is_judged_by_the_new_rules(server):
+    """The signal has been sent, whether or not anybody has acted on it. A hundred times, on whichever worker."""
+    rules = ["host app all 127.0.0.1/32 trust\n", "host app all 127.0.0.1/32 reject\n"]
+    stale = 0
+    for i in range(100):
+        server.configure(hba=rules[i % 2])
+        os.kill(server.process.pid, signal.SIGHUP)
+        stale += admitted(server, tls=False) != (i % 2 == 0)
+    assert stale == 0
+
+
+def test_who_connects_after_pg_reload_conf_is_judged_by_the_new_rules(gate):
+    rules = ["host app all 127.0.0.1/32 trust\n", "host app all 127.0.0.1/32 reject\n"]
+    with Conn(gate, unix=True) as console:
+        console.ready(database="pgseal", user="root")
+        for i in range(20):
+            gate.configure(hba=rules[i % 2])
+            console.ask("SELECT pg_reload_conf()")
+            assert admitted(gate, tls=False) == (i % 2 == 0)
+
+
+def test_who_connects_after_a_refused_sighup_is_let_in(gate):
+    gate.configure(hba="host app all 127.0.0.1/32 trust\n")
+    gate.reload()
+    gate.configure(hba="nonsense\n")
+    for _ in range(20):
+        gate.kill(signal.SIGHUP)
+        assert admitted(gate, tls=False)
+
+
 # -- starts that must fail ----------------------------------------------------------------------------------------
 @pytest.fixture
 def stopped(factory, certs):

@@ -19,10 +19,11 @@
 #include <unistd.h>
 
 enum {
-    ACCEPT_BATCH = 64,     /* per wake-up and listener: the sessions that exist get their turn too */
-    ACCEPT_LAST = 4096,    /* before a listener is closed: more than its queue holds */
-    ACCEPT_PAUSE_MS = 200, /* after descriptors ran out */
-    TABLES_UNDER_WAY = 8   /* when the SQL thread is busy for long */
+    ACCEPT_BATCH = 64,  /* per wake-up and listener: the sessions that exist get their turn too */
+    ACCEPT_LAST = 4096, /* before a listener is closed: more than its queue holds */
+    ACCEPT_PAUSE_MS =
+        200,             /* after descriptors ran out, or when memory did for the word that a load is over */
+    TABLES_UNDER_WAY = 8 /* when the SQL thread is busy for long */
 };
 
 /* ---- accepting ---- */
@@ -35,11 +36,47 @@ static void set_accepting(struct worker *worker, bool accepting)
         poll_set(listener->poll, accepting ? POLL_READ : 0);
 }
 
+/*
+ * As in PostgreSQL, whose postmaster does one thing after the other, a client that connects after SIGHUP was
+ * sent is judged by the new rules. The signal stays pending until the steward has said so in `loading`; that
+ * is cleared when the new generation is known; and this worker takes the snapshot a little later.
+ */
+static bool load_under_way(const struct worker *worker)
+{
+    struct gate_shared *shared = worker->shared;
+
+    return !worker->draining && (signal_is_pending(SIGHUP) || atomic_load(&shared->loading) ||
+                                 atomic_load(&shared->generation) != snapshot_generation(worker->snapshot));
+}
+
+static void hold(struct worker *worker, int fd, const struct address *peer, bool local)
+{
+    worker->held = (struct held){ .any = true, .local = local, .fd = fd, .peer = *peer };
+    set_accepting(worker, false);
+    timer_set(worker->accept_pause, ACCEPT_PAUSE_MS);
+}
+
+/* The others are still in the kernel's queue. */
+static void let_in_held(struct worker *worker)
+{
+    if (!worker->held.any || load_under_way(worker))
+        return;
+    worker->held.any = false;
+    timer_stop(worker->accept_pause);
+    set_accepting(worker, true);
+    (void)session_new(worker, worker->held.fd, &worker->held.peer, worker->held.local);
+}
+
 static void on_accept_pause(void *arg)
 {
     struct worker *worker = arg;
 
-    set_accepting(worker, true);
+    if (!worker->held.any)
+        set_accepting(worker, true);
+    else if (load_under_way(worker))
+        timer_set(worker->accept_pause, ACCEPT_PAUSE_MS);
+    else
+        let_in_held(worker);
 }
 
 static void accept_failed(struct worker *worker, int why)
@@ -80,6 +117,10 @@ static void accept_some(const struct listener *listener, int most)
         bool local = peer.ss.ss_family == AF_UNIX;
         if (!local)
             set_keepalive(worker, fd);
+        if (load_under_way(worker)) {
+            hold(worker, fd, &peer, local);
+            return;
+        }
         (void)session_new(worker, fd, &peer, local);
     }
 }
@@ -201,6 +242,8 @@ void worker_free(struct worker *worker)
     aged_free(worker->clients);
     counters_free(worker->counters);
     close_listeners(worker);
+    if (worker->held.any)
+        (void)close(worker->held.fd);
     loop_message_free(worker->finish);
     loop_message_free(worker->closed);
     timer_close(worker->accept_pause);
@@ -277,6 +320,17 @@ static void take_snapshot(void *arg)
     }
     order->done(order->arg);
     worker_order_free(order);
+    let_in_held(worker);
+}
+
+static void on_loaded(void *arg)
+{
+    let_in_held(arg);
+}
+
+void worker_loaded(struct worker *worker)
+{
+    (void)!loop_post(worker->loop, on_loaded, worker); /* without memory: on_accept_pause() */
 }
 
 struct worker_order *worker_order_new(struct worker *worker, struct snapshot *snapshot,
@@ -379,6 +433,7 @@ static void stop_listening(struct worker *worker)
     struct listener *listener;
     struct loop_message *closed = worker->closed;
 
+    let_in_held(worker);
     LIST_FOREACH (listener, &worker->listeners, entry)
         accept_some(listener, ACCEPT_LAST);
     close_listeners(worker);

@@ -52,8 +52,10 @@ struct gate_shared {
     const char *dir; /* as given to serve, with what -c said */
     const struct str *overrides;
     size_t n_overrides;
-    struct loop
-        *steward; /* where these are called with `gate`: a worker listens no more, its loop has ended */
+    _Atomic bool loading;        /* a load is under way: who comes now is judged by what it comes to */
+    _Atomic unsigned generation; /* of the snapshot that is in force, or on its way to the workers */
+    /* Called on the steward's loop, with `gate`: a worker listens no more, its loop has ended. */
+    struct loop *steward;
     void (*worker_closed)(void *gate);
     void (*worker_ended)(void *gate);
     /** On the steward's loop: load the files anew; `note` says what came of it. */
@@ -87,6 +89,8 @@ struct worker_order *worker_order_new(struct worker *worker, struct snapshot *sn
 void worker_order_send(struct worker_order *order);
 /** One that was not sent. NULL is fine. */
 void worker_order_free(struct worker_order *order);
+/** From any thread: no load is under way any more; who was held comes in. */
+void worker_loaded(struct worker *worker);
 /**
  * From any thread: listen no more, and end the sessions at their next ReadyForQuery(idle), or at once. Who
  * stands in the listeners' queues still comes in, and hears 57P03. The loop ends when no worker has sessions.

@@ -5,6 +5,7 @@
 #include "base/env.h"
 #include "client/hosts.h"
 #include "gate/session/worker.h"
+#include "net/socket.h"
 #include "net/stream.h"
 
 #include <pthread.h>
@@ -20,6 +21,14 @@ struct listener {
     LIST_ENTRY(listener) entry;
 };
 
+/** A connection that was accepted while a load was under way. */
+struct held {
+    bool any;
+    bool local;
+    int fd;
+    struct address peer;
+};
+
 struct gather_part; /* gather.c: sessions being copied for a statement */
 struct errand;      /* cancel.c: a cancel request on its way to a server */
 struct lookups;     /* lookup.c: cached answers and queries under way */
@@ -33,7 +42,8 @@ struct worker {
     struct tls_library *library;
     struct snapshot *snapshot;
     struct host_cache hosts;
-    struct timer *accept_pause; /* descriptors ran out: try again later */
+    struct held held;           /* waits until the load has been decided, and all others with it */
+    struct timer *accept_pause; /* descriptors ran out, or a load takes long: try again later */
     LIST_HEAD(, listener) listeners;
     TAILQ_HEAD(session_list, session) sessions;
     size_t n_owed;  /* while draining: sessions from before that are still there */

@@ -162,6 +162,7 @@ static void free_gate(struct gate *g)
     for (size_t i = 0; i < COUNT_OF(g->signals); i++)
         if (g->signals[i])
             signal_watch_close(g->signals[i]);
+    pending_watch_close(g->hangup);
     stop_free(g);
     loop_free(g->loop);
     overview_free(g->overview);
@@ -194,11 +195,6 @@ static void on_signal(void *arg, int signum)
 
     if (gate_is_over(g))
         return;
-    if (signum == SIGHUP) {
-        if (!g->draining)
-            gate_reload(g, RELOAD_SIGNAL);
-        return;
-    }
     bool now = signum == SIGINT;
     if (g->draining && !now)
         return;
@@ -211,7 +207,7 @@ static void on_signal(void *arg, int signum)
 
 static enum code prepare(struct gate *g, struct err *e)
 {
-    static const int signums[] = { SIGHUP, SIGTERM, SIGINT };
+    static const int signums[] = { SIGTERM, SIGINT };
     char path[OS_PATH_MAX];
 
     TRY(os_path(g->params->dir, "pgseal.lock", path, e));
@@ -229,6 +225,9 @@ static enum code prepare(struct gate *g, struct err *e)
         if (!g->signals[i])
             return err_set(e, E_INTERNAL, "could not watch signal %d", signums[i]);
     }
+    g->hangup = pending_watch_new(g->loop, SIGHUP, gate_reload_signalled, g);
+    if (!g->hangup)
+        return err_set(e, E_INTERNAL, "could not watch signal %d", SIGHUP);
     g->shared.steward = g->loop;
     g->shared.reload = gate_reload_asked;
     g->shared.history = &g->history;
@@ -341,6 +340,7 @@ static enum code start(struct gate *g, struct err *e)
 {
     TRY(load_first(g, e));
     g->generation = 1;
+    g->shared.generation = snapshot_generation(g->snapshot);
     (void)gate_remember(g, "start", "loaded");
     const struct settings *settings = snapshot_settings(g->snapshot);
     g->env->log->min_severity = (int)settings_log_severity(settings);

@@ -234,6 +234,7 @@ static bool install(struct gate *g, struct snapshot *next, bool restored)
     if (!clients_set_limit(g->shared.clients, (size_t)snapshot_settings(next)->clients_limit))
         gate_log(g->env, SEV_WARNING, "reload_incomplete", "out of memory: clients_limit stays what it was");
     gate_set_http_access(g);
+    atomic_store(&g->shared.generation, snapshot_generation(next)); /* from here on workers wait for it */
     for (unsigned i = 0; i < g->n_workers; i++) {
         struct worker_order *order = swap->orders[i];
         swap->orders[i] = NULL;
@@ -334,8 +335,7 @@ static void refuse(struct gate *g, const struct diags *diags, enum reload_trigge
     gate_log(g->env, SEV_LOG, "reload_failed", "configuration was not reloaded; the one in force stays");
 }
 
-/* note: what came of it, for a client; NULL: nobody asks. */
-static void attempt(struct gate *g, enum reload_trigger trigger, bool last_word, struct err *note)
+static void load_and_install(struct gate *g, enum reload_trigger trigger, bool last_word, struct err *note)
 {
     AUTO(arena) struct arena arena;
     struct snapshot *next = NULL;
@@ -369,6 +369,27 @@ static void attempt(struct gate *g, enum reload_trigger trigger, bool last_word,
     watch_follow(g->watch, g->snapshot);
     if (trigger != RELOAD_CERTIFICATES)
         watch_mark(g->watch); /* there may be other files now */
+}
+
+/* note: what came of it, for a client; NULL: nobody asks. */
+static void attempt(struct gate *g, enum reload_trigger trigger, bool last_word, struct err *note)
+{
+    atomic_store(&g->shared.loading, true);
+    load_and_install(g, trigger, last_word, note);
+    atomic_store(&g->shared.loading, false);
+    for (unsigned i = 0; i < g->n_workers; i++)
+        worker_loaded(g->workers[i]);
+}
+
+void gate_reload_signalled(void *gate)
+{
+    struct gate *g = gate;
+
+    atomic_store(&g->shared.loading, true); /* before the signal is seen by nobody any more */
+    pending_watch_take(g->hangup);
+    if (!g->draining && !gate_is_over(g))
+        attempt(g, RELOAD_SIGNAL, false, NULL);
+    atomic_store(&g->shared.loading, false);
 }
 
 void gate_reload(struct gate *g, enum reload_trigger trigger)

@@ -47,7 +47,8 @@ struct gate {
     struct secret passphrase;
     struct listen_set listening;
     struct loop *loop;
-    struct signal_watch *signals[3];
+    struct signal_watch *signals[2];
+    struct pending_watch *hangup;
     struct timer *drain_timer;
     struct timer *release_timer; /* the SQL thread has not written its last in time */
     struct watch *watch;
@@ -77,6 +78,8 @@ MUST_CHECK enum code gate_load(struct gate *g, bool certificates_only, struct sn
                                struct diags *diags);
 /** Load, and let all workers take it; or say why not. */
 void gate_reload(struct gate *g, enum reload_trigger trigger);
+/** SIGHUP is pending: take it, and load. */
+void gate_reload_signalled(void *gate);
 /** The same for pg_reload_conf(): `note` says what came of it. */
 void gate_reload_asked(void *gate, struct err *note);
 /** Watch files and dates from now on; the first snapshot is in force. */
