@@ -24,6 +24,7 @@ _Static_assert(sizeof(Tcl_UniChar) == sizeof(uint16_t), "regex_text is made of T
 struct entry {
     struct regex_text text;
     bool captures;
+    bool remembers;  /* its parentheses are remembered: for captures, or for a back reference in it */
     bool lookbehind; /* in PostgreSQL's engine only */
 };
 
@@ -151,9 +152,20 @@ static Tcl_Obj *object_of(struct regex_text text)
     return object;
 }
 
-static int flags_of(bool captures)
+/* Without subexpressions the engine is faster, and refuses back references; PostgreSQL always keeps them.
+ * [src: PostgreSQL 18, hba.c regcomp_auth_token] */
+static int flags_of(bool remembers)
 {
-    return TCL_REG_ADVANCED | (captures ? 0 : TCL_REG_NOSUB);
+    return TCL_REG_ADVANCED | (remembers ? 0 : TCL_REG_NOSUB);
+}
+
+/* In any dialect; a backslash that is itself escaped costs speed only. */
+static bool may_refer_back(struct str pattern)
+{
+    for (size_t i = 0; i + 1 < pattern.n; i++)
+        if (pattern.p[i] == '\\' && pattern.p[i + 1] >= '1' && pattern.p[i + 1] <= '9')
+            return true;
+    return false;
 }
 
 /** The engine's words are the server's, behind a preface; where the two differ, the server's. */
@@ -177,14 +189,14 @@ static enum code compile_error(Tcl_Interp *interp, struct err *e)
     return err_set(e, E_REGEX, "%.*s", STR_ARG(text));
 }
 
-static enum code compile(Tcl_Obj *object, bool captures, Tcl_RegExp *out, struct err *e)
+static enum code compile(Tcl_Obj *object, bool remembers, Tcl_RegExp *out, struct err *e)
 {
-    *out = Tcl_GetRegExpFromObj(NULL, object, flags_of(captures));
+    *out = Tcl_GetRegExpFromObj(NULL, object, flags_of(remembers));
     if (*out)
         return OK;
     Tcl_Interp *interp = Tcl_CreateInterp();
     enum code code = OK;
-    *out = Tcl_GetRegExpFromObj(interp, object, flags_of(captures));
+    *out = Tcl_GetRegExpFromObj(interp, object, flags_of(remembers));
     if (!*out)
         code = compile_error(interp, e);
     Tcl_DeleteInterp(interp);
@@ -221,14 +233,14 @@ static bool grow(struct regex_set *set)
 enum code regex_set_add(struct regex_set *set, struct str pattern, bool captures, unsigned *out,
                         struct err *e)
 {
-    struct entry entry = { .captures = captures };
+    struct entry entry = { .captures = captures, .remembers = captures || may_refer_back(pattern) };
     Tcl_RegExp compiled;
 
     if (!begin() || !grow(set))
         return E_NOMEM;
     TRY(regex_translate(set->arena, pattern, &entry.text, &entry.lookbehind, e));
     Tcl_Obj *object = object_of(entry.text);
-    enum code code = compile(object, captures, &compiled, e);
+    enum code code = compile(object, entry.remembers, &compiled, e);
     Tcl_DecrRefCount(object);
     TRY(code);
     set->entries[set->n] = entry;
@@ -303,6 +315,6 @@ enum code regex_search(const struct regex_set *set, unsigned number, struct str 
     CHECK(number < have->n);
     if (!have->objects[number])
         have->objects[number] = object_of(entry->text);
-    TRY(compile(have->objects[number], entry->captures, &compiled, e));
+    TRY(compile(have->objects[number], entry->remembers, &compiled, e));
     return execute(compiled, entry->captures, subject, out, e);
 }

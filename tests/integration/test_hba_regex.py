@@ -100,3 +100,24 @@ def test_expressions(judge, program, tmp_path, seed):
         role = theirs if isinstance(theirs, bytes) else b""
         ours = explained(program, tmp_path, pattern, subject, role)
         assert ours == (theirs if isinstance(theirs, str) else theirs is not None), (pattern, subject, theirs)
+
+
+BACK_REFERENCES = ["^(a|b)x\\1$", "((.).)\\2", "^(.)\\1+$", "(a*)b\\1", "^(ab|a)(bc|c)?\\1", "(?i)(a)\\1", "(a)|b\\1", "(a)(?=\\1)",
+                   "a\\1", "(?:a)\\1", "(a\\1)", "^((a)|(b))*\\2$", "^(.*)-\\1$", "(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)\\10"]
+SUBJECTS = ["aa", "axa", "axb", "aba", "abc", "a-a", "ab-ab", "aAa", "bb", "abcabc", "abcdefghijj", "-"]
+
+
+def test_back_references_in_a_rule(judge, program, tmp_path):
+    """Nothing is captured in pg_hba.conf, and yet an expression may look back."""
+    for pattern in BACK_REFERENCES:
+        (tmp_path / "hba").write_text(f'local "/{pattern}" all trust\n')
+        for subject in SUBJECTS:
+            done = subprocess.run([program, "explain", "--json", "--hba", tmp_path / "hba", "local", "user=u",
+                                   f"dbname={subject}"], capture_output=True, text=True, check=False)
+            try:
+                theirs = judge.execute("SELECT %s ~ (%s COLLATE \"C\")", (subject, pattern)).fetchone()[0]
+                theirs = (bool(theirs), "")
+            except psycopg.errors.InvalidRegularExpression as e:
+                theirs = (None, str(e).split("\n", maxsplit=1)[0].split(": ", 1)[1])
+            ours = json.loads(done.stdout)["decision"] == "accept" if done.stdout else None
+            assert ours == theirs[0] and theirs[1] in done.stderr, (pattern, subject, theirs)

@@ -159,6 +159,37 @@ static void long_subject(void **state)
     assert_string_equal(got, "YES b");
 }
 
+/* In pg_hba.conf nobody asks for what the parentheses matched, but the expression itself may. */
+static void back_references(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *subject;
+        bool matches;
+    } cases[] = {
+        { "^(a|b)x\\1$", "axa", true },  { "^(a|b)x\\1$", "axb", false },    { "((.).)\\2", "aba", true },
+        { "((.).)\\2", "abc", false },   { "(?b)^\\(.\\)\\1$", "aa", true }, { "(?e)^(.)\\1$", "ab", false },
+        { "^(..)\\\\1", "ab\\1", true },
+    };
+    struct arena arena;
+    struct regex_match match;
+    unsigned number;
+    struct err e;
+
+    arena_init(&arena, 1 << 20, 1024);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct regex_set *set = regex_set_new(&arena);
+        assert_int_equal(regex_set_add(set, str_c(cases[i].pattern), false, &number, &e), OK);
+        assert_int_equal(regex_search(set, number, str_c(cases[i].subject), &match, &e), OK);
+        assert_int_equal(match.matched, cases[i].matches);
+        assert_false(match.group_set);
+    }
+    struct regex_set *set = regex_set_new(&arena);
+    assert_int_equal(regex_set_add(set, STR("a\\1"), false, &number, &e), E_REGEX);
+    assert_string_equal(e.message, "invalid backreference number");
+    arena_fini(&arena);
+}
+
 enum { THREADS = 4, SETS = 6, ROUNDS = 50 };
 
 static void *search_in_thread(void *arg)
@@ -245,9 +276,9 @@ static int forget(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers),       cmocka_unit_test(errors),  cmocka_unit_test(too_long),
-        cmocka_unit_test(long_subject),  cmocka_unit_test(threads), cmocka_unit_test(hostile),
-        cmocka_unit_test(process_stays),
+        cmocka_unit_test(answers),      cmocka_unit_test(errors),          cmocka_unit_test(too_long),
+        cmocka_unit_test(long_subject), cmocka_unit_test(back_references), cmocka_unit_test(threads),
+        cmocka_unit_test(hostile),      cmocka_unit_test(process_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, forget);
