@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/secret.h"
+#include "base/unseen.h"
 #include "os/files.h"
 
 #include <stdatomic.h>
@@ -161,6 +162,15 @@ static void report_twins(struct parser *p)
     }
 }
 
+static void complain(struct parser *p, struct str line, const char *problem)
+{
+    struct diag *row = diags_add(p->diags, SEV_ERROR, E_SYNTAX, p->file, p->line, "%s", problem);
+    char unseen[UNSEEN_TEXT_MAX];
+
+    if (unseen_describe(line, p->line == 1 ? UNSEEN_FIRST_LINE : UNSEEN_LINE, unseen))
+        diags_hint(p->diags, row, "%s", unseen);
+}
+
 static void parse_text(struct parser *p)
 {
     char *at = (char *)p->list->text.p;
@@ -172,7 +182,7 @@ static void parse_text(struct parser *p)
         p->line++;
         const char *problem = parse_line(p, at, line_end);
         if (problem)
-            (void)diags_add(p->diags, SEV_ERROR, E_SYNTAX, p->file, p->line, "%s", problem);
+            complain(p, str_of(at, (size_t)(line_end - at)), problem);
         at = newline ? newline + 1 : end;
     }
     if (p->list->n > 0)

@@ -1,5 +1,6 @@
 #include "conf/item.h"
 
+#include "base/unseen.h"
 #include "conf/load.h"
 
 #include <errno.h>
@@ -28,7 +29,10 @@ enum code load_parse(struct load *load, struct load_item *item, void *member, st
     if (code == E_NOMEM)
         return code;
     if (code != OK) {
+        char unseen[UNSEEN_TEXT_MAX];
         item->problem = "setting could not be applied";
+        if (unseen_describe(entry->value, UNSEEN_VALUE, unseen))
+            err_hint(&e, "%s", unseen);
         err_where(&e, entry->file, entry->line);
         diags_add_err(load->diags, &e);
         return OK;

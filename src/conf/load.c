@@ -9,6 +9,7 @@
 #include "conf/load.h"
 
 #include "base/check.h"
+#include "base/unseen.h"
 #include "conf/item.h"
 #include "conf/routes.h"
 #include "lex/conf_token.h"
@@ -96,8 +97,12 @@ static void complain_unknown(struct load *load, struct load_item *item)
                                  "unrecognized configuration parameter \"%.*s\"",
                                  STR_ARG(conninfo_hidden_word(load->diags->arena, entry->name)));
 
+    char unseen[UNSEEN_TEXT_MAX];
+
     item->problem = "unrecognized configuration parameter";
-    if (nearest.n > 0 && !entry->sub.p)
+    if (unseen_describe(key_of(entry), UNSEEN_NAME, unseen))
+        diags_hint(load->diags, row, "%s", unseen);
+    else if (nearest.n > 0 && !entry->sub.p)
         diags_hint(load->diags, row, "Perhaps you meant \"%.*s\".", STR_ARG(nearest));
     else if (nearest.n > 0)
         diags_hint(load->diags, row,

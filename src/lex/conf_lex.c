@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/unseen.h"
 #include "lex/conf_token.h"
 #include "lex/conninfo_hide.h"
 
@@ -27,6 +28,7 @@ struct place {
     struct str file;
     unsigned line;
     unsigned depth;
+    struct str text; /* the line itself; empty for what is not about its characters */
 };
 
 void conf_entries_init(struct conf_entries *entries, struct arena *arena)
@@ -291,18 +293,24 @@ static enum code syntax_error(struct lexer *lx, struct str name, const struct co
                               const struct place *at)
 {
     struct str shown = shown_token(lx, name, token);
+    char unseen[UNSEEN_TEXT_MAX];
+    bool has_unseen = unseen_describe(at->text, at->line == 1 ? UNSEEN_FIRST_LINE : UNSEEN_LINE, unseen);
 
     if (ends_line(token)) {
-        (void)diags_add(lx->diags, SEV_ERROR, E_SYNTAX, at->file, at->line,
-                        "syntax error in file \"%.*s\" line %u, near end of line", STR_ARG(at->file),
-                        at->line);
+        struct diag *at_end = diags_add(lx->diags, SEV_ERROR, E_SYNTAX, at->file, at->line,
+                                        "syntax error in file \"%.*s\" line %u, near end of line",
+                                        STR_ARG(at->file), at->line);
+        if (has_unseen)
+            diags_hint(lx->diags, at_end, "%s", unseen);
         return add_error(lx, at, "syntax error");
     }
     struct diag *row = diags_add(lx->diags, SEV_ERROR, E_SYNTAX, at->file, at->line,
                                  "syntax error in file \"%.*s\" line %u, near token \"%.*s\"",
                                  STR_ARG(at->file), at->line, STR_ARG(shown));
-    if (token->kind == CONF_TOKEN_WORD && str_equal(shown, token->text) &&
-        str_find(token->text, '.') < token->text.n)
+    if (has_unseen)
+        diags_hint(lx->diags, row, "%s", unseen);
+    else if (token->kind == CONF_TOKEN_WORD && str_equal(shown, token->text) &&
+             str_find(token->text, '.') < token->text.n)
         diags_hint(lx->diags, row, "A name with other characters is written in double quotes: %.*s.\"%.*s\".",
                    STR_ARG(str_first(token->text, str_find(token->text, '.'))),
                    STR_ARG(str_from(token->text, str_find(token->text, '.') + 1)));
@@ -341,7 +349,7 @@ static enum code parse_text(struct lexer *lx, struct str text, struct str file, 
     unsigned n_errors = 0;
 
     for (;;) {
-        struct place at = { file, scan.line, depth };
+        struct place at = { file, scan.line, depth, str_first(scan.left, str_find(scan.left, '\n')) };
         struct conf_token token = conf_token_next(&scan);
         struct str name = token.text;
         bool bad;

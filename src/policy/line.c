@@ -1,4 +1,5 @@
 /* Complaints about the line at hand. */
+#include "base/unseen.h"
 #include "policy/internal.h"
 
 static bool fault_text(struct line_parser *p, struct str *out, const char *fmt, va_list args)
@@ -18,8 +19,11 @@ static void fault_log(struct line_parser *p, enum severity severity, enum code c
         return;
     struct diag *row = diags_add(p->diags, severity, code, p->line->file, p->line->line, "%.*s",
                                  STR_ARG(text));
-    if (hint)
-        diags_hint(p->diags, row, "%s", hint);
+    char unseen[UNSEEN_TEXT_MAX] = "";
+    if (severity == SEV_ERROR)
+        (void)unseen_describe(p->line->raw, p->line->line == 1 ? UNSEEN_FIRST_LINE : UNSEEN_LINE, unseen);
+    if (hint || unseen[0])
+        diags_hint(p->diags, row, "%s%s%s", hint ? hint : "", hint && unseen[0] ? " " : "", unseen);
 }
 
 enum code line_bad(struct line_parser *p, enum code code, const char *hint, const char *fmt, ...)
