@@ -5,10 +5,14 @@
 #include "client/conninfo.h"
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/check.h"
+#include "base/near.h"
 #include "client/conninfo_values.h"
 #include "lex/conninfo_hide.h"
 #include "pgwire/hello.h"
+
+enum { HINT_MAX = 256 };
 
 struct build {
     const struct conn_options *options;
@@ -154,6 +158,31 @@ static enum code build_user(const struct build *b)
 
 /* ---- words ---- */
 
+/* libpq's sentence, and the words that it would have taken. */
+static enum code refuse_word(enum conn_option option, const char *const *words, struct str value,
+                             struct err *e)
+{
+    AUTO(buf) struct buf hint = BUF_INIT(HINT_MAX);
+    const char *nearest = NULL;
+    size_t best = SIZE_MAX;
+
+    for (size_t i = 0; words[i]; i++) {
+        size_t distance = near_distance(value, str_c(words[i]));
+        buf_printf(&hint, "%s%s", i == 0 ? "" : ", ", words[i]);
+        if (distance < best && near_enough(value, str_c(words[i]), distance)) {
+            best = distance;
+            nearest = words[i];
+        }
+    }
+    enum code code = err_set(e, E_PARAM, "invalid %s value: \"%.*s\"", conn_option_keyword(option),
+                             STR_ARG(value));
+    if (nearest)
+        err_hint(e, "Perhaps you meant \"%s\". Available values: %s.", nearest, buf_c(&hint));
+    else
+        err_hint(e, "Available values: %s.", buf_c(&hint));
+    return code;
+}
+
 static enum code build_word(const struct build *b, enum conn_option option, const char *const *words,
                             unsigned *out)
 {
@@ -165,9 +194,7 @@ static enum code build_word(const struct build *b, enum conn_option option, cons
             return OK;
         }
     }
-    if (!value.p)
-        return OK;
-    return err_set(b->e, E_PARAM, "invalid %s value: \"%.*s\"", conn_option_keyword(option), STR_ARG(value));
+    return value.p ? refuse_word(option, words, value, b->e) : OK;
 }
 
 static const char *const sslmode_words[] = { "disable",   "allow",       "prefer", "require",
@@ -176,6 +203,17 @@ static const char *const sslmode_words[] = { "disable",   "allow",       "prefer
 const char *sslmode_name(enum sslmode mode)
 {
     return sslmode_words[mode];
+}
+
+enum code conn_parse_sslmode(struct str value, enum sslmode *out, struct err *e)
+{
+    for (unsigned i = 0; sslmode_words[i]; i++) {
+        if (str_is(value, sslmode_words[i])) {
+            *out = (enum sslmode)i;
+            return OK;
+        }
+    }
+    return refuse_word(CONN_SSLMODE, sslmode_words, value, e);
 }
 
 static enum code build_sslmode(const struct build *b)
@@ -302,9 +340,14 @@ static enum code check_gate_options(const struct build *b)
         return code;
     }
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
-        if (value_of(b, refused[i]).n > 0)
-            return err_set(b->e, E_PARAM, "\"%s\" may not be used in an upstream connection string",
-                           conn_option_keyword(refused[i]));
+        if (value_of(b, refused[i]).n == 0)
+            continue;
+        enum code code = err_set(b->e, E_PARAM, "\"%s\" may not be used in an upstream connection string",
+                                 conn_option_keyword(refused[i]));
+        if (refused[i] == CONN_SERVICE)
+            err_hint(b->e, "Service files are not read here: write the keywords of the service out, as in "
+                           "host=db.example.com port=5432.");
+        return code;
     }
     return OK;
 }

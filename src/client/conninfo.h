@@ -156,8 +156,12 @@ enum {
 
 /** "sslmode" and its like; never NULL. */
 const char *conn_option_keyword(enum conn_option option);
+/** The option of a keyword, as libpq spells it. */
+bool conn_option_find(struct str keyword, enum conn_option *out);
 /** "verify-full" and its like. */
 const char *sslmode_name(enum sslmode mode);
+/** The mode of a word; E_PARAM with libpq's text and the words that there are. */
+MUST_CHECK enum code conn_parse_sslmode(struct str value, enum sslmode *out, struct err *e);
 /** "TLSv1.2" and its like; "" for TLS_BOUND_NONE. */
 const char *tls_bound_name(enum tls_bound bound);
 
@@ -168,7 +172,7 @@ const char *tls_bound_name(enum tls_bound bound);
  * out    options that are not in the text stay unset.
  *
  * E_PARAM with libpq's text, in which HIDDEN (lex/conninfo_hide.h) stands for secrets and for what may be a
- * piece of one. A URI's host with an @ behind a password is refused here: it is such a piece.
+ * piece of one. A URI with an @ where an unencoded password leaves one is refused (conninfo_uri_leftover()).
  * [src: PostgreSQL 18, PQconninfoParse]
  */
 MUST_CHECK enum code conn_options_parse(struct str text, struct arena *arena, struct conn_options *out,

@@ -33,6 +33,16 @@ static enum code path_of(const struct find *f, enum conn_option option, const ch
     return ok ? OK : err_set(f->e, E_NOMEM, "out of memory");
 }
 
+/* Nobody wrote this path: say where it comes from, and how to do without. */
+static void hint_home(const struct find *f, enum conn_option option)
+{
+    if (f->info->options.v[option].n == 0)
+        err_hint(f->e,
+                 "The file is looked for because \"%s\" is not set. Name it there, or set "
+                 "sslcertmode=disable where no client certificate is wanted.",
+                 conn_option_keyword(option));
+}
+
 static struct conn_file look(const struct find *f, struct str path)
 {
     return f->world->stat_file(f->world->ctx, path.p);
@@ -106,7 +116,11 @@ static enum code find_key(const struct find *f)
                        (int)colon, path.p);
     if (path.n == 0)
         return OK;
-    TRY(check_key(f, path));
+    enum code code = check_key(f, path);
+    if (code != OK) {
+        hint_home(f, CONN_SSLKEY);
+        return code;
+    }
     f->out->key = path;
     if (password.n > 0 && !arena_str(f->arena, password, &f->out->key_password))
         return err_set(f->e, E_NOMEM, "out of memory");
@@ -126,9 +140,12 @@ static enum code find_cert(const struct find *f)
     struct conn_file cert = look(f, path);
     if (cert.error == ENOENT || cert.error == ENOTDIR)
         return OK;
-    if (cert.error != 0)
-        return err_set(f->e, E_TLS, "could not open certificate file \"%.*s\": %s", STR_ARG(path),
-                       strerrordesc_np(cert.error));
+    if (cert.error != 0) {
+        enum code code = err_set(f->e, E_TLS, "could not open certificate file \"%.*s\": %s", STR_ARG(path),
+                                 strerrordesc_np(cert.error));
+        hint_home(f, CONN_SSLCERT);
+        return code;
+    }
     f->out->cert = path;
     return find_key(f);
 }

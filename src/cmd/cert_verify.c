@@ -144,9 +144,12 @@ static enum code judge_chain(const struct cert_job *job, struct examined *x, str
             return nomem(e);
         if (code == E_NO_FILE)
             return OK;
-        if (code != OK)
-            return err_set(e, code, "could not read root certificate file \"%s\": %s", x->root,
-                           err_text(&failed));
+        if (code != OK) {
+            (void)err_set(e, code, "could not read root certificate file \"%s\": %s", x->root,
+                          err_text(&failed));
+            err_hint(e, "%s", failed.hint);
+            return code;
+        }
     }
     struct chain_verify what = { .leaf = x->file.items[0],
                                  .chain = &x->chain,

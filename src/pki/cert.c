@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "os/files.h"
+#include "pki/der.h"
 #include "pki/ossl.h"
 
 #include <limits.h>
@@ -97,8 +98,11 @@ enum code cert_list_load(const char *path, struct cert_list *out, struct err *e)
 
     TRY(os_read_file(path, &pem, e));
     TRY(cert_list_from_pem(buf_bytes(&pem), path, &list, e));
-    if (list.n == 0)
-        return err_set(e, E_CONFIG, "file \"%s\" contains no certificate", path);
+    if (list.n == 0) {
+        (void)err_set(e, E_CONFIG, "file \"%s\" contains no certificate", path);
+        der_hint(path, e);
+        return E_CONFIG;
+    }
     *out = list_give(&list);
     return OK;
 }

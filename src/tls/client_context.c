@@ -4,6 +4,7 @@
  */
 #include "tls/client_context.h"
 
+#include "pki/der.h"
 #include "tls/context_base.h"
 #include "tls/diag.h"
 #include "tls/handshake_cb.h"
@@ -19,8 +20,18 @@ static int no_prompt_cb(char *buf, int size, int writing, void *arg)
     (void)buf;
     (void)size;
     (void)writing;
-    (void)arg;
+    *(bool *)arg = true;
     return 0;
+}
+
+static enum code unreadable(struct err *e, const char *what, const char *file)
+{
+    char reason[DIAG_REASON_MAX];
+
+    (void)err_set(e, E_CONFIG, "could not read %s file \"%s\": %s", what, file,
+                  diag_first(reason, sizeof reason));
+    der_hint(file, e);
+    return E_CONFIG;
 }
 
 static bool holds_crl(X509_STORE *store)
@@ -60,9 +71,13 @@ static enum code load_crl(struct tls_context *c, struct tls_library *library,
     bool loaded = X509_STORE_load_locations_ex(store, file, dir, library->ctx, NULL) == 1;
     diag_first(reason, sizeof reason);
     ERR_clear_error();
-    if (p->crl_required && !loaded)
-        return err_set(e, E_CONFIG, "could not load SSL certificate revocation list file \"%s\": %s",
-                       file ? file : dir, reason);
+    if (p->crl_required && !loaded) {
+        (void)err_set(e, E_CONFIG, "could not load SSL certificate revocation list file \"%s\": %s",
+                      file ? file : dir, reason);
+        if (file)
+            der_hint(file, e);
+        return E_CONFIG;
+    }
     if (p->crl_required && file && !holds_crl(store))
         return err_set(e, E_CONFIG, "no certificate revocation list found in file \"%s\"", file);
     if (loaded)
@@ -83,8 +98,7 @@ static enum code load_roots(struct tls_context *c, struct tls_library *library,
                            diag_first(reason, sizeof reason));
     } else {
         if (SSL_CTX_load_verify_locations(c->ssl_ctx, p->root_file, NULL) != 1)
-            return err_set(e, E_CONFIG, "could not read root certificate file \"%s\": %s", p->root_file,
-                           diag_first(reason, sizeof reason));
+            return unreadable(e, "root certificate", p->root_file);
         TRY(load_crl(c, library, p, e));
     }
     SSL_CTX_set_verify(c->ssl_ctx, SSL_VERIFY_PEER, engine_verify_cb);
@@ -98,20 +112,26 @@ static enum code load_own(struct tls_context *c, const struct tls_client_params 
     if (!p->cert_file[0])
         return OK;
     if (SSL_CTX_use_certificate_chain_file(c->ssl_ctx, p->cert_file) != 1)
-        return err_set(e, E_CONFIG, "could not read certificate file \"%s\": %s", p->cert_file,
-                       diag_first(reason, sizeof reason));
+        return unreadable(e, "certificate", p->cert_file);
     if (p->key_password) /* the default callback takes the password from its argument */
         SSL_CTX_set_default_passwd_cb_userdata(c->ssl_ctx, (void *)(uintptr_t)p->key_password);
     else if (p->no_prompt)
         SSL_CTX_set_default_passwd_cb(c->ssl_ctx, no_prompt_cb);
+    bool asked = false;
+    if (!p->key_password && p->no_prompt)
+        SSL_CTX_set_default_passwd_cb_userdata(c->ssl_ctx, &asked);
     bool loaded = SSL_CTX_use_PrivateKey_file(c->ssl_ctx, p->key_file, SSL_FILETYPE_PEM) == 1;
     if (!loaded) {
         diag_first(reason, sizeof reason); /* the PEM attempt's reason is the one to tell */
         loaded = SSL_CTX_use_PrivateKey_file(c->ssl_ctx, p->key_file, SSL_FILETYPE_ASN1) == 1;
     }
     SSL_CTX_set_default_passwd_cb_userdata(c->ssl_ctx, NULL);
-    if (!loaded)
-        return err_set(e, E_CONFIG, "could not load private key file \"%s\": %s", p->key_file, reason);
+    if (!loaded) {
+        (void)err_set(e, E_CONFIG, "could not load private key file \"%s\": %s", p->key_file, reason);
+        if (p->no_prompt && !p->key_password && asked)
+            err_hint(e, "The key is protected with a passphrase: use a key without one.");
+        return E_CONFIG;
+    }
     if (SSL_CTX_check_private_key(c->ssl_ctx) != 1)
         return err_set(e, E_CONFIG, "certificate does not match private key file \"%s\": %s", p->key_file,
                        diag_first(reason, sizeof reason));

@@ -1,7 +1,8 @@
 #include "tls/self_test.h"
 
+#include "base/check.h"
 #include "tls/client_context.h"
-#include "tls/context.h"
+#include "tls/context_base.h"
 #include "tls/engine.h"
 
 #include <stdlib.h>
@@ -60,6 +61,25 @@ static void half_fini(struct half *half)
     free(half->room);
 }
 
+/* OpenSSL loads such a key, and then has no cipher for it. */
+static void hint_curve(const struct tls_context *context, const char *key_file, struct err *e)
+{
+    static const char *const good[] = { "prime256v1", "secp384r1", "secp521r1" };
+    EVP_PKEY *key = SSL_CTX_get0_privatekey(context->ssl_ctx);
+    char curve[64];
+
+    if (!key || !EVP_PKEY_is_a(key, "EC") || !EVP_PKEY_get_group_name(key, curve, sizeof curve, NULL))
+        return;
+    for (size_t i = 0; i < COUNT_OF(good); i++)
+        if (strcmp(curve, good[i]) == 0)
+            return;
+    err_where(e, str_c(key_file), 0);
+    err_hint(e,
+             "The key is on the curve %s, which no TLS client takes: use a key on P-256, P-384 or P-521, or an "
+             "Ed25519 or RSA key.",
+             curve);
+}
+
 enum code tls_context_self_test(struct tls_library *library, const struct tls_server_params *params,
                                 struct tls_context *context, struct err *e)
 {
@@ -95,8 +115,11 @@ enum code tls_context_self_test(struct tls_library *library, const struct tls_se
     tls_port_free(ports[0]);
     tls_port_free(ports[1]);
     tls_context_free(client_context);
-    if (code != OK)
-        return err_set(e, code == E_NOMEM ? E_NOMEM : E_CONFIG, "could not complete a test handshake: %s",
+    if (code != OK) {
+        code = err_set(e, code == E_NOMEM ? E_NOMEM : E_CONFIG, "could not complete a test handshake: %s",
                        err_text(&why));
+        hint_curve(context, params->key_file, e);
+        return code;
+    }
     return OK;
 }

@@ -8,24 +8,42 @@
 
 #include "base/secret.h"
 #include "os/files.h"
+#include "pki/der.h"
 #include "tls/context_base.h"
 #include "tls/dh.h"
 #include "tls/diag.h"
 #include "tls/handshake_cb.h"
 
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <unistd.h>
+
+/* What TLS has room for in a CertificateRequest, less what else stands there. [src: RFC 8446 §4.2.4] */
+enum { CA_NAMES_MAX = 65535 - 512 };
 
 struct passphrase_use {
     const struct tls_server_params *params;
+    bool asked;   /* the key is protected with a passphrase */
     bool refused; /* the key asked for a passphrase that may not be given */
 };
+
+static bool has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0 || isatty(STDIN_FILENO);
+}
 
 static int passphrase_cb(char *buf, int size, int writing, void *arg)
 {
     struct passphrase_use *use = arg;
     struct secret *secret = use->params->passphrase;
 
+    bool again = use->asked;
+    use->asked = true;
     if (size <= 0)
         return -1;
     switch (use->params->passphrase_from) {
@@ -43,6 +61,8 @@ static int passphrase_cb(char *buf, int size, int writing, void *arg)
             memcpy(buf, secret->p, secret->n);
             return (int)secret->n;
         }
+        if (again || !has_terminal()) /* OpenSSL asks once for each way to read a key */
+            return -1;
         int n = PEM_def_callback(buf, size, writing, NULL);
         if (n > 0 && secret_set(secret, bytes_of(buf, (size_t)n)) != OK)
             return -1;
@@ -74,6 +94,27 @@ static int alpn_cb(SSL *ssl, const unsigned char **out, unsigned char *out_n, co
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+static enum code unreadable(struct err *e, const char *what, const char *file)
+{
+    char reason[DIAG_REASON_MAX];
+
+    (void)err_set(e, E_CONFIG, "could not load %s file \"%s\": %s", what, file,
+                  diag_first(reason, sizeof reason));
+    der_hint(file, e);
+    return E_CONFIG;
+}
+
+static void hint_key(const struct passphrase_use *use, struct err *e)
+{
+    if (!use->asked)
+        der_hint(use->params->key_file, e);
+    else if (use->params->passphrase_from == TLS_PASSPHRASE_PROMPT)
+        err_hint(e, "The key is protected with a passphrase: set ssl_passphrase_command to a command that "
+                    "prints it, or use a key without one.");
+    else if (use->params->passphrase_from == TLS_PASSPHRASE_GIVEN)
+        err_hint(e, "The key is protected with a passphrase: check what ssl_passphrase_command prints.");
+}
+
 static enum code load_certificate(struct tls_context *c, const struct tls_server_params *p, struct err *e)
 {
     struct passphrase_use use = { .params = p };
@@ -83,8 +124,7 @@ static enum code load_certificate(struct tls_context *c, const struct tls_server
     SSL_CTX_set_default_passwd_cb_userdata(c->ssl_ctx, &use);
     enum code code = OK;
     if (SSL_CTX_use_certificate_chain_file(c->ssl_ctx, p->cert_file) != 1)
-        code = err_set(e, E_CONFIG, "could not load server certificate file \"%s\": %s", p->cert_file,
-                       diag_first(reason, sizeof reason));
+        code = unreadable(e, "server certificate", p->cert_file);
     if (code == OK)
         code = os_check_key_file(p->key_file, e);
     if (code == OK && SSL_CTX_use_PrivateKey_file(c->ssl_ctx, p->key_file, SSL_FILETYPE_PEM) != 1) {
@@ -97,6 +137,7 @@ static enum code load_certificate(struct tls_context *c, const struct tls_server
                          ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_TYPE_MISMATCH;
             code = err_set(e, other ? E_KEY_FIT : E_CONFIG, "could not load private key file \"%s\": %s",
                            p->key_file, diag_first(reason, sizeof reason));
+            hint_key(&use, e);
         }
     }
     if (code == OK && SSL_CTX_check_private_key(c->ssl_ctx) != 1)
@@ -144,18 +185,37 @@ static enum code set_ciphers(struct tls_context *c, const struct tls_server_para
     return OK;
 }
 
+static size_t names_length(const STACK_OF(X509_NAME) * names)
+{
+    size_t total = 0;
+
+    for (int i = 0; i < sk_X509_NAME_num(names); i++) {
+        const unsigned char *der;
+        size_t n;
+        if (X509_NAME_get0_der(sk_X509_NAME_value(names, i), &der, &n) == 1)
+            total += 2 + n;
+    }
+    return total;
+}
+
 static enum code load_client_ca(struct tls_context *c, struct tls_library *library, const char *ca_file,
                                 struct err *e)
 {
     STACK_OF(X509_NAME) *names = NULL;
-    char reason[DIAG_REASON_MAX];
 
     if (!ca_file[0])
         return OK;
     if (SSL_CTX_load_verify_locations(c->ssl_ctx, ca_file, NULL) != 1 ||
         (names = SSL_load_client_CA_file_ex(ca_file, library->ctx, NULL)) == NULL)
-        return err_set(e, E_CONFIG, "could not load root certificate file \"%s\": %s", ca_file,
-                       diag_first(reason, sizeof reason));
+        return unreadable(e, "root certificate", ca_file);
+    if (names_length(names) > CA_NAMES_MAX) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        (void)err_set(e, E_CONFIG, "the names of the CAs in file \"%s\" do not fit into a TLS handshake",
+                      ca_file);
+        err_hint(e, "Put only the CAs that sign client certificates into ssl_ca_file, not all roots of the "
+                    "system.");
+        return E_CONFIG;
+    }
     SSL_CTX_set_client_CA_list(c->ssl_ctx, names);
     SSL_CTX_set_verify(c->ssl_ctx, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, engine_verify_cb);
     c->verifies_clients = true;
@@ -176,9 +236,12 @@ static enum code load_crl(struct tls_context *c, struct tls_library *library,
         return OK;
     }
     diag_first(reason, sizeof reason);
-    if (!dir)
-        return err_set(e, E_CONFIG, "could not load SSL certificate revocation list file \"%s\": %s", file,
-                       reason);
+    if (!dir) {
+        (void)err_set(e, E_CONFIG, "could not load SSL certificate revocation list file \"%s\": %s", file,
+                      reason);
+        der_hint(file, e);
+        return E_CONFIG;
+    }
     if (!file)
         return err_set(e, E_CONFIG, "could not load SSL certificate revocation list directory \"%s\": %s",
                        dir, reason);
