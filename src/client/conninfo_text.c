@@ -27,7 +27,6 @@ struct text {
     struct conn_options *options;
     struct err *e;
     size_t credentials; /* where those of a URI end */
-    bool password;      /* they have a colon */
     bool secret_seen;   /* an unknown word may be a piece of it */
 };
 
@@ -53,7 +52,7 @@ static struct str since(const struct text *t, size_t from)
     return str_of(t->s.p + from, t->at - from);
 }
 
-static bool find_option(struct str keyword, enum conn_option *out)
+bool conn_option_find(struct str keyword, enum conn_option *out)
 {
     for (size_t i = 0; i < CONN_OPTION_COUNT; i++) {
         if (str_is(keyword, keywords[i])) {
@@ -69,7 +68,7 @@ static struct str shown_word(const struct text *t, struct str word)
 {
     enum conn_option unused;
 
-    if (find_option(word, &unused) || str_is(word, "requiressl"))
+    if (conn_option_find(word, &unused) || str_is(word, "requiressl"))
         return word;
     return t->secret_seen ? STR(HIDDEN) : conninfo_hidden_word(t->arena, word);
 }
@@ -89,7 +88,7 @@ enum code conn_options_set(struct conn_options *options, struct str keyword, str
     enum conn_option option;
 
     translate_old(&keyword, &value);
-    if (!find_option(keyword, &option))
+    if (!conn_option_find(keyword, &option))
         return err_set(e, E_PARAM, "invalid connection option \"%.*s\"", STR_ARG(keyword));
     if (str_has_nul(value))
         return err_set(e, E_PARAM, "value of \"%.*s\" holds a NUL byte", STR_ARG(keyword));
@@ -150,7 +149,7 @@ static enum code parse_pair(struct text *t, struct buf *value)
     if (!buf_ok(value))
         return err_set(t->e, E_NOMEM, "out of memory");
     enum conn_option unused;
-    if (!str_is(keyword, "requiressl") && !find_option(keyword, &unused))
+    if (!str_is(keyword, "requiressl") && !conn_option_find(keyword, &unused))
         return err_set(t->e, E_PARAM, "invalid connection option \"%.*s\"", STR_ARG(shown_word(t, keyword)));
     t->secret_seen |= conninfo_is_secret(keyword);
     return conn_options_set(t->options, keyword, buf_str(value), t->arena, t->e);
@@ -266,7 +265,6 @@ static enum code parse_credentials(struct text *t)
     struct str both = str_of(t->s.p + t->at, at_sign - t->at);
     size_t colon = str_find(both, ':');
     t->credentials = at_sign + 1;
-    t->password = colon < both.n;
     TRY(store_part(t, "user", str_first(both, colon)));
     TRY(store_part(t, "password", str_from(both, colon + 1)));
     t->at = at_sign + 1;
@@ -318,22 +316,6 @@ static enum code parse_location(struct text *t, struct buf *hosts, struct buf *p
     return OK;
 }
 
-/* libpq would try to connect to what an unencoded password leaves for the host, and quote it then. */
-static enum code refuse_leftovers(const struct text *t, struct str hosts)
-{
-    struct str part;
-
-    while (t->password && str_split(&hosts, ',', &part)) {
-        if (part.n == 0 || str_find(str_from(part, 1), '@') == part.n - 1)
-            continue;
-        (void)err_set(t->e, E_PARAM, "unexpected \"@\" in the host of a URI: \"%.*s\"",
-                      STR_ARG(conninfo_hidden(t->arena, t->s)));
-        err_hint(t->e, CONN_ENCODE_HINT);
-        return E_PARAM;
-    }
-    return OK;
-}
-
 static enum code parse_locations(struct text *t)
 {
     AUTO(buf) struct buf hosts = BUF_INIT(CONN_TEXT_MAX);
@@ -348,7 +330,6 @@ static enum code parse_locations(struct text *t)
     }
     if (!buf_ok(&hosts) || !buf_ok(&ports))
         return err_set(t->e, E_NOMEM, "out of memory");
-    TRY(refuse_leftovers(t, buf_str(&hosts)));
     TRY(store_part(t, "host", buf_str(&hosts)));
     t->options->port_of_uri = ports.n > 0;
     return store_part(t, "port", buf_str(&ports));
@@ -370,7 +351,7 @@ static enum code parse_query_pair(struct text *t, struct str pair)
     TRY(decode(t, (struct piece){ keyword, shown }, &keyword));
     enum conn_option unused;
     bool is_ssl = str_is(keyword, "ssl");
-    bool is_known = is_ssl || str_is(keyword, "requiressl") || find_option(keyword, &unused);
+    bool is_known = is_ssl || str_is(keyword, "requiressl") || conn_option_find(keyword, &unused);
     bool hide = !is_known || conninfo_is_secret(keyword);
     TRY(decode(t, (struct piece){ value, hide ? STR(HIDDEN) : value }, &value));
     if (is_ssl && str_is(value, "true")) {
@@ -395,8 +376,20 @@ static enum code parse_query(struct text *t)
     return OK;
 }
 
+/* libpq would take what an unencoded password leaves for hosts or names, connect there, and quote it then. */
+static enum code refuse_leftover(const struct text *t)
+{
+    if (conninfo_uri_leftover(str_from(t->s, t->at)) == 0)
+        return OK;
+    (void)err_set(t->e, E_PARAM, "unexpected \"@\" in a URI: \"%.*s\"",
+                  STR_ARG(conninfo_hidden(t->arena, t->s)));
+    err_hint(t->e, CONN_ENCODE_HINT);
+    return E_PARAM;
+}
+
 static enum code parse_uri(struct text *t)
 {
+    TRY(refuse_leftover(t));
     TRY(parse_credentials(t));
     TRY(parse_locations(t));
     if (peek(t) == '/') {

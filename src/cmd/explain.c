@@ -20,7 +20,7 @@
 #include <netdb.h>
 
 #define EXPLAIN_ARENA_MAX ((size_t)1 << 30)
-enum { EXPLAIN_ARENA_FIRST = 16 * 1024, WHY_MAX = 512, DEMANDS_MAX = 6 };
+enum { EXPLAIN_ARENA_FIRST = 16 * 1024, WHY_MAX = 512, DEMANDS_MAX = 6, NOTES_MAX = 6 + FACT_NOTES_MAX };
 
 struct skipped {
     const struct hba_rule *rule;
@@ -47,7 +47,7 @@ struct explanation {
     struct attempt *last; /* the one that counts */
     struct str demands[DEMANDS_MAX];
     size_t n_demands;
-    struct str notes[DEMANDS_MAX];
+    struct str notes[NOTES_MAX];
     size_t n_notes;
     bool refused; /* a fact about the certificate or the OS user refuses what the rule admits */
     struct str fix;
@@ -55,13 +55,18 @@ struct explanation {
 
 /* ---- judging ---- */
 
-static void note(struct explanation *x, const char *text)
+static void note_str(struct explanation *x, struct str text)
 {
     for (size_t i = 0; i < x->n_notes; i++)
-        if (str_is(x->notes[i], text))
+        if (str_equal(x->notes[i], text))
             return;
-    if (x->n_notes < DEMANDS_MAX)
-        x->notes[x->n_notes++] = str_c(text);
+    if (x->n_notes < NOTES_MAX)
+        x->notes[x->n_notes++] = text;
+}
+
+static void note(struct explanation *x, const char *text)
+{
+    note_str(x, str_c(text));
 }
 
 static void demand(struct explanation *x, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -165,7 +170,7 @@ static void judge_name(struct explanation *x, struct str name, const char *what)
 static void demand_certificate(struct explanation *x, const struct hba_rule *rule)
 {
     bool dn = rule->clientname == CLIENTNAME_DN;
-    struct str name = x->facts.cert;
+    const struct fact_cert *cert = &x->facts.cert;
 
     demand(x, "a client certificate signed by a CA of ssl_ca_file");
     if (rule->clientcert != CLIENTCERT_VERIFY_FULL)
@@ -175,10 +180,10 @@ static void demand_certificate(struct explanation *x, const struct hba_rule *rul
                dn ? "DN" : "CN", STR_ARG(x->facts.conn.user));
     else
         demand(x, "the certificate's %s must be \"%.*s\"", dn ? "DN" : "CN", STR_ARG(x->facts.conn.user));
-    if (!name.p)
+    if (!cert->given)
         return;
-    if (dn || facts_common_name(x->arena, x->facts.cert, &name)) {
-        judge_name(x, name, "the certificate's name");
+    if (dn || cert->has_cn) {
+        judge_name(x, dn ? cert->dn : cert->cn, "the certificate's name");
     } else {
         x->refused = true;
         demand(x, "refused: the certificate has no CN");
@@ -530,6 +535,8 @@ static int load_policy(const struct cmd *cmd, struct policy **out, struct diags 
 
 static int explain(struct explanation *x)
 {
+    for (size_t i = 0; i < x->facts.n_notes; i++)
+        note_str(x, x->facts.notes[i]);
     if (x->facts.host.p)
         note(x, "host= names the server: it plays no part in the rules");
     if (x->facts.tls_assumed)

@@ -4,7 +4,10 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "client/pasted.h"
 #include "lex/conninfo_hide.h"
+#include "pki/name.h"
+#include "pki/name_text.h"
 
 #include <netdb.h>
 #include <stdlib.h>
@@ -18,7 +21,20 @@ struct reading {
     struct conn_options options;
     struct str addr; /* p == NULL: not given */
     struct str tls;
+    struct str cert; /* as written; p == NULL: not given */
 };
+
+static void note(struct reading *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void note(struct reading *r, const char *fmt, ...)
+{
+    struct facts *f = r->out;
+    va_list args;
+
+    va_start(args, fmt);
+    if (f->n_notes < FACT_NOTES_MAX && arena_vprintf(r->arena, &f->notes[f->n_notes], fmt, args))
+        f->n_notes++;
+    va_end(args);
+}
 
 /* ---- single facts ---- */
 
@@ -66,7 +82,7 @@ static bool own_fact(struct reading *r, struct str key, struct str value, int *o
     else if (str_is(key, "tls"))
         r->tls = value;
     else if (str_is(key, "cert"))
-        r->out->cert = value;
+        r->cert = value;
     else if (str_is(key, "os_user"))
         r->out->os_user = value;
     else if (str_is(key, "roles"))
@@ -77,6 +93,39 @@ static bool own_fact(struct reading *r, struct str key, struct str value, int *o
 }
 
 /* ---- words ---- */
+
+static bool is_fact(struct str word)
+{
+    static const char *const ours[] = { "addr", "tls", "cert", "os_user", "roles" };
+    enum conn_option unused;
+
+    for (size_t i = 0; i < COUNT_OF(ours); i++)
+        if (str_is(word, ours[i]))
+            return true;
+    return conn_option_find(word, &unused);
+}
+
+/* A certificate's name has blanks and signs of its own: without quotes it ends where the next fact begins. */
+static struct str take_name(struct str *rest)
+{
+    struct str s = *rest;
+
+    for (size_t i = 0; i < s.n; i++) {
+        struct str word = str_from(s, i + 1);
+        size_t end = 0;
+        if (s.p[i] != ' ')
+            continue;
+        while (end < word.n && word.p[end] != '=' && word.p[end] != ' ')
+            end++;
+        bool next = end < word.n && word.p[end] == '=' && is_fact(str_first(word, end));
+        if (next || str_is(str_first(word, end), "local")) {
+            *rest = word;
+            return str_trim(str_first(s, i));
+        }
+    }
+    *rest = str_from(s, s.n);
+    return str_trim(s);
+}
 
 /** Cut `key = value` off, with libpq's quotes; false at the end or on a fault (then *rest is not empty). */
 static bool next_pair(struct reading *r, struct str *rest, struct str *key, struct str *value)
@@ -96,6 +145,10 @@ static bool next_pair(struct reading *r, struct str *rest, struct str *key, stru
     while (s.n > 0 && s.p[0] == ' ')
         s = str_from(s, 1);
     bool quoted = str_starts(s, STR("'"));
+    if (!quoted && str_is(*key, "cert")) {
+        *rest = s;
+        return arena_str(r->arena, take_name(rest), value);
+    }
     if (quoted)
         s = str_from(s, 1);
     while (s.n > 0 && s.p[0] != (quoted ? '\'' : ' ')) {
@@ -141,14 +194,24 @@ static int read_pairs(struct reading *r, struct str word)
     return -1;
 }
 
-static int read_word(struct reading *r, struct str word)
+static int read_pasted(struct reading *r, struct str word)
 {
+    struct pasted pasted;
     struct err e;
 
-    if (!str_starts(word, STR("postgres://")) && !str_starts(word, STR("postgresql://")))
-        return read_pairs(r, word);
-    enum code code = conn_options_parse(word, r->arena, &r->options, &e);
-    return code == OK ? -1 : cmd_error(r->cmd, &e);
+    if (pasted_parse(word, r->arena, &pasted, &e) != OK)
+        return cmd_error(r->cmd, &e);
+    for (size_t i = 0; i < pasted.n_notes; i++)
+        note(r, "%.*s", STR_ARG(pasted.notes[i]));
+    for (enum conn_option i = 0; i < CONN_OPTION_COUNT; i++)
+        if (pasted.options.v[i].p)
+            r->options.v[i] = pasted.options.v[i];
+    return -1;
+}
+
+static int read_word(struct reading *r, struct str word)
+{
+    return pasted_recognized(word) ? read_pasted(r, word) : read_pairs(r, word);
 }
 
 /* ---- what they mean together ---- */
@@ -156,13 +219,15 @@ static int read_word(struct reading *r, struct str word)
 static int settle_transport(struct reading *r)
 {
     static const struct {
-        const char *sslmode;
         bool attempts[2];
         size_t n;
     } modes[] = {
-        { "disable", { false }, 1 }, { "allow", { false, true }, 2 }, { "prefer", { true, false }, 2 },
-        { "require", { true }, 1 },  { "verify-ca", { true }, 1 },    { "verify-full", { true }, 1 },
+        [SSLMODE_DISABLE] = { { false }, 1 },      [SSLMODE_ALLOW] = { { false, true }, 2 },
+        [SSLMODE_PREFER] = { { true, false }, 2 }, [SSLMODE_REQUIRE] = { { true }, 1 },
+        [SSLMODE_VERIFY_CA] = { { true }, 1 },     [SSLMODE_VERIFY_FULL] = { { true }, 1 },
     };
+    enum sslmode mode;
+    struct err e;
     struct facts *f = r->out;
 
     f->n_attempts = 1;
@@ -176,14 +241,13 @@ static int settle_transport(struct reading *r)
     f->tls_assumed = !f->conn.is_local && !r->tls.p && !f->sslmode.p;
     if (f->conn.is_local || r->tls.p || !f->sslmode.p)
         return -1;
-    for (size_t i = 0; i < COUNT_OF(modes); i++) {
-        if (!str_is(f->sslmode, modes[i].sslmode))
-            continue;
-        memcpy(f->attempts, modes[i].attempts, sizeof f->attempts);
-        f->n_attempts = modes[i].n;
-        return -1;
+    if (conn_parse_sslmode(f->sslmode, &mode, &e) != OK) {
+        (void)cmd_error(r->cmd, &e);
+        return EXIT_USAGE;
     }
-    return cmd_usage(r->cmd, "invalid sslmode value: \"%.*s\"", STR_ARG(f->sslmode));
+    memcpy(f->attempts, modes[mode].attempts, sizeof f->attempts);
+    f->n_attempts = modes[mode].n;
+    return -1;
 }
 
 static int settle_replication(struct reading *r)
@@ -242,6 +306,28 @@ static int settle_names(struct reading *r)
     return -1;
 }
 
+/* The name in the forms that rules compare. */
+static int settle_certificate(struct reading *r)
+{
+    __attribute__((cleanup(x509_name_auto))) X509_NAME *name = NULL;
+    struct fact_cert *cert = &r->out->cert;
+    enum name_spelling spelling;
+    struct name_value cn;
+    struct err e;
+
+    if (!r->cert.p)
+        return -1;
+    if (name_from_text(r->cert, &name, &spelling, &e) != OK)
+        return cmd_usage(r->cmd, "cert= takes the subject of a certificate, such as CN=alice: %s",
+                         err_text(&e));
+    if (name_rfc2253(name, r->arena, &cert->dn, &e) != OK || name_cn(name, r->arena, &cn, &e) != OK)
+        return cmd_error(r->cmd, &e);
+    *cert = (struct fact_cert){ .given = true, .has_cn = cn.present, .dn = cert->dn, .cn = cn.value };
+    if (!str_equal(cert->dn, r->cert))
+        note(r, "cert= is read as \"%.*s\" (RFC 2253)", STR_ARG(cert->dn));
+    return -1;
+}
+
 int facts_read(const struct cmd *cmd, struct arena *arena, struct facts *out)
 {
     struct reading r = { .cmd = cmd, .arena = arena, .out = out };
@@ -257,32 +343,13 @@ int facts_read(const struct cmd *cmd, struct arena *arena, struct facts *out)
     if (status < 0)
         status = read_address(&r);
     if (status < 0)
+        status = settle_certificate(&r);
+    if (status < 0)
         status = settle_replication(&r);
     return status < 0 ? settle_transport(&r) : status;
 }
 
-/* ---- certificate names and host names ---- */
-
-bool facts_common_name(struct arena *arena, struct str dn, struct str *out)
-{
-    char *p = arena_alloc(arena, dn.n + 1);
-    size_t n = 0, at = 0;
-
-    while (p && at < dn.n) {
-        bool common = str_equal_nocase(str_first(str_from(dn, at), 3), STR("CN="));
-        for (at += common ? 3 : 0; at < dn.n && dn.p[at] != ',' && dn.p[at] != '+'; at++) {
-            at += dn.p[at] == '\\' && at + 1 < dn.n;
-            if (common)
-                p[n++] = dn.p[at];
-        }
-        if (common) {
-            *out = str_of(p, n);
-            return true;
-        }
-        at++;
-    }
-    return false;
-}
+/* ---- host names ---- */
 
 static bool confirms(const struct addrinfo *list, const struct sockaddr_storage *peer)
 {

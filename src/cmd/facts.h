@@ -9,17 +9,28 @@
 #include "cmd/cmd.h"
 #include "policy/match.h"
 
+enum { FACT_NOTES_MAX = 16 };
+
+/** The subject of the client's certificate as rules see it. */
+struct fact_cert {
+    bool given, has_cn;
+    struct str dn; /* RFC 2253 */
+    struct str cn;
+};
+
 struct facts {
     struct conn_facts conn; /* peer, user, database, replication, roles; `tls` is set per attempt */
     bool attempts[2];       /* transports a client would try, in their order: true is TLS */
     size_t n_attempts;
-    bool tls_assumed;   /* neither tls= nor sslmode= was told */
-    struct str cert;    /* subject DN of the client certificate, RFC 2253; p == NULL: none */
+    bool tls_assumed; /* neither tls= nor sslmode= was told */
+    struct fact_cert cert;
     struct str os_user; /* p == NULL: not told */
     struct str sslmode; /* p == NULL: not told */
     struct str host;    /* of a pasted connection string: ignored; p == NULL: none */
     struct role_set roles;
     bool have_roles;
+    struct str notes[FACT_NOTES_MAX]; /* how something was read that could be read otherwise */
+    size_t n_notes;
 };
 
 /**
@@ -28,9 +39,6 @@ struct facts {
  * arena  owns the texts.
  */
 int facts_read(const struct cmd *cmd, struct arena *arena, struct facts *out);
-
-/** The value of the first CN of an RFC 2253 name; false when there is none. */
-bool facts_common_name(struct arena *arena, struct str dn, struct str *out);
 
 /** Ask the name service what policy_match() wants to know. May take seconds. */
 void facts_look_up(struct arena *arena, struct conn_facts *facts, enum match_need need);

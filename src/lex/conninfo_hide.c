@@ -165,17 +165,73 @@ static bool hide_locations(struct str s, struct buf *out)
     return true;
 }
 
-/* `start`: behind ://. */
-static void hide_uri(struct str s, size_t start, struct buf *out)
+/* Where the credentials of a URI end, 0: it has none; `s` begins behind ://. */
+static size_t credentials_end(struct str s)
 {
-    size_t at = start, last, query;
+    size_t at = 0;
 
     while (at < s.n && s.p[at] != '@' && s.p[at] != '/')
         at++;
-    /* In front of the @ that ends the credentials a ? is one of their bytes. */
-    query = find_from(s, at < s.n && s.p[at] == '@' ? at : start, '?');
+    return at < s.n && s.p[at] == '@' ? at + 1 : 0;
+}
+
+/* In front of the @ that ends the credentials a ? is one of their bytes. */
+static size_t query_start(struct str s)
+{
+    return find_from(s, credentials_end(s), '?');
+}
+
+/* In a host's first place an @ is an abstract socket's. */
+static size_t leftover_in_front(struct str s, size_t from, size_t to)
+{
+    size_t path = from + str_find(between(s, from, to), '/'), last = 0;
+
+    for (size_t i = from; i < to; i++) {
+        bool abstract = i < path && (i == from || s.p[i - 1] == ',');
+        if (s.p[i] == '@' && !abstract)
+            last = i + 1;
+    }
+    return last;
+}
+
+static size_t leftover_in_query(struct str s, size_t from)
+{
+    struct str rest = str_from(s, from), pair;
+    size_t last = 0;
+
+    while (str_split(&rest, '&', &pair)) {
+        char room[64];
+        size_t equals = str_find(pair, '=');
+        if (equals < pair.n && is_known(decoded(str_first(pair, equals), room, sizeof room)))
+            continue;
+        for (size_t i = 0; i < pair.n; i++)
+            if (pair.p[i] == '@')
+                last = (size_t)(pair.p - s.p) + i + 1;
+    }
+    return last;
+}
+
+size_t conninfo_uri_leftover(struct str s)
+{
+    size_t query = query_start(s);
+    size_t in_query = query < s.n ? leftover_in_query(s, query + 1) : 0;
+    size_t last = in_query > 0 ? in_query : leftover_in_front(s, credentials_end(s), query);
+
+    return str_find(s, ':') < last ? last : 0;
+}
+
+/* `start`: behind ://. */
+static void hide_uri(struct str s, size_t start, struct buf *out)
+{
+    struct str uri = str_from(s, start);
+    size_t query = start + query_start(uri), leftover = start + conninfo_uri_leftover(uri), last;
+
     for (last = query; last > start && s.p[last - 1] != '@';)
         last--;
+    if (leftover > last) {
+        last = leftover;
+        query = find_from(s, last, '?');
+    }
     size_t colon = find_from(s, start, ':');
     buf_append_str(out, str_first(s, start));
     if (last > start && colon < last)
@@ -233,6 +289,20 @@ struct str conninfo_hidden(struct arena *arena, struct str text)
     return kept(arena, &shown);
 }
 
+/* Where the value of a "Password=" begins in a word of no known syntax; word.n: nowhere. */
+static size_t secret_assigned(struct str word)
+{
+    static const struct str names[] = { { "password", 8 }, { "pwd", 3 } };
+
+    for (size_t i = 0; i < word.n; i++)
+        for (size_t k = 0; k < COUNT_OF(names); k++) {
+            size_t at = skip_spaces(word, i + names[k].n);
+            if (str_starts_nocase(str_from(word, i), names[k]) && at < word.n && word.p[at] == '=')
+                return at + 1;
+        }
+    return word.n;
+}
+
 struct str conninfo_hidden_word(struct arena *arena, struct str word)
 {
     struct buf shown = BUF_INIT(room_for(word));
@@ -240,6 +310,8 @@ struct str conninfo_hidden_word(struct arena *arena, struct str word)
 
     if (scheme > 0 || str_find(word, '@') < word.n)
         hide_uri(word, scheme, &shown);
+    else if (secret_assigned(word) < word.n)
+        buf_printf(&shown, "%.*s" HIDDEN, STR_ARG(str_first(word, secret_assigned(word))));
     else
         buf_append_str(&shown, word);
     return kept(arena, &shown);

@@ -28,8 +28,14 @@ void conninfo_hide(struct str text, struct buf *out);
 /** The same text in `arena`, or HIDDEN when memory ran out. */
 struct str conninfo_hidden(struct arena *arena, struct str text);
 /**
+ * Where the last @ ends that a URI should not have, 0: there is none. Such an @, behind a colon, is what a
+ * password comes to whose @ or / was not percent-encoded: it stands in hosts or path, or in a parameter that
+ * is not libpq's. `s`: the URI behind its "://".
+ */
+size_t conninfo_uri_leftover(struct str s);
+/**
  * A word that stands where a name was expected, to be quoted in an error: as it is, unless it looks like a
- * URI or like user:password@host. In `arena`, or HIDDEN when memory ran out.
+ * URI, like user:password@host, or has a "password=" in it. In `arena`, or HIDDEN when memory ran out.
  */
 struct str conninfo_hidden_word(struct arena *arena, struct str word);
 

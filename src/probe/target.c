@@ -1,6 +1,7 @@
 #include "probe/target.h"
 
 #include "base/arena.h"
+#include "client/pasted.h"
 #include "lex/conninfo_hide.h"
 #include "probe/probe.h"
 
@@ -58,9 +59,11 @@ static enum code parse_address(struct str text, struct arena *arena, struct prob
 static enum code parse_conninfo(struct str text, struct arena *arena, struct probe_target *out, struct err *e)
 {
     struct probe_target t = { 0 };
+    struct pasted pasted;
     struct str *v = t.options.v;
 
-    TRY(conn_options_parse(text, arena, &t.options, e));
+    TRY(pasted_parse(text, arena, &pasted, e));
+    t.options = pasted.options;
     if (has_list(v[CONN_HOST]) || has_list(v[CONN_HOSTADDR]) || has_list(v[CONN_PORT]))
         return err_set(e, E_PARAM, "an endpoint is one host: give the others as endpoints of their own");
     struct str host = v[CONN_HOST].n > 0 ? v[CONN_HOST] : v[CONN_HOSTADDR];
@@ -80,8 +83,7 @@ static enum code parse_conninfo(struct str text, struct arena *arena, struct pro
 
 enum code probe_target_parse(struct str text, struct arena *arena, struct probe_target *out, struct err *e)
 {
-    bool conninfo = str_find(text, '=') < text.n || str_starts(text, STR("postgres://")) ||
-                    str_starts(text, STR("postgresql://"));
+    bool conninfo = str_find(text, '=') < text.n || pasted_recognized(text);
 
     return conninfo ? parse_conninfo(text, arena, out, e) : parse_address(text, arena, out, e);
 }

@@ -1,6 +1,7 @@
 /* Connection strings: every text, through syntax and checks, in both dialects, and as it is shown. */
 #include "base/arena.h"
 #include "client/conninfo.h"
+#include "client/pasted.h"
 #include "lex/conninfo_hide.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,6 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         conninfo_wipe(&info);
     if (conninfo_parse(text, &world, CONN_GATE, &arena, &info, &e) == OK)
         conninfo_wipe(&info);
+    struct pasted pasted;
+    (void)pasted_recognized(text);
+    (void)!pasted_parse(text, &arena, &pasted, &e);
     (void)conninfo_hidden(&arena, text);
     (void)conninfo_hidden_word(&arena, text);
     arena_fini(&arena);

@@ -49,6 +49,69 @@ def test_certificates(explain, cert, decision, code):
     assert answer["decision"] == decision
 
 
+@pytest.mark.parametrize("cert, dn", [
+    ("/O=Example/CN=alice@acme", "CN=alice@acme,O=Example"), ("'/CN=alice@acme'", "CN=alice@acme"),
+    ("CN = alice@acme, O = Example", "O=Example,CN=alice@acme"), ("subject=CN = alice@acme", "CN=alice@acme"),
+    ("subject=O=Example, CN=alice@acme", "CN=alice@acme,O=Example")])
+def test_a_name_as_other_programs_spell_it(explain, cert, dn):
+    """pg_stat_ssl's, openssl's; and what it was taken for."""
+    for words in [f"cert={cert}", "user=alice"], [f"cert={cert} user=alice"]:
+        answer = explain("addr=10.0.0.7", *words, "dbname=app", "tls=1.3", code=0)
+        assert f'cert= is read as "{dn}" (RFC 2253)' in answer["notes"]
+
+
+def test_the_name_of_a_certificate_as_pgseal_shows_it(explain, program, tmp_path):
+    """What `pgseal cert show` prints can be given to explain, and a DN rule compares it as the gate does."""
+    subprocess.run([program, "ca", "init", tmp_path / "ca"], check=True, capture_output=True)
+    subprocess.run([program, "cert", "issue", "--ca", tmp_path / "ca", "--org", "Acme, Inc", "xa", "--out", tmp_path],
+                   check=True, capture_output=True)
+    shown = json.loads(subprocess.run([program, "cert", "show", "--json", tmp_path / "xa.crt"], check=True,
+                                      capture_output=True, text=True).stdout)[0]["subject"]
+    (tmp_path / "dn").write_text("hostssl all all all cert clientname=DN map=dn\n")
+    (tmp_path / "ident").write_text('dn "CN=xa,O=Acme\\, Inc" xa\n')
+    openssl = subprocess.run(["openssl", "x509", "-noout", "-subject", "-in", tmp_path / "xa.crt"], check=True,
+                             capture_output=True, text=True).stdout.strip()
+    for spelling in shown, openssl:
+        answer = explain("addr=10.0.0.7", "user=xa", f"cert={spelling}", "tls=1.3", hba=tmp_path / "dn")
+        assert answer["decision"] == "accept", answer
+
+
+PASTED = [
+    ("postgres://alice:pw@db/app?sslmode=no-verify", "node-postgres"),
+    ("postgres://alice:pw@db/app?schema=public&sslmode=require", '"schema" is not a parameter of libpq'),
+    ("postgres://alice:pw@db/app?ssl=require", "ssl=require is read as sslmode=require"),
+    ("postgresql+psycopg2://alice:pw@db/app?sslmode=require", '"+psycopg2" is SQLAlchemy\'s'),
+    ("jdbc:postgresql://db/app?user=alice&ssl=true", "ssl=true of pgJDBC is read as sslmode=verify-full"),
+    ("Host=db;Database=app;Username=alice;Password=pw;SSL Mode=Require", "as Npgsql reads it"),
+    ("DATABASE_URL=postgres://alice:pw@db/app?sslmode=require", '"DATABASE_URL" in front'),
+    ('psql "host=db user=alice dbname=app sslmode=require"', '"psql" in front'),
+]
+
+
+@pytest.mark.parametrize("text, note", PASTED)
+def test_connection_strings_of_applications(explain, program, text, note):
+    answer = explain("addr=10.0.0.7", text, code=0)
+    assert answer["matched"]["line"] == 3 and answer["tls"] is True
+    assert any(note in n for n in answer["notes"]), answer["notes"]
+    assert "pw" not in json.dumps(answer)
+    for before, after in ("@db", "@127.0.0.1:1"), ("//db", "//127.0.0.1:1"), ("=db;", "=127.0.0.1:1;"), ("=db ", "=127.0.0.1 port=1 "):
+        text = text.replace(before, after)
+    done = subprocess.run([program, "probe", "-q", "-t", "2", text], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("127.0.0.1:1"), done
+
+
+def test_a_driver_that_uses_no_tls_is_judged_without(explain):
+    answer = explain("addr=10.9.0.7", "r2dbc:postgresql://carl@db/app", code=1)
+    assert answer["tls"] is False and answer["matched"]["line"] == 6
+
+
+def test_strings_that_are_not_postgresqls(explain, program):
+    done = explain("addr=10.0.0.7", "mysql://u:pw@db/app")
+    assert done.returncode != 0 and '"mysql://" is not PostgreSQL' in done.stderr and "HINT" in done.stderr
+    done = subprocess.run([program, "probe", "mysql://u@db/app"], capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "is not PostgreSQL's" in done.stderr and not done.stdout
+
+
 def test_plaintext_is_told_to_use_tls(explain):
     answer = explain("host=db user=carl dbname=x sslmode=disable", "addr=10.1.0.7", code=1)
     assert answer["decision"] == "reject" and answer["matched"]["line"] == 6
@@ -112,7 +175,10 @@ def test_text(explain):
     (["user=a", "addr=x"], "addr=x is not an IP address"), (["user=a", "local", "bla=3"], 'unknown fact "bla"'),
     (["user=a", "addr=1.2.3.4", "tls=2"], "tls= takes none, 1.2 or 1.3"), (["oops"], "is not a fact"),
     (["user=a", "local", "replication=maybe"], "replication= takes"), (["user='a"], "is not a fact"),
-    (["user=a", "addr=1.2.3.4", "sslmode=maybe"], 'invalid sslmode value: "maybe"')])
+    (["user=a", "addr=1.2.3.4", "sslmode=maybe"], 'invalid sslmode value: "maybe"'),
+    (["user=a", "addr=1.2.3.4", "sslmode=required"], 'Perhaps you meant "require"'),
+    (["user=a", "addr=1.2.3.4", "cert=app"], "cert= takes the subject of a certificate"),
+    (["user=a", "addr=1.2.3.4", "cert="], "cert= takes the subject of a certificate")])
 def test_usage(explain, facts, complaint):
     done = explain(*facts, code=2)
     assert complaint in done.stderr

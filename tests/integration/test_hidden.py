@@ -97,7 +97,9 @@ MALFORMED = [
     (f"'postgresql://gate:{SECRET}@[::1/app'", "postgresql://gate:********@[::1/app"),
     (f"'postgresql://gate:{SECRET}%zz@host/app'", 'invalid percent-encoded token: "********"'),
     (f"'postgresql://gate:{SECRET}@host/app'", '"password" may not be used'),
-    (f"'postgresql://gate:x/{SECRET}@host/app'", 'invalid integer value "********"'),
+    (f"'postgresql://gate:x/{SECRET}@host/app'", "postgresql://gate:********@host/app"),
+    (f"'postgresql://gate:12/{SECRET}@host/app'", "postgresql://gate:********@host/app"),
+    (f"'postgresql://gate:12/x?{SECRET}=y@host/app'", "postgresql://gate:********@host/app"),
     (f"'postgresql://gate:x@{SECRET}@host/app'", "postgresql://gate:********@host/app"),
     (f"'postgressql://gate:{SECRET}@host/app'", "postgressql://gate:********@host/app"),
     (f"'host=h password=a {SECRET}'", 'missing "=" after "********"'),
@@ -158,6 +160,17 @@ def test_the_commands(gate, tmp_path):
                         (["explain", "-D", gate.dir, f"postgresql://u:{SECRET}@[::1/d"], "u:********@[::1/d")]:
         status, told = command(gate, *words)
         assert status != 0 and said in told and SECRET not in told, words
+
+
+@pytest.mark.parametrize("text", [
+    f"postgres://u:12/{SECRET}@h/d", f"postgres://u:1@{SECRET}@h/d", f"postgres://u:1/x?{SECRET}=1@h/d",
+    f"postgres://u:1@x/{SECRET}@h/d", f"jdbc:postgresql://u:{SECRET}@h/d", f"DATABASE_URL=postgres://u:1/{SECRET}@h/d",
+    f"postgresql+asyncpg://u:1/{SECRET}@h/d", f"mysql://u:{SECRET}@h/d", f"Host=h;Password='{SECRET}",
+    f"jdbc:mysql://h/d?user=u&password={SECRET}"])
+def test_a_pasted_string_that_cannot_be_read(gate, text):
+    for words in ["explain", "-D", gate.dir, "addr=10.0.0.1"], ["probe", "-q", "-t", "1"]:
+        status, told = command(gate, *words, text)
+        assert status != 0 and SECRET not in told and told, words
 
 
 def test_a_passphrase_command_that_fails(factory, certs):

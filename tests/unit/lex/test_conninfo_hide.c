@@ -96,6 +96,10 @@ static void test_malformed_uris(void **state)
     shows("postgresql://u:ge@heim@h/db", "postgresql://u:********@h/db");
     shows("postgresql://u:ge/heim@h/db", "postgresql://u:********@h/db");
     shows("postgresql://u:12/heim@h/db", "postgresql://u:********@h/db");
+    shows("postgresql://u:12/ge?h=eim@h/db", "postgresql://u:********@h/db");
+    shows("postgresql://u:1@ge/h?eim@h/db?port=1", "postgresql://u:********@h/db?port=1");
+    shows("postgresql://u@h:1/ge@h", "postgresql://u@h:********@h");
+    shows("postgresql://h:1/db?user=a@b&options=c@d", "postgresql://h:1/db?user=a@b&options=c@d");
     shows("postgresql://u:geheim", "postgresql://u:********");
     shows("postgresql://u:geheim/h?sslmode=require", "postgresql://u:********");
     shows("postgresql://h/db?password=ge&heim", "postgresql://h/db?password=********&********");
@@ -113,6 +117,8 @@ static void test_words(void **state)
         { "upstream postgresql://u:geheim@h", "upstream postgresql://u:********@h" },
         { "u:geheim@h:5432", "u:********@h:5432" },
         { "[::1", "[::1" },
+        { "Host=h;Password=geheim;Port=1", "Host=h;Password=********" },
+        { "Uid=u;Pwd = geheim", "Uid=u;Pwd =********" },
     };
 
     (void)state;

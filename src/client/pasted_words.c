@@ -1,0 +1,171 @@
+/* Tables of names, and how they compare: case, blanks, - and _ do not count. */
+#include "client/pasted_words.h"
+
+#include "base/check.h"
+
+const char *pasted_driver_name(enum pasted_driver driver)
+{
+    static const char *const names[] = {
+        [PASTED_LIBPQ] = "libpq",       [PASTED_JDBC] = "pgJDBC",     [PASTED_R2DBC] = "r2dbc-postgresql",
+        [PASTED_NPGSQL] = "Npgsql",     [PASTED_ASYNCPG] = "asyncpg", [PASTED_PG8000] = "pg8000",
+        [PASTED_POSTGREX] = "Postgrex",
+    };
+
+    return names[driver];
+}
+
+bool pasted_scheme(struct str scheme, enum pasted_driver *out)
+{
+    static const char *const libpq[] = { "postgres", "postgresql", "postgis", "pgsql", "psql", "pg" };
+
+    *out = PASTED_LIBPQ;
+    for (size_t i = 0; i < COUNT_OF(libpq); i++)
+        if (str_equal_nocase(scheme, str_c(libpq[i])))
+            return true;
+    *out = PASTED_POSTGREX;
+    return str_equal_nocase(scheme, STR("ecto"));
+}
+
+enum pasted_driver pasted_sqlalchemy(struct str driver)
+{
+    if (str_is(driver, "asyncpg"))
+        return PASTED_ASYNCPG;
+    return str_is(driver, "pg8000") ? PASTED_PG8000 : PASTED_LIBPQ;
+}
+
+static bool skipped(char c)
+{
+    return c == ' ' || c == '-' || c == '_';
+}
+
+/* Equal but for case, blanks, - and _. */
+static bool same_word(struct str a, struct str b)
+{
+    for (;;) {
+        while (a.n > 0 && skipped(a.p[0]))
+            a = str_from(a, 1);
+        while (b.n > 0 && skipped(b.p[0]))
+            b = str_from(b, 1);
+        if (a.n == 0 || b.n == 0)
+            return a.n == b.n;
+        if (!str_equal_nocase(str_first(a, 1), str_first(b, 1)))
+            return false;
+        a = str_from(a, 1);
+        b = str_from(b, 1);
+    }
+}
+
+bool pasted_word_option(struct str word, enum conn_option *out)
+{
+    static const struct {
+        const char *word;
+        enum conn_option option;
+    } others[] = {
+        { "username", CONN_USER },
+        { "userid", CONN_USER },
+        { "uid", CONN_USER },
+        { "pwd", CONN_PASSWORD },
+        { "psw", CONN_PASSWORD },
+        { "server", CONN_HOST },
+        { "servername", CONN_HOST },
+        { "datasource", CONN_HOST },
+        { "database", CONN_DBNAME },
+        { "db", CONN_DBNAME },
+        { "initialcatalog", CONN_DBNAME },
+        { "rootcertificate", CONN_SSLROOTCERT },
+        { "sslcertificate", CONN_SSLCERT },
+        { "timeout", CONN_CONNECT_TIMEOUT },
+        { "targetservertype", CONN_TARGET_SESSION_ATTRS },
+        { "targetsessionattributes", CONN_TARGET_SESSION_ATTRS },
+        { "gssencryptionmode", CONN_GSSENCMODE },
+    };
+
+    for (enum conn_option i = 0; i < CONN_OPTION_COUNT; i++) {
+        if (same_word(word, str_c(conn_option_keyword(i)))) {
+            *out = i;
+            return true;
+        }
+    }
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        if (same_word(word, str_c(others[i].word))) {
+            *out = others[i].option;
+            return true;
+        }
+    }
+    return false;
+}
+
+struct str pasted_sslmode(struct str value, bool exact)
+{
+    if (same_word(value, STR("no-verify")))
+        return STR("require");
+    for (enum sslmode mode = SSLMODE_DISABLE; !exact && mode <= SSLMODE_VERIFY_FULL; mode++)
+        if (same_word(value, str_c(sslmode_name(mode))))
+            return str_c(sslmode_name(mode));
+    return value;
+}
+
+struct str pasted_session_attrs(struct str value)
+{
+    static const char *const words[][2] = {
+        { "any", "any" },
+        { "primary", "primary" },
+        { "master", "primary" },
+        { "secondary", "standby" },
+        { "slave", "standby" },
+        { "standby", "standby" },
+        { "prefersecondary", "prefer-standby" },
+        { "preferslave", "prefer-standby" },
+        { "preferstandby", "prefer-standby" },
+        { "preferprimary", "any" },
+        { "readwrite", "read-write" },
+        { "readonly", "read-only" },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (same_word(value, str_c(words[i][0])))
+            return str_c(words[i][1]);
+    return value;
+}
+
+const char *pasted_ssl_means(struct str value, enum pasted_driver driver)
+{
+    bool verifies = driver == PASTED_JDBC || driver == PASTED_R2DBC || driver == PASTED_POSTGREX;
+    struct str mode = pasted_sslmode(value, false);
+    bool on;
+
+    if (value.n == 0)
+        return driver == PASTED_JDBC ? "verify-full" : NULL; /* "?ssl" */
+    for (enum sslmode i = SSLMODE_DISABLE; i <= SSLMODE_VERIFY_FULL; i++)
+        if (str_is(mode, sslmode_name(i)))
+            return sslmode_name(i);
+    if (!str_to_bool(value, &on))
+        return NULL;
+    return !on ? "disable" : verifies ? "verify-full" : "require";
+}
+
+const char *pasted_default_sslmode(enum pasted_driver driver)
+{
+    switch (driver) {
+    case PASTED_R2DBC:
+    case PASTED_POSTGREX:
+        return "disable";
+    case PASTED_JDBC:
+    case PASTED_NPGSQL:
+    case PASTED_ASYNCPG:
+    case PASTED_PG8000:
+        return "prefer";
+    case PASTED_LIBPQ:
+        return NULL;
+    }
+    UNREACHABLE();
+}
+
+bool pasted_not_validating(struct str keyword, struct str value)
+{
+    if (same_word(keyword, STR("sslfactory")))
+        return str_ends(value, STR("NonValidatingFactory"));
+    if (same_word(keyword, STR("sslaccept")))
+        return str_is(value, "accept_invalid_certs");
+    return same_word(keyword, STR("rejectUnauthorized")) && str_is(value, "false");
+}
