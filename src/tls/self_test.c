@@ -74,10 +74,11 @@ static void hint_curve(const struct tls_context *context, const char *key_file, 
         if (strcmp(curve, good[i]) == 0)
             return;
     err_where(e, str_c(key_file), 0);
-    err_hint(e,
-             "The key is on the curve %s, which no TLS client takes: use a key on P-256, P-384 or P-521, or an "
-             "Ed25519 or RSA key.",
-             curve);
+    err_hint(
+        e,
+        "The key is on the curve %s, which no TLS client takes: use a key on P-256, P-384 or P-521, or an "
+        "Ed25519 or RSA key.",
+        curve);
 }
 
 enum code tls_context_self_test(struct tls_library *library, const struct tls_server_params *params,
