@@ -3,6 +3,7 @@
 #include "audit/finding.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/ip.h"
 #include "conf/settings.h"
 #include "policy/policy.h"
 #include "policy/reach.h"
@@ -134,10 +135,25 @@ static bool is_dead(const struct look *l)
            (l->rule->type == HBA_HOSTSSL && !l->audit->subject->settings->ssl);
 }
 
+static bool is_for_mapped(const struct hba_rule *rule)
+{
+    static const uint8_t all[IP_MAPPED_BITS / 8] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                                     0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+    const struct hba_addr *address = &rule->address;
+
+    return address->kind == HBA_ADDR_NET && address->family == AF_INET6 && ip_is_mapped(address->addr) &&
+           memcmp(address->mask, all, sizeof all) == 0;
+}
+
 static void check_rule(struct look *l, struct reach_search *search)
 {
     struct audit *a = l->audit;
 
+    if (is_for_mapped(l->rule)) {
+        audit_add(a, CHECK_RULE_FOR_MAPPED, l->where,
+                  "::ffff:a.b.c.d is a.b.c.d here, as it is for PostgreSQL: the rule matches no connection");
+        return;
+    }
     if (is_dead(l)) {
         audit_add(a, CHECK_RULE_NEVER_MATCHES, l->where, "no connection ever is of the type %s",
                   hba_type_name(l->rule->type));
@@ -217,7 +233,7 @@ void audit_rules(struct audit *a)
         const struct hba_rule *rule = policy_rule(policy, i);
         struct look look = { .audit = a, .rule = rule, .here_only = here_only };
         look.where = audit_place(a, rule->file, rule->line);
-        if (shadows[i])
+        if (shadows[i] && !is_for_mapped(rule))
             report_shadow(&look, policy_rule(policy, shadows[i] - 1));
         else
             check_rule(&look, search);

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/ip.h"
 #include "client/pasted.h"
 #include "lex/conninfo_hide.h"
 #include "pki/name.h"
@@ -69,6 +70,7 @@ static int read_address(struct reading *r)
         return cmd_usage(r->cmd, "addr=%.*s is not an IP address", STR_ARG(r->addr));
     if (found->ai_addrlen <= sizeof r->out->conn.peer)
         memcpy(&r->out->conn.peer, found->ai_addr, found->ai_addrlen);
+    ip_unmap(&r->out->conn.peer, &found->ai_addrlen);
     freeaddrinfo(found);
     return -1;
 }

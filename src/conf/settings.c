@@ -2,6 +2,7 @@
 #include "conf/settings.h"
 
 #include "base/check.h"
+#include "base/ip.h"
 #include "conf/load.h"
 #include "lex/conninfo_hide.h"
 
@@ -82,7 +83,6 @@ static bool net_holds(const struct settings_net *net, bool is_ipv6, const uint8_
 
 bool settings_proxy_expected(const struct settings *settings, const struct sockaddr *peer)
 {
-    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
     uint8_t address[16] = { 0 };
     bool is_ipv6 = peer->sa_family == AF_INET6;
 
@@ -90,9 +90,9 @@ bool settings_proxy_expected(const struct settings *settings, const struct socka
         memcpy(address, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
     } else if (is_ipv6) {
         memcpy(address, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
-        if (memcmp(address, mapped, sizeof mapped) == 0) {
+        if (ip_is_mapped(address)) {
             is_ipv6 = false;
-            memmove(address, address + 12, 4);
+            memmove(address, address + IP_MAPPED_BITS / 8, 4);
         }
     } else {
         return false;

@@ -5,6 +5,7 @@
  */
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/ip.h"
 #include "conf/http_place.h"
 #include "conf/internal.h"
 
@@ -392,6 +393,12 @@ static bool parse_net(struct str text, struct settings_net *out)
     bits = most;
     if (slash < text.n && !str_to_u32(str_from(text, slash + 1), 0, most, &bits))
         return false;
+    if (net.is_ipv6 && bits >= IP_MAPPED_BITS && ip_is_mapped(net.address)) {
+        net.is_ipv6 = false;
+        memmove(net.address, net.address + IP_MAPPED_BITS / 8, 4);
+        bits -= IP_MAPPED_BITS;
+        most = 32;
+    }
     net.prefix_bits = bits;
     for (unsigned i = bits; i < most; i++)
         net.address[i / 8] &= (uint8_t) ~(0x80u >> i % 8);

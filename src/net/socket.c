@@ -2,6 +2,7 @@
 #include "net/socket.h"
 
 #include "base/check.h"
+#include "base/ip.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -210,7 +211,11 @@ void socket_unlink_unix(const struct unix_listener *listener)
 int socket_accept(int listener, struct address *out_peer)
 {
     *out_peer = (struct address){ .n = sizeof out_peer->ss };
-    return accept4(listener, (struct sockaddr *)&out_peer->ss, &out_peer->n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(listener, (struct sockaddr *)&out_peer->ss, &out_peer->n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd >= 0)
+        ip_unmap(&out_peer->ss, &out_peer->n);
+    return fd;
 }
 
 void socket_set_keepalive_times(int fd, const struct keepalive *keepalive)

@@ -1,6 +1,7 @@
 /* PROXY protocol version 2. */
 #include "pgwire/proxy.h"
 
+#include "base/ip.h"
 #include "base/rd.h"
 
 #include <netinet/in.h>
@@ -40,10 +41,26 @@ static enum code read_addresses(uint8_t family, struct rd *r, struct proxy *p, s
         memcpy(&in6.sin6_port, addresses.p + 32, 2);
         memcpy(&p->peer, &in6, sizeof in6);
         p->peer_n = sizeof in6;
+        ip_unmap(&p->peer, &p->peer_n);
         return OK;
     }
     return err_set(e, E_PROTOCOL, "PROXY header with address family 0x%02x: expected TCP over IPv4 or IPv6",
                    family);
+}
+
+/* Version 1 is a line of text. A balancer that speaks it has forgotten one word of its configuration. */
+static enum code not_version_2(struct bytes in, struct err *e)
+{
+    static const char version_1[] = "PROXY ";
+    size_t seen = in.n < sizeof version_1 - 1 ? in.n : sizeof version_1 - 1;
+
+    if (memcmp(in.p, version_1, seen) != 0)
+        return err_set(e, E_PROTOCOL, "expected a PROXY protocol version 2 header");
+    if (seen < sizeof version_1 - 1)
+        return E_MORE;
+    err_set(e, E_PROTOCOL, "expected a PROXY protocol version 2 header, received one of version 1");
+    err_hint(e, "HAProxy: write send-proxy-v2 instead of send-proxy in the server's line.");
+    return E_PROTOCOL;
 }
 
 enum code proxy_parse(struct bytes in, struct proxy *out, size_t *used, struct err *e)
@@ -53,7 +70,7 @@ enum code proxy_parse(struct bytes in, struct proxy *out, size_t *used, struct e
     struct rd r = rd_over(in);
 
     if (seen > 0 && memcmp(in.p, signature, seen) != 0)
-        return err_set(e, E_PROTOCOL, "expected a PROXY protocol version 2 header");
+        return not_version_2(in, e);
     if (in.n < PROXY_HEADER)
         return E_MORE;
     (void)rd_bytes(&r, SIGNATURE);

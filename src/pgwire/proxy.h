@@ -23,7 +23,7 @@ struct proxy {
 };
 
 /**
- * Read a header off the front of `in`. TLVs are passed over: only our own TLS makes `hostssl` match.
+ * Read a header off the front of `in`. An IPv4-mapped address is told as IPv4. TLVs are passed over: only our own TLS makes `hostssl` match.
  *
  * used  bytes of the header, set on OK.
  *

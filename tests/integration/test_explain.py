@@ -41,6 +41,11 @@ def test_a_line_that_admits(explain):
     assert any("map \"m\" must allow" in d for d in answer["demands"])
 
 
+def test_ipv4_in_ipv6_clothes(explain):
+    """As the gate judges what a balancer says."""
+    assert explain("addr=::ffff:10.0.0.7", "user=alice", "dbname=app", "tls=1.3", code=0)["matched"]["line"] == 3
+
+
 @pytest.mark.parametrize("cert, decision, code", [("CN=alice@acme,O=x", "accept", 0), ("CN=bob@acme", "reject", 1),
                                                   ("O=x", "reject", 1), ("CN=alice\\,x@acme", "reject", 1)])
 def test_certificates(explain, cert, decision, code):

@@ -143,6 +143,7 @@ CASES = {
     "shadowed": Case("rule_shadowed", hba=RULE + "hostssl app all 10.0.0.0/8 scram-sha-256\n",
                      says="rule 1 at "),
     "shadowed reject": Case("reject_shadowed", hba=RULE + "hostssl all eve all reject\n"),
+    "mapped": Case("rule_for_mapped_addresses", hba="hostssl app eve ::ffff:10.1.2.0/120 reject\n" + RULE),
     "reject behind reject": Case("rule_shadowed", hba="hostssl all eve all reject\nhostssl app eve all reject\n" + RULE),
     "gss": Case("rule_never_matches", hba="hostgssenc all all all scram-sha-256\n" + RULE, says="hostgssenc"),
     "unverified server": Case("upstream_unverified", says="db.example", upstream=FAR.format("require", "CA")),

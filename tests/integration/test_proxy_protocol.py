@@ -6,6 +6,7 @@ bytes are garbage. The address it names is the one that rules, refusals and logs
 import ipaddress
 import struct
 
+import psycopg
 import pytest
 
 from lib import wire
@@ -50,6 +51,40 @@ def test_refusals_name_the_client_behind_the_balancer(balanced):
     kind, fields = answer(balanced, header("198.51.100.9"))
     assert kind == "E" and fields["C"] == "28000"
     assert fields["M"].startswith('no pg_hba.conf entry for host "198.51.100.9", user "alice", database "app", SSL')
+
+
+def test_ipv4_in_ipv6_clothes_is_ipv4(balanced):
+    """What haproxy sends that was bound to `:::5432 v4v6`: rules, refusals, log and views know an IPv4 client."""
+    mark = balanced.log.mark()
+    assert answer(balanced, header("::ffff:192.0.2.7"))[:2] == ("R", 0)
+    assert " client=192.0.2.7:40000 " in balanced.log.wait_for(r"event=connection_authorized[^\n]*", mark).group(0)
+    kind, fields = answer(balanced, header("::ffff:198.51.100.9"))
+    assert kind == "E" and fields["M"].startswith('no pg_hba.conf entry for host "198.51.100.9", ')
+    balanced.write("pg_hba.conf", "host all all 192.0.2.0/24 reject\nhost all all ::/0 trust\n" + HBA)
+    assert "reload_failed" not in balanced.reload()
+    assert answer(balanced, header("::ffff:192.0.2.7"))[1]["M"].startswith(
+        'pg_hba.conf rejects connection for host "192.0.2.7", ')
+    with psycopg.connect(host=balanced.socket_dir, port=balanced.port, user="dba", dbname="pgseal",
+                         autocommit=True) as status:
+        assert {row[0] for row in status.execute("SELECT host(client_addr::inet) FROM pgseal_failures")} == \
+            {"192.0.2.7", "198.51.100.9"}
+        assert {str(row[0]) for row in status.execute("SELECT client_addr FROM pgseal_clients")} >= {"192.0.2.7"}
+
+
+def test_a_balancer_s_network_in_ipv6_clothes(make_gate, certs):
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"proxy_protocol_from": "::ffff:127.0.0.0/104"})
+    assert answer(gate, header("192.0.2.7"))[:2] == ("R", 0)
+
+
+@pytest.mark.parametrize("pieces", [[6, 40], [3, 40], [1, 2, 40]])
+def test_version_1_is_told_what_to_write(balanced, pieces):
+    mark, line = balanced.log.mark(), b"PROXY TCP4 192.0.2.7 127.0.0.1 40000 5432\r\n"
+    with Conn(balanced) as c:
+        for size in pieces:
+            c.send(line[:size])
+            line = line[size:]
+        assert c.events() in ([wire.EOF], [wire.RESET])
+    assert "send-proxy-v2 instead of send-proxy" in balanced.log.wait_for(r"event=connection_lost[^\n]*", mark).group(0)
 
 
 def test_local_keeps_the_real_peer(balanced):

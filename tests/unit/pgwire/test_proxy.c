@@ -50,6 +50,38 @@ static void ipv6_and_tlvs(void **state)
     assert_int_equal(ntohs(in6->sin6_port), 80);
 }
 
+static void mapped_is_ipv4(void **state)
+{
+    (void)state;
+    struct proxy p;
+    size_t used;
+    struct err e;
+    char text[64];
+    static const char raw[] = SIGNATURE_TEXT "\x21\x21\x00\x24"
+                                             "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x07"
+                                             "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x00\x00\x01"
+                                             "\x9c\x40\x15\x38";
+    assert_int_equal(proxy_parse(bytes_of(raw, sizeof raw - 1), &p, &used, &e), OK);
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&p.peer;
+    assert_int_equal(p.peer.ss_family, AF_INET);
+    assert_int_equal(p.peer_n, sizeof *in);
+    assert_string_equal(inet_ntop(AF_INET, &in->sin_addr, text, sizeof text), "192.0.2.7");
+    assert_int_equal(ntohs(in->sin_port), 40000);
+}
+
+static void version_1(void **state)
+{
+    (void)state;
+    struct proxy p;
+    size_t used;
+    struct err e;
+    for (size_t cut = 0; cut < 6; cut++)
+        assert_int_equal(proxy_parse(bytes_of("PROXY TCP4", cut), &p, &used, &e), E_MORE);
+    assert_int_equal(proxy_parse(BYTES("PROXY "), &p, &used, &e), E_PROTOCOL);
+    assert_non_null(strstr(e.hint, "send-proxy-v2"));
+    assert_int_equal(proxy_parse(BYTES("PROXX"), &p, &used, &e), E_PROTOCOL);
+}
+
 static void what_is_refused(void **state)
 {
     (void)state;
@@ -86,10 +118,8 @@ static void flips_never_crash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ipv4),
-        cmocka_unit_test(ipv6_and_tlvs),
-        cmocka_unit_test(what_is_refused),
-        cmocka_unit_test(flips_never_crash),
+        cmocka_unit_test(ipv4),      cmocka_unit_test(ipv6_and_tlvs),   cmocka_unit_test(mapped_is_ipv4),
+        cmocka_unit_test(version_1), cmocka_unit_test(what_is_refused), cmocka_unit_test(flips_never_crash),
     };
 
     return cmocka_run_group_tests_name("proxy", tests, NULL, NULL);
