@@ -5,6 +5,7 @@
 #include "pgtypes/type.h"
 #include "sql/rows.h"
 #include "sql/vars.h"
+#include "sql/views.h"
 
 struct function_row {
     const char *name;

@@ -1,5 +1,5 @@
 /**
- * * The certificate and revocation files that clients meet, as they are on disk now.
+ * The certificate and revocation files that clients meet, as they are on disk now.
  */
 #ifndef PGSEAL_AUDIT_AUDIT_CERTS_H
 #define PGSEAL_AUDIT_AUDIT_CERTS_H

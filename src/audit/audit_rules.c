@@ -5,8 +5,11 @@
 #include "base/check.h"
 #include "base/ip.h"
 #include "conf/settings.h"
+#include "policy/cover.h"
 #include "policy/policy.h"
 #include "policy/reach.h"
+#include "policy/tell.h"
+#include "policy/words.h"
 
 enum { WITNESS_MAX = 4096, HOST_MAX = 64 };
 

@@ -1,5 +1,5 @@
 /**
- * * Rule by rule: who gets in by it, from where, over what, and with what proof.
+ * Rule by rule: who gets in by it, from where, over what, and with what proof.
  */
 #ifndef PGSEAL_AUDIT_AUDIT_RULES_H
 #define PGSEAL_AUDIT_AUDIT_RULES_H

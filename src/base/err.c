@@ -61,12 +61,6 @@ enum code code_from_errno(int errno_value)
     }
 }
 
-_Noreturn void check_failed(const char *file, int line, const char *what)
-{
-    (void)fprintf(stderr, "PANIC:  %s:%d: check failed: %s\n", file, line, what);
-    abort();
-}
-
 enum code err_set(struct err *e, enum code code, const char *fmt, ...)
 {
     va_list args;

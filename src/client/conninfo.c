@@ -8,6 +8,8 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/near.h"
+#include "client/conninfo_defaults.h"
+#include "client/conninfo_text.h"
 #include "client/conninfo_values.h"
 #include "lex/conninfo_hide.h"
 #include "pgwire/hello.h"

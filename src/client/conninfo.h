@@ -53,11 +53,6 @@ struct conn_world {
     void *ctx;
 };
 
-/** The process's own environment, files and user; texts live in `arena`. */
-/** Only its files, nobody is looked up: for the time that passfile_lookup() takes. */
-struct conn_world conn_world_files(void);
-MUST_CHECK enum code conn_world_system(struct arena *arena, struct conn_world *out);
-
 /** libpq's own rules, or those of the gate's `upstream` setting. */
 enum conn_dialect {
     CONN_LIBPQ,
@@ -154,35 +149,11 @@ enum {
     CONN_SERVICE_FILE_MAX = 1 << 20
 };
 
-/** "sslmode" and its like; never NULL. */
-const char *conn_option_keyword(enum conn_option option);
-/** The option of a keyword, as libpq spells it. */
-bool conn_option_find(struct str keyword, enum conn_option *out);
 /** "verify-full" and its like. */
 const char *sslmode_name(enum sslmode mode);
 /** The mode of a word; E_PARAM with libpq's text and the words that there are. */
 MUST_CHECK enum code conn_parse_sslmode(struct str value, enum sslmode *out, struct err *e);
-/** "TLSv1.2" and its like; "" for TLS_BOUND_NONE. */
-const char *tls_bound_name(enum tls_bound bound);
 
-/**
- * Syntax only: a `keyword = value` string, or a postgresql:// URI, whichever it looks like.
- *
- * arena  receives copies of the values.
- * out    options that are not in the text stay unset.
- *
- * E_PARAM with libpq's text, in which HIDDEN (lex/conninfo_hide.h) stands for secrets and for what may be a
- * piece of one. A URI with an @ where an unencoded password leaves one is refused (conninfo_uri_leftover()).
- * [src: PostgreSQL 18, PQconninfoParse]
- */
-MUST_CHECK enum code conn_options_parse(struct str text, struct arena *arena, struct conn_options *out,
-                                        struct err *e);
-/** Set one option by its keyword as libpq's parser does; E_PARAM `invalid connection option "X"`. */
-MUST_CHECK enum code conn_options_set(struct conn_options *options, struct str keyword, struct str value,
-                                      struct arena *arena, struct err *e);
-/** Fill in what is unset: service file, environment, built-in defaults. */
-MUST_CHECK enum code conn_options_defaults(struct conn_options *options, const struct conn_world *world,
-                                           enum conn_dialect dialect, struct arena *arena, struct err *e);
 /**
  * Check all values in libpq's order and lay them out.
  *

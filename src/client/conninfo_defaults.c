@@ -4,10 +4,13 @@
  * Precedence is text, service file, environment, default. Each step only fills what is still unset.
  * [src: PostgreSQL 18, "Environment Variables", "The Connection Service File"; client.md §1]
  */
+#include "client/conninfo_defaults.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "client/conninfo.h"
+#include "client/conninfo_text.h"
 #include "os/files.h"
 
 #include <errno.h>

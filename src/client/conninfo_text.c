@@ -5,6 +5,8 @@
  * reads a C string the end of the text plays the NUL's part, and a NUL inside the text is refused. Errors are
  * libpq's, but what they quote is never a part of a secret [choice: they end up in the log].
  */
+#include "client/conninfo_text.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"

@@ -1,4 +1,5 @@
 /* Single values: integers, TLS and protocol versions, require_auth, SCRAM keys. */
+
 #include "client/conninfo_values.h"
 
 #include "base/arena.h"

@@ -74,9 +74,6 @@ struct server_error {
     struct str hint;
 };
 
-/** Take an 'E' or 'N' message's body apart; all borrowed from it. E_PROTOCOL: not well formed. */
-MUST_CHECK enum code server_error_parse(struct bytes body, struct server_error *out);
-
 /** What was learnt. Texts live in the login's arena. */
 struct login_facts {
     uint32_t protocol;          /* the version that is spoken */
@@ -130,24 +127,14 @@ MUST_CHECK enum code login_check_certificate(enum sslcertmode mode, enum login_c
  */
 MUST_CHECK enum code login_negotiation(struct bytes body, uint32_t asked, uint32_t least, uint32_t *out,
                                        struct err *e);
-/** A BackendKeyData message into facts->pid and ->key, by the rules of facts->protocol. E_PROTOCOL. */
-MUST_CHECK enum code login_note_key(struct login_facts *facts, struct bytes body, struct err *e);
 
-/** What the server has told of its role; unknown before PostgreSQL 14. */
-enum host_role login_role(const struct login_facts *facts);
 /** Does the server suit target_session_attrs? */
 enum attrs_verdict {
     ATTRS_SUITS,
     ATTRS_MISMATCH, /* `e` says libpq's sentence */
     ATTRS_UNKNOWN   /* the server did not report it: ask with login_attrs_query() */
 };
-enum attrs_verdict login_attrs(const struct login_facts *facts, enum session_attrs wanted, struct err *e);
-/** The statement that libpq asks servers before 14: `SHOW transaction_read_only` or the recovery function. */
-struct str login_attrs_query(enum session_attrs wanted);
-/** Judge its one value: `on`/`off` or `t`/`f`. */
-enum attrs_verdict login_attrs_answer(enum session_attrs wanted, struct str value, struct err *e);
 /** libpq's StartupMessage parameters for a conninfo, in its order. Up to LOGIN_PARAMETERS_MAX of them. */
 enum { LOGIN_PARAMETERS_MAX = 16 }; /* room needed at `out` */
-size_t login_parameters(const struct conninfo *info, const struct conn_world *world, struct parameter *out);
 
 #endif

@@ -1,7 +1,9 @@
-/* What a server tells about the session, target_session_attrs, and the parameters that libpq sends. */
+
+#include "client/login_session.h"
+
 #include "base/arena.h"
 #include "base/rd.h"
-#include "client/login_internal.h"
+#include "client/login_impl.h"
 #include "pgwire/hello.h"
 
 void login_note_mechanisms(struct login_facts *facts, struct bytes mechanisms)

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/near.h"
+#include "client/conninfo_text.h"
 #include "client/pasted_words.h"
 #include "lex/conninfo_hide.h"
 

@@ -2,6 +2,7 @@
 #include "client/pasted_words.h"
 
 #include "base/check.h"
+#include "client/conninfo_text.h"
 
 const char *pasted_driver_name(enum pasted_driver driver)
 {

@@ -4,6 +4,8 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "client/conninfo.h"
+#include "client/conninfo_text.h"
+#include "client/conninfo_values.h"
 
 #include <errno.h>
 

@@ -1,5 +1,5 @@
 /**
- * * The forms in which drivers want a key and its certificate, and the report of what was made.
+ * The forms in which drivers want a key and its certificate, and the report of what was made.
  */
 #ifndef PGSEAL_CMD_CERT_EXPORT_H
 #define PGSEAL_CMD_CERT_EXPORT_H

@@ -12,6 +12,7 @@
 #include "cmd/cert_export.h"
 #include "cmd/cert_job.h"
 #include "cmd/gate_dir.h"
+#include "pki/journal.h"
 
 #include <errno.h>
 #include <grp.h>

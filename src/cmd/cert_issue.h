@@ -1,5 +1,5 @@
 /**
- * * pgseal cert issue, renew.
+ * pgseal cert issue, renew.
  */
 #ifndef PGSEAL_CMD_CERT_ISSUE_H
 #define PGSEAL_CMD_CERT_ISSUE_H

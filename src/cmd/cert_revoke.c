@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "cmd/cert_job.h"
 #include "cmd/certtext.h"
+#include "pki/journal.h"
 
 #include <openssl/x509.h>
 

@@ -1,5 +1,5 @@
 /**
- * * pgseal cert verify: what the other side would say.
+ * pgseal cert verify: what the other side would say.
  */
 #ifndef PGSEAL_CMD_CERT_VERIFY_H
 #define PGSEAL_CMD_CERT_VERIFY_H

@@ -1,6 +1,9 @@
 /* Options of a command, and the ways it answers. */
+#include "cmd/cmd.h"
+
 #include "base/check.h"
 #include "base/near.h"
+#include "cmd/help.h"
 #include "cmd/table.h"
 
 #include <getopt.h>

@@ -33,6 +33,21 @@ enum cmd_opt {
     OPT_COUNT
 };
 
+/** A row of commands.def. */
+enum cmd_id {
+    CMD_COMMON, /* options every command has */
+#define COMMAND(name, arguments, summary, description) CMD_##name,
+#define VERB(command, name, arguments, summary)
+#define OPT(command, id, long_name, letter, argument, help)
+#define EXAMPLE(command, line, says)
+#include "commands.def"
+#undef COMMAND
+#undef VERB
+#undef OPT
+#undef EXAMPLE
+    CMD_COUNT
+};
+
 /* Verbs of commands that have some: VERB_ca_init and so on. */
 enum cmd_verb {
     VERB_NONE,
@@ -99,5 +114,13 @@ int cmd_finish(const struct cmd *cmd, int status);
 #undef VERB
 #undef OPT
 #undef EXAMPLE
+
+/**
+ * Fill `cmd` from the arguments behind the command's name.
+ * Returns -1 to go on, else the exit status of an invocation that ends here.
+ */
+int cmd_parse(struct cmd *cmd, enum cmd_id command, int argc, char **argv);
+/** Release what cmd_parse allocated. */
+void cmd_fini(struct cmd *cmd);
 
 #endif

@@ -16,6 +16,8 @@
 #include "policy/archive.h"
 #include "policy/ident.h"
 #include "policy/match.h"
+#include "policy/tell.h"
+#include "policy/words.h"
 
 #include <netdb.h>
 

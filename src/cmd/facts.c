@@ -5,10 +5,12 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/ip.h"
+#include "client/conninfo_text.h"
 #include "client/pasted.h"
 #include "lex/conninfo_hide.h"
 #include "pki/name.h"
 #include "pki/name_text.h"
+#include "policy/tell.h"
 
 #include <netdb.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "cmd/rules.h"
 #include "cmd/view_out.h"
+#include "policy/rows.h"
 
 #define ROWS_ARENA_MAX ((size_t)1 << 30)
 enum { ROWS_ARENA_FIRST = 16 * 1024 };

@@ -1,4 +1,5 @@
-/* --help, from the rows of tables/commands.def. */
+#include "cmd/help.h"
+
 #include "base/buf.h"
 #include "base/check.h"
 #include "cmd/table.h"

@@ -9,6 +9,9 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "cmd/gate_dir.h"
+#include "cmd/init_make.h"
+#include "cmd/init_report.h"
+#include "cmd/init_upstream.h"
 
 #include <errno.h>
 #include <limits.h>

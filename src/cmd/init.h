@@ -48,18 +48,4 @@ struct init_plan {
     struct init_lines hba, conf, sql; /* what the server's own files need */
 };
 
-/** Fill in upstream and everything that follows from it. `text` NULL: the default socket. */
-MUST_CHECK enum code init_plan_upstream(struct init_plan *plan, const char *text, struct err *e);
-/** Write what is not there yet. */
-MUST_CHECK enum code init_make(struct init_plan *plan, struct err *e);
-/** pgseal.conf, pg_hba.conf, pg_ident.conf. */
-MUST_CHECK enum code init_write_conf(struct init_plan *plan, struct err *e);
-/** Write one file unless it is there; either way it is listed. */
-MUST_CHECK enum code init_put(struct init_plan *plan, const struct init_file *file, struct bytes data,
-                              unsigned mode, struct err *e);
-/** What the server's own files need, into hba, conf and sql. */
-MUST_CHECK enum code init_plan_server(struct init_plan *plan, struct err *e);
-/** The report, as text or JSON. */
-MUST_CHECK enum code init_report(const struct cmd *cmd, const struct init_plan *plan, struct err *e);
-
 #endif

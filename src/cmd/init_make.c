@@ -1,4 +1,5 @@
-/* Writing a gate's directory: CA, certificates, settings, rules. */
+#include "cmd/init_make.h"
+
 #include "auth/verifier.h"
 #include "base/arena.h"
 #include "base/buf.h"

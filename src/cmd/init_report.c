@@ -1,4 +1,5 @@
-/* What init says at the end: the files, the server's side, the clients' side. */
+#include "cmd/init_report.h"
+
 #include "base/buf.h"
 #include "base/check.h"
 #include "cmd/drivers.h"

@@ -5,10 +5,14 @@
  * leg has TLS, an exchange bound to the gate's certificate cannot be passed on, and the gate judges itself:
  * it reads secrets as a role of its own and logs in with each client's own SCRAM keys (design §5).
  */
+#include "cmd/init_upstream.h"
+
 #include "auth/verifier.h"
 #include "base/arena.h"
 #include "base/check.h"
 #include "client/conninfo.h"
+#include "client/conninfo_defaults.h"
+#include "client/conninfo_text.h"
 #include "cmd/drivers.h"
 #include "cmd/init.h"
 

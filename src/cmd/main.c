@@ -1,5 +1,8 @@
 /* The walk over tables/commands.def. */
 #include "base/near.h"
+#include "cmd/cmd.h"
+#include "cmd/help.h"
+#include "cmd/psql.h"
 #include "cmd/table.h"
 
 #include <locale.h>

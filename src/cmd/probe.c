@@ -6,6 +6,7 @@
  */
 #include "base/arena.h"
 #include "base/check.h"
+#include "client/conninfo_defaults.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
 #include "cmd/probe_report.h"

@@ -4,6 +4,8 @@
  * The gate's own settings say where it listens. A unix socket comes first: over it the gate's own OS user is
  * always let in. Else TCP, verified against the gate's own CA where `init` made one.
  */
+#include "cmd/psql.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "sql/views.h"
 
 #include <inttypes.h>
 

@@ -1,7 +1,9 @@
-/* The rows of tables/settings.def and tables/setting_values.def as C tables. */
+
+#include "conf/defs.h"
+
 #include "base/check.h"
 #include "base/near.h"
-#include "conf/internal.h"
+#include "conf/settings_impl.h"
 
 /* Enumerations are written through int, see value_parse(). */
 #define CHECK_SIZE(set) _Static_assert(sizeof(enum set) == sizeof(int), #set " is not an int wide");

@@ -2,6 +2,8 @@
 
 #include "base/unseen.h"
 #include "conf/load.h"
+#include "conf/render.h"
+#include "conf/value.h"
 
 #include <errno.h>
 #include <limits.h>

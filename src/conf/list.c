@@ -4,7 +4,9 @@
  * An element is a word, or a text in double quotes in which "" stands for one quote. Blanks around elements
  * do not count. A list is empty or has an element on both sides of every comma.
  */
-#include "conf/internal.h"
+#include "conf/list.h"
+
+#include "conf/settings_impl.h"
 
 static void skip_blanks(struct str *s)
 {

@@ -10,8 +10,12 @@
 
 #include "base/check.h"
 #include "base/unseen.h"
+#include "conf/defs.h"
 #include "conf/item.h"
+#include "conf/render.h"
 #include "conf/routes.h"
+#include "conf/value.h"
+#include "lex/conf_disk.h"
 #include "lex/conf_token.h"
 #include "lex/conninfo_hide.h"
 

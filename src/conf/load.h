@@ -4,7 +4,7 @@
 #ifndef PGSEAL_CONF_LOAD_H
 #define PGSEAL_CONF_LOAD_H
 
-#include "conf/internal.h"
+#include "conf/settings_impl.h"
 
 /** One setting that was asked for, by a line of a file or by -c. */
 struct load_item {

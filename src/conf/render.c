@@ -1,6 +1,8 @@
-/* Members back to text, as SHOW, pg_settings and the log print them. */
+#include "conf/render.h"
+
 #include "base/check.h"
-#include "conf/internal.h"
+#include "conf/defs.h"
+#include "conf/settings_impl.h"
 #include "lex/conninfo_hide.h"
 
 #include <stdlib.h>

@@ -4,8 +4,10 @@
  * A database has a route of its own as soon as one of upstream.NAME, auth_source.NAME or upstream_login.NAME
  * is written; what is not written for it is the default's.
  */
+
 #include "conf/routes.h"
 
+#include "conf/defs.h"
 #include "conf/item.h"
 #include "conf/load.h"
 
@@ -34,24 +36,6 @@ static enum code list_databases(struct load *load, struct settings_names *out)
             at[kept++] = at[i];
     *out = (struct settings_names){ at, kept };
     return OK;
-}
-
-/* Position of a database among routes[1…n), or 0, the default. */
-static size_t find_route(const struct settings_route *routes, size_t n, struct str database)
-{
-    size_t low = 1, high = n;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = str_compare(database, routes[middle].database);
-        if (order == 0)
-            return middle;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return 0;
 }
 
 static struct setting_state *state_of(struct load *load, const char *name)
@@ -129,7 +113,7 @@ enum code load_routes(struct load *load)
     for (size_t i = 0; i < load->n_items; i++) {
         struct load_item *item = &load->items[i];
         if (item->def && item->is_family && !item->superseded && !item->problem)
-            TRY(apply_family(load, item, &routes[find_route(routes, n, item->entry->sub)]));
+            TRY(apply_family(load, item, &routes[settings_route_index(routes, n, item->entry->sub)]));
     }
     for (size_t i = 0; i < n; i++)
         if (i == 0 || routes[i].auth_source != routes[0].auth_source)
@@ -137,9 +121,4 @@ enum code load_routes(struct load *load)
     settings->routes = routes;
     settings->n_routes = n;
     return OK;
-}
-
-const struct settings_route *settings_route(const struct settings *settings, struct str database)
-{
-    return &settings->routes[find_route(settings->routes, settings->n_routes, database)];
 }

@@ -181,14 +181,8 @@ struct settings *settings_ref(const struct settings *settings);
 void settings_unref(struct settings *settings);
 void settings_unrefp(struct settings **settings);
 
-/** The route of a database: its own where one is written, else the default. Never NULL. */
-const struct settings_route *settings_route(const struct settings *settings, struct str database);
-
 /** The row of a setting, any case, old names too; NULL when there is none. [src: guc.c, find_option] */
 const struct setting_row *settings_find(const struct settings *settings, struct str name);
-
-/** The known name nearest to `name`, or an empty text when none is near. */
-struct str settings_nearest(struct str name);
 
 /** True when a connection from `peer` (IPv4, IPv6 or IPv4 in IPv6) must begin with a PROXY header. */
 bool settings_proxy_expected(const struct settings *settings, const struct sockaddr *peer);
@@ -211,13 +205,14 @@ void settings_log_changes(const struct settings *before, const struct settings *
 MUST_CHECK enum code settings_file_rows(const struct settings_params *params, struct arena *arena,
                                         const struct setting_file_row **out_rows, size_t *out_n);
 
-/** "default", "configuration file", "command line", "override". */
-const char *setting_source_name(enum setting_source source);
-/** "internal", "postmaster", "sighup". */
-const char *setting_context_name(enum setting_context context);
 /** The word of an enumerator, e.g. conf_auth_source_name(CONF_AUTH_QUERY) is "query". */
 #define SETTING_NAME_FUNCTION_(set) const char *set##_name(enum set value);
 SETTING_VALUE_SETS(SETTING_NAME_FUNCTION_)
 #undef SETTING_NAME_FUNCTION_
+
+/** The route of a database: its own where one is written, else the default. Never NULL. */
+const struct settings_route *settings_route(const struct settings *settings, struct str database);
+/** Its position among the routes; 0, the default, where none is written. */
+size_t settings_route_index(const struct settings_route *routes, size_t n, struct str database);
 
 #endif

@@ -3,11 +3,14 @@
  *
  * Messages are those of PostgreSQL's guc.c, which knows what each type accepts; the caller adds the place.
  */
+#include "conf/value.h"
+
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/ip.h"
 #include "conf/http_place.h"
-#include "conf/internal.h"
+#include "conf/list.h"
+#include "conf/settings_impl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* Configuration files on the disk. */
+#include "lex/conf_disk.h"
+
 #include "base/buf.h"
 #include "base/check.h"
 #include "lex/conf_lex.h"

@@ -33,9 +33,6 @@ struct conf_fs {
     void *ctx;
 };
 
-/** The disk. */
-struct conf_fs conf_fs_disk(void);
-
 /** A setting, or a line in error (then `name.p` is NULL and `error` says what it was). */
 struct conf_entry {
     struct str name;  /* KEY."NAME" is written KEY.NAME here, the quotes undone */

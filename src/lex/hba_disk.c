@@ -1,4 +1,5 @@
-/* The real disk behind struct hba_lex_fs, and paths as text. */
+#include "lex/hba_disk.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "lex/hba_disk.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -109,10 +109,4 @@ MUST_CHECK enum code hba_lex_file(const struct hba_lex_params *params, struct st
 MUST_CHECK enum code hba_lex_bytes(const struct hba_lex_params *params, struct str name, struct bytes text,
                                    struct arena *arena, struct hba_lines *out);
 
-/**
- * Make `path` absolute against `base_dir` and remove `.`, `..` and doubled slashes, on the text alone
- * [src: PostgreSQL 18, path.c canonicalize_path]. False when memory ran out.
- */
-bool hba_lex_path(struct arena *arena, struct str base_dir, struct str path, struct str *out);
-
 #endif

@@ -32,8 +32,6 @@ enum {
 
 /** What a certificate may be used for; `both` is for servers that also replicate from others. */
 enum ca_use { CA_USE_SERVER, CA_USE_CLIENT, CA_USE_BOTH };
-const char *ca_use_name(enum ca_use use); /* "server", "client", "both" */
-bool ca_use_from_name(struct str name, enum ca_use *out);
 
 /** A name constraint: a DNS suffix, a mail domain, a URI host, or a network. */
 struct ca_constraint {
@@ -124,8 +122,6 @@ enum ca_reason {
     CA_REASON_SUPERSEDED = 4,
     CA_REASON_CESSATION = 5
 };
-const char *ca_reason_name(enum ca_reason reason); /* "unspecified", "keyCompromise", … */
-bool ca_reason_from_name(struct str name, enum ca_reason *out);
 
 /** One certificate of the journal; texts live in the arena given. */
 struct ca_entry {

@@ -1,4 +1,5 @@
 /* The CA's journal: lines to rows and back. */
+
 #include "pki/journal.h"
 
 #include "base/arena.h"

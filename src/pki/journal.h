@@ -35,4 +35,9 @@ void journal_add_issued(struct buf *text, const struct ca_entry *entry);
 void journal_add_revoked(struct buf *text, int64_t now_s, struct str serial_hex, enum ca_reason reason);
 void journal_add_crl(struct buf *text, int64_t now_s, uint64_t number);
 
+const char *ca_use_name(enum ca_use use); /* "server", "client", "both" */
+bool ca_use_from_name(struct str name, enum ca_use *out);
+const char *ca_reason_name(enum ca_reason reason); /* "unspecified", "keyCompromise", … */
+bool ca_reason_from_name(struct str name, enum ca_reason *out);
+
 #endif

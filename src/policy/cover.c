@@ -5,8 +5,10 @@
  * does, for every name of the other's lists. Only what must hold is claimed: `samehost` changes with the
  * machine and `+role` with the catalogs, so neither covers an address or a name written out.
  */
-#include "policy/internal.h"
+#include "policy/cover.h"
+
 #include "policy/match.h"
+#include "policy/policy_impl.h"
 #include "policy/reach.h"
 
 /* Work that one analysis may take, in units of about a nanosecond. */

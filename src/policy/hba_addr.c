@@ -5,8 +5,11 @@
  * and IPv6 scopes. Plain forms are read by inet_pton first, which agrees with it and costs a tenth. [src:
  * PostgreSQL 18, "The pg_hba.conf File"; ip.c, ifaddr.c pg_sockaddr_cidr_mask]
  */
+#include "policy/hba_addr.h"
+
 #include "base/check.h"
-#include "policy/internal.h"
+#include "policy/line.h"
+#include "policy/policy_impl.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>

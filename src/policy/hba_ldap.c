@@ -4,8 +4,11 @@
  * protocol errors, hence texts such as "Time limit exceeded" for a bad scheme.
  * [src: RFC 4516; PostgreSQL 18, "LDAP Authentication"; reference hba.md §8]
  */
+#include "policy/hba_ldap.h"
+
 #include "base/check.h"
-#include "policy/internal.h"
+#include "policy/line.h"
+#include "policy/policy_impl.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>

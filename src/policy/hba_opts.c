@@ -4,9 +4,14 @@
  * The server loses the text of some faults on its way to pg_hba_file_rules; line_bad_hidden() marks those.
  * [src: PostgreSQL 18, "The pg_hba.conf File"; hba.c parse_hba_auth_opt]
  */
+#include "policy/hba_opts.h"
+
 #include "base/check.h"
 #include "lex/conninfo_hide.h"
-#include "policy/internal.h"
+#include "policy/hba_ldap.h"
+#include "policy/line.h"
+#include "policy/policy_impl.h"
+#include "policy/words.h"
 
 #include <netdb.h>
 #include <stdlib.h>

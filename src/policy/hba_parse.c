@@ -8,8 +8,14 @@
  * goes on with the next line, so that all bad lines are told at once. [src: PostgreSQL 18, "The pg_hba.conf
  * File"; hba.c parse_hba_line]
  */
+#include "policy/hba_parse.h"
+
 #include "base/check.h"
-#include "policy/internal.h"
+#include "policy/hba_addr.h"
+#include "policy/hba_opts.h"
+#include "policy/line.h"
+#include "policy/policy_impl.h"
+#include "policy/words.h"
 
 enum { FIRST_REGEX_VERSION = 16 };
 

@@ -2,10 +2,13 @@
  * pg_ident.conf: one line of tokens → one map line, and the question put to the maps.
  * [src: PostgreSQL 18, "User Name Maps"; hba.c parse_ident_line, check_ident_usermap]
  */
+
 #include "policy/ident.h"
 
-#include "policy/internal.h"
+#include "policy/hba_parse.h"
+#include "policy/line.h"
 #include "policy/match.h"
+#include "policy/policy_impl.h"
 
 enum { FIRST_ROLE_KEYWORDS_VERSION = 16 };
 

@@ -6,6 +6,7 @@
 #define PGSEAL_POLICY_IDENT_H
 
 #include "base/err.h"
+#include "policy/policy_impl.h"
 
 struct policy;
 struct role_set;
@@ -24,5 +25,8 @@ struct ident_question {
  */
 MUST_CHECK enum code ident_check(const struct policy *policy, const struct ident_question *question,
                                  struct err *why);
+
+MUST_CHECK enum code ident_parse_line(struct line_parser *p, const struct hba_line *line,
+                                      struct ident_line *out);
 
 #endif

@@ -1,6 +1,7 @@
-/* Complaints about the line at hand. */
+#include "policy/line.h"
+
 #include "base/unseen.h"
-#include "policy/internal.h"
+#include "policy/policy_impl.h"
 
 static bool fault_text(struct line_parser *p, struct str *out, const char *fmt, va_list args)
     PRINTF_LIKE(3, 0);

@@ -6,10 +6,11 @@
  * whose looking at has an effect (host names), are looked at in full. With a trace, all are. [src: PostgreSQL
  * 18, hba.c check_hba, check_db, check_role, check_hostname, check_ip]
  */
+
 #include "policy/match.h"
 
 #include "base/check.h"
-#include "policy/internal.h"
+#include "policy/policy_impl.h"
 
 #include <stdlib.h>
 

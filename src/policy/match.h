@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "pgwire/hello.h"
+#include "policy/policy_impl.h"
 
 #include <sys/socket.h>
 
@@ -94,8 +95,6 @@ struct decision {
 
 /** The first field of a rule that did not fit, in PostgreSQL's order of checking. */
 enum match_field { FIELD_NONE, FIELD_TYPE, FIELD_ADDRESS, FIELD_DATABASE, FIELD_USER };
-/** "type", "address", "database", "user"; "" for FIELD_NONE. */
-const char *match_field_name(enum match_field field);
 
 /** Told of every rule examined, in order; `failed` is FIELD_NONE for the rule that matched. */
 struct trace {
@@ -117,24 +116,18 @@ struct trace {
 MUST_CHECK enum code policy_match(const struct policy *policy, const struct conn_facts *facts,
                                   struct trace *trace, struct decision *out);
 
+/** The transports that a type of TCP record takes, as bits 1 << TRANSPORT_…; 0 for `local`. */
+uint32_t hba_transports(enum hba_type type);
+/** Does a host name, or another pattern that stands for its names, fit the pattern of an address field? */
+bool hba_host_name_fits(struct str pattern, struct str name);
 /**
- * One sentence on why a field of a rule does not fit, for people: into `out`, cut to its size.
+ * Does a token of a user field, or of a map's third field, mean this user?
  *
- * failed  not FIELD_NONE.
+ * E_NEED_ROLES: memberships decide, and `roles` is NULL. E_NOMEM.
  */
-void policy_explain_field(const struct hba_rule *rule, const struct conn_facts *facts,
-                          enum match_field failed, char *out, size_t size);
-
-/**
- * The refusal that the client gets for `reject` or for no rule: E_AUTH (28000) with PostgreSQL's text.
- * `e->detail` is for the log only: the state of the name lookup [src: PostgreSQL 18, HOSTNAME_LOOKUP_DETAIL].
- */
-enum code policy_refusal(const struct conn_facts *facts, const struct decision *decision, struct err *e);
-
-/** The numeric peer address as in messages, `[local]` for a unix socket, `???` if unknown. */
-void conn_facts_host(const struct conn_facts *facts, char *out, size_t size);
-
-/** True when one of the addresses of the peer's own name is the peer's: for those who look names up. */
-bool peer_address_equal(const struct sockaddr_storage *peer, const struct sockaddr *candidate);
+MUST_CHECK enum code hba_user_fits(const struct policy *policy, const struct hba_name *name, struct str user,
+                                   const struct role_set *roles, bool *out);
+/** Fill policy->keys. */
+MUST_CHECK enum code policy_index(struct policy *policy);
 
 #endif

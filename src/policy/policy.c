@@ -6,7 +6,11 @@
 
 #include "base/check.h"
 #include "policy/archive.h"
-#include "policy/internal.h"
+#include "policy/hba_parse.h"
+#include "policy/ident.h"
+#include "policy/line.h"
+#include "policy/match.h"
+#include "policy/policy_impl.h"
 
 #include <stdlib.h>
 

@@ -52,13 +52,6 @@ enum hba_type { HBA_LOCAL, HBA_HOST, HBA_HOSTSSL, HBA_HOSTNOSSL, HBA_HOSTGSSENC,
 enum hba_clientcert { CLIENTCERT_NONE, CLIENTCERT_VERIFY_CA, CLIENTCERT_VERIFY_FULL };
 enum hba_clientname { CLIENTNAME_CN, CLIENTNAME_DN };
 
-/** As written in the file, e.g. "scram-sha-256", "hostssl", "ldapport". */
-const char *hba_method_name(enum hba_method method);
-enum hba_how hba_method_how(enum hba_method method);
-enum hba_needs hba_method_needs(enum hba_method method);
-const char *hba_type_name(enum hba_type type);
-const char *hba_option_name(enum hba_option option);
-
 /* ---- rules ---- */
 
 /** What a token of the database or user field means. */
@@ -113,16 +106,6 @@ struct hba_rule {
     struct hba_addr address;
     const struct str *options; /* [HBA_OPTION_COUNT], p == NULL where not given; NULL: none at all */
 };
-
-/** The option's value as written; false when the record does not give it. */
-bool hba_rule_option(const struct hba_rule *rule, enum hba_option option, struct str *out);
-
-/** True when its text holds a password (ldapbindpasswd, radiussecrets): `raw` must not be logged. */
-bool hba_rule_has_secret(const struct hba_rule *rule);
-bool hba_option_is_secret(enum hba_option option);
-/** `raw` as it may be shown: passwords hidden, and then without a comment; in `arena`. False: out of memory.
- */
-bool hba_rule_shown(struct arena *arena, const struct hba_rule *rule, struct str *out);
 
 /* ---- loading ---- */
 
@@ -224,10 +207,6 @@ struct ident_row {
 /** Passwords stand in pg_hba_file_rules, as in PostgreSQL's, and nowhere else. */
 enum hba_secrets { HBA_SECRETS_HIDDEN, HBA_SECRETS_SHOWN };
 
-/** The options as pg_hba_file_rules shows them, implied ones included; they live in `arena`. E_NOMEM. */
-MUST_CHECK enum code policy_rule_options(struct arena *arena, const struct hba_rule *rule,
-                                         enum hba_secrets secrets, struct str_list *out);
-
 struct hba_rows {
     struct hba_row *rows;
     size_t n;
@@ -239,19 +218,5 @@ struct ident_rows {
     size_t n;
     bool refused;
 };
-
-/**
- * Read the hba file again and give a row per record or bad line.
- *
- * params  borrowed; `features` do not matter.
- * arena   borrowed; owns the rows.
- * diags   may be NULL: the messages of a load.
- *
- * Not OK: the file could not be opened, `e` has PostgreSQL's words (an ERROR of the view).
- */
-MUST_CHECK enum code policy_hba_rows(const struct policy_params *params, struct arena *arena,
-                                     struct hba_rows *out, struct diags *diags, struct err *e);
-MUST_CHECK enum code policy_ident_rows(const struct policy_params *params, struct arena *arena,
-                                       struct ident_rows *out, struct diags *diags, struct err *e);
 
 #endif

@@ -9,7 +9,8 @@
 #include "policy/reach.h"
 
 #include "base/check.h"
-#include "policy/internal.h"
+#include "policy/match.h"
+#include "policy/policy_impl.h"
 
 #include <arpa/inet.h>
 

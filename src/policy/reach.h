@@ -13,17 +13,6 @@
 
 struct arena;
 
-/**
- * For every rule the earliest single one before it that takes all connections it could take.
- *
- * arena  borrowed; owns the result.
- * out    policy_rule_count() rule numbers; 0: none was found. Where a policy is so large that the search
- * would take seconds, the last rules get 0.
- *
- * E_NOMEM. Never blocks. Thread-safe.
- */
-MUST_CHECK enum code policy_shadows(const struct policy *policy, struct arena *arena, const unsigned **out);
-
 enum reach {
     REACH_NONE,   /* none was found; with CIDR masks and without regular expressions there is none */
     REACH_FOUND,  /* here is one */

@@ -1,5 +1,5 @@
-/* Classes of characters in the C collation: ASCII's, except that [[:cntrl:]] reaches to 0x9f as in the
- * server. */
+#include "policy/regex_class.h"
+
 #include "base/check.h"
 #include "policy/regex_text.h"
 

@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "policy/regex_class.h"
 
 #include <stdlib.h>
 

@@ -39,13 +39,4 @@ MUST_CHECK enum code regex_translate(struct arena *arena, struct str pattern, st
 /** Is the byte in the class? [src: PostgreSQL 18, regc_pg_locale.c for the C collation] */
 typedef bool regex_class_fn(unsigned c);
 
-bool regex_is_alpha(unsigned c);
-bool regex_is_digit(unsigned c);
-bool regex_is_space(unsigned c);
-bool regex_is_alnum(unsigned c);
-bool regex_is_word(unsigned c);
-bool regex_is_upper(unsigned c);
-/** The class of that name, as between [: and :]; NULL when there is none. */
-regex_class_fn *regex_class_of(struct str name);
-
 #endif

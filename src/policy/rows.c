@@ -2,9 +2,15 @@
  * The rows of pg_hba_file_rules and pg_ident_file_mappings: the files as they are now, bad lines included.
  * [src: PostgreSQL 18, "pg_hba_file_rules", "pg_ident_file_mappings"; hbafuncs.c]
  */
+#include "policy/rows.h"
+
 #include "base/check.h"
 #include "lex/conninfo_hide.h"
-#include "policy/internal.h"
+#include "policy/hba_addr.h"
+#include "policy/hba_parse.h"
+#include "policy/ident.h"
+#include "policy/policy_impl.h"
+#include "policy/words.h"
 
 /* ---- a rule's columns ---- */
 

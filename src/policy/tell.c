@@ -3,10 +3,13 @@
  * Also the system's list of interfaces.
  * [src: PostgreSQL 18, auth.c ClientAuthentication; ifaddr.c pg_foreach_ifaddr]
  */
+#include "policy/tell.h"
+
 #include "base/buf.h"
 #include "base/check.h"
 #include "policy/match.h"
 #include "policy/policy.h"
+#include "policy/words.h"
 
 #include <ifaddrs.h>
 #include <netdb.h>

@@ -1,4 +1,6 @@
 /* Names of methods, options and record types, from the tables. */
+#include "policy/words.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "client/login_session.h"
 #include "client/negotiate.h"
 #include "client/passfile.h"
 #include "client/socket.h"

@@ -1,5 +1,5 @@
 /**
- * * What a server agrees to: protocol versions, cipher suites, key-exchange groups.
+ * What a server agrees to: protocol versions, cipher suites, key-exchange groups.
  */
 #ifndef PGSEAL_PROBE_OFFERS_H
 #define PGSEAL_PROBE_OFFERS_H

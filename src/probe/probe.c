@@ -9,6 +9,8 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
+#include "client/conninfo_defaults.h"
+#include "client/login_session.h"
 #include "client/negotiate.h"
 #include "pgwire/frontend.h"
 #include "pgwire/hello.h"

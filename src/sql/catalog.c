@@ -12,6 +12,7 @@
 #include "pgtypes/type.h"
 #include "sql/sql_cursor.h"
 #include "sql/sql_parse.h"
+#include "sql/views.h"
 
 enum { OID_C_COLLATION = 950, OID_DEFAULT_COLLATION = 100, PUBLIC_OID_OFFSET = 500 };
 

@@ -152,11 +152,4 @@ struct view_def {
     size_t column_count;
 };
 
-/** Never NULL; for views of views.def in its order: SQL, --json, text tables, documentation walk this. */
-const struct view_def *view_def(enum view view);
-/** False when there is no such view. */
-bool view_of_name(struct str name, enum view *out);
-/** OID of a view in pg_class. */
-uint32_t view_oid(enum view view);
-
 #endif

@@ -1,5 +1,5 @@
 /**
- * * generate_series() and unnest() as tables with arguments: one module, whose rows are numbers or the elements of an array.
+ * generate_series() and unnest() as tables with arguments: one module, whose rows are numbers or the elements of an array.
  */
 #ifndef PGSEAL_SQL_SERIES_H
 #define PGSEAL_SQL_SERIES_H

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "sql/typer.h"
+#include "sql/views.h"
 
 static void emit_expr(struct buf *out, const struct expr *e);
 static void emit_select(struct buf *out, const struct select *s);

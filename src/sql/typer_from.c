@@ -7,6 +7,7 @@
 #include "sql/typer_coerce.h"
 #include "sql/typer_column.h"
 #include "sql/typer_impl.h"
+#include "sql/views.h"
 
 enum { FROM_MAX = 64 }; /* as in SQLite */
 

@@ -1,4 +1,5 @@
-/* views.def as arrays that can be walked. */
+#include "sql/views.h"
+
 #include "base/check.h"
 #include "pgtypes/pgreg.h"
 #include "sql/rows.h"

@@ -17,6 +17,7 @@
 #include "sql/db_value.h"
 #include "sql/sql_utf8.h"
 #include "sql/vars.h"
+#include "sql/views.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /**
- * * One virtual-table module for all views.
+ * One virtual-table module for all views.
  */
 #ifndef PGSEAL_SQL_VTAB_H
 #define PGSEAL_SQL_VTAB_H

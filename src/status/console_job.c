@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "base/wr.h"
 #include "pgtypes/pgbinary.h"
+#include "sql/views.h"
 #include "status/console_impl.h"
 
 enum { VALUE_TEXT_MAX = 4 << 20 };

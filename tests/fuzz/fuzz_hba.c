@@ -9,6 +9,8 @@
 #include "policy/match.h"
 #include "policy/policy.h"
 #include "policy/regex.h"
+#include "policy/rows.h"
+#include "policy/tell.h"
 
 #include <arpa/inet.h>
 

@@ -4,6 +4,7 @@
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "policy/policy.h"
+#include "policy/words.h"
 
 bool honour_knows_roles(const struct settings *settings)
 {

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "base/secret.h"
+#include "client/conninfo_defaults.h"
 #include "gate/load/guard.h"
 #include "gate/load/honour.h"
 #include "gate/load/inspect.h"

@@ -17,6 +17,8 @@
 #include "net/resolve.h"
 #include "pgwire/backend.h"
 #include "policy/ident.h"
+#include "policy/tell.h"
+#include "policy/words.h"
 #include "tls/context.h"
 
 /* ---- texts ---- */

@@ -18,6 +18,7 @@
 #include "gate/views/sql_thread.h"
 #include "pgwire/backend.h"
 #include "pki/name.h"
+#include "policy/words.h"
 #include "tls/engine.h"
 
 #include <stdlib.h>

@@ -11,6 +11,7 @@
 #include "gate/stats/meters.h"
 #include "gate/stats/tally.h"
 #include "pgwire/backend.h"
+#include "policy/words.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -8,6 +8,7 @@
 #include "auth/password.h"
 #include "base/check.h"
 #include "base/wr.h"
+#include "client/login_session.h"
 #include "gate/session/console.h"
 #include "gate/session/rooms.h"
 #include "gate/session/upstream_private.h"
@@ -16,6 +17,7 @@
 #include "net/loop.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
+#include "policy/words.h"
 
 /* ---- endings ---- */
 

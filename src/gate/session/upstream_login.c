@@ -1,5 +1,6 @@
 /* What the gate says of itself to a server: StartupMessage and credentials. */
 #include "base/check.h"
+#include "client/conninfo_defaults.h"
 #include "client/passfile.h"
 #include "gate/session/console.h"
 #include "gate/session/upstream_private.h"

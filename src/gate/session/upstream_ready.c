@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "base/rd.h"
+#include "client/login_session.h"
 #include "gate/session/upstream_private.h"
 #include "gate/session/worker.h"
 #include "gate/stats/meters.h"

@@ -6,6 +6,7 @@
 #include "gate/load/snapshot.h"
 #include "gate/session/session.h"
 #include "gate/session/worker.h"
+#include "policy/words.h"
 #include "tls/context.h"
 #include "tls/diag.h"
 #include "tls/engine.h"

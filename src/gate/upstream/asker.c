@@ -6,6 +6,8 @@
 #include "base/check.h"
 #include "base/rd.h"
 #include "base/wr.h"
+#include "client/conninfo_defaults.h"
+#include "client/login_session.h"
 #include "client/passfile.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/worker.h"

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "client/conninfo.h"
+#include "client/conninfo_defaults.h"
 #include "client/verify.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"

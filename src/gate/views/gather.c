@@ -10,6 +10,7 @@
 #include "gate/session/console.h"
 #include "gate/session/worker_private.h"
 #include "gate/stats/tally.h"
+#include "policy/words.h"
 #include "tls/engine.h"
 
 #include <stdatomic.h>

@@ -15,6 +15,7 @@
 #include "gate/views/rows.h"
 #include "net/loop.h"
 #include "policy/policy.h"
+#include "policy/words.h"
 #include "tls/cause.h"
 
 #include <openssl/crypto.h>

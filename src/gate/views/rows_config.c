@@ -1,10 +1,14 @@
 /* Rows about settings and rules: those in force, those the files hold now, and what an audit says of them. */
 #include "base/check.h"
+#include "conf/defs.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/worker.h"
 #include "gate/views/rows.h"
+#include "policy/cover.h"
 #include "policy/policy.h"
 #include "policy/reach.h"
+#include "policy/rows.h"
+#include "policy/words.h"
 
 #include <arpa/inet.h>
 

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "client/conninfo.h"
+#include "client/conninfo_text.h"
 #include "pgwire/hello.h"
 #include "world.h"
 

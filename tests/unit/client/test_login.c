@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "client/login.h"
+#include "client/login_session.h"
 #include "pgwire/backend.h"
 #include "pgwire/hello.h"
 

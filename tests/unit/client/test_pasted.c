@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "client/conninfo_text.h"
 #include "client/pasted.h"
 
 static struct arena arena;

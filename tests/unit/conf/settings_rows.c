@@ -6,6 +6,7 @@
  */
 #include "base/arena.h"
 #include "base/check.h"
+#include "conf/defs.h"
 #include "conf/settings.h"
 
 #include <stdio.h>

@@ -4,6 +4,7 @@
 #include "../conf_memory.h"
 #include "base/arena.h"
 #include "base/check.h"
+#include "conf/defs.h"
 #include "conf/settings.h"
 
 #include <arpa/inet.h>

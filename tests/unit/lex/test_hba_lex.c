@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "lex/hba_disk.h"
 #include "lex/hba_lex.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* Loading: all errors in one pass, all or nothing, rows of the views, references. */
 #include "memory.h"
+#include "policy/rows.h"
+#include "policy/words.h"
 
 /** Messages of a load, one per line, as SEVERITY:line:text. */
 static void messages(const struct diags *diags, char *out, size_t size)

@@ -1,6 +1,8 @@
 /* Shadows and witnesses: cases, and both held against policy_match() over generated rules and connections. */
 #include "memory.h"
+#include "policy/cover.h"
 #include "policy/reach.h"
+#include "policy/tell.h"
 
 enum { POLICIES = 2000, RULES_MAX = 7, TEXT_MAX = 4096 };
 

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "pgtypes/type.h"
 #include "sql/rows.h"
+#include "sql/views.h"
 
 /* Names, types and number of PostgreSQL's columns, by its documentation. */
 static void views_have_postgresqls_columns(void **state)

@@ -1,8 +1,8 @@
 /**
  * What the files of conf/ share: rows of tables/settings.def, parsing of one value, and its rendering.
  */
-#ifndef PGSEAL_CONF_INTERNAL_H
-#define PGSEAL_CONF_INTERNAL_H
+#ifndef PGSEAL_CONF_SETTINGS_IMPL_H
+#define PGSEAL_CONF_SETTINGS_IMPL_H
 
 #include "base/arena.h"
 #include "conf/settings.h"
@@ -67,10 +67,6 @@ struct setting_family {
     const char *short_desc;
 };
 enum { SETTING_N_FAMILIES = 3 };
-void setting_families(struct setting_family out[SETTING_N_FAMILIES]);
-
-/** Any case, old names too. NULL when unknown. */
-const struct setting_def *setting_def_find(struct str name);
 
 /** Where one setting's value came from. */
 struct setting_state {
@@ -95,39 +91,17 @@ struct value_params {
     const char *shown_name; /* in messages */
 };
 
-/**
- * Understand one value.
- *
- * text    a NUL stands behind it.
- * member  where to write, of the type that goes with def->type; untouched on failure.
- * E_PARAM with message, detail and hint in PostgreSQL's words; E_NOMEM.
- */
-MUST_CHECK enum code value_parse(const struct setting_def *def, const struct value_params *params,
-                                 struct str text, void *member, struct err *e);
-
 /** Comma lists in the three ways PostgreSQL reads them. False: the syntax is wrong. */
 enum list_style {
     LIST_GUC,        /* names as they are [src: varlena.c, SplitGUCList] */
     LIST_IDENTIFIER, /* folded to lower case unless quoted [src: SplitIdentifierString] */
     LIST_DIRECTORY,  /* blanks inside are kept [src: SplitDirectoriesString] */
 };
-MUST_CHECK enum code value_split(struct arena *arena, struct str text, enum list_style style,
-                                 struct settings_names *out);
 
 /** A member and the text it was made of. */
 struct value_view {
     const void *member;
     struct str raw;
 };
-
-/** How SHOW prints a value; `with_unit` false: how pg_settings does. */
-MUST_CHECK enum code value_render(const struct setting_def *def, struct arena *arena, struct value_view value,
-                                  bool with_unit, struct str *out);
-
-/** KEY.NAME as it is written, NAME in double quotes where it must be. */
-MUST_CHECK enum code family_name(struct arena *arena, const char *key, struct str database, struct str *out);
-
-/** Fill settings->rows from the members, core->states and the routes. */
-MUST_CHECK enum code rows_build(struct settings_core *core);
 
 #endif

@@ -1,6 +1,6 @@
 /** What login.c and login_session.c share. */
-#ifndef PGSEAL_CLIENT_LOGIN_INTERNAL_H
-#define PGSEAL_CLIENT_LOGIN_INTERNAL_H
+#ifndef PGSEAL_CLIENT_LOGIN_IMPL_H
+#define PGSEAL_CLIENT_LOGIN_IMPL_H
 
 #include "base/buf.h"
 #include "client/login.h"
@@ -22,10 +22,5 @@ struct login {
     struct err work_err;
     struct buf work; /* body of the SASLResponse, a secret */
 };
-
-/** Which mechanisms an AuthenticationSASL lists; unknown ones and bad lists are the SCRAM client's to judge.
- */
-void login_note_mechanisms(struct login_facts *facts, struct bytes mechanisms);
-MUST_CHECK enum code login_note_parameter(struct login *login, struct bytes body, struct err *e);
 
 #endif

@@ -1,0 +1,14 @@
+/**
+ * --help, from the rows of tables/commands.def.
+ */
+#ifndef PGSEAL_CMD_HELP_H
+#define PGSEAL_CMD_HELP_H
+
+#include "cmd/table.h"
+
+/** The list of commands. */
+void help_print(FILE *out);
+/** Everything about one command. */
+void help_command(FILE *out, enum cmd_id command);
+
+#endif

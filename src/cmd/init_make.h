@@ -1,0 +1,17 @@
+/**
+ * Writing a gate's directory: CA, certificates, settings, rules.
+ */
+#ifndef PGSEAL_CMD_INIT_MAKE_H
+#define PGSEAL_CMD_INIT_MAKE_H
+
+#include "cmd/init.h"
+
+/** Write what is not there yet. */
+MUST_CHECK enum code init_make(struct init_plan *plan, struct err *e);
+/** pgseal.conf, pg_hba.conf, pg_ident.conf. */
+MUST_CHECK enum code init_write_conf(struct init_plan *plan, struct err *e);
+/** Write one file unless it is there; either way it is listed. */
+MUST_CHECK enum code init_put(struct init_plan *plan, const struct init_file *file, struct bytes data,
+                              unsigned mode, struct err *e);
+
+#endif
