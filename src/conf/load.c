@@ -321,6 +321,18 @@ static enum code note_files(struct load *load)
     return OK;
 }
 
+/* [src: PostgreSQL 18, PostmasterMain] */
+static void check_reserved(struct load *load)
+{
+    const struct settings *settings = &load->core->settings;
+
+    if (settings->superuser_reserved_connections < settings->max_connections)
+        return;
+    (void)diags_add(load->diags, SEV_ERROR, E_CONFIG, STR(""), 0,
+                    "\"superuser_reserved_connections\" (%d) must be less than \"max_connections\" (%d)",
+                    settings->superuser_reserved_connections, settings->max_connections);
+}
+
 enum code load_run(struct load *load)
 {
     struct settings_core *core = load->core;
@@ -341,6 +353,7 @@ enum code load_run(struct load *load)
     TRY(apply_items(load));
     if (load->params->running)
         TRY(keep_running(load));
+    check_reserved(load);
     TRY(load_routes(load));
     return rows_build(core);
 }

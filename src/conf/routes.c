@@ -10,7 +10,6 @@
 #include "conf/defs.h"
 #include "conf/item.h"
 #include "conf/load.h"
-#include "conf/route.h"
 
 #include <stdlib.h>
 

@@ -187,6 +187,9 @@ const struct setting_row *settings_find(const struct settings *settings, struct 
 /** True when a connection from `peer` (IPv4, IPv6 or IPv4 in IPv6) must begin with a PROXY header. */
 bool settings_proxy_expected(const struct settings *settings, const struct sockaddr *peer);
 
+/** Is the name in the list? */
+bool settings_listed(const struct settings_names *names, struct str name);
+
 /** The severity from which on lines are written, of log_min_messages. */
 enum severity settings_log_severity(const struct settings *settings);
 
@@ -212,5 +215,7 @@ SETTING_VALUE_SETS(SETTING_NAME_FUNCTION_)
 
 /** The route of a database: its own where one is written, else the default. Never NULL. */
 const struct settings_route *settings_route(const struct settings *settings, struct str database);
+/** Its position among the routes; 0, the default, where none is written. */
+size_t settings_route_index(const struct settings_route *routes, size_t n, struct str database);
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -207,6 +208,18 @@ void socket_unlink_unix(const struct unix_listener *listener)
 }
 
 /* ---- connections ---- */
+
+bool socket_waits(int listener)
+{
+    struct pollfd waits = { .fd = listener, .events = POLLIN };
+
+    return poll(&waits, 1, 0) > 0;
+}
+
+int socket_spare(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
 
 int socket_accept(int listener, struct address *out_peer)
 {

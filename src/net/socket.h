@@ -55,6 +55,11 @@ void socket_unlink_unix(const struct unix_listener *listener);
  * it inherits TCP_NODELAY and SO_KEEPALIVE. */
 int socket_accept(int listener, struct address *out_peer);
 
+/** Does somebody wait to be accepted? */
+bool socket_waits(int listener);
+/** A descriptor that is good for nothing but to be closed when another is needed; -1: there is none left. */
+int socket_spare(void);
+
 struct keepalive {
     int idle_s, interval_s, count, user_timeout_ms; /* 0: the system's */
 };

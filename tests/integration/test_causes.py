@@ -177,7 +177,8 @@ def test_nothing_is_a_failure_that_was_served(gate, certs):
 
 
 def test_too_many_and_no_server(make_gate, certs):
-    gate = make_gate(hba="host all all 127.0.0.1/32 scram-sha-256\n", settings={"max_connections": "1"})
+    gate = make_gate(hba="host all all 127.0.0.1/32 scram-sha-256\n", settings={
+        "max_connections": "1", "superuser_reserved_connections": "0"})
     gate.upstream = None
     gate.configure()
     gate.restart()
@@ -185,10 +186,9 @@ def test_too_many_and_no_server(make_gate, certs):
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(host=gate.host, port=gate.port, user="bob", dbname="app", password=PASSWORDS["bob"])
     gate.log.wait_for(r"cause=no_database .*\n", since)
-    with wire.Conn(gate) as first, wire.Conn(gate) as second:
-        first.send(wire.startup(user="alice", database="pgseal"))
-        assert first.message()[0] == "R"
-        second.send(wire.startup(user="alice", database="pgseal"))
-        assert second.message()[0] == "E"
+    with wire.Conn(gate, unix=True) as first, wire.Conn(gate, unix=True) as second:
+        first.ready(user="whoever", database="pgseal")
+        second.send(wire.startup(user="whoever", database="pgseal"))
+        assert second.events() == [wire.fatal("53300", "sorry, too many clients already"), wire.EOF]
     gate.log.wait_for(r"cause=too_many_connections .*\n", since)
     assert logged(gate, since) == [(cause, *CAUSES[cause]) for cause in ("no_database", "too_many_connections")]

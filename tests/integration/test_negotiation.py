@@ -786,9 +786,8 @@ def entry_none_for_replication(state):
 
 
 def test_connection_limit(server_factory, kind):
-    settings = {"max_connections": "3"}
+    settings = {"max_connections": "3", "superuser_reserved_connections": "0"}
     if kind != "gate":
-        settings["superuser_reserved_connections"] = "0"
         settings["max_wal_senders"] = "0"
         if kind == "pg18":
             settings["reserved_connections"] = "0"

@@ -11,7 +11,7 @@ import time
 
 from lib import crowd, run
 from lib.pg import PASSWORDS
-from lib.wire import SSL_REQUEST, Conn, fatal, startup
+from lib.wire import SSL_REQUEST, Conn
 
 ALICE = PASSWORDS["alice"]
 HBA = "host all all 127.0.0.0/8 scram-sha-256\n"
@@ -45,7 +45,7 @@ def delay(crowded, empty):
 
 
 def test_a_crowd_that_stalls_or_trickles(make_gate, certs):
-    settings = {"authentication_timeout": f"{TIMEOUT}s", "max_connections": str(CLIENTS + 100),
+    settings = {"authentication_timeout": f"{TIMEOUT}s", "max_pending_connections": str(CLIENTS + 100),
                 "log_connections": "off", "log_disconnections": "off"}
     crowded, empty = (make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings) for _ in "ab")
     with Conn(crowded) as session:
@@ -70,29 +70,3 @@ def test_a_crowd_that_stalls_or_trickles(make_gate, certs):
         for kind, ended in kinds.items():
             assert TIMEOUT - 0.1 < ended["first"] <= ended["last"] < TIMEOUT + late, (kind, report)
         run.wait_until(lambda: len(os.listdir(fds)) <= at_rest, "the descriptors to come back")
-
-
-def test_who_stalls_takes_a_place_from_the_startup_message_on(kind, server_factory):
-    """As in PostgreSQL: max_connections counts who has said his name, logged in or not."""
-    server = server_factory(kind, hba=HBA, settings={"max_connections": "5", "authentication_timeout": "60s",
-                                                     **({} if kind == "gate" else {
-                                                         "superuser_reserved_connections": "0",
-                                                         "max_wal_senders": "0"})})
-    with contextlib.ExitStack() as stack:
-        for _ in range(5):      # who has not, takes one of as many places again
-            silent = stack.enter_context(Conn(server))
-            silent.raw_send(startup()[:20])
-        named = [stack.enter_context(Conn(server)) for _ in range(5)]
-        for c in named:
-            c.send(startup())
-            assert c.event()[:2] == ("R", 10)
-        with Conn(server) as c:
-            c.send(startup())
-            assert c.event() == fatal("53300", "sorry, too many clients already")
-        named[0].close()
-
-        def served():
-            with Conn(server) as c:
-                return c.login(ALICE)[-1] == ("Z", "I")
-
-        run.wait_until(served, "the place to be free again")

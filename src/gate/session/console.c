@@ -198,14 +198,6 @@ enum step console_step(struct session *s, struct err *e)
 
 /* ---- coming ---- */
 
-static bool listed(const struct settings_names *names, struct str user)
-{
-    for (size_t i = 0; i < names->n; i++)
-        if (str_equal(names->at[i], user))
-            return true;
-    return false;
-}
-
 static struct str cut(struct str name)
 {
     return str_first(name, PG_NAME_MAX);
@@ -307,8 +299,8 @@ static struct console *make(struct session *s)
         .user = s->startup.user,
         .database = s->startup.database,
         .pid = s->pid,
-        .is_admin = s->own || listed(&settings->admin_users, s->startup.user),
-        .can_see_all = listed(&settings->stats_users, s->startup.user),
+        .is_admin = s->own || settings_listed(&settings->admin_users, s->startup.user),
+        .can_see_all = settings_listed(&settings->stats_users, s->startup.user),
         .started_us = worker_shared(s->worker)->started_us,
         .loaded_us = snapshot_loaded_us(s->snapshot),
         .scram_iterations = settings->scram_iterations,

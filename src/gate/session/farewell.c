@@ -6,6 +6,7 @@
  */
 #include "base/check.h"
 #include "base/env.h"
+#include "gate/session/pending.h"
 #include "gate/session/rooms.h"
 #include "gate/session/worker.h"
 #include "gate/stats/meters.h"
@@ -21,6 +22,7 @@ enum { FAREWELL_MS = 2000 };
 static void session_free(struct session *s)
 {
     meters_freed(s);
+    pending_leave(s);
     stream_close(&s->client);
     stream_close(&s->server);
     timer_close(s->deadline);
@@ -152,7 +154,7 @@ void farewell_enter(struct session *s, const struct err *e)
         return;
     }
     stream_finish(&s->client);
-    if (s->client.eof && !stream_blocked(&s->client)) {
+    if (s->yielded || (s->client.eof && !stream_blocked(&s->client))) {
         gone(s);
         return;
     }
@@ -173,6 +175,11 @@ void farewell_client_writable(struct session *s)
 
     if (stream_flush(&s->client, &e) != OK || (s->client.eof && !stream_blocked(&s->client)))
         gone(s);
+}
+
+void farewell_yield(struct session *s)
+{
+    gone(s);
 }
 
 void farewell_deadline(struct session *s)

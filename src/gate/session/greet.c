@@ -4,6 +4,7 @@
  * What stands behind an accepted SSLRequest belongs to the TLS engine and to nothing else; behind a refused
  * one nothing may stand [src: CVE-2021-23214; PostgreSQL 18, "SSL Session Encryption"].
  */
+#include "gate/session/pending.h"
 #include "gate/session/rooms.h"
 #include "gate/session/worker.h"
 #include "gate/stats/tally.h"
@@ -41,6 +42,13 @@ static enum step refuse_stuffed(struct session *s, const char *request, struct e
     return session_fail(s, PARTING_FATAL);
 }
 
+/* No descriptor was left when it came: a handshake is not begun. */
+static enum step turn_away(struct session *s)
+{
+    session_tally_failure(s, CAUSE_RESOURCES);
+    return session_fail(s, PARTING_ABRUPT);
+}
+
 /* From a balancer the header comes before everything else; STEP_DONE: it has been read. */
 static enum step read_proxy(struct session *s, struct err *e)
 {
@@ -62,6 +70,10 @@ static enum step read_proxy(struct session *s, struct err *e)
         }
         *s->balancer = s->peer;
         s->peer = (struct address){ .ss = proxy.peer, .n = proxy.peer_n };
+        if (!pending_enter(s)) {
+            err_set(e, E_NOMEM, "out of memory");
+            return session_fail(s, PARTING_LOGGED);
+        }
     }
     session_log_received(s);
     return STEP_DONE;
@@ -80,6 +92,8 @@ enum step greet_step(struct session *s, struct err *e)
     if (first && s->in.n > 0 && s->in.p[0] == HELLO_TLS_BYTE) {
         if (!tls_usable(s))
             return session_fail(s, PARTING_SILENT);
+        if (s->crowded)
+            return turn_away(s);
         s->tls.direct = true;
         return session_goto(s, STATE_SEAL);
     }
@@ -96,6 +110,8 @@ enum step greet_step(struct session *s, struct err *e)
         case HELLO_CANCEL:
             return session_goto(s, STATE_STARTUP);
         case HELLO_SSL: {
+            if (s->crowded)
+                return turn_away(s);
             char answer = hello_answer_ssl(&s->hello, tls_usable(s));
             buf_append_byte(&s->out, (uint8_t)answer);
             buf_consume(&s->in, packet.used);

@@ -48,6 +48,8 @@ void relay_leave(struct session *s);
 void farewell_enter(struct session *s, const struct err *e);
 void farewell_client_readable(struct session *s);
 void farewell_client_writable(struct session *s);
+/** Somebody else needs its place: no more waiting. */
+void farewell_yield(struct session *s);
 /** The client's time is up, or it has gone: free. */
 void farewell_deadline(struct session *s);
 

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/env.h"
+#include "gate/session/pending.h"
 #include "gate/session/rooms.h"
 #include "gate/session/worker.h"
 #include "gate/stats/meters.h"
@@ -409,7 +410,7 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
     s->deadline = timer_new(worker_loop(worker), on_deadline, s);
     meters_accepted(s);
     worker_session_began(worker, s);
-    if (!s->deadline) {
+    if (!s->deadline || !pending_enter(s)) {
         session_end(s, PARTING_SILENT, NULL);
         return NULL;
     }

@@ -28,6 +28,7 @@ struct console_room;
 struct count_cell;
 struct errand;
 struct resolve;
+struct share;
 struct upstream_room;
 struct worker;
 
@@ -74,7 +75,7 @@ struct tls_facts {
     const char *cipher;
     const char *group;
     int bits;
-    struct str sni; /* a host name, so cleaned to ASCII */
+    struct str sni;
     bool has_cert;
     struct peer_cert cert;
 };
@@ -88,6 +89,8 @@ struct session {
     enum state next;
     enum parting parting;
     bool counted;      /* counts against max_connections */
+    bool crowded;      /* came when no descriptor was left: it is turned away */
+    bool yielded;      /* its place went to somebody else: no time for a farewell */
     bool local;        /* came over a unix socket */
     bool client_ended; /* end of file from the client */
     bool admitted;     /* the client was told R(0), or will be with the next bytes */
@@ -125,6 +128,8 @@ struct session {
     struct upstream_room *upstream_room;
     struct console_room *console;
     struct resolve *resolve;
+    struct share *pending; /* its place among those that are not authenticated */
+    struct share *relayed; /* its place at the server, while that judges it */
     /* relay */
     struct msg_follow follow;
     bool asked; /* the client has sent something since the last ReadyForQuery */

@@ -1,4 +1,4 @@
-/* The StartupMessage: version, parameters, user; then the door is closed to those who would be too many. */
+/* The StartupMessage: version, parameters, user. */
 #include "gate/session/rooms.h"
 #include "gate/session/worker.h"
 #include "pgwire/backend.h"
@@ -8,18 +8,6 @@ static enum step refuse(struct session *s, const struct hello_packet *packet, co
     bool v2 = e->code == E_UNSUPPORTED && startup_error_is_v2(packet->code);
 
     return session_fail(s, v2 ? PARTING_FATAL_V2 : PARTING_FATAL);
-}
-
-/* [src: PostgreSQL 18, max_connections] */
-static enum code count_in(struct session *s, struct err *e)
-{
-    struct gate_shared *shared = worker_shared(s->worker);
-    long before = atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
-
-    s->counted = true;
-    if (before >= session_settings(s)->max_connections)
-        return err_set(e, E_TOO_MANY, "sorry, too many clients already");
-    return OK;
 }
 
 enum step startup_step(struct session *s, struct err *e)
@@ -49,7 +37,10 @@ enum step startup_step(struct session *s, struct err *e)
         err_set(e, E_UNAVAILABLE, "the database system is shutting down");
         return session_fail(s, PARTING_FATAL);
     }
-    if (count_in(s, e) != OK)
+    if (s->crowded) {
+        s->cause = CAUSE_RESOURCES;
+        err_set(e, E_TOO_MANY, "sorry, too many clients already");
         return session_fail(s, PARTING_FATAL);
+    }
     return session_goto(s, STATE_ADMIT);
 }

@@ -10,6 +10,7 @@
 #include "base/wr.h"
 #include "client/login_session.h"
 #include "gate/session/console.h"
+#include "gate/session/pending.h"
 #include "gate/session/rooms.h"
 #include "gate/session/upstream_private.h"
 #include "gate/session/worker.h"
@@ -51,13 +52,6 @@ void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, 
     }
     forget_attempt(r);
     leg_event(r->s->leg, event, e);
-}
-
-/* At the same server; for what it can be asked otherwise. */
-static void try_again(struct upstream_room *r)
-{
-    forget_attempt(r);
-    leg_again(r->s->leg);
 }
 
 static enum step give_up(struct upstream_room *r, struct err *e)
@@ -112,7 +106,7 @@ static void begin_login(struct upstream_room *r)
         upstream_fail(r, &e);
         return;
     }
-    params.parameters = upstream_parameters(r, &params.parameter_count);
+    params.parameters = upstream_parameters(s, r->upstream, &params.parameter_count);
     params.auth_allowed = upstream_choose_login(r, &params.creds);
     r->logon = params.parameters ? logon_new(worker_loop(s->worker), &params) : NULL;
     if (!r->logon) {
@@ -173,10 +167,6 @@ static void feed_login(struct upstream_room *r)
         upstream_authenticated(r);
         return;
     case LOGIN_REFUSED:
-        if (upstream_without_facts(r, login_server_error(login))) {
-            try_again(r);
-            return;
-        }
         if (login_server_error(login)->body.n > 0)
             keep_refusal(r, login_server_error(login)->body);
         else
@@ -199,7 +189,7 @@ static void begin_relayed(struct upstream_room *r)
     AUTO(buf) struct buf out = BUF_INIT(HELLO_LENGTH_MAX * 2);
     struct err e;
     size_t n;
-    struct parameter *parameters = upstream_parameters(r, &n);
+    struct parameter *parameters = upstream_parameters(s, r->upstream, &n);
 
     relayed_init(&r->exchange, hba_method_needs(s->rule->method), r->upstream->info.auth_allowed);
     r->facts.protocol = r->upstream->info.protocol_max;
@@ -212,6 +202,24 @@ static void begin_relayed(struct upstream_room *r)
     }
     if (leg_send_buf(s->leg, &out, &e) != OK)
         upstream_attempt_failed(r, EVENT_CLOSED, &e);
+}
+
+/* It is who it says: now it counts. */
+static bool take_place(struct upstream_room *r)
+{
+    struct err e;
+    bool late = false;
+
+    if (pending_admit(r->s, &late, &e) == OK)
+        return true;
+    r->s->cause = CAUSE_TOO_MANY;
+    if (late) {
+        buf_append_buf(&r->refusal, &r->s->admission->final);
+        backend_auth(&r->refusal, AUTH_OK, bytes_of(NULL, 0));
+    }
+    backend_fatal(&r->refusal, &e);
+    upstream_fail(r, &e);
+    return false;
 }
 
 static void relayed_success(struct upstream_room *r)
@@ -236,6 +244,8 @@ static void relayed_success(struct upstream_room *r)
         return;
     }
     admission_log(s);
+    if (!take_place(r))
+        return;
     upstream_authenticated(r);
 }
 
@@ -261,13 +271,9 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
 
     if (msg->type == 'E') {
         struct server_error said;
-        bool parsed = server_error_parse(msg->body, &said) == OK;
-        if (parsed && upstream_without_facts(r, &said)) {
-            try_again(r);
-            return false;
-        }
         keep_refusal(r, msg->body);
         err_set(&e, E_AUTH, "the server refused the client");
+        bool parsed = server_error_parse(msg->body, &said) == OK;
         if (parsed)
             err_set(&e, E_AUTH, "%.*s", STR_ARG(said.message));
         if (parsed && str_is(said.sqlstate, code_sqlstate(E_PASSWORD)))

@@ -18,147 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    ACCEPT_BATCH = 64,  /* per wake-up and listener: the sessions that exist get their turn too */
-    ACCEPT_LAST = 4096, /* before a listener is closed: more than its queue holds */
-    ACCEPT_PAUSE_MS =
-        200,             /* after descriptors ran out, or when memory did for the word that a load is over */
-    TABLES_UNDER_WAY = 8 /* when the SQL thread is busy for long */
-};
-
-/* ---- accepting ---- */
-
-static void set_accepting(struct worker *worker, bool accepting)
-{
-    struct listener *listener;
-
-    LIST_FOREACH (listener, &worker->listeners, entry)
-        poll_set(listener->poll, accepting ? POLL_READ : 0);
-}
-
-/*
- * As in PostgreSQL, whose postmaster does one thing after the other, a client that connects after SIGHUP was
- * sent is judged by the new rules. The signal stays pending until the steward has said so in `loading`; that
- * is cleared when the new generation is known; and this worker takes the snapshot a little later.
- */
-static bool load_under_way(const struct worker *worker)
-{
-    struct gate_shared *shared = worker->shared;
-
-    return !worker->draining && (signal_is_pending(SIGHUP) || atomic_load(&shared->loading) ||
-                                 atomic_load(&shared->generation) != snapshot_generation(worker->snapshot));
-}
-
-static void hold(struct worker *worker, int fd, const struct address *peer, bool local)
-{
-    worker->held = (struct held){ .any = true, .local = local, .fd = fd, .peer = *peer };
-    set_accepting(worker, false);
-    timer_set(worker->accept_pause, ACCEPT_PAUSE_MS);
-}
-
-/* The others are still in the kernel's queue. */
-static void let_in_held(struct worker *worker)
-{
-    if (!worker->held.any || load_under_way(worker))
-        return;
-    worker->held.any = false;
-    timer_stop(worker->accept_pause);
-    set_accepting(worker, true);
-    (void)session_new(worker, worker->held.fd, &worker->held.peer, worker->held.local);
-}
-
-static void on_accept_pause(void *arg)
-{
-    struct worker *worker = arg;
-
-    if (!worker->held.any)
-        set_accepting(worker, true);
-    else if (load_under_way(worker))
-        timer_set(worker->accept_pause, ACCEPT_PAUSE_MS);
-    else
-        let_in_held(worker);
-}
-
-static void accept_failed(struct worker *worker, int why)
-{
-    struct log_line line;
-
-    log_begin(&line, &worker->env, SEV_LOG, "accept_failed");
-    log_c(&line, "message", strerror(why));
-    log_end(&line);
-    set_accepting(worker, false);
-    timer_set(worker->accept_pause, ACCEPT_PAUSE_MS);
-}
-
-static void set_keepalive(const struct worker *worker, int fd)
-{
-    const struct settings *settings = snapshot_settings(worker->snapshot);
-    const struct keepalive keepalive = {
-        .idle_s = settings->tcp_keepalives_idle_s,
-        .interval_s = settings->tcp_keepalives_interval_s,
-        .count = settings->tcp_keepalives_count,
-    };
-
-    socket_set_keepalive_times(fd, &keepalive);
-}
-
-static void accept_some(const struct listener *listener, int most)
-{
-    struct worker *worker = listener->worker;
-    struct address peer;
-
-    for (int i = 0; i < most; i++) {
-        int fd = socket_accept(listener->fd, &peer);
-        if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-                accept_failed(worker, errno);
-            return;
-        }
-        bool local = peer.ss.ss_family == AF_UNIX;
-        if (!local)
-            set_keepalive(worker, fd);
-        if (load_under_way(worker)) {
-            hold(worker, fd, &peer, local);
-            return;
-        }
-        (void)session_new(worker, fd, &peer, local);
-    }
-}
-
-static void on_acceptable(void *arg, unsigned events)
-{
-    (void)events;
-    accept_some(arg, ACCEPT_BATCH);
-}
-
-enum code worker_add_listener(struct worker *worker, int fd, bool tcp)
-{
-    struct listener *listener = calloc(1, sizeof *listener);
-
-    if (!listener)
-        return E_NOMEM;
-    *listener = (struct listener){ .worker = worker, .fd = fd, .tcp = tcp };
-    listener->poll = poll_new(worker->loop, fd, on_acceptable, listener);
-    if (!listener->poll) {
-        free(listener);
-        return E_NOMEM;
-    }
-    LIST_INSERT_HEAD(&worker->listeners, listener, entry);
-    return OK;
-}
-
-static void close_listeners(struct worker *worker)
-{
-    struct listener *listener;
-
-    while ((listener = LIST_FIRST(&worker->listeners)) != NULL) {
-        LIST_REMOVE(listener, entry);
-        poll_close(listener->poll);
-        if (listener->tcp)
-            (void)close(listener->fd);
-        free(listener);
-    }
-}
+enum { TABLES_UNDER_WAY = 8 /* when the SQL thread is busy for long */ };
 
 /* ---- who connects how ---- */
 
@@ -207,6 +67,7 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     worker->index = index;
     worker->env = *shared->env;
     worker->hosts.roles = shared->roles;
+    worker->spare = -1;
     LIST_INIT(&worker->listeners);
     LIST_INIT(&worker->gathering);
     TAILQ_INIT(&worker->sessions);
@@ -221,7 +82,7 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     }
     worker->library = tls_library_new();
     if (worker->loop) {
-        worker->accept_pause = timer_new(worker->loop, on_accept_pause, worker);
+        worker->accept_pause = timer_new(worker->loop, accept_again, worker);
         worker->clients_timer = timer_new(worker->loop, on_clients_timer, worker);
     }
     if (!worker->loop || !worker->finish || !worker->closed || !worker->library || !worker->tally ||
@@ -241,9 +102,7 @@ void worker_free(struct worker *worker)
     tally_free(worker->tally);
     aged_free(worker->clients);
     counters_free(worker->counters);
-    close_listeners(worker);
-    if (worker->held.any)
-        (void)close(worker->held.fd);
+    accept_free(worker);
     loop_message_free(worker->finish);
     loop_message_free(worker->closed);
     timer_close(worker->accept_pause);
@@ -265,7 +124,7 @@ static void *run(void *arg)
 {
     struct worker *worker = arg;
 
-    set_accepting(worker, true);
+    accept_again(worker);
     loop_run(worker->loop);
     worker->ended = true;
     worker_hand_over_clients(worker);
@@ -320,17 +179,17 @@ static void take_snapshot(void *arg)
     }
     order->done(order->arg);
     worker_order_free(order);
-    let_in_held(worker);
+    accept_held(worker);
 }
 
 static void on_loaded(void *arg)
 {
-    let_in_held(arg);
+    accept_held(arg);
 }
 
 void worker_loaded(struct worker *worker)
 {
-    (void)!loop_post(worker->loop, on_loaded, worker); /* without memory: on_accept_pause() */
+    (void)!loop_post(worker->loop, on_loaded, worker); /* without memory: accept_again() */
 }
 
 struct worker_order *worker_order_new(struct worker *worker, struct snapshot *snapshot,
@@ -430,13 +289,9 @@ static void note_drained(struct worker *worker)
  */
 static void stop_listening(struct worker *worker)
 {
-    struct listener *listener;
     struct loop_message *closed = worker->closed;
 
-    let_in_held(worker);
-    LIST_FOREACH (listener, &worker->listeners, entry)
-        accept_some(listener, ACCEPT_LAST);
-    close_listeners(worker);
+    accept_stop(worker);
     worker_hand_over_clients(worker);
     worker->closed = NULL;
     loop_send(worker->shared->steward, closed);
@@ -565,6 +420,7 @@ void worker_owes_less(struct worker *worker)
 void worker_session_freed(struct worker *worker, bool late)
 {
     worker->n_alive--;
+    accept_freed(worker);
     if (!late)
         worker_owes_less(worker);
     end_if_empty(worker);

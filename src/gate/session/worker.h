@@ -22,6 +22,7 @@ struct host_cache;
 struct host_roles;
 struct loop;
 struct session;
+struct shares;
 struct snapshot;
 struct sql_thread;
 struct stream_room;
@@ -34,7 +35,10 @@ enum { FORGET_SLOTS = 256 };
 /** What all workers of a gate share: relaxed counters, and constants of the process. */
 struct gate_shared {
     struct env *env;
-    _Atomic long connections; /* that count against max_connections */
+    _Atomic long connections;               /* authenticated: they count against max_connections */
+    struct shares *pending, *pending_local; /* who is not, over TCP and over unix sockets: pending.h */
+    struct shares *relayed;                 /* of these, who has a connection to a server already */
+    int pending_most;                       /* what descriptors suffice for */
     _Atomic unsigned long session_ids;
     uint8_t nonce[32];                 /* of pgseal.secret */
     char check_name[SERVED_NAME_SIZE]; /* by which the gate knows its own visits */
@@ -120,6 +124,9 @@ struct gate_shared *worker_shared(struct worker *worker);
 struct snapshot *worker_snapshot(struct worker *worker); /* borrowed */
 struct tls_library *worker_library(struct worker *worker);
 bool worker_draining(const struct worker *worker);
+/** Descriptors ran out for a session that is served: somebody who has not logged in yields. True: there is one
+ * now. */
+bool worker_needs_descriptor(struct worker *worker);
 /** A session begins, ends (it is in farewell), and has given its memory back. */
 void worker_session_began(struct worker *worker, struct session *session);
 void worker_session_ended(struct worker *worker, struct session *session);

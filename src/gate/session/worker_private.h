@@ -1,4 +1,4 @@
-/** The inside of a worker: for worker.c, registry.c, cancel.c, forward.c and lookup.c only. */
+/** The inside of a worker: for worker.c, accept.c, registry.c, cancel.c, forward.c, lookup.c, pending.c only. */
 #ifndef PGSEAL_GATE_SESSION_WORKER_PRIVATE_H
 #define PGSEAL_GATE_SESSION_WORKER_PRIVATE_H
 
@@ -21,10 +21,10 @@ struct listener {
     LIST_ENTRY(listener) entry;
 };
 
-/** A connection that was accepted while a load was under way. */
-struct held {
-    bool any;
+/** A connection that was accepted. */
+struct accepted {
     bool local;
+    bool crowded; /* on the last descriptor, and nobody can yield */
     int fd;
     struct address peer;
 };
@@ -42,8 +42,14 @@ struct worker {
     struct tls_library *library;
     struct snapshot *snapshot;
     struct host_cache hosts;
-    struct held held;           /* waits until the load has been decided, and all others with it */
+    bool holding; /* `held` waits until the load has been decided, and all others with it */
+    struct accepted held;
     struct timer *accept_pause; /* descriptors ran out, or a load takes long: try again later */
+    bool accepting;
+    int spare;          /* a descriptor that is given up for a client when there is none left; -1: was */
+    int64_t need_us;    /* when the log was told last that descriptors ran out */
+    size_t n_yielded;   /* pending connections that yielded, of which the log does not know */
+    int64_t yielded_us; /* when it was told last */
     LIST_HEAD(, listener) listeners;
     TAILQ_HEAD(session_list, session) sessions;
     size_t n_owed;  /* while draining: sessions from before that are still there */
@@ -70,6 +76,15 @@ struct worker {
     pthread_t thread;
 };
 
+/** Begin to accept, or go on. */
+void accept_again(void *worker);
+/** The load may have been decided: whoever was held comes in. */
+void accept_held(struct worker *worker);
+/** Take whoever stands in the queues, and listen no more. */
+void accept_stop(struct worker *worker);
+/** A session has given its descriptors back. */
+void accept_freed(struct worker *worker);
+void accept_free(struct worker *worker);
 /** Give up all queries and forget all answers; NULL is fine. */
 void lookups_free(struct lookups *lookups);
 /** The loop has ended: cancel requests still on their way are dropped. All workers must have been joined. */

@@ -13,12 +13,14 @@
 #include "conf/settings.h"
 #include "gate/load/guard.h"
 #include "gate/load/snapshot.h"
+#include "gate/session/pending.h"
 #include "gate/stats/clients.h"
 #include "gate/steward/confine.h"
 #include "gate/steward/steward.h"
 #include "gate/views/overview.h"
 #include "gate/views/sql_thread.h"
 #include "net/loop.h"
+#include "os/descriptors.h"
 #include "os/files.h"
 #include "os/notify.h"
 #include "policy/archive.h"
@@ -26,10 +28,14 @@
 #include "tls/context.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { DIAGS_ARENA_MAX = 16 * 1024 * 1024 };
+enum {
+    DIAGS_ARENA_MAX = 16 * 1024 * 1024,
+    PENDING_LEAST_PART = 8 /* of all descriptors, for those who want to log in */
+};
 
 /* ---- log ---- */
 
@@ -127,6 +133,7 @@ static enum code make_workers(struct gate *g)
     g->shared.n_workers = g->n_workers;
     g->shared.workers = g->workers;
     g->shared.uid = geteuid();
+    TRY(pending_open(&g->shared));
     for (unsigned i = 0; i < g->n_workers; i++) {
         g->workers[i] = worker_new(&g->shared, i);
         if (!g->workers[i])
@@ -155,6 +162,7 @@ static void free_gate(struct gate *g)
     snapshot_unref(g->snapshot);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_free(g->workers[i]);
+    pending_close(&g->shared);
     free(g->workers);
     free(g->libraries);
     tls_library_free(g->http_library);
@@ -336,6 +344,27 @@ void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, c
         done(arg, bytes_of(NULL, 0), gate->draining ? &stopping : &no_memory);
 }
 
+/* As many as the settings may ask for; where that is more than there may be, fewer are let in to log in. */
+static void find_descriptors(struct gate *g, const struct settings *settings)
+{
+    long wanted = pending_descriptors(&g->shared, settings), most = os_raise_descriptors(wanted);
+    struct log_line line;
+    char text[128];
+
+    if (most >= wanted)
+        return;
+    long left = most - (wanted - pending_limit(&g->shared, settings, false));
+    g->shared.pending_most = (int)(left > most / PENDING_LEAST_PART ? left : most / PENDING_LEAST_PART);
+    log_begin(&line, g->env, SEV_WARNING, "descriptors");
+    (void)snprintf(text, sizeof text,
+                   "max_connections and max_pending_connections may need %ld open files, %ld are allowed",
+                   wanted, most);
+    log_c(&line, "message", text);
+    log_int(&line, "pending", pending_limit(&g->shared, settings, false));
+    log_c(&line, "hint", "Raise LimitNOFILE of the service, or ulimit -n; or lower max_connections.");
+    log_end(&line);
+}
+
 static enum code start(struct gate *g, struct err *e)
 {
     TRY(load_first(g, e));
@@ -344,6 +373,7 @@ static enum code start(struct gate *g, struct err *e)
     (void)gate_remember(g, "start", "loaded");
     const struct settings *settings = snapshot_settings(g->snapshot);
     g->env->log->min_severity = (int)settings_log_severity(settings);
+    find_descriptors(g, settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
     TRY(open_http(g, settings, e));
     TRY(confine_files(g->params->dir, settings, g->env, e));

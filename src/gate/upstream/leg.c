@@ -256,7 +256,10 @@ static bool start_connect(struct leg *leg)
     stream_close(&leg->stream);
     leg->phase = LEG_CONNECT;
     leg->end_point_n = 0;
-    if (socket_connect(&address, &fd, &leg->last) != OK) {
+    enum code code = socket_connect(&address, &fd, &leg->last);
+    if (code != OK && (errno == EMFILE || errno == ENFILE) && worker_needs_descriptor(leg->worker))
+        code = socket_connect(&address, &fd, &leg->last);
+    if (code != OK) {
         if (errno == EAGAIN && conn_addr_is_unix(&leg->step.addr)) {
             timer_set(leg->kick, LEG_RETRY_MS);
             return true;
@@ -483,13 +486,6 @@ void leg_event(struct leg *leg, enum attempt_event event, const struct err *e)
 {
     leg->last = *e;
     attempt_over(leg, event);
-}
-
-void leg_again(struct leg *leg)
-{
-    leg->step.action = ATTEMPT_CONNECT;
-    leg->step.new_address = false; /* connect_timeout goes on */
-    act(leg);
 }
 
 void leg_pass_over(struct leg *leg)

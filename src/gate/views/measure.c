@@ -11,9 +11,11 @@
 #include "base/count.h"
 #include "base/log.h"
 #include "gate/load/snapshot.h"
+#include "gate/session/pending.h"
 #include "gate/steward/steward.h"
 #include "gate/views/rows.h"
 #include "net/loop.h"
+#include "net/shares.h"
 #include "policy/policy.h"
 #include "policy/words.h"
 #include "tls/cause.h"
@@ -70,6 +72,19 @@ static void add_gate(const struct gate *g, struct counters *sum)
     set(sum, METRIC_CONNECTIONS_NOW, connections);
     set(sum, METRIC_CONNECTIONS_LIMIT, snapshot_settings(g->snapshot)->max_connections);
     set(sum, METRIC_LOG_LOST, (int64_t)lost);
+}
+
+static void add_pending(const struct gate *g, struct counters *sum)
+{
+    static const char *const transports[] = { "tcp", "unix" };
+    struct shares *const shares[] = { g->shared.pending, g->shared.pending_local };
+    const struct settings *settings = snapshot_settings(g->snapshot);
+
+    for (size_t i = 0; i < COUNT_OF(transports); i++) {
+        const struct str label = str_c(transports[i]);
+        count_set(count_cell(sum, METRIC_PENDING_NOW, &label), (int64_t)shares_count(shares[i]));
+        count_set(count_cell(sum, METRIC_PENDING_LIMIT, &label), pending_limit(&g->shared, settings, i == 1));
+    }
 }
 
 static void add_loads(const struct gate *g, struct counters *sum)
@@ -248,6 +263,7 @@ static struct measurement *measurement_new(struct gate *g)
     for (unsigned i = 0; i < g->n_workers; i++)
         counters_merge(m->sum, worker_counters(g->workers[i]));
     add_gate(g, m->sum);
+    add_pending(g, m->sum);
     add_loads(g, m->sum);
     add_upstreams(m->sum);
     return m;
