@@ -51,12 +51,14 @@ quickstart: deps-quickstart
 check: deps-check
 	@$(MAKE) --no-print-directory all
 	tools/npm.sh build
+	tools/old_libpq.sh build
 	PYTHON=$(PYTHON) tools/check.sh build $(PYTEST_ARGS)
 
 check-asan: deps-check
 	test -f build-asan/build.ninja || $(SANITIZE) -Db_sanitize=address,undefined build-asan
 	$(NINJA) -C build-asan
 	tools/npm.sh build
+	tools/old_libpq.sh build
 	$(SANITIZED) PYTHON=$(PYTHON) tools/check.sh build-asan --target=gate $(PYTEST_ARGS)
 	@echo 'check-asan: clean'
 
@@ -64,6 +66,7 @@ check-tsan: deps-check
 	test -f build-tsan/build.ninja || $(SANITIZE) -Db_sanitize=thread build-tsan
 	$(NINJA) -C build-tsan
 	tools/npm.sh build
+	tools/old_libpq.sh build
 	$(SANITIZED) PYTHON=$(PYTHON) tools/check.sh build-tsan --target=gate $(PYTEST_ARGS)
 	@echo 'check-tsan: clean'
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """
-Measure the gate against its peers: bench/run.py BUILD [--quick] [--json FILE] [--only ROW...]
+Measure the gate against its peers: bench/run.py BUILD [--quick] [--json FILE] [--only ROW...] [--against PROGRAM]
 
 Every row is a kind of work; every round of a row visits all its targets one after the other, so that what
 disturbs the machine disturbs all of them. The figure is CPU time of the proxy's process tree per operation. What
@@ -175,6 +175,8 @@ class Bench:
         add(targets.GateTarget(program, self.scratch, "gate 2 workers", certs["ec"], workers=2))
         add(targets.GateTarget(program, self.scratch, "another gate", certs["ec"]))
         add(targets.Over(self.targets["gate"], "gate plain", "plain"))
+        if self.options.against:
+            add(targets.GateTarget(os.path.abspath(self.options.against), self.scratch, "other build", certs["ec"]))
         relay = targets.Target("relay", tls="plain", scram_here=False)
         add(relay.spawn([os.path.join(self.build, "bench", "bench_relay"), str(relay.port), socket], self.scratch))
         for make, program in ((targets.pgbouncer, "pgbouncer"), (targets.haproxy, "haproxy"),
@@ -209,32 +211,33 @@ class Bench:
 
 
 PROXIES = ["gate", "pgbouncer", "haproxy", "stunnel"]
+RIVALS = PROXIES + ["other build"]      # another pgseal, where --against names one
 
 
 def rows(quick):
     seconds, megabytes, sessions = (0.5, 256, 1000) if quick else (0.8, 512, 5000)
     others = ["relay", "gate plain", "postgres", "postgres plain"]
     return [
-        IdleRow("idle", f"idle TLS session, {sessions} after traffic, KiB resident", PROXIES, ["idle", sessions],
+        IdleRow("idle", f"idle TLS session, {sessions} after traffic, KiB resident", RIVALS, ["idle", sessions],
                 unit="KiB"),
         LocalRow("session", "OpenSSL alone: one session after its handshake, KiB", ["openssl"],
                  ["session", "ec.crt", "ec.key"], unit="KiB", key="kib"),
-        Row("connect", "connect, TLS 1.3, ECDSA P-256", PROXIES + others, ["connect", seconds, 8]),
+        Row("connect", "connect, TLS 1.3, ECDSA P-256", RIVALS + others, ["connect", seconds, 8]),
         LocalRow("handshake", "OpenSSL alone: the server's half of that handshake, in memory", ["openssl"],
                  ["handshake", "ec.crt", "ec.key", seconds / 2], key="us"),
         Row("connect_rsa", "connect, RSA 2048", [f"{name} rsa" for name in PROXIES], ["connect", seconds, 8]),
-        Row("query1", "small queries, 1 client", PROXIES + others, ["query", seconds, 1]),
+        Row("query1", "small queries, 1 client", RIVALS + others, ["query", seconds, 1]),
         OneCoreRow("query1core", "small queries, 1 client, everything on one core", PROXIES + ["relay", "gate plain"],
                    ["query", seconds, 1]),
-        Row("query16", "small queries, 16 clients", PROXIES + others, ["query", seconds, 16]),
-        Row("query64", "small queries, 64 clients", PROXIES + others, ["query", seconds, 64]),
+        Row("query16", "small queries, 16 clients", RIVALS + others, ["query", seconds, 16]),
+        Row("query64", "small queries, 64 clients", RIVALS + others, ["query", seconds, 64]),
         LocalRow("records", "OpenSSL alone: the records of one query, opened and sealed in memory", ["openssl"],
                  ["records", "ec.crt", "ec.key", seconds / 2], key="us"),
-        Row("copy_out", "COPY out, CPU s per GiB", PROXIES + ["relay", "gate plain"], ["copyout", megabytes],
+        Row("copy_out", "COPY out, CPU s per GiB", RIVALS + ["relay", "gate plain"], ["copyout", megabytes],
             scale=1024, unit="s"),
         LocalRow("gcm", "OpenSSL alone: AES-256-GCM over records, CPU s per GiB", ["openssl"], ["gcm", seconds / 2],
                  unit="s", key="s_per_gb"),
-        Row("copy_in", "COPY in, CPU s per GiB", PROXIES + ["relay", "gate plain"], ["copyin", megabytes],
+        Row("copy_in", "COPY in, CPU s per GiB", RIVALS + ["relay", "gate plain"], ["copyin", megabytes],
             scale=1024, unit="s"),
         SideBySideRow("workers", "queries, 2 x 32 clients", {
             "one worker": ["gate", "gate"], "two workers": ["gate 2 workers", "gate 2 workers"],
@@ -262,6 +265,11 @@ def budgets(table):
 
     peers = PROXIES[1:]
     return [
+        (f"gate / other build: {title}", ratio(m(row, "gate"), m(row, "other build")), None)
+        for row, title in (("connect", "connect ECDSA"), ("query1", "queries, 1 client"),
+                           ("query16", "queries, 16 clients"), ("query64", "queries, 64 clients"),
+                           ("copy_out", "COPY out"), ("copy_in", "COPY in"), ("idle", "idle session"))
+    ] + [
         ("connect ECDSA / best SCRAM peer", ratio(m("connect", "gate"), m("connect", "pgbouncer")), 0.85),
         ("connect ECDSA / (handshake alone + connect without TLS)",
          ratio(m("connect", "gate"), m("connect", "gate plain"), m("handshake", "openssl")), 1.5),
@@ -375,6 +383,7 @@ def main():
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--json", metavar="FILE", help="write every sample and verdict")
     parser.add_argument("--results", metavar="FILE", help="put the figures into FILE, e.g. bench/RESULTS.md")
+    parser.add_argument("--against", metavar="PROGRAM", help="another build of pgseal, measured beside the gate")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="just these rows")
     options = parser.parse_args()
     raise_limits()

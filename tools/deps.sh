@@ -15,7 +15,8 @@ build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev libsql
        libjansson-dev libidn-dev tcl8.6-dev libseccomp-dev uthash-dev libcmocka-dev libpq-dev'
 quickstart='openssl'
 check='openssl procps python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
-       clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver'
+       clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver
+       python3-psycopg2 python3-gevent ruby-pg php-cli php-pgsql'
 bench='pgbouncer haproxy stunnel4 libcmocka-dev python3-psycopg python3-cryptography'
 
 report=no

@@ -10,6 +10,7 @@
 #include "conf/defs.h"
 #include "conf/item.h"
 #include "conf/load.h"
+#include "conf/route.h"
 
 #include <stdlib.h>
 

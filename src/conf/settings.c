@@ -240,26 +240,3 @@ enum code settings_file_rows(const struct settings_params *params, struct arena 
     core_free(core);
     return code;
 }
-
-/* Position of a database among routes[1…n), or 0, the default. */
-size_t settings_route_index(const struct settings_route *routes, size_t n, struct str database)
-{
-    size_t low = 1, high = n;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = str_compare(database, routes[middle].database);
-        if (order == 0)
-            return middle;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return 0;
-}
-
-const struct settings_route *settings_route(const struct settings *settings, struct str database)
-{
-    return &settings->routes[settings_route_index(settings->routes, settings->n_routes, database)];
-}

@@ -8,6 +8,7 @@
 #include "pgwire/hello.h"
 
 #include "base/arena.h"
+#include "base/clean.h"
 #include "base/rd.h"
 
 enum { PROTOCOL_LATEST = PROTOCOL_3_2 };
@@ -161,6 +162,10 @@ enum code startup_parse(uint32_t version, struct bytes body, struct arena *arena
         s.database = s.user;
     if (s.replication == REPLICATION_PHYSICAL)
         s.database = STR("");
+    if (!clean_text(CLEAN_NAME, s.user, arena, &s.shown.user) ||
+        !clean_text(CLEAN_NAME, s.database, arena, &s.shown.database) ||
+        !clean_application_name(s.application_name, PG_NAME_MAX, arena, &s.shown.application_name))
+        return err_set(e, E_NOMEM, "out of memory");
     *out = s;
     return OK;
 }

@@ -68,12 +68,19 @@ struct parameter {
     struct str value;
 };
 
+/** What the client says of itself, for people; see base/clean.h. */
+struct startup_shown {
+    struct str user, database;
+    struct str application_name; /* as PostgreSQL shows it, cut to PG_NAME_MAX */
+};
+
 struct startup {
     uint32_t requested;          /* protocol version the client asked for */
     uint32_t version;            /* the one that will be spoken: at most 3.2 */
     struct str user;             /* cut to PG_NAME_MAX; empty: missing, see startup_check_user() */
     struct str database;         /* cut; the user's name where missing; empty for physical replication */
     struct str application_name; /* empty: not given */
+    struct startup_shown shown;
     enum replication replication;
     struct parameter *parameters; /* all but user, database, replication and _pq_.*, in the order given */
     size_t parameter_count;

@@ -3,15 +3,19 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/clean.h"
 #include "pgwire/backend.h"
+#include "pgwire/hello.h"
 
 #include <stdlib.h>
 
 enum { VALUE_MAX = 256 };
+_Static_assert(CLEAN_GROWTH *PG_NAME_MAX < VALUE_MAX, "a cleaned name fits");
 
 enum var_kind {
     KIND_FIXED,
     KIND_TEXT,
+    KIND_NAME, /* cut and cleaned, as application_name is */
     KIND_BOOL,
     KIND_NUMBER,
     KIND_MS,
@@ -177,8 +181,8 @@ static bool read_datestyle(struct str value, struct str *out)
     return true;
 }
 
-/* Check a value and bring it into the form that is shown. */
-static enum code canonical(size_t i, struct str value, struct str *out, struct err *e)
+/* Check a value and bring it into the form that is shown, perhaps in `room`. */
+static enum code canonical(size_t i, struct str value, char room[VALUE_MAX], struct str *out, struct err *e)
 {
     static const char zones[] =
         "utc gmt etc/utc etc/gmt uct etc/uct zulu universal greenwich z 0 +0 -0 +00 +00:00";
@@ -190,6 +194,9 @@ static enum code canonical(size_t i, struct str value, struct str *out, struct e
     case KIND_FIXED:
         return err_set(e, E_CANT_CHANGE, "parameter \"%s\" cannot be changed", defs[i].name);
     case KIND_TEXT:
+        break;
+    case KIND_NAME:
+        *out = clean_into(CLEAN_ASCII, clean_cut(value, PG_NAME_MAX), room);
         break;
     case KIND_BOOL:
         ok = str_to_bool(value, &truth);
@@ -245,12 +252,13 @@ static bool unreported(const struct vars *vars, size_t i)
 
 enum code vars_set(struct vars *vars, struct str name, struct str value, bool *out_changed, struct err *e)
 {
+    char room[VALUE_MAX];
     struct str shown;
     size_t i;
 
     if (!find(name, &i))
         return err_set(e, E_UNDEFINED, "unrecognized configuration parameter \"%.*s\"", STR_ARG(name));
-    TRY(canonical(i, value, &shown, e));
+    TRY(canonical(i, value, room, &shown, e));
     if (!store(vars, i, shown))
         return invalid(i, value, e);
     *out_changed = unreported(vars, i);

@@ -22,6 +22,11 @@
 /* What TLS has room for in a CertificateRequest, less what else stands there. [src: RFC 8446 §4.2.4] */
 enum { CA_NAMES_MAX = 65535 - 512 };
 
+/* With 8,192 bytes of room libpq takes such a record whole. What it has no room for stays inside its OpenSSL, and
+ * then its asynchronous calls wait for the socket: before 14.24, 15.19, 16.15, 17.11 and 18.5 for ever. PostgreSQL
+ * sends no longer ones up to version 16. [src: libpq, pqReadData; PostgreSQL 16, PQ_SEND_BUFFER_SIZE] */
+enum { RECORD_MAX = 8192 };
+
 struct passphrase_use {
     const struct tls_server_params *params;
     bool asked;   /* the key is protected with a passphrase */
@@ -273,6 +278,8 @@ static enum code build(struct tls_context *c, struct tls_library *library, const
     TRY(set_versions(c, p, e));
     SSL_CTX_set_options(c->ssl_ctx, SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
     SSL_CTX_set_num_tickets(c->ssl_ctx, 0);
+    if (p->protocol == TLS_PROTOCOL_POSTGRESQL && SSL_CTX_set_max_send_fragment(c->ssl_ctx, RECORD_MAX) != 1)
+        return err_set(e, E_INTERNAL, "could not limit the length of TLS records");
     c->protocol = p->protocol;
     c->takes_cancels = p->takes_cancels;
     SSL_CTX_set_alpn_select_cb(c->ssl_ctx, alpn_cb, c);

@@ -19,9 +19,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from lib import libpq, pki, psql, run, scram
+from lib import libpq, pki, pooler, psql, run, scram
 from lib.odd import Odd, pump, read_packet
 from lib.pg import PASSWORDS
+from lib.pooler import PgBouncer
 
 SSLMODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 TRUST = "host all all 127.0.0.1/32 trust\n"
@@ -432,38 +433,14 @@ def test_every_kind_of_server(program, server_factory, kind, certs):
 @pytest.fixture
 def pgbouncer(scratch, certs, postgres):
     """PgBouncer with TLS allowed: it takes plaintext as well, and does SCRAM without channel binding."""
-    if not shutil.which("pgbouncer"):
+    if pooler.missing():
         pytest.skip("no pgbouncer")
     directory = os.path.join(scratch, "pgbouncer")
     os.makedirs(directory, exist_ok=True)
     crt, key = certs.server.write(directory, "server")
-    pki.write_file(os.path.join(directory, "users"), f'"alice" "{PASSWORDS["alice"]}"\n')
-    port = run.free_port()
-    pki.write_file(os.path.join(directory, "ini"), f"""[databases]
-app = host={postgres.socket_dir} port={postgres.port}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = scram-sha-256
-auth_file = {directory}/users
-client_tls_sslmode = allow
-client_tls_cert_file = {crt}
-client_tls_key_file = {key}
-""")
-    for path in [directory, *(os.path.join(directory, f) for f in os.listdir(directory))]:
-        run.give_to_server(path)
-    process = subprocess.Popen(run.demoted(["pgbouncer", os.path.join(directory, "ini")]), cwd="/",
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def listens():
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", port)) == 0
-
-    run.wait_until(listens, "pgbouncer to listen")
-    yield port
-    process.terminate()
-    process.wait(10)
+    with PgBouncer(directory, postgres, {"alice": PASSWORDS["alice"]}, client_tls_sslmode="allow",
+                   client_tls_cert_file=crt, client_tls_key_file=key) as made:
+        yield made.port
 
 
 def test_pgbouncer(program, pgbouncer, certs):

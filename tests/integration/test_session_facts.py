@@ -6,7 +6,7 @@ client's host name, when things began, what was asked.
 import psycopg
 import pytest
 
-from lib import pki
+from lib import pki, wire
 from lib.pg import PASSWORDS
 
 SUBJECT = pki.name(("C", "DE"), ("O", 'Acme, "Inc" + Söhne'), ("OU", "first"), ("OU", "second;"), ("CN", "alice"),
@@ -117,3 +117,63 @@ def test_times_of_others_are_theirs(gate, certs, alice):
         assert bob.execute("SELECT xact_start, query_start, state_change, client_hostname, query FROM pg_stat_activity "
                            "WHERE usename = 'alice' AND pid = %s", (other.info.backend_pid,)).fetchall() == [
                                (None, None, None, None, "<insufficient privilege>")]
+
+
+# -- what a client says of itself ---------------------------------------------------------------------------------
+# A name, and how it is shown: controls, what is not UTF-8, what turns the rest of a line around. Others stay.
+HOSTILE = b"J\xc3\xbcrgen\x1b[31m\xff\xe2\x80\xaegnp"
+SHOWN = "J\u00fcrgen\\x1b[31m\\xff\\xe2\\x80\\xaegnp"
+
+
+@pytest.fixture(scope="module")
+def open_gate(server_factory, certs):
+    return server_factory("gate", hba="hostssl app,pgseal all 127.0.0.1/32 trust\nlocal all all trust\n",
+                          tls={"cert": certs.server, "ca": certs.ca.pem()})
+
+
+def status_of(gate):
+    return psycopg.connect(host=gate.socket_dir, port=gate.port, user="dba", dbname="pgseal", autocommit=True)
+
+
+def test_hostile_names_are_shown_clean(open_gate):
+    """As PostgreSQL shows them, and what is forwarded stays as it came."""
+    name = b"gr\xc3\xbcn\x07" + b"x" * 53 + b"\xc3\xbc"
+    with wire.Conn(open_gate) as c, status_of(open_gate) as status:
+        c.start_tls(host="evil\x1b[2J.example")
+        c.ready(user="alice", application_name=name)
+        assert c.value("SELECT current_setting('application_name')") in (
+            r"gr\xc3\xbcn\x07" + 53 * "x" + r"\xc3\xbc", "gr??n?" + 53 * "x" + "??")   # from 16 on, and before
+        shown = r"gr\xc3\xbcn\x07" + 48 * "x"
+        assert status.execute("SELECT application_name FROM pg_stat_activity WHERE usename = 'alice'").fetchall() == \
+            [(shown,)]
+        assert status.execute("SELECT application_name, sni FROM pgseal_sessions WHERE user_name = 'alice'").fetchall() \
+            == [(shown, r"evil\x1b[2J.example")]
+        assert (shown, r"evil\x1b[2J.example") in status.execute(
+            "SELECT application_name, sni FROM pgseal_clients WHERE user_name = 'alice'").fetchall()
+        with wire.Conn(open_gate) as refused:
+            refused.start_tls()
+            refused.send(wire.startup(HOSTILE, b"db\x9b"))
+            assert refused.event()[1]["C"] == "28000"
+        assert status.execute("SELECT user_name FROM pgseal_failures WHERE user_name LIKE 'J%'").fetchall() == [(SHOWN,)]
+        assert status.execute("SELECT user_name FROM pgseal_clients WHERE user_name LIKE 'J%'").fetchall() == [(SHOWN,)]
+
+
+def test_hostile_names_in_the_status_database(open_gate):
+    with wire.Conn(open_gate) as c, status_of(open_gate) as status:
+        c.start_tls()
+        c.ready(user=HOSTILE, database="pgseal", application_name=b"\xc3\xa9" * 40)
+        assert c.value("SHOW application_name") == r"\xc3\xa9" * 31
+        assert status.execute("SELECT usename, application_name FROM pg_stat_activity WHERE usename LIKE 'J%'"
+                              ).fetchall() == [(SHOWN, (r"\xc3\xa9" * 31)[:63])]
+        assert c.value("SELECT count(*) FROM pg_stat_activity WHERE state IS NOT NULL") == "1"     # it is its own row
+        c.ask(b"SET application_name = 'a\tb'".decode())
+        assert c.value("SHOW application_name") == r"a\x09b"
+
+
+def test_hostile_names_in_a_certificate(open_gate, certs):
+    crt, key = certs.client("facts-evil", certs.ca.issue(pki.name(("O", "S\u00f6hne \u202e\u200b"), ("CN", "alice"))))
+    with psycopg.connect(**options(open_gate, certs, dbname="app", sslcert=crt, sslkey=key)) as db, \
+            status_of(open_gate) as status:
+        pid = db.execute("SELECT pg_backend_pid()").fetchone()[0]
+        assert status.execute("SELECT client_dn FROM pg_stat_ssl WHERE pid = %s", (pid,)).fetchone() == \
+            ("/O=S\u00f6hne \\xe2\\x80\\xae\\xe2\\x80\\x8b/CN=alice",)

@@ -378,6 +378,10 @@ static enum code load_upstream(struct snapshot *s, const struct settings_route *
     u->configured = route->upstream.n > 0;
     if (!u->configured)
         return OK;
+    u->refuses_facts = ARENA_NEW(&s->arena, atomic_bool);
+    if (!u->refuses_facts)
+        return err_set(e, E_NOMEM, "out of memory");
+    atomic_init(u->refuses_facts, false);
     TRY(conninfo_parse(route->upstream, world, CONN_GATE, &s->arena, &u->info, e));
     if (route->index == 0)
         TRY(check_database(s->settings, &u->info, e));

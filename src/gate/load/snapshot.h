@@ -11,6 +11,8 @@
 #include "client/tlsfiles.h"
 #include "conf/settings.h"
 
+#include <stdatomic.h>
+
 struct crl_list;
 struct env;
 struct guard;
@@ -31,6 +33,8 @@ struct upstream {
     struct conninfo info;
     struct tls_files files;
     struct tls_context **tls; /* one per worker; NULL: never TLS */
+    /* The one thing that is learnt later: a pooler behind took no parameters of forward_facts. Relaxed. */
+    atomic_bool *refuses_facts;
 };
 
 enum { CANCEL_PEERS_MAX = 16 /* [choice: each costs a handshake per unknown cancel request] */ };

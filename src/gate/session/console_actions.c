@@ -83,7 +83,8 @@ static void note_session(struct signalling *asked, const struct session *s)
         return;
     session_host(s, host, sizeof host);
     (void)snprintf(asked->who[n], sizeof asked->who[n], "user \"%.*s\", database \"%.*s\", client %s port %u",
-                   STR_ARG(s->startup.user), STR_ARG(s->startup.database), host, address_port(&s->peer));
+                   STR_ARG(s->startup.shown.user), STR_ARG(s->startup.shown.database), host,
+                   address_port(&s->peer));
 }
 
 static void do_find(void *arg, size_t loop)

@@ -5,6 +5,7 @@
  * everything a rule may ask for is read off it once; after that only the facts are looked at.
  */
 #include "base/check.h"
+#include "base/clean.h"
 #include "client/verify.h"
 #include "gate/session/rooms.h"
 #include "gate/session/worker.h"
@@ -103,7 +104,9 @@ static enum code read_facts(struct session *s, struct err *e)
     s->tls.cipher = tls_engine_cipher(engine);
     s->tls.group = tls_engine_group(engine);
     s->tls.bits = tls_engine_bits(engine);
-    if (!arena_str(&s->arena, str_c(tls_engine_sni(engine)), &s->tls.sni))
+    struct str sni;
+    if (!arena_str(&s->arena, str_c(tls_engine_sni(engine)), &sni) ||
+        !clean_text(CLEAN_ASCII, sni, &s->arena, &s->tls.sni))
         return err_set(e, E_NOMEM, "out of memory");
     if (s->tls.direct && !s->tls.alpn && !s->peer_gate)
         return err_set(e, E_PROTOCOL,

@@ -75,7 +75,7 @@ struct tls_facts {
     const char *cipher;
     const char *group;
     int bits;
-    struct str sni;
+    struct str sni; /* a host name, so cleaned to ASCII */
     bool has_cert;
     struct peer_cert cert;
 };

@@ -1,4 +1,5 @@
 /* What a session is counted as. */
+#include "base/clean.h"
 #include "base/env.h"
 #include "gate/session/session.h"
 #include "gate/session/worker.h"
@@ -29,6 +30,14 @@ static void put_address(struct session *s, char *to, size_t size)
         session_host(s, to, size);
 }
 
+/* Without memory it is not shown. */
+static struct str clean(struct session *s, enum clean how, struct str text)
+{
+    struct str shown;
+
+    return clean_text(how, text, &s->arena, &shown) ? shown : STR("");
+}
+
 /* ---- failures ---- */
 
 /* What the handshake knows, when it did not come to an end. */
@@ -38,7 +47,7 @@ static void add_handshake(struct session *s, struct tally_row *row)
 
     tls_engine_facts(s->client.tls, &facts);
     if (row->sni[0] == '\0')
-        put(row->sni, sizeof row->sni, str_c(facts.sni));
+        put(row->sni, sizeof row->sni, clean(s, CLEAN_ASCII, str_c(facts.sni)));
     if (facts.alert_received >= 0)
         row->alert = tls_alert_name(facts.alert_received);
     else if (facts.alert_sent >= 0)
@@ -55,7 +64,7 @@ void session_tally_failure(struct session *s, enum cause cause)
     row.spans.last = tally_span_of(row.last_us);
     row.spans.counts[0] = 1;
     put_address(s, row.key.address, sizeof row.key.address);
-    put(row.user, sizeof row.user, s->startup.user);
+    put(row.user, sizeof row.user, s->startup.shown.user);
     put(row.sni, sizeof row.sni, s->tls.sni);
     if (s->tls.used)
         row.tls_version = s->tls.version;
@@ -74,7 +83,7 @@ static void count(struct session *s, struct client_row *row)
     worker_count_client(s->worker, row);
 }
 
-static void add_tls(const struct session *s, bool refused, struct client_row *row)
+static void add_tls(struct session *s, bool refused, struct client_row *row)
 {
     row->seen = CLIENT_TLS | (s->tls.direct ? (unsigned)CLIENT_DIRECT : 0);
     row->tls_us = now_of(s);
@@ -84,7 +93,7 @@ static void add_tls(const struct session *s, bool refused, struct client_row *ro
     CLIENT_PUT(row->tls_version, str_c(s->tls.version));
     CLIENT_PUT(row->sni, s->tls.sni);
     if (s->tls.has_cert)
-        CLIENT_PUT(row->issuer, s->tls.cert.issuer);
+        CLIENT_PUT(row->issuer, clean(s, CLEAN_NAME, s->tls.cert.issuer));
 }
 
 static void add_plain(const struct session *s, bool refused, struct client_row *row)
@@ -105,8 +114,8 @@ static void count_named(struct session *s, bool admitted, bool refused)
 
     if (s->startup.user.n == 0 || session_settings(s)->clients_limit == 0)
         return;
-    CLIENT_PUT(row.key.user, s->startup.user);
-    CLIENT_PUT(row.key.application, s->startup.application_name);
+    CLIENT_PUT(row.key.user, s->startup.shown.user);
+    CLIENT_PUT(row.key.application, s->startup.shown.application_name);
     if (s->peer.ss.ss_family == AF_UNIX)
         row.seen = CLIENT_LOCAL;
     else if (s->tls.used)
@@ -151,7 +160,7 @@ void session_tally_stranger(struct session *s, enum client_seen seen)
         tls_engine_facts(s->client.tls, &facts);
         row.tls_failures = 1;
         row.seen |= s->tls.direct ? (unsigned)CLIENT_DIRECT : 0;
-        CLIENT_PUT(row.sni, str_c(facts.sni));
+        CLIENT_PUT(row.sni, clean(s, CLEAN_ASCII, str_c(facts.sni)));
         CLIENT_PUT(row.tls_version,
                    str_c(s->tls.used         ? s->tls.version
                          : facts.offered_max ? tls_version_name((enum tls_version)facts.offered_max)

@@ -54,6 +54,13 @@ void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, 
     leg_event(r->s->leg, event, e);
 }
 
+/* At the same server; for what it can be asked otherwise. */
+static void try_again(struct upstream_room *r)
+{
+    forget_attempt(r);
+    leg_again(r->s->leg);
+}
+
 static enum step give_up(struct upstream_room *r, struct err *e)
 {
     struct session *s = r->s;
@@ -106,7 +113,7 @@ static void begin_login(struct upstream_room *r)
         upstream_fail(r, &e);
         return;
     }
-    params.parameters = upstream_parameters(s, r->upstream, &params.parameter_count);
+    params.parameters = upstream_parameters(r, &params.parameter_count);
     params.auth_allowed = upstream_choose_login(r, &params.creds);
     r->logon = params.parameters ? logon_new(worker_loop(s->worker), &params) : NULL;
     if (!r->logon) {
@@ -167,6 +174,10 @@ static void feed_login(struct upstream_room *r)
         upstream_authenticated(r);
         return;
     case LOGIN_REFUSED:
+        if (upstream_without_facts(r, login_server_error(login))) {
+            try_again(r);
+            return;
+        }
         if (login_server_error(login)->body.n > 0)
             keep_refusal(r, login_server_error(login)->body);
         else
@@ -189,7 +200,7 @@ static void begin_relayed(struct upstream_room *r)
     AUTO(buf) struct buf out = BUF_INIT(HELLO_LENGTH_MAX * 2);
     struct err e;
     size_t n;
-    struct parameter *parameters = upstream_parameters(s, r->upstream, &n);
+    struct parameter *parameters = upstream_parameters(r, &n);
 
     relayed_init(&r->exchange, hba_method_needs(s->rule->method), r->upstream->info.auth_allowed);
     r->facts.protocol = r->upstream->info.protocol_max;
@@ -271,9 +282,13 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
 
     if (msg->type == 'E') {
         struct server_error said;
+        bool parsed = server_error_parse(msg->body, &said) == OK;
+        if (parsed && upstream_without_facts(r, &said)) {
+            try_again(r);
+            return false;
+        }
         keep_refusal(r, msg->body);
         err_set(&e, E_AUTH, "the server refused the client");
-        bool parsed = server_error_parse(msg->body, &said) == OK;
         if (parsed)
             err_set(&e, E_AUTH, "%.*s", STR_ARG(said.message));
         if (parsed && str_is(said.sqlstate, code_sqlstate(E_PASSWORD)))

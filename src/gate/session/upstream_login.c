@@ -61,12 +61,15 @@ static struct str database_of(const struct session *s, const struct upstream *u)
 
 /* What the client said, with our changes; *out_n parameters in the scratch arena, NULL when memory ran out.
  */
-struct parameter *upstream_parameters(struct session *s, const struct upstream *u, size_t *out_n)
+struct parameter *upstream_parameters(struct upstream_room *r, size_t *out_n)
 {
+    struct session *s = r->s;
+    const struct upstream *u = r->upstream;
     const struct startup *st = &s->startup;
     struct parameter *list = arena_array(&s->scratch, st->parameter_count + 3 + UPSTREAM_FACTS, sizeof *list);
     struct parameter *at = list;
 
+    r->told_facts = false;
     if (!list)
         return NULL;
     at = put(at, STR("user"), s->upstream_user);
@@ -83,13 +86,33 @@ struct parameter *upstream_parameters(struct session *s, const struct upstream *
         if (!is_ours(st->parameters[i].name))
             *at++ = st->parameters[i];
     size_t n = (size_t)(at - list);
-    if (session_settings(s)->forward_facts) {
+    if (session_settings(s)->forward_facts && !atomic_load_explicit(u->refuses_facts, memory_order_relaxed)) {
         size_t more = facts_of(s, at);
         if (length_of(list, n + more) <= HELLO_LENGTH_MAX)
             n += more;
     }
+    r->told_facts = n > (size_t)(at - list);
     *out_n = n;
     return list;
+}
+
+/* [src: PgBouncer, client.c, set_startup_options; its text is the same since 1.0] */
+bool upstream_without_facts(struct upstream_room *r, const struct server_error *said)
+{
+    const struct str words = STR("unsupported startup parameter: pgseal.");
+    struct log_line line;
+
+    if (!r->told_facts || r->client_engaged || !str_is(said->sqlstate, code_sqlstate(E_PROTOCOL)) ||
+        !str_starts(said->message, words))
+        return false;
+    if (!atomic_exchange_explicit(r->upstream->refuses_facts, true, memory_order_relaxed)) {
+        session_log(r->s, &line, SEV_WARNING, "facts_refused");
+        log_str(&line, "message", said->message);
+        log_c(&line, "detail", "Sessions of this upstream go without the parameters of forward_facts.");
+        log_c(&line, "hint", "In front of a pooler such as PgBouncer set forward_facts = off.");
+        log_end(&line);
+    }
+    return true;
 }
 
 /* ---- which credentials ---- */

@@ -28,6 +28,7 @@ struct upstream_room {
     enum upstream_stage stage;
     bool relayed;
     bool judge_only;     /* the session is for the status database; the server only judges the login */
+    bool told_facts;     /* parameters of forward_facts are in the present StartupMessage */
     bool client_engaged; /* the client has been asked something: there is no second try */
     struct relayed exchange;
     struct logon *logon; /* of the present attempt */
@@ -44,7 +45,12 @@ struct upstream_room {
 };
 
 /** The StartupMessage's parameters: what the client said, with our changes. NULL when memory ran out. */
-struct parameter *upstream_parameters(struct session *s, const struct upstream *u, size_t *out_n);
+struct parameter *upstream_parameters(struct upstream_room *r, size_t *out_n);
+/**
+ * An ErrorResponse before AuthenticationOk. True: it is about the parameters of forward_facts, as a pooler's that
+ * takes PostgreSQL's and no others. They are left out from now on, and the same server may be asked again.
+ */
+bool upstream_without_facts(struct upstream_room *r, const struct server_error *said);
 /** What of upstream_login applies to this session and connection: bits of allowed methods, and the secret. */
 unsigned upstream_choose_login(struct upstream_room *r, struct login_creds *creds);
 /** `service`: his password from the password file, for the present host. */

@@ -14,6 +14,7 @@
 #include "gate/upstream/leg.h"
 #include "gate/upstream/logon.h"
 #include "net/loop.h"
+#include "pgwire/frontend.h"
 #include "pgwire/hello.h"
 #include "pgwire/msg.h"
 
@@ -25,8 +26,19 @@ enum {
     ASKER_ARENA_MAX = 1 << 20,
     ASKER_TIMEOUT_MS = 10000, /* from a question to its answer, connecting included */
     ASKER_IDLE_MS = 60000,    /* a session that nobody needs goes: it would hold up a server's shutdown */
-    ASKER_PARAMETERS_MAX = 10
+    ASKER_PARAMETERS_MAX = 6,
+    ASKER_READY_MAX = 3 /* ReadyForQuery to the three parts of a question */
 };
+
+/*
+ * What the question must not depend on: a search_path, row security and a time limit of role or database. It
+ * is said in the question's own transaction, not in the StartupMessage: poolers such as PgBouncer refuse
+ * these parameters there, and may give every transaction another server.
+ */
+#define ASKER_BEGIN                                                                                          \
+    "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog; SET LOCAL statement_timeout = '5s'; "              \
+    "SET LOCAL row_security = off"
+#define ASKER_END "COMMIT"
 
 enum asker_stage {
     ASKER_IDLE, /* no session */
@@ -47,6 +59,7 @@ struct asker {
     struct arena arena; /* of the present login */
     struct buf in;
     struct buf question; /* the messages of the open question */
+    unsigned unready;    /* ReadyForQuery that are still to come */
     bool reused;         /* the question went over a session from before, and nothing has answered it yet */
     struct password password;
     struct timer *timer;
@@ -141,12 +154,8 @@ static enum code begin_login(struct asker *a, struct err *e)
         { STR("database"), database },
         { STR("application_name"), STR("pgseal") },
         { STR("client_encoding"), STR("SQL_ASCII") },
-        { STR("search_path"), STR("pg_catalog") },
-        { STR("statement_timeout"), STR("5s") },
-        { STR("default_transaction_read_only"), STR("on") },
         { STR("DateStyle"), STR("ISO") },
         { STR("TimeZone"), STR("UTC") },
-        { STR("row_security"), STR("off") },
     };
     TRY(find_password(a, user, database, e));
     enum login_cert certificate = leg_certificate(a->leg);
@@ -180,6 +189,7 @@ static void send_question(struct asker *a)
     struct err e;
 
     a->stage = ASKER_BUSY;
+    a->unready = ASKER_READY_MAX;
     if (leg_send_buf(a->leg, &a->question, &e) != OK)
         on_lost(a, &e);
 }
@@ -288,7 +298,7 @@ static void feed_answer(struct asker *a)
         enum code code = msg_next(buf_bytes(&a->in), ASKER_IN_MAX, &msg, &used);
         if (code == E_MORE)
             return;
-        if (code == OK && msg.type == 'E')
+        if (code == OK && msg.type == 'E' && !a->why.message[0]) /* later ones follow from the first */
             note_error(a, msg.body);
         if (code != OK || (msg.type == 'D' && !read_row(a, msg.body))) {
             err_set(&e, E_UNAVAILABLE, "the server's answer to a look-up could not be read");
@@ -297,7 +307,7 @@ static void feed_answer(struct asker *a)
         }
         if (msg.type != 'E' && msg.type != 'N' && msg.type != 'S')
             a->reused = false;
-        bool over = msg.type == 'Z';
+        bool over = msg.type == 'Z' && --a->unready == 0;
         wipe(a->in.p, used); /* a row may hold a secret */
         buf_consume(&a->in, used);
         if (over) {
@@ -366,9 +376,11 @@ void asker_free(struct asker *a)
     free(a);
 }
 
-/* Parse, Bind, Execute, Sync: one unnamed statement with one text parameter, results as text. */
+/* A transaction around Parse, Bind, Execute, Sync: one unnamed statement with one text parameter, results as
+ * text. All goes out at once. */
 static void write_question(struct buf *out, struct str sql, struct str parameter)
 {
+    frontend_query(out, STR(ASKER_BEGIN));
     struct wr w = wr_begin(out, 'P');
     wr_cstr(&w, STR(""));
     wr_cstr(&w, sql);
@@ -389,6 +401,7 @@ static void write_question(struct buf *out, struct str sql, struct str parameter
     wr_end(&w);
     w = wr_begin(out, 'S');
     wr_end(&w);
+    frontend_query(out, STR(ASKER_END));
 }
 
 /* A proof that the pool is still working on was for the server that is given up. */

@@ -488,6 +488,13 @@ void leg_event(struct leg *leg, enum attempt_event event, const struct err *e)
     attempt_over(leg, event);
 }
 
+void leg_again(struct leg *leg)
+{
+    leg->step.action = ATTEMPT_CONNECT;
+    leg->step.new_address = false; /* connect_timeout goes on */
+    act(leg);
+}
+
 void leg_pass_over(struct leg *leg)
 {
     host_cache_down(worker_hosts(leg->worker), &leg->step.addr, env_mono_us(worker_env(leg->worker)));

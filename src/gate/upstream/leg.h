@@ -62,6 +62,8 @@ MUST_CHECK enum code leg_send_buf(struct leg *leg, const struct buf *data, struc
  * left, `ready` when another connection stands.
  */
 void leg_event(struct leg *leg, enum attempt_event event, const struct err *e);
+/** Connect to the present address once more, in the same way: `ready` or `failed` follows, from the loop. */
+void leg_again(struct leg *leg);
 /** The present address does not suit, but there is no second try: the next sessions try others first. */
 void leg_pass_over(struct leg *leg);
 /** From here on the time is somebody else's, who is limited otherwise: connect_timeout does not count it. */

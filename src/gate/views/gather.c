@@ -7,6 +7,7 @@
 #include "gate/views/gather.h"
 
 #include "base/check.h"
+#include "base/clean.h"
 #include "gate/session/console.h"
 #include "gate/session/worker_private.h"
 #include "gate/stats/tally.h"
@@ -55,6 +56,16 @@ static void copy(struct gather_part *part, struct str from, struct str *to)
         part->failed = true;
 }
 
+static void copy_clean(struct gather_part *part, struct str from, struct str *to)
+{
+    struct str shown;
+
+    if (!clean_text(CLEAN_NAME, from, &part->arena, &shown))
+        part->failed = true;
+    else
+        copy(part, shown, to);
+}
+
 static void copy_c(struct gather_part *part, const char *from, struct str *to)
 {
     if (from)
@@ -65,15 +76,16 @@ static void copy_client(struct gather_part *part, const struct session *s, struc
 {
     char host[64];
 
-    copy(part, s->startup.user, &card->user);
-    copy(part, s->startup.database, &card->database);
-    copy(part, s->startup.application_name, &card->application_name);
+    copy(part, s->startup.user, &card->owner);
+    copy(part, s->startup.shown.user, &card->user);
+    copy(part, s->startup.shown.database, &card->database);
+    copy(part, s->startup.shown.application_name, &card->application_name);
     card->replication = s->startup.replication != REPLICATION_NONE;
     card->local = s->peer.ss.ss_family == AF_UNIX;
     if (!card->local) {
         address_host(&s->peer, host, sizeof host);
         copy_c(part, host, &card->client_addr);
-        copy(part, s->peer_name, &card->client_name);
+        copy_clean(part, s->peer_name, &card->client_name);
         card->client_port = address_port(&s->peer);
     }
     if (s->balancer) {
@@ -96,9 +108,9 @@ static void copy_tls(struct gather_part *part, const struct tls_facts *tls, stru
     copy(part, tls->sni, &card->sni);
     if (!tls->has_cert)
         return;
-    copy(part, tls->cert.slash, &card->client_dn);
+    copy_clean(part, tls->cert.slash, &card->client_dn);
     copy(part, tls->cert.serial, &card->client_serial);
-    copy(part, tls->cert.issuer, &card->issuer_dn);
+    copy_clean(part, tls->cert.issuer, &card->issuer_dn);
     card->cert_not_after_s = tls->cert.not_after_s;
 }
 
@@ -111,8 +123,8 @@ static void copy_admission(struct gather_part *part, const struct session *s, st
     } else if (s->console) {
         copy_c(part, hba_method_name(HBA_METHOD_PEER), &card->method);
     }
-    copy(part, s->identity, &card->identity);
-    copy(part, s->upstream_user, &card->upstream_user);
+    copy_clean(part, s->identity, &card->identity);
+    copy_clean(part, s->upstream_user, &card->upstream_user);
     card->bound = s->bound;
 }
 

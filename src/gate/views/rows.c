@@ -66,7 +66,7 @@ static void fill(void *ctx, enum view view, size_t index, union view_row *out, s
     }
     const struct session_card *card = view == VIEW_PGSEAL_SESSIONS ? rows->cards[index]
                                                                    : rows->backends[index];
-    rights->owner = card->user;
+    rights->owner = card->owner;
     if (view == VIEW_PG_STAT_SSL)
         rows_fill_ssl(card, &out->pg_stat_ssl);
     else if (view == VIEW_PG_STAT_ACTIVITY)

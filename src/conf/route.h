@@ -1,0 +1,12 @@
+/**
+ * Which route a database takes.
+ */
+#ifndef PGSEAL_CONF_ROUTE_H
+#define PGSEAL_CONF_ROUTE_H
+
+#include "conf/settings.h"
+
+/** Its position among the routes; 0, the default, where none is written. */
+size_t settings_route_index(const struct settings_route *routes, size_t n, struct str database);
+
+#endif
