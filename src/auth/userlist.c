@@ -100,12 +100,12 @@ static bool add(struct userlist *list, struct userlist_entry entry)
     return true;
 }
 
-static bool is_cleartext(struct str secret)
+static bool is_of_type(struct str secret, enum verifier_type type)
 {
     AUTO(verifier) struct verifier verifier;
 
     verifier_parse(secret, &verifier);
-    return secret.n > 0 && verifier.type == VERIFIER_UNRECOGNIZED;
+    return secret.n > 0 && verifier.type == type;
 }
 
 static const char *parse_line(struct parser *p, char *at, const char *end)
@@ -132,7 +132,7 @@ static const char *parse_line(struct parser *p, char *at, const char *end)
         return "user name is too long";
     if (entry.secret.n > PASSWORD_MAX)
         return "secret is too long";
-    p->list->has_cleartext = p->list->has_cleartext || is_cleartext(entry.secret);
+    p->list->has_cleartext = p->list->has_cleartext || is_of_type(entry.secret, VERIFIER_UNRECOGNIZED);
     if (!add(p->list, entry))
         p->diags->nomem = true;
     return NULL;
@@ -257,4 +257,12 @@ bool userlist_has_cleartext(const struct userlist *list)
 size_t userlist_count(const struct userlist *list)
 {
     return list->n;
+}
+
+const struct userlist_entry *userlist_first_md5(const struct userlist *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (is_of_type(list->entries[i].secret, VERIFIER_MD5))
+            return &list->entries[i];
+    return NULL;
 }

@@ -53,6 +53,8 @@ void userlist_auto(struct userlist **list);
 const struct userlist_entry *userlist_find(const struct userlist *list, struct str user);
 /** True when a secret is a cleartext password: neither empty nor of a stored form. */
 bool userlist_has_cleartext(const struct userlist *list);
+/** The first user by name whose secret is MD5, or NULL. */
+const struct userlist_entry *userlist_first_md5(const struct userlist *list);
 size_t userlist_count(const struct userlist *list);
 
 #endif

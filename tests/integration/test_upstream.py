@@ -4,6 +4,7 @@ when it cannot. About the gate alone; the specification is the design's section 
 """
 
 import getpass
+import hashlib
 import os
 import subprocess
 import time
@@ -38,6 +39,7 @@ gate pgseal-gate alice
 
 SCRAM = "host all all 127.0.0.1/32 scram-sha-256\nlocal all all scram-sha-256\n"
 TRUST = "host all all 127.0.0.1/32 trust\n"
+MD5_ALICE = "md5" + hashlib.md5((ALICE + "alice").encode()).hexdigest()
 RELAYED = {"auth_source": "upstream", "auth_file": None, "upstream_login": None}
 
 
@@ -74,6 +76,10 @@ def tcp(server, **more):
 
 def unix(server, **more):
     return psql.conninfo(host=server.socket_dir, port=server.port, **more)
+
+
+def md5_answer(secret, salt):
+    return "md5" + hashlib.md5(secret[3:].encode() + salt).hexdigest()
 
 
 def session(gate, secret=ALICE, **who):
@@ -559,6 +565,57 @@ def test_protocol_options_stay_at_the_gate(gate):
             c.login(ALICE, version=0x00030007, **{"_pq_.x": "1", "application_name": "kept"})
         body = up.received[0][1]
         assert b"_pq_" not in body and b"application_name\0kept\0" in body and b"user\0alice\0" in body
+
+
+# -- who leaves the gate no secret ---------------------------------------------------------------------------------
+NO_SECRET = "leave the gate no secret to log in to the server with"
+
+
+@pytest.mark.parametrize("method, login, warned", [
+    ("cert", "scram", True), ("trust", "scram", True), ("cert", "scram, peer", False), ("cert", "trust", False),
+    ("scram-sha-256", "scram", False), ("reject", "scram", False)])
+def test_a_rule_without_a_secret_is_told_at_load(gate, upstream, method, login, warned):
+    g = gate(unix(upstream), hba=f"hostssl all all 127.0.0.1/32 {method}\n", upstream_login=login)
+    lines = [line for line in g.words().splitlines() if NO_SECRET in line]
+    assert len(lines) == warned
+    assert all(f"file={g.path('pg_hba.conf')} line=1" in line and "upstream_login = 'scram, peer'" in line for line in lines)
+
+
+def test_without_a_secret_the_log_names_the_way_out(gate, upstream):
+    """alice is let in by the gate, and the server wants her password on its socket."""
+    g = gate(unix(upstream), hba=TRUST)
+    mark = g.log.mark()
+    assert refused(g)["M"] == 'could not log in to the server behind as user "alice"'
+    assert "upstream_login" in g.log.wait_for(r"cause=no_upstream_login .*next=(.*)", mark).group(1)
+
+
+def test_a_rule_for_the_status_database_needs_no_way_to_the_server(gate, upstream, certs):
+    g = gate(tcp(upstream, sslrootcert=certs.ca_file), hba="hostssl pgseal all 127.0.0.1/32 cert\n"
+             "hostssl pgseal all 127.0.0.1/32 trust\n", upstream_login="scram")
+    assert NO_SECRET not in g.words()
+
+
+@pytest.mark.parametrize("login, secret, warned", [("scram", MD5_ALICE, True), ("trust", MD5_ALICE, False),
+                                                   ("scram", SECRETS["alice"], False)])
+def test_an_md5_user_is_told_at_load(gate, upstream, login, secret, warned):
+    g = gate(unix(upstream), hba="host all all 127.0.0.1/32 md5\n", upstream_login="trust")
+    g.write("userlist.txt", userlist({"alice": secret}), 0o600)
+    g.configure({"upstream_login": login})
+    said = g.reload()
+    assert "reload_failed" not in said
+    assert ('user "alice" of auth_file, whose secret is MD5, cannot log in to the server' in said) == warned
+    if warned:
+        with Conn(g) as c:
+            c.send(startup())
+            salt = c.event()[2]
+            c.send(wire.password(md5_answer(MD5_ALICE, salt)))
+            assert c.dialogue()[0][1]["M"] == 'could not log in to the server behind as user "alice"'
+        assert "MD5: " in g.log.wait_for(r"cause=no_upstream_login .*next=(.*)").group(1)
+
+
+def test_md5_rules_over_secrets_of_the_server_are_told(gate, upstream):
+    g = gate(unix(upstream), hba="host all all 127.0.0.1/32 md5\n", auth_source="query", auth_file=None)
+    assert 'users whose secret is MD5 cannot log in to the server by this "md5" rule' in g.words()
 
 
 # -- routes -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 /* Rules × routes: what cannot be honoured refuses the load, naming rule and remedy. */
 #include "gate/load/honour.h"
 
+#include "auth/userlist.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "policy/policy.h"
@@ -68,6 +69,71 @@ static bool can_log_in(const struct hba_rule *rule, const struct settings_route 
            (needs == HBA_NEEDS_CLEARTEXT || needs == HBA_NEEDS_SCRAM);
 }
 
+/* Did the operator name a way that needs no secret of the client's? Whether the server takes it is not known. */
+static bool names_other_way(const struct settings_route *route, const struct upstream *u)
+{
+    if (has_login(route, CONF_LOGIN_SERVICE))
+        return true;
+    if (u->all_unix)
+        return has_login(route, CONF_LOGIN_PEER) || has_login(route, CONF_LOGIN_TRUST);
+    return (has_login(route, CONF_LOGIN_TRUST) && u->verified) ||
+           (has_login(route, CONF_LOGIN_CERT) && u->may_tls && u->files.cert.n > 0);
+}
+
+/* A client that shows no secret is let in by the rule, and then refused by a server that wants one. Over TCP
+ * can_log_in() has refused such a load. */
+static void warn_no_secret(const struct hba_rule *rule, const struct settings_route *route,
+                           struct diags *diags)
+{
+    enum hba_needs needs = hba_method_needs(rule->method);
+
+    if (needs != HBA_NEEDS_NOTHING && needs != HBA_NEEDS_CERT && needs != HBA_NEEDS_PEER)
+        return;
+    struct diag *row = diags_add(
+        diags, SEV_WARNING, E_CONFIG, rule->file, rule->line,
+        "clients of this \"%s\" rule leave the gate no secret to log in to the server "
+        "with (upstream \"%.*s\")",
+        hba_method_name(rule->method), STR_ARG(route->label));
+    diags_detail(diags, row, "They come in only where the server asks the gate for none.");
+    diags_hint(
+        diags, row,
+        "Let the server admit the gate's operating system user: \"local all all peer map=gate\" in its "
+        "pg_hba.conf, a line for each user in its pg_ident.conf; then set upstream_login = 'scram, peer'.");
+}
+
+/* An MD5 exchange leaves nothing to log in with, and a SCRAM exchange cannot be made of an MD5 secret. */
+static void warn_md5(const struct hba_rule *rule, const struct settings_route *route,
+                     const struct userlist *users, struct diags *diags)
+{
+    const struct userlist_entry *user = NULL;
+    struct diag *row;
+
+    if (rule->method != HBA_METHOD_MD5)
+        return;
+    if (route->auth_source == CONF_AUTH_FILE) {
+        user = users ? userlist_first_md5(users) : NULL;
+        if (!user)
+            return;
+        row = diags_add(
+            diags, SEV_WARNING, E_CONFIG, rule->file, rule->line,
+            "user \"%.*s\" of auth_file, whose secret is MD5, cannot log in to the server by this "
+            "\"md5\" rule (upstream \"%.*s\")",
+            STR_ARG(user->user), STR_ARG(route->label));
+    } else {
+        row = diags_add(
+            diags, SEV_WARNING, E_CONFIG, rule->file, rule->line,
+            "users whose secret is MD5 cannot log in to the server by this \"md5\" rule (upstream "
+            "\"%.*s\")",
+            STR_ARG(route->label));
+    }
+    diags_detail(diags, row, "The gate can log in with a client's SCRAM keys, not with what MD5 shows it.");
+    diags_hint(
+        diags, row,
+        "Give these users SCRAM secrets (password_encryption = scram-sha-256 on the server, then "
+        "\\password USER in psql), or name a way without a secret in upstream_login: cert, peer, trust or "
+        "service.");
+}
+
 static bool is_password_method(const struct hba_rule *rule)
 {
     return rule->method == HBA_METHOD_PASSWORD || rule->method == HBA_METHOD_MD5 ||
@@ -110,9 +176,36 @@ static bool may_take(const struct settings *settings, const struct hba_rule *rul
     return false;
 }
 
-static void check_rule(const struct settings *settings, const struct hba_rule *rule,
-                       const struct settings_route *route, const struct upstream *u, struct diags *diags)
+/* The status database is no server: who is judged by the gate is there. */
+static bool is_status_only(const struct settings *settings, const struct hba_rule *rule)
 {
+    for (size_t i = 0; i < rule->n_databases; i++)
+        if (rule->databases[i].kind != HBA_NAME_EXACT ||
+            !str_equal(rule->databases[i].text, settings->status_database))
+            return false;
+    return rule->n_databases > 0;
+}
+
+static void check_login(const struct honour *h, const struct hba_rule *rule,
+                        const struct settings_route *route, const struct upstream *u)
+{
+    if (is_status_only(h->settings, rule))
+        return;
+    if (!can_log_in(rule, route, u)) {
+        struct diag *row = complain(h->diags, rule, "upstream_login leaves no way to log in to the server",
+                                    route);
+        diags_hint(h->diags, row, "Add cert (with sslcert in upstream), trust or service to upstream_login.");
+    } else if (!names_other_way(route, u)) {
+        warn_no_secret(rule, route, h->diags);
+        warn_md5(rule, route, h->users, h->diags);
+    }
+}
+
+static void check_rule(const struct honour *h, const struct hba_rule *rule,
+                       const struct settings_route *route, const struct upstream *u)
+{
+    const struct settings *settings = h->settings;
+    struct diags *diags = h->diags;
     enum hba_how how = hba_method_how(rule->method);
 
     if (rule->method == HBA_METHOD_REJECT)
@@ -134,20 +227,17 @@ static void check_rule(const struct settings *settings, const struct hba_rule *r
         diags_hint(diags, row, "Set auth_source = upstream, or choose a method that the gate judges.");
         return;
     }
-    if (!can_log_in(rule, route, u)) {
-        struct diag *row = complain(diags, rule, "upstream_login leaves no way to log in to the server",
-                                    route);
-        diags_hint(diags, row, "Add cert (with sslcert in upstream), trust or service to upstream_login.");
-    }
+    check_login(h, rule, route, u);
 }
 
-enum code honour_check(const struct settings *settings, const struct policy *policy,
-                       const struct upstream *upstreams, struct diags *diags)
+enum code honour_check(const struct honour *h)
 {
-    for (size_t i = 0; i < policy_rule_count(policy); i++)
+    const struct settings *settings = h->settings;
+
+    for (size_t i = 0; i < policy_rule_count(h->policy); i++)
         for (size_t j = 0; j < settings->n_routes; j++)
-            if (may_take(settings, policy_rule(policy, i), &settings->routes[j]))
-                check_rule(settings, policy_rule(policy, i), &settings->routes[j],
-                           &upstreams[settings->routes[j].index], diags);
-    return diags_ok(diags) ? OK : E_CONFIG;
+            if (may_take(settings, policy_rule(h->policy, i), &settings->routes[j]))
+                check_rule(h, policy_rule(h->policy, i), &settings->routes[j],
+                           &h->upstreams[settings->routes[j].index]);
+    return diags_ok(h->diags) ? OK : E_CONFIG;
 }

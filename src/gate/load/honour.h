@@ -9,15 +9,24 @@
 struct policy;
 struct settings;
 struct upstream;
+struct userlist;
+
+/** One load; all borrowed. */
+struct honour {
+    const struct settings *settings;
+    const struct policy *policy;
+    const struct upstream *upstreams; /* one per route */
+    const struct userlist *users;     /* NULL without auth_file */
+    struct diags *diags;
+};
 
 /** True when memberships can be looked up: every server behind is asked for secrets too. */
 bool honour_knows_roles(const struct settings *settings);
 /**
  * Every rule against every route: methods that nobody could judge, password exchanges that cannot pass
  * through a TLS server, rules that leave no way to log in to the server (design §5). One row per rule and
- * cause.
+ * cause. Rules whose clients come in only if the server asks the gate for no secret are warned about.
  */
-MUST_CHECK enum code honour_check(const struct settings *settings, const struct policy *policy,
-                                  const struct upstream *upstreams, struct diags *diags);
+MUST_CHECK enum code honour_check(const struct honour *h);
 
 #endif

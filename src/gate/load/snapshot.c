@@ -545,7 +545,8 @@ static enum code load_parts(struct snapshot *s, const struct snapshot_params *p,
         if (results[i] != OK)
             return results[i];
     TRY(load_hits(s, p->running));
-    return honour_check(s->settings, s->policy, s->upstreams, diags);
+    const struct honour honour = { s->settings, s->policy, s->upstreams, s->users, diags };
+    return honour_check(&honour);
 }
 
 enum code snapshot_load(const struct snapshot_params *params, struct snapshot **out, struct diags *diags)

@@ -78,7 +78,8 @@ static enum step give_up(struct upstream_room *r, struct err *e)
     }
     /* What it says about our own network, and what the servers asked for, stays in the log. */
     if (r->why.code == E_AUTH) {
-        s->cause = CAUSE_UPSTREAM_REFUSED;
+        if (s->cause == CAUSE_NONE)
+            s->cause = CAUSE_UPSTREAM_REFUSED;
         err_set(e, E_AUTH, "could not log in to the server behind as user \"%.*s\"",
                 STR_ARG(s->upstream_user));
     } else {
@@ -115,6 +116,7 @@ static void begin_login(struct upstream_room *r)
     }
     params.parameters = upstream_parameters(r, &params.parameter_count);
     params.auth_allowed = upstream_choose_login(r, &params.creds);
+    r->has_secret = params.creds.keys || params.creds.password.n > 0;
     r->logon = params.parameters ? logon_new(worker_loop(s->worker), &params) : NULL;
     if (!r->logon) {
         err_set(&e, E_NOMEM, "out of memory");
@@ -187,6 +189,8 @@ static void feed_login(struct upstream_room *r)
     case LOGIN_FAIL:
         e.code = E_AUTH; /* ours to say, and no other attempt can do better */
         s->reason = "The gate cannot log in to the server behind.";
+        if (!r->has_secret && login_facts(login)->asked_anything)
+            s->cause = CAUSE_NO_SECRET;
         upstream_attempt_failed(r, EVENT_LOCAL_ERROR, &e);
         return;
     }

@@ -28,6 +28,7 @@ struct upstream_room {
     enum upstream_stage stage;
     bool relayed;
     bool judge_only;     /* the session is for the status database; the server only judges the login */
+    bool has_secret;     /* the gate can answer a server that asks for one */
     bool told_facts;     /* parameters of forward_facts are in the present StartupMessage */
     bool client_engaged; /* the client has been asked something: there is no second try */
     struct relayed exchange;
