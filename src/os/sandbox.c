@@ -282,6 +282,33 @@ static bool allow_threads(scmp_filter_ctx filter)
                             SCMP_A0(SCMP_CMP_MASKED_EQ, 0x00010000 /* CLONE_THREAD */, 0x00010000)) == 0;
 }
 
+static enum code load_filter(scmp_filter_ctx filter, bool made, enum sandbox_state *out, struct err *e)
+{
+    int why = made ? seccomp_load(filter) : -EINVAL;
+
+    seccomp_release(filter);
+    if (why == -EINVAL && made)
+        return OK; /* a kernel without seccomp filters */
+    if (why != 0)
+        return err_set(e, E_IO, "could not confine system calls: %s", strerror(-why));
+    *out = SANDBOX_ON;
+    return OK;
+}
+
+enum code sandbox_rings(enum sandbox_state *out, struct err *e)
+{
+    *out = SANDBOX_ABSENT;
+    if (!SANDBOX_BUILT)
+        return OK;
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    if (!filter)
+        return err_set(e, E_NOMEM, "out of memory");
+    /* A passphrase command may be a program of another architecture. */
+    bool made = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW) == 0 &&
+                seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0) == 0;
+    return load_filter(filter, made, out, e);
+}
+
 enum code sandbox_calls(bool may_exec, enum sandbox_state *out, struct err *e)
 {
     *out = SANDBOX_ABSENT;
@@ -294,12 +321,5 @@ enum code sandbox_calls(bool may_exec, enum sandbox_state *out, struct err *e)
                 (may_exec ? allow_all(filter, for_programs, COUNT_OF(for_programs))
                           : allow_threads(filter) && allow_ioctls(filter)) &&
                 seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0;
-    int why = made ? seccomp_load(filter) : -EINVAL;
-    seccomp_release(filter);
-    if (why == -EINVAL && made)
-        return OK; /* a kernel without seccomp filters */
-    if (why != 0)
-        return err_set(e, E_IO, "could not confine system calls: %s", strerror(-why));
-    *out = SANDBOX_ON;
-    return OK;
+    return load_filter(filter, made, out, e);
 }

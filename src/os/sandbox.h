@@ -2,7 +2,7 @@
  * What the process may still do once it serves: no writing outside its own directories, no programs, and of
  * the kernel's calls only those it needs.
  *
- * Both are one-way. Files first, before threads exist; calls last, for all threads.
+ * All are one-way. Rings first, before any loop; files before threads exist; calls last, for all threads.
  */
 #ifndef PGSEAL_OS_SANDBOX_H
 #define PGSEAL_OS_SANDBOX_H
@@ -26,6 +26,12 @@ struct sandbox_paths {
  */
 MUST_CHECK enum code sandbox_files(const struct sandbox_paths *writable, bool may_exec,
                                    enum sandbox_state *out, struct err *e);
+/**
+ * seccomp, before the first event loop: io_uring cannot be set up (ENOSYS). What is asked of a ring passes
+ * sandbox_calls() by, and libuv makes one for each loop where it can. No program that is started gains privileges
+ * from here on. For this thread and those it starts.
+ */
+MUST_CHECK enum code sandbox_rings(enum sandbox_state *out, struct err *e);
 /**
  * seccomp: a list of allowed calls (and ioctls) for all threads; others fail with EPERM. may_exec also allows
  * what running the passphrase command needs.

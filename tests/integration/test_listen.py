@@ -76,3 +76,19 @@ def test_a_port_that_is_taken_is_refused_even_by_one_that_shares(factory, certs)
     assert 'could not bind IPv4 address "127.0.0.1": Address already in use' in logged
     assert "could not create any TCP/IP sockets" in logged
     factory.stop(gate)
+
+
+def test_no_io_uring(make_gate, monkeypatch):
+    """What is asked of a ring passes the list of system calls by; libuv makes one for each loop where it can."""
+    monkeypatch.setenv("UV_USE_IO_URING", "1")
+    gate = make_gate(hba="local all all trust\n")
+    processes = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and session_of(int(pid)) == gate.process.pid]
+    opened = {os.readlink(f"/proc/{pid}/fd/{fd}") for pid in processes for fd in os.listdir(f"/proc/{pid}/fd")}
+    assert "anon_inode:[eventpoll]" in opened and "anon_inode:[io_uring]" not in opened
+
+
+def session_of(pid):
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None

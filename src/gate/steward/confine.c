@@ -34,6 +34,13 @@ static void http_directory(const char *dir, const struct settings *settings, cha
         *end = '\0';
 }
 
+enum code confine_rings(struct err *e)
+{
+    enum sandbox_state state;
+
+    return sandbox_rings(&state, e);
+}
+
 enum code confine_files(const char *dir, const struct settings *settings, const struct env *env,
                         struct err *e)
 {

@@ -9,6 +9,8 @@
 struct env;
 struct settings;
 
+/** No io_uring: before the first loop is made, whatever else goes before. */
+MUST_CHECK enum code confine_rings(struct err *e);
 /**
  * Writing only below `dir` and the directories of the unix sockets. After the sockets are made, before any
  * thread is started. A kernel without it is no failure.

@@ -367,6 +367,7 @@ static void find_descriptors(struct gate *g, const struct settings *settings)
 
 static enum code start(struct gate *g, struct err *e)
 {
+    TRY(confine_rings(e));
     TRY(load_first(g, e));
     g->generation = 1;
     g->shared.generation = snapshot_generation(g->snapshot);

@@ -137,6 +137,33 @@ static int confined_calls(void)
     return errno == EPERM ? CHILD_FINE : 5;
 }
 
+static long make_ring(void)
+{
+    uint64_t params[15] = { 0 }; /* struct io_uring_params: 120 bytes */
+
+    return syscall(SYS_io_uring_setup, 8, params);
+}
+
+static int confined_rings(void)
+{
+    enum sandbox_state state;
+    struct err e;
+
+    long fd = make_ring();
+    if (fd < 0)
+        return CHILD_ABSENT; /* the machine has none, or allows none */
+    (void)close((int)fd);
+    if (sandbox_rings(&state, &e) != OK)
+        return 1;
+    if (state == SANDBOX_ABSENT)
+        return CHILD_ABSENT;
+    if (make_ring() >= 0 || errno != ENOSYS)
+        return 2;
+    if (sandbox_calls(false, &state, &e) != OK || state != SANDBOX_ON)
+        return 3;
+    return make_ring() < 0 ? CHILD_FINE : 4;
+}
+
 static void in_child(int (*body)(void))
 {
     int status;
@@ -173,6 +200,12 @@ static void newer_kernels(void **state)
     (void)unlink(path);
 }
 
+static void rings(void **state)
+{
+    (void)state;
+    in_child(confined_rings);
+}
+
 static void calls(void **state)
 {
     (void)state;
@@ -184,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files),
         cmocka_unit_test(newer_kernels),
+        cmocka_unit_test(rings),
         cmocka_unit_test(calls),
     };
 
