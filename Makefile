@@ -3,6 +3,8 @@
 #   make               build/pgseal
 #   make quickstart    see it work: a private PostgreSQL, a gate before it, six sslmodes
 #   make check         all tests (unit, lint, integration)
+#   make check-debian13  quickstart and all tests in a folder with a Debian 13, made with debootstrap; as root
+#                      (DEBIAN13_ARGS=--quick: unit tests, lints and a few integration tests)
 #   make check-asan    the same under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make check-tsan    the same under ThreadSanitizer
 #   make soak          an hour of mixed traffic with reloads and kills (SOAK_SECONDS=600: ten minutes), then
@@ -27,7 +29,8 @@ SOAK_RATE ?= 300
 # Under a sanitizer a gigabyte takes minutes and ten thousand clients crowd the machine; they find no more than this.
 SANITIZED ?= PGSEAL_COPY_MB=128 PGSEAL_STALLED=1000
 
-SANITIZE = CC=clang-14 $(MESON) setup -Db_lundef=false
+CLANG = $(notdir $(firstword $(shell ls /usr/bin/clang-14 /usr/bin/clang-19 2>/dev/null) clang))
+SANITIZE = CC=$(CLANG) $(MESON) setup -Db_lundef=false
 
 all: build/build.ninja
 	$(NINJA) -C build
@@ -53,6 +56,10 @@ check: deps-check
 	tools/npm.sh build
 	tools/old_libpq.sh build
 	PYTHON=$(PYTHON) tools/check.sh build $(PYTEST_ARGS)
+
+check-debian13:
+	tools/deps.sh debian13
+	tools/debian13.sh $(DEBIAN13_ARGS)
 
 check-asan: deps-check
 	test -f build-asan/build.ninja || $(SANITIZE) -Db_sanitize=address,undefined build-asan
@@ -110,4 +117,4 @@ install: all
 clean:
 	rm -rf build build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-asan check-tsan soak soak-swaps faults fuzz fuzz-long bench install clean
+.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan soak soak-swaps faults fuzz fuzz-long bench install clean

@@ -5,18 +5,29 @@
 #   quickstart  a PostgreSQL of Debian's, its client and openssl: `make quickstart`
 #   check       the test runners, linters and drivers: `make check`
 #   bench       the peers that `make bench` measures
+#   debian13    what makes a folder with a Debian 13: `make check-debian13`
+#
+# For Debian 12 and 13; where names differ, by what the distribution has.
 #
 # As root, missing packages are installed with apt-get. As anybody else (or with --report) they are only
 # named, together with the one command that installs them, and the exit status is 1. Nothing is touched,
 # and the package lists are not even refreshed, when everything is there.
 set -eu
 
+# The LLVM of the distribution. How code is formatted is judged by version 14 alone, which only Debian 12 has.
+case $( (. /etc/os-release && echo "${VERSION_CODENAME:-}") 2>/dev/null || true) in
+bookworm) llvm='clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev' ;;
+trixie) llvm='clang-19 clang-tidy-19 libclang-rt-19-dev' ;;
+*) llvm='clang clang-tidy libclang-rt-dev' ;;
+esac
+
 build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev libsqlite3-dev libmicrohttpd-dev
        libjansson-dev libidn-dev tcl8.6-dev libseccomp-dev uthash-dev libcmocka-dev libpq-dev'
 quickstart='openssl'
-check='openssl procps python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
-       clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver
-       python3-psycopg2 python3-gevent ruby-pg php-cli php-pgsql'
+check="openssl procps python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
+       $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver
+       python3-psycopg2 python3-gevent ruby-pg php-cli php-pgsql"
+debian13='debootstrap debian-archive-keyring'
 bench='pgbouncer haproxy stunnel4 libcmocka-dev python3-psycopg python3-cryptography'
 
 report=no
@@ -73,7 +84,8 @@ for group in "$@"; do
     quickstart) need $quickstart; need_server ;;
     check) need $check; need_server; need_node; need_java ;;
     bench) need $bench; need_server ;;
-    *) echo "deps: unknown group \"$group\": build, quickstart, check or bench" >&2; exit 2 ;;
+    debian13) need $debian13 ;;
+    *) echo "deps: unknown group \"$group\": build, quickstart, check, bench or debian13" >&2; exit 2 ;;
     esac
 done
 missing=${missing# }
