@@ -123,11 +123,15 @@ DRIVERS = {
     "psycopg2 gevent": [sys.executable, "gevent2.py"],
     "ruby-pg": ["ruby", "results.rb"],
     "php pg_send_query": ["php", "results.php"],
+    "pg-native": ["node", "results.js"],
 }
-PACKAGES = {"gevent2.py": "python3-gevent", "results.rb": "ruby-pg", "results.php": "php-pgsql"}
+PACKAGES = {"gevent2.py": "python3-gevent", "results.rb": "ruby-pg", "results.php": "php-pgsql",
+            "results.js": "pg-native (tools/npm.sh)"}
 
 
-def is_there(argv):
+def is_there(argv, modules):
+    if argv[0] == "node":
+        return os.path.exists(os.path.join(modules, "libpq/build/Release/addon.node"))
     if argv[1] == "gevent2.py":
         return has_module("gevent") and has_module("psycopg2")
     probe = {"ruby": ["-e", "require 'pg'"], "php": ["-r", "exit(extension_loaded('pgsql') ? 0 : 1);"]}.get(argv[0])
@@ -136,9 +140,11 @@ def is_there(argv):
 
 
 @pytest.mark.parametrize("argv", DRIVERS.values(), ids=DRIVERS.keys())
-def test_driver_that_reads_asynchronously(gate, certs, old_libpq, argv):
-    if not is_there(argv):
+def test_driver_that_reads_asynchronously(gate, certs, old_libpq, argv, pytestconfig):
+    build = os.path.abspath(pytestconfig.getoption("--build"))
+    modules = os.path.join(os.path.dirname(build), "build", "npm", "node_modules")
+    if not is_there(argv, modules):
         pytest.skip(f"{PACKAGES[argv[1]]} is not installed")
     said = run_client([argv[0], os.path.join(HERE, argv[1]), *argv[2:]],
-                      environment(gate, certs, old_libpq, PSYCOPG_IMPL="python"))
+                      environment(gate, certs, old_libpq, PSYCOPG_IMPL="python", NODE_PATH=modules))
     assert "300 results" in said, said
