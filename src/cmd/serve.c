@@ -6,6 +6,7 @@
 #include "cmd/cmd.h"
 #include "cmd/serve_http.h"
 #include "gate/gate.h"
+#include "os/notify.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -70,7 +71,9 @@ int cmd_serve(struct cmd *cmd)
         err_set(&e, E_NO_FILE, "could not access directory \"%s\": %m", dir);
         return cmd_error(cmd, &e);
     }
-    struct log log = { .fd = STDERR_FILENO, .min_severity = SEV_WARNING };
+    struct log log = { .fd = STDERR_FILENO,
+                       .min_severity = SEV_WARNING,
+                       .levels = os_is_journal(STDERR_FILENO) };
     struct env env = cmd->env;
     env.log = &log;
     const struct gate_params params = {

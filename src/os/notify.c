@@ -2,11 +2,26 @@
 #include "os/notify.h"
 
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+bool os_is_journal(int fd)
+{
+    const char *stream = getenv("JOURNAL_STREAM"); /* device:inode */
+    char own[64];
+    struct stat st;
+
+    if (!stream || fstat(fd, &st) != 0)
+        return false;
+    (void)snprintf(own, sizeof own, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return strcmp(own, stream) == 0;
+}
 
 void os_notify(const char *state)
 {

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/count.h"
 #include "base/log.h"
+#include "base/log_queue.h"
 #include "client/hosts.h"
 #include "conf/settings.h"
 #include "gate/load/guard.h"
@@ -60,6 +61,17 @@ void gate_log(const struct env *env, enum severity severity, const char *event, 
     log_end(&line);
 }
 
+static enum log_format log_format(const struct settings *settings)
+{
+    return settings->log_destination & 1u << CONF_LOG_JSON ? LOG_JSON : LOG_TEXT;
+}
+
+void gate_set_log(const struct gate *g, const struct settings *settings)
+{
+    g->env->log->min_severity = (int)settings_log_severity(settings);
+    g->env->log->format = log_format(settings);
+}
+
 static void log_fatal(const struct env *env, const struct err *e)
 {
     struct log_line line;
@@ -67,6 +79,7 @@ static void log_fatal(const struct env *env, const struct err *e)
     log_begin(&line, env, SEV_FATAL, "start_failed");
     log_err(&line, e);
     log_end(&line);
+    (void)log_queue_flush(env->log);
 }
 
 /* ---- loading ---- */
@@ -105,6 +118,7 @@ static enum code count_workers(struct gate *g, struct diags *diags)
     TRY(settings_load(&params, &settings, diags));
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     g->n_workers = settings->workers > 0 ? (unsigned)settings->workers : cpus > 0 ? (unsigned)cpus : 1;
+    g->env->log->format = log_format(settings); /* of what is said about the other files */
     settings_unref(settings);
     return OK;
 }
@@ -373,11 +387,12 @@ static enum code start(struct gate *g, struct err *e)
     g->shared.generation = snapshot_generation(g->snapshot);
     (void)gate_remember(g, "start", "loaded");
     const struct settings *settings = snapshot_settings(g->snapshot);
-    g->env->log->min_severity = (int)settings_log_severity(settings);
     find_descriptors(g, settings);
+    gate_set_log(g, settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
     TRY(open_http(g, settings, e));
     TRY(confine_files(g->params->dir, settings, g->env, e));
+    TRY(log_queue_start(g->env, e)); /* whose thread may write no files either */
     TRY(sql_thread_start(g->shared.sql, e));
     if (!clients_start(g->shared.clients, (size_t)settings->clients_limit) || reload_start(g) != OK)
         return err_set(e, E_NOMEM, "out of memory");
@@ -408,5 +423,6 @@ enum code gate_run(const struct gate_params *params)
         gate_log(g.env, SEV_LOG, "stopped", "pgseal is shut down");
     }
     free_gate(&g);
+    log_queue_stop(g.env->log);
     return code;
 }

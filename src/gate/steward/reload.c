@@ -229,7 +229,7 @@ static bool install(struct gate *g, struct snapshot *next, bool restored)
     snapshot_unref(g->previous);
     g->previous = g->snapshot;
     g->snapshot = next;
-    g->env->log->min_severity = (int)settings_log_severity(snapshot_settings(next));
+    gate_set_log(g, snapshot_settings(next));
     gate_leave_rules(g);
     if (!clients_set_limit(g->shared.clients, (size_t)snapshot_settings(next)->clients_limit))
         gate_log(g->env, SEV_WARNING, "reload_incomplete", "out of memory: clients_limit stays what it was");

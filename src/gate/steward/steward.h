@@ -102,6 +102,8 @@ void gate_set_http_access(struct gate *g);
 /** Leave what the rules in force were read from in the gate's directory, for `pgseal explain --running`. */
 void gate_leave_rules(const struct gate *g);
 
+/** What is logged from now on, and in which form. */
+void gate_set_log(const struct gate *g, const struct settings *settings);
 /** One line for each row. */
 void gate_log_diags(const struct env *env, const struct diags *diags, const char *event);
 void gate_log(const struct env *env, enum severity severity, const char *event, const char *message);

@@ -63,7 +63,6 @@ static void add_gate(const struct gate *g, struct counters *sum)
 {
     const struct str build[] = { STR(PGSEAL_VERSION), str_c(OpenSSL_version(OPENSSL_VERSION_STRING)) };
     long connections = atomic_load_explicit(&g->shared.connections, memory_order_relaxed);
-    unsigned long lost = atomic_load_explicit(&g->env->log->lost, memory_order_relaxed);
 
     count_set(count_cell(sum, METRIC_BUILD_INFO, build), 1);
     set(sum, METRIC_START_TIME, g->shared.started_us);
@@ -71,7 +70,7 @@ static void add_gate(const struct gate *g, struct counters *sum)
     set(sum, METRIC_READY, gate_not_ready(g) == NULL);
     set(sum, METRIC_CONNECTIONS_NOW, connections);
     set(sum, METRIC_CONNECTIONS_LIMIT, snapshot_settings(g->snapshot)->max_connections);
-    set(sum, METRIC_LOG_LOST, (int64_t)lost);
+    set(sum, METRIC_LOG_LOST, (int64_t)log_lost(g->env->log));
 }
 
 static void add_pending(const struct gate *g, struct counters *sum)
