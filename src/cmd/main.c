@@ -8,6 +8,7 @@
 #include <locale.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 static int (*const runs[CMD_COUNT])(struct cmd *cmd) = {
 #define COMMAND(name, arguments, summary, description) [CMD_##name] = cmd_##name,
@@ -74,6 +75,8 @@ int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : NULL;
 
+    /* Whatever the command, keys and passwords in its memory get into no core file and no debugger's hands. */
+    (void)prctl(PR_SET_DUMPABLE, 0);
     (void)setlocale(LC_CTYPE, "C.UTF-8");
     if (!word) {
         help_print(stderr);

@@ -17,15 +17,13 @@
 
 enum { OVERRIDES_MAX = 256, CHECK_ARENA_MAX = 16 * 1024 * 1024 };
 
-/* Keys and passwords never reach a core file or another process's debugger; descriptors as many as allowed.
- */
+/* Keys and passwords never reach a core file (main.c), descriptors are as many as allowed. */
 static void harden_process(void)
 {
     const struct rlimit none = { 0, 0 };
     struct rlimit files;
 
     (void)setrlimit(RLIMIT_CORE, &none);
-    (void)prctl(PR_SET_DUMPABLE, 0);
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;

@@ -249,3 +249,38 @@ def test_postgres_shows_them_to_superusers_only(factory, distributions):
             assert server.query(f"SELECT has_table_privilege('watcher', '{view}', 'SELECT')") == [(False,)], view
     finally:
         factory.stop(server)
+
+
+def test_a_passphrase_command_for_reloads_wants_a_restart(make_gate, certs):
+    """The gate gave up running programs at its start: that is what is said, not that memory ran out."""
+    gate = make_gate(hba="local all all trust\n", tls={"cert": certs.server})
+    gate.configure(settings={"ssl_passphrase_command": f"echo {SECRET}", "ssl_passphrase_command_supports_reload": "on"})
+    words = gate.reload()
+    assert ('parameter "ssl_passphrase_command" cannot be set for reloads without restarting the server' in words
+            and "Restart the gate" in words and "memory" not in words and SECRET not in words)
+    gate.restart()
+    gate.configure(settings={"ssl_passphrase_command": f"echo {SECRET}{SECRET}"})
+    assert "event=reloaded" in gate.reload()
+
+
+@pytest.mark.skipif(not run.is_root(), reason="wants another account")
+@pytest.mark.parametrize("words", [["init", "gate", "--host", "db"], ["ca", "init", "ca"], ["hba", "rules"],
+                                   ["cert", "issue", "--self-signed", "x"]], ids=" ".join)
+def test_nobody_looks_into_a_commands_memory(program, tmp_path, words):
+    """Keys and passwords in it are not for a core file, nor for other processes of the account: /proc says so."""
+    for parent in [tmp_path, *tmp_path.parents][:3]:
+        os.chmod(parent, 0o755)
+    run.give_to_server(tmp_path)
+    (tmp_path / "rules").write_text("local all all trust\n")
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    size = os.write(theirs, b"x" * (1 << 20))       # full: the command stays until somebody reads what it says
+    os.set_blocking(theirs, True)
+    with subprocess.Popen(run.demoted([program, *words]), cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=theirs,
+                          stderr=subprocess.PIPE) as process:
+        os.close(theirs)
+        run.wait_until(lambda: "pgseal" in os.readlink(f"/proc/{process.pid}/exe"), "the command to run")
+        run.wait_until(lambda: os.stat(f"/proc/{process.pid}/environ").st_uid == 0, "the command's memory to be hidden")
+        with os.fdopen(ours, "rb") as reader:
+            assert len(reader.read()) > size
+        assert process.communicate(timeout=60)[1] == b"" and process.returncode == 0

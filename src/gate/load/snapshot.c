@@ -198,6 +198,17 @@ static enum tls_passphrase find_passphrase(const struct snapshot_params *p, cons
         return p->running ? TLS_PASSPHRASE_REFUSE : TLS_PASSPHRASE_PROMPT;
     if (p->running && !settings->ssl_passphrase_command_supports_reload)
         return TLS_PASSPHRASE_REFUSE;
+    if (p->confined) {
+        struct diag *row = diags_add(diags, SEV_ERROR, E_CONFIG, STR(""), 0,
+                                     "parameter \"ssl_passphrase_command\" cannot be set for reloads without "
+                                     "restarting the server");
+        diags_detail(diags, row,
+                     "The gate gave up running programs at its start, when no command for reloads was set.");
+        diags_hint(
+            diags, row,
+            "Restart the gate, or set ssl_passphrase_command_supports_reload = off to ask at the next start.");
+        return TLS_PASSPHRASE_REFUSE;
+    }
     if (os_command_line(settings->ssl_passphrase_command.p, "Enter PEM pass phrase:", p->passphrase, &e) !=
         OK)
         diags_add_err(diags, &e); /* and the key will fail to load */

@@ -78,6 +78,7 @@ struct snapshot_params {
     struct secret *passphrase;        /* of the server's key, kept while the process lives; borrowed */
     const struct env *env;
     unsigned generation;
+    bool confined;          /* programs cannot be run any more */
     bool certificates_only; /* settings and rules stay those of `running`; users are read anew */
 };
 

@@ -65,7 +65,8 @@ enum code confine_files(const char *dir, const struct settings *settings, const 
     return OK;
 }
 
-enum code confine_calls(const struct settings *settings, const struct env *env, struct err *e)
+enum code confine_calls(const struct settings *settings, const struct env *env, bool *out_programs,
+                        struct err *e)
 {
     bool programs = runs_programs(settings);
     enum sandbox_state state;
@@ -76,5 +77,6 @@ enum code confine_calls(const struct settings *settings, const struct env *env, 
     log_c(&line, "system_calls", state == SANDBOX_ON ? "listed" : "all");
     log_c(&line, "programs", programs ? "ssl_passphrase_command" : state == SANDBOX_ON ? "none" : "all");
     log_end(&line);
+    *out_programs = programs || state != SANDBOX_ON;
     return OK;
 }

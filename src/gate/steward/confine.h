@@ -17,7 +17,11 @@ MUST_CHECK enum code confine_rings(struct err *e);
  */
 MUST_CHECK enum code confine_files(const char *dir, const struct settings *settings, const struct env *env,
                                    struct err *e);
-/** Only the system calls a gate needs, for all threads: when all of them run. Logs what is in force. */
-MUST_CHECK enum code confine_calls(const struct settings *settings, const struct env *env, struct err *e);
+/**
+ * Only the system calls a gate needs, for all threads: when all of them run. Logs what is in force.
+ * out_programs  false: no programs can be run from now on.
+ */
+MUST_CHECK enum code confine_calls(const struct settings *settings, const struct env *env, bool *out_programs,
+                                   struct err *e);
 
 #endif

@@ -97,6 +97,7 @@ enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **ou
         .passphrase = &g->passphrase,
         .env = g->env,
         .generation = g->generation + 1,
+        .confined = g->ready && !g->programs,
         .certificates_only = certificates_only,
     };
 
@@ -387,8 +388,8 @@ static enum code start(struct gate *g, struct err *e)
     g->shared.generation = snapshot_generation(g->snapshot);
     (void)gate_remember(g, "start", "loaded");
     const struct settings *settings = snapshot_settings(g->snapshot);
-    find_descriptors(g, settings);
     gate_set_log(g, settings);
+    find_descriptors(g, settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
     TRY(open_http(g, settings, e));
     TRY(confine_files(g->params->dir, settings, g->env, e));
@@ -399,7 +400,7 @@ static enum code start(struct gate *g, struct err *e)
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
     gate_leave_rules(g);
-    TRY(confine_calls(settings, g->env, e));
+    TRY(confine_calls(settings, g->env, &g->programs, e));
     g->ready = true;
     gate_log(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
     os_notify("READY=1");

@@ -62,6 +62,7 @@ struct gate {
     enum reload_trigger key_trigger; /* of the attempt that waits */
     bool draining;
     bool ready;                /* all workers listen */
+    bool programs;             /* some can be run: asks for a passphrase at reloads */
     void *http;                /* params->http's; NULL: off */
     struct overview *overview; /* made by the first who asks */
 };
