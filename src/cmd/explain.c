@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "cmd/facts.h"
+#include "cmd/gate_dir.h"
 #include "cmd/rules.h"
 #include "cmd/view_out.h"
 #include "conf/settings.h"
@@ -470,7 +471,7 @@ static enum code load_running(const struct cmd *cmd, struct buf *bytes, struct a
     char path[OS_PATH_MAX];
     struct archive_head head;
 
-    TRY(os_path(cmd_value(cmd, OPT_explain_directory), ARCHIVE_FILE, path, e));
+    TRY(gate_state_path(cmd_value(cmd, OPT_explain_directory), ARCHIVE_FILE, path, e));
     TRY(os_read_file(path, bytes, e));
     TRY(archive_open(buf_bytes(bytes), out, &head, e));
     params->hba_file = head.hba_file;

@@ -42,3 +42,18 @@ struct gate_facts gate_facts_read(const char *dir, struct arena *arena)
     settings_unref(settings);
     return facts;
 }
+
+enum code gate_state_path(const char *dir, const char *name, char out[OS_PATH_MAX], struct err *e)
+{
+    AUTO(arena) struct arena scratch = { .blocks = NULL };
+    struct settings_params params = { .dir = str_c(dir) };
+    struct settings *settings = NULL;
+    struct diags diags;
+
+    arena_init(&scratch, FACTS_ARENA_LIMIT, FACTS_ARENA_FIRST);
+    diags_init(&diags, &scratch);
+    bool loaded = settings_load(&params, &settings, &diags) == OK;
+    enum code code = os_path(loaded ? settings_state_dir(settings) : dir, name, out, e);
+    settings_unref(settings);
+    return code;
+}

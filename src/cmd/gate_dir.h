@@ -4,6 +4,8 @@
 #ifndef PGSEAL_CMD_GATE_DIR_H
 #define PGSEAL_CMD_GATE_DIR_H
 
+#include "os/files.h"
+
 struct arena;
 
 struct gate_facts {
@@ -14,5 +16,11 @@ struct gate_facts {
 
 /** Never fails: what cannot be read is not known. Texts live in `arena`. */
 struct gate_facts gate_facts_read(const char *dir, struct arena *arena);
+
+/**
+ * A file of those that the gate writes itself: in state_directory, or in `dir` where the settings do not load.
+ * E_LIMIT.
+ */
+MUST_CHECK enum code gate_state_path(const char *dir, const char *name, char out[OS_PATH_MAX], struct err *e);
 
 #endif

@@ -43,8 +43,10 @@ static int check(struct cmd *cmd, const struct gate_params *params)
     int status = cmd_diags(cmd, &diags);
     if (status == EXIT_FINE && code != OK)
         status = code_exit(code);
+    if (status != EXIT_FINE && code != E_NOMEM) /* the question has its answer: it would not start */
+        status = EXIT_FINDING;
     if (status == EXIT_FINE)
-        (void)fprintf(cmd->out, "%s: all files load\n", params->dir);
+        (void)fprintf(cmd->out, "%s: all files load, and the gate can start\n", params->dir);
     return cmd_finish(cmd, status);
 }
 

@@ -125,6 +125,13 @@ static void identify(struct load *load, struct load_item *item)
         return;
     }
     item->def = def;
+    if (item->from_command_line && str_is(str_c(def->name), "state_directory")) {
+        (void)diags_add(load->diags, SEV_ERROR, E_BAD_STATE, entry->file, entry->line,
+                        "parameter \"%s\" must be set in the configuration file, where tools find it",
+                        def->name);
+        item->problem = "setting could not be applied";
+        return;
+    }
     if (def->context != SETTING_INTERNAL)
         return;
     (void)diags_add(load->diags, SEV_ERROR, E_BAD_STATE, entry->file, entry->line,

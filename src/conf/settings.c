@@ -52,6 +52,11 @@ void settings_unrefp(struct settings **settings)
     *settings = NULL;
 }
 
+const char *settings_state_dir(const struct settings *settings)
+{
+    return settings->state_directory.path ? settings->state_directory.path : settings->dir.p;
+}
+
 const struct setting_row *settings_find(const struct settings *settings, struct str name)
 {
     const struct setting_def *def = setting_def_find(name);

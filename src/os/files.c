@@ -271,6 +271,13 @@ enum code os_lock_take(const char *path, struct os_lock *out, struct err *e)
     return OK;
 }
 
+bool os_lock_held(const char *path)
+{
+    AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
 void os_lock_release(struct os_lock *lock)
 {
     if (!lock || lock->fd < 0)

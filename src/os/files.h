@@ -86,6 +86,8 @@ struct os_lock {
  */
 MUST_CHECK enum code os_lock_take(const char *path, struct os_lock *out, struct err *e);
 /** Release; harmless on a lock not held. */
+/** True where another process holds the lock of an existing file; nothing is left behind. */
+bool os_lock_held(const char *path);
 void os_lock_release(struct os_lock *lock);
 void os_lock_auto(struct os_lock *lock);
 

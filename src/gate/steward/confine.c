@@ -17,8 +17,7 @@ static bool runs_programs(const struct settings *settings)
     return settings->ssl_passphrase_command.n > 0 && settings->ssl_passphrase_command_supports_reload;
 }
 
-/* The directory of http_listen's unix socket, which is removed at the end. "": none, or below `dir` anyway.
- */
+/* The directory of http_listen's unix socket, which is removed at the end. "": none. */
 static void http_directory(const char *dir, const struct settings *settings, char out[OS_PATH_MAX])
 {
     char written[OS_PATH_MAX];
@@ -41,17 +40,17 @@ enum code confine_rings(struct err *e)
     return sandbox_rings(&state, e);
 }
 
-enum code confine_files(const char *dir, const struct settings *settings, const struct env *env,
+enum code confine_files(const char *state_dir, const struct settings *settings, const struct env *env,
                         struct err *e)
 {
     const struct settings_names *sockets = &settings->unix_socket_directories;
-    const char *writable[WRITABLE_MAX] = { dir };
+    const char *writable[WRITABLE_MAX] = { state_dir };
     char http_dir[OS_PATH_MAX];
     enum sandbox_state state = SANDBOX_ABSENT;
     struct log_line line;
     size_t n = 1;
 
-    http_directory(dir, settings, http_dir);
+    http_directory(settings->dir.p, settings, http_dir);
     if (http_dir[0])
         writable[n++] = http_dir;
     for (size_t i = 0; i < sockets->n && n < WRITABLE_MAX; i++)

@@ -17,6 +17,7 @@
 #include "gate/session/pending.h"
 #include "gate/stats/clients.h"
 #include "gate/steward/confine.h"
+#include "gate/steward/rehearse.h"
 #include "gate/steward/steward.h"
 #include "gate/views/overview.h"
 #include "gate/views/sql_thread.h"
@@ -120,6 +121,7 @@ static enum code count_workers(struct gate *g, struct diags *diags)
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     g->n_workers = settings->workers > 0 ? (unsigned)settings->workers : cpus > 0 ? (unsigned)cpus : 1;
     g->env->log->format = log_format(settings); /* of what is said about the other files */
+    (void)snprintf(g->state_dir, sizeof g->state_dir, "%s", settings_state_dir(settings));
     settings_unref(settings);
     return OK;
 }
@@ -135,7 +137,7 @@ static enum code make_workers(struct gate *g)
     g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
     if (g->shared.sql)
-        g->shared.clients = clients_new(g->shared.sql, g->params->dir, g->params->env);
+        g->shared.clients = clients_new(g->shared.sql, g->state_dir, g->params->env);
     if (!g->workers || !g->libraries || !g->http_library || !g->counters || !g->shared.loops ||
         !g->shared.roles || !g->shared.clients)
         return E_NOMEM;
@@ -206,6 +208,8 @@ enum code gate_check(const struct gate_params *params, struct diags *diags)
         code = make_workers(&g);
     if (code == OK)
         code = gate_load(&g, false, &g.snapshot, diags);
+    if (code == OK)
+        code = rehearse_start(snapshot_settings(g.snapshot), diags);
     free_gate(&g);
     return code;
 }
@@ -233,9 +237,10 @@ static enum code prepare(struct gate *g, struct err *e)
     static const int signums[] = { SIGTERM, SIGINT };
     char path[OS_PATH_MAX];
 
-    TRY(os_path(g->params->dir, "pgseal.lock", path, e));
+    TRY(rehearse_state(g->state_dir, e));
+    TRY(os_path(g->state_dir, STATE_LOCK, path, e));
     TRY(os_lock_take(path, &g->lock, e));
-    TRY(os_path(g->params->dir, "pgseal.secret", path, e));
+    TRY(os_path(g->state_dir, STATE_SECRET, path, e));
     TRY(os_nonce_file(path, g->env, g->shared.nonce, e));
     if (!served_name(g->env, g->shared.check_name))
         return err_set(e, E_INTERNAL, "could not generate random bytes");
@@ -284,7 +289,7 @@ void gate_leave_rules(const struct gate *g)
     struct log_line line;
     struct err e;
 
-    enum code code = os_path(g->params->dir, ARCHIVE_FILE, path, &e);
+    enum code code = os_path(g->state_dir, ARCHIVE_FILE, path, &e);
     if (code == OK)
         code = os_write_file(path, policy_archive(snapshot_policy(g->snapshot)), 0600, OS_WRITE_REPLACE, &e);
     if (code == OK)
@@ -392,7 +397,7 @@ static enum code start(struct gate *g, struct err *e)
     find_descriptors(g, settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
     TRY(open_http(g, settings, e));
-    TRY(confine_files(g->params->dir, settings, g->env, e));
+    TRY(confine_files(g->state_dir, settings, g->env, e));
     TRY(log_queue_start(g->env, e)); /* whose thread may write no files either */
     TRY(sql_thread_start(g->shared.sql, e));
     if (!clients_start(g->shared.clients, (size_t)settings->clients_limit) || reload_start(g) != OK)

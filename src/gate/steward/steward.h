@@ -33,6 +33,7 @@ STAILQ_HEAD(measure_askers, measure_asker);
 struct gate {
     const struct gate_params *params;
     const struct env *env;
+    char state_dir[OS_PATH_MAX]; /* where the gate keeps what it writes itself */
     struct os_lock lock;
     struct gate_shared shared;
     struct worker **workers;
