@@ -101,6 +101,7 @@ void audit_files(struct audit *a)
         return;
     check_writable(a, settings->ssl_cert_file.path);
     check_writable(a, settings->ssl_ca_file.path);
+    check_writable(a, settings->ssl_chain_root_file.path);
     check_writable(a, settings->ssl_crl_file.path);
 }
 

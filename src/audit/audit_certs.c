@@ -11,8 +11,8 @@
 #include "os/files.h"
 #include "pki/cert.h"
 #include "pki/chain.h"
-#include "pki/crl.h"
 #include "pki/expiry.h"
+#include "pki/trust.h"
 
 #include <inttypes.h>
 
@@ -129,84 +129,104 @@ static void check_served(struct audit *a, X509 *leaf, const char *file)
 
 static void add_anchors(const char *path, struct cert_list *anchors)
 {
-    AUTO(cert_list) struct cert_list found = { 0 };
+    AUTO(trust) struct trust found = { 0 };
     struct err ignored;
 
-    if (!path || cert_list_load(path, &found, &ignored) != OK)
+    if (!path || trust_load(path, &found, &ignored) != OK)
         return;
-    for (size_t i = 0; i < found.n; i++)
-        if (cert_list_add(anchors, found.items[i]) != OK)
+    for (size_t i = 0; i < found.certs.n; i++)
+        if (cert_list_add(anchors, found.certs.items[i]) != OK)
             return;
 }
 
 /* Only what is known: a root that is not at hand here may well be with the clients. */
-static void check_chain(struct audit *a, const struct cert_list *chain, const char *file)
+static void tell_incomplete(struct audit *a, const struct chain_path *path, const struct cert_list *chain,
+                            const char *file)
+{
+    struct chain_report report;
+    struct err e;
+
+    if (path->end != PATH_MISSING || !path->missing_intermediate ||
+        chain_incomplete(path, a->arena, &report, &e) != OK)
+        return;
+    /* OpenSSL completes a lone certificate from what it believes in. [src: SSL_CTX_set_mode(3),
+     * SSL_MODE_NO_AUTO_CHAIN] */
+    audit_add(a, CHECK_CERTIFICATE_CHAIN, str_c(file),
+              "\"%.*s\" was issued by \"%.*s\", which is not in the file: %s", STR_ARG(report.subject),
+              STR_ARG(report.missing),
+              chain->n == 1 ? "clients get it only as long as it is in ssl_ca_file"
+                            : "clients that know only the root refuse it");
+}
+
+/* The path that clients find in the file. False: there is none to be had. */
+static bool check_chain(struct audit *a, const struct cert_list *chain, const char *file,
+                        struct chain_path *out)
 {
     AUTO(cert_list) struct cert_list anchors = { 0 };
+    AUTO(cert_list) struct cert_list store = { 0 };
     const struct settings *settings = a->subject->settings;
-    struct chain_report report;
     char own_ca[OS_PATH_MAX];
     struct err e;
 
     add_anchors(settings->ssl_ca_file.path, &anchors);
     if (os_path(settings->dir.p, "ca/ca.crt", own_ca, &e) == OK)
         add_anchors(own_ca, &anchors);
-    const struct chain_params params = { .chain = chain, .anchors = &anchors, .system = true };
-    if (chain_check(&params, a->arena, &report, &e) == OK && report.fault == CHAIN_INCOMPLETE &&
-        report.missing_intermediate)
-        audit_add(
-            a, CHECK_CERTIFICATE_CHAIN, str_c(file),
-            "\"%.*s\" was issued by \"%.*s\", which is not in the file: clients that know only the root "
-            "refuse it",
-            STR_ARG(report.subject), STR_ARG(report.missing));
+    add_anchors(settings->ssl_chain_root_file.path, &store);
+    const struct chain_params params = { .chain = chain,
+                                         .anchors = &anchors,
+                                         .system = true,
+                                         .now_unix_s = a->subject->now_unix_s,
+                                         .store = &store };
+    if (chain_path(&params, a->arena, out, &e) != OK)
+        return false;
+    tell_incomplete(a, out, chain, file);
+    return true;
 }
 
 static void check_server_file(struct audit *a, const char *file)
 {
     AUTO(cert_list) struct cert_list chain = { 0 };
+    struct chain_path path;
     struct err e;
 
     if (!file)
         return;
-    if (cert_list_load(file, &chain, &e) != OK) {
+    if (cert_chain_load(file, &chain, &e) != OK) {
         unreadable(a, file, &e);
         return;
     }
-    for (size_t i = 0; i < chain.n; i++)
-        check_cert(a, chain.items[i], file, i == 0);
     check_served(a, chain.items[0], file);
-    check_chain(a, &chain, file);
+    bool known = check_chain(a, &chain, file, &path);
+    for (size_t i = 0; i < chain.n; i++) /* what is on no path of clients disturbs nobody */
+        if (!known || path.used[i])
+            check_cert(a, chain.items[i], file, i == 0);
 }
 
-static void check_client_cas(struct audit *a, const char *file)
+static void check_crl(struct audit *a, X509_CRL *crl, const char *file)
 {
-    AUTO(cert_list) struct cert_list authorities = { 0 };
-    struct err e;
-
-    if (!file)
-        return;
-    if (cert_list_load(file, &authorities, &e) != OK)
-        unreadable(a, file, &e);
-    for (size_t i = 0; i < authorities.n; i++)
-        check_cert(a, authorities.items[i], file, false);
-}
-
-static void check_crls(struct audit *a, const char *file)
-{
-    AUTO(crl_list) struct crl_list lists = { 0 };
     struct crl_info info;
     char text[EXPIRY_DATE_SIZE];
     struct err e;
 
+    if (crl_describe(crl, a->arena, &info, &e) == OK && info.next_update_unix_s < a->subject->now_unix_s)
+        audit_add(a, CHECK_CRL_EXPIRED, str_c(file), "the list of \"%.*s\" was good until %s",
+                  STR_ARG(info.issuer), expiry_date(info.next_update_unix_s, text));
+}
+
+/* OpenSSL takes CAs and revocation lists from either file. */
+static void check_trust(struct audit *a, const char *file, bool lists_count)
+{
+    AUTO(trust) struct trust trust = { 0 };
+    struct err e;
+
     if (!file)
         return;
-    if (crl_list_load(file, &lists, &e) != OK)
+    if (trust_load(file, &trust, &e) != OK)
         unreadable(a, file, &e);
-    for (size_t i = 0; i < lists.n; i++)
-        if (crl_describe(lists.items[i], a->arena, &info, &e) == OK &&
-            info.next_update_unix_s < a->subject->now_unix_s)
-            audit_add(a, CHECK_CRL_EXPIRED, str_c(file), "the list of \"%.*s\" was good until %s",
-                      STR_ARG(info.issuer), expiry_date(info.next_update_unix_s, text));
+    for (size_t i = 0; i < trust.certs.n; i++)
+        check_cert(a, trust.certs.items[i], file, false);
+    for (size_t i = 0; lists_count && i < trust.crls.n; i++)
+        check_crl(a, trust.crls.items[i], file);
 }
 
 void audit_certificates(struct audit *a)
@@ -216,6 +236,6 @@ void audit_certificates(struct audit *a)
     if (!settings->ssl)
         return;
     check_server_file(a, settings->ssl_cert_file.path);
-    check_client_cas(a, settings->ssl_ca_file.path);
-    check_crls(a, settings->ssl_crl_file.path);
+    check_trust(a, settings->ssl_ca_file.path, settings->ssl_crl_file.path || settings->ssl_crl_dir.path);
+    check_trust(a, settings->ssl_crl_file.path, true);
 }

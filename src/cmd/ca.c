@@ -4,6 +4,7 @@
 #include "cmd/ca_where.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
+#include "pki/trust.h"
 
 #include <unistd.h>
 
@@ -141,14 +142,15 @@ struct shown {
 static enum code look(struct ca *ca, const struct ca_place *place, struct arena *arena, struct shown *out,
                       struct err *e)
 {
-    AUTO(crl_list) struct crl_list crls = { .n = 0 };
+    AUTO(trust) struct trust list = { 0 };
     struct ca_entry *entries;
     size_t n;
     char path[OS_PATH_MAX];
     struct err ignored;
 
-    if (os_path(place->ca_dir, "ca.crl", path, &ignored) == OK && crl_list_load(path, &crls, &ignored) == OK)
-        out->has_crl = crl_describe(crls.items[0], arena, &out->crl, &ignored) == OK;
+    if (os_path(place->ca_dir, "ca.crl", path, &ignored) == OK && trust_load(path, &list, &ignored) == OK &&
+        list.crls.n > 0)
+        out->has_crl = crl_describe(list.crls.items[0], arena, &out->crl, &ignored) == OK;
     TRY(ca_entries(ca, arena, &entries, &n, e));
     out->counts = count(entries, n, out->now_s);
     return OK;

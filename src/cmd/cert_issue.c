@@ -439,7 +439,7 @@ enum code cert_renew(struct cert_job *job, struct err *e)
     if (needs_ca)
         TRY(cert_job_ca(job, e));
     TRY(find_renewed(job, &plan, e));
-    TRY(cert_list_load(plan.cert_path, &old, e));
+    TRY(cert_chain_load(plan.cert_path, &old, e));
     if (!needs_ca && !cert_self_signed(old.items[0]))
         TRY(cert_job_ca(job, e)); /* says what is missing */
     TRY(check_issuer(job, &plan, old.items[0], e));

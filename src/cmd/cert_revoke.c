@@ -20,7 +20,7 @@ static enum code serial_of(const struct cert_job *job, const char *argument, str
     AUTO(buf) struct buf text = BUF_INIT(SERIALS_TEXT_LIMIT);
 
     if (cert_is_path(argument)) {
-        TRY(cert_list_load(argument, &list, e));
+        TRY(cert_chain_load(argument, &list, e));
         return name_serial_hex(X509_get0_serialNumber(list.items[0]), job->arena, out, e);
     }
     for (const char *c = argument; *c && text.n < SERIALS_TEXT_LIMIT / 2; c++)

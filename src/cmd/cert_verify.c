@@ -16,6 +16,7 @@
 #include "cmd/certtext.h"
 #include "pki/chain.h"
 #include "pki/expiry.h"
+#include "pki/trust.h"
 
 #include <openssl/x509_vfy.h>
 
@@ -28,8 +29,9 @@ struct answer {
 };
 
 struct examined {
-    struct cert_list file, roots;
-    struct crl_list crls;
+    struct cert_list file;
+    struct trust roots;     /* what the other side believes in, revocation lists included */
+    bool checks_crls;       /* it has been told to look into them */
     struct cert_list chain; /* borrows from `file`: all but the leaf */
     const char *path, *root, *host;
     bool client;
@@ -42,8 +44,7 @@ struct examined {
 static void examined_auto(struct examined *x)
 {
     cert_list_fini(&x->file);
-    cert_list_fini(&x->roots);
-    crl_list_fini(&x->crls);
+    trust_fini(&x->roots);
 }
 
 static enum code nomem(struct err *e)
@@ -77,10 +78,11 @@ static enum code load(struct cert_job *job, struct examined *x, struct err *e)
     x->client = cmd_flag(job->cmd, OPT_cert_client);
     x->now_s = env_now_s(&job->cmd->env);
     TRY(find_root(job, x, e));
-    TRY(cert_list_load(x->path, &x->file, e));
+    TRY(cert_chain_load(x->path, &x->file, e));
     x->chain = (struct cert_list){ x->file.items + 1, x->file.n - 1 };
+    x->checks_crls = crl != NULL;
     if (crl)
-        TRY(crl_list_load(crl, &x->crls, e));
+        TRY(trust_load(crl, &x->roots, e)); /* what else is in it counts, too */
     return cert_describe(x->file.items[0], job->arena, &x->info, e);
 }
 
@@ -136,7 +138,7 @@ static enum code judge_chain(const struct cert_job *job, struct examined *x, str
 
     x->ca.asked = true;
     if (!str_is(str_c(x->root), "system")) {
-        enum code code = cert_list_load(x->root, &x->roots, &failed);
+        enum code code = trust_load(x->root, &x->roots, &failed);
         if (code == E_NO_FILE)
             x->ca.error = STR("the root certificate file does not exist");
         if (code == E_NO_FILE &&
@@ -153,8 +155,8 @@ static enum code judge_chain(const struct cert_job *job, struct examined *x, str
     }
     struct chain_verify what = { .leaf = x->file.items[0],
                                  .chain = &x->chain,
-                                 .roots = str_is(str_c(x->root), "system") ? NULL : &x->roots,
-                                 .crls = x->crls.n ? &x->crls : NULL,
+                                 .roots = str_is(str_c(x->root), "system") ? NULL : &x->roots.certs,
+                                 .crls = x->checks_crls ? &x->roots.crls : NULL,
                                  .purpose = x->client ? CHAIN_CLIENT : CHAIN_SERVER,
                                  .now_unix_s = x->now_s };
     TRY(chain_verify(&what, job->arena, &verdict, e));
@@ -216,7 +218,10 @@ static enum code judge_key(const struct cert_job *job, struct examined *x, struc
 /* What both sides accept, and still is not right. */
 static enum code warn(const struct cert_job *job, struct examined *x, struct err *e)
 {
-    struct chain_params params = { &x->file, &x->roots, str_is(str_c(x->root), "system") };
+    struct chain_params params = { .chain = &x->file,
+                                   .anchors = &x->roots.certs,
+                                   .system = str_is(str_c(x->root), "system"),
+                                   .now_unix_s = x->now_s };
     struct chain_report report;
     struct expiry expiry = expiry_judge(x->info.not_before_unix_s, x->info.not_after_unix_s, x->now_s);
 

@@ -15,7 +15,7 @@ static const char *first_name(const char *path, struct arena *arena)
     struct cert_names names;
     struct str text;
 
-    if (!os_exists(path) || cert_list_load(path, &list, NULL) != OK ||
+    if (!os_exists(path) || cert_chain_load(path, &list, NULL) != OK ||
         cert_names_of(list.items[0], arena, &names, NULL) != OK || names.n_sans == 0 ||
         san_text(&names.sans[0], arena, &text, NULL) != OK)
         return NULL;

@@ -108,7 +108,7 @@ static enum code load_cert(struct ca *ca, struct err *e)
     char path[OS_PATH_MAX];
 
     TRY(os_path(ca->dir, "ca.crt", path, e));
-    enum code code = cert_list_load(path, &list, e);
+    enum code code = cert_chain_load(path, &list, e);
     if (code == E_NO_FILE) {
         (void)err_set(e, E_NO_FILE, "there is no certification authority in \"%s\"", ca->dir);
         err_hint(e, "Make one with: pgseal ca init");
@@ -394,7 +394,7 @@ enum code ca_issued(struct ca *ca, struct str serial_hex, X509 **out, struct err
     char path[OS_PATH_MAX];
 
     TRY(issued_path(ca, serial_hex, path, e));
-    TRY(cert_list_load(path, &list, e));
+    TRY(cert_chain_load(path, &list, e));
     if (!X509_up_ref(list.items[0]))
         return nomem(e);
     *out = list.items[0];

@@ -67,7 +67,13 @@ enum code cert_list_add(struct cert_list *list, X509 *cert)
     return E_NOMEM;
 }
 
-enum code cert_list_from_pem(struct bytes pem, const char *file, struct cert_list *out, struct err *e)
+static X509 *next_of_chain(BIO *bio, const struct cert_list *list)
+{
+    return list->n == 0 ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)
+                        : PEM_read_bio_X509(bio, NULL, NULL, NULL);
+}
+
+enum code cert_chain_from_pem(struct bytes pem, const char *file, struct cert_list *out, struct err *e)
 {
     AUTO(bio) BIO *bio = ossl_bio_over(pem);
     AUTO(cert_list) struct cert_list list = { .n = 0 };
@@ -76,7 +82,7 @@ enum code cert_list_from_pem(struct bytes pem, const char *file, struct cert_lis
     if (!bio)
         return err_set(e, E_NOMEM, "out of memory");
     ERR_clear_error();
-    for (X509 *cert; (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL));) {
+    for (X509 *cert; (cert = next_of_chain(bio, &list));) {
         bool full = list.n >= CERT_LIST_MAX;
         if (!full && list_take(&list, cert))
             continue;
@@ -91,13 +97,13 @@ enum code cert_list_from_pem(struct bytes pem, const char *file, struct cert_lis
     return OK;
 }
 
-enum code cert_list_load(const char *path, struct cert_list *out, struct err *e)
+enum code cert_chain_load(const char *path, struct cert_list *out, struct err *e)
 {
     AUTO(buf) struct buf pem = BUF_INIT(OS_FILE_LIMIT);
     AUTO(cert_list) struct cert_list list = { .n = 0 };
 
     TRY(os_read_file(path, &pem, e));
-    TRY(cert_list_from_pem(buf_bytes(&pem), path, &list, e));
+    TRY(cert_chain_from_pem(buf_bytes(&pem), path, &list, e));
     if (list.n == 0) {
         (void)err_set(e, E_CONFIG, "file \"%s\" contains no certificate", path);
         der_hint(path, e);

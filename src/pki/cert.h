@@ -26,16 +26,19 @@ void cert_list_auto(struct cert_list *list);
 MUST_CHECK enum code cert_list_add(struct cert_list *list, X509 *cert);
 
 /**
- * All CERTIFICATE blocks of PEM text. Other blocks and text between them are passed over.
+ * The certificates of a file that holds one's own (ssl_cert_file, sslcert), as OpenSSL loads them: the first
+ * CERTIFICATE or TRUSTED CERTIFICATE, and every CERTIFICATE behind it. Other blocks and text between them are
+ * passed over.
  *
  * file  for messages only.
  * out   an empty list when there is no certificate at all: the caller decides whether that is an error.
  * E_CONFIG with the number of the bad block; E_LIMIT beyond CERT_LIST_MAX.
+ * [src: SSL_CTX_use_certificate_chain_file(3), PEM_read_bio_X509_AUX(3)]
  */
-MUST_CHECK enum code cert_list_from_pem(struct bytes pem, const char *file, struct cert_list *out,
-                                        struct err *e);
+MUST_CHECK enum code cert_chain_from_pem(struct bytes pem, const char *file, struct cert_list *out,
+                                         struct err *e);
 /** The same from a file; no certificate in it is E_CONFIG. */
-MUST_CHECK enum code cert_list_load(const char *path, struct cert_list *out, struct err *e);
+MUST_CHECK enum code cert_chain_load(const char *path, struct cert_list *out, struct err *e);
 /** One certificate, nothing behind it. E_TLS. */
 MUST_CHECK enum code cert_from_der(struct bytes der, X509 **out, struct err *e);
 void cert_free(X509 *cert);

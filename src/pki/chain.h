@@ -8,6 +8,48 @@
 
 struct crl_list;
 
+/** All borrowed. */
+struct chain_params {
+    const struct cert_list *chain;   /* what clients get, the leaf first */
+    const struct cert_list *anchors; /* the roots among them are taken for clients' own; may be NULL */
+    bool system;                     /* clients have the system's trust store, too */
+    int64_t now_unix_s;              /* of several issuers one that is valid now is taken */
+    const struct cert_list *store;   /* clients have all of these, whatever they are; may be NULL */
+};
+
+/* ---- the path that a client finds ---- */
+
+enum path_end {
+    PATH_ROOT,   /* in a root that clients have */
+    PATH_OWN,    /* in a self-signed certificate that is in the chain only */
+    PATH_MISSING /* in a certificate whose issuer is not there */
+};
+
+struct chain_path {
+    enum path_end end;
+    bool *used;                /* in the arena, one per certificate of the chain: on the path */
+    size_t index;              /* the last one of the chain that is on the path */
+    X509 *last;                /* the last one of the path but for the root: of the chain or of `store` */
+    X509 *own;                 /* PATH_OWN: the self-signed one, of the chain */
+    bool missing_intermediate; /* PATH_MISSING: the issuer is among `anchors`, and is no root */
+    bool detour;               /* OpenSSL's clients try another path first, and give up at its end */
+    int error;                 /* X509_V_ERR_… but for dates and a missing issuer; 0: none */
+    size_t error_depth;        /* whose: 0 is the leaf */
+};
+
+/**
+ * Build the path from the leaf as OpenSSL does in a client: whatever is not on it does not matter. Where
+ * several lead upwards (cross-signed or renewed copies of a CA), one that ends in a root is enough.
+ *
+ * The chain must not be empty. Dates are the caller's business. E_NOMEM, E_INTERNAL.
+ */
+MUST_CHECK enum code chain_path(const struct chain_params *params, struct arena *arena,
+                                struct chain_path *out, struct err *e);
+/** OpenSSL's words for `error`. */
+const char *chain_error_text(int error);
+
+/* ---- faults of a chain, in words ---- */
+
 enum chain_fault {
     CHAIN_FINE,
     CHAIN_EMPTY,        /* no certificate */
@@ -25,24 +67,23 @@ struct chain_report {
 };
 
 /**
- * Judge the certificates of ssl_cert_file: each one must be followed by its issuer; a chain is complete when
- * it ends in a self-signed certificate or in one whose issuer is a root among `anchors` or, with `system`,
- * in the system's trust store.
- *
- * chain    borrowed, leaf first.
- * anchors  borrowed; may be NULL. Non-roots among them complete nothing (a client may not have them).
- * [src: PostgreSQL 18, "Creating Certificates": intermediates belong in the server's file]
+ * Judge the certificates of ssl_cert_file: each one issued one in front of it, and the path ends in a root
+ * of clients or in a self-signed certificate of its own. Several issuers of one certificate may stand behind
+ * it. A fault of the order is told before incompleteness.
+ * [src: PostgreSQL 18, "Creating Certificates": intermediates belong in the server's file; RFC 8446 §4.4.2]
  */
-struct chain_params {
-    const struct cert_list *chain;
-    const struct cert_list *anchors;
-    bool system;
-};
 MUST_CHECK enum code chain_check(const struct chain_params *params, struct arena *arena,
                                  struct chain_report *out, struct err *e);
+/** The order alone: CHAIN_FINE, CHAIN_EMPTY, CHAIN_OUT_OF_ORDER, CHAIN_STRAY. */
+MUST_CHECK enum code chain_order(const struct cert_list *chain, struct arena *arena, struct chain_report *out,
+                                 struct err *e);
+/** The report on a path with the end PATH_MISSING: CHAIN_INCOMPLETE. */
+MUST_CHECK enum code chain_incomplete(const struct chain_path *path, struct arena *arena,
+                                      struct chain_report *out, struct err *e);
 /**
- * Turn a report into a row of `diags`: order and strays are errors; incompleteness a warning, or an error
- * when `strict`. CHAIN_FINE adds nothing.
+ * Turn a report into a row of `diags`: an empty chain is an error; order and strays are warnings, for clients
+ * find their path all the same; incompleteness is a warning, or an error when `strict`. CHAIN_FINE adds
+ * nothing.
  */
 void chain_diagnose(const struct chain_report *report, const char *file, bool strict, struct diags *diags);
 

@@ -4,8 +4,6 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "os/files.h"
-#include "pki/der.h"
 #include "pki/ossl.h"
 
 #include <limits.h>
@@ -31,14 +29,6 @@ void crl_list_auto(struct crl_list *list)
     crl_list_fini(list);
 }
 
-static struct crl_list list_give(struct crl_list *list)
-{
-    struct crl_list given = *list;
-
-    *list = (struct crl_list){ .n = 0 };
-    return given;
-}
-
 static bool list_take(struct crl_list *list, X509_CRL *crl)
 {
     size_t size;
@@ -53,44 +43,16 @@ static bool list_take(struct crl_list *list, X509_CRL *crl)
     return true;
 }
 
-enum code crl_list_from_pem(struct bytes pem, const char *file, struct crl_list *out, struct err *e)
+enum code crl_list_add(struct crl_list *list, X509_CRL *crl)
 {
-    AUTO(bio) BIO *bio = ossl_bio_over(pem);
-    AUTO(crl_list) struct crl_list list = { .n = 0 };
-    char reason[OSSL_REASON_MAX];
-
-    if (!bio)
-        return err_set(e, E_NOMEM, "out of memory");
-    ERR_clear_error();
-    for (X509_CRL *crl; (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL));) {
-        bool full = list.n >= CRL_LIST_MAX;
-        if (!full && list_take(&list, crl))
-            continue;
-        X509_CRL_free(crl);
-        return err_set(e, full ? E_LIMIT : E_NOMEM, "too many revocation lists in file \"%s\"", file);
-    }
-    if (!ossl_end_of_pem())
-        return err_set(e, E_CONFIG, "could not read revocation list %zu in file \"%s\": %s", list.n + 1, file,
-                       ossl_reason(reason));
-    ERR_clear_error();
-    *out = list_give(&list);
-    return OK;
-}
-
-enum code crl_list_load(const char *path, struct crl_list *out, struct err *e)
-{
-    AUTO(buf) struct buf pem = BUF_INIT(OS_FILE_LIMIT);
-    AUTO(crl_list) struct crl_list list = { .n = 0 };
-
-    TRY(os_read_file(path, &pem, e));
-    TRY(crl_list_from_pem(buf_bytes(&pem), path, &list, e));
-    if (list.n == 0) {
-        (void)err_set(e, E_CONFIG, "file \"%s\" contains no certificate revocation list", path);
-        der_hint(path, e);
-        return E_CONFIG;
-    }
-    *out = list_give(&list);
-    return OK;
+    if (list->n >= CRL_LIST_MAX)
+        return E_LIMIT;
+    if (!X509_CRL_up_ref(crl))
+        return E_INTERNAL;
+    if (list_take(list, crl))
+        return OK;
+    X509_CRL_free(crl);
+    return E_NOMEM;
 }
 
 enum code crl_to_pem(X509_CRL *crl, struct buf *out)

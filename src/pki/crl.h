@@ -16,11 +16,8 @@ struct crl_list {
 
 void crl_list_fini(struct crl_list *list);
 void crl_list_auto(struct crl_list *list);
-/** All X509 CRL blocks of PEM text; an empty list when there is none. E_CONFIG, E_LIMIT. */
-MUST_CHECK enum code crl_list_from_pem(struct bytes pem, const char *file, struct crl_list *out,
-                                       struct err *e);
-/** The same from a file; no CRL in it is E_CONFIG. */
-MUST_CHECK enum code crl_list_load(const char *path, struct crl_list *out, struct err *e);
+/** Append one more reference to `crl`. */
+MUST_CHECK enum code crl_list_add(struct crl_list *list, X509_CRL *crl);
 MUST_CHECK enum code crl_to_pem(X509_CRL *crl, struct buf *out);
 
 struct crl_info {

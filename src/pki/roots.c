@@ -23,7 +23,8 @@ static bool is_root_of(X509 *issuer, X509 *cert)
     return cert_self_signed(issuer) && cert_issued_by(cert, issuer);
 }
 
-static bool directory_has(X509 *cert)
+/* Returned to caller. */
+static X509 *directory_find(X509 *cert)
 {
     X509_STORE *store = X509_STORE_new();
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -33,38 +34,40 @@ static bool directory_has(X509 *cert)
     bool found = ctx && lookup && X509_LOOKUP_add_dir(lookup, NULL, X509_FILETYPE_DEFAULT) &&
                  X509_STORE_CTX_init(ctx, store, NULL, NULL) &&
                  X509_STORE_CTX_get1_issuer(&issuer, ctx, cert) == 1 && is_root_of(issuer, cert);
-    X509_free(issuer);
+    if (!found)
+        X509_free(issuer);
     X509_STORE_CTX_free(ctx);
     X509_STORE_free(store);
-    return found;
+    return found ? issuer : NULL;
 }
 
 /* One block of a PEM file; others than certificates do not parse as one. */
-static bool block_is_root_of(struct bytes block, X509 *cert)
+static X509 *block_root_of(struct bytes block, X509 *cert)
 {
     const unsigned char *name, *p = block.p;
     size_t n;
 
     /* A CA encodes its name in what it issues as in its own certificate. [src: RFC 5280 §4.1.2.6] */
     if (!X509_NAME_get0_der(X509_get_issuer_name(cert), &name, &n) || !memmem(block.p, block.n, name, n))
-        return false;
+        return NULL;
     X509 *candidate = d2i_X509_AUX(NULL, &p, (long)block.n);
-    bool found = candidate && is_root_of(candidate, cert);
+    if (candidate && is_root_of(candidate, cert))
+        return candidate;
     X509_free(candidate);
-    return found;
+    return NULL;
 }
 
-static bool file_has(X509 *cert)
+static X509 *file_find(X509 *cert)
 {
     const char *path = secure_getenv(X509_get_default_cert_file_env());
     AUTO(bio) BIO *bio = BIO_new_file(path ? path : X509_get_default_cert_file(), "r");
     char *kind, *header;
     unsigned char *data;
-    bool found = false;
+    X509 *found = NULL;
     long n;
 
     while (bio && !found && PEM_read_bio(bio, &kind, &header, &data, &n)) {
-        found = block_is_root_of(bytes_of(data, (size_t)n), cert);
+        found = block_root_of(bytes_of(data, (size_t)n), cert);
         OPENSSL_free(kind);
         OPENSSL_free(header);
         OPENSSL_free(data);
@@ -72,10 +75,22 @@ static bool file_has(X509 *cert)
     return found;
 }
 
-bool roots_system_issued(X509 *cert)
+static bool has(const struct cert_list *list, X509 *cert)
 {
-    bool found = directory_has(cert) || file_has(cert);
+    for (size_t i = 0; i < list->n; i++)
+        if (X509_cmp(list->items[i], cert) == 0)
+            return true;
+    return false;
+}
 
+bool roots_system_add(X509 *cert, struct cert_list *roots)
+{
+    X509 *found = directory_find(cert);
+
+    if (!found)
+        found = file_find(cert);
     ERR_clear_error();
-    return found;
+    bool added = found && !has(roots, found) && cert_list_add(roots, found) == OK;
+    X509_free(found);
+    return added;
 }

@@ -7,6 +7,7 @@
 #include "base/env.h"
 #include "client/verify.h"
 #include "pki/expiry.h"
+#include "pki/trust.h"
 #include "probe/look.h"
 #include "probe/texts.h"
 
@@ -14,7 +15,7 @@ enum { CHAIN_SEEN_MAX = 32, CA_NAMES_MAX = 256, RSA_BITS_MIN = 2048, EC_BITS_MIN
 
 /* ---- certificates ---- */
 
-static enum code anchors_of(struct look *look, struct cert_list *out)
+static enum code anchors_of(struct look *look, struct trust *out)
 {
     struct str root = look->options.v[CONN_SSLROOTCERT];
     struct str path = root;
@@ -24,12 +25,13 @@ static enum code anchors_of(struct look *look, struct cert_list *out)
         !arena_printf(look->arena, &path, "%.*s/.postgresql/root.crt", STR_ARG(look->params->world->home)))
         return E_NOMEM;
     char *name = path.n > 0 ? arena_c(look->arena, path) : NULL;
-    return name ? cert_list_load(name, out, &ignored) : E_NO_FILE;
+    return name ? trust_load(name, out, &ignored) : E_NO_FILE;
 }
 
 static enum code judge_chain(struct look *look, X509 *const *certs, size_t n, struct err *e)
 {
-    struct cert_list chain = { 0 }, anchors = { 0 };
+    struct cert_list chain = { 0 };
+    struct trust anchors = { 0 };
     enum code code = OK;
 
     look->roots_known = anchors_of(look, &anchors) == OK;
@@ -37,12 +39,13 @@ static enum code judge_chain(struct look *look, X509 *const *certs, size_t n, st
     for (size_t i = 0; i < n && code == OK; i++)
         code = cert_list_add(&chain, certs[i]);
     const struct chain_params params = { .chain = &chain,
-                                         .anchors = look->roots_known ? &anchors : NULL,
-                                         .system = !look->roots_known };
+                                         .anchors = look->roots_known ? &anchors.certs : NULL,
+                                         .system = !look->roots_known,
+                                         .now_unix_s = env_now_s(look->params->env) };
     if (code == OK)
         code = chain_check(&params, look->arena, &look->report->chain_report, e);
     cert_list_fini(&chain);
-    cert_list_fini(&anchors);
+    trust_fini(&anchors);
     return code;
 }
 

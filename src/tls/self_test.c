@@ -1,13 +1,15 @@
 #include "tls/self_test.h"
 
+#include "base/buf.h"
 #include "base/check.h"
+#include "pki/cert.h"
 #include "tls/client_context.h"
 #include "tls/context_base.h"
 #include "tls/engine.h"
 
 #include <stdlib.h>
 
-enum { SELF_TEST_ROOM = 128 * 1024, SELF_TEST_ROUNDS = 16 };
+enum { SELF_TEST_ROOM = 128 * 1024, SELF_TEST_ROUNDS = 16, SELF_TEST_CHAIN = 128 };
 
 struct half {
     struct tls_engine *engine;
@@ -81,8 +83,27 @@ static void hint_curve(const struct tls_context *context, const char *key_file, 
         curve);
 }
 
+/* Copies, for the client's belong to its worker's library. */
+static enum code copy_chain(const struct tls_engine *client, struct cert_list *out, struct err *e)
+{
+    X509 *seen[SELF_TEST_CHAIN];
+    size_t n = tls_engine_peer_chain(client, seen, SELF_TEST_CHAIN);
+    enum code code = OK;
+
+    for (size_t i = 0; i < n && code == OK; i++) {
+        AUTO(buf) struct buf der = BUF_INIT(SELF_TEST_ROOM);
+        AUTO(cert) X509 *copy = NULL;
+        code = cert_to_der(seen[i], &der);
+        if (code == OK)
+            code = cert_from_der(buf_bytes(&der), &copy, e);
+        if (code == OK)
+            code = cert_list_add(out, copy);
+    }
+    return code == OK ? OK : err_set(e, code, "could not read back the certificate chain");
+}
+
 enum code tls_context_self_test(struct tls_library *library, const struct tls_server_params *params,
-                                struct tls_context *context, struct err *e)
+                                struct tls_context *context, struct cert_list *out_chain, struct err *e)
 {
     const struct tls_client_params like = {
         .root_file = "",
@@ -111,6 +132,8 @@ enum code tls_context_self_test(struct tls_library *library, const struct tls_se
         code = err_set(&why, E_NOMEM, "out of memory");
     if (code == OK)
         code = run_halves(&server, &client, &why);
+    if (code == OK && out_chain)
+        code = copy_chain(client.engine, out_chain, &why);
     half_fini(&server);
     half_fini(&client);
     tls_port_free(ports[0]);

@@ -446,6 +446,35 @@ def test_foreign_chains(tool, factory, depth):
         factory.stop(server)
 
 
+def trust_settings(path):
+    """The certificate of a file in OpenSSL's form with trust settings."""
+    return openssl("x509", "-in", path, "-trustout", "-addtrust", "serverAuth")
+
+
+def test_files_are_read_as_openssl_reads_them(served):
+    """Trust settings in the first place, a stranger behind, CAs in any form: `cert`, a server and psql say the same."""
+    tool, leaf = served.tool, served.tool.path("gate/tls/server.crt")
+    tool.run("ca", "init", "foreign", "--name", "Foreign")
+    with open(leaf, encoding="ascii") as f:
+        plain = f.read()
+    odd = trust_settings(leaf) + trust_settings(tool.path("foreign/ca.crt")) + "-----BEGIN PKCS7-----\nMAA=\n-----END PKCS7-----\n"
+    pki.write_file(tool.path("odd.crt"), odd)
+    shown = tool.run("cert", "show", "odd.crt")
+    assert "certificate 1 of 2\n  subject      /CN=localhost" in shown.stdout
+    assert "certificate 2 in file" in shown.stderr and "skipped in ssl_cert_file" in shown.stderr
+    assert 'block 3 in file "odd.crt", "PKCS7", is skipped' in shown.stderr
+    pki.write_file(tool.path("cas.crt"), trust_settings(tool.path("foreign/ca.crt")) + trust_settings(served.root))
+    for content, root in [(odd, "cas.crt"), (odd, "foreign/ca.crt"), (plain, "cas.crt")]:
+        pki.write_file(leaf, content)
+        served.refresh()
+        real = served.psql(served.to(host="localhost", sslrootcert=tool.path(root)))
+        ours = json.loads(subprocess.run([tool.program, "cert", "verify", leaf, "--root", tool.path(root), "--host", "localhost",
+                                          "--json"], capture_output=True, text=True, check=False).stdout)
+        assert ours["verify_full"]["ok"] == (real.returncode == 0), (root, real.stderr)
+        assert ours["certificate"]["subject"] == "/CN=localhost"
+        assert bool(ours["warnings"]) == (root == "foreign/ca.crt")
+
+
 def test_client_certificates(served):
     tool = served.tool
     for name in ["bob", "carol"]:

@@ -15,6 +15,7 @@ import subprocess
 import threading
 import time
 
+import psycopg
 import pytest
 
 from lib import pki, run, wire
@@ -41,7 +42,18 @@ def served(gate):
 
 def new_cert(certs, **how):
     how.setdefault("sans", ["localhost", "db.example", "127.0.0.1", "::1"])
-    return certs.ca.issue("db.example", usage="server", **how)
+    return how.pop("ca", certs.ca).issue("db.example", usage="server", **how)
+
+
+def is_accepted(gate, root):
+    """At verify-full, by libpq with this root."""
+    try:
+        psycopg.connect(host="localhost", hostaddr="127.0.0.1", port=gate.port, user="alice", dbname="app",
+                        sslmode="verify-full", sslrootcert=gate.write("root.crt", root.pem())).close()
+    except psycopg.OperationalError as e:
+        assert "certificate verify failed" in str(e)
+        return False
+    return True
 
 
 @pytest.fixture
@@ -324,18 +336,77 @@ def test_strict_refuses_what_clients_would_refuse(strict, certs):
         assert served(strict) == cert.serial
 
 
-def test_certificates_that_do_not_chain_are_errors(gate, certs):
+def test_what_clients_do_not_need_is_told_and_served(strict, certs):
+    """PostgreSQL serves such files, and clients find their path in them."""
     middle = certs.ca.intermediate()
-    leaf = middle.issue("db.example", usage="server")
     other = certs.foreign.issue("stray")
+    strict.configure({"ssl_chain_root_file": strict.write("roots.crt", certs.ca.pem())})
     for chain, why in (([certs.ca.cert, middle.cert], "out of order"), ([middle.cert, other.cert], "does not belong")):
+        leaf = new_cert(certs, ca=middle)
         leaf.chain = chain
+        put(strict, leaf)
+        logged = strict.reload()
+        assert why in logged and "event=reloaded" in logged
+        assert served(strict) == leaf.serial
+        assert is_accepted(strict, certs.ca)
+
+
+def test_strict_judges_the_chain_that_clients_get(make_gate, certs):
+    """
+    The gate starts with leaf and intermediate of a root that it does not know, as ACME clients deliver them. They may
+    be renewed alike; the intermediate may not be lost, unless OpenSSL finds it in ssl_ca_file and sends it all the same.
+    """
+    middle = certs.ca.intermediate()
+    first = new_cert(certs, ca=middle)
+    gate = make_gate(hba=HBA, tls={"cert": first}, settings={"reload_policy": "strict"})
+    again, lone = new_cert(certs, ca=middle), new_cert(certs, ca=middle)
+    put(gate, again)
+    assert "event=reloaded" in gate.reload() and served(gate) == again.serial
+    for leaf in (again, lone):      # the same leaf, and the next one
+        leaf.chain = []
         put(gate, leaf)
         logged = gate.reload()
-        assert why in logged and "event=reload_failed" in logged
-    leaf.chain = [middle.cert, certs.ca.cert]
-    put(gate, leaf)
-    assert "event=reloaded" in gate.reload()
+        assert 'the issuer "/CN=Test Intermediate" is missing' in logged and "event=reload_failed" in logged
+        assert served(gate) == again.serial
+    gate.configure({"ssl_ca_file": gate.write("ca.crt", middle.pem())})
+    assert "event=reloaded" in gate.reload() and served(gate) == lone.serial
+    assert is_accepted(gate, certs.ca) and not is_accepted(gate, certs.foreign)
+
+
+def test_the_chain_root_lets_nobody_in(make_gate, certs):
+    gate = make_gate(hba=CERT_HBA, tls={"cert": certs.server, "ca": certs.foreign.pem()},
+                     settings={"reload_policy": "strict"})
+    gate.configure({"ssl_chain_root_file": gate.write("roots.crt", certs.ca.pem())})
+    assert "is incomplete" not in gate.reload()
+    assert is_refused(gate, certs, certs.ca.issue("alice"))
+    assert not is_refused(gate, certs, certs.foreign.issue("alice"))
+    gate.write("roots.crt", "nothing\n")
+    logged = gate.reload()
+    assert "could not load chain root file" in logged and "event=reload_failed" in logged
+
+
+def trusted(pem):
+    """The same certificate in OpenSSL's form with trust settings."""
+    return subprocess.run(["openssl", "x509", "-trustout", "-setalias", "x"], input=pem, stdout=subprocess.PIPE,
+                          check=True).stdout
+
+
+def test_a_trusted_certificate_is_read_as_openssl_reads_it(make_gate, certs):
+    """Only the first block of ssl_cert_file may be one; what is told of the file is what is served."""
+    gate = make_gate(hba=CERT_HBA + "hostssl pgseal all all trust\n", tls={"cert": certs.server, "ca": certs.ca.pem()})
+    cert = new_cert(certs, valid_from=pki.now() - 30 * DAY, valid_to=pki.now() + 5 * DAY)
+    gate.write("server.key", cert.key_pem(), 0o600)
+    gate.write("server.crt", trusted(cert.pem()) + trusted(certs.foreign.pem()) + certs.ca.pem())
+    gate.write("client-ca.crt", certs.ca.pem() + trusted(certs.foreign.pem()))
+    logged = gate.reload()
+    assert "event=reloaded" in logged and re.search("certificate 1 in file.* expires in [45] days", logged)
+    assert served(gate) == cert.serial
+    assert not is_refused(gate, certs, certs.foreign.issue("alice"))
+    with psycopg.connect(host="127.0.0.1", port=gate.port, user="carol", dbname="pgseal", sslmode="verify-full",
+                         sslrootcert=gate.write("root.crt", certs.ca.pem())) as db:
+        rows = db.execute("SELECT kind, subject, served FROM pgseal_certificates").fetchall()
+    assert rows == [("server", "/CN=db.example", True), ("chain", "/CN=pgseal test CA", None),
+                    ("client ca", "/CN=pgseal test CA", None), ("client ca", "/CN=somebody else's CA", None)]
 
 
 # -- revocation ---------------------------------------------------------------------------------------------------

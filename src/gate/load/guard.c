@@ -68,7 +68,7 @@ static enum code load_tls(const struct settings *settings, struct tls_library *l
     params.max_version = TLS_ANY;
     enum code code = tls_server_context_new(library, &params, &out->tls, diags, &e);
     if (code == OK)
-        code = tls_context_self_test(library, &params, out->tls, &e);
+        code = tls_context_self_test(library, &params, out->tls, NULL, &e);
     if (code == OK)
         return OK;
     err_hint(&e, "http_listen = '%.*s' is served with TLS: see http_cert_file and http_key_file.",

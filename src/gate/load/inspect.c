@@ -2,21 +2,16 @@
 #include "gate/load/inspect.h"
 
 #include "base/arena.h"
-#include "base/buf.h"
 #include "base/check.h"
 #include "client/verify.h"
 #include "conf/settings.h"
 #include "os/files.h"
 #include "pki/chain.h"
-#include "pki/crl.h"
 #include "pki/expiry.h"
+#include "pki/trust.h"
 
-#include <dirent.h>
 #include <inttypes.h>
-#include <openssl/x509.h>
-#include <stdlib.h>
-
-enum { CRL_TEXT_MAX = 64 * 1024 * 1024 };
+#include <openssl/x509v3.h>
 
 static const char *path_of(const struct settings_file *file)
 {
@@ -25,77 +20,191 @@ static const char *path_of(const struct settings_file *file)
 
 /* ---- the server's certificate ---- */
 
-/* What is served already, or is loaded at the start, is only warned about. */
-static bool is_strict(const struct inspection *what, X509 *leaf)
+static bool is_strict(const struct inspection *what)
 {
-    AUTO(buf) struct buf der = BUF_INIT(OS_FILE_LIMIT);
-
-    if (what->running.n == 0 || what->settings->reload_policy != CONF_POLICY_STRICT)
-        return false;
-    return cert_to_der(leaf, &der) != OK || !bytes_equal(buf_bytes(&der), what->running);
+    return what->running && what->settings->reload_policy == CONF_POLICY_STRICT;
 }
 
-static void add_anchors(const char *path, struct cert_list *anchors)
+/* Certificates that a file makes OpenSSL believe in, appended. */
+static void add_authorities(const char *path, struct cert_list *list)
 {
-    AUTO(cert_list) struct cert_list found = { 0 };
+    AUTO(trust) struct trust found = { 0 };
     struct err ignored;
 
-    if (!path[0] || cert_list_load(path, &found, &ignored) != OK)
+    if (!path[0] || trust_load(path, &found, &ignored) != OK)
         return;
-    for (size_t i = 0; i < found.n; i++)
-        if (cert_list_add(anchors, found.items[i]) != OK)
+    for (size_t i = 0; i < found.certs.n; i++)
+        if (cert_list_add(list, found.certs.items[i]) != OK)
             return;
 }
 
-static void inspect_chain(const struct inspection *what, const struct cert_list *chain, bool strict,
-                          struct diags *diags)
+/* What clients may have, and what they find with it in the old chain and in the new one. */
+struct chain_view {
+    const struct inspection *what;
+    const struct cert_list *chain;
+    size_t n_file; /* certificates of ssl_cert_file; OpenSSL may complete a lone one from ssl_ca_file */
+    const char *file;
+    bool strict;
+    struct cert_list anchors;
+    struct trust roots;
+    struct chain_path path;    /* in `chain` */
+    struct chain_path running; /* in what->running, where that is not NULL and `path` has a fault */
+    struct diags *diags;
+};
+
+static void chain_view_auto(struct chain_view *v)
 {
-    AUTO(cert_list) struct cert_list anchors = { 0 };
-    const char *file = path_of(&what->settings->ssl_cert_file);
+    cert_list_fini(&v->anchors);
+    trust_fini(&v->roots);
+}
+
+static enum code load_roots(struct chain_view *v, struct err *e)
+{
+    const struct settings *settings = v->what->settings;
+    const char *root_file = path_of(&settings->ssl_chain_root_file);
     char own_ca[OS_PATH_MAX];
+    struct err why;
+
+    add_authorities(path_of(&settings->ssl_ca_file), &v->anchors);
+    if (os_path(settings->dir.p, "ca/ca.crt", own_ca, &why) == OK)
+        add_authorities(own_ca, &v->anchors);
+    if (root_file[0] && trust_load(root_file, &v->roots, &why) != OK)
+        return err_set(e, E_CONFIG, "could not load chain root file \"%s\": %s", root_file, err_text(&why));
+    return OK;
+}
+
+static enum code find_path(const struct chain_view *v, const struct cert_list *chain, struct chain_path *out,
+                           struct err *e)
+{
+    const struct chain_params params = { .chain = chain,
+                                         .anchors = &v->anchors,
+                                         .system = true,
+                                         .now_unix_s = v->what->now_unix_s,
+                                         .store = &v->roots.certs };
+
+    return chain_path(&params, v->diags->arena, out, e);
+}
+
+static bool same_key(X509 *a, X509 *b)
+{
+    return X509_NAME_cmp(X509_get_subject_name(a), X509_get_subject_name(b)) == 0 &&
+           EVP_PKEY_eq(X509_get0_pubkey(a), X509_get0_pubkey(b)) == 1;
+}
+
+static bool same_issuer(X509 *a, X509 *b)
+{
+    const ASN1_OCTET_STRING *key_a = X509_get0_authority_key_id(a), *key_b = X509_get0_authority_key_id(b);
+
+    return X509_NAME_cmp(X509_get_issuer_name(a), X509_get_issuer_name(b)) == 0 &&
+           (!key_a || !key_b || ASN1_OCTET_STRING_cmp(key_a, key_b) == 0);
+}
+
+/* Do both paths want the same root of clients, that this gate does not know? */
+static bool ends_alike(const struct chain_path *a, const struct chain_path *b)
+{
+    if (a->end == PATH_ROOT || b->end == PATH_ROOT)
+        return false;
+    if (a->own && b->own)
+        return same_key(a->own, b->own);
+    if (a->own)
+        return cert_issued_by(b->last, a->own);
+    return b->own ? cert_issued_by(a->last, b->own) : same_issuer(a->last, b->last);
+}
+
+/* The path ends in a self-signed certificate that came with the chain. Whether clients have it, only they
+ * know; that it is another one than until now will not have escaped them. */
+static void tell_other_root(const struct chain_view *v, struct err *e)
+{
+    struct str subject;
+
+    if (name_slash(X509_get_subject_name(v->path.own), v->diags->arena, &subject, e) != OK)
+        return;
+    struct diag *row = diags_add(
+        v->diags, v->strict ? SEV_ERROR : SEV_WARNING, E_CONFIG, str_c(v->file), 0,
+        "certificate chain in file \"%s\" ends in another root than until now, \"%.*s\"", v->file,
+        STR_ARG(subject));
+    diags_hint(
+        v->diags, row,
+        "Clients that do not have it will refuse the server. When all have it, name a file that holds it "
+        "in ssl_chain_root_file.");
+}
+
+static enum code tell_end(const struct chain_view *v, struct err *e)
+{
+    bool alike = v->what->running && ends_alike(&v->path, &v->running);
+    struct chain_report report;
+
+    if (v->path.end == PATH_MISSING) {
+        TRY(chain_incomplete(&v->path, v->diags->arena, &report, e));
+        chain_diagnose(&report, v->file, v->strict && !alike, v->diags);
+    } else if (v->path.end == PATH_OWN && v->what->running && !alike) {
+        tell_other_root(v, e);
+    } else if (v->path.detour) {
+        (void)diags_add(
+            v->diags, SEV_WARNING, E_CONFIG, str_c(v->file), 0,
+            "certificates in file \"%s\" lead libpq's clients to an issuer that they do not have, "
+            "before the one that they have: remove those of the first path",
+            v->file);
+    }
+    if (v->path.error == 0)
+        return OK;
+    alike = v->what->running && v->running.error == v->path.error;
+    (void)diags_add(v->diags, v->strict && !alike ? SEV_ERROR : SEV_WARNING, E_CONFIG, str_c(v->file), 0,
+                    "clients refuse the certificate chain in file \"%s\": %s, at depth %zu", v->file,
+                    chain_error_text(v->path.error), v->path.error_depth);
+    return OK;
+}
+
+static void tell_order(const struct chain_view *v)
+{
+    struct cert_list in_file = { v->chain->items, v->n_file };
     struct chain_report report;
     struct err e;
 
-    add_anchors(path_of(&what->settings->ssl_ca_file), &anchors);
-    if (os_path(what->settings->dir.p, "ca/ca.crt", own_ca, &e) == OK)
-        add_anchors(own_ca, &anchors);
-    const struct chain_params params = { .chain = chain, .anchors = &anchors, .system = true };
-    if (chain_check(&params, diags->arena, &report, &e) != OK)
-        diags_add_err(diags, &e);
-    else
-        chain_diagnose(&report, file, strict, diags);
+    if (chain_order(&in_file, v->diags->arena, &report, &e) == OK)
+        chain_diagnose(&report, v->file, false, v->diags);
 }
 
-static void inspect_dates(const struct inspection *what, const struct cert_list *chain, bool strict,
-                          struct diags *diags)
+static bool contains(const struct cert_list *list, X509 *cert)
 {
-    const char *file = path_of(&what->settings->ssl_cert_file);
-    enum severity severity = strict ? SEV_ERROR : SEV_WARNING;
+    for (size_t i = 0; list && i < list->n; i++)
+        if (X509_cmp(list->items[i], cert) == 0)
+            return true;
+    return false;
+}
+
+/* What is served already refuses nothing, and what is on no path disturbs nobody. */
+static void inspect_date(const struct chain_view *v, size_t i)
+{
+    X509 *cert = v->chain->items[i];
+    bool refuses = v->strict && v->path.used[i] && !contains(v->what->running, cert);
+    enum severity severity = refuses ? SEV_ERROR : SEV_WARNING;
+    struct diag *row = NULL;
     int64_t from, to;
     char text[EXPIRY_DATE_SIZE];
     struct err e;
 
-    for (size_t i = 0; i < chain->n; i++) {
-        if (cert_times(chain->items[i], &from, &to, &e) != OK)
-            continue;
-        struct expiry expiry = expiry_judge(from, to, what->now_unix_s);
-        struct diag *row = NULL;
-        if (expiry.over)
-            row = diags_add(diags, severity, E_CONFIG, str_c(file), 0,
-                            "certificate %zu in file \"%s\" has expired: it was valid until %s", i + 1, file,
-                            expiry_date(to, text));
-        else if (expiry.not_yet)
-            row = diags_add(diags, severity, E_CONFIG, str_c(file), 0,
-                            "certificate %zu in file \"%s\" is not valid before %s", i + 1, file,
-                            expiry_date(from, text));
-        else if (expiry.status == EXPIRY_CRITICAL || (i == 0 && expiry.status != EXPIRY_OK))
-            row = diags_add(diags, SEV_WARNING, E_CONFIG, str_c(file), 0,
-                            "certificate %zu in file \"%s\" expires in %" PRId64 " days, at %s", i + 1, file,
-                            expiry.days_left, expiry_date(to, text));
-        diags_hint(diags, row, "%s",
+    if (cert_times(cert, &from, &to, &e) != OK)
+        return;
+    struct expiry expiry = expiry_judge(from, to, v->what->now_unix_s);
+    if (expiry.over)
+        row = diags_add(v->diags, severity, E_CONFIG, str_c(v->file), 0,
+                        "certificate %zu in file \"%s\" has expired: it was valid until %s", i + 1, v->file,
+                        expiry_date(to, text));
+    else if (expiry.not_yet)
+        row = diags_add(v->diags, severity, E_CONFIG, str_c(v->file), 0,
+                        "certificate %zu in file \"%s\" is not valid before %s", i + 1, v->file,
+                        expiry_date(from, text));
+    else if (expiry.status == EXPIRY_CRITICAL || (i == 0 && expiry.status != EXPIRY_OK))
+        row = diags_add(v->diags, SEV_WARNING, E_CONFIG, str_c(v->file), 0,
+                        "certificate %zu in file \"%s\" expires in %" PRId64 " days, at %s", i + 1, v->file,
+                        expiry.days_left, expiry_date(to, text));
+    if (!v->path.used[i])
+        diags_hint(v->diags, row, "Clients do not need it. Remove it from the file.");
+    else
+        diags_hint(v->diags, row, "%s",
                    expiry.not_yet ? "Compare the clocks: date -u."
                                   : "Renew it: pgseal cert renew, or ask the CA that issued it.");
-    }
 }
 
 /* Does any name of `names` cover this one? */
@@ -113,40 +222,55 @@ static bool covers(const struct cert_names *names, const struct san *wanted)
     return false;
 }
 
-static void inspect_names(const struct inspection *what, X509 *leaf, bool strict, struct diags *diags)
+static void inspect_names(const struct inspection *what, X509 *leaf, struct diags *diags)
 {
-    AUTO(cert) X509 *running = NULL;
     struct arena *arena = diags->arena;
     const char *file = path_of(&what->settings->ssl_cert_file);
     struct cert_names before, after;
     struct str text;
     struct err e;
 
-    if (what->running.n == 0 || cert_from_der(what->running, &running, &e) != OK ||
-        cert_names_of(running, arena, &before, &e) != OK || cert_names_of(leaf, arena, &after, &e) != OK)
+    if (!what->running || cert_names_of(what->running->items[0], arena, &before, &e) != OK ||
+        cert_names_of(leaf, arena, &after, &e) != OK)
         return;
     for (size_t i = 0; i < before.n_sans; i++) {
         if (covers(&after, &before.sans[i]) || san_text(&before.sans[i], arena, &text, &e) != OK)
             continue;
-        struct diag *row = diags_add(diags, strict ? SEV_ERROR : SEV_WARNING, E_CONFIG, str_c(file), 0,
-                                     "certificate in file \"%s\" has lost the name %.*s", file,
+        struct diag *row = diags_add(diags, is_strict(what) ? SEV_ERROR : SEV_WARNING, E_CONFIG, str_c(file),
+                                     0, "certificate in file \"%s\" has lost the name %.*s", file,
                                      STR_ARG(text));
         diags_hint(diags, row, "Clients at verify-full that use this name will be refused.");
     }
 }
 
+static enum code inspect_chain(struct chain_view *v, struct err *e)
+{
+    TRY(load_roots(v, e));
+    TRY(find_path(v, v->chain, &v->path, e));
+    if (v->what->running && (v->path.end != PATH_ROOT || v->path.error))
+        TRY(find_path(v, v->what->running, &v->running, e));
+    tell_order(v);
+    TRY(tell_end(v, e));
+    for (size_t i = 0; i < v->n_file; i++)
+        inspect_date(v, i);
+    return OK;
+}
+
 void inspect_server(const struct inspection *what, struct diags *diags)
 {
-    AUTO(cert_list) struct cert_list chain = { 0 };
+    AUTO(cert_list) struct cert_list in_file = { 0 };
     struct err e;
+    AUTO(chain_view) struct chain_view v = { .what = what, .strict = is_strict(what), .diags = diags };
 
+    v.file = path_of(&what->settings->ssl_cert_file);
     /* OpenSSL has read the file before: what we cannot read is of a kind that is not looked into. */
-    if (cert_list_load(path_of(&what->settings->ssl_cert_file), &chain, &e) != OK)
+    if (cert_chain_load(v.file, &in_file, &e) != OK)
         return;
-    bool strict = is_strict(what, chain.items[0]);
-    inspect_chain(what, &chain, strict, diags);
-    inspect_dates(what, &chain, strict, diags);
-    inspect_names(what, chain.items[0], strict, diags);
+    v.chain = what->served && what->served->n > 0 ? what->served : &in_file;
+    v.n_file = in_file.n < v.chain->n ? in_file.n : v.chain->n;
+    if (inspect_chain(&v, &e) != OK)
+        diags_add_err(diags, &e);
+    inspect_names(what, v.chain->items[0], diags);
 }
 
 /* ---- the CAs of client certificates ---- */
@@ -187,10 +311,16 @@ static void inspect_authority(const struct inspection *what, X509 *ca, struct st
 static bool has_authority(const struct cert_list *list, X509 *ca)
 {
     for (size_t i = 0; i < list->n; i++)
-        if (X509_NAME_cmp(X509_get_subject_name(list->items[i]), X509_get_subject_name(ca)) == 0 &&
-            EVP_PKEY_eq(X509_get0_pubkey(list->items[i]), X509_get0_pubkey(ca)) == 1)
+        if (same_key(list->items[i], ca))
             return true;
     return false;
+}
+
+/* OpenSSL believes in certificates of ssl_crl_file, too. */
+static void client_authorities(const struct settings *settings, struct cert_list *list)
+{
+    add_authorities(path_of(&settings->ssl_ca_file), list);
+    add_authorities(path_of(&settings->ssl_crl_file), list);
 }
 
 static void find_removed(const struct inspection *what, const struct cert_list *now, struct diags *diags)
@@ -219,7 +349,7 @@ void inspect_authorities(const struct inspection *what, struct cert_list *out, s
     struct str subject;
     struct err e;
 
-    add_anchors(path_of(&what->settings->ssl_ca_file), &list);
+    client_authorities(what->settings, &list);
     for (size_t i = 0; i < list.n; i++)
         if (name_slash(X509_get_subject_name(list.items[i]), diags->arena, &subject, &e) == OK)
             inspect_authority(what, list.items[i], subject, diags);
@@ -228,30 +358,6 @@ void inspect_authorities(const struct inspection *what, struct cert_list *out, s
 }
 
 /* ---- revocation lists ---- */
-
-/* HASH.rN, as `openssl rehash` names them. */
-static bool is_crl_name(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    uint32_t number;
-
-    return dot && dot[1] == 'r' && str_to_u32(str_c(dot + 2), 0, UINT32_MAX, &number);
-}
-
-static void read_dir(const char *dir, struct buf *out)
-{
-    char path[OS_PATH_MAX];
-    struct dirent *entry;
-    struct err e;
-    DIR *d = opendir(dir);
-
-    while (d && (entry = readdir(d)) != NULL)
-        if (is_crl_name(entry->d_name) && os_path(dir, entry->d_name, path, &e) == OK &&
-            os_read_file(path, out, &e) == OK)
-            buf_append_c(out, "\n");
-    if (d)
-        (void)closedir(d);
-}
 
 static X509 *issuer_of(X509_CRL *crl, const struct cert_list *authorities, bool *out_named)
 {
@@ -322,24 +428,36 @@ static void find_missing(const struct cert_list *authorities, const struct crl_l
     }
 }
 
+/* All lists that OpenSSL has or would find: those of ssl_ca_file count as well. */
+static enum code load_lists(const struct inspection *what, const struct cert_list *authorities,
+                            struct trust *out, struct err *e)
+{
+    const struct settings *settings = what->settings;
+    const char *files[] = { path_of(&settings->ssl_ca_file), path_of(&settings->ssl_crl_file) };
+
+    for (size_t i = 0; i < COUNT_OF(files); i++)
+        if (files[i][0])
+            TRY(trust_load(files[i], out, e));
+    for (size_t i = 0; settings->ssl_crl_dir.path && i < authorities->n; i++)
+        TRY(trust_add_dir(settings->ssl_crl_dir.path, authorities->items[i], &out->crls, e));
+    return OK;
+}
+
 void inspect_revocation(const struct inspection *what, struct crl_list *out, struct diags *diags)
 {
     AUTO(cert_list) struct cert_list authorities = { 0 };
-    AUTO(buf) struct buf pem = BUF_INIT(CRL_TEXT_MAX);
-    const struct settings *settings = what->settings;
-    struct crl_list lists = { 0 };
+    AUTO(trust) struct trust found = { 0 };
+    struct crl_list lists;
     struct err e;
 
     *out = (struct crl_list){ 0 };
-    if (!settings->ssl_crl_file.path && !settings->ssl_crl_dir.path)
+    if (!what->settings->ssl_crl_file.path && !what->settings->ssl_crl_dir.path)
         return;
-    add_anchors(path_of(&settings->ssl_ca_file), &authorities);
-    if (settings->ssl_crl_file.path && os_read_file(settings->ssl_crl_file.path, &pem, &e) == OK)
-        buf_append_c(&pem, "\n");
-    if (settings->ssl_crl_dir.path)
-        read_dir(settings->ssl_crl_dir.path, &pem);
-    if (!buf_ok(&pem) || crl_list_from_pem(buf_bytes(&pem), "ssl_crl_file", &lists, &e) != OK)
+    client_authorities(what->settings, &authorities);
+    if (load_lists(what, &authorities, &found, &e) != OK)
         return;
+    lists = found.crls;
+    found.crls = (struct crl_list){ 0 };
     find_missing(&authorities, &lists, diags);
     size_t kept = 0;
     for (size_t i = 0; i < lists.n; i++) {

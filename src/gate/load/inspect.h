@@ -15,18 +15,22 @@ struct settings;
 
 struct inspection {
     const struct settings *settings;     /* borrowed; ssl is on and its files have been loaded */
-    struct bytes running;                /* DER of the certificate served until now; empty at start */
+    const struct cert_list *served;      /* what clients get, the leaf first; NULL: what is in the file */
+    const struct cert_list *running;     /* what they got until now; NULL at start, else not empty */
     const struct cert_list *running_cas; /* of ssl_ca_file until now; NULL: do not compare */
     int64_t now_unix_s;
 };
 
 /**
- * The chain of ssl_cert_file: order, completeness, dates, and names that the running certificate has and the
- * new one lacks.
+ * The chain that clients get: whether the path they find in it ends in a root that they have, its dates, and
+ * names that the running certificate has and the new one lacks. What is not on that path is only told of.
  *
- * Certificates out of order or of another chain are errors; the rest are warnings, and errors where a reload
- * under `strict` brings another certificate than the one that runs (one that is served already refuses
- * nothing: it would only keep rules from being reloaded).
+ * Clients have the system's trust store, the roots of ssl_ca_file, the gate's own CA, and what
+ * ssl_chain_root_file names. Faults are warnings; in a reload under `strict` they are errors, unless what
+ * runs has the same one: a root that the gate does not know is missing from each renewal alike, and a
+ * certificate that is served already would only keep rules from being reloaded.
+ *
+ * An ssl_chain_root_file that does not load is an error.
  */
 void inspect_server(const struct inspection *what, struct diags *diags);
 

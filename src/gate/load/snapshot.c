@@ -51,6 +51,7 @@ struct snapshot {
     struct rule_counter *hits;  /* one per rule */
     struct crl_list crls;
     struct cert_list client_cas;
+    struct cert_list served; /* what clients get, the leaf first */
     struct guard guard;
     struct arena arena;
 };
@@ -74,6 +75,7 @@ static void snapshot_free(struct snapshot *snapshot)
         free_contexts(snapshot->peers[0].tls, snapshot->n_workers);
     crl_list_fini(&snapshot->crls);
     cert_list_fini(&snapshot->client_cas);
+    cert_list_fini(&snapshot->served);
     guard_fini(&snapshot->guard);
     userlist_unref(snapshot->users);
     policy_unref(snapshot->policy);
@@ -240,11 +242,10 @@ static struct tls_server_params server_params(const struct snapshot_params *p,
 static struct inspection inspection_of(const struct snapshot *s, const struct snapshot *running,
                                        const struct env *env)
 {
-    struct tls_context *before = running ? snapshot_tls(running, 0) : NULL;
-
     return (struct inspection){
         .settings = s->settings,
-        .running = before ? tls_context_certificate(before) : bytes_of(NULL, 0),
+        .served = &s->served,
+        .running = running && running->served.n > 0 ? &running->served : NULL,
         .running_cas = running ? &running->client_cas : NULL,
         .now_unix_s = env_now_s(env),
     };
@@ -279,7 +280,7 @@ static enum code load_server_tls(struct snapshot *s, const struct snapshot_param
     for (unsigned i = 0; i < p->n_workers; i++) {
         enum code code = tls_server_context_new(p->libraries[i], &params, &s->server_tls[i], diags, &e);
         if (code == OK && i == 0)
-            code = tls_context_self_test(p->libraries[0], &params, s->server_tls[0], &e);
+            code = tls_context_self_test(p->libraries[0], &params, s->server_tls[0], &s->served, &e);
         if (code == OK && i > 0 &&
             !bytes_equal(tls_context_certificate(s->server_tls[0]),
                          tls_context_certificate(s->server_tls[i])))

@@ -361,6 +361,7 @@ static void add_certificates(struct watch *watch, const struct snapshot *snapsho
         add_path(watch, settings->ssl_cert_file.path, false);
         add_path(watch, settings->ssl_key_file.path, false);
         add_path(watch, settings->ssl_ca_file.path, false);
+        add_path(watch, settings->ssl_chain_root_file.path, false);
         add_path(watch, settings->ssl_crl_file.path, false);
         add_path(watch, settings->ssl_crl_dir.path, false);
         add_path(watch, settings->ssl_dh_params_file.path, false);

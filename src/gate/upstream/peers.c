@@ -46,7 +46,7 @@ static enum code check_usage(const struct settings *settings, struct diags *diag
     struct err e;
 
     arena_init(&scratch, PEER_ARENA_MAX, 2048);
-    enum code code = cert_list_load(file, &list, &e);
+    enum code code = cert_chain_load(file, &list, &e);
     if (code == OK)
         code = cert_describe(list.items[0], &scratch, &info, &e);
     if (code != OK) {

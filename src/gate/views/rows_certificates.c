@@ -4,8 +4,8 @@
 #include "gate/load/snapshot.h"
 #include "gate/session/worker.h"
 #include "gate/views/rows.h"
-#include "pki/crl.h"
 #include "pki/expiry.h"
+#include "pki/trust.h"
 #include "tls/context.h"
 
 #include <openssl/sha.h>
@@ -110,43 +110,56 @@ static enum code add_unreadable(struct listing *l, const char *kind, const char 
     return OK;
 }
 
-static enum code add_certs(struct listing *l, const char *first, const char *rest, const char *file,
-                           struct err *e)
+/* A certificate of one's own, and the chain that is sent with it. */
+static enum code add_chain(struct listing *l, const char *kind, const char *file, struct err *e)
 {
     AUTO(cert_list) struct cert_list list = { 0 };
     struct err why;
 
     if (!file || !*file)
         return OK;
-    if (cert_list_load(file, &list, &why) != OK)
-        return add_unreadable(l, first, file, &why, e);
+    if (cert_chain_load(file, &list, &why) != OK)
+        return add_unreadable(l, kind, file, &why, e);
     for (size_t i = 0; i < list.n; i++)
-        TRY(add_cert(l, i == 0 ? first : rest, file, list.items[i], e));
+        TRY(add_cert(l, i == 0 ? kind : "chain", file, list.items[i], e));
     return OK;
 }
 
-static enum code add_crls(struct listing *l, const char *file, struct err *e)
+static enum code add_crl(struct listing *l, const char *file, X509_CRL *crl, struct err *e)
 {
-    AUTO(crl_list) struct crl_list list = { 0 };
     struct row_pgseal_certificates *row;
     struct crl_info info;
+
+    TRY(crl_describe(crl, &l->rows->arena, &info, e));
+    row = next_row(l);
+    if (!row)
+        return too_many(e);
+    row->kind = cell_c("crl");
+    row->file = cell_c(file);
+    row->issuer = cell_text(info.issuer);
+    row->serial = cell_text_or_null(info.number);
+    fill_life(l, info.last_update_unix_s, info.next_update_unix_s, row);
+    return OK;
+}
+
+/*
+ * CAs and revocation lists, whichever of the two the setting is named after: OpenSSL takes both from both.
+ * `kind` is that of certificates, `named` the one of a row about a file that cannot be read.
+ */
+static enum code add_trust(struct listing *l, const char *kind, const char *named, const char *file,
+                           struct err *e)
+{
+    AUTO(trust) struct trust trust = { 0 };
     struct err why;
 
-    if (!file)
+    if (!file || !*file)
         return OK;
-    if (crl_list_load(file, &list, &why) != OK)
-        return add_unreadable(l, "crl", file, &why, e);
-    for (size_t i = 0; i < list.n; i++) {
-        TRY(crl_describe(list.items[i], &l->rows->arena, &info, e));
-        row = next_row(l);
-        if (!row)
-            return too_many(e);
-        row->kind = cell_c("crl");
-        row->file = cell_c(file);
-        row->issuer = cell_text(info.issuer);
-        row->serial = cell_text_or_null(info.number);
-        fill_life(l, info.last_update_unix_s, info.next_update_unix_s, row);
-    }
+    if (trust_load(file, &trust, &why) != OK)
+        return add_unreadable(l, named, file, &why, e);
+    for (size_t i = 0; i < trust.certs.n; i++)
+        TRY(add_cert(l, kind, file, trust.certs.items[i], e));
+    for (size_t i = 0; i < trust.crls.n; i++)
+        TRY(add_crl(l, file, trust.crls.items[i], e));
     return OK;
 }
 
@@ -159,9 +172,9 @@ static enum code add_upstreams(struct listing *l, struct err *e)
         if (!u->configured || !u->may_tls || (i > 0 && !settings->routes[i].owns_upstream))
             continue;
         if (u->files.root != TLS_ROOT_SYSTEM && u->files.root_file.n > 0)
-            TRY(add_certs(l, "upstream ca", "upstream ca", u->files.root_file.p, e));
+            TRY(add_trust(l, "upstream ca", "upstream ca", u->files.root_file.p, e));
         if (u->files.cert.n > 0)
-            TRY(add_certs(l, "upstream client", "chain", u->files.cert.p, e));
+            TRY(add_chain(l, "upstream client", u->files.cert.p, e));
     }
     return OK;
 }
@@ -175,13 +188,14 @@ enum code rows_make_certificates(struct rows *rows, struct rows_list *out, struc
     if (!out->at)
         return err_set(e, E_NOMEM, "out of memory");
     if (settings->ssl) {
-        TRY(add_certs(&l, "server", "chain", settings->ssl_cert_file.path, e));
-        TRY(add_certs(&l, "client ca", "client ca", settings->ssl_ca_file.path, e));
-        TRY(add_crls(&l, settings->ssl_crl_file.path, e));
-        TRY(add_certs(&l, "peer ca", "peer ca", settings->cancel_peer_ca_file.path, e));
-        TRY(add_certs(&l, "peer client", "chain", settings->cancel_peer_cert_file.path, e));
+        TRY(add_chain(&l, "server", settings->ssl_cert_file.path, e));
+        TRY(add_trust(&l, "client ca", "client ca", settings->ssl_ca_file.path, e));
+        TRY(add_trust(&l, "client ca", "crl", settings->ssl_crl_file.path, e));
+        TRY(add_trust(&l, "chain root", "chain root", settings->ssl_chain_root_file.path, e));
+        TRY(add_trust(&l, "peer ca", "peer ca", settings->cancel_peer_ca_file.path, e));
+        TRY(add_chain(&l, "peer client", settings->cancel_peer_cert_file.path, e));
     }
     if (guard_wants_tls(settings))
-        TRY(add_certs(&l, "http", "chain", guard_cert_file(settings), e));
+        TRY(add_chain(&l, "http", guard_cert_file(settings), e));
     return add_upstreams(&l, e);
 }

@@ -132,13 +132,12 @@ static void strict_is_about_another_certificate(void **state)
     struct place *p = *state;
     struct made leaf = made_leaf("db.example", CA_USE_SERVER, &p->ca);
     struct made other = made_leaf("other.example", CA_USE_SERVER, &p->ca);
-    AUTO(buf) struct buf der = BUF_INIT(1 << 16);
+    const struct cert_list running = { &leaf.cert, 1 };
 
     put(p, SERVER_FILE, &leaf.cert, 1);
     p->settings.reload_policy = CONF_POLICY_STRICT;
     p->what.now_unix_s = MADE_NOW_S + 91 * DAY_S;
-    assert_int_equal(cert_to_der(leaf.cert, &der), OK);
-    p->what.running = buf_bytes(&der);
+    p->what.running = &running;
     inspect_server(&p->what, &p->diags);
     told(p, SEV_WARNING, "has expired"); /* what runs already refuses nothing */
     put(p, SERVER_FILE, &other.cert, 1);
@@ -161,11 +160,103 @@ static void a_chain_whose_end_nobody_has(void **state)
     put(p, SERVER_FILE, &leaf.cert, 1);
     inspect_server(&p->what, &p->diags);
     told(p, SEV_WARNING, "is incomplete: the issuer \"/CN=far away CA\" is missing");
-    put(p, SERVER_FILE, (X509 *[]){ leaf.cert, p->ca.cert }, 2);
+    put(p, SERVER_FILE, (X509 *[]){ leaf.cert, p->ca.cert, far.cert }, 3);
     inspect_server(&p->what, &p->diags);
-    told(p, SEV_ERROR, "does not belong");
+    told(p, SEV_WARNING, "does not belong"); /* and disturbs nobody */
     made_free(&leaf);
     made_free(&far);
+}
+
+/* A leaf below an intermediate below a root that this gate does not know. */
+struct line {
+    struct made root, middle_ca, leaf, next;
+    X509 *middle;
+};
+
+static struct line line_new(void)
+{
+    struct line l = { .root = made_ca("far away CA", KEY_P256), .middle_ca = made_ca("middle CA", KEY_P256) };
+
+    l.middle = made_cross(&l.middle_ca, &l.root);
+    const struct made middle = { l.middle_ca.key, l.middle };
+    l.leaf = made_leaf("db.example", CA_USE_SERVER, &middle);
+    l.next = made_leaf("db.example", CA_USE_SERVER, &middle);
+    return l;
+}
+
+static void line_free(struct line *l)
+{
+    made_free(&l->root);
+    made_free(&l->middle_ca);
+    made_free(&l->leaf);
+    made_free(&l->next);
+    cert_free(l->middle);
+}
+
+/* Serve these instead of what runs, under `strict`. */
+static void reload(struct place *p, X509 *const *certs, size_t n)
+{
+    put(p, SERVER_FILE, certs, n);
+    inspect_server(&p->what, &p->diags);
+}
+
+static void strict_wants_the_chain_of_clients(void **state)
+{
+    struct place *p = *state;
+    struct line l = line_new();
+    struct made other = made_ca("far away CA", KEY_P256);
+    const struct cert_list running = { (X509 *[]){ l.leaf.cert, l.middle }, 2 };
+
+    p->settings.reload_policy = CONF_POLICY_STRICT;
+    p->what.running = &running;
+    /* The root is not known here: it is missing from the renewal as it was before. */
+    reload(p, (X509 *[]){ l.next.cert, l.middle }, 2);
+    told(p, SEV_WARNING, "is incomplete: the issuer \"/CN=far away CA\" is missing");
+    reload(p, (X509 *[]){ l.next.cert, l.middle, l.root.cert }, 3);
+    nothing_told(p);
+    /* The same leaf, and less behind it. */
+    reload(p, &l.leaf.cert, 1);
+    told(p, SEV_ERROR, "is incomplete: the issuer \"/CN=middle CA\" is missing");
+    /* Another root, which clients do not have. */
+    reload(p, &other.cert, 1);
+    assert_true(p->diags.errors >= 1);
+    assert_non_null(strstr(STAILQ_FIRST(&p->diags.list)->message.p, "ends in another root"));
+    forget(p);
+    /* Known, it is no different; but now it is known that clients have it. */
+    put(p, ROOT_FILE, &l.root.cert, 1);
+    p->settings.ssl_chain_root_file.path = p->path[ROOT_FILE];
+    reload(p, (X509 *[]){ l.next.cert, l.middle }, 2);
+    nothing_told(p);
+    reload(p, &l.next.cert, 1);
+    told(p, SEV_ERROR, "is incomplete: the issuer \"/CN=middle CA\" is missing");
+    assert_int_equal(os_write_file(p->path[ROOT_FILE], str_bytes(STR("x")), 0600, OS_WRITE_REPLACE, NULL),
+                     OK);
+    reload(p, (X509 *[]){ l.next.cert, l.middle }, 2);
+    told(p, SEV_ERROR, "could not load chain root file");
+    made_free(&other);
+    line_free(&l);
+}
+
+/* An intermediate that has expired refuses where clients need it, and nowhere else. */
+static void strict_and_expired_copies(void **state)
+{
+    struct place *p = *state;
+    struct line l = line_new();
+    X509 *expired = X509_dup(l.middle);
+    const struct cert_list running = { (X509 *[]){ l.leaf.cert, l.middle }, 2 };
+
+    assert_true(expired && ASN1_TIME_set(X509_getm_notAfter(expired), MADE_NOW_S - DAY_S) &&
+                X509_sign(expired, l.root.key, EVP_sha256()) > 0);
+    put(p, ROOT_FILE, &l.root.cert, 1);
+    p->settings.ssl_chain_root_file.path = p->path[ROOT_FILE];
+    p->settings.reload_policy = CONF_POLICY_STRICT;
+    p->what.running = &running;
+    reload(p, (X509 *[]){ l.leaf.cert, expired }, 2);
+    told(p, SEV_ERROR, "certificate 2 in file");
+    reload(p, (X509 *[]){ l.next.cert, expired, l.middle }, 3);
+    told(p, SEV_WARNING, "certificate 2 in file");
+    cert_free(expired);
+    line_free(&l);
 }
 
 /* ---- the CAs of client certificates ---- */
@@ -308,6 +399,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_servers_dates, set_up, tear_down),
         cmocka_unit_test_setup_teardown(strict_is_about_another_certificate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_chain_whose_end_nobody_has, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(strict_wants_the_chain_of_clients, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(strict_and_expired_copies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_authoritys_dates, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_authority_that_is_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_authority_that_was_renewed, set_up, tear_down),

@@ -3,6 +3,7 @@
 #include "os/files.h"
 #include "pki/chain.h"
 #include "pki/journal.h"
+#include "pki/trust.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,14 +98,14 @@ static void life_of_a_ca(void **state)
     assert_int_equal(entries[0].revoked_unix_s, MADE_NOW_S);
     assert_int_equal(entries[1].revoked_unix_s, 0);
     char path[OS_PATH_MAX];
-    struct crl_list crls;
+    struct trust list = { 0 };
     struct crl_info info;
     assert_int_equal(os_path(dir, "ca.crl", path, &e), OK);
-    assert_int_equal(crl_list_load(path, &crls, &e), OK);
-    assert_true(crl_revokes(crls.items[0], cert) && !crl_revokes(crls.items[0], again));
-    assert_int_equal(crl_describe(crls.items[0], &arena, &info, &e), OK);
+    assert_int_equal(trust_load(path, &list, &e), OK);
+    assert_true(crl_revokes(list.crls.items[0], cert) && !crl_revokes(list.crls.items[0], again));
+    assert_int_equal(crl_describe(list.crls.items[0], &arena, &info, &e), OK);
     assert_str(info.number, "2");
-    crl_list_fini(&crls);
+    trust_fini(&list);
     ca_close(ca);
     cert_free(cert);
     cert_free(copy);

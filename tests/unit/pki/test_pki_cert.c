@@ -1,7 +1,7 @@
 /* Keys, certificates, chains, revocation lists, expiry. */
 #include "made.h"
-#include "pki/chain.h"
 #include "pki/expiry.h"
+#include "pki/trust.h"
 
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -125,18 +125,18 @@ static void lists_from_pem(void **state)
     struct buf pem = BUF_INIT(1 << 16);
     struct cert_list list = { .n = 0 };
     struct err e;
-    assert_int_equal(cert_list_from_pem(bytes_of(NULL, 0), "f", &list, &e), OK);
+    assert_int_equal(cert_chain_from_pem(bytes_of(NULL, 0), "f", &list, &e), OK);
     assert_int_equal(list.n, 0);
     assert_true(buf_append_c(&pem, "some words\n"));
     assert_int_equal(key_to_pem(leaf.key, NULL, &pem, &e), OK);
     assert_int_equal(cert_to_pem(leaf.cert, &pem), OK);
     assert_int_equal(cert_to_pem(root.cert, &pem), OK);
-    assert_int_equal(cert_list_from_pem(buf_bytes(&pem), "f", &list, &e), OK);
+    assert_int_equal(cert_chain_from_pem(buf_bytes(&pem), "f", &list, &e), OK);
     assert_int_equal(list.n, 2);
     assert_int_equal(X509_cmp(list.items[1], root.cert), 0);
     cert_list_fini(&list);
     for (size_t n = 0; n < pem.n; n++) { /* cut anywhere: fewer certificates or an error, never a crash */
-        if (cert_list_from_pem(bytes_of(pem.p, n), "f", &list, &e) != OK)
+        if (cert_chain_from_pem(bytes_of(pem.p, n), "f", &list, &e) != OK)
             continue;
         assert_true(list.n < 2 || n + 1 == pem.n);
         cert_list_fini(&list);
@@ -144,6 +144,68 @@ static void lists_from_pem(void **state)
     buf_fini(&pem);
     made_free(&leaf);
     made_free(&root);
+}
+
+/* A certificate with OpenSSL's trust settings, `BEGIN TRUSTED CERTIFICATE`. */
+static void put_trusted(X509 *cert, struct buf *pem)
+{
+    X509 *copy = X509_dup(cert);
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *p = NULL;
+
+    assert_true(copy && bio && X509_alias_set1(copy, (const uint8_t *)"alias", 5));
+    assert_true(PEM_write_bio_X509_AUX(bio, copy));
+    long n = BIO_get_mem_data(bio, &p);
+    assert_true(buf_append(pem, bytes_of(p, (size_t)n)));
+    BIO_free(bio);
+    X509_free(copy);
+}
+
+static void expect_certs(const struct cert_list *list, X509 *const *certs, size_t n)
+{
+    assert_int_equal(list->n, n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(X509_cmp(list->items[i], certs[i]), 0);
+}
+
+/* SSL_CTX_use_certificate_chain_file() is the judge: what it made of the same bytes stands here. */
+static void trusted_blocks(void **state)
+{
+    (void)state;
+    struct made root = made_ca("Root", KEY_P256), leaf = made_leaf("a", CA_USE_SERVER, &root);
+    struct made other = made_ca("Other", KEY_P256);
+    AUTO(buf) struct buf pem = BUF_INIT(1 << 16);
+    AUTO(cert_list) struct cert_list chain = { .n = 0 };
+    AUTO(trust) struct trust trust = { 0 };
+    X509_CRL *crl = NULL;
+    struct env env = made_env();
+    struct err e;
+
+    put_trusted(leaf.cert, &pem);
+    assert_true(buf_append_c(&pem, "-----BEGIN PKCS7-----\nMAA=\n-----END PKCS7-----\n"));
+    put_trusted(other.cert, &pem); /* no longer the first */
+    assert_int_equal(cert_to_pem(root.cert, &pem), OK);
+    assert_int_equal(issue_crl(&(struct issue_crl){ NULL, 0, 1, 30 },
+                               &(struct issuer){ root.cert, root.key, &env }, &crl, &e),
+                     OK);
+    assert_int_equal(crl_to_pem(crl, &pem), OK);
+    assert_int_equal(key_to_pem(leaf.key, NULL, &pem, &e), OK);
+    assert_int_equal(cert_chain_from_pem(buf_bytes(&pem), "f", &chain, &e), OK);
+    expect_certs(&chain, (X509 *[]){ leaf.cert, root.cert }, 2);
+    assert_int_equal(trust_from_pem(buf_bytes(&pem), "f", &trust, &e), OK);
+    expect_certs(&trust.certs, (X509 *[]){ leaf.cert, other.cert, root.cert }, 3);
+    assert_int_equal(trust.crls.n, 1);
+    struct diags diags;
+    diags_init(&diags, &arena);
+    assert_int_equal(trust_skipped(buf_bytes(&pem), "f", &diags, &e), OK);
+    assert_str(
+        STAILQ_FIRST(&diags.list)->message,
+        "block 2 in file \"f\", \"PKCS7\", is skipped: it is neither a certificate nor a revocation list");
+    assert_null(STAILQ_NEXT(STAILQ_FIRST(&diags.list), next));
+    X509_CRL_free(crl);
+    made_free(&root);
+    made_free(&leaf);
+    made_free(&other);
 }
 
 /* Whatever a flipped bit makes of a certificate: it is refused or described, and memory stays whole. */
@@ -234,204 +296,6 @@ static void end_point_hashes(void **state)
     made_free(&ed);
 }
 
-/* root → middle → leaf, and a stranger. */
-struct house {
-    struct made root, middle_ca, leaf, stranger;
-    X509 *middle;
-};
-
-static struct house house_new(void)
-{
-    struct house h = { .root = made_ca("Root", KEY_P256),
-                       .middle_ca = made_ca("Middle", KEY_P256),
-                       .stranger = made_ca("Stranger", KEY_P256) };
-
-    h.middle = made_cross(&h.middle_ca, &h.root);
-    struct made middle = { h.middle_ca.key, h.middle };
-    h.leaf = made_leaf("db.example.com", CA_USE_SERVER, &middle);
-    return h;
-}
-
-static void house_free(struct house *h)
-{
-    made_free(&h->root);
-    made_free(&h->middle_ca);
-    made_free(&h->leaf);
-    made_free(&h->stranger);
-    cert_free(h->middle);
-}
-
-static struct chain_report check(X509 **items, size_t n, X509 *anchor)
-{
-    struct cert_list chain = { items, n }, anchors = { &anchor, 1 };
-    struct chain_params params = { &chain, anchor ? &anchors : NULL, false };
-    struct chain_report report;
-
-    assert_int_equal(chain_check(&params, &arena, &report, NULL), OK);
-    return report;
-}
-
-static void chains_in_order(void **state)
-{
-    (void)state;
-    struct house h = house_new();
-    X509 *leaf = h.leaf.cert, *middle = h.middle, *root = h.root.cert, *stranger = h.stranger.cert;
-    struct chain_report r = check((X509 *[]){ leaf, middle, root }, 3, NULL);
-    assert_int_equal(r.fault, CHAIN_FINE);
-    assert_int_equal(check((X509 *[]){ leaf, middle }, 2, root).fault, CHAIN_FINE);
-    r = check((X509 *[]){ leaf, middle }, 2, NULL);
-    assert_int_equal(r.fault, CHAIN_INCOMPLETE);
-    assert_str(r.missing, "/CN=Root");
-    assert_false(r.missing_intermediate);
-    r = check((X509 *[]){ leaf }, 1, middle);
-    assert_int_equal(r.fault, CHAIN_INCOMPLETE);
-    assert_str(r.missing, "/CN=Middle");
-    assert_true(r.missing_intermediate);
-    r = check((X509 *[]){ leaf, root, middle }, 3, NULL);
-    assert_int_equal(r.fault, CHAIN_OUT_OF_ORDER);
-    assert_int_equal(r.index, 2);
-    r = check((X509 *[]){ middle, leaf }, 2, root);
-    assert_int_equal(r.fault, CHAIN_OUT_OF_ORDER);
-    assert_int_equal(r.index, 1);
-    r = check((X509 *[]){ leaf, middle, stranger }, 3, root);
-    assert_int_equal(r.fault, CHAIN_STRAY);
-    assert_int_equal(r.index, 2);
-    assert_str(r.subject, "/CN=Stranger");
-    r = check((X509 *[]){ root, stranger }, 2, NULL);
-    assert_int_equal(r.fault, CHAIN_STRAY);
-    assert_int_equal(check((X509 *[]){ leaf, leaf, middle, root }, 4, NULL).fault, CHAIN_OUT_OF_ORDER);
-    assert_int_equal(check((X509 *[]){ root }, 1, NULL).fault, CHAIN_FINE);
-    assert_int_equal(check(NULL, 0, NULL).fault, CHAIN_EMPTY);
-    house_free(&h);
-}
-
-static void append_pem(const char *path, X509 *cert)
-{
-    FILE *f = fopen(path, "a");
-
-    assert_non_null(f);
-    assert_true(PEM_write_X509(f, cert));
-    assert_int_equal(fclose(f), 0);
-}
-
-static enum chain_fault check_with_system(X509 **items, size_t n)
-{
-    struct cert_list chain = { items, n };
-    struct chain_params params = { &chain, NULL, true };
-    struct chain_report report;
-
-    assert_int_equal(chain_check(&params, &arena, &report, NULL), OK);
-    return report.fault;
-}
-
-/* The system's roots are a file with all of them, a directory with one file each, or both. */
-static void roots_of_the_system(void **state)
-{
-    (void)state;
-    struct house h = house_new();
-    X509 *whole[] = { h.leaf.cert, h.middle };
-    char dir[] = "/tmp/pgseal-roots-XXXXXX", file[64], hashed[64];
-
-    assert_non_null(mkdtemp(dir));
-    (void)snprintf(file, sizeof file, "%s/all.pem", dir);
-    (void)snprintf(hashed, sizeof hashed, "%s/%08lx.0", dir,
-                   X509_NAME_hash_ex(X509_get_subject_name(h.root.cert), NULL, NULL, NULL));
-    assert_int_equal(setenv("SSL_CERT_FILE", file, 1), 0);
-    assert_int_equal(setenv("SSL_CERT_DIR", dir, 1), 0);
-    assert_int_equal(check_with_system(whole, 2), CHAIN_INCOMPLETE); /* there is nothing */
-    append_pem(file, h.stranger.cert);
-    append_pem(file, h.leaf.cert); /* names the middle's CA, and is no root */
-    append_pem(file, h.middle);
-    assert_int_equal(check_with_system(whole, 2), CHAIN_INCOMPLETE);
-    assert_int_equal(check_with_system(whole, 1), CHAIN_INCOMPLETE); /* its issuer is there, no root */
-    append_pem(file, h.root.cert);
-    assert_int_equal(check_with_system(whole, 2), CHAIN_FINE);
-    assert_int_equal(unlink(file), 0);
-    assert_int_equal(check_with_system(whole, 2), CHAIN_INCOMPLETE);
-    append_pem(hashed, h.root.cert);
-    assert_int_equal(check_with_system(whole, 2), CHAIN_FINE);
-    assert_int_equal(unlink(hashed), 0);
-    assert_int_equal(rmdir(dir), 0);
-    (void)unsetenv("SSL_CERT_FILE");
-    (void)unsetenv("SSL_CERT_DIR");
-    house_free(&h);
-}
-
-static void chains_diagnosed(void **state)
-{
-    (void)state;
-    struct house h = house_new();
-    struct diags diags;
-    struct chain_report r = check((X509 *[]){ h.leaf.cert }, 1, h.middle);
-    diags_init(&diags, &arena);
-    chain_diagnose(&r, "server.crt", false, &diags);
-    assert_true(diags_ok(&diags));
-    assert_str(
-        STAILQ_FIRST(&diags.list)->message,
-        "certificate chain in file \"server.crt\" is incomplete: the issuer \"/CN=Middle\" is missing");
-    chain_diagnose(&r, "server.crt", true, &diags);
-    assert_int_equal(diags.errors, 1);
-    r = check((X509 *[]){ h.leaf.cert, h.stranger.cert }, 2, NULL);
-    chain_diagnose(&r, "server.crt", false, &diags);
-    r = check((X509 *[]){ h.middle, h.leaf.cert }, 2, NULL);
-    chain_diagnose(&r, "server.crt", false, &diags);
-    r = check(NULL, 0, NULL);
-    chain_diagnose(&r, "server.crt", false, &diags);
-    assert_int_equal(diags.errors, 4);
-    house_free(&h);
-}
-
-static struct chain_verdict verify(const struct house *h, X509 *leaf, const struct crl_list *crls,
-                                   enum chain_purpose purpose, int64_t now_s)
-{
-    struct cert_list roots = { (X509 *[]){ h->root.cert }, 1 }, chain = { (X509 *[]){ h->middle }, 1 };
-    struct chain_verify what = { leaf, &chain, &roots, crls, purpose, now_s };
-    struct chain_verdict verdict;
-
-    assert_int_equal(chain_verify(&what, &arena, &verdict, NULL), OK);
-    return verdict;
-}
-
-static void verdicts(void **state)
-{
-    (void)state;
-    struct house h = house_new();
-    struct env env = made_env();
-    struct chain_verdict v = verify(&h, h.leaf.cert, NULL, CHAIN_SERVER, MADE_NOW_S);
-    assert_true(v.ok);
-    v = verify(&h, h.leaf.cert, NULL, CHAIN_CLIENT, MADE_NOW_S);
-    assert_false(v.ok);
-    assert_int_equal(v.error, X509_V_ERR_INVALID_PURPOSE);
-    v = verify(&h, h.leaf.cert, NULL, CHAIN_SERVER, MADE_NOW_S + 91 * 86400);
-    assert_int_equal(v.error, X509_V_ERR_CERT_HAS_EXPIRED);
-    assert_str(v.text, "certificate has expired");
-    assert_str(v.subject, "/CN=db.example.com");
-    v = verify(&h, h.leaf.cert, NULL, CHAIN_SERVER, MADE_NOW_S - 3600);
-    assert_int_equal(v.error, X509_V_ERR_CERT_NOT_YET_VALID);
-    v = verify(&h, h.stranger.cert, NULL, CHAIN_ANY, MADE_NOW_S);
-    assert_false(v.ok);
-    /* With CRLs every certificate of the chain needs one, and the leaf must not be on it. */
-    struct cert_info info;
-    assert_int_equal(cert_describe(h.leaf.cert, &arena, &info, NULL), OK);
-    struct ca_entry entry = { .serial_hex = info.serial_hex, .revoked_unix_s = MADE_NOW_S, .reason = 1 };
-    X509_CRL *root_crl = NULL, *middle_crl = NULL;
-    struct issuer root = { h.root.cert, h.root.key, &env }, middle = { h.middle, h.middle_ca.key, &env };
-    assert_int_equal(issue_crl(&(struct issue_crl){ NULL, 0, 1, 30 }, &root, &root_crl, NULL), OK);
-    assert_int_equal(issue_crl(&(struct issue_crl){ &entry, 1, 7, 30 }, &middle, &middle_crl, NULL), OK);
-    struct crl_list one = { (X509_CRL *[]){ middle_crl }, 1 };
-    struct crl_list both = { (X509_CRL *[]){ middle_crl, root_crl }, 2 };
-    v = verify(&h, h.leaf.cert, &both, CHAIN_SERVER, MADE_NOW_S);
-    assert_int_equal(v.error, X509_V_ERR_CERT_REVOKED);
-    one.items[0] = root_crl;
-    v = verify(&h, h.leaf.cert, &one, CHAIN_SERVER, MADE_NOW_S);
-    assert_int_equal(v.error, X509_V_ERR_UNABLE_TO_GET_CRL);
-    v = verify(&h, h.leaf.cert, &both, CHAIN_SERVER, MADE_NOW_S + 31 * 86400);
-    assert_int_equal(v.error, X509_V_ERR_CRL_HAS_EXPIRED);
-    X509_CRL_free(root_crl);
-    X509_CRL_free(middle_crl);
-    house_free(&h);
-}
-
 static void revocation_lists(void **state)
 {
     (void)state;
@@ -465,13 +329,11 @@ static void revocation_lists(void **state)
         compromised += row.reason == 1 && row.revoked_unix_s == MADE_NOW_S;
     assert_int_equal(compromised, 1);
     struct buf pem = BUF_INIT(1 << 16);
-    struct crl_list list = { .n = 0 };
     assert_int_equal(crl_to_pem(crl, &pem), OK);
     for (size_t n = 0; n <= pem.n; n++) {
-        if (crl_list_from_pem(bytes_of(pem.p, n), "f", &list, &e) != OK)
-            continue;
-        assert_true(list.n == 0 || n + 1 >= pem.n);
-        crl_list_fini(&list);
+        AUTO(trust) struct trust list = { 0 };
+        if (trust_from_pem(bytes_of(pem.p, n), "f", &list, &e) == OK)
+            assert_true(list.crls.n == 0 || n + 1 >= pem.n);
     }
     buf_fini(&pem);
     X509_CRL_free(crl);
@@ -530,10 +392,7 @@ int main(void)
         cmocka_unit_test(lists_from_pem),
         cmocka_unit_test(hostile_der),
         cmocka_unit_test(end_point_hashes),
-        cmocka_unit_test(chains_in_order),
-        cmocka_unit_test(roots_of_the_system),
-        cmocka_unit_test(chains_diagnosed),
-        cmocka_unit_test(verdicts),
+        cmocka_unit_test(trusted_blocks),
         cmocka_unit_test(revocation_lists),
         cmocka_unit_test(lives),
     };
