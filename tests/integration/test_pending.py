@@ -278,11 +278,16 @@ def test_the_server_that_judges_sees_no_more_than_max_connections(factory, make_
             half_done(stack.enter_context(Conn(gate, source=CROWD)))
             assert c.events() == [FULL, EOF]
         assert logs_in(gate)
+
+        def at_the_server(count):
+            return session.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'") == count
+
+        run.wait_until(lambda: at_the_server("1"), "the others to be gone")
         others = [stack.enter_context(Conn(gate, source=ALONE)).ready(ALICE) for _ in range(3)]
         with Conn(gate) as c:
             c.send(startup())
             assert c.events() == [FULL, EOF]
-        assert session.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'") == "4"
+        assert at_the_server("4")
         assert all(c.value("SELECT 1") == "1" for c in others)
     finally:
         factory.stop(server)

@@ -1,6 +1,7 @@
 """
 Name servers that say nothing hold up those who need a name, and nobody else: not passwords that the pool hashes, not
-the name of a server behind, not the loop. They are held by a library in front of libc's (tests/fault/slownames.c).
+the name of a server behind, not the loop; and those for three seconds. Who needs a name from them takes no lookup from
+others. They are held by a library in front of libc's (tests/fault/slownames.c).
 """
 
 import contextlib
@@ -42,8 +43,14 @@ class Names:
     def hold(self, *kinds):
         self.page[0:4] = struct.pack("i", sum(1 << k for k in kinds))
 
+    def fail(self, *kinds):
+        self.page[16:20] = struct.pack("i", sum(1 << k for k in kinds))
+
     def held(self, kind):
         return struct.unpack("i", self.page[4 + 4 * kind:8 + 4 * kind])[0]
+
+    def asked(self, kind):
+        return struct.unpack("i", self.page[20 + 4 * kind:24 + 4 * kind])[0]
 
 
 @pytest.fixture
@@ -78,10 +85,10 @@ def slow(make_gate, scratch, factory, pytestconfig, monkeypatch):
 
 
 @contextlib.contextmanager
-def strangers(gate, count):
-    """Connections for which the gate wants to know a name."""
+def strangers(gate, count, site=2):
+    """Connections for which the gate wants to know a name, each from an address of its own."""
     with contextlib.ExitStack() as stack:
-        out = [stack.enter_context(Conn(gate, timeout=30)) for _ in range(count)]
+        out = [stack.enter_context(Conn(gate, timeout=30, source=f"127.0.{site}.{i + 1}")) for i in range(count)]
         for c in out:
             c.send(startup("bob"))
         yield out
@@ -106,22 +113,80 @@ def test_passwords_are_hashed_while_names_are_waited_for(slow, threads, most):
     assert logs_in(g)
 
 
+def test_nobody_waits_longer_than_the_deadline(slow):
+    """Under way or in line: the rule does not match, and the log says why."""
+    g, names = slow()
+    names.hold(REVERSE)
+    since = g.log.mark()
+    with strangers(g, 30) as waiting:
+        run.wait_until(lambda: names.held(REVERSE) == 8, "the lookups to hang")
+        for c in waiting:
+            assert c.event()[1]["C"] == "28000"
+        assert names.held(REVERSE) == 8         # the threads are not back
+    assert g.words(since).count("Temporary failure in name resolution") == 30
+
+
+def test_one_client_has_one_lookup(slow):
+    """However often it connects; and others have theirs beside it."""
+    g, names = slow()
+    names.hold(REVERSE)
+    with contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(Conn(g, source="127.0.9.9")) for _ in range(30)]
+        for c in crowd:
+            c.send(startup("bob"))
+        run.wait_until(lambda: names.held(REVERSE) == 1, "the lookup to hang")
+        with strangers(g, 1) as other:
+            run.wait_until(lambda: names.held(REVERSE) == 2, "the other's lookup")
+            names.hold()
+            assert other[0].event()[1]["C"] == "28000"
+        for c in crowd:
+            assert c.event()[1]["C"] == "28000"
+    assert names.asked(REVERSE) == 2
+
+
+def test_who_came_to_a_lookup_that_hangs_waits_no_second_time(slow):
+    g, names = slow()
+    names.hold(REVERSE)
+    for _ in range(3):
+        with strangers(g, 1) as waiting:
+            assert waiting[0].event()[1]["C"] == "28000"
+            assert names.held(REVERSE) == names.asked(REVERSE) == 1
+
+
+def test_that_a_name_server_failed_is_remembered(slow):
+    """For that address; an answer that there is no name is none of its failures."""
+    g, names = slow()
+    names.fail(REVERSE)
+    for _ in range(3):
+        with strangers(g, 1) as waiting:
+            assert waiting[0].event()[1]["C"] == "28000"
+    assert names.asked(REVERSE) == 1
+    with strangers(g, 1, site=3) as waiting:
+        assert waiting[0].event()[1]["C"] == "28000"
+    assert names.asked(REVERSE) == 2
+    names.fail()
+    for asked in (3, 4):
+        with strangers(g, 1, site=4) as waiting:
+            assert waiting[0].event()[1]["C"] == "28000"
+        assert names.asked(REVERSE) == asked
+
+
 def test_who_leaves_the_line_is_gone(slow):
-    """By authentication_timeout, from the lookups that hang and from the line; and the gate stops with both."""
-    g, names = slow(authentication_timeout="5s")      # those at its end must be heard within it
+    """By leaving, or by authentication_timeout, from the lookups that hang and from the line; and the gate stops with
+    both."""
+    g, names = slow(authentication_timeout="2s")
     names.hold(REVERSE)
     with strangers(g, 30) as waiting:
         run.wait_until(lambda: names.held(REVERSE) == 8, "the lookups to hang")
         for c in waiting:
             assert c.rest() == b""
     assert names.held(REVERSE) == 8
-    with strangers(g, 3) as waiting:            # behind lookups that nobody wants any more
-        assert logs_in(g)
+    with strangers(g, 3, site=3) as waiting:    # behind lookups that nobody wants any more
         names.hold()
         for c in waiting:
             assert c.event()[1]["C"] == "28000"
     names.hold(REVERSE)
-    with strangers(g, 30) as waiting:
+    with strangers(g, 30, site=4) as waiting:
         run.wait_until(lambda: names.held(REVERSE) == 8, "the lookups to hang")
         g.kill(signal.SIGINT)
         for c in waiting:

@@ -168,10 +168,9 @@ static enum step look_up_name(struct session *s, enum match_need need, struct er
     char host[256];
 
     if (need == MATCH_NEED_REVERSE)
-        s->resolve = resolve_reverse(loop, (const struct sockaddr *)&s->peer.ss, on_name, s);
+        s->resolve = resolve_reverse(loop, &s->peer.ss, on_name, s);
     else if (str_to_c(s->admission->facts.lookup.name, host, sizeof host))
-        s->resolve = resolve_forward(loop, &(struct resolve_name){ RESOLVE_FOR_CLIENT, host, "" }, on_name,
-                                     s);
+        s->resolve = resolve_forward(loop, &(struct resolve_name){ &s->peer.ss, host, "" }, on_name, s);
     if (!s->resolve) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_FATAL);

@@ -323,9 +323,8 @@ static bool start_resolve(struct leg *leg)
     if (!str_to_c(present_host(leg)->host, host, sizeof host))
         err_set(&leg->last, E_CONNECT, "host name is too long");
     else
-        leg->resolve = resolve_forward(worker_loop(leg->worker),
-                                       &(struct resolve_name){ RESOLVE_FOR_SERVER, host, "" }, on_resolved,
-                                       leg);
+        leg->resolve = resolve_forward(worker_loop(leg->worker), &(struct resolve_name){ NULL, host, "" },
+                                       on_resolved, leg);
     return leg->resolve != NULL;
 }
 
