@@ -13,6 +13,7 @@
 #include "cmd/table.h"
 #include "conf/defs.h"
 #include "conf/settings_impl.h"
+#include "conf/value.h"
 #include "tabledoc_checks.h"
 #include "tabledoc_metrics.h"
 #include "tabledoc_views.h"
@@ -260,6 +261,12 @@ static void describe_type(struct buf *out, const struct setting_row *row)
     for (size_t i = 0; i < row->enumvals.n; i++) {
         bool empty = row->enumvals.at[i].n == 0;
         buf_printf(out, "%s%.*s", i ? ", " : ": ", STR_ARG(empty ? STR("''") : row->enumvals.at[i]));
+    }
+    /* pg_settings calls lists of words strings, as PostgreSQL does. */
+    const struct setting_def *def = setting_def_find(row->name);
+    if (def && (def->type == SETTING_FLAGS || def->type == SETTING_LOGINS)) {
+        buf_append_c(out, ", list of: ");
+        setting_words_list(def, out);
     }
 }
 

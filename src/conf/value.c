@@ -129,26 +129,45 @@ static const struct setting_word *find_word(const struct setting_def *def, struc
     return NULL;
 }
 
+void setting_words_list(const struct setting_def *def, struct buf *out)
+{
+    bool first = true;
+
+    for (size_t i = 0; i < def->words.n; i++) {
+        const struct setting_word *known = &def->words.at[i];
+        bool in_range = def->type != SETTING_ENUM || (known->value >= def->min && known->value <= def->max);
+        if (known->value != known->shown || !in_range)
+            continue;
+        buf_printf(out, "%s%s", first ? "" : ", ", known->word);
+        first = false;
+    }
+    if (str_is(str_c(def->name), "log_connections"))
+        buf_append_c(out, ", all, on, off");
+}
+
+/* The list is whole, whichever word of it is wrong. */
+static enum code invalid_word(const struct setting_def *def, const struct value_params *params,
+                              struct str text, struct err *e)
+{
+    AUTO(buf) struct buf words = BUF_INIT(HINT_MAX);
+
+    setting_words_list(def, &words);
+    enum code code = invalid(params, text, e);
+    err_hint(e, "Available values: %s.", buf_c(&words));
+    return code;
+}
+
 /* The enumerator as an int: every such enumeration is one wide, see defs.c. */
 static enum code parse_enum(const struct setting_def *def, const struct value_params *params, struct str text,
                             void *member, struct err *e)
 {
-    AUTO(buf) struct buf hint = BUF_INIT(HINT_MAX);
     const struct setting_word *word = find_word(def, text);
 
     if (word && word->value >= def->min && word->value <= def->max) {
         memcpy(member, &word->shown, sizeof word->shown);
         return OK;
     }
-    for (size_t i = 0; i < def->words.n; i++) {
-        const struct setting_word *known = &def->words.at[i];
-        if (known->value != known->shown || known->value < def->min || known->value > def->max)
-            continue;
-        buf_printf(&hint, "%s%s", known->value == def->min ? "" : ", ", known->word);
-    }
-    enum code code = invalid(params, text, e);
-    err_hint(e, "Available values: %s.", buf_c(&hint));
-    return code;
+    return invalid_word(def, params, text, e);
 }
 
 /*
@@ -196,14 +215,14 @@ static enum code parse_flags(const struct setting_def *def, const struct value_p
         } else if (connections && i == 0 && old_connections_word(words.at[0], &flags)) {
             if (words.n == 1)
                 break;
-            code = invalid(params, text, e);
+            code = invalid_word(def, params, text, e);
             err_detail(e, "Cannot specify log_connections option \"%.*s\" in a list with other options.",
                        STR_ARG(words.at[0]));
             return code;
         } else if (connections && str_equal_nocase(words.at[i], STR("all"))) {
             flags |= (1u << def->words.n) - 1;
         } else {
-            code = invalid(params, text, e);
+            code = invalid_word(def, params, text, e);
             err_detail(e, connections ? "Invalid option \"%.*s\"." : "Unrecognized key word: \"%.*s\".",
                        STR_ARG(words.at[i]));
             return code;
@@ -235,20 +254,16 @@ static enum code parse_logins(const struct setting_def *def, const struct value_
     for (size_t i = 0; i < words.n; i++) {
         const struct setting_word *word = find_word(def, words.at[i]);
         if (!word || has_login(&logins, word->value)) {
-            code = invalid(params, text, e);
+            code = invalid_word(def, params, text, e);
             err_detail(e, word ? "Key word \"%.*s\" is given twice." : "Unrecognized key word: \"%.*s\".",
                        STR_ARG(words.at[i]));
-            err_hint(e, "Available values: scram, password, cert, peer, trust, service.");
             return code;
         }
         CHECK(logins.n < SETTINGS_LOGINS_MAX);
         logins.at[logins.n++] = (enum conf_upstream_login)word->value;
     }
-    if (logins.n == 0) {
-        code = invalid(params, text, e);
-        err_hint(e, "Available values: scram, password, cert, peer, trust, service.");
-        return code;
-    }
+    if (logins.n == 0)
+        return invalid_word(def, params, text, e);
     *member = logins;
     return OK;
 }

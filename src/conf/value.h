@@ -6,6 +6,8 @@
 
 #include "conf/settings_impl.h"
 
+struct buf;
+
 /**
  * Understand one value.
  *
@@ -15,5 +17,8 @@
  */
 MUST_CHECK enum code value_parse(const struct setting_def *def, const struct value_params *params,
                                  struct str text, void *member, struct err *e);
+
+/** "a, b, c": the words that a setting of type ENUM, FLAGS or LOGINS takes, without synonyms. */
+void setting_words_list(const struct setting_def *def, struct buf *out);
 
 #endif
