@@ -1,22 +1,114 @@
-# Made by tools/tabledoc.c from tables/commands.def; edit that.
+# Made by tools/tabledoc_completion.c from tables/commands.def; edit that.
 # bash completion of pgseal(1)
 _pgseal()
 {
-    local words=''
-    case "${COMP_WORDS[1]}" in
-    serve) words='--directory --check --json --verbose --color --help' ;;
-    init) words='--host --upstream --port --listen --days --user --force --json --verbose --color --help' ;;
-    ca) words='init show --directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --json --verbose --color --help' ;;
-    cert) words='issue renew revoke show verify list --directory --ca --host --san --use --org --key --days --self-signed --out --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --keep-key --reason --all --crl-days --root --crl --key-file --client --json --verbose --color --help' ;;
-    hba) words='--pg-version --json --verbose --color --help' ;;
-    ident) words='--pg-version --json --verbose --color --help' ;;
-    explain) words='--directory --running --hba --ident --json --verbose --color --help' ;;
-    probe) words='--rootcert --crl --cert --key --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help' ;;
-    psql) words='--directory --json --verbose --color --help' ;;
-    esac
-    if [ "$COMP_CWORD" -eq 1 ]; then
-        words='serve init ca cert hba ident explain probe psql --help --version'
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
+    local command=${COMP_WORDS[1]} verb='' options='' arguments='' word
+    COMPREPLY=()
+    # bash cuts --option=value at the equals sign.
+    if [ "$current" = = ]; then
+        current=''
+    elif [ "$previous" = = ]; then
+        previous=${COMP_WORDS[COMP_CWORD-2]}
     fi
-    mapfile -t COMPREPLY < <(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}")
+    for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do
+        case "$command $word" in
+        'ca init'|'ca show'|'cert issue'|'cert renew'|'cert revoke'|'cert show'|'cert verify'|'cert list') verb=$word; break ;;
+        esac
+    done
+    case "$command $verb" in
+    'help ') options='--verbose --help ' ;;
+    'serve ') options='--directory --check --verbose --help ' ;;
+    'init ') options='--host --upstream --port --listen --days --user --force --json --verbose --help ' arguments=directories ;;
+    'ca ') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --json --verbose --help ' arguments='init show' ;;
+    'ca init') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --verbose --help ' arguments=directories ;;
+    'ca show') options='--directory --json --verbose --help ' arguments=directories ;;
+    'cert ') options='--directory --ca --host --san --use --org --key --days --self-signed --out --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --keep-key --reason --all --crl-days --root --crl --key-file --client --json --verbose --color --help ' arguments='issue renew revoke show verify list' ;;
+    'cert issue') options='--directory --ca --host --san --use --org --key --days --self-signed --out --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --crl-days --json --verbose --help ' ;;
+    'cert renew') options='--directory --ca --key --days --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --keep-key --crl-days --json --verbose --help ' arguments=files ;;
+    'cert revoke') options='--directory --ca --ca-passphrase-file --ca-passphrase-command --reason --all --crl-days --json --verbose --help ' arguments=files ;;
+    'cert show') options='--json --verbose --help ' arguments=files ;;
+    'cert verify') options='--directory --ca --host --passphrase --passphrase-file --passphrase-command --root --crl --key-file --client --json --verbose --color --help ' arguments=files ;;
+    'cert list') options='--directory --ca --json --verbose --help ' ;;
+    'hba ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
+    'ident ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
+    'explain ') options='--directory --running --hba --ident --json --verbose --color --help ' ;;
+    'probe ') options='--rootcert --crl --cert --key --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
+    'psql ') options='--directory --verbose --help ' ;;
+    esac
+    [ "$command" != help ] || arguments='help serve init ca cert hba ident explain probe psql'
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        options='--help --version'
+        arguments='help serve init ca cert hba ident explain probe psql'
+    fi
+    case "$command $previous" in
+    'serve --directory'|'serve -D') arguments='directories' ;;
+    'serve -c') arguments='nothing' ;;
+    'init --host') arguments='nothing' ;;
+    'init --upstream') arguments='nothing' ;;
+    'init --port') arguments='nothing' ;;
+    'init --listen') arguments='nothing' ;;
+    'init --days') arguments='nothing' ;;
+    'init --user') arguments='nothing' ;;
+    'ca --directory'|'ca -D') arguments='directories' ;;
+    'ca --name') arguments='nothing' ;;
+    'ca --org') arguments='nothing' ;;
+    'ca --key') arguments='ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519' ;;
+    'ca --days') arguments='nothing' ;;
+    'ca --path-length') arguments='nothing' ;;
+    'ca --permit') arguments='nothing' ;;
+    'ca --passphrase-file') arguments='files' ;;
+    'ca --passphrase-command') arguments='nothing' ;;
+    'cert --directory'|'cert -D') arguments='directories' ;;
+    'cert --ca') arguments='directories' ;;
+    'cert --host') arguments='nothing' ;;
+    'cert --san') arguments='nothing' ;;
+    'cert --use') arguments='server client both' ;;
+    'cert --org') arguments='nothing' ;;
+    'cert --key') arguments='ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519' ;;
+    'cert --days') arguments='nothing' ;;
+    'cert --out') arguments='directories' ;;
+    'cert --owner') arguments='nothing' ;;
+    'cert --group') arguments='nothing' ;;
+    'cert --for') arguments='libpq jdbc npgsql node pgx' ;;
+    'cert --server') arguments='nothing' ;;
+    'cert --passphrase-file') arguments='files' ;;
+    'cert --passphrase-command') arguments='nothing' ;;
+    'cert --ca-passphrase-file') arguments='files' ;;
+    'cert --ca-passphrase-command') arguments='nothing' ;;
+    'cert --reason') arguments='keyCompromise affiliationChanged superseded cessationOfOperation unspecified' ;;
+    'cert --crl-days') arguments='nothing' ;;
+    'cert --root') arguments='files' ;;
+    'cert --crl') arguments='files' ;;
+    'cert --key-file') arguments='files' ;;
+    'cert --color') arguments='auto always never' ;;
+    'hba --pg-version') arguments='nothing' ;;
+    'hba --color') arguments='auto always never' ;;
+    'ident --pg-version') arguments='nothing' ;;
+    'ident --color') arguments='auto always never' ;;
+    'explain --directory'|'explain -D') arguments='directories' ;;
+    'explain --hba') arguments='files' ;;
+    'explain --ident') arguments='files' ;;
+    'explain --color') arguments='auto always never' ;;
+    'probe --rootcert') arguments='files' ;;
+    'probe --crl') arguments='files' ;;
+    'probe --cert') arguments='files' ;;
+    'probe --key') arguments='files' ;;
+    'probe --address') arguments='nothing' ;;
+    'probe --user'|'probe -U') arguments='nothing' ;;
+    'probe --dbname'|'probe -d') arguments='nothing' ;;
+    'probe --timeout'|'probe -t') arguments='nothing' ;;
+    'probe --jobs'|'probe -j') arguments='nothing' ;;
+    'probe --color') arguments='auto always never' ;;
+    'psql --directory'|'psql -D') arguments='directories' ;;
+    *)
+        [[ $current != -* ]] || arguments=$options ;;
+    esac
+    case "$arguments" in
+    files) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    directories) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
+    nothing) ;;
+    *) mapfile -t COMPREPLY < <(compgen -W "$arguments" -- "$current") ;;
+    esac
 }
-complete -o default -F _pgseal pgseal
+complete -F _pgseal pgseal

@@ -3,7 +3,7 @@
  * docs/settings.md; docs/views.md; docs/metrics.md; docs/checks.md.
  *
  *   tabledoc DIR     writes DIR/man/…, DIR/settings.md, DIR/views.md, DIR/metrics.md, DIR/checks.md and
- *                    DIR/completion.bash
+ *                    DIR/completion.bash, .zsh, .fish
  *
  * The rows are the ones the program itself is made of, so the documents cannot tell another story than the
  * parser. Nothing here depends on the day or the machine.
@@ -15,6 +15,7 @@
 #include "conf/settings_impl.h"
 #include "conf/value.h"
 #include "tabledoc_checks.h"
+#include "tabledoc_completion.h"
 #include "tabledoc_metrics.h"
 #include "tabledoc_views.h"
 
@@ -87,11 +88,29 @@ static void man_option(struct buf *out, const struct option_row *row)
     roff_line(out, "", row->help);
 }
 
-static void man_options(struct buf *out, enum cmd_id command)
+/* The options of `owner` that a command takes; CMD_COMMON takes all of its own. */
+static void man_options(struct buf *out, enum cmd_id command, enum cmd_id owner)
 {
     for (const struct option_row *row = option_rows; row->help; row++)
-        if (row->command == command)
+        if (row->command == owner && (command == CMD_COMMON || option_taken(row, command, VERB_NONE)))
             man_option(out, row);
+}
+
+/* Which options a verb takes, by their names. */
+static void man_verb_options(struct buf *out, const struct verb_row *verb)
+{
+    const char *before = ".br\nOptions: ";
+
+    for (const struct option_row *row = option_rows; row->help; row++) {
+        bool always = row->id == OPT_verbose || row->id == OPT_help;
+        if (always || !row->long_name || !option_taken(row, verb->command, verb->verb))
+            continue;
+        buf_printf(out, "%s\\fB\\-\\-", before);
+        roff(out, row->long_name);
+        buf_append_c(out, "\\fR");
+        before = ", ";
+    }
+    buf_append_c(out, ".\n");
 }
 
 static void man_head(struct buf *out, const char *page, const char *section, const char *summary)
@@ -124,6 +143,7 @@ static void man_verbs(struct buf *out, enum cmd_id command)
         roff(out, row->arguments);
         buf_append_c(out, "\\fR\n");
         roff_line(out, "", row->summary);
+        man_verb_options(out, row);
         any = true;
     }
 }
@@ -173,8 +193,8 @@ static void man_command(struct buf *out, enum cmd_id command)
     roff_line(out, "", row->description);
     man_verbs(out, command);
     buf_append_c(out, ".SH OPTIONS\n");
-    man_options(out, command);
-    man_options(out, CMD_COMMON);
+    man_options(out, command, command);
+    man_options(out, command, CMD_COMMON);
     if (command == CMD_serve)
         man_signals(out);
     man_exit_status(out);
@@ -196,45 +216,13 @@ static void man_program(struct buf *out)
         buf_printf(out, ".TP\n\\fB%s\\fR\n", row->name);
         roff_line(out, "", row->summary);
     }
-    buf_append_c(out, ".SH OPTIONS OF EVERY COMMAND\n");
-    man_options(out, CMD_COMMON);
+    buf_append_c(out, ".SH COMMON OPTIONS\nThe page of a command says which of them it takes.\n");
+    man_options(out, CMD_COMMON, CMD_COMMON);
     man_exit_status(out);
     buf_append_c(out, ".SH SEE ALSO\n");
     for (const struct command_row *row = self + 1; row->name; row++)
         buf_printf(out, ".BR pgseal\\-%s (1),\n", row->name);
     buf_append_c(out, ".BR pgseal.conf (5)\n");
-}
-
-/* ---- completion ---- */
-
-static void completion_words(struct buf *out, enum cmd_id command)
-{
-    for (const struct verb_row *row = verb_rows; row->name; row++)
-        if (row->command == command)
-            buf_printf(out, " %s", row->name);
-    for (const struct option_row *row = option_rows; row->help; row++)
-        if (row->long_name && (row->command == command || row->command == CMD_COMMON))
-            buf_printf(out, " --%s", row->long_name);
-}
-
-/* Words of a command; files and directories where no word fits. */
-static void completion(struct buf *out)
-{
-    buf_append_c(out, "# Made by tools/tabledoc.c from tables/commands.def; edit that.\n"
-                      "# bash completion of pgseal(1)\n_pgseal()\n{\n    local words=''\n"
-                      "    case \"${COMP_WORDS[1]}\" in\n");
-    for (enum cmd_id command = CMD_COMMON + 1; command < CMD_COUNT; command++) {
-        AUTO(buf) struct buf words = BUF_INIT(DOC_MAX);
-        completion_words(&words, command);
-        buf_printf(out, "    %s) words='%s' ;;\n", command_rows[command].name, buf_c(&words) + 1);
-    }
-    buf_append_c(out, "    esac\n    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        words='");
-    for (const struct command_row *row = &command_rows[CMD_COMMON + 1]; row->name; row++)
-        buf_printf(out, "%s ", row->name);
-    buf_append_c(out,
-                 "--help --version'\n    fi\n"
-                 "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\")\n}\n"
-                 "complete -o default -F _pgseal pgseal\n");
 }
 
 /* ---- settings ---- */
@@ -423,10 +411,20 @@ static bool write_commands(const char *dir)
 
 static bool write_completion(const char *dir)
 {
-    AUTO(buf) struct buf text = BUF_INIT(DOC_MAX);
+    static const struct {
+        const char *name;
+        void (*append)(struct buf *out);
+    } shells[] = { { "completion.bash", completion_bash },
+                   { "completion.zsh", completion_zsh },
+                   { "completion.fish", completion_fish } };
+    bool ok = true;
 
-    completion(&text);
-    return write_doc(dir, "completion.bash", &text);
+    for (size_t i = 0; i < COUNT_OF(shells); i++) {
+        AUTO(buf) struct buf text = BUF_INIT(DOC_MAX);
+        shells[i].append(&text);
+        ok &= write_doc(dir, shells[i].name, &text);
+    }
+    return ok;
 }
 
 static bool write_views(const char *dir)

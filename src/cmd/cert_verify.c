@@ -238,15 +238,18 @@ static enum code warn(const struct cert_job *job, struct examined *x, struct err
 
 /* ---- output ---- */
 
-static void say(FILE *out, const char *what, const struct answer *answer)
+static void say(const struct cmd *cmd, const char *what, const struct answer *answer)
 {
+    FILE *out = cmd->out;
+
     if (!answer->asked)
         return;
     if (answer->ok) {
-        (void)fprintf(out, "  %-12s ok\n", what);
+        (void)fprintf(out, "  %-12s %sok%s\n", what, cmd_tint(cmd, TINT_GOOD), cmd_tint_end(cmd));
         return;
     }
-    (void)fprintf(out, "  %-12s %.*s\n", what, STR_ARG(answer->error));
+    (void)fprintf(out, "  %-12s %s%.*s%s\n", what, cmd_tint(cmd, TINT_BAD), STR_ARG(answer->error),
+                  cmd_tint_end(cmd));
     if (answer->reason.n)
         (void)fprintf(out, "  %-12s (%.*s)\n", "", STR_ARG(answer->reason));
 }
@@ -256,8 +259,8 @@ static void report_text(const struct cert_job *job, const struct examined *x)
     FILE *out = job->cmd->out;
 
     (void)fprintf(out, "%s, trusting %s\n", x->path, x->root);
-    say(out, x->client ? "accepted" : "verify-ca", &x->ca);
-    say(out, "verify-full", &x->full);
+    say(job->cmd, x->client ? "accepted" : "verify-ca", &x->ca);
+    say(job->cmd, "verify-full", &x->full);
     if (!x->client && !x->host) {
         (void)fprintf(out, "  %-12s not asked: name the host with --host. The certificate is for",
                       "verify-full");
@@ -267,7 +270,7 @@ static void report_text(const struct cert_job *job, const struct examined *x)
             (void)fprintf(out, " %.*s", STR_ARG(x->info.subject));
         (void)fputc('\n', out);
     }
-    say(out, "key", &x->key);
+    say(job->cmd, "key", &x->key);
 }
 
 static json_t *answer_json(const struct answer *answer)

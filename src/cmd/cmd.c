@@ -16,6 +16,35 @@ enum {
     OPTION_VALUE_FIRST = 256,
 };
 
+int command_unknown(const char *word)
+{
+    const struct command_row *nearest = NULL;
+    struct str name = str_c(word);
+    size_t best = SIZE_MAX;
+
+    for (const struct command_row *row = &command_rows[CMD_COMMON + 1]; row->name; row++) {
+        size_t distance = near_distance(name, str_c(row->name));
+        if (distance < best && near_enough(name, str_c(row->name), distance)) {
+            best = distance;
+            nearest = row;
+        }
+    }
+    (void)fprintf(stderr, "pgseal: unknown command \"%s\"", word);
+    if (nearest)
+        (void)fprintf(stderr, "; did you mean \"%s\"?", nearest->name);
+    (void)fputs("\nTry \"pgseal --help\".\n", stderr);
+    return EXIT_USAGE;
+}
+
+static const char *verb_name(enum cmd_verb verb)
+{
+    const struct verb_row *row = verb_rows;
+
+    while (row->name && row->verb != verb)
+        row++;
+    return row->name ? row->name : "";
+}
+
 static bool option_belongs(const struct option_row *row, enum cmd_id command)
 {
     return row->command == command || row->command == CMD_COMMON;
@@ -158,6 +187,36 @@ static int take_verb(struct cmd *cmd, enum cmd_id command)
     return cmd_usage(cmd, "unknown verb \"%s\"", cmd->args[0]);
 }
 
+/* An option that the verb would not look at is a mistake. */
+static int refuse_foreign(const struct cmd *cmd, enum cmd_id command)
+{
+    for (size_t i = 0; i < cmd->n_options; i++) {
+        const struct option_row *row = option_rows;
+        while (row->id != cmd->options[i].id)
+            row++;
+        if (option_taken(row, command, cmd->verb))
+            continue;
+        return cmd_usage(cmd, "%s%s does not take --%s",
+                         cmd->verb == VERB_NONE ? "this command" : "the verb ",
+                         cmd->verb == VERB_NONE ? "" : verb_name(cmd->verb), row->long_name);
+    }
+    return -1;
+}
+
+/* --help wins over all that stands behind it; a verb in front of or behind it is asked about. */
+static int show_help(const struct cmd *cmd, enum cmd_id command, int argc, char **argv)
+{
+    const struct verb_row *verb = NULL;
+
+    for (int i = 1; i < argc && !verb; i++)
+        verb = verb_find(command, str_c(argv[i]));
+    if (verb)
+        help_verb(cmd->out, verb);
+    else
+        help_command(cmd->out, command);
+    return cmd_finish(cmd, EXIT_FINE);
+}
+
 int cmd_parse(struct cmd *cmd, enum cmd_id command, int argc, char **argv)
 {
     struct getopt_tables tables;
@@ -180,10 +239,8 @@ int cmd_parse(struct cmd *cmd, enum cmd_id command, int argc, char **argv)
             return unknown_option(cmd, command, argv[optind - 1]);
         const struct option_row *row = option_of(command, value);
         CHECK(row);
-        if (row->id == OPT_help) {
-            help_command(cmd->out, command);
-            return cmd_finish(cmd, EXIT_FINE);
-        }
+        if (row->id == OPT_help)
+            return show_help(cmd, command, argc, argv);
         int status = take_option(cmd, store, row, &color);
         if (status >= 0)
             return status;
@@ -191,7 +248,8 @@ int cmd_parse(struct cmd *cmd, enum cmd_id command, int argc, char **argv)
     cmd->color = color_wanted(color);
     cmd->args = argv + optind;
     cmd->n_args = (size_t)(argc - optind);
-    return take_verb(cmd, command);
+    int status = take_verb(cmd, command);
+    return status < 0 ? refuse_foreign(cmd, command) : status;
 }
 
 void cmd_fini(struct cmd *cmd)
@@ -233,7 +291,8 @@ int cmd_usage(const struct cmd *cmd, const char *fmt, ...)
     va_start(args, fmt);
     (void)vfprintf(cmd->err, fmt, args);
     va_end(args);
-    (void)fprintf(cmd->err, "\nTry \"pgseal %s --help\".\n", cmd->name);
+    (void)fprintf(cmd->err, "\nTry \"pgseal %s%s%s --help\".\n", cmd->name, cmd->verb == VERB_NONE ? "" : " ",
+                  cmd->verb == VERB_NONE ? "" : verb_name(cmd->verb));
     return EXIT_USAGE;
 }
 
@@ -278,6 +337,18 @@ int cmd_diags(const struct cmd *cmd, const struct diags *diags)
             print_diag(cmd->err, diag);
     }
     return status;
+}
+
+const char *cmd_tint(const struct cmd *cmd, enum tint tint)
+{
+    if (!cmd->color)
+        return "";
+    return tint == TINT_GOOD ? "\033[32m" : "\033[31m";
+}
+
+const char *cmd_tint_end(const struct cmd *cmd)
+{
+    return cmd->color ? "\033[0m" : "";
 }
 
 int cmd_finish(const struct cmd *cmd, int status)

@@ -102,6 +102,10 @@ int cmd_error(const struct cmd *cmd, const struct err *e);
 /** Print every row of `diags` that refuses or warns, and the others with -v; returns 0 or the first error's
  * status. */
 int cmd_diags(const struct cmd *cmd, const struct diags *diags);
+enum tint { TINT_GOOD, TINT_BAD };
+/** What begins a verdict in its colour, and what ends it; empty texts where no colours are wanted. */
+const char *cmd_tint(const struct cmd *cmd, enum tint tint);
+const char *cmd_tint_end(const struct cmd *cmd);
 /** Flush standard output; EXIT_CANNOT_RUN with a message when it could not be written, else `status`. */
 int cmd_finish(const struct cmd *cmd, int status);
 
@@ -115,6 +119,8 @@ int cmd_finish(const struct cmd *cmd, int status);
 #undef OPT
 #undef EXAMPLE
 
+/** Say that there is no such command, and which may have been meant. Returns EXIT_USAGE. */
+int command_unknown(const char *word);
 /**
  * Fill `cmd` from the arguments behind the command's name.
  * Returns -1 to go on, else the exit status of an invocation that ends here.

@@ -436,7 +436,9 @@ static void print_text(const struct explanation *x)
     if (a->decision.verdict == VERDICT_RULE)
         (void)fprintf(out, "matched   %.*s:%u  %.*s\n", STR_ARG(rule->file), rule->line,
                       STR_ARG(rule_text(x, rule)));
-    (void)fprintf(out, "decision  %s", decision_word(x));
+    bool good = admits(a) && !x->refused;
+    (void)fprintf(out, "decision  %s%s%s", cmd_tint(x->cmd, good ? TINT_GOOD : TINT_BAD), decision_word(x),
+                  cmd_tint_end(x->cmd));
     if (a->decision.verdict == VERDICT_RULE)
         (void)fprintf(out, " (%s)", hba_method_name(rule->method));
     (void)fputc('\n', out);

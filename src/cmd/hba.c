@@ -58,7 +58,7 @@ static int print_rows(const struct cmd *cmd, struct arena *arena, const struct h
     if (cmd->json)
         view_out_json(cmd->out, VIEW_PG_HBA_FILE_RULES, cells, rows->n);
     else
-        view_out_table(cmd->out, VIEW_PG_HBA_FILE_RULES, cells, rows->n);
+        view_out_table(cmd, VIEW_PG_HBA_FILE_RULES, cells, rows->n);
     if (rows->n == 0)
         (void)fputs("pgseal: the file contains no entries, so a server would not load it\n", cmd->err);
     return rows->refused ? EXIT_FINDING : EXIT_FINE;

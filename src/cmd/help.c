@@ -1,3 +1,4 @@
+/* --help and `pgseal help`, from the rows of tables/commands.def. */
 #include "cmd/help.h"
 
 #include "base/buf.h"
@@ -42,13 +43,21 @@ static void print_pair(FILE *out, const char *term, const char *text, size_t at)
     print_wrapped(out, text, at, at);
 }
 
-static void print_options(FILE *out, enum cmd_id command, const char *title)
+/* Whose options, and those of which row of the table: the command's own, or CMD_COMMON's. */
+struct listed {
+    enum cmd_id command;
+    enum cmd_verb verb;
+    enum cmd_id owner;
+};
+
+static void print_options(FILE *out, struct listed listed, const char *title)
 {
     bool any = false;
 
     for (const struct option_row *row = option_rows; row->help; row++) {
         AUTO(buf) struct buf term = BUF_INIT(HELP_LINE_MAX);
-        if (row->command != command)
+        bool everywhere = listed.command == CMD_COMMON;
+        if (row->command != listed.owner || (!everywhere && !option_taken(row, listed.command, listed.verb)))
             continue;
         if (!any)
             (void)fprintf(out, "\n%s:\n", title);
@@ -81,6 +90,19 @@ static void print_verbs(FILE *out, enum cmd_id command)
     }
 }
 
+/* Those whose line starts so. */
+static void print_examples(FILE *out, enum cmd_id command, const char *start)
+{
+    bool any = false;
+
+    for (const struct example_row *e = example_rows; e->line; e++) {
+        if (e->command != command || !str_starts(str_c(e->line), str_c(start)))
+            continue;
+        (void)fprintf(out, "%s  %s\n      %s\n", any ? "" : "\nExamples:\n", e->line, e->says);
+        any = true;
+    }
+}
+
 void help_print(FILE *out)
 {
     const struct command_row *self = &command_rows[CMD_COMMON];
@@ -89,27 +111,59 @@ void help_print(FILE *out)
                   self->name, self->summary);
     for (const struct command_row *row = self + 1; row->name; row++)
         print_pair(out, row->name, row->summary, 12);
-    print_options(out, CMD_COMMON, "Options of every command");
+    print_options(out, (struct listed){ CMD_COMMON, VERB_NONE, CMD_COMMON },
+                  "Common options (the help of a command says which it takes)");
     (void)fputs("\nExit status: 0 fine, 1 a finding or a refusal, 2 wrong usage, 3 could not run.\n"
-                "\"pgseal COMMAND --help\" tells more about a command, with examples.\n",
+                "\"pgseal help COMMAND\" tells more about a command, with examples.\n",
                 out);
 }
 
 void help_command(FILE *out, enum cmd_id command)
 {
     const struct command_row *row = &command_rows[command];
-    bool any = false;
 
     (void)fprintf(out, "pgseal %s - %s\n\nUsage:\n  pgseal %s [OPTION]... %s\n\n", row->name, row->summary,
                   row->name, row->arguments);
     print_wrapped(out, row->description, 0, 0);
     print_verbs(out, command);
-    print_options(out, command, "Options");
-    print_options(out, CMD_COMMON, "Options of every command");
-    for (const struct example_row *e = example_rows; e->line; e++) {
-        if (e->command != command)
-            continue;
-        (void)fprintf(out, "%s  %s\n      %s\n", any ? "" : "\nExamples:\n", e->line, e->says);
-        any = true;
+    if (command_has_verbs(command))
+        (void)fprintf(out, "\n\"pgseal help %s VERB\" shows the options of one verb.\n", row->name);
+    print_options(out, (struct listed){ command, VERB_NONE, command }, "Options");
+    print_options(out, (struct listed){ command, VERB_NONE, CMD_COMMON }, "Common options");
+    print_examples(out, command, "");
+}
+
+void help_verb(FILE *out, const struct verb_row *verb)
+{
+    AUTO(buf) struct buf start = BUF_INIT(HELP_LINE_MAX);
+    const char *command = command_rows[verb->command].name;
+
+    (void)fprintf(out, "pgseal %s %s - %s\n\nUsage:\n  pgseal %s %s [OPTION]...%s%s\n", command, verb->name,
+                  verb->summary, command, verb->name, verb->arguments[0] ? " " : "", verb->arguments);
+    print_options(out, (struct listed){ verb->command, verb->verb, verb->command }, "Options");
+    print_options(out, (struct listed){ verb->command, verb->verb, CMD_COMMON }, "Common options");
+    buf_printf(&start, "pgseal %s %s ", command, verb->name);
+    print_examples(out, verb->command, buf_c(&start));
+}
+
+int cmd_help(struct cmd *cmd)
+{
+    enum cmd_id command;
+
+    if (cmd->n_args > 2)
+        return cmd_usage(cmd, "give one command, and one of its verbs at most");
+    if (cmd->n_args == 0) {
+        help_print(cmd->out);
+        return EXIT_FINE;
     }
+    if (!command_find(str_c(cmd->args[0]), &command))
+        return command_unknown(cmd->args[0]);
+    const struct verb_row *verb = cmd->n_args > 1 ? verb_find(command, str_c(cmd->args[1])) : NULL;
+    if (cmd->n_args > 1 && !verb)
+        return cmd_usage(cmd, "pgseal %s has no verb \"%s\"", command_rows[command].name, cmd->args[1]);
+    if (verb)
+        help_verb(cmd->out, verb);
+    else
+        help_command(cmd->out, command);
+    return EXIT_FINE;
 }

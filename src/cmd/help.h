@@ -10,5 +10,7 @@
 void help_print(FILE *out);
 /** Everything about one command. */
 void help_command(FILE *out, enum cmd_id command);
+/** One verb of a command: what it does, its options, its examples. */
+void help_verb(FILE *out, const struct verb_row *verb);
 
 #endif

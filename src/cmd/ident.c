@@ -50,6 +50,6 @@ int cmd_ident(struct cmd *cmd)
     if (cmd->json)
         view_out_json(cmd->out, VIEW_PG_IDENT_FILE_MAPPINGS, cells, rows.n);
     else
-        view_out_table(cmd->out, VIEW_PG_IDENT_FILE_MAPPINGS, cells, rows.n);
+        view_out_table(cmd, VIEW_PG_IDENT_FILE_MAPPINGS, cells, rows.n);
     return rows.refused ? EXIT_FINDING : EXIT_FINE;
 }

@@ -1,5 +1,4 @@
 /* The walk over tables/commands.def. */
-#include "base/near.h"
 #include "cmd/cmd.h"
 #include "cmd/help.h"
 #include "cmd/psql.h"
@@ -21,26 +20,6 @@ static int (*const runs[CMD_COUNT])(struct cmd *cmd) = {
 #undef OPT
 #undef EXAMPLE
 };
-
-static int unknown_command(const char *word)
-{
-    const struct command_row *nearest = NULL;
-    struct str name = str_c(word);
-    size_t best = SIZE_MAX;
-
-    for (const struct command_row *row = &command_rows[CMD_COMMON + 1]; row->name; row++) {
-        size_t distance = near_distance(name, str_c(row->name));
-        if (distance < best && near_enough(name, str_c(row->name), distance)) {
-            best = distance;
-            nearest = row;
-        }
-    }
-    (void)fprintf(stderr, "pgseal: unknown command \"%s\"", word);
-    if (nearest)
-        (void)fprintf(stderr, "; did you mean \"%s\"?", nearest->name);
-    (void)fputs("\nTry \"pgseal --help\".\n", stderr);
-    return EXIT_USAGE;
-}
 
 static int flush_stdout(void)
 {
@@ -90,8 +69,8 @@ int main(int argc, char **argv)
         (void)printf("pgseal %s (%s)\n", PGSEAL_VERSION, OpenSSL_version(OPENSSL_VERSION));
         return flush_stdout();
     }
-    for (enum cmd_id command = CMD_COMMON + 1; command < CMD_COUNT; command++)
-        if (str_is(str_c(word), command_rows[command].name))
-            return run_command(command, argc - 1, argv + 1);
-    return unknown_command(word);
+    enum cmd_id command;
+    if (command_find(str_c(word), &command))
+        return run_command(command, argc - 1, argv + 1);
+    return command_unknown(word);
 }

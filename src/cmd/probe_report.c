@@ -163,10 +163,8 @@ static void say_problems(const struct cmd *cmd, const struct probe_report *r)
 
 void probe_say(const struct cmd *cmd, const struct probe_report *r)
 {
-    const char *on = !cmd->color ? "" : (r->safe ? "\033[32m" : "\033[31m");
-
-    (void)fprintf(cmd->out, "%.*s: %ssafe for verify-full: %s%s, because ", STR_ARG(r->target.text), on,
-                  r->safe ? "yes" : "no", cmd->color ? "\033[0m" : "");
+    (void)fprintf(cmd->out, "%.*s: %ssafe for verify-full: %s%s, because ", STR_ARG(r->target.text),
+                  cmd_tint(cmd, r->safe ? TINT_GOOD : TINT_BAD), r->safe ? "yes" : "no", cmd_tint_end(cmd));
     say_text(cmd->out, r->because, "");
     (void)fputc('\n', cmd->out);
     say_modes(cmd, r);

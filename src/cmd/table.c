@@ -48,3 +48,85 @@ const struct example_row example_rows[] = {
 #include "commands.def"
     { CMD_COMMON, NULL, NULL },
 };
+#undef EXAMPLE
+
+#define EXAMPLE NO_EXAMPLE
+#define TAKES(command, verb, names) { CMD_##command, VERB_##command##_##verb, names },
+#define COMMON(command, names) { CMD_##command, VERB_NONE, names },
+static const struct takes_row {
+    enum cmd_id command;
+    enum cmd_verb verb;
+    const char *names;
+} takes_rows[] = {
+#include "commands.def"
+    { CMD_COMMON, VERB_NONE, NULL },
+};
+
+#define WORDS(command, id, words) { OPT_##command##_##id, words },
+static const struct words_row {
+    enum cmd_opt id;
+    const char *words;
+} words_rows[] = {
+#include "commands.def"
+    { OPT_color, "auto always never" },
+};
+
+const char *option_words(const struct option_row *row)
+{
+    for (size_t i = 0; i < sizeof words_rows / sizeof words_rows[0]; i++)
+        if (words_rows[i].id == row->id)
+            return words_rows[i].words;
+    return NULL;
+}
+
+static bool has_word(const char *words, const char *word)
+{
+    struct str rest = str_c(words), one;
+
+    while (word && str_split(&rest, ' ', &one))
+        if (str_is(one, word))
+            return true;
+    return false;
+}
+
+bool option_taken(const struct option_row *row, enum cmd_id command, enum cmd_verb verb)
+{
+    if (row->command != command && row->command != CMD_COMMON)
+        return false;
+    if (row->id == OPT_verbose || row->id == OPT_help)
+        return true;
+    if (verb == VERB_NONE && row->command == command)
+        return true;
+    for (const struct takes_row *takes = takes_rows; takes->names; takes++)
+        if (takes->command == command && (verb == VERB_NONE || takes->verb == verb) &&
+            has_word(takes->names, row->long_name))
+            return true;
+    return false;
+}
+
+bool command_has_verbs(enum cmd_id command)
+{
+    for (const struct verb_row *row = verb_rows; row->name; row++)
+        if (row->command == command)
+            return true;
+    return false;
+}
+
+const struct verb_row *verb_find(enum cmd_id command, struct str word)
+{
+    for (const struct verb_row *row = verb_rows; row->name; row++)
+        if (row->command == command && str_is(word, row->name))
+            return row;
+    return NULL;
+}
+
+bool command_find(struct str word, enum cmd_id *out)
+{
+    for (enum cmd_id command = CMD_COMMON + 1; command < CMD_COUNT; command++) {
+        if (str_is(word, command_rows[command].name)) {
+            *out = command;
+            return true;
+        }
+    }
+    return false;
+}

@@ -127,8 +127,9 @@ static void pad(FILE *out, size_t n)
         (void)fputc(' ', out);
 }
 
-void view_out_table(FILE *out, enum view view, const union view_row *rows, size_t n)
+void view_out_table(const struct cmd *cmd, enum view view, const union view_row *rows, size_t n)
 {
+    FILE *out = cmd->out;
     const struct view_def *def = view_def(view);
     AUTO(buf) struct buf text = BUF_INIT(CELL_TEXT_MAX);
     size_t width[VIEW_COLUMNS_MAX] = { 0 };
@@ -152,7 +153,9 @@ void view_out_table(FILE *out, enum view view, const union view_row *rows, size_
             struct str s = buf_str(&text);
             if (s.n > 0) {
                 pad(out, owed);
-                (void)fwrite(s.p, 1, s.n, out);
+                bool tinted = str_is(str_c(def->columns[c].name), "error");
+                (void)fprintf(out, "%s%.*s%s", tinted ? cmd_tint(cmd, TINT_BAD) : "", STR_ARG(s),
+                              tinted ? cmd_tint_end(cmd) : "");
                 owed = 0;
             }
             owed += width[c] - width_of(s) + 2;

@@ -4,6 +4,7 @@
 #ifndef PGSEAL_CMD_VIEW_OUT_H
 #define PGSEAL_CMD_VIEW_OUT_H
 
+#include "cmd/cmd.h"
 #include "sql/rows.h"
 
 #include <stdio.h>
@@ -16,7 +17,10 @@ void json_text(FILE *out, struct str text);
 
 /** An array of objects with exactly the view's columns; `[]` for no rows. */
 void view_out_json(FILE *out, enum view view, const union view_row *rows, size_t n);
-/** Columns side by side under their names, control bytes as \xNN, NULL as nothing. */
-void view_out_table(FILE *out, enum view view, const union view_row *rows, size_t n);
+/**
+ * Columns side by side under their names, control bytes as \xNN, NULL as nothing; a column "error" in colour
+ * where the command wants colours.
+ */
+void view_out_table(const struct cmd *cmd, enum view view, const union view_row *rows, size_t n);
 
 #endif

@@ -38,8 +38,77 @@ def test_every_command_has_help_with_examples(program, commands):
             assert (done.returncode, done.stderr) == (0, ""), command
             assert "Usage:" in done.stdout and "Examples:" in done.stdout, command
             assert all(len(line) < 100 for line in done.stdout.splitlines()), command
-            for common in ("--json", "--verbose", "--color", "--help"):
+            for common in ("--verbose", "--help"):
                 assert common in done.stdout, command
+            assert pgseal(program, "help", command).stdout == done.stdout
+
+
+def verbs_of(program, command):
+    text = pgseal(program, command, "--help").stdout
+    if "\nVerbs:\n" not in text:
+        return []
+    return re.findall(r"^  (\w+)", text.split("\nVerbs:\n")[1].split("\n\n")[0], re.M)
+
+
+def options_in(text):
+    return set(re.findall(r"^ {2,6}(?:-\w, )?--([\w-]+)", text, re.M))
+
+
+def test_a_verb_shows_its_own_options(program, commands):
+    for command in commands:
+        verbs = verbs_of(program, command)
+        texts = [pgseal(program, command, verb, "--help").stdout for verb in verbs]
+        for verb, text in zip(verbs, texts, strict=True):
+            assert text.startswith(f"pgseal {command} {verb} - ") and f"pgseal {command} {verb} [OPTION]..." in text
+            assert text == pgseal(program, "help", command, verb).stdout
+            assert text == pgseal(program, command, "--help", verb).stdout
+        if verbs:
+            assert set().union(*map(options_in, texts)) == options_in(pgseal(program, command, "--help").stdout)
+    assert "host" in options_in(pgseal(program, "cert", "issue", "--help").stdout)
+    assert "host" not in options_in(pgseal(program, "cert", "show", "--help").stdout)
+    assert pgseal(program, "help").stdout == pgseal(program, "--help").stdout
+
+
+def test_what_help_does_not_list_is_refused(program, commands):
+    """--json and --color mean the same wherever they are taken; an option of another verb is no option."""
+    for command in commands:
+        if command == "psql":   # its other options are psql's
+            continue
+        for verb in verbs_of(program, command) or [None]:
+            words = [command] + ([verb] if verb else [])
+            taken = options_in(pgseal(program, *words, "--help").stdout)
+            others = {"json", "color"} | options_in(pgseal(program, command, "--help").stdout)
+            for option in others - taken:
+                done = pgseal(program, *words, f"--{option}" + ("=auto" if option == "color" else ""),
+                              *(["1"] if re.search(rf"--{option}=", pgseal(program, command, "--help").stdout) else []))
+                assert (done.returncode, done.stdout) == (2, ""), (words, option)
+                assert f"does not take --{option}" in done.stderr, (words, option, done.stderr)
+
+
+def test_help_of_what_there_is_not(program):
+    for words, said in [(["explian"], 'did you mean "explain"'), (["cert", "isue"], 'no verb "isue"'),
+                        (["cert", "issue", "x"], "one of its verbs at most")]:
+        done = pgseal(program, "help", *words)
+        assert (done.returncode, done.stdout) == (2, "") and said in done.stderr
+
+
+@pytest.mark.parametrize("words", [["hba", "{hba}"], ["ident", "{ident}"],
+                                   ["explain", "--hba", "{good}", "addr=::1", "tls=none", "user=u"],
+                                   ["explain", "--hba", "{good}", "local", "user=u"],
+                                   ["cert", "verify", "--root", "{root}", "--host", "h", "{root}"],
+                                   ["probe", "-q", "-t", "1", "127.0.0.1:1"]])
+def test_colours(program, tmp_path, words):
+    """Verdicts have a colour when it is asked for, and nothing but colours is added; JSON has none."""
+    files = {"hba": "nonsense\n", "ident": "m a\n", "good": "local all all trust\n"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    subprocess.run([program, "ca", "init", tmp_path / "ca"], check=True, capture_output=True)
+    paths = {name: str(tmp_path / name) for name in files} | {"root": str(tmp_path / "ca" / "ca.crt")}
+    words = [w.format(**paths) for w in words]
+    plain, coloured = (pgseal(program, *words, f"--color={when}").stdout for when in ("never", "always"))
+    assert "\033[3" in coloured and re.sub(r"\033\[\d+m", "", coloured) == plain and plain
+    assert pgseal(program, *words).stdout == plain
+    assert "\033" not in pgseal(program, *words, "--json", "--color=always").stdout
 
 
 def test_mistakes_name_the_nearest_word(program):
@@ -49,7 +118,7 @@ def test_mistakes_name_the_nearest_word(program):
         (["serve", "-D"], "option -D needs a value"),
         (["serve", "--check=1"], "option --check takes no value"),
         (["serve", "-q"], "unknown option -q"),
-        (["serve", "--color=blue"], "--color takes auto, always or never"),
+        (["hba", "--color=blue"], "--color takes auto, always or never"),
         (["ca", "shwo"], 'did you mean "show"?'),
         (["ca"], "a verb is missing"),
         (["no-such-command"], "unknown command"),

@@ -1,11 +1,15 @@
 """Loads that are refused name the remedy; characters that cannot be seen are named with their place."""
 
 import os
+import pathlib
+import re
 import subprocess
 
 import pytest
 
 from lib import pki
+
+SETTINGS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 
 
 @pytest.fixture
@@ -88,6 +92,18 @@ def test_what_is_refused_names_the_remedy(stopped, certs, spoil, message, hint):
     assert status in (1, 3)
     assert message in told and hint in told[told.index(message):], told
     assert "Enter PEM pass phrase" not in told and "geheim" not in told
+
+
+def test_a_wrong_word_is_told_the_right_ones(stopped):
+    """Each word that docs/settings.md names stands in the error, and nothing else is taken."""
+    rows = re.findall(r"^\| `(\w+)` \| [^|]*?(?:enum|list of): ([^|]*?) \|", SETTINGS.read_text(), re.M)
+    assert {"upstream_login", "log_connections", "auth_source", "reload_policy"} <= {name for name, _ in rows}
+    for name, words in rows:
+        stopped.configure({name: "nonsense"})
+        status, told = checked(stopped)
+        hint = told.split("Available values: ")[1].split(".\n")[0]
+        assert status != 0 and [w for w in hint.split(", ") if w] == [w for w in words.split(", ") if w != "''"], name
+        stopped.configure({name: None})
 
 
 def test_a_certificate_that_nobody_named(stopped, certs):

@@ -48,6 +48,25 @@ def help_complaints():
                 yield f"pgseal {command} --help does not tell --{option}"
 
 
+def verb_complaints():
+    """Every verb says which options it takes, and every option of its command belongs to one."""
+    table = (ROOT / "tables/commands.def").read_text()
+    verbs = set(re.findall(r"^VERB\((\w+), (\w+),", table, re.M))
+    options = set(re.findall(r'^OPT\((\w+), \w+, "([^"]+)"', table, re.M))
+    taken = set()
+    for command, verb, names in re.findall(r'^TAKES\((\w+), (\w+),((?:\s*"[^"]*")+)\)', table, re.M):
+        verbs.discard((command, verb))
+        for option in "".join(re.findall(r'"([^"]*)"', names)).split():
+            taken.add((command, option))
+            if (command, option) not in options and option not in ("json", "color"):
+                yield f"tables/commands.def: TAKES({command}, {verb}) names --{option}, which {command} does not have"
+    for command, verb in sorted(verbs):
+        yield f"tables/commands.def: the verb {command} {verb} has no TAKES row"
+    for command, option in sorted(options):
+        if any(c == command for c, _ in taken) and (command, option) not in taken:
+            yield f"tables/commands.def: no TAKES row of {command} names --{option}"
+
+
 texts = generated()
 if write:
     (docs / "man").mkdir(parents=True, exist_ok=True)
@@ -63,4 +82,5 @@ for name, text in texts.items():
     if not path.exists() or path.read_text() != text:
         complaints.append(f"docs/{name} differs from what it is made of; run: ninja -C build docs")
 complaints += help_complaints()
+complaints += verb_complaints()
 finish(complaints, "drift")

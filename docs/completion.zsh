@@ -1,0 +1,299 @@
+#compdef pgseal
+# Made by tools/tabledoc_completion.c from tables/commands.def; edit that.
+_pgseal() {
+    local verb='' word
+    local -a commands
+    commands=(
+        'help:show the help of a command, or of one of its verbs'
+        'serve:run the gate in the foreground'
+        'init:make a gate'\''s directory\: private CA, certificate, settings, rules'
+        'ca:make and look at the private CA'
+        'cert:issue, renew, revoke and check certificates'
+        'hba:parse a pg_hba.conf file'
+        'ident:parse a pg_ident.conf file'
+        'explain:say which rule governs a connection, and why'
+        'probe:look at servers from outside\: what does each sslmode get and prove?'
+        'psql:run psql on the status database of a gate'
+    )
+    if (( CURRENT == 2 )); then
+        _describe -t commands 'command' commands
+        return
+    fi
+    for word in ${words[3,CURRENT-1]}; do
+        case "$words[2] $word" in
+        'ca init'|'ca show'|'cert issue'|'cert renew'|'cert revoke'|'cert show'|'cert verify'|'cert list') verb=$word; break ;;
+        esac
+    done
+    case "$words[2] $verb" in
+    'help ')
+        _arguments -s -S \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:command:(help serve init ca cert hba ident explain probe psql)' ;;
+    'serve ')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
+            -c+'[set a setting, over what the files say; may be repeated]:NAME=VALUE: ' \
+            --check'[load all files, report every error, and exit]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument: ' ;;
+    'init ')
+        _arguments -s -S \
+            --host='[a name or address clients will use; goes into the certificate; may be repeated (default: this machine'\''s name and localhost)]:NAME: ' \
+            --upstream='[the PostgreSQL server behind the gate (default: host=/var/run/postgresql port=5432)]:CONNINFO: ' \
+            --port='[the TCP port the gate will listen on (default: 6432)]:N: ' \
+            --listen='[the addresses the gate will listen on (default: all with --host, else localhost)]:ADDRESSES: ' \
+            --days='[how long certificates are valid (default: 90)]:N: ' \
+            --user='[issue a client certificate for this user, too]:NAME: ' \
+            --force'[write into a directory that is not empty; existing files are never replaced]' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument:_files -/' ;;
+    'ca ')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name)]:NAME: ' \
+            --org='[its organization]:NAME: ' \
+            --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
+            --days='[how long the CA is valid (default: 3650)]:N: ' \
+            --path-length='[how many CAs may stand below it (default: 0)]:N|none: ' \
+            --permit='[limit what it may sign: dns:DOMAIN, ip:NETWORK/BITS, email:DOMAIN, uri:HOST; a leading ! excludes; may be repeated]:NAME: ' \
+            --passphrase'[protect its key with a passphrase asked on the terminal]' \
+            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --force'[replace a CA that is there already]' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2:verb:(init show)' ;;
+    'ca init')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name)]:NAME: ' \
+            --org='[its organization]:NAME: ' \
+            --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
+            --days='[how long the CA is valid (default: 3650)]:N: ' \
+            --path-length='[how many CAs may stand below it (default: 0)]:N|none: ' \
+            --permit='[limit what it may sign: dns:DOMAIN, ip:NETWORK/BITS, email:DOMAIN, uri:HOST; a leading ! excludes; may be repeated]:NAME: ' \
+            --passphrase'[protect its key with a passphrase asked on the terminal]' \
+            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --force'[replace a CA that is there already]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2: : ' \
+            '*:argument:_files -/' ;;
+    'ca show')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2: : ' \
+            '*:argument:_files -/' ;;
+    'cert ')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            --ca='[the CA'\''s directory]:DIR:_files -/' \
+            --host='[a name or address of the server; may be repeated; verify: the name to check]:NAME: ' \
+            --san='[another alternative name: dns:, ip:, uri:, email:; may be repeated]:NAME: ' \
+            --use='[server, client, or both (default: server with --host, else client)]:WORD:(server client both)' \
+            --org='[the organization in its subject]:NAME: ' \
+            --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
+            --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
+            --self-signed'[no CA: signed by its own key]' \
+            --out='[where to write the files (default: DIR/clients of the gate for users, else .)]:DIR:_files -/' \
+            --owner='[who is to own the key (0600), such as postgres]:USER: ' \
+            --group='[or: the group that may read it (0640; for keys of root'\''s)]:GROUP: ' \
+            --for='[write what libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
+            --server='[where those connection strings are to point]:HOST[\:PORT]: ' \
+            --passphrase'[protect the key with a passphrase asked on the terminal]' \
+            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
+            --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
+            --force'[replace files that are there already]' \
+            --keep-key'[renew: keep the old key]' \
+            --reason='[revoke: keyCompromise, affiliationChanged, superseded, cessationOfOperation or unspecified (default)]:WORD:(keyCompromise affiliationChanged superseded cessationOfOperation unspecified)' \
+            --all'[revoke: every certificate of that name]' \
+            --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
+            --root='[verify: the client'\''s sslrootcert, or system (default: DIR/tls/ca.crt)]:FILE:_files' \
+            --crl='[verify: the client'\''s sslcrl]:FILE:_files' \
+            --key-file='[verify: the key that should belong to it]:FILE:_files' \
+            --client'[verify: a client'\''s certificate, as a server would judge it]' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2:verb:(issue renew revoke show verify list)' ;;
+    'cert issue')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            --ca='[the CA'\''s directory]:DIR:_files -/' \
+            --host='[a name or address of the server; may be repeated; verify: the name to check]:NAME: ' \
+            --san='[another alternative name: dns:, ip:, uri:, email:; may be repeated]:NAME: ' \
+            --use='[server, client, or both (default: server with --host, else client)]:WORD:(server client both)' \
+            --org='[the organization in its subject]:NAME: ' \
+            --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
+            --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
+            --self-signed'[no CA: signed by its own key]' \
+            --out='[where to write the files (default: DIR/clients of the gate for users, else .)]:DIR:_files -/' \
+            --owner='[who is to own the key (0600), such as postgres]:USER: ' \
+            --group='[or: the group that may read it (0640; for keys of root'\''s)]:GROUP: ' \
+            --for='[write what libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
+            --server='[where those connection strings are to point]:HOST[\:PORT]: ' \
+            --passphrase'[protect the key with a passphrase asked on the terminal]' \
+            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
+            --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
+            --force'[replace files that are there already]' \
+            --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2: : ' \
+            '*:argument: ' ;;
+    'cert renew')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            --ca='[the CA'\''s directory]:DIR:_files -/' \
+            --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
+            --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
+            --for='[write what libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
+            --server='[where those connection strings are to point]:HOST[\:PORT]: ' \
+            --passphrase'[protect the key with a passphrase asked on the terminal]' \
+            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
+            --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
+            --keep-key'[renew: keep the old key]' \
+            --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2: : ' \
+            '*:argument:_files' ;;
+    'cert revoke')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            --ca='[the CA'\''s directory]:DIR:_files -/' \
+            --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
+            --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
+            --reason='[revoke: keyCompromise, affiliationChanged, superseded, cessationOfOperation or unspecified (default)]:WORD:(keyCompromise affiliationChanged superseded cessationOfOperation unspecified)' \
+            --all'[revoke: every certificate of that name]' \
+            --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2: : ' \
+            '*:argument:_files' ;;
+    'cert show')
+        _arguments -s -S \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2: : ' \
+            '*:argument:_files' ;;
+    'cert verify')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            --ca='[the CA'\''s directory]:DIR:_files -/' \
+            --host='[a name or address of the server; may be repeated; verify: the name to check]:NAME: ' \
+            --passphrase'[protect the key with a passphrase asked on the terminal]' \
+            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --root='[verify: the client'\''s sslrootcert, or system (default: DIR/tls/ca.crt)]:FILE:_files' \
+            --crl='[verify: the client'\''s sslcrl]:FILE:_files' \
+            --key-file='[verify: the key that should belong to it]:FILE:_files' \
+            --client'[verify: a client'\''s certificate, as a server would judge it]' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2: : ' \
+            '*:argument:_files' ;;
+    'cert list')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            --ca='[the CA'\''s directory]:DIR:_files -/' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2: : ' \
+            '*:argument: ' ;;
+    'hba ')
+        _arguments -s -S \
+            --pg-version='[judge as this major version (default 18)]:N: ' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument:_files' ;;
+    'ident ')
+        _arguments -s -S \
+            --pg-version='[judge as this major version (default 18)]:N: ' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument:_files' ;;
+    'explain ')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
+            --running'[the rules the running gate has in force, even if its files have changed since]' \
+            --hba='[a rule file instead]:FILE:_files' \
+            --ident='[a map file instead]:FILE:_files' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument: ' ;;
+    'probe ')
+        _arguments -s -S \
+            --rootcert='[CA certificates to verify with, or "system" (sslrootcert)]:FILE:_files' \
+            --crl='[revocation list to verify with (sslcrl)]:FILE:_files' \
+            --cert='[client certificate to show (sslcert)]:FILE:_files' \
+            --key='[its key (sslkey)]:FILE:_files' \
+            --address='[connect there instead of where the name leads; names and certificates are judged all the same (hostaddr)]:ADDRESS: ' \
+            {-U+,--user=}'[user to ask as (default: as psql)]:NAME: ' \
+            {-d+,--dbname=}'[database to ask for (default: the user'\''s name)]:NAME: ' \
+            --send-password'[log in with the password of PGPASSWORD or the password file, or with scram_client_key and scram_server_key]' \
+            {-q,--quick}'[leave out protocol versions, ciphers and groups]' \
+            {-t+,--timeout=}'[how long each connection may take (default: 5)]:SECONDS: ' \
+            {-j+,--jobs=}'[endpoints to look at at once (default: 16)]:N: ' \
+            --nagios'[one line and status 0, 1, 2 or 3 as a monitoring plugin]' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument: ' ;;
+    'psql ')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument: ' ;;
+    esac
+}
+_pgseal "$@"
