@@ -110,7 +110,7 @@ VALUES = {
 
 
 WORDS = {"log_connections": "receipt, authentication, authorization, setup_durations, all, on, off",
-         "log_destination": "stderr"}
+         "log_destination": "stderr, jsonlog"}
 
 
 @pytest.mark.parametrize("name", VALUES)

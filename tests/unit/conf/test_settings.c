@@ -190,7 +190,7 @@ static void messages_are_postgres(void **state)
         { "log_connections = 'receipt,,'", "invalid value for parameter \"log_connections\": \"receipt,,\"",
           "Invalid list syntax in parameter \"log_connections\".", "" },
         { "log_destination = bar", "invalid value for parameter \"log_destination\": \"bar\"",
-          "Unrecognized key word: \"bar\".", "" },
+          "Unrecognized key word: \"bar\".", "Available values: stderr, jsonlog." },
         { "log_destination = 'a b'", "invalid value for parameter \"log_destination\": \"a b\"",
           "List syntax is invalid.", "" },
         { "listen_addresses = 'a b'", "invalid list syntax in parameter \"listen_addresses\"", "", "" },
