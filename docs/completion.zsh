@@ -35,7 +35,7 @@ _pgseal() {
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
             -c+'[set a setting, over what the files say; may be repeated]:NAME=VALUE: ' \
-            --check'[load all files, report every error, and exit]' \
+            --check'[load all files, try what a start needs, report every error, and exit: 1 if it would not start]' \
             {-v,--verbose}'[say more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
