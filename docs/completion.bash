@@ -19,6 +19,7 @@ _pgseal()
     case "$command $verb" in
     'help ') options='--verbose --help ' ;;
     'serve ') options='--directory --check --verbose --help ' ;;
+    'reload ') options='--directory --verbose --help ' ;;
     'init ') options='--host --upstream --port --listen --days --user --force --json --verbose --help ' arguments=directories ;;
     'ca ') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --json --verbose --help ' arguments='init show' ;;
     'ca init') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --verbose --help ' arguments=directories ;;
@@ -36,14 +37,15 @@ _pgseal()
     'probe ') options='--rootcert --crl --cert --key --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
     'psql ') options='--directory --verbose --help ' ;;
     esac
-    [ "$command" != help ] || arguments='help serve init ca cert hba ident explain probe psql'
+    [ "$command" != help ] || arguments='help serve reload init ca cert hba ident explain probe psql'
     if [ "$COMP_CWORD" -eq 1 ]; then
         options='--help --version'
-        arguments='help serve init ca cert hba ident explain probe psql'
+        arguments='help serve reload init ca cert hba ident explain probe psql'
     fi
     case "$command $previous" in
     'serve --directory'|'serve -D') arguments='directories' ;;
     'serve -c') arguments='nothing' ;;
+    'reload --directory'|'reload -D') arguments='directories' ;;
     'init --host') arguments='nothing' ;;
     'init --upstream') arguments='nothing' ;;
     'init --port') arguments='nothing' ;;

@@ -6,6 +6,7 @@ _pgseal() {
     commands=(
         'help:show the help of a command, or of one of its verbs'
         'serve:run the gate in the foreground'
+        'reload:let a running gate load its files, and say what came of it'
         'init:make a gate'\''s directory\: private CA, certificate, settings, rules'
         'ca:make and look at the private CA'
         'cert:issue, renew, revoke and check certificates'
@@ -30,12 +31,19 @@ _pgseal() {
             {-v,--verbose}'[say more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
-            '*:command:(help serve init ca cert hba ident explain probe psql)' ;;
+            '*:command:(help serve reload init ca cert hba ident explain probe psql)' ;;
     'serve ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
             -c+'[set a setting, over what the files say; may be repeated]:NAME=VALUE: ' \
             --check'[load all files, try what a start needs, report every error, and exit: 1 if it would not start]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument: ' ;;
+    'reload ')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
             {-v,--verbose}'[say more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \

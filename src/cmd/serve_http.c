@@ -32,14 +32,21 @@ static void show_health(void *ctx, struct http_reply *reply)
     send_text(reply, 200, "ok\n");
 }
 
-static void show_readiness(void *ctx, struct http_reply *reply)
+static void tell_readiness(void *arg, const char *why)
 {
-    const struct shown *shown = ctx;
-    const char *why = gate_not_ready(shown->gate);
+    struct http_reply *reply = arg;
     char line[128];
 
     (void)snprintf(line, sizeof line, "%s\n", why ? why : "ready");
     send_text(reply, why ? 503 : 200, line);
+}
+
+static void show_readiness(void *ctx, struct http_reply *reply)
+{
+    const struct shown *shown = ctx;
+
+    if (!gate_ask_ready(shown->gate, tell_readiness, reply))
+        send_text(reply, 503, "out of memory\n");
 }
 
 static void ask_gate(void *ctx, page_report_fn *done, void *arg)
@@ -87,8 +94,9 @@ static void show_metrics(void *ctx, struct http_reply *reply)
 
 static const struct http_route routes[] = {
     { .path = "/metrics", .answer = show_metrics },
-    { .path = "/healthz", .answer = show_health },
-    { .path = "/readyz", .answer = show_readiness },
+    /* Asked by those who start and stop gates, and have no token to show. */
+    { .path = "/healthz", .open = true, .answer = show_health },
+    { .path = "/readyz", .open = true, .answer = show_readiness },
     /* The page has nothing in it but the question for the report, and the form for a token. */
     { .path = "/status", .open = true, .answer = show_page },
     { .path = "/status.json", .answer = show_report },

@@ -79,6 +79,44 @@ def test_other_paths_and_methods(shown):
     assert (status, headers["Allow"]) == (405, "GET, HEAD")
 
 
+def test_ready_is_who_can_reach_a_server(make_gate):
+    """Any of them: one that answers at all. Without a server there is only the status database to be ready for."""
+    port, first, second = run.free_port(), run.free_port(), run.free_port()
+    gate = make_gate(upstream=f"host=127.0.0.1,127.0.0.2 port={first},{second} sslmode=disable user=x", hba=TRUST,
+                     settings={"http_listen": f"127.0.0.1:{port}", "upstream_login": "service"})
+
+    def becomes(status):
+        answer = run.wait_until(lambda: (now := ask(port, "/readyz"))[0] == status and now, f"/readyz to say {status}")
+        return answer[2]
+
+    assert becomes(503) == "unreachable: no server can be connected to\n"
+    assert ask(port, "/healthz")[0] == 200
+    with socket.create_server(("127.0.0.2", second)):
+        assert becomes(200) == "ready\n"
+    becomes(503)
+    gate.configure(settings={"upstream.app": f"host={gate.dir} port={first} user=x"})
+    gate.reload()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(gate.path(f".s.PGSQL.{first}"))
+        server.listen()
+        becomes(200)
+    becomes(503)
+    gate.upstream = None
+    gate.configure(settings={"upstream.app": None})
+    gate.reload()
+    becomes(200)
+
+
+def test_probes_need_no_token(make_gate, tmp_path):
+    port, token = run.free_port(), tmp_path / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    make_gate(hba=TRUST, settings={"http_listen": f"127.0.0.1:{port}", "http_token_file": str(token)})
+    assert ask(port, "/metrics")[0] == 401
+    assert ask(port, "/healthz")[0] == 200
+    assert ask(port, "/readyz")[0::2] == (200, "ready\n")
+
+
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_unix_socket_is_for_owner_and_group(make_gate, tmp_path, elsewhere):
     written = str(tmp_path / "http.sock") if elsewhere else "./http.sock"
@@ -130,19 +168,19 @@ def test_the_token_is_asked_for_and_reloaded(make_gate):
                                                        "http_token_file": "http.token"})
     gate.write("http.token", TOKEN + "\n", 0o600)
     gate.start()
-    status, headers, _ = ask(port, "/readyz")
+    status, headers, _ = ask(port, "/metrics")
     assert (status, headers["WWW-Authenticate"]) == (401, 'Bearer realm="pgseal"')
     for wrong in (TOKEN[:-1], TOKEN + "x", "", "Z" * len(TOKEN)):
-        assert ask(port, "/readyz", **bearer(wrong))[0] == 401
-    assert ask(port, "/readyz", Authorization="Basic " + TOKEN)[0] == 401
-    assert ask(port, "/readyz", **bearer(TOKEN))[0] == 200
+        assert ask(port, "/metrics", **bearer(wrong))[0] == 401
+    assert ask(port, "/metrics", Authorization="Basic " + TOKEN)[0] == 401
+    assert ask(port, "/metrics", **bearer(TOKEN))[0] == 200
     gate.write("http.token", "another-token-0123456789", 0o600)
     gate.reload()
-    assert ask(port, "/readyz", **bearer(TOKEN))[0] == 401
-    assert ask(port, "/readyz", **bearer("another-token-0123456789"))[0] == 200
+    assert ask(port, "/metrics", **bearer(TOKEN))[0] == 401
+    assert ask(port, "/metrics", **bearer("another-token-0123456789"))[0] == 200
     gate.write("http.token", "bad", 0o600)
     assert "reload_failed" in gate.reload()
-    assert ask(port, "/readyz", **bearer("another-token-0123456789"))[0] == 200
+    assert ask(port, "/metrics", **bearer("another-token-0123456789"))[0] == 200
     assert TOKEN not in gate.log.text()
 
 
@@ -168,14 +206,14 @@ def test_tls_beyond_loopback_and_its_certificate_is_reloaded(make_gate, certs):
                      settings={"http_listen": f"0.0.0.0:{port}", "http_token_file": "http.token"})
     gate.write("http.token", TOKEN, 0o600)
     gate.start()
-    assert ask_tls(port, certs, "/readyz", bearer(TOKEN))[0] == 200
-    assert ask_tls(port, certs, "/readyz", {})[0] == 401
+    assert ask_tls(port, certs, "/metrics", bearer(TOKEN))[0] == 200
+    assert ask_tls(port, certs, "/metrics", {})[0] == 401
     with pytest.raises((http.client.HTTPException, ConnectionError)):
-        ask(port, "/readyz", **bearer(TOKEN))
+        ask(port, "/metrics", **bearer(TOKEN))
     old = {"ciphers": "ALL:@SECLEVEL=0"}
-    assert ask_tls(port, certs, "/readyz", bearer(TOKEN), newest=ssl.TLSVersion.TLSv1_2, **old)[0] == 200
+    assert ask_tls(port, certs, "/metrics", bearer(TOKEN), newest=ssl.TLSVersion.TLSv1_2, **old)[0] == 200
     with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
-        ask_tls(port, certs, "/readyz", bearer(TOKEN), newest=ssl.TLSVersion.TLSv1_1, **old)
+        ask_tls(port, certs, "/metrics", bearer(TOKEN), newest=ssl.TLSVersion.TLSv1_1, **old)
     assert http_serial(port) == certs.server.serial
     # one of its own, seen without SIGHUP when it is replaced
     other = certs.ca.issue("http", sans=["localhost"], usage="server")

@@ -5,9 +5,11 @@ Where the gate deliberately differs (a reload is atomic over all files) the test
 """
 
 import contextlib
+import json
 import os
 import signal
 import ssl
+import subprocess
 
 import pytest
 
@@ -428,3 +430,43 @@ def test_who_was_at_the_door_when_the_drain_began_hears_57p03(make_gate, certs):
         gate.upstream.query(f"SELECT pg_cancel_backend({busy.pid})")
     gate.process.wait(20)
     assert gate.process.returncode == 0
+
+
+# -- pgseal reload ------------------------------------------------------------------------------------------------
+def command(gate, *words):
+    done = subprocess.run([gate.program, "reload", "-D", gate.dir, *words], capture_output=True, text=True, timeout=60,
+                          check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_says_what_came_of_it(gate):
+    gate.configure(hba="host app all 127.0.0.1/32 trust\n")
+    assert command(gate) == (0, "configuration reloaded, generation 2\n", "")
+    assert admitted(gate, tls=False)
+    gate.configure(hba="host app all 127.0.0.1/32 reject\nnonsense\n")
+    mark = gate.log.mark()
+    status, out, told = command(gate)
+    assert (status, out) == (1, "")
+    assert told.startswith("pgseal reload: configuration was not reloaded; the one in force stays\n")
+    assert f'DETAIL:  {gate.path("pg_hba.conf")}:2: ' in told and f"pgseal serve -D {gate.dir} --check" in told
+    gate.log.wait_for(r" ERROR:  event=reload_failed ", mark)
+    assert admitted(gate, tls=False)
+    status, out, told = command(gate, "--json")
+    answer = json.loads(out)
+    assert (status, answer["reloaded"], told) == (1, False, "") and "pg_hba.conf:2: " in answer["detail"]
+    gate.configure(hba=HBA)
+    status, out, _ = command(gate, "--json")
+    assert status == 0 and json.loads(out)["reloaded"] is True
+
+
+def test_the_command_where_nobody_can_be_asked(gate):
+    gate.write("pgseal.conf", "port = nowhere\n")
+    status, _, told = command(gate)
+    assert status == 1 and "the gate was not asked to reload" in told and "pgseal.conf" in told
+    gate.configure(settings={"unix_socket_directories": ""})
+    status, _, told = command(gate)
+    assert status == 3 and "unix_socket_directories is empty" in told
+    gate.configure(settings={"unix_socket_directories": gate.dir})
+    gate.stop()
+    status, _, told = command(gate)
+    assert status == 3 and "could not connect to the gate" in told and "Is it running?" in told

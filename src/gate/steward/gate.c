@@ -134,6 +134,7 @@ static enum code make_workers(struct gate *g)
     g->counters = counters_new(COUNT_CELLS_MAX);
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
     STAILQ_INIT(&g->askers);
+    STAILQ_INIT(&g->reach.askers);
     g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
     if (g->shared.sql)
@@ -176,6 +177,7 @@ static void free_gate(struct gate *g)
     if (g->http)
         g->params->http->close(g->http);
     gate_await_measurement(g); /* a snapshot's contexts die before their libraries */
+    reach_stop(g);
     snapshot_unref(g->snapshot);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_free(g->workers[i]);

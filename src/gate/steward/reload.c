@@ -222,7 +222,7 @@ static bool install(struct gate *g, struct snapshot *next, bool restored)
 
     if (!swap) {
         snapshot_unref(next);
-        gate_log(g->env, SEV_LOG, "reload_failed", "out of memory; the configuration in force stays");
+        gate_log(g->env, SEV_ERROR, "reload_failed", "out of memory; the configuration in force stays");
         return false;
     }
     swap->generation = ++g->generation;
@@ -332,7 +332,7 @@ static void refuse(struct gate *g, const struct diags *diags, enum reload_trigge
 {
     tell_refusal(diags, remember(g, trigger, "refused"), note);
     gate_log_diags(g->env, diags, "reload_error");
-    gate_log(g->env, SEV_LOG, "reload_failed", "configuration was not reloaded; the one in force stays");
+    gate_log(g->env, SEV_ERROR, "reload_failed", "configuration was not reloaded; the one in force stays");
 }
 
 static void load_and_install(struct gate *g, enum reload_trigger trigger, bool last_word, struct err *note)

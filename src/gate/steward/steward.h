@@ -30,6 +30,18 @@ struct measure_asker {
 };
 STAILQ_HEAD(measure_askers, measure_asker);
 
+struct reach_asker;
+STAILQ_HEAD(reach_askers, reach_asker);
+
+/** Whether any server answers (reach.c). */
+struct reach {
+    struct reach_askers askers; /* who waits for the look that is under way */
+    bool looking;               /* on the pool, and it holds a snapshot */
+    bool reached;
+    unsigned generation; /* of the snapshot whose servers were looked at */
+    int64_t until_ms;    /* the answer is good */
+};
+
 struct gate {
     const struct gate_params *params;
     const struct env *env;
@@ -59,6 +71,7 @@ struct gate {
     struct counters *counters;    /* what happens to the gate as a whole */
     struct measure_askers askers; /* who wants the next measurement */
     bool measuring;               /* one is on the pool, and holds a snapshot */
+    struct reach reach;
     bool key_waits;
     enum reload_trigger key_trigger; /* of the attempt that waits */
     bool draining;
@@ -96,6 +109,8 @@ static inline bool gate_is_over(const struct gate *g)
 }
 /** When the gate is over: until no measurement holds a snapshot any more. */
 void gate_await_measurement(struct gate *g);
+/** When the gate is over: the same for a look at the servers. */
+void reach_stop(struct gate *g);
 /** A load came to this: loaded, refused or restored. The row is the caller's to complete. */
 struct history_row *gate_remember(struct gate *g, const char *trigger, const char *result);
 /** HTTP clients are to bring what the snapshot in force asks for. */
