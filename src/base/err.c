@@ -85,6 +85,34 @@ void err_detail(struct err *e, const char *fmt, ...)
     va_end(args);
 }
 
+void err_sqlstate_set(struct err *e, struct str sqlstate)
+{
+    bool fits = e && sqlstate.n == sizeof e->sqlstate - 1;
+
+    for (size_t i = 0; fits && i < sqlstate.n; i++)
+        fits = (sqlstate.p[i] >= '0' && sqlstate.p[i] <= '9') ||
+               (sqlstate.p[i] >= 'A' && sqlstate.p[i] <= 'Z');
+    if (fits)
+        memcpy(e->sqlstate, sqlstate.p, sqlstate.n);
+}
+
+const char *err_sqlstate(const struct err *e)
+{
+    return e->sqlstate[0] ? e->sqlstate : code_sqlstate(e->code);
+}
+
+void err_detail_log(struct err *e, const char *fmt, ...)
+{
+    va_list args;
+
+    if (!e)
+        return;
+    va_start(args, fmt);
+    (void)vsnprintf(e->detail, sizeof e->detail, fmt, args);
+    va_end(args);
+    e->detail_is_for_log = true;
+}
+
 void err_hint(struct err *e, const char *fmt, ...)
 {
     va_list args;

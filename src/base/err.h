@@ -42,6 +42,8 @@ struct err {
     char message[640]; /* without a final full stop where PostgreSQL's has none */
     char detail[768];
     char hint[384];
+    bool detail_is_for_log; /* the client does not hear it */
+    char sqlstate[6];       /* of an error that another server reported; empty: the code's */
 };
 
 /** "E_PROTOCOL". Never NULL. */
@@ -59,8 +61,14 @@ enum code code_from_errno(int errno_value);
 enum code err_set(struct err *e, enum code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /** Add to an error that err_set has filled. `e` may be NULL. */
 void err_detail(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/** The same for what a client must not learn [src: PostgreSQL 18, errdetail_log]. */
+void err_detail_log(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void err_hint(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void err_where(struct err *e, struct str file, unsigned line);
+/** The error is another server's: SQLSTATEs have more to say than codes. What is no SQLSTATE is left out. */
+void err_sqlstate_set(struct err *e, struct str sqlstate);
+/** Another server's SQLSTATE, or the code's. */
+const char *err_sqlstate(const struct err *e);
 /** The text to show: the message, or the code's default text. */
 const char *err_text(const struct err *e);
 

@@ -265,7 +265,7 @@ void log_int(struct log_line *line, const char *key, long long value)
 
 void log_err(struct log_line *line, const struct err *e)
 {
-    log_c(line, "sqlstate", code_sqlstate(e->code));
+    log_c(line, "sqlstate", err_sqlstate(e));
     log_c(line, "message", err_text(e));
     if (e->detail[0])
         log_c(line, "detail", e->detail);

@@ -80,7 +80,8 @@ void backend_report(struct buf *out, enum severity severity, const struct err *e
     field(&w, 'V', severity_name(severity));
     field(&w, 'C', code_sqlstate(e->code));
     field(&w, 'M', err_text(e));
-    field(&w, 'D', e->detail);
+    if (!e->detail_is_for_log)
+        field(&w, 'D', e->detail);
     field(&w, 'H', e->hint);
     if (position > 0) {
         (void)snprintf(number, sizeof number, "%u", position);

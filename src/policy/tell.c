@@ -103,6 +103,7 @@ void conn_facts_host(const struct conn_facts *facts, char *out, size_t size)
     (void)snprintf(out, size, "%s", facts->is_local ? "[local]" : host);
 }
 
+/* Whoever is refused does not learn what the resolver says. [src: PostgreSQL 18, HOSTNAME_LOOKUP_DETAIL] */
 static void lookup_detail(const struct name_lookup *lookup, struct err *e)
 {
     struct str name = lookup->name;
@@ -111,22 +112,23 @@ static void lookup_detail(const struct name_lookup *lookup, struct err *e)
     case NAME_NOT_ASKED:
         break;
     case NAME_REVERSE:
-        err_detail(e, "Client IP address resolved to \"%.*s\", forward lookup not checked.", STR_ARG(name));
+        err_detail_log(e, "Client IP address resolved to \"%.*s\", forward lookup not checked.",
+                       STR_ARG(name));
         break;
     case NAME_CONFIRMED:
-        err_detail(e, "Client IP address resolved to \"%.*s\", forward lookup matches.", STR_ARG(name));
+        err_detail_log(e, "Client IP address resolved to \"%.*s\", forward lookup matches.", STR_ARG(name));
         break;
     case NAME_MISMATCH:
-        err_detail(e, "Client IP address resolved to \"%.*s\", forward lookup does not match.",
-                   STR_ARG(name));
+        err_detail_log(e, "Client IP address resolved to \"%.*s\", forward lookup does not match.",
+                       STR_ARG(name));
         break;
     case NAME_REVERSE_FAILED:
-        err_detail(e, "Could not resolve client IP address to a host name: %s.",
-                   gai_strerror(lookup->gai_error));
+        err_detail_log(e, "Could not resolve client IP address to a host name: %s.",
+                       gai_strerror(lookup->gai_error));
         break;
     case NAME_FORWARD_FAILED:
-        err_detail(e, "Could not translate client host name \"%.*s\" to IP address: %s.", STR_ARG(name),
-                   gai_strerror(lookup->gai_error));
+        err_detail_log(e, "Could not translate client host name \"%.*s\" to IP address: %s.", STR_ARG(name),
+                       gai_strerror(lookup->gai_error));
         break;
     }
 }

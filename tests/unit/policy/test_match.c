@@ -294,6 +294,7 @@ static void expect_refusal(const char *rules, struct conn_facts facts, const cha
     assert_int_equal(policy_refusal(&facts, &decision, &e), E_AUTH);
     assert_string_equal(e.message, message);
     assert_string_equal(e.detail, detail);
+    assert_int_equal(e.detail_is_for_log, detail[0] != '\0');
     loaded_fini(&l);
 }
 
