@@ -411,6 +411,7 @@ static enum login_step take_error(struct login *login, struct bytes body, struct
     if (server_error_parse(copy, &login->server_error) != OK)
         return fail_text(login, e, "received invalid error message");
     (void)err_set(e, E_AUTH, "%.*s", STR_ARG(login->server_error.message));
+    err_sqlstate_set(e, login->server_error.sqlstate);
     if (login->server_error.detail.n > 0)
         err_detail(e, "%.*s", STR_ARG(login->server_error.detail));
     if (login->server_error.hint.n > 0)

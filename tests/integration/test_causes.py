@@ -23,6 +23,7 @@ hostssl all      carol 127.0.0.1/32   reject
 hostssl app      alice 127.0.0.1/32   scram-sha-256
 hostssl down     alice 127.0.0.1/32   trust
 hostssl nowhere  alice 127.0.0.1/32   trust
+hostssl app      nologin,limited 127.0.0.1/32 trust
 host    app      bob   127.0.0.1/32   scram-sha-256
 """
 
@@ -130,7 +131,9 @@ WAYS = {
     "identity_refused": by_socket,
     "authentication_timeout": stays_silent,
     "upstream_unavailable": lambda gate, certs: tcp(gate, certs, dbname="down"),
-    "upstream_refused": lambda gate, certs: tcp(gate, certs, dbname="nowhere"),
+    "upstream_refused": lambda gate, certs: tcp(gate, certs, user="nologin"),
+    "database_missing": lambda gate, certs: tcp(gate, certs, dbname="nowhere"),
+    "server_full": lambda gate, certs: tcp(gate, certs, user="limited"),
     "protocol_violation": lambda gate, certs: sends(gate, wire.packet(0x00030000, b"user")),
     "unknown_ca": lambda gate, certs: tcp(gate, certs, sslrootcert=certs.foreign_file),
     "client_too_old": old_tls,

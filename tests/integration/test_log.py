@@ -1,5 +1,9 @@
-"""What the log must not say: it is read by more people than the files that hold passwords. And how it says the rest."""
+"""
+What the log says, and what the client hears of it; and what the log must not say: it is read by more people than the
+files that hold passwords.
+"""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -8,8 +12,13 @@ import struct
 import subprocess
 import termios
 
+import psycopg
+import pytest
+
+from lib import fake, pki, run, wire
 from lib.liar import Scripted, error_response
-from lib.wire import Conn, startup
+from lib.pg import PASSWORDS
+from lib.wire import Conn, fatal, message, startup
 
 TRUST = "host app,postgres all 127.0.0.1/32 trust\n"
 
@@ -115,3 +124,114 @@ def test_a_stalled_log_stops_nobody(factory):
             assert g.stop(signal.SIGTERM) == 0
         finally:
             factory.stop(g)
+
+
+# -- what the client hears is what the log says --------------------------------------------------------------------
+RELAYED = {"auth_source": "upstream", "auth_file": None, "upstream_login": None}
+
+
+@pytest.fixture(params=["relayed", "own", "late"])
+def refusing(request, make_gate, scratch):
+    """make(SQLSTATE): a gate whose server refuses so, to the exchange, to the gate's own login, or behind R(0)."""
+    with contextlib.ExitStack() as stack:
+        def make(code):
+            def script(up, sock):
+                up.startup(sock)
+                if request.param == "late":
+                    sock.sendall(message("R", bytes(4)))
+                sock.sendall(error_response(code, "so says the server"))
+
+            directory = os.path.join(scratch, f"refusing-{request.param}-{code}")
+            stack.enter_context(fake.Upstream(script, directory))
+            relayed = request.param == "relayed"
+            return make_gate(upstream=f"host={directory} port=5432", settings=RELAYED if relayed else {},
+                             hba=f"host all all 127.0.0.1/32 {'scram-sha-256' if relayed else 'trust'}\n")
+
+        yield make
+
+
+@pytest.mark.parametrize("code, cause", [
+    ("28P01", "password_wrong"), ("3D000", "database_missing"), ("53300", "server_full"), ("57P03", "server_not_ready"),
+    ("28000", "upstream_refused"), ("42501", "upstream_refused")])
+def test_a_refusal_by_the_server(refusing, code, cause):
+    g = refusing(code)
+    with Conn(g) as c:
+        c.send(startup())
+        heard = [e[1] for e in c.dialogue() if e[0] == "E"]
+    assert (heard[0]["C"], heard[0]["M"]) == (code, "so says the server")
+    line = g.log.wait_for(r"event=refused[^\n]*").group(0)
+    assert f" sqlstate={code} " in line and f" cause={cause} " in line
+    with psycopg.connect(host=g.socket_dir, port=g.port, user="dba", dbname="pgseal", autocommit=True) as status:
+        assert status.execute("SELECT cause FROM pgseal_failures").fetchall() == [(cause,)]
+
+
+@pytest.mark.parametrize("target", ["tcp", "unix"])
+def test_a_failed_connect_names_the_server(make_gate, target):
+    port = run.free_port()
+    where, words = {
+        "tcp": (f"host=localhost hostaddr=127.0.0.1 port={port} sslmode=disable",
+                f'connection to server at "127.0.0.1", port {port} failed: Connection refused'),
+        "unix": (f"host=/nonexistent port={port}",
+                 f'connection to server on socket "/nonexistent/.s.PGSQL.{port}" failed: No such file or directory'),
+    }[target]
+    g = make_gate(upstream=where, hba="host all all 127.0.0.1/32 scram-sha-256\n", settings=RELAYED)
+    with Conn(g) as c:
+        c.send(startup())
+        assert c.dialogue()[0] == fatal("57P03", "the server behind is not available")
+    g.log.wait_for(r"event=upstream_failed[^\n]*")
+    run.wait_until(lambda: words in g.words(), words)
+
+
+def test_a_session_that_a_stop_ends_was_not_refused(make_gate):
+    g = make_gate(hba="host all all 127.0.0.1/32 trust\n", settings={"drain_timeout": "30s"})
+    with Conn(g) as c:
+        c.ready()
+        g.kill(signal.SIGTERM)
+        assert c.dialogue()[0] == fatal("57P01", "terminating connection due to administrator command")
+        assert g.process.wait(run.PATIENCE) == 0
+    assert "event=refused" not in g.log.text()
+    assert "sqlstate=57P01" in g.log.wait_for(r"FATAL:  event=terminated[^\n]*").group(0)
+
+
+# -- PostgreSQL's lines --------------------------------------------------------------------------------------------
+def test_what_a_look_up_says_is_not_the_clients(server_factory, kind):
+    """errdetail_log(): a stranger would learn the names inside, and the resolver's trouble."""
+    server = server_factory(kind, hba="local all all trust\nhost all all db1.example.com trust\n")
+    with Conn(server) as c:
+        c.send(startup())
+        assert c.dialogue() == [fatal("28000", 'no pg_hba.conf entry for host "127.0.0.1", user "alice", database '
+                                      '"app", no encryption'), wire.EOF]
+    server.log.wait_for("Client IP address resolved to|Could not resolve client IP address")
+
+
+def test_how_long_it_took(server_factory, kind):
+    server = server_factory(kind, hba="local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+    if server.major < 18:
+        pytest.skip("log_connections = setup_durations came with PostgreSQL 18")
+    server.configure({"log_connections": "setup_durations"})
+    server.reload()
+    for database in ["app", "pgseal"] if server.is_gate else ["app"]:
+        since = server.log.mark()
+        with Conn(server) as c:
+            c.ready(PASSWORDS["alice"], database=database)
+        numbers = server.log.wait_for(r"connection ready: setup total=(\d+\.\d{3}) ms, fork=(\d+\.\d{3}) ms, "
+                                      r"authentication=(\d+\.\d{3}) ms", since).groups()
+        total, fork, authentication = map(float, numbers)
+        assert 0 < authentication < total and fork < total
+
+
+@pytest.mark.parametrize("rule", ["cert", "cert clientname=DN", "scram-sha-256 clientcert=verify-full"])
+def test_who_proved_what_is_known_before_the_map_refuses(server_factory, kind, certs, rule):
+    server = server_factory(kind, hba=f"local all all trust\nhostssl all all 127.0.0.1/32 {rule}\n",
+                            tls={"cert": certs.server, "ca": certs.ca.pem()})
+    server.configure({"log_connections": "on"})
+    server.reload()
+    subject = pki.name(("O", "x" * 60), ("CN", "bob the other"))
+    pair = certs.client("log-bob", certs.ca.issue(subject))
+    since = server.log.mark()
+    with Conn(server) as c:
+        c.start_tls(wire.client_context(cert=pair))
+        events = c.login(PASSWORDS["alice"])
+        assert "authentication failed" in [e for e in events if e[0] == "E"][0][1]["M"]
+    identity = "alice" if rule.startswith("scram") else "CN=bob the other,O=" + 60 * "x"
+    server.log.wait_for(r"authenticated[^\n]*identity=\"?" + identity + r"[\" ]", since)

@@ -333,7 +333,8 @@ def test_reader_without_the_right_to_read(gate, upstream):
     mark = g.log.mark()
     asked, events = outcome(g, "q_salt", PASS)
     assert asked == [] and events[-1][1]["C"] == "57P03"
-    assert "permission denied for table pg_authid" in g.words(mark)
+    g.log.wait_for(r'event=lookup_failed .* sqlstate=42501 message="permission denied for table pg_authid"', mark)
+    g.log.wait_for(r"event=refused .* sqlstate=57P03 .* cause=lookup_failed ", mark)      # it did answer
 
 
 # -- in which database --------------------------------------------------------------------------------------------

@@ -68,7 +68,10 @@ enum step exchange_begin(struct session *s, struct err *e);
 enum step exchange_step(struct session *s, struct err *e);
 /** The method is satisfied: what is left is the certificate's name; then on to ROUTE. */
 enum step admission_proved(struct session *s, struct err *e);
-/** The client has proved itself: check its certificate's name if the rule wants that, record the identity. */
+/**
+ * The client has proved itself: record the identity, with one line `connection_authenticated` where
+ * log_connections asks for it; then check its certificate's name if the rule wants that.
+ */
 MUST_CHECK enum code admission_succeeded(struct session *s, struct err *e);
 /** What a client's `p` message is to hold. */
 enum proof_kind { PROOF_PASSWORD, PROOF_SASL, PROOF_GSS };
@@ -78,8 +81,6 @@ enum proof_kind { PROOF_PASSWORD, PROOF_SASL, PROOF_GSS };
  */
 MUST_CHECK enum code admission_take(struct session *s, enum proof_kind kind, struct msg *out, size_t *used,
                                     struct err *e);
-/** One line `connection_authenticated`, where log_connections asks for it. */
-void admission_log(struct session *s);
 /** `"trust" authentication failed for user "U"` and its kin: what the method tells a client [src:
  * auth_failed]. */
 enum code admission_failed(const struct session *s, struct err *e);

@@ -72,7 +72,7 @@ static enum step refuse(struct session *s, const char *reason, struct err *e)
     return session_fail(s, PARTING_FATAL);
 }
 
-void admission_log(struct session *s)
+static void log_authenticated(struct session *s)
 {
     struct log_line line;
 
@@ -85,6 +85,15 @@ void admission_log(struct session *s)
     log_str(&line, "file", s->rule->file);
     log_int(&line, "line", s->rule->line);
     log_end(&line);
+}
+
+/* Known, and logged, before a map or the certificate's name may refuse [src: PostgreSQL 18, set_authn_id]. */
+static void identified(struct session *s, struct str identity)
+{
+    if (s->identity.p)
+        return;
+    s->identity = identity;
+    log_authenticated(s);
 }
 
 /* ---- certificate's name ---- */
@@ -113,6 +122,10 @@ enum code admission_succeeded(struct session *s, struct err *e)
 {
     struct err why = { 0 };
 
+    if (s->rule->method == HBA_METHOD_CERT)
+        identified(s, s->tls.cert.dn);
+    else if (s->rule->method != HBA_METHOD_TRUST && s->rule->method != HBA_METHOD_PEER)
+        identified(s, s->startup.user);
     if (s->rule->clientcert == CLIENTCERT_VERIFY_FULL) {
         enum code code = check_certificate_name(s, &why);
         if (code == E_NEED_ROLES)
@@ -130,10 +143,9 @@ enum code admission_succeeded(struct session *s, struct err *e)
             return admission_failed(s, e);
         }
     }
-    if (s->rule->method == HBA_METHOD_CERT)
-        s->identity = s->tls.cert.dn;
-    else if (s->rule->method != HBA_METHOD_TRUST && s->rule->method != HBA_METHOD_PEER)
-        s->identity = s->startup.user;
+    if (!s->identity.p) /* `trust` proves nothing, and is told all the same */
+        log_authenticated(s);
+    s->admitted_mono_us = env_mono_us(session_env(s));
     return OK;
 }
 
@@ -224,6 +236,8 @@ static enum step lookup_lost(struct session *s, const struct err *why, struct er
     /* The status database tells what is wrong with the server: who needs no password for it gets there. */
     if (s->admission->stage == ADMIT_LOGIN && console_wanted(s))
         return STEP_DONE;
+    if (why->sqlstate[0] || why->code == E_CONFIG)
+        s->cause = CAUSE_LOOKUP;
     err_set(e, E_UNAVAILABLE, "could not look up user \"%.*s\" on the server", STR_ARG(s->startup.user));
     return session_fail(s, PARTING_FATAL);
 }
@@ -250,7 +264,6 @@ static enum step look_up(struct session *s, enum lookup_kind kind, struct err *e
 static enum step admission_done(struct session *s)
 {
     s->admission->stage = ADMIT_DONE;
-    admission_log(s);
     return session_goto(s, STATE_ROUTE);
 }
 
@@ -295,7 +308,7 @@ static enum step judge_peer(struct session *s, struct err *e)
         return found;
     if (a->os_user_error)
         return refuse(s, a->os_user_error, e);
-    s->identity = a->os_user;
+    identified(s, a->os_user);
     const struct ident_question question = {
         .map = s->rule->map, .role = s->startup.user, .name = s->identity, .roles = a->facts.roles
     };

@@ -68,6 +68,25 @@ static enum cause cause_of_code(enum code code)
     return CAUSE_REFUSED;
 }
 
+/* The server's own refusal, which the client heard. */
+static enum cause cause_of_server(const char *sqlstate)
+{
+    static const struct {
+        const char *sqlstate;
+        enum cause cause;
+    } causes[] = {
+        { "28P01", CAUSE_PASSWORD },
+        { "3D000", CAUSE_SERVER_NO_DATABASE },
+        { "53300", CAUSE_SERVER_FULL },
+        { "57P03", CAUSE_SERVER_NOT_READY },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(causes); i++)
+        if (strcmp(causes[i].sqlstate, sqlstate) == 0)
+            return causes[i].cause;
+    return CAUSE_UPSTREAM_REFUSED;
+}
+
 /* Sessions that were served have not failed, and of clients that just left there is nothing to say. */
 static enum cause cause_of(const struct session *s, const struct err *e)
 {
@@ -77,7 +96,15 @@ static enum cause cause_of(const struct session *s, const struct err *e)
         return s->cause;
     if (s->parting == PARTING_LOGGED && e->code != E_CANCELED)
         return CAUSE_NONE;
-    return s->parting == PARTING_RELAYED ? CAUSE_UPSTREAM_REFUSED : cause_of_code(e->code);
+    return s->parting == PARTING_RELAYED ? cause_of_server(err_sqlstate(e)) : cause_of_code(e->code);
+}
+
+/* A session that was served, or is told to go, was not refused. */
+static const char *event_of(const struct session *s, const struct err *e)
+{
+    if (s->parting == PARTING_LOGGED)
+        return "connection_lost";
+    return s->ready_us || e->code == E_SHUTDOWN ? "terminated" : "refused";
 }
 
 static void log_end_of(struct session *s, const struct err *e)
@@ -87,8 +114,7 @@ static void log_end_of(struct session *s, const struct err *e)
 
     if (s->parting == PARTING_FATAL || s->parting == PARTING_FATAL_V2 || s->parting == PARTING_RELAYED ||
         (s->parting == PARTING_LOGGED && e)) {
-        bool refused = s->parting != PARTING_LOGGED;
-        session_log(s, &line, refused ? SEV_FATAL : SEV_LOG, refused ? "refused" : "connection_lost");
+        session_log(s, &line, s->parting == PARTING_LOGGED ? SEV_LOG : SEV_FATAL, event_of(s, e));
         log_err(&line, e);
         if (s->reason)
             log_c(&line, "reason", s->reason);

@@ -16,6 +16,7 @@
 #include "gate/stats/tally.h"
 #include "net/resolve.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -58,12 +59,30 @@ const struct settings *session_settings(const struct session *s)
     return snapshot_settings(s->snapshot);
 }
 
+/* PostgreSQL's line; a gate forks nothing. [src: PostgreSQL 18, log_connections = setup_durations] */
+static void log_durations(struct session *s)
+{
+    struct log_line line;
+    char text[160];
+
+    if (!(session_settings(s)->log_connections & 1u << CONF_LOG_SETUP_DURATIONS))
+        return;
+    (void)snprintf(text, sizeof text,
+                   "connection ready: setup total=%.3f ms, fork=%.3f ms, authentication=%.3f ms",
+                   (double)(s->ready_mono_us - s->began_mono_us) / 1000, 0.0,
+                   (double)(s->admitted_mono_us - s->admission_mono_us) / 1000);
+    session_log(s, &line, SEV_LOG, "connection_ready");
+    log_c(&line, "message", text);
+    log_end(&line);
+}
+
 void session_ready(struct session *s)
 {
     const struct env *env = session_env(s);
 
     s->ready_us = env->now_unix_us(env->ctx);
     s->ready_mono_us = env_mono_us(env);
+    log_durations(s);
 }
 
 void session_host(const struct session *s, char *out, size_t size)
@@ -199,6 +218,7 @@ static void on_deadline(void *arg)
 
 void session_phase_auth(struct session *s)
 {
+    s->admission_mono_us = env_mono_us(session_env(s));
     timer_set(s->deadline, (int64_t)session_settings(s)->authentication_timeout_s * 1000);
 }
 

@@ -142,6 +142,8 @@ struct session {
     struct cancel_route *cancel_route; /* how to reach the session's server for a cancel */
     int64_t started_us;
     int64_t began_mono_us;            /* the same moment, of the clock that never steps back */
+    int64_t admission_mono_us;        /* authentication began */
+    int64_t admitted_mono_us;         /* and succeeded */
     int64_t handshake_us;             /* how long TLS took; 0: no TLS, negative: it goes on */
     int64_t ready_us;                 /* when it was admitted; 0: not yet */
     int64_t ready_mono_us;            /* the same moment, for its duration */

@@ -137,12 +137,12 @@ static bool tries_again(const struct session *s, const struct err *e)
 {
     bool told = s->parting == PARTING_FATAL || s->parting == PARTING_RELAYED;
 
-    return told && e && e->code != E_UNAVAILABLE;
+    return told && e && strcmp(err_sqlstate(e), code_sqlstate(E_UNAVAILABLE)) != 0;
 }
 
 void session_tally_ended(struct session *s, const struct err *e)
 {
-    bool refused = e && strncmp(code_sqlstate(e->code), "28", 2) == 0;
+    bool refused = e && strncmp(err_sqlstate(e), "28", 2) == 0;
 
     meters_startup(s, false);
     meters_authenticated(s, refused ? METERS_AUTH_REFUSED : METERS_AUTH_UNFINISHED);

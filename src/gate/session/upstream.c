@@ -258,7 +258,6 @@ static void relayed_success(struct upstream_room *r)
         upstream_fail(r, &e);
         return;
     }
-    admission_log(s);
     if (!take_place(r))
         return;
     upstream_authenticated(r);
@@ -293,10 +292,10 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
         }
         keep_refusal(r, msg->body);
         err_set(&e, E_AUTH, "the server refused the client");
-        if (parsed)
+        if (parsed) {
             err_set(&e, E_AUTH, "%.*s", STR_ARG(said.message));
-        if (parsed && str_is(said.sqlstate, code_sqlstate(E_PASSWORD)))
-            s->cause = CAUSE_PASSWORD;
+            err_sqlstate_set(&e, said.sqlstate);
+        }
         upstream_attempt_failed(
             r, parsed && str_is(said.sqlstate, "57P03") ? EVENT_SERVER_BUSY : EVENT_SERVER_ERROR, &e);
         return false;

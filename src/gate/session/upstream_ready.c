@@ -156,8 +156,10 @@ static void late_error(struct upstream_room *r, struct bytes message)
     buf_append(&r->refusal, message);
     err_set(&e, E_AUTH, "the server refused the session");
     struct server_error said;
-    if (server_error_parse(bytes_from(message, MSG_HEADER), &said) == OK)
+    if (server_error_parse(bytes_from(message, MSG_HEADER), &said) == OK) {
         err_set(&e, E_AUTH, "%.*s", STR_ARG(said.message));
+        err_sqlstate_set(&e, said.sqlstate);
+    }
     upstream_fail(r, &e);
 }
 

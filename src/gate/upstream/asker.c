@@ -283,9 +283,11 @@ static void note_error(struct asker *a, struct bytes body)
 
     if (server_error_parse(body, &said) != OK)
         err_set(&a->why, E_UNAVAILABLE, "the server answered a look-up with an error");
-    else
+    else {
         err_set(&a->why, is_encoding_error(said.sqlstate) ? E_ENCODING : E_UNAVAILABLE, "%.*s",
                 STR_ARG(said.message));
+        err_sqlstate_set(&a->why, said.sqlstate);
+    }
 }
 
 static void feed_answer(struct asker *a)

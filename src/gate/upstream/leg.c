@@ -63,9 +63,23 @@ static void tell_failed(struct leg *leg)
     timer_set(leg->kick, 0);
 }
 
+/* libpq's words in front of a failure: which server? One that said something itself is known by its words. */
+static void name_server(struct leg *leg, struct err *e)
+{
+    AUTO(buf) struct buf prefix = BUF_INIT(sizeof e->message);
+    struct err bare = *e;
+
+    if (leg->one_only || e->sqlstate[0] || str_starts(str_c(e->message), STR("connection to server ")))
+        return;
+    attempts_prefix(&leg->attempts, &prefix);
+    (void)snprintf(e->message, sizeof e->message, "%s%s", buf_c(&prefix), bare.message);
+}
+
 /* The present attempt came to nothing; go to the next one. */
 static void attempt_over(struct leg *leg, enum attempt_event event)
 {
+    if (event != EVENT_SERVER_ERROR && event != EVENT_SERVER_BUSY && event != EVENT_LATE_ERROR)
+        name_server(leg, &leg->last);
     if (leg->one_only)
         leg->step.action = ATTEMPT_FAIL;
     else {
@@ -372,6 +386,7 @@ static void pass_on(struct leg *leg)
         break;
     }
     stream_set_reading(&leg->stream, false);
+    name_server(leg, &e);
     leg->owner.closed(leg->owner.arg, &e);
 }
 

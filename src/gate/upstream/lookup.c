@@ -208,19 +208,19 @@ static enum code take_secret(struct answer *answer, const struct str *v, size_t 
     bool can_log_in;
 
     if (n != SECRET_COLUMNS)
-        return err_set(&answer->why, E_UNAVAILABLE,
+        return err_set(&answer->why, E_CONFIG,
                        "auth_query must give four columns: name, secret, valid until, "
                        "can log in");
     if (answer->exists)
-        return err_set(&answer->why, E_UNAVAILABLE, "auth_query must not give more than one row");
+        return err_set(&answer->why, E_CONFIG, "auth_query must not give more than one row");
     answer->exists = true;
     answer->expires_at_all = false;
     if (v[1].p && secret_set(&answer->secret, str_bytes(v[1])) != OK)
-        return err_set(&answer->why, E_UNAVAILABLE, "the secret of the user is too long");
+        return err_set(&answer->why, E_CONFIG, "the secret of the user is too long");
     if (v[2].p && !read_time(v[2], &answer->expires_at_all, &answer->valid_until_us))
-        return err_set(&answer->why, E_UNAVAILABLE, "the user's validity could not be read");
+        return err_set(&answer->why, E_CONFIG, "the user's validity could not be read");
     if (!read_bool(v[3], &can_log_in))
-        return err_set(&answer->why, E_UNAVAILABLE,
+        return err_set(&answer->why, E_CONFIG,
                        "the fourth column of auth_query must be true or false: can the user log in?");
     answer->no_login = !can_log_in;
     return OK;
@@ -260,7 +260,7 @@ static void on_row(void *arg, const struct str *values, size_t n)
     if (answer->kind == LOOKUP_SECRET)
         (void)!take_secret(answer, values, n);
     else if (n != 1 || !values[0].p || !take_role(answer, values[0]))
-        err_set(&answer->why, E_UNAVAILABLE, "the user's memberships could not be read");
+        err_set(&answer->why, E_CONFIG, "the user's memberships could not be read");
 }
 
 static void settle(struct line *line, struct answer *answer, const struct err *e)
@@ -486,8 +486,9 @@ enum code lookup_take(struct lookup *lookup, struct arena *arena, struct credent
 
     if (answer->state != ANSWER_READY) {
         *e = answer->why;
-        e->code = E_UNAVAILABLE;
-        return E_UNAVAILABLE;
+        if (e->code != E_CONFIG)
+            e->code = E_UNAVAILABLE;
+        return e->code;
     }
     if (answer->kind == LOOKUP_SECRET) {
         fill_credential(lookup->lookups, answer, credential);

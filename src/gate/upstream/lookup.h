@@ -34,7 +34,8 @@ struct lookup *lookup_new(struct worker *worker, const struct lookup_question *q
 void lookup_free(struct lookup *lookup);
 /**
  * After `done`: fill `credential` (LOOKUP_SECRET) or set `*roles` (LOOKUP_ROLES), copied into `arena`.
- * E_UNAVAILABLE and `e`: the server could not be asked.
+ * E_UNAVAILABLE and `e`: the server could not be asked, or answered with an error, whose SQLSTATE `e` then has.
+ * E_CONFIG: its answer is not what auth_query must give.
  */
 MUST_CHECK enum code lookup_take(struct lookup *lookup, struct arena *arena, struct credential *credential,
                                  const struct role_set **roles, struct err *e);
