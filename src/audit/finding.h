@@ -16,7 +16,8 @@ struct audit {
     bool nomem;
 };
 
-/** Add a finding; the words of `what` as printf. Good until the next one; NULL: memory ran out, which sticks.
+/**
+ * Add a finding; the words of `what` as printf. Good until the next one; NULL: memory ran out, which sticks.
  */
 struct finding *audit_add(struct audit *a, enum check check, struct str where, const char *what, ...)
     PRINTF_LIKE(4, 5);

@@ -20,7 +20,8 @@ enum {
     SCRAM_NONCE_BYTES = 18,    /* random bytes per side, 24 characters of base64 */
     SCRAM_MESSAGE_MAX = 1024,  /* length word of a client's message [src: PostgreSQL 18, sasl.h] */
     SCRAM_ITERATIONS_DEFAULT = 4096,
-    /* About a millisecond per 2,000 iterations: above this the derivation belongs on the pool, not in a loop.
+    /*
+     * About a millisecond per 2,000 iterations: above this the derivation belongs on the pool, not in a loop.
      */
     SCRAM_ITERATIONS_INLINE = 20000,
     SCRAM_PASSWORD_INLINE = 1024, /* bytes; SASLprep of longer ones belongs there as well */

@@ -9,7 +9,8 @@
 /** Longest name that is compared; longer ones are far from everything. */
 enum { NEAR_NAME_MAX = 64 };
 
-/** Letters added, dropped, changed or swapped with their neighbour, ASCII case ignored. SIZE_MAX: too long.
+/**
+ * Letters added, dropped, changed or swapped with their neighbour, ASCII case ignored. SIZE_MAX: too long.
  */
 size_t near_distance(struct str a, struct str b);
 /** True when a person who wrote `a` may well have meant `b`: at most a third of the letters differ. */

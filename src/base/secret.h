@@ -28,7 +28,8 @@ static inline struct bytes secret_bytes(const struct secret *secret)
 void secret_wipe(struct secret *secret);
 void secret_auto(struct secret *secret);
 
-/** A cleartext password, of any length up to PASSWORD_MAX, in memory of its own. Declare with AUTO(password).
+/**
+ * A cleartext password, of any length up to PASSWORD_MAX, in memory of its own. Declare with AUTO(password).
  */
 struct password {
     size_t n;

@@ -110,7 +110,8 @@ bool str_split(struct str *rest, char sep, struct str *out_part);
 bool str_to_u32(struct str s, uint32_t min, uint32_t max, uint32_t *out);
 /** An optional '-' is accepted. */
 bool str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out);
-/** PostgreSQL's boolean words and their unique prefixes, any case [src: PostgreSQL 18, parse_bool_with_len].
+/**
+ * PostgreSQL's boolean words and their unique prefixes, any case [src: PostgreSQL 18, parse_bool_with_len].
  */
 bool str_to_bool(struct str s, bool *out);
 /** True when `s` holds a NUL byte. */

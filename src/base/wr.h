@@ -13,7 +13,8 @@ struct wr {
     size_t length_at; /* where the open message's length word stands */
 };
 
-/** Begin a message: type byte, then a length word to be filled in. A type of 0 writes none (StartupMessage).
+/**
+ * Begin a message: type byte, then a length word to be filled in. A type of 0 writes none (StartupMessage).
  */
 struct wr wr_begin(struct buf *b, char type);
 void wr_u8(struct wr *w, uint8_t v);

@@ -229,7 +229,8 @@ static enum code decode(const struct text *t, struct piece piece, struct str *ou
     return code;
 }
 
-/* An @ that was not percent-encoded: what libpq takes for hosts, ports or path may be a piece of a password.
+/*
+ * An @ that was not percent-encoded: what libpq takes for hosts, ports or path may be a piece of a password.
  */
 static bool stray_at(const struct text *t)
 {

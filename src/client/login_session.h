@@ -10,7 +10,8 @@
 struct parameter;
 struct conn_world;
 
-/** Which mechanisms an AuthenticationSASL lists; unknown ones and bad lists are the SCRAM client's to judge.
+/**
+ * Which mechanisms an AuthenticationSASL lists; unknown ones and bad lists are the SCRAM client's to judge.
  */
 void login_note_mechanisms(struct login_facts *facts, struct bytes mechanisms);
 MUST_CHECK enum code login_note_parameter(struct login *login, struct bytes body, struct err *e);

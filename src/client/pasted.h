@@ -26,7 +26,8 @@ struct pasted {
     size_t n_notes;
 };
 
-/** True for all of the above and for URLs of any scheme; false for libpq's `keyword = value` and other words.
+/**
+ * True for all of the above and for URLs of any scheme; false for libpq's `keyword = value` and other words.
  */
 bool pasted_recognized(struct str text);
 

@@ -24,10 +24,12 @@ bool pasted_scheme(struct str scheme, enum pasted_driver *out);
 enum pasted_driver pasted_sqlalchemy(struct str driver);
 /** The option of a name in any driver's spelling: "SSL Mode", "sslRootCert", "User Id". */
 bool pasted_word_option(struct str word, enum conn_option *out);
-/** libpq's word for a value of sslmode; the value itself when it is none. `exact`: in libpq's spelling only.
+/**
+ * libpq's word for a value of sslmode; the value itself when it is none. `exact`: in libpq's spelling only.
  */
 struct str pasted_sslmode(struct str value, bool exact);
-/** libpq's word for pgJDBC's targetServerType and Npgsql's "Target Session Attributes", or the value itself.
+/**
+ * libpq's word for pgJDBC's targetServerType and Npgsql's "Target Session Attributes", or the value itself.
  */
 struct str pasted_session_attrs(struct str value);
 /** The sslmode that an `ssl` parameter amounts to; NULL: the value has no meaning. */

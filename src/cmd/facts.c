@@ -271,7 +271,8 @@ static int settle_replication(struct reading *r)
     return -1;
 }
 
-/** A host that is a directory means a unix socket; every other host is the server's name, not the client's.
+/**
+ * A host that is a directory means a unix socket; every other host is the server's name, not the client's.
  */
 static void settle_host(struct reading *r)
 {

@@ -13,6 +13,7 @@ struct buf;
  *
  * text    a NUL stands behind it.
  * member  where to write, of the type that goes with def->type; untouched on failure.
+ *
  * E_PARAM with message, detail and hint in PostgreSQL's words; E_NOMEM.
  */
 MUST_CHECK enum code value_parse(const struct setting_def *def, const struct value_params *params,

@@ -115,7 +115,8 @@ static bool is_octal(struct str s, size_t i)
     return i < s.n && s.p[i] >= '0' && s.p[i] <= '7';
 }
 
-/* [src: guc-file.l, DeescapeQuotedString] A token from match_string: quotes at both ends, complete escapes.
+/*
+ * [src: guc-file.l, DeescapeQuotedString] A token from match_string: quotes at both ends, complete escapes.
  */
 static bool unquote_single(struct arena *arena, struct str token, struct str *out)
 {

@@ -105,7 +105,8 @@ static bool next_physical(struct reader *r)
     return r->raw.n > before;
 }
 
-/** Gather a logical line into r->raw; *out_physical counts its physical lines. False at the end of the file.
+/**
+ * Gather a logical line into r->raw; *out_physical counts its physical lines. False at the end of the file.
  */
 static bool next_logical(struct reader *r, unsigned *out_physical)
 {
@@ -350,7 +351,8 @@ static int order_names(const void *a, const void *b)
     return str_compare(x, y);
 }
 
-/** Turn names into the paths of those that are not directories. A name that cannot be examined is the error.
+/**
+ * Turn names into the paths of those that are not directories. A name that cannot be examined is the error.
  */
 static enum code keep_files(struct reader *r, struct str dir, struct buf *names)
 {

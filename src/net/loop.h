@@ -25,7 +25,8 @@ void loop_stop(struct loop *loop);
 /** Milliseconds of a clock that never steps back, as of the last wake-up. */
 int64_t loop_now_ms(const struct loop *loop);
 
-/** Run `fn(arg)` on the loop's thread, soon. Thread-safe. False when memory ran out: fn will not be called.
+/**
+ * Run `fn(arg)` on the loop's thread, soon. Thread-safe. False when memory ran out: fn will not be called.
  */
 MUST_CHECK bool loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
 /** The same in two steps, the second of which cannot fail. NULL when memory ran out. */

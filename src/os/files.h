@@ -62,7 +62,8 @@ MUST_CHECK enum code os_write_target(const struct os_target *target, struct byte
 
 /** Make one directory with exactly this mode. OK when a directory is there already (its mode is kept). */
 MUST_CHECK enum code os_mkdir(const char *path, mode_t mode, struct err *e);
-/** True also when `path` does not exist at all. E_IO and its kin when it cannot be read or is no directory.
+/**
+ * True also when `path` does not exist at all. E_IO and its kin when it cannot be read or is no directory.
  */
 MUST_CHECK enum code os_dir_empty(const char *path, bool *out, struct err *e);
 /** True when something (also a dangling link) is there. */

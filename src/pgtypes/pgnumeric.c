@@ -218,7 +218,8 @@ static enum code decimal_write(const struct decimal *d, struct buf *out)
     return buf_ok(out) ? OK : E_RANGE;
 }
 
-/* PostgreSQL counts in groups of four digits: the position of the first one that is not zero, and its value.
+/*
+ * PostgreSQL counts in groups of four digits: the position of the first one that is not zero, and its value.
  */
 static void leading_group(const struct number *v, int64_t *out_weight, int64_t *out_value)
 {

@@ -13,7 +13,8 @@ enum { PGREG_ARRAY_IN = 750, PGREG_PG_CATALOG = 11, PGREG_PUBLIC = 2200 };
  * leaves to users. [src: FirstNormalObjectId] */
 enum { PGREG_RELATION_BASE = 15000 };
 
-/** A number, or a name with or without its schema. E_UNDEF_TABLE, E_UNDEFINED, E_UNDEF_FUNCTION, E_NO_SCHEMA.
+/**
+ * A number, or a name with or without its schema. E_UNDEF_TABLE, E_UNDEFINED, E_UNDEF_FUNCTION, E_NO_SCHEMA.
  */
 MUST_CHECK enum code pgreg_read(enum pg_type type, struct str in, struct datum *out, struct err *e);
 /** The name; the number where there is none. */

@@ -140,7 +140,8 @@ MUST_CHECK enum code ca_entries(struct ca *ca, struct arena *arena, struct ca_en
                                 struct err *e);
 /** The copy kept in issued/. */
 MUST_CHECK enum code ca_issued(struct ca *ca, struct str serial_hex, X509 **out, struct err *e);
-/** Enter in the journal; E_UNDEFINED: never issued here; E_EXISTS: revoked before. ca_write_crl() comes next.
+/**
+ * Enter in the journal; E_UNDEFINED: never issued here; E_EXISTS: revoked before. ca_write_crl() comes next.
  */
 MUST_CHECK enum code ca_revoke(struct ca *ca, struct str serial_hex, enum ca_reason reason, struct err *e);
 /** Write ca.crl with every revoked certificate, valid for `days`. */

@@ -32,6 +32,7 @@ MUST_CHECK enum code cert_list_add(struct cert_list *list, X509 *cert);
  *
  * file  for messages only.
  * out   an empty list when there is no certificate at all: the caller decides whether that is an error.
+ *
  * E_CONFIG with the number of the bad block; E_LIMIT beyond CERT_LIST_MAX.
  * [src: SSL_CTX_use_certificate_chain_file(3), PEM_read_bio_X509_AUX(3)]
  */

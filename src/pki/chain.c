@@ -245,7 +245,8 @@ static X509 *issuer_among(const struct cert_list *list, X509 *cert)
     return NULL;
 }
 
-/* The first path that ends in a root; else the first that ends in a certificate of its own; else the first.
+/*
+ * The first path that ends in a root; else the first that ends in a certificate of its own; else the first.
  */
 static enum code find_path(struct walk *walk, struct chain_path *path, struct chain_path *best, struct err *e)
 {

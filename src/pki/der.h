@@ -6,7 +6,8 @@
 
 #include "base/err.h"
 
-/** If the file is a certificate, a revocation list or a key in DER, make that the hint of `e` (may be NULL).
+/**
+ * If the file is a certificate, a revocation list or a key in DER, make that the hint of `e` (may be NULL).
  */
 void der_hint(const char *path, struct err *e);
 

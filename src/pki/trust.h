@@ -23,6 +23,7 @@ void trust_auto(struct trust *trust);
  *
  * file  for messages only.
  * out   filled, not emptied before: files add up. Both lists stay empty when there is nothing.
+ *
  * E_CONFIG, E_LIMIT.
  * [src: SSL_CTX_load_verify_locations(3); X509_STORE_load_locations(3); PEM_X509_INFO_read_bio(3)]
  */

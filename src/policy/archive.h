@@ -26,7 +26,8 @@ struct archive_head {
     struct str ident_file;
 };
 
-/** An empty archive over the real disk: what is read through archive_fs() is kept. NULL when memory ran out.
+/**
+ * An empty archive over the real disk: what is read through archive_fs() is kept. NULL when memory ran out.
  */
 struct archive *archive_new(void);
 /**
@@ -42,7 +43,8 @@ MUST_CHECK enum code archive_open(struct bytes bytes, struct archive **out, stru
 void archive_free(struct archive *archive);
 /** Borrowed; for policy_params.fs. One thread at a time. */
 const struct hba_lex_fs *archive_fs(struct archive *archive);
-/** Append everything that was read. Failure sticks in `out`; memory that ran out while recording is E_NOMEM.
+/**
+ * Append everything that was read. Failure sticks in `out`; memory that ran out while recording is E_NOMEM.
  */
 MUST_CHECK enum code archive_write(const struct archive *archive, const struct archive_head *head,
                                    struct buf *out);

@@ -1,5 +1,7 @@
 /**
- * Does one rule take every connection that another could take?  * A rule is a product: transports × addresses × databases × users.
+ * Does one rule take every connection that another could take?
+ *
+ * A rule is a product: transports × addresses × databases × users.
  */
 #ifndef PGSEAL_POLICY_COVER_H
 #define PGSEAL_POLICY_COVER_H
@@ -13,7 +15,7 @@ struct arena;
  *
  * arena  borrowed; owns the result.
  * out    policy_rule_count() rule numbers; 0: none was found. Where a policy is so large that the search
- * would take seconds, the last rules get 0.
+ *        would take seconds, the last rules get 0.
  *
  * E_NOMEM. Never blocks. Thread-safe.
  */

@@ -71,7 +71,8 @@ struct lookup {
     struct err *why;
 };
 
-/** Does a regular expression (without its slash in `name->text`) match? A failing engine is the answer's end.
+/**
+ * Does a regular expression (without its slash in `name->text`) match? A failing engine is the answer's end.
  */
 static enum code search(const struct lookup *l, const struct hba_name *name, struct str subject,
                         struct regex_match *out)

@@ -127,7 +127,8 @@ struct policy_params {
     const char *oauth_validator_libraries; /* NULL: empty, PostgreSQL's default */
     const struct hba_lex_fs *fs;           /* NULL: the real disk */
     const struct archive_head *archive; /* not NULL: keep what is read, for policy_archive(); without `fs` */
-    /** Look up a name of `radiusservers`, as PostgreSQL does while it parses: 0 or EAI_…. NULL: the system's.
+    /**
+     * Look up a name of `radiusservers`, as PostgreSQL does while it parses: 0 or EAI_…. NULL: the system's.
      */
     int (*resolve_server)(const char *name);
 };
@@ -137,7 +138,8 @@ struct policy_params {
  *
  * params  borrowed.
  * diags   borrowed; every error of both files (SEV_ERROR), and what PostgreSQL only logs (SEV_LOG,
- * SEV_WARNING). out     set on OK: one reference, returned to the caller.
+ *         SEV_WARNING).
+ * out     set on OK: one reference, returned to the caller.
  *
  * May block (disk; name service for `radiusservers`). E_CONFIG: see diags; E_NO_FILE and kin: the hba file
  * could not be opened, diags says so too; E_NOMEM.

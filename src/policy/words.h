@@ -19,7 +19,8 @@ bool hba_rule_option(const struct hba_rule *rule, enum hba_option option, struct
 /** True when its text holds a password (ldapbindpasswd, radiussecrets): `raw` must not be logged. */
 bool hba_rule_has_secret(const struct hba_rule *rule);
 bool hba_option_is_secret(enum hba_option option);
-/** `raw` as it may be shown: passwords hidden, and then without a comment; in `arena`. False: out of memory.
+/**
+ * `raw` as it may be shown: passwords hidden, and then without a comment; in `arena`. False: out of memory.
  */
 bool hba_rule_shown(struct arena *arena, const struct hba_rule *rule, struct str *out);
 

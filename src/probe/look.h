@@ -29,7 +29,8 @@ struct look {
     bool roots_known;         /* a root file was read: an issuer that is not in it is unknown to clients */
 };
 
-/** Connect to the best address and get to TLS without verifying anything, with these limits. E_* with text.
+/**
+ * Connect to the best address and get to TLS without verifying anything, with these limits. E_* with text.
  */
 struct look_tls {
     enum tls_version min, max;

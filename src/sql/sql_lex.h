@@ -50,6 +50,7 @@ struct token_list {
 
 /**
  * arena  receives the tokens and all texts that had to be decoded; `sql` is borrowed by the others.
+ *
  * E_SYNTAX, E_COMPLEX (too long), E_UNSUPPORTED (bit strings, U&), E_NOMEM.
  */
 MUST_CHECK enum code sql_lex(struct arena *arena, struct str sql, struct token_list *out,

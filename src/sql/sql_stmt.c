@@ -1,4 +1,5 @@
-/* Statements other than SELECT: settings, transactions, cursors, COPY. [src: PostgreSQL 18, "SQL Commands"]
+/*
+ * Statements other than SELECT: settings, transactions, cursors, COPY. [src: PostgreSQL 18, "SQL Commands"]
  */
 #include "sql/sql_stmt.h"
 

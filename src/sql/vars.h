@@ -23,7 +23,8 @@ void vars_free(struct vars *vars);
 void vars_auto(struct vars **vars);
 
 size_t vars_count(const struct vars *vars);
-/** The spelling that SHOW uses as a column's name; borrowed, or `name` itself where nothing better is known.
+/**
+ * The spelling that SHOW uses as a column's name; borrowed, or `name` itself where nothing better is known.
  */
 struct str vars_proper_name(struct str name);
 /** The variables by position, for SHOW ALL; false behind the last. */

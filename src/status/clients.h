@@ -8,9 +8,11 @@
  *   disable      a plaintext StartupMessage, unasked; refused, nothing follows
  *   allow        a plaintext StartupMessage, unasked; refused, TLS follows at once
  *   prefer       asks for TLS; told N, goes on in plaintext; failed or refused there, plaintext follows at
- * once require …    asks for TLS; told N, leaves; refused, nothing follows. Direct TLS, which libpq has for
- * these verify-ca …  breaks the handshake off with an alert about our certificate verify-full  leaves after a
- * handshake that shows a certificate without the name it asked for
+ *                once
+ *   require …    asks for TLS; told N, leaves; refused, nothing follows. Direct TLS, which libpq has for
+ *                these
+ *   verify-ca …  breaks the handshake off with an alert about our certificate
+ *   verify-full  leaves after a handshake that shows a certificate without the name it asked for
  *
  * As long as TLS is there and admits it, `prefer` looks like `verify-full`. [src: PostgreSQL 18, libpq,
  * "SSL Support"]

@@ -74,7 +74,8 @@ void console_job_run(struct console_job *job);
 void console_cancel(struct console *console);
 /** 'I', 'T' or 'E'. */
 char console_transaction_state(const struct console *console);
-/** The statement being run or run last, for pg_stat_activity; borrowed until the next call into the console.
+/**
+ * The statement being run or run last, for pg_stat_activity; borrowed until the next call into the console.
  */
 struct str console_last_query(const struct console *console);
 

@@ -101,7 +101,8 @@ struct console {
 
 /* ---- console.c ---- */
 
-/** Report an error: ErrorResponse, transaction state, and either the end of the script or skipping to Sync.
+/**
+ * Report an error: ErrorResponse, transaction state, and either the end of the script or skipping to Sync.
  */
 void console_error(struct console *c, const struct sql_error *e, struct str text, struct buf *out);
 void console_error_plain(struct console *c, const struct err *e, struct buf *out);
@@ -128,7 +129,8 @@ MUST_CHECK enum code prepared_add(struct console *c, struct plan *plan, struct e
 void prepared_free(struct console *c, struct prepared *p);
 /** RowDescription, or NoData. */
 void portal_describe(struct buf *out, const struct plan *plan, const enum pg_format *formats);
-/** The plan whose columns a statement returns: its own, or for FETCH the cursor's; NULL when it returns none.
+/**
+ * The plan whose columns a statement returns: its own, or for FETCH the cursor's; NULL when it returns none.
  */
 const struct plan *console_result_plan(struct console *c, const struct plan *plan);
 

@@ -11,7 +11,8 @@ enum { DIAG_REASON_MAX = 160 };
 /** "TLSv1.2"; "" for TLS_ANY. */
 const char *tls_version_name(enum tls_version version);
 
-/** The first queued error in PostgreSQL's words, and the queue emptied. `ecode` 0: "no SSL error reported".
+/**
+ * The first queued error in PostgreSQL's words, and the queue emptied. `ecode` 0: "no SSL error reported".
  */
 const char *diag_reason(unsigned long ecode, char *buf, size_t size);
 /** The same for the first error of the queue. */

@@ -65,7 +65,8 @@ int engine_cert_cb(SSL *ssl, void *arg)
 
 enum { DETAIL_MAX = 768, DETAIL_NAME_MAX = 71, DETAIL_ARENA = 1 << 17 };
 
-/* The end of a name is the telling part, so a long one loses its beginning [src: PostgreSQL 18, verify_cb].
+/*
+ * The end of a name is the telling part, so a long one loses its beginning [src: PostgreSQL 18, verify_cb].
  */
 static void put_name_tail(struct buf *out, struct str name)
 {

@@ -6,7 +6,8 @@
 
 #include "tls/context_base.h"
 
-/** Append the secrets of every session of this client context to a file of mode 0600. NULL: none. E_CONFIG.
+/**
+ * Append the secrets of every session of this client context to a file of mode 0600. NULL: none. E_CONFIG.
  */
 MUST_CHECK enum code context_log_keys(struct tls_context *context, const char *path, struct err *e);
 

@@ -9,7 +9,8 @@
 
 enum { FAULT_PAGE = 4096 };
 
-/** The first `size` bytes of the file that the environment variable names, mapped; NULL where it names none.
+/**
+ * The first `size` bytes of the file that the environment variable names, mapped; NULL where it names none.
  */
 static inline void *fault_map(const char *variable, size_t size)
 {

@@ -57,7 +57,8 @@ struct admission {
     struct derive *derive; /* a password is being hashed, or was */
 };
 
-/** The session will not, or need not, go to the server as its user: that it may log in is the gate's to see.
+/**
+ * The session will not, or need not, go to the server as its user: that it may log in is the gate's to see.
  */
 bool route_hides_user(const struct session *s);
 /** Read the user's secret from auth_file. */

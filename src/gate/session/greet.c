@@ -15,7 +15,8 @@ static bool tls_usable(const struct session *s)
     return !s->local && !s->tls.used && snapshot_tls(s->snapshot, worker_index(s->worker)) != NULL;
 }
 
-/* The client is gone. Nothing is said; a begun packet is worth a line unless something was answered before.
+/*
+ * The client is gone. Nothing is said; a begun packet is worth a line unless something was answered before.
  */
 static enum step ended(struct session *s, struct err *e)
 {

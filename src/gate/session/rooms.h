@@ -9,7 +9,8 @@
 
 #include "gate/session/session.h"
 
-/** First packets: answers SSLRequest and GSSENCRequest, sends ClientHellos to SEAL and the rest to STARTUP.
+/**
+ * First packets: answers SSLRequest and GSSENCRequest, sends ClientHellos to SEAL and the rest to STARTUP.
  */
 enum step greet_step(struct session *s, struct err *e);
 /** TLS with the client. */

@@ -59,7 +59,8 @@ static struct str database_of(const struct session *s, const struct upstream *u)
     return renamed.n ? renamed : s->startup.database;
 }
 
-/* What the client said, with our changes; *out_n parameters in the scratch arena, NULL when memory ran out.
+/*
+ * What the client said, with our changes; *out_n parameters in the scratch arena, NULL when memory ran out.
  */
 struct parameter *upstream_parameters(struct upstream_room *r, size_t *out_n)
 {

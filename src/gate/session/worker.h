@@ -130,7 +130,8 @@ bool worker_needs_descriptor(struct worker *worker);
 /** A session begins, ends (it is in farewell), and has given its memory back. */
 void worker_session_began(struct worker *worker, struct session *session);
 void worker_session_ended(struct worker *worker, struct session *session);
-/** A session from before the drain is owed no more than an answer to its StartupMessage: it counts as late.
+/**
+ * A session from before the drain is owed no more than an answer to its StartupMessage: it counts as late.
  */
 void worker_owes_less(struct worker *worker);
 /** `late`: it came when the worker was draining already, or was not through the door. */

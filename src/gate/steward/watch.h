@@ -22,7 +22,8 @@ enum watch_change {
 
 typedef void watch_fn(void *arg, enum watch_change change);
 
-/** NULL when memory ran out. A system without inotify (or out of watches) is looked at now and then instead.
+/**
+ * NULL when memory ran out. A system without inotify (or out of watches) is looked at now and then instead.
  */
 struct watch *watch_new(struct loop *loop, watch_fn *fn, void *arg);
 /** NULL is fine. */

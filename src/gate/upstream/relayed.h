@@ -38,7 +38,8 @@ void relayed_init(struct relayed *r, enum hba_needs needs, unsigned allowed);
 /** An Authentication message of the server; what the client is to hear at once goes to `out`. */
 enum relayed_verdict relayed_server(struct relayed *r, struct bytes body, struct buf *out, struct buf *held,
                                     struct err *e);
-/** A `p` message of the client, before it is passed on. OK, or the error that PostgreSQL would answer with.
+/**
+ * A `p` message of the client, before it is passed on. OK, or the error that PostgreSQL would answer with.
  */
 MUST_CHECK enum code relayed_client(struct relayed *r, struct bytes body, struct err *e);
 

@@ -21,7 +21,8 @@ struct overview *overview_new(struct gate_shared *shared);
 /** On the steward's loop, and not before the last question was answered. `done` is called there once, perhaps
  * at once. */
 void overview_ask(struct overview *overview, overview_fn *done, void *arg);
-/** On the steward's loop, or when it has ended: an answer that is owed is given now; nobody will ask again.
+/**
+ * On the steward's loop, or when it has ended: an answer that is owed is given now; nobody will ask again.
  */
 void overview_stop(struct overview *overview);
 /** All threads have been joined and their loops have run dry. NULL is fine. */

@@ -112,7 +112,8 @@ static void secrets_of_no_format(void **state)
             verifier_check_password(&v, STR("u"), s(bad[i]).n ? str_bytes(s(bad[i])) : str_bytes(STR("x"))),
             E_PASSWORD);
     }
-    /* A secret cut anywhere is none; no bit flipped in it lets the password in unless it was a redundant one.
+    /*
+     * A secret cut anywhere is none; no bit flipped in it lets the password in unless it was a redundant one.
      */
     struct str whole = STR(SCRAM_PENCIL);
     for (size_t n = 0; n < whole.n; n++) {

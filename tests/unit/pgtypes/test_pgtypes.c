@@ -111,7 +111,8 @@ static void text_forms(void **state)
     }
 }
 
-/* What is written as binary reads back as the same; every shorter message is refused or means something else.
+/*
+ * What is written as binary reads back as the same; every shorter message is refused or means something else.
  */
 static void binary_forms(void **state)
 {

@@ -1,8 +1,9 @@
 /**
  * A conversation with a console in memory; what it answers, as lines of text.
  *
- *   T pid:23 ssl:16        RowDescription: name:OID[b]     D 4711|t|~       DataRow, ~ for NULL, binary as
- * hex C SELECT 1             E 42703 8 column …              N NOTICE …       Z I        s, I, n, 1, 2, 3, c
+ *   T pid:23 ssl:16   RowDescription: name:OID[b]
+ *   D 4711|t|~        DataRow, ~ for NULL, binary as hex
+ *   C SELECT 1        E 42703 8 column …   N NOTICE …   Z I   s, I, n, 1, 2, 3, c
  */
 #ifndef PGSEAL_TESTS_STATUS_TALK_H
 #define PGSEAL_TESTS_STATUS_TALK_H
