@@ -24,8 +24,8 @@ _pgseal()
     'ca ') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --json --verbose --help ' arguments='init show' ;;
     'ca init') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --verbose --help ' arguments=directories ;;
     'ca show') options='--directory --json --verbose --help ' arguments=directories ;;
-    'cert ') options='--directory --ca --host --san --use --org --key --days --self-signed --out --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --keep-key --reason --all --crl-days --root --crl --key-file --client --json --verbose --color --help ' arguments='issue renew revoke show verify list' ;;
-    'cert issue') options='--directory --ca --host --san --use --org --key --days --self-signed --out --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --crl-days --json --verbose --help ' ;;
+    'cert ') options='--directory --ca --host --san --use --org --key --days --self-signed --out --file --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --keep-key --reason --all --crl-days --root --crl --key-file --client --json --verbose --color --help ' arguments='issue renew revoke show verify list' ;;
+    'cert issue') options='--directory --ca --host --san --use --org --key --days --self-signed --out --file --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --crl-days --json --verbose --help ' ;;
     'cert renew') options='--directory --ca --key --days --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --keep-key --crl-days --json --verbose --help ' arguments=files ;;
     'cert revoke') options='--directory --ca --ca-passphrase-file --ca-passphrase-command --reason --all --crl-days --json --verbose --help ' arguments=files ;;
     'cert show') options='--json --verbose --help ' arguments=files ;;
@@ -70,6 +70,7 @@ _pgseal()
     'cert --key') arguments='ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519' ;;
     'cert --days') arguments='nothing' ;;
     'cert --out') arguments='directories' ;;
+    'cert --file') arguments='nothing' ;;
     'cert --owner') arguments='nothing' ;;
     'cert --group') arguments='nothing' ;;
     'cert --for') arguments='libpq jdbc npgsql node pgx' ;;

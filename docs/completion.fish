@@ -92,6 +92,7 @@ complete -c pgseal -n '__pgseal_at cert issue' -l key -x -a 'ecdsa-p256 ecdsa-p3
 complete -c pgseal -n '__pgseal_at cert issue' -l days -x -d 'how long it is valid (default: 90; renew: as long as before)'
 complete -c pgseal -n '__pgseal_at cert issue' -l self-signed -d 'no CA: signed by its own key'
 complete -c pgseal -n '__pgseal_at cert issue' -l out -x -a '(__fish_complete_directories (commandline -ct))' -d 'where to write the files (default: DIR/clients of the gate for users, else .)'
+complete -c pgseal -n '__pgseal_at cert issue' -l file -x -d 'the name of those files, without .crt (default: NAME, with _ for what no file\'s name may hold)'
 complete -c pgseal -n '__pgseal_at cert issue' -l owner -x -d 'who is to own the key (0600), such as postgres'
 complete -c pgseal -n '__pgseal_at cert issue' -l group -x -d 'or: the group that may read it (0640; for keys of root\'s)'
 complete -c pgseal -n '__pgseal_at cert issue' -l for -x -a 'libpq jdbc npgsql node pgx' -d 'write what libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated'

@@ -119,6 +119,7 @@ _pgseal() {
             --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
             --self-signed'[no CA: signed by its own key]' \
             --out='[where to write the files (default: DIR/clients of the gate for users, else .)]:DIR:_files -/' \
+            --file='[the name of those files, without .crt (default: NAME, with _ for what no file'\''s name may hold)]:NAME: ' \
             --owner='[who is to own the key (0600), such as postgres]:USER: ' \
             --group='[or: the group that may read it (0640; for keys of root'\''s)]:GROUP: ' \
             --for='[write what libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
@@ -155,6 +156,7 @@ _pgseal() {
             --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
             --self-signed'[no CA: signed by its own key]' \
             --out='[where to write the files (default: DIR/clients of the gate for users, else .)]:DIR:_files -/' \
+            --file='[the name of those files, without .crt (default: NAME, with _ for what no file'\''s name may hold)]:NAME: ' \
             --owner='[who is to own the key (0600), such as postgres]:USER: ' \
             --group='[or: the group that may read it (0640; for keys of root'\''s)]:GROUP: ' \
             --for='[write what libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \

@@ -42,6 +42,7 @@ struct plan {
     struct leaf_files files;
     struct secret passphrase;
     bool self_signed;
+    bool by_name; /* renewal: of this user, not of a file */
 };
 
 static void plan_auto(struct plan *plan)
@@ -175,19 +176,15 @@ static enum code read_passphrase(const struct cert_job *job, struct plan *plan, 
 
 /* ---- files ---- */
 
-/* A name that is safe as a file's; a wildcard's star becomes an underscore. */
+/* The files' name: that of --file, else one made of the certificate's. */
 static enum code file_name(const struct cert_job *job, const char *name, const char **out, struct err *e)
 {
-    char *copy = arena_c(job->arena, str_c(name));
+    const char *file = cmd_value(job->cmd, OPT_cert_file);
 
-    if (!copy)
-        return nomem(e);
-    if (!name[0] || name[0] == '.' || strchr(name, '/'))
-        return err_set(e, E_USAGE, "\"%s\" is no name for a certificate's file", name);
-    for (char *c = copy; *c; c++)
-        if (*c == '*' || (unsigned char)*c <= ' ')
-            *c = '_';
-    *out = copy;
+    TRY(leaf_file_name(file ? file : name, job->arena, out, e));
+    if (file && strcmp(file, *out) != 0)
+        return err_set(e, E_USAGE, "--file takes the name of a file, not \"%s\": --out names a directory",
+                       file);
     return OK;
 }
 
@@ -227,6 +224,39 @@ static enum code plan_paths(const struct cert_job *job, struct plan *plan, struc
     return OK;
 }
 
+/* The common name in a certificate's file; false where there is none that can be read. */
+static bool name_in(const char *path, struct arena *arena, struct str *out)
+{
+    AUTO(cert_list) struct cert_list list = { .n = 0 };
+    struct name_value cn;
+    struct err ignored;
+
+    if (cert_chain_load(path, &list, &ignored) != OK ||
+        name_cn(X509_get_subject_name(list.items[0]), arena, &cn, &ignored) != OK)
+        return false;
+    *out = cn.value;
+    return cn.present;
+}
+
+/* Two names may want one file: replacing it would lose another user's key. */
+static enum code refuse_file(const struct cert_job *job, const struct plan *plan, const char *path,
+                             struct err *e)
+{
+    struct str other;
+
+    if (!name_in(plan->cert_path, job->arena, &other) || str_is(other, plan->name)) {
+        (void)err_set(e, E_EXISTS, "file \"%s\" exists already", path);
+        err_hint(e, "Use \"pgseal cert renew\" to issue it again, or --force to replace it.");
+        return E_EXISTS;
+    }
+    (void)err_set(e, E_EXISTS, "file \"%s\" is the certificate of another user, \"%.*s\"", plan->cert_path,
+                  STR_ARG(other));
+    err_hint(e,
+             "Name other files with --file. With --force the certificate and key of \"%.*s\" are replaced.",
+             STR_ARG(other));
+    return E_EXISTS;
+}
+
 static enum code refuse_existing(const struct cert_job *job, const struct plan *plan, struct err *e)
 {
     const char *paths[] = { plan->cert_path, plan->key_path };
@@ -234,11 +264,8 @@ static enum code refuse_existing(const struct cert_job *job, const struct plan *
     if (plan->files.replace)
         return OK;
     for (size_t i = 0; i < COUNT_OF(paths); i++)
-        if (os_exists(paths[i])) {
-            (void)err_set(e, E_EXISTS, "file \"%s\" exists already", paths[i]);
-            err_hint(e, "Use \"pgseal cert renew\" to issue it again, or --force to replace it.");
-            return E_EXISTS;
-        }
+        if (os_exists(paths[i]))
+            return refuse_file(job, plan, paths[i], e);
     return cert_export_check(job, plan->base, plan->files.passphrase != NULL, e);
 }
 
@@ -332,11 +359,12 @@ static enum code find_renewed(const struct cert_job *job, struct plan *plan, str
     const char *name = job->cmd->args[0], *file = name;
     struct str path;
 
-    if (!cert_is_path(name)) {
+    if (!cert_is_path(name) || (job->place.gate_dir[0] && !os_exists(name))) {
         if (!job->place.gate_dir[0])
             return err_set(e, E_USAGE, "name the certificate's file, or the gate's directory with -D");
         TRY(file_name(job, name, &file, e));
         bool own = str_is(str_c(name), "server");
+        plan->by_name = !own;
         if (!arena_printf(job->arena, &path, own ? "tls/%s.crt" : "clients/%s.crt", file))
             return nomem(e);
         TRY(os_path(job->place.gate_dir, path.p, plan->cert_path, e));
@@ -428,6 +456,22 @@ static enum code check_issuer(struct cert_job *job, struct plan *plan, X509 *old
                    STR_ARG(issuer), job->place.ca_dir);
 }
 
+/* Found by its name, the file may hold the certificate of another user whose name wants the same file. */
+static enum code check_name(const struct cert_job *job, const struct plan *plan, X509 *old, struct err *e)
+{
+    struct name_value cn;
+
+    if (!plan->by_name)
+        return OK;
+    TRY(name_cn(X509_get_subject_name(old), job->arena, &cn, e));
+    if (!cn.present || str_is(cn.value, plan->name))
+        return OK;
+    (void)err_set(e, E_PARAM, "file \"%s\" is the certificate of another user, \"%.*s\"", plan->cert_path,
+                  STR_ARG(cn.value));
+    err_hint(e, "Name the file of the one that you mean, or that user.");
+    return E_PARAM;
+}
+
 enum code cert_renew(struct cert_job *job, struct err *e)
 {
     AUTO(plan) struct plan plan = { .name = job->cmd->args[0], .files = LEAF_FILES_INIT };
@@ -442,6 +486,7 @@ enum code cert_renew(struct cert_job *job, struct err *e)
     TRY(cert_chain_load(plan.cert_path, &old, e));
     if (!needs_ca && !cert_self_signed(old.items[0]))
         TRY(cert_job_ca(job, e)); /* says what is missing */
+    TRY(check_name(job, &plan, old.items[0], e));
     TRY(check_issuer(job, &plan, old.items[0], e));
     TRY(ca_request_of(old.items[0], job->arena, &plan.request, e));
     if (!key_kind_of(X509_get0_pubkey(old.items[0]), &plan.kind))

@@ -19,7 +19,7 @@ static enum code serial_of(const struct cert_job *job, const char *argument, str
     AUTO(cert_list) struct cert_list list = { .n = 0 };
     AUTO(buf) struct buf text = BUF_INIT(SERIALS_TEXT_LIMIT);
 
-    if (cert_is_path(argument)) {
+    if (cert_is_path(argument) && os_exists(argument)) {
         TRY(cert_chain_load(argument, &list, e));
         return name_serial_hex(X509_get0_serialNumber(list.items[0]), job->arena, out, e);
     }
@@ -29,27 +29,35 @@ static enum code serial_of(const struct cert_job *job, const char *argument, str
     return arena_str(job->arena, buf_str(&text), out) ? OK : err_set(e, E_NOMEM, "out of memory");
 }
 
-/* Does this certificate bear the name, and is it still good for anything? */
-static bool bears(const struct ca_entry *entry, struct str name, int64_t now_s)
-{
-    struct str subject = entry->subject;
-
-    return !entry->revoked_unix_s && entry->not_after_unix_s >= now_s && subject.n >= name.n + 4 &&
-           str_ends(subject, name) &&
-           str_equal(str_first(str_from(subject, subject.n - name.n - 4), 4), STR("/CN="));
-}
-
 struct found {
     struct ca_entry *entries;
-    size_t n; /* all of the journal */
+    bool *match; /* one per entry: this is meant */
+    size_t n;    /* all of the journal */
     struct str serial;
     struct str name;
     int64_t now_s;
 };
 
-static bool matches(const struct found *found, const struct ca_entry *entry)
+/* The journal's text of a subject is for people: a common name may hold "/CN=", or be escaped. */
+static bool bears(const struct cert_job *job, struct ca *ca, const struct ca_entry *entry, struct str name)
 {
-    return str_equal(entry->serial_hex, found->serial) || bears(entry, found->name, found->now_s);
+    AUTO(cert) X509 *cert = NULL;
+    struct name_value cn;
+    struct err ignored;
+
+    return ca_issued(ca, entry->serial_hex, &cert, &ignored) == OK &&
+           name_cn(X509_get_subject_name(cert), job->arena, &cn, &ignored) == OK && cn.present &&
+           str_equal(cn.value, name);
+}
+
+/* By its serial, or by its name if it is still good for anything. */
+static bool matches(const struct cert_job *job, struct ca *ca, const struct found *found,
+                    const struct ca_entry *entry)
+{
+    if (str_equal(entry->serial_hex, found->serial))
+        return true;
+    return !entry->revoked_unix_s && entry->not_after_unix_s >= found->now_s &&
+           bears(job, ca, entry, found->name);
 }
 
 static enum code refuse_several(const struct found *found, struct err *e)
@@ -57,7 +65,7 @@ static enum code refuse_several(const struct found *found, struct err *e)
     AUTO(buf) struct buf serials = BUF_INIT(SERIALS_TEXT_LIMIT);
 
     for (size_t i = 0; i < found->n; i++)
-        if (matches(found, &found->entries[i]))
+        if (found->match[i])
             (void)buf_printf(&serials, " %.*s", STR_ARG(found->entries[i].serial_hex));
     (void)err_set(e, E_PARAM, "several certificates bear the name \"%.*s\"", STR_ARG(found->name));
     err_detail(e, "Their serial numbers:%.*s%s", STR_ARG(buf_str(&serials)), buf_ok(&serials) ? "" : " ...");
@@ -73,8 +81,11 @@ static enum code find(const struct cert_job *job, struct ca *ca, struct found *f
     found->name = str_c(job->cmd->args[0]);
     TRY(serial_of(job, job->cmd->args[0], &found->serial, e));
     TRY(ca_entries(ca, job->arena, &found->entries, &found->n, e));
+    found->match = arena_array(job->arena, found->n, sizeof *found->match);
+    if (!found->match)
+        return err_set(e, E_NOMEM, "out of memory");
     for (size_t i = 0; i < found->n; i++)
-        n += matches(found, &found->entries[i]);
+        n += found->match[i] = matches(job, ca, found, &found->entries[i]);
     if (n == 0)
         return err_set(e, E_UNDEFINED, "this CA has issued no valid certificate \"%s\"", job->cmd->args[0]);
     return n > 1 && !cmd_flag(job->cmd, OPT_cert_all) ? refuse_several(found, e) : OK;
@@ -87,7 +98,7 @@ static enum code report_revoked(const struct cert_job *job, const struct found *
 
     for (size_t i = 0; i < found->n; i++) {
         const struct ca_entry *entry = &found->entries[i];
-        if (!matches(found, entry))
+        if (!found->match[i])
             continue;
         if (job->cmd->json)
             (void)json_array_append_new(
@@ -118,7 +129,7 @@ enum code cert_revoke(struct cert_job *job, struct err *e)
     TRY(ca_place_open(&job->place, CA_SIGN, &job->cmd->env, &ca, e));
     TRY(find(job, ca, &found, e));
     for (size_t i = 0; i < found.n; i++)
-        if (matches(&found, &found.entries[i]))
+        if (found.match[i])
             TRY(ca_revoke(ca, found.entries[i].serial_hex, reason, e));
     TRY(ca_place_write_crl(&job->place, ca, days, e));
     return report_revoked(job, &found, reason, e);

@@ -12,6 +12,7 @@
 #include "cmd/init_make.h"
 #include "cmd/init_report.h"
 #include "cmd/init_upstream.h"
+#include "cmd/leaf.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -102,9 +103,7 @@ static enum code plan_options(struct init_plan *plan, const struct cmd *cmd, str
     if (cmd_value(cmd, OPT_init_listen))
         plan->listen = cmd_value(cmd, OPT_init_listen);
     plan->user = cmd_value(cmd, OPT_init_user);
-    if (plan->user && (!plan->user[0] || strchr(plan->user, '/')))
-        return err_set(e, E_USAGE, "\"%s\" is no name for a client certificate's file", plan->user);
-    return OK;
+    return plan->user ? leaf_file_name(plan->user, plan->arena, &plan->user_file, e) : OK;
 }
 
 /* Make the directory if need be; its absolute name goes into the plan. */

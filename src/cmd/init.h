@@ -34,7 +34,8 @@ struct init_plan {
     const char *listen;
     unsigned port;
     unsigned days;
-    const char *user; /* NULL: no client certificate */
+    const char *user;      /* NULL: no client certificate */
+    const char *user_file; /* the name of its files */
     struct str upstream;
     struct str auth_dbname; /* where the gate asks the server about users */
     bool upstream_is_tcp;

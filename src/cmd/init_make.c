@@ -132,7 +132,7 @@ static enum code make_client_cert(struct init_plan *plan, struct ca *ca, struct 
 
     if (!plan->user)
         return OK;
-    if (!arena_printf(plan->arena, &base, "clients/%s", plan->user))
+    if (!arena_printf(plan->arena, &base, "clients/%s", plan->user_file))
         return nomem(e);
     client.base = base.p;
     client.request = (struct ca_request){ .use = CA_USE_CLIENT,

@@ -1,6 +1,7 @@
 /* A key, its certificate, and their files. */
 #include "cmd/leaf.h"
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "os/files.h"
@@ -63,6 +64,21 @@ enum code leaf_write(const struct leaf *leaf, const struct leaf_files *files, st
     if (!ok)
         return err_set(e, E_NOMEM, "out of memory");
     return os_write_file(files->cert_path, buf_bytes(&pem), 0644, how(files), e);
+}
+
+enum code leaf_file_name(const char *name, struct arena *arena, const char **out, struct err *e)
+{
+    char *copy = arena_c(arena, str_c(name));
+
+    if (!copy)
+        return err_set(e, E_NOMEM, "out of memory");
+    if (!name[0] || name[0] == '.')
+        return err_set(e, E_USAGE, "\"%s\" is no name for a certificate's file", name);
+    for (char *c = copy; *c; c++)
+        if (*c == '*' || *c == '/' || (unsigned char)*c <= ' ' || *c == 0x7f)
+            *c = '_';
+    *out = copy;
+    return OK;
 }
 
 enum code copy_file(const char *from, const char *to, unsigned mode, struct err *e)

@@ -8,6 +8,8 @@
 
 #include <sys/types.h>
 
+struct arena;
+
 struct leaf {
     EVP_PKEY *key;
     X509 *cert;
@@ -42,6 +44,13 @@ MUST_CHECK enum code leaf_write(const struct leaf *leaf, const struct leaf_files
 /** Write bytes beside the key, with its owner and mode: another form of the same secret. */
 MUST_CHECK enum code leaf_write_secret(const char *path, struct bytes data, const struct leaf_files *files,
                                        struct err *e);
+
+/**
+ * The name of the files of a certificate whose common name this is: slashes, stars, blanks and control
+ * characters become underscores, so that two common names may want the same file.
+ * E_USAGE for an empty name and one that begins with a dot.
+ */
+MUST_CHECK enum code leaf_file_name(const char *name, struct arena *arena, const char **out, struct err *e);
 
 /** Copy a file as a whole, with this mode; whatever was at `to` is replaced. */
 MUST_CHECK enum code copy_file(const char *from, const char *to, unsigned mode, struct err *e);

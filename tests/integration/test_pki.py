@@ -269,6 +269,32 @@ def test_certificates_of_others_are_not_renewed(tool):
     assert "CA's certificate" in tool.refused("cert", "renew", "--ca", "one", tool.path("one/ca.crt"))
 
 
+def test_names_that_are_no_names_of_files(tool):
+    tool.run("init", "gate", "--host", "localhost", "--user", "corp/ann")
+    clients = tool.path("gate/clients")
+    for name, file in [("spiffe://home.example/ns/w", "spiffe:__home.example_ns_w"), ("ann b", "ann_b")]:
+        made = tool.json("cert", "issue", "-D", "gate", name)
+        assert made["files"]["certificate"] == f"{clients}/{file}.crt" and made["certificate"]["subject"] == f"/CN={name}"
+    # Another user's certificate has the name that this one's would get.
+    for argv in [["cert", "issue", "-D", "gate", "ann_b"], ["cert", "issue", "-D", "gate", "corp_ann"]]:
+        other = argv[-1].replace("_", " " if argv[-1] == "ann_b" else "/")
+        said = tool.refused(*argv)
+        assert f'{argv[-1]}.crt" is the certificate of another user, "{other}"' in said and "--file" in said
+        assert "cert renew" not in said
+    assert "another user" in tool.refused("cert", "renew", "-D", "gate", "ann_b")
+    made = tool.json("cert", "issue", "-D", "gate", "ann_b", "--file", "ann2")
+    assert made["files"]["key"] == f"{clients}/ann2.key" and made["certificate"]["subject"] == "/CN=ann_b"
+    assert "--out names a directory" in tool.refused("cert", "issue", "-D", "gate", "x", "--file", "a/b", status=2)
+    # They are renewed and revoked by their own names.
+    old = tool.json("cert", "show", f"{clients}/corp_ann.crt")[0]["serial"]
+    tool.run("cert", "renew", "-D", "gate", "corp/ann")
+    assert tool.json("cert", "show", f"{clients}/corp_ann.crt")[0]["serial"] != old
+    tool.run("cert", "issue", "-D", "gate", "x/CN=ann b", "--file", "x")
+    revoked = tool.run("cert", "revoke", "-D", "gate", "ann b").stdout
+    assert revoked.startswith("revoked /CN=ann b, ") and revoked.count("\n") == 1
+    assert tool.run("cert", "revoke", "-D", "gate", "corp/ann", "--all").stdout.count("revoked /CN=corp/ann") == 2
+
+
 def test_renewal_keeps_what_it_should(tool):
     tool.run("ca", "init", "ca")
     tool.run("cert", "issue", "--ca", "ca", "db", "--host", "db.example.com", "--host", "10.0.0.1", "--use", "both",
