@@ -54,6 +54,8 @@ struct admission {
     struct password password; /* cleartext, after `password` */
     struct buf final;         /* SASLFinal, held back until the server behind has agreed */
     struct lookup *lookup;
+    bool roles_cached;     /* facts.roles may have changed on the server meanwhile */
+    bool roles_asked_anew; /* … and were asked for once more */
     struct derive *derive; /* a password is being hashed, or was */
 };
 

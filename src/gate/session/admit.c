@@ -251,7 +251,8 @@ static void on_lookup(void *arg)
 static enum step look_up(struct session *s, enum lookup_kind kind, struct err *e)
 {
     struct admission *a = s->admission;
-    const struct lookup_question question = { s->snapshot, a->route, kind, s->startup.user };
+    const struct lookup_question question = { s->snapshot, a->route, kind, s->startup.user,
+                                              a->roles_asked_anew };
 
     a->lookup = lookup_new(s->worker, &question, on_lookup, s);
     if (!a->lookup) {
@@ -455,11 +456,13 @@ static enum step match(struct session *s, struct err *e)
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_FATAL);
     }
-    if (a->decision.verdict == VERDICT_NO_RULE) {
-        if (a->facts.roles) /* a membership granted meanwhile counts from the next try on */
-            lookup_forget(s->worker, s->startup.user);
-        return turn_away(s, e);
+    bool refused = a->decision.verdict == VERDICT_NO_RULE || a->decision.rule->method == HBA_METHOD_REJECT;
+    if (refused && a->roles_cached) { /* a membership that was granted or revoked meanwhile counts */
+        a->roles_asked_anew = true;
+        return look_up(s, LOOKUP_ROLES, e);
     }
+    if (a->decision.verdict == VERDICT_NO_RULE)
+        return turn_away(s, e);
     s->rule = a->decision.rule;
     snapshot_hit(s->snapshot, s->rule, session_env(s)->now_unix_us(session_env(s)->ctx));
     return demand(s, e);
@@ -492,6 +495,7 @@ static enum code lookup_done(struct session *s, struct err *why)
     struct lookup *lookup = a->lookup;
 
     a->lookup = NULL;
+    a->roles_cached = lookup_cached(lookup);
     enum code code = lookup_take(lookup, &s->scratch, &a->credential, &a->facts.roles, why);
     lookup_free(lookup);
     return code;

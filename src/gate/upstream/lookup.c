@@ -1,8 +1,8 @@
 /*
  * Secrets and memberships, cached.
  *
- * An answer is kept per (upstream, user, kind) for auth_cache_ttl; whoever asks for one that is on its way
- * waits for it. Questions to one upstream go over one session, one at a time.
+ * An answer is kept per (upstream, user, kind) for auth_cache_ttl: memberships are used again as long, secrets
+ * where the server cannot be asked. Whoever asks for one that is on its way waits for it. Questions to one upstream go over one session, one at a time.
  */
 #include "gate/upstream/lookup.h"
 
@@ -66,6 +66,7 @@ struct line {
 struct lookup {
     struct lookups *lookups;
     struct answer *answer;
+    bool cached;
     void (*done)(void *arg); /* NULL: was called */
     void *arg;
     TAILQ_ENTRY(lookup) entry;
@@ -122,20 +123,58 @@ static void drop_old(struct lookups *all)
     }
 }
 
-/* The one that answers `q`, known or on its way. */
+static bool is_same(const struct answer *a, const struct answer *b)
+{
+    return a->kind == b->kind && a->generation == b->generation && str_equal(a->user, b->user) &&
+           str_equal(a->upstream, b->upstream);
+}
+
+/* May a known answer be used again? */
+static bool is_usable(struct lookups *all, const struct answer *answer)
+{
+    return answer->state == ANSWER_READY && answer->expires_us > env_mono_us(&all->worker->env) &&
+           !is_forgotten(all, answer);
+}
+
+/* The one that answers `q`: on its way, or known. What a client must prove follows from a secret, salt and all,
+ * before anybody can see that it was changed: a secret is asked for at every login. */
 static struct answer *answer_find(struct lookups *all, const struct lookup_question *q)
 {
+    const struct answer wanted = { .upstream = q->route->upstream,
+                                   .user = q->user,
+                                   .generation = snapshot_generation(q->snapshot),
+                                   .kind = q->kind };
     struct answer *answer;
-    int64_t now = env_mono_us(&all->worker->env);
 
     TAILQ_FOREACH (answer, &all->answers, entry) {
-        bool fresh = answer->state < ANSWER_READY || (answer->state == ANSWER_READY &&
-                                                      answer->expires_us > now && !is_forgotten(all, answer));
-        if (fresh && answer->kind == q->kind && answer->generation == snapshot_generation(q->snapshot) &&
-            str_equal(answer->user, q->user) && str_equal(answer->upstream, q->route->upstream))
+        bool known = q->kind == LOOKUP_ROLES && !q->anew && is_usable(all, answer);
+        if ((answer->state < ANSWER_READY || known) && is_same(answer, &wanted))
             return answer;
     }
     return NULL;
+}
+
+/* The last one before a question that came to nothing. */
+static const struct answer *answer_before(struct lookups *all, const struct answer *failed)
+{
+    const struct answer *answer;
+
+    TAILQ_FOREACH (answer, &all->answers, entry)
+        if (is_same(answer, failed) && is_usable(all, answer))
+            return answer;
+    return failed;
+}
+
+/* `answer` is newer. */
+static void drop_older(struct lookups *all, const struct answer *answer)
+{
+    struct answer *old, *next;
+
+    for (old = TAILQ_FIRST(&all->answers); old; old = next) {
+        next = TAILQ_NEXT(old, entry);
+        if (old != answer && old->state >= ANSWER_READY && old->waiting == 0 && is_same(old, answer))
+            answer_free(all, old);
+    }
 }
 
 static struct answer *answer_new(struct lookups *all, const struct lookup_question *q)
@@ -272,6 +311,8 @@ static void settle(struct line *line, struct answer *answer, const struct err *e
         answer->why = *e;
     answer->state = answer->why.message[0] ? ANSWER_FAILED : ANSWER_READY;
     answer->expires_us = env_mono_us(&all->worker->env) + ttl_us;
+    if (answer->state == ANSWER_READY)
+        drop_older(all, answer);
     if (answer->kind == LOOKUP_ROLES && answer->n_roles > 1)
         qsort(answer->roles, answer->n_roles, sizeof *answer->roles, compare_roles);
     timer_set(all->tell, 0);
@@ -437,7 +478,7 @@ struct lookup *lookup_new(struct worker *worker, const struct lookup_question *q
         return NULL;
     }
     struct answer *answer = answer_find(all, q);
-    bool fresh = answer != NULL;
+    bool found = answer != NULL;
     struct line *line = NULL;
     if (!answer) {
         line = line_of(all, q->snapshot, snapshot_upstream(q->snapshot, q->route));
@@ -448,9 +489,10 @@ struct lookup *lookup_new(struct worker *worker, const struct lookup_question *q
         return NULL;
     }
     *lookup = (struct lookup){ .lookups = all, .answer = answer, .done = done, .arg = arg };
+    lookup->cached = answer->state == ANSWER_READY;
     answer->waiting++;
     TAILQ_INSERT_TAIL(&all->waiting, lookup, entry);
-    if (!fresh)
+    if (!found)
         ask_next(line);
     else if (answer->state >= ANSWER_READY)
         timer_set(all->tell, 0);
@@ -484,6 +526,8 @@ enum code lookup_take(struct lookup *lookup, struct arena *arena, struct credent
 {
     const struct answer *answer = lookup->answer;
 
+    if (answer->state == ANSWER_FAILED)
+        answer = answer_before(lookup->lookups, answer);
     if (answer->state != ANSWER_READY) {
         *e = answer->why;
         if (e->code != E_CONFIG)
@@ -504,6 +548,11 @@ enum code lookup_take(struct lookup *lookup, struct arena *arena, struct credent
     *set = (struct role_set){ names, answer->n_roles };
     *roles = set;
     return OK;
+}
+
+bool lookup_cached(const struct lookup *lookup)
+{
+    return lookup->cached;
 }
 
 void lookup_forget(struct worker *worker, struct str user)

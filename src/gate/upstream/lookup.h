@@ -1,8 +1,8 @@
 /**
  * What the gate asks the server behind about a user, under auth_source = query: his secret, his memberships.
  *
- * Over a fenced session of its own (fixed search_path, statement timeout), cached for auth_cache_ttl, one
- * query in flight per user and kind [src: CVE-2025-12819 for the search_path].
+ * Over a fenced session of its own (fixed search_path, statement timeout), one query in flight per user and
+ * kind. For auth_cache_ttl memberships are used again, and a secret stands in for an answer that does not come [src: CVE-2025-12819 for the search_path].
  */
 #ifndef PGSEAL_GATE_UPSTREAM_LOOKUP_H
 #define PGSEAL_GATE_UPSTREAM_LOOKUP_H
@@ -25,6 +25,7 @@ struct lookup_question {
     const struct settings_route *route; /* of the requested database: its upstream is asked */
     enum lookup_kind kind;
     struct str user;
+    bool anew; /* a cached answer has been tried, and was not good enough */
 };
 
 /** Ask. `done` is called from the loop, also when the answer is cached. NULL when memory ran out. */
@@ -32,6 +33,10 @@ struct lookup *lookup_new(struct worker *worker, const struct lookup_question *q
                           void (*done)(void *arg), void *arg);
 /** Before `done` it will not be called any more. NULL is fine. */
 void lookup_free(struct lookup *lookup);
+/**
+ * After `done`: the answer was there before it was asked for, so the server may know better.
+ */
+bool lookup_cached(const struct lookup *lookup);
 /**
  * After `done`: fill `credential` (LOOKUP_SECRET) or set `*roles` (LOOKUP_ROLES), copied into `arena`.
  * E_UNAVAILABLE and `e`: the server could not be asked, or answered with an error, whose SQLSTATE `e` then has.
