@@ -8,7 +8,6 @@ gate's own leg to the server behind is tried with servers that lie.
 import os
 import re
 import struct
-import time
 
 import pytest
 
@@ -281,15 +280,21 @@ def scram_script(peer, cert, iterations):
     peer.notes["answer"] = peer.sock.recv(65536)
 
 
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @pytest.mark.parametrize("iterations", [1, 4095, 2000000000, 99999999999])
 def test_unbounded_iterations_the_clients_keys(before_liar, server_cert, iterations):
     """The keys that a login gave fit one number of iterations: no proof leaves for another one."""
     lying, gate = before_liar(lambda peer: scram_script(peer, server_cert, iterations),
                        hba="host all all 127.0.0.1/32 scram-sha-256\n", upstream_login="scram")
+    before = cpu_seconds(gate.process.pid)
     with Conn(gate) as c:
-        began = time.monotonic()
         events = c.login(ALICE)
-        assert time.monotonic() - began < 5
+    assert cpu_seconds(gate.process.pid) - before < 2
     assert [e for e in events if e[0] == "E"] and ("Z", "I") not in events, events
     lying.check()
     assert lying.peers and all(p.notes.get("answer", b"") == b"" for p in lying.peers)
@@ -394,12 +399,6 @@ def test_a_server_that_leaves_the_exchange(before_liar, server_cert, scratch, sa
     lying.check()
     for peer in lying.peers:
         assert peer.notes.get("rest", b"") == b"", peer.notes
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-        fields = f.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_unbounded_iterations_the_gates_own_password(before_liar, server_cert, scratch):

@@ -2,12 +2,13 @@
 The status database inside the gate: what real clients read there, and who may.
 """
 
+import fcntl
 import os
 import select
 import socket
 import struct
 import subprocess
-import time
+import termios
 
 import psycopg
 import pytest
@@ -424,9 +425,7 @@ def test_a_cancel_request_reaches_it(gate, certs):
     with connect(gate, certs) as db:
         db.pgconn.send_query(ENDLESS.encode())
         select.select([db.fileno()], [], [], 4)     # the description of its rows
-        began = time.monotonic()
-        db.pgconn.get_cancel().cancel()
-        assert time.monotonic() - began < 2
+        db.pgconn.get_cancel().cancel()     # later on the statement's own deadline would end it, in other words
         assert results(db)[0].error_field(psycopg.pq.DiagnosticField.MESSAGE_PRIMARY) == \
             b"canceling statement due to user request"
 
@@ -468,22 +467,21 @@ def test_500_sessions_are_listed(gate, certs):
             opened.append(psycopg.connect(host=gate.socket_dir, port=gate.port, user="alice", dbname="app",
                                           password=ALICE))
         with connect(gate, certs) as db:
-            seconds = []
-            for _ in range(3):
-                began = time.monotonic()
-                pids = {row[0] for row in db.execute("SELECT pid FROM pg_stat_activity WHERE datname = 'app'").fetchall()}
-                seconds.append(time.monotonic() - began)
-                assert pids >= {session.info.backend_pid for session in opened}
-            assert min(seconds) < 2, seconds    # the machine may pause
+            pids = {row[0] for row in db.execute("SELECT pid FROM pg_stat_activity WHERE datname = 'app'").fetchall()}
+            assert pids >= {session.info.backend_pid for session in opened}
     finally:
         for session in opened:
             session.close()
 
 
+def unread(db):
+    return struct.unpack("i", fcntl.ioctl(db.fileno(), termios.FIONREAD, bytes(4)))[0]
+
+
 def test_big_results_wait_for_a_slow_reader(gate, certs):
     with connect(gate, certs) as db:
         db.pgconn.send_query(b"SELECT a.*, b.* FROM pg_settings a, pg_settings b")
-        time.sleep(0.5)
+        run.wait_until(lambda: unread(db) > 65536, "more to have come than is taken")
         result = results(db)[0]
         with connect(gate, certs) as other:
             n = other.execute("SELECT count(*) FROM pg_settings").fetchone()[0]
