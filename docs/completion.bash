@@ -18,7 +18,7 @@ _pgseal()
     done
     case "$command $verb" in
     'help ') options='--verbose --help ' ;;
-    'serve ') options='--directory --check --verbose --help ' ;;
+    'serve ') options='--directory --check --login --verbose --help ' ;;
     'reload ') options='--directory --verbose --help ' ;;
     'init ') options='--host --upstream --port --listen --days --user --force --json --verbose --help ' arguments=directories ;;
     'ca ') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --json --verbose --help ' arguments='init show' ;;

@@ -37,6 +37,7 @@ complete -c pgseal -n '__pgseal_at help ' -a 'help serve reload init ca cert hba
 complete -c pgseal -n '__pgseal_at serve ' -l directory -s D -x -a '(__fish_complete_directories (commandline -ct))' -d 'the gate\'s directory'
 complete -c pgseal -n '__pgseal_at serve ' -s c -x -d 'set a setting, over what the files say; may be repeated'
 complete -c pgseal -n '__pgseal_at serve ' -l check -d 'load all files, try what a start needs, report every error, and exit: 1 if it would not start'
+complete -c pgseal -n '__pgseal_at serve ' -l login -d 'with --check: also reach every server, with auth_source = query log in and read a secret'
 complete -c pgseal -n '__pgseal_at serve ' -l verbose -s v -d 'say more; may be repeated'
 complete -c pgseal -n '__pgseal_at serve ' -l help -s h -d 'show this and exit'
 complete -c pgseal -n '__pgseal_at serve ' -f

@@ -37,6 +37,7 @@ _pgseal() {
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
             -c+'[set a setting, over what the files say; may be repeated]:NAME=VALUE: ' \
             --check'[load all files, try what a start needs, report every error, and exit: 1 if it would not start]' \
+            --login'[with --check: also reach every server, with auth_source = query log in and read a secret]' \
             {-v,--verbose}'[say more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \

@@ -46,7 +46,8 @@ static int check(struct cmd *cmd, const struct gate_params *params)
     if (status != EXIT_FINE && code != E_NOMEM) /* the question has its answer: it would not start */
         status = EXIT_FINDING;
     if (status == EXIT_FINE)
-        (void)fprintf(cmd->out, "%s: all files load, and the gate can start\n", params->dir);
+        (void)fprintf(cmd->out, "%s: all files load, and the gate can start%s\n", params->dir,
+                      params->login ? "; its servers answer" : "");
     return cmd_finish(cmd, status);
 }
 
@@ -58,6 +59,8 @@ int cmd_serve(struct cmd *cmd)
 
     if (!dir)
         return cmd_usage(cmd, "no directory given: use -D DIR");
+    if (cmd_flag(cmd, OPT_serve_login) && !cmd_flag(cmd, OPT_serve_check))
+        return cmd_usage(cmd, "--login is for --check");
     if (cmd->n_args > 0)
         return cmd_usage(cmd, "too many arguments (first is \"%s\")", cmd->args[0]);
     for (const char *value; (value = cmd_value_at(cmd, OPT_serve_set, n)) != NULL; n++) {
@@ -82,6 +85,7 @@ int cmd_serve(struct cmd *cmd)
         .n_overrides = n,
         .env = &env,
         .http = &serve_http,
+        .login = cmd_flag(cmd, OPT_serve_login),
         .auditor = audit_snapshot,
     };
     int status;

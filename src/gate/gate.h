@@ -99,10 +99,11 @@ struct gate_params {
     size_t n_overrides;
     struct env *env;              /* borrowed; its log gets all lines */
     const struct gate_http *http; /* borrowed; NULL: nothing is shown over HTTP */
+    bool login;                   /* gate_check(): go the way to the servers too */
     gate_auditor *auditor;        /* NULL: pgseal_findings stays empty */
 };
 
-/** Load everything as a start would; all complaints go to `diags`. */
+/** Load everything and try what else a start needs, as a start would; all complaints go to `diags`. */
 MUST_CHECK enum code gate_check(const struct gate_params *params, struct diags *diags);
 /**
  * Serve until SIGTERM or SIGINT. Blocks signals' default actions in the whole process while it runs.

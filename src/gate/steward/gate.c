@@ -17,6 +17,7 @@
 #include "gate/session/pending.h"
 #include "gate/stats/clients.h"
 #include "gate/steward/confine.h"
+#include "gate/steward/prove.h"
 #include "gate/steward/rehearse.h"
 #include "gate/steward/steward.h"
 #include "gate/views/overview.h"
@@ -212,6 +213,8 @@ enum code gate_check(const struct gate_params *params, struct diags *diags)
         code = gate_load(&g, false, &g.snapshot, diags);
     if (code == OK)
         code = rehearse_start(snapshot_settings(g.snapshot), diags);
+    if (code == OK && params->login)
+        code = prove_upstreams(g.workers[0], g.snapshot, diags);
     free_gate(&g);
     return code;
 }
