@@ -87,6 +87,27 @@ enum code cert_export_check(const struct cert_job *job, const char *base, bool w
     return OK;
 }
 
+enum code cert_export_check_renewal(const struct cert_job *job, const char *base, bool with_passphrase,
+                                    struct err *e)
+{
+    struct buf data = BUF_INIT(CONTAINER_LIMIT);
+    const char *path = base;
+
+    TRY(container_path(job, base, CONTAINER_P12, &path, e));
+    if (with_passphrase || !os_exists(path))
+        return OK;
+    enum code code = os_read_file(path, &data, e);
+    if (code == OK && !key_p12_is_open(buf_bytes(&data))) {
+        code = err_set(e, E_USAGE, "file \"%s\" is protected by a passphrase: name one for the new key, too",
+                       path);
+        err_hint(e,
+                 "--passphrase asks for it, --passphrase-file and --passphrase-command name where it comes "
+                 "from. A file that is no longer needed can be removed.");
+    }
+    buf_fini_secret(&data);
+    return code;
+}
+
 static enum code write_container(const struct cert_job *job, const struct cert_made *made,
                                  enum container container, const char **out_path, struct err *e)
 {
@@ -99,7 +120,7 @@ static enum code write_container(const struct cert_job *job, const struct cert_m
     if (container == CONTAINER_PEM)
         return OK;
     if (container == CONTAINER_PK8)
-        code = key_to_pk8(made->leaf->key, NULL, &data, e);
+        code = key_to_pk8(made->leaf->key, passphrase, &data, e);
     else
         code = key_to_p12(&p12, passphrase ? passphrase : &none, &data, e);
     if (code == OK)
@@ -117,6 +138,7 @@ struct export
     struct cert_info info;
     bool wanted[DRIVER_PGX + 1];
     const char *container[DRIVER_PGX + 1]; /* its file, where the driver wants one of its own */
+    const char *again[CONTAINER_P12 + 1];  /* written because it was there */
     struct str connect[DRIVER_PGX + 1];
     struct diags diags;
 };
@@ -147,6 +169,20 @@ static enum code export_driver(struct export *x, enum driver driver, struct err 
     return OK;
 }
 
+/* What issue wrote for a driver is stale after a renewal, whether --for names the driver again or not. */
+static enum code export_again(struct export *x, enum container container, struct err *e)
+{
+    const char *path = "";
+
+    if (!x->made->renewed)
+        return OK;
+    TRY(container_path(x->job, x->made->base, container, &path, e));
+    for (size_t i = 0; i <= DRIVER_PGX; i++)
+        if (x->container[i] && strcmp(x->container[i], path) == 0)
+            return OK;
+    return os_exists(path) ? write_container(x->job, x->made, container, &x->again[container], e) : OK;
+}
+
 static void warn(struct export *x)
 {
     struct diag *row;
@@ -171,6 +207,9 @@ static void report_text(const struct export *x)
     for (size_t i = 0; i <= DRIVER_PGX; i++)
         if (x->container[i])
             (void)fprintf(out, "  for %-8s %s\n", driver_name((enum driver)i), x->container[i]);
+    for (size_t i = 0; i <= CONTAINER_P12; i++)
+        if (x->again[i])
+            (void)fprintf(out, "  %-12s %s\n", i == CONTAINER_PK8 ? "PKCS #8" : "PKCS #12", x->again[i]);
     for (size_t i = 0; i <= DRIVER_PGX; i++)
         if (x->wanted[i])
             (void)fprintf(out, "%s\n  %.*s\n", driver_title((enum driver)i), STR_ARG(x->connect[i]));
@@ -185,6 +224,9 @@ static json_t *json_files(const struct export *x)
     for (size_t i = 0; i <= DRIVER_PGX; i++)
         if (x->container[i])
             (void)json_object_set_new(files, driver_name((enum driver)i), json_string(x->container[i]));
+    for (size_t i = 0; i <= CONTAINER_P12; i++)
+        if (x->again[i])
+            (void)json_object_set_new(files, suffix((enum container)i), json_string(x->again[i]));
     return files;
 }
 
@@ -215,6 +257,8 @@ enum code cert_export(const struct cert_job *job, const struct cert_made *made, 
     for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_PGX; d++)
         if (x.wanted[d])
             TRY(export_driver(&x, d, e));
+    TRY(export_again(&x, CONTAINER_PK8, e));
+    TRY(export_again(&x, CONTAINER_P12, e));
     warn(&x);
     if (job->cmd->json)
         return report_json(&x, e);

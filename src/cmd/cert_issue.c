@@ -42,6 +42,7 @@ struct plan {
     struct leaf_files files;
     struct secret passphrase;
     bool self_signed;
+    bool renewed;
     bool by_name; /* renewal: of this user, not of a file */
 };
 
@@ -314,6 +315,7 @@ static enum code deliver(struct cert_job *job, const struct plan *plan, const st
                               .host = plan->host,
                               .port = plan->port,
                               .use = plan->request.use,
+                              .renewed = plan->renewed,
                               .files = &plan->files };
 
     TRY(leaf_write(leaf, &plan->files, e));
@@ -478,7 +480,7 @@ enum code cert_renew(struct cert_job *job, struct err *e)
     AUTO(leaf) struct leaf leaf = { NULL, NULL };
     AUTO(cert_list) struct cert_list old = { .n = 0 };
 
-    plan.files.replace = true;
+    plan.renewed = plan.files.replace = true;
     bool needs_ca = cmd_value(job->cmd, OPT_cert_directory) || cmd_value(job->cmd, OPT_cert_ca);
     if (needs_ca)
         TRY(cert_job_ca(job, e));
@@ -496,6 +498,7 @@ enum code cert_renew(struct cert_job *job, struct err *e)
     guess_server(job, &plan);
     TRY(keep_owner(&plan, e));
     TRY(keep_passphrase(job, &plan, e));
+    TRY(cert_export_check_renewal(job, plan.base, plan.files.passphrase != NULL, e));
     TRY(take_old_key(job, &plan, old.items[0], &leaf, e));
     struct cert_list rest = { old.items + 1, old.n - 1 };
     plan.files.chain = &rest;

@@ -27,6 +27,7 @@ struct cert_made {
     const char *host; /* for connection strings; NULL: not known */
     unsigned port;    /* 0: not known */
     enum ca_use use;
+    bool renewed; /* forms of the key that are there are written again */
     const struct leaf_files *files;
 };
 

@@ -11,6 +11,7 @@
 #include "os/files.h"
 #include "pki/ossl.h"
 
+#include <limits.h>
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
@@ -269,6 +270,18 @@ enum code key_to_p12(const struct key_p12 *what, const struct secret *passphrase
     PKCS12_free(p12);
     sk_X509_free(chain);
     return code;
+}
+
+bool key_p12_is_open(struct bytes der)
+{
+    const uint8_t *p = der.p;
+    PKCS12 *p12 = der.n > 0 && der.n <= LONG_MAX ? d2i_PKCS12(NULL, &p, (long)der.n) : NULL;
+    bool open = p12 && (!PKCS12_mac_present(p12) || PKCS12_verify_mac(p12, "", 0) == 1 ||
+                        PKCS12_verify_mac(p12, NULL, 0) == 1);
+
+    PKCS12_free(p12);
+    ERR_clear_error();
+    return open;
 }
 
 /* ---- describing ---- */

@@ -72,6 +72,9 @@ struct key_p12 {
 MUST_CHECK enum code key_to_p12(const struct key_p12 *what, const struct secret *passphrase, struct buf *out,
                                 struct err *e);
 
+/** True when a PKCS#12 file opens without a passphrase, or with an empty one. False also for what is none. */
+bool key_p12_is_open(struct bytes der);
+
 /** True when the certificate is for this key. */
 bool key_fits(const EVP_PKEY *key, X509 *cert);
 

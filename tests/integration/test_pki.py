@@ -312,6 +312,34 @@ def test_renewal_keeps_what_it_should(tool):
     openssl("verify", "-x509_strict", "-CAfile", tool.path("ca/ca.crt"), tool.path("db.crt"))
 
 
+def test_renewal_writes_all_that_issue_wrote(tool):
+    """Whatever form of the key a driver reads, it is the new one; none of them loses its passphrase."""
+    tool.run("ca", "init", "ca")
+    tool.run("cert", "issue", "--ca", "ca", "a", "--for", "jdbc", "--for", "npgsql")
+    tool.run("cert", "issue", "--ca", "ca", "p", "--for", "jdbc", "--passphrase-command", "echo one")
+    before = {name: open(tool.path(name), "rb").read() for name in ["a.pk8", "a.p12", "p.p12"]}
+    made = tool.json("cert", "renew", "--ca", "ca", tool.path("a.crt"))
+    assert made["files"]["pk8"] == tool.path("a.pk8") and made["files"]["p12"] == tool.path("a.p12")
+    said = tool.run("cert", "renew", "--ca", "ca", tool.path("a.crt"), "--for", "npgsql").stdout
+    assert "PKCS #8" in said and "PKCS #12" not in said and "for npgsql" in said
+    public = openssl("x509", "-in", tool.path("a.crt"), "-noout", "-pubkey")
+    assert openssl("pkey", "-inform", "DER", "-in", tool.path("a.pk8"), "-pubout") == public
+    pem = openssl("pkcs12", "-in", tool.path("a.p12"), "-passin", "pass:", "-nodes")
+    assert pem[pem.index("-----BEGIN CERT"):pem.index("-----END CERT")] in open(tool.path("a.crt"), encoding="ascii").read()
+    # The container's passphrase binds even where the key's own does not.
+    tool.run("cert", "issue", "--ca", "ca", "q")
+    os.rename(tool.path("q.crt"), tool.path("r.crt"))
+    os.rename(tool.path("q.key"), tool.path("r.key"))
+    shutil.copy(tool.path("p.p12"), tool.path("r.p12"))
+    issued = len(tool.json("cert", "list", "--ca", "ca"))
+    assert 'r.p12" is protected by a passphrase' in tool.refused("cert", "renew", "--ca", "ca", tool.path("r.crt"), status=2)
+    assert len(tool.json("cert", "list", "--ca", "ca")) == issued
+    tool.run("cert", "renew", "--ca", "ca", tool.path("p.crt"), "--passphrase-command", "echo two", "--keep-key", status=1)
+    tool.run("cert", "renew", "--ca", "ca", tool.path("p.crt"), "--passphrase-command", "echo two")
+    openssl("pkcs12", "-in", tool.path("p.p12"), "-passin", "pass:two", "-noout")
+    assert not any(open(tool.path(name), "rb").read() == old for name, old in before.items())
+
+
 # ---- init --------------------------------------------------------------------------------------------------------
 
 def test_init_refuses_and_completes(tool):
