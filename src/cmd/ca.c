@@ -4,6 +4,7 @@
 #include "cmd/ca_where.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
+#include "os/owner.h"
 #include "pki/trust.h"
 
 #include <unistd.h>
@@ -98,6 +99,7 @@ static enum code init(const struct cmd *cmd, struct ca_place *place, struct aren
 {
     AUTO(secret) struct secret passphrase = { .n = 0 };
     struct passphrase_source source = source_of(cmd);
+    AUTO(os_owner) struct os_owner as = { 0 };
     struct ca_params params = { .key = KEY_P256 };
 
     TRY(passphrase_check(&source, e));
@@ -107,6 +109,7 @@ static enum code init(const struct cmd *cmd, struct ca_place *place, struct aren
         params.passphrase = &passphrase;
     }
     warn(cmd, &params, arena);
+    TRY(os_owner_enter(ca_place_owner(place), &as, e));
     TRY(ca_create(place->ca_dir, &params, &cmd->env, e));
     return show(cmd, place, arena, e);
 }

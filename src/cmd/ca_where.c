@@ -21,6 +21,11 @@ enum code ca_place_find(const char *gate_dir, const char *ca_dir, struct ca_plac
     return OK;
 }
 
+const char *ca_place_owner(const struct ca_place *place)
+{
+    return place->gate_dir[0] ? place->gate_dir : place->ca_dir;
+}
+
 enum code ca_place_open(struct ca_place *place, enum ca_access access, const struct env *env, struct ca **out,
                         struct err *e)
 {

@@ -20,6 +20,8 @@ struct ca_place {
  */
 MUST_CHECK enum code ca_place_find(const char *gate_dir, const char *ca_dir, struct ca_place *out,
                                    struct err *e);
+/** The directory as whose owner root works there (os/owner.h): the gate's, else the CA's. */
+const char *ca_place_owner(const struct ca_place *place);
 /** `place` is borrowed until ca_close(). */
 MUST_CHECK enum code ca_place_open(struct ca_place *place, enum ca_access access, const struct env *env,
                                    struct ca **out, struct err *e);

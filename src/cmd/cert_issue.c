@@ -12,6 +12,7 @@
 #include "cmd/cert_export.h"
 #include "cmd/cert_job.h"
 #include "cmd/gate_dir.h"
+#include "os/owner.h"
 #include "pki/journal.h"
 
 #include <errno.h>
@@ -44,6 +45,7 @@ struct plan {
     bool self_signed;
     bool renewed;
     bool by_name; /* renewal: of this user, not of a file */
+    bool in_gate; /* the files lie in the gate's directory, of themselves */
 };
 
 static void plan_auto(struct plan *plan)
@@ -203,6 +205,7 @@ static enum code make_absolute(char path[OS_PATH_MAX], struct err *e)
 static enum code plan_paths(const struct cert_job *job, struct plan *plan, struct err *e)
 {
     const char *out = cmd_value(job->cmd, OPT_cert_out), *file;
+    AUTO(os_owner) struct os_owner as = { 0 };
     char dir[OS_PATH_MAX] = ".";
     struct str path;
 
@@ -210,7 +213,10 @@ static enum code plan_paths(const struct cert_job *job, struct plan *plan, struc
     if (out)
         TRY(os_path("", out, dir, e));
     else if (plan->request.use == CA_USE_CLIENT && job->place.gate_dir[0])
+        plan->in_gate = true;
+    if (plan->in_gate)
         TRY(os_path(job->place.gate_dir, "clients", dir, e));
+    TRY(os_owner_enter(plan->in_gate ? job->place.gate_dir : dir, &as, e));
     TRY(os_mkdir(dir, 0700, e));
     TRY(make_absolute(dir, e)); /* connection strings are used elsewhere */
     TRY(os_path(dir, file, plan->base, e));
@@ -287,6 +293,7 @@ static void guess_server(const struct cert_job *job, struct plan *plan)
 
 static enum code make(struct cert_job *job, struct plan *plan, struct leaf *leaf, struct err *e)
 {
+    AUTO(os_owner) struct os_owner as = { 0 };
     AUTO(ca) struct ca *ca = NULL;
     struct leaf_wish wish = { .env = &job->cmd->env, .request = &plan->request, .kind = plan->kind };
     unsigned crl_days;
@@ -294,6 +301,7 @@ static enum code make(struct cert_job *job, struct plan *plan, struct leaf *leaf
     TRY(cert_job_crl_days(job, &crl_days, e));
     if (plan->self_signed)
         return leaf_make(&wish, leaf, e);
+    TRY(os_owner_enter(ca_place_owner(&job->place), &as, e));
     TRY(ca_place_open(&job->place, CA_SIGN, &job->cmd->env, &ca, e));
     wish.ca = ca;
     if (leaf->key)
@@ -303,9 +311,35 @@ static enum code make(struct cert_job *job, struct plan *plan, struct leaf *leaf
     return ca_place_write_crl(&job->place, ca, crl_days, e);
 }
 
+/* As whom the files are written: as who owns the gate's directory, or the one they go to. */
+static enum code owner_path(const struct cert_job *job, const struct plan *plan, char out[OS_PATH_MAX],
+                            struct err *e)
+{
+    return plan->in_gate ? os_path("", job->place.gate_dir, out, e) : os_dir_of(plan->cert_path, out, e);
+}
+
+/* Files belong to whom their directory does; only root can give the key to somebody else. */
+static enum code enter_directory(const struct cert_job *job, const struct plan *plan, struct os_owner *as,
+                                 struct err *e)
+{
+    const struct leaf_files *files = &plan->files;
+    char dir[OS_PATH_MAX];
+    struct stat st;
+
+    TRY(owner_path(job, plan, dir, e));
+    if (stat(dir, &st) < 0)
+        return OK;
+    const struct passwd *row = getpwuid(st.st_uid);
+    if ((files->key_uid != (uid_t)-1 && files->key_uid != st.st_uid) ||
+        (files->key_gid != (gid_t)-1 && (!row || files->key_gid != row->pw_gid)))
+        return OK;
+    return os_owner_enter(dir, as, e);
+}
+
 static enum code deliver(struct cert_job *job, const struct plan *plan, const struct leaf *leaf,
                          struct err *e)
 {
+    AUTO(os_owner) struct os_owner as = { 0 };
     struct cert_made made = { .leaf = leaf,
                               .name = plan->name,
                               .base = plan->base,
@@ -318,6 +352,7 @@ static enum code deliver(struct cert_job *job, const struct plan *plan, const st
                               .renewed = plan->renewed,
                               .files = &plan->files };
 
+    TRY(enter_directory(job, plan, &as, e));
     TRY(leaf_write(leaf, &plan->files, e));
     return cert_export(job, &made, e);
 }
@@ -367,6 +402,7 @@ static enum code find_renewed(const struct cert_job *job, struct plan *plan, str
         TRY(file_name(job, name, &file, e));
         bool own = str_is(str_c(name), "server");
         plan->by_name = !own;
+        plan->in_gate = true;
         if (!arena_printf(job->arena, &path, own ? "tls/%s.crt" : "clients/%s.crt", file))
             return nomem(e);
         TRY(os_path(job->place.gate_dir, path.p, plan->cert_path, e));
@@ -386,19 +422,27 @@ static enum code find_renewed(const struct cert_job *job, struct plan *plan, str
     return OK;
 }
 
-/* The new key gets the old one's owner and mode. Without an old key (it lives elsewhere) nothing is kept. */
-static enum code keep_owner(struct plan *plan, struct err *e)
+/*
+ * The new key gets the old one's owner and mode. Without an old key (it lives elsewhere) nothing is kept. In an
+ * account's directory it is the account's: what lies there tells root nothing.
+ */
+static enum code keep_owner(const struct cert_job *job, struct plan *plan, struct err *e)
 {
-    struct stat st;
+    char dir[OS_PATH_MAX];
+    struct stat st, above;
 
     if (stat(plan->key_path, &st) < 0) {
         (void)err_set(e, E_NO_FILE, "there is no private key file \"%s\" beside the certificate",
                       plan->key_path);
         return E_NO_FILE;
     }
-    plan->files.key_uid = st.st_uid;
-    plan->files.key_gid = st.st_gid;
-    plan->files.key_mode = st.st_uid == 0 ? st.st_mode & 0640 : st.st_mode & 0600;
+    TRY(owner_path(job, plan, dir, e));
+    bool roots = stat(dir, &above) == 0 && above.st_uid == 0;
+    if (roots) {
+        plan->files.key_uid = st.st_uid;
+        plan->files.key_gid = st.st_gid;
+    }
+    plan->files.key_mode = st.st_mode & (roots && st.st_uid == 0 ? 0640 : 0600);
     return OK;
 }
 
@@ -427,9 +471,11 @@ static enum code take_old_key(const struct cert_job *job, struct plan *plan, X50
 {
     struct passphrase_source source = new_source(job);
     struct key_passphrase passphrase = passphrase_for(&source);
+    AUTO(os_owner) struct os_owner as = { 0 };
 
     if (!cmd_flag(job->cmd, OPT_cert_keep_key))
         return OK;
+    TRY(os_owner_enter(plan->key_path, &as, e));
     TRY(key_load(plan->key_path, &passphrase, &leaf->key, e));
     if (!key_fits(leaf->key, old))
         return err_set(e, E_CONFIG, "private key file \"%s\" does not fit the certificate", plan->key_path);
@@ -496,7 +542,7 @@ enum code cert_renew(struct cert_job *job, struct err *e)
     TRY(read_kind(job, &plan, e));
     TRY(read_server(job, &plan, e));
     guess_server(job, &plan);
-    TRY(keep_owner(&plan, e));
+    TRY(keep_owner(job, &plan, e));
     TRY(keep_passphrase(job, &plan, e));
     TRY(cert_export_check_renewal(job, plan.base, plan.files.passphrase != NULL, e));
     TRY(take_old_key(job, &plan, old.items[0], &leaf, e));

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "cmd/cert_job.h"
 #include "cmd/certtext.h"
+#include "os/owner.h"
 #include "pki/journal.h"
 
 #include <openssl/x509.h>
@@ -116,6 +117,7 @@ static enum code report_revoked(const struct cert_job *job, const struct found *
 
 enum code cert_revoke(struct cert_job *job, struct err *e)
 {
+    AUTO(os_owner) struct os_owner as = { 0 };
     AUTO(ca) struct ca *ca = NULL;
     const char *word = cmd_value(job->cmd, OPT_cert_reason);
     enum ca_reason reason = CA_REASON_UNSPECIFIED;
@@ -126,6 +128,7 @@ enum code cert_revoke(struct cert_job *job, struct err *e)
         return err_set(e, E_USAGE, "\"%s\" is no reason for a revocation", word);
     TRY(cert_job_crl_days(job, &days, e));
     TRY(cert_job_ca(job, e));
+    TRY(os_owner_enter(ca_place_owner(&job->place), &as, e));
     TRY(ca_place_open(&job->place, CA_SIGN, &job->cmd->env, &ca, e));
     TRY(find(job, ca, &found, e));
     for (size_t i = 0; i < found.n; i++)

@@ -13,6 +13,7 @@
 #include "cmd/init_report.h"
 #include "cmd/init_upstream.h"
 #include "cmd/leaf.h"
+#include "os/owner.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -154,6 +155,7 @@ static enum code run(const struct cmd *cmd, struct init_plan *plan, struct err *
 int cmd_init(struct cmd *cmd)
 {
     AUTO(arena) struct arena arena = { .blocks = NULL };
+    AUTO(os_owner) struct os_owner as = { 0 };
     struct err e;
 
     if (cmd->n_args != 1)
@@ -164,7 +166,10 @@ int cmd_init(struct cmd *cmd)
     arena_init(&arena, INIT_ARENA_LIMIT, INIT_ARENA_FIRST);
     plan->arena = &arena;
     plan->env = &cmd->env;
-    int status = run(cmd, plan, &e) == OK ? EXIT_FINE : cmd_error(cmd, &e);
+    enum code code = os_owner_enter(cmd->args[0], &as, &e);
+    if (code == OK)
+        code = run(cmd, plan, &e);
+    int status = code == OK ? EXIT_FINE : cmd_error(cmd, &e);
     free(plan);
     return status;
 }

@@ -7,6 +7,7 @@
 #include "cmd/serve_http.h"
 #include "gate/gate.h"
 #include "os/notify.h"
+#include "os/owner.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -90,7 +91,9 @@ int cmd_serve(struct cmd *cmd)
     };
     int status;
     if (cmd_flag(cmd, OPT_serve_check)) {
-        status = check(cmd, &params);
+        /* Root asks for the account that the gate will run under. For good: the settings name programs. */
+        struct err e;
+        status = os_owner_become(absolute, &e) == OK ? check(cmd, &params) : cmd_error(cmd, &e);
     } else {
         harden_process();
         status = code_exit(gate_run(&params));

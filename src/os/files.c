@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -116,8 +117,7 @@ static bool write_all(int fd, struct bytes data)
     return true;
 }
 
-/* The directory of a path, "." if it names none. */
-static bool dir_of(const char *path, char out[OS_PATH_MAX])
+enum code os_dir_of(const char *path, char out[OS_PATH_MAX], struct err *e)
 {
     struct str s = str_c(path);
 
@@ -125,15 +125,16 @@ static bool dir_of(const char *path, char out[OS_PATH_MAX])
         s.n--;
     while (s.n > 1 && s.p[s.n - 1] == '/')
         s.n--;
-    return str_to_c(s.n ? s : STR("."), out, OS_PATH_MAX);
+    if (!str_to_c(s.n ? s : STR("."), out, OS_PATH_MAX))
+        return err_set(e, E_LIMIT, "path name is too long: \"%s\"", path);
+    return OK;
 }
 
 static enum code sync_dir(const char *path, struct err *e)
 {
     char dir[OS_PATH_MAX];
 
-    if (!dir_of(path, dir))
-        return err_set(e, E_LIMIT, "path name is too long: \"%s\"", path);
+    TRY(os_dir_of(path, dir, e));
     AUTO(fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return fail_errno(e, "open directory", dir);
@@ -303,8 +304,14 @@ enum code os_check_secret_file(const char *path, const char *what, struct err *e
     }
     if (!S_ISREG(st.st_mode))
         return err_set(e, E_CONFIG, "%s \"%s\" is not a regular file", what, path);
-    if (st.st_uid != geteuid() && st.st_uid != 0)
-        return err_set(e, E_CONFIG, "%s \"%s\" must be owned by the database user or root", what, path);
+    if (st.st_uid != geteuid() && st.st_uid != 0) {
+        (void)err_set(e, E_CONFIG, "%s \"%s\" must be owned by the database user or root", what, path);
+        const struct passwd *owner = geteuid() == 0 ? getpwuid(st.st_uid) : NULL;
+        if (owner)
+            err_hint(e, "It belongs to %s: run this as that user, with runuser -u %s -- COMMAND.",
+                     owner->pw_name, owner->pw_name);
+        return E_CONFIG;
+    }
     mode_t forbidden = st.st_uid == geteuid() ? S_IRWXG | S_IRWXO : S_IWGRP | S_IXGRP | S_IRWXO;
     if (!(st.st_mode & forbidden))
         return OK;

@@ -26,6 +26,9 @@ enum {
  */
 MUST_CHECK enum code os_path(const char *dir, const char *name, char out[OS_PATH_MAX], struct err *e);
 
+/** The directory that a path names something in, "." if it says none. E_LIMIT. */
+MUST_CHECK enum code os_dir_of(const char *path, char out[OS_PATH_MAX], struct err *e);
+
 /**
  * Append the whole file to `out`; reading stops with E_LIMIT at out's limit. Directories are refused.
  *
