@@ -53,9 +53,10 @@ _pgseal() {
         _arguments -s -S \
             --host='[a name or address clients will use; goes into the certificate; may be repeated (default: this machine'\''s name and localhost)]:NAME: ' \
             --upstream='[the PostgreSQL server behind the gate (default: host=/var/run/postgresql port=5432)]:CONNINFO: ' \
-            --port='[the TCP port the gate will listen on (default: 6432)]:N: ' \
-            --listen='[the addresses the gate will listen on (default: all with --host, else localhost)]:ADDRESSES: ' \
+            --port='[the TCP port the gate will listen on (default: 6432, with --companion 5432)]:N: ' \
+            --listen='[the addresses the gate will listen on (default: all with --host, else localhost; with --companion none)]:ADDRESSES: ' \
             --days='[how long certificates are valid (default: 90)]:N: ' \
+            --companion'[a gate beside an application that cannot do verify-full: its socket without TLS, verified TLS to --upstream]' \
             --user='[issue a client certificate for this user, too]:NAME: ' \
             --force'[write into a directory that is not empty; existing files are never replaced]' \
             --json'[answer in JSON]' \

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "cmd/gate_dir.h"
 #include "cmd/init_make.h"
+#include "cmd/init_notes.h"
 #include "cmd/init_report.h"
 #include "cmd/init_upstream.h"
 #include "cmd/leaf.h"
@@ -23,7 +24,8 @@
 enum {
     INIT_ARENA_LIMIT = 1 << 24,
     INIT_ARENA_FIRST = 4096,
-    PORT_DEFAULT = 6432, /* beside a PostgreSQL on the same machine, which has 5432 */
+    PORT_DEFAULT = 6432,           /* beside a PostgreSQL on the same machine, which has 5432 */
+    PORT_COMPANION_DEFAULT = 5432, /* where the application expects its server */
     HOST_TEXT_MAX = 256
 };
 
@@ -96,11 +98,18 @@ static enum code number(const struct cmd *cmd, enum cmd_opt opt, uint32_t max, u
 
 static enum code plan_options(struct init_plan *plan, const struct cmd *cmd, struct err *e)
 {
-    plan->port = PORT_DEFAULT;
+    plan->companion = cmd_flag(cmd, OPT_init_companion);
+    plan->port = plan->companion ? PORT_COMPANION_DEFAULT : PORT_DEFAULT;
     plan->days = CA_LEAF_DAYS_DEFAULT;
     TRY(plan_hosts(plan, cmd, e));
     TRY(number(cmd, OPT_init_port, 65535, &plan->port, e));
     TRY(number(cmd, OPT_init_days, CA_DAYS_MAX, &plan->days, e));
+    if (plan->companion &&
+        (cmd_value(cmd, OPT_init_host) || cmd_value(cmd, OPT_init_user) || cmd_value(cmd, OPT_init_days)))
+        return err_set(e, E_USAGE,
+                       "a companion gate has no certificates: --host, --user and --days are not for it");
+    if (plan->companion)
+        plan->listen = "";
     if (cmd_value(cmd, OPT_init_listen))
         plan->listen = cmd_value(cmd, OPT_init_listen);
     plan->user = cmd_value(cmd, OPT_init_user);
@@ -148,6 +157,7 @@ static enum code run(const struct cmd *cmd, struct init_plan *plan, struct err *
     TRY(init_plan_upstream(plan, cmd_value(cmd, OPT_init_upstream), e));
     TRY(init_make(plan, e));
     TRY(init_plan_server(plan, e));
+    TRY(init_plan_notes(plan, e));
     correct(plan);
     return init_report(cmd, plan, e);
 }

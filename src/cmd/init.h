@@ -10,7 +10,7 @@
 
 struct arena;
 
-enum { INIT_FILES_MAX = 32, INIT_LINES_MAX = 8 };
+enum { INIT_FILES_MAX = 32, INIT_LINES_MAX = 8 /* of a kind */ };
 
 struct init_file {
     const char *name; /* below the gate's directory */
@@ -36,6 +36,7 @@ struct init_plan {
     unsigned days;
     const char *user;      /* NULL: no client certificate */
     const char *user_file; /* the name of its files */
+    bool companion;        /* beside an application: no TLS towards it, verified TLS to the server */
     struct str upstream;
     struct str auth_dbname; /* where the gate asks the server about users */
     bool upstream_is_tcp;
@@ -47,6 +48,7 @@ struct init_plan {
     struct init_file files[INIT_FILES_MAX];
     size_t n_files;
     struct init_lines hba, conf, sql; /* what the server's own files need */
+    struct init_lines notes;          /* what these lines do there, a paragraph each */
 };
 
 #endif

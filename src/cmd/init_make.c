@@ -231,7 +231,8 @@ static enum code make_passfile(struct init_plan *plan, struct err *e)
 
 enum code init_make(struct init_plan *plan, struct err *e)
 {
-    TRY(make_certs(plan, e));
+    if (!plan->companion)
+        TRY(make_certs(plan, e));
     TRY(make_passfile(plan, e));
     return init_write_conf(plan, e);
 }
@@ -258,12 +259,45 @@ static void setting(struct buf *out, const char *name, struct str value)
 }
 
 /* The directory itself, where a socket's address has room for its name. */
-static struct str socket_dir(const struct init_plan *plan)
+struct str init_socket_dir(const struct init_plan *plan)
 {
     struct sockaddr_un address;
     struct str dir = str_c(plan->dir);
 
     return dir.n + SOCKET_NAME_MAX <= sizeof address.sun_path ? dir : STR("/tmp");
+}
+
+/* Clients of a companion are on this machine, and have no TLS. */
+static void append_companion(struct buf *out, const struct init_plan *plan)
+{
+    (void)buf_append_c(
+        out, "# Settings of a companion gate, in the syntax of postgresql.conf. See pgseal.conf(5).\n\n"
+             "# Where the application reaches it: on this machine, without TLS.\n");
+    setting(out, "listen_addresses", str_c(plan->listen));
+    (void)buf_printf(out, "port = %u\n", plan->port);
+    setting(out, "unix_socket_directories", init_socket_dir(plan));
+    (void)buf_append_c(out, "unix_socket_permissions = 0777     # 0770: the group only\n"
+                            "\n# The server: TLS, and only if its certificate and name are right.\n"
+                            "# No dbname in it: each client gets the database that it asks for.\n");
+    setting(out, "upstream", plan->upstream);
+    (void)buf_append_c(out,
+                       "auth_source = upstream             # the server judges; the exchange passes through\n"
+                       "# Passwords for the status database are judged in this database of the server:\n");
+    setting(out, "auth_dbname", plan->auth_dbname);
+}
+
+static void append_companion_rules(struct buf *out, const struct init_plan *plan)
+{
+    (void)buf_append_c(
+        out, "# Who may connect how, in the syntax of PostgreSQL's pg_hba.conf. The first line that fits\n"
+             "# decides; whoever fits none is refused. Nobody from another machine is let in.\n"
+             "#\n"
+             "# TYPE  DATABASE     USER  ADDRESS       METHOD\n"
+             "local   all          all                 scram-sha-256\n"
+             "local   replication  all                 scram-sha-256\n");
+    if (plan->listen[0])
+        (void)buf_append_c(out, "host    all          all   127.0.0.1/32  scram-sha-256\n"
+                                "host    all          all   ::1/128       scram-sha-256\n");
 }
 
 static void append_settings(struct buf *out, const struct init_plan *plan)
@@ -273,7 +307,7 @@ static void append_settings(struct buf *out, const struct init_plan *plan)
                        "# Where clients reach it.\n");
     setting(out, "listen_addresses", str_c(plan->listen));
     (void)buf_printf(out, "port = %u\n", plan->port);
-    setting(out, "unix_socket_directories", socket_dir(plan));
+    setting(out, "unix_socket_directories", init_socket_dir(plan));
     (void)buf_append_c(out,
                        "\n# Metrics for Prometheus and a page for people, on this machine.\n"
                        "#http_listen = '127.0.0.1:9187'    # then open http://127.0.0.1:9187/status\n"
@@ -331,13 +365,21 @@ enum code init_write_conf(struct init_plan *plan, struct err *e)
     AUTO(buf) struct buf settings = BUF_INIT(CONF_LIMIT);
     AUTO(buf) struct buf rules = BUF_INIT(CONF_LIMIT);
 
-    append_settings(&settings, plan);
-    append_rules(&rules, plan);
+    if (plan->companion) {
+        append_companion(&settings, plan);
+        append_companion_rules(&rules, plan);
+    } else {
+        append_settings(&settings, plan);
+        append_rules(&rules, plan);
+    }
     if (!buf_ok(&settings) || !buf_ok(&rules))
         return nomem(e);
     TRY(init_put(plan, &(struct init_file){ .name = "pgseal.conf", .says = "settings" }, buf_bytes(&settings),
                  0600, e));
-    TRY(init_put(plan, &(struct init_file){ .name = "pg_hba.conf", .says = "rules: TLS and SCRAM only" },
+    TRY(init_put(plan,
+                 &(struct init_file){ .name = "pg_hba.conf",
+                                      .says = plan->companion ? "rules: this machine only"
+                                                              : "rules: TLS and SCRAM only" },
                  buf_bytes(&rules), 0600, e));
     return init_put(plan, &(struct init_file){ .name = "pg_ident.conf", .says = "maps: none yet" },
                     str_bytes(str_c(maps)), 0600, e);

@@ -4,10 +4,11 @@
 #include "base/check.h"
 #include "cmd/drivers.h"
 #include "cmd/init.h"
+#include "cmd/init_make.h"
 
 #include <jansson.h>
 
-enum { REPORT_LIMIT = 1 << 16, NAME_COLUMN = 22 };
+enum { REPORT_LIMIT = 1 << 16, NAME_COLUMN = 22, NOTE_WIDTH = 100 };
 
 static enum code nomem(struct err *e)
 {
@@ -19,6 +20,14 @@ static struct driver_facts facts_of(const struct init_plan *plan, const char *ro
     return (struct driver_facts){
         .host = plan->host, .port = plan->port, .dbname = "DATABASE", .user = "USER", .root = root
     };
+}
+
+/* "host=… port=…" of a companion: its socket. */
+static bool application_string(const struct init_plan *plan, struct buf *out)
+{
+    (void)buf_append_c(out, "host=");
+    conninfo_quote(out, init_socket_dir(plan));
+    return buf_printf(out, " port=%u dbname=DATABASE user=USER", plan->port);
 }
 
 /* ---- text ---- */
@@ -35,21 +44,46 @@ static void say_files(FILE *out, const struct init_plan *plan)
 
 static void say_lines(FILE *out, const char *file, const struct init_lines *lines)
 {
-    if (lines->n)
+    if (lines->n && file)
         (void)fprintf(out, "  %s\n", file);
     for (size_t i = 0; i < lines->n; i++)
         (void)fprintf(out, "    %.*s\n", STR_ARG(lines->line[i]));
 }
 
+/* A paragraph, broken at blanks. */
+static void say_note(FILE *out, struct str note)
+{
+    size_t column = 0;
+
+    (void)fputs("  - ", out);
+    for (struct str word; note.n > 0;) {
+        size_t n = str_find(note, ' ');
+        word = str_first(note, n);
+        note = str_from(note, n < note.n ? n + 1 : n);
+        if (column > 0 && column + 1 + word.n > NOTE_WIDTH) {
+            (void)fputs("\n    ", out);
+            column = 0;
+        }
+        column += (size_t)fprintf(out, "%s%.*s", column ? " " : "", STR_ARG(word));
+    }
+    (void)fputc('\n', out);
+}
+
 static void say_server(FILE *out, const struct init_plan *plan)
 {
     (void)fprintf(out, "\nThe server behind, %.*s, needs\n", STR_ARG(plan->upstream));
-    say_lines(out, "in its pg_hba.conf, before other lines that fit", &plan->hba);
+    say_lines(out, "in its pg_hba.conf, above other lines that fit but below \"local all postgres peer\"",
+              &plan->hba);
     say_lines(out, "in its postgresql.conf", &plan->conf);
-    say_lines(out, "in SQL, as a superuser", &plan->sql);
+    if (plan->sql.n)
+        (void)fprintf(out, "  in SQL, as a superuser, in database \"%.*s\"\n", STR_ARG(plan->auth_dbname));
+    say_lines(out, NULL, &plan->sql);
     if (plan->n_upstream_sans)
         (void)fprintf(out, "  If it has a certificate of another CA, name that CA's file in upstream's "
                            "sslrootcert instead.\n");
+    (void)fputs("\nBefore these lines go to a server that is in use:\n", out);
+    for (size_t i = 0; i < plan->notes.n; i++)
+        say_note(out, plan->notes.line[i]);
 }
 
 static enum code say_clients(FILE *out, const struct init_plan *plan, const char *root, struct err *e)
@@ -67,16 +101,32 @@ static enum code say_clients(FILE *out, const struct init_plan *plan, const char
     return OK;
 }
 
+static enum code say_application(FILE *out, const struct init_plan *plan, struct err *e)
+{
+    AUTO(buf) struct buf text = BUF_INIT(REPORT_LIMIT);
+
+    if (!application_string(plan, &text))
+        return nomem(e);
+    (void)fprintf(out, "\nThe application connects with its own user and password, and without TLS:\n  %s\n",
+                  buf_c(&text));
+    return OK;
+}
+
 static enum code say(FILE *out, const struct init_plan *plan, const char *root, struct err *e)
 {
     say_files(out, plan);
     say_server(out, plan);
-    TRY(say_clients(out, plan, root, e));
-    (void)fprintf(out, "\nStart the gate (it listens on %s, port %u):\n  pgseal serve -D ", plan->listen,
-                  plan->port);
+    if (plan->companion)
+        TRY(say_application(out, plan, e));
+    else
+        TRY(say_clients(out, plan, root, e));
+    (void)fprintf(out,
+                  "\nStart the gate (it listens on %s, port %u), after a look at the way to the server:\n",
+                  plan->listen[0] ? plan->listen : "its socket", plan->port);
     AUTO(buf) struct buf dir = BUF_INIT(REPORT_LIMIT);
     conninfo_quote(&dir, str_c(plan->dir));
-    (void)fprintf(out, "%s\n", buf_c(&dir));
+    (void)fprintf(out, "  pgseal serve -D %s --check --login\n  pgseal serve -D %s\n", buf_c(&dir),
+                  buf_c(&dir));
     return OK;
 }
 
@@ -111,6 +161,12 @@ static json_t *clients_of(const struct init_plan *plan, const char *root)
     json_t *object = json_object();
     struct driver_facts facts = facts_of(plan, root);
 
+    if (plan->companion) {
+        AUTO(buf) struct buf text = BUF_INIT(REPORT_LIMIT);
+        (void)application_string(plan, &text);
+        (void)json_object_set_new(object, driver_name(DRIVER_LIBPQ), text_of(buf_str(&text)));
+        return object;
+    }
     for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_PGX; d++) {
         AUTO(buf) struct buf text = BUF_INIT(REPORT_LIMIT);
         driver_connect(&text, d, &facts);
@@ -121,13 +177,14 @@ static json_t *clients_of(const struct init_plan *plan, const char *root)
 
 static enum code say_json(FILE *out, const struct init_plan *plan, const char *root, struct err *e)
 {
-    json_t *answer = json_pack("{s:s, s:s, s:i, s:s, s:o, s:s, s:o, s:s, s:o, s:{s:o, s:o, s:o}, s:o}", "dir",
-                               plan->dir, "host", plan->host, "port", (int)plan->port, "listen_addresses",
-                               plan->listen, "upstream", text_of(plan->upstream), "auth_source",
-                               plan->upstream_is_tcp ? "query" : "upstream", "auth_dbname",
-                               text_of(plan->auth_dbname), "ca_file", root, "files", files_of(plan), "server",
-                               "pg_hba_conf", lines_of(&plan->hba), "postgresql_conf", lines_of(&plan->conf),
-                               "sql", lines_of(&plan->sql), "clients", clients_of(plan, root));
+    json_t *answer = json_pack(
+        "{s:s, s:s?, s:i, s:s, s:o, s:s, s:o, s:s?, s:o, s:{s:o, s:o, s:o, s:o}, s:o}", "dir", plan->dir,
+        "host", plan->host, "port", (int)plan->port, "listen_addresses", plan->listen, "upstream",
+        text_of(plan->upstream), "auth_source",
+        plan->upstream_is_tcp && !plan->companion ? "query" : "upstream", "auth_dbname",
+        text_of(plan->auth_dbname), "ca_file", plan->companion ? NULL : root, "files", files_of(plan),
+        "server", "pg_hba_conf", lines_of(&plan->hba), "postgresql_conf", lines_of(&plan->conf), "sql",
+        lines_of(&plan->sql), "notes", lines_of(&plan->notes), "clients", clients_of(plan, root));
 
     if (!answer)
         return nomem(e);

@@ -75,6 +75,26 @@ static enum code plan_tcp(struct init_plan *plan, struct conn_options *options, 
     return OK;
 }
 
+/* The application's password passes through, so nobody logs in as the gate; what it must not meet is another
+ * server. */
+static enum code check_companion(const struct init_plan *plan, const struct conn_options *options,
+                                 struct err *e)
+{
+    const struct str *v = options->v;
+
+    if (!plan->upstream_is_tcp)
+        return err_set(e, E_USAGE,
+                       "a companion gate is for a server on another machine: use --upstream "
+                       "'host=... sslrootcert=...'");
+    if (v[CONN_SSLMODE].p && !str_is(v[CONN_SSLMODE], "verify-full"))
+        return err_set(e, E_USAGE, "a companion gate reaches its server with sslmode=verify-full");
+    if (v[CONN_SSLROOTCERT].n == 0)
+        return err_set(e, E_USAGE,
+                       "with which CA is the server's certificate verified? Add sslrootcert=FILE, "
+                       "or sslrootcert=system, to --upstream");
+    return OK;
+}
+
 static enum code print_options(struct init_plan *plan, const struct conn_options *options, struct err *e)
 {
     AUTO(buf) struct buf text = BUF_INIT(CONN_TEXT_MAX);
@@ -107,17 +127,16 @@ enum code init_plan_upstream(struct init_plan *plan, const char *text, struct er
     /* In upstream a dbname would rename every client's database; what it is good for is another setting. */
     plan->auth_dbname = options.v[CONN_DBNAME].n > 0 ? options.v[CONN_DBNAME] : STR(DEFAULT_DATABASE);
     options.v[CONN_DBNAME] = (struct str){ NULL, 0 };
-    if (plan->upstream_is_tcp)
+    if (plan->companion)
+        TRY(check_companion(plan, &options, e));
+    else if (plan->upstream_is_tcp)
         TRY(plan_tcp(plan, &options, &info, e));
     return print_options(plan, &options, e);
 }
 
 /* ---- the server's own files ---- */
 
-static enum code add_line(struct init_plan *plan, struct init_lines *lines, const char *fmt, ...)
-    PRINTF_LIKE(3, 4);
-
-static enum code add_line(struct init_plan *plan, struct init_lines *lines, const char *fmt, ...)
+enum code init_line(struct init_plan *plan, struct init_lines *lines, const char *fmt, ...)
 {
     va_list args;
 
@@ -150,29 +169,33 @@ static enum code lines_over_tcp(struct init_plan *plan)
 
     if (!identifier(plan, plan->gate_user, &role))
         return E_NOMEM;
-    TRY(add_line(plan, &plan->hba, "hostssl  all  all  ADDRESS-OF-THE-GATE/32  scram-sha-256"));
-    TRY(add_line(plan, &plan->conf, "ssl = on"));
+    TRY(init_line(plan, &plan->hba, "hostssl  all  all  ADDRESS-OF-THE-GATE/32  scram-sha-256"));
+    TRY(init_line(plan, &plan->conf, "ssl = on"));
     if (plan->n_upstream_sans) {
-        TRY(add_line(plan, &plan->conf, "ssl_cert_file = 'server.crt'   # %s/upstream/server.crt",
-                     plan->dir));
-        TRY(add_line(plan, &plan->conf, "ssl_key_file = 'server.key'    # %s/upstream/server.key, mode 0600",
-                     plan->dir));
+        TRY(init_line(plan, &plan->conf, "ssl_cert_file = 'server.crt'   # %s/upstream/server.crt",
+                      plan->dir));
+        TRY(init_line(plan, &plan->conf, "ssl_key_file = 'server.key'    # %s/upstream/server.key, mode 0600",
+                      plan->dir));
     }
     if (plan->gate_secret.n)
-        TRY(add_line(plan, &plan->sql, "CREATE ROLE %.*s LOGIN PASSWORD '%.*s';", STR_ARG(role),
-                     STR_ARG(plan->gate_secret)));
-    return add_line(plan, &plan->sql, "GRANT SELECT ON pg_catalog.pg_authid TO %.*s;", STR_ARG(role));
+        TRY(init_line(plan, &plan->sql, "CREATE ROLE %.*s LOGIN PASSWORD '%.*s';", STR_ARG(role),
+                      STR_ARG(plan->gate_secret)));
+    return init_line(plan, &plan->sql, "GRANT SELECT ON pg_catalog.pg_authid TO %.*s;", STR_ARG(role));
 }
 
 static enum code lines_over_socket(struct init_plan *plan)
 {
-    TRY(add_line(plan, &plan->hba, "local  all  all  scram-sha-256"));
-    return add_line(plan, &plan->conf, "listen_addresses = ''          # nobody gets past the gate");
+    TRY(init_line(plan, &plan->hba, "local  all  all  scram-sha-256"));
+    return init_line(plan, &plan->conf, "listen_addresses = ''          # nobody gets past the gate");
 }
 
 enum code init_plan_server(struct init_plan *plan, struct err *e)
 {
-    enum code code = plan->upstream_is_tcp ? lines_over_tcp(plan) : lines_over_socket(plan);
+    enum code code = plan->companion         ? init_line(plan, &plan->hba,
+                                                         "hostssl  all  all  ADDRESS-OF-THIS-MACHINE/32  "
+                                                                 "scram-sha-256")
+                     : plan->upstream_is_tcp ? lines_over_tcp(plan)
+                                             : lines_over_socket(plan);
 
     return code == OK ? OK : nomem(e);
 }

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from conftest import npm_dir
-from lib import pki, run
+from lib import pki, psql, run
 
 JAR = "/usr/share/java/postgresql.jar"
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -377,7 +377,65 @@ def test_init_for_a_server_over_tcp(tool, conninfo, database):
     assert tool.json("cert", "show", tool.path("gate/upstream/server.crt"))[0]["sans"] == ["dns:db1", "dns:db2"]
 
 
+def test_init_says_what_its_lines_do(tool):
+    """To the DBA's own line, running sessions, standbys, replication and cert users; and in which database GRANTs go."""
+    over_socket = tool.run("init", "socket", "--host", "localhost")
+    over_tcp = tool.run("init", "tcp", "--host", "localhost", "--upstream", "postgresql://db1/app")
+    for said in over_socket.stdout, over_tcp.stdout:
+        words = " ".join(said.split())
+        for word in ("local all postgres peer", "systemctl reload postgresql", "standbys", "replication all", "Users of cert lines",
+                     "map=gate", "--check --login"):
+            assert word in words, word
+    assert "systemctl restart postgresql" in over_socket.stdout
+    assert 'in SQL, as a superuser, in database "app"' in over_tcp.stdout
+    assert len(tool.json("init", "third", "--host", "localhost")["server"]["notes"]) >= 4
+
+
+def test_the_lines_of_init_leave_the_dba_his_own(tool, factory):
+    """Debian's first line, then what init prints, as it says: peer for the DBA, passwords for all who come by the gate."""
+    made = tool.json("init", "gate", "--host", "localhost")
+    server = factory.postgres(hba="\n".join(["local all postgres peer", *made["server"]["pg_hba_conf"], ""]))
+    try:
+        as_dba = run.demoted([psql.PSQL, "-XAtw", "-h", server.socket_dir, "-p", str(server.port), "-U", "postgres", "-c",
+                              "SELECT 'in'", "postgres"])
+        if run.is_root():
+            assert subprocess.run(as_dba, cwd="/", capture_output=True, text=True, check=False).stdout == "in\n"
+        with pytest.raises(psycopg.OperationalError, match="no password supplied"):
+            psycopg.connect(host=server.socket_dir, port=server.port, user="alice", dbname="app")
+    finally:
+        factory.stop(server)
+
+
+def test_a_companion_that_init_made(tool, factory, certs):
+    """No certificates of its own; the application's plain socket, the server's verified TLS."""
+    behind = factory.postgres(hba="hostssl all all 127.0.0.1/32 scram-sha-256\n", tls={"cert": certs.server})
+    conninfo = f"host=localhost port={behind.port} dbname=db2 sslrootcert={certs.ca_file}"
+    made = tool.json("init", "gate", "--companion", "--upstream", conninfo)
+    assert made["auth_dbname"] == "db2" and made["ca_file"] is None and made["server"]["sql"] == []
+    assert sorted(f["name"] for f in made["files"]) == ["pg_hba.conf", "pg_ident.conf", "pgseal.conf"]
+    log = run.Log(tool.path("gate.log"))
+    assert tool.run("serve", "-D", "gate", "--check", "--login").returncode == 0
+    with open(log.path, "wb") as out:
+        gate = subprocess.Popen([tool.program, "serve", "-D", "gate"], cwd=tool.dir, stdin=subprocess.DEVNULL, stdout=out,
+                                stderr=out)
+    try:
+        log.wait_for("ready to accept connections")
+        way = made["clients"]["libpq"].replace("DATABASE", "app").replace("USER", "alice")
+        with psycopg.connect(way, password="alice's pass") as db:
+            assert db.execute("SELECT current_database(), ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone() == \
+                ("app", True)
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(way, password="wrong")
+    finally:
+        gate.send_signal(signal.SIGINT)
+        assert gate.wait(20) == 0, log.text()
+        factory.stop(behind)
+
+
 @pytest.mark.parametrize("argv, words", [
+    (["--companion"], "a server on another machine"), (["--companion", "--upstream", "host=x"], "sslrootcert=FILE"),
+    (["--companion", "--upstream", "host=x sslrootcert=y sslmode=require"], "sslmode=verify-full"),
+    (["--companion", "--upstream", "host=x sslrootcert=y", "--user", "u"], "has no certificates"),
     (["--host", "a b"], "not a valid name"), (["--upstream", "host=x password=y"], "password"),
     (["--upstream", "nonsense"], "missing \"=\""), (["--port", "0"], "not a number"), (["--days", "x"], "not a number"),
     (["--user", "../x"], "no name")])
