@@ -23,6 +23,7 @@ _Static_assert(sizeof(Tcl_UniChar) == sizeof(uint16_t), "regex_text is made of T
 
 struct entry {
     struct regex_text text;
+    struct regex_text behind; /* the same behind any character; empty: was not asked for */
     bool captures;
     bool remembers;  /* its parentheses are remembered: for captures, or for a back reference in it */
     bool lookbehind; /* in PostgreSQL's engine only */
@@ -30,6 +31,7 @@ struct entry {
 
 struct regex_set {
     uint64_t id; /* unique in the process, never reused */
+    enum regex_encoding encoding;
     struct arena *arena;
     struct entry *entries;
     size_t n;
@@ -43,7 +45,7 @@ enum { THREAD_SETS = 4 };
 struct thread_set {
     uint64_t id; /* 0: free */
     uint64_t used;
-    Tcl_Obj **objects; /* by number; NULL: not met yet */
+    Tcl_Obj **objects; /* two by number: the expression, and it behind a character; NULL: not met yet */
     size_t n;
 };
 
@@ -133,11 +135,11 @@ static struct thread_set *set_of_thread(const struct regex_set *set)
             oldest = have;
     }
     forget(oldest);
-    oldest->objects = calloc(set->n, sizeof(Tcl_Obj *));
+    oldest->objects = calloc(2 * set->n, sizeof(Tcl_Obj *));
     if (!oldest->objects)
         return NULL;
     oldest->id = set->id;
-    oldest->n = set->n;
+    oldest->n = 2 * set->n;
     oldest->used = mine.clock;
     return oldest;
 }
@@ -205,12 +207,17 @@ static enum code compile(Tcl_Obj *object, bool remembers, Tcl_RegExp *out, struc
 
 struct regex_set *regex_set_new(struct arena *arena)
 {
+    return regex_set_new_in(arena, REGEX_BYTES);
+}
+
+struct regex_set *regex_set_new_in(struct arena *arena, enum regex_encoding encoding)
+{
     struct regex_set *set = ARENA_NEW(arena, struct regex_set);
 
     /* Here and not at the first expression: a process loads its first rules before it has other threads. */
     if (!set || pthread_once(&once, start_tcl) != 0)
         return NULL;
-    *set = (struct regex_set){ .id = atomic_fetch_add(&last_id, 1) + 1, .arena = arena };
+    *set = (struct regex_set){ .id = atomic_fetch_add(&last_id, 1) + 1, .encoding = encoding, .arena = arena };
     return set;
 }
 
@@ -238,7 +245,11 @@ enum code regex_set_add(struct regex_set *set, struct str pattern, bool captures
 
     if (!begin() || !grow(set))
         return E_NOMEM;
-    TRY(regex_translate(set->arena, pattern, &entry.text, &entry.lookbehind, e));
+    struct regex_source source = { .pattern = pattern, .encoding = set->encoding };
+    TRY(regex_translate(set->arena, &source, &entry.text, &entry.lookbehind, e));
+    source.behind = set->encoding == REGEX_UTF8; /* the rules' sets are never searched from the middle */
+    if (source.behind)
+        TRY(regex_translate(set->arena, &source, &entry.behind, &entry.lookbehind, e));
     Tcl_Obj *object = object_of(entry.text);
     enum code code = compile(object, entry.remembers, &compiled, e);
     Tcl_DecrRefCount(object);
@@ -300,21 +311,115 @@ static enum code execute(Tcl_RegExp regexp, bool captures, struct str subject, s
     return OK;
 }
 
+/* The thread's own compiled form. */
+static enum code compiled_form(const struct regex_set *set, unsigned number, bool behind, Tcl_RegExp *out,
+                               struct err *e)
+{
+    const struct entry *entry = &set->entries[number];
+    struct thread_set *have = begin() ? set_of_thread(set) : NULL;
+    size_t at = 2 * (size_t)number + (behind ? 1 : 0);
+
+    if (entry->lookbehind)
+        return err_set(e, E_REGEX, "lookbehind constraints cannot be applied here");
+    if (!have)
+        return E_NOMEM;
+    CHECK(at < have->n);
+    if (!have->objects[at])
+        have->objects[at] = object_of(behind ? entry->behind : entry->text);
+    return compile(have->objects[at], entry->remembers, out, e);
+}
+
 enum code regex_search(const struct regex_set *set, unsigned number, struct str subject,
                        struct regex_match *out, struct err *e)
 {
     Tcl_RegExp compiled;
 
-    CHECK(number < set->n);
+    CHECK(number < set->n && set->encoding == REGEX_BYTES);
+    TRY(compiled_form(set, number, false, &compiled, e));
+    return execute(compiled, set->entries[number].captures, subject, out, e);
+}
+
+/* ---- searching again and again in one text ---- */
+
+struct regex_subject {
+    Tcl_Obj *object;
+    size_t n;        /* characters */
+    uint32_t at[]; /* where each begins; the last is the end */
+};
+
+struct regex_subject *regex_subject_new(struct str text)
+{
+    struct regex_subject *subject = malloc(sizeof *subject + (text.n + 1) * sizeof subject->at[0]);
+    uint16_t *characters = calloc(text.n + 1, sizeof *characters);
+    struct str left = text;
+    uint32_t code;
+
+    if (!subject || !characters || !begin()) {
+        free(subject);
+        free(characters);
+        return NULL;
+    }
+    for (subject->n = 0; left.n > 0; subject->n++) {
+        subject->at[subject->n] = (uint32_t)(text.n - left.n);
+        characters[subject->n] = regex_take(&left, REGEX_UTF8, &code);
+    }
+    subject->at[subject->n] = (uint32_t)text.n;
+    subject->object = object_of((struct regex_text){ characters, subject->n });
+    free(characters);
+    return subject;
+}
+
+void regex_subject_free(struct regex_subject *subject)
+{
+    if (!subject)
+        return;
+    Tcl_DecrRefCount(subject->object);
+    free(subject);
+}
+
+size_t regex_subject_length(const struct regex_subject *subject)
+{
+    return subject->n;
+}
+
+size_t regex_subject_byte(const struct regex_subject *subject, size_t character)
+{
+    CHECK(character <= subject->n);
+    return subject->at[character];
+}
+
+/* An older dialect was not put behind a character: only its ^ knows that this is no beginning. */
+static bool is_behind(const struct entry *entry)
+{
+    return entry->behind.n > entry->text.n;
+}
+
+enum code regex_find(const struct regex_set *set, unsigned number, const struct regex_subject *subject,
+                     size_t from, struct regex_found *out, struct err *e)
+{
+    Tcl_RegExp compiled;
+    Tcl_RegExpInfo info;
+
+    CHECK(number < set->n && set->encoding == REGEX_UTF8);
     const struct entry *entry = &set->entries[number];
-    if (entry->lookbehind)
-        return err_set(e, E_REGEX, "lookbehind constraints cannot be applied here");
-    struct thread_set *have = begin() ? set_of_thread(set) : NULL;
-    if (!have)
-        return E_NOMEM;
-    CHECK(number < have->n);
-    if (!have->objects[number])
-        have->objects[number] = object_of(entry->text);
-    TRY(compile(have->objects[number], entry->remembers, &compiled, e));
-    return execute(compiled, entry->captures, subject, out, e);
+    bool behind = from > 0 && is_behind(entry);
+    size_t offset = from - (behind ? 1 : 0);
+    TRY(compiled_form(set, number, behind, &compiled, e));
+    int result = Tcl_RegExpExecObj(NULL, compiled, subject->object, (int)offset, REGEX_GROUPS,
+                                   offset > 0 && !behind ? TCL_REG_NOTBOL : 0);
+    if (result < 0)
+        return err_set(e, E_REGEX, "regular expression is too complex");
+    *out = (struct regex_found){ .matched = result > 0 };
+    if (result == 0 || !entry->remembers)
+        return OK;
+    Tcl_RegExpGetInfo(compiled, &info);
+    for (int i = 0; i < REGEX_GROUPS && i <= info.nsubs; i++) {
+        if (info.matches[i].start < 0)
+            continue;
+        out->groups[i].set = true;
+        out->groups[i].start = offset + (size_t)info.matches[i].start + (i == 0 && behind ? 1 : 0);
+        out->groups[i].end = offset + (size_t)info.matches[i].end;
+        CHECK(out->groups[i].start <= out->groups[i].end && out->groups[i].end <= subject->n);
+    }
+    return OK;
 }

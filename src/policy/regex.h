@@ -10,6 +10,7 @@
 #define PGSEAL_POLICY_REGEX_H
 
 #include "base/err.h"
+#include "policy/regex_text.h"
 
 struct arena;
 
@@ -18,6 +19,9 @@ struct regex_set;
 
 /** One set; lives in `arena`. NULL when memory ran out. */
 struct regex_set *regex_set_new(struct arena *arena);
+
+/** The same over the characters of an encoding; regex_set_new() is for bytes. */
+struct regex_set *regex_set_new_in(struct arena *arena, enum regex_encoding encoding);
 
 /**
  * Check an expression (without PostgreSQL's leading slash) and add it.
@@ -45,6 +49,35 @@ struct regex_match {
  */
 MUST_CHECK enum code regex_search(const struct regex_set *set, unsigned number, struct str subject,
                                   struct regex_match *out, struct err *e);
+
+/** One text of UTF-8, in which one thread searches several times. */
+struct regex_subject;
+
+/** Copies `text` (no NUL in it). Returned to caller: regex_subject_free(). NULL when memory ran out. */
+struct regex_subject *regex_subject_new(struct str text);
+void regex_subject_free(struct regex_subject *subject);
+/** How many characters it has. */
+size_t regex_subject_length(const struct regex_subject *subject);
+/** Where a character begins, in bytes; at the length: where the text ends. */
+size_t regex_subject_byte(const struct regex_subject *subject, size_t character);
+
+enum { REGEX_GROUPS = 10 };
+
+struct regex_found {
+    bool matched;
+    struct {
+        bool set;          /* it took part */
+        size_t start, end; /* in characters */
+    } groups[REGEX_GROUPS]; /* the first is the match itself */
+};
+
+/**
+ * Search from a character on. Groups are told if captures were asked for. What stands in front of it is seen by ^, \m and their like. The set is one of
+ * REGEX_UTF8. Errors as regex_search().
+ */
+MUST_CHECK enum code regex_find(const struct regex_set *set, unsigned number,
+                                const struct regex_subject *subject, size_t from, struct regex_found *out,
+                                struct err *e);
 
 /** Free what the calling thread has compiled; threads that end do so by themselves. */
 void regex_thread_fini(void);

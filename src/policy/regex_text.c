@@ -34,6 +34,7 @@ enum {
 
 struct scan {
     struct str left;
+    enum regex_encoding encoding;
     struct buf out; /* uint16_t */
     enum dialect dialect;
     bool expanded; /* (?x): comments up to the end of the line */
@@ -44,9 +45,17 @@ struct scan {
     unsigned look_at; /* depth of the outermost open lookaround; 0: none */
 };
 
-/* A set of byte values; characters that are no bytes never match and are only kept for being non-empty. */
+enum { SET_RANGES_MAX = 64 };
+
+/* A set of byte values, and in UTF-8 of ranges above them. As bytes, characters above never match and are only
+ * kept for being non-empty. */
 struct set {
     bool has[BYTE_MAX + 1];
+    struct {
+        uint32_t from, to;
+    } above[SET_RANGES_MAX];
+    size_t n_above;
+    bool full; /* there were more */
 };
 
 /* ---- output ---- */
@@ -63,8 +72,10 @@ static void put_c(struct scan *s, const char *text)
 }
 
 /** The character for a code that an escape gave. */
-static uint16_t char_of(uint32_t code)
+static uint16_t char_of(const struct scan *s, uint32_t code)
 {
+    if (s->encoding == REGEX_UTF8)
+        return code <= 0x10FFFF ? regex_code(code) : FOREIGN_LAST;
     if (code <= BYTE_MAX)
         return regex_char((uint8_t)code);
     return code - BYTE_MAX > FOREIGN_LAST - FOREIGN_FIRST ? FOREIGN_LAST
@@ -81,6 +92,31 @@ static void put_escaped(struct scan *s, uint16_t c)
         put(s, (uint16_t)(unsigned char)hex[(c >> shift) & 15]);
 }
 
+/* One range of characters, the order of which is the order of codes within each of the three parts. */
+static void put_range(struct scan *s, uint32_t from, uint32_t to)
+{
+    static const struct {
+        uint32_t from, to;
+    } parts[] = { { BYTE_MAX + 1, REGEX_PRIVATE_MAX - 1 }, { REGEX_PRIVATE_MAX, 0xD7FF }, { 0xF900, 0xFFFF } };
+
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        uint32_t first = from > parts[i].from ? from : parts[i].from;
+        uint32_t last = to < parts[i].to ? to : parts[i].to;
+        if (first > last)
+            continue;
+        put_escaped(s, regex_code(first));
+        put_c(s, "-");
+        put_escaped(s, regex_code(last));
+    }
+    if (to <= 0xFFFF)
+        return;
+    uint32_t first = from > 0x10000 ? from : 0x10000;
+    bool all = to - first >= 0x7FF || regex_code(first) > regex_code(to);
+    put_escaped(s, all ? 0xD800 : regex_code(first));
+    put_c(s, "-");
+    put_escaped(s, all ? 0xDFFF : regex_code(to));
+}
+
 static void put_set(struct scan *s, const struct set *set, bool complement)
 {
     bool empty = true;
@@ -93,12 +129,16 @@ static void put_set(struct scan *s, const struct set *set, bool complement)
         /* 0x7f and 0x80 are neighbours as bytes, not as characters. */
         while (to < BYTE_MAX && to != 0x7F && set->has[to + 1])
             to++;
-        put_escaped(s, char_of(from));
+        put_escaped(s, char_of(s, from));
         if (to > from) {
             put_c(s, "-");
-            put_escaped(s, char_of(to));
+            put_escaped(s, char_of(s, to));
         }
         from = to;
+        empty = false;
+    }
+    for (size_t i = 0; i < set->n_above; i++) {
+        put_range(s, set->above[i].from, set->above[i].to);
         empty = false;
     }
     if (empty)
@@ -124,18 +164,38 @@ static void skip(struct scan *s, size_t n)
     s->left = str_from(s->left, n);
 }
 
-static uint8_t take(struct scan *s)
+uint16_t regex_take(struct str *s, enum regex_encoding encoding, uint32_t *out_code)
 {
-    uint8_t c = (uint8_t)s->left.p[0];
+    uint8_t lead = (uint8_t)s->p[0];
+    size_t n = lead < 0xC2 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 1;
+    uint32_t code = n == 1 ? lead : lead & (0xFFu >> (n + 1));
 
-    skip(s, 1);
-    return c;
+    bool whole = encoding == REGEX_UTF8 && n <= s->n;
+    for (size_t i = 1; whole && i < n; i++) {
+        whole = ((uint8_t)s->p[i] & 0xC0) == 0x80;
+        code = code << 6 | ((uint8_t)s->p[i] & 0x3Fu);
+    }
+    if (!whole) {
+        n = 1;
+        code = lead;
+    }
+    *s = str_from(*s, n);
+    *out_code = code;
+    return regex_code(code);
+}
+
+static uint32_t take(struct scan *s)
+{
+    uint32_t code;
+
+    (void)regex_take(&s->left, s->encoding, &code);
+    return code;
 }
 
 static void copy(struct scan *s, size_t n)
 {
     for (; n > 0 && s->left.n > 0; n--)
-        put(s, regex_char(take(s)));
+        put(s, char_of(s, take(s)));
 }
 
 static int digit_value(char c, int base)
@@ -191,6 +251,19 @@ static void set_add(struct set *set, regex_class_fn *is, bool complement)
         set->has[c] |= is(c) != complement;
 }
 
+static void set_add_range(const struct scan *s, struct set *set, uint32_t from, uint32_t to)
+{
+    for (uint32_t c = from; c <= to && c <= BYTE_MAX; c++)
+        set->has[c] = true;
+    if (s->encoding != REGEX_UTF8 || to <= BYTE_MAX)
+        return;
+    set->full = set->n_above == SET_RANGES_MAX;
+    if (set->full)
+        return;
+    set->above[set->n_above].from = from > BYTE_MAX ? from : BYTE_MAX + 1;
+    set->above[set->n_above++].to = to;
+}
+
 /* ---- escapes ---- */
 
 enum escape { ESCAPE_CODE, ESCAPE_CLASS, ESCAPE_OTHER, ESCAPE_BAD };
@@ -211,15 +284,15 @@ static enum escape take_escape(struct scan *s, uint32_t *out)
 
     if (s->left.n == 0)
         return ESCAPE_BAD;
-    uint8_t c = take(s);
+    uint32_t c = take(s);
     *out = c;
     if (!regex_is_alnum(c))
         return ESCAPE_CODE;
-    if (class_of_letter(c, &complement))
+    if (class_of_letter((uint8_t)c, &complement))
         return ESCAPE_CLASS;
     for (size_t i = 0; i < COUNT_OF(named); i++) {
         *out = named[i].code;
-        if (c == named[i].letter)
+        if (c == (uint8_t)named[i].letter)
             return ESCAPE_CODE;
     }
     if (c == 'c' && s->left.n > 0) {
@@ -273,7 +346,7 @@ static void rewrite_escape(struct scan *s)
             copy(s, 1);
         return;
     case ESCAPE_CODE:
-        put_escaped(s, char_of(code));
+        put_escaped(s, char_of(s, code));
         return;
     case ESCAPE_CLASS:
         set_add(&set, class_of_letter((uint8_t)code, &complement), regex_is_upper(code));
@@ -317,12 +390,12 @@ static enum item take_named(struct scan *s, struct bracket *b, char kind, uint32
         set_add(&b->set, is, false);
         return ITEM_SET;
     }
-    if (name.n != 1)
+    struct str rest = name;
+    if (name.n == 0 || (regex_take(&rest, s->encoding, out), rest.n > 0))
         return bad(b, NULL);
-    *out = (uint8_t)name.p[0];
     if (kind == '.')
         return ITEM_CODE;
-    b->set.has[*out] = true;
+    set_add_range(s, &b->set, *out, *out);
     return ITEM_SET;
 }
 
@@ -352,7 +425,7 @@ static enum item take_item(struct scan *s, struct bracket *b, uint32_t *out)
     b->first = false;
     if (s->left.n == 0)
         return bad(b, "[a");
-    uint8_t c = take(s);
+    uint32_t c = take(s);
     *out = c;
     if (c == '\\')
         return take_bracket_escape(s, b, out);
@@ -383,9 +456,9 @@ static bool take_range(struct scan *s, struct bracket *b, uint32_t from)
         if (s->left.n == 0 || (end != ITEM_CODE && end != ITEM_RANGE) || to < from)
             return false;
     }
-    for (uint32_t c = from; c <= to && c <= BYTE_MAX; c++)
-        b->set.has[c] = true;
-    return true;
+    set_add_range(s, &b->set, from, to);
+    b->fault = NULL;
+    return !b->set.full;
 }
 
 /** Read a bracket expression behind its opening; false on a fault. */
@@ -510,22 +583,32 @@ static void read_prefix(struct scan *s)
     copy(s, 1);
 }
 
-enum code regex_translate(struct arena *arena, struct str pattern, struct regex_text *out,
+static void rewrite_all(struct scan *s)
+{
+    while (s->left.n > 0 && !s->failed) {
+        if (s->dialect == DIALECT_ADVANCED)
+            rewrite_one(s);
+        else if (s->dialect == DIALECT_ESCAPED)
+            put_escaped(s, char_of(s, take(s)));
+        else
+            copy(s, 1);
+    }
+}
+
+enum code regex_translate(struct arena *arena, const struct regex_source *source, struct regex_text *out,
                           bool *out_lookbehind, struct err *e)
 {
-    struct scan s = { .left = pattern, .out = BUF_INIT(OUTPUT_MAX) };
+    struct scan s = { .left = source->pattern, .encoding = source->encoding, .out = BUF_INIT(OUTPUT_MAX) };
 
-    if (pattern.n > REGEX_PATTERN_MAX)
+    if (source->pattern.n > REGEX_PATTERN_MAX)
         return err_set(e, E_REGEX, "regular expression is too complex");
     read_prefix(&s);
-    while (s.left.n > 0 && !s.failed) {
-        if (s.dialect == DIALECT_ADVANCED)
-            rewrite_one(&s);
-        else if (s.dialect == DIALECT_ESCAPED)
-            put_escaped(&s, regex_char(take(&s)));
-        else
-            copy(&s, 1);
-    }
+    bool behind = source->behind && (s.dialect == DIALECT_ADVANCED || s.dialect == DIALECT_ESCAPED);
+    if (behind)
+        put_c(&s, "[\\u0001-\\uffff](?:"); /* no text holds a NUL */
+    rewrite_all(&s);
+    if (behind)
+        put_c(&s, s.expanded ? "\n)" : ")"); /* a comment ends there */
     struct str text;
     bool ok = buf_ok(&s.out) && arena_str(arena, buf_str(&s.out), &text);
     buf_fini(&s.out);
