@@ -35,6 +35,20 @@ struct peer_names {
     size_t n_subject, n_issuer;
 };
 
+/** One extension, for sslinfo's ssl_extension_info(). */
+struct peer_extension {
+    struct str name;  /* OpenSSL's short name, else the dotted number [choice: PostgreSQL fails on those] */
+    struct str value; /* in OpenSSL's words; in hex where it has none */
+    bool critical;
+};
+
+/** More of them than this are cut off. */
+enum { PEER_EXTENSIONS_MAX = 128 };
+
+/** In the certificate's order. [src: PostgreSQL 18, sslinfo.c ssl_extension_info] */
+MUST_CHECK enum code peer_cert_extensions(X509 *cert, struct arena *arena, struct peer_extension **out,
+                                          size_t *out_n, struct err *e);
+
 MUST_CHECK enum code peer_cert_names(X509 *cert, struct arena *arena, struct peer_names *out, struct err *e);
 
 #endif

@@ -217,7 +217,9 @@ struct regex_set *regex_set_new_in(struct arena *arena, enum regex_encoding enco
     /* Here and not at the first expression: a process loads its first rules before it has other threads. */
     if (!set || pthread_once(&once, start_tcl) != 0)
         return NULL;
-    *set = (struct regex_set){ .id = atomic_fetch_add(&last_id, 1) + 1, .encoding = encoding, .arena = arena };
+    *set = (struct regex_set){ .id = atomic_fetch_add(&last_id, 1) + 1,
+                               .encoding = encoding,
+                               .arena = arena };
     return set;
 }
 
@@ -343,7 +345,7 @@ enum code regex_search(const struct regex_set *set, unsigned number, struct str 
 
 struct regex_subject {
     Tcl_Obj *object;
-    size_t n;        /* characters */
+    size_t n;      /* characters */
     uint32_t at[]; /* where each begins; the last is the end */
 };
 

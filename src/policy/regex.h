@@ -66,8 +66,8 @@ enum { REGEX_GROUPS = 10 };
 struct regex_found {
     bool matched;
     struct {
-        bool set;          /* it took part */
-        size_t start, end; /* in characters */
+        bool set;           /* it took part */
+        size_t start, end;  /* in characters */
     } groups[REGEX_GROUPS]; /* the first is the match itself */
 };
 

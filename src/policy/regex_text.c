@@ -97,7 +97,9 @@ static void put_range(struct scan *s, uint32_t from, uint32_t to)
 {
     static const struct {
         uint32_t from, to;
-    } parts[] = { { BYTE_MAX + 1, REGEX_PRIVATE_MAX - 1 }, { REGEX_PRIVATE_MAX, 0xD7FF }, { 0xF900, 0xFFFF } };
+    } parts[] = { { BYTE_MAX + 1, REGEX_PRIVATE_MAX - 1 },
+                  { REGEX_PRIVATE_MAX, 0xD7FF },
+                  { 0xF900, 0xFFFF } };
 
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         uint32_t first = from > parts[i].from ? from : parts[i].from;

@@ -45,6 +45,13 @@ struct dn_field {
     struct str value; /* escaped as in the slash form */
 };
 
+/** One extension of the client's certificate, for ssl_extension_info(). */
+struct ssl_extension {
+    struct str name;
+    struct str value;
+    bool critical;
+};
+
 /** The asking session's own connection, for sslinfo's functions. Empty texts are NULL. */
 struct console_tls {
     bool used;
@@ -58,6 +65,8 @@ struct console_tls {
     size_t subject_field_count;
     const struct dn_field *issuer_fields;
     size_t issuer_field_count;
+    const struct ssl_extension *extensions;
+    size_t extension_count;
     bool (*field_known)(struct str name); /* the name is one OpenSSL knows; NULL: not checked */
 };
 

@@ -209,6 +209,7 @@ static enum code from_call(struct typer *t, struct scope *scope, struct from *f,
         { "pg_hba_file_rules", VIEW_PG_HBA_FILE_RULES },
         { "pg_ident_file_mappings", VIEW_PG_IDENT_FILE_MAPPINGS },
         { "pg_get_keywords", VIEW_PG_GET_KEYWORDS },
+        { "ssl_extension_info", VIEW_SSL_EXTENSION_INFO },
         { "pg_show_all_settings", VIEW_PG_SETTINGS },
         { "pg_show_all_file_settings", VIEW_PG_FILE_SETTINGS },
     };

@@ -136,10 +136,17 @@ enum code db_row_count(struct db *db, enum view view, size_t *out, struct err *e
 {
     *out = 0;
     if (view_def(view)->access == ACCESS_BUILTIN) {
-        *out = catalog_count(view);
+        *out = view == VIEW_SSL_EXTENSION_INFO ? db->cx->self->tls.extension_count : catalog_count(view);
         return OK;
     }
     return db->cx->rows == NULL ? OK : db->cx->rows->count(db->cx->rows->ctx, view, out, e);
+}
+
+static void fill_extension(const struct ssl_extension *extension, struct row_ssl_extension_info *row)
+{
+    row->name = cell_text(extension->name);
+    row->value = cell_text(extension->value);
+    row->critical = cell_bool(extension->critical);
 }
 
 /* pg_stat_activity of somebody else's session: who it is, not what it does. */
@@ -225,6 +232,10 @@ static bool load(struct cursor *c, size_t row)
     struct row_rights rights = { 0 };
 
     memset(&c->cells, 0, sizeof c->cells);
+    if (table->view->id == VIEW_SSL_EXTENSION_INFO) {
+        fill_extension(&cx->self->tls.extensions[row], &c->cells.ssl_extension_info);
+        return true;
+    }
     if (table->view->access == ACCESS_BUILTIN) {
         catalog_fill(table->view->id, row, cx->self->database, &c->cells);
         return true;

@@ -36,6 +36,21 @@ static bool copy_fields(struct arena *arena, const struct dn_field **fields, siz
     return true;
 }
 
+static bool copy_extensions(struct arena *arena, const struct ssl_extension **extensions, size_t count)
+{
+    struct ssl_extension *copy = arena_array(arena, count, sizeof *copy);
+
+    if (copy == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = (*extensions)[i];
+        if (!copy_text(arena, &copy[i].name) || !copy_text(arena, &copy[i].value))
+            return false;
+    }
+    *extensions = copy;
+    return true;
+}
+
 static bool copy_params(struct console *c, const struct console_params *params)
 {
     struct console_params *p = &c->params;
@@ -54,7 +69,8 @@ static bool copy_params(struct console *c, const struct console_params *params)
     if (p->deadline_ms == 0)
         p->deadline_ms = CONSOLE_DEADLINE_MS_DEFAULT;
     return copy_fields(&c->arena, &tls->subject_fields, tls->subject_field_count) &&
-           copy_fields(&c->arena, &tls->issuer_fields, tls->issuer_field_count);
+           copy_fields(&c->arena, &tls->issuer_fields, tls->issuer_field_count) &&
+           copy_extensions(&c->arena, &tls->extensions, tls->extension_count);
 }
 
 /* What the StartupMessage sets; what it sets wrongly or what is unknown here is passed over. */

@@ -46,6 +46,12 @@ def answers(db, functions):
     return found
 
 
+def extensions(db):
+    """Columns with their types, and rows."""
+    cursor = db.execute("SELECT * FROM ssl_extension_info()")
+    return [(c.name, c.type_code) for c in cursor.description], cursor.fetchall()
+
+
 def test_names_in_the_certificate_as_sslinfo_shows_them(gate, factory, certs, alice):
     server = factory.postgres(hba=HBA + "local all all trust\n", tls={"cert": certs.server, "ca": certs.ca.pem()})
     functions = ["ssl_client_dn_field", "ssl_issuer_field"]
@@ -55,18 +61,22 @@ def test_names_in_the_certificate_as_sslinfo_shows_them(gate, factory, certs, al
         with psycopg.connect(**options(server, certs, dbname="app", **alice), autocommit=True) as db:
             expected = answers(db, functions)
             one = db.execute("SELECT ssl_client_dn(), ssl_issuer_dn(), ssl_client_serial()").fetchone()
+            its_extensions = extensions(db)
     finally:
         factory.stop(server)
     assert expected["ssl_client_dn_field", "OU"] == "first"
     assert expected["ssl_client_dn_field", "nonsense"] == ("22023", 'invalid X.509 field name: "nonsense"')
     with psycopg.connect(**options(gate, certs, **alice), autocommit=True) as db:
         assert answers(db, functions) == expected
+        assert extensions(db) == its_extensions and its_extensions[1]
+        assert db.execute("SELECT e.value FROM ssl_extension_info() AS e WHERE critical").fetchone() == ("CA:FALSE",)
         assert db.execute("SELECT ssl_client_dn(), ssl_issuer_dn(), ssl_client_serial()").fetchone() == one
 
 
 def test_names_without_a_certificate(gate, certs):
     with psycopg.connect(**options(gate, certs, "bob", password=PASSWORDS["bob"])) as db:
         assert db.execute("SELECT ssl_client_dn_field('CN'), ssl_issuer_field('nonsense')").fetchone() == (None, None)
+        assert extensions(db)[1] == []
 
 
 def test_the_iterations_that_are_told(gate, certs):

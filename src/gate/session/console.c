@@ -218,12 +218,28 @@ static const struct dn_field *dn_fields(struct arena *arena, const struct name_a
     return fields;
 }
 
+static bool extension_params(struct session *s, struct console_tls *out)
+{
+    struct peer_extension *from;
+    struct err ignored;
+
+    if (peer_cert_extensions(tls_engine_peer(s->client.tls), &s->scratch, &from, &out->extension_count,
+                             &ignored) != OK)
+        return false;
+    struct ssl_extension *extensions = arena_array(&s->scratch, out->extension_count, sizeof *extensions);
+    for (size_t i = 0; extensions && i < out->extension_count; i++)
+        extensions[i] = (struct ssl_extension){ from[i].name, from[i].value, from[i].critical };
+    out->extensions = extensions;
+    return extensions != NULL;
+}
+
 static bool cert_params(struct session *s, struct console_tls *out)
 {
     struct peer_names names;
     struct err ignored;
 
-    if (peer_cert_names(tls_engine_peer(s->client.tls), &s->scratch, &names, &ignored) != OK)
+    if (!extension_params(s, out) ||
+        peer_cert_names(tls_engine_peer(s->client.tls), &s->scratch, &names, &ignored) != OK)
         return false;
     out->subject_fields = dn_fields(&s->scratch, names.subject, names.n_subject, &out->subject_field_count);
     out->issuer_fields = dn_fields(&s->scratch, names.issuer, names.n_issuer, &out->issuer_field_count);

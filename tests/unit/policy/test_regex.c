@@ -190,6 +190,52 @@ static void back_references(void **state)
     arena_fini(&arena);
 }
 
+/* Characters instead of bytes, and searches that begin in the middle of a text. */
+static void in_utf8(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *subject;
+        size_t from, start, end; /* start == SIZE_MAX: no match */
+    } cases[] = {
+        { "^.$", "\xc3\xa9", 0, 0, 1 },
+        { "\xc3\xa9+", "a\xc3\xa9\xc3\xa9", 0, 1, 3 },
+        { "[\xc3\xa4-\xc3\xb6]", "x\xc3\xa9", 0, 1, 2 },
+        { "[^a]", "a\xe6\x97\xa5", 0, 1, 2 },
+        { "[\xe4\xb8\x80-\xe9\xbf\xbf]", "\xe6\x97\xa5", 0, 0, 1 },
+        { "[\\U00010000-\\U0010ffff]", "\xf0\x9f\x98\x80", 0, 0, 1 },
+        { "\\u65e5", "\xe6\x97\xa5", 0, 0, 1 },
+        { "\\mb", "abb b", 1, 4, 5 },
+        { "^b", "ab", 1, SIZE_MAX, 0 },
+        { "\\Ab", "ab", 1, SIZE_MAX, 0 },
+        { "(?n)^b", "a\nb", 2, 2, 3 },
+        { "(?x)b # c", "abb", 2, 2, 3 },
+        { "", "ab", 2, 2, 2 },
+        { "(?q)b", "abb", 2, 2, 3 },
+        { "***=b", "abb", 2, 2, 3 },
+        { "b", "\xff\xe9", 0, SIZE_MAX, 0 },
+    };
+    struct arena arena;
+    struct regex_found found;
+    unsigned number;
+    struct err e;
+
+    arena_init(&arena, 1 << 22, 1024);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct regex_set *set = regex_set_new_in(&arena, REGEX_UTF8);
+        struct regex_subject *subject = regex_subject_new(str_c(cases[i].subject));
+        assert_int_equal(regex_set_add(set, str_c(cases[i].pattern), true, &number, &e), OK);
+        assert_int_equal(regex_find(set, number, subject, cases[i].from, &found, &e), OK);
+        assert_int_equal(found.matched, cases[i].start != SIZE_MAX);
+        if (found.matched) {
+            assert_int_equal(found.groups[0].start, cases[i].start);
+            assert_int_equal(found.groups[0].end, cases[i].end);
+        }
+        regex_subject_free(subject);
+    }
+    arena_fini(&arena);
+}
+
 enum { THREADS = 4, SETS = 6, ROUNDS = 50 };
 
 static void *search_in_thread(void *arg)
@@ -277,8 +323,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers),      cmocka_unit_test(errors),          cmocka_unit_test(too_long),
-        cmocka_unit_test(long_subject), cmocka_unit_test(back_references), cmocka_unit_test(threads),
-        cmocka_unit_test(hostile),      cmocka_unit_test(process_stays),
+        cmocka_unit_test(long_subject), cmocka_unit_test(back_references), cmocka_unit_test(in_utf8),
+        cmocka_unit_test(threads),      cmocka_unit_test(hostile),         cmocka_unit_test(process_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, forget);
