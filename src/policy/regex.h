@@ -10,7 +10,7 @@
 #define PGSEAL_POLICY_REGEX_H
 
 #include "base/err.h"
-#include "policy/regex_text.h"
+#include "policy/regex_chars.h"
 
 struct arena;
 

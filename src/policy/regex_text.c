@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "policy/regex_class.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 
 enum dialect { DIALECT_ADVANCED, DIALECT_OLD, DIALECT_LITERAL, DIALECT_ESCAPED };
@@ -166,30 +167,9 @@ static void skip(struct scan *s, size_t n)
     s->left = str_from(s->left, n);
 }
 
-uint16_t regex_take(struct str *s, enum regex_encoding encoding, uint32_t *out_code)
-{
-    uint8_t lead = (uint8_t)s->p[0];
-    size_t n = lead < 0xC2 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 1;
-    uint32_t code = n == 1 ? lead : lead & (0xFFu >> (n + 1));
-
-    bool whole = encoding == REGEX_UTF8 && n <= s->n;
-    for (size_t i = 1; whole && i < n; i++) {
-        whole = ((uint8_t)s->p[i] & 0xC0) == 0x80;
-        code = code << 6 | ((uint8_t)s->p[i] & 0x3Fu);
-    }
-    if (!whole) {
-        n = 1;
-        code = lead;
-    }
-    *s = str_from(*s, n);
-    *out_code = code;
-    return regex_code(code);
-}
-
 static uint32_t take(struct scan *s)
 {
     uint32_t code;
-
     (void)regex_take(&s->left, s->encoding, &code);
     return code;
 }
@@ -202,14 +182,8 @@ static void copy(struct scan *s, size_t n)
 
 static int digit_value(char c, int base)
 {
-    int value = -1;
+    int value = OPENSSL_hexchar2int((unsigned char)c);
 
-    if (c >= '0' && c <= '9')
-        value = c - '0';
-    else if (c >= 'a' && c <= 'f')
-        value = c - 'a' + 10;
-    else if (c >= 'A' && c <= 'F')
-        value = c - 'A' + 10;
     return value < base ? value : -1;
 }
 
@@ -257,10 +231,9 @@ static void set_add_range(const struct scan *s, struct set *set, uint32_t from, 
 {
     for (uint32_t c = from; c <= to && c <= BYTE_MAX; c++)
         set->has[c] = true;
-    if (s->encoding != REGEX_UTF8 || to <= BYTE_MAX)
-        return;
-    set->full = set->n_above == SET_RANGES_MAX;
-    if (set->full)
+    bool above = s->encoding == REGEX_UTF8 && to > BYTE_MAX;
+    set->full |= above && set->n_above == SET_RANGES_MAX;
+    if (!above || set->full)
         return;
     set->above[set->n_above].from = from > BYTE_MAX ? from : BYTE_MAX + 1;
     set->above[set->n_above++].to = to;
@@ -392,8 +365,10 @@ static enum item take_named(struct scan *s, struct bracket *b, char kind, uint32
         set_add(&b->set, is, false);
         return ITEM_SET;
     }
-    struct str rest = name;
-    if (name.n == 0 || (regex_take(&rest, s->encoding, out), rest.n > 0))
+    if (name.n == 0)
+        return bad(b, NULL);
+    (void)regex_take(&name, s->encoding, out);
+    if (name.n > 0)
         return bad(b, NULL);
     if (kind == '.')
         return ITEM_CODE;
@@ -459,7 +434,7 @@ static bool take_range(struct scan *s, struct bracket *b, uint32_t from)
             return false;
     }
     set_add_range(s, &b->set, from, to);
-    b->fault = NULL;
+    b->fault = b->set.full ? "[a" : NULL; /* more ranges than anybody writes */
     return !b->set.full;
 }
 

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "policy/regex.h"
+#include "policy/regex_chars.h"
 #include "sql/db_impl.h"
 #include "sql/db_value.h"
 
