@@ -3,11 +3,16 @@ Several gates in front of one server, and a balancer that knows nothing of cance
 wrong gate, which asks the others.
 """
 
+import re
+import signal
+
 import psycopg
 import pytest
 
 from lib import liar, pki, run, wire
 from lib.wire import CANCEL_CODE, V3_0, V3_2, Conn
+
+from test_http import ask
 
 HBA = "host all all 127.0.0.1/32 trust\n"
 CANCELED = ("E", {"S": "ERROR", "V": "ERROR", "C": "57014", "M": "canceling statement due to user request"})
@@ -106,9 +111,11 @@ def test_a_key_that_nobody_knows_goes_round_once(gates):
         c.ready()
         marks = [(g, g.log.mark()) for g in (one, two)]
         cancel(two, c, key=bytes([c.key[0] ^ 1]) + c.key[1:])
+        # one knows the pid but not the key; two hears of it a second time, from itself
+        for g, mark in marks:
+            g.log.wait_for("event=cancel_ignored", mark)
         logs = [g.words(mark) for g, mark in marks]
         assert logs[1].count("event=cancel_forwarded") == 1 and logs[0].count("event=cancel_forwarded") == 0
-        # one knows the pid but not the key; two hears of it a second time, from itself
         assert logs[0].count("event=cancel_ignored") == 1 and "wrong key in cancel request" in logs[0]
         assert logs[1].count("event=cancel_ignored") == 1
         assert c.value("SELECT 'alive'") == "alive"
@@ -198,10 +205,20 @@ def test_the_protocol_is_for_cancels_alone(gates, certs, with_certificate):
         c.ready()
         gates.sleeping(c)
         other.send(wire.cancel_request(c.pid, c.key))
-        assert other.rest() == b""
         if with_certificate:
+            assert other.exactly(4) == bytes(4)     # the first one on this connection has been carried out
             assert CANCELED in c.events()
+            other.send(b"".join(wire.cancel_request(4711, b"abcd") for _ in range(100)))
+            answers = [int.from_bytes(other.exactly(4), "big") for _ in range(100)]
+            assert sorted(answers) == list(range(1, 101))
+            gates.sleeping(c)
+            other.send(wire.cancel_request(c.pid, c.key))
+            assert other.exactly(4) == (101).to_bytes(4, "big")
+            assert CANCELED in c.events()
+            other.send(wire.startup())
+            assert other.rest() == b""
         else:
+            assert other.rest() == b""
             assert gates.upstream.query(f"SELECT 1 FROM pg_stat_activity WHERE pid = {c.pid} AND state = 'active'")
 
 
@@ -228,24 +245,168 @@ def test_a_peer_that_is_away_does_not_hold_up_the_others(gates):
         assert "Connection refused" in near.words(since)
 
 
-def test_only_so_many_at_a_time(gates):
-    """Peers that never answer: requests beyond the limit are told in the log as unknown, and end at once."""
-    quiet = liar.Scripted(lambda peer: peer.exactly(1 << 20))
+def metric(gate, port, result):
+    return int(re.search(rf'^pgseal_cancel_requests_total{{result="{result}"}} (\d+)$', ask(port, "/metrics")[2],
+                         re.M).group(1))
+
+
+def test_only_so_many_of_one_client(gates):
+    """4-byte keys may be guessed: what one client network sends is bounded, what others send is sent on."""
+    quiet, port = liar.Scripted(lambda peer: peer.exactly(1 << 20)), run.free_port()
     with quiet:
-        near = gates.make(peers=[f"localhost:{quiet.port}"], settings={"workers": "1"})
+        near = gates.make(peers=[f"localhost:{quiet.port}"], settings={"http_listen": f"127.0.0.1:{port}"})
         since = near.log.mark()
-        waiting = [Conn(near) for _ in range(20)]
+        waiting = [Conn(near) for _ in range(200)]
         for c in waiting:
             c.raw_send(wire.cancel_request(4711, b"abcd"))
-        run.wait_until(lambda: near.words(since).count("event=cancel_") == 20, "twenty lines")
-        logged = near.words(since)
-        assert logged.count("event=cancel_forwarded") == 16 and logged.count("event=cancel_ignored") == 4
+        run.wait_until(lambda: near.words(since).count("event=cancel_") == 200, "a line for each")
+        forwarded, limited = metric(near, port, "forwarded"), metric(near, port, "limited")
+        assert 32 <= forwarded < 200 and forwarded + limited == 200
+        assert near.words(since).count("too many cancel requests for the gates of cancel_peers") == limited
+        with Conn(near, source="127.0.0.2") as other:
+            since = near.log.mark()
+            other.raw_send(wire.cancel_request(4711, b"abcd"))
+            near.log.wait_for("event=cancel_forwarded", since)
+        with Conn(near, unix=True) as c:
+            c.ready(user="whoever", database="pgseal")
+            assert int(c.value("SELECT count FROM pgseal_failures WHERE cause = 'too_many_cancel_requests'")) == limited
         for c in waiting:
             assert c.raw_rest() == b""              # connect_timeout ends those that wait
             c.close()
         near.stop()
 
 
+# -- one connection -----------------------------------------------------------------------------------------------
+def test_one_connection_is_kept(gates):
+    far = gates.make()
+    with liar.Tap("127.0.0.1", far.port) as tap:
+        near = gates.make(peers=[f"localhost:{tap.port}"])
+        far.configure(settings={"cancel_peers": f"localhost:{near.port}"})
+        far.reload()
+        sessions = [Conn(far).ready(version=version) for version in (V3_0, V3_2) * 3]
+        for c in sessions:
+            gates.sleeping(c)
+        for c in sessions:
+            cancel(near, c)
+            assert CANCELED in c.events()
+        for _ in range(20):
+            cancel(near, sessions[0], key=b"abcd")
+        assert len(tap.peers) == 1
+        for c in sessions:
+            c.close()
+
+
+def test_a_peer_that_was_restarted_is_asked_again(gates):
+    one, two = gates.pair()
+    for _ in range(2):
+        with Conn(one) as c:
+            c.ready()
+            gates.sleeping(c)
+            cancel(two, c)
+            assert CANCELED in c.events()
+        one.restart()
+
+
+def test_kept_connections_hold_up_no_stop(gates):
+    one, two = gates.pair()
+    with Conn(one) as c:
+        c.ready()
+        cancel(two, c, key=b"abcd")
+    for gate in (one, two):
+        assert gate.stop(signal.SIGTERM) == 0
+
+
+def test_a_gate_that_is_struck_off_the_list_is_not_believed(gates):
+    """A connection from before the reload is no way around it."""
+    one, two = gates.pair()
+    with Conn(one) as c:
+        c.ready()
+        gates.sleeping(c)
+        cancel(two, c)
+        assert CANCELED in c.events()
+        one.configure(settings={"cancel_peers": "elsewhere.example:1"})
+        assert "reload_failed" not in one.reload()
+        since = one.log.mark()
+        gates.sleeping(c)
+        cancel(two, c)
+        one.log.wait_for("a cancel request of a gate that is not in", since)
+        assert gates.upstream.query(f"SELECT 1 FROM pg_stat_activity WHERE pid = {c.pid} AND state = 'active'")
+
+
+# -- keys that gates have made ------------------------------------------------------------------------------------
+SECRET = "0123456789abcdef" * 4
+
+
+def share(*gates, secret=SECRET):
+    for gate in gates:
+        gate.configure(settings={"cancel_secret_file": gate.write("cancel.secret", secret + "\n", 0o600)})
+        assert "reload_failed" not in gate.reload()
+
+
+def test_what_was_invented_is_sent_to_nobody(gates):
+    one, two = gates.pair()
+    share(one, two)
+    with Conn(one) as c:
+        c.ready(version=V3_2)
+        assert len(c.key) == 32
+        since = two.log.mark()
+        for key in (c.key[:31] + bytes([c.key[31] ^ 1]), c.key[:5] + bytes([c.key[5] ^ 1]) + c.key[6:],
+                    bytes(32), c.key[:16], c.key + b"x"):
+            cancel(two, c, key=key)
+        with Conn(two) as other:                    # a key is for one pid
+            other.send(wire.cancel_request(c.pid ^ 1, c.key))
+            assert other.rest() == b""
+        invented = "no gate of cancel_peers has made the key in cancel request"
+        run.wait_until(lambda: two.words(since).count(invented) == 6, "a line for each")
+        assert "event=cancel_forwarded" not in two.words(since)
+        gates.sleeping(c)
+        cancel(two, c)
+        assert CANCELED in c.events()
+
+
+def test_a_key_with_a_mac_needs_no_rate(gates):
+    """Also while somebody at the same address has used up what 4-byte keys may."""
+    one, two = gates.pair()
+    share(one, two)
+    with Conn(one) as c, Conn(one) as old:
+        c.ready(version=V3_2)
+        old.ready(version=V3_0)
+        since = two.log.mark()
+        for _ in range(60):
+            with Conn(two) as other:
+                other.raw_send(wire.cancel_request(4711, b"abcd"))
+        two.log.wait_for("too many cancel requests", since)
+        gates.sleeping(c)
+        cancel(two, c)
+        assert CANCELED in c.events()
+
+
+def test_gates_without_the_secret_know_each_others_keys_no_more(gates):
+    one, two = gates.pair()
+    share(one)
+    share(two, secret=SECRET[::-1])
+    with Conn(one) as c:
+        c.ready(version=V3_2)
+        since = two.log.mark()
+        cancel(two, c)
+        two.log.wait_for("no gate of cancel_peers has made the key in cancel request", since)
+        gates.sleeping(c)
+        cancel(one, c)                              # its own it knows in any case
+        assert CANCELED in c.events()
+
+
+@pytest.mark.parametrize("content, mode, text", [
+    ("short", 0o600, 'must hold one token of 16 to 1024 letters, digits and -._~+/='),
+    (SECRET, 0o644, "has group or world access"),
+], ids=["short", "open to others"])
+def test_what_a_secret_must_be(gates, content, mode, text):
+    gate = gates.make(peers=["localhost:1"])
+    gate.configure(settings={"cancel_secret_file": gate.write("cancel.secret", content, mode)})
+    logged = gate.reload()
+    assert "reload_failed" in logged and text in logged and content not in logged
+
+
+# -- stopping -----------------------------------------------------------------------------------------------------
 def test_a_gate_that_stops_meanwhile(gates):
     quiet = liar.Scripted(lambda peer: peer.exactly(1 << 20))
     with quiet:

@@ -86,19 +86,19 @@ static bool is_token(struct str text)
     return text.n >= TOKEN_MIN && text.n <= SECRET_MAX && !str_has_nul(text);
 }
 
-static enum code read_token(const char *path, struct guard *out, struct err *e)
+static enum code read_token(const char *path, const char *what, struct secret *out, struct err *e)
 {
     struct buf content = BUF_INIT((size_t)2 * SECRET_MAX);
 
-    TRY(os_check_secret_file(path, "HTTP token file", e));
+    TRY(os_check_secret_file(path, what, e));
     enum code code = os_read_file(path, &content, e);
     struct str token = str_trim(buf_str(&content));
     if (code == OK && !is_token(token))
         code = err_set(e, E_CONFIG,
-                       "HTTP token file \"%s\" must hold one token of %d to %d letters, digits and -._~+/=",
-                       path, TOKEN_MIN, SECRET_MAX);
+                       "%s \"%s\" must hold one token of %d to %d letters, digits and -._~+/=", what, path,
+                       TOKEN_MIN, SECRET_MAX);
     if (code == OK)
-        code = secret_set(&out->token, str_bytes(token));
+        code = secret_set(out, str_bytes(token));
     buf_fini_secret(&content);
     return code;
 }
@@ -108,7 +108,7 @@ static enum code load_token(const struct settings *settings, struct guard *out, 
     const char *path = settings->http_token_file.path;
     struct err e;
 
-    enum code code = path ? read_token(path, out, &e)
+    enum code code = path ? read_token(path, "HTTP token file", &out->token, &e)
                           : err_set(&e, E_CONFIG,
                                     "http_listen = '%.*s' is more than loopback: it needs http_token_file",
                                     STR_ARG(settings->http_listen));
@@ -129,9 +129,21 @@ enum code guard_load(const struct settings *settings, struct tls_library *librar
     return token != OK ? token : tls;
 }
 
+enum code guard_load_cancels(const struct settings *settings, struct guard *out, struct diags *diags)
+{
+    const char *path = settings->cancel_secret_file.path;
+    struct err e;
+
+    enum code code = path ? read_token(path, "cancel secret file", &out->cancels, &e) : OK;
+    if (code != OK)
+        diags_add_err(diags, &e);
+    return code;
+}
+
 void guard_fini(struct guard *guard)
 {
     tls_context_free(guard->tls);
     guard->tls = NULL;
     secret_wipe(&guard->token);
+    secret_wipe(&guard->cancels);
 }

@@ -1,5 +1,6 @@
 /**
- * What HTTP clients are asked for: TLS and a bearer token, loaded with everything else of a configuration.
+ * What HTTP clients are asked for, TLS and a bearer token, and what cancel keys are made with; loaded with
+ * everything else of a configuration.
  */
 #ifndef PGSEAL_GATE_LOAD_GUARD_H
 #define PGSEAL_GATE_LOAD_GUARD_H
@@ -15,6 +16,7 @@ struct tls_server_params;
 struct guard {
     struct tls_context *tls; /* NULL: plain HTTP */
     struct secret token;     /* empty: none */
+    struct secret cancels;   /* of cancel_secret_file; empty: none */
 };
 
 /**
@@ -37,5 +39,9 @@ MUST_CHECK enum code guard_load(const struct settings *settings, struct tls_libr
                                 const struct tls_server_params *params, struct guard *out,
                                 struct diags *diags);
 void guard_fini(struct guard *guard);
+
+/** Read cancel_secret_file, where it is set. The same rules. */
+MUST_CHECK enum code guard_load_cancels(const struct settings *settings, struct guard *out,
+                                        struct diags *diags);
 
 #endif

@@ -556,6 +556,7 @@ static enum code load_parts(struct snapshot *s, const struct snapshot_params *p,
     for (size_t i = 0; i < COUNT_OF(results); i++)
         if (results[i] != OK)
             return results[i];
+    TRY(guard_load_cancels(s->settings, &s->guard, diags));
     TRY(load_hits(s, p->running));
     const struct honour honour = { s->settings, s->policy, s->upstreams, s->users, diags };
     return honour_check(&honour);

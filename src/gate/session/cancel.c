@@ -6,20 +6,31 @@
  * the end of its connection to mean that the signal was sent. Nothing is ever answered [src: PostgreSQL 18,
  * "Canceling Requests in Progress"]. A key that no session here has may be another gate's:
  * gate/upstream/peers.h.
+ *
+ * From another gate requests come one after the other over a connection that stays; each is answered with its
+ * number when it has been carried out, for the other gate's client waits.
  */
+#include "auth/cancel_key.h"
 #include "base/check.h"
 #include "base/secret.h"
+#include "gate/load/guard.h"
+#include "gate/load/snapshot.h"
 #include "gate/session/console.h"
+#include "gate/session/pending.h"
 #include "gate/session/rooms.h"
 #include "gate/session/worker_private.h"
 #include "gate/stats/meters.h"
+#include "gate/stats/tally.h"
 #include "gate/upstream/peers.h"
 #include "net/loop.h"
 #include "pgwire/frontend.h"
 
 #include <stdlib.h>
 
-enum { CANCEL_MS = 10000 };
+enum {
+    CANCEL_MS = 10000,
+    PEER_ERRANDS_MAX = 64 /* of one connection of another gate */
+};
 
 /** A request on its way: made by the worker that accepted it, carried out by the one that has the session. */
 struct errand {
@@ -33,6 +44,11 @@ struct errand {
     struct leg *leg;
     struct forward *forward;       /* instead of `leg`, where no session of ours has the key */
     bool from_peer;                /* another gate sent it: it goes no further */
+    bool limited;                  /* it would have gone further, but there were too many */
+    bool vouched;                  /* its key carries a MAC that fits */
+    uint32_t number;               /* on the other gate's connection */
+    struct prefix prefix;          /* of the client */
+    struct errand *next;           /* of the asker's */
     struct timer *deadline;        /* a server that takes the request but never closes is not waited for */
     struct loop_message *way_back; /* to `from`, which must not fail; NULL once sent */
     LIST_ENTRY(errand) entry;      /* while `leg` or `forward` is there: on `to` */
@@ -49,16 +65,47 @@ static void errand_free(struct errand *errand)
     free(errand);
 }
 
+static void forget_errand(struct session *asker, const struct errand *errand)
+{
+    struct errand **at = &asker->errand;
+
+    while (*at != errand)
+        at = &(*at)->next;
+    *at = errand->next;
+    asker->n_errands--;
+}
+
+/* Another gate is told which of its requests it was, and may send more. */
+static void answer_peer(struct session *peer, uint32_t number)
+{
+    const uint8_t bytes[] = { (uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
+                              (uint8_t)number };
+
+    buf_append(&peer->out, bytes_of(bytes, sizeof bytes));
+    if (cancel_is_idle(peer) && (peer->draining || peer->snapshot != worker_snapshot(peer->worker)))
+        session_end(peer, PARTING_SILENT, NULL);
+    else
+        session_resume(peer);
+}
+
 /* On `from`: the client may go. */
 static void report(void *arg)
 {
     struct errand *errand = arg;
     struct session *asker = errand->asker;
+    uint32_t number = errand->number;
+    bool limited = errand->limited;
 
     if (asker)
-        asker->errand = NULL;
+        forget_errand(asker, errand);
     errand_free(errand);
-    if (asker)
+    if (!asker)
+        return;
+    if (limited)
+        session_tally_failure(asker, CAUSE_CANCELS);
+    if (asker->peer_gate)
+        answer_peer(asker, number);
+    else
         session_end(asker, PARTING_SILENT, NULL);
 }
 
@@ -134,13 +181,12 @@ static void on_end(void *arg, const struct err *e)
     carried_out(arg);
 }
 
-static void log_unknown(struct errand *errand, bool pid_known)
+static void log_ignored(const struct errand *errand, const char *why)
 {
     struct log_line line;
 
     log_begin(&line, worker_env(errand->to), SEV_LOG, "cancel_ignored");
-    log_c(&line, "message",
-          pid_known ? "wrong key in cancel request" : "PID in cancel request did not match any process");
+    log_c(&line, "message", why);
     log_int(&line, "pid", errand->pid);
     log_end(&line);
 }
@@ -161,27 +207,62 @@ static bool go_to_server(struct errand *errand, const struct session *target)
     return true;
 }
 
-/* On `to`: nobody here has the key, perhaps somebody elsewhere. */
-static bool go_to_peers(struct errand *errand)
+static void count_result(const struct errand *errand, const char *result)
 {
-    const struct cancel cancel = { errand->pid, bytes_of(errand->key, errand->key_n) };
+    meters_cancel(worker_counters(errand->to), result);
+}
+
+/* On `to`, which is the first worker: it has the connections to the other gates. */
+static void go_to_peers(void *arg)
+{
+    struct errand *errand = arg;
+    const struct forward_request request = { .cancel = { errand->pid, bytes_of(errand->key, errand->key_n) },
+                                             .prefix = errand->prefix,
+                                             .vouched = errand->vouched };
     struct log_line line;
 
-    if (errand->from_peer)
-        return false;
-    errand->forward = forward_new(errand->to, &cancel, carried_out_late, errand);
-    if (!errand->forward)
-        return false;
+    if (errand->to->ended) {
+        errand_free(errand);
+        return;
+    }
+    errand->forward = forward_new(errand->to, &request, carried_out_late, errand);
+    if (!errand->forward) {
+        errand->limited = true;
+        count_result(errand, "limited");
+        log_ignored(errand, "too many cancel requests for the gates of cancel_peers");
+        carried_out(errand);
+        return;
+    }
+    count_result(errand, "forwarded");
     log_begin(&line, worker_env(errand->to), SEV_LOG, "cancel_forwarded");
     log_int(&line, "pid", errand->pid);
     log_end(&line);
     set_out(errand);
-    return true;
 }
 
-static void count_result(const struct errand *errand, const char *result)
+/* On `to`: nobody here has the key. Perhaps somebody elsewhere does, unless nobody can. */
+static void look_elsewhere(struct errand *errand, bool pid_known)
 {
-    meters_cancel(worker_counters(errand->to), result);
+    struct snapshot *snapshot = worker_snapshot(errand->to);
+    const struct bytes secret = secret_bytes(&snapshot_guard(snapshot)->cancels),
+                       key = bytes_of(errand->key, errand->key_n);
+    size_t n_peers;
+
+    (void)snapshot_peers(snapshot, &n_peers);
+    errand->vouched = secret.n > 0 && cancel_key_fits(secret, errand->pid, key);
+    if (errand->from_peer || n_peers == 0) {
+        count_result(errand, "unknown");
+        log_ignored(errand, pid_known ? "wrong key in cancel request"
+                                      : "PID in cancel request did not match any process");
+    } else if (secret.n > 0 && key.n > CANCEL_KEY_SHORT && !errand->vouched) {
+        count_result(errand, "invented");
+        log_ignored(errand, "no gate of cancel_peers has made the key in cancel request");
+    } else {
+        errand->to = worker_shared(errand->to)->workers[0];
+        if (worker_post(errand->to, go_to_peers, errand))
+            return;
+    }
+    carried_out(errand);
 }
 
 /* On `to`: find the session and go to its server. */
@@ -205,12 +286,8 @@ static void carry_out(void *arg)
         if (go_to_server(errand, target))
             return;
     } else {
-        if (go_to_peers(errand)) {
-            count_result(errand, "forwarded");
-            return;
-        }
-        count_result(errand, "unknown");
-        log_unknown(errand, pid_known);
+        look_elsewhere(errand, pid_known);
+        return;
     }
     carried_out(errand);
 }
@@ -237,46 +314,94 @@ void cancel_abandon(struct worker *worker)
         timer_close(errand->deadline);
         errand_free(errand);
     }
+    forwarder_free(worker->forwarder);
+    worker->forwarder = NULL;
 }
 
-enum step cancel_step(struct session *s, struct err *e)
+bool cancel_is_idle(const struct session *s)
+{
+    return s->state == STATE_CANCEL && s->peer_gate && s->n_errands == 0;
+}
+
+/* The first request of another gate: from now on its connection is kept. */
+static bool take_peer(struct session *s, struct err *e)
+{
+    if (!peers_know(s)) {
+        err_set(e, E_AUTH, "a cancel request of a gate that is not in \"cancel_peers\" is not taken");
+        return false;
+    }
+    pending_leave(s);
+    session_phase_none(s);
+    return true;
+}
+
+static bool send_errand(struct session *s, const struct cancel *cancel)
+{
+    struct gate_shared *shared = worker_shared(s->worker);
+    struct worker *to = shared->workers[registry_worker(cancel->key, shared->n_workers)];
+    struct errand *errand = errand_new(s->worker, to, cancel->pid);
+
+    if (!errand)
+        return false;
+    errand->asker = s;
+    errand->from_peer = s->peer_gate;
+    errand->number = s->n_requests++;
+    errand->prefix = prefix_of_address(&s->peer.ss);
+    errand->key_n = cancel->key.n;
+    memcpy(errand->key, cancel->key.p, cancel->key.n);
+    if (!worker_post(errand->to, carry_out, errand)) {
+        errand_free(errand);
+        return false;
+    }
+    errand->next = s->errand;
+    s->errand = errand;
+    s->n_errands++;
+    return true;
+}
+
+/* STEP_JOB: it is under way. */
+static enum step take_request(struct session *s, struct err *e)
 {
     struct hello_packet packet;
     struct cancel cancel;
 
-    if (s->errand)
-        return STEP_JOB;
-    if (hello_next(&s->hello, buf_bytes(&s->in), &packet) != OK ||
-        cancel_parse(packet.body, &cancel, e) != OK)
+    enum code code = hello_next(&s->hello, buf_bytes(&s->in), &packet);
+    if (code == E_MORE)
+        return s->client_ended ? session_fail(s, PARTING_SILENT) : STEP_MORE;
+    if (code != OK || packet.kind != HELLO_CANCEL) {
+        err_set(e, E_PROTOCOL, "invalid length of cancel request packet");
+        return session_fail(s, PARTING_LOGGED);
+    }
+    if (cancel_parse(packet.body, &cancel, e) != OK)
         return session_fail(s, PARTING_LOGGED);
     if (cancel.pid == 0) {
         err_set(e, E_PROTOCOL, "invalid cancel request with PID 0");
         return session_fail(s, PARTING_LOGGED);
     }
-    if (s->peer_gate && !peers_know(s)) {
-        err_set(e, E_AUTH, "a cancel request of a gate that is not in \"cancel_peers\" is not taken");
+    if (s->peer_gate && s->n_requests == 0 && !take_peer(s, e))
         return session_fail(s, PARTING_LOGGED);
-    }
-    struct gate_shared *shared = worker_shared(s->worker);
-    struct worker *to = shared->workers[registry_worker(cancel.key, shared->n_workers)];
-    struct errand *errand = errand_new(s->worker, to, cancel.pid);
-    if (!errand)
+    if (!send_errand(s, &cancel))
         return session_fail(s, PARTING_SILENT);
-    errand->asker = s;
-    errand->from_peer = s->peer_gate;
-    errand->key_n = cancel.key.n;
-    memcpy(errand->key, cancel.key.p, cancel.key.n);
-    if (!worker_post(errand->to, carry_out, errand)) {
-        errand_free(errand);
-        return session_fail(s, PARTING_SILENT);
-    }
-    s->errand = errand;
+    wipe(s->in.p, packet.used);
+    buf_consume(&s->in, packet.used);
     return STEP_JOB;
+}
+
+enum step cancel_step(struct session *s, struct err *e)
+{
+    enum step step = STEP_JOB;
+
+    if (!s->peer_gate)
+        return s->errand ? STEP_JOB : take_request(s, e);
+    while (step == STEP_JOB && s->n_errands < PEER_ERRANDS_MAX)
+        step = take_request(s, e);
+    return step;
 }
 
 void cancel_leave(struct session *s)
 {
-    if (s->errand)
-        s->errand->asker = NULL;
+    for (struct errand *errand = s->errand; errand; errand = errand->next)
+        errand->asker = NULL;
     s->errand = NULL;
+    s->n_errands = 0;
 }

@@ -5,10 +5,13 @@
  * the number of workers, which worker has the session, so no table is shared. Somebody who guesses does not
  * know the worker either: to him all 32 bits are random.
  */
+#include "auth/cancel_key.h"
 #include "base/check.h"
 #include "base/env.h"
 #include "base/rd.h"
 #include "base/secret.h"
+#include "gate/load/guard.h"
+#include "gate/load/snapshot.h"
 #include "gate/session/session.h"
 #include "gate/session/worker.h"
 #include "gate/session/worker_private.h"
@@ -55,6 +58,7 @@ struct session *registry_next(struct worker *worker, uint32_t pid, const struct 
 enum code registry_add(struct worker *worker, struct session *session, uint8_t n)
 {
     const struct env *env = &worker->env;
+    const struct bytes secret = secret_bytes(&snapshot_guard(worker->snapshot)->cancels);
     uint8_t key[sizeof session->key];
     bool known;
 
@@ -63,8 +67,11 @@ enum code registry_add(struct worker *worker, struct session *session, uint8_t n
         struct bytes drawn = bytes_of(key, n);
         if (!env_random(env, key, n))
             return E_INTERNAL;
-        if (registry_worker(drawn, worker->shared->n_workers) != worker->index ||
-            registry_find(worker, (uint32_t)session->pid, drawn, &known))
+        if (registry_worker(drawn, worker->shared->n_workers) != worker->index)
+            continue;
+        if (n == CANCEL_KEY_BYTES && secret.n > 0)
+            TRY(cancel_key_sign(secret, (uint32_t)session->pid, key));
+        if (registry_find(worker, (uint32_t)session->pid, drawn, &known))
             continue;
         memcpy(session->key, key, n);
         session->key_n = n;

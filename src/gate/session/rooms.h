@@ -37,6 +37,8 @@ void console_leave(struct session *s);
 /** Deliver a CancelRequest; s->in begins with the packet. */
 enum step cancel_step(struct session *s, struct err *e);
 void cancel_leave(struct session *s);
+/** Another gate's connection, over which nothing is under way. */
+bool cancel_is_idle(const struct session *s);
 /** Cancel what the session is doing, as if its client had asked. On its worker. */
 void cancel_session(struct session *s);
 /** Both pipes. */

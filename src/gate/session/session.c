@@ -491,7 +491,7 @@ void session_drain(struct session *s, bool now)
         console_drain(s, now);
         return;
     case STATE_CANCEL:
-        if (now)
+        if (now || cancel_is_idle(s))
             session_end(s, PARTING_SILENT, NULL);
         return;
     case STATE_FAREWELL:

@@ -124,7 +124,9 @@ struct session {
     const char *reason; /* for the log only: why the client is, or will be, refused; NULL: nothing to add */
     struct admission *admission; /* room admit; in scratch */
     struct leg *leg;             /* room upstream */
-    struct errand *errand;       /* room cancel */
+    struct errand *errand;       /* room cancel: the first of those under way */
+    uint32_t n_errands;
+    uint32_t n_requests; /* of another gate, on this connection */
     struct upstream_room *upstream_room;
     struct console_room *console;
     struct resolve *resolve;

@@ -4,10 +4,12 @@
 #include "base/count.h"
 #include "base/log.h"
 #include "gate/load/snapshot.h"
+#include "gate/session/rooms.h"
 #include "gate/session/session.h"
 #include "gate/session/worker_private.h"
 #include "gate/stats/clients.h"
 #include "gate/stats/tally.h"
+#include "gate/upstream/peers.h"
 #include "gate/views/gather.h"
 #include "net/socket.h"
 #include "tls/context.h"
@@ -175,8 +177,10 @@ static void take_snapshot(void *arg)
     worker->snapshot = snapshot_ref(order->snapshot);
     for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
         next = TAILQ_NEXT(s, entry);
-        session_end_revoked(s);
+        if (!session_end_revoked(s) && cancel_is_idle(s)) /* whom it trusts may have changed */
+            session_end(s, PARTING_SILENT, NULL);
     }
+    forward_refresh(worker);
     order->done(order->arg);
     worker_order_free(order);
     accept_held(worker);

@@ -30,6 +30,7 @@ struct accepted {
 };
 
 struct gather_part; /* gather.c: sessions being copied for a statement */
+struct forwarder;   /* forward.c: the connections to other gates */
 struct errand;      /* cancel.c: a cancel request on its way to a server */
 struct lookups;     /* lookup.c: cached answers and queries under way */
 
@@ -56,7 +57,7 @@ struct worker {
     size_t n_alive; /* sessions whose memory has not come back */
     struct session *registry[REGISTRY_SLOTS];
     LIST_HEAD(, errand) errands;
-    unsigned n_forwards; /* cancel requests on their way to other gates */
+    struct forwarder *forwarder; /* of cancel requests to other gates; the first worker's */
     struct lookups *lookups;
     struct tally *tally;
     struct aged *clients; /* who connected how since the last time they were handed over; NULL: nobody */

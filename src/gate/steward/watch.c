@@ -368,6 +368,7 @@ static void add_certificates(struct watch *watch, const struct snapshot *snapsho
         add_path(watch, settings->cancel_peer_ca_file.path, false);
         add_path(watch, settings->cancel_peer_cert_file.path, false);
         add_path(watch, settings->cancel_peer_key_file.path, false);
+        add_path(watch, settings->cancel_secret_file.path, false);
     }
     if (guard_wants_tls(settings)) {
         add_path(watch, guard_cert_file(settings), false);

@@ -47,7 +47,7 @@ static void set(struct counters *sum, enum metric metric, int64_t value)
 static void add_zeros(struct counters *sum)
 {
     static const char *const loads[] = { "loaded", "refused", "restored" };
-    static const char *const cancels[] = { "sent", "forwarded", "unknown" };
+    static const char *const cancels[] = { "sent", "forwarded", "invented", "limited", "unknown" };
 
     for (size_t i = 0; i < COUNT_OF(loads); i++)
         (void)count_cell(sum, METRIC_LOADS, &(struct str){ loads[i], strlen(loads[i]) });
