@@ -19,7 +19,7 @@ _pgseal()
     case "$command $verb" in
     'help ') options='--verbose --help ' ;;
     'serve ') options='--directory --check --login --verbose --help ' ;;
-    'reload ') options='--directory --verbose --help ' ;;
+    'reload ') options='--directory --json --verbose --help ' ;;
     'init ') options='--host --upstream --port --listen --days --companion --user --force --json --verbose --help ' arguments=directories ;;
     'ca ') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --json --verbose --help ' arguments='init show' ;;
     'ca init') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --verbose --help ' arguments=directories ;;

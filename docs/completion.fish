@@ -42,6 +42,7 @@ complete -c pgseal -n '__pgseal_at serve ' -l verbose -s v -d 'say more; may be 
 complete -c pgseal -n '__pgseal_at serve ' -l help -s h -d 'show this and exit'
 complete -c pgseal -n '__pgseal_at serve ' -f
 complete -c pgseal -n '__pgseal_at reload ' -l directory -s D -x -a '(__fish_complete_directories (commandline -ct))' -d 'the gate\'s directory'
+complete -c pgseal -n '__pgseal_at reload ' -l json -d 'answer in JSON'
 complete -c pgseal -n '__pgseal_at reload ' -l verbose -s v -d 'say more; may be repeated'
 complete -c pgseal -n '__pgseal_at reload ' -l help -s h -d 'show this and exit'
 complete -c pgseal -n '__pgseal_at reload ' -f
