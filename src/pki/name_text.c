@@ -112,7 +112,9 @@ static enum code read_value(struct reading *r, struct buf *value)
             r->left = str_from(r->left, 1);
     if (r->left.n > 0 && r->left.p[0] == '"' && r->spelling != NAME_SLASH)
         return read_quoted(r, value);
-    if (r->left.n > 0 && r->left.p[0] == '#' && r->spelling != NAME_SLASH)
+    /* OpenSSL does not escape a # that is the whole value. */
+    bool hex = r->left.n > 1 && r->left.p[0] == '#' && !strchr(",+;", r->left.p[1]);
+    if (hex && r->spelling != NAME_SLASH)
         return err_set(r->e, E_PARAM, "a value in hexadecimal is not supported");
     while (r->left.n > 0 && !ends_value(r)) {
         bool escaped = r->left.p[0] == '\\' && r->left.n > 1, blank = char_is_blank(r->left.p[0]);
@@ -216,7 +218,9 @@ enum code name_from_text(struct str text, X509_NAME **out, enum name_spelling *o
         return err_set(e, E_PARAM, "the name is longer than %d bytes", TEXT_MAX);
     if (str_has_nul(text))
         return err_set(e, E_PARAM, "the name holds a NUL byte");
-    text = str_trim(prefix ? str_from(text, sizeof "subject=" - 1) : text);
+    text = str_from(text, prefix ? sizeof "subject=" - 1 : 0);
+    while (text.n > 0 && char_is_blank(text.p[0])) /* at the end one may be escaped: read_value() knows */
+        text = str_from(text, 1);
     r.spelling = spelling_of(text, prefix);
     r.left = str_from(text, r.spelling == NAME_SLASH ? 1 : 0);
     code = read_all(&r);

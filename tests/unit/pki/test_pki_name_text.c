@@ -55,6 +55,11 @@ static void test_values(void **state)
     reads("CN=app+UID=x,O=b", "CN=app+UID=x,O=b", "app");
     reads("CN=second,CN=first", "CN=second,CN=first", "first");
     reads("2.5.4.3=x", "CN=x", "x");
+    reads("/O=#", "O=#", NULL);
+    reads(" CN=a\\ ", "CN=a\\ ", "a ");
+    reads("/CN=a\\ ", "CN=a\\ ", "a ");
+    reads("/CN=a \n", "CN=a", "a");
+    reads("O=#,CN=x", "O=#,CN=x", "x");
     reads("CN=", "CN=", "");
 }
 
