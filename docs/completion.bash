@@ -34,13 +34,14 @@ _pgseal()
     'hba ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
     'ident ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
     'explain ') options='--directory --running --hba --ident --json --verbose --color --help ' ;;
+    'audit ') options='--fail-on --baseline --json --verbose --color --help ' ;;
     'probe ') options='--rootcert --crl --cert --key --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
     'psql ') options='--directory --verbose --help ' ;;
     esac
-    [ "$command" != help ] || arguments='help serve reload init ca cert hba ident explain probe psql'
+    [ "$command" != help ] || arguments='help serve reload init ca cert hba ident explain audit probe psql'
     if [ "$COMP_CWORD" -eq 1 ]; then
         options='--help --version'
-        arguments='help serve reload init ca cert hba ident explain probe psql'
+        arguments='help serve reload init ca cert hba ident explain audit probe psql'
     fi
     case "$command $previous" in
     'serve --directory'|'serve -D') arguments='directories' ;;
@@ -93,6 +94,9 @@ _pgseal()
     'explain --hba') arguments='files' ;;
     'explain --ident') arguments='files' ;;
     'explain --color') arguments='auto always never' ;;
+    'audit --fail-on') arguments='high medium low info none' ;;
+    'audit --baseline') arguments='files' ;;
+    'audit --color') arguments='auto always never' ;;
     'probe --rootcert') arguments='files' ;;
     'probe --crl') arguments='files' ;;
     'probe --cert') arguments='files' ;;

@@ -13,6 +13,7 @@ _pgseal() {
         'hba:parse a pg_hba.conf file'
         'ident:parse a pg_ident.conf file'
         'explain:say which rule governs a connection, and why'
+        'audit:find what is wrong with a configuration, or weaker than it need be'
         'probe:look at servers from outside\: what does each sslmode get and prove?'
         'psql:run psql on the status database of a gate'
     )
@@ -31,7 +32,7 @@ _pgseal() {
             {-v,--verbose}'[say more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
-            '*:command:(help serve reload init ca cert hba ident explain probe psql)' ;;
+            '*:command:(help serve reload init ca cert hba ident explain audit probe psql)' ;;
     'serve ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
@@ -274,6 +275,16 @@ _pgseal() {
             --running'[the rules the running gate has in force, even if its files have changed since]' \
             --hba='[a rule file instead]:FILE:_files' \
             --ident='[a map file instead]:FILE:_files' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument: ' ;;
+    'audit ')
+        _arguments -s -S \
+            --fail-on='[the lowest severity that gives exit status 1: high, medium (default), low, info, or none]:SEVERITY:(high medium low info none)' \
+            --baseline='[a report of an earlier --json: the findings in it do not count]:FILE:_files' \
             --json'[answer in JSON]' \
             {-v,--verbose}'[say more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \

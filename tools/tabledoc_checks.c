@@ -4,25 +4,29 @@
 #include "base/buf.h"
 #include "base/check.h"
 
+#include <string.h>
+
 static const struct {
-    const char *id, *severity, *title, *fix;
+    const char *id, *subject, *severity, *title, *why, *fix;
     unsigned item;
 } checks[] = {
-#define X(name, id, severity, item, title, fix) { id, #severity, title, fix, item },
+#define X(name, id, subject, severity, item, title, why, fix)                                                \
+    { id, #subject, #severity, title, why, fix, item },
 #include "checks.def"
 #undef X
 };
 
-/* The checklist that the product exists to turn green. */
 static const char *const checklist[] = {
-    "",
-    "TLS is on, with strong ciphers and TLS 1.2 or newer",
-    "the server certificate is signed by a CA that the clients trust, with the right names",
-    "TLS is required of every connection from another machine",
-    "the server is verified in full (`sslmode=verify-full`)",
-    "certificates are rotated without a restart",
-    "expiry is seen in good time",
+#define X(text) text,
+#include "checklist.def"
+#undef X
 };
+
+/* In the words of people. */
+static const char *subject_text(const char *subject)
+{
+    return strcmp(subject, "ANY") == 0 ? "" : strcmp(subject, "GATE") == 0 ? "a gate only" : "a server only";
+}
 
 static void lower(struct buf *out, const char *word)
 {
@@ -32,20 +36,24 @@ static void lower(struct buf *out, const char *word)
 
 void checks_page(struct buf *out)
 {
-    buf_append_c(out, "<!-- Made by tools/tabledoc from tables/checks.def; edit that. -->\n"
-                      "# What an audit looks for\n\n"
-                      "`SELECT * FROM pgseal_findings` in the status database shows what it finds in the "
-                      "configuration in force.\n\n## The checklist\n\n");
-    for (size_t i = 1; i < COUNT_OF(checklist); i++)
-        buf_printf(out, "%zu. %s\n", i, checklist[i]);
-    buf_append_c(
-        out, "\n## The checks\n\n| id | severity | item | finding | what to do |\n|---|---|---|---|---|\n");
+    buf_append_c(out,
+                 "<!-- Made by tools/tabledoc from tables/checks.def; edit that. -->\n"
+                 "# What an audit looks for\n\n"
+                 "`pgseal audit TARGET` shows what it finds in files, and `SELECT * FROM pgseal_findings` in "
+                 "the status database what it finds in a gate's configuration in force.\n\n"
+                 "## The checklist\n\n");
+    for (size_t i = 0; i < COUNT_OF(checklist); i++)
+        buf_printf(out, "%zu. %s\n", i + 1, checklist[i]);
+    buf_append_c(out, "\n## The checks\n\n| id | severity | item | finding | why it matters | what to do |\n"
+                      "|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < COUNT_OF(checks); i++) {
         buf_printf(out, "| `%s` | ", checks[i].id);
         lower(out, checks[i].severity);
         buf_append_c(out, " | ");
         if (checks[i].item > 0)
             buf_printf(out, "%u", checks[i].item);
-        buf_printf(out, " | %s | %s |\n", checks[i].title, checks[i].fix);
+        const char *of = subject_text(checks[i].subject);
+        buf_printf(out, " | %s%s%s%s | %s | %s |\n", checks[i].title, *of ? " (" : "", of, *of ? ")" : "",
+                   checks[i].why, checks[i].fix);
     }
 }

@@ -1,7 +1,5 @@
 #include "audit/finding.h"
 
-#include "audit/audit.h"
-
 static bool grow(struct audit *a)
 {
     size_t size = a->size ? 2 * a->size : 64;
@@ -16,15 +14,13 @@ static bool grow(struct audit *a)
     return true;
 }
 
-struct finding *audit_add(struct audit *a, enum check check, struct str where, const char *what, ...)
+static struct finding *add(struct audit *a, struct finding finding, const char *what, va_list args)
+    PRINTF_LIKE(3, 0);
+static struct finding *add(struct audit *a, struct finding finding, const char *what, va_list args)
 {
-    struct finding finding = { .check = check, .where = where };
-    va_list args;
-
-    va_start(args, what);
-    bool made = arena_vprintf(a->arena, &finding.what, what, args);
-    va_end(args);
-    if (!made || (a->n == a->size && !grow(a))) {
+    finding.severity = check_severity(finding.check);
+    finding.fix = str_c(check_fix(finding.check));
+    if (!arena_vprintf(a->arena, &finding.what, what, args) || (a->n == a->size && !grow(a))) {
         a->nomem = true;
         return NULL;
     }
@@ -32,11 +28,47 @@ struct finding *audit_add(struct audit *a, enum check check, struct str where, c
     return &a->items[a->n++];
 }
 
+struct finding *audit_add(struct audit *a, enum check check, struct str where, const char *what, ...)
+{
+    va_list args;
+
+    va_start(args, what);
+    struct finding *f = add(a, (struct finding){ .check = check, .where = where, .about = where }, what,
+                            args);
+    va_end(args);
+    return f;
+}
+
+struct finding *audit_add_setting(struct audit *a, enum check check, const char *setting, const char *what,
+                                  ...)
+{
+    struct finding finding = { .check = check, .where = str_c(setting), .about = str_c(setting) };
+    struct str file;
+    unsigned line;
+    va_list args;
+
+    subject_place(a->subject, setting, &file, &line);
+    if (file.n > 0)
+        finding.where = audit_place(a, file, line);
+    va_start(args, what);
+    struct finding *f = add(a, finding, what, args);
+    va_end(args);
+    return f;
+}
+
 struct str audit_place(struct audit *a, struct str file, unsigned line)
 {
-    struct str place = file;
+    return line > 0 ? audit_text(a, "%.*s:%u", STR_ARG(file), line) : file;
+}
 
-    if (line > 0 && !arena_printf(a->arena, &place, "%.*s:%u", STR_ARG(file), line))
+struct str audit_text(struct audit *a, const char *fmt, ...)
+{
+    struct str text = STR("");
+    va_list args;
+
+    va_start(args, fmt);
+    if (!arena_vprintf(a->arena, &text, fmt, args))
         a->nomem = true;
-    return place;
+    va_end(args);
+    return text;
 }

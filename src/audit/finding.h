@@ -4,8 +4,32 @@
 #ifndef PGSEAL_AUDIT_FINDING_H
 #define PGSEAL_AUDIT_FINDING_H
 
-#include "audit/audit.h"
+#include "audit/checks.h"
+#include "audit/subject.h"
 #include "base/arena.h"
+
+/** A change of one line. */
+struct finding_edit {
+    struct str file; /* empty: there is no edit */
+    unsigned line;   /* 0: `after` is to be appended */
+    struct str before, after;
+};
+
+struct finding {
+    enum check check;
+    enum finding_severity severity;
+    struct str where;   /* FILE:LINE, a file, or a setting */
+    struct str what;    /* the evidence, one sentence */
+    struct str witness; /* facts as `pgseal explain` takes them; empty: none */
+    struct str fix;     /* what to do */
+    struct str about;   /* what it is about, without numbers of lines and days: tells it again tomorrow */
+    struct finding_edit edit;
+};
+
+struct findings {
+    const struct finding *items;
+    size_t n;
+};
 
 /** One audit under way. */
 struct audit {
@@ -21,7 +45,12 @@ struct audit {
  */
 struct finding *audit_add(struct audit *a, enum check check, struct str where, const char *what, ...)
     PRINTF_LIKE(4, 5);
+/** The same about a setting: `where` is its line, or its name where it is written nowhere. */
+struct finding *audit_add_setting(struct audit *a, enum check check, const char *setting, const char *what,
+                                  ...) PRINTF_LIKE(4, 5);
 /** FILE:LINE in the arena; FILE alone for line 0. */
 struct str audit_place(struct audit *a, struct str file, unsigned line);
+/** As arena_printf(), but what does not fit is remembered. */
+struct str audit_text(struct audit *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

@@ -16,16 +16,21 @@ static bool is_upstream(const struct snapshot *snapshot, const struct settings_r
 static bool list_upstreams(const struct snapshot *snapshot, struct arena *arena, struct audit_subject *out)
 {
     const struct settings *settings = snapshot_settings(snapshot);
-    struct audit_upstream *upstreams = arena_array(arena, settings->n_routes, sizeof *upstreams);
+    struct subject_connection *upstreams = arena_array(arena, settings->n_routes, sizeof *upstreams);
 
     for (size_t i = 0; upstreams && i < settings->n_routes; i++) {
         const struct settings_route *route = &settings->routes[i];
         if (is_upstream(snapshot, route))
-            upstreams[out->n_upstreams++] = (struct audit_upstream){
-                route, &snapshot_upstream(snapshot, route)->info
+            upstreams[out->n_connections++] = (struct subject_connection){
+                .purpose = PURPOSE_UPSTREAM,
+                .name = route->label,
+                .file = route->upstream_file,
+                .line = route->upstream_line,
+                .info = &snapshot_upstream(snapshot, route)->info,
+                .route = route
             };
     }
-    out->upstreams = upstreams;
+    out->connections = upstreams;
     return upstreams != NULL;
 }
 
@@ -37,10 +42,10 @@ static bool convert(const struct findings *from, struct arena *arena, struct gat
         const struct finding *f = &from->items[i];
         items[i] = (struct gate_finding){
             .id = check_id(f->check),
-            .severity = finding_severity_name(check_severity(f->check)),
+            .severity = finding_severity_name(f->severity),
             .where = f->where,
             .what = f->what,
-            .fix = str_c(check_fix(f->check)),
+            .fix = f->fix,
         };
     }
     *out = (struct gate_findings){ items, from->n };
@@ -52,16 +57,19 @@ enum code audit_snapshot(const struct snapshot *snapshot, int64_t now_unix_s, st
 {
     struct tls_context *tls = snapshot_tls(snapshot, 0);
     struct audit_subject subject = {
+        .kind = SUBJECT_GATE,
+        .dir = snapshot_settings(snapshot)->dir,
+        .settings_seen = true,
         .settings = snapshot_settings(snapshot),
         .policy = snapshot_policy(snapshot),
         .served = tls ? tls_context_certificate(tls) : bytes_of(NULL, 0),
         .ifaces = &iface_system,
         .now_unix_s = now_unix_s,
     };
-    struct findings findings;
+    struct audit_report report;
 
-    if (!list_upstreams(snapshot, arena, &subject) || audit_run(&subject, arena, &findings) != OK ||
-        !convert(&findings, arena, out))
+    if (!list_upstreams(snapshot, arena, &subject) || audit_run(&subject, arena, &report) != OK ||
+        !convert(&report.findings, arena, out))
         return err_set(e, E_NOMEM, "out of memory");
     return OK;
 }

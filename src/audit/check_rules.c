@@ -1,4 +1,4 @@
-#include "audit/audit_rules.h"
+#include "audit/check_rules.h"
 
 #include "audit/finding.h"
 #include "base/buf.h"
@@ -70,6 +70,18 @@ static const char *condition(const struct look *l, const struct conn_facts *fact
     return "";
 }
 
+/* A rule keeps its text when lines are added above it. */
+static struct finding *about_rule(struct look *l, struct finding *f)
+{
+    struct str shown;
+
+    if (f && hba_rule_shown(l->audit->arena, l->rule, &shown))
+        f->about = audit_text(l->audit, "%.*s %.*s", STR_ARG(l->rule->file), STR_ARG(shown));
+    else
+        l->audit->nomem = true;
+    return f;
+}
+
 /* Report `what` with the connection that shows it; nothing where there is none. */
 static void report(struct look *l, enum check check, bool tls, const char *what)
 {
@@ -78,11 +90,12 @@ static void report(struct look *l, enum check check, bool tls, const char *what)
     const char *now = l->here_only ? " (just now the gate listens on this machine only)" : "";
 
     if (reach == REACH_UNKNOWN) {
-        audit_add(l->audit, check, l->where, "%s, for names that fit the rule's expressions%s", what, now);
+        about_rule(l, audit_add(l->audit, check, l->where, "%s, for names that fit the rule's expressions%s",
+                                what, now));
     } else if (reach == REACH_FOUND) {
         struct str witness = witness_text(l, facts);
-        struct finding *f = audit_add(l->audit, check, l->where, "%s: %.*s%s%s", what, STR_ARG(witness),
-                                      condition(l, facts), now);
+        struct finding *f = about_rule(l, audit_add(l->audit, check, l->where, "%s: %.*s%s%s", what,
+                                                    STR_ARG(witness), condition(l, facts), now));
         if (f)
             f->witness = witness;
     }
@@ -112,8 +125,8 @@ static void check_trust(struct look *l)
     if (from_network)
         report_any(l, CHECK_TRUST_FROM_NETWORK, "another machine is let in without any proof");
     else
-        audit_add(l->audit, CHECK_TRUST_HERE, l->where,
-                  "whoever is on this machine is let in without any proof");
+        about_rule(l, audit_add(l->audit, CHECK_TRUST_HERE, l->where,
+                                "whoever is on this machine is let in without any proof"));
 }
 
 static void check_passwords(struct look *l)
@@ -153,13 +166,15 @@ static void check_rule(struct look *l, struct reach_search *search)
     struct audit *a = l->audit;
 
     if (is_for_mapped(l->rule)) {
-        audit_add(a, CHECK_RULE_FOR_MAPPED, l->where,
-                  "::ffff:a.b.c.d is a.b.c.d here, as it is for PostgreSQL: the rule matches no connection");
+        about_rule(l,
+                   audit_add(a, CHECK_RULE_FOR_MAPPED, l->where,
+                             "::ffff:a.b.c.d is a.b.c.d here, as it is for PostgreSQL: the rule matches no "
+                             "connection"));
         return;
     }
     if (is_dead(l)) {
-        audit_add(a, CHECK_RULE_NEVER_MATCHES, l->where, "no connection ever is of the type %s",
-                  hba_type_name(l->rule->type));
+        about_rule(l, audit_add(a, CHECK_RULE_NEVER_MATCHES, l->where, "no connection ever is of the type %s",
+                                hba_type_name(l->rule->type)));
         return;
     }
     if (l->rule->method == HBA_METHOD_REJECT)
@@ -182,9 +197,9 @@ static void report_shadow(struct look *l, const struct hba_rule *by)
     bool reject = l->rule->method == HBA_METHOD_REJECT && by->method != HBA_METHOD_REJECT;
     struct str place = audit_place(l->audit, by->file, by->line);
 
-    audit_add(l->audit, reject ? CHECK_REJECT_SHADOWED : CHECK_RULE_SHADOWED, l->where,
-              "rule %u at %.*s takes all its connections first, with method %s", by->number, STR_ARG(place),
-              hba_method_name(by->method));
+    about_rule(l, audit_add(l->audit, reject ? CHECK_REJECT_SHADOWED : CHECK_RULE_SHADOWED, l->where,
+                            "rule %u at %.*s takes all its connections first, with method %s", by->number,
+                            STR_ARG(place), hba_method_name(by->method)));
 }
 
 /* ---- all rules ---- */
@@ -214,20 +229,23 @@ static void check_revocation(struct audit *a, const unsigned *shadows)
         if (rule->clientcert == CLIENTCERT_NONE || rule->method == HBA_METHOD_REJECT || shadows[i])
             continue;
         struct str place = audit_place(a, rule->file, rule->line);
-        audit_add(a, CHECK_CRL_MISSING, STR("ssl_crl_file"),
-                  "the rule at %.*s takes client certificates, and a stolen one stays good until it expires",
-                  STR_ARG(place));
+        audit_add_setting(
+            a, CHECK_CRL_MISSING, "ssl_crl_file",
+            "the rule at %.*s takes client certificates, and a stolen one stays good until it expires",
+            STR_ARG(place));
         return;
     }
 }
 
-void audit_rules(struct audit *a)
+void check_rules(struct audit *a)
 {
     const struct policy *policy = a->subject->policy;
-    struct reach_search *search = reach_search_new(policy, a->subject->ifaces, a->arena);
     bool here_only = listens_here_only(a->subject->settings);
     const unsigned *shadows;
 
+    if (!policy)
+        return;
+    struct reach_search *search = reach_search_new(policy, a->subject->ifaces, a->arena);
     if (!search || policy_shadows(policy, a->arena, &shadows) != OK) {
         a->nomem = true;
         return;

@@ -2,7 +2,7 @@
  * The certificate and revocation files that clients meet, as they are on disk now. What is served was loaded
  * earlier: where that is another certificate, it is a finding of its own.
  */
-#include "audit/audit_certs.h"
+#include "audit/check_certs.h"
 
 #include "audit/finding.h"
 #include "base/buf.h"
@@ -25,6 +25,12 @@ struct subject {
     bool leaf; /* the server's own */
 };
 
+static void about(struct audit *a, struct finding *f, struct str subject)
+{
+    if (f)
+        f->about = audit_text(a, "%.*s %.*s", STR_ARG(f->where), STR_ARG(subject));
+}
+
 static void unreadable(struct audit *a, const char *file, const struct err *e)
 {
     audit_add(a, CHECK_CERTIFICATE_UNREADABLE, str_c(file), "%s", err_text(e));
@@ -37,16 +43,22 @@ static void check_life(struct audit *a, const struct subject *s)
     char text[EXPIRY_DATE_SIZE];
 
     if (expiry.over)
-        audit_add(a, CHECK_CERTIFICATE_EXPIRED, str_c(s->file), "\"%.*s\" was valid until %s",
-                  STR_ARG(s->info.subject), expiry_date(s->info.not_after_unix_s, text));
+        about(a,
+              audit_add(a, CHECK_CERTIFICATE_EXPIRED, str_c(s->file), "\"%.*s\" was valid until %s",
+                        STR_ARG(s->info.subject), expiry_date(s->info.not_after_unix_s, text)),
+              s->info.subject);
     else if (expiry.not_yet)
-        audit_add(a, CHECK_CERTIFICATE_NOT_YET, str_c(s->file), "\"%.*s\" is not valid before %s",
-                  STR_ARG(s->info.subject), expiry_date(s->info.not_before_unix_s, text));
+        about(a,
+              audit_add(a, CHECK_CERTIFICATE_NOT_YET, str_c(s->file), "\"%.*s\" is not valid before %s",
+                        STR_ARG(s->info.subject), expiry_date(s->info.not_before_unix_s, text)),
+              s->info.subject);
     else if (expiry.status == EXPIRY_CRITICAL || (s->leaf && expiry.status == EXPIRY_WARNING))
-        audit_add(a, CHECK_CERTIFICATE_EXPIRING, str_c(s->file),
-                  "\"%.*s\" expires in %" PRId64 " days, at %s: %.0f %% of its life are left",
-                  STR_ARG(s->info.subject), expiry.days_left, expiry_date(s->info.not_after_unix_s, text),
-                  expiry.life_left * 100);
+        about(a,
+              audit_add(a, CHECK_CERTIFICATE_EXPIRING, str_c(s->file),
+                        "\"%.*s\" expires in %" PRId64 " days, at %s: %.0f %% of its life are left",
+                        STR_ARG(s->info.subject), expiry.days_left,
+                        expiry_date(s->info.not_after_unix_s, text), expiry.life_left * 100),
+              s->info.subject);
 }
 
 static bool is_weak_key(const struct cert_info *info)
@@ -74,11 +86,15 @@ static bool is_weak_signature(const struct cert_info *info)
 static void check_strength(struct audit *a, const struct subject *s)
 {
     if (is_weak_key(&s->info))
-        audit_add(a, CHECK_CERTIFICATE_WEAK_KEY, str_c(s->file), "the key of \"%.*s\" is %.*s",
-                  STR_ARG(s->info.subject), STR_ARG(s->info.key));
+        about(a,
+              audit_add(a, CHECK_CERTIFICATE_WEAK_KEY, str_c(s->file), "the key of \"%.*s\" is %.*s",
+                        STR_ARG(s->info.subject), STR_ARG(s->info.key)),
+              s->info.subject);
     if (is_weak_signature(&s->info))
-        audit_add(a, CHECK_CERTIFICATE_WEAK_SIGNATURE, str_c(s->file), "\"%.*s\" is signed with %.*s",
-                  STR_ARG(s->info.subject), STR_ARG(s->info.signature));
+        about(a,
+              audit_add(a, CHECK_CERTIFICATE_WEAK_SIGNATURE, str_c(s->file), "\"%.*s\" is signed with %.*s",
+                        STR_ARG(s->info.subject), STR_ARG(s->info.signature)),
+              s->info.subject);
 }
 
 static void check_leaf(struct audit *a, const struct subject *s)
@@ -86,17 +102,24 @@ static void check_leaf(struct audit *a, const struct subject *s)
     int64_t days = (s->info.not_after_unix_s - s->info.not_before_unix_s) / DAY_S;
 
     if (s->info.n_sans == 0)
-        audit_add(a, CHECK_CERTIFICATE_WITHOUT_NAMES, str_c(s->file),
-                  "\"%.*s\" names no host: most clients verify subject alternative names only",
-                  STR_ARG(s->info.subject));
+        about(a,
+              audit_add(a, CHECK_CERTIFICATE_WITHOUT_NAMES, str_c(s->file),
+                        "\"%.*s\" names no host: most clients verify subject alternative names only",
+                        STR_ARG(s->info.subject)),
+              s->info.subject);
     if (s->info.self_signed)
-        audit_add(
-            a, CHECK_CERTIFICATE_SELF_SIGNED, str_c(s->file),
-            "clients can verify \"%.*s\" only with a copy of it, and need the next one before it is used",
-            STR_ARG(s->info.subject));
+        about(
+            a,
+            audit_add(
+                a, CHECK_CERTIFICATE_SELF_SIGNED, str_c(s->file),
+                "clients can verify \"%.*s\" only with a copy of it, and need the next one before it is used",
+                STR_ARG(s->info.subject)),
+            s->info.subject);
     if (days > LIFE_DAYS_MAX)
-        audit_add(a, CHECK_CERTIFICATE_LONG_LIFE, str_c(s->file), "\"%.*s\" is valid for %" PRId64 " days",
-                  STR_ARG(s->info.subject), days);
+        about(a,
+              audit_add(a, CHECK_CERTIFICATE_LONG_LIFE, str_c(s->file),
+                        "\"%.*s\" is valid for %" PRId64 " days", STR_ARG(s->info.subject), days),
+              s->info.subject);
 }
 
 static void check_cert(struct audit *a, X509 *cert, const char *file, bool leaf)
@@ -229,7 +252,7 @@ static void check_trust(struct audit *a, const char *file, bool lists_count)
         check_crl(a, trust.crls.items[i], file);
 }
 
-void audit_certificates(struct audit *a)
+void check_certificates(struct audit *a)
 {
     const struct settings *settings = a->subject->settings;
 

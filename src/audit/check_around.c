@@ -1,4 +1,4 @@
-#include "audit/audit_around.h"
+#include "audit/check_around.h"
 
 #include "audit/finding.h"
 #include "client/conninfo.h"
@@ -35,12 +35,11 @@ static bool logs_in_by(const struct settings_route *route, enum conf_upstream_lo
     return false;
 }
 
-static void check_upstream(struct audit *a, const struct audit_upstream *u)
+static void check_upstream(struct audit *a, const struct subject_connection *u)
 {
     const struct settings_route *route = u->route;
     const struct conn_host *host = far_host(u->info);
-    struct str where = route->upstream_file.n > 0 ? audit_place(a, route->upstream_file, route->upstream_line)
-                                                  : STR("upstream");
+    struct str where = u->file.n > 0 ? audit_place(a, u->file, u->line) : STR("upstream");
 
     if (host) {
         struct str name = host->host.n > 0 ? host->host : host->hostaddr;
@@ -53,19 +52,22 @@ static void check_upstream(struct audit *a, const struct audit_upstream *u)
             audit_add(a, CHECK_UPSTREAM_NAME_UNVERIFIED, where,
                       "with sslmode=verify-ca the certificate need not be for \"%.*s\"", STR_ARG(name));
         if (logs_in_by(route, CONF_LOGIN_TRUST))
-            audit_add(a, CHECK_UPSTREAM_TRUST, STR("upstream_login"),
-                      "\"%.*s\" may let the gate in as any user without asking, and so others that reach it",
-                      STR_ARG(name));
+            audit_add_setting(
+                a, CHECK_UPSTREAM_TRUST, "upstream_login",
+                "\"%.*s\" may let the gate in as any user without asking, and so others that reach it",
+                STR_ARG(name));
     }
     if (logs_in_by(route, CONF_LOGIN_SERVICE))
-        audit_add(a, CHECK_UPSTREAM_SERVICE, STR("upstream_login"),
-                  "sessions are \"%.*s\" on the server, whoever the client was", STR_ARG(u->info->user));
+        audit_add_setting(a, CHECK_UPSTREAM_SERVICE, "upstream_login",
+                          "sessions are \"%.*s\" on the server, whoever the client was",
+                          STR_ARG(u->info->user));
 }
 
-void audit_upstreams(struct audit *a)
+void check_upstreams(struct audit *a)
 {
-    for (size_t i = 0; i < a->subject->n_upstreams; i++)
-        check_upstream(a, &a->subject->upstreams[i]);
+    for (size_t i = 0; i < a->subject->n_connections; i++)
+        if (a->subject->connections[i].purpose == PURPOSE_UPSTREAM)
+            check_upstream(a, &a->subject->connections[i]);
 }
 
 /* ---- files ---- */
@@ -80,7 +82,7 @@ static void check_writable(struct audit *a, const char *path)
         audit_add(a, CHECK_FILES_WRITABLE, str_c(path), "its mode is %04o", (unsigned)(st.st_mode & 07777));
 }
 
-void audit_files(struct audit *a)
+void check_files(struct audit *a)
 {
     const struct settings *settings = a->subject->settings;
     const struct policy_path *paths;
@@ -94,9 +96,11 @@ void audit_files(struct audit *a)
         audit_add(a, CHECK_AUTH_FILE_PERMISSIONS, str_c(settings->auth_file.path), "%s", err_text(&e));
     for (size_t i = 0; i < settings->files.n; i++)
         check_writable(a, settings->files.at[i].p);
-    paths = policy_paths(a->subject->policy, &n);
-    for (size_t i = 0; i < n; i++)
-        check_writable(a, paths[i].path.p);
+    if (a->subject->policy) {
+        paths = policy_paths(a->subject->policy, &n);
+        for (size_t i = 0; i < n; i++)
+            check_writable(a, paths[i].path.p);
+    }
     if (!settings->ssl)
         return;
     check_writable(a, settings->ssl_cert_file.path);
@@ -107,16 +111,16 @@ void audit_files(struct audit *a)
 
 /* ---- operation ---- */
 
-void audit_operation(struct audit *a)
+void check_operation(struct audit *a)
 {
     const struct settings *settings = a->subject->settings;
 
     if (settings->log_connections == 0)
-        audit_add(a, CHECK_LOG_CONNECTIONS_OFF, STR("log_connections"),
-                  "connections that succeed are not logged");
+        audit_add_setting(a, CHECK_LOG_CONNECTIONS_OFF, "log_connections",
+                          "connections that succeed are not logged");
     if (settings->ssl && settings->reload_on_change == CONF_RELOAD_OFF)
-        audit_add(a, CHECK_RELOAD_OFF, STR("reload_on_change"),
-                  "a renewed certificate is not served by itself");
+        audit_add_setting(a, CHECK_RELOAD_OFF, "reload_on_change",
+                          "a renewed certificate is not served by itself");
     if (settings->http_listen.n == 0 || str_is(settings->http_listen, "off"))
-        audit_add(a, CHECK_HTTP_OFF, STR("http_listen"), "/metrics is not served");
+        audit_add_setting(a, CHECK_HTTP_OFF, "http_listen", "/metrics is not served");
 }

@@ -1,0 +1,13 @@
+/**
+ * What stands around rules and TLS: the servers behind, who may touch the files, how the gate is run.
+ */
+#ifndef PGSEAL_AUDIT_CHECK_AROUND_H
+#define PGSEAL_AUDIT_CHECK_AROUND_H
+
+#include "audit/finding.h"
+
+void check_upstreams(struct audit *a);
+void check_files(struct audit *a);
+void check_operation(struct audit *a);
+
+#endif

@@ -1,0 +1,97 @@
+#include "audit/checklist.h"
+
+#include "base/arena.h"
+#include "conf/settings.h"
+
+/* Findings that leave the point open, and the worst of them. */
+static size_t open_by(const struct findings *findings, unsigned item, const struct finding **out_first)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < findings->n; i++) {
+        const struct finding *f = &findings->items[i];
+        if (check_item(f->check) != item || f->severity == FINDING_INFO)
+            continue;
+        if (n++ == 0)
+            *out_first = f;
+    }
+    return n;
+}
+
+static const struct subject_unseen *unseen(const struct audit_subject *subject, unsigned item)
+{
+    for (size_t i = 0; i < subject->n_unseen; i++)
+        if (subject->unseen[i].items & 1u << item)
+            return &subject->unseen[i];
+    return NULL;
+}
+
+/* What no look at the server alone can show. NULL: all of it was there to be seen. */
+static const char *beyond_sight(const struct audit_subject *subject, unsigned item)
+{
+    switch (item) {
+    case 2:
+        return subject->settings->ssl ? NULL : "TLS is off, so no certificate is served";
+    case 4:
+        return "what sslmode clients use is not seen in the server's files";
+    case 5:
+        return subject->kind == SUBJECT_GATE
+                   ? "a new certificate is taken up without a restart; who renews it is not seen here"
+                   : "who renews certificates, and reloads the server then, is not seen here";
+    case 6:
+        return subject->kind == SUBJECT_GATE && subject->settings->http_listen.n > 0 &&
+                       !str_is(subject->settings->http_listen, "off")
+                   ? NULL
+                   : "no certificate is due; who will be told when one is, is not seen here";
+    default:
+        return NULL;
+    }
+}
+
+static const char *fulfilled(const struct audit_subject *subject, unsigned item)
+{
+    switch (item) {
+    case 1:
+        return subject->settings->ssl ? "TLS is on, with no weak version or cipher"
+                                      : "nothing listens for other machines";
+    case 2:
+        return "the certificate has names, a whole chain and a strong key";
+    case 3:
+        return "no rule lets another machine in without TLS";
+    case 6:
+        return "no certificate is due, and /metrics tells when one is";
+    default:
+        return "nothing speaks against it";
+    }
+}
+
+static bool judge(struct audit_report *report, unsigned item, struct arena *arena)
+{
+    const struct audit_subject *subject = report->subject;
+    struct checklist_item *out = &report->checklist[item - 1];
+    const struct subject_unseen *missing = unseen(subject, item);
+    const struct finding *first = NULL;
+    size_t n = open_by(&report->findings, item, &first);
+    const char *beyond = beyond_sight(subject, item);
+
+    if (n > 0) {
+        out->pass = CHECKLIST_FAILED;
+        if (n == 1)
+            return arena_printf(arena, &out->why, "%s: %.*s", check_id(first->check), STR_ARG(first->what));
+        return arena_printf(arena, &out->why, "%s and %zu more: %.*s", check_id(first->check), n - 1,
+                            STR_ARG(first->what));
+    }
+    out->pass = missing || beyond ? CHECKLIST_UNKNOWN : CHECKLIST_PASSED;
+    if (missing)
+        return arena_printf(arena, &out->why, "%.*s: %.*s", STR_ARG(missing->what), STR_ARG(missing->why));
+    out->why = str_c(beyond ? beyond : fulfilled(subject, item));
+    return true;
+}
+
+enum code checklist_judge(struct audit_report *report, struct arena *arena)
+{
+    for (unsigned item = 1; item <= CHECKLIST_ITEMS; item++)
+        if (!judge(report, item, arena))
+            return E_NOMEM;
+    return OK;
+}

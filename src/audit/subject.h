@@ -1,0 +1,141 @@
+/**
+ * Everything that was seen of what is audited, whatever it was seen through.
+ *
+ * collect_*.c fill it: from a gate's snapshot or directory, from a data directory, from single files, from a
+ * live server. check_*.c judge it and see nothing else, but for the files that it names. All members are
+ * borrowed and live as long as the arena of the audit.
+ */
+#ifndef PGSEAL_AUDIT_SUBJECT_H
+#define PGSEAL_AUDIT_SUBJECT_H
+
+#include "base/err.h"
+
+struct conninfo;
+struct iface_source;
+struct policy;
+struct settings;
+struct settings_route;
+
+enum subject_kind {
+    SUBJECT_GATE,  /* pgseal.conf and what it names */
+    SUBJECT_SERVER /* a PostgreSQL server, or files of one */
+};
+
+/* ---- settings as somebody wrote them ---- */
+
+enum subject_source {
+    SUBJECT_FROM_FILE,         /* postgresql.conf and what it includes; pgseal.conf */
+    SUBJECT_FROM_AUTO_FILE,    /* postgresql.auto.conf: ALTER SYSTEM */
+    SUBJECT_FROM_COMMAND_LINE, /* postmaster.opts, -c */
+    SUBJECT_FROM_SERVER        /* a live server said so */
+};
+
+/** One setting as it was asked for, by a line of a file or in another way. */
+struct subject_setting {
+    struct str name; /* as written */
+    struct str value;
+    struct str file; /* empty: in none */
+    unsigned line;
+    enum subject_source source;
+    bool in_force;    /* false: a later one of the same name counts */
+    struct str error; /* p is NULL: none; else why a server refuses it, in PostgreSQL's words */
+};
+
+/* ---- connections that go out ---- */
+
+enum subject_purpose {
+    PURPOSE_UPSTREAM,     /* of a gate */
+    PURPOSE_STANDBY,      /* primary_conninfo */
+    PURPOSE_SUBSCRIPTION, /* pg_subscription */
+    PURPOSE_FOREIGN,      /* a foreign server: postgres_fdw, dblink_fdw */
+    PURPOSE_DBLINK,       /* a text that calls dblink */
+    PURPOSE_SERVICE,      /* an entry of a service file */
+    PURPOSE_POOLER,       /* PgBouncer and its kin */
+    PURPOSE_CLUSTER,      /* Patroni's own connections */
+    PURPOSE_APPLICATION   /* a connection string of an application */
+};
+
+struct subject_connection {
+    enum subject_purpose purpose;
+    struct str name;             /* what it is called there, such as a subscription's name; empty: nothing */
+    struct str file;             /* where it is written; empty: in no file */
+    unsigned line;               /* 0: none */
+    struct str where;            /* where it is written if in no file, such as a row */
+    const struct conninfo *info; /* effective values */
+    const struct settings_route *route; /* PURPOSE_UPSTREAM; else NULL */
+};
+
+/* ---- roles ---- */
+
+enum subject_secret {
+    SECRET_UNSEEN, /* nobody showed it */
+    SECRET_NONE,
+    SECRET_SCRAM,
+    SECRET_MD5,
+    SECRET_ODD /* neither, such as a clear text */
+};
+
+struct subject_role {
+    struct str name;
+    enum subject_secret secret;
+    unsigned iterations; /* SECRET_SCRAM */
+    bool superuser, can_login, replication;
+    bool has_valid_until;
+    int64_t valid_until_unix_s; /* INT64_MAX: infinity */
+    int connection_limit;       /* -1: none */
+};
+
+/* ---- what was not seen ---- */
+
+/** Something that would have counted, and was not to be had. */
+struct subject_unseen {
+    struct str what;
+    struct str why;
+    unsigned items; /* bits 1 << item: points of the checklist that cannot be called fulfilled */
+};
+
+/** Something that is wrong with a file itself: the server refuses it, so the rest is not what it seems. */
+struct subject_broken {
+    struct str file;
+    unsigned line;
+    struct str error; /* in PostgreSQL's words */
+};
+
+struct audit_subject {
+    enum subject_kind kind;
+    struct str name;  /* the target, as the user wrote it */
+    struct str dir;   /* the gate's, or the data directory; empty: not known */
+    unsigned version; /* major version of the server; 0: not known */
+    int64_t now_unix_s;
+
+    /* In force, a gate's or those of a server that a gate knows too, with the server's defaults. */
+    const struct settings *settings;
+    bool settings_seen; /* false: nothing was seen of them; `settings` are defaults that prove nothing */
+    const struct subject_setting *raw; /* of a server: all that were asked for */
+    size_t n_raw;
+
+    const struct policy *policy; /* NULL: not seen, or refused */
+    const struct iface_source *ifaces;
+    const struct subject_broken *broken_rules; /* hba and ident files */
+    size_t n_broken_rules;
+    const struct subject_broken *broken_settings;
+    size_t n_broken_settings;
+
+    const struct subject_connection *connections;
+    size_t n_connections;
+    const struct subject_role *roles; /* NULL: not seen */
+    size_t n_roles;
+    struct bytes served; /* DER of the certificate that clients get; empty: not known */
+
+    const struct subject_unseen *unseen;
+    size_t n_unseen;
+};
+
+/** The setting of this name that counts, any case; NULL: it has its default, or was not seen. */
+const struct subject_setting *subject_raw(const struct audit_subject *subject, const char *name);
+
+/** Where a setting is written; `out_file` is empty where it is not. */
+void subject_place(const struct audit_subject *subject, const char *name, struct str *out_file,
+                   unsigned *out_line);
+
+#endif

@@ -1,0 +1,169 @@
+/*
+ * pgseal audit: what is wrong with a configuration, or weaker than it need be.
+ *
+ * Each target is collected into a subject and judged by src/audit; here it is chosen how, and told.
+ */
+#include "audit/audit.h"
+
+#include "audit/collect_gate.h"
+#include "audit/collect_rules.h"
+#include "base/arena.h"
+#include "base/check.h"
+#include "cmd/audit_baseline.h"
+#include "cmd/audit_report.h"
+#include "cmd/certtext.h"
+#include "cmd/cmd.h"
+#include "os/files.h"
+
+#include <sys/stat.h>
+
+#define AUDIT_ARENA_MAX ((size_t)1 << 30)
+enum { AUDIT_ARENA_FIRST = 64 * 1024 };
+
+struct auditing {
+    const struct cmd *cmd;
+    struct arena *arena;
+    struct audit_baseline *baseline;
+    enum finding_severity fail_on; /* FINDING_SEVERITIES: none */
+    struct collected *collected;   /* one per target */
+    struct audit_result *results;
+};
+
+/* ---- targets ---- */
+
+static bool is_directory(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool has_file(const char *dir, const char *name)
+{
+    char path[OS_PATH_MAX];
+
+    return os_path(dir, name, path, NULL) == OK && os_exists(path);
+}
+
+static enum code collect(const struct auditing *a, const char *target, struct collected *out, struct err *e)
+{
+    int64_t now_unix_s = env_now_s(&a->cmd->env);
+    struct diags diags;
+
+    if (!os_exists(target))
+        return err_set(e, E_NO_FILE, "\"%s\" does not exist", target);
+    diags_init(&diags, a->arena);
+    if (is_directory(target) && has_file(target, "pgseal.conf")) {
+        enum code code = collect_gate(target, now_unix_s, a->arena, out, &diags);
+        (void)cmd_diags(a->cmd, &diags);
+        return code == OK ? OK : err_set(e, code, "the settings of \"%s\" cannot be loaded", target);
+    }
+    return err_set(e, E_CONFIG, "\"%s\" is not a gate's directory: it has no pgseal.conf", target);
+}
+
+static enum code look_at(const struct auditing *a, size_t i)
+{
+    struct audit_result *result = &a->results[i];
+
+    result->target = a->cmd->args[i];
+    enum code code = collect(a, result->target, &a->collected[i], &result->error);
+    if (code != OK) {
+        (void)cmd_error(a->cmd, &result->error);
+        return code == E_NOMEM ? code : OK;
+    }
+    TRY(audit_run(&a->collected[i].subject, a->arena, &result->report));
+    result->known = arena_array(a->arena, result->report.findings.n, sizeof *result->known);
+    if (!result->known)
+        return E_NOMEM;
+    for (size_t f = 0; f < result->report.findings.n; f++)
+        result->known[f] = audit_baseline_take(a->baseline, &result->report.findings.items[f]);
+    return OK;
+}
+
+/* ---- the answer ---- */
+
+static int status_of(const struct auditing *a)
+{
+    int status = EXIT_FINE;
+
+    for (size_t i = 0; i < a->cmd->n_args; i++) {
+        const struct audit_result *result = &a->results[i];
+        if (result->error.code != OK)
+            return EXIT_CANNOT_RUN;
+        for (size_t f = 0; f < result->report.findings.n; f++)
+            if (!result->known[f] && a->fail_on < FINDING_SEVERITIES &&
+                result->report.findings.items[f].severity <= a->fail_on)
+                status = EXIT_FINDING;
+    }
+    return status;
+}
+
+static int tell(const struct auditing *a)
+{
+    const struct audit_results results = { a->results, a->cmd->n_args };
+    struct err e;
+
+    if (a->cmd->json) {
+        if (json_print(a->cmd->out, audit_report_json(&results), &e) != OK)
+            return cmd_error(a->cmd, &e);
+        return status_of(a);
+    }
+    for (size_t i = 0; i < results.n; i++) {
+        if (i > 0)
+            (void)fputs("\n\n", a->cmd->out);
+        audit_report_say(a->cmd, &results.items[i]);
+    }
+    return status_of(a);
+}
+
+static int read_options(struct auditing *a)
+{
+    const char *word = cmd_value(a->cmd, OPT_audit_fail_on);
+    const char *baseline = cmd_value(a->cmd, OPT_audit_baseline);
+    struct err e;
+
+    if (a->cmd->n_args == 0)
+        return cmd_usage(a->cmd, "give a target: a gate's directory");
+    a->fail_on = FINDING_MEDIUM;
+    if (word) {
+        a->fail_on = FINDING_HIGH;
+        while (a->fail_on < FINDING_SEVERITIES && strcmp(finding_severity_name(a->fail_on), word) != 0)
+            a->fail_on++;
+        if (a->fail_on == FINDING_SEVERITIES && strcmp(word, "none") != 0)
+            return cmd_usage(a->cmd, "--fail-on takes high, medium, low, info or none, not \"%s\"", word);
+    }
+    if (baseline && audit_baseline_read(baseline, &a->baseline, &e) != OK) {
+        (void)cmd_error(a->cmd, &e);
+        return EXIT_CANNOT_RUN;
+    }
+    return -1;
+}
+
+static int run(struct auditing *a)
+{
+    for (size_t i = 0; i < a->cmd->n_args; i++)
+        if (look_at(a, i) != OK)
+            return cmd_error(a->cmd, &(struct err){ .code = E_NOMEM });
+    return tell(a);
+}
+
+int cmd_audit(struct cmd *cmd)
+{
+    AUTO(arena) struct arena arena;
+    AUTO(audit_baseline) struct audit_baseline *baseline = NULL;
+    struct auditing a = { .cmd = cmd, .arena = &arena };
+
+    arena_init(&arena, AUDIT_ARENA_MAX, AUDIT_ARENA_FIRST);
+    int status = read_options(&a);
+    baseline = a.baseline;
+    if (status >= 0)
+        return status;
+    a.collected = arena_array(&arena, cmd->n_args, sizeof *a.collected);
+    a.results = arena_array(&arena, cmd->n_args, sizeof *a.results);
+    if (!a.collected || !a.results)
+        return cmd_error(cmd, &(struct err){ .code = E_NOMEM });
+    status = run(&a);
+    for (size_t i = 0; i < cmd->n_args; i++)
+        collected_fini(&a.collected[i]);
+    return status;
+}

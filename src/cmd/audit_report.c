@@ -1,0 +1,256 @@
+#include "cmd/audit_report.h"
+
+#include "cmd/certtext.h"
+#include "cmd/cmd.h"
+
+enum { TEXT_WIDTH = 98 };
+
+/* ---- for people ---- */
+
+/* A word of a file, which may hold anything; returns the columns it takes. */
+static size_t say_word(FILE *out, struct str word)
+{
+    size_t columns = 0;
+
+    for (size_t i = 0; i < word.n; i++) {
+        unsigned char c = (unsigned char)word.p[i];
+        if (c < 0x20 || c == 0x7f)
+            columns += (size_t)fprintf(out, "\\x%02x", c);
+        else if (fputc(c, out) != EOF)
+            columns += (c & 0xc0) != 0x80;
+    }
+    return columns;
+}
+
+/* A text behind its label, folded at blanks. */
+static void say_folded(FILE *out, const char *label, struct str text)
+{
+    size_t column = (size_t)fprintf(out, "         %-5s", label), indent = column;
+    struct str word;
+
+    while (str_split(&text, ' ', &word)) {
+        if (column > indent && column + 1 + word.n > TEXT_WIDTH)
+            column = (size_t)fprintf(out, "\n%*s", (int)indent, "") - 1;
+        else if (column > indent)
+            column += fputc(' ', out) != EOF;
+        column += say_word(out, word);
+    }
+    (void)fputc('\n', out);
+}
+
+static void say_finding(const struct cmd *cmd, const struct finding *f, bool known)
+{
+    bool bad = f->severity <= FINDING_MEDIUM && !known;
+
+    (void)fprintf(cmd->out, "\n%s%-8s%s %s: %s%s\n", bad ? cmd_tint(cmd, TINT_BAD) : "",
+                  finding_severity_name(f->severity), bad ? cmd_tint_end(cmd) : "", check_id(f->check),
+                  check_title(f->check), known ? " (known)" : "");
+    say_folded(cmd->out, "at", f->where);
+    say_folded(cmd->out, "is", f->what);
+    say_folded(cmd->out, "why", str_c(check_why(f->check)));
+    say_folded(cmd->out, "fix", f->fix);
+}
+
+static void say_item(const struct cmd *cmd, unsigned number, const struct checklist_item *item)
+{
+    static const char *const words[] = {
+        [CHECKLIST_FAILED] = "no", [CHECKLIST_PASSED] = "yes", [CHECKLIST_UNKNOWN] = "?"
+    };
+    const char *tint = item->pass == CHECKLIST_PASSED   ? cmd_tint(cmd, TINT_GOOD)
+                       : item->pass == CHECKLIST_FAILED ? cmd_tint(cmd, TINT_BAD)
+                                                        : "";
+
+    (void)fprintf(cmd->out, "  %s%-4s%s%u %s\n", tint, words[item->pass], *tint ? cmd_tint_end(cmd) : "",
+                  number, checklist_text(number));
+    say_folded(cmd->out, "", item->why);
+}
+
+static void say_summary(const struct cmd *cmd, const struct audit_result *result)
+{
+    const struct audit_report *r = &result->report;
+    const char *separator = ": ";
+    bool bad = r->counts[FINDING_HIGH] + r->counts[FINDING_MEDIUM] > 0;
+
+    (void)fprintf(cmd->out, "%s: %s%zu finding%s%s", result->target,
+                  cmd_tint(cmd, bad ? TINT_BAD : TINT_GOOD), r->findings.n, r->findings.n == 1 ? "" : "s",
+                  cmd_tint_end(cmd));
+    for (unsigned s = 0; s < FINDING_SEVERITIES; s++) {
+        if (r->counts[s] == 0)
+            continue;
+        (void)fprintf(cmd->out, "%s%zu %s", separator, r->counts[s],
+                      finding_severity_name((enum finding_severity)s));
+        separator = ", ";
+    }
+    (void)fputc('\n', cmd->out);
+}
+
+void audit_report_say(const struct cmd *cmd, const struct audit_result *result)
+{
+    const struct audit_report *r = &result->report;
+
+    if (result->error.code != OK)
+        return;
+    say_summary(cmd, result);
+    for (size_t i = 0; i < r->findings.n; i++)
+        say_finding(cmd, &r->findings.items[i], result->known[i]);
+    (void)fputs("\nchecklist\n", cmd->out);
+    for (unsigned item = 1; item <= CHECKLIST_ITEMS; item++)
+        say_item(cmd, item, &r->checklist[item - 1]);
+    if (r->subject->n_unseen > 0)
+        (void)fputs("\nnot seen\n", cmd->out);
+    for (size_t i = 0; i < r->subject->n_unseen; i++) {
+        const struct subject_unseen *u = &r->subject->unseen[i];
+        (void)fprintf(cmd->out, "  %.*s\n", STR_ARG(u->what));
+        say_folded(cmd->out, "", u->why);
+    }
+}
+
+/* ---- JSON ---- */
+
+static void put(json_t *object, const char *name, json_t *value)
+{
+    (void)json_object_set_new(object, name, value);
+}
+
+static json_t *text_or_null(struct str text)
+{
+    return text.n > 0 ? json_of(text) : json_null();
+}
+
+static json_t *edit_json(const struct finding_edit *edit)
+{
+    if (edit->file.n == 0)
+        return json_null();
+    json_t *o = json_object();
+    put(o, "file", json_of(edit->file));
+    put(o, "line", edit->line > 0 ? json_integer(edit->line) : json_null());
+    put(o, "before", edit->line > 0 ? json_of(edit->before) : json_null());
+    put(o, "after", json_of(edit->after));
+    return o;
+}
+
+static json_t *finding_json(const struct audit_result *result, size_t i)
+{
+    const struct finding *f = &result->report.findings.items[i];
+    json_t *o = json_object();
+
+    put(o, "id", json_string(check_id(f->check)));
+    put(o, "severity", json_string(finding_severity_name(f->severity)));
+    put(o, "title", json_string(check_title(f->check)));
+    put(o, "target", json_of(str_c(result->target)));
+    put(o, "where", json_of(f->where));
+    put(o, "evidence", json_of(f->what));
+    put(o, "witness", text_or_null(f->witness));
+    put(o, "why", json_string(check_why(f->check)));
+    put(o, "fix", json_of(f->fix));
+    put(o, "edit", edit_json(&f->edit));
+    put(o, "item", check_item(f->check) ? json_integer(check_item(f->check)) : json_null());
+    put(o, "about", json_of(f->about));
+    put(o, "known", json_boolean(result->known[i]));
+    return o;
+}
+
+static json_t *pass_json(enum checklist_pass pass)
+{
+    return pass == CHECKLIST_UNKNOWN ? json_null() : json_boolean(pass == CHECKLIST_PASSED);
+}
+
+static json_t *item_json(unsigned number, const struct checklist_item *item)
+{
+    json_t *o = json_object();
+
+    put(o, "item", json_integer(number));
+    put(o, "text", json_string(checklist_text(number)));
+    put(o, "pass", pass_json(item->pass));
+    put(o, "why", json_of(item->why));
+    return o;
+}
+
+static json_t *unseen_json(const struct audit_subject *subject)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; subject && i < subject->n_unseen; i++) {
+        json_t *o = json_object();
+        put(o, "what", json_of(subject->unseen[i].what));
+        put(o, "why", json_of(subject->unseen[i].why));
+        (void)json_array_append_new(array, o);
+    }
+    return array;
+}
+
+static json_t *target_json(const struct audit_result *result)
+{
+    const struct audit_report *r = &result->report;
+    bool failed = result->error.code != OK;
+    json_t *o = json_object(), *checklist = json_array();
+
+    put(o, "target", json_of(str_c(result->target)));
+    put(o, "kind", failed ? json_null() : json_string(r->subject->kind == SUBJECT_GATE ? "gate" : "server"));
+    put(o, "version", !failed && r->subject->version ? json_integer(r->subject->version) : json_null());
+    put(o, "error", failed ? json_string(err_text(&result->error)) : json_null());
+    for (unsigned item = 1; !failed && item <= CHECKLIST_ITEMS; item++)
+        (void)json_array_append_new(checklist, item_json(item, &r->checklist[item - 1]));
+    put(o, "checklist", checklist);
+    put(o, "unseen", unseen_json(r->subject));
+    return o;
+}
+
+struct checklist_item audit_results_item(const struct audit_results *results, unsigned item)
+{
+    struct checklist_item worst = { CHECKLIST_PASSED, STR("") };
+
+    for (size_t i = 0; i < results->n; i++) {
+        const struct audit_result *r = &results->items[i];
+        struct checklist_item one = r->error.code == OK
+                                        ? r->report.checklist[item - 1]
+                                        : (struct checklist_item){ CHECKLIST_UNKNOWN,
+                                                                   str_c(err_text(&r->error)) };
+        bool worse = one.pass == CHECKLIST_FAILED
+                         ? worst.pass != CHECKLIST_FAILED
+                         : one.pass == CHECKLIST_UNKNOWN && worst.pass == CHECKLIST_PASSED;
+        if (i == 0 || worse)
+            worst = one;
+    }
+    return worst;
+}
+
+static json_t *summary_json(const struct audit_results *results)
+{
+    size_t counts[FINDING_SEVERITIES] = { 0 }, known = 0;
+    json_t *o = json_object();
+
+    for (size_t i = 0; i < results->n; i++) {
+        const struct audit_report *r = &results->items[i].report;
+        for (size_t s = 0; s < FINDING_SEVERITIES; s++)
+            counts[s] += r->counts[s];
+        for (size_t f = 0; f < r->findings.n; f++)
+            known += results->items[i].known[f];
+    }
+    for (unsigned s = 0; s < FINDING_SEVERITIES; s++)
+        put(o, finding_severity_name((enum finding_severity)s), json_integer((json_int_t)counts[s]));
+    put(o, "known", json_integer((json_int_t)known));
+    return o;
+}
+
+json_t *audit_report_json(const struct audit_results *results)
+{
+    json_t *o = json_object(), *findings = json_array(), *checklist = json_array(), *targets = json_array();
+
+    for (unsigned s = 0; s < FINDING_SEVERITIES; s++) /* the worst first, of whatever target */
+        for (size_t i = 0; i < results->n; i++)
+            for (size_t f = 0; f < results->items[i].report.findings.n; f++)
+                if (results->items[i].report.findings.items[f].severity == (enum finding_severity)s)
+                    (void)json_array_append_new(findings, finding_json(&results->items[i], f));
+    for (unsigned item = 1; item <= CHECKLIST_ITEMS; item++) {
+        struct checklist_item all = audit_results_item(results, item);
+        (void)json_array_append_new(checklist, item_json(item, &all));
+    }
+    for (size_t i = 0; i < results->n; i++)
+        (void)json_array_append_new(targets, target_json(&results->items[i]));
+    put(o, "findings", findings);
+    put(o, "checklist", checklist);
+    put(o, "summary", summary_json(results));
+    put(o, "targets", targets);
+    return o;
+}
