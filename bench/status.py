@@ -30,7 +30,7 @@ STATEMENTS = ["TABLE pg_stat_ssl", "TABLE pg_stat_activity", "TABLE pg_stat_gssa
               "SELECT pid, usename, ssl, client_addr FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)",
               "SELECT version, count(*) FROM pg_stat_ssl GROUP BY version", "TABLE pgseal_clients"]
 BUDGET_MS, TURN_MS = 100, 2
-SLICE = 256      # src/gate/gather.c
+SLICE = 256      # src/gate/views/gather.c
 
 
 class Raw:
@@ -139,9 +139,9 @@ def thread_times(pid):
 def weigh_turns(house, sessions, rounds):
     """
     What collecting sessions adds to a turn of a worker's loop, in CPU time: a worker has half of them, and copies
-    SLICE at a turn. The three busy threads are two workers and the one that runs statements.
+    SLICE at a turn. The three busy threads are two workers and the one that asks the clerk.
     """
-    console, pid = house.session("dba", "pgseal"), house.target.process.pid
+    console, pid = house.session("dba", "pgseal"), wait.gate_pid(house.target.process.pid)
     before = thread_times(pid)
     for _ in range(rounds):
         console.ask("SELECT count(*) FROM pg_stat_gssapi")

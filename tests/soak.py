@@ -139,7 +139,7 @@ def unforeseen(gate):
 
 def complaints(world, workers, samples, at_rest):
     """Everything that speaks against the gate, in words."""
-    gate, process = world.gate, Process(world.gate.process.pid)
+    gate, process = world.gate, Process(world.gate.pid)
     out = [wrong for worker in workers for wrong in worker.wrong]
     out += [f"{w.act.__name__} still runs" for w in workers if w.is_alive()]
     out += [f"{w.act.__name__} was never done" for w in workers if not w.done]
@@ -173,7 +173,7 @@ def progress(began, workers, process):
 
 def soak(world):
     """Let everything run; returns (workers, memory samples, what the gate held at rest)."""
-    process, stop = Process(world.gate.process.pid), threading.Event()
+    process, stop = Process(world.gate.pid), threading.Event()
     for act, _ in traffic.TRAFFIC:          # threads of pools and the like are there after the first time
         if act is not traffic.restart_the_flaky_server:
             act(world)

@@ -1,8 +1,10 @@
 /* The walk over tables/commands.def. */
+#include "clerk/clerk.h"
 #include "cmd/cmd.h"
 #include "cmd/help.h"
 #include "cmd/psql.h"
 #include "cmd/table.h"
+#include "os/parent.h"
 
 #include <locale.h>
 #include <openssl/crypto.h>
@@ -69,6 +71,8 @@ int main(int argc, char **argv)
         (void)printf("pgseal %s (%s)\n", PGSEAL_VERSION, OpenSSL_version(OPENSSL_VERSION));
         return flush_stdout();
     }
+    if (str_is(str_c(word), "clerk")) /* nobody types it: `serve` starts it */
+        return clerk_process(PARENT_CLERK_FD);
     enum cmd_id command;
     if (command_find(str_c(word), &command))
         return run_command(command, argc - 1, argv + 1);

@@ -8,6 +8,7 @@
 #include "gate/gate.h"
 #include "os/notify.h"
 #include "os/owner.h"
+#include "os/parent.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -52,6 +53,23 @@ static int check(struct cmd *cmd, const struct gate_params *params)
     return cmd_finish(cmd, status);
 }
 
+/* The process that was started becomes the parent; the gate is its child. */
+static int run(struct cmd *cmd, struct gate_params *params)
+{
+    static const char *const clerk[] = { "pgseal", "clerk", NULL };
+    const struct parent_params parent = { .program = "/proc/self/exe", .clerk = clerk, .env = params->env };
+    int status = EXIT_FINE;
+    struct err e;
+
+    if (parent_fork(&parent, &params->parent, &status, &e) != OK)
+        return cmd_error(cmd, &e);
+    if (params->parent < 0)
+        return status;
+    status = code_exit(gate_run(params));
+    (void)close(params->parent);
+    return status;
+}
+
 int cmd_serve(struct cmd *cmd)
 {
     const char *dir = cmd_value(cmd, OPT_serve_directory);
@@ -80,7 +98,7 @@ int cmd_serve(struct cmd *cmd)
                        .levels = os_is_journal(STDERR_FILENO) };
     struct env env = cmd->env;
     env.log = &log;
-    const struct gate_params params = {
+    struct gate_params params = {
         .dir = absolute,
         .overrides = overrides,
         .n_overrides = n,
@@ -88,6 +106,7 @@ int cmd_serve(struct cmd *cmd)
         .http = &serve_http,
         .login = cmd_flag(cmd, OPT_serve_login),
         .auditor = audit_snapshot,
+        .parent = -1,
     };
     int status;
     if (cmd_flag(cmd, OPT_serve_check)) {
@@ -96,7 +115,7 @@ int cmd_serve(struct cmd *cmd)
         status = os_owner_become(absolute, &e) == OK ? check(cmd, &params) : cmd_error(cmd, &e);
     } else {
         harden_process();
-        status = code_exit(gate_run(&params));
+        status = run(cmd, &params);
     }
     free(absolute);
     return status;

@@ -101,6 +101,7 @@ struct gate_params {
     const struct gate_http *http; /* borrowed; NULL: nothing is shown over HTTP */
     bool login;                   /* gate_check(): go the way to the servers too */
     gate_auditor *auditor;        /* NULL: pgseal_findings stays empty */
+    int parent;                   /* the line to it (os/parent.h), borrowed; -1: there is none */
 };
 
 /** Load everything and try what else a start needs, as a start would; all complaints go to `diags`. */

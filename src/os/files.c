@@ -15,16 +15,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     READ_STEP = 65536,
     TEMP_TRIES = 16, /* names tried for a temporary file */
     NONCE_TRIES = 3,
-    PID_TEXT_MAX = 32
+    PID_TEXT_MAX = 32,
+    ORPHAN_PAUSES = 200,
+    ORPHAN_PAUSE_NS = 10 * 1000 * 1000
 };
 
 /* Closing a file that was only read, or is given up, has no result worth knowing. */
@@ -243,29 +247,52 @@ bool os_exists(const char *path)
 
 /* ---- locks ---- */
 
-static enum code lock_refused(int fd, const char *path, struct err *e)
+/* 0: not readable. */
+static uint32_t lock_owner(int fd)
 {
     char pid[PID_TEXT_MAX];
     ssize_t n = pread(fd, pid, sizeof pid, 0);
-    struct str text = str_trim(str_of(pid, n > 0 ? (size_t)n : 0));
     uint32_t value;
 
+    return str_to_u32(str_trim(str_of(pid, n > 0 ? (size_t)n : 0)), 1, INT32_MAX, &value) ? value : 0;
+}
+
+static enum code lock_refused(int fd, const char *path, struct err *e)
+{
+    uint32_t owner = lock_owner(fd);
+
     (void)err_set(e, E_EXISTS, "lock file \"%s\" is held by another process", path);
-    if (str_to_u32(text, 1, INT32_MAX, &value))
-        err_detail(e, "Its process ID is %u.", value);
+    if (owner > 0)
+        err_detail(e, "Its process ID is %u.", owner);
     return E_EXISTS;
 }
 
-enum code os_lock_take(const char *path, struct os_lock *out, struct err *e)
+/* A parent that was killed takes its gate along, but is gone a moment earlier. */
+static bool lock(int fd)
+{
+    static const struct timespec pause = { .tv_nsec = ORPHAN_PAUSE_NS };
+
+    for (unsigned i = 0; i < ORPHAN_PAUSES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        uint32_t owner = errno == EWOULDBLOCK ? lock_owner(fd) : 0;
+        if (owner == 0 || kill((pid_t)owner, 0) == 0 || errno != ESRCH)
+            break;
+        (void)nanosleep(&pause, NULL);
+    }
+    return flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+enum code os_lock_take(const char *path, pid_t owner, struct os_lock *out, struct err *e)
 {
     AUTO(fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     char pid[PID_TEXT_MAX];
 
     if (fd < 0)
         return fail_errno(e, "open lock file", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+    if (!lock(fd))
         return errno == EWOULDBLOCK ? lock_refused(fd, path, e) : fail_errno(e, "lock file", path);
-    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)owner);
     if (ftruncate(fd, 0) < 0 || !text_fits(n, sizeof pid) || !write_all(fd, bytes_of(pid, (size_t)n)))
         return fail_errno(e, "write lock file", path);
     out->fd = fd_take(&fd);

@@ -82,13 +82,14 @@ struct os_lock {
 #define OS_LOCK_INIT ((struct os_lock){ .fd = -1 })
 
 /**
- * Take an exclusive lock on `path`, made with mode 0600 if need be, and write our pid into it. Never waits.
+ * Take an exclusive lock on `path`, made with mode 0600 if need be, and write the owner's pid into it. It waits only
+ * for a lock whose owner has died while what it started is still ending, for two seconds at most.
  *
  * The lock dies with the process, so a left-over file is no obstacle; the file stays, for removing it would
  * let two owners lock two different inodes of one name.
  * E_EXISTS: somebody else holds it; the message names the file, the detail the holder's pid if readable.
  */
-MUST_CHECK enum code os_lock_take(const char *path, struct os_lock *out, struct err *e);
+MUST_CHECK enum code os_lock_take(const char *path, pid_t owner, struct os_lock *out, struct err *e);
 /** Release; harmless on a lock not held. */
 /** True where another process holds the lock of an existing file; nothing is left behind. */
 bool os_lock_held(const char *path);

@@ -23,8 +23,29 @@ bool os_is_journal(int fd)
     return strcmp(own, stream) == 0;
 }
 
+static int parent_line = -1;
+
+void os_notify_through(int line)
+{
+    parent_line = line;
+}
+
+/* The manager listens to its service's main process. */
+static void tell_parent(const char *state)
+{
+    char type = 'N';
+    struct iovec parts[] = { { &type, 1 }, { (void *)(uintptr_t)state, strlen(state) } };
+    const struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+
+    (void)sendmsg(parent_line, &message, MSG_NOSIGNAL);
+}
+
 void os_notify(const char *state)
 {
+    if (parent_line >= 0) {
+        tell_parent(state);
+        return;
+    }
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un to = { .sun_family = AF_UNIX };
     size_t n = path ? strlen(path) : 0;

@@ -8,7 +8,9 @@
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -245,6 +247,44 @@ static const int always[] = {
     SCMP_SYS(inotify_rm_watch),
 };
 
+/* What is left to a process that only computes; mmap and mprotect never make code. */
+static const int bare[] = {
+    SCMP_SYS(read),
+    SCMP_SYS(readv),
+    SCMP_SYS(write),
+    SCMP_SYS(writev),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto),
+    SCMP_SYS(close),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(brk),
+    SCMP_SYS(futex),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_getres),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(getrlimit),
+    SCMP_SYS(setrlimit),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(tgkill),
+    SCMP_SYS(membarrier),
+    SCMP_SYS(rseq),
+};
+
 /* What popen(3) and a shell need. */
 static const int for_programs[] = {
     SCMP_SYS(execve),    SCMP_SYS(execveat), SCMP_SYS(clone),  SCMP_SYS(clone3),  SCMP_SYS(vfork),
@@ -282,6 +322,7 @@ static bool allow_threads(scmp_filter_ctx filter)
                             SCMP_A0(SCMP_CMP_MASKED_EQ, 0x00010000 /* CLONE_THREAD */, 0x00010000)) == 0;
 }
 
+/* filter: taken. made: all its rules are in it. */
 static enum code load_filter(scmp_filter_ctx filter, bool made, enum sandbox_state *out, struct err *e)
 {
     int why = made ? seccomp_load(filter) : -EINVAL;
@@ -307,6 +348,37 @@ enum code sandbox_rings(enum sandbox_state *out, struct err *e)
     bool made = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW) == 0 &&
                 seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0) == 0;
     return load_filter(filter, made, out, e);
+}
+
+static bool allow_without_code(scmp_filter_ctx filter, int call)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
+}
+
+static bool allow_bare(scmp_filter_ctx filter)
+{
+    /* libc's setrlimit() and getrlimit() are prlimit64 of the process itself, pid 0. */
+    return allow_all(filter, bare, COUNT_OF(bare)) && allow_without_code(filter, SCMP_SYS(mmap)) &&
+           allow_without_code(filter, SCMP_SYS(mprotect)) &&
+           seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0)) == 0;
+}
+
+enum code sandbox_bare(size_t memory, enum sandbox_state *out, struct err *e)
+{
+    struct rlimit room;
+
+    *out = SANDBOX_ABSENT;
+    if (!SANDBOX_BUILT)
+        return OK;
+    if (getrlimit(RLIMIT_AS, &room) == 0 && memory < room.rlim_max) {
+        room.rlim_cur = room.rlim_max = memory;
+        if (setrlimit(RLIMIT_AS, &room) != 0 && errno != EPERM) /* a filter from outside may forbid it */
+            return refused("limit memory", e);
+    }
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    if (!filter)
+        return err_set(e, E_NOMEM, "out of memory");
+    return load_filter(filter, allow_bare(filter), out, e);
 }
 
 enum code sandbox_calls(bool may_exec, enum sandbox_state *out, struct err *e)

@@ -37,5 +37,10 @@ MUST_CHECK enum code sandbox_rings(enum sandbox_state *out, struct err *e);
  * what running the passphrase command needs.
  */
 MUST_CHECK enum code sandbox_calls(bool may_exec, enum sandbox_state *out, struct err *e);
+/**
+ * For a process that only computes: what is open may be read and written, memory had up to `memory` bytes of
+ * address space, the time asked. No files, no sockets, no processes, no threads.
+ */
+MUST_CHECK enum code sandbox_bare(size_t memory, enum sandbox_state *out, struct err *e);
 
 #endif

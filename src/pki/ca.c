@@ -21,6 +21,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     PEM_LIMIT = 1 << 20,
@@ -99,7 +100,7 @@ static enum code take_lock(const char *dir, struct os_lock *out, struct err *e)
     char path[OS_PATH_MAX];
 
     TRY(os_path(dir, "ca.lock", path, e));
-    return os_lock_take(path, out, e);
+    return os_lock_take(path, getpid(), out, e);
 }
 
 static enum code load_cert(struct ca *ca, struct err *e)

@@ -32,6 +32,11 @@ static int sqlite_authorize(void *ctx, int action, const char *a, const char *b,
     return SQLITE_DENY;
 }
 
+static bool is_canceled(const struct db_context *cx)
+{
+    return cx->canceled != NULL && cx->canceled(cx->canceled_arg);
+}
+
 static int progress(void *ctx)
 {
     const struct db *db = ctx;
@@ -39,7 +44,7 @@ static int progress(void *ctx)
 
     if (cx == NULL)
         return 0;
-    if (cx->canceled != NULL && atomic_load_explicit(cx->canceled, memory_order_relaxed))
+    if (is_canceled(cx))
         return 1;
     return cx->deadline_us != 0 && env_mono_us(cx->self->env) > cx->deadline_us;
 }
@@ -121,13 +126,9 @@ void db_close(struct db *db)
 
 static enum code interrupted(const struct db_context *cx, struct err *e)
 {
-    if (cx->canceled != NULL && atomic_load_explicit(cx->canceled, memory_order_relaxed))
-        return err_set(e, E_CANCELED, "canceling statement due to user request");
-    if (cx->timeout_ms > 0)
-        return err_set(e, E_CANCELED, "canceling statement due to statement timeout");
-    err_set(e, E_CANCELED, "canceling statement due to the status database's time limit");
-    err_hint(e, "Narrow the query down, or join fewer relations.");
-    return E_CANCELED;
+    if (is_canceled(cx))
+        return statement_stopped(STOP_USER, e);
+    return statement_stopped(cx->timeout_ms > 0 ? STOP_TIMEOUT : STOP_LIMIT, e);
 }
 
 static enum code failed(struct db *db, const struct db_context *cx, int rc, struct err *e)
@@ -243,5 +244,3 @@ struct datum db_column(struct db_stmt *stmt, unsigned i, enum pg_type type)
     }
     return db_datum(value);
 }
-
-/* ---- what functions and views share ---- */

@@ -1,7 +1,7 @@
 /**
  * SQLite in memory, fenced: it reads our virtual tables, calls our functions, and nothing else.
  *
- * One struct db belongs to one session; one thread at a time uses it. No statement writes (the authorizer
+ * One struct db serves all sessions, a statement at a time; each statement has its own context. No statement writes (the authorizer
  * refuses everything but reading), none runs past its deadline (progress handler), none grows without bound
  * (limits).
  */
@@ -12,8 +12,6 @@
 #include "sql/rows.h"
 #include "sql/session.h"
 
-#include <stdatomic.h>
-
 struct db;
 struct db_stmt;
 struct vars;
@@ -22,11 +20,12 @@ struct vars;
 struct db_context {
     const struct console_params *self;
     const struct vars *vars;
-    struct row_source *rows; /* NULL: all views are empty */
-    int64_t now_us;          /* of the transaction */
-    int64_t deadline_us;     /* env's monotonic clock */
-    int64_t timeout_ms;      /* for the message: statement_timeout, or 0 when the deadline is ours */
-    atomic_bool *canceled;
+    struct row_source *rows;     /* NULL: all views are empty */
+    int64_t now_us;              /* of the transaction */
+    int64_t deadline_us;         /* env's monotonic clock */
+    int64_t timeout_ms;          /* for the message: statement_timeout, or 0 when the deadline is ours */
+    bool (*canceled)(void *arg); /* asked now and then; NULL: never. Once true it stays so */
+    void *canceled_arg;
     struct buf *notices; /* receives NoticeResponse messages; may be NULL */
 };
 

@@ -135,8 +135,3 @@ int db_compare(enum pg_type type, sqlite3_value *a, sqlite3_value *b)
     double p = sqlite3_value_double(a), q = sqlite3_value_double(b);
     return p < q ? -1 : p > q;
 }
-
-bool db_can_see_all(const struct db *db)
-{
-    return db->cx->self->is_admin || db->cx->self->can_see_all;
-}

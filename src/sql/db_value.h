@@ -25,7 +25,5 @@ int db_collate_numeric(void *ctx, int an, const void *a, int bn, const void *b);
 int db_collate_inet(void *ctx, int an, const void *a, int bn, const void *b);
 /** Compare two values of one type. */
 int db_compare(enum pg_type type, sqlite3_value *a, sqlite3_value *b);
-/** True when rows of other users' sessions and privileged settings may be shown. */
-bool db_can_see_all(const struct db *db);
 
 #endif

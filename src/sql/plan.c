@@ -16,22 +16,15 @@ struct plan *plan_new(void)
 
     if (plan == NULL)
         return NULL;
-    plan->refs = 1;
     arena_init(&plan->arena, PLAN_ARENA_MAX, 2048);
     for (size_t i = 0; i < PARAMS_MAX; i++)
         plan->params[i] = PG_UNKNOWN;
     return plan;
 }
 
-struct plan *plan_ref(struct plan *plan)
+void plan_free(struct plan *plan)
 {
-    plan->refs++;
-    return plan;
-}
-
-void plan_unref(struct plan *plan)
-{
-    if (plan == NULL || --plan->refs > 0)
+    if (plan == NULL)
         return;
     arena_fini(&plan->arena);
     free(plan);
@@ -66,6 +59,8 @@ static enum code plan_select(struct plan *plan, struct select *s, const struct p
     };
 
     TRY(sql_type(&typing, s, e));
+    if (s->column_count > PLAN_COLUMNS_MAX)
+        return sql_fail(e, E_COLUMNS, s->at, "target lists can have at most %d entries", PLAN_COLUMNS_MAX);
     plan->param_count = typing.param_count;
     plan->views = typing.views;
     sql_emit(&sql, s);

@@ -1,6 +1,5 @@
 /**
- * A statement made ready: parsed, typed, written as SQLite's SQL. Shared by prepared statements, portals and
- * cursors.
+ * A statement made ready: parsed, typed, written as SQLite's SQL.
  */
 #ifndef PGSEAL_SQL_PLAN_H
 #define PGSEAL_SQL_PLAN_H
@@ -9,12 +8,10 @@
 #include "sql/sql_ast.h"
 #include "sql/typer.h"
 
-enum { PLAN_ARENA_MAX = 16 << 20 };
+enum { PLAN_ARENA_MAX = 16 << 20, PLAN_COLUMNS_MAX = 1664 /* as in PostgreSQL */ };
 
 struct plan {
-    int refs; /* only the session's thread counts */
     struct arena arena;
-    struct str name;         /* of the prepared statement; empty: unnamed */
     const struct stmt *stmt; /* in `arena` too, except for a script's */
     struct str text;         /* as the client wrote it */
     struct str sql;          /* SQLite's; empty: it returns no rows */
@@ -25,10 +22,10 @@ struct plan {
     uint64_t views; /* VIEW_BIT set */
 };
 
-/** With one reference; NULL when memory ran out. */
+/** NULL when memory ran out. */
 struct plan *plan_new(void);
-struct plan *plan_ref(struct plan *plan);
-void plan_unref(struct plan *plan);
+/** NULL is fine. */
+void plan_free(struct plan *plan);
 
 /** Who asks: for rights, and for what "now" means in a literal. */
 struct plan_asker {

@@ -19,8 +19,8 @@ struct signal_request {
 };
 
 /**
- * What SQL may set in motion. Called on the SQL thread; must be thread-safe. Each returns soon: a reload
- * within its 0.3 s.
+ * What SQL may set in motion. In the gate called on the SQL thread; must be thread-safe. Each returns soon: a
+ * reload within its 0.3 s.
  */
 struct console_actions {
     void *ctx;
@@ -70,6 +70,16 @@ struct console_tls {
     bool (*field_known)(struct str name); /* the name is one OpenSSL knows; NULL: not checked */
 };
 
+/** What stops a statement before its end. */
+enum statement_stop {
+    STOP_USER,
+    STOP_TIMEOUT /* statement_timeout */,
+    STOP_LIMIT /* the status database's own */
+};
+
+/** E_CANCELED, in PostgreSQL's words where it has some. */
+enum code statement_stopped(enum statement_stop why, struct err *e);
+
 struct console_option {
     struct str name;
     struct str value;
@@ -77,7 +87,7 @@ struct console_option {
 
 /** All texts are copied by console_new. */
 struct console_params {
-    const struct env *env; /* borrowed for the console's life; its clock is also asked on the SQL thread */
+    const struct env *env; /* borrowed; its clock is also asked on the SQL thread */
     struct str user;
     struct str database;
     struct str system_user; /* empty: NULL */

@@ -54,10 +54,10 @@ void setting_write(struct buf *out, struct str value, struct str unit)
     buf_append_str(out, value);
 }
 
-static enum code show_row(struct db *db, const struct row_pg_settings *row, const struct row_rights *rights,
-                          struct buf *out, struct err *e)
+static enum code show_row(const struct row_pg_settings *row, const struct row_rights *rights, struct buf *out,
+                          struct err *e)
 {
-    if (rights->restricted && !db_can_see_all(db)) {
+    if (rights->restricted) {
         (void)err_set(e, E_ACCESS, "permission denied to examine \"%.*s\"", STR_ARG(row->name.text));
         err_detail(
             e, "Only roles with privileges of the \"pg_read_all_settings\" role may examine this parameter.");
@@ -87,7 +87,7 @@ enum code setting_show(struct db *db, struct str name, struct buf *out, struct s
             break; /* what the session has set comes first */
         if (out_name != NULL)
             *out_name = row.pg_settings.name.text;
-        return show_row(db, &row.pg_settings, &rights, out, e);
+        return show_row(&row.pg_settings, &rights, out, e);
     }
     if (!vars_get(cx->vars, name, &shown, &value))
         return err_set(e, E_UNDEFINED, "unrecognized configuration parameter \"%.*s\"", STR_ARG(name));

@@ -149,54 +149,6 @@ static void fill_extension(const struct ssl_extension *extension, struct row_ssl
     row->critical = cell_bool(extension->critical);
 }
 
-/* pg_stat_activity of somebody else's session: who it is, not what it does. */
-static void mask_activity(struct row_pg_stat_activity *row)
-{
-    struct row_pg_stat_activity shown = {
-        .datid = row->datid,
-        .datname = row->datname,
-        .pid = row->pid,
-        .usesysid = row->usesysid,
-        .usename = row->usename,
-        .application_name = row->application_name,
-        .backend_xid = row->backend_xid,
-        .backend_xmin = row->backend_xmin,
-        .query = cell_c("<insufficient privilege>"),
-    };
-
-    *row = shown;
-}
-
-/* Apply the view's rule to a row. False: it is not there for this reader. */
-static bool apply_rights(const struct db *db, const struct view_def *view, const struct row_rights *rights,
-                         union view_row *row)
-{
-    bool own = rights->owner.n > 0 && str_equal(rights->owner, db->cx->self->user);
-
-    if (db_can_see_all(db) && view->access != ACCESS_ADMIN)
-        return true;
-    switch (view->access) {
-    case ACCESS_ALL:
-    case ACCESS_BUILTIN:
-        return true;
-    case ACCESS_OWN:
-        return own;
-    case ACCESS_MASK:
-        if (!own)
-            mask_activity(&row->pg_stat_activity);
-        return true;
-    case ACCESS_PRIVILEGED: /* refused when the query was typed */
-        return false;
-    case ACCESS_ADMIN: /* likewise */
-        return db->cx->self->is_admin;
-    case ACCESS_SETTINGS:
-        row->pg_settings.sourcefile.kind = CELL_NULL;
-        row->pg_settings.sourceline.kind = CELL_NULL;
-        return !rights->restricted;
-    }
-    UNREACHABLE();
-}
-
 /* pg_settings ends with the session's own settings; those that the gate has too are shown as the gate's. */
 static bool load_var(struct cursor *c, size_t i)
 {
@@ -224,7 +176,7 @@ static bool load_var(struct cursor *c, size_t i)
     return true;
 }
 
-/* Fill the cursor with a row; false when the reader may not see it. */
+/* Fill the cursor with a row; false when the reader may not see it: most of those the source never had. */
 static bool load(struct cursor *c, size_t row)
 {
     const struct table *table = table_of(c);
@@ -243,7 +195,7 @@ static bool load(struct cursor *c, size_t row)
     if (row >= c->source_count)
         return load_var(c, row - c->source_count);
     cx->rows->fill(cx->rows->ctx, table->view->id, row, &c->cells, &rights);
-    return apply_rights(table->db, table->view, &rights, &c->cells);
+    return !rights.restricted;
 }
 
 /* ---- the index ---- */

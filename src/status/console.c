@@ -92,7 +92,7 @@ static void apply_options(struct console *c, const struct console_params *params
     vars_mark(c->vars);
 }
 
-struct console *console_new(const struct console_params *params)
+struct console *console_new(const struct console_params *params, const struct clerk_line *line)
 {
     struct console *c = calloc(1, sizeof *c);
 
@@ -101,8 +101,10 @@ struct console *console_new(const struct console_params *params)
     arena_init(&c->arena, PARAMS_ARENA_MAX, 1024);
     buf_init(&c->in, IN_MAX);
     buf_init(&c->shown, QUERY_SHOWN_MAX);
-    LIST_INIT(&c->statements);
+    for (size_t i = 0; i < PREPARED_BUCKETS; i++)
+        LIST_INIT(&c->statements[i]);
     LIST_INIT(&c->portals);
+    c->line = *line;
     c->transaction = TRANSACTION_IDLE;
     c->vars = vars_new();
     c->savepoints = calloc(SAVEPOINTS_MAX, sizeof *c->savepoints);
@@ -120,13 +122,12 @@ void console_free(struct console *c)
         return;
     while (!LIST_EMPTY(&c->portals))
         portal_free(c, LIST_FIRST(&c->portals));
-    while (!LIST_EMPTY(&c->statements))
-        prepared_free(c, LIST_FIRST(&c->statements));
-    db_close(c->db);
+    prepared_free_all(c);
+    batch_unref(c->job.batch);
+    batch_unref(c->script.batch);
     buf_fini(&c->job.out);
     buf_fini(&c->in);
     buf_fini(&c->shown);
-    arena_fini(&c->script.arena);
     arena_fini(&c->arena);
     vars_free(c->vars);
     free(c->savepoints);
@@ -304,6 +305,7 @@ static bool take_message(struct console *c, struct buf *out)
         fatal(c, out, E_PROTOCOL, "invalid message length");
         return true;
     }
+    atomic_store(&c->canceled, false); /* a cancel is for what was being done, planning included */
     handle(c, &m, out);
     buf_consume(&c->in, used);
     return true;
@@ -358,6 +360,7 @@ struct console_job *console_job(struct console *c)
 void console_cancel(struct console *c)
 {
     atomic_store(&c->canceled, true);
+    c->line.wake(c->line.ctx);
 }
 
 char console_transaction_state(const struct console *c)

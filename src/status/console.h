@@ -2,9 +2,9 @@
  * A session of the status database after authentication, as bytes in and bytes out.
  *
  * It speaks PostgreSQL's simple and extended protocol: the caller feeds what the client sent and sends what
- * `out` holds. Statements run as jobs: the caller collects the rows that a job needs, runs it on the one SQL
- * thread, and comes back. Everything but console_job_run() and console_cancel() belongs to the session's
- * own thread.
+ * `out` holds. Statements are read and run by the clerk (status/clerk_wire.h), as jobs: the caller collects the
+ * rows that a job needs, runs it on the one SQL thread, which asks the clerk, and comes back. Everything but
+ * console_job_run() and console_cancel() belongs to the session's own thread.
  *
  *   step = console_feed(c, bytes, out)
  *   CONSOLE_MORE   send out; feed when the client has sent more
@@ -25,6 +25,7 @@
 #include "sql/session.h"
 
 struct buf;
+struct clerk_line;
 struct console;
 struct console_job;
 struct env;
@@ -33,14 +34,13 @@ enum console_step { CONSOLE_MORE, CONSOLE_DRAIN, CONSOLE_JOB, CONSOLE_WAIT, CONS
 
 enum {
     CONSOLE_MESSAGE_MAX = 1 << 20,      /* length word of any message from the client */
-    CONSOLE_CHUNK = 256 * 1024,         /* a job hands its rows over when it has about so many bytes */
     CONSOLE_DEADLINE_MS_DEFAULT = 5000, /* of one statement, while it runs */
-    CONSOLE_PORTALS_MAX = 16,           /* each may hold a snapshot of rows */
-    CONSOLE_STATEMENTS_MAX = 256
+    CONSOLE_PORTALS_MAX = 16,           /* for each of them the clerk may hold a snapshot of rows */
+    CONSOLE_PREPARED_MAX = 4 << 20      /* bytes of all prepared statements of a session */
 };
 
-/** NULL when memory ran out. */
-struct console *console_new(const struct console_params *params);
+/** line: to the clerk; copied, what it means outlives the console. NULL when memory ran out. */
+struct console *console_new(const struct console_params *params, const struct clerk_line *line);
 /**
  * Not while a job runs on the SQL thread: console_cancel() first, and wait for the job to come back.
  * Rows given to jobs are released.
@@ -67,7 +67,7 @@ struct console_job *console_job(struct console *console);
 uint64_t console_job_views(const struct console_job *job);
 /** Hand rows over; `source` is taken. Without this call all views are empty. */
 void console_job_rows(struct console_job *job, struct row_source source);
-/** On the SQL thread. Touches the job, its rows and the actions, nothing else. */
+/** On the SQL thread: ask the clerk. Touches the job, its rows, the line and the actions, nothing else. */
 void console_job_run(struct console_job *job);
 
 /** From any thread, at any time during the console's life: the running statement ends with 57014. */

@@ -4,7 +4,6 @@
 #include "base/wr.h"
 #include "pgtypes/pgbinary.h"
 #include "pgtypes/type.h"
-#include "sql/sql_parse.h"
 #include "sql/sql_utf8.h"
 #include "status/console_impl.h"
 
@@ -25,85 +24,81 @@ static void protocol_error(struct console *c, struct buf *out, const char *text)
 
 /* ---- Parse ---- */
 
-static enum code declared_types(struct rd *r, struct plan *plan, struct sql_error *e)
+static enum code declared_types(struct rd *r, struct console_job *job, struct err *e)
 {
     uint16_t count = rd_u16(r);
 
-    if (count > PARAMS_MAX)
-        return err_set(&e->err, E_LIMIT, "too many parameters");
+    if (count > CLERK_PARAMS_MAX)
+        return err_set(e, E_LIMIT, "too many parameters");
     for (size_t i = 0; i < count; i++) {
         uint32_t oid = rd_u32(r);
-        if (oid != 0 && !pg_type_of_oid(oid, &plan->params[i]))
-            return err_set(&e->err, E_UNSUPPORTED,
+        job->params[i] = PG_UNKNOWN;
+        if (oid != 0 && !pg_type_of_oid(oid, &job->params[i]))
+            return err_set(e, E_UNSUPPORTED,
                            "parameter $%zu has type OID %u, which the status database does not know", i + 1,
                            (unsigned)oid);
     }
-    plan->param_count = count;
-    return rd_end(r) == OK ? OK : err_set(&e->err, E_PROTOCOL, "invalid Parse message");
+    job->param_count = count;
+    return rd_end(r) == OK ? OK : err_set(e, E_PROTOCOL, "invalid Parse message");
 }
 
-/* One statement, or none, into the plan. */
-static enum code parse_one(struct console *c, struct plan *plan, struct str text, struct sql_error *e)
-{
-    struct plan_asker asker = { c->params.is_admin, c->params.can_see_all, c->times.transaction_us };
-    struct stmt *stmt;
-    struct str copy;
-
-    if (!arena_str(&plan->arena, text, &copy))
-        return sql_fail(e, E_NOMEM, 0, "out of memory");
-    TRY(sql_parse(&plan->arena, copy, &stmt, e));
-    if (stmt->next != NULL) {
-        e->at = 0;
-        return err_set(&e->err, E_SYNTAX, "cannot insert multiple commands into a prepared statement");
-    }
-    plan->stmt = stmt;
-    if (c->transaction == TRANSACTION_FAILED && stmt->kind != STMT_COMMIT && stmt->kind != STMT_ROLLBACK &&
-        stmt->kind != STMT_ROLLBACK_TO && stmt->kind != STMT_EMPTY) {
-        e->at = 0;
-        return err_set(&e->err, E_IN_FAILED, "%s", code_text(E_IN_FAILED));
-    }
-    return plan_make(plan, stmt, &asker, e);
-}
-
-static enum code parse_message(struct console *c, struct plan *plan, struct bytes body, struct str *out_text,
-                               struct sql_error *e)
+static enum code parse_message(struct console *c, struct bytes body, struct err *e)
 {
     struct rd r = rd_over(body);
     struct str name = rd_cstr(&r), text = rd_cstr(&r);
 
-    *out_text = text;
-    if (!arena_str(&plan->arena, name, &plan->name))
-        return err_set(&e->err, E_NOMEM, "out of memory");
     if (name.n > 0 && prepared_find(c, name) != NULL)
-        return err_set(&e->err, E_DUP_STATEMENT, "prepared statement \"%.*s\" already exists", STR_ARG(name));
-    TRY(declared_types(&r, plan, e));
+        return err_set(e, E_DUP_STATEMENT, "prepared statement \"%.*s\" already exists", STR_ARG(name));
+    TRY(declared_types(&r, &c->job, e));
     console_show_query(c, text);
     console_mark_time(c);
-    return parse_one(c, plan, text, e);
+    struct batch *batch = batch_new(name, text);
+    if (batch == NULL)
+        return err_set(e, E_NOMEM, "out of memory");
+    console_plan(c, JOB_PARSE, batch);
+    return OK;
 }
 
 void console_parse(struct console *c, struct bytes body, struct buf *out)
 {
-    struct sql_error e = { 0 };
-    struct plan *plan = plan_new();
-    struct str text = { 0 };
-    enum code code;
+    struct err e = { 0 };
 
-    if (plan == NULL) {
-        protocol_error(c, out, "out of memory");
-        return;
+    if (parse_message(c, body, &e) != OK)
+        console_error_plain(c, &e, out);
+}
+
+/* Mistakes in PostgreSQL's order: of grammar, more than one statement, not now, of meaning. */
+static enum code parsed(const struct console *c, const struct batch *batch, struct sql_error *e)
+{
+    enum stmt_kind kind = batch->count > 0 ? batch->items[0].kind : STMT_READ_ONLY;
+
+    if (batch->written == 0) {
+        *e = batch->error;
+        return e->err.code;
     }
-    code = parse_message(c, plan, body, &text, &e);
-    if (code == OK) {
-        if (plan->name.n == 0)
-            prepared_free(c, prepared_find(c, plan->name));
-        code = prepared_add(c, plan_ref(plan), &e.err);
-    }
+    if (batch->written > 1)
+        return err_set(&e->err, E_SYNTAX, "cannot insert multiple commands into a prepared statement");
+    if (c->transaction == TRANSACTION_FAILED && !console_ends_failure(kind))
+        return err_set(&e->err, E_IN_FAILED, "%s", code_text(E_IN_FAILED));
+    *e = batch->error;
+    return e->err.code;
+}
+
+void console_parsed(struct console *c, struct buf *out)
+{
+    struct batch *batch = TAKE(c->job.batch);
+    struct sql_error e = { .err = c->job.err };
+    enum code code = e.err.code != OK ? e.err.code : parsed(c, batch, &e);
+
+    if (code == OK && batch->name.n == 0)
+        prepared_free(c, prepared_find(c, batch->name));
+    if (code == OK)
+        code = prepared_add(c, batch_ref(batch), &e.err);
     if (code == OK)
         bare_message(out, '1');
     else
-        console_error(c, &e, text, out);
-    plan_unref(plan);
+        console_error(c, &e, batch->text, out);
+    batch_unref(batch);
 }
 
 /* ---- Bind ---- */
@@ -139,7 +134,7 @@ static enum code bind_value(struct console *c, struct portal *portal, struct rd 
                             struct err *e)
 {
     struct pg_input input = { &portal->arena, c->times.transaction_us };
-    enum pg_type type = portal->plan->params[portal->param_count];
+    enum pg_type type = portal->statement->params[portal->param_count];
     struct datum *out = &portal->params[portal->param_count++];
     int32_t length = rd_i32(r);
     struct bytes raw, kept;
@@ -160,7 +155,7 @@ static enum code bind_value(struct console *c, struct portal *portal, struct rd 
 
 static enum code bind_values(struct console *c, struct portal *portal, struct rd *r, struct err *e)
 {
-    const struct plan *plan = portal->plan;
+    const struct statement *statement = portal->statement;
     struct formats formats = read_formats(r);
     uint16_t count = rd_u16(r);
     enum pg_format format;
@@ -168,10 +163,10 @@ static enum code bind_values(struct console *c, struct portal *portal, struct rd
     if (formats.count > 1 && formats.count != count)
         return err_set(e, E_PROTOCOL, "bind message has %u parameter formats but %u parameters",
                        formats.count, count);
-    if (count != plan->param_count)
+    if (count != statement->param_count)
         return err_set(e, E_PROTOCOL,
                        "bind message supplies %u parameters, but prepared statement \"%.*s\" requires %zu",
-                       count, STR_ARG(plan->name), plan->param_count);
+                       count, STR_ARG(statement->batch->name), statement->param_count);
     portal->params = arena_array(&portal->arena, count, sizeof *portal->params);
     if (portal->params == NULL)
         return err_set(e, E_NOMEM, "out of memory");
@@ -186,7 +181,7 @@ static enum code bind_values(struct console *c, struct portal *portal, struct rd
 
 static enum code bind_formats(struct console *c, struct portal *portal, struct rd *r, struct err *e)
 {
-    const struct plan *result = console_result_plan(c, portal->plan);
+    const struct statement *result = console_result_of(c, portal->statement);
     struct formats formats = read_formats(r);
     size_t columns = result != NULL ? result->column_count : 0;
 
@@ -222,9 +217,10 @@ static enum code bind_message(struct console *c, struct bytes body, struct err *
         portal_free(c, portal_find(c, portal_name));
     else if (portal_find(c, portal_name) != NULL)
         return err_set(e, E_DUP_CURSOR, "cursor \"%.*s\" already exists", STR_ARG(portal_name));
-    console_show_query(c, p->plan->text);
+    const struct statement *statement = &p->batch->items[0];
+    console_show_query(c, statement->text);
     console_mark_time(c);
-    TRY(portal_new(c, portal_name, p->plan, &portal, e));
+    TRY(portal_new(c, portal_name, statement, &portal, e));
     code = bind_values(c, portal, &r, e);
     if (code == OK)
         code = bind_formats(c, portal, &r, e);
@@ -258,17 +254,17 @@ static void no_such(struct console *c, char kind, struct str name, struct buf *o
     console_error_plain(c, &e, out);
 }
 
-static void describe_statement(struct console *c, const struct plan *plan, struct buf *out)
+static void describe_statement(struct console *c, const struct statement *statement, struct buf *out)
 {
     struct wr w = wr_begin(out, 't');
 
-    wr_u16(&w, (uint16_t)plan->param_count);
-    for (size_t i = 0; i < plan->param_count; i++) {
-        enum pg_type type = plan->params[i] == PG_UNKNOWN ? PG_TEXT : plan->params[i];
+    wr_u16(&w, (uint16_t)statement->param_count);
+    for (size_t i = 0; i < statement->param_count; i++) {
+        enum pg_type type = statement->params[i] == PG_UNKNOWN ? PG_TEXT : statement->params[i];
         wr_u32(&w, pg_type_def(type)->oid);
     }
     wr_end(&w);
-    portal_describe(out, console_result_plan(c, plan), NULL);
+    portal_describe(out, console_result_of(c, statement), NULL);
 }
 
 /* 'S' or 'P' and a name, the body of Describe and Close. */
@@ -293,9 +289,9 @@ void console_describe(struct console *c, struct bytes body, struct buf *out)
     const struct prepared *p = kind == 'S' ? prepared_find(c, name) : NULL;
     const struct portal *portal = kind == 'P' ? portal_find(c, name) : NULL;
     if (p != NULL)
-        describe_statement(c, p->plan, out);
+        describe_statement(c, &p->batch->items[0], out);
     else if (portal != NULL)
-        portal_describe(out, portal->cursor ? portal->plan : console_result_plan(c, portal->plan),
+        portal_describe(out, portal->cursor ? portal->statement : console_result_of(c, portal->statement),
                         portal->formats);
     else
         no_such(c, kind, name, out);
@@ -317,7 +313,7 @@ void console_run_portal(struct console *c, struct bytes body, struct buf *out)
         no_such(c, 'P', name, out);
         return;
     }
-    console_show_query(c, portal->plan->text);
+    console_show_query(c, portal->statement->text);
     console_execute(c, portal, limit <= 0 ? INT64_MAX : limit, false, out);
 }
 

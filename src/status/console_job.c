@@ -1,22 +1,22 @@
 /*
- * A job: the part of a statement that runs on the SQL thread. While it runs, the session's own thread only
+ * A job: the part of a statement that waits for the clerk. While it runs, the session's own thread only
  * collects bytes; so a job may touch everything that belongs to its portal without a lock.
  */
 #include "base/check.h"
 #include "base/env.h"
 #include "base/wr.h"
-#include "pgtypes/pgbinary.h"
 #include "sql/views.h"
+#include "status/clerk_rows.h"
 #include "status/console_impl.h"
-
-enum { VALUE_TEXT_MAX = 4 << 20 };
 
 uint64_t console_job_views(const struct console_job *job)
 {
-    uint64_t views = job->portal->begun ? 0 : job->portal->plan->views, wanted = 0;
+    uint64_t wanted = 0;
 
+    if (job->kind != JOB_ROWS || job->portal->begun)
+        return 0;
     for (size_t i = 0; i < VIEW_COUNT; i++)
-        if ((views & VIEW_BIT(i)) && view_def((enum view)i)->access != ACCESS_BUILTIN)
+        if ((job->portal->statement->views & VIEW_BIT(i)) && view_def((enum view)i)->access != ACCESS_BUILTIN)
             wanted |= VIEW_BIT(i);
     return wanted;
 }
@@ -30,108 +30,196 @@ void console_job_rows(struct console_job *job, struct row_source source)
     portal->has_rows = true;
 }
 
-/* ---- one row ---- */
+/* ---- requests ---- */
 
-static void put_value(struct wr *w, enum pg_type type, enum pg_format format, const struct datum *value,
-                      struct buf *scratch)
+static struct clerk_budget budget_of(const struct console *c, int64_t used_us)
 {
-    if (value->kind == DATUM_NULL) {
-        wr_u32(w, UINT32_MAX);
-        return;
-    }
-    buf_reset(scratch);
-    if (format == PG_FORMAT_BINARY)
-        pg_binary_write(scratch, type, value);
-    else
-        pg_text_write(scratch, type, value);
-    if (!buf_ok(scratch))
-        w->b->failed = true;
-    wr_u32(w, (uint32_t)scratch->n);
-    wr_bytes(w, buf_bytes(scratch));
+    struct clerk_budget budget = { .budget_us = (int64_t)c->params.deadline_ms * 1000 };
+    int64_t timeout_ms = vars_ms(c->vars, "statement_timeout");
+
+    if (timeout_ms > 0 && timeout_ms * 1000 < budget.budget_us)
+        budget = (struct clerk_budget){ timeout_ms * 1000, timeout_ms };
+    budget.budget_us = budget.budget_us > used_us ? budget.budget_us - used_us : 0;
+    return budget;
 }
 
-static void put_row(struct console_job *job, struct buf *scratch)
+static struct clerk_text text_of(const struct console *c, const struct batch *batch)
 {
-    const struct plan *plan = job->portal->plan;
-    struct wr w;
+    return (struct clerk_text){
+        .is_admin = c->params.is_admin,
+        .can_see_all = c->params.can_see_all,
+        .now_us = batch->planned_us,
+        .text = batch->text,
+    };
+}
 
-    if (job->form == ROW_NONE)
-        return;
-    if (job->form == ROW_COPY) {
-        copy_row(&job->out, job->copy, job->portal->stmt, plan);
-        return;
-    }
-    w = wr_begin(&job->out, 'D');
-    wr_u16(&w, (uint16_t)plan->column_count);
-    for (size_t i = 0; i < plan->column_count; i++) {
-        struct datum value = db_column(job->portal->stmt, (unsigned)i, plan->columns[i].type);
-        put_value(&w, plan->columns[i].type, job->formats != NULL ? job->formats[i] : PG_FORMAT_TEXT, &value,
-                  scratch);
-    }
+static void put_plan(struct buf *out, const struct console_job *job, const struct clerk_budget *budget)
+{
+    struct clerk_text text = text_of(job->console, job->batch);
+    struct wr w = wr_begin(out, CLERK_PLAN);
+
+    text.params = job->params;
+    text.param_count = job->kind == JOB_PARSE ? job->param_count : 0;
+    clerk_put_budget(&w, budget);
+    clerk_put_text(&w, &text);
     wr_end(&w);
 }
 
-/* ---- running ---- */
-
-static enum code start(struct console_job *job, const struct db_context *cx)
+/* What the clerk must know to begin: behind what it must know to go on. */
+static void put_run(struct wr *w, const struct console_job *job)
 {
-    struct console *c = job->console;
+    const struct console *c = job->console;
     struct portal *portal = job->portal;
+    const struct statement *s = portal->statement;
 
-    if (c->db == NULL)
-        c->db = db_open();
-    if (c->db == NULL)
-        return err_set(&job->err, E_NOMEM, "out of memory");
-    portal->begun = true;
-    TRY(db_prepare(c->db, cx, portal->plan->sql, &portal->stmt, &job->err));
+    struct clerk_text text = text_of(c, s->batch);
+    text.text = s->text;
+    text.params = s->params;
+    text.param_count = s->param_count;
+    clerk_put_text(w, &text);
+    clerk_put_i64(w, portal->now_us);
+    wr_u16(w, (uint16_t)portal->param_count);
     for (size_t i = 0; i < portal->param_count; i++)
-        TRY(db_bind(portal->stmt, (unsigned)i + 1, &portal->params[i], &job->err));
-    return OK;
+        clerk_put_datum(w, &portal->params[i]);
+    clerk_put_self(w, &c->params, c->vars);
+    clerk_put_rows(w, &c->params, portal->has_rows ? &portal->rows : NULL, console_job_views(job));
 }
 
-static enum code step_rows(struct console_job *job, const struct db_context *cx)
+static struct clerk_fetch fetch_of(const struct console_job *job)
 {
-    AUTO(buf) struct buf scratch = BUF_INIT(VALUE_TEXT_MAX);
-    bool row = true;
+    return (struct clerk_fetch){
+        .id = job->portal->open->id,
+        .form = job->form,
+        .limit = job->limit - job->rows,
+        .formats = job->formats,
+        .format_count = job->portal->statement->column_count,
+    };
+}
 
+static void put_rows(struct buf *out, const struct console_job *job, const struct clerk_budget *budget)
+{
+    const struct clerk_fetch fetch = fetch_of(job);
+    struct wr w = wr_begin(out, job->portal->begun ? CLERK_NEXT : CLERK_RUN);
+
+    clerk_put_budget(&w, budget);
+    clerk_put_fetch(&w, &fetch);
     if (!job->portal->begun)
-        TRY(start(job, cx));
-    db_stmt_context(job->portal->stmt, cx);
-    while (job->rows < job->limit && job->out.n < CONSOLE_CHUNK) {
-        TRY(db_step(job->portal->stmt, &row, &job->err));
-        if (!row) {
-            job->end = true;
-            return OK;
-        }
-        put_row(job, &scratch);
-        job->rows++;
-        if (!buf_ok(&job->out))
-            return err_set(&job->err, E_LIMIT, "a row is too long for the status database");
-    }
-    return OK;
+        put_run(&w, job);
+    wr_end(&w);
+}
+
+/* ---- answers ---- */
+
+static enum code malformed(struct console_job *job)
+{
+    const struct clerk_line *line = &job->console->line;
+
+    line->distrust(line->ctx);
+    return err_set(&job->err, E_BAD_STATE,
+                   "the process that ran the statement gave an answer that makes no sense");
+}
+
+static enum code ask(struct console_job *job, struct clerk_call *call, char expected, struct bytes *out)
+{
+    struct clerk_line *line = &job->console->line;
+    struct sql_error e = { 0 };
+    char type;
+
+    TRY(line->ask(line->ctx, call, &type, out, &job->err));
+    if (type == expected)
+        return OK;
+    struct rd r = rd_over(*out);
+    clerk_take_error(&r, &e.err, &e.at);
+    if (type != CLERK_ERROR || rd_end(&r) != OK || e.err.code == OK)
+        return malformed(job);
+    job->err = e.err;
+    return e.err.code;
+}
+
+static enum code plan(struct console_job *job)
+{
+    AUTO(buf) struct buf request = BUF_INIT(CLERK_REQUEST_MAX);
+    struct clerk_budget budget = budget_of(job->console, 0);
+    struct bytes body;
+
+    put_plan(&request, job, &budget);
+    if (!buf_ok(&request))
+        return err_set(&job->err, E_NOMEM, "out of memory");
+    struct clerk_call call = {
+        .request = buf_bytes(&request),
+        .budget_us = budget.budget_us,
+        .timeout_ms = budget.timeout_ms,
+        .canceled = &job->console->canceled,
+    };
+    TRY(ask(job, &call, CLERK_PLANNED, &body));
+    enum code code = batch_read(job->batch, body, &job->err);
+    return code == E_BAD_STATE ? malformed(job) : code;
+}
+
+static enum code read_rows(struct console_job *job, struct bytes body)
+{
+    const struct clerk_fetch fetch = fetch_of(job);
+    struct clerk_chunk chunk;
+
+    if (!clerk_read_chunk(body, &fetch, job->portal->statement->column_count, &chunk))
+        return malformed(job);
+    job->end = chunk.end;
+    job->rows += chunk.rows;
+    buf_append(&job->out, chunk.messages);
+    return buf_ok(&job->out) ? OK : err_set(&job->err, E_NOMEM, "out of memory");
+}
+
+/* The clerk has them now. */
+static void release_rows(struct portal *portal)
+{
+    if (portal->has_rows && portal->rows.release != NULL)
+        portal->rows.release(portal->rows.ctx);
+    portal->has_rows = false;
+}
+
+static enum code rows(struct console_job *job, const struct clerk_budget *budget)
+{
+    AUTO(buf) struct buf request = BUF_INIT(CLERK_REQUEST_MAX);
+    struct portal *portal = job->portal;
+    struct bytes body;
+
+    put_rows(&request, job, budget);
+    release_rows(portal);
+    if (!buf_ok(&request))
+        return err_set(&job->err, E_LIMIT, "the rows of the views take too much memory");
+    struct clerk_call call = {
+        .request = buf_bytes(&request),
+        .budget_us = budget->budget_us,
+        .timeout_ms = budget->timeout_ms,
+        .canceled = &job->console->canceled,
+        .self = &job->console->params,
+        .generation = portal->begun ? portal->open->generation : 0,
+    };
+    enum code code = ask(job, &call, CLERK_ROWS, &body);
+    portal->begun = true;
+    portal->open->generation = call.generation;
+    if (code == OK)
+        return read_rows(job, body);
+    if (code == E_CURSOR_NAME && portal->cursor)
+        (void)err_set(&job->err, code, "cursor \"%s\" does not exist", portal->name);
+    else if (code == E_CURSOR_NAME)
+        (void)err_set(&job->err, code, "portal \"%s\" does not exist", portal->name);
+    if (code == E_CURSOR_NAME)
+        err_detail(&job->err, "The process that ran its statement has ended.");
+    return code;
 }
 
 void console_job_run(struct console_job *job)
 {
-    struct console *c = job->console;
-    struct portal *portal = job->portal;
-    int64_t began_us = env_mono_us(c->params.env), limit_us = (int64_t)c->params.deadline_ms * 1000;
-    int64_t timeout_ms = vars_ms(c->vars, "statement_timeout");
-    struct db_context cx = {
-        .self = &c->params,
-        .vars = c->vars,
-        .rows = portal->has_rows ? &portal->rows : NULL,
-        .now_us = portal->now_us,
-        .canceled = &c->canceled,
-        .notices = &job->out,
-    };
+    const struct env *env = job->console->params.env;
+    int64_t began_us = env_mono_us(env);
 
-    if (timeout_ms > 0 && timeout_ms * 1000 < limit_us) {
-        limit_us = timeout_ms * 1000;
-        cx.timeout_ms = timeout_ms;
-    }
-    cx.deadline_us = began_us + limit_us - portal->used_us;
     job->err.code = OK;
-    (void)step_rows(job, &cx); /* a failure is in job->err */
-    portal->used_us += env_mono_us(c->params.env) - began_us;
+    if (job->kind != JOB_ROWS) {
+        (void)plan(job); /* a failure is in job->err */
+        return;
+    }
+    const struct clerk_budget budget = budget_of(job->console, job->portal->used_us);
+    (void)rows(job, &budget); /* likewise */
+    job->portal->used_us += env_mono_us(env) - began_us;
 }

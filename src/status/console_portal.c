@@ -19,10 +19,11 @@ struct portal *portal_find(struct console *c, struct str name)
     return NULL;
 }
 
-static void stop(struct portal *portal)
+void portal_stop(struct console *c, struct portal *portal)
 {
-    db_finalize(portal->stmt);
-    portal->stmt = NULL;
+    if (portal->open != NULL)
+        c->line.forget(c->line.ctx, portal->open);
+    portal->open = NULL;
     if (portal->has_rows && portal->rows.release != NULL)
         portal->rows.release(portal->rows.ctx);
     portal->has_rows = false;
@@ -34,14 +35,14 @@ void portal_free(struct console *c, struct portal *portal)
         return;
     LIST_REMOVE(portal, next);
     c->portal_count--;
-    stop(portal);
-    plan_unref(portal->plan);
+    portal_stop(c, portal);
+    batch_unref(portal->statement->batch);
     arena_fini(&portal->arena);
     free(portal);
 }
 
-enum code portal_new(struct console *c, struct str name, struct plan *plan, struct portal **out,
-                     struct err *e)
+enum code portal_new(struct console *c, struct str name, const struct statement *statement,
+                     struct portal **out, struct err *e)
 {
     struct portal *portal;
 
@@ -49,11 +50,18 @@ enum code portal_new(struct console *c, struct str name, struct plan *plan, stru
     if (c->portal_count >= CONSOLE_PORTALS_MAX)
         return err_set(e, E_LIMIT, "too many portals are open");
     portal = calloc(1, sizeof *portal);
-    if (portal == NULL)
+    struct clerk_open *open = calloc(1, sizeof *open);
+    if (portal == NULL || open == NULL) {
+        free(portal);
+        free(open);
         return err_set(e, E_NOMEM, "out of memory");
+    }
+    open->id = (uint64_t)(uint32_t)c->params.pid << 32 | ++c->portal_number;
+    portal->open = open;
     CHECK(str_to_c(name, portal->name, sizeof portal->name));
     arena_init(&portal->arena, PORTAL_ARENA_MAX, 256);
-    portal->plan = plan_ref(plan);
+    (void)batch_ref(statement->batch);
+    portal->statement = statement;
     portal->now_us = c->times.transaction_us;
     LIST_INSERT_HEAD(&c->portals, portal, next);
     c->portal_count++;
@@ -72,32 +80,51 @@ void portal_free_all(struct console *c, bool also_held)
     }
 }
 
+/* FNV-1a: names are the session's own, so nobody else suffers from a crowded bucket. */
+static size_t bucket_of(struct str name)
+{
+    uint32_t hash = 2166136261U;
+
+    for (size_t i = 0; i < name.n; i++)
+        hash = (hash ^ (unsigned char)name.p[i]) * 16777619U;
+    return hash % PREPARED_BUCKETS;
+}
+
 struct prepared *prepared_find(struct console *c, struct str name)
 {
     struct prepared *p;
 
-    LIST_FOREACH (p, &c->statements, next) {
-        if (str_equal(p->plan->name, name))
+    LIST_FOREACH (p, &c->statements[bucket_of(name)], next) {
+        if (str_equal(p->batch->name, name))
             return p;
     }
     return NULL;
 }
 
-enum code prepared_add(struct console *c, struct plan *plan, struct err *e)
+static size_t prepared_size(const struct prepared *p)
 {
-    struct prepared *p = NULL;
+    return sizeof *p + batch_size(p->batch);
+}
 
-    if (c->statement_count >= CONSOLE_STATEMENTS_MAX)
-        (void)err_set(e, E_LIMIT, "too many prepared statements");
-    else if ((p = calloc(1, sizeof *p)) == NULL)
-        (void)err_set(e, E_NOMEM, "out of memory");
+enum code prepared_add(struct console *c, struct batch *batch, struct err *e)
+{
+    struct prepared *p = calloc(1, sizeof *p);
+
     if (p == NULL) {
-        plan_unref(plan);
-        return e->code;
+        batch_unref(batch);
+        return err_set(e, E_NOMEM, "out of memory");
     }
-    p->plan = plan;
-    LIST_INSERT_HEAD(&c->statements, p, next);
-    c->statement_count++;
+    p->batch = batch;
+    if (prepared_size(p) > CONSOLE_PREPARED_MAX - c->prepared_size) {
+        batch_unref(batch);
+        free(p);
+        (void)err_set(e, E_LIMIT, "prepared statements of a session exceed %d MB",
+                      CONSOLE_PREPARED_MAX >> 20);
+        err_hint(e, "Free some with DEALLOCATE.");
+        return E_LIMIT;
+    }
+    c->prepared_size += prepared_size(p);
+    LIST_INSERT_HEAD(&c->statements[bucket_of(batch->name)], p, next);
     return OK;
 }
 
@@ -106,25 +133,32 @@ void prepared_free(struct console *c, struct prepared *p)
     if (p == NULL)
         return;
     LIST_REMOVE(p, next);
-    c->statement_count--;
-    plan_unref(p->plan);
+    c->prepared_size -= prepared_size(p);
+    batch_unref(p->batch);
     free(p);
 }
 
-void portal_describe(struct buf *out, const struct plan *plan, const enum pg_format *formats)
+void prepared_free_all(struct console *c)
+{
+    for (size_t i = 0; i < PREPARED_BUCKETS; i++)
+        while (!LIST_EMPTY(&c->statements[i]))
+            prepared_free(c, LIST_FIRST(&c->statements[i]));
+}
+
+void portal_describe(struct buf *out, const struct statement *statement, const enum pg_format *formats)
 {
     struct wr w;
 
-    if (plan == NULL) {
+    if (statement == NULL) {
         w = wr_begin(out, 'n');
         wr_end(&w);
         return;
     }
     w = wr_begin(out, 'T');
-    wr_u16(&w, (uint16_t)plan->column_count);
-    for (size_t i = 0; i < plan->column_count; i++) {
-        const struct pg_type_def *type = pg_type_def(plan->columns[i].type);
-        wr_cstr(&w, plan->columns[i].name);
+    wr_u16(&w, (uint16_t)statement->column_count);
+    for (size_t i = 0; i < statement->column_count; i++) {
+        const struct pg_type_def *type = pg_type_def(statement->columns[i].type);
+        wr_cstr(&w, statement->columns[i].name);
         wr_u32(&w, 0); /* no table */
         wr_u16(&w, 0); /* no attribute */
         wr_u32(&w, type->oid);
@@ -135,14 +169,14 @@ void portal_describe(struct buf *out, const struct plan *plan, const enum pg_for
     wr_end(&w);
 }
 
-const struct plan *console_result_plan(struct console *c, const struct plan *plan)
+const struct statement *console_result_of(struct console *c, const struct statement *statement)
 {
     const struct portal *cursor;
 
-    if (plan->stmt->kind == STMT_SELECT || plan->stmt->kind == STMT_SHOW)
-        return plan;
-    if (plan->stmt->kind != STMT_FETCH || plan->stmt->move)
+    if (statement->kind == STMT_SELECT || statement->kind == STMT_SHOW)
+        return statement;
+    if (statement->kind != STMT_FETCH || statement->move)
         return NULL;
-    cursor = portal_find(c, plan->stmt->name);
-    return cursor != NULL ? cursor->plan : NULL;
+    cursor = portal_find(c, statement->name);
+    return cursor != NULL ? cursor->statement : NULL;
 }

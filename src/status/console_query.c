@@ -1,13 +1,9 @@
 /* Statements, run: queries become jobs, all others happen here and now. */
 #include "base/check.h"
-#include "base/env.h"
 #include "base/wr.h"
-#include "sql/sql_parse.h"
 #include "status/console_impl.h"
 
 #include <stdio.h>
-
-enum { SCRIPT_ARENA_MAX = 32 << 20, JOB_OUT_MAX = 64 << 20 };
 
 static void fail(struct console *c, struct buf *out, enum code code, const char *text)
 {
@@ -23,10 +19,14 @@ void console_mark_time(struct console *c)
         c->times.transaction_us = c->times.query_us;
 }
 
-bool console_may_run(struct console *c, const struct stmt *stmt, struct buf *out)
+bool console_ends_failure(enum stmt_kind kind)
 {
-    if (c->transaction != TRANSACTION_FAILED || stmt->kind == STMT_COMMIT || stmt->kind == STMT_ROLLBACK ||
-        stmt->kind == STMT_ROLLBACK_TO || stmt->kind == STMT_EMPTY)
+    return kind == STMT_COMMIT || kind == STMT_ROLLBACK || kind == STMT_ROLLBACK_TO || kind == STMT_EMPTY;
+}
+
+bool console_may_run(struct console *c, enum stmt_kind kind, struct buf *out)
+{
+    if (c->transaction != TRANSACTION_FAILED || console_ends_failure(kind))
         return true;
     fail(c, out, E_IN_FAILED, code_text(E_IN_FAILED));
     return false;
@@ -39,11 +39,20 @@ struct job_plan {
     const char *tag;
     bool counts;
     enum row_form form;
-    const struct copy_options *copy;
     const enum pg_format *formats;
     int64_t limit;
     bool suspends;
 };
+
+void console_plan(struct console *c, enum job_kind kind, struct batch *batch)
+{
+    c->job.console = c;
+    c->job.kind = kind;
+    c->job.batch = batch;
+    c->job.err = (struct err){ .code = OK };
+    batch->planned_us = c->times.transaction_us;
+    c->wait = WAIT_JOB;
+}
 
 static void job_begin(struct console *c, const struct job_plan *plan)
 {
@@ -51,19 +60,18 @@ static void job_begin(struct console *c, const struct job_plan *plan)
 
     buf_reset(&job->out);
     job->console = c;
+    job->kind = JOB_ROWS;
     job->portal = plan->portal;
     job->tag = plan->tag;
     job->counts = plan->counts;
     job->form = plan->form;
-    job->copy = plan->copy;
     job->formats = plan->formats;
     job->limit = plan->limit;
     job->suspends = plan->suspends;
     job->rows = 0;
     job->end = job->more = false;
     job->err = (struct err){ .code = OK };
-    job->out.limit = JOB_OUT_MAX;
-    atomic_store(&c->canceled, false);
+    job->out.limit = CLERK_MESSAGES_MAX;
     c->wait = WAIT_JOB;
 }
 
@@ -84,31 +92,27 @@ static void job_complete(struct console *c, struct buf *out)
     console_complete(out, tag);
 }
 
-static void portal_done(struct portal *portal)
+static void portal_done(struct console *c, struct portal *portal)
 {
-    db_finalize(portal->stmt);
-    portal->stmt = NULL;
+    portal_stop(c, portal);
     portal->done = true;
-    if (portal->has_rows && portal->rows.release != NULL)
-        portal->rows.release(portal->rows.ctx);
-    portal->has_rows = false;
 }
 
-void console_job_finish(struct console *c, struct buf *out)
+static void rows_finish(struct console *c, struct buf *out)
 {
     struct console_job *job = &c->job;
     struct wr w;
 
     buf_append(out, buf_bytes(&job->out));
     if (job->err.code != OK) {
-        portal_done(job->portal);
+        portal_done(c, job->portal);
         buf_fini(&job->out);
         console_error_plain(c, &job->err, out);
         return;
     }
     buf_reset(&job->out);
     if (job->end)
-        portal_done(job->portal);
+        portal_done(c, job->portal);
     job->more = !job->end && job->rows < job->limit;
     if (job->more)
         return;
@@ -119,6 +123,22 @@ void console_job_finish(struct console *c, struct buf *out)
         job_complete(c, out);
     }
     buf_fini(&job->out);
+}
+
+void console_job_finish(struct console *c, struct buf *out)
+{
+    switch (c->job.kind) {
+    case JOB_SCRIPT:
+        console_script_planned(c, out);
+        return;
+    case JOB_PARSE:
+        console_parsed(c, out);
+        return;
+    case JOB_ROWS:
+        rows_finish(c, out);
+        return;
+    }
+    UNREACHABLE();
 }
 
 /* A portal that has given all its rows gives none again. */
@@ -133,7 +153,7 @@ static void run_rows(struct console *c, const struct job_plan *plan, struct buf 
 
 static void execute_query(struct console *c, struct portal *portal, int64_t limit, struct buf *out)
 {
-    bool show = !portal->cursor && portal->plan->stmt->kind == STMT_SHOW;
+    bool show = !portal->cursor && portal->statement->kind == STMT_SHOW;
     struct job_plan plan = {
         .portal = portal,
         .tag = show ? "SHOW" : "SELECT",
@@ -146,27 +166,35 @@ static void execute_query(struct console *c, struct portal *portal, int64_t limi
     run_rows(c, &plan, out);
 }
 
+/* CopyOutResponse: text, all columns. */
+static void copy_begin(struct buf *out, size_t columns)
+{
+    struct wr w = wr_begin(out, 'H');
+
+    wr_u8(&w, 0);
+    wr_u16(&w, (uint16_t)columns);
+    for (size_t i = 0; i < columns; i++)
+        wr_u16(&w, 0);
+    wr_end(&w);
+}
+
 static void execute_copy(struct console *c, struct portal *portal, struct buf *out)
 {
-    const struct copy_options *options = &portal->plan->stmt->copy;
     struct job_plan plan = {
         .portal = portal,
         .tag = "COPY",
         .counts = true,
         .form = ROW_COPY,
-        .copy = options,
         .limit = INT64_MAX,
     };
 
-    copy_begin(out, portal->plan);
-    if (options->header)
-        copy_header(out, portal->plan, options);
+    copy_begin(out, portal->statement->column_count);
     run_rows(c, &plan, out);
 }
 
 static void execute_fetch(struct console *c, struct portal *portal, bool describe, struct buf *out)
 {
-    const struct stmt *stmt = portal->plan->stmt;
+    const struct statement *stmt = portal->statement;
     struct portal *cursor = portal_find(c, stmt->name);
     struct err e = { 0 };
     struct job_plan plan = {
@@ -184,7 +212,7 @@ static void execute_fetch(struct console *c, struct portal *portal, bool describ
         return;
     }
     if (describe && !stmt->move)
-        portal_describe(out, cursor->plan, NULL);
+        portal_describe(out, cursor->statement, NULL);
     run_rows(c, &plan, out);
 }
 
@@ -207,7 +235,7 @@ static bool copy_params(const struct portal *from, struct portal *to)
 
 static void execute_declare(struct console *c, struct portal *portal, struct buf *out)
 {
-    const struct stmt *stmt = portal->plan->stmt;
+    const struct statement *stmt = portal->statement;
     struct portal *cursor;
     struct err e = { 0 };
 
@@ -220,7 +248,7 @@ static void execute_declare(struct console *c, struct portal *portal, struct buf
         console_error_plain(c, &e, out);
         return;
     }
-    if (portal_new(c, stmt->name, portal->plan, &cursor, &e) != OK) {
+    if (portal_new(c, stmt->name, stmt, &cursor, &e) != OK) {
         console_error_plain(c, &e, out);
         return;
     }
@@ -234,7 +262,7 @@ static void execute_declare(struct console *c, struct portal *portal, struct buf
     console_complete(out, "DECLARE CURSOR");
 }
 
-static void execute_close(struct console *c, const struct stmt *stmt, struct buf *out)
+static void execute_close(struct console *c, const struct statement *stmt, struct buf *out)
 {
     struct portal *p, *next;
     struct err e = { 0 };
@@ -260,7 +288,7 @@ static void execute_close(struct console *c, const struct stmt *stmt, struct buf
 
 /* ---- transactions ---- */
 
-static void execute_begin(struct console *c, const struct stmt *stmt, struct buf *out)
+static void execute_begin(struct console *c, const struct statement *stmt, struct buf *out)
 {
     if (c->transaction == TRANSACTION_OPEN) {
         console_warn(out, E_IN_TRANSACTION, "there is already a transaction in progress");
@@ -296,8 +324,8 @@ static void execute_end(struct console *c, struct portal *portal, bool commit, s
             vars_rollback(c->vars);
         end_portals(c, portal);
         c->savepoint_count = 0;
-        c->transaction = portal->plan->stmt->chain ? TRANSACTION_OPEN : TRANSACTION_IDLE;
-        if (portal->plan->stmt->chain)
+        c->transaction = portal->statement->chain ? TRANSACTION_OPEN : TRANSACTION_IDLE;
+        if (portal->statement->chain)
             vars_begin(c->vars);
     }
     console_complete(out, commit && !failed ? "COMMIT" : "ROLLBACK");
@@ -314,7 +342,7 @@ static bool find_savepoint(const struct console *c, struct str name, size_t *out
     return false;
 }
 
-static void execute_savepoint(struct console *c, const struct stmt *stmt, struct buf *out)
+static void execute_savepoint(struct console *c, const struct statement *stmt, struct buf *out)
 {
     struct err e = { 0 };
     size_t i;
@@ -350,7 +378,7 @@ static void execute_savepoint(struct console *c, const struct stmt *stmt, struct
 
 /* ---- settings ---- */
 
-static void execute_set(struct console *c, const struct stmt *stmt, struct buf *out)
+static void execute_set(struct console *c, const struct statement *stmt, struct buf *out)
 {
     struct err e = { 0 };
     bool changed, local = stmt->kind == STMT_SET && stmt->local;
@@ -374,15 +402,9 @@ static void execute_set(struct console *c, const struct stmt *stmt, struct buf *
     console_complete(out, stmt->kind == STMT_RESET ? "RESET" : "SET");
 }
 
-static void free_statements(struct console *c)
-{
-    while (!LIST_EMPTY(&c->statements))
-        prepared_free(c, LIST_FIRST(&c->statements));
-}
-
 static void execute_discard(struct console *c, struct portal *portal, struct buf *out)
 {
-    struct str tag = portal->plan->stmt->name;
+    struct str tag = portal->statement->name;
     struct err e = { 0 };
     bool changed;
 
@@ -392,7 +414,7 @@ static void execute_discard(struct console *c, struct portal *portal, struct buf
             return;
         }
         end_portals(c, portal);
-        free_statements(c);
+        prepared_free_all(c);
         if (vars_reset(c->vars, str_of("", 0), &changed, &e) != OK) {
             console_error_plain(c, &e, out);
             return;
@@ -401,13 +423,13 @@ static void execute_discard(struct console *c, struct portal *portal, struct buf
     console_complete(out, tag.p);
 }
 
-static void execute_deallocate(struct console *c, const struct stmt *stmt, struct buf *out)
+static void execute_deallocate(struct console *c, const struct statement *stmt, struct buf *out)
 {
     struct prepared *p;
     struct err e = { 0 };
 
     if (stmt->name.n == 0) {
-        free_statements(c);
+        prepared_free_all(c);
         console_complete(out, "DEALLOCATE ALL");
         return;
     }
@@ -427,7 +449,7 @@ static void execute_deallocate(struct console *c, const struct stmt *stmt, struc
 static void execute_kind(struct console *c, struct portal *portal, int64_t limit, bool describe,
                          struct buf *out)
 {
-    const struct stmt *stmt = portal->plan->stmt;
+    const struct statement *stmt = portal->statement;
     struct wr w;
 
     switch (stmt->kind) {
@@ -438,7 +460,7 @@ static void execute_kind(struct console *c, struct portal *portal, int64_t limit
     case STMT_SELECT:
     case STMT_SHOW:
         if (describe)
-            portal_describe(out, portal->plan, NULL);
+            portal_describe(out, portal->statement, NULL);
         execute_query(c, portal, limit, out);
         return;
     case STMT_COPY:
@@ -488,7 +510,7 @@ void console_execute(struct console *c, struct portal *portal, int64_t limit, bo
 {
     if (portal->cursor) /* its statement is gone; what is left is a query */
         execute_query(c, portal, limit, out);
-    else if (console_may_run(c, portal->plan->stmt, out))
+    else if (console_may_run(c, portal->statement->kind, out))
         execute_kind(c, portal, limit, describe, out);
 }
 
@@ -496,68 +518,63 @@ void console_execute(struct console *c, struct portal *portal, int64_t limit, bo
 
 void console_script_begin(struct console *c, struct str text, struct buf *out)
 {
-    struct sql_error e = { 0 };
-    struct script *s = &c->script;
-
     prepared_free(c, prepared_find(c, str_of("", 0)));
     portal_free(c, portal_find(c, str_of("", 0)));
     console_show_query(c, text);
-    arena_init(&s->arena, SCRIPT_ARENA_MAX, 4096);
-    s->active = true;
-    s->text = str_of("", 0);
-    if (!arena_str(&s->arena, text, &s->text))
-        (void)sql_fail(&e, E_NOMEM, 0, "out of memory");
-    else if (sql_parse(&s->arena, s->text, &s->next, &e) == OK) {
-        s->block = s->next->next != NULL;
-        return;
-    }
-    console_error(c, &e, s->text, out);
+    console_mark_time(c);
+    c->script.active = true;
+    struct batch *batch = batch_new(str_of("", 0), text);
+    if (batch != NULL)
+        console_plan(c, JOB_SCRIPT, batch);
+    else
+        fail(c, out, E_NOMEM, "out of memory");
+}
+
+void console_script_planned(struct console *c, struct buf *out)
+{
+    struct batch *batch = c->script.batch = TAKE(c->job.batch);
+
+    c->script.block = batch->written > 1;
+    if (c->job.err.code != OK)
+        console_error_plain(c, &c->job.err, out);
+    else if (batch->written == 0)
+        console_error(c, &batch->error, batch->text, out);
 }
 
 void console_script_end(struct console *c, struct buf *out)
 {
     portal_free(c, c->unnamed_run);
     c->unnamed_run = NULL;
-    arena_fini(&c->script.arena);
+    batch_unref(c->script.batch);
     c->script = (struct script){ 0 };
     console_ready(c, out);
 }
 
-/* Plan the statement in hand and make it the script's portal. */
-static enum code script_portal(struct console *c, struct stmt *stmt, struct sql_error *e)
+/* Make the statement in hand the script's portal. */
+static enum code script_portal(struct console *c, const struct statement *statement, struct sql_error *e)
 {
-    struct plan_asker asker = { c->params.is_admin, c->params.can_see_all, c->times.transaction_us };
-    struct plan *plan = plan_new();
-    enum code code;
-
-    if (plan == NULL)
-        return sql_fail(e, E_NOMEM, 0, "out of memory");
-    code = plan_make(plan, stmt, &asker, e);
-    if (code == OK && plan->param_count > 0)
-        code = sql_fail(e, E_UNDEF_PARAM, 0, "there is no parameter $1");
-    if (code == OK)
-        code = portal_new(c, str_of("", 0), plan, &c->unnamed_run, &e->err);
-    plan_unref(plan);
-    return code;
+    if (statement->param_count > 0)
+        return sql_fail(e, E_UNDEF_PARAM, 0, "there is no parameter $1");
+    return portal_new(c, str_of("", 0), statement, &c->unnamed_run, &e->err);
 }
 
 void console_script_step(struct console *c, struct buf *out)
 {
-    struct sql_error e = { 0 };
-    struct stmt *stmt = c->script.next;
+    const struct batch *batch = c->script.batch;
+    size_t at = c->script.next++;
+    struct sql_error e = batch->error;
 
     portal_free(c, c->unnamed_run);
     c->unnamed_run = NULL;
-    if (stmt == NULL) {
+    if (at == batch->written) {
         console_script_end(c, out);
         return;
     }
-    c->script.next = stmt->next;
-    if (!console_may_run(c, stmt, out))
+    if (!console_may_run(c, at < batch->count ? batch->items[at].kind : STMT_READ_ONLY, out))
         return;
     console_mark_time(c);
-    if (script_portal(c, stmt, &e) != OK || c->unnamed_run == NULL)
-        console_error(c, &e, c->script.text, out);
+    if (at == batch->count || script_portal(c, &batch->items[at], &e) != OK)
+        console_error(c, &e, batch->text, out);
     else
         console_execute(c, c->unnamed_run, INT64_MAX, true, out);
 }

@@ -10,6 +10,7 @@
 #include "gate/session/session.h"
 #include "gate/session/worker_private.h"
 #include "gate/stats/clients.h"
+#include "gate/views/clerk_link.h"
 #include "gate/views/sql_thread.h"
 #include "net/socket.h"
 #include "tls/context.h"
@@ -98,8 +99,9 @@ static void set_up(void)
     shared = (struct gate_shared){ .env = &env, .n_workers = 1, .workers = &worker };
     /* Not started: what is handed over waits there, and there is a limit to it. */
     shared.sql = sql_thread_new();
+    shared.clerk = clerk_link_new(-1, &env); /* statements end with an error */
     shared.clients = shared.sql ? clients_new(shared.sql, "/nonexistent", &env) : NULL;
-    CHECK(shared.clients);
+    CHECK(shared.clients && shared.clerk);
     worker = worker_new(&shared, 0);
     CHECK(worker);
     worker->snapshot = load(&env);

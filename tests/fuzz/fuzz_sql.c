@@ -3,6 +3,7 @@
  * byte's lowest bit set, a stream of messages as it stands. Statements run against a few rows. The clock goes
  * on each time it is asked, so that nothing runs long.
  */
+#include "../unit/status/clerk_here.h"
 #include "base/buf.h"
 #include "base/wr.h"
 #include "fuzz.h"
@@ -99,13 +100,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     env.now_unix_us = wall;
     env.mono_us = ticking;
     env.ctx = &clock;
-    c = console_new(&params);
-    if (c == NULL)
-        return 0;
+    struct clerk_here here;
+    clerk_here_begin(&here, &env, NULL);
+    const struct clerk_line line = clerk_here_line(&here);
+    c = console_new(&params, &line);
+    CHECK(c != NULL);
     if (flags & 1)
         run(c, console_feed(c, rest, &out), &out);
     else
         feed_queries(c, rest, &out);
     console_free(c);
+    clerk_here_end(&here);
     return 0;
 }

@@ -178,13 +178,13 @@ def test_the_process_sleeps(make_gate, certs):
         session.ready(ALICE)
         stalled.raw_send(SSL_REQUEST)
         assert stalled.raw_exactly(1) == b"S"
-        g.kill(signal.SIGSTOP)
+        os.kill(g.pid, signal.SIGSTOP)
         try:
-            run.wait_until(lambda: asleep(g.process.pid), "all threads to stop")
+            run.wait_until(lambda: asleep(g.pid), "all threads to stop")
             waiting = [stack.enter_context(Conn(g)) for _ in range(20)]
             time.sleep(TIMEOUT + 0.5)
         finally:
-            g.kill(signal.SIGCONT)
+            os.kill(g.pid, signal.SIGCONT)
         assert session.value("SELECT 'awake'") == "awake"
         for c in waiting:
             c.start_tls()

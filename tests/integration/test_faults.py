@@ -36,7 +36,7 @@ READY = OK + message("K", struct.pack("!II", 4711, 815)) + message("Z", b"I")
 
 
 def descriptors(gate):
-    return len(os.listdir(f"/proc/{gate.process.pid}/fd"))
+    return len(os.listdir(f"/proc/{gate.pid}/fd"))
 
 
 @contextlib.contextmanager
@@ -61,7 +61,7 @@ def settled(gate, count):
     try:
         run.wait_until(lambda: descriptors(gate) <= count, f"no more than {count} descriptors")
     except AssertionError as e:
-        fds = f"/proc/{gate.process.pid}/fd"
+        fds = f"/proc/{gate.pid}/fd"
         raise AssertionError(f"{e}: {sorted(os.readlink(os.path.join(fds, fd)) for fd in os.listdir(fds))}") from None
 
 
@@ -70,7 +70,7 @@ def test_descriptors_run_out_and_come_back(make_gate, certs):
     g = make_gate(hba=HBA, tls={"cert": certs.server})
     with unharmed(g, certs) as session:
         at_rest = descriptors(g)
-        resource.prlimit(g.process.pid, resource.RLIMIT_NOFILE, (at_rest + 20, at_rest + 20))
+        resource.prlimit(g.pid, resource.RLIMIT_NOFILE, (at_rest + 20, at_rest + 20))
         with contextlib.ExitStack() as stack:
             began = time.monotonic()
             crowd = [stack.enter_context(socket.create_connection((g.host, g.port))) for _ in range(60)]
@@ -87,13 +87,13 @@ def test_no_descriptor_for_the_server_behind(make_gate, certs):
     """A client is let in, but there is none left to reach the server with: 57P03, not a way into plaintext."""
     g = make_gate(hba=HBA, tls={"cert": certs.server})
     with unharmed(g, certs):
-        limit = resource.prlimit(g.process.pid, resource.RLIMIT_NOFILE)
+        limit = resource.prlimit(g.pid, resource.RLIMIT_NOFILE)
         with Conn(g) as c:
             c.start_tls()
-            n = max(int(fd) for fd in os.listdir(f"/proc/{g.process.pid}/fd")) + 1
-            resource.prlimit(g.process.pid, resource.RLIMIT_NOFILE, (n, limit[1]))
+            n = min(set(range(limit[0])) - {int(fd) for fd in os.listdir(f"/proc/{g.pid}/fd")})
+            resource.prlimit(g.pid, resource.RLIMIT_NOFILE, (n, limit[1]))
             failed = c.login(ALICE)
-            resource.prlimit(g.process.pid, resource.RLIMIT_NOFILE, limit)
+            resource.prlimit(g.pid, resource.RLIMIT_NOFILE, limit)
             assert failed[-2][0] == "E" and failed[-2][1]["C"] == "57P03", failed
 
 
@@ -419,7 +419,7 @@ def test_an_allocation_fails_in_a_question_to_the_status_database(short_of_memor
             c.rest()
 
     succeeded, n = starve(g, memory, certs, 1, act)
-    assert succeeded and n > 100
+    assert succeeded and n > 50          # what the clerk allocates is its own
 
 
 def test_an_allocation_fails_in_a_look_up(short_of_memory, factory, certs):

@@ -102,7 +102,7 @@ def console(g):
 @contextlib.contextmanager
 def unharmed(g):
     """A session from before, which answers whatever happens; and the descriptors come back."""
-    fds = f"/proc/{g.process.pid}/fd"
+    fds = f"/proc/{g.pid}/fd"
     with Conn(g) as before:
         before.start_tls()
         before.ready(ALICE)

@@ -51,7 +51,7 @@ def test_a_crowd_that_stalls_or_trickles(make_gate, certs):
     with Conn(crowded) as session:
         session.start_tls()
         session.ready(ALICE)
-        fds = f"/proc/{crowded.process.pid}/fd"
+        fds = f"/proc/{crowded.pid}/fd"
         at_rest = len(os.listdir(fds))
         process = crowd.begin(crowded, CLIENTS)
         with contextlib.closing(process.stdout):

@@ -167,12 +167,12 @@ def test_a_relayed_exchange_cannot_require_binding(factory, upstream):   # noqa:
 PIDFD_OPEN, PIDFD_GETFD = 434, 438      # Linux, on every architecture
 
 
-def sockets_to(process, port):
+def sockets_to(pid, port):
     """Copies of the process's sockets whose peer has this port."""
     libc = ctypes.CDLL(None, use_errno=True)
-    pidfd = libc.syscall(PIDFD_OPEN, process.pid, 0)
+    pidfd = libc.syscall(PIDFD_OPEN, pid, 0)
     out = []
-    for name in os.listdir(f"/proc/{process.pid}/fd"):
+    for name in os.listdir(f"/proc/{pid}/fd"):
         fd = libc.syscall(PIDFD_GETFD, pidfd, int(name), 0)
         if fd < 0:
             continue
@@ -197,7 +197,7 @@ def sockets_to(process, port):
 def test_tcp_user_timeout(gate, upstream, certs, value, expected):   # noqa: F811
     g = gate(tcp(upstream, sslrootcert=certs.ca_file, **({"tcp_user_timeout": value} if value else {})))
     with session(g):
-        found = sockets_to(g.process, upstream.port)
+        found = sockets_to(g.pid, upstream.port)
         assert [s.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for s in found] == [expected]
         for s in found:
             s.close()

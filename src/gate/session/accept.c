@@ -9,6 +9,7 @@
 #include "gate/session/session.h"
 #include "gate/session/worker_private.h"
 #include "net/socket.h"
+#include "os/parent.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -53,8 +54,9 @@ static bool load_under_way(const struct worker *worker)
 {
     struct gate_shared *shared = worker->shared;
 
-    return !worker->draining && (signal_is_pending(SIGHUP) || atomic_load(&shared->loading) ||
-                                 atomic_load(&shared->generation) != snapshot_generation(worker->snapshot));
+    return !worker->draining &&
+           (parent_has_signal(SIGHUP) || signal_is_pending(SIGHUP) || atomic_load(&shared->loading) ||
+            atomic_load(&shared->generation) != snapshot_generation(worker->snapshot));
 }
 
 static void let_in(struct worker *worker, const struct accepted *accepted)

@@ -13,6 +13,7 @@
 #include "gate/session/rooms.h"
 #include "gate/session/worker.h"
 #include "gate/stats/tally.h"
+#include "gate/views/clerk_link.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows.h"
 #include "gate/views/sql_thread.h"
@@ -326,7 +327,8 @@ static struct console *make(struct session *s)
     if (!tls_params(s, &params.tls) || !system_user(s, &params.system_user) || !addresses(s, &params) ||
         !options(s, &params))
         return NULL;
-    return console_new(&params);
+    const struct clerk_line line = clerk_link_line(worker_shared(s->worker)->clerk);
+    return console_new(&params, &line);
 }
 
 static void log_authorized(struct session *s)

@@ -13,6 +13,7 @@
 
 struct address;
 struct client_row;
+struct clerk_link;
 struct clients;
 struct count_cell;
 struct counters;
@@ -49,7 +50,8 @@ struct gate_shared {
     struct worker **workers;
     _Atomic unsigned n_undrained; /* workers that have been started and are not drained */
     struct loop **loops;          /* of the workers, for questions to all of them */
-    struct sql_thread *sql;       /* runs the status database's statements */
+    struct sql_thread *sql;       /* has the status database's statements run, one at a time */
+    struct clerk_link *clerk;     /* by this */
     struct clients *clients;      /* who connects how; the SQL thread's */
     _Atomic int32_t console_pid;  /* the last one given to a session of the status database */
     int64_t started_us;

@@ -20,6 +20,7 @@
 #include "gate/steward/prove.h"
 #include "gate/steward/rehearse.h"
 #include "gate/steward/steward.h"
+#include "gate/views/clerk_link.h"
 #include "gate/views/overview.h"
 #include "gate/views/sql_thread.h"
 #include "net/loop.h"
@@ -138,10 +139,11 @@ static enum code make_workers(struct gate *g)
     STAILQ_INIT(&g->reach.askers);
     g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
+    g->shared.clerk = clerk_link_new(g->params->parent, g->params->env);
     if (g->shared.sql)
         g->shared.clients = clients_new(g->shared.sql, g->state_dir, g->params->env);
     if (!g->workers || !g->libraries || !g->http_library || !g->counters || !g->shared.loops ||
-        !g->shared.roles || !g->shared.clients)
+        !g->shared.roles || !g->shared.clients || !g->shared.clerk)
         return E_NOMEM;
     g->shared.started_us = g->env->now_unix_us(g->env->ctx);
     g->shared.dir = g->params->dir;
@@ -168,6 +170,7 @@ static void free_gate(struct gate *g)
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         if (g->workers[i])
             worker_join(g->workers[i]);
+    clerk_link_stop(g->shared.clerk);
     sql_thread_join(g->shared.sql);
     clients_stop(g->shared.clients);
     listen_close(&g->listening);
@@ -195,6 +198,7 @@ static void free_gate(struct gate *g)
     loop_free(g->loop);
     overview_free(g->overview);
     sql_thread_free(g->shared.sql);
+    clerk_link_free(g->shared.clerk);
     clients_free(g->shared.clients);
     free(g->shared.loops);
     free(g->shared.roles);
@@ -244,7 +248,7 @@ static enum code prepare(struct gate *g, struct err *e)
 
     TRY(rehearse_state(g->state_dir, e));
     TRY(os_path(g->state_dir, STATE_LOCK, path, e));
-    TRY(os_lock_take(path, &g->lock, e));
+    TRY(os_lock_take(path, g->params->parent >= 0 ? getppid() : getpid(), &g->lock, e));
     TRY(os_path(g->state_dir, STATE_SECRET, path, e));
     TRY(os_nonce_file(path, g->env, g->shared.nonce, e));
     if (!served_name(g->env, g->shared.check_name))
@@ -402,6 +406,7 @@ static enum code start(struct gate *g, struct err *e)
     find_descriptors(g, settings);
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
     TRY(open_http(g, settings, e));
+    clerk_link_start(g->shared.clerk);
     TRY(confine_files(g->state_dir, settings, g->env, e));
     TRY(log_queue_start(g->env, e)); /* whose thread may write no files either */
     TRY(sql_thread_start(g->shared.sql, e));

@@ -5,16 +5,21 @@
 #include "base/check.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/worker.h"
+#include "gate/views/clerk_link.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows.h"
 #include "gate/views/sql_thread.h"
 #include "net/loop.h"
-#include "status/report.h"
+#include "sql/vars.h"
+#include "sql/views.h"
+#include "status/clerk_rows.h"
 
+#include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-enum { POST_AGAIN_NS = 10 * 1000 * 1000 };
+enum { POST_AGAIN_NS = 10 * 1000 * 1000, REPORT_DEADLINE_US = 5 * 1000 * 1000 /* of all queries together */ };
 
 struct overview {
     struct gate_shared *shared;
@@ -24,7 +29,6 @@ struct overview {
     struct gather *gather;
     struct row_source rows; /* release is NULL while there are none */
     int64_t loaded_us;
-    struct report *report; /* made by the first run */
     struct buf json;
     struct err err; /* code is OK where json is the answer */
 };
@@ -36,7 +40,7 @@ struct overview *overview_new(struct gate_shared *shared)
     if (!o)
         return NULL;
     o->shared = shared;
-    buf_init(&o->json, REPORT_TEXT_MAX);
+    buf_init(&o->json, CLERK_REPORT_MAX);
     return o;
 }
 
@@ -91,24 +95,95 @@ void overview_free(struct overview *overview)
     if (!overview)
         return;
     release_rows(overview);
-    report_free(overview->report);
     buf_fini(&overview->json);
     free(overview);
 }
 
 /* ---- on the SQL thread ---- */
 
+/* The views that the report's queries name, as far as rows must be sent for them. */
+static uint64_t report_views(void)
+{
+    static const char *const queries[] = {
+#define X(name, form, sql) sql,
+#include "report.def"
+#undef X
+    };
+    uint64_t views = VIEW_BIT(VIEW_PG_SETTINGS); /* current_setting() */
+
+    for (size_t i = 0; i < VIEW_COUNT; i++)
+        for (size_t q = 0; q < COUNT_OF(queries); q++)
+            if (strstr(queries[q], view_def((enum view)i)->name))
+                views |= VIEW_BIT(i);
+    return views;
+}
+
+static bool put_request(struct overview *o, struct buf *out)
+{
+    AUTO(vars) struct vars *vars = vars_new();
+    const struct clerk_budget budget = { .budget_us = REPORT_DEADLINE_US };
+    /* A reader who may see everything and set nothing in motion. */
+    const struct console_params self = { .can_see_all = true,
+                                         .started_us = o->shared->started_us,
+                                         .loaded_us = o->loaded_us };
+
+    if (!vars)
+        return false;
+    struct wr w = wr_begin(out, CLERK_REPORT);
+    clerk_put_budget(&w, &budget);
+    clerk_put_self(&w, &self, vars);
+    clerk_put_rows(&w, &self, &o->rows, report_views());
+    wr_end(&w);
+    return buf_ok(out);
+}
+
+/* What a page is made of must be JSON, whoever wrote it. E_BAD_STATE: it is not. */
+static enum code check_json(struct bytes text)
+{
+    json_error_t why;
+    json_t *read = json_loadb((const char *)text.p, text.n, 0, &why);
+    enum code code = json_is_object(read) ? OK : E_BAD_STATE;
+
+    if (!read && json_error_code(&why) == json_error_out_of_memory)
+        code = E_NOMEM;
+    json_decref(read);
+    return code;
+}
+
+static enum code ask_clerk(struct overview *o, struct bytes request)
+{
+    const struct clerk_line line = clerk_link_line(o->shared->clerk);
+    struct clerk_call call = { .request = request, .budget_us = REPORT_DEADLINE_US };
+    struct bytes body;
+    uint32_t at;
+    char type;
+
+    TRY(line.ask(line.ctx, &call, &type, &body, &o->err));
+    enum code code = type == CLERK_REPORTED && body.n <= CLERK_REPORT_MAX ? check_json(body) : E_BAD_STATE;
+    if (code == OK && buf_append(&o->json, body))
+        return OK;
+    if (code != E_BAD_STATE)
+        return err_set(&o->err, E_NOMEM, "out of memory");
+    struct rd r = rd_over(body);
+    clerk_take_error(&r, &o->err, &at);
+    if (type == CLERK_ERROR && rd_end(&r) == OK && o->err.code != OK)
+        return o->err.code;
+    line.distrust(line.ctx);
+    return err_set(&o->err, E_BAD_STATE,
+                   "the process that makes the report gave an answer that makes no sense");
+}
+
 static void run(void *arg)
 {
     struct overview *o = arg;
+    AUTO(buf) struct buf request = BUF_INIT(CLERK_REQUEST_MAX);
 
-    if (!o->report)
-        o->report = report_new(o->shared->env, o->shared->started_us);
-    if (!o->report)
-        err_set(&o->err, E_NOMEM, "out of memory");
-    else
-        o->err.code = report_run(o->report, &o->rows, o->loaded_us, &o->json, &o->err);
+    bool made = put_request(o, &request);
     release_rows(o);
+    if (made)
+        o->err.code = ask_clerk(o, buf_bytes(&request));
+    else
+        err_set(&o->err, E_NOMEM, "out of memory");
     come_back(o);
 }
 

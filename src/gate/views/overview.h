@@ -1,7 +1,7 @@
 /**
- * The status report (status/report.h) of this gate: how the steward asks for it without waiting.
+ * The status report (tables/report.def) of this gate: how the steward asks for it without waiting.
  *
- * Sessions and counts are gathered by the workers, queries run on the SQL thread over what was gathered, and
+ * Sessions and counts are gathered by the workers, the clerk runs queries over what was gathered, and
  * the answer comes back to the steward's loop. One report at a time; whoever asks keeps the answer for
  * others.
  */

@@ -117,6 +117,11 @@ class Gate:
         self.process = None
         return status, self.words(since)
 
+    @property
+    def pid(self):
+        """Of the gate itself: `process` is its parent."""
+        return run.gate_pid(self.process.pid)
+
     def kill(self, number):
         os.kill(self.process.pid, number)
 

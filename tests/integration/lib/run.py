@@ -17,6 +17,27 @@ def is_root():
     return os.geteuid() == 0
 
 
+def command_line(pid):
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as f:
+        return f.read().split("\0")[:-1]
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return [int(child) for child in f.read().split()]
+
+
+def gate_pid(parent):
+    """`serve` is a small parent; of its children one is the gate, the others are clerks."""
+    pid, = (child for child in children(parent) if "serve" in command_line(child))
+    return pid
+
+
+def clerk_pids(parent):
+    """Those that run; of one that has ended nothing is left but a number."""
+    return [child for child in children(parent) if command_line(child)[1:] == ["clerk"]]
+
+
 def has_ipv6():
     try:
         with socket.socket(socket.AF_INET6) as s:

@@ -140,18 +140,18 @@ static void locks_exclude(void **state)
     struct err e;
     struct os_lock a = OS_LOCK_INIT, b = OS_LOCK_INIT;
     const char *path = in_root("lock");
-    assert_int_equal(os_lock_take(path, &a, &e), OK);
-    assert_int_equal(os_lock_take(path, &b, &e), E_EXISTS);
+    assert_int_equal(os_lock_take(path, getpid(), &a, &e), OK);
+    assert_int_equal(os_lock_take(path, getpid(), &b, &e), E_EXISTS);
     assert_int_equal(b.fd, -1);
     char want[64];
     (void)snprintf(want, sizeof want, "Its process ID is %ld.", (long)getpid());
     assert_string_equal(e.detail, want);
     os_lock_release(&a);
     os_lock_release(&a);
-    assert_int_equal(os_lock_take(path, &b, &e), OK);
+    assert_int_equal(os_lock_take(path, getpid(), &b, &e), OK);
     os_lock_release(&b);
     put(path, "9999999999999 nonsense", 0600);
-    assert_int_equal(os_lock_take(path, &b, &e), OK);
+    assert_int_equal(os_lock_take(path, getpid(), &b, &e), OK);
     os_lock_release(&b);
 }
 

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
+#include "clerk_here.h"
 #include "fixture.h"
 #include "pgwire/backend.h"
 #include "pgwire/hello.h"
@@ -34,6 +35,7 @@ struct client {
 };
 
 static struct fixture fixture;
+static struct clerk_here clerk;
 static struct env env;
 static unsigned deadline_ms;
 static struct client clients[CLIENTS_MAX];
@@ -79,7 +81,8 @@ static void begin_console(struct client *c, const struct startup *startup)
     if (startup->application_name.n > 0 && params.option_count < COUNT_OF(options))
         options[params.option_count++] = (struct console_option){ STR("application_name"),
                                                                   startup->application_name };
-    c->console = console_new(&params);
+    const struct clerk_line line = clerk_here_line(&clerk);
+    c->console = console_new(&params, &line);
     CHECK(c->console != NULL);
     backend_auth(&c->out, AUTH_OK, bytes_of("", 0));
     console_greet(c->console, &c->out);
@@ -251,10 +254,12 @@ int main(int argc, char **argv)
             deadline_ms = value;
     }
     env = env_system();
+    clerk_here_begin(&clerk, &env, fixture_params(&fixture, &env, "", false).tls.field_known);
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         clients[i].fd = -1;
     serve(listen_somewhere());
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         drop(&clients[i]);
+    clerk_here_end(&clerk);
     return 0;
 }

@@ -33,7 +33,9 @@ void talk_begin(struct talk *t, const char *user, bool is_admin)
     buf_init(&t->sent, TALK_MAX);
     buf_init(&t->out, TALK_MAX);
     buf_init(&t->lines, TALK_MAX);
-    t->console = console_new(&params);
+    clerk_here_begin(&t->clerk, &t->env, params.tls.field_known);
+    const struct clerk_line line = clerk_here_line(&t->clerk);
+    t->console = console_new(&params, &line);
     CHECK(t->console != NULL);
     console_greet(t->console, &t->out); /* once: then only changes are told */
     buf_reset(&t->out);
@@ -42,6 +44,7 @@ void talk_begin(struct talk *t, const char *user, bool is_admin)
 void talk_end(struct talk *t)
 {
     console_free(t->console);
+    clerk_here_end(&t->clerk);
     buf_fini(&t->sent);
     buf_fini(&t->out);
     buf_fini(&t->lines);

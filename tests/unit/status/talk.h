@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/env.h"
+#include "clerk_here.h"
 #include "fixture.h"
 
 struct talk {
@@ -17,6 +18,7 @@ struct talk {
     struct env env;
     int64_t now_us;  /* both clocks */
     int64_t tick_us; /* by which the monotonic clock goes on each time it is asked */
+    struct clerk_here clerk;
     struct console *console;
     struct buf sent; /* messages not yet fed */
     struct buf out;

@@ -5,8 +5,8 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
+#include "clerk/report.h"
 #include "fixture.h"
-#include "status/report.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -34,11 +34,12 @@ static void begin(struct run *r)
 
 static void ask(struct run *r)
 {
-    AUTO(buf) struct buf out = BUF_INIT(REPORT_TEXT_MAX);
+    AUTO(buf) struct buf out = BUF_INIT(8 << 20);
     struct row_source rows = fixture_rows(&r->fixture);
+    const struct report_request request = { &rows, wall(NULL), 5000000 };
     struct err e = { 0 };
 
-    assert_int_equal(report_run(r->report, &rows, wall(NULL), &out, &e), OK);
+    assert_int_equal(report_run(r->report, &request, &out, &e), OK);
     json_decref(r->json);
     r->json = json_loadb((const char *)out.p, out.n, 0, NULL);
     assert_true(json_is_object(r->json));
@@ -118,7 +119,8 @@ static void output_is_limited(void **state)
     (void)state;
     begin(&r);
     struct row_source rows = fixture_rows(&r.fixture);
-    assert_int_equal(report_run(r.report, &rows, 0, &out, &e), E_LIMIT);
+    const struct report_request request = { &rows, 0, 5000000 };
+    assert_int_equal(report_run(r.report, &request, &out, &e), E_LIMIT);
     end(&r);
 }
 

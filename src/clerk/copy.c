@@ -1,20 +1,9 @@
 /* COPY … TO STDOUT, text and csv. [src: PostgreSQL 18, "COPY", "File Formats"] */
 #include "base/check.h"
 #include "base/wr.h"
-#include "status/console_impl.h"
+#include "clerk/clerk_impl.h"
 
 enum { COPY_VALUE_MAX = 4 << 20 };
-
-void copy_begin(struct buf *out, const struct plan *plan)
-{
-    struct wr w = wr_begin(out, 'H');
-
-    wr_u8(&w, 0); /* text */
-    wr_u16(&w, (uint16_t)plan->column_count);
-    for (size_t i = 0; i < plan->column_count; i++)
-        wr_u16(&w, 0);
-    wr_end(&w);
-}
 
 static char delimiter(const struct copy_options *options)
 {
@@ -70,15 +59,15 @@ static void put_value(struct buf *out, const struct copy_options *options, struc
         put_text(out, options, s);
 }
 
-void copy_header(struct buf *out, const struct plan *plan, const struct copy_options *options)
+void copy_header(struct buf *out, const struct clerk_columns *columns, const struct copy_options *options)
 {
     AUTO(buf) struct buf line = BUF_INIT(COPY_VALUE_MAX);
     struct wr w;
 
-    for (size_t i = 0; i < plan->column_count; i++) {
+    for (size_t i = 0; i < columns->count; i++) {
         if (i > 0)
             buf_append_byte(&line, (uint8_t)delimiter(options));
-        put_value(&line, options, plan->columns[i].name, plan->column_count == 1);
+        put_value(&line, options, columns->names[i], columns->count == 1);
     }
     buf_append_byte(&line, '\n');
     w = wr_begin(out, 'd');
@@ -87,13 +76,13 @@ void copy_header(struct buf *out, const struct plan *plan, const struct copy_opt
 }
 
 void copy_row(struct buf *out, const struct copy_options *options, struct db_stmt *stmt,
-              const struct plan *plan)
+              const struct clerk_columns *columns)
 {
     AUTO(buf) struct buf value = BUF_INIT(COPY_VALUE_MAX);
     struct wr w = wr_begin(out, 'd');
 
-    for (size_t i = 0; i < plan->column_count; i++) {
-        struct datum d = db_column(stmt, (unsigned)i, plan->columns[i].type);
+    for (size_t i = 0; i < columns->count; i++) {
+        struct datum d = db_column(stmt, (unsigned)i, columns->types[i]);
         if (i > 0)
             buf_append_byte(out, (uint8_t)delimiter(options));
         if (d.kind == DATUM_NULL) {
@@ -103,10 +92,10 @@ void copy_row(struct buf *out, const struct copy_options *options, struct db_stm
             continue;
         }
         buf_reset(&value);
-        pg_text_write(&value, plan->columns[i].type, &d);
+        pg_text_write(&value, columns->types[i], &d);
         if (!buf_ok(&value))
             out->failed = true;
-        put_value(out, options, buf_str(&value), plan->column_count == 1);
+        put_value(out, options, buf_str(&value), columns->count == 1);
     }
     buf_append_byte(out, '\n');
     wr_end(&w);

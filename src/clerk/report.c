@@ -1,5 +1,5 @@
 /* Queries of tables/report.def as JSON. */
-#include "status/report.h"
+#include "clerk/report.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -58,7 +58,7 @@ static struct plan *plan_of(const struct query *query, int64_t now_us)
     CHECK(code == OK || code == E_NOMEM); /* the table's SQL is ours */
     if (code == OK)
         return plan;
-    plan_unref(plan);
+    plan_free(plan);
     return NULL;
 }
 
@@ -86,7 +86,7 @@ void report_free(struct report *report)
     if (report == NULL)
         return;
     for (size_t i = 0; i < COUNT_OF(queries); i++)
-        plan_unref(report->plans[i]);
+        plan_free(report->plans[i]);
     vars_free(report->vars);
     db_close(report->db);
     free(report);
@@ -253,19 +253,19 @@ static enum code run_all(struct report *r, const struct db_context *cx, json_t *
     return OK;
 }
 
-enum code report_run(struct report *report, struct row_source *rows, int64_t loaded_us, struct buf *out,
+enum code report_run(struct report *report, const struct report_request *request, struct buf *out,
                      struct err *e)
 {
     const struct env *env = report->self.env;
     struct db_context cx = {
         .self = &report->self,
         .vars = report->vars,
-        .rows = rows,
+        .rows = request->rows,
         .now_us = env->now_unix_us(env->ctx),
-        .deadline_us = env_mono_us(env) + (int64_t)REPORT_DEADLINE_MS * 1000,
+        .deadline_us = env_mono_us(env) + request->budget_us,
     };
 
-    report->self.loaded_us = loaded_us;
+    report->self.loaded_us = request->loaded_us;
     if (report->db == NULL)
         report->db = db_open();
     if (report->db == NULL)
@@ -274,7 +274,7 @@ enum code report_run(struct report *report, struct row_source *rows, int64_t loa
     enum code code = run_all(report, &cx, object, e);
     if (code == OK &&
         json_dump_callback(object, append, out, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) != 0)
-        code = err_set(e, E_LIMIT, "the report is longer than %d bytes", REPORT_TEXT_MAX);
+        code = err_set(e, E_LIMIT, "the report is longer than %zu bytes", out->limit);
     json_decref(object);
     return code;
 }

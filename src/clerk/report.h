@@ -4,8 +4,8 @@
  * tables/report.def is the list; the page and whoever reads /status.json see what SQL shows. A report is
  * asked again and again, by one thread at a time; nothing a client wrote takes part in it.
  */
-#ifndef PGSEAL_STATUS_REPORT_H
-#define PGSEAL_STATUS_REPORT_H
+#ifndef PGSEAL_CLERK_REPORT_H
+#define PGSEAL_CLERK_REPORT_H
 
 #include "base/err.h"
 #include "sql/rows.h"
@@ -14,10 +14,12 @@ struct buf;
 struct env;
 struct report;
 
-enum {
-    REPORT_ROWS_MAX = 200,     /* of one query; its own LIMIT is lower */
-    REPORT_TEXT_MAX = 8 << 20, /* bytes of the JSON */
-    REPORT_DEADLINE_MS = 5000  /* of all queries together */
+enum { REPORT_ROWS_MAX = 200 /* of one query; its own LIMIT is lower */ };
+
+struct report_request {
+    struct row_source *rows; /* borrowed */
+    int64_t loaded_us;       /* what pg_conf_load_time() says */
+    int64_t budget_us;       /* of all queries together */
 };
 
 /** `env` is borrowed for the report's life, and asked on the thread that runs it. NULL: no memory. */
@@ -30,12 +32,9 @@ void report_free(struct report *report);
  * Booleans and numbers are JSON's, times RFC 3339 in UTC, arrays arrays; numerics that a double cannot
  * hold, and all else, texts.
  *
- * rows       borrowed.
- * loaded_us  what pg_conf_load_time() says.
- *
- * E_NOMEM, E_LIMIT.
+ * E_NOMEM, E_LIMIT: longer than the limit of `out`.
  */
-MUST_CHECK enum code report_run(struct report *report, struct row_source *rows, int64_t loaded_us,
-                                struct buf *out, struct err *e);
+MUST_CHECK enum code report_run(struct report *report, const struct report_request *request, struct buf *out,
+                                struct err *e);
 
 #endif
