@@ -293,6 +293,45 @@ def test_the_server_that_judges_sees_no_more_than_max_connections(factory, make_
         factory.stop(server)
 
 
+# -- look-ups -----------------------------------------------------------------------------------------------------
+def test_look_ups_take_turns_by_prefix(factory, make_gate, stack):
+    """A server that is slow to answer, and one client that asks about many users."""
+    server = factory.postgres(hba="local all all trust\n")
+    try:
+        with server.admin("postgres") as db:
+            db.execute("CREATE FUNCTION public.ask(who text) RETURNS SETOF pg_authid LANGUAGE plpgsql AS $$ BEGIN"
+                       " RAISE LOG 'asked about %.', who; PERFORM pg_advisory_xact_lock_shared(42);"
+                       " RETURN QUERY SELECT * FROM pg_authid WHERE rolname = who; END $$")
+        gate = make_gate(upstream=f"host={server.socket_dir} port={server.port}", hba=HBA, settings={
+            "workers": "1", "auth_source": "query", "auth_user": "postgres", "auth_cache_ttl": "0",
+            "auth_query": "SELECT rolname, rolpassword, rolvaliduntil, rolcanlogin FROM public.ask($1)"})
+        with server.admin("postgres") as db:
+            db.execute("SELECT pg_advisory_lock(42)")
+            own = stack.enter_context(Conn(gate, unix=True)).ready(user="whoever", database="pgseal")
+
+            def wait_for(count):
+                sql = "SELECT count(*) FROM pgseal_sessions WHERE step = 'admit'"
+                run.wait_until(lambda: own.value(sql) == str(count), "them to wait")
+
+            crowd = [stack.enter_context(Conn(gate, source=CROWD)) for _ in range(30)]
+            for i, c in enumerate(crowd):
+                c.send(startup(f"stranger{i}"))
+            wait_for(30)
+            gone = stack.enter_context(Conn(gate, source="127.0.0.4"))
+            alone = stack.enter_context(Conn(gate, source=ALONE))
+            gone.send(startup("nobody"))
+            alone.send(startup())
+            wait_for(32)
+            db.execute("SELECT pg_advisory_unlock(42)")
+        assert alone.event()[:2] == ("R", 10)
+        for c in crowd[1:]:
+            assert c.event()[:2] == ("R", 10)
+        names = re.findall(r"LOG:  asked about (\w+)\.", server.log.text())
+        assert len(names) == 32 and names.index("alice") <= 3, names
+    finally:
+        factory.stop(server)
+
+
 # -- descriptors --------------------------------------------------------------------------------------------------
 @contextlib.contextmanager
 def limited(gate, more):

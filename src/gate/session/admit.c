@@ -251,8 +251,9 @@ static void on_lookup(void *arg)
 static enum step look_up(struct session *s, enum lookup_kind kind, struct err *e)
 {
     struct admission *a = s->admission;
-    const struct lookup_question question = { s->snapshot, a->route, kind, s->startup.user,
-                                              a->roles_asked_anew };
+    const struct lookup_question question = {
+        s->snapshot, a->route, kind, s->startup.user, a->roles_asked_anew, prefix_of_address(&s->peer.ss)
+    };
 
     a->lookup = lookup_new(s->worker, &question, on_lookup, s);
     if (!a->lookup) {

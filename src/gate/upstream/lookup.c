@@ -37,8 +37,10 @@ struct answer {
     unsigned generation; /* of the snapshot: another auth_query may have another answer */
     enum lookup_kind kind;
     enum answer_state state;
-    unsigned failures; /* forget_slot() when it was asked: later ones make it useless */
-    unsigned waiting;  /* lookups that hold it */
+    unsigned failures;  /* forget_slot() when it was asked: later ones make it useless */
+    unsigned waiting;   /* lookups that hold it */
+    struct prefix site; /* of the client that asked first */
+    uint64_t turn;      /* while it is queued: the smallest one goes first */
     int64_t expires_us;
     struct arena arena;
     bool exists;
@@ -59,6 +61,7 @@ struct line {
     struct snapshot *snapshot; /* whose conninfo it was made with; the asker holds a reference */
     struct asker *asker;
     struct answer *asked;
+    uint64_t turn; /* of the question that was asked last */
     LIST_ENTRY(line) entry;
     char text[];
 };
@@ -186,6 +189,7 @@ static struct answer *answer_new(struct lookups *all, const struct lookup_questi
     arena_init(&answer->arena, ANSWER_ARENA_MAX, 512);
     answer->kind = q->kind;
     answer->generation = snapshot_generation(q->snapshot);
+    answer->site = prefix_site(&q->prefix);
     TAILQ_INSERT_TAIL(&all->answers, answer, entry);
     all->n_answers++;
     if (!arena_str(&answer->arena, q->route->upstream, &answer->upstream) ||
@@ -318,15 +322,31 @@ static void settle(struct line *line, struct answer *answer, const struct err *e
     timer_set(all->tell, 0);
 }
 
-static struct answer *next_question(struct line *line)
+static bool is_queued(const struct line *line, const struct answer *answer)
 {
-    struct answer *answer;
+    return answer->state == ANSWER_QUEUED && answer->generation == snapshot_generation(line->snapshot) &&
+           str_equal(answer->upstream, line->upstream);
+}
+
+/* Client prefixes take turns: who asks about many users waits for the answers itself. */
+static void queue_up(const struct line *line, struct answer *answer)
+{
+    answer->turn = line->turn;
+    const struct answer *other;
+    TAILQ_FOREACH (other, &line->lookups->answers, entry)
+        if (other != answer && is_queued(line, other) && prefix_equal(&other->site, &answer->site) &&
+            other->turn >= answer->turn)
+            answer->turn = other->turn + 1;
+}
+
+static struct answer *next_question(const struct line *line)
+{
+    struct answer *answer, *next = NULL;
 
     TAILQ_FOREACH (answer, &line->lookups->answers, entry)
-        if (answer->state == ANSWER_QUEUED && answer->generation == snapshot_generation(line->snapshot) &&
-            str_equal(answer->upstream, line->upstream))
-            return answer;
-    return NULL;
+        if (is_queued(line, answer) && (!next || answer->turn < next->turn))
+            next = answer;
+    return next;
 }
 
 /* A lost connection is told to all who stand in line: each trying for itself could take minutes. */
@@ -369,6 +389,7 @@ static void ask_next(struct line *line)
     while (!line->asked && (answer = next_question(line)) != NULL) {
         struct str sql = answer->kind == LOOKUP_SECRET ? settings->auth_query : STR(ROLES_QUERY);
         line->asked = answer;
+        line->turn = answer->turn;
         answer->state = ANSWER_ASKED;
         if (asker_ask(line->asker, sql, answer->user) == OK)
             return;
@@ -492,9 +513,10 @@ struct lookup *lookup_new(struct worker *worker, const struct lookup_question *q
     lookup->cached = answer->state == ANSWER_READY;
     answer->waiting++;
     TAILQ_INSERT_TAIL(&all->waiting, lookup, entry);
-    if (!found)
+    if (!found) {
+        queue_up(line, answer);
         ask_next(line);
-    else if (answer->state >= ANSWER_READY)
+    } else if (answer->state >= ANSWER_READY)
         timer_set(all->tell, 0);
     return lookup;
 }
@@ -505,7 +527,8 @@ void lookup_free(struct lookup *lookup)
         return;
     if (lookup->done)
         TAILQ_REMOVE(&lookup->lookups->waiting, lookup, entry);
-    lookup->answer->waiting--;
+    if (--lookup->answer->waiting == 0 && lookup->answer->state == ANSWER_QUEUED) /* nobody wants to know */
+        answer_free(lookup->lookups, lookup->answer);
     free(lookup);
 }
 

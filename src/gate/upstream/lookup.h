@@ -8,6 +8,7 @@
 #define PGSEAL_GATE_UPSTREAM_LOOKUP_H
 
 #include "base/err.h"
+#include "net/prefix.h"
 
 struct arena;
 struct credential;
@@ -25,7 +26,8 @@ struct lookup_question {
     const struct settings_route *route; /* of the requested database: its upstream is asked */
     enum lookup_kind kind;
     struct str user;
-    bool anew; /* a cached answer has been tried, and was not good enough */
+    bool anew;            /* a cached answer has been tried, and was not good enough */
+    struct prefix prefix; /* of the client; zero: the gate itself */
 };
 
 /** Ask. `done` is called from the loop, also when the answer is cached. NULL when memory ran out. */
