@@ -13,19 +13,21 @@ _pgseal()
     fi
     for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do
         case "$command $word" in
-        'ca init'|'ca show'|'cert issue'|'cert renew'|'cert revoke'|'cert show'|'cert verify'|'cert list') verb=$word; break ;;
+        'ca init'|'ca show'|'ca crl'|'cert issue'|'cert sign'|'cert renew'|'cert revoke'|'cert show'|'cert verify'|'cert list') verb=$word; break ;;
         esac
     done
     case "$command $verb" in
     'help ') options='--verbose --help ' ;;
     'serve ') options='--directory --check --login --verbose --help ' ;;
     'reload ') options='--directory --json --verbose --help ' ;;
-    'init ') options='--host --upstream --port --listen --days --companion --user --force --json --verbose --help ' arguments=directories ;;
-    'ca ') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --json --verbose --help ' arguments='init show' ;;
-    'ca init') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --verbose --help ' arguments=directories ;;
+    'init ') options='--host --upstream --port --listen --days --companion --user --ca-passphrase --ca-passphrase-file --ca-passphrase-command --force --json --verbose --help ' arguments=directories ;;
+    'ca ') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --crl-days --force --json --verbose --help ' arguments='init show crl' ;;
+    'ca init') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --json --verbose --help ' arguments=directories ;;
     'ca show') options='--directory --json --verbose --help ' arguments=directories ;;
-    'cert ') options='--directory --ca --host --san --use --org --key --days --self-signed --out --file --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --keep-key --reason --all --crl-days --root --crl --key-file --client --json --verbose --color --help ' arguments='issue renew revoke show verify list' ;;
+    'ca crl') options='--directory --passphrase --passphrase-file --passphrase-command --crl-days --json --verbose --help ' arguments=directories ;;
+    'cert ') options='--directory --ca --host --san --use --org --key --days --self-signed --out --file --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --keep-key --reason --all --crl-days --root --crl --key-file --client --json --verbose --color --help ' arguments='issue sign renew revoke show verify list' ;;
     'cert issue') options='--directory --ca --host --san --use --org --key --days --self-signed --out --file --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --crl-days --json --verbose --help ' ;;
+    'cert sign') options='--directory --ca --host --san --use --days --out --file --ca-passphrase-file --ca-passphrase-command --force --crl-days --json --verbose --help ' arguments=files ;;
     'cert renew') options='--directory --ca --key --days --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --keep-key --crl-days --json --verbose --help ' arguments=files ;;
     'cert revoke') options='--directory --ca --ca-passphrase-file --ca-passphrase-command --reason --all --crl-days --json --verbose --help ' arguments=files ;;
     'cert show') options='--json --verbose --help ' arguments=files ;;
@@ -53,6 +55,8 @@ _pgseal()
     'init --listen') arguments='nothing' ;;
     'init --days') arguments='nothing' ;;
     'init --user') arguments='nothing' ;;
+    'init --ca-passphrase-file') arguments='files' ;;
+    'init --ca-passphrase-command') arguments='nothing' ;;
     'ca --directory'|'ca -D') arguments='directories' ;;
     'ca --name') arguments='nothing' ;;
     'ca --org') arguments='nothing' ;;
@@ -62,6 +66,7 @@ _pgseal()
     'ca --permit') arguments='nothing' ;;
     'ca --passphrase-file') arguments='files' ;;
     'ca --passphrase-command') arguments='nothing' ;;
+    'ca --crl-days') arguments='nothing' ;;
     'cert --directory'|'cert -D') arguments='directories' ;;
     'cert --ca') arguments='directories' ;;
     'cert --host') arguments='nothing' ;;

@@ -23,7 +23,7 @@ _pgseal() {
     fi
     for word in ${words[3,CURRENT-1]}; do
         case "$words[2] $word" in
-        'ca init'|'ca show'|'cert issue'|'cert renew'|'cert revoke'|'cert show'|'cert verify'|'cert list') verb=$word; break ;;
+        'ca init'|'ca show'|'ca crl'|'cert issue'|'cert sign'|'cert renew'|'cert revoke'|'cert show'|'cert verify'|'cert list') verb=$word; break ;;
         esac
     done
     case "$words[2] $verb" in
@@ -60,6 +60,9 @@ _pgseal() {
             --days='[how long certificates are valid (default: 90)]:N: ' \
             --companion'[a gate beside an application that cannot do verify-full: its socket without TLS, verified TLS to --upstream]' \
             --user='[issue a client certificate for this user, too]:NAME: ' \
+            --ca-passphrase'[protect the CA'\''s key with a passphrase asked on the terminal]' \
+            --ca-passphrase-file='[... which is the first line of a file]:FILE:_files' \
+            --ca-passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
             --force'[write into a directory that is not empty; existing files are never replaced]' \
             --json'[answer in JSON]' \
             {-v,--verbose}'[say more; may be repeated]' \
@@ -68,14 +71,33 @@ _pgseal() {
             '*:argument:_files -/' ;;
     'ca ')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
             --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name)]:NAME: ' \
             --org='[its organization]:NAME: ' \
             --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long the CA is valid (default: 3650)]:N: ' \
             --path-length='[how many CAs may stand below it (default: 0)]:N|none: ' \
             --permit='[limit what it may sign: dns:DOMAIN, ip:NETWORK/BITS, email:DOMAIN, uri:HOST; a leading ! excludes; may be repeated]:NAME: ' \
-            --passphrase'[protect its key with a passphrase asked on the terminal]' \
+            --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
+            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
+            --force'[replace a CA that is there already]' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2:verb:(init show crl)' ;;
+    'ca init')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
+            --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name)]:NAME: ' \
+            --org='[its organization]:NAME: ' \
+            --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
+            --days='[how long the CA is valid (default: 3650)]:N: ' \
+            --path-length='[how many CAs may stand below it (default: 0)]:N|none: ' \
+            --permit='[limit what it may sign: dns:DOMAIN, ip:NETWORK/BITS, email:DOMAIN, uri:HOST; a leading ! excludes; may be repeated]:NAME: ' \
+            --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
             --force'[replace a CA that is there already]' \
@@ -83,28 +105,24 @@ _pgseal() {
             {-v,--verbose}'[say more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
-            '2:verb:(init show)' ;;
-    'ca init')
+            '2: : ' \
+            '*:argument:_files -/' ;;
+    'ca show')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
-            --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name)]:NAME: ' \
-            --org='[its organization]:NAME: ' \
-            --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
-            --days='[how long the CA is valid (default: 3650)]:N: ' \
-            --path-length='[how many CAs may stand below it (default: 0)]:N|none: ' \
-            --permit='[limit what it may sign: dns:DOMAIN, ip:NETWORK/BITS, email:DOMAIN, uri:HOST; a leading ! excludes; may be repeated]:NAME: ' \
-            --passphrase'[protect its key with a passphrase asked on the terminal]' \
-            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
-            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
-            --force'[replace a CA that is there already]' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
+            --json'[answer in JSON]' \
             {-v,--verbose}'[say more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \
             '*:argument:_files -/' ;;
-    'ca show')
+    'ca crl')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
+            --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
+            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
             --json'[answer in JSON]' \
             {-v,--verbose}'[say more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
@@ -113,7 +131,7 @@ _pgseal() {
             '*:argument:_files -/' ;;
     'cert ')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, or where --ca says]:DIR:_files -/' \
             --ca='[the CA'\''s directory]:DIR:_files -/' \
             --host='[a name or address of the server; may be repeated; verify: the name to check]:NAME: ' \
             --san='[another alternative name: dns:, ip:, uri:, email:; may be repeated]:NAME: ' \
@@ -147,10 +165,10 @@ _pgseal() {
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
-            '2:verb:(issue renew revoke show verify list)' ;;
+            '2:verb:(issue sign renew revoke show verify list)' ;;
     'cert issue')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, or where --ca says]:DIR:_files -/' \
             --ca='[the CA'\''s directory]:DIR:_files -/' \
             --host='[a name or address of the server; may be repeated; verify: the name to check]:NAME: ' \
             --san='[another alternative name: dns:, ip:, uri:, email:; may be repeated]:NAME: ' \
@@ -178,9 +196,29 @@ _pgseal() {
             '1: : ' \
             '2: : ' \
             '*:argument: ' ;;
+    'cert sign')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, or where --ca says]:DIR:_files -/' \
+            --ca='[the CA'\''s directory]:DIR:_files -/' \
+            --host='[a name or address of the server; may be repeated; verify: the name to check]:NAME: ' \
+            --san='[another alternative name: dns:, ip:, uri:, email:; may be repeated]:NAME: ' \
+            --use='[server, client, or both (default: server with --host, else client)]:WORD:(server client both)' \
+            --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
+            --out='[where to write the files (default: DIR/clients of the gate for users, else .)]:DIR:_files -/' \
+            --file='[the name of those files, without .crt (default: NAME, with _ for what no file'\''s name may hold)]:NAME: ' \
+            --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
+            --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
+            --force'[replace files that are there already]' \
+            --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2: : ' \
+            '*:argument:_files' ;;
     'cert renew')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, or where --ca says]:DIR:_files -/' \
             --ca='[the CA'\''s directory]:DIR:_files -/' \
             --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
@@ -201,7 +239,7 @@ _pgseal() {
             '*:argument:_files' ;;
     'cert revoke')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, or where --ca says]:DIR:_files -/' \
             --ca='[the CA'\''s directory]:DIR:_files -/' \
             --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
             --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
@@ -224,7 +262,7 @@ _pgseal() {
             '*:argument:_files' ;;
     'cert verify')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, or where --ca says]:DIR:_files -/' \
             --ca='[the CA'\''s directory]:DIR:_files -/' \
             --host='[a name or address of the server; may be repeated; verify: the name to check]:NAME: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
@@ -243,7 +281,7 @@ _pgseal() {
             '*:argument:_files' ;;
     'cert list')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, or where --ca says]:DIR:_files -/' \
             --ca='[the CA'\''s directory]:DIR:_files -/' \
             --json'[answer in JSON]' \
             {-v,--verbose}'[say more; may be repeated]' \

@@ -95,6 +95,24 @@ static void warn(const struct cmd *cmd, const struct ca_params *params, struct a
     (void)cmd_diags(cmd, &diags);
 }
 
+/* A gate whose CA was moved away has its certificate still: clients know no other. */
+static enum code refuse_second(const struct cmd *cmd, const struct ca_place *place, struct err *e)
+{
+    char path[OS_PATH_MAX];
+
+    if (!place->gate_dir[0] || cmd_flag(cmd, OPT_ca_force))
+        return OK;
+    TRY(os_path(place->ca_dir, "ca.crt", path, e));
+    if (os_exists(path))
+        return OK; /* ca_create() has its own word on that */
+    TRY(os_path(place->gate_dir, "tls/ca.crt", path, e));
+    if (!os_exists(path))
+        return OK;
+    (void)err_set(e, E_EXISTS, "the gate has a CA already, whose certificate is \"%s\"", path);
+    err_hint(e, "It is kept elsewhere. With --force a second one is made, which no client knows yet.");
+    return E_EXISTS;
+}
+
 static enum code init(const struct cmd *cmd, struct ca_place *place, struct arena *arena, struct err *e)
 {
     AUTO(secret) struct secret passphrase = { .n = 0 };
@@ -103,6 +121,7 @@ static enum code init(const struct cmd *cmd, struct ca_place *place, struct aren
     struct ca_params params = { .key = KEY_P256 };
 
     TRY(passphrase_check(&source, e));
+    TRY(refuse_second(cmd, place, e));
     TRY(read_params(cmd, arena, &params, e));
     if (passphrase_wanted(&source)) {
         TRY(passphrase_new(&source, &passphrase, e));
@@ -195,7 +214,52 @@ static enum code show(const struct cmd *cmd, struct ca_place *place, struct aren
     return OK;
 }
 
+/* ---- crl ---- */
+
+static enum code write_crl(const struct cmd *cmd, struct ca_place *place, struct arena *arena, struct err *e)
+{
+    AUTO(os_owner) struct os_owner as = { 0 };
+    AUTO(ca) struct ca *ca = NULL;
+    const char *days_text = cmd_value(cmd, OPT_ca_crl_days);
+    struct shown shown = { .now_s = env_now_s(&cmd->env) };
+    unsigned days = CA_CRL_DAYS_DEFAULT;
+    char path[OS_PATH_MAX];
+
+    if (days_text && !str_to_u32(str_c(days_text), 1, CA_DAYS_MAX, &days))
+        return err_set(e, E_USAGE, "--crl-days takes a number within 1 and %d", CA_DAYS_MAX);
+    place->passphrase = source_of(cmd);
+    TRY(passphrase_check(&place->passphrase, e));
+    TRY(os_owner_enter(ca_place_owner(place), &as, e));
+    TRY(ca_place_open(place, CA_SIGN, &cmd->env, &ca, e));
+    TRY(ca_place_write_crl(place, ca, days, &as, e));
+    os_owner_leave(&as);
+    TRY(look(ca, place, arena, &shown, e));
+    TRY(os_path(place->ca_dir, "ca.crl", path, e));
+    bool copied = place->copied == CA_COPY_DONE;
+    if (cmd->json) {
+        TRY(json_print(cmd->out,
+                       json_pack("{s:s, s:o, s:o}", "file", path, "copy",
+                                 copied ? json_string(place->gate_crl) : json_null(), "crl",
+                                 crl_json(&shown.crl, shown.now_s)),
+                       e));
+    } else {
+        (void)fprintf(cmd->out, "%s\n", path);
+        crl_say(cmd->out, &shown.crl, shown.now_s);
+        if (copied)
+            (void)fprintf(cmd->out, "  copied to    %s\n", place->gate_crl);
+    }
+    ca_place_tell_crl(place, cmd, arena);
+    return OK;
+}
+
 /* ---- */
+
+static enum code run(const struct cmd *cmd, struct ca_place *place, struct arena *arena, struct err *e)
+{
+    if (cmd->verb == VERB_ca_init)
+        return init(cmd, place, arena, e);
+    return cmd->verb == VERB_ca_crl ? write_crl(cmd, place, arena, e) : show(cmd, place, arena, e);
+}
 
 int cmd_ca(struct cmd *cmd)
 {
@@ -209,6 +273,6 @@ int cmd_ca(struct cmd *cmd)
     enum code code = ca_place_find(cmd_value(cmd, OPT_ca_directory), cmd->n_args ? cmd->args[0] : NULL,
                                    &place, &e);
     if (code == OK)
-        code = cmd->verb == VERB_ca_init ? init(cmd, &place, &arena, &e) : show(cmd, &place, &arena, &e);
+        code = run(cmd, &place, &arena, &e);
     return code == OK ? EXIT_FINE : cmd_error(cmd, &e);
 }

@@ -1,37 +1,72 @@
 /* Directories of CAs. */
 #include "cmd/ca_where.h"
 
-#include "cmd/leaf.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "cmd/cmd.h"
+#include "cmd/gate_dir.h"
+#include "os/owner.h"
+#include "pki/trust.h"
+
+#include <openssl/x509.h>
+
+enum { FACTS_ARENA_LIMIT = 1 << 22, FACTS_ARENA_FIRST = 4096 };
 
 enum code ca_place_find(const char *gate_dir, const char *ca_dir, struct ca_place *out, struct err *e)
 {
-    struct ca_place place = { .passphrase = { .what = "the CA's key" } };
+    struct ca_place place = { .apart = ca_dir != NULL, .passphrase = { .what = "the CA's key" } };
 
-    if (!gate_dir == !ca_dir)
-        return err_set(e, E_USAGE,
-                       gate_dir ? "one CA, please: -D or the CA's own directory"
-                                : "which CA? Name the gate's directory with -D, or the CA's own");
-    if (gate_dir) {
+    if (!gate_dir && !ca_dir)
+        return err_set(e, E_USAGE, "which CA? Name the gate's directory with -D, or the CA's own");
+    if (gate_dir)
         TRY(os_path("", gate_dir, place.gate_dir, e));
-        TRY(os_path(gate_dir, "ca", place.ca_dir, e));
-    } else {
+    if (ca_dir)
         TRY(os_path("", ca_dir, place.ca_dir, e));
-    }
+    else
+        TRY(os_path(gate_dir, "ca", place.ca_dir, e));
     *out = place;
     return OK;
 }
 
 const char *ca_place_owner(const struct ca_place *place)
 {
-    return place->gate_dir[0] ? place->gate_dir : place->ca_dir;
+    return place->gate_dir[0] && !place->apart ? place->gate_dir : place->ca_dir;
+}
+
+/* A CA that is not where the gate is may be on another machine: a second one would help nobody. */
+static void hint_where(const struct ca_place *place, struct err *e)
+{
+    char path[OS_PATH_MAX], root[OS_PATH_MAX];
+    struct err ignored;
+
+    if (os_path(place->ca_dir, "ca.crt", path, &ignored) == OK && os_exists(path)) {
+        err_hint(
+            e, "Its key is kept elsewhere: name the CA's directory there with --ca (pgseal cert), or behind "
+               "the verb (pgseal ca).");
+        return;
+    }
+    if (place->gate_dir[0] && os_path(place->gate_dir, "tls/ca.crt", root, &ignored) == OK && os_exists(root))
+        err_hint(
+            e,
+            "The CA of \"%s\" is kept elsewhere: name its directory with --ca (pgseal cert), or behind the "
+            "verb (pgseal ca).",
+            root);
+    else if (place->gate_dir[0])
+        err_hint(e, "Make one with: pgseal ca init -D %s", place->gate_dir);
+    else
+        err_hint(e, "Make one with: pgseal ca init %s", place->ca_dir);
 }
 
 enum code ca_place_open(struct ca_place *place, enum ca_access access, const struct env *env, struct ca **out,
                         struct err *e)
 {
     struct key_passphrase passphrase = passphrase_for(&place->passphrase);
+    enum code code = ca_open(&(struct ca_where){ place->ca_dir, &passphrase, env }, access, out, e);
 
-    return ca_open(&(struct ca_where){ place->ca_dir, &passphrase, env }, access, out, e);
+    if (code == E_NO_FILE)
+        hint_where(place, e);
+    return code;
 }
 
 enum code ca_place_root(const struct ca_place *place, char out[OS_PATH_MAX], struct err *e)
@@ -46,14 +81,96 @@ enum code ca_place_root(const struct ca_place *place, char out[OS_PATH_MAX], str
     return os_path(place->ca_dir, "ca.crt", out, e);
 }
 
-enum code ca_place_write_crl(const struct ca_place *place, struct ca *ca, unsigned days, struct err *e)
+/* Does the file hold nothing but lists of this CA? */
+static bool is_ours(const char *path, X509 *authority)
 {
-    char from[OS_PATH_MAX], to[OS_PATH_MAX];
+    AUTO(trust) struct trust found = { 0 };
+    struct err ignored;
 
-    TRY(ca_write_crl(ca, days, e));
-    if (!place->gate_dir[0])
-        return OK;
+    if (!os_exists(path))
+        return true;
+    if (trust_load(path, &found, &ignored) != OK || found.certs.n > 0)
+        return false;
+    for (size_t i = 0; i < found.crls.n; i++)
+        if (X509_NAME_cmp(X509_CRL_get_issuer(found.crls.items[i]), X509_get_subject_name(authority)) != 0)
+            return false;
+    return true;
+}
+
+/* Where the gate reads its list; without settings that can be read, where init put it. */
+static enum code find_gate_crl(struct ca_place *place, struct err *e)
+{
+    AUTO(arena) struct arena arena = { .blocks = NULL };
+    struct gate_facts facts;
+
+    arena_init(&arena, FACTS_ARENA_LIMIT, FACTS_ARENA_FIRST);
+    TRY(os_path(place->gate_dir, "tls/ca.crl", place->gate_crl, e));
+    facts = gate_facts_read(place->gate_dir, &arena);
+    if (facts.crl_file)
+        return os_path("", facts.crl_file, place->gate_crl, e);
+    if (facts.known && !os_exists(place->gate_crl))
+        place->copied = CA_COPY_UNSET;
+    return OK;
+}
+
+/* The list is the CA's to read and the gate's to write. */
+static enum code copy_crl(struct ca_place *place, const struct ca *ca, struct os_owner *as, struct err *e)
+{
+    AUTO(buf) struct buf crl = BUF_INIT(OS_FILE_LIMIT);
+    char from[OS_PATH_MAX];
+
     TRY(os_path(place->ca_dir, "ca.crl", from, e));
-    TRY(os_path(place->gate_dir, "tls/ca.crl", to, e));
-    return os_exists(to) ? copy_file(from, to, 0644, e) : OK;
+    TRY(os_read_file(from, &crl, e));
+    if (place->apart) {
+        os_owner_leave(as);
+        TRY(os_owner_enter(place->gate_dir, as, e));
+    }
+    place->copied = CA_COPY_DONE;
+    TRY(find_gate_crl(place, e));
+    if (place->copied == CA_COPY_UNSET)
+        return OK;
+    if (is_ours(place->gate_crl, ca_certificate(ca)))
+        return os_write_file(place->gate_crl, buf_bytes(&crl), 0644, OS_WRITE_REPLACE, e);
+    place->copied = CA_COPY_FOREIGN;
+    return OK;
+}
+
+enum code ca_place_write_crl(struct ca_place *place, struct ca *ca, unsigned days, struct os_owner *as,
+                             struct err *e)
+{
+    TRY(ca_write_crl(ca, days, e));
+    place->copied = CA_COPY_NONE;
+    return place->gate_dir[0] ? copy_crl(place, ca, as, e) : OK;
+}
+
+void ca_place_tell_crl(const struct ca_place *place, const struct cmd *cmd, struct arena *arena)
+{
+    const char *crl = place->ca_dir;
+    struct diag *row = NULL;
+    struct diags diags;
+
+    diags_init(&diags, arena);
+    switch (place->copied) {
+    case CA_COPY_DONE:
+        return;
+    case CA_COPY_NONE:
+        row = diags_add(&diags, SEV_WARNING, E_CONFIG, str_c(""), 0,
+                        "no gate has the new revocation list yet");
+        diags_hint(&diags, row,
+                   "Copy \"%s/ca.crl\" to the ssl_crl_file of each gate, or name the gate with -D.", crl);
+        break;
+    case CA_COPY_UNSET:
+        row = diags_add(&diags, SEV_WARNING, E_CONFIG, str_c(""), 0,
+                        "the gate in \"%s\" looks into no revocation list: ssl_crl_file is not set",
+                        place->gate_dir);
+        diags_hint(&diags, row, "Copy \"%s/ca.crl\" to \"%s\" and set ssl_crl_file = 'tls/ca.crl'.", crl,
+                   place->gate_crl);
+        break;
+    case CA_COPY_FOREIGN:
+        row = diags_add(&diags, SEV_WARNING, E_CONFIG, str_c(""), 0,
+                        "file \"%s\" holds more than this CA's list, and was left as it is", place->gate_crl);
+        diags_hint(&diags, row, "Replace this CA's list in it by that of \"%s/ca.crl\".", crl);
+        break;
+    }
+    (void)cmd_diags(cmd, &diags);
 }

@@ -5,6 +5,7 @@
 #include "cmd/cert_job.h"
 #include "cmd/cert_revoke.h"
 #include "cmd/cert_show.h"
+#include "cmd/cert_sign.h"
 #include "cmd/cert_verify.h"
 
 enum { CERT_ARENA_LIMIT = 1 << 28, CERT_ARENA_FIRST = 4096 };
@@ -14,6 +15,8 @@ static bool arguments_fit(const struct cmd *cmd)
 {
     if (cmd->verb == VERB_cert_list)
         return cmd->n_args == 0;
+    if (cmd->verb == VERB_cert_sign)
+        return cmd->n_args == 1 || cmd->n_args == 2;
     return cmd->verb == VERB_cert_show ? cmd->n_args > 0 : cmd->n_args == 1;
 }
 
@@ -23,6 +26,8 @@ static enum code run(struct cert_job *job, int *status, struct err *e)
 
     if (verb == VERB_cert_issue)
         return cert_issue(job, e);
+    if (verb == VERB_cert_sign)
+        return cert_sign(job, e);
     if (verb == VERB_cert_renew)
         return cert_renew(job, e);
     if (verb == VERB_cert_revoke)

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "cmd/cert_export.h"
 #include "cmd/cert_job.h"
+#include "cmd/cert_options.h"
 #include "cmd/gate_dir.h"
 #include "os/owner.h"
 #include "pki/journal.h"
@@ -57,38 +58,20 @@ static void plan_auto(struct plan *plan)
 
 static enum code read_sans(const struct cert_job *job, struct plan *plan, struct err *e)
 {
-    size_t hosts = 0, others = 0;
+    struct san *sans;
 
-    while (cmd_value_at(job->cmd, OPT_cert_host, hosts))
-        hosts++;
-    while (cmd_value_at(job->cmd, OPT_cert_san, others))
-        others++;
-    if (hosts + others > CA_LIST_MAX)
-        return err_set(e, E_USAGE, "more than %d names", CA_LIST_MAX);
-    struct san *sans = arena_array(job->arena, hosts + others + 1, sizeof *sans);
-    if (!sans)
-        return nomem(e);
-    for (size_t i = 0; i < hosts + others; i++) {
-        const char *text = i < hosts ? cmd_value_at(job->cmd, OPT_cert_host, i)
-                                     : cmd_value_at(job->cmd, OPT_cert_san, i - hosts);
-        TRY(san_parse(str_c(text), job->arena, &sans[i], e));
-    }
+    TRY(cert_read_sans(job, &sans, &plan->request.n_sans, &plan->host, e));
     plan->request.sans = sans;
-    plan->request.n_sans = hosts + others;
-    plan->host = cmd_value_at(job->cmd, OPT_cert_host, 0);
     return OK;
 }
 
 static enum code read_use(const struct cert_job *job, struct plan *plan, struct err *e)
 {
-    const char *word = cmd_value(job->cmd, OPT_cert_use);
-
     plan->request.use = plan->host ? CA_USE_SERVER : CA_USE_CLIENT;
-    if (word && !ca_use_from_name(str_c(word), &plan->request.use))
-        return err_set(e, E_USAGE, "--use takes server, client or both, not \"%s\"", word);
+    TRY(cert_read_use_and_days(job, &plan->request, e));
     if (plan->request.use == CA_USE_CLIENT || plan->request.n_sans > 0)
         return OK;
-    /* A server without --host: its name is its host name. read_sans() left room for it. */
+    /* A server without --host: its name is its host name. */
     struct san *san = arena_array(job->arena, 1, sizeof *san);
     if (!san)
         return nomem(e);
@@ -308,7 +291,7 @@ static enum code make(struct cert_job *job, struct plan *plan, struct leaf *leaf
         TRY(ca_issue(ca, &plan->request, leaf->key, &leaf->cert, e));
     else
         TRY(leaf_make(&wish, leaf, e));
-    return ca_place_write_crl(&job->place, ca, crl_days, e);
+    return ca_place_write_crl(&job->place, ca, crl_days, &as, e);
 }
 
 /* As whom the files are written: as who owns the gate's directory, or the one they go to. */

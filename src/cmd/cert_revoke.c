@@ -134,8 +134,10 @@ enum code cert_revoke(struct cert_job *job, struct err *e)
     for (size_t i = 0; i < found.n; i++)
         if (found.match[i])
             TRY(ca_revoke(ca, found.entries[i].serial_hex, reason, e));
-    TRY(ca_place_write_crl(&job->place, ca, days, e));
-    return report_revoked(job, &found, reason, e);
+    TRY(ca_place_write_crl(&job->place, ca, days, &as, e));
+    TRY(report_revoked(job, &found, reason, e));
+    ca_place_tell_crl(&job->place, job->cmd, job->arena);
+    return OK;
 }
 
 /* ---- list ---- */

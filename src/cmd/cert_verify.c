@@ -16,8 +16,10 @@
 #include "cmd/certtext.h"
 #include "pki/chain.h"
 #include "pki/expiry.h"
+#include "pki/journal.h"
 #include "pki/trust.h"
 
+#include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 
 /* One line of the answer. */
@@ -38,6 +40,9 @@ struct examined {
     int64_t now_s;
     struct cert_info info;
     struct answer ca, full, key;
+    struct answer revocation; /* what this CA's own list says, where the CA is known */
+    struct trust own;         /* that list */
+    const char *own_crl;
     struct diags diags;
 };
 
@@ -45,6 +50,7 @@ static void examined_auto(struct examined *x)
 {
     cert_list_fini(&x->file);
     trust_fini(&x->roots);
+    trust_fini(&x->own);
 }
 
 static enum code nomem(struct err *e)
@@ -58,15 +64,35 @@ static enum code find_root(struct cert_job *job, struct examined *x, struct err 
 {
     char path[OS_PATH_MAX];
 
+    bool known = cmd_value(job->cmd, OPT_cert_directory) || cmd_value(job->cmd, OPT_cert_ca);
+
     x->root = cmd_value(job->cmd, OPT_cert_root);
+    if (!x->root && !known)
+        return err_set(e, E_USAGE, "whom does the other side trust? Name its CA file with --root, or use -D");
+    if (known)
+        TRY(cert_job_ca(job, e));
     if (x->root)
         return OK;
-    if (!cmd_value(job->cmd, OPT_cert_directory) && !cmd_value(job->cmd, OPT_cert_ca))
-        return err_set(e, E_USAGE, "whom does the other side trust? Name its CA file with --root, or use -D");
-    TRY(cert_job_ca(job, e));
     TRY(ca_place_root(&job->place, path, e));
     x->root = arena_c(job->arena, str_c(path));
     return x->root ? OK : nomem(e);
+}
+
+/* The list of the CA that was named, or the gate's copy of it where the CA is kept elsewhere. */
+static enum code load_own_list(const struct cert_job *job, struct examined *x, struct err *e)
+{
+    char path[OS_PATH_MAX];
+    struct err ignored;
+
+    if (!job->place.ca_dir[0])
+        return OK;
+    TRY(os_path(job->place.ca_dir, "ca.crl", path, e));
+    if (!os_exists(path) && job->place.gate_dir[0])
+        TRY(os_path(job->place.gate_dir, "tls/ca.crl", path, e));
+    if (!os_exists(path) || trust_load(path, &x->own, &ignored) != OK)
+        return OK;
+    x->own_crl = arena_c(job->arena, str_c(path));
+    return x->own_crl ? OK : nomem(e);
 }
 
 static enum code load(struct cert_job *job, struct examined *x, struct err *e)
@@ -80,9 +106,10 @@ static enum code load(struct cert_job *job, struct examined *x, struct err *e)
     TRY(find_root(job, x, e));
     TRY(cert_chain_load(x->path, &x->file, e));
     x->chain = (struct cert_list){ x->file.items + 1, x->file.n - 1 };
-    x->checks_crls = crl != NULL;
-    if (crl)
-        TRY(trust_load(crl, &x->roots, e)); /* what else is in it counts, too */
+    TRY(load_own_list(job, x, e));
+    x->checks_crls = crl || (x->client && x->own_crl);
+    if (crl || x->checks_crls) /* what else is in it counts, too */
+        TRY(trust_load(crl ? crl : x->own_crl, &x->roots, e));
     return cert_describe(x->file.items[0], job->arena, &x->info, e);
 }
 
@@ -183,6 +210,41 @@ static enum code judge_host(const struct cert_job *job, struct examined *x, stru
     return OK;
 }
 
+static const char *reason_text(int reason)
+{
+    static const enum ca_reason known[] = { CA_REASON_KEY_COMPROMISE, CA_REASON_AFFILIATION_CHANGED,
+                                            CA_REASON_SUPERSEDED, CA_REASON_CESSATION };
+
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        if ((int)known[i] == reason)
+            return ca_reason_name(known[i]);
+    return ca_reason_name(CA_REASON_UNSPECIFIED);
+}
+
+/* libpq looks into a list only where sslcrl names one: the CA itself knows better. */
+static enum code judge_revocation(const struct cert_job *job, struct examined *x, struct err *e)
+{
+    X509 *leaf = x->file.items[0];
+    struct crl_entry entry;
+    char when[TIME_TEXT_MAX];
+
+    for (size_t i = 0; i < x->own.crls.n; i++) {
+        X509_CRL *crl = x->own.crls.items[i];
+        if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_issuer_name(leaf)) != 0)
+            continue;
+        x->revocation.asked = true;
+        x->revocation.ok = !crl_revokes(crl, leaf);
+        if (x->revocation.ok || !crl_entry_of(crl, leaf, &entry))
+            continue;
+        if (!arena_printf(job->arena, &x->revocation.error, "revoked at %s (%s)",
+                          time_text(entry.revoked_unix_s, when), reason_text(entry.reason)) ||
+            !arena_printf(job->arena, &x->revocation.reason, "revocation list \"%s\"", x->own_crl))
+            return nomem(e);
+        return OK;
+    }
+    return OK;
+}
+
 static enum code judge_key(const struct cert_job *job, struct examined *x, struct err *e)
 {
     const char *path = cmd_value(job->cmd, OPT_cert_key_file);
@@ -271,6 +333,7 @@ static void report_text(const struct cert_job *job, const struct examined *x)
         (void)fputc('\n', out);
     }
     say(job->cmd, "key", &x->key);
+    say(job->cmd, "revocation", &x->revocation);
 }
 
 static json_t *answer_json(const struct answer *answer)
@@ -290,12 +353,13 @@ static enum code report_json(const struct cert_job *job, const struct examined *
     STAILQ_FOREACH (row, &x->diags.list, next)
         (void)json_array_append_new(warnings, json_of(row->message));
     return json_print(job->cmd->out,
-                      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "file", json_of(str_c(x->path)),
-                                "root", json_of(str_c(x->root)), "host",
+                      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "file",
+                                json_of(str_c(x->path)), "root", json_of(str_c(x->root)), "host",
                                 x->host ? json_of(str_c(x->host)) : json_null(),
                                 x->client ? "accepted" : "verify_ca", answer_json(&x->ca), "verify_full",
-                                answer_json(&x->full), "key", answer_json(&x->key), "warnings", warnings,
-                                "certificate", cert_json(&x->info, x->now_s)),
+                                answer_json(&x->full), "key", answer_json(&x->key), "revocation",
+                                answer_json(&x->revocation), "warnings", warnings, "certificate",
+                                cert_json(&x->info, x->now_s)),
                       e);
 }
 
@@ -312,9 +376,11 @@ enum code cert_verify(struct cert_job *job, int *out_status, struct err *e)
     TRY(judge_chain(job, &x, e));
     TRY(judge_host(job, &x, e));
     TRY(judge_key(job, &x, e));
+    TRY(judge_revocation(job, &x, e));
     TRY(warn(job, &x, e));
-    *out_status = fine(&x.ca) && fine(&x.full) && fine(&x.key) && diags_ok(&x.diags) ? EXIT_FINE
-                                                                                     : EXIT_FINDING;
+    *out_status = fine(&x.ca) && fine(&x.full) && fine(&x.key) && fine(&x.revocation) && diags_ok(&x.diags)
+                      ? EXIT_FINE
+                      : EXIT_FINDING;
     if (job->cmd->json)
         return report_json(job, &x, e);
     report_text(job, &x);

@@ -35,7 +35,10 @@ struct gate_facts gate_facts_read(const char *dir, struct arena *arena)
     if (settings_load(&params, &settings, &diags) != OK)
         return facts;
     const struct setting_row *listen = settings_find(settings, STR("listen_addresses"));
+    facts.known = true;
     facts.port = (unsigned)settings->port;
+    if (settings->ssl_crl_file.path)
+        facts.crl_file = arena_c(arena, str_c(settings->ssl_crl_file.path));
     facts.listen = listen ? arena_c(arena, listen->show) : NULL;
     if (settings->ssl_cert_file.path)
         facts.host = first_name(settings->ssl_cert_file.path, arena);

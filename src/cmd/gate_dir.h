@@ -1,5 +1,5 @@
 /**
- * What a gate's directory says about where clients reach the gate; for connection strings.
+ * What a gate's directory says about where clients reach the gate, and which lists it looks into.
  */
 #ifndef PGSEAL_CMD_GATE_DIR_H
 #define PGSEAL_CMD_GATE_DIR_H
@@ -9,9 +9,11 @@
 struct arena;
 
 struct gate_facts {
-    const char *host;   /* the first name in the certificate it serves; NULL: not known */
-    const char *listen; /* listen_addresses as written; NULL: not known */
-    unsigned port;      /* 0: not known */
+    const char *host;     /* the first name in the certificate it serves; NULL: not known */
+    const char *listen;   /* listen_addresses as written; NULL: not known */
+    unsigned port;        /* 0: not known */
+    bool known;           /* its settings could be read */
+    const char *crl_file; /* ssl_crl_file, absolute; NULL: none is set */
 };
 
 /** Never fails: what cannot be read is not known. Texts live in `arena`. */

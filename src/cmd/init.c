@@ -113,6 +113,12 @@ static enum code plan_options(struct init_plan *plan, const struct cmd *cmd, str
     if (cmd_value(cmd, OPT_init_listen))
         plan->listen = cmd_value(cmd, OPT_init_listen);
     plan->user = cmd_value(cmd, OPT_init_user);
+    plan->ca_passphrase = (struct passphrase_source){ .file = cmd_value(cmd, OPT_init_ca_passphrase_file),
+                                                      .command = cmd_value(cmd,
+                                                                           OPT_init_ca_passphrase_command),
+                                                      .ask = cmd_flag(cmd, OPT_init_ca_passphrase),
+                                                      .what = "the CA's key" };
+    TRY(passphrase_check(&plan->ca_passphrase, e));
     return plan->user ? leaf_file_name(plan->user, plan->arena, &plan->user_file, e) : OK;
 }
 

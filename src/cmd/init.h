@@ -5,6 +5,7 @@
 #define PGSEAL_CMD_INIT_H
 
 #include "cmd/cmd.h"
+#include "cmd/passphrase.h"
 #include "os/files.h"
 #include "pki/ca.h"
 
@@ -37,6 +38,7 @@ struct init_plan {
     const char *user;      /* NULL: no client certificate */
     const char *user_file; /* the name of its files */
     bool companion;        /* beside an application: no TLS towards it, verified TLS to the server */
+    struct passphrase_source ca_passphrase; /* of the CA's key */
     struct str upstream;
     struct str auth_dbname; /* where the gate asks the server about users */
     bool upstream_is_tcp;

@@ -45,20 +45,63 @@ enum code init_put(struct init_plan *plan, const struct init_file *file, struct 
 
 /* ---- certificates ---- */
 
-static enum code make_ca(struct init_plan *plan, const char *dir, struct err *e)
+/* What everybody may read of the CA lies in tls/, so that ca/ can move to another machine. */
+static enum code publish(struct init_plan *plan, const char *name, const char *to, const char *says,
+                         struct err *e)
 {
-    struct ca_params params = { .key = KEY_P256, .days = CA_DAYS_DEFAULT, .path_length = 0 };
+    AUTO(buf) struct buf data = BUF_INIT(OS_FILE_LIMIT);
     char path[OS_PATH_MAX];
 
-    TRY(os_path(dir, "ca.crt", path, e));
-    bool there = os_exists(path);
-    list_file(plan, &(struct init_file){ .name = "ca/", .says = "the private CA; keep ca.key to yourself" },
-              there);
-    if (there)
-        return OK;
+    TRY(os_path(plan->dir, name, path, e));
+    TRY(os_read_file(path, &data, e));
+    return init_put(plan, &(struct init_file){ .name = to, .says = says }, buf_bytes(&data), 0644, e);
+}
+
+/* A passphrase that was asked for is not asked for again. */
+static enum code give_known(void *ctx, struct secret *out, struct err *e)
+{
+    const struct secret *known = ctx;
+
+    return secret_set(out, secret_bytes(known)) == OK ? OK : nomem(e);
+}
+
+static enum code make_ca(struct init_plan *plan, const char *dir, struct secret *passphrase, struct err *e)
+{
+    struct ca_params params = { .key = KEY_P256, .days = CA_DAYS_DEFAULT, .path_length = 0 };
+
     if (!arena_printf(plan->arena, &params.common_name, "pgseal CA %.48s", plan->host))
         return nomem(e);
+    if (passphrase_wanted(&plan->ca_passphrase)) {
+        TRY(passphrase_new(&plan->ca_passphrase, passphrase, e));
+        params.passphrase = passphrase;
+    }
     return ca_create(dir, &params, plan->env, e);
+}
+
+/*
+ * Make the CA, or take the one that is there. NULL in `out`: there was one, and it is kept elsewhere; a second
+ * one, which no client knows, would help nobody.
+ */
+static enum code have_ca(struct init_plan *plan, struct ca **out, struct err *e)
+{
+    AUTO(secret) struct secret passphrase = { .n = 0 };
+    struct key_passphrase known = { give_known, &passphrase }, asked = passphrase_for(&plan->ca_passphrase);
+    char dir[OS_PATH_MAX], own[OS_PATH_MAX], root[OS_PATH_MAX];
+
+    TRY(os_path(plan->dir, "ca", dir, e));
+    TRY(os_path(dir, "ca.crt", own, e));
+    TRY(os_path(plan->dir, "tls/ca.crt", root, e));
+    bool there = os_exists(own);
+    if (!there && os_exists(root))
+        return OK;
+    list_file(plan, &(struct init_file){ .name = "ca/", .says = "the private CA; keep ca.key to yourself" },
+              there);
+    if (!there)
+        TRY(make_ca(plan, dir, &passphrase, e));
+    const struct ca_where where = { dir, passphrase.n ? &known : &asked, plan->env };
+    TRY(ca_open(&where, CA_SIGN, out, e));
+    TRY(publish(plan, "ca/ca.crt", "tls/ca.crt", "what clients trust: their sslrootcert", e));
+    return publish(plan, "ca/ca.crl", "tls/ca.crl", "what was revoked", e);
 }
 
 struct wanted {
@@ -66,6 +109,15 @@ struct wanted {
     const char *says;
     struct ca_request request;
 };
+
+static enum code refuse_without_ca(const struct init_plan *plan, const struct wanted *wanted, struct err *e)
+{
+    (void)err_set(e, E_NO_FILE,
+                  "\"%s\" is missing in \"%s\", and the CA that would issue it is not in \"%s/ca\"",
+                  wanted->base, plan->dir, plan->dir);
+    err_hint(e, "The CA of tls/ca.crt is kept elsewhere: put its directory there for as long as this takes.");
+    return E_NO_FILE;
+}
 
 static enum code make_leaf(struct init_plan *plan, struct ca *ca, const struct wanted *wanted, struct err *e)
 {
@@ -83,6 +135,8 @@ static enum code make_leaf(struct init_plan *plan, struct ca *ca, const struct w
     list_file(plan, &(struct init_file){ .name = key_name.p, .says = "its private key, mode 0600" }, there);
     if (there)
         return OK;
+    if (!ca)
+        return refuse_without_ca(plan, wanted, e);
     TRY(leaf_make(&(struct leaf_wish){ ca, plan->env, &wanted->request, KEY_P256 }, &leaf, e));
     struct leaf_files files = LEAF_FILES_INIT;
     files.cert_path = cert_path;
@@ -143,18 +197,6 @@ static enum code make_client_cert(struct init_plan *plan, struct ca *ca, struct 
     return make_leaf(plan, ca, &client, e);
 }
 
-/* What everybody may read of the CA lies in tls/, so that ca/ can move to another machine. */
-static enum code publish(struct init_plan *plan, const char *name, const char *to, const char *says,
-                         struct err *e)
-{
-    AUTO(buf) struct buf data = BUF_INIT(OS_FILE_LIMIT);
-    char path[OS_PATH_MAX];
-
-    TRY(os_path(plan->dir, name, path, e));
-    TRY(os_read_file(path, &data, e));
-    return init_put(plan, &(struct init_file){ .name = to, .says = says }, buf_bytes(&data), 0644, e);
-}
-
 static enum code make_certs(struct init_plan *plan, struct err *e)
 {
     AUTO(ca) struct ca *ca = NULL;
@@ -162,11 +204,7 @@ static enum code make_certs(struct init_plan *plan, struct err *e)
 
     TRY(os_path(plan->dir, "tls", path, e));
     TRY(os_mkdir(path, 0711, e));
-    TRY(os_path(plan->dir, "ca", path, e));
-    TRY(make_ca(plan, path, e));
-    TRY(ca_open(&(struct ca_where){ .dir = path, .env = plan->env }, CA_SIGN, &ca, e));
-    TRY(publish(plan, "ca/ca.crt", "tls/ca.crt", "what clients trust: their sslrootcert", e));
-    TRY(publish(plan, "ca/ca.crl", "tls/ca.crl", "what was revoked", e));
+    TRY(have_ca(plan, &ca, e));
     TRY(make_server_certs(plan, ca, e));
     return make_client_cert(plan, ca, e);
 }

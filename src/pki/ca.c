@@ -112,7 +112,6 @@ static enum code load_cert(struct ca *ca, struct err *e)
     enum code code = cert_chain_load(path, &list, e);
     if (code == E_NO_FILE) {
         (void)err_set(e, E_NO_FILE, "there is no certification authority in \"%s\"", ca->dir);
-        err_hint(e, "Make one with: pgseal ca init");
     }
     TRY(code);
     if (!X509_up_ref(list.items[0]))

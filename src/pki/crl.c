@@ -109,13 +109,10 @@ bool crl_signed_by(X509_CRL *crl, X509 *issuer)
     return yes;
 }
 
-bool crl_entry_at(X509_CRL *crl, size_t index, struct crl_entry *out)
+static bool read_entry(X509_REVOKED *row, struct crl_entry *out)
 {
     struct crl_entry entry = { .reason = -1 };
 
-    if (index >= count_revoked(crl))
-        return false;
-    X509_REVOKED *row = sk_X509_REVOKED_value(X509_CRL_get_REVOKED(crl), (int)index);
     entry.serial = X509_REVOKED_get0_serialNumber(row);
     if (ossl_time(X509_REVOKED_get0_revocationDate(row), &entry.revoked_unix_s) != OK)
         return false;
@@ -128,6 +125,21 @@ bool crl_entry_at(X509_CRL *crl, size_t index, struct crl_entry *out)
     ERR_clear_error();
     *out = entry;
     return true;
+}
+
+bool crl_entry_at(X509_CRL *crl, size_t index, struct crl_entry *out)
+{
+    return index < count_revoked(crl) &&
+           read_entry(sk_X509_REVOKED_value(X509_CRL_get_REVOKED(crl), (int)index), out);
+}
+
+bool crl_entry_of(X509_CRL *crl, X509 *cert, struct crl_entry *out)
+{
+    X509_REVOKED *row = NULL;
+    int found = X509_CRL_get0_by_cert(crl, &row, cert);
+
+    ERR_clear_error();
+    return found && row && read_entry(row, out);
 }
 
 bool crl_revokes(X509_CRL *crl, X509 *cert)

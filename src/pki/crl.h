@@ -40,6 +40,8 @@ struct crl_entry {
 
 /** Entry number `index` of n_revoked; false beyond the end or when the entry's time is malformed. */
 bool crl_entry_at(X509_CRL *crl, size_t index, struct crl_entry *out);
+/** The entry of a certificate of which crl_revokes() is true; false when its time is malformed. */
+bool crl_entry_of(X509_CRL *crl, X509 *cert, struct crl_entry *out);
 /**
  * True when the CRL is of the certificate's issuer (by name) and lists its serial (and does not un-list it).
  */

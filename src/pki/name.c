@@ -243,8 +243,8 @@ static enum san_type type_of(const GENERAL_NAME *name, struct str *out_value)
     }
 }
 
-static enum code copy_sans(const GENERAL_NAMES *names, struct arena *arena, struct cert_names *out,
-                           struct err *e)
+enum code cert_names_copy(const GENERAL_NAMES *names, struct arena *arena, struct cert_names *out,
+                          struct err *e)
 {
     int n = sk_GENERAL_NAME_num(names);
 
@@ -274,7 +274,7 @@ enum code cert_names_of(X509 *cert, struct arena *arena, struct cert_names *out,
         return err_set(e, E_TLS, "could not read the certificate's alternative names: %s",
                        ossl_reason(reason));
     }
-    enum code code = names ? copy_sans(names, arena, &found, e) : OK;
+    enum code code = names ? cert_names_copy(names, arena, &found, e) : OK;
     GENERAL_NAMES_free(names);
     TRY(code);
     TRY(name_cn(X509_get_subject_name(cert), arena, &found.cn, e));

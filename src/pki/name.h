@@ -96,6 +96,10 @@ struct cert_names {
 const char *san_type_name(enum san_type type);
 /** E_TLS when the extension cannot be decoded or occurs twice, E_LIMIT beyond NAME_SANS_MAX. */
 MUST_CHECK enum code cert_names_of(X509 *cert, struct arena *arena, struct cert_names *out, struct err *e);
+struct stack_st_GENERAL_NAME; /* GENERAL_NAMES */
+/** The alternative names alone, into `sans` and `n_sans`. E_LIMIT beyond NAME_SANS_MAX. */
+MUST_CHECK enum code cert_names_copy(const struct stack_st_GENERAL_NAME *names, struct arena *arena,
+                                     struct cert_names *out, struct err *e);
 /** "dns:db.example.com", "ip:192.0.2.1", … for people; bytes that are not printable ASCII as \xNN. */
 MUST_CHECK enum code san_text(const struct san *san, struct arena *arena, struct str *out, struct err *e);
 /** The reverse, from the command line: `dns:`, `ip:`, `uri:`, `email:`; without a prefix dns or ip by its
