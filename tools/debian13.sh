@@ -51,7 +51,7 @@ mirror() {
 # Everything that runs in the folder. $1: a shell command.
 inside() {
     unshare --mount --pid --fork --kill-child /bin/sh -c '
-        mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/dev/shm" &&
+        mount --rbind "$0" "$0" && mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/dev/shm" &&
             mount -t devpts -o newinstance,ptmxmode=0666 devpts "$0/dev/pts" &&
             exec nice chroot "$0" /usr/bin/env -i HOME=/root LC_ALL=C.UTF-8 TERM=dumb ${CI:+CI="$CI"} \
                 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

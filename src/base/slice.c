@@ -69,6 +69,13 @@ bool str_split(struct str *rest, char sep, struct str *out_part)
     return true;
 }
 
+int c_number_base(const char *text)
+{
+    text += strspn(text, " \t\n\v\f\r");
+    text += *text == '-' || *text == '+' ? 1 : 0;
+    return text[0] == '0' && (text[1] == 'b' || text[1] == 'B') ? 10 : 0;
+}
+
 bool str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out)
 {
     bool negative = s.n > 0 && s.p[0] == '-';

@@ -18,6 +18,7 @@
 #include "pki/expiry.h"
 #include "pki/journal.h"
 #include "pki/trust.h"
+#include "tls/diag.h"
 
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
@@ -115,22 +116,30 @@ static enum code load(struct cert_job *job, struct examined *x, struct err *e)
 
 /* ---- verify-ca ---- */
 
-/* The alert that a server answers with, as libpq with OpenSSL 3.0 prints it. */
+/* The alert that a server answers with, as libpq prints it. */
 static const char *alert_of(int error)
 {
+    enum {
+        BAD_CERTIFICATE = 42,
+        UNSUPPORTED_CERTIFICATE,
+        CERTIFICATE_REVOKED,
+        CERTIFICATE_EXPIRED,
+        UNKNOWN_CA = 48
+    };
+
     switch (error) { /* OpenSSL's numbers, so the default is needed */
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CRL_HAS_EXPIRED:
-        return "sslv3 alert certificate expired";
+        return tls_alert_reason(CERTIFICATE_EXPIRED);
     case X509_V_ERR_CERT_NOT_YET_VALID:
     case X509_V_ERR_CRL_NOT_YET_VALID:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
     case X509_V_ERR_CRL_SIGNATURE_FAILURE:
-        return "sslv3 alert bad certificate";
+        return tls_alert_reason(BAD_CERTIFICATE);
     case X509_V_ERR_CERT_REVOKED:
-        return "sslv3 alert certificate revoked";
+        return tls_alert_reason(CERTIFICATE_REVOKED);
     case X509_V_ERR_INVALID_PURPOSE:
-        return "sslv3 alert unsupported certificate";
+        return tls_alert_reason(UNSUPPORTED_CERTIFICATE);
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
@@ -139,7 +148,7 @@ static const char *alert_of(int error)
     case X509_V_ERR_INVALID_CA:
     case X509_V_ERR_PATH_LENGTH_EXCEEDED:
     case X509_V_ERR_UNABLE_TO_GET_CRL:
-        return "tlsv1 alert unknown ca";
+        return tls_alert_reason(UNKNOWN_CA);
     default:
         return "the server's alert";
     }

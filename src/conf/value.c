@@ -75,7 +75,7 @@ static const char *scan_number(const char *text, double *out)
     char *end;
 
     errno = 0;
-    *out = (double)strtol(text, &end, 0);
+    *out = (double)strtol(text, &end, c_number_base(text));
     if (*end == '.' || *end == 'e' || *end == 'E' || errno == ERANGE) {
         errno = 0;
         *out = strtod(text, &end);

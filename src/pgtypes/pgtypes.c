@@ -11,7 +11,9 @@
 #include "pgtypes/pgtime.h"
 #include "pgtypes/type.h"
 
+#include <errno.h>
 #include <math.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,39 +27,83 @@ static enum code bad_text(enum pg_type type, struct str in, struct err *e)
                    "invalid input syntax for type %s: \"%.*s\"", pg_type_def(type)->label, STR_ARG(in));
 }
 
-static bool integer_range(enum pg_type type, int64_t *min, int64_t *max)
+static enum code out_of_range(enum pg_type type, struct str in, struct err *e)
 {
-    bool unsigned4 = type == PG_OID || type == PG_XID;
-
-    *min = type == PG_INT2 ? INT16_MIN : type == PG_INT4 ? INT32_MIN : INT64_MIN;
-    *max = type == PG_INT2 ? INT16_MAX : type == PG_INT4 ? INT32_MAX : INT64_MAX;
-    if (unsigned4) {
-        *min = INT32_MIN;
-        *max = UINT32_MAX;
-    }
-    return unsigned4;
-}
-
-static enum code read_integer(enum pg_type type, struct str in, struct datum *out, struct err *e)
-{
-    int64_t min, max, v;
-    bool wraps = integer_range(type, &min, &max);
-    struct str s = str_trim(in);
-    size_t i = s.n > 0 && s.p[0] == '-' ? 1 : 0;
-
-    if (s.n > 1 && s.p[0] == '+' && s.p[1] != '-')
-        s = str_from(s, 1);
-    if (str_to_i64(s, min, max, &v)) {
-        *out = datum_int(wraps && v < 0 ? (int64_t)(uint32_t)v : v);
-        return OK;
-    }
-    if (i == s.n)
-        return bad_text(type, in, e);
-    for (; i < s.n; i++)
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return bad_text(type, in, e);
     return err_set(e, E_RANGE, "value \"%.*s\" is out of range for type %s", STR_ARG(in),
                    pg_type_def(type)->label);
+}
+
+/* Take the prefix of a base other than ten. */
+static unsigned take_base(struct str *s)
+{
+    static const struct {
+        char letter;
+        unsigned base;
+    } bases[] = { { 'x', 16 }, { 'o', 8 }, { 'b', 2 } };
+
+    for (size_t i = 0; i < COUNT_OF(bases); i++)
+        if (s->n >= 2 && s->p[0] == '0' && (s->p[1] | 0x20) == bases[i].letter) {
+            *s = str_from(*s, 2);
+            return bases[i].base;
+        }
+    return 10;
+}
+
+/* The next digit; -1: there is none. An underscore may stand before it, but not before a decimal's first. */
+static int take_digit(struct str *s, unsigned base, bool first)
+{
+    size_t i = s->n > 1 && s->p[0] == '_' && !(first && base == 10) ? 1 : 0;
+    int digit = i < s->n ? OPENSSL_hexchar2int((unsigned char)s->p[i]) : -1;
+
+    if (digit < 0 || (unsigned)digit >= base)
+        return -1;
+    *s = str_from(*s, i + 1);
+    return digit;
+}
+
+/* As PostgreSQL reads since 16. [src: PostgreSQL 18, numutils.c: pg_strtoint32_safe] */
+static enum code read_integer(enum pg_type type, struct str in, struct datum *out, struct err *e)
+{
+    int64_t max = type == PG_INT2 ? INT16_MAX : type == PG_INT4 ? INT32_MAX : INT64_MAX;
+    struct str s = str_trim(in);
+    bool negative = s.n > 0 && s.p[0] == '-', first = true;
+    uint64_t v = 0, most = (uint64_t)max + negative;
+
+    if (negative || (s.n > 0 && s.p[0] == '+'))
+        s = str_from(s, 1);
+    unsigned base = take_base(&s);
+    for (int digit; (digit = take_digit(&s, base, first)) >= 0; first = false) {
+        if (v > ((uint64_t)max + 1) / base)
+            return out_of_range(type, in, e);
+        v = v * base + (unsigned)digit;
+    }
+    if (first || s.n > 0)
+        return bad_text(type, in, e);
+    if (v > most)
+        return out_of_range(type, in, e);
+    *out = datum_int(negative ? (int64_t)(0 - v) : (int64_t)v);
+    return OK;
+}
+
+/* oid and xid: the C library's bases, and a negative number wraps. [src: PostgreSQL 18, uint32in_subr] */
+static enum code read_unsigned(enum pg_type type, struct str in, struct datum *out, struct err *e)
+{
+    char text[NUMBER_TEXT_MAX], *end;
+
+    if (!str_to_c(str_trim(in), text, sizeof text) || text[0] == '\0')
+        return bad_text(type, in, e);
+    errno = 0;
+    unsigned long v = strtoul(text, &end, c_number_base(text));
+    if (end == text)
+        return bad_text(type, in, e);
+    if (errno == ERANGE)
+        return out_of_range(type, in, e);
+    if (*end != '\0')
+        return bad_text(type, in, e);
+    if (v != (uint32_t)v && v != (unsigned long)(int32_t)(uint32_t)v)
+        return out_of_range(type, in, e);
+    *out = datum_int((int64_t)(uint32_t)v);
+    return OK;
 }
 
 static enum code read_real(struct str in, struct datum *out, struct err *e)
@@ -159,9 +205,10 @@ enum code pg_text_read(const struct pg_input *env, enum pg_type type, struct str
     case PG_INT2:
     case PG_INT4:
     case PG_INT8:
+        return read_integer(type, in, out, e);
     case PG_OID:
     case PG_XID:
-        return read_integer(type, in, out, e);
+        return read_unsigned(type, in, out, e);
     case PG_REGPROC:
     case PG_REGCLASS:
     case PG_REGTYPE:

@@ -56,6 +56,14 @@ bool diag_is_version(unsigned long ecode)
     }
 }
 
+const char *tls_alert_reason(int alert)
+{
+    (void)OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS, NULL);
+    const char *reason = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, SSL_AD_REASON_OFFSET + alert));
+
+    return reason ? reason : "";
+}
+
 const char *tls_alert_name(int alert)
 {
     static const struct {

@@ -22,5 +22,8 @@ bool diag_is_version(unsigned long ecode);
 
 /** "unknown_ca" for 48; "" for numbers that no RFC names. */
 const char *tls_alert_name(int alert);
+/** The alert as a program prints it that received it through OpenSSL: "tlsv1 alert unknown ca" for 48. Versions of
+ * OpenSSL have words of their own. "" for numbers it has none for. */
+const char *tls_alert_reason(int alert);
 
 #endif

@@ -1,5 +1,6 @@
 -- Statements that the status database must answer as PostgreSQL does: columns, types, rows, tags, SQLSTATEs,
--- messages and places of errors. One per line; a line that begins with a blank goes on with the one before.
+-- messages and places of errors, judged by PostgreSQL 18 where it is there. "--since 16": what follows an older server reads
+-- otherwise. One per line; a line that begins with a blank goes on with the one before.
 SELECT 1
 SELECT 1, 2::int8, 'x', 'x'::text, 1.5, NULL, true
 SELECT 'a' AS b, 3 x
@@ -239,7 +240,24 @@ BEGIN
 COMMIT
 SELECT 12345678901234567890.123456789::numeric
 SELECT 1.0::int2, 32768::int2
-SELECT '0x10'::int
+--since 16
+SELECT '0x10'::int, ' -0X_1f '::int8, '0o17'::int2, '+0b101'::int, '1_000'::int, '0x_1'::int
+SELECT '0x8000'::int2
+SELECT '-0x8000'::int2, '-2147483648'::int, '0x7fffffffffffffff'::int8, '-0x8000000000000000'::int8
+SELECT '0x8000000000000000'::int8
+SELECT '0x'::int
+SELECT '_1'::int
+SELECT '1_'::int
+SELECT '1__0'::int
+SELECT '0b2'::int
+SELECT '99999999999x'::int
+SELECT '0x10'::oid, '010'::oid, '-1'::oid, ' +7 '::oid, '4294967295'::oid
+SELECT '08'::oid
+SELECT '0b1'::oid
+SELECT '4294967296'::oid
+SELECT '0x'::oid
+SELECT '99999999999999999999x'::oid
+--since 12
 SELECT ' 12 '::int, '+5'::int
 SELECT ''::int
 SELECT * FROM generate_series(1,3)

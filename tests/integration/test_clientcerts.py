@@ -233,8 +233,8 @@ def test_bad_certificate_is_refused_whatever_the_rule_says(server, clients):
 
 
 PSQL_TEXTS = {
-    "expired": "SSL error: sslv3 alert certificate expired",
-    "revoked": "SSL error: sslv3 alert certificate revoked",
+    "expired": psql.alert("certificate expired"),
+    "revoked": psql.alert("certificate revoked"),
     "foreign": "SSL error: tlsv1 alert unknown ca",
 }
 
@@ -262,7 +262,7 @@ def test_client_ca_names_are_announced(server, certs):
     out = subprocess.run(["openssl", "s_client", "-starttls", "postgres", "-connect", f"127.0.0.1:{server.port}"],
                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
     names = out.split("Acceptable client certificate CA names")[1].split("\n")[1]
-    assert names == "CN = pgseal test CA"
+    assert names.replace(" = ", "=") == "CN=pgseal test CA"     # OpenSSL's versions differ
 
 
 # -- revocation ---------------------------------------------------------------------------------------------------

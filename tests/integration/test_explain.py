@@ -74,7 +74,7 @@ def test_the_name_of_a_certificate_as_pgseal_shows_it(explain, program, tmp_path
                                       capture_output=True, text=True).stdout)[0]["subject"]
     (tmp_path / "dn").write_text("hostssl all all all cert clientname=DN map=dn\n")
     (tmp_path / "ident").write_text('dn "CN=xa,O=Acme\\, Inc" xa\n')
-    openssl = subprocess.run(["openssl", "x509", "-noout", "-subject", "-in", tmp_path / "xa.crt"], check=True,
+    openssl = subprocess.run(["openssl", "x509", "-noout", "-subject", "-nameopt", "oneline", "-in", tmp_path / "xa.crt"], check=True,
                              capture_output=True, text=True).stdout.strip()
     for spelling in shown, openssl:
         answer = explain("addr=10.0.0.7", "user=xa", f"cert={spelling}", "tls=1.3", hba=tmp_path / "dn")

@@ -431,7 +431,7 @@ def test_an_allocation_fails_in_a_look_up(short_of_memory, factory, certs):
             c.ready(ALICE)
 
     succeeded, n = starve(g, memory, certs, 1, act)
-    assert succeeded and n > 60
+    assert succeeded and n > 50
 
 
 def test_an_allocation_fails_in_a_cancel_request(short_of_memory, certs):

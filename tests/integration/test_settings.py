@@ -121,6 +121,8 @@ def test_values_are_judged_alike(rows_tool, db, directory, name):
             db.execute(psycopg.sql.SQL("ALTER SYSTEM SET {} = {}").format(
                 psycopg.sql.Identifier(name), psycopg.sql.Literal(value)))
             expected = None
+            if value == "0b11":     # a PostgreSQL that was built with glibc 2.38 or later takes it
+                expected = ("22023", f'invalid value for parameter "{name}": "{value}"', None, None)
         except psycopg.Error as e:
             expected = (e.sqlstate, e.diag.message_primary, e.diag.message_detail, e.diag.message_hint)
         answer = ask(rows_tool, "rows", directory, f"{name}={value}")

@@ -233,8 +233,8 @@ def test_the_script_joins_with_the_servers_activity(gate, certs, server):
         assert made.returncode == 0, made.stderr
     with server.admin("db2") as db, connect(gate, certs, dbname="app", application_name="joined") as app:
         app.execute("SELECT 'it is me'")
-        rows = db.execute("SELECT datname, usename, application_name, state, query, host(client_addr), system_user, ssl, "
-                          "version, bits FROM gate.activity WHERE pid = %s", [app.info.backend_pid]).fetchall()
+        rows = db.execute("SELECT datname, usename, application_name, state, query, host(client_addr), a.system_user, ssl, "
+                          "version, bits FROM gate.activity a WHERE pid = %s", [app.info.backend_pid]).fetchall()
         assert rows == [("app", "alice", "joined", "idle", "SELECT 'it is me'", "127.0.0.1", "scram-sha-256:alice",
                          True, "TLSv1.3", 256)]
         own = db.execute("SELECT ssl FROM gate.activity WHERE pid = pg_backend_pid()").fetchall()

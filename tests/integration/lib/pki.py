@@ -105,8 +105,7 @@ class Authority(Cert):
     def intermediate(self, common_name="Test Intermediate"):
         return Authority(common_name, signer=self)
 
-    def issue(self, subject, sans=(), usage="client", key="ec", valid_from=None, valid_to=None, serial=None,
-              digest=None):
+    def issue(self, subject, sans=(), usage="client", key="ec", valid_from=None, valid_to=None, serial=None):
         """
         Issue a certificate.
 
@@ -131,7 +130,7 @@ class Authority(Cert):
             builder = builder.add_extension(x509.SubjectAlternativeName([general_name(s) for s in sans]),
                                             critical=False)
         chain = [self.cert] if self.signer else []
-        return Cert(builder.sign(self.key, digest or digest_for(self.key)), secret, chain)
+        return Cert(builder.sign(self.key, digest_for(self.key)), secret, chain)
 
     def crl(self, revoked=(), last_update=None, next_update=None):
         """A CRL that names the given certificates, as PEM."""

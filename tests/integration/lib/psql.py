@@ -3,12 +3,18 @@
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import tempfile
 
 PSQL = shutil.which("psql")
 MAJOR = int(re.search(r"(\d+)", subprocess.run([PSQL, "--version"], capture_output=True, text=True,
                                                check=True).stdout).group(1)) if PSQL else 0
+
+
+def alert(name):
+    """How libpq, by its OpenSSL, prints a fatal alert that older versions lay to SSL 3."""
+    return f"SSL error: {'ssl/tls' if ssl.OPENSSL_VERSION_INFO >= (3, 2) else 'sslv3'} alert {name}"
 
 
 def environment(**more):
