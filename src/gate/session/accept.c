@@ -2,12 +2,16 @@
  * Who comes in: listeners, connections that wait for a load to be decided, and what is done when descriptors ran
  * out.
  */
+#include "gate/session/accept.h"
+
 #include "base/env.h"
 #include "base/log.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/pending.h"
 #include "gate/session/session.h"
-#include "gate/session/worker_private.h"
+#include "gate/session/worker_thread.h"
+#include "gate/session/worker_thread_impl.h"
+#include "gate/stats/worker.h"
 #include "net/socket.h"
 #include "os/parent.h"
 
@@ -27,10 +31,11 @@ enum {
 
 static void set_accepting(struct worker *worker, bool accepting)
 {
+    struct worker_thread *thread = worker_thread_of(worker);
     struct listener *listener;
 
-    worker->accepting = accepting;
-    LIST_FOREACH (listener, &worker->listeners, entry)
+    thread->accepting.on = accepting;
+    LIST_FOREACH (listener, &thread->accepting.listeners, entry)
         poll_set(listener->poll, accepting ? POLL_READ : 0);
 }
 
@@ -41,8 +46,10 @@ static bool ran_out(int why)
 
 static void keep_spare(struct worker *worker)
 {
-    if (worker->spare < 0)
-        worker->spare = socket_spare();
+    struct worker_thread *thread = worker_thread_of(worker);
+
+    if (thread->accepting.spare < 0)
+        thread->accepting.spare = socket_spare();
 }
 
 /*
@@ -70,44 +77,50 @@ static void let_in(struct worker *worker, const struct accepted *accepted)
 
 static void hold(struct worker *worker, const struct accepted *accepted)
 {
-    worker->held = *accepted;
-    worker->holding = true;
+    struct worker_thread *thread = worker_thread_of(worker);
+
+    thread->accepting.held = *accepted;
+    thread->accepting.holding = true;
     set_accepting(worker, false);
-    timer_set(worker->accept_pause, ACCEPT_PAUSE_MS);
+    timer_set(thread->accepting.pause, ACCEPT_PAUSE_MS);
 }
 
 /* The others are still in the kernel's queue. */
 void accept_held(struct worker *worker)
 {
-    if (!worker->holding || load_under_way(worker))
+    struct worker_thread *thread = worker_thread_of(worker);
+
+    if (!thread->accepting.holding || load_under_way(worker))
         return;
-    worker->holding = false;
-    timer_stop(worker->accept_pause);
+    thread->accepting.holding = false;
+    timer_stop(thread->accepting.pause);
     set_accepting(worker, true);
-    let_in(worker, &worker->held);
+    let_in(worker, &thread->accepting.held);
 }
 
 void accept_again(void *arg)
 {
     struct worker *worker = arg;
+    struct worker_thread *thread = worker_thread_of(worker);
 
     keep_spare(worker);
-    if (!worker->holding)
+    if (!thread->accepting.holding)
         set_accepting(worker, true);
     else if (load_under_way(worker))
-        timer_set(worker->accept_pause, ACCEPT_PAUSE_MS);
+        timer_set(thread->accepting.pause, ACCEPT_PAUSE_MS);
     else
         accept_held(worker);
 }
 
 static void log_need(struct worker *worker, int why)
 {
+    struct worker_thread *thread = worker_thread_of(worker);
     int64_t now = env_mono_us(&worker->env);
     struct log_line line;
 
-    if (worker->need_us && now - worker->need_us < NEED_LINES_US)
+    if (thread->accepting.need_us && now - thread->accepting.need_us < NEED_LINES_US)
         return;
-    worker->need_us = now;
+    thread->accepting.need_us = now;
     log_begin(&line, &worker->env, SEV_LOG, "accept_failed");
     log_c(&line, "message", strerror(why));
     log_end(&line);
@@ -115,17 +128,21 @@ static void log_need(struct worker *worker, int why)
 
 static void pause_accepting(struct worker *worker)
 {
+    struct worker_thread *thread = worker_thread_of(worker);
+
     set_accepting(worker, false);
-    timer_set(worker->accept_pause, ACCEPT_PAUSE_MS);
+    timer_set(thread->accepting.pause, ACCEPT_PAUSE_MS);
 }
 
-bool worker_needs_descriptor(struct worker *worker)
+bool accept_give_descriptor(struct worker *worker)
 {
+    struct worker_thread *thread = worker_thread_of(worker);
+
     (void)pending_make_room(worker->shared);
-    if (worker->spare < 0)
+    if (thread->accepting.spare < 0)
         return false;
-    (void)close(worker->spare);
-    worker->spare = -1;
+    (void)close(thread->accepting.spare);
+    thread->accepting.spare = -1;
     return true;
 }
 
@@ -136,6 +153,7 @@ bool worker_needs_descriptor(struct worker *worker)
 static int accept_in_need(const struct listener *listener, struct address *peer, bool *out_crowded)
 {
     struct worker *worker = listener->worker;
+    struct worker_thread *thread = worker_thread_of(worker);
 
     if (!socket_waits(listener->fd)) { /* accept(2) wants a descriptor before it looks */
         errno = EAGAIN;
@@ -143,12 +161,12 @@ static int accept_in_need(const struct listener *listener, struct address *peer,
     }
     log_need(worker, EMFILE);
     *out_crowded = !pending_make_room(worker->shared);
-    if (worker->spare < 0) {
+    if (thread->accepting.spare < 0) {
         errno = EMFILE;
         return -1;
     }
-    (void)close(worker->spare);
-    worker->spare = -1;
+    (void)close(thread->accepting.spare);
+    thread->accepting.spare = -1;
     return socket_accept(listener->fd, peer);
 }
 
@@ -199,6 +217,7 @@ static void on_acceptable(void *arg, unsigned events)
 
 enum code worker_add_listener(struct worker *worker, int fd, bool tcp)
 {
+    struct worker_thread *thread = worker_thread_of(worker);
     struct listener *listener = calloc(1, sizeof *listener);
 
     if (!listener)
@@ -209,15 +228,16 @@ enum code worker_add_listener(struct worker *worker, int fd, bool tcp)
         free(listener);
         return E_NOMEM;
     }
-    LIST_INSERT_HEAD(&worker->listeners, listener, entry);
+    LIST_INSERT_HEAD(&thread->accepting.listeners, listener, entry);
     return OK;
 }
 
 static void close_listeners(struct worker *worker)
 {
+    struct worker_thread *thread = worker_thread_of(worker);
     struct listener *listener;
 
-    while ((listener = LIST_FIRST(&worker->listeners)) != NULL) {
+    while ((listener = LIST_FIRST(&thread->accepting.listeners)) != NULL) {
         LIST_REMOVE(listener, entry);
         poll_close(listener->poll);
         if (listener->tcp)
@@ -228,26 +248,31 @@ static void close_listeners(struct worker *worker)
 
 void accept_stop(struct worker *worker)
 {
+    struct worker_thread *thread = worker_thread_of(worker);
     struct listener *listener;
 
     accept_held(worker);
-    LIST_FOREACH (listener, &worker->listeners, entry)
+    LIST_FOREACH (listener, &thread->accepting.listeners, entry)
         accept_some(listener, ACCEPT_LAST);
     close_listeners(worker);
 }
 
 void accept_freed(struct worker *worker)
 {
+    struct worker_thread *thread = worker_thread_of(worker);
+
     keep_spare(worker);
-    if (!worker->accepting && !worker->finishing)
-        timer_set(worker->accept_pause, 0);
+    if (!thread->accepting.on && !thread->finishing)
+        timer_set(thread->accepting.pause, 0);
 }
 
 void accept_free(struct worker *worker)
 {
+    struct worker_thread *thread = worker_thread_of(worker);
+
     close_listeners(worker);
-    if (worker->holding)
-        (void)close(worker->held.fd);
-    if (worker->spare >= 0)
-        (void)close(worker->spare);
+    if (thread->accepting.holding)
+        (void)close(thread->accepting.held.fd);
+    if (thread->accepting.spare >= 0)
+        (void)close(thread->accepting.spare);
 }

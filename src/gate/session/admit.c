@@ -11,7 +11,7 @@
 #include "gate/session/admission.h"
 #include "gate/session/console.h"
 #include "gate/session/rooms.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/upstream/derive.h"
 #include "gate/upstream/lookup.h"
 #include "net/resolve.h"
@@ -176,7 +176,7 @@ static void on_name(void *arg, int gai_error, const struct addrinfo *found, cons
 
 static enum step look_up_name(struct session *s, enum match_need need, struct err *e)
 {
-    struct loop *loop = worker_loop(s->worker);
+    struct loop *loop = s->worker->loop;
     char host[256];
 
     if (need == MATCH_NEED_REVERSE)
@@ -219,7 +219,7 @@ static enum step find_os_user(struct session *s, struct err *e)
         a->os_user_error = "could not get peer credentials";
         return STEP_DONE;
     }
-    s->resolve = resolve_user(worker_loop(s->worker), uid, on_os_user, s);
+    s->resolve = resolve_user(s->worker->loop, uid, on_os_user, s);
     if (s->resolve)
         return STEP_JOB;
     err_set(e, E_NOMEM, "out of memory");
@@ -324,7 +324,7 @@ static enum step judge_peer(struct session *s, struct err *e)
 
 static enum code check_certificate(struct session *s, struct err *e)
 {
-    struct tls_context *context = snapshot_tls(s->snapshot, worker_index(s->worker));
+    struct tls_context *context = snapshot_tls(s->snapshot, s->worker->index);
 
     if (s->rule->clientcert == CLIENTCERT_NONE)
         return OK;
@@ -364,7 +364,7 @@ static bool wants_encryption(struct session *s)
     struct conn_facts facts = s->admission->facts;
     struct decision decision;
 
-    if (facts.tls || facts.is_local || !snapshot_tls(s->snapshot, worker_index(s->worker)))
+    if (facts.tls || facts.is_local || !snapshot_tls(s->snapshot, s->worker->index))
         return false;
     facts.tls = true;
     return policy_match(snapshot_policy(s->snapshot), &facts, NULL, &decision) == OK &&
@@ -426,7 +426,7 @@ static bool is_own(struct session *s)
     if (s->peer.ss.ss_family != AF_UNIX || !s->local || !console_wanted(s) ||
         !socket_peer_ids(s->client.fd, &uid, &gid))
         return false;
-    return uid == 0 || uid == worker_shared(s->worker)->uid;
+    return uid == 0 || uid == s->worker->shared->uid;
 }
 
 static enum step admit_own(struct session *s, struct err *e)

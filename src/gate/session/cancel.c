@@ -17,10 +17,11 @@
 #include "gate/load/snapshot.h"
 #include "gate/session/console.h"
 #include "gate/session/pending.h"
+#include "gate/session/registry.h"
 #include "gate/session/rooms.h"
-#include "gate/session/worker_private.h"
 #include "gate/stats/meters.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
 #include "gate/upstream/peers.h"
 #include "net/loop.h"
 #include "pgwire/frontend.h"
@@ -82,7 +83,7 @@ static void answer_peer(struct session *peer, uint32_t number)
                               (uint8_t)number };
 
     buf_append(&peer->out, bytes_of(bytes, sizeof bytes));
-    if (cancel_is_idle(peer) && (peer->draining || peer->snapshot != worker_snapshot(peer->worker)))
+    if (cancel_is_idle(peer) && (peer->draining || peer->snapshot != peer->worker->snapshot))
         session_end(peer, PARTING_SILENT, NULL);
     else
         session_resume(peer);
@@ -140,7 +141,7 @@ static void carried_out(struct errand *errand)
     errand->snapshot = NULL;
     struct loop_message *way_back = errand->way_back;
     errand->way_back = NULL;
-    loop_send(worker_loop(errand->from), way_back);
+    loop_send(errand->from->loop, way_back);
 }
 
 static void on_ready(void *arg)
@@ -163,7 +164,7 @@ static void carried_out_late(void *arg)
 
 static void set_out(struct errand *errand)
 {
-    errand->deadline = timer_new(worker_loop(errand->to), carried_out_late, errand);
+    errand->deadline = timer_new(errand->to->loop, carried_out_late, errand);
     if (errand->deadline)
         timer_set(errand->deadline, CANCEL_MS);
     LIST_INSERT_HEAD(&errand->to->errands, errand, entry);
@@ -185,7 +186,7 @@ static void log_ignored(const struct errand *errand, const char *why)
 {
     struct log_line line;
 
-    log_begin(&line, worker_env(errand->to), SEV_LOG, "cancel_ignored");
+    log_begin(&line, &errand->to->env, SEV_LOG, "cancel_ignored");
     log_c(&line, "message", why);
     log_int(&line, "pid", errand->pid);
     log_end(&line);
@@ -209,7 +210,7 @@ static bool go_to_server(struct errand *errand, const struct session *target)
 
 static void count_result(const struct errand *errand, const char *result)
 {
-    meters_cancel(worker_counters(errand->to), result);
+    meters_cancel(errand->to->counters, result);
 }
 
 /* On `to`, which is the first worker: it has the connections to the other gates. */
@@ -234,7 +235,7 @@ static void go_to_peers(void *arg)
         return;
     }
     count_result(errand, "forwarded");
-    log_begin(&line, worker_env(errand->to), SEV_LOG, "cancel_forwarded");
+    log_begin(&line, &errand->to->env, SEV_LOG, "cancel_forwarded");
     log_int(&line, "pid", errand->pid);
     log_end(&line);
     set_out(errand);
@@ -243,7 +244,7 @@ static void go_to_peers(void *arg)
 /* On `to`: nobody here has the key. Perhaps somebody elsewhere does, unless nobody can. */
 static void look_elsewhere(struct errand *errand, bool pid_known)
 {
-    struct snapshot *snapshot = worker_snapshot(errand->to);
+    struct snapshot *snapshot = errand->to->snapshot;
     const struct bytes secret = secret_bytes(&snapshot_guard(snapshot)->cancels),
                        key = bytes_of(errand->key, errand->key_n);
     size_t n_peers;
@@ -258,8 +259,8 @@ static void look_elsewhere(struct errand *errand, bool pid_known)
         count_result(errand, "invented");
         log_ignored(errand, "no gate of cancel_peers has made the key in cancel request");
     } else {
-        errand->to = worker_shared(errand->to)->workers[0];
-        if (worker_post(errand->to, go_to_peers, errand))
+        errand->to = errand->to->shared->workers[0];
+        if (loop_post(errand->to->loop, go_to_peers, errand))
             return;
     }
     carried_out(errand);
@@ -337,7 +338,7 @@ static bool take_peer(struct session *s, struct err *e)
 
 static bool send_errand(struct session *s, const struct cancel *cancel)
 {
-    struct gate_shared *shared = worker_shared(s->worker);
+    struct gate_shared *shared = s->worker->shared;
     struct worker *to = shared->workers[registry_worker(cancel->key, shared->n_workers)];
     struct errand *errand = errand_new(s->worker, to, cancel->pid);
 
@@ -349,7 +350,7 @@ static bool send_errand(struct session *s, const struct cancel *cancel)
     errand->prefix = prefix_of_address(&s->peer.ss);
     errand->key_n = cancel->key.n;
     memcpy(errand->key, cancel->key.p, cancel->key.n);
-    if (!worker_post(errand->to, carry_out, errand)) {
+    if (!loop_post(errand->to->loop, carry_out, errand)) {
         errand_free(errand);
         return false;
     }

@@ -10,9 +10,10 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/session/admission.h"
+#include "gate/session/registry.h"
 #include "gate/session/rooms.h"
-#include "gate/session/worker.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
 #include "gate/views/clerk_link.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows.h"
@@ -70,7 +71,7 @@ static void run_job(void *arg)
     struct console_room *r = arg;
 
     console_job_run(r->job);
-    while (!worker_post(r->worker, job_returned, r))
+    while (!loop_post(r->worker->loop, job_returned, r))
         (void)nanosleep(&again, NULL); /* memory has run out: the answer is owed all the same */
 }
 
@@ -93,7 +94,7 @@ static bool hand_to_sql(struct console_room *r, struct gather *gather)
         console_job_rows(r->job, source);
     }
     r->doing = DOING_RUN;
-    if (sql_thread_post(worker_shared(r->worker)->sql, run_job, r))
+    if (sql_thread_post(r->worker->shared->sql, run_job, r))
         return true;
     r->doing = DOING_NOTHING;
     return false;
@@ -152,7 +153,7 @@ static enum step feed(struct console_room *r, struct err *e)
             return shut_down(s, e);
         return s->client_ended ? session_fail(s, PARTING_SILENT) : STEP_MORE;
     }
-    s->active_ms = loop_now_ms(worker_loop(s->worker));
+    s->active_ms = loop_now_ms(s->worker->loop);
     r->step = console_feed(r->console, buf_bytes(&s->in), &s->out);
     buf_fini(&s->in);
     return STEP_DONE;
@@ -312,13 +313,13 @@ static struct console *make(struct session *s)
 {
     const struct settings *settings = session_settings(s);
     struct console_params params = {
-        .env = worker_env(s->worker),
+        .env = &s->worker->env,
         .user = s->startup.user,
         .database = s->startup.database,
         .pid = s->pid,
         .is_admin = s->own || settings_listed(&settings->admin_users, s->startup.user),
         .can_see_all = settings_listed(&settings->stats_users, s->startup.user),
-        .started_us = worker_shared(s->worker)->started_us,
+        .started_us = s->worker->shared->started_us,
         .loaded_us = snapshot_loaded_us(s->snapshot),
         .scram_iterations = settings->scram_iterations,
         .actions = console_actions_of(s->worker),
@@ -327,7 +328,7 @@ static struct console *make(struct session *s)
     if (!tls_params(s, &params.tls) || !system_user(s, &params.system_user) || !addresses(s, &params) ||
         !options(s, &params))
         return NULL;
-    const struct clerk_line line = clerk_link_line(worker_shared(s->worker)->clerk);
+    const struct clerk_line line = clerk_link_line(s->worker->shared->clerk);
     return console_new(&params, &line);
 }
 
@@ -351,7 +352,7 @@ static void log_authorized(struct session *s)
 
 static enum code begin(struct session *s)
 {
-    struct gate_shared *shared = worker_shared(s->worker);
+    struct gate_shared *shared = s->worker->shared;
     struct console_room *r = calloc(1, sizeof *r);
 
     if (!r)

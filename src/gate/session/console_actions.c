@@ -2,8 +2,9 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "gate/session/console.h"
+#include "gate/session/registry.h"
 #include "gate/session/rooms.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/views/sql_thread.h"
 #include "net/loop.h"
 
@@ -167,5 +168,5 @@ static enum signal_result signal_pid(void *ctx, const struct signal_request *req
 
 struct console_actions console_actions_of(struct worker *worker)
 {
-    return (struct console_actions){ .ctx = worker_shared(worker), .reload = reload, .signal = signal_pid };
+    return (struct console_actions){ .ctx = worker->shared, .reload = reload, .signal = signal_pid };
 }

@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/session/admission.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/upstream/derive.h"
 #include "gate/upstream/lookup.h"
 #include "pgwire/backend.h"
@@ -46,7 +46,7 @@ static void on_derived(void *arg)
 
 static struct derive_owner derive_owner(struct session *s)
 {
-    return (struct derive_owner){ worker_loop(s->worker), on_derived, s };
+    return (struct derive_owner){ s->worker->loop, on_derived, s };
 }
 
 /* A cleartext secret of auth_file is given a salt of its own, the same at every login. E_MORE: the pool makes
@@ -63,7 +63,7 @@ static enum code verifier_of_cleartext(struct session *s, struct bytes password,
         *out = *derive_made(a->derive);
         return OK;
     }
-    TRY(scram_mock_salt(s->startup.user, worker_shared(s->worker)->nonce, salt));
+    TRY(scram_mock_salt(s->startup.user, s->worker->shared->nonce, salt));
     if (iterations <= SCRAM_ITERATIONS_INLINE)
         return scram_verifier_make(password, bytes_of(salt, sizeof salt), iterations, out);
     a->derive = derive_verifier(password, salt, iterations, &owner);
@@ -99,7 +99,7 @@ static enum code choose_verifier(struct session *s, struct scram_verifier *out)
     }
     if (!s->reason)
         s->reason = "User does not have a valid SCRAM secret.";
-    return scram_verifier_mock(s->startup.user, worker_shared(s->worker)->nonce,
+    return scram_verifier_mock(s->startup.user, s->worker->shared->nonce,
                                (uint32_t)session_settings(s)->scram_iterations, out);
 }
 
@@ -120,7 +120,7 @@ static enum step begin_scram(struct session *s, struct err *e)
         err_set(e, code == OK ? E_NOMEM : code, "could not begin SCRAM authentication");
         return session_fail(s, PARTING_FATAL);
     }
-    struct tls_context *context = snapshot_tls(s->snapshot, worker_index(s->worker));
+    struct tls_context *context = snapshot_tls(s->snapshot, s->worker->index);
     const struct scram_server_params params = {
         .user = s->startup.user,
         .verifier = &verifier,
@@ -311,7 +311,7 @@ static enum code check_in_vain(struct session *s)
 
     if (s->admission->credential.beside_cleartext)
         return E_PASSWORD;
-    TRY(scram_verifier_mock(s->startup.user, worker_shared(s->worker)->nonce,
+    TRY(scram_verifier_mock(s->startup.user, s->worker->shared->nonce,
                             (uint32_t)session_settings(s)->scram_iterations, &mock.scram));
     return check_against(s, &mock);
 }

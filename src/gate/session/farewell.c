@@ -8,9 +8,10 @@
 #include "base/env.h"
 #include "gate/session/pending.h"
 #include "gate/session/rooms.h"
-#include "gate/session/worker.h"
+#include "gate/session/roster.h"
 #include "gate/stats/meters.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
 #include "pgwire/backend.h"
 #include "policy/words.h"
 
@@ -31,7 +32,7 @@ static void session_free(struct session *s)
     arena_fini(&s->scratch);
     arena_fini(&s->arena);
     snapshot_unref(s->snapshot);
-    worker_session_freed(s->worker, s->late);
+    roster_freed(s->worker, s->late);
     free(s);
 }
 
@@ -168,9 +169,9 @@ void farewell_enter(struct session *s, const struct err *e)
         session_tally_ended(s, e);
     say(s, e);
     if (s->counted)
-        atomic_fetch_sub_explicit(&worker_shared(s->worker)->connections, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&s->worker->shared->connections, 1, memory_order_relaxed);
     s->counted = false;
-    worker_session_ended(s->worker, s);
+    roster_remove(s->worker, s);
     if (!s->deadline) { /* born without one: nobody else holds the session yet */
         session_free(s);
         return;

@@ -6,13 +6,13 @@
  */
 #include "gate/session/pending.h"
 #include "gate/session/rooms.h"
-#include "gate/session/worker.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
 #include "pgwire/proxy.h"
 
 static bool tls_usable(const struct session *s)
 {
-    return !s->local && !s->tls.used && snapshot_tls(s->snapshot, worker_index(s->worker)) != NULL;
+    return !s->local && !s->tls.used && snapshot_tls(s->snapshot, s->worker->index) != NULL;
 }
 
 /*

@@ -4,9 +4,8 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/session/rooms.h"
-#include "gate/session/worker.h"
-#include "gate/session/worker_private.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
 #include "net/shares.h"
 
 #include <limits.h>
@@ -59,7 +58,7 @@ long pending_descriptors(const struct gate_shared *shared, const struct settings
 
 static struct shares *shares_of(const struct session *s)
 {
-    const struct gate_shared *shared = worker_shared(s->worker);
+    const struct gate_shared *shared = s->worker->shared;
 
     return s->local ? shared->pending_local : shared->pending;
 }
@@ -150,14 +149,14 @@ static void on_relayed_yields(void *arg)
 
 bool pending_enter(struct session *s)
 {
-    const struct share_owner owner = { worker_loop(s->worker), on_pending_yields, s };
+    const struct share_owner owner = { s->worker->loop, on_pending_yields, s };
     const struct prefix prefix = prefix_of(s);
 
     share_leave(s->pending);
     s->pending = shares_take(shares_of(s), &prefix, &owner);
     if (!s->pending)
         return false;
-    shares_trim(shares_of(s), (size_t)pending_limit(worker_shared(s->worker), session_settings(s), s->local));
+    shares_trim(shares_of(s), (size_t)pending_limit(s->worker->shared, session_settings(s), s->local));
     return true;
 }
 
@@ -183,8 +182,7 @@ static bool is_privileged(const struct session *s)
     uid_t uid;
     gid_t gid;
 
-    if (s->local && socket_peer_ids(s->client.fd, &uid, &gid) &&
-        (uid == 0 || uid == worker_shared(s->worker)->uid))
+    if (s->local && socket_peer_ids(s->client.fd, &uid, &gid) && (uid == 0 || uid == s->worker->shared->uid))
         return true;
     return settings_listed(&session_settings(s)->admin_users, s->startup.user);
 }
@@ -208,8 +206,8 @@ static long limit_for(const struct session *s)
 
 enum code pending_relay(struct session *s, struct err *e)
 {
-    struct gate_shared *shared = worker_shared(s->worker);
-    const struct share_owner owner = { worker_loop(s->worker), on_relayed_yields, s };
+    struct gate_shared *shared = s->worker->shared;
+    const struct share_owner owner = { s->worker->loop, on_relayed_yields, s };
     const struct prefix prefix = prefix_of(s);
     long connections = atomic_load(&shared->connections);
     bool late;
@@ -227,7 +225,7 @@ enum code pending_relay(struct session *s, struct err *e)
 
 enum code pending_admit(struct session *s, bool *out_late, struct err *e)
 {
-    struct gate_shared *shared = worker_shared(s->worker);
+    struct gate_shared *shared = s->worker->shared;
     long connections = atomic_load(&shared->connections), limit = limit_for(s);
 
     do {

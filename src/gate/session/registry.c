@@ -13,10 +13,25 @@
 #include "gate/load/guard.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/session.h"
-#include "gate/session/worker.h"
-#include "gate/session/worker_private.h"
+#include "gate/stats/worker.h"
 
-enum { DRAWS_MAX = 100000 };
+#include <stdlib.h>
+
+enum { DRAWS_MAX = 100000, REGISTRY_SLOTS = 1024 /* a power of two */ };
+
+struct registry {
+    struct session *slots[REGISTRY_SLOTS];
+};
+
+struct registry *registry_new(void)
+{
+    return calloc(1, sizeof(struct registry));
+}
+
+void registry_free(struct registry *registry)
+{
+    free(registry);
+}
 
 static unsigned slot_of(uint32_t pid)
 {
@@ -36,7 +51,7 @@ struct session *registry_find(struct worker *worker, uint32_t pid, struct bytes 
     struct session *found = NULL;
 
     *out_pid_known = false;
-    for (struct session *s = worker->registry[slot_of(pid)]; s; s = s->key_next) {
+    for (struct session *s = worker->registry->slots[slot_of(pid)]; s; s = s->key_next) {
         if ((uint32_t)s->pid != pid)
             continue;
         *out_pid_known = true;
@@ -48,7 +63,7 @@ struct session *registry_find(struct worker *worker, uint32_t pid, struct bytes 
 
 struct session *registry_next(struct worker *worker, uint32_t pid, const struct session *after)
 {
-    struct session *s = after ? after->key_next : worker->registry[slot_of(pid)];
+    struct session *s = after ? after->key_next : worker->registry->slots[slot_of(pid)];
 
     while (s && (uint32_t)s->pid != pid)
         s = s->key_next;
@@ -75,7 +90,7 @@ enum code registry_add(struct worker *worker, struct session *session, uint8_t n
             continue;
         memcpy(session->key, key, n);
         session->key_n = n;
-        struct session **slot = &worker->registry[slot_of((uint32_t)session->pid)];
+        struct session **slot = &worker->registry->slots[slot_of((uint32_t)session->pid)];
         session->key_next = *slot;
         *slot = session;
         session->registered = true;
@@ -86,7 +101,7 @@ enum code registry_add(struct worker *worker, struct session *session, uint8_t n
 
 void registry_remove(struct worker *worker, struct session *session)
 {
-    struct session **at = &worker->registry[slot_of((uint32_t)session->pid)];
+    struct session **at = &worker->registry->slots[slot_of((uint32_t)session->pid)];
 
     if (!session->registered)
         return;

@@ -8,9 +8,9 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/session/rooms.h"
-#include "gate/session/worker.h"
 #include "gate/stats/meters.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
 
@@ -92,7 +92,7 @@ void relay_client_readable(struct session *s)
         return;
     case STREAM_DATA:
         s->asked = true;
-        s->active_ms = loop_now_ms(worker_loop(s->worker));
+        s->active_ms = loop_now_ms(s->worker->loop);
         if (stream_write(&s->server, in, NULL) != OK) {
             /* What the server said before it closed is still to be read. */
             s->client_ended = true;
@@ -125,7 +125,7 @@ static void server_readable(struct session *s)
     case STREAM_AGAIN:
         return;
     case STREAM_DATA:
-        s->active_ms = loop_now_ms(worker_loop(s->worker));
+        s->active_ms = loop_now_ms(s->worker->loop);
         msg_follow(&s->follow, in);
         if (s->follow.ready && msg_between(&s->follow))
             s->asked = false;

@@ -6,13 +6,13 @@
  */
 #include "base/log.h"
 #include "gate/session/session.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "pki/crl.h"
 #include "tls/engine.h"
 
 static bool is_revoked(struct session *s)
 {
-    struct snapshot *snapshot = worker_snapshot(s->worker);
+    struct snapshot *snapshot = s->worker->snapshot;
     const struct crl_list *lists = snapshot_crls(snapshot);
     struct x509_st *cert = s->client.tls ? tls_engine_peer(s->client.tls) : NULL;
 

@@ -39,6 +39,8 @@ enum step cancel_step(struct session *s, struct err *e);
 void cancel_leave(struct session *s);
 /** Another gate's connection, over which nothing is under way. */
 bool cancel_is_idle(const struct session *s);
+/** The loop has ended: cancel requests still on their way are dropped. All workers must have been joined. */
+void cancel_abandon(struct worker *worker);
 /** Cancel what the session is doing, as if its client had asked. On its worker. */
 void cancel_session(struct session *s);
 /** Both pipes. */

@@ -8,9 +8,9 @@
 #include "base/clean.h"
 #include "client/verify.h"
 #include "gate/session/rooms.h"
-#include "gate/session/worker.h"
 #include "gate/stats/meters.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
 #include "pki/cert.h"
 #include "pki/peer.h"
 #include "tls/context.h"
@@ -21,7 +21,7 @@
 
 enum step seal_enter(struct session *s, struct err *e)
 {
-    struct tls_context *context = snapshot_tls(s->snapshot, worker_index(s->worker));
+    struct tls_context *context = snapshot_tls(s->snapshot, s->worker->index);
 
     /* The one byte must be on its way before the handshake; a client that is gone shows itself there. */
     if (!buf_ok(&s->out)) {
@@ -118,7 +118,7 @@ static enum code read_facts(struct session *s, struct err *e)
 /* Does the certificate we served bear the name that the client asked for? Nothing asked for: yes. */
 static bool name_fits(struct session *s)
 {
-    struct tls_context *context = snapshot_tls(s->snapshot, worker_index(s->worker));
+    struct tls_context *context = snapshot_tls(s->snapshot, s->worker->index);
     AUTO(cert) struct x509_st *cert = NULL;
     struct cert_names names;
     struct err ignored;
@@ -133,7 +133,7 @@ void seal_log_left(struct session *s)
 {
     struct log_line line;
 
-    if (str_is(s->tls.sni, worker_shared(s->worker)->check_name))
+    if (str_is(s->tls.sni, s->worker->shared->check_name))
         return;
     bool fits = name_fits(s);
     session_tally_stranger(s, fits ? 0 : CLIENT_WRONG_NAME);

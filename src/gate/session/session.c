@@ -10,10 +10,12 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/session/pending.h"
+#include "gate/session/registry.h"
 #include "gate/session/rooms.h"
-#include "gate/session/worker.h"
+#include "gate/session/roster.h"
 #include "gate/stats/meters.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
 #include "net/resolve.h"
 
 #include <stdio.h>
@@ -51,7 +53,7 @@ const char *state_name(enum state state)
 
 const struct env *session_env(const struct session *s)
 {
-    return worker_env(s->worker);
+    return &s->worker->env;
 }
 
 const struct settings *session_settings(const struct session *s)
@@ -408,18 +410,18 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
 {
     struct session *s = calloc(1, sizeof *s);
 
-    if (!s || stream_open(&s->client, worker_room(worker), fd, on_client, s) != OK) {
+    if (!s || stream_open(&s->client, &worker->room, fd, on_client, s) != OK) {
         if (!s)
             (void)close(fd);
         free(s);
         return NULL;
     }
     s->worker = worker;
-    s->snapshot = snapshot_ref(worker_snapshot(worker));
-    s->id = atomic_fetch_add_explicit(&worker_shared(worker)->session_ids, 1, memory_order_relaxed) + 1;
+    s->snapshot = snapshot_ref(worker->snapshot);
+    s->id = atomic_fetch_add_explicit(&worker->shared->session_ids, 1, memory_order_relaxed) + 1;
     s->peer = *peer;
     s->local = local;
-    s->late = worker_draining(worker);
+    s->late = worker->draining;
     s->proxied = !local && settings_proxy_expected(session_settings(s), (const struct sockaddr *)&peer->ss);
     s->server.fd = -1;
     s->started_us = session_env(s)->now_unix_us(session_env(s)->ctx);
@@ -427,9 +429,9 @@ struct session *session_new(struct worker *worker, int fd, const struct address 
     arena_init(&s->scratch, SESSION_SCRATCH_MAX, 1024);
     s->in = BUF_INIT(2 * SESSION_IN_MAX); /* the last read before the pause is never lost */
     s->out = BUF_INIT(SESSION_OUT_MAX);
-    s->deadline = timer_new(worker_loop(worker), on_deadline, s);
+    s->deadline = timer_new(worker->loop, on_deadline, s);
     meters_accepted(s);
-    worker_session_began(worker, s);
+    roster_add(worker, s);
     if (!s->deadline || !pending_enter(s)) {
         session_end(s, PARTING_SILENT, NULL);
         return NULL;
@@ -475,7 +477,7 @@ void session_drain(struct session *s, bool now)
             session_end(s, PARTING_ABRUPT, NULL); /* [src: PostgreSQL 18, process_startup_packet_die] */
         } else if (!s->late) {
             s->late = true; /* its StartupMessage will be answered: 57P03 */
-            worker_owes_less(s->worker);
+            roster_owes_less(s->worker);
         }
         return;
     case STATE_ADMIT:

@@ -1,6 +1,6 @@
 /* The StartupMessage: version, parameters, user. */
 #include "gate/session/rooms.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "pgwire/backend.h"
 
 static enum step refuse(struct session *s, const struct hello_packet *packet, const struct err *e)
@@ -32,7 +32,7 @@ enum step startup_step(struct session *s, struct err *e)
     if (startup_check_user(&s->startup, e) != OK)
         return refuse(s, &packet, e);
     buf_consume(&s->in, packet.used);
-    if (worker_draining(s->worker)) {
+    if (s->worker->draining) {
         s->cause = CAUSE_STOPPING;
         err_set(e, E_UNAVAILABLE, "the database system is shutting down");
         return session_fail(s, PARTING_FATAL);

@@ -2,9 +2,10 @@
 #include "base/clean.h"
 #include "base/env.h"
 #include "gate/session/session.h"
-#include "gate/session/worker.h"
+#include "gate/stats/client_counts.h"
 #include "gate/stats/meters.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
 #include "tls/context.h"
 #include "tls/diag.h"
 #include "tls/engine.h"
@@ -70,8 +71,8 @@ void session_tally_failure(struct session *s, enum cause cause)
         row.tls_version = s->tls.version;
     if (s->client.tls)
         add_handshake(s, &row);
-    tally_note(worker_tally(s->worker), &row);
-    meters_failed(worker_counters(s->worker), cause);
+    tally_note(s->worker->tally, &row);
+    meters_failed(s->worker->counters, cause);
 }
 
 /* ---- clients ---- */
@@ -80,7 +81,7 @@ static void count(struct session *s, struct client_row *row)
 {
     row->first_us = row->last_us = now_of(s);
     put_address(s, row->key.address, sizeof row->key.address);
-    worker_count_client(s->worker, row);
+    client_counts_note(s->worker, row);
 }
 
 static void add_tls(struct session *s, bool refused, struct client_row *row)

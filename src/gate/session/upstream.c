@@ -13,8 +13,8 @@
 #include "gate/session/pending.h"
 #include "gate/session/rooms.h"
 #include "gate/session/upstream_private.h"
-#include "gate/session/worker.h"
 #include "gate/stats/meters.h"
+#include "gate/stats/worker.h"
 #include "net/loop.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
@@ -117,7 +117,7 @@ static void begin_login(struct upstream_room *r)
     params.parameters = upstream_parameters(r, &params.parameter_count);
     params.auth_allowed = upstream_choose_login(r, &params.creds);
     r->has_secret = params.creds.keys || params.creds.password.n > 0;
-    r->logon = params.parameters ? logon_new(worker_loop(s->worker), &params) : NULL;
+    r->logon = params.parameters ? logon_new(s->worker->loop, &params) : NULL;
     if (!r->logon) {
         err_set(&e, E_NOMEM, "out of memory");
         upstream_fail(r, &e);

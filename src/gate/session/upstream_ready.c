@@ -7,9 +7,10 @@
 #include "base/log.h"
 #include "base/rd.h"
 #include "client/login_session.h"
+#include "gate/session/registry.h"
 #include "gate/session/upstream_private.h"
-#include "gate/session/worker.h"
 #include "gate/stats/meters.h"
+#include "gate/stats/worker.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
 

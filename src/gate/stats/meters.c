@@ -5,7 +5,7 @@
 #include "base/env.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/session.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "policy/words.h"
 #include "tls/context.h"
 #include "tls/diag.h"
@@ -15,7 +15,7 @@
 
 static struct counters *counters_of(const struct session *s)
 {
-    return worker_counters(s->worker);
+    return s->worker->counters;
 }
 
 static struct str transport_of(const struct session *s)
@@ -60,8 +60,8 @@ void meters_freed(struct session *s)
 
 void meters_bytes(struct session *s)
 {
-    count_add(worker_received(s->worker), (int64_t)(s->client.received - s->metered_in));
-    count_add(worker_sent(s->worker), (int64_t)(s->client.sent - s->metered_out));
+    count_add(s->worker->received, (int64_t)(s->client.received - s->metered_in));
+    count_add(s->worker->sent, (int64_t)(s->client.sent - s->metered_out));
     s->metered_in = s->client.received;
     s->metered_out = s->client.sent;
 }

@@ -15,11 +15,13 @@
 #include "gate/load/guard.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/pending.h"
+#include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
 #include "gate/steward/confine.h"
 #include "gate/steward/prove.h"
 #include "gate/steward/rehearse.h"
 #include "gate/steward/steward.h"
+#include "gate/steward/verify_served.h"
 #include "gate/views/clerk_link.h"
 #include "gate/views/overview.h"
 #include "gate/views/sql_thread.h"
@@ -159,8 +161,8 @@ static enum code make_workers(struct gate *g)
         g->workers[i] = worker_new(&g->shared, i);
         if (!g->workers[i])
             return E_NOMEM;
-        g->libraries[i] = worker_library(g->workers[i]);
-        g->shared.loops[i] = worker_loop(g->workers[i]);
+        g->libraries[i] = g->workers[i]->library;
+        g->shared.loops[i] = g->workers[i]->loop;
     }
     return OK;
 }

@@ -4,7 +4,8 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "conf/settings.h"
-#include "gate/session/worker.h"
+#include "gate/session/worker_thread.h"
+#include "gate/stats/worker.h"
 #include "net/socket.h"
 
 #include <netdb.h>

@@ -10,7 +10,7 @@
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/admission.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/upstream/leg.h"
 #include "gate/upstream/lookup.h"
 #include "net/loop.h"
@@ -31,7 +31,7 @@ struct proof {
 
 static void over(struct proof *p)
 {
-    loop_stop(worker_loop(p->worker));
+    loop_stop(p->worker->loop);
 }
 
 static void on_timeout(void *arg)
@@ -98,7 +98,7 @@ static void reach(struct proof *p, const struct upstream *upstream)
     if (!p->leg)
         (void)err_set(&p->why, E_NOMEM, "out of memory");
     else
-        loop_run(worker_loop(p->worker));
+        loop_run(p->worker->loop);
     if (p->reached) {
         leg_text(p->leg, where);
         (void)diags_add(p->diags, SEV_LOG, OK, p->route->upstream_file, p->route->upstream_line,
@@ -130,7 +130,7 @@ static void ask(struct proof *p, const struct upstream *upstream)
         complain(p);
         return;
     }
-    loop_run(worker_loop(p->worker));
+    loop_run(p->worker->loop);
     enum code code = lookup_take(lookup, &arena, &credential, &none, &p->why);
     lookup_free(lookup);
     bool known = credential.exists;
@@ -155,7 +155,7 @@ enum code prove_upstreams(struct worker *worker, struct snapshot *snapshot, stru
 
     (void)signal(SIGPIPE, SIG_IGN);
     loop_pool_prepare();
-    struct timer *timer = timer_new(worker_loop(worker), on_timeout, &p);
+    struct timer *timer = timer_new(worker->loop, on_timeout, &p);
     if (!timer)
         return E_NOMEM;
     for (size_t i = 0; i < settings->n_routes; i++) {

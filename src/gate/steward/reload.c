@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
+#include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
 #include "gate/steward/steward.h"
 #include "gate/steward/verify_served.h"

@@ -6,7 +6,7 @@
 #include "base/secret.h"
 #include "gate/gate.h"
 #include "gate/load/history.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/steward/listen.h"
 #include "os/files.h"
 

@@ -9,12 +9,13 @@
 #define PGSEAL_GATE_STEWARD_VERIFY_SERVED_H
 
 #include "base/err.h"
+#include "gate/stats/worker.h"
 #include "net/socket.h"
 #include "pki/cert.h"
 
 struct env;
 
-enum { SERVED_TARGETS_MAX = 64, SERVED_NAME_SIZE = 64 };
+enum { SERVED_TARGETS_MAX = 64, SERVED_NAME_SIZE = GATE_CHECK_NAME_SIZE };
 
 enum served {
     SERVED_SAME,

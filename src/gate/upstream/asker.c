@@ -10,7 +10,7 @@
 #include "client/login_session.h"
 #include "client/passfile.h"
 #include "gate/load/snapshot.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/upstream/leg.h"
 #include "gate/upstream/logon.h"
 #include "net/loop.h"
@@ -175,9 +175,9 @@ static enum code begin_login(struct asker *a, struct err *e)
         .end_point = leg_end_point(a->leg),
         .sslcertmode = info->sslcertmode,
         .cert = certificate,
-        .env = worker_env(a->worker),
+        .env = &a->worker->env,
     };
-    a->logon = logon_new(worker_loop(a->worker), &params);
+    a->logon = logon_new(a->worker->loop, &params);
     if (!a->logon)
         return err_set(e, E_NOMEM, "out of memory");
     login_begin(logon_login(a->logon), &out);
@@ -358,7 +358,7 @@ struct asker *asker_new(struct worker *worker, struct snapshot *snapshot, const 
     a->in = BUF_INIT(ASKER_IN_MAX);
     a->question = BUF_INIT(ASKER_OUT_MAX);
     arena_init(&a->arena, ASKER_ARENA_MAX, 1024);
-    a->timer = timer_new(worker_loop(worker), on_timeout, a);
+    a->timer = timer_new(worker->loop, on_timeout, a);
     if (!a->timer) {
         asker_free(a);
         return NULL;

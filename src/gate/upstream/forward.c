@@ -11,7 +11,7 @@
 #include "base/rd.h"
 #include "base/secret.h"
 #include "gate/load/snapshot.h"
-#include "gate/session/worker_private.h"
+#include "gate/stats/worker.h"
 #include "gate/upstream/leg.h"
 #include "gate/upstream/peers.h"
 #include "net/rate.h"
@@ -231,7 +231,7 @@ static void on_failed(void *arg, const struct err *e)
     struct log_line line;
     const struct conn_host *host = &link->peer->info.hosts[0];
 
-    log_begin(&line, worker_env(link->all->worker), SEV_WARNING, "cancel_peer_failed");
+    log_begin(&line, &link->all->worker->env, SEV_WARNING, "cancel_peer_failed");
     log_str(&line, "peer", host->host);
     log_int(&line, "port", host->port);
     log_err(&line, e);
@@ -260,7 +260,7 @@ static struct link *link_of(struct forwarder *all, const struct upstream *peer)
     if (!link)
         return NULL;
     *link = (struct link){ .all = all, .peer = peer, .in = BUF_INIT(LINK_MAX * NUMBER_BYTES) };
-    link->snapshot = snapshot_ref(worker_snapshot(all->worker));
+    link->snapshot = snapshot_ref(all->worker->snapshot);
     TAILQ_INIT(&link->waiting);
     TAILQ_INIT(&link->sent);
     LIST_INSERT_HEAD(&all->links, link, entry);
@@ -296,7 +296,7 @@ static void drop_stale(struct forwarder *all)
 
     for (link = LIST_FIRST(&all->links); link; link = next) {
         next = LIST_NEXT(link, entry);
-        link->stale = link->stale || link->snapshot != worker_snapshot(all->worker);
+        link->stale = link->stale || link->snapshot != all->worker->snapshot;
         if (link->stale && link->n == 0)
             link_free(link);
     }
@@ -312,7 +312,7 @@ struct forward *forward_new(struct worker *worker, const struct forward_request 
                             void (*done)(void *arg), void *arg)
 {
     size_t n;
-    const struct upstream *peers = snapshot_peers(worker_snapshot(worker), &n);
+    const struct upstream *peers = snapshot_peers(worker->snapshot, &n);
     struct forwarder *all = n > 0 ? forwarder_of(worker) : NULL;
 
     if (!all || (!request->vouched && !rate_take(all->rate, &request->prefix, loop_now_ms(worker->loop))))

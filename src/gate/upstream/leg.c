@@ -13,7 +13,7 @@
 #include "client/socket.h"
 #include "client/verify.h"
 #include "gate/load/snapshot.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "net/resolve.h"
 #include "net/socket.h"
 #include "pki/cert.h"
@@ -126,7 +126,7 @@ static void start_tls(struct leg *leg)
 {
     char sni[LEG_NAME_MAX];
     struct str name = negotiate_sni(&leg->upstream->info, present_host(leg));
-    struct tls_context *context = leg->upstream->tls ? leg->upstream->tls[worker_index(leg->worker)] : NULL;
+    struct tls_context *context = leg->upstream->tls ? leg->upstream->tls[leg->worker->index] : NULL;
 
     leg->phase = LEG_HANDSHAKE;
     if (!str_to_c(name, sni, sizeof sni))
@@ -271,7 +271,8 @@ static bool start_connect(struct leg *leg)
     leg->phase = LEG_CONNECT;
     leg->end_point_n = 0;
     enum code code = socket_connect(&address, &fd, &leg->last);
-    if (code != OK && (errno == EMFILE || errno == ENFILE) && worker_needs_descriptor(leg->worker))
+    if (code != OK && (errno == EMFILE || errno == ENFILE) &&
+        leg->worker->hooks->needs_descriptor(leg->worker))
         code = socket_connect(&address, &fd, &leg->last);
     if (code != OK) {
         if (errno == EAGAIN && conn_addr_is_unix(&leg->step.addr)) {
@@ -281,7 +282,7 @@ static bool start_connect(struct leg *leg)
         return false;
     }
     conn_socket_tune(&leg->upstream->info, &leg->step.addr, fd);
-    if (stream_open(&leg->stream, worker_room(leg->worker), fd, on_stream, leg) != OK) {
+    if (stream_open(&leg->stream, &leg->worker->room, fd, on_stream, leg) != OK) {
         err_set(&leg->last, E_NOMEM, "out of memory");
         return false;
     }
@@ -292,7 +293,7 @@ static bool start_connect(struct leg *leg)
     uint32_t timeout_s = leg->upstream->info.connect_timeout_s;
     if (timeout_s > 0 && leg->step.new_address) {
         if (!leg->timeout)
-            leg->timeout = timer_new(worker_loop(leg->worker), on_timeout, leg);
+            leg->timeout = timer_new(leg->worker->loop, on_timeout, leg);
         if (leg->timeout)
             timer_set(leg->timeout, (int64_t)timeout_s * 1000);
     }
@@ -337,7 +338,7 @@ static bool start_resolve(struct leg *leg)
     if (!str_to_c(present_host(leg)->host, host, sizeof host))
         err_set(&leg->last, E_CONNECT, "host name is too long");
     else
-        leg->resolve = resolve_forward(worker_loop(leg->worker), &(struct resolve_name){ NULL, host, "" },
+        leg->resolve = resolve_forward(leg->worker->loop, &(struct resolve_name){ NULL, host, "" },
                                        on_resolved, leg);
     return leg->resolve != NULL;
 }
@@ -433,7 +434,7 @@ static struct leg *leg_alloc(struct worker *worker, const struct upstream *upstr
     leg->owner = *owner;
     leg->stream.fd = -1;
     arena_init(&leg->arena, LEG_ARENA_MAX, 512);
-    leg->kick = timer_new(worker_loop(worker), on_kick, leg);
+    leg->kick = timer_new(worker->loop, on_kick, leg);
     if (!leg->kick) {
         leg_free(leg);
         return NULL;
@@ -447,8 +448,7 @@ struct leg *leg_new(struct worker *worker, const struct upstream *upstream, cons
 
     if (!leg)
         return NULL;
-    if (attempts_init(&leg->attempts, &upstream->info, worker_hosts(worker), worker_env(worker),
-                      &leg->arena) != OK) {
+    if (attempts_init(&leg->attempts, &upstream->info, &worker->hosts, &worker->env, &leg->arena) != OK) {
         leg_free(leg);
         return NULL;
     }
@@ -511,7 +511,7 @@ void leg_again(struct leg *leg)
 
 void leg_pass_over(struct leg *leg)
 {
-    host_cache_down(worker_hosts(leg->worker), &leg->step.addr, env_mono_us(worker_env(leg->worker)));
+    host_cache_down(&leg->worker->hosts, &leg->step.addr, env_mono_us(&leg->worker->env));
 }
 
 void leg_role(struct leg *leg, enum host_role role)

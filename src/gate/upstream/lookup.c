@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "gate/session/admission.h"
-#include "gate/session/worker_private.h"
+#include "gate/stats/worker.h"
 #include "gate/upstream/asker.h"
 #include "net/loop.h"
 

@@ -16,6 +16,7 @@ struct lookup;
 struct role_set;
 struct settings_route;
 struct snapshot;
+struct lookups;
 struct worker;
 
 enum lookup_kind { LOOKUP_SECRET, LOOKUP_ROLES };
@@ -48,5 +49,8 @@ MUST_CHECK enum code lookup_take(struct lookup *lookup, struct arena *arena, str
                                  const struct role_set **roles, struct err *e);
 /** A login failed, perhaps on an answer that is no longer true: all workers ask anew next time. */
 void lookup_forget(struct worker *worker, struct str user);
+
+/** Give up all queries and forget all answers; NULL is fine. */
+void lookups_free(struct lookups *lookups);
 
 #endif

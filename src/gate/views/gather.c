@@ -9,8 +9,9 @@
 #include "base/check.h"
 #include "base/clean.h"
 #include "gate/session/console.h"
-#include "gate/session/worker_private.h"
+#include "gate/stats/client_counts.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
 #include "policy/words.h"
 #include "tls/engine.h"
 
@@ -146,7 +147,7 @@ static void copy_session(struct gather_part *part, const struct session *s, stru
     card->id = s->id;
     card->pid = s->pid;
     card->state = s->state;
-    card->worker = worker_index(s->worker);
+    card->worker = s->worker->index;
     card->started_us = s->started_us;
     card->ready_us = s->ready_us;
     card->handshake_us = s->handshake_us > 0 ? s->handshake_us : 0;
@@ -157,7 +158,7 @@ static void copy_session(struct gather_part *part, const struct session *s, stru
     copy_admission(part, s, card);
     copy_server(part, s, card);
     if (s->active_ms > 0)
-        card->active_us = now_us - (loop_now_ms(worker_loop(s->worker)) - s->active_ms) * 1000;
+        card->active_us = now_us - (loop_now_ms(s->worker->loop) - s->active_ms) * 1000;
     if (s->console) {
         card->transaction = console_room_state(s, &card->busy);
         copy(part, console_room_query(s), &card->query);
@@ -194,7 +195,7 @@ static void part_ends(struct gather_part *part)
         gather_free(gather); /* the gate is stopping */
         return;
     }
-    while (!worker_post(gather->origin, gather_ends, gather))
+    while (!loop_post(gather->origin->loop, gather_ends, gather))
         (void)nanosleep(&again, NULL); /* memory has run out: the answer is owed all the same */
 }
 
@@ -228,7 +229,7 @@ static void begin(struct gather_part *part)
         !tally_copy(worker->tally, &part->arena, &part->tally, &part->n_tally))
         part->failed = true;
     if (part->gather->wanted & GATHER_CLIENTS)
-        worker_hand_over_clients(worker);
+        client_counts_hand_over(worker);
     LIST_INSERT_HEAD(&worker->gathering, part, entry);
 }
 
@@ -242,7 +243,7 @@ static void step(void *arg)
     if (!worker->ended && part->cursor) {
         if (!add_slice(part))
             part->failed = true;
-        else if (part->cursor && worker_post(worker, step, part))
+        else if (part->cursor && loop_post(worker->loop, step, part))
             return;
     }
     if (part->cursor)
@@ -263,7 +264,7 @@ void gather_session_ends(struct worker *worker, const struct session *session)
 
 struct gather *gather_new(struct worker *worker, unsigned wanted, void (*done)(void *arg), void *arg)
 {
-    struct gate_shared *shared = worker_shared(worker);
+    struct gate_shared *shared = worker->shared;
     struct gather *gather = calloc(1, sizeof *gather + shared->n_workers * sizeof gather->parts[0]);
 
     if (!gather)
@@ -281,7 +282,7 @@ struct gather *gather_new(struct worker *worker, unsigned wanted, void (*done)(v
     }
     for (unsigned i = 0; i < shared->n_workers; i++) {
         struct gather_part *part = &gather->parts[i];
-        if (worker_post(part->worker, step, part))
+        if (loop_post(part->worker->loop, step, part))
             continue;
         part->failed = true;
         part_ends(part);

@@ -260,7 +260,7 @@ static struct measurement *measurement_new(struct gate *g)
     add_zeros(m->sum);
     counters_merge(m->sum, g->counters);
     for (unsigned i = 0; i < g->n_workers; i++)
-        counters_merge(m->sum, worker_counters(g->workers[i]));
+        counters_merge(m->sum, g->workers[i]->counters);
     add_gate(g, m->sum);
     add_pending(g, m->sum);
     add_loads(g, m->sum);

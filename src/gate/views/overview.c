@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "gate/load/snapshot.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/views/clerk_link.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows.h"
@@ -195,7 +195,7 @@ static void on_gathered(void *arg)
     struct gather *gather = o->gather;
 
     o->gather = NULL;
-    o->loaded_us = snapshot_loaded_us(worker_snapshot(o->worker));
+    o->loaded_us = snapshot_loaded_us(o->worker->snapshot);
     if (!rows_new(o->worker, gather, &o->rows)) {
         gather_free(gather);
         give_up(o, E_NOMEM, "out of memory");
@@ -209,7 +209,7 @@ static void begin(void *arg)
 {
     struct overview *o = arg;
 
-    if (worker_draining(o->worker)) { /* its loop may end before the answer comes */
+    if (o->worker->draining) { /* its loop may end before the answer comes */
         give_up(o, E_SHUTDOWN, "the gate is stopping");
         return;
     }
@@ -228,7 +228,7 @@ void overview_ask(struct overview *overview, overview_fn *done, void *arg)
     overview->err.code = OK;
     buf_reset(&overview->json);
     overview->worker = overview->shared->workers[0];
-    if (worker_post(overview->worker, begin, overview))
+    if (loop_post(overview->worker->loop, begin, overview))
         return;
     err_set(&overview->err, E_NOMEM, "out of memory");
     answered(overview);

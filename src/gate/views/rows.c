@@ -2,7 +2,7 @@
 #include "gate/views/rows.h"
 
 #include "base/env.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/views/gather.h"
 
 #include <stdlib.h>
@@ -89,13 +89,13 @@ static void release(void *ctx)
 
 bool rows_new(struct worker *worker, struct gather *gather, struct row_source *out)
 {
-    const struct env *env = worker_env(worker);
+    const struct env *env = &worker->env;
     struct rows *rows = calloc(1, sizeof *rows);
 
     if (!rows)
         return false;
-    rows->shared = worker_shared(worker);
-    rows->snapshot = snapshot_ref(worker_snapshot(worker));
+    rows->shared = worker->shared;
+    rows->snapshot = snapshot_ref(worker->snapshot);
     rows->gather = gather;
     rows->now_us = env->now_unix_us(env->ctx);
     arena_init(&rows->arena, ROWS_ARENA_MAX, ROWS_ARENA_FIRST);

@@ -2,7 +2,7 @@
 #include "base/check.h"
 #include "gate/load/guard.h"
 #include "gate/load/snapshot.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/views/rows.h"
 #include "pki/expiry.h"
 #include "pki/trust.h"

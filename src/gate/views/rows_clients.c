@@ -1,6 +1,6 @@
 /* Rows about clients: what all workers counted, and what was kept from earlier runs. */
-#include "gate/session/worker.h"
 #include "gate/stats/clients.h"
+#include "gate/stats/worker.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows.h"
 

@@ -2,7 +2,7 @@
 #include "base/check.h"
 #include "conf/defs.h"
 #include "gate/load/snapshot.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/views/rows.h"
 #include "policy/cover.h"
 #include "policy/policy.h"

@@ -1,6 +1,6 @@
 /* Rows about reloads, asked of the steward. */
 #include "gate/load/history.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/views/rows.h"
 #include "gate/views/sql_thread.h"
 

@@ -1,5 +1,5 @@
 /* Rows about sessions, from their copies. */
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows.h"
 

@@ -1,6 +1,6 @@
 /* Rows about failures: what the workers counted, put together. */
-#include "gate/session/worker.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows.h"
 

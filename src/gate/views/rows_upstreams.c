@@ -1,7 +1,7 @@
 /* Rows about the servers behind: what is configured, and what the workers counted of it. */
 #include "base/count.h"
 #include "gate/load/snapshot.h"
-#include "gate/session/worker.h"
+#include "gate/stats/worker.h"
 #include "gate/views/rows.h"
 
 struct tries {
@@ -45,7 +45,7 @@ static struct tries tries_of(const struct rows *rows, const struct settings_rout
             continue;
         struct str label = route->label;
         for (unsigned w = 0; w < rows->shared->n_workers; w++) {
-            const struct counters *counters = worker_counters(rows->shared->workers[w]);
+            const struct counters *counters = rows->shared->workers[w]->counters;
             add_counts(counters, label, &tries);
             add_times(counters, METRIC_UPSTREAM_OK_TIME, label, &tries.ok_us);
             add_times(counters, METRIC_UPSTREAM_FAILED_TIME, label, &tries.failed_us);

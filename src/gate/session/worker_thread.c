@@ -1,14 +1,21 @@
 /* One thread, its loop, its listeners and its sessions. */
+#include "gate/session/worker_thread.h"
+
 #include "base/aged.h"
 #include "base/check.h"
 #include "base/count.h"
 #include "base/log.h"
 #include "gate/load/snapshot.h"
+#include "gate/session/accept.h"
+#include "gate/session/registry.h"
 #include "gate/session/rooms.h"
 #include "gate/session/session.h"
-#include "gate/session/worker_private.h"
+#include "gate/session/worker_thread_impl.h"
+#include "gate/stats/client_counts.h"
 #include "gate/stats/clients.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
+#include "gate/upstream/lookup.h"
 #include "gate/upstream/peers.h"
 #include "gate/views/gather.h"
 #include "net/socket.h"
@@ -20,100 +27,81 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TABLES_UNDER_WAY = 8 /* when the SQL thread is busy for long */ };
-
-/* ---- who connects how ---- */
-
-void worker_count_client(struct worker *worker, const struct client_row *seen)
-{
-    if (!worker->clients) {
-        worker->clients = clients_table();
-        if (!worker->clients)
-            return;
-        timer_set(worker->clients_timer, CLIENTS_HAND_OVER_MS);
-    }
-    struct client_row *row = aged_note(worker->clients, &seen->key, seen->sessions > 0);
-    if (row)
-        client_merge(row, seen);
-}
-
-void worker_hand_over_clients(struct worker *worker)
-{
-    if (!worker->clients)
-        return;
-    if (atomic_load_explicit(&worker->clients_under_way, memory_order_relaxed) < TABLES_UNDER_WAY &&
-        clients_hand_over(worker->shared->clients, worker->clients, &worker->clients_under_way)) {
-        worker->clients = NULL;
-        timer_stop(worker->clients_timer);
-        return;
-    }
-    timer_set(worker->clients_timer, CLIENTS_HAND_OVER_MS);
-}
-
-static void on_clients_timer(void *arg)
-{
-    worker_hand_over_clients(arg);
-}
-
 /* ---- life ---- */
 
 static void finish(void *arg);
 
+static void on_sessions_changed(struct worker *worker);
+
+static const struct worker_hooks hooks = {
+    .sessions_changed = on_sessions_changed,
+    .descriptor_freed = accept_freed,
+    .needs_descriptor = accept_give_descriptor,
+};
+
+static bool fill(struct worker_thread *thread)
+{
+    struct worker *worker = &thread->worker;
+    struct gate_shared *shared = worker->shared;
+
+    worker->loop = loop_new();
+    thread->finish = loop_message_new(finish, worker);
+    thread->closed = loop_message_new(shared->worker_closed, shared->gate);
+    worker->tally = tally_new(TALLY_FAILURES_MAX);
+    worker->counters = counters_new(COUNT_CELLS_MAX);
+    worker->registry = registry_new();
+    worker->library = tls_library_new();
+    if (!worker->loop || !thread->finish || !thread->closed || !worker->tally || !worker->counters ||
+        !worker->registry || !worker->library)
+        return false;
+    worker->received = count_cell(worker->counters, METRIC_RECEIVED, NULL);
+    worker->sent = count_cell(worker->counters, METRIC_SENT, NULL);
+    thread->accepting.pause = timer_new(worker->loop, accept_again, worker);
+    return thread->accepting.pause && client_counts_init(worker) &&
+           stream_room_init(&worker->room, worker->loop);
+}
+
 struct worker *worker_new(struct gate_shared *shared, unsigned index)
 {
-    struct worker *worker = calloc(1, sizeof *worker);
+    struct worker_thread *thread = calloc(1, sizeof *thread);
 
-    if (!worker)
+    if (!thread)
         return NULL;
+    struct worker *worker = &thread->worker;
     worker->shared = shared;
     worker->index = index;
     worker->env = *shared->env;
     worker->hosts.roles = shared->roles;
-    worker->spare = -1;
-    LIST_INIT(&worker->listeners);
+    worker->hooks = &hooks;
+    thread->accepting.spare = -1;
+    LIST_INIT(&thread->accepting.listeners);
     LIST_INIT(&worker->gathering);
     TAILQ_INIT(&worker->sessions);
-    worker->loop = loop_new();
-    worker->finish = loop_message_new(finish, worker);
-    worker->closed = loop_message_new(shared->worker_closed, shared->gate);
-    worker->tally = tally_new(TALLY_FAILURES_MAX);
-    worker->counters = counters_new(COUNT_CELLS_MAX);
-    if (worker->counters) {
-        worker->received = count_cell(worker->counters, METRIC_RECEIVED, NULL);
-        worker->sent = count_cell(worker->counters, METRIC_SENT, NULL);
-    }
-    worker->library = tls_library_new();
-    if (worker->loop) {
-        worker->accept_pause = timer_new(worker->loop, accept_again, worker);
-        worker->clients_timer = timer_new(worker->loop, on_clients_timer, worker);
-    }
-    if (!worker->loop || !worker->finish || !worker->closed || !worker->library || !worker->tally ||
-        !worker->counters || !worker->accept_pause || !worker->clients_timer ||
-        !stream_room_init(&worker->room, worker->loop)) {
-        worker_free(worker);
-        return NULL;
-    }
-    return worker;
+    if (fill(thread))
+        return worker;
+    worker_free(worker);
+    return NULL;
 }
 
 void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
+    struct worker_thread *thread = worker_thread_of(worker);
     lookups_free(worker->lookups);
     tally_free(worker->tally);
-    aged_free(worker->clients);
     counters_free(worker->counters);
+    registry_free(worker->registry);
     accept_free(worker);
-    loop_message_free(worker->finish);
-    loop_message_free(worker->closed);
-    timer_close(worker->accept_pause);
-    timer_close(worker->clients_timer);
+    loop_message_free(thread->finish);
+    loop_message_free(thread->closed);
+    timer_close(thread->accepting.pause);
+    client_counts_fini(worker);
     loop_free(worker->loop);
     stream_room_fini(&worker->room);
     snapshot_unref(worker->snapshot);
     tls_library_free(worker->library);
-    free(worker);
+    free(thread);
 }
 
 void worker_abandon(struct worker *worker)
@@ -129,32 +117,35 @@ static void *run(void *arg)
     accept_again(worker);
     loop_run(worker->loop);
     worker->ended = true;
-    worker_hand_over_clients(worker);
+    client_counts_hand_over(worker);
     (void)!loop_post(worker->shared->steward, worker->shared->worker_ended, worker->shared->gate);
     return NULL;
 }
 
 enum code worker_start(struct worker *worker, struct snapshot *snapshot, struct err *e)
 {
+    struct worker_thread *thread = worker_thread_of(worker);
     sigset_t all, before;
 
     worker->snapshot = snapshot;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the steward's */
-    int why = pthread_create(&worker->thread, NULL, run, worker);
+    int why = pthread_create(&thread->thread, NULL, run, worker);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (why != 0)
         return err_set(e, E_NOMEM, "could not start a worker thread: %s", strerror(why));
-    worker->running = true;
+    thread->running = true;
     atomic_fetch_add_explicit(&worker->shared->n_undrained, 1, memory_order_relaxed);
     return OK;
 }
 
 void worker_join(struct worker *worker)
 {
-    if (worker->running)
-        (void)pthread_join(worker->thread, NULL);
-    worker->running = false;
+    struct worker_thread *thread = worker_thread_of(worker);
+
+    if (thread->running)
+        (void)pthread_join(thread->thread, NULL);
+    thread->running = false;
 }
 
 /* ---- orders from the steward ---- */
@@ -253,7 +244,9 @@ static void hurry_sessions(struct worker *worker)
 
 static void end_if_empty(struct worker *worker)
 {
-    if (worker->finishing && worker->n_alive == 0)
+    struct worker_thread *thread = worker_thread_of(worker);
+
+    if (thread->finishing && worker->n_alive == 0)
         loop_stop(worker->loop);
 }
 
@@ -261,9 +254,10 @@ static void end_if_empty(struct worker *worker)
 static void finish(void *arg)
 {
     struct worker *worker = arg;
+    struct worker_thread *thread = worker_thread_of(worker);
 
-    worker->finishing = true;
-    if (worker->hurried)
+    thread->finishing = true;
+    if (thread->hurried)
         drain_sessions(worker, true);
     else
         hurry_sessions(worker);
@@ -273,18 +267,26 @@ static void finish(void *arg)
 /* All go on until the last one is drained: they answer each other's questions. */
 static void note_drained(struct worker *worker)
 {
+    struct worker_thread *thread = worker_thread_of(worker);
     struct gate_shared *shared = worker->shared;
 
-    if (!worker->draining || worker->n_owed > 0 || worker->drained)
+    if (!worker->draining || worker->n_owed > 0 || thread->drained)
         return;
-    worker->drained = true;
+    thread->drained = true;
     if (atomic_fetch_sub_explicit(&shared->n_undrained, 1, memory_order_acq_rel) != 1)
         return;
     for (unsigned i = 0; i < shared->n_workers; i++) {
-        struct loop_message *message = shared->workers[i]->finish;
-        shared->workers[i]->finish = NULL;
+        struct worker_thread *other = worker_thread_of(shared->workers[i]);
+        struct loop_message *message = other->finish;
+        other->finish = NULL;
         loop_send(shared->workers[i]->loop, message);
     }
+}
+
+static void on_sessions_changed(struct worker *worker)
+{
+    note_drained(worker);
+    end_if_empty(worker);
 }
 
 /*
@@ -293,23 +295,26 @@ static void note_drained(struct worker *worker)
  */
 static void stop_listening(struct worker *worker)
 {
-    struct loop_message *closed = worker->closed;
+    struct worker_thread *thread = worker_thread_of(worker);
+    struct loop_message *closed = thread->closed;
 
     accept_stop(worker);
-    worker_hand_over_clients(worker);
-    worker->closed = NULL;
+    client_counts_hand_over(worker);
+    thread->closed = NULL;
     loop_send(worker->shared->steward, closed);
 }
 
 static void drain(struct worker *worker, bool now)
 {
+    struct worker_thread *thread = worker_thread_of(worker);
+
     if (!worker->draining) {
         worker->n_owed = worker->n_alive;
         worker->draining = true;
         stop_listening(worker);
     }
     drain_sessions(worker, now);
-    worker->hurried = worker->hurried || now;
+    thread->hurried = thread->hurried || now;
     if (now)
         worker->n_owed = 0;
     note_drained(worker);
@@ -327,105 +332,7 @@ static void drain_now(void *arg)
 
 bool worker_drain(struct worker *worker, bool now)
 {
-    return !worker->running || loop_post(worker->loop, now ? drain_now : drain_gently, worker);
-}
+    struct worker_thread *thread = worker_thread_of(worker);
 
-bool worker_post(struct worker *worker, void (*fn)(void *arg), void *arg)
-{
-    return loop_post(worker->loop, fn, arg);
-}
-
-/* ---- on the worker's own thread ---- */
-
-struct loop *worker_loop(struct worker *worker)
-{
-    return worker->loop;
-}
-
-struct stream_room *worker_room(struct worker *worker)
-{
-    return &worker->room;
-}
-
-struct tally *worker_tally(struct worker *worker)
-{
-    return worker->tally;
-}
-
-struct counters *worker_counters(struct worker *worker)
-{
-    return worker->counters;
-}
-
-struct count_cell *worker_received(struct worker *worker)
-{
-    return worker->received;
-}
-
-struct count_cell *worker_sent(struct worker *worker)
-{
-    return worker->sent;
-}
-
-unsigned worker_index(const struct worker *worker)
-{
-    return worker->index;
-}
-
-struct host_cache *worker_hosts(struct worker *worker)
-{
-    return &worker->hosts;
-}
-
-const struct env *worker_env(const struct worker *worker)
-{
-    return &worker->env;
-}
-
-struct gate_shared *worker_shared(struct worker *worker)
-{
-    return worker->shared;
-}
-
-struct snapshot *worker_snapshot(struct worker *worker)
-{
-    return worker->snapshot;
-}
-
-struct tls_library *worker_library(struct worker *worker)
-{
-    return worker->library;
-}
-
-bool worker_draining(const struct worker *worker)
-{
-    return worker->draining;
-}
-
-void worker_session_began(struct worker *worker, struct session *session)
-{
-    TAILQ_INSERT_TAIL(&worker->sessions, session, entry);
-    worker->n_alive++;
-}
-
-void worker_session_ended(struct worker *worker, struct session *session)
-{
-    gather_session_ends(worker, session);
-    TAILQ_REMOVE(&worker->sessions, session, entry);
-}
-
-void worker_owes_less(struct worker *worker)
-{
-    if (worker->n_owed > 0)
-        worker->n_owed--;
-    note_drained(worker);
-}
-
-void worker_session_freed(struct worker *worker, bool late)
-{
-    worker->n_alive--;
-    accept_freed(worker);
-    if (!late)
-        worker_owes_less(worker);
-    end_if_empty(worker);
+    return !thread->running || loop_post(worker->loop, now ? drain_now : drain_gently, worker);
 }

@@ -1,0 +1,24 @@
+/**
+ * Who comes in: listeners, and connections that wait for a load to be decided.
+ */
+#ifndef PGSEAL_GATE_SESSION_ACCEPT_H
+#define PGSEAL_GATE_SESSION_ACCEPT_H
+
+#include "gate/session/worker_thread.h"
+
+struct worker;
+
+/** Begin to accept, or go on. */
+void accept_again(void *worker);
+/** The load may have been decided: whoever was held comes in. */
+void accept_held(struct worker *worker);
+/** Take whoever stands in the queues, and listen no more. */
+void accept_stop(struct worker *worker);
+/** A session has given its descriptors back. */
+void accept_freed(struct worker *worker);
+void accept_free(struct worker *worker);
+/** Descriptors ran out for a session that is served: somebody who has not logged in yields. True: there is one
+ * now. */
+bool accept_give_descriptor(struct worker *worker);
+
+#endif

@@ -1,0 +1,131 @@
+/**
+ * What one event-loop thread lends to everything that runs on it: its loop, buffers, clock, tables.
+ *
+ * Share-nothing: what a worker has, no other thread touches, except where a member says so. Another worker is
+ * spoken to through its loop. How the thread lives is gate/session/worker_thread.h.
+ */
+#ifndef PGSEAL_GATE_STATS_WORKER_H
+#define PGSEAL_GATE_STATS_WORKER_H
+
+#include "base/env.h"
+#include "client/hosts.h"
+#include "gate/gate.h"
+#include "net/stream.h"
+
+#include <stdatomic.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+struct address;
+struct client_row;
+struct clerk_link;
+struct clients;
+struct count_cell;
+struct counters;
+struct history;
+struct host_roles;
+struct loop;
+struct session;
+struct shares;
+struct snapshot;
+struct sql_thread;
+struct tally;
+struct tls_library;
+struct worker;
+
+enum { FORGET_SLOTS = 256, GATE_CHECK_NAME_SIZE = 64 };
+
+/** What all workers of a gate share: relaxed counters, and constants of the process. */
+struct gate_shared {
+    struct env *env;
+    _Atomic long connections;               /* authenticated: they count against max_connections */
+    struct shares *pending, *pending_local; /* who is not, over TCP and over unix sockets: pending.h */
+    struct shares *relayed;                 /* of these, who has a connection to a server already */
+    int pending_most;                       /* what descriptors suffice for */
+    _Atomic unsigned long session_ids;
+    uint8_t nonce[32];                     /* of pgseal.secret */
+    char check_name[GATE_CHECK_NAME_SIZE]; /* by which the gate knows its own visits */
+    uid_t uid;                             /* of the gate's process */
+    unsigned n_workers;
+    atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
+    struct host_roles *roles;            /* primaries and standbys, as logins found them */
+    struct worker **workers;
+    _Atomic unsigned n_undrained; /* workers that have been started and are not drained */
+    struct loop **loops;          /* of the workers, for questions to all of them */
+    struct sql_thread *sql;       /* has the status database's statements run, one at a time */
+    struct clerk_link *clerk;     /* by this */
+    struct clients *clients;      /* who connects how; the SQL thread's */
+    _Atomic int32_t console_pid;  /* the last one given to a session of the status database */
+    int64_t started_us;
+    const char *dir; /* as given to serve, with what -c said */
+    const struct str *overrides;
+    size_t n_overrides;
+    _Atomic bool loading;        /* a load is under way: who comes now is judged by what it comes to */
+    _Atomic unsigned generation; /* of the snapshot that is in force, or on its way to the workers */
+    /* Called on the steward's loop, with `gate`: a worker listens no more, its loop has ended. */
+    struct loop *steward;
+    void (*worker_closed)(void *gate);
+    void (*worker_ended)(void *gate);
+    /** On the steward's loop: load the files anew; `note` says what came of it. */
+    void (*reload)(void *gate, struct err *note);
+    const struct history *history; /* what reloads came to; the steward's */
+    gate_auditor *auditor;         /* makes pgseal_findings; may be NULL */
+    void *gate;
+};
+
+struct aged;
+struct errand;
+struct forwarder;
+struct gather_part;
+struct lookups;
+struct registry;
+struct timer;
+
+/** Who connects how, since the last time it was handed over. */
+struct client_counts {
+    struct aged *table; /* NULL: nobody */
+    struct timer *timer;
+    _Atomic unsigned under_way; /* tables that the SQL thread has not taken yet */
+};
+
+struct worker {
+    struct gate_shared *shared;
+    unsigned index;
+    struct env env;
+    struct loop *loop;
+    struct stream_room room;
+    struct tls_library *library;
+    struct snapshot *snapshot; /* the one that new connections get */
+    struct host_cache hosts;
+    struct counters *counters;          /* written on this thread, read on any */
+    struct count_cell *received, *sent; /* bytes that clients send and get */
+    struct tally *tally;
+    struct client_counts clients;
+    struct registry *registry;          /* session/registry.h */
+    struct lookups *lookups;            /* upstream/lookup.h */
+    struct forwarder *forwarder;        /* of cancel requests to other gates; the first worker's */
+    LIST_HEAD(, errand) errands;        /* session/cancel.h */
+    LIST_HEAD(, gather_part) gathering; /* views/gather.h */
+    TAILQ_HEAD(session_list, session) sessions;
+    size_t n_owed;      /* while draining: sessions from before that are still there */
+    size_t n_alive;     /* sessions whose memory has not come back */
+    size_t n_yielded;   /* pending connections that yielded, of which the log does not know */
+    int64_t yielded_us; /* when it was told last */
+    bool draining;
+    bool ended; /* the loop has ended: nothing more is answered */
+    const struct worker_hooks *hooks;
+    /** While sessions are copied (views/gather.h): one leaves the list. NULL: nobody copies. */
+    void (*session_leaves)(struct worker *worker, const struct session *session);
+};
+
+/** What the thread itself does when its sessions come to something. */
+struct worker_hooks {
+    /** A session is owed no more, or has given its memory back. */
+    void (*sessions_changed)(struct worker *worker);
+    /** A session has given its descriptors back. */
+    void (*descriptor_freed)(struct worker *worker);
+    /** Descriptors ran out for a session that is served. True: there is one now. */
+    bool (*needs_descriptor)(struct worker *worker);
+};
+
+#endif
