@@ -4,6 +4,7 @@ Who has not logged in takes no place from those who have, and from others who wa
 """
 
 import contextlib
+import json
 import os
 import re
 import resource
@@ -211,6 +212,7 @@ def test_what_is_measured(make_gate, stack):
     assert metric('pgseal_pending_connections{transport="unix"}') == 0
     assert metric("pgseal_connections") == 1
     assert metric('pgseal_failures_total{cause="too_many_pending_connections"}') == 0
+    assert json.loads(ask(port, "/status.json")[2])["gate"]["sessions"] == 1    # of max_connections
     half_done(stack.enter_context(Conn(gate, source=CROWD)))
     run.wait_until(lambda: metric('pgseal_failures_total{cause="too_many_pending_connections"}') == 1, "one to yield")
 
