@@ -76,7 +76,7 @@ def test_jsonlog_is_one_object_a_line_with_postgresqls_names(make_gate, certs):
     lines = objects(text[:cut])
     assert " LOG:  event=reloaded " in text[cut:]
     assert {"timestamp", "pid", "error_severity", "event"} <= set.intersection(*(set(line) for line in lines))
-    assert {line["pid"] for line in lines} == {g.process.pid}
+    assert {line["pid"] for line in lines} == {g.pid}
     refused = next(line for line in lines if line["event"] == "refused")
     assert (refused["user"], refused["dbname"], refused["remote_host"]) == ("\\xff\"\n", "nowhere", "127.0.0.1")
     assert refused["error_severity"] == "FATAL" and isinstance(refused["remote_port"], int)
