@@ -28,15 +28,16 @@ enum {
     ENVIRONMENT_MAX = 64
 };
 
-/* What the parent tells by memory: a signal is neither pending there any more, nor here yet. */
+/* What parent and gate tell each other by memory. */
 struct shared {
-    atomic_bool forwarding;
+    atomic_bool forwarding; /* the parent: a signal is neither pending there any more, nor here yet */
+    atomic_bool json;       /* the gate: the log is of that form */
 };
 
 /* In the gate. */
 static struct {
-    const struct shared *shared; /* NULL: there is no parent */
-    int status;                  /* the parent's /proc/PID/status; -1: no such thing */
+    struct shared *shared; /* NULL: there is no parent */
+    int status;            /* the parent's /proc/PID/status; -1: no such thing */
 } above = { .status = -1 };
 
 struct parent {
@@ -139,6 +140,12 @@ bool parent_has_signal(int signum)
     return above.shared && (is_pending_above(signum) || atomic_load(&above.shared->forwarding));
 }
 
+void parent_log_as(enum log_format format)
+{
+    if (above.shared)
+        atomic_store(&above.shared->json, format == LOG_JSON);
+}
+
 /* ---- clerks ---- */
 
 /* Of the environment a clerk gets what the loader and the sanitizers want, and nothing that may be secret. */
@@ -218,6 +225,8 @@ static void say_gate_ended(const struct parent *p)
 
     if (WIFEXITED(p->status))
         return; /* it has said why itself */
+    if (atomic_load(&p->shared->json))
+        p->params->env->log->format = LOG_JSON;
     log_begin(&line, p->params->env, SEV_FATAL, "gate_ended");
     log_c(&line, "message", "the gate's process has died");
     log_int(&line, "signal", WTERMSIG(p->status));

@@ -17,6 +17,7 @@
 #define PGSEAL_OS_PARENT_H
 
 #include "base/err.h"
+#include "base/log.h"
 
 struct env;
 
@@ -49,6 +50,8 @@ MUST_CHECK enum code parent_clerk(int line, int *out_fd, struct err *e);
  * `kill -HUP` has returned must find the new rules.
  */
 bool parent_has_signal(int signum);
+/** In which form the parent is to log from now on. */
+void parent_log_as(enum log_format format);
 /** Kill the clerk. Never blocks. */
 void parent_end_clerk(int line);
 

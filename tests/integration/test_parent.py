@@ -3,6 +3,7 @@
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -66,6 +67,14 @@ def test_the_parent_ends_as_the_gate_does(make_gate, number):
     assert f'FATAL:  event=gate_ended message="the gate\'s process has died" signal={int(number)}' in g.words()
     run.wait_until(lambda: not alive(clerk), "the clerk to end")
     assert serves(g.restart())
+
+
+def test_the_parent_logs_as_the_gate_does(make_gate):
+    g = make_gate(hba=HBA, settings={"log_destination": "jsonlog"})
+    os.kill(g.pid, signal.SIGKILL)
+    assert g.process.wait(run.PATIENCE) == -signal.SIGKILL
+    last = json.loads(g.log.text().splitlines()[-1])
+    assert last["error_severity"] == "FATAL" and "gate_ended" in last.values(), last
 
 
 def test_the_gate_ends_with_its_parent(make_gate):

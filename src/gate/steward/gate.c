@@ -29,6 +29,7 @@
 #include "os/descriptors.h"
 #include "os/files.h"
 #include "os/notify.h"
+#include "os/parent.h"
 #include "policy/archive.h"
 #include "policy/policy.h"
 #include "tls/context.h"
@@ -75,6 +76,7 @@ void gate_set_log(const struct gate *g, const struct settings *settings)
 {
     g->env->log->min_severity = (int)settings_log_severity(settings);
     g->env->log->format = log_format(settings);
+    parent_log_as(g->env->log->format);
 }
 
 static void log_fatal(const struct env *env, const struct err *e)
