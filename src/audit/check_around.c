@@ -82,6 +82,30 @@ static void check_writable(struct audit *a, const char *path)
         audit_add(a, CHECK_FILES_WRITABLE, str_c(path), "its mode is %04o", (unsigned)(st.st_mode & 07777));
 }
 
+/* A gate judges its own key; a server's belongs to the server's account, or to root. */
+static void check_key(struct audit *a, const char *path)
+{
+    struct stat st;
+    struct err e;
+
+    if (a->subject->kind == SUBJECT_GATE) {
+        if (os_check_key_file(path, &e) != OK)
+            audit_add(a, CHECK_KEY_PERMISSIONS, str_c(path), "%s", err_text(&e));
+        return;
+    }
+    if (subject_is_unseen(a->subject, path) || stat(path, &st) != 0)
+        return;
+    unsigned mode = st.st_mode & 07777;
+    bool foreign = a->subject->owner_seen && st.st_uid != a->subject->owner && st.st_uid != 0;
+    if (foreign)
+        audit_add(a, CHECK_KEY_PERMISSIONS, str_c(path),
+                  "private key file \"%s\" must be owned by the database user or root, not by user %u", path,
+                  (unsigned)st.st_uid);
+    else if (mode & (st.st_uid == 0 && (!a->subject->owner_seen || a->subject->owner != 0) ? 037 : 077))
+        audit_add(a, CHECK_KEY_PERMISSIONS, str_c(path),
+                  "private key file \"%s\" has group or world access: its mode is %04o", path, mode);
+}
+
 void check_files(struct audit *a)
 {
     const struct settings *settings = a->subject->settings;
@@ -89,13 +113,14 @@ void check_files(struct audit *a)
     struct err e;
     size_t n;
 
-    if (settings->ssl && settings->ssl_key_file.path &&
-        os_check_key_file(settings->ssl_key_file.path, &e) != OK)
-        audit_add(a, CHECK_KEY_PERMISSIONS, str_c(settings->ssl_key_file.path), "%s", err_text(&e));
+    if (settings->ssl && settings->ssl_key_file.path)
+        check_key(a, settings->ssl_key_file.path);
     if (settings->auth_file.path && os_check_secret_file(settings->auth_file.path, "auth file", &e) != OK)
         audit_add(a, CHECK_AUTH_FILE_PERMISSIONS, str_c(settings->auth_file.path), "%s", err_text(&e));
-    for (size_t i = 0; i < settings->files.n; i++)
+    for (size_t i = 0; a->subject->kind == SUBJECT_GATE && i < settings->files.n; i++)
         check_writable(a, settings->files.at[i].p);
+    for (size_t i = 0; i < a->subject->n_files; i++)
+        check_writable(a, a->subject->files[i].p);
     if (a->subject->policy) {
         paths = policy_paths(a->subject->policy, &n);
         for (size_t i = 0; i < n; i++)
@@ -115,9 +140,13 @@ void check_operation(struct audit *a)
 {
     const struct settings *settings = a->subject->settings;
 
+    if (!a->subject->settings_seen)
+        return;
     if (settings->log_connections == 0)
         audit_add_setting(a, CHECK_LOG_CONNECTIONS_OFF, "log_connections",
                           "connections that succeed are not logged");
+    if (a->subject->kind != SUBJECT_GATE)
+        return;
     if (settings->ssl && settings->reload_on_change == CONF_RELOAD_OFF)
         audit_add_setting(a, CHECK_RELOAD_OFF, "reload_on_change",
                           "a renewed certificate is not served by itself");

@@ -212,7 +212,7 @@ static void check_server_file(struct audit *a, const char *file)
     struct chain_path path;
     struct err e;
 
-    if (!file)
+    if (!file || subject_is_unseen(a->subject, file))
         return;
     if (cert_chain_load(file, &chain, &e) != OK) {
         unreadable(a, file, &e);
@@ -242,7 +242,7 @@ static void check_trust(struct audit *a, const char *file, bool lists_count)
     AUTO(trust) struct trust trust = { 0 };
     struct err e;
 
-    if (!file)
+    if (!file || subject_is_unseen(a->subject, file))
         return;
     if (trust_load(file, &trust, &e) != OK)
         unreadable(a, file, &e);

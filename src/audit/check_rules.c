@@ -87,7 +87,10 @@ static void report(struct look *l, enum check check, bool tls, const char *what)
 {
     enum reach reach = tls ? l->sealed : l->plain;
     const struct conn_facts *facts = tls ? &l->sealed_facts : &l->plain_facts;
-    const char *now = l->here_only ? " (just now the gate listens on this machine only)" : "";
+    const char *now = !l->here_only ? ""
+                      : l->audit->subject->kind == SUBJECT_GATE
+                          ? " (just now the gate listens on this machine only)"
+                          : " (just now the server listens on this machine only)";
 
     if (reach == REACH_UNKNOWN) {
         about_rule(l, audit_add(l->audit, check, l->where, "%s, for names that fit the rule's expressions%s",
@@ -137,7 +140,7 @@ static void check_passwords(struct look *l)
     if (needs == HBA_NEEDS_CLEARTEXT)
         report(l, CHECK_PASSWORD_IN_CLEARTEXT, false, "a password is sent as it is");
     if (rule->method == HBA_METHOD_PASSWORD)
-        report(l, CHECK_PASSWORD_METHOD, true, "the gate is told the password");
+        report(l, CHECK_PASSWORD_METHOD, true, "the client sends the password itself");
     if (rule->method == HBA_METHOD_MD5)
         report_any(l, CHECK_MD5_METHOD, "an md5 exchange lets in whoever has the stored secret");
     if ((needs == HBA_NEEDS_CLEARTEXT || needs == HBA_NEEDS_MD5_OR_SCRAM || needs == HBA_NEEDS_SCRAM) &&
@@ -240,7 +243,7 @@ static void check_revocation(struct audit *a, const unsigned *shadows)
 void check_rules(struct audit *a)
 {
     const struct policy *policy = a->subject->policy;
-    bool here_only = listens_here_only(a->subject->settings);
+    bool here_only = a->subject->settings_seen && listens_here_only(a->subject->settings);
     const unsigned *shadows;
 
     if (!policy)

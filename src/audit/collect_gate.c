@@ -1,6 +1,7 @@
 #include "audit/collect_gate.h"
 
 #include "audit/collect_rules.h"
+#include "audit/server_settings.h"
 #include "base/arena.h"
 #include "client/conninfo.h"
 #include "client/conninfo_defaults.h"
@@ -54,29 +55,66 @@ static enum code add_upstreams(struct audit_subject *out, struct arena *arena, s
 
 /* ---- all of it ---- */
 
-enum code collect_gate(const char *dir, int64_t now_unix_s, struct arena *arena, struct collected *out,
-                       struct diags *diags)
+/* Without settings nothing else can be looked at. */
+static enum code refused(struct collected *c, const char *dir, const struct diags *diags, struct arena *arena)
 {
-    const struct settings_params params = { .dir = str_c(dir) };
-    struct collected c = { .subject = { .kind = SUBJECT_GATE, .name = str_c(dir) } };
+    const struct subject_unseen rest = { STR("everything but the settings"), STR("the settings are refused"),
+                                         ITEM_TLS | ITEM_CERTIFICATE | ITEM_RULES | ITEM_EXPIRY };
+    const struct diag *d;
 
-    TRY(settings_load(&params, &c.settings, diags));
-    const struct policy_params policy = { .hba_file = str_c(c.settings->hba_file.path),
-                                          .ident_file = str_c(c.settings->ident_file.path),
-                                          .ssl_on = c.settings->ssl,
+    STAILQ_FOREACH (d, &diags->list, next)
+        if (d->severity == SEV_ERROR &&
+            !collect_broken(&c->subject.broken_settings, &c->subject.n_broken_settings, arena,
+                            (struct subject_broken){ d->file, d->line, d->message }))
+            return E_NOMEM;
+    TRY(server_settings_none(str_c(dir), arena, &c->settings));
+    c->subject.settings = c->settings;
+    return collect_unseen(&c->subject, arena, rest) ? OK : E_NOMEM;
+}
+
+static enum code read_gate(struct collected *c, struct arena *arena, struct diags *diags)
+{
+    const struct policy_params policy = { .hba_file = str_c(c->settings->hba_file.path),
+                                          .ident_file = str_c(c->settings->ident_file.path),
+                                          .ssl_on = c->settings->ssl,
                                           .features = { .roles_known = true },
                                           .reload = true };
-    c.subject.dir = c.settings->dir;
-    c.subject.settings = c.settings;
-    c.subject.settings_seen = true;
-    c.subject.ifaces = &iface_system;
-    c.subject.now_unix_s = now_unix_s;
-    enum code code = collect_rules(&policy, &c.subject, arena, &c.policy);
+
+    c->subject.dir = c->settings->dir;
+    c->subject.settings = c->settings;
+    c->subject.settings_seen = true;
+    TRY(collect_rules(&policy, &c->subject, arena, &c->policy));
+    return add_upstreams(&c->subject, arena, diags);
+}
+
+enum code collect_gate(const char *dir, int64_t now_unix_s, struct arena *arena, struct collected *out,
+                       struct err *e)
+{
+    const struct settings_params params = { .dir = str_c(dir) };
+    struct collected c = { .subject = { .kind = SUBJECT_GATE,
+                                        .name = str_c(dir),
+                                        .ifaces = &iface_system,
+                                        .now_unix_s = now_unix_s } };
+    struct diags diags;
+
+    diags_init(&diags, arena);
+    enum code code = settings_load(&params, &c.settings, &diags);
     if (code == OK)
-        code = add_upstreams(&c.subject, arena, diags);
-    if (code == OK)
+        code = read_gate(&c, arena, &diags);
+    if (code == E_CONFIG || code == E_PARAM) {
+        collected_fini(&(struct collected){ .settings = c.settings, .policy = c.policy });
+        c.settings = NULL;
+        c.policy = NULL;
+        c.subject.policy = NULL;
+        c.subject.n_connections = 0;
+        code = refused(&c, dir, &diags, arena);
+    }
+    if (code == OK) {
         *out = c;
-    else
-        collected_fini(&c);
-    return code;
+        return OK;
+    }
+    collected_fini(&c);
+    const struct diag *first = STAILQ_FIRST(&diags.list);
+    return first ? err_set(e, code, "%.*s", STR_ARG(first->message))
+                 : err_set(e, code, "the settings of \"%s\" cannot be loaded", dir);
 }

@@ -14,11 +14,11 @@ struct collected;
  *
  * dir    borrowed, as written by the user.
  * arena  borrowed; owns what is found.
- * out    set on OK. Rules that are refused are part of the subject.
+ * out    set on OK. Settings and rules that are refused are part of the subject.
  *
- * E_CONFIG, E_NO_FILE and kin: the settings are refused, diags says why; E_NOMEM.
+ * E_NO_FILE, E_ACCESS and kin: the settings cannot be read; E_NOMEM.
  */
 MUST_CHECK enum code collect_gate(const char *dir, int64_t now_unix_s, struct arena *arena,
-                                  struct collected *out, struct diags *diags);
+                                  struct collected *out, struct err *e);
 
 #endif

@@ -31,6 +31,9 @@ void collected_auto(struct collected *collected);
  */
 MUST_CHECK enum code collect_rules(const struct policy_params *params, struct audit_subject *subject,
                                    struct arena *arena, struct policy **out_policy);
+/** Add to one of the subject's lists of what is broken. False when memory ran out. */
+bool collect_broken(const struct subject_broken **list, size_t *n, struct arena *arena,
+                    struct subject_broken broken);
 /** Remember something that was not to be seen. False when memory ran out. */
 bool collect_unseen(struct audit_subject *subject, struct arena *arena, struct subject_unseen unseen);
 

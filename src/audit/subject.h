@@ -10,6 +10,8 @@
 
 #include "base/err.h"
 
+#include <sys/types.h>
+
 struct conninfo;
 struct iface_source;
 struct policy;
@@ -106,6 +108,11 @@ struct audit_subject {
     struct str name;  /* the target, as the user wrote it */
     struct str dir;   /* the gate's, or the data directory; empty: not known */
     unsigned version; /* major version of the server; 0: not known */
+    unsigned minor;   /* its minor version, if `minor_seen` */
+    bool minor_seen;
+    bool owner_seen; /* the account that a server runs under is known: the owner of its data directory */
+    uid_t owner;
+    unsigned dir_mode; /* permission bits of the data directory, if `owner_seen` */
     int64_t now_unix_s;
 
     /* In force, a gate's or those of a server that a gate knows too, with the server's defaults. */
@@ -113,6 +120,8 @@ struct audit_subject {
     bool settings_seen; /* false: nothing was seen of them; `settings` are defaults that prove nothing */
     const struct subject_setting *raw; /* of a server: all that were asked for */
     size_t n_raw;
+    const struct str *files; /* of a server: every settings file that was read */
+    size_t n_files;
 
     const struct policy *policy; /* NULL: not seen, or refused */
     const struct iface_source *ifaces;
@@ -134,6 +143,8 @@ struct audit_subject {
 /** The setting of this name that counts, any case; NULL: it has its default, or was not seen. */
 const struct subject_setting *subject_raw(const struct audit_subject *subject, const char *name);
 
+/** True when this file was not to be seen, and that has been said. */
+bool subject_is_unseen(const struct audit_subject *subject, const char *path);
 /** Where a setting is written; `out_file` is empty where it is not. */
 void subject_place(const struct audit_subject *subject, const char *name, struct str *out_file,
                    unsigned *out_line);

@@ -5,17 +5,14 @@
  */
 #include "audit/audit.h"
 
-#include "audit/collect_gate.h"
-#include "audit/collect_rules.h"
+#include "audit/collect.h"
 #include "base/arena.h"
 #include "base/check.h"
 #include "cmd/audit_baseline.h"
 #include "cmd/audit_report.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
-#include "os/files.h"
-
-#include <sys/stat.h>
+#include "cmd/rules.h"
 
 #define AUDIT_ARENA_MAX ((size_t)1 << 30)
 enum { AUDIT_ARENA_FIRST = 64 * 1024 };
@@ -24,6 +21,7 @@ struct auditing {
     const struct cmd *cmd;
     struct arena *arena;
     struct audit_baseline *baseline;
+    unsigned version;              /* of --pg-version; 0: not given */
     enum finding_severity fail_on; /* FINDING_SEVERITIES: none */
     struct collected *collected;   /* one per target */
     struct audit_result *results;
@@ -31,42 +29,16 @@ struct auditing {
 
 /* ---- targets ---- */
 
-static bool is_directory(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-static bool has_file(const char *dir, const char *name)
-{
-    char path[OS_PATH_MAX];
-
-    return os_path(dir, name, path, NULL) == OK && os_exists(path);
-}
-
-static enum code collect(const struct auditing *a, const char *target, struct collected *out, struct err *e)
-{
-    int64_t now_unix_s = env_now_s(&a->cmd->env);
-    struct diags diags;
-
-    if (!os_exists(target))
-        return err_set(e, E_NO_FILE, "\"%s\" does not exist", target);
-    diags_init(&diags, a->arena);
-    if (is_directory(target) && has_file(target, "pgseal.conf")) {
-        enum code code = collect_gate(target, now_unix_s, a->arena, out, &diags);
-        (void)cmd_diags(a->cmd, &diags);
-        return code == OK ? OK : err_set(e, code, "the settings of \"%s\" cannot be loaded", target);
-    }
-    return err_set(e, E_CONFIG, "\"%s\" is not a gate's directory: it has no pgseal.conf", target);
-}
-
 static enum code look_at(const struct auditing *a, size_t i)
 {
     struct audit_result *result = &a->results[i];
 
     result->target = a->cmd->args[i];
-    enum code code = collect(a, result->target, &a->collected[i], &result->error);
+    const struct collect_params params = { .target = result->target,
+                                           .version = a->version,
+                                           .now_unix_s = env_now_s(&a->cmd->env),
+                                           .arena = a->arena };
+    enum code code = collect_target(&params, &a->collected[i], &result->error);
     if (code != OK) {
         (void)cmd_error(a->cmd, &result->error);
         return code == E_NOMEM ? code : OK;
@@ -123,7 +95,12 @@ static int read_options(struct auditing *a)
     struct err e;
 
     if (a->cmd->n_args == 0)
-        return cmd_usage(a->cmd, "give a target: a gate's directory");
+        return cmd_usage(a->cmd, "give a target: the directory of a gate or of a server, or a file");
+    struct policy_params params;
+    int status = rules_params(a->cmd, cmd_value(a->cmd, OPT_audit_pg_version), &params);
+    if (status >= 0)
+        return status;
+    a->version = params.pg_version;
     a->fail_on = FINDING_MEDIUM;
     if (word) {
         a->fail_on = FINDING_HIGH;

@@ -73,7 +73,7 @@ class Cert:
 
 def write_file(path, content, mode=0o644):
     """Replace a file in one step, so that nobody ever reads half of it."""
-    temporary = path + ".new"
+    temporary = f"{path}.new"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as f:
         os.fchmod(f.fileno(), mode)
