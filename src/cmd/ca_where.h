@@ -4,9 +4,9 @@
 #ifndef PGSEAL_CMD_CA_WHERE_H
 #define PGSEAL_CMD_CA_WHERE_H
 
-#include "cmd/passphrase.h"
 #include "os/files.h"
 #include "pki/ca.h"
+#include "pki/passphrase.h"
 
 struct arena;
 struct cmd;

@@ -6,7 +6,7 @@
 
 #include "cmd/ca_where.h"
 #include "cmd/cmd.h"
-#include "cmd/leaf.h"
+#include "pki/leaf.h"
 
 struct arena;
 

@@ -13,8 +13,8 @@
 #include "cmd/init_notes.h"
 #include "cmd/init_report.h"
 #include "cmd/init_upstream.h"
-#include "cmd/leaf.h"
 #include "os/owner.h"
+#include "pki/leaf.h"
 
 #include <errno.h>
 #include <limits.h>

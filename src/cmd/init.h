@@ -5,9 +5,9 @@
 #define PGSEAL_CMD_INIT_H
 
 #include "cmd/cmd.h"
-#include "cmd/passphrase.h"
 #include "os/files.h"
 #include "pki/ca.h"
+#include "pki/passphrase.h"
 
 struct arena;
 

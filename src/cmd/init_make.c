@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/secret.h"
 #include "cmd/init.h"
-#include "cmd/leaf.h"
+#include "pki/leaf.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>

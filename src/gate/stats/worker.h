@@ -9,6 +9,7 @@
 
 #include "base/env.h"
 #include "client/hosts.h"
+#include "client/verify_served.h"
 #include "gate/gate.h"
 #include "net/stream.h"
 
@@ -33,7 +34,7 @@ struct tally;
 struct tls_library;
 struct worker;
 
-enum { FORGET_SLOTS = 256, GATE_CHECK_NAME_SIZE = 64 };
+enum { FORGET_SLOTS = 256, GATE_CHECK_NAME_SIZE = SERVED_NAME_SIZE };
 
 /** What all workers of a gate share: relaxed counters, and constants of the process. */
 struct gate_shared {

@@ -1,5 +1,5 @@
 /* A key, its certificate, and their files. */
-#include "cmd/leaf.h"
+#include "pki/leaf.h"
 
 #include "base/arena.h"
 #include "base/buf.h"

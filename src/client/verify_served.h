@@ -5,17 +5,16 @@
  * [choice: comparing what the wire says finds what no check of files can: a second process on the port, a
  * worker that kept its old context]
  */
-#ifndef PGSEAL_GATE_STEWARD_VERIFY_SERVED_H
-#define PGSEAL_GATE_STEWARD_VERIFY_SERVED_H
+#ifndef PGSEAL_CLIENT_VERIFY_SERVED_H
+#define PGSEAL_CLIENT_VERIFY_SERVED_H
 
 #include "base/err.h"
-#include "gate/stats/worker.h"
 #include "net/socket.h"
 #include "pki/cert.h"
 
 struct env;
 
-enum { SERVED_TARGETS_MAX = 64, SERVED_NAME_SIZE = GATE_CHECK_NAME_SIZE };
+enum { SERVED_TARGETS_MAX = 64, SERVED_NAME_SIZE = 64 };
 
 enum served {
     SERVED_SAME,

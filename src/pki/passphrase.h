@@ -1,8 +1,8 @@
 /**
  * Passphrases of keys: from a file, from a command, or from the terminal.
  */
-#ifndef PGSEAL_CMD_PASSPHRASE_H
-#define PGSEAL_CMD_PASSPHRASE_H
+#ifndef PGSEAL_PKI_PASSPHRASE_H
+#define PGSEAL_PKI_PASSPHRASE_H
 
 #include "pki/key.h"
 

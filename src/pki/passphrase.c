@@ -1,5 +1,5 @@
 /* Passphrases. Whatever passes through memory here is wiped. */
-#include "cmd/passphrase.h"
+#include "pki/passphrase.h"
 
 #include "base/buf.h"
 #include "os/command.h"

@@ -1,5 +1,5 @@
 /* Looking at ourselves from outside. Blocking sockets: this runs on a pool thread, some dozens of lines. */
-#include "gate/steward/verify_served.h"
+#include "client/verify_served.h"
 
 #include "base/check.h"
 #include "base/env.h"

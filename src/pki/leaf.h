@@ -1,8 +1,8 @@
 /**
  * What init and cert share: making a key with its certificate, and writing both where they belong.
  */
-#ifndef PGSEAL_CMD_LEAF_H
-#define PGSEAL_CMD_LEAF_H
+#ifndef PGSEAL_PKI_LEAF_H
+#define PGSEAL_PKI_LEAF_H
 
 #include "pki/ca.h"
 
