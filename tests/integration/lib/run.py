@@ -28,9 +28,8 @@ def children(pid):
 
 
 def gate_pid(parent):
-    """`serve` is a small parent; of its children one is the gate, the others are clerks."""
-    pid, = (child for child in children(parent) if "serve" in command_line(child))
-    return pid
+    """`serve` is a small parent; its first child is the gate, the others are clerks, or about to become one."""
+    return next(child for child in children(parent) if "serve" in command_line(child))
 
 
 def clerk_pids(parent):
