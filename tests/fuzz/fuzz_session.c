@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "fuzz.h"
+#include "gate/session/pending.h"
 #include "gate/session/session.h"
 #include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
@@ -103,6 +104,7 @@ static void set_up(void)
     shared.clerk = clerk_link_new(-1, &env); /* statements end with an error */
     shared.clients = shared.sql ? clients_new(shared.sql, "/nonexistent", &env) : NULL;
     CHECK(shared.clients && shared.clerk);
+    CHECK(pending_open(&shared) == OK);
     worker = worker_new(&shared, 0);
     CHECK(worker);
     worker->snapshot = load(&env);
