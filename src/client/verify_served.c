@@ -209,13 +209,10 @@ void verify_served(struct served_check *check)
         .any_version = true,
         .no_prompt = true,
     };
-    struct tls_library *library = tls_library_new();
     struct tls_context *context = NULL;
     struct err e = { 0 };
 
-    if (!library)
-        err_set(&e, E_NOMEM, "out of memory");
-    else if (tls_client_context_new(library, &anybody, &context, &e) != OK)
+    if (tls_client_context_new(check->library, &anybody, &context, &e) != OK)
         context = NULL;
     for (size_t i = 0; i < check->n; i++) {
         check->targets[i].result = SERVED_UNKNOWN;
@@ -224,5 +221,4 @@ void verify_served(struct served_check *check)
             look(check, context, &check->targets[i]);
     }
     tls_context_free(context);
-    tls_library_free(library);
 }

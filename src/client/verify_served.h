@@ -13,6 +13,7 @@
 #include "pki/cert.h"
 
 struct env;
+struct tls_library;
 
 enum { SERVED_TARGETS_MAX = 64, SERVED_NAME_SIZE = 64 };
 
@@ -30,6 +31,9 @@ struct served_target {
 };
 
 struct served_check {
+    /* Borrowed. One for all checks: OpenSSL 3.5 forgets, but does not free, what a thread has for its errors when a
+     * library context is freed on it. */
+    struct tls_library *library;
     uint8_t fingerprint[CERT_SHA256_SIZE];
     char name[SERVED_NAME_SIZE]; /* to ask for by SNI */
     size_t n;

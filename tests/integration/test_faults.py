@@ -22,7 +22,7 @@ import pytest
 from lib import run
 from lib.fake import Upstream
 from lib.pg import PASSWORDS
-from lib.wire import EOF, RESET, Closed, Conn, cancel_request, client_context, message, query, startup
+from lib.wire import EOF, RAGGED, RESET, Closed, Conn, cancel_request, client_context, message, query, startup
 
 ALICE = PASSWORDS["alice"]
 HBA = "host all all 127.0.0.1/32 scram-sha-256\nlocal all all trust\n"
@@ -538,7 +538,7 @@ def test_an_allocation_fails_while_a_certificate_is_revoked(short_of_memory, cer
         g.write("client.crl", certs.ca.crl(revoked))
         reload(g)
 
-    def revoke(deprived_by):
+    def revoke(deprived_by, *ends):
         """One session, and the list on which its certificate is. What deprived_by(reload) returns."""
         with Conn(g, timeout=5) as c:
             c.start_tls(client_context(cert=files))
@@ -546,7 +546,7 @@ def test_an_allocation_fails_while_a_certificate_is_revoked(short_of_memory, cer
             result = deprived_by(lambda: reload_with(cert))
             reload(g)
             events = c.events()
-            assert events[-1] == EOF and [e[1]["C"] for e in events[:-1]] in (["57P01"], []), events
+            assert events[-1] in ends and [e[1]["C"] for e in events[:-1]] in (["57P01"], []), events
         reload_with()
         return result
 
@@ -563,6 +563,6 @@ def test_an_allocation_fails_while_a_certificate_is_revoked(short_of_memory, cer
             c.start_tls(client_context(cert=files))
             c.ready(ALICE)
             ordinary = memory.places(lambda: reload_with())
-        places = revoke(memory.places) - ordinary
-        hit = sum(revoke(fail_at(place)) for place in places)
+        places = revoke(memory.places, EOF) - ordinary
+        hit = sum(revoke(fail_at(place), EOF, RAGGED) for place in places)  # OpenSSL 3.5 needs memory to close
     assert len(places) > 3 and hit > 0.8 * len(places), (hit, len(places))

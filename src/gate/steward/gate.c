@@ -192,7 +192,6 @@ static void free_gate(struct gate *g)
     pending_close(&g->shared);
     free(g->workers);
     free(g->libraries);
-    tls_library_free(g->http_library);
     counters_free(g->counters);
     for (size_t i = 0; i < COUNT_OF(g->signals); i++)
         if (g->signals[i])
@@ -200,6 +199,8 @@ static void free_gate(struct gate *g)
     pending_watch_close(g->hangup);
     stop_free(g);
     loop_free(g->loop);
+    tls_library_free(
+        g->http_library); /* behind the last job of the loop: it may be a check of what is served */
     overview_free(g->overview);
     sql_thread_free(g->shared.sql);
     clerk_link_free(g->shared.clerk);

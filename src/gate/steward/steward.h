@@ -50,7 +50,8 @@ struct gate {
     struct gate_shared shared;
     struct worker **workers;
     struct tls_library **libraries;
-    struct tls_library *http_library; /* of the steward */
+    struct tls_library
+        *http_library; /* of the steward; its checks of what is served use it on a pool thread */
     unsigned n_workers;
     unsigned n_closed; /* workers that listen no more */
     unsigned n_ended;
