@@ -4,6 +4,7 @@ Who has not logged in takes no place from those who have, and from others who wa
 """
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -338,10 +339,11 @@ def test_look_ups_take_turns_by_prefix(factory, make_gate, stack):
 @contextlib.contextmanager
 def limited(gate, more):
     """Only so many descriptors more than it has."""
-    pid = gate.process.pid
+    pid = gate.pid
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    highest = max(int(fd) for fd in os.listdir(f"/proc/{pid}/fd"))
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1 + more, before[1]))
+    used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    limit = next(n for n in itertools.count(1) if n - sum(fd < n for fd in used) == more)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
     try:
         yield
     finally:
@@ -356,7 +358,7 @@ def test_without_descriptors_somebody_who_has_not_logged_in_yields(make_gate, ce
         for _ in range(30):
             half_done(stack.enter_context(Conn(gate, source=CROWD)))
         assert logs_in(gate, unix=True)
-    assert 'accept_failed message="Too many open files"' in gate.words(since)
+    gate.log.wait_for('event=accept_failed message="Too many open files"', since)
     assert failures(gate)[CROWD, "too_many_pending_connections"] >= 20
 
 
@@ -420,7 +422,7 @@ def test_the_limit_of_descriptors_is_raised(factory, scratch):
     try:
         gate.start()
         assert "event=descriptors" not in gate.words()
-        assert 300 < resource.prlimit(gate.process.pid, resource.RLIMIT_NOFILE)[0] <= hard
+        assert 300 < resource.prlimit(gate.pid, resource.RLIMIT_NOFILE)[0] <= hard
     finally:
         factory.stop(gate)
 
