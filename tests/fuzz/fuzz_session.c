@@ -9,6 +9,7 @@
 #include "fuzz.h"
 #include "gate/session/pending.h"
 #include "gate/session/session.h"
+#include "gate/session/walk.h"
 #include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
 #include "gate/stats/worker.h"
@@ -123,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
     (void)!write(fds[0], data, size);
     (void)shutdown(fds[0], SHUT_WR);
-    CHECK(session_new(worker, fds[1], &peer, true));
+    CHECK(walk_new(worker, fds[1], &peer, true));
     timer_set(watch, WATCH_MS);
     loop_run(worker->loop);
     (void)close(fds[0]);

@@ -9,6 +9,7 @@
 #include "gate/load/snapshot.h"
 #include "gate/session/pending.h"
 #include "gate/session/session.h"
+#include "gate/session/walk.h"
 #include "gate/session/worker_thread.h"
 #include "gate/session/worker_thread_impl.h"
 #include "gate/stats/worker.h"
@@ -68,7 +69,7 @@ static bool load_under_way(const struct worker *worker)
 
 static void let_in(struct worker *worker, const struct accepted *accepted)
 {
-    struct session *s = session_new(worker, accepted->fd, &accepted->peer, accepted->local);
+    struct session *s = walk_new(worker, accepted->fd, &accepted->peer, accepted->local);
 
     if (s)
         s->crowded = accepted->crowded;

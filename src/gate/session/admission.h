@@ -8,6 +8,7 @@
 #include "auth/verifier.h"
 #include "base/secret.h"
 #include "gate/session/session.h"
+#include "gate/upstream/lookup.h"
 
 struct derive;
 struct lookup;
@@ -84,6 +85,14 @@ enum proof_kind { PROOF_PASSWORD, PROOF_SASL, PROOF_GSS };
  */
 MUST_CHECK enum code admission_take(struct session *s, enum proof_kind kind, struct msg *out, size_t *used,
                                     struct err *e);
+/** The same as the room's answer. */
+enum step admission_refuse(struct session *s, const char *reason, struct err *e);
+/** Remember who the client is, for logs and views, and log it where log_connections asks. */
+void admission_identified(struct session *s, struct str identity);
+/** Ask the server about the user: a question of this kind. STEP_JOB, or a failure. */
+enum step admission_look_up(struct session *s, enum lookup_kind kind, struct err *e);
+/** On to ROUTE. */
+enum step admission_done(struct session *s);
 /** `"trust" authentication failed for user "U"` and its kin: what the method tells a client [src:
  * auth_failed]. */
 enum code admission_failed(const struct session *s, struct err *e);

@@ -23,131 +23,7 @@
 
 /* ---- texts ---- */
 
-enum code admission_failed(const struct session *s, struct err *e)
-{
-    const struct str user = s->startup.user;
-
-    switch (s->rule->method) {
-    case HBA_METHOD_PASSWORD:
-    case HBA_METHOD_MD5:
-    case HBA_METHOD_SCRAM:
-        return password_failed(user, e);
-    case HBA_METHOD_TRUST:
-        return err_set(e, E_AUTH, "\"trust\" authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_CERT:
-        return err_set(e, E_AUTH, "certificate authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_PEER:
-        return err_set(e, E_AUTH, "Peer authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_IDENT:
-        return err_set(e, E_AUTH, "Ident authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_GSS:
-        return err_set(e, E_AUTH, "GSSAPI authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_PAM:
-        return err_set(e, E_AUTH, "PAM authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_LDAP:
-        return err_set(e, E_AUTH, "LDAP authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_RADIUS:
-        return err_set(e, E_AUTH, "RADIUS authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_OAUTH:
-        return err_set(e, E_AUTH, "OAuth bearer authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_REJECT:
-    case HBA_METHOD_SSPI:
-    case HBA_METHOD_BSD:
-        break;
-    }
-    return err_set(e, E_AUTH, "authentication failed for user \"%.*s\": invalid authentication method",
-                   STR_ARG(user));
-}
-
-/* Like admission_failed(), with a reason that stays in the log. */
-static enum step refuse(struct session *s, const char *reason, struct err *e)
-{
-    struct log_line line;
-
-    session_log(s, &line, SEV_LOG, "authentication_failed");
-    log_c(&line, "method", hba_method_name(s->rule->method));
-    log_c(&line, "reason", reason);
-    log_end(&line);
-    (void)admission_failed(s, e);
-    return session_fail(s, PARTING_FATAL);
-}
-
-static void log_authenticated(struct session *s)
-{
-    struct log_line line;
-
-    if (!(session_settings(s)->log_connections & 1u << CONF_LOG_AUTHENTICATION))
-        return;
-    session_log(s, &line, SEV_LOG, "connection_authenticated");
-    if (s->identity.p)
-        log_str(&line, "identity", s->identity);
-    log_c(&line, "method", hba_method_name(s->rule->method));
-    log_str(&line, "file", s->rule->file);
-    log_int(&line, "line", s->rule->line);
-    log_end(&line);
-}
-
-/* Known, and logged, before a map or the certificate's name may refuse [src: PostgreSQL 18, set_authn_id]. */
-static void identified(struct session *s, struct str identity)
-{
-    if (s->identity.p)
-        return;
-    s->identity = identity;
-    log_authenticated(s);
-}
-
 /* ---- certificate's name ---- */
-
-/* E_NEED_ROLES: a map line asks for memberships. Otherwise OK or E_AUTH with the reason in `why`. */
-static enum code check_certificate_name(struct session *s, struct err *why)
-{
-    const struct tls_facts *t = &s->tls;
-    bool by_dn = s->rule->clientname == CLIENTNAME_DN;
-
-    if (!by_dn && !t->cert.has_cn)
-        return err_set(
-            why, E_AUTH,
-            "certificate authentication failed for user \"%.*s\": client certificate contains no user name",
-            STR_ARG(s->startup.user));
-    const struct ident_question question = {
-        .map = s->rule->map,
-        .role = s->startup.user,
-        .name = by_dn ? t->cert.dn : t->cert.cn,
-        .roles = s->admission->facts.roles,
-    };
-    return ident_check(snapshot_policy(s->snapshot), &question, why);
-}
-
-enum code admission_succeeded(struct session *s, struct err *e)
-{
-    struct err why = { 0 };
-
-    if (s->rule->method == HBA_METHOD_CERT)
-        identified(s, s->tls.cert.dn);
-    else if (s->rule->method != HBA_METHOD_TRUST && s->rule->method != HBA_METHOD_PEER)
-        identified(s, s->startup.user);
-    if (s->rule->clientcert == CLIENTCERT_VERIFY_FULL) {
-        enum code code = check_certificate_name(s, &why);
-        if (code == E_NEED_ROLES)
-            return code;
-        if (code != OK) {
-            struct log_line line;
-            session_log(s, &line, SEV_LOG, "authentication_failed");
-            log_c(&line, "method", hba_method_name(s->rule->method));
-            log_c(&line, "reason", err_text(&why));
-            if (s->rule->method != HBA_METHOD_CERT)
-                log_c(&line, "clientcert",
-                      s->rule->clientname == CLIENTNAME_DN ? "DN mismatch" : "CN mismatch");
-            log_end(&line);
-            s->cause = CAUSE_MAP_OTHER_USER;
-            return admission_failed(s, e);
-        }
-    }
-    if (!s->identity.p) /* `trust` proves nothing, and is told all the same */
-        log_authenticated(s);
-    s->admitted_mono_us = env_mono_us(session_env(s));
-    return OK;
-}
 
 /* ---- lookups ---- */
 
@@ -234,67 +110,12 @@ static enum step lookup_lost(struct session *s, const struct err *why, struct er
     log_err(&line, why);
     log_end(&line);
     /* The status database tells what is wrong with the server: who needs no password for it gets there. */
-    if (s->admission->stage == ADMIT_LOGIN && console_wanted(s))
+    if (s->admission->stage == ADMIT_LOGIN && session_is_console(s))
         return STEP_DONE;
     if (why->sqlstate[0] || why->code == E_CONFIG)
         s->cause = CAUSE_LOOKUP;
     err_set(e, E_UNAVAILABLE, "could not look up user \"%.*s\" on the server", STR_ARG(s->startup.user));
     return session_fail(s, PARTING_FATAL);
-}
-
-static void on_lookup(void *arg)
-{
-    session_resume(arg);
-}
-
-/* Ask the server behind for memberships or the secret; the answer is picked up by the next step. */
-static enum step look_up(struct session *s, enum lookup_kind kind, struct err *e)
-{
-    struct admission *a = s->admission;
-    const struct lookup_question question = {
-        s->snapshot, a->route, kind, s->startup.user, a->roles_asked_anew, prefix_of_address(&s->peer.ss)
-    };
-
-    a->lookup = lookup_new(s->worker, &question, on_lookup, s);
-    if (!a->lookup) {
-        err_set(e, E_NOMEM, "out of memory");
-        return session_fail(s, PARTING_FATAL);
-    }
-    return STEP_JOB;
-}
-
-static enum step admission_done(struct session *s)
-{
-    s->admission->stage = ADMIT_DONE;
-    return session_goto(s, STATE_ROUTE);
-}
-
-/* Nobody behind will see this user's own login, and auth_query can tell whether it is allowed. */
-static bool must_ask_for_login(const struct session *s)
-{
-    const struct admission *a = s->admission;
-
-    return a->route->auth_source == CONF_AUTH_QUERY && !a->credential_asked && route_hides_user(s);
-}
-
-enum step admission_proved(struct session *s, struct err *e)
-{
-    struct admission *a = s->admission;
-    enum code code = admission_succeeded(s, e);
-
-    if (code == E_NEED_ROLES) {
-        a->stage = ADMIT_PROVED;
-        return look_up(s, LOOKUP_ROLES, e);
-    }
-    if (code != OK) {
-        /* As from PostgreSQL: the exchange succeeded, the name did not. */
-        buf_append_buf(&s->out, &a->final);
-        return session_fail(s, PARTING_FATAL);
-    }
-    if (!must_ask_for_login(s))
-        return admission_done(s);
-    a->stage = ADMIT_LOGIN;
-    return look_up(s, LOOKUP_SECRET, e);
 }
 
 /* ---- methods without a challenge ---- */
@@ -309,15 +130,15 @@ static enum step judge_peer(struct session *s, struct err *e)
     if (found != STEP_DONE)
         return found;
     if (a->os_user_error)
-        return refuse(s, a->os_user_error, e);
-    identified(s, a->os_user);
+        return admission_refuse(s, a->os_user_error, e);
+    admission_identified(s, a->os_user);
     const struct ident_question question = {
         .map = s->rule->map, .role = s->startup.user, .name = s->identity, .roles = a->facts.roles
     };
     enum code code = ident_check(snapshot_policy(s->snapshot), &question, &why);
     if (code == E_NEED_ROLES)
-        return look_up(s, LOOKUP_ROLES, e);
-    return code == OK ? admission_proved(s, e) : refuse(s, err_text(&why), e);
+        return admission_look_up(s, LOOKUP_ROLES, e);
+    return code == OK ? admission_proved(s, e) : admission_refuse(s, err_text(&why), e);
 }
 
 /* ---- what the rule demands ---- */
@@ -353,7 +174,7 @@ static enum step find_secret(struct session *s, struct err *e)
     case CONF_AUTH_QUERY:
         a->stage = ADMIT_SECRET;
         a->credential_asked = true;
-        return look_up(s, LOOKUP_SECRET, e);
+        return admission_look_up(s, LOOKUP_SECRET, e);
     }
     UNREACHABLE();
 }
@@ -412,7 +233,7 @@ static enum step demand(struct session *s, struct err *e)
     case HBA_METHOD_OAUTH:
         if (hba_method_how(s->rule->method) == HBA_HOW_RELAYED && a->route->auth_source == CONF_AUTH_UPSTREAM)
             return find_secret(s, e);
-        return refuse(s, "the gate cannot judge this method for this database", e);
+        return admission_refuse(s, "the gate cannot judge this method for this database", e);
     }
     UNREACHABLE();
 }
@@ -423,7 +244,7 @@ static bool is_own(struct session *s)
     uid_t uid;
     gid_t gid;
 
-    if (s->peer.ss.ss_family != AF_UNIX || !s->local || !console_wanted(s) ||
+    if (s->peer.ss.ss_family != AF_UNIX || !s->local || !session_is_console(s) ||
         !socket_peer_ids(s->client.fd, &uid, &gid))
         return false;
     return uid == 0 || uid == s->worker->shared->uid;
@@ -452,7 +273,7 @@ static enum step match(struct session *s, struct err *e)
     if (code == E_NEED_NAME)
         return look_up_name(s, a->decision.need, e);
     if (code == E_NEED_ROLES)
-        return look_up(s, LOOKUP_ROLES, e);
+        return admission_look_up(s, LOOKUP_ROLES, e);
     if (code != OK) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_FATAL);
@@ -460,7 +281,7 @@ static enum step match(struct session *s, struct err *e)
     bool refused = a->decision.verdict == VERDICT_NO_RULE || a->decision.rule->method == HBA_METHOD_REJECT;
     if (refused && a->roles_cached) { /* a membership that was granted or revoked meanwhile counts */
         a->roles_asked_anew = true;
-        return look_up(s, LOOKUP_ROLES, e);
+        return admission_look_up(s, LOOKUP_ROLES, e);
     }
     if (a->decision.verdict == VERDICT_NO_RULE)
         return turn_away(s, e);
@@ -532,6 +353,12 @@ enum step admit_step(struct session *s, struct err *e)
         break;
     }
     UNREACHABLE();
+}
+
+enum step admit_enter(struct session *s, struct err *e)
+{
+    session_phase_auth(s);
+    return admit_step(s, e);
 }
 
 void admit_leave(struct session *s)

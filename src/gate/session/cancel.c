@@ -16,10 +16,10 @@
 #include "gate/load/guard.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/console.h"
+#include "gate/session/meters.h"
 #include "gate/session/pending.h"
 #include "gate/session/registry.h"
 #include "gate/session/rooms.h"
-#include "gate/stats/meters.h"
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
 #include "gate/upstream/peers.h"
@@ -281,7 +281,7 @@ static void carry_out(void *arg)
 
     if (target && target->console) {
         count_result(errand, "sent");
-        console_room_cancel(target);
+        session_cancel(target);
     } else if (target && target->cancel_route) {
         count_result(errand, "sent");
         if (go_to_server(errand, target))
@@ -295,10 +295,6 @@ static void carry_out(void *arg)
 
 void cancel_session(struct session *s)
 {
-    if (s->console) {
-        console_room_cancel(s);
-        return;
-    }
     struct errand *errand = s->cancel_route ? errand_new(s->worker, s->worker, (uint32_t)s->pid) : NULL;
     if (errand && !go_to_server(errand, s))
         errand_free(errand);
@@ -405,4 +401,10 @@ void cancel_leave(struct session *s)
         errand->asker = NULL;
     s->errand = NULL;
     s->n_errands = 0;
+}
+
+void cancel_drain(struct session *s, bool now)
+{
+    if (now || cancel_is_idle(s))
+        session_end(s, PARTING_SILENT, NULL);
 }

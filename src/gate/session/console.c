@@ -381,8 +381,7 @@ enum step console_enter(struct session *s, struct err *e)
     console_greet(s->console->console, &s->out);
     backend_key_data(&s->out, (uint32_t)s->pid, bytes_of(s->key, s->key_n));
     backend_ready(&s->out, 'I');
-    upstream_leave(s);
-    admit_leave(s);
+    session_login_over(s);
     arena_fini(&s->scratch);
     stream_relax(&s->client);
     session_ready(s);
@@ -418,12 +417,6 @@ void console_leave(struct session *s)
 }
 
 /* ---- what others ask ---- */
-
-bool console_wanted(const struct session *s)
-{
-    return s->startup.replication == REPLICATION_NONE &&
-           str_equal(s->startup.database, session_settings(s)->status_database);
-}
 
 char console_room_state(const struct session *s, bool *out_busy)
 {

@@ -11,8 +11,6 @@ struct worker;
 
 enum { CONSOLE_PID_FIRST = 1 << 30 /* above every pid of an operating system */ };
 
-/** True when the session asked for the status database. */
-bool console_wanted(const struct session *s);
 /** Transaction state as in ReadyForQuery; *busy: a statement is being worked on. Worker's thread. */
 char console_room_state(const struct session *s, bool *out_busy);
 /** The statement being run or run last; borrowed until the session goes on. */

@@ -113,7 +113,7 @@ static void do_signal(void *arg, size_t loop)
     if (asked->kind == SIGNAL_TERMINATE)
         session_drain(s, true);
     else
-        cancel_session(s);
+        session_cancel(s);
 }
 
 static void keep_all(void *arg, void *out)

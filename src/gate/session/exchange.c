@@ -167,42 +167,6 @@ enum step exchange_begin(struct session *s, struct err *e)
     return s->rule->method == HBA_METHOD_MD5 && md5 ? begin_md5(s, e) : begin_scram(s, e);
 }
 
-static enum code wrong_type(enum proof_kind kind, uint8_t type, struct err *e)
-{
-    switch (kind) {
-    case PROOF_PASSWORD:
-        return password_wrong_type(type, e);
-    case PROOF_SASL:
-        return sasl_wrong_type(type, e);
-    case PROOF_GSS:
-        return gss_wrong_type(type, e);
-    }
-    UNREACHABLE();
-}
-
-enum code admission_take(struct session *s, enum proof_kind kind, struct msg *out, size_t *used,
-                         struct err *e)
-{
-    /* Of the two that speak SASL only SCRAM is short [src: PostgreSQL 18, pg_be_oauth_mech]. */
-    bool scram = kind == PROOF_SASL && s->rule->method != HBA_METHOD_OAUTH;
-
-    if (s->in.n > 0 && s->in.p[0] != 'p') {
-        s->parting = PARTING_FATAL;
-        return wrong_type(kind, s->in.p[0], e);
-    }
-    enum code code = msg_next(buf_bytes(&s->in), scram ? MSG_SCRAM_MAX : MSG_PASSWORD_MAX, out, used);
-    if (code == E_MORE && s->client_ended && s->in.n == 0) {
-        s->parting = PARTING_SILENT;
-        return E_CLOSED;
-    }
-    if (code == E_PROTOCOL || (code == E_MORE && s->client_ended)) {
-        s->parting = kind == PROOF_PASSWORD ? PARTING_LOGGED : PARTING_FATAL;
-        return kind == PROOF_PASSWORD ? err_set(e, E_PROTOCOL, "invalid message length")
-                                      : admission_failed(s, e);
-    }
-    return code;
-}
-
 /* A secret that was changed on the server meanwhile counts from the next try on. */
 static enum step password_wrong(struct session *s, const struct err *e)
 {

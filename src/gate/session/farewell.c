@@ -6,10 +6,10 @@
  */
 #include "base/check.h"
 #include "base/env.h"
+#include "gate/session/meters.h"
 #include "gate/session/pending.h"
 #include "gate/session/rooms.h"
 #include "gate/session/roster.h"
-#include "gate/stats/meters.h"
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
 #include "pgwire/backend.h"
@@ -34,17 +34,6 @@ static void session_free(struct session *s)
     snapshot_unref(s->snapshot);
     roster_freed(s->worker, s->late);
     free(s);
-}
-
-/* Nothing more to wait for. The memory goes back from the timer: somebody up the stack may still hold the
- * session. */
-static void gone(struct session *s)
-{
-    if (s->gone)
-        return;
-    s->gone = true;
-    stream_set_reading(&s->client, false);
-    timer_set(s->deadline, 0);
 }
 
 /* What the code of a refusal says, where nobody knew better. */
@@ -177,12 +166,12 @@ void farewell_enter(struct session *s, const struct err *e)
         return;
     }
     if (s->parting == PARTING_ABRUPT || (s->client.broken || s->client.unsendable)) {
-        gone(s);
+        session_gone(s);
         return;
     }
     stream_finish(&s->client);
     if (s->yielded || (s->client.eof && !stream_blocked(&s->client))) {
-        gone(s);
+        session_gone(s);
         return;
     }
     timer_set(s->deadline, FAREWELL_MS);
@@ -193,7 +182,7 @@ void farewell_enter(struct session *s, const struct err *e)
 void farewell_client_readable(struct session *s)
 {
     if (!stream_discard(&s->client))
-        gone(s);
+        session_gone(s);
 }
 
 void farewell_client_writable(struct session *s)
@@ -201,12 +190,7 @@ void farewell_client_writable(struct session *s)
     struct err e;
 
     if (stream_flush(&s->client, &e) != OK || (s->client.eof && !stream_blocked(&s->client)))
-        gone(s);
-}
-
-void farewell_yield(struct session *s)
-{
-    gone(s);
+        session_gone(s);
 }
 
 void farewell_deadline(struct session *s)

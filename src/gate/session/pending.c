@@ -119,7 +119,7 @@ static void yield(struct session *s)
         session_end(s, PARTING_FATAL, &e);
         return;
     case STATE_FAREWELL:
-        farewell_yield(s);
+        session_gone(s);
         return;
     case STATE_RELAY:
     case STATE_CONSOLE:

@@ -5,6 +5,8 @@
  * the number of workers, which worker has the session, so no table is shared. Somebody who guesses does not
  * know the worker either: to him all 32 bits are random.
  */
+#include "gate/session/registry.h"
+
 #include "auth/cancel_key.h"
 #include "base/check.h"
 #include "base/env.h"

@@ -7,8 +7,8 @@
  */
 #include "base/check.h"
 #include "base/env.h"
+#include "gate/session/meters.h"
 #include "gate/session/rooms.h"
-#include "gate/stats/meters.h"
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
 #include "pgwire/backend.h"
@@ -49,24 +49,24 @@ static void say_goodbye(struct session *s)
     session_end(s, msg_between(&s->follow) ? PARTING_FATAL : PARTING_LOGGED, &e);
 }
 
-void relay_enter(struct session *s)
+enum step relay_enter(struct session *s, struct err *e)
 {
+    (void)e;
     session_phase_none(s);
     leg_take_stream(s->leg, &s->server, on_server, s);
-    upstream_leave(s); /* before anything that may end the session: nobody looks for these rooms then */
-    admit_leave(s);
+    session_login_over(s); /* before anything that may end the session: nobody looks for it then */
     /* Counted before it is told: who has heard of its session may ask for the numbers at once. */
     session_ready(s);
     meters_connected(s);
     session_tally_admitted(s);
     if (!session_send(s))
-        return;
+        return STEP_JOB;
     arena_fini(&s->scratch);
     if (s->in.n > 0) { /* pipelined behind the login */
         s->asked = true;
         if (stream_write(&s->server, buf_bytes(&s->in), NULL) != OK) {
             over(s);
-            return;
+            return STEP_JOB;
         }
     }
     buf_fini_secret(&s->in);
@@ -76,11 +76,12 @@ void relay_enter(struct session *s)
         stream_finish(&s->server);
     if (stream_over(&s->server)) {
         over(s);
-        return;
+        return STEP_JOB;
     }
     update(s);
     if (s->draining)
         relay_drain(s, false);
+    return STEP_JOB;
 }
 
 void relay_client_readable(struct session *s)

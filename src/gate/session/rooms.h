@@ -1,5 +1,5 @@
 /**
- * The rooms, one function per step; session.c is their only caller.
+ * The rooms, one function per step; walk.c is their only caller.
  *
  * Each goes on as far as it can with what s->in holds and answers with an `enum step`; on STEP_FAIL `e` is
  * filled unless the parting is silent.
@@ -21,6 +21,7 @@ void seal_log_left(struct session *s);
 /** StartupMessage or CancelRequest. */
 enum step startup_step(struct session *s, struct err *e);
 /** Policy and authentication; under auth_source = upstream the exchange itself follows in UPSTREAM. */
+enum step admit_enter(struct session *s, struct err *e);
 enum step admit_step(struct session *s, struct err *e);
 void admit_leave(struct session *s);
 /** Which far end. */
@@ -37,6 +38,7 @@ void console_leave(struct session *s);
 /** Deliver a CancelRequest; s->in begins with the packet. */
 enum step cancel_step(struct session *s, struct err *e);
 void cancel_leave(struct session *s);
+void cancel_drain(struct session *s, bool now);
 /** Another gate's connection, over which nothing is under way. */
 bool cancel_is_idle(const struct session *s);
 /** The loop has ended: cancel requests still on their way are dropped. All workers must have been joined. */
@@ -44,7 +46,7 @@ void cancel_abandon(struct worker *worker);
 /** Cancel what the session is doing, as if its client had asked. On its worker. */
 void cancel_session(struct session *s);
 /** Both pipes. */
-void relay_enter(struct session *s);
+enum step relay_enter(struct session *s, struct err *e);
 void relay_client_readable(struct session *s);
 void relay_client_writable(struct session *s);
 void relay_drain(struct session *s, bool now);
@@ -53,8 +55,6 @@ void relay_leave(struct session *s);
 void farewell_enter(struct session *s, const struct err *e);
 void farewell_client_readable(struct session *s);
 void farewell_client_writable(struct session *s);
-/** Somebody else needs its place: no more waiting. */
-void farewell_yield(struct session *s);
 /** The client's time is up, or it has gone: free. */
 void farewell_deadline(struct session *s);
 

@@ -6,18 +6,6 @@
 #include "gate/upstream/lookup.h"
 #include "pgwire/backend.h"
 
-bool route_hides_user(const struct session *s)
-{
-    const struct settings_logins *logins = &s->admission->route->upstream_login;
-
-    if (console_wanted(s))
-        return true;
-    for (size_t i = 0; i < logins->n; i++)
-        if (logins->at[i] == CONF_LOGIN_SERVICE)
-            return true;
-    return false;
-}
-
 /* As PostgreSQL says it: first that the client is who it says, then that there is nothing for it. */
 static enum step refuse_late(struct session *s)
 {
@@ -49,11 +37,11 @@ enum step route_step(struct session *s, struct err *e)
     }
     if (!find_place(s, &refused, e))
         return refused;
-    if (console_wanted(s) && !s->admission->relayed)
+    if (session_is_console(s) && !s->admission->relayed)
         return session_goto(s, STATE_CONSOLE);
     if (snapshot_upstream(s->snapshot, s->admission->route)->configured)
         return session_goto(s, STATE_UPSTREAM);
-    if (console_wanted(s)) {
+    if (session_is_console(s)) {
         s->reason = "auth_source is upstream, and there is no upstream that could judge the password.";
         err_set(e, E_UNAVAILABLE, "the server behind is not available");
         return session_fail(s, PARTING_FATAL);

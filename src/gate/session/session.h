@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
+#include "gate/session/walk.h"
 #include "gate/upstream/leg.h"
 #include "net/socket.h"
 #include "net/stream.h"
@@ -33,7 +34,7 @@ struct upstream_room;
 struct worker;
 
 enum state {
-#define X(name, phase, arrows, waits_for) STATE_##name,
+#define X(name, phase, arrows, enter, step, leave, drain, cancel, waits_for) STATE_##name,
 #include "states.def"
 #undef X
     STATE_COUNT
@@ -80,7 +81,19 @@ struct tls_facts {
     struct peer_cert cert;
 };
 
+struct session;
+
+/** What the walk does with a session when something else asks for it; see the functions below. */
+struct session_walk {
+    void (*resume)(struct session *s);
+    void (*end)(struct session *s, enum parting parting, const struct err *e);
+    void (*drain)(struct session *s, bool now);
+    void (*cancel)(struct session *s);
+    void (*login_over)(struct session *s);
+};
+
 struct session {
+    const struct session_walk *walk;
     struct worker *worker;
     struct snapshot *snapshot; /* the one in force when the client connected */
     TAILQ_ENTRY(session) entry;
@@ -179,6 +192,17 @@ void session_host(const struct session *s, char *out, size_t size);
 void session_resume(struct session *s);
 /** End a session with this error, whatever it is doing. */
 void session_end(struct session *s, enum parting parting, const struct err *e);
+/** The gate is to stop, or this session: end now, or at the next ReadyForQuery(idle). */
+void session_drain(struct session *s, bool now);
+/** Cancel what the session is doing, as if its client had asked. On its worker. */
+void session_cancel(struct session *s);
+/** Nothing of the login is needed any more. */
+void session_login_over(struct session *s);
+/** Nothing more to wait for in farewell. The memory goes back from the timer: somebody up the stack may still
+ * hold the session. */
+void session_gone(struct session *s);
+/** True when the session asked for the status database. */
+bool session_is_console(const struct session *s);
 /** Flush s->out to the client's socket. False: the client is gone and the session is on its way out. */
 MUST_CHECK bool session_send(struct session *s);
 /** Begin the AUTH phase's timer. */
@@ -186,14 +210,6 @@ void session_phase_auth(struct session *s);
 /** Neither phase any more. */
 void session_phase_none(struct session *s);
 
-/* ---- for the worker ---- */
-
-/** Take over an accepted descriptor. NULL: memory ran out, the descriptor is closed. */
-struct session *session_new(struct worker *worker, int fd, const struct address *peer, bool local);
-/** The gate is to stop: end now, or at the next ReadyForQuery(idle). */
-void session_drain(struct session *s, bool now);
-/** The gate is about to end: end now; who has not sent a StartupMessage yet has a moment to hear why. */
-void session_hurry(struct session *s);
 /**
  * End the session (57P01) when the worker's snapshot has a revocation list in force that names its client's
  * certificate, and ssl_crl_ends_sessions is on. True: the session is on its way out.

@@ -1,9 +1,9 @@
 /* What a session is counted as. */
 #include "base/clean.h"
 #include "base/env.h"
+#include "gate/session/meters.h"
 #include "gate/session/session.h"
 #include "gate/stats/client_counts.h"
-#include "gate/stats/meters.h"
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
 #include "tls/context.h"
@@ -171,4 +171,14 @@ void session_tally_stranger(struct session *s, enum client_seen seen)
     if (s->client.tls && (!s->tls.used || seen))
         row.tls_failed_us = now_of(s);
     count(s, &row);
+}
+
+void session_log_cause(struct session *s, struct log_line *line, enum cause cause)
+{
+    if (cause == CAUSE_NONE)
+        return;
+    session_tally_failure(s, cause);
+    log_c(line, "cause", cause_id(cause));
+    log_c(line, "likely", cause_text(cause));
+    log_c(line, "next", cause_next(cause));
 }

@@ -10,10 +10,10 @@
 #include "base/wr.h"
 #include "client/login_session.h"
 #include "gate/session/console.h"
+#include "gate/session/meters.h"
 #include "gate/session/pending.h"
 #include "gate/session/rooms.h"
-#include "gate/session/upstream_private.h"
-#include "gate/stats/meters.h"
+#include "gate/session/upstream_impl.h"
 #include "gate/stats/worker.h"
 #include "net/loop.h"
 #include "pgwire/backend.h"
@@ -22,42 +22,10 @@
 
 /* ---- endings ---- */
 
-void upstream_fail(struct upstream_room *r, const struct err *e)
-{
-    r->failed = true;
-    r->why = *e;
-    session_resume(r->s);
-}
-
-/* What was learnt from one server is of no use with the next. */
-static void forget_attempt(struct upstream_room *r)
-{
-    logon_free(r->logon);
-    r->logon = NULL;
-    r->stage = UPSTREAM_CONNECT;
-    buf_reset(&r->in);
-    buf_reset(&r->held);
-    arena_reset(&r->arena);
-    r->facts = (struct login_facts){ 0 };
-}
-
-/* Go on with the next attempt, unless the client has been asked already. */
-void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
-{
-    if (r->client_engaged) {
-        if (event == EVENT_SERVER_BUSY || (event == EVENT_ATTRS_MISMATCH && !leg_unfit(r->s->leg)))
-            leg_pass_over(r->s->leg);
-        upstream_fail(r, e);
-        return;
-    }
-    forget_attempt(r);
-    leg_event(r->s->leg, event, e);
-}
-
 /* At the same server; for what it can be asked otherwise. */
 static void try_again(struct upstream_room *r)
 {
-    forget_attempt(r);
+    upstream_forget_attempt(r);
     leg_again(r->s->leg);
 }
 
@@ -354,7 +322,7 @@ static void on_ready(void *arg)
     struct upstream_room *r = arg;
 
     CHECK(!r->client_engaged);
-    forget_attempt(r);
+    upstream_forget_attempt(r);
     r->stage = UPSTREAM_LOGIN;
     if (r->relayed)
         begin_relayed(r);
@@ -403,7 +371,7 @@ static void on_failed(void *arg, const struct err *e)
 /* A proof that the pool is still working on was for the server that is given up. */
 static void on_lapsed(void *arg)
 {
-    forget_attempt(arg);
+    upstream_forget_attempt(arg);
 }
 
 /* ---- the room ---- */
@@ -418,7 +386,7 @@ enum step upstream_enter(struct session *s, struct err *e)
     }
     s->upstream_room = r;
     r->s = s;
-    r->judge_only = console_wanted(s);
+    r->judge_only = session_is_console(s);
     r->upstream = snapshot_upstream(s->snapshot, s->admission->route);
     s->upstream = r->judge_only ? NULL : r->upstream;
     r->relayed = s->admission->relayed;

@@ -3,7 +3,7 @@
 #include "client/conninfo_defaults.h"
 #include "client/passfile.h"
 #include "gate/session/console.h"
-#include "gate/session/upstream_private.h"
+#include "gate/session/upstream_impl.h"
 
 /* ---- StartupMessage ---- */
 
@@ -74,7 +74,7 @@ struct parameter *upstream_parameters(struct upstream_room *r, size_t *out_n)
     if (!list)
         return NULL;
     at = put(at, STR("user"), s->upstream_user);
-    if (console_wanted(s)) {
+    if (session_is_console(s)) {
         *out_n = (size_t)(put(at, STR("database"), session_settings(s)->auth_dbname) - list);
         return list;
     }

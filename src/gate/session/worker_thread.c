@@ -10,6 +10,7 @@
 #include "gate/session/registry.h"
 #include "gate/session/rooms.h"
 #include "gate/session/session.h"
+#include "gate/session/walk.h"
 #include "gate/session/worker_thread_impl.h"
 #include "gate/stats/client_counts.h"
 #include "gate/stats/clients.h"
@@ -238,7 +239,7 @@ static void hurry_sessions(struct worker *worker)
 
     for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
         next = TAILQ_NEXT(s, entry);
-        session_hurry(s);
+        walk_hurry(s);
     }
 }
 

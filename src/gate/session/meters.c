@@ -1,5 +1,5 @@
 /* Which event is counted under which labels. */
-#include "gate/stats/meters.h"
+#include "gate/session/meters.h"
 
 #include "base/count.h"
 #include "base/env.h"

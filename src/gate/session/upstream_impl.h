@@ -1,6 +1,6 @@
 /** The inside of the room upstream: for upstream*.c only. */
-#ifndef PGSEAL_GATE_SESSION_UPSTREAM_PRIVATE_H
-#define PGSEAL_GATE_SESSION_UPSTREAM_PRIVATE_H
+#ifndef PGSEAL_GATE_SESSION_UPSTREAM_IMPL_H
+#define PGSEAL_GATE_SESSION_UPSTREAM_IMPL_H
 
 #include "client/login.h"
 #include "gate/session/admission.h"
@@ -62,6 +62,8 @@ bool upstream_is_service(const struct upstream_room *r);
 
 /** The room's step ends with this failure. May end the session: touch it no more. */
 void upstream_fail(struct upstream_room *r, const struct err *e);
+/** Nothing of the present attempt is needed any more. */
+void upstream_forget_attempt(struct upstream_room *r);
 /** Go on with the next attempt, unless the client has been asked already. */
 void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e);
 /** AuthenticationOk was read: go on to ReadyForQuery with what r->in holds. */

@@ -3,8 +3,8 @@
  *
  * A worker writes its own set; whoever is asked for metrics reads all of them (gate/measure.h).
  */
-#ifndef PGSEAL_GATE_STATS_METERS_H
-#define PGSEAL_GATE_STATS_METERS_H
+#ifndef PGSEAL_GATE_SESSION_METERS_H
+#define PGSEAL_GATE_SESSION_METERS_H
 
 #include "tls/cause.h"
 

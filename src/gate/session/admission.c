@@ -1,0 +1,246 @@
+/* What admit, exchange and upstream say and do alike: who is admitted, refused, looked up. */
+#include "gate/session/admission.h"
+
+#include "auth/password.h"
+#include "auth/userlist.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "gate/session/console.h"
+#include "gate/session/pending.h"
+#include "gate/session/rooms.h"
+#include "gate/stats/worker.h"
+#include "gate/upstream/derive.h"
+#include "gate/upstream/lookup.h"
+#include "net/resolve.h"
+#include "pgwire/backend.h"
+#include "policy/ident.h"
+#include "policy/tell.h"
+#include "policy/words.h"
+#include "tls/context.h"
+
+bool route_hides_user(const struct session *s)
+{
+    const struct settings_logins *logins = &s->admission->route->upstream_login;
+
+    if (session_is_console(s))
+        return true;
+    for (size_t i = 0; i < logins->n; i++)
+        if (logins->at[i] == CONF_LOGIN_SERVICE)
+            return true;
+    return false;
+}
+
+enum code admission_failed(const struct session *s, struct err *e)
+{
+    const struct str user = s->startup.user;
+
+    switch (s->rule->method) {
+    case HBA_METHOD_PASSWORD:
+    case HBA_METHOD_MD5:
+    case HBA_METHOD_SCRAM:
+        return password_failed(user, e);
+    case HBA_METHOD_TRUST:
+        return err_set(e, E_AUTH, "\"trust\" authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_CERT:
+        return err_set(e, E_AUTH, "certificate authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_PEER:
+        return err_set(e, E_AUTH, "Peer authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_IDENT:
+        return err_set(e, E_AUTH, "Ident authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_GSS:
+        return err_set(e, E_AUTH, "GSSAPI authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_PAM:
+        return err_set(e, E_AUTH, "PAM authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_LDAP:
+        return err_set(e, E_AUTH, "LDAP authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_RADIUS:
+        return err_set(e, E_AUTH, "RADIUS authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_OAUTH:
+        return err_set(e, E_AUTH, "OAuth bearer authentication failed for user \"%.*s\"", STR_ARG(user));
+    case HBA_METHOD_REJECT:
+    case HBA_METHOD_SSPI:
+    case HBA_METHOD_BSD:
+        break;
+    }
+    return err_set(e, E_AUTH, "authentication failed for user \"%.*s\": invalid authentication method",
+                   STR_ARG(user));
+}
+
+/* Like admission_failed(), with a reason that stays in the log. */
+enum step admission_refuse(struct session *s, const char *reason, struct err *e)
+{
+    struct log_line line;
+
+    session_log(s, &line, SEV_LOG, "authentication_failed");
+    log_c(&line, "method", hba_method_name(s->rule->method));
+    log_c(&line, "reason", reason);
+    log_end(&line);
+    (void)admission_failed(s, e);
+    return session_fail(s, PARTING_FATAL);
+}
+
+static void log_authenticated(struct session *s)
+{
+    struct log_line line;
+
+    if (!(session_settings(s)->log_connections & 1u << CONF_LOG_AUTHENTICATION))
+        return;
+    session_log(s, &line, SEV_LOG, "connection_authenticated");
+    if (s->identity.p)
+        log_str(&line, "identity", s->identity);
+    log_c(&line, "method", hba_method_name(s->rule->method));
+    log_str(&line, "file", s->rule->file);
+    log_int(&line, "line", s->rule->line);
+    log_end(&line);
+}
+
+/* Known, and logged, before a map or the certificate's name may refuse [src: PostgreSQL 18, set_authn_id]. */
+void admission_identified(struct session *s, struct str identity)
+{
+    if (s->identity.p)
+        return;
+    s->identity = identity;
+    log_authenticated(s);
+}
+
+/* E_NEED_ROLES: a map line asks for memberships. Otherwise OK or E_AUTH with the reason in `why`. */
+static enum code check_certificate_name(struct session *s, struct err *why)
+{
+    const struct tls_facts *t = &s->tls;
+    bool by_dn = s->rule->clientname == CLIENTNAME_DN;
+
+    if (!by_dn && !t->cert.has_cn)
+        return err_set(
+            why, E_AUTH,
+            "certificate authentication failed for user \"%.*s\": client certificate contains no user name",
+            STR_ARG(s->startup.user));
+    const struct ident_question question = {
+        .map = s->rule->map,
+        .role = s->startup.user,
+        .name = by_dn ? t->cert.dn : t->cert.cn,
+        .roles = s->admission->facts.roles,
+    };
+    return ident_check(snapshot_policy(s->snapshot), &question, why);
+}
+
+enum code admission_succeeded(struct session *s, struct err *e)
+{
+    struct err why = { 0 };
+
+    if (s->rule->method == HBA_METHOD_CERT)
+        admission_identified(s, s->tls.cert.dn);
+    else if (s->rule->method != HBA_METHOD_TRUST && s->rule->method != HBA_METHOD_PEER)
+        admission_identified(s, s->startup.user);
+    if (s->rule->clientcert == CLIENTCERT_VERIFY_FULL) {
+        enum code code = check_certificate_name(s, &why);
+        if (code == E_NEED_ROLES)
+            return code;
+        if (code != OK) {
+            struct log_line line;
+            session_log(s, &line, SEV_LOG, "authentication_failed");
+            log_c(&line, "method", hba_method_name(s->rule->method));
+            log_c(&line, "reason", err_text(&why));
+            if (s->rule->method != HBA_METHOD_CERT)
+                log_c(&line, "clientcert",
+                      s->rule->clientname == CLIENTNAME_DN ? "DN mismatch" : "CN mismatch");
+            log_end(&line);
+            s->cause = CAUSE_MAP_OTHER_USER;
+            return admission_failed(s, e);
+        }
+    }
+    if (!s->identity.p) /* `trust` proves nothing, and is told all the same */
+        log_authenticated(s);
+    s->admitted_mono_us = env_mono_us(session_env(s));
+    return OK;
+}
+
+static void on_lookup(void *arg)
+{
+    session_resume(arg);
+}
+
+/* Ask the server behind for memberships or the secret; the answer is picked up by the next step. */
+enum step admission_look_up(struct session *s, enum lookup_kind kind, struct err *e)
+{
+    struct admission *a = s->admission;
+    const struct lookup_question question = {
+        s->snapshot, a->route, kind, s->startup.user, a->roles_asked_anew, prefix_of_address(&s->peer.ss)
+    };
+
+    a->lookup = lookup_new(s->worker, &question, on_lookup, s);
+    if (!a->lookup) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_FATAL);
+    }
+    return STEP_JOB;
+}
+
+enum step admission_done(struct session *s)
+{
+    s->admission->stage = ADMIT_DONE;
+    return session_goto(s, STATE_ROUTE);
+}
+
+/* Nobody behind will see this user's own login, and auth_query can tell whether it is allowed. */
+static bool must_ask_for_login(const struct session *s)
+{
+    const struct admission *a = s->admission;
+
+    return a->route->auth_source == CONF_AUTH_QUERY && !a->credential_asked && route_hides_user(s);
+}
+
+enum step admission_proved(struct session *s, struct err *e)
+{
+    struct admission *a = s->admission;
+    enum code code = admission_succeeded(s, e);
+
+    if (code == E_NEED_ROLES) {
+        a->stage = ADMIT_PROVED;
+        return admission_look_up(s, LOOKUP_ROLES, e);
+    }
+    if (code != OK) {
+        /* As from PostgreSQL: the exchange succeeded, the name did not. */
+        buf_append_buf(&s->out, &a->final);
+        return session_fail(s, PARTING_FATAL);
+    }
+    if (!must_ask_for_login(s))
+        return admission_done(s);
+    a->stage = ADMIT_LOGIN;
+    return admission_look_up(s, LOOKUP_SECRET, e);
+}
+
+static enum code wrong_type(enum proof_kind kind, uint8_t type, struct err *e)
+{
+    switch (kind) {
+    case PROOF_PASSWORD:
+        return password_wrong_type(type, e);
+    case PROOF_SASL:
+        return sasl_wrong_type(type, e);
+    case PROOF_GSS:
+        return gss_wrong_type(type, e);
+    }
+    UNREACHABLE();
+}
+
+enum code admission_take(struct session *s, enum proof_kind kind, struct msg *out, size_t *used,
+                         struct err *e)
+{
+    /* Of the two that speak SASL only SCRAM is short [src: PostgreSQL 18, pg_be_oauth_mech]. */
+    bool scram = kind == PROOF_SASL && s->rule->method != HBA_METHOD_OAUTH;
+
+    if (s->in.n > 0 && s->in.p[0] != 'p') {
+        s->parting = PARTING_FATAL;
+        return wrong_type(kind, s->in.p[0], e);
+    }
+    enum code code = msg_next(buf_bytes(&s->in), scram ? MSG_SCRAM_MAX : MSG_PASSWORD_MAX, out, used);
+    if (code == E_MORE && s->client_ended && s->in.n == 0) {
+        s->parting = PARTING_SILENT;
+        return E_CLOSED;
+    }
+    if (code == E_PROTOCOL || (code == E_MORE && s->client_ended)) {
+        s->parting = kind == PROOF_PASSWORD ? PARTING_LOGGED : PARTING_FATAL;
+        return kind == PROOF_PASSWORD ? err_set(e, E_PROTOCOL, "invalid message length")
+                                      : admission_failed(s, e);
+    }
+    return code;
+}

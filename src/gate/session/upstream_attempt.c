@@ -1,0 +1,47 @@
+/* The end of an attempt: of the room, or of this try only. */
+#include "auth/password.h"
+#include "base/check.h"
+#include "base/wr.h"
+#include "client/login_session.h"
+#include "gate/session/console.h"
+#include "gate/session/meters.h"
+#include "gate/session/pending.h"
+#include "gate/session/rooms.h"
+#include "gate/session/upstream_impl.h"
+#include "gate/stats/worker.h"
+#include "net/loop.h"
+#include "pgwire/backend.h"
+#include "pgwire/frontend.h"
+#include "policy/words.h"
+
+void upstream_fail(struct upstream_room *r, const struct err *e)
+{
+    r->failed = true;
+    r->why = *e;
+    session_resume(r->s);
+}
+
+/* What was learnt from one server is of no use with the next. */
+void upstream_forget_attempt(struct upstream_room *r)
+{
+    logon_free(r->logon);
+    r->logon = NULL;
+    r->stage = UPSTREAM_CONNECT;
+    buf_reset(&r->in);
+    buf_reset(&r->held);
+    arena_reset(&r->arena);
+    r->facts = (struct login_facts){ 0 };
+}
+
+/* Go on with the next attempt, unless the client has been asked already. */
+void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
+{
+    if (r->client_engaged) {
+        if (event == EVENT_SERVER_BUSY || (event == EVENT_ATTRS_MISMATCH && !leg_unfit(r->s->leg)))
+            leg_pass_over(r->s->leg);
+        upstream_fail(r, e);
+        return;
+    }
+    upstream_forget_attempt(r);
+    leg_event(r->s->leg, event, e);
+}

@@ -1,0 +1,300 @@
+/*
+ * The order of the rooms.
+ *
+ * A session's state is written in one place, enter_state(), which checks the arrow against states.def.
+ * Reading, sending and deadlines are here; what the bytes mean is the rooms' business. Ends are final:
+ * farewell is entered once, and only it frees.
+ */
+#include "base/check.h"
+#include "base/env.h"
+#include "gate/session/console.h"
+#include "gate/session/meters.h"
+#include "gate/session/pending.h"
+#include "gate/session/registry.h"
+#include "gate/session/rooms.h"
+#include "gate/session/roster.h"
+#include "gate/session/session.h"
+#include "gate/stats/tally.h"
+#include "gate/stats/worker.h"
+#include "net/resolve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { HURRY_MS = 1000 /* to send a StartupMessage to a gate that is about to end */ };
+
+enum phase { PHASE_NONE, PHASE_START, PHASE_AUTH };
+
+/* ---- what several rooms do alike ---- */
+
+static void leave_login(struct session *s)
+{
+    upstream_leave(s);
+    admit_leave(s);
+}
+
+static void leave_console(struct session *s)
+{
+    console_leave(s);
+    leave_login(s);
+}
+
+/* Who has not sent a StartupMessage yet. */
+static void drain_stranger(struct session *s, bool now)
+{
+    if (now) {
+        session_end(s, PARTING_ABRUPT, NULL); /* [src: PostgreSQL 18, process_startup_packet_die] */
+    } else if (!s->late) {
+        s->late = true; /* its StartupMessage will be answered: 57P03 */
+        roster_owes_less(s->worker);
+    }
+}
+
+static void drain_login(struct session *s, bool now)
+{
+    struct err e;
+
+    (void)now;
+    err_set(&e, E_SHUTDOWN, "terminating connection due to administrator command");
+    session_end(s, PARTING_FATAL, &e);
+}
+
+/* ---- the rooms ---- */
+
+#define TO(name) (1u << STATE_##name)
+#define END (1u << STATE_FAREWELL)
+#define START PHASE_START
+#define AUTH PHASE_AUTH
+#define NONE PHASE_NONE
+static const struct {
+    enum phase phase;
+    unsigned arrows;
+    enum step (*enter)(struct session *s, struct err *e);
+    enum step (*step)(struct session *s, struct err *e);
+    void (*leave)(struct session *s);
+    void (*drain)(struct session *s, bool now);
+    void (*cancel)(struct session *s);
+} states[] = {
+#define X(name, phase, arrows, enter, step, leave, drain, cancel, waits_for)                                 \
+    [STATE_##name] = { phase, arrows, enter, step, leave, drain, cancel },
+#include "states.def"
+#undef X
+};
+#undef TO
+#undef END
+#undef START
+#undef AUTH
+#undef NONE
+
+static void enter_state(struct session *s, enum state next)
+{
+    CHECK(states[s->state].arrows & 1u << next);
+    s->state = next;
+    meters_moved(s);
+}
+
+/* ---- ends ---- */
+
+static void end(struct session *s, enum parting parting, const struct err *e)
+{
+    if (s->state == STATE_FAREWELL)
+        return;
+    registry_remove(s->worker, s); /* whatever room it is in: nobody finds it any more */
+    resolve_cancel(s->resolve);
+    s->resolve = NULL;
+    if (states[s->state].leave)
+        states[s->state].leave(s);
+    s->parting = parting;
+    enter_state(s, STATE_FAREWELL);
+    farewell_enter(s, e);
+}
+
+static void drain(struct session *s, bool now)
+{
+    s->draining = true;
+    if (states[s->state].drain)
+        states[s->state].drain(s, now);
+}
+
+static void cancel(struct session *s)
+{
+    if (states[s->state].cancel)
+        states[s->state].cancel(s);
+}
+
+/* ---- deadlines ---- */
+
+static void on_deadline(void *arg)
+{
+    struct session *s = arg;
+    struct err e;
+
+    if (s->state == STATE_FAREWELL) {
+        farewell_deadline(s);
+        return;
+    }
+    switch (states[s->state].phase) {
+    case PHASE_START:
+        session_end(s, PARTING_ABRUPT, NULL);
+        return;
+    case PHASE_AUTH:
+        err_set(&e, E_CANCELED, "canceling authentication due to timeout");
+        session_end(s, PARTING_LOGGED, &e);
+        return;
+    case PHASE_NONE: /* a cancel request that nobody takes: its timer runs on from START */
+        session_end(s, PARTING_SILENT, NULL);
+        return;
+    }
+}
+
+/* ---- the walk ---- */
+
+/* Act on a room's answer, and on the answers of the rooms that follow. */
+static void walk(struct session *s, enum step step, struct err *e)
+{
+    while (step == STEP_DONE) {
+        enter_state(s, s->next);
+        step = states[s->state].enter(s, e);
+    }
+    if (s->state == STATE_FAREWELL || s->state == STATE_RELAY)
+        return;
+    if (step == STEP_FAIL) {
+        session_end(s, s->parting, e);
+        return;
+    }
+    if (!session_send(s))
+        return;
+    stream_set_reading(&s->client, step == STEP_MORE && !s->client_ended && s->in.n < SESSION_IN_MAX);
+}
+
+static void resume(struct session *s)
+{
+    struct err e = { 0 };
+
+    if (!states[s->state].step)
+        return;
+    walk(s, states[s->state].step(s, &e), &e);
+}
+
+/* ---- input ---- */
+
+/* Bytes, or the end, of a client that is not in relay yet. */
+static void take_input(struct session *s)
+{
+    struct bytes in;
+    struct err e;
+    bool fits;
+
+    switch (stream_read(&s->client, &in, &e)) {
+    case STREAM_AGAIN:
+        return;
+    case STREAM_DATA:
+        fits = buf_append(&s->in, in);
+        stream_wipe(in);
+        if (!fits) {
+            if (in.n > s->in.limit - s->in.n)
+                err_set(&e, E_LIMIT, "too much data before the session is ready");
+            else
+                err_set(&e, E_NOMEM, "out of memory");
+            session_end(s, PARTING_LOGGED, &e);
+            return;
+        }
+        s->client_ended = stream_over(&s->client);
+        break;
+    case STREAM_EOF:
+        s->client_ended = true;
+        break;
+    case STREAM_FAIL:
+        if (s->state == STATE_GREET && s->tls.used && s->in.n == 0) {
+            seal_log_left(s);
+            session_end(s, PARTING_SILENT, NULL);
+            return;
+        }
+        session_end(s, PARTING_LOGGED, &e);
+        return;
+    }
+    session_resume(s);
+}
+
+static void on_client(void *arg, unsigned events)
+{
+    struct session *s = arg;
+
+    if (s->state == STATE_FAREWELL) {
+        if (events & POLL_WRITE)
+            farewell_client_writable(s);
+        else
+            farewell_client_readable(s);
+        return;
+    }
+    if (events & POLL_WRITE) {
+        if (stream_flush(&s->client, NULL) != OK) {
+            session_end(s, PARTING_SILENT, NULL);
+            return;
+        }
+        if (s->state == STATE_RELAY)
+            relay_client_writable(s);
+        else if (s->state == STATE_CONSOLE && !stream_blocked(&s->client))
+            session_resume(s);
+        return; /* readability is told again */
+    }
+    if (s->state == STATE_RELAY)
+        relay_client_readable(s);
+    else if (s->state == STATE_SEAL)
+        session_resume(s);
+    else
+        take_input(s);
+}
+
+/* ---- birth ---- */
+
+static const struct session_walk ways = {
+    .resume = resume, .end = end, .drain = drain, .cancel = cancel, .login_over = leave_login
+};
+
+struct session *walk_new(struct worker *worker, int fd, const struct address *peer, bool local)
+{
+    struct session *s = calloc(1, sizeof *s);
+
+    if (!s || stream_open(&s->client, &worker->room, fd, on_client, s) != OK) {
+        if (!s)
+            (void)close(fd);
+        free(s);
+        return NULL;
+    }
+    s->walk = &ways;
+    s->worker = worker;
+    s->snapshot = snapshot_ref(worker->snapshot);
+    s->id = atomic_fetch_add_explicit(&worker->shared->session_ids, 1, memory_order_relaxed) + 1;
+    s->peer = *peer;
+    s->local = local;
+    s->late = worker->draining;
+    s->proxied = !local && settings_proxy_expected(session_settings(s), (const struct sockaddr *)&peer->ss);
+    s->server.fd = -1;
+    s->started_us = session_env(s)->now_unix_us(session_env(s)->ctx);
+    arena_init(&s->arena, SESSION_ARENA_MAX, SESSION_ARENA_FIRST);
+    arena_init(&s->scratch, SESSION_SCRATCH_MAX, 1024);
+    s->in = BUF_INIT(2 * SESSION_IN_MAX); /* the last read before the pause is never lost */
+    s->out = BUF_INIT(SESSION_OUT_MAX);
+    s->deadline = timer_new(worker->loop, on_deadline, s);
+    meters_accepted(s);
+    roster_add(worker, s);
+    if (!s->deadline || !pending_enter(s)) {
+        session_end(s, PARTING_SILENT, NULL);
+        return NULL;
+    }
+    timer_set(s->deadline, (int64_t)session_settings(s)->authentication_timeout_s * 1000);
+    if (!s->proxied)
+        session_log_received(s);
+    stream_set_reading(&s->client, true);
+    return s;
+}
+
+void walk_hurry(struct session *s)
+{
+    if (states[s->state].phase == PHASE_START)
+        timer_set(s->deadline, HURRY_MS);
+    else
+        drain(s, true);
+}
