@@ -310,3 +310,14 @@ void log_end(struct log_line *line)
     else if (!log_write(line->log->fd, line->text, line->n))
         atomic_fetch_add_explicit(&line->log->lost, 1, memory_order_relaxed);
 }
+
+void log_dropped(const struct env *env, const char *cause, const char *prefix, long long lines)
+{
+    struct log_line line;
+
+    log_begin(&line, env, SEV_WARNING, "log_dropped");
+    log_c(&line, "cause", cause);
+    log_c(&line, "prefix", prefix);
+    log_int(&line, "lines", lines);
+    log_end(&line);
+}

@@ -62,4 +62,7 @@ void log_diag(struct log_line *line, const struct diag *diag);
 /** Write the line, or hand it to the queue. Never waits for a queue. */
 void log_end(struct log_line *line);
 
+/** One line: so many were dropped (log_queue.h). */
+void log_dropped(const struct env *env, const char *cause, const char *prefix, long long lines);
+
 #endif

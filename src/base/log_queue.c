@@ -31,6 +31,7 @@ struct dropped {
 };
 
 struct log_queue {
+    log_queue_tell *tell;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t filled;  /* there is something to write, or the end */
@@ -122,15 +123,8 @@ static void drop(struct log_queue *q, const struct log_line *line)
 /* Unlocked: `rows` is a copy. */
 static void tell_dropped(struct log_queue *q, const struct dropped *rows, size_t n)
 {
-    struct log_line line;
-
-    for (size_t i = 0; i < n; i++) {
-        log_begin(&line, &q->env, SEV_WARNING, "log_dropped");
-        log_c(&line, "cause", rows[i].cause);
-        log_c(&line, "prefix", rows[i].prefix);
-        log_int(&line, "lines", (long long)rows[i].lines);
-        log_end(&line);
-    }
+    for (size_t i = 0; i < n; i++)
+        q->tell(&q->env, rows[i].cause, rows[i].prefix, (long long)rows[i].lines);
 }
 
 /* ---- the ring ---- */
@@ -254,7 +248,7 @@ static void init_locks(struct log_queue *q)
     (void)pthread_condattr_destroy(&attributes);
 }
 
-enum code log_queue_start(const struct env *env, struct err *e)
+enum code log_queue_start(const struct env *env, log_queue_tell *tell, struct err *e)
 {
     struct log_queue *q = calloc(1, sizeof *q);
     sigset_t all, before;
@@ -262,6 +256,7 @@ enum code log_queue_start(const struct env *env, struct err *e)
     if (!q)
         return err_set(e, E_NOMEM, "out of memory");
     init_locks(q);
+    q->tell = tell;
     q->fd = env->log->fd;
     q->env = *env;
     q->env.log = &q->own;

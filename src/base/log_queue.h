@@ -23,11 +23,14 @@ enum {
     LOG_FLUSH_MS = 1000 /* that the last lines are waited for */
 };
 
+/** Logs that lines of a cause, about clients of a prefix, were dropped: log_dropped() of log.h. */
+typedef void log_queue_tell(const struct env *env, const char *cause, const char *prefix, long long lines);
+
 /**
  * From now on a thread writes the lines of env->log, which must not be in use by other threads yet. env:
  * borrowed, until log_queue_stop().
  */
-MUST_CHECK enum code log_queue_start(const struct env *env, struct err *e);
+MUST_CHECK enum code log_queue_start(const struct env *env, log_queue_tell *tell, struct err *e);
 /** Wait until everything that has been logged so far is written, for at most LOG_FLUSH_MS. False: it is not. */
 bool log_queue_flush(const struct log *log);
 /**

@@ -3,8 +3,11 @@
 
 #include "base/check.h"
 #include "clerk/clerk_impl.h"
+#include "clerk/plan.h"
 #include "clerk/report.h"
+#include "clerk/run.h"
 #include "sql/vars.h"
+#include "status/clerk_self.h"
 
 #include <stdlib.h>
 

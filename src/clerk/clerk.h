@@ -41,11 +41,4 @@ void clerk_free(struct clerk *clerk);
  */
 MUST_CHECK bool clerk_answer(struct clerk *clerk, char type, struct buf *body, struct buf *out);
 
-/**
- * Confine this process and serve the socket until the other side closes it. Returns the exit status.
- *
- * fd  taken. Nothing else that is open is needed.
- */
-int clerk_process(int fd);
-
 #endif

@@ -49,22 +49,8 @@ struct clerk {
 
 /* ---- plan.c ---- */
 
-/** 'P' */
-MUST_CHECK bool clerk_plan(struct bytes body, struct buf *out);
-
 /* ---- run.c ---- */
 
-/** 'R': body is taken. 'N'. 'C'. */
-MUST_CHECK bool clerk_run(struct clerk *clerk, struct buf *body, struct buf *out);
-MUST_CHECK bool clerk_go_on(struct clerk *clerk, struct bytes body, struct buf *out);
-MUST_CHECK bool clerk_forget(struct clerk *clerk, struct bytes body);
-void clerk_end(struct clerk *clerk, struct open_statement *open);
-
 /* ---- copy.c ---- */
-
-void copy_header(struct buf *out, const struct clerk_columns *columns, const struct copy_options *options);
-/** One row as CopyData. */
-void copy_row(struct buf *out, const struct copy_options *options, struct db_stmt *stmt,
-              const struct clerk_columns *columns);
 
 #endif

@@ -1,4 +1,6 @@
 /* COPY … TO STDOUT, text and csv. [src: PostgreSQL 18, "COPY", "File Formats"] */
+#include "clerk/copy.h"
+
 #include "base/check.h"
 #include "base/wr.h"
 #include "clerk/clerk_impl.h"

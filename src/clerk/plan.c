@@ -1,4 +1,5 @@
-/* What the statements of a text are. */
+#include "clerk/plan.h"
+
 #include "base/check.h"
 #include "clerk/clerk_impl.h"
 #include "sql/sql_parse.h"

@@ -5,6 +5,8 @@
  * the only thing that may come meanwhile. Whoever does not get that far (a regular expression, a long text's
  * replace()) is killed by the gate, or by its own limits.
  */
+#include "clerk/process.h"
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"

@@ -4,12 +4,16 @@
  * A statement that has not ended keeps its request: parameters, facts and rows are read where they came. What
  * all of them hold is bounded, and what one session's hold to half of that.
  */
+#include "clerk/run.h"
+
 #include "base/check.h"
 #include "base/env.h"
 #include "clerk/clerk_impl.h"
+#include "clerk/copy.h"
 #include "pgtypes/pgbinary.h"
 #include "sql/sql_parse.h"
 #include "sql/vars.h"
+#include "status/clerk_self.h"
 
 #include <stdlib.h>
 

@@ -13,6 +13,7 @@
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
 #include "cmd/rules.h"
+#include "cmd/usage.h"
 
 #define AUDIT_ARENA_MAX ((size_t)1 << 30)
 enum { AUDIT_ARENA_FIRST = 64 * 1024 };

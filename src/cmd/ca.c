@@ -4,6 +4,7 @@
 #include "cmd/ca_where.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
+#include "cmd/usage.h"
 #include "os/owner.h"
 #include "pki/trust.h"
 

@@ -7,6 +7,7 @@
 #include "cmd/cert_show.h"
 #include "cmd/cert_sign.h"
 #include "cmd/cert_verify.h"
+#include "cmd/usage.h"
 
 enum { CERT_ARENA_LIMIT = 1 << 28, CERT_ARENA_FIRST = 4096 };
 

@@ -95,8 +95,6 @@ const char *cmd_value(const struct cmd *cmd, enum cmd_opt id);
 /** The `index`-th value of an option that may be repeated, or NULL behind the last. */
 const char *cmd_value_at(const struct cmd *cmd, enum cmd_opt id, size_t index);
 
-/** Say what is wrong with the invocation and where help is; returns EXIT_USAGE. */
-int cmd_usage(const struct cmd *cmd, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /** Print an error with detail and hint to standard error; returns its exit status. */
 int cmd_error(const struct cmd *cmd, const struct err *e);
 /** Print every row of `diags` that refuses or warns, and the others with -v; returns 0 or the first error's
@@ -119,8 +117,6 @@ int cmd_finish(const struct cmd *cmd, int status);
 #undef OPT
 #undef EXAMPLE
 
-/** Say that there is no such command, and which may have been meant. Returns EXIT_USAGE. */
-int command_unknown(const char *word);
 /**
  * Fill `cmd` from the arguments behind the command's name.
  * Returns -1 to go on, else the exit status of an invocation that ends here.

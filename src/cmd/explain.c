@@ -10,6 +10,7 @@
 #include "cmd/facts.h"
 #include "cmd/gate_dir.h"
 #include "cmd/rules.h"
+#include "cmd/usage.h"
 #include "cmd/view_out.h"
 #include "conf/settings.h"
 #include "gate/load/honour.h"

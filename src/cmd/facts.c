@@ -7,6 +7,7 @@
 #include "base/ip.h"
 #include "client/conninfo_text.h"
 #include "client/pasted.h"
+#include "cmd/usage.h"
 #include "lex/conninfo_hide.h"
 #include "pki/name.h"
 #include "pki/name_text.h"

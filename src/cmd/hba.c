@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "cmd/rules.h"
+#include "cmd/usage.h"
 #include "cmd/view_out.h"
 #include "policy/rows.h"
 

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "cmd/table.h"
+#include "cmd/usage.h"
 
 enum { HELP_WIDTH = 79, HELP_OPTION_COLUMN = 30, HELP_LINE_MAX = 512 };
 

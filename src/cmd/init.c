@@ -13,6 +13,7 @@
 #include "cmd/init_notes.h"
 #include "cmd/init_report.h"
 #include "cmd/init_upstream.h"
+#include "cmd/usage.h"
 #include "os/owner.h"
 #include "pki/leaf.h"
 

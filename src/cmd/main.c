@@ -1,9 +1,11 @@
 /* The walk over tables/commands.def. */
 #include "clerk/clerk.h"
+#include "clerk/process.h"
 #include "cmd/cmd.h"
 #include "cmd/help.h"
 #include "cmd/psql.h"
 #include "cmd/table.h"
+#include "cmd/usage.h"
 #include "os/parent.h"
 
 #include <locale.h>

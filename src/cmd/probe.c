@@ -10,6 +10,7 @@
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
 #include "cmd/probe_report.h"
+#include "cmd/usage.h"
 #include "probe/target.h"
 
 #include <pthread.h>

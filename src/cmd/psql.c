@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "cmd/table.h"
+#include "cmd/usage.h"
 #include "conf/settings.h"
 
 #include <errno.h>

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "client/reload_gate.h"
 #include "cmd/cmd.h"
+#include "cmd/usage.h"
 #include "conf/settings.h"
 
 #include <jansson.h>

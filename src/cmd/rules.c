@@ -1,6 +1,8 @@
 /* What hba, ident and explain share. */
 #include "cmd/rules.h"
 
+#include "cmd/usage.h"
+
 int rules_params(const struct cmd *cmd, const char *version, struct policy_params *out)
 {
     uint32_t number = 0;

@@ -5,6 +5,7 @@
 #include "cmd/auditor.h"
 #include "cmd/cmd.h"
 #include "cmd/serve_http.h"
+#include "cmd/usage.h"
 #include "gate/gate.h"
 #include "os/notify.h"
 #include "os/owner.h"

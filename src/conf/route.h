@@ -9,4 +9,7 @@
 /** Its position among the routes; 0, the default, where none is written. */
 size_t settings_route_index(const struct settings_route *routes, size_t n, struct str database);
 
+/** The route of a database: its own where one is written, else the default. Never NULL. */
+const struct settings_route *settings_route(const struct settings *settings, struct str database);
+
 #endif

@@ -215,7 +215,4 @@ MUST_CHECK enum code settings_file_rows(const struct settings_params *params, st
 SETTING_VALUE_SETS(SETTING_NAME_FUNCTION_)
 #undef SETTING_NAME_FUNCTION_
 
-/** The route of a database: its own where one is written, else the default. Never NULL. */
-const struct settings_route *settings_route(const struct settings *settings, struct str database);
-
 #endif

@@ -1,4 +1,5 @@
-/* The facts of a session on their way to the clerk. */
+#include "status/clerk_self.h"
+
 #include "base/check.h"
 #include "sql/vars.h"
 #include "status/clerk_wire.h"

@@ -125,11 +125,6 @@ void clerk_error_frame(struct buf *out, const struct err *e, uint32_t at);
 void clerk_put_datum(struct wr *w, const struct datum *value);
 struct datum clerk_take_datum(struct rd *r);
 
-/** The facts of a session: all of console_params that SQL can ask for, and its settings. */
-void clerk_put_self(struct wr *w, const struct console_params *self, const struct vars *vars);
-/** Texts are borrowed from the body, lists live in `arena`. env, actions and tls.field_known stay the caller's. */
-void clerk_take_self(struct rd *r, struct arena *arena, struct console_params *self, struct vars *vars);
-
 /* ---- bodies ---- */
 
 /** Begins every request that takes time. */

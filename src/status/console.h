@@ -63,12 +63,6 @@ enum console_step console_next(struct console *console, struct buf *out);
 
 /** The job to run after CONSOLE_JOB; borrowed. */
 struct console_job *console_job(struct console *console);
-/** VIEW_BIT set of the views it may read and that a source must provide; 0 when it needs none. */
-uint64_t console_job_views(const struct console_job *job);
-/** Hand rows over; `source` is taken. Without this call all views are empty. */
-void console_job_rows(struct console_job *job, struct row_source source);
-/** On the SQL thread: ask the clerk. Touches the job, its rows, the line and the actions, nothing else. */
-void console_job_run(struct console_job *job);
 
 /** From any thread, at any time during the console's life: the running statement ends with 57014. */
 void console_cancel(struct console *console);

@@ -1,4 +1,6 @@
 /* Parse, Bind, Describe, Execute, Close. [src: PostgreSQL 18, "Extended Query"] */
+#include "status/console_extended.h"
+
 #include "base/check.h"
 #include "base/rd.h"
 #include "base/wr.h"
@@ -6,6 +8,9 @@
 #include "pgtypes/type.h"
 #include "sql/sql_utf8.h"
 #include "status/console_impl.h"
+#include "status/console_portal.h"
+#include "status/console_query.h"
+#include "status/console_reply.h"
 
 static void bare_message(struct buf *out, char type)
 {

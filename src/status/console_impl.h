@@ -113,68 +113,10 @@ struct console {
 
 /* ---- console.c ---- */
 
-/**
- * Report an error: ErrorResponse, transaction state, and either the end of the script or skipping to Sync.
- */
-void console_error(struct console *c, const struct sql_error *e, struct str text, struct buf *out);
-void console_error_plain(struct console *c, const struct err *e, struct buf *out);
-void console_complete(struct buf *out, const char *tag);
-void console_warn(struct buf *out, enum code code, const char *text);
-/** The answer is complete: portals of the moment end, changed settings are told, ReadyForQuery. */
-void console_ready(struct console *c, struct buf *out);
-/** A message begins to be worked on: what it is about, for pg_stat_activity. */
-void console_show_query(struct console *c, struct str text);
-int64_t console_now(const struct console *c);
-
 /* ---- console_portal.c ---- */
-
-struct portal *portal_find(struct console *c, struct str name);
-/** The statement's batch is referenced. */
-MUST_CHECK enum code portal_new(struct console *c, struct str name, const struct statement *statement,
-                                struct portal **out, struct err *e);
-/** It gives no more rows: its snapshot goes. */
-void portal_stop(struct console *c, struct portal *portal);
-void portal_free(struct console *c, struct portal *portal);
-/** All of them, or all but those that outlive a transaction. */
-void portal_free_all(struct console *c, bool also_held);
-struct prepared *prepared_find(struct console *c, struct str name);
-/** `batch` is taken. */
-MUST_CHECK enum code prepared_add(struct console *c, struct batch *batch, struct err *e);
-void prepared_free(struct console *c, struct prepared *p);
-void prepared_free_all(struct console *c);
-/** RowDescription, or NoData. */
-void portal_describe(struct buf *out, const struct statement *statement, const enum pg_format *formats);
-/** The statement whose columns are returned: itself, or for FETCH the cursor's; NULL when there are none. */
-const struct statement *console_result_of(struct console *c, const struct statement *statement);
 
 /* ---- console_query.c ---- */
 
-/** Run a portal: either at once, or by setting up c->job and c->wait. */
-void console_execute(struct console *c, struct portal *portal, int64_t limit, bool describe, struct buf *out);
-/** Set up c->job to have a batch planned, which is taken. */
-void console_plan(struct console *c, enum job_kind kind, struct batch *batch);
-/** Begin a simple Query; it has been planned; take its next statement. */
-void console_script_begin(struct console *c, struct str text, struct buf *out);
-void console_script_planned(struct console *c, struct buf *out);
-void console_script_step(struct console *c, struct buf *out);
-void console_script_end(struct console *c, struct buf *out);
-/** Outside a transaction block, a transaction begins when the message came: after console_show_query(). */
-void console_mark_time(struct console *c);
-/** Such a statement is heard in a failed transaction too. */
-bool console_ends_failure(enum stmt_kind kind);
-/** In a failed transaction only its end is heard. False, and reported, for everything else. */
-bool console_may_run(struct console *c, enum stmt_kind kind, struct buf *out);
-/** The job has run: write what it found. */
-void console_job_finish(struct console *c, struct buf *out);
-
 /* ---- console_extended.c ---- */
-
-void console_parse(struct console *c, struct bytes body, struct buf *out);
-/** The clerk has looked at it. */
-void console_parsed(struct console *c, struct buf *out);
-void console_bind(struct console *c, struct bytes body, struct buf *out);
-void console_describe(struct console *c, struct bytes body, struct buf *out);
-void console_run_portal(struct console *c, struct bytes body, struct buf *out);
-void console_close_named(struct console *c, struct bytes body, struct buf *out);
 
 #endif

@@ -2,11 +2,14 @@
  * A job: the part of a statement that waits for the clerk. While it runs, the session's own thread only
  * collects bytes; so a job may touch everything that belongs to its portal without a lock.
  */
+#include "status/console_job.h"
+
 #include "base/check.h"
 #include "base/env.h"
 #include "base/wr.h"
 #include "sql/views.h"
 #include "status/clerk_rows.h"
+#include "status/clerk_self.h"
 #include "status/console_impl.h"
 
 uint64_t console_job_views(const struct console_job *job)

@@ -1,4 +1,5 @@
-/* Prepared statements, portals and cursors by name. */
+#include "status/console_portal.h"
+
 #include "base/check.h"
 #include "base/wr.h"
 #include "pgtypes/type.h"
@@ -179,4 +180,10 @@ const struct statement *console_result_of(struct console *c, const struct statem
         return NULL;
     cursor = portal_find(c, statement->name);
     return cursor != NULL ? cursor->statement : NULL;
+}
+
+void portal_done(struct console *c, struct portal *portal)
+{
+    portal_stop(c, portal);
+    portal->done = true;
 }

@@ -1,7 +1,10 @@
-/* Statements, run: queries become jobs, all others happen here and now. */
+#include "status/console_query.h"
+
 #include "base/check.h"
 #include "base/wr.h"
 #include "status/console_impl.h"
+#include "status/console_portal.h"
+#include "status/console_reply.h"
 
 #include <stdio.h>
 
@@ -75,72 +78,6 @@ static void job_begin(struct console *c, const struct job_plan *plan)
     c->wait = WAIT_JOB;
 }
 
-static void job_complete(struct console *c, struct buf *out)
-{
-    const struct console_job *job = &c->job;
-    char tag[64];
-    struct wr w;
-
-    if (job->form == ROW_COPY) {
-        w = wr_begin(out, 'c');
-        wr_end(&w);
-    }
-    if (job->counts)
-        (void)snprintf(tag, sizeof tag, "%s %lld", job->tag, (long long)job->rows);
-    else
-        (void)snprintf(tag, sizeof tag, "%s", job->tag);
-    console_complete(out, tag);
-}
-
-static void portal_done(struct console *c, struct portal *portal)
-{
-    portal_stop(c, portal);
-    portal->done = true;
-}
-
-static void rows_finish(struct console *c, struct buf *out)
-{
-    struct console_job *job = &c->job;
-    struct wr w;
-
-    buf_append(out, buf_bytes(&job->out));
-    if (job->err.code != OK) {
-        portal_done(c, job->portal);
-        buf_fini(&job->out);
-        console_error_plain(c, &job->err, out);
-        return;
-    }
-    buf_reset(&job->out);
-    if (job->end)
-        portal_done(c, job->portal);
-    job->more = !job->end && job->rows < job->limit;
-    if (job->more)
-        return;
-    if (!job->end && job->suspends) {
-        w = wr_begin(out, 's');
-        wr_end(&w);
-    } else {
-        job_complete(c, out);
-    }
-    buf_fini(&job->out);
-}
-
-void console_job_finish(struct console *c, struct buf *out)
-{
-    switch (c->job.kind) {
-    case JOB_SCRIPT:
-        console_script_planned(c, out);
-        return;
-    case JOB_PARSE:
-        console_parsed(c, out);
-        return;
-    case JOB_ROWS:
-        rows_finish(c, out);
-        return;
-    }
-    UNREACHABLE();
-}
-
 /* A portal that has given all its rows gives none again. */
 static void run_rows(struct console *c, const struct job_plan *plan, struct buf *out)
 {
@@ -148,7 +85,7 @@ static void run_rows(struct console *c, const struct job_plan *plan, struct buf 
     if (!plan->portal->done && plan->limit > 0)
         return;
     c->wait = WAIT_NOTHING;
-    job_complete(c, out);
+    console_job_complete(c, out);
 }
 
 static void execute_query(struct console *c, struct portal *portal, int64_t limit, struct buf *out)
@@ -539,15 +476,6 @@ void console_script_planned(struct console *c, struct buf *out)
         console_error_plain(c, &c->job.err, out);
     else if (batch->written == 0)
         console_error(c, &batch->error, batch->text, out);
-}
-
-void console_script_end(struct console *c, struct buf *out)
-{
-    portal_free(c, c->unnamed_run);
-    c->unnamed_run = NULL;
-    batch_unref(c->script.batch);
-    c->script = (struct script){ 0 };
-    console_ready(c, out);
 }
 
 /* Make the statement in hand the script's portal. */

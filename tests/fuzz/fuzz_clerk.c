@@ -11,6 +11,7 @@
 #include "fuzz.h"
 #include "status/clerk_wire.h"
 #include "status/console.h"
+#include "status/console_job.h"
 
 #include <stdlib.h>
 

@@ -9,6 +9,7 @@
 #include "fuzz.h"
 #include "sql/views.h"
 #include "status/console.h"
+#include "status/console_job.h"
 
 enum { OUT_MAX = 16 << 20, ROWS = 3, STATEMENTS_MAX = 8 };
 

@@ -2,6 +2,7 @@
 #include "gate/load/honour.h"
 
 #include "auth/userlist.h"
+#include "conf/route.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "policy/policy.h"

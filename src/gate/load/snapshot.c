@@ -16,7 +16,7 @@
 #include "gate/load/guard.h"
 #include "gate/load/honour.h"
 #include "gate/load/inspect.h"
-#include "gate/upstream/peers.h"
+#include "gate/load/peers.h"
 #include "os/command.h"
 #include "pki/cert.h"
 #include "pki/crl.h"

@@ -2,6 +2,7 @@
  * Who comes in: listeners, connections that wait for a load to be decided, and what is done when descriptors ran
  * out.
  */
+
 #include "gate/session/accept.h"
 
 #include "base/env.h"

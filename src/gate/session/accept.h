@@ -21,4 +21,8 @@ void accept_free(struct worker *worker);
  * now. */
 bool accept_give_descriptor(struct worker *worker);
 
+/** Listen on `fd` too (taken). Before worker_start(). tcp false: a descriptor that all workers poll, not
+ * taken. */
+MUST_CHECK enum code worker_add_listener(struct worker *worker, int fd, bool tcp);
+
 #endif

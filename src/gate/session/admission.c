@@ -2,21 +2,15 @@
 #include "gate/session/admission.h"
 
 #include "auth/password.h"
-#include "auth/userlist.h"
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/session/console.h"
-#include "gate/session/pending.h"
-#include "gate/session/rooms.h"
 #include "gate/stats/worker.h"
 #include "gate/upstream/derive.h"
 #include "gate/upstream/lookup.h"
-#include "net/resolve.h"
-#include "pgwire/backend.h"
 #include "policy/ident.h"
 #include "policy/tell.h"
 #include "policy/words.h"
-#include "tls/context.h"
 
 bool route_hides_user(const struct session *s)
 {

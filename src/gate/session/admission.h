@@ -64,12 +64,6 @@ struct admission {
  * The session will not, or need not, go to the server as its user: that it may log in is the gate's to see.
  */
 bool route_hides_user(const struct session *s);
-/** Read the user's secret from auth_file. */
-void exchange_read_userlist(struct session *s);
-/** The secret is known as far as it ever will be: challenge the client. */
-enum step exchange_begin(struct session *s, struct err *e);
-/** Go on in one of the stages ADMIT_SCRAM, ADMIT_MD5, ADMIT_PASSWORD. */
-enum step exchange_step(struct session *s, struct err *e);
 /** The method is satisfied: what is left is the certificate's name; then on to ROUTE. */
 enum step admission_proved(struct session *s, struct err *e);
 /**

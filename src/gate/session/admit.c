@@ -5,17 +5,18 @@
  * method, certificate's name [src: PostgreSQL 18, ClientAuthentication]. Under auth_source = upstream a
  * password is judged by the server behind: the exchange then follows in the room upstream.
  */
+#include "gate/session/admit.h"
+
 #include "auth/password.h"
 #include "base/check.h"
-#include "base/env.h"
+#include "conf/route.h"
 #include "gate/session/admission.h"
 #include "gate/session/console.h"
-#include "gate/session/rooms.h"
+#include "gate/session/exchange.h"
 #include "gate/stats/worker.h"
 #include "gate/upstream/derive.h"
 #include "gate/upstream/lookup.h"
 #include "net/resolve.h"
-#include "pgwire/backend.h"
 #include "policy/ident.h"
 #include "policy/tell.h"
 #include "policy/words.h"

@@ -10,27 +10,36 @@
  * From another gate requests come one after the other over a connection that stays; each is answered with its
  * number when it has been carried out, for the other gate's client waits.
  */
+#include "gate/session/cancel.h"
+
 #include "auth/cancel_key.h"
+#include "base/arena.h"
 #include "base/check.h"
 #include "base/secret.h"
+#include "client/conninfo.h"
+#include "client/verify.h"
+#include "conf/route.h"
 #include "gate/load/guard.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/console.h"
 #include "gate/session/meters.h"
 #include "gate/session/pending.h"
 #include "gate/session/registry.h"
-#include "gate/session/rooms.h"
+#include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
-#include "gate/upstream/peers.h"
+#include "gate/upstream/forward.h"
 #include "net/loop.h"
 #include "pgwire/frontend.h"
+#include "pki/cert.h"
+#include "tls/engine.h"
 
 #include <stdlib.h>
 
 enum {
     CANCEL_MS = 10000,
-    PEER_ERRANDS_MAX = 64 /* of one connection of another gate */
+    PEER_ERRANDS_MAX = 64, /* of one connection of another gate */
+    PEER_ARENA_MAX = 256 * 1024
 };
 
 /** A request on its way: made by the worker that accepted it, carried out by the one that has the session. */
@@ -320,10 +329,29 @@ bool cancel_is_idle(const struct session *s)
     return s->state == STATE_CANCEL && s->peer_gate && s->n_errands == 0;
 }
 
+/* Whom we listen to: who shows a certificate with the name of one of cancel_peers. */
+static bool is_peer(const struct session *s)
+{
+    X509 *cert = s->client.tls ? tls_engine_peer(s->client.tls) : NULL;
+    AUTO(arena) struct arena scratch;
+    struct cert_names names;
+    struct err ignored;
+    size_t n;
+    const struct upstream *peers = snapshot_peers(s->snapshot, &n);
+
+    arena_init(&scratch, PEER_ARENA_MAX, 1024);
+    if (!cert || cert_names_of(cert, &scratch, &names, &ignored) != OK)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (verify_host(&names, peers[i].info.hosts[0].host, &ignored) == OK)
+            return true;
+    return false;
+}
+
 /* The first request of another gate: from now on its connection is kept. */
 static bool take_peer(struct session *s, struct err *e)
 {
-    if (!peers_know(s)) {
+    if (!is_peer(s)) {
         err_set(e, E_AUTH, "a cancel request of a gate that is not in \"cancel_peers\" is not taken");
         return false;
     }

@@ -5,22 +5,23 @@
  * a statement needs, and has it run on the SQL thread. A statement may outlive its session: then it is
  * cancelled, and what belongs to it is freed when it comes back.
  */
+
 #include "gate/session/console.h"
 
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/session/admission.h"
+#include "gate/session/console_actions.h"
 #include "gate/session/registry.h"
-#include "gate/session/rooms.h"
+#include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
 #include "gate/views/clerk_link.h"
-#include "gate/views/gather.h"
-#include "gate/views/rows.h"
 #include "gate/views/sql_thread.h"
 #include "pgwire/backend.h"
 #include "pki/name.h"
 #include "policy/words.h"
+#include "status/console_job.h"
 #include "tls/engine.h"
 
 #include <stdlib.h>
@@ -84,11 +85,12 @@ static enum step job_failed(struct session *s, struct err *e)
 /* `gather` is taken; NULL where the statement needs no sessions. */
 static bool hand_to_sql(struct console_room *r, struct gather *gather)
 {
+    const struct view_services *views = r->worker->shared->views;
     struct row_source source;
 
     if (console_job_views(r->job) != 0) {
-        if (!rows_new(r->worker, gather, &source)) {
-            gather_free(gather);
+        if (!views->rows(r->worker, gather, &source)) {
+            views->free(gather);
             return false;
         }
         console_job_rows(r->job, source);
@@ -117,14 +119,10 @@ static void on_gathered(void *arg)
 static bool start_job(struct console_room *r)
 {
     r->job = console_job(r->console);
-    uint64_t views = console_job_views(r->job);
-    unsigned wanted = (views & ROWS_SESSIONS ? GATHER_SESSIONS : 0) |
-                      (views & ROWS_TALLIES ? GATHER_TALLY : 0) | (views & ROWS_CLIENTS ? GATHER_CLIENTS : 0);
-    if (!wanted)
-        return hand_to_sql(r, NULL);
-    r->gather = gather_new(r->worker, wanted, on_gathered, r);
-    if (!r->gather)
+    if (!r->worker->shared->views->gather(r->worker, console_job_views(r->job), on_gathered, r, &r->gather))
         return false;
+    if (!r->gather)
+        return hand_to_sql(r, NULL);
     r->doing = DOING_GATHER;
     return true;
 }
@@ -409,7 +407,7 @@ void console_leave(struct session *s)
     if (!r)
         return;
     r->s = NULL;
-    gather_forget(r->gather);
+    r->worker->shared->views->forget(r->gather);
     if (r->doing == DOING_RUN)
         console_cancel(r->console);
     else

@@ -4,10 +4,28 @@
 #ifndef PGSEAL_GATE_SESSION_CONSOLE_H
 #define PGSEAL_GATE_SESSION_CONSOLE_H
 
+#include "gate/session/session.h"
 #include "status/console.h"
 
 struct session;
 struct worker;
+
+struct gather;
+
+/**
+ * The views, which stand above the sessions that they show; the steward hands them in (gate_shared.views).
+ * All on the worker's thread.
+ */
+struct view_services {
+    /** Begin to copy what these views need of the workers; *out NULL: nothing. False: memory ran out. */
+    bool (*gather)(struct worker *worker, uint64_t views, void (*done)(void *arg), void *arg,
+                   struct gather **out);
+    /** `done` will not be called. NULL is fine. */
+    void (*forget)(struct gather *gather);
+    void (*free)(struct gather *gather);
+    /** The rows of a statement; `gather` is taken on success. */
+    bool (*rows)(struct worker *worker, struct gather *gather, struct row_source *out);
+};
 
 enum { CONSOLE_PID_FIRST = 1 << 30 /* above every pid of an operating system */ };
 
@@ -20,7 +38,10 @@ struct console_times console_room_times(const struct session *s);
 /** The running statement ends with 57014. Worker's thread. */
 void console_room_cancel(struct session *s);
 
-/** What statements may set in motion (console_actions.c). */
-struct console_actions console_actions_of(struct worker *worker);
+/** The status database. */
+enum step console_enter(struct session *s, struct err *e);
+enum step console_step(struct session *s, struct err *e);
+void console_drain(struct session *s, bool now);
+void console_leave(struct session *s);
 
 #endif

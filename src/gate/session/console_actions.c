@@ -1,9 +1,9 @@
-/* What statements may set in motion: a reload by the steward, a signal to a session of some worker. */
+#include "gate/session/console_actions.h"
+
 #include "base/buf.h"
 #include "base/check.h"
 #include "gate/session/console.h"
 #include "gate/session/registry.h"
-#include "gate/session/rooms.h"
 #include "gate/stats/worker.h"
 #include "gate/views/sql_thread.h"
 #include "net/loop.h"

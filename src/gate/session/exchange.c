@@ -4,6 +4,8 @@
  * Users without a usable secret go through the same steps and fail at the last one, so that nobody learns who
  * exists [src: PostgreSQL 18, "Password Authentication"; auth-scram.c].
  */
+#include "gate/session/exchange.h"
+
 #include "auth/password.h"
 #include "auth/userlist.h"
 #include "base/check.h"

@@ -4,12 +4,14 @@
  * The client gets a moment to take what was said: closing a socket with unread input resets the connection
  * and may destroy an error or an alert on its way. What it sends meanwhile is thrown away.
  */
+#include "gate/session/farewell.h"
+
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/session/meters.h"
 #include "gate/session/pending.h"
-#include "gate/session/rooms.h"
 #include "gate/session/roster.h"
+#include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
 #include "pgwire/backend.h"

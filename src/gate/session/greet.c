@@ -4,8 +4,11 @@
  * What stands behind an accepted SSLRequest belongs to the TLS engine and to nothing else; behind a refused
  * one nothing may stand [src: CVE-2021-23214; PostgreSQL 18, "SSL Session Encryption"].
  */
+#include "gate/session/greet.h"
+
 #include "gate/session/pending.h"
-#include "gate/session/rooms.h"
+#include "gate/session/seal.h"
+#include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
 #include "pgwire/proxy.h"

@@ -3,6 +3,7 @@
 
 #include "base/count.h"
 #include "base/env.h"
+#include "conf/route.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/session.h"
 #include "gate/stats/worker.h"

@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 #include "base/env.h"
-#include "gate/session/rooms.h"
+#include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
 #include "net/shares.h"

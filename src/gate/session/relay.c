@@ -5,10 +5,12 @@
  * know when the session is idle. A side that does not take what it is sent stops the other side's reading.
  * Half-closes pass through: a client that has said all it wants to say still hears the answers.
  */
+#include "gate/session/relay.h"
+
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/session/meters.h"
-#include "gate/session/rooms.h"
+#include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
 #include "pgwire/backend.h"

@@ -4,6 +4,8 @@
  * PostgreSQL looks at a certificate once, in the handshake. Sessions may live for weeks; a certificate that
  * is revoked because its key was stolen should not. [choice: ssl_crl_ends_sessions, design §3]
  */
+#include "gate/session/revoke.h"
+
 #include "base/log.h"
 #include "gate/session/session.h"
 #include "gate/stats/worker.h"

@@ -1,8 +1,8 @@
-/* Which far end: the status database, a server, or nothing at all. */
+#include "gate/session/route.h"
+
 #include "gate/session/admission.h"
 #include "gate/session/console.h"
 #include "gate/session/pending.h"
-#include "gate/session/rooms.h"
 #include "gate/upstream/lookup.h"
 #include "pgwire/backend.h"
 

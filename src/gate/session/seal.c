@@ -4,11 +4,14 @@
  * Whatever was received behind the SSLRequest is the engine's first input. When the handshake stands,
  * everything a rule may ask for is read off it once; after that only the facts are looked at.
  */
+#include "gate/session/seal.h"
+
 #include "base/check.h"
 #include "base/clean.h"
 #include "client/verify.h"
 #include "gate/session/meters.h"
-#include "gate/session/rooms.h"
+#include "gate/session/revoke.h"
+#include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
 #include "pki/cert.h"

@@ -1,16 +1,12 @@
 /* What rooms may ask of their session, and what wakes it. */
 #include "gate/session/session.h"
 
-#include "base/check.h"
 #include "base/env.h"
 #include "gate/session/meters.h"
-#include "gate/session/pending.h"
 #include "gate/session/registry.h"
-#include "gate/session/rooms.h"
 #include "gate/session/roster.h"
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
-#include "net/resolve.h"
 
 #include <stdio.h>
 

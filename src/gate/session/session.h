@@ -173,8 +173,6 @@ struct session {
 void session_log(struct session *s, struct log_line *line, enum severity severity, const char *event);
 /** One line `connection_received`, where log_connections asks for it. */
 void session_log_received(struct session *s);
-/** Add the cause of a failure to its line, and count it: id, likely cause, what to do. */
-void session_log_cause(struct session *s, struct log_line *line, enum cause cause);
 /** Answer STEP_FAIL with this way of parting. */
 enum step session_fail(struct session *s, enum parting parting);
 /** Answer STEP_DONE. */
@@ -209,11 +207,5 @@ MUST_CHECK bool session_send(struct session *s);
 void session_phase_auth(struct session *s);
 /** Neither phase any more. */
 void session_phase_none(struct session *s);
-
-/**
- * End the session (57P01) when the worker's snapshot has a revocation list in force that names its client's
- * certificate, and ssl_crl_ends_sessions is on. True: the session is on its way out.
- */
-bool session_end_revoked(struct session *s);
 
 #endif

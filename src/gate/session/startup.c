@@ -1,5 +1,5 @@
-/* The StartupMessage: version, parameters, user. */
-#include "gate/session/rooms.h"
+#include "gate/session/startup.h"
+
 #include "gate/stats/worker.h"
 #include "pgwire/backend.h"
 

@@ -1,4 +1,6 @@
-/* What a session is counted as. */
+
+#include "gate/session/tally_session.h"
+
 #include "base/clean.h"
 #include "base/env.h"
 #include "gate/session/meters.h"

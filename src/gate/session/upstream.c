@@ -5,6 +5,8 @@
  * cases the client hears AuthenticationOk only when the server has said it, and everything up to
  * ReadyForQuery reaches it in one piece, with a cancel key of the gate's own.
  */
+#include "gate/session/upstream.h"
+
 #include "auth/password.h"
 #include "base/check.h"
 #include "base/wr.h"
@@ -12,10 +14,11 @@
 #include "gate/session/console.h"
 #include "gate/session/meters.h"
 #include "gate/session/pending.h"
-#include "gate/session/rooms.h"
+#include "gate/session/upstream_attempt.h"
 #include "gate/session/upstream_impl.h"
+#include "gate/session/upstream_login.h"
+#include "gate/session/upstream_ready.h"
 #include "gate/stats/worker.h"
-#include "net/loop.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
 #include "policy/words.h"

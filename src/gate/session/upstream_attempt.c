@@ -1,17 +1,11 @@
-/* The end of an attempt: of the room, or of this try only. */
+#include "gate/session/upstream_attempt.h"
+
 #include "auth/password.h"
-#include "base/check.h"
-#include "base/wr.h"
 #include "client/login_session.h"
 #include "gate/session/console.h"
 #include "gate/session/meters.h"
-#include "gate/session/pending.h"
-#include "gate/session/rooms.h"
 #include "gate/session/upstream_impl.h"
 #include "gate/stats/worker.h"
-#include "net/loop.h"
-#include "pgwire/backend.h"
-#include "pgwire/frontend.h"
 #include "policy/words.h"
 
 void upstream_fail(struct upstream_room *r, const struct err *e)

@@ -45,30 +45,4 @@ struct upstream_room {
     struct err why;
 };
 
-/** The StartupMessage's parameters: what the client said, with our changes. NULL when memory ran out. */
-struct parameter *upstream_parameters(struct upstream_room *r, size_t *out_n);
-/**
- * An ErrorResponse before AuthenticationOk. True: it is about the parameters of forward_facts, as a pooler's that
- * takes PostgreSQL's and no others. They are left out from now on, and the same server may be asked again.
- */
-bool upstream_without_facts(struct upstream_room *r, const struct server_error *said);
-/** What of upstream_login applies to this session and connection: bits of allowed methods, and the secret. */
-unsigned upstream_choose_login(struct upstream_room *r, struct login_creds *creds);
-/** `service`: his password from the password file, for the present host. */
-MUST_CHECK enum code upstream_find_password(struct upstream_room *r, struct err *e);
-/** `service` is the first of upstream_login that applies over this connection: the session will act as the
- * conninfo's own user. */
-bool upstream_is_service(const struct upstream_room *r);
-
-/** The room's step ends with this failure. May end the session: touch it no more. */
-void upstream_fail(struct upstream_room *r, const struct err *e);
-/** Nothing of the present attempt is needed any more. */
-void upstream_forget_attempt(struct upstream_room *r);
-/** Go on with the next attempt, unless the client has been asked already. */
-void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e);
-/** AuthenticationOk was read: go on to ReadyForQuery with what r->in holds. */
-void upstream_authenticated(struct upstream_room *r);
-/** Go on with what r->in holds behind AuthenticationOk. */
-void upstream_after_ok(struct upstream_room *r);
-
 #endif

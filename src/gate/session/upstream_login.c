@@ -1,4 +1,5 @@
-/* What the gate says of itself to a server: StartupMessage and credentials. */
+#include "gate/session/upstream_login.h"
+
 #include "base/check.h"
 #include "client/conninfo_defaults.h"
 #include "client/passfile.h"

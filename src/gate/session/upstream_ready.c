@@ -1,7 +1,5 @@
-/*
- * Between the server's AuthenticationOk and its ReadyForQuery: everything is held, the cancel key is replaced
- * by one of the gate's own, and the client gets it in one piece.
- */
+#include "gate/session/upstream_ready.h"
+
 #include "base/check.h"
 #include "base/env.h"
 #include "base/log.h"
@@ -9,6 +7,7 @@
 #include "client/login_session.h"
 #include "gate/session/meters.h"
 #include "gate/session/registry.h"
+#include "gate/session/upstream_attempt.h"
 #include "gate/session/upstream_impl.h"
 #include "gate/stats/worker.h"
 #include "pgwire/backend.h"

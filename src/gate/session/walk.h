@@ -6,6 +6,9 @@
 
 #include "gate/session/session.h"
 
+struct address;
+struct worker;
+
 /** Take over an accepted descriptor. NULL: memory ran out, the descriptor is closed. */
 struct session *walk_new(struct worker *worker, int fd, const struct address *peer, bool local);
 /** The gate is about to end: end now; who has not sent a StartupMessage yet has a moment to hear why. */

@@ -14,9 +14,6 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index);
 void worker_abandon(struct worker *worker);
 /** After worker_join(), or before worker_start(). */
 void worker_free(struct worker *worker);
-/** Listen on `fd` too (taken). Before worker_start(). tcp false: a descriptor that all workers poll, not
- * taken. */
-MUST_CHECK enum code worker_add_listener(struct worker *worker, int fd, bool tcp);
 /** Start the thread. `snapshot`: a reference, taken. */
 MUST_CHECK enum code worker_start(struct worker *worker, struct snapshot *snapshot, struct err *e);
 void worker_join(struct worker *worker);

@@ -64,13 +64,4 @@ int64_t tally_span_of(int64_t unix_us);
 /** Add `from` to `to`, of which spans that are too old fall out. An empty `from` only moves `to` on. */
 void tally_spans_add(struct tally_spans *to, const struct tally_spans *from);
 
-/** A session failed; not CAUSE_NONE. */
-void session_tally_failure(struct session *s, enum cause cause);
-/** A session was admitted. */
-void session_tally_admitted(struct session *s);
-/** It ends without having been. e: what it was told; NULL: nothing. */
-void session_tally_ended(struct session *s, const struct err *e);
-/** It left, or its handshake failed, before it said who it is; seen: what that shows, or 0. */
-void session_tally_stranger(struct session *s, enum client_seen seen);
-
 #endif

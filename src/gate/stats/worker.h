@@ -32,6 +32,7 @@ struct snapshot;
 struct sql_thread;
 struct tally;
 struct tls_library;
+struct view_services;
 struct worker;
 
 enum { FORGET_SLOTS = 256, GATE_CHECK_NAME_SIZE = SERVED_NAME_SIZE };
@@ -51,12 +52,13 @@ struct gate_shared {
     atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
     struct host_roles *roles;            /* primaries and standbys, as logins found them */
     struct worker **workers;
-    _Atomic unsigned n_undrained; /* workers that have been started and are not drained */
-    struct loop **loops;          /* of the workers, for questions to all of them */
-    struct sql_thread *sql;       /* has the status database's statements run, one at a time */
-    struct clerk_link *clerk;     /* by this */
-    struct clients *clients;      /* who connects how; the SQL thread's */
-    _Atomic int32_t console_pid;  /* the last one given to a session of the status database */
+    _Atomic unsigned n_undrained;      /* workers that have been started and are not drained */
+    struct loop **loops;               /* of the workers, for questions to all of them */
+    struct sql_thread *sql;            /* has the status database's statements run, one at a time */
+    struct clerk_link *clerk;          /* by this */
+    const struct view_services *views; /* session/console.h */
+    struct clients *clients;           /* who connects how; the SQL thread's */
+    _Atomic int32_t console_pid;       /* the last one given to a session of the status database */
     int64_t started_us;
     const char *dir; /* as given to serve, with what -c said */
     const struct str *overrides;

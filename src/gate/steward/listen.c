@@ -4,6 +4,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "conf/settings.h"
+#include "gate/session/accept.h"
 #include "gate/session/worker_thread.h"
 #include "gate/stats/worker.h"
 #include "net/socket.h"

@@ -6,10 +6,13 @@
  * again without a word: PostgreSQL leaves such a connection unmentioned. One that answers is enough; whether it
  * lets anybody in is for the sessions to find out.
  */
+#include "gate/steward/reach.h"
+
 #include "base/arena.h"
 #include "base/check.h"
 #include "client/hosts.h"
 #include "gate/load/snapshot.h"
+#include "gate/steward/ready.h"
 #include "gate/steward/steward.h"
 #include "net/loop.h"
 #include "net/socket.h"
@@ -169,7 +172,7 @@ static void work(void *arg)
 
 static const char *why_not(const struct gate *g)
 {
-    const char *why = gate_not_ready(g);
+    const char *why = ready_not(g);
 
     return why || g->reach.reached ? why : "unreachable: no server can be connected to";
 }
@@ -219,12 +222,12 @@ static bool begin(struct gate *g)
     return g->reach.looking;
 }
 
-bool gate_ask_ready(struct gate *g, void (*done)(void *arg, const char *why), void *arg)
+bool reach_ask(struct gate *g, void (*done)(void *arg, const char *why), void *arg)
 {
     bool known = g->reach.until_ms > loop_now_ms(g->loop) && !g->reach.looking &&
                  g->reach.generation == snapshot_generation(g->snapshot);
 
-    if (known || gate_not_ready(g)) {
+    if (known || ready_not(g)) {
         done(arg, why_not(g));
         return true;
     }

@@ -5,6 +5,8 @@
  * different certificate on the wire restores the previous snapshot; a check that could not be made says
  * nothing about the certificate.
  */
+#include "gate/steward/reload.h"
+
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -13,7 +15,9 @@
 #include "gate/load/snapshot.h"
 #include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
+#include "gate/steward/in_force.h"
 #include "gate/steward/steward.h"
+#include "gate/steward/steward_log.h"
 #include "gate/steward/watch.h"
 #include "net/loop.h"
 #include "tls/context.h"
@@ -232,10 +236,10 @@ static bool install(struct gate *g, struct snapshot *next, bool restored)
     g->previous = g->snapshot;
     g->snapshot = next;
     gate_set_log(g, snapshot_settings(next));
-    gate_leave_rules(g);
+    in_force_leave_rules(g);
     if (!clients_set_limit(g->shared.clients, (size_t)snapshot_settings(next)->clients_limit))
         gate_log(g->env, SEV_WARNING, "reload_incomplete", "out of memory: clients_limit stays what it was");
-    gate_set_http_access(g);
+    in_force_set_http_access(g);
     atomic_store(&g->shared.generation, snapshot_generation(next)); /* from here on workers wait for it */
     for (unsigned i = 0; i < g->n_workers; i++) {
         struct worker_order *order = swap->orders[i];
@@ -283,7 +287,7 @@ static const char *trigger_word(enum reload_trigger trigger)
 
 static struct history_row *remember(struct gate *g, enum reload_trigger trigger, const char *result)
 {
-    return gate_remember(g, trigger_word(trigger), result);
+    return in_force_remember(g, trigger_word(trigger), result);
 }
 
 static bool is_order(enum reload_trigger trigger)
@@ -346,7 +350,7 @@ static void load_and_install(struct gate *g, enum reload_trigger trigger, bool l
     arena_init(&arena, DIAGS_ARENA_MAX, 1024);
     diags_init(&diags, &arena);
     watch_mark(g->watch);
-    enum code code = gate_load(g, trigger == RELOAD_CERTIFICATES, &next, &diags);
+    enum code code = in_force_load(g, trigger == RELOAD_CERTIFICATES, &next, &diags);
     bool waits = !last_word && wait_for_key(g, code, trigger);
     if (!waits) {
         stop_waiting(g);
@@ -383,7 +387,7 @@ static void attempt(struct gate *g, enum reload_trigger trigger, bool last_word,
         worker_loaded(g->workers[i]);
 }
 
-void gate_reload_signalled(void *gate)
+void reload_signalled(void *gate)
 {
     struct gate *g = gate;
 
@@ -394,12 +398,12 @@ void gate_reload_signalled(void *gate)
     atomic_store(&g->shared.loading, false);
 }
 
-void gate_reload(struct gate *g, enum reload_trigger trigger)
+void reload_begin(struct gate *g, enum reload_trigger trigger)
 {
     attempt(g, trigger, false, NULL);
 }
 
-void gate_reload_asked(void *gate, struct err *note)
+void reload_asked(void *gate, struct err *note)
 {
     struct gate *g = gate;
 
@@ -422,7 +426,7 @@ static void on_change(void *arg, enum watch_change change)
     struct gate *g = arg;
 
     if (!g->draining)
-        gate_reload(g, change == WATCH_EVERYTHING ? RELOAD_FILES : RELOAD_CERTIFICATES);
+        reload_begin(g, change == WATCH_EVERYTHING ? RELOAD_FILES : RELOAD_CERTIFICATES);
 }
 
 /* ---- dates ---- */

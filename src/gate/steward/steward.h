@@ -82,48 +82,10 @@ struct gate {
     struct overview *overview; /* made by the first who asks */
 };
 
-/** Before the workers are made. */
-MUST_CHECK enum code stop_prepare(struct gate *g);
-/** End the sessions at their next ReadyForQuery(idle), or now; the first time also stop listening. */
-void gate_drain(struct gate *g, bool now);
-/** Give back what stop_prepare() made, and the lock. */
-void stop_free(struct gate *g);
-
-/** Everything of the gate's directory into one snapshot; see snapshot_load(). */
-MUST_CHECK enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **out,
-                               struct diags *diags);
-/** Load, and let all workers take it; or say why not. */
-void gate_reload(struct gate *g, enum reload_trigger trigger);
-/** SIGHUP is pending: take it, and load. */
-void gate_reload_signalled(void *gate);
-/** The same for pg_reload_conf(): `note` says what came of it. */
-void gate_reload_asked(void *gate, struct err *note);
-/** Watch files and dates from now on; the first snapshot is in force. */
-MUST_CHECK enum code reload_start(struct gate *g);
-/** Give back what reload_start() made. */
-void reload_stop(struct gate *g);
-
 /** All workers have ended; only what they left behind is being put away. */
 static inline bool gate_is_over(const struct gate *g)
 {
     return g->n_ended == g->n_workers;
 }
-/** When the gate is over: until no measurement holds a snapshot any more. */
-void gate_await_measurement(struct gate *g);
-/** When the gate is over: the same for a look at the servers. */
-void reach_stop(struct gate *g);
-/** A load came to this: loaded, refused or restored. The row is the caller's to complete. */
-struct history_row *gate_remember(struct gate *g, const char *trigger, const char *result);
-/** HTTP clients are to bring what the snapshot in force asks for. */
-void gate_set_http_access(struct gate *g);
-
-/** Leave what the rules in force were read from in the gate's directory, for `pgseal explain --running`. */
-void gate_leave_rules(const struct gate *g);
-
-/** What is logged from now on, and in which form. */
-void gate_set_log(const struct gate *g, const struct settings *settings);
-/** One line for each row. */
-void gate_log_diags(const struct env *env, const struct diags *diags, const char *event);
-void gate_log(const struct env *env, enum severity severity, const char *event, const char *message);
 
 #endif

@@ -6,12 +6,15 @@
  * given up; what is left of this gate is its sessions. Nothing that it does from then on is seen in the
  * directory.
  */
+#include "gate/steward/stop.h"
+
 #include "base/log.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
 #include "gate/steward/steward.h"
+#include "gate/steward/steward_log.h"
 #include "gate/views/overview.h"
 #include "net/loop.h"
 #include "os/notify.h"
@@ -91,7 +94,7 @@ static void on_worker_ended(void *arg)
         loop_stop(g->loop);
 }
 
-void gate_drain(struct gate *g, bool now)
+void stop_drain(struct gate *g, bool now)
 {
     if (!g->draining) {
         os_notify("STOPPING=1");

@@ -5,6 +5,8 @@
  * number on the connection (four bytes, from 0 on), when it has done what it can and in whatever order. One
  * that closes instead does not keep connections: then each request has one of its own.
  */
+#include "gate/upstream/forward.h"
+
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -13,7 +15,6 @@
 #include "gate/load/snapshot.h"
 #include "gate/stats/worker.h"
 #include "gate/upstream/leg.h"
-#include "gate/upstream/peers.h"
 #include "net/rate.h"
 #include "pgwire/frontend.h"
 

@@ -218,6 +218,15 @@ static bool add_slice(struct gather_part *part)
     return true;
 }
 
+static void on_session_leaves(struct worker *worker, const struct session *session)
+{
+    struct gather_part *part;
+
+    LIST_FOREACH (part, &worker->gathering, entry)
+        if (part->cursor == session)
+            part->cursor = TAILQ_NEXT(session, entry);
+}
+
 static void begin(struct gather_part *part)
 {
     struct worker *worker = part->worker;
@@ -230,6 +239,7 @@ static void begin(struct gather_part *part)
         part->failed = true;
     if (part->gather->wanted & GATHER_CLIENTS)
         client_counts_hand_over(worker);
+    worker->session_leaves = on_session_leaves;
     LIST_INSERT_HEAD(&worker->gathering, part, entry);
 }
 
@@ -249,15 +259,6 @@ static void step(void *arg)
     if (part->cursor)
         part->failed = true;
     part_ends(part);
-}
-
-void gather_session_ends(struct worker *worker, const struct session *session)
-{
-    struct gather_part *part;
-
-    LIST_FOREACH (part, &worker->gathering, entry)
-        if (part->cursor == session)
-            part->cursor = TAILQ_NEXT(session, entry);
 }
 
 /* ---- the whole ---- */

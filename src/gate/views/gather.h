@@ -76,7 +76,4 @@ bool gather_complete(const struct gather *gather);
 /** After `done`, on any thread. NULL is fine. */
 void gather_free(struct gather *gather);
 
-/** On a worker: a session leaves its list; a gathering that would go on there goes on behind it. */
-void gather_session_ends(struct worker *worker, const struct session *session);
-
 #endif

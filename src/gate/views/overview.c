@@ -13,6 +13,7 @@
 #include "sql/vars.h"
 #include "sql/views.h"
 #include "status/clerk_rows.h"
+#include "status/clerk_self.h"
 
 #include <jansson.h>
 #include <stdlib.h>

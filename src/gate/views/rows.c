@@ -4,6 +4,13 @@
 #include "base/env.h"
 #include "gate/stats/worker.h"
 #include "gate/views/gather.h"
+#include "gate/views/rows_certificates.h"
+#include "gate/views/rows_clients.h"
+#include "gate/views/rows_config.h"
+#include "gate/views/rows_history.h"
+#include "gate/views/rows_sessions.h"
+#include "gate/views/rows_tally.h"
+#include "gate/views/rows_upstreams.h"
 
 #include <stdlib.h>
 

@@ -54,27 +54,4 @@ struct rows {
  */
 MUST_CHECK bool rows_new(struct worker *worker, struct gather *gather, struct row_source *out);
 
-/** Order the cards of the gathering. */
-MUST_CHECK enum code rows_sort_cards(struct rows *rows, struct err *e);
-void rows_fill_ssl(const struct session_card *card, struct row_pg_stat_ssl *out);
-void rows_fill_activity(const struct session_card *card, struct row_pg_stat_activity *out);
-void rows_fill_gssapi(const struct session_card *card, struct row_pg_stat_gssapi *out);
-void rows_fill_client(const struct rows *rows, size_t index, struct row_pgseal_clients *out);
-void rows_fill_sessions(struct rows *rows, const struct session_card *card, struct row_pgseal_sessions *out);
-
-/** Make the rows of a view that is small and read from files or from the snapshot. */
-/** True for a setting that ordinary users may not see. */
-bool rows_setting_hidden(const struct rows *rows, size_t index);
-MUST_CHECK enum code rows_make_settings(struct rows *rows, struct rows_list *out, struct err *e);
-MUST_CHECK enum code rows_make_file_settings(struct rows *rows, struct rows_list *out, struct err *e);
-MUST_CHECK enum code rows_make_hba(struct rows *rows, struct rows_list *out, struct err *e);
-MUST_CHECK enum code rows_make_ident(struct rows *rows, struct rows_list *out, struct err *e);
-MUST_CHECK enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *e);
-MUST_CHECK enum code rows_make_failures(struct rows *rows, struct rows_list *out, struct err *e);
-MUST_CHECK enum code rows_make_clients(struct rows *rows, struct rows_list *out, struct err *e);
-MUST_CHECK enum code rows_make_generations(struct rows *rows, struct rows_list *out, struct err *e);
-MUST_CHECK enum code rows_make_certificates(struct rows *rows, struct rows_list *out, struct err *e);
-MUST_CHECK enum code rows_make_upstreams(struct rows *rows, struct rows_list *out, struct err *e);
-MUST_CHECK enum code rows_make_findings(struct rows *rows, struct rows_list *out, struct err *e);
-
 #endif

@@ -1,4 +1,5 @@
-/* Rows about certificates and revocation lists: the files in use, and whether the wire shows the same. */
+#include "gate/views/rows_certificates.h"
+
 #include "base/check.h"
 #include "gate/load/guard.h"
 #include "gate/load/snapshot.h"

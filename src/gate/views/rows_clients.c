@@ -1,4 +1,5 @@
-/* Rows about clients: what all workers counted, and what was kept from earlier runs. */
+#include "gate/views/rows_clients.h"
+
 #include "gate/stats/clients.h"
 #include "gate/stats/worker.h"
 #include "gate/views/gather.h"

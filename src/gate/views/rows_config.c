@@ -1,4 +1,5 @@
-/* Rows about settings and rules: those in force, those the files hold now, and what an audit says of them. */
+#include "gate/views/rows_config.h"
+
 #include "base/check.h"
 #include "conf/defs.h"
 #include "gate/load/snapshot.h"

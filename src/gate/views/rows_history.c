@@ -1,4 +1,5 @@
-/* Rows about reloads, asked of the steward. */
+#include "gate/views/rows_history.h"
+
 #include "gate/load/history.h"
 #include "gate/stats/worker.h"
 #include "gate/views/rows.h"

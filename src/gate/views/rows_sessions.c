@@ -1,4 +1,5 @@
-/* Rows about sessions, from their copies. */
+#include "gate/views/rows_sessions.h"
+
 #include "gate/stats/worker.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows.h"

@@ -1,4 +1,5 @@
-/* Rows about failures: what the workers counted, put together. */
+#include "gate/views/rows_tally.h"
+
 #include "gate/stats/tally.h"
 #include "gate/stats/worker.h"
 #include "gate/views/gather.h"

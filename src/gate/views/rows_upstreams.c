@@ -1,4 +1,5 @@
-/* Rows about the servers behind: what is configured, and what the workers counted of it. */
+#include "gate/views/rows_upstreams.h"
+
 #include "base/count.h"
 #include "gate/load/snapshot.h"
 #include "gate/stats/worker.h"

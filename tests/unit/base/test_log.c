@@ -165,7 +165,7 @@ static void the_thread_writes_everything_in_order(void **state)
     char word[32];
 
     open_log(&p, LOG_TEXT);
-    assert_int_equal(log_queue_start(&p.env, &e), OK);
+    assert_int_equal(log_queue_start(&p.env, log_dropped, &e), OK);
     for (int i = 0; i < 300; i++) {
         say(&p, "192.0.2.7:1", (size_t)i * 10);
         assert_true(log_queue_flush(&p.log));
@@ -192,7 +192,7 @@ static void a_full_pipe_stops_nobody(void **state)
     size_t room = 0;
 
     open_log(&p, LOG_TEXT);
-    assert_int_equal(log_queue_start(&p.env, &e), OK);
+    assert_int_equal(log_queue_start(&p.env, log_dropped, &e), OK);
     for (int i = 0; i < LINES; i++)
         say(&p, i % 2 ? "192.0.2.7:1" : "192.0.2.8:2", 1000);
     assert_true(log_lost(&p.log) > 0 && log_lost(&p.log) < LINES);

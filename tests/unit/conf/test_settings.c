@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "conf/defs.h"
+#include "conf/route.h"
 #include "conf/settings.h"
 
 #include <arpa/inet.h>

@@ -12,6 +12,7 @@
 #include "fixture.h"
 #include "pgwire/backend.h"
 #include "pgwire/hello.h"
+#include "status/console_job.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

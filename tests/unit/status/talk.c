@@ -5,6 +5,7 @@
 #include "base/rd.h"
 #include "base/wr.h"
 #include "pgwire/msg.h"
+#include "status/console_job.h"
 
 enum { TALK_MAX = 64 << 20 };
 

@@ -2,6 +2,7 @@
 #include "../unit.h"
 
 #include "base/check.h"
+#include "status/console_job.h"
 #include "talk.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* The gates of cancel_peers: what a load needs, and whom we listen to. */
-#include "gate/upstream/peers.h"
+/* The gates of cancel_peers, as a load needs them. */
+#include "gate/load/peers.h"
 
 #include "base/arena.h"
 #include "base/check.h"
@@ -8,7 +8,6 @@
 #include "client/verify.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
-#include "gate/session/session.h"
 #include "pki/cert.h"
 #include "tls/engine.h"
 
@@ -33,8 +32,6 @@ static void split(struct str peer, struct str *host, struct str *port)
     if (host->n > 2 && host->p[0] == '[' && host->p[host->n - 1] == ']')
         *host = str_first(str_from(*host, 1), host->n - 2);
 }
-
-/* ---- at load ---- */
 
 /* A certificate that only servers may show would be refused by every peer, and nobody would know why. */
 static enum code check_usage(const struct settings *settings, struct diags *diags)
@@ -95,24 +92,4 @@ enum code peers_conninfo(const struct settings *settings, size_t i, const struct
         return err_set(e, E_CONFIG, "\"cancel_peers\": \"%.*s\" is not one host and port",
                        STR_ARG(settings->cancel_peers.at[i]));
     return OK;
-}
-
-/* ---- whom we listen to ---- */
-
-bool peers_know(const struct session *s)
-{
-    X509 *cert = s->client.tls ? tls_engine_peer(s->client.tls) : NULL;
-    AUTO(arena) struct arena scratch;
-    struct cert_names names;
-    struct err ignored;
-    size_t n;
-    const struct upstream *peers = snapshot_peers(s->snapshot, &n);
-
-    arena_init(&scratch, PEER_ARENA_MAX, 1024);
-    if (!cert || cert_names_of(cert, &scratch, &names, &ignored) != OK)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (verify_host(&names, peers[i].info.hosts[0].host, &ignored) == OK)
-            return true;
-    return false;
 }

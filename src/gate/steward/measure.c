@@ -6,14 +6,18 @@
  * part runs on the pool, on memory of its own and a snapshot that it holds. One at a time: who asks meanwhile
  * shares the next one with all the others.
  */
+#include "gate/steward/measure.h"
+
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/count.h"
 #include "base/log.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/pending.h"
+#include "gate/steward/ready.h"
 #include "gate/steward/steward.h"
 #include "gate/views/rows.h"
+#include "gate/views/rows_certificates.h"
 #include "net/loop.h"
 #include "net/shares.h"
 #include "policy/policy.h"
@@ -67,7 +71,7 @@ static void add_gate(const struct gate *g, struct counters *sum)
     count_set(count_cell(sum, METRIC_BUILD_INFO, build), 1);
     set(sum, METRIC_START_TIME, g->shared.started_us);
     set(sum, METRIC_WORKERS, g->n_workers);
-    set(sum, METRIC_READY, gate_not_ready(g) == NULL);
+    set(sum, METRIC_READY, ready_not(g) == NULL);
     set(sum, METRIC_CONNECTIONS_NOW, connections);
     set(sum, METRIC_CONNECTIONS_LIMIT, snapshot_settings(g->snapshot)->max_connections);
     set(sum, METRIC_LOG_LOST, (int64_t)log_lost(g->env->log));
@@ -284,7 +288,7 @@ static void begin(struct gate *g)
     g->measuring = true;
 }
 
-bool gate_measure(struct gate *g, void (*done)(void *arg, const struct counters *counters), void *arg)
+bool measure_ask(struct gate *g, void (*done)(void *arg, const struct counters *counters), void *arg)
 {
     struct measure_asker *asker = malloc(sizeof *asker);
 
@@ -297,7 +301,7 @@ bool gate_measure(struct gate *g, void (*done)(void *arg, const struct counters 
     return true;
 }
 
-void gate_await_measurement(struct gate *g)
+void measure_stop(struct gate *g)
 {
     while (g->measuring)
         loop_run(g->loop);

@@ -10,27 +10,31 @@
 #include "base/count.h"
 #include "base/log.h"
 #include "base/log_queue.h"
-#include "client/hosts.h"
 #include "client/verify_served.h"
 #include "conf/settings.h"
-#include "gate/load/guard.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/pending.h"
 #include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
 #include "gate/steward/confine.h"
+#include "gate/steward/in_force.h"
+#include "gate/steward/measure.h"
 #include "gate/steward/prove.h"
+#include "gate/steward/reach.h"
+#include "gate/steward/ready.h"
 #include "gate/steward/rehearse.h"
+#include "gate/steward/reload.h"
 #include "gate/steward/steward.h"
+#include "gate/steward/steward_log.h"
+#include "gate/steward/stop.h"
 #include "gate/views/clerk_link.h"
 #include "gate/views/overview.h"
+#include "gate/views/services.h"
 #include "gate/views/sql_thread.h"
 #include "net/loop.h"
 #include "os/descriptors.h"
 #include "os/files.h"
 #include "os/notify.h"
-#include "os/parent.h"
-#include "policy/archive.h"
 #include "policy/policy.h"
 #include "tls/context.h"
 
@@ -46,39 +50,6 @@ enum {
 
 /* ---- log ---- */
 
-void gate_log_diags(const struct env *env, const struct diags *diags, const char *event)
-{
-    const struct diag *row;
-    struct log_line line;
-
-    STAILQ_FOREACH (row, &diags->list, next) {
-        log_begin(&line, env, row->severity == SEV_ERROR ? SEV_LOG : row->severity, event);
-        log_diag(&line, row);
-        log_end(&line);
-    }
-}
-
-void gate_log(const struct env *env, enum severity severity, const char *event, const char *message)
-{
-    struct log_line line;
-
-    log_begin(&line, env, severity, event);
-    log_c(&line, "message", message);
-    log_end(&line);
-}
-
-static enum log_format log_format(const struct settings *settings)
-{
-    return settings->log_destination & 1u << CONF_LOG_JSON ? LOG_JSON : LOG_TEXT;
-}
-
-void gate_set_log(const struct gate *g, const struct settings *settings)
-{
-    g->env->log->min_severity = (int)settings_log_severity(settings);
-    g->env->log->format = log_format(settings);
-    parent_log_as(g->env->log->format);
-}
-
 static void log_fatal(const struct env *env, const struct err *e)
 {
     struct log_line line;
@@ -90,28 +61,6 @@ static void log_fatal(const struct env *env, const struct err *e)
 }
 
 /* ---- loading ---- */
-
-enum code gate_load(struct gate *g, bool certificates_only, struct snapshot **out, struct diags *diags)
-{
-    const struct snapshot_params params = {
-        .dir = g->params->dir,
-        .overrides = g->params->overrides,
-        .n_overrides = g->params->n_overrides,
-        .running = g->snapshot,
-        .libraries = g->libraries,
-        .http_library = g->http_library,
-        .n_workers = g->n_workers,
-        .passphrase = &g->passphrase,
-        .env = g->env,
-        .generation = g->generation + 1,
-        .confined = g->ready && !g->programs,
-        .certificates_only = certificates_only,
-    };
-
-    enum code code = snapshot_load(&params, out, diags);
-    secret_wipe(&g->passphrase); /* all contexts of the load have their keys */
-    return code;
-}
 
 /* The number of workers decides how often TLS contexts are built: it is read before everything else. */
 static enum code count_workers(struct gate *g, struct diags *diags)
@@ -126,7 +75,7 @@ static enum code count_workers(struct gate *g, struct diags *diags)
     TRY(settings_load(&params, &settings, diags));
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     g->n_workers = settings->workers > 0 ? (unsigned)settings->workers : cpus > 0 ? (unsigned)cpus : 1;
-    g->env->log->format = log_format(settings); /* of what is said about the other files */
+    g->env->log->format = gate_log_format(settings); /* of what is said about the other files */
     (void)snprintf(g->state_dir, sizeof g->state_dir, "%s", settings_state_dir(settings));
     settings_unref(settings);
     return OK;
@@ -155,6 +104,7 @@ static enum code make_workers(struct gate *g)
     g->shared.n_overrides = g->params->n_overrides;
     g->shared.auditor = g->params->auditor;
     g->shared.env = g->params->env;
+    g->shared.views = &view_services;
     g->shared.n_workers = g->n_workers;
     g->shared.workers = g->workers;
     g->shared.uid = geteuid();
@@ -184,7 +134,7 @@ static void free_gate(struct gate *g)
     overview_stop(g->overview);
     if (g->http)
         g->params->http->close(g->http);
-    gate_await_measurement(g); /* a snapshot's contexts die before their libraries */
+    measure_stop(g); /* a snapshot's contexts die before their libraries */
     reach_stop(g);
     snapshot_unref(g->snapshot);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
@@ -219,7 +169,7 @@ enum code gate_check(const struct gate_params *params, struct diags *diags)
     if (code == OK)
         code = make_workers(&g);
     if (code == OK)
-        code = gate_load(&g, false, &g.snapshot, diags);
+        code = in_force_load(&g, false, &g.snapshot, diags);
     if (code == OK)
         code = rehearse_start(snapshot_settings(g.snapshot), diags);
     if (code == OK && params->login)
@@ -241,7 +191,7 @@ static void on_signal(void *arg, int signum)
         return;
     gate_log(g->env, SEV_LOG, "stop",
              now ? "received fast shutdown request" : "received smart shutdown request");
-    gate_drain(g, now);
+    stop_drain(g, now);
 }
 
 /* ---- start ---- */
@@ -267,11 +217,11 @@ static enum code prepare(struct gate *g, struct err *e)
         if (!g->signals[i])
             return err_set(e, E_INTERNAL, "could not watch signal %d", signums[i]);
     }
-    g->hangup = pending_watch_new(g->loop, SIGHUP, gate_reload_signalled, g);
+    g->hangup = pending_watch_new(g->loop, SIGHUP, reload_signalled, g);
     if (!g->hangup)
         return err_set(e, E_INTERNAL, "could not watch signal %d", SIGHUP);
     g->shared.steward = g->loop;
-    g->shared.reload = gate_reload_asked;
+    g->shared.reload = reload_asked;
     g->shared.history = &g->history;
     return make_workers(g) == OK ? OK : err_set(e, E_NOMEM, "out of memory");
 }
@@ -289,7 +239,7 @@ static enum code load_first(struct gate *g, struct err *e)
     else
         err_set(e, code, "configuration file contains errors");
     if (code == OK) {
-        code = gate_load(g, false, &g->snapshot, &diags);
+        code = in_force_load(g, false, &g->snapshot, &diags);
         if (code != OK)
             err_set(e, code, "configuration could not be loaded");
     }
@@ -297,52 +247,7 @@ static enum code load_first(struct gate *g, struct err *e)
     return code;
 }
 
-void gate_leave_rules(const struct gate *g)
-{
-    char path[OS_PATH_MAX];
-    struct log_line line;
-    struct err e;
-
-    enum code code = os_path(g->state_dir, ARCHIVE_FILE, path, &e);
-    if (code == OK)
-        code = os_write_file(path, policy_archive(snapshot_policy(g->snapshot)), 0600, OS_WRITE_REPLACE, &e);
-    if (code == OK)
-        return;
-    log_begin(&line, g->env, SEV_WARNING, "rules_not_left");
-    log_err(&line, &e);
-    log_end(&line);
-}
-
-struct history_row *gate_remember(struct gate *g, const char *trigger, const char *result)
-{
-    const struct str labels[] = { str_c(result) };
-
-    count_add(count_cell(g->counters, METRIC_LOADS, labels), 1);
-    return history_add(&g->history, g->env->now_unix_us(g->env->ctx), g->generation, trigger, result);
-}
-
 /* ---- HTTP ---- */
-
-static void release_snapshot(void *owner)
-{
-    snapshot_unref(owner);
-}
-
-void gate_set_http_access(struct gate *g)
-{
-    if (!g->http)
-        return;
-    const struct guard *guard = snapshot_guard(g->snapshot);
-    const struct gate_http_access access = {
-        .tls = guard->tls,
-        .token = guard->token.n > 0 ? &guard->token : NULL,
-        .owner = snapshot_ref(g->snapshot),
-        .release = release_snapshot,
-    };
-    if (!g->params->http->set_access(g->http, &access))
-        gate_log(g->env, SEV_WARNING, "reload_incomplete",
-                 "out of memory: HTTP clients are asked what they were before");
-}
 
 static enum code open_http(struct gate *g, const struct settings *settings, struct err *e)
 {
@@ -351,17 +256,8 @@ static enum code open_http(struct gate *g, const struct settings *settings, stru
     if (!g->params->http)
         return OK;
     TRY(g->params->http->open(&begin, &g->http, e));
-    gate_set_http_access(g);
+    in_force_set_http_access(g);
     return OK;
-}
-
-const char *gate_not_ready(const struct gate *gate)
-{
-    if (gate->draining)
-        return "draining: the gate was told to stop";
-    if (!gate->ready)
-        return "starting: the listeners are not open yet";
-    return NULL;
 }
 
 void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, const struct err *why),
@@ -405,7 +301,7 @@ static enum code start(struct gate *g, struct err *e)
     TRY(load_first(g, e));
     g->generation = 1;
     g->shared.generation = snapshot_generation(g->snapshot);
-    (void)gate_remember(g, "start", "loaded");
+    (void)in_force_remember(g, "start", "loaded");
     const struct settings *settings = snapshot_settings(g->snapshot);
     gate_set_log(g, settings);
     find_descriptors(g, settings);
@@ -413,13 +309,13 @@ static enum code start(struct gate *g, struct err *e)
     TRY(open_http(g, settings, e));
     clerk_link_start(g->shared.clerk);
     TRY(confine_files(g->state_dir, settings, g->env, e));
-    TRY(log_queue_start(g->env, e)); /* whose thread may write no files either */
+    TRY(log_queue_start(g->env, log_dropped, e)); /* whose thread may write no files either */
     TRY(sql_thread_start(g->shared.sql, e));
     if (!clients_start(g->shared.clients, (size_t)settings->clients_limit) || reload_start(g) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
-    gate_leave_rules(g);
+    in_force_leave_rules(g);
     TRY(confine_calls(settings, g->env, &g->programs, e));
     g->ready = true;
     gate_log(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
@@ -446,4 +342,19 @@ enum code gate_run(const struct gate_params *params)
     free_gate(&g);
     log_queue_stop(g.env->log);
     return code;
+}
+
+const char *gate_not_ready(const struct gate *gate)
+{
+    return ready_not(gate);
+}
+
+bool gate_ask_ready(struct gate *gate, void (*done)(void *arg, const char *why), void *arg)
+{
+    return reach_ask(gate, done, arg);
+}
+
+bool gate_measure(struct gate *gate, void (*done)(void *arg, const struct counters *counters), void *arg)
+{
+    return measure_ask(gate, done, arg);
 }

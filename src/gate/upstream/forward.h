@@ -4,37 +4,17 @@
  * A request whose key is known nowhere in this gate is sent once to each peer, over TLS in which both sides
  * verify the other's certificate and its name in their own list. ALPN marks it ("pgseal-cancel"), so the
  * peer knows that it comes from a gate and sends it nowhere else: there are no circles, whatever the lists. The
- * connection is kept for the requests to come: forward.c has what goes over it.
+ * connection is kept for the requests to come. All on one worker.
  */
-#ifndef PGSEAL_GATE_UPSTREAM_PEERS_H
-#define PGSEAL_GATE_UPSTREAM_PEERS_H
+#ifndef PGSEAL_GATE_UPSTREAM_FORWARD_H
+#define PGSEAL_GATE_UPSTREAM_FORWARD_H
 
 #include "base/err.h"
 #include "net/prefix.h"
 #include "pgwire/hello.h"
 
-struct arena;
-struct conn_world;
-struct conninfo;
 struct forward;
-struct session;
-struct settings;
 struct worker;
-
-/* ---- at load ---- */
-
-/** What cancel_peers needs: TLS, a CA, a certificate that may be shown as a client. E_CONFIG. */
-MUST_CHECK enum code peers_check(const struct settings *settings, struct diags *diags);
-/** The i-th peer as a server to connect to: direct TLS, verify-full, the gate's own certificate. */
-MUST_CHECK enum code peers_conninfo(const struct settings *settings, size_t i, const struct conn_world *world,
-                                    struct arena *arena, struct conninfo *out, struct err *e);
-
-/* ---- the one that receives ---- */
-
-/** Does the client's certificate bear the name of one of our own peers? Its chain was verified before. */
-bool peers_know(const struct session *s);
-
-/* ---- the one that sends; all on one worker ---- */
 
 struct forwarder;
 

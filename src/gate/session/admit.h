@@ -1,0 +1,14 @@
+/**
+ * Policy and authentication.
+ */
+#ifndef PGSEAL_GATE_SESSION_ADMIT_H
+#define PGSEAL_GATE_SESSION_ADMIT_H
+
+#include "gate/session/session.h"
+
+/** Policy and authentication; under auth_source = upstream the exchange itself follows in UPSTREAM. */
+enum step admit_enter(struct session *s, struct err *e);
+enum step admit_step(struct session *s, struct err *e);
+void admit_leave(struct session *s);
+
+#endif

@@ -1,0 +1,14 @@
+/**
+ * The server behind: connect, log in, hand over.
+ */
+#ifndef PGSEAL_GATE_SESSION_UPSTREAM_H
+#define PGSEAL_GATE_SESSION_UPSTREAM_H
+
+#include "gate/session/session.h"
+
+/** Connect and log in, or relay the exchange. */
+enum step upstream_enter(struct session *s, struct err *e);
+enum step upstream_step(struct session *s, struct err *e);
+void upstream_leave(struct session *s);
+
+#endif

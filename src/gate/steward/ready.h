@@ -1,0 +1,12 @@
+/**
+ * Whether new sessions are taken.
+ */
+#ifndef PGSEAL_GATE_STEWARD_READY_H
+#define PGSEAL_GATE_STEWARD_READY_H
+
+#include "gate/steward/steward.h"
+
+/** Why new sessions are not taken now; NULL: they are. */
+const char *ready_not(const struct gate *g);
+
+#endif
