@@ -11,8 +11,7 @@ set -eu
 folder=${PGSEAL_DEBIAN13:-/var/tmp/pgseal-debian13}
 root=$folder/root
 tree=$(cd "$(dirname "$0")/.." && pwd)
-quick='tests/integration/test_async_clients.py tests/integration/test_drivers.py tests/integration/test_service.py
-       tests/integration/test_sslmodes.py tests/integration/test_tls.py'
+quick=$(printf 'tests/integration/test_%s.py ' async_clients drivers listen service sslmodes tls)
 
 cannot() {
     echo "debian13: SKIPPED, $*" >&2

@@ -1,8 +1,8 @@
 /* Lookups on behalf of clients: whose turn it is. The name service is this file's own. */
 #include "../unit.h"
 
-#include "net/loop.h"
 #include "net/resolve.h"
+#include "turn.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -85,22 +85,6 @@ static void ask(struct client *client)
     assert_non_null(client->resolve);
 }
 
-static void stop(void *arg)
-{
-    loop_stop(arg);
-}
-
-/* Who may go goes to the pool. */
-static void turn(struct loop *loop)
-{
-    struct timer *timer = timer_new(loop, stop, loop);
-
-    assert_non_null(timer);
-    timer_set(timer, 0);
-    loop_run(loop);
-    timer_close(timer);
-}
-
 /* A client that has a whole network has as many addresses as it likes. */
 static void a_site_has_its_share(void **state)
 {
@@ -119,11 +103,11 @@ static void a_site_has_its_share(void **state)
     }
     twice = (struct client){ .loop = loop, .address = "2001:db8:1:1::1", .left = &left };
     ask(&twice);
-    turn(loop);
-    wait_asked(2); /* a quarter of eight */
+    turn_once(loop); /* who may go goes to the pool */
+    wait_asked(2);   /* a quarter of eight */
     other = (struct client){ .loop = loop, .address = "2001:db8:2::1", .left = &left };
     ask(&other);
-    turn(loop);
+    turn_once(loop); /* who may go goes to the pool */
     wait_asked(3);
     resolve_cancel(crowd[11].resolve); /* stands in line */
     resolve_cancel(crowd[0].resolve);  /* is under way, for `twice` too */

@@ -1,8 +1,8 @@
 /* Places by prefix: who yields, and who is told. */
 #include "../unit.h"
 
-#include "net/loop.h"
 #include "net/shares.h"
+#include "turn.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -61,23 +61,12 @@ static struct place *take(const char *text)
     return take_as(prefix(text));
 }
 
-static void stop(void *arg)
-{
-    loop_stop(arg);
-}
-
 /* Who was told to yield does. */
 static void turn(void)
 {
-    struct timer *timer = timer_new(t.loop, stop, t.loop);
-
-    assert_non_null(timer);
     t.turns++;
-    for (int i = 0; i < 3; i++) {
-        timer_set(timer, 0);
-        loop_run(t.loop);
-    }
-    timer_close(timer);
+    for (int i = 0; i < 3; i++)
+        turn_once(t.loop);
 }
 
 static void trim(size_t limit)
