@@ -210,7 +210,12 @@ static bool translate(struct reading *r, struct str keyword, struct str *value, 
         r->ssl = *value;
         return false;
     }
+    if (r->driver == PASTED_NODE && str_is(keyword, "uselibpqcompat")) {
+        r->out->libpq_compat = str_is(*value, "true");
+        return false;
+    }
     if (pasted_not_validating(keyword, *value)) {
+        r->out->no_verify = true;
         note(r, "%.*s: the server's certificate is not verified", STR_ARG(keyword));
         return false;
     }
@@ -220,6 +225,7 @@ static bool translate(struct reading *r, struct str keyword, struct str *value, 
     }
     r->secret_seen |= conninfo_is_secret(str_c(conn_option_keyword(*option)));
     if (*option == CONN_SSLMODE) {
+        r->out->no_verify |= str_equal_nocase(*value, STR("no-verify"));
         if (str_equal_nocase(*value, STR("no-verify")))
             note(r, "sslmode=no-verify is node-postgres's and means require: the server is not verified");
         *value = pasted_sslmode(*value, libpq);
@@ -236,7 +242,9 @@ static enum code settle_sslmode(struct reading *r)
     struct str *mode = &r->out->options.v[CONN_SSLMODE];
     const char *means = NULL;
 
-    if (r->sslmode_given)
+    r->out->sslmode_given = r->sslmode_given || r->ssl.p || mode->n > 0;
+    r->out->driver = r->driver;
+    if (r->sslmode_given || mode->n > 0)
         return OK;
     if (r->ssl.p) {
         means = pasted_ssl_means(r->ssl, r->driver);
@@ -322,11 +330,14 @@ static enum code read_postgres_url(struct reading *r)
     size_t plus = str_find(scheme, '+');
     struct str base = str_first(scheme, plus), driver = str_from(scheme, plus);
 
-    if (!pasted_scheme(base, &r->driver)) {
+    enum pasted_driver by_scheme;
+    if (!pasted_scheme(base, &by_scheme)) {
         enum code code = err_set(r->e, E_PARAM, "\"%.*s://\" is not PostgreSQL's", STR_ARG(scheme));
         err_hint(r->e, "A URL begins with postgresql://, as in postgresql://user@host:5432/dbname.");
         return code;
     }
+    if (by_scheme != PASTED_LIBPQ)
+        r->driver = by_scheme;
     if (driver.n > 0) {
         r->driver = pasted_sqlalchemy(str_from(driver, 1));
         note(r, "\"%.*s\" is SQLAlchemy's and is left out", STR_ARG(driver));
@@ -498,8 +509,14 @@ static enum code read_kind(struct reading *r)
 
 enum code pasted_parse(struct str text, struct arena *arena, struct pasted *out, struct err *e)
 {
+    return pasted_parse_for(text, PASTED_LIBPQ, arena, out, e);
+}
+
+enum code pasted_parse_for(struct str text, enum pasted_driver driver, struct arena *arena,
+                           struct pasted *out, struct err *e)
+{
     struct pasted pasted = { .n_notes = 0 };
-    struct reading r = { .text = text, .driver = PASTED_LIBPQ, .arena = arena, .out = &pasted, .e = e };
+    struct reading r = { .text = text, .driver = driver, .arena = arena, .out = &pasted, .e = e };
 
     if (text.n > CONN_TEXT_MAX)
         return err_set(e, E_LIMIT, "connection string is longer than %d bytes", CONN_TEXT_MAX);

@@ -17,6 +17,7 @@
 #define PGSEAL_CLIENT_PASTED_H
 
 #include "client/conninfo.h"
+#include "client/pasted_words.h"
 
 enum { PASTED_NOTES_MAX = 8 };
 
@@ -24,6 +25,10 @@ struct pasted {
     struct conn_options options;
     struct str notes[PASTED_NOTES_MAX]; /* sentences for people; without secrets */
     size_t n_notes;
+    enum pasted_driver driver; /* whose words they are */
+    bool sslmode_given;        /* by sslmode= or ssl=; else it is the driver's default */
+    bool no_verify;            /* a parameter says that nothing is verified */
+    bool libpq_compat;         /* node-postgres is told to read sslmode as libpq does */
 };
 
 /**
@@ -40,5 +45,8 @@ bool pasted_recognized(struct str text);
  * Parameters"]
  */
 MUST_CHECK enum code pasted_parse(struct str text, struct arena *arena, struct pasted *out, struct err *e);
+/** The same as `driver` reads it, where the text itself does not tell whose it is. */
+MUST_CHECK enum code pasted_parse_for(struct str text, enum pasted_driver driver, struct arena *arena,
+                                      struct pasted *out, struct err *e);
 
 #endif

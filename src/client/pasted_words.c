@@ -4,15 +4,51 @@
 #include "base/check.h"
 #include "client/conninfo_text.h"
 
+static const struct {
+    const char *word, *title, *unset;
+} drivers[] = {
+#define X(name, word, title, unset, require, reading, changes) [PASTED_##name] = { word, title, unset },
+#include "drivers.def"
+#undef X
+};
+
 const char *pasted_driver_name(enum pasted_driver driver)
 {
-    static const char *const names[] = {
-        [PASTED_LIBPQ] = "libpq",       [PASTED_JDBC] = "pgJDBC",     [PASTED_R2DBC] = "r2dbc-postgresql",
-        [PASTED_NPGSQL] = "Npgsql",     [PASTED_ASYNCPG] = "asyncpg", [PASTED_PG8000] = "pg8000",
-        [PASTED_POSTGREX] = "Postgrex",
+    return drivers[driver].title;
+}
+
+bool pasted_driver_find(struct str word, enum pasted_driver *out)
+{
+    static const struct {
+        const char *word;
+        enum pasted_driver driver;
+    } others[] = {
+        { "psql", PASTED_LIBPQ },
+        { "psycopg", PASTED_LIBPQ },
+        { "psycopg2", PASTED_LIBPQ },
+        { "django", PASTED_LIBPQ },
+        { "rails", PASTED_LIBPQ },
+        { "php", PASTED_LIBPQ },
+        { "jdbc", PASTED_JDBC },
+        { "node-postgres", PASTED_NODE },
+        { "pg", PASTED_NODE },
+        { "lib-pq", PASTED_LIB_PQ },
+        { "tokio", PASTED_TOKIO },
+        { "ecto", PASTED_POSTGREX },
+        { "postgresjs", PASTED_POSTGRES_JS },
     };
 
-    return names[driver];
+    for (size_t i = 0; i < COUNT_OF(drivers); i++)
+        if (str_equal_nocase(word, str_c(drivers[i].word))) {
+            *out = (enum pasted_driver)i;
+            return true;
+        }
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        if (str_equal_nocase(word, str_c(others[i].word))) {
+            *out = others[i].driver;
+            return true;
+        }
+    return false;
 }
 
 bool pasted_scheme(struct str scheme, enum pasted_driver *out)
@@ -131,7 +167,8 @@ struct str pasted_session_attrs(struct str value)
 
 const char *pasted_ssl_means(struct str value, enum pasted_driver driver)
 {
-    bool verifies = driver == PASTED_JDBC || driver == PASTED_R2DBC || driver == PASTED_POSTGREX;
+    bool verifies = driver == PASTED_JDBC || driver == PASTED_R2DBC || driver == PASTED_POSTGREX ||
+                    driver == PASTED_NODE || driver == PASTED_PRISMA || driver == PASTED_POSTGRES_JS;
     struct str mode = pasted_sslmode(value, false);
     bool on;
 
@@ -147,19 +184,7 @@ const char *pasted_ssl_means(struct str value, enum pasted_driver driver)
 
 const char *pasted_default_sslmode(enum pasted_driver driver)
 {
-    switch (driver) {
-    case PASTED_R2DBC:
-    case PASTED_POSTGREX:
-        return "disable";
-    case PASTED_JDBC:
-    case PASTED_NPGSQL:
-    case PASTED_ASYNCPG:
-    case PASTED_PG8000:
-        return "prefer";
-    case PASTED_LIBPQ:
-        return NULL;
-    }
-    UNREACHABLE();
+    return driver == PASTED_LIBPQ ? NULL : drivers[driver].unset;
 }
 
 bool pasted_not_validating(struct str keyword, struct str value)

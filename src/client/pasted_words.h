@@ -7,17 +7,15 @@
 #include "client/conninfo.h"
 
 enum pasted_driver {
-    PASTED_LIBPQ,
-    PASTED_JDBC,
-    PASTED_R2DBC,
-    PASTED_NPGSQL,
-    PASTED_ASYNCPG,
-    PASTED_PG8000,
-    PASTED_POSTGREX,
+#define X(name, word, title, unset, require, reading, changes) PASTED_##name,
+#include "drivers.def"
+#undef X
 };
 
 /** As people call it: "pgJDBC". */
 const char *pasted_driver_name(enum pasted_driver driver);
+/** The driver of a word of --driver: "pgjdbc", and those that stand on another one, such as "psycopg". */
+bool pasted_driver_find(struct str word, enum pasted_driver *out);
 /** The scheme of a PostgreSQL URL, without a "+driver". */
 bool pasted_scheme(struct str scheme, enum pasted_driver *out);
 /** The driver that SQLAlchemy loads for "psycopg2", "asyncpg" and so on. */
