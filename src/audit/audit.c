@@ -4,6 +4,9 @@
 #include "audit/check_around.h"
 #include "audit/check_broken.h"
 #include "audit/check_certs.h"
+#include "audit/check_links.h"
+#include "audit/check_live.h"
+#include "audit/check_roles.h"
 #include "audit/check_rules.h"
 #include "audit/check_tls.h"
 #include "audit/checklist.h"
@@ -50,7 +53,10 @@ enum code audit_run(const struct audit_subject *subject, struct arena *arena, st
     check_tls(&a);
     check_certificates(&a);
     check_rules(&a);
+    check_live(&a);
+    check_roles(&a);
     check_upstreams(&a);
+    check_links(&a);
     check_files(&a);
     check_operation(&a);
     cut_about(&a);

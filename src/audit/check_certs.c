@@ -122,6 +122,14 @@ static void check_leaf(struct audit *a, const struct subject *s)
               s->info.subject);
 }
 
+static void check_all(struct audit *a, const struct subject *s)
+{
+    check_life(a, s);
+    check_strength(a, s);
+    if (s->leaf)
+        check_leaf(a, s);
+}
+
 static void check_cert(struct audit *a, X509 *cert, const char *file, bool leaf)
 {
     struct subject s = { .file = file, .leaf = leaf };
@@ -131,10 +139,17 @@ static void check_cert(struct audit *a, X509 *cert, const char *file, bool leaf)
         unreadable(a, file, &e);
         return;
     }
-    check_life(a, &s);
-    check_strength(a, &s);
-    if (leaf)
-        check_leaf(a, &s);
+    check_all(a, &s);
+}
+
+void check_certificate_seen(struct audit *a, const struct cert_info *info, struct str where, bool leaf)
+{
+    struct subject s = { .file = arena_c(a->arena, where), .info = *info, .leaf = leaf };
+
+    if (s.file)
+        check_all(a, &s);
+    else
+        a->nomem = true;
 }
 
 /* ---- the server's file ---- */

@@ -6,6 +6,10 @@
 
 #include "audit/finding.h"
 
+struct cert_info;
+
 void check_certificates(struct audit *a);
+/** One that was served; `where` it was seen, `leaf`: it is the server's own. */
+void check_certificate_seen(struct audit *a, const struct cert_info *info, struct str where, bool leaf);
 
 #endif

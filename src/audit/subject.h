@@ -17,6 +17,8 @@ struct iface_source;
 struct policy;
 struct settings;
 struct settings_route;
+struct subject_link;
+struct subject_live;
 
 enum subject_kind {
     SUBJECT_GATE,  /* pgseal.conf and what it names */
@@ -65,6 +67,7 @@ struct subject_connection {
     struct str where;            /* where it is written if in no file, such as a row */
     const struct conninfo *info; /* effective values */
     const struct settings_route *route; /* PURPOSE_UPSTREAM; else NULL */
+    const struct subject_link *link;    /* all but PURPOSE_UPSTREAM, which has `info` instead */
 };
 
 /* ---- roles ---- */
@@ -134,7 +137,8 @@ struct audit_subject {
     size_t n_connections;
     const struct subject_role *roles; /* NULL: not seen */
     size_t n_roles;
-    struct bytes served; /* DER of the certificate that clients get; empty: not known */
+    const struct subject_live *live; /* NULL: no running server was asked */
+    struct bytes served;             /* DER of the certificate that clients get; empty: not known */
 
     const struct subject_unseen *unseen;
     size_t n_unseen;

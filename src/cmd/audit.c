@@ -9,11 +9,13 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "cmd/audit_baseline.h"
+#include "cmd/audit_live.h"
 #include "cmd/audit_report.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
 #include "cmd/rules.h"
 #include "cmd/usage.h"
+#include "lex/conninfo_hide.h"
 
 #define AUDIT_ARENA_MAX ((size_t)1 << 30)
 enum { AUDIT_ARENA_FIRST = 64 * 1024 };
@@ -24,22 +26,35 @@ struct auditing {
     struct audit_baseline *baseline;
     unsigned version;              /* of --pg-version; 0: not given */
     enum finding_severity fail_on; /* FINDING_SEVERITIES: none */
+    const char *conninfo;          /* of --conninfo, the last target; NULL: not given */
+    size_t n;                      /* targets */
     struct collected *collected;   /* one per target */
     struct audit_result *results;
 };
 
 /* ---- targets ---- */
 
-static enum code look_at(const struct auditing *a, size_t i)
+static enum code collect(const struct auditing *a, size_t i, struct audit_result *result)
 {
-    struct audit_result *result = &a->results[i];
-
+    if (i == a->cmd->n_args) {
+        result->target = arena_c(a->arena, conninfo_hidden(a->arena, str_c(a->conninfo)));
+        if (!result->target)
+            return err_set(&result->error, E_NOMEM, "out of memory");
+        return audit_live(a->cmd, a->conninfo, a->arena, &a->collected[i], &result->error);
+    }
     result->target = a->cmd->args[i];
     const struct collect_params params = { .target = result->target,
                                            .version = a->version,
                                            .now_unix_s = env_now_s(&a->cmd->env),
                                            .arena = a->arena };
-    enum code code = collect_target(&params, &a->collected[i], &result->error);
+    return collect_target(&params, &a->collected[i], &result->error);
+}
+
+static enum code look_at(const struct auditing *a, size_t i)
+{
+    struct audit_result *result = &a->results[i];
+
+    enum code code = collect(a, i, result);
     if (code != OK) {
         (void)cmd_error(a->cmd, &result->error);
         return code == E_NOMEM ? code : OK;
@@ -59,7 +74,7 @@ static int status_of(const struct auditing *a)
 {
     int status = EXIT_FINE;
 
-    for (size_t i = 0; i < a->cmd->n_args; i++) {
+    for (size_t i = 0; i < a->n; i++) {
         const struct audit_result *result = &a->results[i];
         if (result->error.code != OK)
             return EXIT_CANNOT_RUN;
@@ -73,7 +88,7 @@ static int status_of(const struct auditing *a)
 
 static int tell(const struct auditing *a)
 {
-    const struct audit_results results = { a->results, a->cmd->n_args };
+    const struct audit_results results = { a->results, a->n };
     struct err e;
 
     if (a->cmd->json) {
@@ -95,8 +110,11 @@ static int read_options(struct auditing *a)
     const char *baseline = cmd_value(a->cmd, OPT_audit_baseline);
     struct err e;
 
-    if (a->cmd->n_args == 0)
-        return cmd_usage(a->cmd, "give a target: the directory of a gate or of a server, or a file");
+    a->conninfo = cmd_value(a->cmd, OPT_audit_conninfo);
+    a->n = a->cmd->n_args + (a->conninfo != NULL);
+    if (a->n == 0)
+        return cmd_usage(a->cmd,
+                         "give a target: the directory of a gate or of a server, a file, or --conninfo");
     struct policy_params params;
     int status = rules_params(a->cmd, cmd_value(a->cmd, OPT_audit_pg_version), &params);
     if (status >= 0)
@@ -119,7 +137,7 @@ static int read_options(struct auditing *a)
 
 static int run(struct auditing *a)
 {
-    for (size_t i = 0; i < a->cmd->n_args; i++)
+    for (size_t i = 0; i < a->n; i++)
         if (look_at(a, i) != OK)
             return cmd_error(a->cmd, &(struct err){ .code = E_NOMEM });
     return tell(a);
@@ -136,12 +154,12 @@ int cmd_audit(struct cmd *cmd)
     baseline = a.baseline;
     if (status >= 0)
         return status;
-    a.collected = arena_array(&arena, cmd->n_args, sizeof *a.collected);
-    a.results = arena_array(&arena, cmd->n_args, sizeof *a.results);
+    a.collected = arena_array(&arena, a.n, sizeof *a.collected);
+    a.results = arena_array(&arena, a.n, sizeof *a.results);
     if (!a.collected || !a.results)
         return cmd_error(cmd, &(struct err){ .code = E_NOMEM });
     status = run(&a);
-    for (size_t i = 0; i < cmd->n_args; i++)
+    for (size_t i = 0; i < a.n; i++)
         collected_fini(&a.collected[i]);
     return status;
 }

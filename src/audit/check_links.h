@@ -1,0 +1,11 @@
+/**
+ * Connections that go out: whether they are encrypted, and whom they end at.
+ */
+#ifndef PGSEAL_AUDIT_CHECK_LINKS_H
+#define PGSEAL_AUDIT_CHECK_LINKS_H
+
+#include "audit/finding.h"
+
+void check_links(struct audit *a);
+
+#endif

@@ -1,0 +1,93 @@
+#include "audit/check_live.h"
+
+#include "audit/check_certs.h"
+#include "audit/subject_live.h"
+#include "base/check.h"
+#include "pki/cert.h"
+
+/* ---- what is in force ---- */
+
+static void check_in_force(struct audit *a)
+{
+    const struct subject_live *live = a->subject->live;
+
+    for (size_t i = 0; i < live->n_stale; i++)
+        audit_add(a, live->stale[i].rules ? CHECK_RULES_NOT_LOADED : CHECK_SETTINGS_NOT_IN_FORCE,
+                  live->stale[i].path, "it was written after the server's last load, pg_conf_load_time()");
+    for (size_t i = 0; i < live->n_pending; i++)
+        audit_add(a, CHECK_SETTINGS_NOT_IN_FORCE, live->pending[i],
+                  "the file asks for another value, which waits for a restart");
+}
+
+/* ---- who is there ---- */
+
+static bool is_same_client(const struct live_session *x, const struct live_session *y)
+{
+    return str_equal(x->user, y->user) && str_equal(x->address, y->address) && x->standby == y->standby;
+}
+
+/* One finding per user and address, however many sessions they have. */
+static void check_sessions(struct audit *a)
+{
+    const struct live_session *sessions = a->subject->live->sessions;
+
+    for (size_t i = 0; i < a->subject->live->n_sessions; i++) {
+        const struct live_session *s = &sessions[i];
+        bool told = false;
+        for (size_t j = 0; j < i; j++)
+            told = told || (!sessions[j].sealed && is_same_client(&sessions[j], s));
+        if (s->sealed || told)
+            continue;
+        audit_add(a, CHECK_SESSION_PLAINTEXT,
+                  audit_text(a, "pg_stat_ssl, %s of \"%.*s\" at %.*s", s->standby ? "standby" : "session",
+                             STR_ARG(s->user), STR_ARG(s->address)),
+                  "\"%.*s\" is connected from %.*s without TLS now, application_name \"%.*s\"%s",
+                  STR_ARG(s->user), STR_ARG(s->address), STR_ARG(s->application),
+                  s->standby ? ": all that is written crosses the network readable" : "");
+    }
+}
+
+/* ---- services ---- */
+
+static void check_service(struct audit *a)
+{
+    const struct subject_live *live = a->subject->live;
+
+    if (live->requires_tls == LIVE_NO)
+        audit_add(a, CHECK_SERVICE_TAKES_PLAINTEXT, live->requires_by,
+                  "%.*s takes connections without TLS: %.*s is off", STR_ARG(live->provider_name),
+                  STR_ARG(live->requires_by));
+}
+
+/* ---- the port ---- */
+
+static void check_port(struct audit *a)
+{
+    const struct live_port *port = &a->subject->live->port;
+
+    if (!port->answered)
+        return;
+    if (port->plaintext == LIVE_YES && !port->from_here && !a->subject->policy)
+        audit_add(a, CHECK_PORT_TAKES_PLAINTEXT, port->endpoint,
+                  "a stranger without TLS is asked for his password, or let in");
+    if (port->tls == LIVE_NO && a->subject->settings_seen && subject_raw(a->subject, "ssl") &&
+        str_is(subject_raw(a->subject, "ssl")->value, "on"))
+        audit_add(a, CHECK_SETTINGS_NOT_IN_FORCE, port->endpoint,
+                  "ssl is on, and the port offers no TLS: what answers is not this server, or a proxy");
+    if (port->missing.n > 0)
+        audit_add(a, CHECK_CERTIFICATE_CHAIN, port->endpoint,
+                  "\"%.*s\" is not sent: clients that know only the root refuse the server",
+                  STR_ARG(port->missing));
+    for (size_t i = 0; i < port->n_chain; i++)
+        check_certificate_seen(a, &port->chain[i], port->endpoint, i == 0);
+}
+
+void check_live(struct audit *a)
+{
+    if (!a->subject->live)
+        return;
+    check_in_force(a);
+    check_sessions(a);
+    check_service(a);
+    check_port(a);
+}

@@ -1,0 +1,59 @@
+#include "audit/collect_live.h"
+
+#include "audit/live_links.h"
+#include "audit/live_look.h"
+#include "audit/live_roles.h"
+#include "audit/live_rules.h"
+#include "audit/live_settings.h"
+#include "base/arena.h"
+#include "base/check.h"
+#include "lex/conninfo_hide.h"
+
+static enum code see_all(struct live_look *look)
+{
+    TRY(live_settings(look));
+    TRY(live_service(look));
+    TRY(live_in_force(look));
+    TRY(live_rules(look));
+    TRY(live_roles(look));
+    TRY(live_sessions(look));
+    return live_links(look);
+}
+
+/* Over a unix socket no port is known that other machines could reach. */
+static enum code look_from_outside(struct live_look *look, const struct live_params *params)
+{
+    struct live_port *port = &look->seen->port;
+    struct str host = live_host(look->live);
+    struct str why = STR("--conninfo goes over a unix socket; name the host that clients name");
+
+    if (params->probe && host.n > 0) {
+        if (params->probe(params->ctx, host, live_port(look->live), look->arena, port) != OK)
+            return err_set(look->e, E_NOMEM, "out of memory");
+        why = STR("the port did not answer a stranger");
+    }
+    return port->answered ? OK : live_unseen(look, "what the port answers", why, ITEM_CERTIFICATE);
+}
+
+enum code collect_live(const struct live_params *params, struct arena *arena, struct collected *out,
+                       struct err *e)
+{
+    AUTO(live) struct live *live = NULL;
+    AUTO(collected) struct collected c = { .subject = { .kind = SUBJECT_SERVER } };
+    struct subject_live *seen = ARENA_NEW(arena, struct subject_live);
+    struct live_look look = { .arena = arena, .collected = &c, .seen = seen, .e = e };
+
+    if (!seen)
+        return err_set(e, E_NOMEM, "out of memory");
+    TRY(live_open(params->conninfo, arena, &live, e));
+    look.live = live;
+    c.subject.name = conninfo_hidden(arena, str_c(params->conninfo));
+    c.subject.version = live_version(live);
+    c.subject.now_unix_s = params->now_unix_s;
+    c.subject.live = seen;
+    TRY(see_all(&look));
+    TRY(look_from_outside(&look, params));
+    *out = c;
+    c = (struct collected){ .settings = NULL };
+    return OK;
+}

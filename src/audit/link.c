@@ -1,0 +1,105 @@
+#include "audit/link.h"
+
+#include "audit/collect_rules.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "client/pasted.h"
+#include "lex/conninfo_hide.h"
+
+enum { ENDPOINT_MAX = 1024 };
+
+static bool put_endpoint(const struct conn_options *options, struct arena *arena, struct str *out)
+{
+    struct str host = options->v[CONN_HOST].n > 0 ? options->v[CONN_HOST] : options->v[CONN_HOSTADDR];
+    struct str port = options->v[CONN_PORT], dbname = options->v[CONN_DBNAME];
+    uint32_t number;
+
+    if (options->v[CONN_SERVICE].n > 0 && host.n == 0)
+        return arena_printf(arena, out, "service=%.*s", STR_ARG(options->v[CONN_SERVICE]));
+    if (!str_to_u32(port, 1, UINT16_MAX, &number))
+        port = port.n > 0 && options->port_of_uri ? STR(HIDDEN) : port;
+    return arena_printf(arena, out, "%.*s%s%.*s%s%.*s", STR_ARG(host.n > 0 ? host : STR("localhost")),
+                        port.n > 0 ? ":" : "", STR_ARG(port), dbname.n > 0 ? "/" : "",
+                        STR_ARG(conninfo_hidden_word(arena, dbname)));
+}
+
+static bool put_mode(const struct conn_options *options, enum pasted_driver driver, bool given,
+                     struct arena *arena, struct str *out)
+{
+    struct str mode = options->v[CONN_SSLMODE];
+    const char *unset = pasted_default_sslmode(driver);
+
+    if (given)
+        return arena_printf(arena, out, "sslmode=%.*s", STR_ARG(mode));
+    if (str_is(options->v[CONN_SSLROOTCERT], "system") && !unset)
+        return arena_printf(arena, out, "sslrootcert=system, and so sslmode=verify-full");
+    return arena_printf(arena, out, "sslmode=%s, the default of %s", unset ? unset : "prefer",
+                        pasted_driver_name(driver));
+}
+
+static bool root_unseen(const struct conn_options *options, enum pasted_driver driver)
+{
+    return (driver == PASTED_LIBPQ || driver == PASTED_ASYNCPG) && options->v[CONN_SSLROOTCERT].n == 0 &&
+           str_is(options->v[CONN_SSLMODE], "require");
+}
+
+enum code link_of_options(const struct conn_options *options, struct arena *arena, struct subject_link *out)
+{
+    struct subject_link link = { .driver = PASTED_LIBPQ,
+                                 .meaning = conn_meaning(options, PASTED_LIBPQ, false),
+                                 .local = conn_meaning_is_local(options),
+                                 .root_unseen = root_unseen(options, PASTED_LIBPQ),
+                                 .has_password = options->v[CONN_PASSWORD].n > 0 };
+
+    if (!put_endpoint(options, arena, &link.endpoint) ||
+        !put_mode(options, PASTED_LIBPQ, options->v[CONN_SSLMODE].n > 0, arena, &link.mode))
+        return E_NOMEM;
+    *out = link;
+    return OK;
+}
+
+enum code link_of_text(struct str text, enum pasted_driver driver, struct arena *arena,
+                       struct subject_link *out, struct err *e)
+{
+    struct pasted pasted;
+    enum sslmode mode;
+
+    TRY(pasted_parse_for(text, driver, arena, &pasted, e));
+    struct str word = pasted.options.v[CONN_SSLMODE];
+    if (word.n > 0)
+        TRY(conn_parse_sslmode(word, &mode, e));
+    struct subject_link link = { .driver = pasted.driver,
+                                 .meaning = conn_meaning_pasted(&pasted, false),
+                                 .changes = conn_meaning_changes(&pasted),
+                                 .local = conn_meaning_is_local(&pasted.options),
+                                 .root_unseen = root_unseen(&pasted.options, pasted.driver),
+                                 .has_password = pasted.options.v[CONN_PASSWORD].n > 0 };
+    if (!put_endpoint(&pasted.options, arena, &link.endpoint) ||
+        !put_mode(&pasted.options, pasted.driver, pasted.sslmode_given, arena, &link.mode))
+        return err_set(e, E_NOMEM, "out of memory");
+    if (pasted.no_verify &&
+        !arena_printf(arena, &link.mode, "%.*s, told to verify nothing", STR_ARG(link.mode)))
+        return err_set(e, E_NOMEM, "out of memory");
+    *out = link;
+    return OK;
+}
+
+bool link_add(struct collected *collected, struct arena *arena, struct subject_connection connection,
+              struct subject_link link)
+{
+    struct audit_subject *subject = &collected->subject;
+    size_t n = subject->n_connections;
+    struct subject_link *kept = ARENA_NEW(arena, struct subject_link);
+    struct subject_connection *list = arena_array(arena, n + 1, sizeof *list);
+
+    if (!kept || !list)
+        return false;
+    *kept = link;
+    connection.link = kept;
+    if (n > 0)
+        memcpy(list, subject->connections, n * sizeof *list);
+    list[n] = connection;
+    subject->connections = list;
+    subject->n_connections = n + 1;
+    return true;
+}

@@ -1,0 +1,35 @@
+/**
+ * A connection that goes out, by the words that it is made with: where to, and what is sure about it.
+ */
+#ifndef PGSEAL_AUDIT_LINK_H
+#define PGSEAL_AUDIT_LINK_H
+
+#include "client/meaning.h"
+
+struct arena;
+struct collected;
+struct subject_connection;
+
+struct subject_link {
+    struct str endpoint; /* HOST:PORT, … without secrets; empty: a text that only mentions a connection */
+    struct str mode;     /* "sslmode=prefer, the default" */
+    enum pasted_driver driver;
+    struct conn_meaning meaning;
+    struct str changes; /* what another version of the driver makes of it; empty: nothing known */
+    bool local;         /* nothing crosses a network */
+    bool root_unseen;   /* sslmode=require, and nobody saw whether a root.crt makes it verify */
+    bool has_password;  /* written there */
+    bool readable;      /* … in a file that others may read */
+};
+
+/** E_NOMEM. */
+MUST_CHECK enum code link_of_options(const struct conn_options *options, struct arena *arena,
+                                     struct subject_link *out);
+/** Read a text as the driver reads it. E_PARAM: it is refused, `e` says why without secrets; E_NOMEM. */
+MUST_CHECK enum code link_of_text(struct str text, enum pasted_driver driver, struct arena *arena,
+                                  struct subject_link *out, struct err *e);
+/** Add to the subject's connections. False when memory ran out. */
+bool link_add(struct collected *collected, struct arena *arena, struct subject_connection connection,
+              struct subject_link link);
+
+#endif

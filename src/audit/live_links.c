@@ -1,0 +1,207 @@
+#include "audit/live_links.h"
+
+#include "audit/link.h"
+#include "audit/live_look.h"
+#include "base/arena.h"
+#include "client/conninfo_text.h"
+#include "lex/conninfo_hide.h"
+
+enum { SUBSCRIPTION_SERVERS_SINCE = 19 };
+
+/* A connection string without its passwords: pairs, and the authority of a URI. */
+#define WITHOUT_PASSWORD(text)                                                                               \
+    "regexp_replace(regexp_replace(" text                                                                    \
+    ", '(^|\\s)(password|sslpassword|scram_client_key|scram_server_key|oauth_client_secret)\\s*=\\s*"        \
+    "(''([^''\\\\]|\\\\.)*''|\\S+)', ' ', 'g'), '//([^:@/]*):.*@', '//\\1@')"
+
+static const struct live_statement receiver_statement = {
+    "the connection to the primary",
+    "SELECT pid, " WITHOUT_PASSWORD("conninfo") " FROM pg_catalog.pg_stat_wal_receiver",
+    "a member of pg_read_all_stats",
+    ITEM_VERIFIED,
+};
+static const struct live_statement subscriptions_statement = {
+    "the subscriptions",
+    "SELECT s.subname, d.datname, " WITHOUT_PASSWORD(
+        "s.subconninfo") " FROM pg_catalog.pg_subscription s"
+                         " JOIN pg_catalog.pg_database d ON d.oid = s.subdbid ORDER BY 2, 1",
+    "a superuser",
+    ITEM_VERIFIED,
+};
+static const struct live_statement servers_statement = {
+    "the foreign servers",
+    "SELECT s.srvname, o.option_name, o.option_value FROM pg_catalog.pg_foreign_server s"
+    " JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw"
+    " LEFT JOIN LATERAL pg_catalog.pg_options_to_table(s.srvoptions) o ON o.option_name !~ 'passw|secret|key$'"
+    " WHERE w.fdwname IN ('postgres_fdw', 'dblink_fdw') ORDER BY 1",
+    NULL,
+    ITEM_VERIFIED,
+};
+static const struct live_statement mappings_statement = {
+    "the user mappings",
+    "SELECT count(*) FROM pg_catalog.pg_user_mappings WHERE umoptions IS NULL AND srvname IN (SELECT s.srvname"
+    " FROM pg_catalog.pg_foreign_server s JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw"
+    " WHERE w.fdwname IN ('postgres_fdw', 'dblink_fdw'))",
+    NULL,
+    0,
+};
+static const struct live_statement databases_statement = {
+    "the other databases",
+    "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate"
+    " AND datname <> current_database() ORDER BY 1",
+    NULL,
+    0,
+};
+/* Only where it stands, for the text around it may hold a password. */
+static const struct live_statement dblink_statement = {
+    "the functions that call dblink",
+    "SELECT n.nspname, p.proname, array_length(regexp_split_to_array(substring(p.prosrc FROM"
+    " '^(.*?)\\mdblink(?:_connect|_connect_u|_exec|_send_query)?\\s*\\('), E'\\n'), 1)"
+    " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
+    " JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE l.lanname NOT IN ('c', 'internal')"
+    " AND p.prosrc ~ '\\mdblink(_connect|_connect_u|_exec|_send_query)?\\s*\\(' ORDER BY 1, 2",
+    NULL,
+    0,
+};
+
+static enum code no_memory(struct live_look *look)
+{
+    return err_set(look->e, E_NOMEM, "out of memory");
+}
+
+/* What libpq would refuse connects to nobody; it is said, for it may be what is not understood here. */
+static enum code add_text(struct live_look *look, struct str text, struct subject_connection connection)
+{
+    struct subject_link link;
+    struct str what, why;
+    struct err e;
+
+    enum code code = link_of_text(text, PASTED_LIBPQ, look->arena, &link, &e);
+    if (code == E_NOMEM)
+        return no_memory(look);
+    if (code == OK)
+        return link_add(look->collected, look->arena, connection, link) ? OK : no_memory(look);
+    if (!arena_printf(look->arena, &what, "the connection of %.*s", STR_ARG(connection.where)) ||
+        !arena_printf(look->arena, &why, "%s", err_text(&e)))
+        return no_memory(look);
+    const struct subject_unseen unseen = { what, why, ITEM_VERIFIED };
+    return collect_unseen(&look->collected->subject, look->arena, unseen) ? OK : no_memory(look);
+}
+
+/* primary_conninfo is what the next start uses, the receiver's string what runs. */
+static enum code see_primary(struct live_look *look)
+{
+    const struct subject_setting *raw = subject_raw(&look->collected->subject, "primary_conninfo");
+    struct live_rows rows = { .n = 0 };
+    bool seen;
+
+    TRY(live_see(look, &receiver_statement, &rows, &seen));
+    bool running = seen && rows.n > 0 && live_cell(&rows, 0, 1).n > 0;
+    if (running)
+        return add_text(
+            look, live_cell(&rows, 0, 1),
+            (struct subject_connection){ .purpose = PURPOSE_STANDBY, .where = STR("pg_stat_wal_receiver") });
+    if (raw && raw->value.n > 0)
+        return add_text(look, raw->value,
+                        (struct subject_connection){ .purpose = PURPOSE_STANDBY,
+                                                     .file = raw->file,
+                                                     .line = raw->line,
+                                                     .where = STR("primary_conninfo") });
+    return OK;
+}
+
+static enum code see_subscriptions(struct live_look *look)
+{
+    struct live_rows rows = { .n = 0 };
+    bool seen;
+
+    TRY(live_see(look, &subscriptions_statement, &rows, &seen));
+    for (size_t i = 0; seen && i < rows.n; i++) {
+        struct str where;
+        if (!arena_printf(look->arena, &where, "subscription \"%.*s\" of database \"%.*s\"",
+                          STR_ARG(live_cell(&rows, i, 0)), STR_ARG(live_cell(&rows, i, 1))))
+            return no_memory(look);
+        if (live_cell(&rows, i, 2).n == 0 && live_version(look->live) >= SUBSCRIPTION_SERVERS_SINCE)
+            continue; /* it names a foreign server, which is looked at by itself */
+        TRY(add_text(look, live_cell(&rows, i, 2),
+                     (struct subject_connection){
+                         .purpose = PURPOSE_SUBSCRIPTION, .name = live_cell(&rows, i, 0), .where = where }));
+    }
+    return OK;
+}
+
+/* One row per option, a server's rows behind each other. */
+static enum code see_servers(struct live_look *look)
+{
+    struct live_rows rows = { .n = 0 };
+    bool seen;
+
+    TRY(live_see(look, &servers_statement, &rows, &seen));
+    for (size_t i = 0; seen && i < rows.n;) {
+        struct str name = live_cell(&rows, i, 0), where;
+        struct conn_options options = { 0 };
+        struct subject_link link;
+        for (; i < rows.n && str_equal(live_cell(&rows, i, 0), name); i++) {
+            enum conn_option option;
+            if (conn_option_find(live_cell(&rows, i, 1), &option))
+                options.v[option] = live_cell(&rows, i, 2);
+        }
+        if (!arena_printf(look->arena, &where, "foreign server \"%.*s\"", STR_ARG(name)) ||
+            link_of_options(&options, look->arena, &link) != OK ||
+            !link_add(look->collected, look->arena,
+                      (struct subject_connection){ .purpose = PURPOSE_FOREIGN, .name = name, .where = where },
+                      link))
+            return no_memory(look);
+    }
+    rows.n = 0;
+    TRY(live_see(look, &mappings_statement, &rows, &seen));
+    if (seen && live_number(&rows, 0, 0) > 0)
+        TRY(live_unseen(look, "the options of user mappings",
+                        STR("PostgreSQL shows them to the user itself, the server's owner and superusers"),
+                        0));
+    return OK;
+}
+
+static enum code see_dblink(struct live_look *look)
+{
+    struct live_rows rows = { .n = 0 };
+    bool seen;
+
+    TRY(live_see(look, &dblink_statement, &rows, &seen));
+    for (size_t i = 0; seen && i < rows.n; i++) {
+        struct str where;
+        if (!arena_printf(look->arena, &where, "line %u of function \"%.*s\".\"%.*s\"",
+                          live_number(&rows, i, 2) ? live_number(&rows, i, 2) : 1,
+                          STR_ARG(live_cell(&rows, i, 0)), STR_ARG(live_cell(&rows, i, 1))) ||
+            !link_add(look->collected, look->arena,
+                      (struct subject_connection){ .purpose = PURPOSE_DBLINK, .where = where },
+                      (struct subject_link){ .driver = PASTED_LIBPQ }))
+            return no_memory(look);
+    }
+    return OK;
+}
+
+static enum code tell_other_databases(struct live_look *look)
+{
+    struct live_rows rows = { .n = 0 };
+    struct str why;
+    bool seen;
+
+    TRY(live_see(look, &databases_statement, &rows, &seen));
+    if (!seen || rows.n == 0)
+        return OK;
+    if (!arena_printf(look->arena, &why,
+                      "each database shows its own; name %zu more in --conninfo, such as \"%.*s\"", rows.n,
+                      STR_ARG(live_cell(&rows, 0, 0))))
+        return no_memory(look);
+    return live_unseen(look, "foreign servers and dblink calls of other databases", why, ITEM_VERIFIED);
+}
+
+enum code live_links(struct live_look *look)
+{
+    TRY(see_primary(look));
+    TRY(see_subscriptions(look));
+    TRY(see_servers(look));
+    TRY(see_dblink(look));
+    return tell_other_databases(look);
+}

@@ -1,0 +1,33 @@
+#include "audit/live_look.h"
+
+#include "base/arena.h"
+
+enum code live_unseen(struct live_look *look, const char *what, struct str why, unsigned items)
+{
+    const struct subject_unseen unseen = { str_c(what), why, items };
+
+    if (!collect_unseen(&look->collected->subject, look->arena, unseen))
+        return err_set(look->e, E_NOMEM, "out of memory");
+    return OK;
+}
+
+enum code live_see(struct live_look *look, const struct live_statement *statement, struct live_rows *out,
+                   bool *out_seen)
+{
+    struct err refusal = { .code = OK };
+    struct str why;
+
+    enum code code = live_ask(look->live, statement->what, statement->sql, out, &refusal);
+    *out_seen = code == OK;
+    if (code == OK)
+        return OK;
+    if (code != E_ACCESS && code != E_UNDEFINED && code != E_PARAM) {
+        *look->e = refusal;
+        return code;
+    }
+    bool needs = code == E_ACCESS && statement->needs;
+    if (!arena_printf(look->arena, &why, "%s%s%s", err_text(&refusal), needs ? "; this takes " : "",
+                      needs ? statement->needs : ""))
+        return err_set(look->e, E_NOMEM, "out of memory");
+    return live_unseen(look, statement->what, why, statement->items);
+}

@@ -1,0 +1,18 @@
+/**
+ * Who may log in to a live server, by what kind of secret, and who is there now.
+ */
+#ifndef PGSEAL_AUDIT_LIVE_ROLES_H
+#define PGSEAL_AUDIT_LIVE_ROLES_H
+
+#include "base/err.h"
+
+struct live_look;
+
+/** Fill the subject's roles; of secrets only their kind is asked for. E_CLOSED, E_LIMIT, E_NOMEM. */
+MUST_CHECK enum code live_roles(struct live_look *look);
+/** Fill the sessions of other machines. As above. */
+MUST_CHECK enum code live_sessions(struct live_look *look);
+/** Which service runs the server, by its roles, and what it says about TLS; after live_settings(). As above. */
+MUST_CHECK enum code live_service(struct live_look *look);
+
+#endif

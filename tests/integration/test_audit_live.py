@@ -1,0 +1,372 @@
+"""
+pgseal audit --conninfo: a running server, as far as a role may see it.
+"""
+
+import json
+import os
+import socket
+import struct
+import subprocess
+
+import pytest
+
+from lib import fake
+
+HBA = """hostssl all alice 10.0.0.0/8 scram-sha-256
+host app all 192.168.0.0/16 scram-sha-256
+host all all 127.0.0.1/32 trust
+host all "with space, and comma" 127.0.0.1/32 reject
+host all /^re.*x,y$ 127.0.0.1/32 reject
+"""
+
+
+def audit(program, conninfo, *arguments, **more):
+    return subprocess.run([program, "audit", "--json", "--conninfo", conninfo, *arguments], capture_output=True, text=True,
+                          timeout=100, check=False, **more)
+
+
+def report(program, conninfo, *arguments):
+    done = audit(program, conninfo, *arguments)
+    assert done.stdout and not done.stderr, done.stderr
+    return json.loads(done.stdout), done
+
+
+def by_id(found, name):
+    return [finding for finding in found["findings"] if finding["id"] == name]
+
+
+def unseen(found):
+    return {entry["what"]: entry["why"] for target in found["targets"] for entry in target["unseen"]}
+
+
+def item(found, number):
+    return found["checklist"][number - 1]["pass"]
+
+
+@pytest.fixture(scope="module")
+def server(kind, server_factory, certs):
+    if kind == "gate":
+        pytest.skip("a PostgreSQL is asked, not a gate")
+    return server_factory(kind, hba=HBA, tls={"cert": certs.server}, settings={"listen_addresses": "127.0.0.1"})
+
+
+def superuser(server):
+    return f"host=127.0.0.1 port={server.port} user=postgres dbname=postgres sslmode=require"
+
+
+def test_a_server_is_seen(program, server):
+    found, done = report(program, superuser(server))
+    assert done.returncode == 1
+    target = found["targets"][0]
+    assert target["kind"] == "server" and target["version"] == server.major and target["error"] is None
+    plain = by_id(found, "plaintext_from_network")
+    assert [f["where"] for f in plain] == [server.path("pg_hba.conf") + ":3"]   # the first line is the fixture's own
+    assert "addr=192.168.0.1" in plain[0]["witness"] and item(found, 3) is False
+    assert not by_id(found, "rules_broken") and not by_id(found, "certificate_unreadable")
+
+
+def test_the_served_certificate_is_judged(program, server, certs, tmp_path):
+    found, _done = report(program, superuser(server))
+    endpoint = f"127.0.0.1:{server.port}"
+    assert endpoint in {f["where"] for f in found["findings"] if f["id"].startswith("certificate_")} or \
+        item(found, 2) is not None
+    assert "what the port answers" not in unseen(found)
+    over_socket, _done = report(program, f"host={server.socket_dir} port={server.port} user=postgres")
+    assert "unix socket" in unseen(over_socket)["what the port answers"] and item(over_socket, 2) is None
+
+
+def test_stored_secrets_by_kind(program, server):
+    with server.admin() as db:
+        db.execute("SET password_encryption = md5")
+        db.execute("CREATE ROLE old_md5 LOGIN PASSWORD 'secret-of-old-md5'")
+        db.execute("RESET password_encryption")
+        db.execute("CREATE ROLE few LOGIN PASSWORD 'SCRAM-SHA-256$7:AAAA$"
+                   + "A" * 43 + "=:" + "A" * 43 + "='")
+    try:
+        found, done = report(program, superuser(server))
+        assert [f["where"] for f in by_id(found, "md5_secrets")] == ['role "old_md5"']
+        assert [f["where"] for f in by_id(found, "scram_iterations_low")] == ['role "few"']
+        assert 'role "expired"' in {f["where"] for f in by_id(found, "valid_until_passed")}
+        assert "secret-of-old-md5" not in done.stdout and "AAAA" not in done.stdout and "md5" + "0" not in done.stdout
+    finally:
+        with server.admin() as db:
+            db.execute("DROP ROLE old_md5, few")
+
+
+def test_what_a_plain_role_may_not_see(program, server):
+    found, _done = report(program, f"host=127.0.0.1 port={server.port} user=alice dbname=app sslmode=require")
+    missing = unseen(found)
+    assert "a superuser" in missing["the rules"] and "a superuser" in missing["the kinds of passwords"]
+    assert "the sessions of other roles" in missing and "the subscriptions" in missing
+    assert item(found, 3) is None and item(found, 4) is None
+    assert not by_id(found, "plaintext_from_network")
+
+
+def test_connections_that_go_out(program, server):
+    secret = "not-to-be-shown"
+    with server.admin() as db:
+        db.execute("CREATE EXTENSION IF NOT EXISTS dblink")
+        db.execute("CREATE SERVER far FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host 'far.example', sslmode 'require')")
+        db.execute("CREATE SERVER safe FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host 'far.example',"
+                   " sslmode 'verify-full', sslrootcert '/ca.crt')")
+        db.execute(f"CREATE USER MAPPING FOR postgres SERVER far OPTIONS (user 'u', password '{secret}')")
+        db.execute("CREATE FUNCTION calls() RETURNS int LANGUAGE plpgsql AS $$ BEGIN\n"
+                   f" PERFORM dblink_connect('host=x password={secret}'); RETURN 1; END $$")
+        db.execute("CREATE SUBSCRIPTION sub1 CONNECTION 'host=pub.example dbname=app"
+                   f" password=''{secret} x'' sslmode=prefer' PUBLICATION p WITH (connect = false)")
+        db.execute(f"CREATE SUBSCRIPTION sub2 CONNECTION 'postgresql://u:{secret}@pub.example/app?sslmode=verify-ca'"
+                   " PUBLICATION p WITH (connect = false)")
+    try:
+        found, done = report(program, superuser(server))
+        assert secret not in done.stdout
+        plain = {f["where"]: f["evidence"] for f in by_id(found, "connection_plaintext")}
+        assert set(plain) == {'subscription "sub1" of database "postgres"'}
+        assert "sslmode=prefer" in plain['subscription "sub1" of database "postgres"']
+        assert [f["where"] for f in by_id(found, "connection_unverified")] == ['foreign server "far"']
+        assert [f["where"] for f in by_id(found, "connection_name_unverified")] == [
+            'subscription "sub2" of database "postgres"']
+        assert [f["where"] for f in by_id(found, "connection_in_text")] == ['line 2 of function "public"."calls"']
+        assert item(found, 4) is False
+        assert "name 1" not in unseen(found)["foreign servers and dblink calls of other databases"]
+    finally:
+        with server.admin() as db:
+            for name in ("sub1", "sub2"):
+                db.execute(f"ALTER SUBSCRIPTION {name} DISABLE")
+                db.execute(f"ALTER SUBSCRIPTION {name} SET (slot_name = NONE)")
+                db.execute(f"DROP SUBSCRIPTION {name}")
+            db.execute("DROP FUNCTION calls()")
+            db.execute("DROP SERVER far CASCADE")
+            db.execute("DROP SERVER safe")
+
+
+def test_names_of_users_are_no_code(program, server):
+    """Objects and texts that an ordinary user could have made: the audit shows them and runs none of them."""
+    with server.admin() as db:
+        db.execute("CREATE SCHEMA IF NOT EXISTS evil")
+        db.execute("CREATE FUNCTION evil.regexp_replace(text, text, text, text) RETURNS text LANGUAGE plpgsql AS"
+                   " $$ BEGIN RAISE EXCEPTION 'hijacked'; END $$")
+        db.execute("ALTER ROLE postgres SET search_path = evil, pg_catalog")
+        db.execute("CREATE ROLE \"r\x1b[31m\"\"'\\\n\" LOGIN VALID UNTIL '2001-01-01'")
+    try:
+        found, done = report(program, superuser(server))
+        assert "hijacked" not in done.stdout
+        assert any("r\x1b[31m" in f["where"] for f in by_id(found, "valid_until_passed"))
+        text = subprocess.run([program, "audit", "--conninfo", superuser(server)], capture_output=True, timeout=100,
+                              check=False)
+        assert b"\x1b" not in text.stdout and b"\\x1b[31m" in text.stdout
+    finally:
+        with server.admin() as db:
+            db.execute("ALTER ROLE postgres RESET search_path")
+            db.execute("DROP SCHEMA evil CASCADE")
+            db.execute("DROP ROLE \"r\x1b[31m\"\"'\\\n\"")
+
+
+def test_rules_on_disk_that_do_not_run(program, server):
+    path, before = server.path("pg_hba.conf"), open(server.path("pg_hba.conf"), encoding="utf-8").read()
+    try:
+        server.write("pg_hba.conf", before + "hostssl all all all scram\n")
+        os.utime(path, (2**32, 2**32))      # later than any load
+        found, done = report(program, superuser(server))
+        broken = by_id(found, "rules_broken")
+        assert done.returncode == 1 and item(found, 3) is False
+        assert [f["where"] for f in broken] == [f"{path}:{before.count(chr(10)) + 1}"]
+        assert broken[0]["evidence"] == 'invalid authentication method "scram"'
+        assert [f["where"] for f in by_id(found, "rules_not_loaded")] == [path]
+    finally:
+        server.write("pg_hba.conf", before)
+
+
+def test_included_rule_files(program, server):
+    if server.major < 16:
+        pytest.skip("rule files include others since version 16")
+    path, before = server.path("pg_hba.conf"), open(server.path("pg_hba.conf"), encoding="utf-8").read()
+    try:
+        server.write("more.conf", "\nhost all all 172.16.0.0/12 scram-sha-256\n")
+        server.write("pg_hba.conf", "local all postgres trust\ninclude more.conf\n\ninclude more.conf\n" + before)
+        server.reload()
+        found, _done = report(program, superuser(server))
+        assert [f["where"] for f in by_id(found, "plaintext_from_network")] == [
+            server.path("more.conf") + ":2", f"{path}:7"]
+        assert server.path("more.conf") + ":2" in {f["where"] for f in by_id(found, "rule_shadowed")}
+    finally:
+        server.write("pg_hba.conf", before)
+        server.reload()
+
+
+def test_settings_that_wait(program, server):
+    try:
+        server.configure(settings={"max_connections": "77", "password_encryption": "md5"})
+        server.reload()
+        found, _done = report(program, superuser(server))
+        assert "max_connections" in {f["where"] for f in by_id(found, "settings_not_in_force")}
+        where = [f["where"] for f in by_id(found, "password_encryption_md5")]
+        assert len(where) == 1 and where[0].startswith(server.path("postgresql.conf") + ":")
+    finally:
+        del server.settings["max_connections"], server.settings["password_encryption"]
+        server.configure()
+        server.reload()
+
+
+def as_service(server, role, options=""):
+    """The report on the server as a role that only a service has."""
+    with server.admin() as db:
+        db.execute(f"CREATE ROLE {role} LOGIN")
+    try:
+        return report(server.program, f"host=127.0.0.1 port={server.port} user={role} dbname=postgres sslmode=require"
+                                      f" options='{options}'")[0]
+    finally:
+        with server.admin() as db:
+            db.execute(f"DROP ROLE {role}")
+
+
+def test_rds_is_judged_by_its_parameter(program, server):
+    server.program = program
+    off = as_service(server, "rds_superuser", "-c rds.force_ssl=0")
+    assert [f["evidence"] for f in by_id(off, "service_takes_plaintext")] == [
+        "Amazon RDS takes connections without TLS: rds.force_ssl is off"] and item(off, 3) is False
+    on = as_service(server, "rds_superuser", "-c rds.force_ssl=1")
+    assert not by_id(on, "service_takes_plaintext") and "the rules" in unseen(on)
+    unknown = as_service(server, "rds_superuser")
+    assert "rds.force_ssl" in unseen(unknown)["whether Amazon RDS requires TLS"] and item(unknown, 3) is None
+
+
+@pytest.mark.parametrize("role,name", [("cloudsqlsuperuser", "Google Cloud SQL"), ("neon_superuser", "Neon")])
+def test_services_that_say_nothing(program, server, role, name):
+    server.program = program
+    found = as_service(server, role)
+    assert f"whether {name} requires TLS" in unseen(found) and item(found, 3) is None
+
+
+# ---- servers that are none ----
+
+def message(kind, body):
+    return kind + struct.pack("!I", len(body) + 4) + body
+
+
+def greet(sock, version):
+    """Refuse TLS, let the client in."""
+    code, _body = fake.read_packet(sock)
+    while code == 80877103 or code == 80877104:
+        sock.sendall(b"N")
+        code, _body = fake.read_packet(sock)
+    parameters = [("client_encoding", "UTF8")] + ([("server_version", version)] if version else [])
+    sock.sendall(message(b"R", struct.pack("!I", 0))
+                 + b"".join(message(b"S", f"{k}\0{v}\0".encode()) for k, v in parameters) + message(b"Z", b"I"))
+
+
+def read_query(sock):
+    head = b""
+    while len(head) < 5:
+        chunk = sock.recv(5 - len(head))
+        if not chunk:
+            return None
+        head += chunk
+    left, body = struct.unpack("!I", head[1:])[0] - 4, b""
+    while len(body) < left:
+        body += sock.recv(left - len(body))
+    return body
+
+
+ROW = message(b"T", struct.pack("!H", 1) + b"x\0" + struct.pack("!IHIHIH", 0, 0, 25, 65535, 2**32 - 1, 0))
+
+
+def answers(*replies):
+    """A PostgreSQL that gives these answers in turn, then ends the connection."""
+    def handle(_server, sock):
+        greet(sock, "15.1")
+        for reply in replies:
+            if read_query(sock) is None:
+                return
+            sock.sendall(reply)
+    return handle
+
+
+EMPTY = ROW + message(b"C", b"SELECT 0\0") + message(b"Z", b"I")
+
+
+def table(*rows):
+    """An answer of texts."""
+    columns = len(rows[0]) if rows else 1
+    head = message(b"T", struct.pack("!H", columns) + columns * ROW[7:])
+    body = b""
+    for row in rows:
+        cells = b"".join(struct.pack("!i", -1) if c is None else struct.pack("!I", len(c.encode())) + c.encode() for c in row)
+        body += message(b"D", struct.pack("!H", columns) + cells)
+    return head + body + message(b"C", b"SELECT 0\0") + message(b"Z", b"I")
+
+
+def answered(program, replies):
+    """The report on a server that answers statements by a part of their text, and refuses all others."""
+    refusal = message(b"E", b"SERROR\0C42501\0Mpermission denied\0\0") + message(b"Z", b"I")
+
+    def handle(_server, sock):
+        greet(sock, "16.4")
+        while (query := read_query(sock)) is not None:
+            known = {"set_config": EMPTY, **replies}
+            sock.sendall(next((reply for part, reply in known.items() if part.encode() in query), refusal))
+
+    server = fake.Upstream(handle)
+    return report(program, f"host=127.0.0.1 port={server.port} user=u dbname=d sslmode=disable gssencmode=disable")[0]
+
+
+def test_sessions_and_standbys(program):
+    """What needs other machines."""
+    found = answered(program, {
+        "pg_stat_activity": table(("alice", "app", "10.0.0.7", "f", None, "f"), ("alice", "app2", "10.0.0.7", "f", None, "f"),
+                                  ("bob", "app", "10.0.0.7", "t", "TLSv1.3", "f"), ("repl", "s1", "10.0.0.8", "f", None, "t")),
+        "pg_stat_wal_receiver": table(("7", "user=repl passfile=/x host=primary.example port=5432 sslmode=prefer"))})
+    assert {f["where"] for f in by_id(found, "session_plaintext")} == {
+        'pg_stat_ssl, session of "alice" at 10.0.0.7', 'pg_stat_ssl, standby of "repl" at 10.0.0.8'}
+    assert item(found, 3) is False
+    assert [f["where"] for f in by_id(found, "connection_plaintext")] == ["pg_stat_wal_receiver"]
+
+
+@pytest.mark.parametrize("value,passes", [("on", True), ("off", False)])
+def test_azure_is_judged_by_its_parameter(program, value, passes):
+    """Azure's own parameter has no dot, so that only a server made for it has it."""
+    settings = {"ssl": "on", "ssl_min_protocol_version": "TLSv1.2", "ssl_ciphers": "HIGH:!aNULL",
+                "listen_addresses": "*", "require_secure_transport": value}
+    found = answered(program, {"FROM pg_catalog.pg_settings UNION": table(
+        *[(k, v, None, None, "f") for k, v in settings.items()]), "'azure_pg_admin'": table(("azure_pg_admin",))})
+    assert item(found, 3) is passes
+    assert "offers no TLS" in by_id(found, "settings_not_in_force")[0]["evidence"]    # the port is not what ssl says
+    assert [f["where"] for f in by_id(found, "service_takes_plaintext")] == ([] if passes else ["require_secure_transport"])
+    assert "the rules" in unseen(found)
+
+
+@pytest.mark.parametrize("handler,says", [
+    (lambda _server, sock: greet(sock, "11.4"), "server version 11 is not supported"),
+    (lambda _server, sock: greet(sock, None), "does not tell its version"),
+    (lambda _server, sock: None, "closed the connection"),
+    (answers(), "went away while the session's settings were read"),
+    (answers(EMPTY), "went away while"),
+    (answers(EMPTY, EMPTY, EMPTY), "went away while"),
+    (answers(EMPTY, message(b"D", struct.pack("!HI", 1, 2**31 - 1) + b"x")), "were read"),
+    (answers(EMPTY, message(b"G", b"\0\0\0")), "does not answer as a PostgreSQL does"),
+    (answers(EMPTY, b"\xff" * 100), "were read"),
+    (answers(message(b"E", b"SERROR\0C08P01\0Munsupported\0\0") + message(b"Z", b"I")), "unsupported"),
+])
+def test_strange_servers(program, handler, says):
+    server = fake.Upstream(handler)
+    done = audit(program, f"host=127.0.0.1 port={server.port} user=u dbname=d sslmode=disable gssencmode=disable")
+    assert done.returncode == 3 and says in done.stderr, done.stderr
+    found = json.loads(done.stdout)
+    assert found["targets"][0]["error"] and all(point["pass"] is None for point in found["checklist"])
+
+
+def test_nothing_is_seen_and_nothing_passes(program):
+    """A server that refuses every statement is never clean."""
+    refusal = message(b"E", b"SERROR\0C57014\0Mcanceling statement due to statement timeout\0\0") + message(b"Z", b"I")
+    server = fake.Upstream(answers(EMPTY, *[refusal] * 100))
+    found, done = report(program, f"host=127.0.0.1 port={server.port} user=u dbname=d sslmode=disable gssencmode=disable")
+    assert all(point["pass"] is None for point in found["checklist"])
+    assert "statement timeout" in unseen(found)["the rules"] and "statement timeout" in unseen(found)["the settings"]
+
+
+def test_a_password_is_not_told(program):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    done = audit(program, f"postgresql://u:very-secret@127.0.0.1:{port}/d")
+    assert done.returncode == 3 and "very-secret" not in done.stdout + done.stderr
+
+
