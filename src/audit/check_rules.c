@@ -11,7 +11,7 @@
 #include "policy/tell.h"
 #include "policy/words.h"
 
-enum { WITNESS_MAX = 4096, HOST_MAX = 64 };
+enum { WITNESS_MAX = 4096, HOST_MAX = 64, SHADOWS_SHOWN = 8 };
 
 struct look {
     struct audit *audit;
@@ -195,14 +195,44 @@ static void check_rule(struct look *l, struct reach_search *search)
         check_passwords(l);
 }
 
-static void report_shadow(struct look *l, const struct hba_rule *by)
+/* "rule 3 at pg_hba.conf:7 (scram-sha-256)", and so on. */
+static struct str takers(struct look *l, const struct shadow *shadow)
 {
-    bool reject = l->rule->method == HBA_METHOD_REJECT && by->method != HBA_METHOD_REJECT;
-    struct str place = audit_place(l->audit, by->file, by->line);
+    const struct policy *policy = l->audit->subject->policy;
+    struct str text = STR("");
 
-    about_rule(l, audit_add(l->audit, reject ? CHECK_REJECT_SHADOWED : CHECK_RULE_SHADOWED, l->where,
-                            "rule %u at %.*s takes all its connections first, with method %s", by->number,
-                            STR_ARG(place), hba_method_name(by->method)));
+    for (size_t i = 0; i < shadow->n && i < SHADOWS_SHOWN; i++) {
+        const struct hba_rule *by = policy_rule(policy, shadow->by[i] - 1);
+        struct str place = audit_place(l->audit, by->file, by->line);
+        text = audit_text(l->audit, "%.*s%srule %u at %.*s (%s)", STR_ARG(text),
+                          i == 0               ? ""
+                          : i + 1 == shadow->n ? " and "
+                                               : ", ",
+                          by->number, STR_ARG(place), hba_method_name(by->method));
+    }
+    return text;
+}
+
+static void report_shadow(struct look *l, const struct shadow *shadow)
+{
+    const struct policy *policy = l->audit->subject->policy;
+    bool lets_in = false;
+
+    for (size_t i = 0; i < shadow->n; i++)
+        lets_in = lets_in || policy_rule(policy, shadow->by[i] - 1)->method != HBA_METHOD_REJECT;
+    enum check check = l->rule->method == HBA_METHOD_REJECT && lets_in ? CHECK_REJECT_SHADOWED
+                                                                       : CHECK_RULE_SHADOWED;
+    struct str by = takers(l, shadow);
+    if (shadow->n == 1)
+        about_rule(l,
+                   audit_add(l->audit, check, l->where, "%.*s takes all its connections first", STR_ARG(by)));
+    else if (shadow->n <= SHADOWS_SHOWN)
+        about_rule(l, audit_add(l->audit, check, l->where, "%.*s together take all its connections first",
+                                STR_ARG(by)));
+    else
+        about_rule(l, audit_add(l->audit, check, l->where,
+                                "%.*s and %zu more rules together take all its connections first",
+                                STR_ARG(by), shadow->n - SHADOWS_SHOWN));
 }
 
 /* ---- all rules ---- */
@@ -221,7 +251,7 @@ static bool listens_here_only(const struct settings *settings)
     return settings->proxy_protocol_from.n == 0;
 }
 
-static void check_revocation(struct audit *a, const unsigned *shadows)
+static void check_revocation(struct audit *a, const struct shadow *shadows)
 {
     const struct settings *settings = a->subject->settings;
 
@@ -229,7 +259,7 @@ static void check_revocation(struct audit *a, const unsigned *shadows)
         return;
     for (size_t i = 0; i < policy_rule_count(a->subject->policy); i++) {
         const struct hba_rule *rule = policy_rule(a->subject->policy, i);
-        if (rule->clientcert == CLIENTCERT_NONE || rule->method == HBA_METHOD_REJECT || shadows[i])
+        if (rule->clientcert == CLIENTCERT_NONE || rule->method == HBA_METHOD_REJECT || shadows[i].n > 0)
             continue;
         struct str place = audit_place(a, rule->file, rule->line);
         audit_add_setting(
@@ -244,7 +274,7 @@ void check_rules(struct audit *a)
 {
     const struct policy *policy = a->subject->policy;
     bool here_only = a->subject->settings_seen && listens_here_only(a->subject->settings);
-    const unsigned *shadows;
+    const struct shadow *shadows;
 
     if (!policy)
         return;
@@ -257,8 +287,8 @@ void check_rules(struct audit *a)
         const struct hba_rule *rule = policy_rule(policy, i);
         struct look look = { .audit = a, .rule = rule, .here_only = here_only };
         look.where = audit_place(a, rule->file, rule->line);
-        if (shadows[i] && !is_for_mapped(rule))
-            report_shadow(&look, policy_rule(policy, shadows[i] - 1));
+        if (shadows[i].n > 0 && !is_for_mapped(rule))
+            report_shadow(&look, &shadows[i]);
         else
             check_rule(&look, search);
     }

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "policy/policy_impl.h"
+#include "policy/token.h"
 
 #include <stdlib.h>
 
@@ -36,23 +37,13 @@ static key_lanes lanes_of(uint32_t v)
     return (key_lanes){ v, v, v, v };
 }
 
-/** Two of 32 bits, by the name. */
-static uint32_t name_bits(struct str s)
-{
-    uint32_t h = 2166136261u; /* FNV-1a */
-
-    for (size_t i = 0; i < s.n; i++)
-        h = (h ^ (uint8_t)s.p[i]) * 16777619u;
-    return 1u << (h >> 27) | 1u << (h >> 12 & 31);
-}
-
-/** The bits of a field: of all its names, or all of them where it is not made of plain names only. */
-static uint32_t field_bits(const struct hba_name *names, size_t n)
+/** The bits of a field: of all its names, or all of them where one is not a plain name. */
+static uint32_t field_bits(const struct hba_name *names, size_t n, bool user)
 {
     uint32_t bits = 0;
 
     for (size_t i = 0; i < n; i++)
-        bits |= names[i].kind == HBA_NAME_EXACT ? name_bits(names[i].text) : UINT32_MAX;
+        bits |= token_read(&names[i], user).bits;
     return bits;
 }
 
@@ -136,8 +127,8 @@ enum code policy_index(struct policy *policy)
             keys->addr[lane] = first_word(rule->address.addr);
             keys->mask[lane] = first_word(rule->address.mask);
         }
-        keys->databases[lane] = name ? UINT32_MAX : field_bits(rule->databases, rule->n_databases);
-        keys->users[lane] = name ? UINT32_MAX : field_bits(rule->users, rule->n_users);
+        keys->databases[lane] = name ? UINT32_MAX : field_bits(rule->databases, rule->n_databases, false);
+        keys->users[lane] = name ? UINT32_MAX : field_bits(rule->users, rule->n_users, true);
     }
     return OK;
 }
@@ -157,8 +148,8 @@ static struct probe probe_of(const struct conn_facts *facts)
     return (struct probe){
         .class_bit = lanes_of(1u << class),
         .addr = lanes_of(addr ? first_word(addr) : 0),
-        .database = lanes_of(name_bits(facts->database)),
-        .user = lanes_of(name_bits(facts->user)),
+        .database = lanes_of(token_name_bits(facts->database)),
+        .user = lanes_of(token_name_bits(facts->user)),
     };
 }
 

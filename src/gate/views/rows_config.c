@@ -222,7 +222,7 @@ static void fill_address(struct rows *rows, const struct hba_addr *from, struct 
 enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *e)
 {
     const struct policy *policy = snapshot_policy(rows->snapshot);
-    const unsigned *shadows;
+    const struct shadow *shadows;
 
     TRY(begin(rows, policy_rule_count(policy), out, e));
     if (policy_shadows(policy, &rows->arena, &shadows) != OK)
@@ -247,7 +247,7 @@ enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *
         row->hits = cell_int(hits.count);
         if (hits.last_us)
             row->last_hit = cell_int(hits.last_us);
-        row->shadowed_by = number(shadows[i]);
+        row->shadowed_by = number(shadows[i].n == 1 ? shadows[i].by[0] : 0);
     }
     return OK;
 }

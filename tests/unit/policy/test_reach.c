@@ -4,7 +4,7 @@
 #include "policy/reach.h"
 #include "policy/tell.h"
 
-enum { POLICIES = 2000, RULES_MAX = 7, TEXT_MAX = 4096 };
+enum { POLICIES = 1500, RULES_MAX = 7, TEXT_MAX = 4096 };
 
 /* ---- what there is to choose from ---- */
 
@@ -35,9 +35,16 @@ static const char *const addresses[] = { "all",
                                          "all" };
 static const char *const methods[] = { "trust", "reject" };
 
+/* Of these several often cover one. */
+static const char *const few_types[] = { "host", "hostssl", "hostnossl", "hostgssenc" };
+static const char *const few_databases[] = { "d1", "d2", "d1,d2", "d2,replication" };
+static const char *const few_users[] = { "u1", "u2", "u1,u2", "+r1,u1" };
+static const char *const few_addresses[] = { "10.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9", "all" };
+
 static const char *const peers[] = { "10.1.2.3",    "10.1.9.9",      "10.7.0.9",    "11.1.1.1",
                                      "127.0.0.1",   "0.0.0.0",       "192.168.7.1", "192.168.7.9",
-                                     "2001:db8::7", "2001:db8::9:1", "2a00::1",     "::1" };
+                                     "2001:db8::7", "2001:db8::9:1", "2a00::1",     "::1",
+                                     "10.1.0.5",    "10.7.3.3",      "2001:db8::9", "10.200.1.1" };
 static const char *const names[] = { "u1", "u2", "u33", "d1", "d2", "all", "r1", "+r1" };
 static const char *const hosts[] = { NULL, "a.example.com", "x.A.example.com", "example.com" };
 
@@ -70,8 +77,14 @@ static uint32_t dice(void)
 
 static void generate(struct buf *out)
 {
+    bool few = dice() % 3 == 0;
+
     buf_reset(out);
-    for (uint32_t n = 2 + dice() % (RULES_MAX - 1); n > 0; n--) {
+    for (uint32_t n = RULES_MAX; few && n > 0; n--) {
+        const char *type = PICK(few_types), *database = PICK(few_databases), *user = PICK(few_users);
+        buf_printf(out, "%s %s %s %s %s\n", type, database, user, PICK(few_addresses), PICK(methods));
+    }
+    for (uint32_t n = few ? 0 : 2 + dice() % (RULES_MAX - 1); n > 0; n--) {
         bool local = dice() % 8 == 0;
         const char *type = PICK(types), *address = PICK(addresses);
         buf_printf(out, "%s %s %s %s %s\n", local ? "local" : type, PICK(databases), PICK(users),
@@ -108,24 +121,25 @@ static void count(struct census *census, const struct conn_facts *facts, bool ne
 
 static void count_names(struct census *census, struct conn_facts *facts, bool network)
 {
+    static const struct role_set nobody = { NULL, 0 }; /* the user is no role */
+
     for (size_t u = 0; u < COUNT_OF(names); u++) {
-        for (size_t d = 0; d < 2 * COUNT_OF(names); d++) {
-            struct str sorted[] = { STR("r1"), str_c(names[u]) };
+        for (size_t d = 0; d < 4 * COUNT_OF(names); d++) {
+            struct str sorted[] = { d % 4 == 2 ? str_c(names[d / 4]) : STR("r1"), str_c(names[u]) };
             bool swap = str_compare(sorted[0], sorted[1]) > 0;
             struct str member[] = { sorted[swap], sorted[!swap] };
             struct role_set all = { member, str_equal(member[0], member[1]) ? 1 : 2 };
             struct role_set self = { &sorted[1], 1 };
             facts->user = str_c(names[u]);
-            facts->database = str_c(names[d / 2]);
-            facts->roles = d % 2 ? &all : &self;
-            count(census, facts, network);
+            facts->database = str_c(names[d / 4]);
+            facts->roles = d % 4 == 3 ? &nobody : d % 4 ? &all : &self;
+            count(census, facts, network && d % 4 < 3);
+            facts->replication = REPLICATION_PHYSICAL;
+            if (d < 4)
+                count(census, facts, network && d < 3);
+            facts->replication = REPLICATION_NONE;
         }
     }
-    static const struct role_set nobody = { NULL, 0 };
-    facts->roles = &nobody;
-    facts->replication = REPLICATION_PHYSICAL;
-    count(census, facts, network);
-    facts->replication = REPLICATION_NONE;
 }
 
 static void take_census(struct census *census, const struct policy *policy)
@@ -158,20 +172,24 @@ static bool has_regex(const struct hba_rule *rule)
     return false;
 }
 
+/* Whoever is shadowed decides nothing; who decides nothing is shadowed, where nothing is left open. */
 static size_t check_shadows(struct loaded *l, const struct census *census, const char *text)
 {
-    const unsigned *shadows;
+    bool exact = !strstr(text, "/^") && !strstr(text, "/2") && !strstr(text, "same");
+    const struct shadow *shadows;
     size_t found = 0;
 
     assert_int_equal(policy_shadows(l->policy, &l->arena, &shadows), OK);
     for (size_t i = 0; i < policy_rule_count(l->policy); i++) {
-        if (!shadows[i])
-            continue;
-        found++;
-        assert_true(shadows[i] <= i);
-        if (census->decided[i + 1] > 0)
-            print_error("rule %zu decides, but is said to be shadowed by %u:\n%s", i + 1, shadows[i], text);
-        assert_int_equal(census->decided[i + 1], 0);
+        size_t n = shadows[i].n;
+        if ((n > 0 && census->decided[i + 1] > 0) || (n == 0 && exact && census->decided[i + 1] == 0)) {
+            print_error("rule %zu decides %zu connections, and is shadowed by %zu rules:\n%s", i + 1,
+                        census->decided[i + 1], n, text);
+            fail();
+        }
+        found += n > 1;
+        for (size_t k = 0; k < n; k++)
+            assert_true(shadows[i].by[k] <= i && (k == 0 || shadows[i].by[k - 1] < shadows[i].by[k]));
     }
     return found;
 }
@@ -188,17 +206,17 @@ static void check_witness(const struct loaded *l, const struct hba_rule *rule, c
     assert_true(is_network(host));
 }
 
-/* What the census saw from the network, the search must see; whole masks only, no expressions before it. */
+/* What the census saw from the network, the search must see; it may be in doubt about expressions only. */
 static size_t check_reach(struct loaded *l, const struct census *census, const char *text)
 {
     struct reach_search *search = reach_search_new(l->policy, &ifaces, &l->arena);
-    bool exact = true;
+    bool doubt = false;
     size_t found = 0;
 
     assert_non_null(search);
     for (size_t i = 0; i < policy_rule_count(l->policy); i++) {
         const struct hba_rule *rule = policy_rule(l->policy, i);
-        exact = exact && !has_regex(rule);
+        doubt = doubt || has_regex(rule);
         for (unsigned tls = 0; tls < 2; tls++) {
             struct conn_facts witness;
             enum reach reach;
@@ -206,9 +224,10 @@ static size_t check_reach(struct loaded *l, const struct census *census, const c
             if (reach == REACH_FOUND)
                 check_witness(l, rule, &witness);
             found += reach == REACH_FOUND;
-            if (reach == REACH_NONE && exact && census->from_network[i + 1][tls] > 0 &&
-                !strstr(text, "255.0.255.0")) {
-                print_error("rule %zu takes connections, but none was found (tls %u):\n%s", i + 1, tls, text);
+            if ((reach == REACH_NONE && census->from_network[i + 1][tls] > 0) ||
+                (reach == REACH_UNKNOWN && !doubt)) {
+                print_error("rule %zu takes connections: %zu; the search says %d (tls %u):\n%s", i + 1,
+                            census->from_network[i + 1][tls], (int)reach, tls, text);
                 fail();
             }
         }
@@ -232,21 +251,26 @@ static void generated(void **state)
         witnesses += check_reach(&l, &census, (const char *)text.p);
         loaded_fini(&l);
     }
-    assert_true(shadows > 100 && witnesses > POLICIES); /* there was something to get wrong */
+    print_message("%zu shadows of several, %zu witnesses\n", shadows, witnesses);
+    assert_true(shadows > 30 && witnesses > POLICIES); /* there was something to get wrong */
 }
 
 /* ---- cases ---- */
 
+/* The shadow of the last rule, as a decimal number with a digit per rule. */
 static unsigned shadow_of(const char *rules)
 {
-    const unsigned *shadows;
+    const struct shadow *shadows;
+    unsigned digits = 0;
     struct loaded l;
 
     load_ok(&l, rules, NULL);
     assert_int_equal(policy_shadows(l.policy, &l.arena, &shadows), OK);
-    unsigned last = shadows[policy_rule_count(l.policy) - 1];
+    const struct shadow *last = &shadows[policy_rule_count(l.policy) - 1];
+    for (size_t i = 0; i < last->n; i++)
+        digits = 10 * digits + last->by[i];
     loaded_fini(&l);
-    return last;
+    return digits;
 }
 
 static void shadows(void **state)
@@ -254,8 +278,6 @@ static void shadows(void **state)
     (void)state;
     assert_int_equal(shadow_of("host all all all trust\nhostssl d u 10.0.0.0/8 reject"), 1);
     assert_int_equal(shadow_of("hostssl all all all trust\nhost d u 10.0.0.0/8 reject"), 0);
-    assert_int_equal(shadow_of("hostssl all all all trust\nhostnossl all all all trust\nhost a a all md5"),
-                     0);
     assert_int_equal(shadow_of("host a,b u,v all trust\nhost b,a v all trust"), 1);
     assert_int_equal(shadow_of("host a u,v all trust\nhost a,b v all trust"), 0);
     assert_int_equal(shadow_of("host all all 10.0.0.0/9 trust\nhost all all 10.0.0.0/8 trust"), 0);
@@ -273,9 +295,23 @@ static void shadows(void **state)
     assert_int_equal(shadow_of("host all +r all trust\nhost d +r all trust"), 1);
     assert_int_equal(shadow_of("host all /^a all trust\nhost all abc all trust"), 1);
     assert_int_equal(shadow_of("host all /^a all trust\nhost all bc all trust"), 0);
-    assert_int_equal(shadow_of("host all /^a all trust\nhost all /^ab all trust"), 0);
     assert_int_equal(shadow_of("local all all trust\nlocal d u reject"), 1);
     assert_int_equal(shadow_of("local all all trust\nhost d u all reject"), 0);
+    /* several together, and none of them needlessly */
+    assert_int_equal(
+        shadow_of("host x y all md5\nhost all all 10.0.0.0/9 trust\nhost all all 10.128.0.0/9 trust\n"
+                  "host d u 10.0.0.0/8 reject"),
+        23);
+    assert_int_equal(shadow_of("hostssl all all all trust\nhostnossl all all all trust\nhost d u all md5"),
+                     12);
+    assert_int_equal(shadow_of("host d all all trust\nhost all u all trust\nhost d,e u all md5"), 2);
+    assert_int_equal(shadow_of("host d all all trust\nhost e u all trust\nhost d,e u all md5"), 12);
+    assert_int_equal(shadow_of("host sameuser all all trust\nhost samerole all all md5"), 0);
+    assert_int_equal(shadow_of("host samerole all all trust\nhost sameuser all all md5"), 0);
+    assert_int_equal(shadow_of("host all /^a all trust\nhost all /^ab all md5"), 1);
+    assert_int_equal(shadow_of("host all /.* all trust\nhost all bob all md5"), 1);
+    assert_int_equal(shadow_of("host all /^bob$ all trust\nhost all bob all md5"), 1);
+    assert_int_equal(shadow_of("host all /^bob|eve$ all trust\nhost all bob,eve all md5"), 1);
 }
 
 /* "address user database" of the witness for the last rule. */
@@ -314,11 +350,11 @@ static void witnesses(void **state)
     expect_witness("host all all ::1/128 md5", false, "none");
     expect_witness("host all all samehost md5", false, "none");
     expect_witness("host all all 192.168.7.1/32 md5", false, "none");
-    expect_witness("host all all samenet md5", false, "192.168.7.3 somebody somewhere");
+    expect_witness("host all all samenet md5", false, "192.168.7.129 somebody somewhere");
     expect_witness("host app bob 10.0.0.0/8 md5", false, "10.0.0.1 bob app");
     expect_witness("host app bob 10.2.3.4/32 md5", false, "10.2.3.4 bob app");
     expect_witness("host all all 10.0.0.0/9 reject\nhost all all 10.0.0.0/8 md5", false,
-                   "10.128.0.0 somebody somewhere");
+                   "10.128.0.1 somebody somewhere");
     expect_witness("host all all 10.0.0.0/9 reject\nhost all all 10.128.0.0/9 reject\n"
                    "host all all 10.0.0.0/8 md5",
                    false, "none");
@@ -333,7 +369,7 @@ static void witnesses(void **state)
     expect_witness("host all all 2a00::/16 md5", false, "2a00::1 somebody somewhere");
     expect_witness("host /^app_[0-9]+$ \"/^(svc|web)\\.x{2}$\" all md5", false, "unknown");
     expect_witness("host /^app_[0-9]+$ /^(svc|web) all md5", false, "203.0.113.7 svc app_0");
-    expect_witness("host d /^[[:digit:]]+$ all md5", false, "unknown");
+    expect_witness("host d /^[[:digit:]]+$ all md5", false, "203.0.113.7 0 d");
 }
 
 int main(void)
