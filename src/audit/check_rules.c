@@ -6,6 +6,7 @@
 #include "base/ip.h"
 #include "conf/settings.h"
 #include "policy/cover.h"
+#include "policy/match.h"
 #include "policy/policy.h"
 #include "policy/reach.h"
 #include "policy/tell.h"
@@ -59,14 +60,29 @@ static struct str witness_text(struct look *l, const struct conn_facts *facts)
     return text;
 }
 
-/* What lets the connection in besides what explain is told: its host's name, its user's role. */
+/* Does the answer depend on what the witness leaves open? */
+static bool depends(const struct look *l, struct conn_facts facts, enum code on)
+{
+    struct decision decision;
+
+    if (on == E_NEED_ROLES)
+        facts.roles = NULL;
+    else
+        facts.lookup = (struct name_lookup){ .state = NAME_NOT_ASKED };
+    return policy_match(l->audit->subject->policy, &facts, NULL, &decision) == on;
+}
+
+/* What lets the connection in besides what explain is told: its host's name, its user's roles. */
 static const char *condition(const struct look *l, const struct conn_facts *facts)
 {
     if (facts->lookup.state == NAME_CONFIRMED)
         return ", if its host has a name that the rule wants";
-    for (size_t i = 0; i < l->rule->n_users; i++)
-        if (l->rule->users[i].kind == HBA_NAME_MEMBER && facts->roles && facts->roles->n > 1)
-            return ", if the user is a member of the rule's role";
+    if (facts->roles && facts->roles->n > 1)
+        return ", if the user is a member of the rule's role";
+    if (depends(l, *facts, E_NEED_ROLES))
+        return ", unless the user is a member of an earlier rule's role";
+    if (depends(l, *facts, E_NEED_NAME))
+        return ", unless its host has a name that an earlier rule wants";
     return "";
 }
 
