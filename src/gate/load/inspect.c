@@ -275,7 +275,7 @@ void inspect_server(const struct inspection *what, struct diags *diags)
 
 /* ---- the CAs of client certificates ---- */
 
-/* Only the last tenth of its life is worth a word at each load: a CA lives for years. */
+/* Only the last sixth of its life is worth a word at each load: a CA lives for years. */
 static void inspect_authority(const struct inspection *what, X509 *ca, struct str subject,
                               struct diags *diags)
 {

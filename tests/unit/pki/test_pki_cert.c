@@ -353,8 +353,14 @@ static void lives(void **state)
         int64_t days;
     } cases[] = {
         { 0, 90 * DAY, 1, EXPIRY_OK, 89 },
-        { 0, 90 * DAY, 61 * DAY, EXPIRY_WARNING, 29 },
-        { 0, 90 * DAY, 82 * DAY, EXPIRY_CRITICAL, 8 },
+        { 0, 90 * DAY, 61 * DAY, EXPIRY_OK, 29 },
+        { 0, 90 * DAY, 68 * DAY, EXPIRY_WARNING, 22 },
+        { 0, 90 * DAY, 74 * DAY, EXPIRY_WARNING, 16 },
+        { 0, 90 * DAY, 76 * DAY, EXPIRY_CRITICAL, 14 },
+        { 0, 365 * DAY, 273 * DAY, EXPIRY_OK, 92 },
+        { 0, 365 * DAY, 274 * DAY, EXPIRY_WARNING, 91 },
+        { 0, 365 * DAY, 305 * DAY, EXPIRY_CRITICAL, 60 },
+        { 0, 121 * DAY, 91 * DAY, EXPIRY_WARNING, 30 },
         { 0, 90 * DAY, 90 * DAY + 1, EXPIRY_CRITICAL, -1 },
         { 10, 90 * DAY, 9, EXPIRY_CRITICAL, 89 },
         { 0, INT64_MAX, 5, EXPIRY_OK, INT64_MAX / 4 / DAY },
@@ -367,6 +373,25 @@ static void lives(void **state)
         assert_true(x.days_left >= cases[i].days && x.days_left <= cases[i].days + 1);
         assert_true(x.life_left >= 0 && x.life_left <= 1);
     }
+}
+
+static void expiry_by_days(void **state)
+{
+    enum { DAY = 86400 };
+    const struct expiry_days days = { .warning = 30, .critical = 10 };
+    static const struct {
+        int64_t to, now;
+        enum expiry_status status;
+    } cases[] = {
+        { 90 * DAY, 60 * DAY, EXPIRY_OK },      { 90 * DAY, 60 * DAY + 1, EXPIRY_WARNING },
+        { 90 * DAY, 80 * DAY, EXPIRY_WARNING }, { 90 * DAY, 80 * DAY + 1, EXPIRY_CRITICAL },
+        { 3650 * DAY, 3000 * DAY, EXPIRY_OK },  { INT64_MAX, 5, EXPIRY_OK },
+        { 90 * DAY, -1, EXPIRY_CRITICAL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        assert_int_equal(expiry_judge_by(&days, 0, cases[i].to, cases[i].now).status, cases[i].status);
 }
 
 static int set_up(void **state)
@@ -395,6 +420,7 @@ int main(void)
         cmocka_unit_test(trusted_blocks),
         cmocka_unit_test(revocation_lists),
         cmocka_unit_test(lives),
+        cmocka_unit_test(expiry_by_days),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
