@@ -38,12 +38,13 @@ _pgseal()
     'explain ') options='--directory --running --hba --ident --json --verbose --color --help ' ;;
     'audit ') options='--conninfo --fail-on --baseline --pg-version --json --verbose --color --help ' ;;
     'probe ') options='--rootcert --crl --cert --key --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
+    'monitor ') options='--days --rootcert --crl --negotiation --timeout --nagios --textfile --listen --interval --json --verbose --color --help ' ;;
     'psql ') options='--directory --verbose --help ' ;;
     esac
-    [ "$command" != help ] || arguments='help serve reload init ca cert hba ident explain audit probe psql'
+    [ "$command" != help ] || arguments='help serve reload init ca cert hba ident explain audit probe monitor psql'
     if [ "$COMP_CWORD" -eq 1 ]; then
         options='--help --version'
-        arguments='help serve reload init ca cert hba ident explain audit probe psql'
+        arguments='help serve reload init ca cert hba ident explain audit probe monitor psql'
     fi
     case "$command $previous" in
     'serve --directory'|'serve -D') arguments='directories' ;;
@@ -114,6 +115,15 @@ _pgseal()
     'probe --timeout'|'probe -t') arguments='nothing' ;;
     'probe --jobs'|'probe -j') arguments='nothing' ;;
     'probe --color') arguments='auto always never' ;;
+    'monitor --days') arguments='nothing' ;;
+    'monitor --rootcert') arguments='files' ;;
+    'monitor --crl') arguments='files' ;;
+    'monitor --negotiation') arguments='auto postgres direct tls' ;;
+    'monitor --timeout'|'monitor -t') arguments='nothing' ;;
+    'monitor --textfile') arguments='files' ;;
+    'monitor --listen') arguments='nothing' ;;
+    'monitor --interval') arguments='nothing' ;;
+    'monitor --color') arguments='auto always never' ;;
     'psql --directory'|'psql -D') arguments='directories' ;;
     *)
         [[ $current != -* ]] || arguments=$options ;;

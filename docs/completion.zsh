@@ -15,6 +15,7 @@ _pgseal() {
         'explain:say which rule governs a connection, and why'
         'audit:find what is wrong with a configuration, or weaker than it need be'
         'probe:look at servers from outside\: what does each sslmode get and prove?'
+        'monitor:how long do the certificates and revocation lists in use remain valid?'
         'psql:run psql on the status database of a gate'
     )
     if (( CURRENT == 2 )); then
@@ -32,7 +33,7 @@ _pgseal() {
             {-v,--verbose}'[say more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
-            '*:command:(help serve reload init ca cert hba ident explain audit probe psql)' ;;
+            '*:command:(help serve reload init ca cert hba ident explain audit probe monitor psql)' ;;
     'serve ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
@@ -345,6 +346,23 @@ _pgseal() {
             {-t+,--timeout=}'[how long each connection may take (default: 5)]:SECONDS: ' \
             {-j+,--jobs=}'[endpoints to look at at once (default: 16)]:N: ' \
             --nagios'[one line and status 0, 1, 2 or 3 as a monitoring plugin]' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument: ' ;;
+    'monitor ')
+        _arguments -s -S \
+            --days='[warning and critical below so many days left, instead of shares of the life]:W,C: ' \
+            --rootcert='[verify the chains of endpoints with these CA certificates, or "system"]:FILE:_files' \
+            --crl='[revocation lists that certificates of endpoints must not be on]:FILE:_files' \
+            --negotiation='[how endpoints are asked: auto, postgres, direct or tls (default: auto)]:HOW:(auto postgres direct tls)' \
+            {-t+,--timeout=}'[how long each endpoint may take (default: 5)]:SECONDS: ' \
+            --nagios'[one line and status 0, 1, 2 or 3 as a monitoring plugin]' \
+            --textfile='[write metrics there, for the textfile collector of node_exporter]:FILE:_files' \
+            --listen='[serve metrics at http://ADDRESS/metrics: HOST:PORT, or the path of a Unix-domain socket]:ADDRESS: ' \
+            --interval='[with --listen: how often to look (default: 60)]:SECONDS: ' \
             --json'[answer in JSON]' \
             {-v,--verbose}'[say more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \

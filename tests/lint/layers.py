@@ -12,7 +12,7 @@ LAYERS = [
     ["net", "sql"],
     ["status"],
     ["client"],
-    ["gate", "clerk", "probe", "watch", "renew", "audit"],
+    ["gate", "clerk", "probe", "watch", "monitor", "renew", "audit"],
     ["cmd"],
 ]
 LAYER_OF = {room: i for i, layer in enumerate(LAYERS) for room in layer}

@@ -10,8 +10,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RULES = ROOT / "dist/prometheus/pgseal.rules.yml"
-DASHBOARD = ROOT / "dist/grafana/pgseal.json"
+RULES = [ROOT / "dist/prometheus/pgseal.rules.yml", ROOT / "dist/prometheus/pgseal-monitor.rules.yml"]
+DASHBOARDS = [ROOT / "dist/grafana/pgseal.json", ROOT / "dist/grafana/pgseal-certificates.json"]
 
 complaints = []
 
@@ -31,6 +31,9 @@ def known_names():
         labels = set(filter(None, labels.split(",")))
         for each in [f"{name}_bucket", f"{name}_sum", f"{name}_count"] if kind == "HISTOGRAM" else [name]:
             names[each] = labels | ({"le"} if each.endswith("_bucket") else set())
+    of = {"ROW": {"target", "kind", "location", "subject", "serial"}, "TARGET": {"target"}, "RUN": set()}
+    rows = re.findall(r'^X\(MONITOR_METRIC_\w+, "(\w+)", (\w+),', (ROOT / "tables/monitor_metrics.def").read_text(), re.M)
+    names.update((name, of[kind]) for name, kind in rows)
     return names
 
 
@@ -60,22 +63,23 @@ def check_texts(where, query, text):
             complaints.append(f"{where}: its text names a label {label}")
 
 
-def check_rules():
-    text = RULES.read_text()
+def check_rules(rules):
+    text = rules.read_text()
+    tests = f"tests/prometheus/{rules.stem}.test.yml"
     for alert in re.split(r"^ *- alert: ", text, flags=re.M)[1:]:
         name = alert.splitlines()[0]
         query = re.search(r"expr: (?:>-)?(.*?)\n\s+(?:for|labels):", alert, re.S).group(1)
         check_query(name, query)
         check_texts(name, query, " ".join(re.findall(r"(?:summary|description): (.*)", alert)))
-        if name not in (ROOT / "tests/prometheus/pgseal.rules.test.yml").read_text():
+        if name not in (ROOT / tests).read_text():
             complaints.append(f"{name}: no test of the rules sees it fire")
-    promtool("check", "rules", RULES)
-    promtool("test", "rules", "tests/prometheus/pgseal.rules.test.yml")
+    promtool("check", "rules", rules)
+    promtool("test", "rules", tests)
 
 
-def check_dashboard(directory):
+def check_dashboard(dashboard, directory):
     """Each query parses: a file of recording rules made of them is checked."""
-    board = json.loads(DASHBOARD.read_text())
+    board = json.loads(dashboard.read_text())
     rules, places = [], set()
     for panel in board["panels"]:
         place = panel["gridPos"]
@@ -100,8 +104,10 @@ def check_dashboard(directory):
     made.unlink()
 
 
-check_rules()
-check_dashboard(sys.argv[1])
+for each in RULES:
+    check_rules(each)
+for each in DASHBOARDS:
+    check_dashboard(each, sys.argv[1])
 for complaint in complaints:
     print(complaint)
 sys.exit(1 if complaints else 0)

@@ -1,0 +1,115 @@
+/* What a gate's settings name.. gate/views/rows_certificates.c has the same files, as a gate loaded them. */
+#include "monitor/gate.h"
+
+#include "base/check.h"
+#include "client/conninfo.h"
+#include "conf/http_place.h"
+#include "conf/settings.h"
+#include "monitor/ask.h"
+#include "monitor/files.h"
+#include "net/socket.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+/* Would the gate want a PROXY header from us there? Then we cannot ask it. */
+static bool wants_proxy(const struct settings *settings, struct str address)
+{
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    char text[64];
+
+    if (str_to_c(address, text, sizeof text)) { /* who connects to an address of ours comes from it */
+        (void)inet_pton(AF_INET, text, &v4.sin_addr);
+        (void)inet_pton(AF_INET6, text, &v6.sin6_addr);
+    }
+    return settings_proxy_expected(settings, (struct sockaddr *)&v4) ||
+           settings_proxy_expected(settings, (struct sockaddr *)&v6);
+}
+
+static enum code add_server(struct monitor_target *target, const struct settings *s, struct err *e)
+{
+    const struct monitor_file cert = { "server", "ssl_cert_file", s->ssl_cert_file.path };
+    const struct monitor_file trusts[] = {
+        { "client ca", "ssl_ca_file", s->ssl_ca_file.path },
+        { "client ca", "ssl_crl_file", s->ssl_crl_file.path },
+        { "chain root", "ssl_chain_root_file", s->ssl_chain_root_file.path },
+        { "peer ca", "cancel_peer_ca_file", s->cancel_peer_ca_file.path },
+    };
+    const struct monitor_file crls = { "crl", "ssl_crl_dir", s->ssl_crl_dir.path };
+    const struct monitor_file peer = { "peer client", "cancel_peer_cert_file",
+                                       s->cancel_peer_cert_file.path };
+    struct monitor_row *leaf, *unused;
+
+    if (!s->ssl)
+        return OK;
+    TRY(monitor_add_chain(target, &cert, ROLE_SERVER, &leaf, e));
+    for (size_t i = 0; i < s->listen_addresses.n; i++)
+        if (!wants_proxy(s, s->listen_addresses.at[i]))
+            TRY(monitor_ask_served(target, leaf, s->listen_addresses.at[i], (unsigned)s->port, false, e));
+    for (size_t i = 0; i < COUNT_OF(trusts); i++)
+        TRY(monitor_add_trust(target, &trusts[i], e));
+    TRY(monitor_add_crl_dir(target, &crls, e));
+    return monitor_add_chain(target, &peer, ROLE_CLIENT, &unused, e);
+}
+
+/* Its pages over TLS: always where others than this machine reach them. */
+static enum code add_http(struct monitor_target *target, const struct settings *s, struct err *e)
+{
+    bool own = s->http_cert_file.path != NULL;
+    const struct monitor_file cert = { "http", own ? "http_cert_file" : "ssl_cert_file",
+                                       own ? s->http_cert_file.path : s->ssl_cert_file.path };
+    struct monitor_row *leaf;
+    struct http_place place;
+
+    if (!http_place_parse(s->http_listen, &place) || place.kind != HTTP_TCP || (place.loopback && !own))
+        return OK;
+    TRY(monitor_add_chain(target, &cert, ROLE_SERVER, &leaf, e));
+    return monitor_ask_served(target, leaf, place.host, place.port, true, e);
+}
+
+static enum code add_upstreams(struct monitor_target *target, const struct settings *s, struct err *e)
+{
+    for (size_t i = 0; i < s->n_routes; i++) {
+        const struct settings_route *route = &s->routes[i];
+        struct conninfo info;
+        struct str setting;
+        struct err why;
+        if (route->upstream.n == 0 || (i > 0 && !route->owns_upstream))
+            continue;
+        bool ok = i == 0 ? arena_str(&target->arena, STR("upstream"), &setting)
+                         : arena_printf(&target->arena, &setting, "upstream.%.*s", STR_ARG(route->label));
+        if (!ok)
+            return err_set(e, E_NOMEM, "out of memory");
+        if (conninfo_parse(route->upstream, target->params->world, CONN_GATE, &target->arena, &info, &why) ==
+            OK)
+            TRY(monitor_ask_upstream(target, &info, setting.p, e));
+        else
+            TRY(monitor_add_fault(target, "upstream", setting, MONITOR_UNKNOWN, err_text(&why), e));
+    }
+    return OK;
+}
+
+enum code monitor_add_gate(struct monitor_target *target, const char *dir, struct err *e)
+{
+    const struct settings_params params = { .dir = str_c(dir) };
+    struct settings *settings = NULL;
+    struct diags diags;
+
+    diags_init(&diags, &target->arena);
+    if (settings_load(&params, &settings, &diags) != OK) {
+        const struct diag *first = STAILQ_FIRST(&diags.list);
+        while (first && first->severity != SEV_ERROR)
+            first = STAILQ_NEXT(first, next);
+        const char *why = first ? arena_c(&target->arena, first->message) : NULL;
+        return monitor_add_fault(target, "server", str_c(dir), MONITOR_UNKNOWN,
+                                 why ? why : "its settings could not be read", e);
+    }
+    enum code code = add_server(target, settings, e);
+    if (code == OK)
+        code = add_http(target, settings, e);
+    if (code == OK)
+        code = add_upstreams(target, settings, e);
+    settings_unref(settings);
+    return code;
+}
