@@ -12,9 +12,9 @@
 #include "gate/session/walk.h"
 #include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
-#include "gate/stats/worker.h"
-#include "gate/views/clerk_link.h"
-#include "gate/views/sql_thread.h"
+#include "gate/work/clerk_link.h"
+#include "gate/work/sql_thread.h"
+#include "gate/work/worker.h"
 #include "net/socket.h"
 #include "tls/context.h"
 

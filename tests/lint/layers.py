@@ -15,6 +15,8 @@ LAYERS = [
     ["gate", "clerk", "probe", "watch", "monitor", "renew", "audit"],
     ["cmd"],
 ]
+# The inside of the gate: a part includes those that stand before it, and gate.h, the door.
+GATE = ["work", "stats", "load", "upstream", "session", "views", "steward"]
 LAYER_OF = {room: i for i, layer in enumerate(LAYERS) for room in layer}
 
 # External header → the rooms that may include it.
@@ -31,6 +33,15 @@ FENCED = {
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
+
+
+def check_inside(path, target, where):
+    """One part of the gate may not include a later one; gate.c, the door's own file, may include them all."""
+    own, parts = path.relative_to(ROOT / "src").parts, target.split("/")
+    if own[0] != "gate" or len(own) < 3 or len(parts) < 3:
+        return
+    if GATE.index(parts[1]) > GATE.index(own[1]):
+        yield f"{where}: gate/{own[1]} may not include gate/{parts[1]} ({target})"
 
 
 def check(path):
@@ -51,6 +62,7 @@ def check(path):
             continue
         other = target.split("/")[0]
         if other == room:
+            yield from check_inside(path, target, where)
             continue
         if other not in LAYER_OF:
             yield f"{where}: {target} is in no room"

@@ -13,7 +13,7 @@
 #include "gate/session/walk.h"
 #include "gate/session/worker_thread.h"
 #include "gate/session/worker_thread_impl.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "net/socket.h"
 #include "os/parent.h"
 

@@ -8,22 +8,11 @@
 #include "auth/verifier.h"
 #include "base/secret.h"
 #include "gate/session/session.h"
+#include "gate/upstream/credential.h"
 #include "gate/upstream/lookup.h"
 
 struct derive;
 struct lookup;
-
-/** What is known of a user's secret, wherever it was read. */
-struct credential {
-    bool exists;
-    bool no_login; /* the server has the role, and it may not log in */
-    bool expired;
-    bool has_secret;
-    bool cleartext;           /* auth_file may hold one; `password` is it */
-    bool beside_cleartext;    /* auth_file holds one of somebody's */
-    struct verifier verifier; /* of the stored secret */
-    struct bytes password;    /* borrowed from the snapshot */
-};
 
 enum admission_stage {
     ADMIT_MATCH,  /* no rule yet: perhaps a name or memberships are being looked up */

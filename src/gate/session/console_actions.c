@@ -4,8 +4,8 @@
 #include "base/check.h"
 #include "gate/session/console.h"
 #include "gate/session/registry.h"
-#include "gate/stats/worker.h"
-#include "gate/views/sql_thread.h"
+#include "gate/work/sql_thread.h"
+#include "gate/work/worker.h"
 #include "net/loop.h"
 
 #include <stdio.h>

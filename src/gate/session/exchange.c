@@ -11,9 +11,9 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/session/admission.h"
-#include "gate/stats/worker.h"
 #include "gate/upstream/derive.h"
 #include "gate/upstream/lookup.h"
+#include "gate/work/worker.h"
 #include "pgwire/backend.h"
 #include "tls/context.h"
 

@@ -13,7 +13,7 @@
 #include "gate/session/roster.h"
 #include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "pgwire/backend.h"
 #include "policy/words.h"
 

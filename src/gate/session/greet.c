@@ -10,7 +10,7 @@
 #include "gate/session/seal.h"
 #include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "pgwire/proxy.h"
 
 static bool tls_usable(const struct session *s)

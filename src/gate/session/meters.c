@@ -6,7 +6,7 @@
 #include "conf/route.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/session.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "policy/words.h"
 #include "tls/context.h"
 #include "tls/diag.h"

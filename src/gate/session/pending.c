@@ -5,7 +5,7 @@
 #include "base/env.h"
 #include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "net/shares.h"
 
 #include <limits.h>

@@ -15,7 +15,7 @@
 #include "gate/load/guard.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/session.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 
 #include <stdlib.h>
 

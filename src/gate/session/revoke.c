@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "gate/session/session.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "pki/crl.h"
 #include "tls/engine.h"
 

@@ -4,7 +4,7 @@
 #ifndef PGSEAL_GATE_SESSION_ROSTER_H
 #define PGSEAL_GATE_SESSION_ROSTER_H
 
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 
 struct session;
 

@@ -13,7 +13,7 @@
 #include "gate/session/revoke.h"
 #include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "pki/cert.h"
 #include "pki/peer.h"
 #include "tls/context.h"

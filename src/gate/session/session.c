@@ -6,7 +6,7 @@
 #include "gate/session/registry.h"
 #include "gate/session/roster.h"
 #include "gate/stats/tally.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 
 #include <stdio.h>
 

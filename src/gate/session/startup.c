@@ -1,6 +1,6 @@
 #include "gate/session/startup.h"
 
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "pgwire/backend.h"
 
 static enum step refuse(struct session *s, const struct hello_packet *packet, const struct err *e)

@@ -7,7 +7,7 @@
 #include "gate/session/session.h"
 #include "gate/stats/client_counts.h"
 #include "gate/stats/tally.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "tls/context.h"
 #include "tls/diag.h"
 #include "tls/engine.h"

@@ -18,7 +18,7 @@
 #include "gate/session/upstream_impl.h"
 #include "gate/session/upstream_login.h"
 #include "gate/session/upstream_ready.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
 #include "policy/words.h"

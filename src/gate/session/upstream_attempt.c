@@ -5,7 +5,7 @@
 #include "gate/session/console.h"
 #include "gate/session/meters.h"
 #include "gate/session/upstream_impl.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "policy/words.h"
 
 void upstream_fail(struct upstream_room *r, const struct err *e)

@@ -9,7 +9,7 @@
 #include "gate/session/registry.h"
 #include "gate/session/upstream_attempt.h"
 #include "gate/session/upstream_impl.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
 

@@ -22,7 +22,7 @@
 #include "gate/session/startup.h"
 #include "gate/session/upstream.h"
 #include "gate/stats/tally.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "net/resolve.h"
 
 #include <stdio.h>

@@ -16,10 +16,9 @@
 #include "gate/stats/client_counts.h"
 #include "gate/stats/clients.h"
 #include "gate/stats/tally.h"
-#include "gate/stats/worker.h"
 #include "gate/upstream/forward.h"
 #include "gate/upstream/lookup.h"
-#include "gate/views/gather.h"
+#include "gate/work/worker.h"
 #include "net/socket.h"
 #include "tls/context.h"
 

@@ -4,7 +4,7 @@
 #ifndef PGSEAL_GATE_STATS_CLIENT_COUNTS_H
 #define PGSEAL_GATE_STATS_CLIENT_COUNTS_H
 
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 
 struct client_row;
 

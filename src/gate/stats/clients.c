@@ -11,7 +11,7 @@
 #include "base/arena.h"
 #include "base/env.h"
 #include "base/log.h"
-#include "gate/views/sql_thread.h"
+#include "gate/work/sql_thread.h"
 #include "net/loop.h"
 #include "os/files.h"
 #include "status/clients_store.h"

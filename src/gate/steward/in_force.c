@@ -11,7 +11,7 @@
 #include "gate/stats/clients.h"
 #include "gate/steward/steward.h"
 #include "gate/steward/steward_log.h"
-#include "gate/views/clerk_link.h"
+#include "gate/work/clerk_link.h"
 #include "os/files.h"
 #include "policy/archive.h"
 #include "policy/policy.h"

@@ -6,7 +6,7 @@
 #include "conf/settings.h"
 #include "gate/session/accept.h"
 #include "gate/session/worker_thread.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "net/socket.h"
 
 #include <netdb.h>

@@ -10,9 +10,9 @@
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/admission.h"
-#include "gate/stats/worker.h"
 #include "gate/upstream/leg.h"
 #include "gate/upstream/lookup.h"
+#include "gate/work/worker.h"
 #include "net/loop.h"
 
 #include <signal.h>

@@ -6,8 +6,8 @@
 #include "base/secret.h"
 #include "gate/gate.h"
 #include "gate/load/history.h"
-#include "gate/stats/worker.h"
 #include "gate/steward/listen.h"
+#include "gate/work/worker.h"
 #include "os/files.h"
 
 struct overview;

@@ -13,8 +13,8 @@
 #include "base/rd.h"
 #include "base/secret.h"
 #include "gate/load/snapshot.h"
-#include "gate/stats/worker.h"
 #include "gate/upstream/leg.h"
+#include "gate/work/worker.h"
 #include "net/rate.h"
 #include "pgwire/frontend.h"
 

@@ -13,7 +13,7 @@
 #include "client/socket.h"
 #include "client/verify.h"
 #include "gate/load/snapshot.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "net/resolve.h"
 #include "net/socket.h"
 #include "pki/cert.h"

@@ -8,10 +8,14 @@
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "gate/session/admission.h"
-#include "gate/stats/worker.h"
+#include "conf/settings.h"
+#include "gate/load/snapshot.h"
 #include "gate/upstream/asker.h"
+#include "gate/upstream/credential.h"
+#include "gate/upstream/lookup_text.h"
+#include "gate/work/worker.h"
 #include "net/loop.h"
+#include "policy/match.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -201,51 +205,6 @@ static struct answer *answer_new(struct lookups *all, const struct lookup_questi
     return answer;
 }
 
-/* A number in front of `sep`, or all of `*rest` for '\0'; digits behind it in seconds do not matter. */
-static bool take_number(struct str *rest, char sep, int *out)
-{
-    struct str part = *rest;
-    uint32_t value;
-
-    if (sep && !str_split(rest, sep, &part))
-        return false;
-    if (!sep)
-        part = str_first(part, 2);
-    if (!str_to_u32(part, 0, 300000, &value))
-        return false;
-    *out = (int)value;
-    return true;
-}
-
-/* "2027-01-31 12:00:00.25+00", "infinity", "-infinity": what DateStyle ISO in UTC prints. */
-static bool read_time(struct str text, bool *out_finite, int64_t *out_us)
-{
-    struct tm tm = { 0 };
-
-    *out_finite = false;
-    if (str_is(text, "infinity"))
-        return true;
-    *out_finite = true;
-    *out_us = 0; /* "-infinity", and everything before our era: over long ago */
-    if (str_is(text, "-infinity") || str_ends(text, STR(" BC")))
-        return true;
-    if (!take_number(&text, '-', &tm.tm_year) || !take_number(&text, '-', &tm.tm_mon) ||
-        !take_number(&text, ' ', &tm.tm_mday) || !take_number(&text, ':', &tm.tm_hour) ||
-        !take_number(&text, ':', &tm.tm_min) || !take_number(&text, '\0', &tm.tm_sec))
-        return false;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    *out_us = (int64_t)timegm(&tm) * 1000000;
-    return true;
-}
-
-/* What PostgreSQL prints of a boolean; 'false' is what a function that returns text may say. */
-static bool read_bool(struct str text, bool *out)
-{
-    *out = str_is(text, "t") || str_is(text, "true");
-    return *out || str_is(text, "f") || str_is(text, "false");
-}
-
 static enum code take_secret(struct answer *answer, const struct str *v, size_t n)
 {
     bool can_log_in;
@@ -260,9 +219,9 @@ static enum code take_secret(struct answer *answer, const struct str *v, size_t 
     answer->expires_at_all = false;
     if (v[1].p && secret_set(&answer->secret, str_bytes(v[1])) != OK)
         return err_set(&answer->why, E_CONFIG, "the secret of the user is too long");
-    if (v[2].p && !read_time(v[2], &answer->expires_at_all, &answer->valid_until_us))
+    if (v[2].p && !lookup_read_time(v[2], &answer->expires_at_all, &answer->valid_until_us))
         return err_set(&answer->why, E_CONFIG, "the user's validity could not be read");
-    if (!read_bool(v[3], &can_log_in))
+    if (!lookup_read_bool(v[3], &can_log_in))
         return err_set(&answer->why, E_CONFIG,
                        "the fourth column of auth_query must be true or false: can the user log in?");
     answer->no_login = !can_log_in;

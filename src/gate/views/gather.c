@@ -11,7 +11,7 @@
 #include "gate/session/console.h"
 #include "gate/stats/client_counts.h"
 #include "gate/stats/tally.h"
-#include "gate/stats/worker.h"
+#include "gate/work/worker.h"
 #include "policy/words.h"
 #include "tls/engine.h"
 

@@ -2,7 +2,6 @@
 #include "gate/views/rows.h"
 
 #include "base/env.h"
-#include "gate/stats/worker.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows_certificates.h"
 #include "gate/views/rows_clients.h"
@@ -11,6 +10,7 @@
 #include "gate/views/rows_sessions.h"
 #include "gate/views/rows_tally.h"
 #include "gate/views/rows_upstreams.h"
+#include "gate/work/worker.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 #include "gate/views/rows_clients.h"
 
 #include "gate/stats/clients.h"
-#include "gate/stats/worker.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows.h"
+#include "gate/work/worker.h"
 
 static struct cell text(const char *c)
 {

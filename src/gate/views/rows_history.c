@@ -1,9 +1,9 @@
 #include "gate/views/rows_history.h"
 
 #include "gate/load/history.h"
-#include "gate/stats/worker.h"
 #include "gate/views/rows.h"
-#include "gate/views/sql_thread.h"
+#include "gate/work/sql_thread.h"
+#include "gate/work/worker.h"
 
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 #include "gate/views/rows_sessions.h"
 
-#include "gate/stats/worker.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows.h"
+#include "gate/work/worker.h"
 
 #include <ctype.h>
 #include <stdlib.h>

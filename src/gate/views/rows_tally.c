@@ -1,9 +1,9 @@
 #include "gate/views/rows_tally.h"
 
 #include "gate/stats/tally.h"
-#include "gate/stats/worker.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows.h"
+#include "gate/work/worker.h"
 
 static struct cell text(const char *c)
 {

@@ -2,8 +2,8 @@
 
 #include "base/count.h"
 #include "gate/load/snapshot.h"
-#include "gate/stats/worker.h"
 #include "gate/views/rows.h"
+#include "gate/work/worker.h"
 
 struct tries {
     int64_t ok, failed;

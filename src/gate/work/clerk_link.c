@@ -1,5 +1,5 @@
 /* A socket to the clerk, and patience that ends. */
-#include "gate/views/clerk_link.h"
+#include "gate/work/clerk_link.h"
 
 #include "base/check.h"
 #include "base/env.h"

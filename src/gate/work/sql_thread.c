@@ -1,5 +1,5 @@
 /* One thread with a loop, and questions to others with a time limit. */
-#include "gate/views/sql_thread.h"
+#include "gate/work/sql_thread.h"
 
 #include "net/loop.h"
 

@@ -4,8 +4,8 @@
  * A clerk is started by the parent (os/parent.h) when there is something to ask. One that does not answer in
  * time, ends, or says what it may not is replaced; what it had open is lost.
  */
-#ifndef PGSEAL_GATE_VIEWS_CLERK_LINK_H
-#define PGSEAL_GATE_VIEWS_CLERK_LINK_H
+#ifndef PGSEAL_GATE_WORK_CLERK_LINK_H
+#define PGSEAL_GATE_WORK_CLERK_LINK_H
 
 #include "status/clerk_wire.h"
 

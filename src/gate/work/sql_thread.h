@@ -3,8 +3,8 @@
  *
  * It is the only one in the gate that may wait: for files, and for answers of the steward and the workers.
  */
-#ifndef PGSEAL_GATE_VIEWS_SQL_THREAD_H
-#define PGSEAL_GATE_VIEWS_SQL_THREAD_H
+#ifndef PGSEAL_GATE_WORK_SQL_THREAD_H
+#define PGSEAL_GATE_WORK_SQL_THREAD_H
 
 #include "base/err.h"
 

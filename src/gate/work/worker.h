@@ -4,8 +4,8 @@
  * Share-nothing: what a worker has, no other thread touches, except where a member says so. Another worker is
  * spoken to through its loop. How the thread lives is gate/session/worker_thread.h.
  */
-#ifndef PGSEAL_GATE_STATS_WORKER_H
-#define PGSEAL_GATE_STATS_WORKER_H
+#ifndef PGSEAL_GATE_WORK_WORKER_H
+#define PGSEAL_GATE_WORK_WORKER_H
 
 #include "base/env.h"
 #include "client/hosts.h"
