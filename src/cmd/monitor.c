@@ -6,6 +6,7 @@
 #include "cmd/monitor_exporter.h"
 #include "cmd/monitor_pass.h"
 #include "cmd/monitor_report.h"
+#include "cmd/usage.h"
 #include "conf/http_place.h"
 #include "net/loop.h"
 #include "os/files.h"
