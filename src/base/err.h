@@ -50,7 +50,7 @@ struct err {
 const char *code_name(enum code code);
 /** Five characters, e.g. "08P01". "00000" for OK. */
 const char *code_sqlstate(enum code code);
-/** Exit status of a command that ends with this code: 0, 1, 2 or 3 (design §8). */
+/** Exit status of a command that ends with this code: 0, 1, 2 or 3. */
 int code_exit(enum code code);
 /** The default text of a code. */
 const char *code_text(enum code code);

@@ -4,7 +4,7 @@
  * Three steps, as in libpq: conn_options_parse (syntax), conn_options_defaults (service file, environment,
  * built-in values), conninfo_build (checks). conninfo_parse does all three. What is outside the text, such
  * as files and environment, is reached through `struct conn_world`, so that tests and fuzzers need none of
- * it. [src: PostgreSQL 18, "Connection Strings", "Parameter Key Words"; client.md §1]
+ * it. [src: PostgreSQL 18, "Connection Strings", "Parameter Key Words"]
  */
 #ifndef PGSEAL_CLIENT_CONNINFO_H
 #define PGSEAL_CLIENT_CONNINFO_H
@@ -31,7 +31,7 @@ struct conn_options {
     bool port_of_uri; /* a port that is no number may then be a piece of a password: not to be shown */
 };
 
-/** What a path is, as far as the rules of client.md §3, §4 and §10 ask. */
+/** What a path is, as far as the rules for certificates, keys and password files ask. */
 struct conn_file {
     int error; /* errno of stat, 0: the file is there */
     bool regular;
@@ -58,7 +58,7 @@ enum conn_dialect {
     CONN_LIBPQ,
     /**
      * sslmode defaults to verify-full, `password=` and unusable options are refused, the environment, the
-     * service file and the home directory play no part. [choice: design §3, `upstream`]
+     * service file and the home directory play no part. [choice: what the gate does follows from its own files alone]
      */
     CONN_GATE
 };
@@ -85,7 +85,7 @@ enum session_attrs {
 /** TLS versions in the order of their numbers; NONE: no limit. */
 enum tls_bound { TLS_BOUND_NONE, TLS_BOUND_1_0, TLS_BOUND_1_1, TLS_BOUND_1_2, TLS_BOUND_1_3 };
 
-/** Methods of require_auth, as bits. [src: client.md §8] */
+/** Methods of require_auth, as bits. [src: PostgreSQL 18, "Parameter Key Words", require_auth] */
 enum auth_method_bit {
     AUTH_BIT_PASSWORD = 1 << 0,
     AUTH_BIT_MD5 = 1 << 1,

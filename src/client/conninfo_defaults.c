@@ -2,7 +2,7 @@
  * What a connection string leaves open: the service file, the environment, the built-in values.
  *
  * Precedence is text, service file, environment, default. Each step only fills what is still unset.
- * [src: PostgreSQL 18, "Environment Variables", "The Connection Service File"; client.md §1]
+ * [src: PostgreSQL 18, "Environment Variables", "The Connection Service File"]
  */
 #include "client/conninfo_defaults.h"
 

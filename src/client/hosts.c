@@ -186,7 +186,7 @@ struct methods {
     unsigned count;
 };
 
-/* [src: client.md §2, "Methods tried in order"] */
+/* [src: PostgreSQL 18, fe-connect.c init_allowed_encryption_methods, select_next_encryption_method] */
 static struct methods methods_of(const struct attempts *a)
 {
     enum conn_method tls = a->info->sslnegotiation == SSLNEG_DIRECT ? METHOD_DIRECT_TLS : METHOD_TLS;

@@ -4,9 +4,9 @@
  *
  *     attempts_init → step.action says what to do → the caller does it → attempts_event → next step …
  *
- * Per address the methods of client.md §2 are tried in order, each at most once; what happened decides
+ * Per address the encryption methods that sslmode allows are tried in order, each at most once; what happened decides
  * whether the same connection goes on, a new one is made, the next address or host is taken, or all ends.
- * Addresses known to be down are passed over while others are left. [src: client.md §2, §9; PQconnectPoll]
+ * Addresses known to be down are passed over while others are left. [src: PostgreSQL 18, "Specifying Multiple Hosts"; PQconnectPoll]
  */
 #ifndef PGSEAL_CLIENT_HOSTS_H
 #define PGSEAL_CLIENT_HOSTS_H
@@ -153,7 +153,7 @@ void attempts_done(struct attempts *a);
 bool attempts_any_attrs(const struct attempts *a);
 /**
  * `connection to server at "HOST" (ADDR), port P failed: ` for the present step, into `out`.
- * [src: client.md §9]
+ * [src: PostgreSQL 18, fe-connect.c emitHostIdentityInfo]
  */
 void attempts_prefix(const struct attempts *a, struct buf *out);
 

@@ -6,7 +6,7 @@
  * Bytes in, bytes out. A request that the policy does not allow is never answered: the refusal is decided
  * before any secret is touched. Two phases: up to AuthenticationOk (LOGIN_AUTHENTICATED), then, if the caller
  * goes on feeding, up to ReadyForQuery (LOGIN_READY).
- * [src: PostgreSQL 18, "Message Flow, Start-up"; client.md §7, §8, §11; auth.md §10]
+ * [src: PostgreSQL 18, "Message Flow, Start-up"; fe-auth.c check_expected_areq, pg_SASL_init]
  */
 #ifndef PGSEAL_CLIENT_LOGIN_H
 #define PGSEAL_CLIENT_LOGIN_H
@@ -123,7 +123,7 @@ const struct login_facts *login_facts(const struct login *login);
 MUST_CHECK enum code login_check_certificate(enum sslcertmode mode, enum login_cert cert, struct err *e);
 /**
  * A NegotiateProtocolVersion message, after `asked` was asked for without any `_pq_.` option.
- * E_PROTOCOL with libpq's text: it is malformed, or less than `least`. [src: client.md §11]
+ * E_PROTOCOL with libpq's text: it is malformed, or less than `least`. [src: PostgreSQL 18, pqGetNegotiateProtocolVersion3]
  */
 MUST_CHECK enum code login_negotiation(struct bytes body, uint32_t asked, uint32_t least, uint32_t *out,
                                        struct err *e);

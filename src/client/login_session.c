@@ -161,7 +161,7 @@ static void add(struct adder *a, const char *name, struct str value)
         a->out[a->n++] = (struct parameter){ str_c(name), value };
 }
 
-/* [src: PostgreSQL 18, fe-protocol3.c build_startup_packet; client.md §1, last row] */
+/* [src: PostgreSQL 18, fe-protocol3.c build_startup_packet] */
 size_t login_parameters(const struct conninfo *info, const struct conn_world *world, struct parameter *out)
 {
     static const char *const environment[][2] = { { "PGDATESTYLE", "datestyle" },

@@ -1,6 +1,6 @@
 /**
  * The password file: `host:port:database:user:password`, first matching line wins.
- * [src: PostgreSQL 18, "The Password File"; client.md §10]
+ * [src: PostgreSQL 18, "The Password File"]
  */
 #ifndef PGSEAL_CLIENT_PASSFILE_H
 #define PGSEAL_CLIENT_PASSFILE_H

@@ -1,6 +1,6 @@
 /**
  * Which certificate files a TLS connection uses, and which of them libpq would refuse.
- * [src: client.md §3, §4; fe-secure-openssl.c initialize_SSL]
+ * [src: PostgreSQL 18, "SSL Support"; fe-secure-openssl.c initialize_SSL]
  */
 #ifndef PGSEAL_CLIENT_TLSFILES_H
 #define PGSEAL_CLIENT_TLSFILES_H
@@ -41,7 +41,7 @@ enum tls_file_kind { TLS_FILE_ROOT, TLS_FILE_CERT, TLS_FILE_KEY, TLS_FILE_PAIR }
 enum code tls_file_error(enum tls_file_kind kind, struct str file, const char *reason, struct err *e);
 /**
  * `SSL error: REASON`, with libpq's second line on protocol versions where the reason calls for it.
- * [src: client.md §11]
+ * [src: PostgreSQL 18, fe-secure-openssl.c open_client_SSL]
  */
 enum code tls_handshake_error(const struct conninfo *info, const char *reason, struct err *e);
 

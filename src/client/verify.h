@@ -3,7 +3,7 @@
  *
  * All subjectAltName entries are walked in order; dNSName entries are compared as text even with a host that
  * is an address; the common name counts only where no entry is of the host's own type.
- * [src: PostgreSQL 18, "Client Verification of Server Certificates"; client.md §6]
+ * [src: PostgreSQL 18, "Client Verification of Server Certificates"; pq_verify_peer_name_matches_certificate]
  */
 #ifndef PGSEAL_CLIENT_VERIFY_H
 #define PGSEAL_CLIENT_VERIFY_H

@@ -62,7 +62,7 @@ enum cmd_verb {
 #undef EXAMPLE
 };
 
-/** Exit statuses of design §8; those of errors come from code_exit(). */
+/** Exit statuses; those of errors come from code_exit(). */
 enum { EXIT_FINE = 0, EXIT_FINDING = 1, EXIT_USAGE = 2, EXIT_CANNOT_RUN = 3 };
 
 enum cmd_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };

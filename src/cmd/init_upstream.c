@@ -3,7 +3,7 @@
  *
  * Over a unix socket the gate relays the password exchange, so the server must demand it there. Over TCP the
  * leg has TLS, an exchange bound to the gate's certificate cannot be passed on, and the gate judges itself:
- * it reads secrets as a role of its own and logs in with each client's own SCRAM keys (design §5).
+ * it reads secrets as a role of its own and logs in with each client's own SCRAM keys.
  */
 #include "cmd/init_upstream.h"
 

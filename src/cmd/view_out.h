@@ -11,7 +11,7 @@
 
 /**
  * A JSON string with its quotes. Bytes that are not ASCII pass through as they are, also where they are not
- * UTF-8: the files we report on have no encoding (design §8), and Jansson would refuse them.
+ * UTF-8: the files we report on have no encoding, and Jansson would refuse them.
  */
 void json_text(FILE *out, struct str text);
 

@@ -1,5 +1,5 @@
 /**
- * A load in progress, shared by load.c, routes.c and file_rows.c.
+ * A load in progress, shared by load.c, item.c, route.c and routes.c.
  */
 #ifndef PGSEAL_CONF_LOAD_H
 #define PGSEAL_CONF_LOAD_H

@@ -114,7 +114,7 @@ static enum code render_domain(const struct setting_def *def, struct arena *aren
     return OK;
 }
 
-/* What the table alone says. An octal setting's boot value is decimal in pg_settings [src: status.md §6]. */
+/* What the table alone says. An octal setting's boot value is decimal in pg_settings [src: PostgreSQL 18, guc_funcs.c GetConfigOptionValues]. */
 static enum code render_constants(const struct setting_def *def, struct arena *arena, struct setting_row *row)
 {
     row->name = str_c(def->name);

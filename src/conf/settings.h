@@ -3,7 +3,7 @@
  *
  * Names, units, limits and messages are PostgreSQL's where PostgreSQL has the setting. A load reports every
  * error it finds and gives nothing unless there was none.
- * [src: PostgreSQL 18, "Setting Parameters"; guc.c; reference/status.md §6]
+ * [src: PostgreSQL 18, "Setting Parameters"; guc.c]
  */
 #ifndef PGSEAL_CONF_SETTINGS_H
 #define PGSEAL_CONF_SETTINGS_H

@@ -1,7 +1,7 @@
 /*
  * One value: text to member.
  *
- * Messages are those of PostgreSQL's guc.c, which knows what each type accepts; the caller adds the place.
+ * Messages are PostgreSQL's, which knows what each type accepts; the caller adds the place. [src: guc.c]
  */
 #include "conf/value.h"
 

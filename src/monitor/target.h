@@ -1,9 +1,8 @@
 /**
  * One target of `pgseal monitor`: what it has on disk, whom it wants asked, and what was answered.
  *
- * monitor_target_read() looks at files and makes the list of endpoints to ask; the caller fetches what they serve
- * and gives it to monitor_ask_answer(); monitor_target_finish() adds what needs all rows. None of them shares
- * anything between targets.
+ * monitor_add_path() reads files and lists the endpoints to ask; the caller fetches what they serve and gives it to
+ * monitor_ask_answer(); monitor_target_finish() adds what needs all rows. Targets share nothing.
  */
 #ifndef PGSEAL_MONITOR_TARGET_H
 #define PGSEAL_MONITOR_TARGET_H

@@ -90,9 +90,9 @@ struct os_lock {
  * E_EXISTS: somebody else holds it; the message names the file, the detail the holder's pid if readable.
  */
 MUST_CHECK enum code os_lock_take(const char *path, pid_t owner, struct os_lock *out, struct err *e);
-/** Release; harmless on a lock not held. */
-/** True where another process holds the lock of an existing file; nothing is left behind. */
+/** True where another process holds the lock of an existing file. Makes no file. */
 bool os_lock_held(const char *path);
+/** Release; harmless on a lock not held. */
 void os_lock_release(struct os_lock *lock);
 void os_lock_auto(struct os_lock *lock);
 

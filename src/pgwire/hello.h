@@ -50,7 +50,7 @@ MUST_CHECK enum code hello_next(const struct hello *hello, struct bytes in, stru
 
 /** Record the answer to an SSLRequest. Returns 'S' (then no further request is answered) or 'N'. */
 char hello_answer_ssl(struct hello *hello, bool usable);
-/** A GSSENCRequest is always answered 'N' [choice: design §11 (4)]. */
+/** A GSSENCRequest is always answered 'N' [choice: TLS is the only encryption that the gate speaks]. */
 char hello_answer_gss(struct hello *hello);
 
 struct cancel {

@@ -2,7 +2,7 @@
  * `ldapurl`: SCHEME://HOST[:PORT]/BASEDN[?ATTRIBUTES[?SCOPE[?FILTER[?EXTENSIONS]]]], as OpenLDAP's
  * ldap_url_parse takes it apart. The server prints that function's own error numbers through the table of
  * protocol errors, hence texts such as "Time limit exceeded" for a bad scheme.
- * [src: RFC 4516; PostgreSQL 18, "LDAP Authentication"; reference hba.md §8]
+ * [src: RFC 4516; PostgreSQL 18, "LDAP Authentication"; hba.c parse_hba_auth_opt]
  */
 #include "policy/hba_ldap.h"
 

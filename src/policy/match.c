@@ -2,7 +2,7 @@
  * The first rule whose type, address, database and user all fit decides, and they are looked at in this
  * order: a host-name rule asks the name service before it is known whether it concerns this user at all.
  *
- * Most rules are dismissed by their key (internal.h) in a tight loop; only those that may fit, and those
+ * Most rules are dismissed by their key (policy_impl.h) in a tight loop; only those that may fit, and those
  * whose looking at has an effect (host names), are looked at in full. With a trace, all are. [src: PostgreSQL
  * 18, hba.c check_hba, check_db, check_role, check_hostname, check_ip]
  */

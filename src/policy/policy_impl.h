@@ -63,7 +63,7 @@ typedef uint32_t key_lanes __attribute__((vector_size(KEY_LANES * sizeof(uint32_
  * has keywords or expressions). What passes may still not fit. Lanes behind the last rule have no class.
  */
 struct rule_keys {
-    key_lanes classes; /* 1 << enum conn_class */
+    key_lanes classes; /* a bit per kind of connection */
     key_lanes addr;
     key_lanes mask;
     key_lanes databases;

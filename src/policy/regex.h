@@ -4,7 +4,7 @@
  * The engine is Tcl's, of the same family as PostgreSQL's. Bytes above 0x7f stand for characters of a private
  * range, so that no class and no (?i) takes them for letters; classes are ASCII's. Compiled forms belong to a
  * thread: a set is shared, each thread compiles what it meets and forgets the sets it no longer sees.
- * [src: PostgreSQL 18, "POSIX Regular Expressions"; design §11]
+ * [src: PostgreSQL 18, "POSIX Regular Expressions"]
  */
 #ifndef PGSEAL_POLICY_REGEX_H
 #define PGSEAL_POLICY_REGEX_H

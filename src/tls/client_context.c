@@ -1,6 +1,6 @@
 /*
  * The client side's context: of the gate's upstream leg, and of `probe`.
- * [src: PostgreSQL 18, libpq "SSL Support"; reference, client.md §3-4]
+ * [src: PostgreSQL 18, "SSL Support"; fe-secure-openssl.c initialize_SSL]
  */
 #include "tls/client_context.h"
 

@@ -2,8 +2,8 @@
  * Settings → the OpenSSL objects that every connection of one kind shares.
  *
  * Each worker has a library context of its own (`struct tls_library`), and per snapshot one `struct
- * tls_context` made in it: shared ones cost a third of the second worker's speed (design §6). [src:
- * PostgreSQL 18, "Secure TCP/IP Connections with SSL"; be_tls_init]
+ * tls_context` made in it: shared ones cost a third of the second worker's speed.
+ * [src: PostgreSQL 18, "Secure TCP/IP Connections with SSL"; be_tls_init]
  */
 #ifndef PGSEAL_TLS_CONTEXT_H
 #define PGSEAL_TLS_CONTEXT_H

@@ -55,7 +55,7 @@ enum tls_status tls_engine_write(struct tls_engine *engine, struct tls_io *io, s
                                  size_t *out_n, struct err *e);
 /** Say close_notify. Does nothing before the handshake has ended or after a failure. */
 void tls_engine_close(struct tls_engine *engine, struct tls_io *io);
-/** Give the record buffers back between reads (idle) or keep them (bulk transfer); design §6. Until
+/** Give the record buffers back between reads (idle) or keep them (bulk transfer). Until
  * tls_engine_relax() they are kept in any case. */
 void tls_engine_set_bulk(struct tls_engine *engine, bool bulk);
 

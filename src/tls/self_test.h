@@ -12,7 +12,7 @@ struct tls_library;
 
 /**
  * Complete one handshake in memory, against a client with the same versions, ciphers and groups that verifies
- * nothing, so that a context that cannot serve never replaces one that does (design §4).
+ * nothing, so that a context that cannot serve never replaces one that does.
  *
  * out_chain  the certificates that this client got, appended; NULL: not wanted. OpenSSL completes a lone
  *            certificate from the CAs of ca_file and crl_file, so that they may be more than cert_file has.

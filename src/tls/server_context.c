@@ -2,7 +2,7 @@
  * The server side's context.
  *
  * The order of the steps is PostgreSQL's, because the first that fails is the one whose message is seen.
- * [src: PostgreSQL 18, be_tls_init; reference, tls-server.md §2]
+ * [src: PostgreSQL 18, be_tls_init]
  */
 #include "tls/server_context.h"
 

@@ -13,7 +13,7 @@ struct tls_library;
  * Build the context of the server side, with PostgreSQL's order of checks and messages.
  *
  * diags   receives warnings, e.g. about DH parameters that were not used.
- * [src: reference, tls-server.md §2]
+ * [src: PostgreSQL 18, be_tls_init]
  */
 MUST_CHECK enum code tls_server_context_new(struct tls_library *library,
                                             const struct tls_server_params *params, struct tls_context **out,

@@ -3,7 +3,7 @@ import re
 
 from common import files, name
 
-TAG = re.compile(r"\[src:\s*(.*?)\]", re.S)
+TAG = re.compile(r"\[src:[\s*]*(.*?)\]", re.S)
 
 
 def index():

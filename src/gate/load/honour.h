@@ -24,7 +24,7 @@ struct honour {
 bool honour_knows_roles(const struct settings *settings);
 /**
  * Every rule against every route: methods that nobody could judge, password exchanges that cannot pass
- * through a TLS server, rules that leave no way to log in to the server (design §5). One row per rule and
+ * through a TLS server, rules that leave no way to log in to the server. One row per rule and
  * cause. Rules whose clients come in only if the server asks the gate for no secret are warned about.
  */
 MUST_CHECK enum code honour_check(const struct honour *h);

@@ -2,7 +2,7 @@
  * A second look at certificates and revocation lists that OpenSSL would serve without a word.
  *
  * OpenSSL loads an expired certificate, half a chain and a stale CRL; clients then find out. What is found
- * here is told at each load, and under `reload_policy = strict` it refuses a reload (design §3).
+ * here is told at each load, and under `reload_policy = strict` it refuses a reload.
  */
 #ifndef PGSEAL_GATE_LOAD_INSPECT_H
 #define PGSEAL_GATE_LOAD_INSPECT_H

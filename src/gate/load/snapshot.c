@@ -190,7 +190,7 @@ static enum tls_version tls_version_of(enum conf_tls_version version)
     UNREACHABLE();
 }
 
-/* [src: PostgreSQL 18, ssl_passphrase_command; reference, tls-server.md §4] */
+/* [src: PostgreSQL 18, ssl_passphrase_command; run_ssl_passphrase_command] */
 static enum tls_passphrase find_passphrase(const struct snapshot_params *p, const struct settings *settings,
                                            struct diags *diags)
 {

@@ -1,7 +1,7 @@
 /**
  * All files or none: settings, rules, maps, users and TLS contexts as one immutable, counted, numbered value.
  *
- * A reload builds a new one beside the old; nothing of a load that fails is ever in force (design §4, §11).
+ * A reload builds a new one beside the old; nothing of a load that fails is ever in force.
  */
 #ifndef PGSEAL_GATE_LOAD_SNAPSHOT_H
 #define PGSEAL_GATE_LOAD_SNAPSHOT_H
@@ -74,7 +74,7 @@ struct snapshot_params {
     const struct snapshot *running; /* NULL at start */
     struct tls_library *const *libraries;
     struct tls_library *http_library; /* for http_listen; used by the steward */
-    unsigned n_workers;               /* 0: taken from the settings by snapshot_workers(); no TLS is built */
+    unsigned n_workers;               /* 0: only a check of the files; no TLS is built for workers */
     struct secret *passphrase;        /* of the server's key, kept while the process lives; borrowed */
     const struct env *env;
     unsigned generation;

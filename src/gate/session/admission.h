@@ -1,5 +1,5 @@
 /**
- * What the rooms admit, upstream and relay_auth share about one client's authentication.
+ * What the rooms admit, exchange and upstream share about one client's authentication.
  */
 #ifndef PGSEAL_GATE_SESSION_ADMISSION_H
 #define PGSEAL_GATE_SESSION_ADMISSION_H
@@ -76,8 +76,8 @@ void admission_identified(struct session *s, struct str identity);
 enum step admission_look_up(struct session *s, enum lookup_kind kind, struct err *e);
 /** On to ROUTE. */
 enum step admission_done(struct session *s);
-/** `"trust" authentication failed for user "U"` and its kin: what the method tells a client [src:
- * auth_failed]. */
+/** `"trust" authentication failed for user "U"` and its kin: what the method tells a client
+ * [src: PostgreSQL 18, auth_failed]. */
 enum code admission_failed(const struct session *s, struct err *e);
 
 #endif

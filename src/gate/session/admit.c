@@ -239,7 +239,7 @@ static enum step demand(struct session *s, struct err *e)
     UNREACHABLE();
 }
 
-/* Over a unix socket the gate's own user, or root, always reaches the status database (design §7). */
+/* Over a unix socket the gate's own user, or root, always reaches the status database. */
 static bool is_own(struct session *s)
 {
     uid_t uid;

@@ -5,7 +5,7 @@
  * of the session, under the session's protection. The client is held until that has been done, for it takes
  * the end of its connection to mean that the signal was sent. Nothing is ever answered [src: PostgreSQL 18,
  * "Canceling Requests in Progress"]. A key that no session here has may be another gate's:
- * gate/upstream/peers.h.
+ * gate/upstream/forward.h.
  *
  * From another gate requests come one after the other over a connection that stays; each is answered with its
  * number when it has been carried out, for the other gate's client waits.

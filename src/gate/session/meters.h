@@ -1,7 +1,7 @@
 /**
  * What a worker counts of its sessions, under the names of tables/metrics.def.
  *
- * A worker writes its own set; whoever is asked for metrics reads all of them (gate/measure.h).
+ * A worker writes its own set; whoever is asked for metrics reads all of them (gate/steward/measure.h).
  */
 #ifndef PGSEAL_GATE_SESSION_METERS_H
 #define PGSEAL_GATE_SESSION_METERS_H

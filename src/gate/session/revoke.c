@@ -2,7 +2,7 @@
  * Sessions whose certificate was revoked while they lived.
  *
  * PostgreSQL looks at a certificate once, in the handshake. Sessions may live for weeks; a certificate that
- * is revoked because its key was stolen should not. [choice: ssl_crl_ends_sessions, design §3]
+ * is revoked because its key was stolen should not. [choice: ssl_crl_ends_sessions, off unless set]
  */
 #include "gate/session/revoke.h"
 

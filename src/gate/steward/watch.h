@@ -1,5 +1,5 @@
 /**
- * The files of a snapshot, watched from the steward's loop (reload_on_change, design §3).
+ * The files of a snapshot, watched from the steward's loop (reload_on_change).
  *
  * Certificates, keys, CAs and revocation lists count by content: replaced by rename, written in place or
  * swapped behind a symbolic link (Kubernetes' `..data`). Rules and settings count by identity: they react

@@ -104,7 +104,7 @@ static void play(const char *conninfo, struct host_cache *cache, const char *scr
 static void test_methods(void **state)
 {
     (void)state;
-    /* [src: client.md §2] */
+    /* [src: PostgreSQL 18, "SSL Support", sslmode] */
     play("hostaddr=1.2.3.4 sslmode=disable", NULL, "e", "C1.2.3.4p F");
     play("hostaddr=1.2.3.4 sslmode=allow", NULL, "e", "C1.2.3.4p C1.2.3.4s ");
     play("hostaddr=1.2.3.4 sslmode=allow", NULL, "en", "C1.2.3.4p C1.2.3.4s F");
