@@ -36,7 +36,7 @@ _pgseal()
     'hba ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
     'ident ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
     'explain ') options='--directory --running --hba --ident --json --verbose --color --help ' ;;
-    'audit ') options='--conninfo --fail-on --baseline --pg-version --json --verbose --color --help ' ;;
+    'audit ') options='--conninfo --fail-on --baseline --pg-version --sarif --html --json --verbose --color --help ' ;;
     'probe ') options='--rootcert --crl --cert --key --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
     'monitor ') options='--days --rootcert --crl --negotiation --timeout --nagios --textfile --listen --interval --json --verbose --color --help ' ;;
     'psql ') options='--directory --verbose --help ' ;;

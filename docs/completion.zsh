@@ -326,6 +326,8 @@ _pgseal() {
             --fail-on='[the lowest severity that gives exit status 1: high, medium (default), low, info, or none]:SEVERITY:(high medium low info none)' \
             --baseline='[a report of an earlier --json: the findings in it do not count]:FILE:_files' \
             --pg-version='[judge a pg_hba.conf that stands alone as this major version (default 18)]:N: ' \
+            --sarif'[print the findings as SARIF 2.1.0, for code scanning]' \
+            --html'[print the report as one page, with the map of rules and a time line of certificates]' \
             --json'[answer in JSON]' \
             {-v,--verbose}'[say more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \

@@ -60,6 +60,8 @@ enum code audit_run(const struct audit_subject *subject, struct arena *arena, st
     check_files(&a);
     check_operation(&a);
     cut_about(&a);
+    out->certificates = a.certificates;
+    out->n_certificates = a.n_certificates;
     if (a.nomem || !sort(&a, out))
         return E_NOMEM;
     return checklist_judge(out, arena);

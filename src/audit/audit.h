@@ -21,6 +21,8 @@ struct audit_report {
     const struct audit_subject *subject;
     struct findings findings; /* the worst first */
     size_t counts[FINDING_SEVERITIES];
+    const struct audit_certificate *certificates; /* that were looked at */
+    size_t n_certificates;
     struct checklist_item checklist[CHECKLIST_ITEMS];
     bool seen_enough; /* false: too little was seen for a verdict, even without findings */
 };

@@ -124,6 +124,9 @@ static void check_leaf(struct audit *a, const struct subject *s)
 
 static void check_all(struct audit *a, const struct subject *s)
 {
+    audit_show_certificate(a, (struct audit_certificate){ str_c(s->file), s->info.subject,
+                                                          s->info.not_before_unix_s, s->info.not_after_unix_s,
+                                                          s->leaf });
     check_life(a, s);
     check_strength(a, s);
     if (s->leaf)

@@ -72,3 +72,20 @@ struct str audit_text(struct audit *a, const char *fmt, ...)
     va_end(args);
     return text;
 }
+
+void audit_show_certificate(struct audit *a, struct audit_certificate certificate)
+{
+    if (a->n_certificates == a->certificates_size) {
+        size_t size = a->certificates_size ? 2 * a->certificates_size : 16;
+        struct audit_certificate *grown = arena_array(a->arena, size, sizeof *grown);
+        if (!grown) {
+            a->nomem = true;
+            return;
+        }
+        if (a->n_certificates > 0)
+            memcpy(grown, a->certificates, a->n_certificates * sizeof *grown);
+        a->certificates = grown;
+        a->certificates_size = size;
+    }
+    a->certificates[a->n_certificates++] = certificate;
+}

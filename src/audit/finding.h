@@ -31,12 +31,21 @@ struct findings {
     size_t n;
 };
 
+/** A certificate that was looked at, for reports to show. */
+struct audit_certificate {
+    struct str file, subject;
+    int64_t not_before_unix_s, not_after_unix_s;
+    bool leaf; /* the server's own */
+};
+
 /** One audit under way. */
 struct audit {
     const struct audit_subject *subject;
     struct arena *arena;
     struct finding *items; /* in the order found */
     size_t n, size;
+    struct audit_certificate *certificates;
+    size_t n_certificates, certificates_size;
     bool nomem;
 };
 
@@ -48,6 +57,8 @@ struct finding *audit_add(struct audit *a, enum check check, struct str where, c
 /** The same about a setting: `where` is its line, or its name where it is written nowhere. */
 struct finding *audit_add_setting(struct audit *a, enum check check, const char *setting, const char *what,
                                   ...) PRINTF_LIKE(4, 5);
+/** Keep a certificate for reports. */
+void audit_show_certificate(struct audit *a, struct audit_certificate certificate);
 /** FILE:LINE in the arena; FILE alone for line 0. */
 struct str audit_place(struct audit *a, struct str file, unsigned line);
 /** As arena_printf(), but what does not fit is remembered. */

@@ -7,10 +7,13 @@
 
 #include "audit/collect.h"
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/check.h"
 #include "cmd/audit_baseline.h"
+#include "cmd/audit_html.h"
 #include "cmd/audit_live.h"
 #include "cmd/audit_report.h"
+#include "cmd/audit_sarif.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
 #include "cmd/rules.h"
@@ -18,6 +21,7 @@
 #include "lex/conninfo_hide.h"
 
 #define AUDIT_ARENA_MAX ((size_t)1 << 30)
+#define AUDIT_PAGE_MAX ((size_t)256 << 20)
 enum { AUDIT_ARENA_FIRST = 64 * 1024 };
 
 struct auditing {
@@ -86,22 +90,40 @@ static int status_of(const struct auditing *a)
     return status;
 }
 
+static enum code tell_page(const struct auditing *a, const struct audit_results *results, struct err *e)
+{
+    AUTO(buf) struct buf page = BUF_INIT(AUDIT_PAGE_MAX);
+
+    if (audit_html(results, env_now_s(&a->cmd->env), a->arena, &page) != OK)
+        return err_set(e, E_NOMEM, "the page does not fit in memory");
+    (void)fwrite(page.p, 1, page.n, a->cmd->out);
+    return OK;
+}
+
+static void tell_text(const struct auditing *a, const struct audit_results *results)
+{
+    for (size_t i = 0; i < results->n; i++) {
+        if (i > 0)
+            (void)fputs("\n\n", a->cmd->out);
+        audit_report_say(a->cmd, &results->items[i]);
+    }
+}
+
 static int tell(const struct auditing *a)
 {
     const struct audit_results results = { a->results, a->n };
+    enum code code = OK;
     struct err e;
 
-    if (a->cmd->json) {
-        if (json_print(a->cmd->out, audit_report_json(&results), &e) != OK)
-            return cmd_error(a->cmd, &e);
-        return status_of(a);
-    }
-    for (size_t i = 0; i < results.n; i++) {
-        if (i > 0)
-            (void)fputs("\n\n", a->cmd->out);
-        audit_report_say(a->cmd, &results.items[i]);
-    }
-    return status_of(a);
+    if (a->cmd->json)
+        code = json_print(a->cmd->out, audit_report_json(&results), &e);
+    else if (cmd_flag(a->cmd, OPT_audit_sarif))
+        code = json_print(a->cmd->out, audit_sarif(&results), &e);
+    else if (cmd_flag(a->cmd, OPT_audit_html))
+        code = tell_page(a, &results, &e);
+    else
+        tell_text(a, &results);
+    return code == OK ? status_of(a) : cmd_error(a->cmd, &e);
 }
 
 static int read_options(struct auditing *a)
@@ -115,6 +137,8 @@ static int read_options(struct auditing *a)
     if (a->n == 0)
         return cmd_usage(a->cmd,
                          "give a target: the directory of a gate or of a server, a file, or --conninfo");
+    if (a->cmd->json + cmd_flag(a->cmd, OPT_audit_sarif) + cmd_flag(a->cmd, OPT_audit_html) > 1)
+        return cmd_usage(a->cmd, "give one of --json, --sarif and --html");
     struct policy_params params;
     int status = rules_params(a->cmd, cmd_value(a->cmd, OPT_audit_pg_version), &params);
     if (status >= 0)

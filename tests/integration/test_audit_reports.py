@@ -1,0 +1,180 @@
+"""
+The audit's reports for others: SARIF against its schema, and the page in a real browser: what it shows, what hostile
+texts do there (nothing), whether it can be read on a phone, in the dark, on paper and by keyboard alone.
+"""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from lib.browser import Browser
+from test_audit import append, audit
+from test_page import CONTRAST
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+HOSTILE = "<img src=x onerror=document.title='owned'>"
+HBA = f"""\
+local   all     all     trust
+hostssl app     "{HOSTILE}" 10.0.0.0/8 scram-sha-256
+hostssl app     "\u202eevil\x1b[31m" 10.0.0.0/8 cert
+host    legacy  all     192.168.10.0/24 md5
+hostssl billing all     10.1.2.0/24 scram-sha-256
+hostssl billing ann     10.1.2.0/24 reject
+hostssl all     all     ::/0 scram-sha-256
+"""
+
+
+@pytest.fixture(scope="module")
+def bad_gate(program, tmp_path_factory):
+    """A gate with something to find, in a directory whose name is hostile too."""
+    path = tmp_path_factory.mktemp("reports") / "<b>gate & co"
+    subprocess.run([program, "init", path, "--host", "db.example"], check=True, capture_output=True, timeout=60)
+    (path / "pg_hba.conf").write_text(HBA, encoding="utf-8")
+    append(path / "pgseal.conf", "ssl_min_protocol_version = TLSv1\n")
+    return path
+
+
+# -- SARIF --------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def schema_says(pytestconfig):
+    modules = os.path.join(os.path.abspath(pytestconfig.getoption("build")), "npm", "node_modules")
+    if not shutil.which("node") or not os.path.exists(os.path.join(modules, "@microsoft", "jest-sarif")):
+        pytest.skip("@microsoft/jest-sarif is not installed (tools/npm.sh)")
+
+    def judge(text):
+        done = subprocess.run(["node", os.path.join(HERE, "node", "sarif.js")], input=text, text=True, timeout=60,
+                              capture_output=True, check=False, env={**os.environ, "NODE_PATH": modules})
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+    return judge
+
+
+def test_sarif_is_valid(program, bad_gate, schema_says, tmp_path):
+    done = audit(program, "--sarif", bad_gate)
+    assert done.returncode == 1 and schema_says(done.stdout) == []
+    empty = audit(program, "--sarif", tmp_path / "nowhere")
+    assert empty.returncode == 3 and schema_says(empty.stdout) == []
+    assert schema_says('{"version": "2.0.0", "runs": []}') != []  # the judge can say no
+
+
+def test_sarif_says_what_json_says(program, bad_gate):
+    log = json.loads(audit(program, "--sarif", bad_gate).stdout)
+    findings = json.loads(audit(program, "--json", bad_gate).stdout)["findings"]
+    results = log["runs"][0]["results"]
+    assert sorted(r["ruleId"] for r in results) == sorted(f["id"] for f in findings)
+    rules = log["runs"][0]["tool"]["driver"]["rules"]
+    assert all(rules[r["ruleIndex"]]["id"] == r["ruleId"] for r in results)
+    weak = next(r for r in results if r["ruleId"] == "plaintext_from_network")
+    place = weak["locations"][0]["physicalLocation"]
+    assert place["region"]["startLine"] == 4 and weak["level"] == "error"
+    assert place["artifactLocation"]["uri"].endswith("/%3Cb%3Egate%20%26%20co/pg_hba.conf")
+    assert len({r["partialFingerprints"]["about/v1"] + r["ruleId"] for r in results}) == len(results)
+
+
+def test_sarif_is_relative_to_where_it_is_run(program, bad_gate):
+    log = json.loads(audit(program, "--sarif", bad_gate, cwd=bad_gate.parent).stdout)
+    uris = {r["locations"][0].get("physicalLocation", {}).get("artifactLocation", {}).get("uri", "")
+            for r in log["runs"][0]["results"]}
+    assert "%3Cb%3Egate%20%26%20co/pg_hba.conf" in uris
+
+
+def test_sarif_knows_the_baseline_and_what_failed(program, bad_gate, tmp_path):
+    known = tmp_path / "known.json"
+    known.write_text(audit(program, "--json", bad_gate).stdout, encoding="utf-8")
+    run = json.loads(audit(program, "--sarif", "--baseline", known, bad_gate).stdout)["runs"][0]
+    assert {r["baselineState"] for r in run["results"]} == {"unchanged"}
+    assert run["invocations"][0]["executionSuccessful"] is True
+    run = json.loads(audit(program, "--sarif", tmp_path / "nowhere").stdout)["runs"][0]
+    assert run["invocations"][0]["executionSuccessful"] is False and run["results"] == []
+    assert "nowhere" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
+
+
+def test_one_form_at_a_time(program, bad_gate):
+    assert audit(program, "--sarif", "--json", bad_gate).returncode == 2
+
+
+# -- the page -----------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def page(program, bad_gate, scratch, tmp_path_factory):
+    """The page of two targets, one of which is not there, in a browser."""
+    path = tmp_path_factory.mktemp("page") / "audit.html"
+    done = audit(program, "--html", bad_gate, path.parent / "nowhere")
+    assert done.returncode == 3
+    path.write_text(done.stdout, encoding="utf-8")
+    browser = Browser(scratch)
+    browser.size(1100)
+    browser.media()
+    browser.open(path.as_uri())
+    yield browser
+    browser.quit()
+
+
+def test_page_needs_nothing_and_runs_nothing(program, bad_gate):
+    text = audit(program, "--html", bad_gate).stdout
+    assert "default-src 'none'" in text and "<script" not in text and HOSTILE not in text
+    assert html.escape(HOSTILE, quote=True).replace("&#x27;", "&#39;") in text
+    assert not re.search(r"\b(?:src|href)=\"(?!#)", text)
+    assert "\u202e" not in text and "\\u{202E}evil\\x1b[31m" in text
+
+
+def test_page_shows_it_all(page):
+    assert page.complaints() == [] and page.origins() <= {"file://"}
+    assert page.js("return document.title") == "pgseal audit"
+    assert page.text("h1") == "Not safe: something needs mending now"
+    text = page.text()
+    assert "A rule lets other machines in without TLS" in text and "pg_hba.conf:4" in text
+    assert "pgseal explain … addr=192.168.10.1 user=somebody dbname=legacy tls=none" in text
+    assert "It could not be read" in text and "Checklist" in text and "<b>gate & co" in text
+    assert page.js("return document.querySelectorAll('img, b:not(.tag), script').length") == 0
+    # Every rule but the covered one decides somewhere; that one is drawn as lost only.
+    drawn = page.js("""const found = {};
+        for (const t of document.querySelectorAll('svg rect title')) {
+          const [, rule, words] = t.textContent.match(/^rule (\\d+), .*: (.*)$/) ?? []; if (rule) (found[rule] ??= new Set()).add(words); }
+        return Object.entries(found).map(([rule, words]) => [+rule, [...words]])""")
+    drawn = dict(drawn)
+    assert set(drawn) == {1, 2, 3, 4, 5, 6, 7}
+    assert drawn[6] == ["is taken by earlier rules"] and "goes on without TLS" in drawn[4] and "asks for a good proof" in drawn[2]
+    assert page.js("return document.querySelectorAll('svg rect title').length") > 7
+    page.picture("audit")
+
+
+@pytest.mark.parametrize("width,scheme", [(1100, "light"), (1100, "dark"), (400, "light"), (400, "dark")])
+def test_page_can_be_read(page, width, scheme):
+    page.size(width)
+    page.media(prefers_color_scheme=scheme)
+    assert page.js("return document.documentElement.scrollWidth") <= width
+    page.js("for (const d of document.querySelectorAll('details')) d.open = true")
+    contrast = page.js(CONTRAST)
+    assert contrast[0][0] >= 4.5, contrast[:5]
+    page.picture(f"audit-{width}-{scheme}")
+
+
+def test_page_prints(page):
+    page.js("for (const d of document.querySelectorAll('details')) d.open = false")
+    page.size(794)
+    page.media("print", prefers_color_scheme="dark")
+    assert page.js("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.js(CONTRAST)[0][0] >= 4.5
+    page.picture("audit-print")
+
+
+def test_page_by_keyboard(page):
+    page.size(1100)
+    page.media()
+    page.driver.refresh()
+    page.tab()
+    assert page.js("return document.activeElement.className") == "skip"
+    seen = set()
+    for _ in range(40):
+        page.tab()
+        seen.add(page.js("return document.activeElement.tagName + document.activeElement.className"))
+    assert {"SUMMARY", "DIVwide"} <= seen
+    closed = page.js("""const s = [...document.querySelectorAll('details:not([open]) > summary')][0]; s.focus();
+                        return s.innerText""")
+    page.press("Enter", 13, text="\r")
+    assert page.js("return document.activeElement.parentElement.open") is True, closed
