@@ -40,11 +40,12 @@ _pgseal()
     'probe ') options='--rootcert --crl --cert --key --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
     'monitor ') options='--days --rootcert --crl --negotiation --timeout --nagios --textfile --listen --interval --json --verbose --color --help ' ;;
     'psql ') options='--directory --verbose --help ' ;;
+    'rotate ') options='--directory --pair --force --dry-run --state --textfile --json --verbose --color --help ' ;;
     esac
-    [ "$command" != help ] || arguments='help serve reload init ca cert hba ident explain audit probe monitor psql'
+    [ "$command" != help ] || arguments='help serve reload init ca cert hba ident explain audit probe monitor psql rotate'
     if [ "$COMP_CWORD" -eq 1 ]; then
         options='--help --version'
-        arguments='help serve reload init ca cert hba ident explain audit probe monitor psql'
+        arguments='help serve reload init ca cert hba ident explain audit probe monitor psql rotate'
     fi
     case "$command $previous" in
     'serve --directory'|'serve -D') arguments='directories' ;;
@@ -125,6 +126,11 @@ _pgseal()
     'monitor --interval') arguments='nothing' ;;
     'monitor --color') arguments='auto always never' ;;
     'psql --directory'|'psql -D') arguments='directories' ;;
+    'rotate --directory'|'rotate -D') arguments='directories' ;;
+    'rotate --pair') arguments='nothing' ;;
+    'rotate --state') arguments='directories' ;;
+    'rotate --textfile') arguments='files' ;;
+    'rotate --color') arguments='auto always never' ;;
     *)
         [[ $current != -* ]] || arguments=$options ;;
     esac

@@ -17,6 +17,7 @@ _pgseal() {
         'probe:look at servers from outside\: what does each sslmode get and prove?'
         'monitor:how long do the certificates and revocation lists in use remain valid?'
         'psql:run psql on the status database of a gate'
+        'rotate:renew the certificates that are due, and take none into force that clients would refuse'
     )
     if (( CURRENT == 2 )); then
         _describe -t commands 'command' commands
@@ -33,7 +34,7 @@ _pgseal() {
             {-v,--verbose}'[say more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
-            '*:command:(help serve reload init ca cert hba ident explain audit probe monitor psql)' ;;
+            '*:command:(help serve reload init ca cert hba ident explain audit probe monitor psql rotate)' ;;
     'serve ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
@@ -375,6 +376,20 @@ _pgseal() {
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
             {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument: ' ;;
+    'rotate ')
+        _arguments -s -S \
+            {-D+,--directory=}'[the target]:DIR:_files -/' \
+            --pair='[only this pair, such as server; may be repeated]:NAME: ' \
+            --force'[renew now, due or not, and do not wait after failures]' \
+            {-n,--dry-run}'[say what would be done; nothing is asked for, written or changed]' \
+            --state='[the directory of rotate.conf and of what is written (default: of a gate DIR, of a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \
+            --textfile='[write metrics for node_exporter'\''s textfile collector]:FILE:_files' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument: ' ;;

@@ -1,9 +1,9 @@
 /*
  * Documents from the tables in tables/: manual pages of all commands and of pgseal.conf, and
- * docs/settings.md; docs/views.md; docs/metrics.md; docs/checks.md.
+ * docs/settings.md; docs/views.md; docs/metrics.md; docs/checks.md; docs/rotate-settings.md.
  *
- *   tabledoc DIR     writes DIR/man/…, DIR/settings.md, DIR/views.md, DIR/metrics.md, DIR/checks.md and
- *                    DIR/completion.bash, .zsh, .fish
+ *   tabledoc DIR     writes DIR/man/…, DIR/settings.md, DIR/views.md, DIR/metrics.md, DIR/checks.md,
+ *                    DIR/rotate-settings.md and DIR/completion.bash, .zsh, .fish
  *
  * The rows are the ones the program itself is made of, so the documents cannot tell another story than the
  * parser. Nothing here depends on the day or the machine.
@@ -17,6 +17,7 @@
 #include "tabledoc_checks.h"
 #include "tabledoc_completion.h"
 #include "tabledoc_metrics.h"
+#include "tabledoc_rotate.h"
 #include "tabledoc_views.h"
 
 #include <stdlib.h>
@@ -451,6 +452,14 @@ static bool write_checks(const char *dir)
     return write_doc(dir, "checks.md", &out);
 }
 
+static bool write_rotate(const char *dir)
+{
+    AUTO(buf) struct buf out = BUF_INIT(DOC_MAX);
+
+    rotate_page(&out);
+    return write_doc(dir, "rotate-settings.md", &out);
+}
+
 static bool write_settings(const char *dir)
 {
     AUTO(buf) struct buf man = BUF_INIT(DOC_MAX);
@@ -478,7 +487,8 @@ int main(int argc, char **argv)
     (void)mkdir(argv[1], 0777);
     (void)mkdir(buf_c(&man), 0777);
     return write_commands(argv[1]) && write_completion(argv[1]) && write_settings(argv[1]) &&
-                   write_views(argv[1]) && write_metrics(argv[1]) && write_checks(argv[1])
+                   write_views(argv[1]) && write_metrics(argv[1]) && write_checks(argv[1]) &&
+                   write_rotate(argv[1])
                ? EXIT_FINE
                : EXIT_CANNOT_RUN;
 }

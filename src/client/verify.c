@@ -134,3 +134,17 @@ enum code verify_host(const struct cert_names *names, struct str host, struct er
                    "server certificate for \"%s\" (and %u other name%s) does not match host name \"%.*s\"",
                    c.first, c.examined - 1, c.examined == 2 ? "" : "s", STR_ARG(host));
 }
+
+bool verify_names_cover(const struct cert_names *names, const struct san *wanted)
+{
+    for (size_t i = 0; i < names->n_sans; i++) {
+        if (names->sans[i].type != wanted->type)
+            continue;
+        if (bytes_equal(names->sans[i].value, wanted->value))
+            return true;
+        if (wanted->type == SAN_DNS &&
+            verify_name_matches(str_from_bytes(names->sans[i].value), str_from_bytes(wanted->value)))
+            return true;
+    }
+    return false;
+}

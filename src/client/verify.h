@@ -11,6 +11,7 @@
 #include "base/err.h"
 
 struct cert_names;
+struct san;
 
 /**
  * names  as cert_names_of() found them.
@@ -23,5 +24,7 @@ MUST_CHECK enum code verify_host(const struct cert_names *names, struct str host
 bool verify_host_is_ip(struct str host);
 /** One text comparison: ASCII case-insensitive, `*.` at the front of `pattern` stands for one label. */
 bool verify_name_matches(struct str pattern, struct str host);
+/** Does any name of `names` cover this one: the same, or a wildcard for it? */
+bool verify_names_cover(const struct cert_names *names, const struct san *wanted);
 
 #endif

@@ -267,6 +267,12 @@ bool cert_issued_by(X509 *cert, X509 *issuer)
     return issued;
 }
 
+bool cert_same_key(X509 *a, X509 *b)
+{
+    return X509_NAME_cmp(X509_get_subject_name(a), X509_get_subject_name(b)) == 0 &&
+           EVP_PKEY_eq(X509_get0_pubkey(a), X509_get0_pubkey(b)) == 1;
+}
+
 bool cert_self_signed(X509 *cert)
 {
     bool self = X509_self_signed(cert, 1) == 1;

@@ -80,6 +80,8 @@ MUST_CHECK enum code cert_times(X509 *cert, int64_t *out_not_before_s, int64_t *
                                 struct err *e);
 /** Issued by a certificate with this subject and key identifier, and signed by its key. */
 bool cert_issued_by(X509 *cert, X509 *issuer);
+/** Both have one subject and one key: copies of one CA, say, of which one was renewed. */
+bool cert_same_key(X509 *a, X509 *b);
 /** Subject and issuer are equal and the signature is its own key's. */
 bool cert_self_signed(X509 *cert);
 

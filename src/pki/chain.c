@@ -460,3 +460,22 @@ enum code chain_verify(const struct chain_verify *what, struct arena *arena, str
         *out = verdict;
     return code;
 }
+
+static bool same_issuer(X509 *a, X509 *b)
+{
+    const ASN1_OCTET_STRING *key_a = X509_get0_authority_key_id(a), *key_b = X509_get0_authority_key_id(b);
+
+    return X509_NAME_cmp(X509_get_issuer_name(a), X509_get_issuer_name(b)) == 0 &&
+           (!key_a || !key_b || ASN1_OCTET_STRING_cmp(key_a, key_b) == 0);
+}
+
+bool chain_ends_alike(const struct chain_path *a, const struct chain_path *b)
+{
+    if (a->end == PATH_ROOT || b->end == PATH_ROOT)
+        return false;
+    if (a->own && b->own)
+        return cert_same_key(a->own, b->own);
+    if (a->own)
+        return cert_issued_by(b->last, a->own);
+    return b->own ? cert_issued_by(a->last, b->own) : same_issuer(a->last, b->last);
+}

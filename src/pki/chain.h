@@ -45,6 +45,8 @@ struct chain_path {
  */
 MUST_CHECK enum code chain_path(const struct chain_params *params, struct arena *arena,
                                 struct chain_path *out, struct err *e);
+/** Do both paths want the same root of clients, one that is not known here? */
+bool chain_ends_alike(const struct chain_path *a, const struct chain_path *b);
 /** OpenSSL's words for `error`. */
 const char *chain_error_text(int error);
 

@@ -6,11 +6,13 @@
  */
 #include "pki/issue.h"
 
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
 #include "pki/ossl.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -136,11 +138,11 @@ static GENERAL_NAME *general_name(enum san_type type, struct bytes value)
     return name;
 }
 
-static bool put_sans(X509 *cert, const struct ca_request *request)
+/* NULL when out of memory or a name cannot be written. */
+static GENERAL_NAMES *general_names(const struct ca_request *request)
 {
     GENERAL_NAMES *names = GENERAL_NAMES_new();
     bool ok = names != NULL;
-    bool critical = X509_NAME_entry_count(X509_get_subject_name(cert)) == 0; /* RFC 5280, section 4.2.1.6 */
 
     for (size_t i = 0; ok && i < request->n_sans; i++) {
         GENERAL_NAME *name = general_name(request->sans[i].type, request->sans[i].value);
@@ -148,7 +150,19 @@ static bool put_sans(X509 *cert, const struct ca_request *request)
         if (!ok)
             GENERAL_NAME_free(name);
     }
-    ok = ok && X509_add1_ext_i2d(cert, NID_subject_alt_name, names, critical, X509V3_ADD_DEFAULT) == 1;
+    if (ok)
+        return names;
+    GENERAL_NAMES_free(names);
+    return NULL;
+}
+
+static bool put_sans(X509 *cert, const struct ca_request *request)
+{
+    GENERAL_NAMES *names = general_names(request);
+    bool critical = X509_NAME_entry_count(X509_get_subject_name(cert)) == 0; /* RFC 5280, section 4.2.1.6 */
+    bool ok = names &&
+              X509_add1_ext_i2d(cert, NID_subject_alt_name, names, critical, X509V3_ADD_DEFAULT) == 1;
+
     GENERAL_NAMES_free(names);
     return ok;
 }
@@ -254,6 +268,42 @@ enum code issue_leaf(const struct ca_request *request, EVP_PKEY *key, const stru
         return ossl_fail(e, "make certificate");
     *out = TAKE(cert);
     return OK;
+}
+
+/* ---- signing requests ---- */
+
+static bool put_request(X509_REQ *req, const struct ca_request *request, EVP_PKEY *key)
+{
+    STACK_OF(X509_EXTENSION) *extensions = NULL;
+    GENERAL_NAMES *names = request->n_sans ? general_names(request) : NULL;
+    bool ok = (names != NULL) == (request->n_sans > 0);
+
+    ok = ok &&
+         (!names || X509V3_add1_i2d(&extensions, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) == 1) &&
+         (!extensions || X509_REQ_add_extensions(req, extensions)) && X509_REQ_set_pubkey(req, key) &&
+         X509_REQ_sign(req, key, digest_for(key)) > 0;
+    sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+    GENERAL_NAMES_free(names);
+    return ok;
+}
+
+enum code issue_request(const struct ca_request *request, EVP_PKEY *key, struct buf *out, struct err *e)
+{
+    X509_REQ *req = X509_REQ_new();
+    AUTO(bio) BIO *bio = BIO_new(BIO_s_mem());
+    enum code code = OK;
+
+    ERR_clear_error();
+    if (!req || !bio || !X509_REQ_set_version(req, 0) ||
+        (request->subject && !X509_REQ_set_subject_name(req, request->subject)))
+        code = ossl_fail(e, "make signing request");
+    if (code == OK && !request->subject)
+        code = put_name(X509_REQ_get_subject_name(req), request->organization, request->common_name, e);
+    if (code == OK && (!put_request(req, request, key) || !PEM_write_bio_X509_REQ(bio, req)))
+        code = ossl_fail(e, "make signing request");
+    X509_REQ_free(req);
+    TRY(code);
+    return buf_append(out, ossl_bio_bytes(bio)) ? OK : err_set(e, E_NOMEM, "out of memory");
 }
 
 /* ---- revocation lists ---- */

@@ -1,6 +1,6 @@
 /* postmaster.opts from a data directory that somebody else wrote. */
-#include "audit/postmaster_opts.h"
 #include "base/arena.h"
+#include "lex/postmaster_opts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

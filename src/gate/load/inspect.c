@@ -85,32 +85,6 @@ static enum code find_path(const struct chain_view *v, const struct cert_list *c
     return chain_path(&params, v->diags->arena, out, e);
 }
 
-static bool same_key(X509 *a, X509 *b)
-{
-    return X509_NAME_cmp(X509_get_subject_name(a), X509_get_subject_name(b)) == 0 &&
-           EVP_PKEY_eq(X509_get0_pubkey(a), X509_get0_pubkey(b)) == 1;
-}
-
-static bool same_issuer(X509 *a, X509 *b)
-{
-    const ASN1_OCTET_STRING *key_a = X509_get0_authority_key_id(a), *key_b = X509_get0_authority_key_id(b);
-
-    return X509_NAME_cmp(X509_get_issuer_name(a), X509_get_issuer_name(b)) == 0 &&
-           (!key_a || !key_b || ASN1_OCTET_STRING_cmp(key_a, key_b) == 0);
-}
-
-/* Do both paths want the same root of clients, that this gate does not know? */
-static bool ends_alike(const struct chain_path *a, const struct chain_path *b)
-{
-    if (a->end == PATH_ROOT || b->end == PATH_ROOT)
-        return false;
-    if (a->own && b->own)
-        return same_key(a->own, b->own);
-    if (a->own)
-        return cert_issued_by(b->last, a->own);
-    return b->own ? cert_issued_by(a->last, b->own) : same_issuer(a->last, b->last);
-}
-
 /* The path ends in a self-signed certificate that came with the chain. Whether clients have it, only they
  * know; that it is another one than until now will not have escaped them. */
 static void tell_other_root(const struct chain_view *v, struct err *e)
@@ -131,7 +105,7 @@ static void tell_other_root(const struct chain_view *v, struct err *e)
 
 static enum code tell_end(const struct chain_view *v, struct err *e)
 {
-    bool alike = v->what->running && ends_alike(&v->path, &v->running);
+    bool alike = v->what->running && chain_ends_alike(&v->path, &v->running);
     struct chain_report report;
 
     if (v->path.end == PATH_MISSING) {
@@ -207,21 +181,6 @@ static void inspect_date(const struct chain_view *v, size_t i)
                                   : "Renew it: pgseal cert renew, or ask the CA that issued it.");
 }
 
-/* Does any name of `names` cover this one? */
-static bool covers(const struct cert_names *names, const struct san *wanted)
-{
-    for (size_t i = 0; i < names->n_sans; i++) {
-        if (names->sans[i].type != wanted->type)
-            continue;
-        if (bytes_equal(names->sans[i].value, wanted->value))
-            return true;
-        if (wanted->type == SAN_DNS &&
-            verify_name_matches(str_from_bytes(names->sans[i].value), str_from_bytes(wanted->value)))
-            return true;
-    }
-    return false;
-}
-
 static void inspect_names(const struct inspection *what, X509 *leaf, struct diags *diags)
 {
     struct arena *arena = diags->arena;
@@ -234,7 +193,7 @@ static void inspect_names(const struct inspection *what, X509 *leaf, struct diag
         cert_names_of(leaf, arena, &after, &e) != OK)
         return;
     for (size_t i = 0; i < before.n_sans; i++) {
-        if (covers(&after, &before.sans[i]) || san_text(&before.sans[i], arena, &text, &e) != OK)
+        if (verify_names_cover(&after, &before.sans[i]) || san_text(&before.sans[i], arena, &text, &e) != OK)
             continue;
         struct diag *row = diags_add(diags, is_strict(what) ? SEV_ERROR : SEV_WARNING, E_CONFIG, str_c(file),
                                      0, "certificate in file \"%s\" has lost the name %.*s", file,
@@ -311,7 +270,7 @@ static void inspect_authority(const struct inspection *what, X509 *ca, struct st
 static bool has_authority(const struct cert_list *list, X509 *ca)
 {
     for (size_t i = 0; i < list->n; i++)
-        if (same_key(list->items[i], ca))
+        if (cert_same_key(list->items[i], ca))
             return true;
     return false;
 }

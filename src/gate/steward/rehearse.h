@@ -8,7 +8,6 @@
 
 struct settings;
 
-#define STATE_LOCK "pgseal.lock"
 #define STATE_SECRET "pgseal.secret"
 
 /** Can the gate's own files be written in `dir`? The code and words that opening them would fail with, and what

@@ -2,9 +2,9 @@
 #include "../unit.h"
 
 #include "../mangle.h"
-#include "audit/postmaster_opts.h"
 #include "base/arena.h"
 #include "base/check.h"
+#include "lex/postmaster_opts.h"
 
 static struct arena arena;
 

@@ -1,8 +1,8 @@
 /**
  * postmaster.opts: the command line with which a server was last started.
  */
-#ifndef PGSEAL_AUDIT_POSTMASTER_OPTS_H
-#define PGSEAL_AUDIT_POSTMASTER_OPTS_H
+#ifndef PGSEAL_LEX_POSTMASTER_OPTS_H
+#define PGSEAL_LEX_POSTMASTER_OPTS_H
 
 #include "base/err.h"
 

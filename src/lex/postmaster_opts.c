@@ -7,7 +7,7 @@
  * cannot be told from two. Letters take their value from the same argument or from the next one, as
  * getopt(3) does; in a long option and in -c a dash in the name is an underscore.
  */
-#include "audit/postmaster_opts.h"
+#include "lex/postmaster_opts.h"
 
 #include "base/arena.h"
 

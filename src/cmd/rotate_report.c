@@ -1,0 +1,158 @@
+/* The reports of a renewal. */
+#include "cmd/rotate_report.h"
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "pki/expiry.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+/* ---- for people ---- */
+
+static bool failed_now(const struct renew_report *r)
+{
+    return !renew_outcome_ok(r->outcome);
+}
+
+static const char *why_due(const struct renew_report *r)
+{
+    if (r->other_ca)
+        return "another CA has issued the certificate in use";
+    return r->due.due ? "it is due" : "it was asked for";
+}
+
+static void print_failure(const struct cmd *cmd, const struct renew_report *r)
+{
+    char text[EXPIRY_DATE_SIZE];
+
+    if (r->outcome == RENEW_WAITING) {
+        (void)fprintf(cmd->out, "  The last attempt failed: %s\n", err_text(&r->why));
+        (void)fprintf(cmd->out, "  The next one is not before %s.\n",
+                      expiry_date(r->due.next_attempt_unix_s, text));
+        return;
+    }
+    (void)fprintf(cmd->out, "  Failed at the step \"%s\": %s\n", renew_event_name(r->step),
+                  err_text(&r->why));
+    if (r->why.detail[0])
+        (void)fprintf(cmd->out, "  %s\n", r->why.detail);
+    if (r->why.hint[0])
+        (void)fprintf(cmd->out, "  HINT:  %s\n", r->why.hint);
+    if (r->outcome == RENEW_KEPT)
+        (void)fprintf(cmd->out, "  The old certificate stays in force.\n");
+}
+
+static void print_one(const struct cmd *cmd, const struct renew_report *r)
+{
+    char text[EXPIRY_DATE_SIZE];
+    enum tint tint = failed_now(r) ? TINT_BAD : TINT_GOOD;
+
+    (void)fprintf(cmd->out, "%.*s (%s): %s%s%s\n", STR_ARG(r->name), renew_source_name(r->source),
+                  cmd_tint(cmd, tint), renew_outcome_name(r->outcome), cmd_tint_end(cmd));
+    if (r->outcome == RENEW_WOULD)
+        (void)fprintf(cmd->out, "  Because %s.\n", why_due(r));
+    if (failed_now(r))
+        print_failure(cmd, r);
+    if (r->not_after_unix_s)
+        (void)fprintf(cmd->out, "  The certificate in force ends at %s.\n",
+                      expiry_date(r->not_after_unix_s, text));
+    if (r->outcome == RENEW_NOT_DUE)
+        (void)fprintf(cmd->out, "  It will be renewed from %s on.\n", expiry_date(r->due.renew_unix_s, text));
+    if (r->outcome == RENEW_RENEWED || r->outcome == RENEW_FINISHED)
+        (void)fprintf(cmd->out, "  SHA-256 %s%s\n", r->sha256,
+                      r->served ? ", served by every listener." : ", not asked for at any listener.");
+}
+
+void rotate_print(const struct cmd *cmd, const char *target, const struct renew_report *reports, size_t n)
+{
+    (void)fprintf(cmd->out, "%s\n", target);
+    for (size_t i = 0; i < n; i++)
+        print_one(cmd, &reports[i]);
+}
+
+/* ---- for programs ---- */
+
+static json_t *json_time(int64_t unix_s)
+{
+    time_t when = (time_t)unix_s;
+    char text[32];
+    struct tm tm;
+
+    if (unix_s == 0 || !gmtime_r(&when, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm))
+        return json_null();
+    return json_string(text);
+}
+
+static json_t *json_of(const char *target, const struct renew_report *r)
+{
+    json_t *object = json_object();
+    bool failed = failed_now(r);
+
+    (void)json_object_set_new(object, "target", json_string(target));
+    (void)json_object_set_new(object, "pair", json_stringn(r->name.p, r->name.n));
+    (void)json_object_set_new(object, "source", json_string(renew_source_name(r->source)));
+    (void)json_object_set_new(object, "result", json_string(renew_outcome_name(r->outcome)));
+    (void)json_object_set_new(object, "due", json_boolean(r->due.due));
+    (void)json_object_set_new(object, "step",
+                              failed && r->outcome != RENEW_WAITING ? json_string(renew_event_name(r->step))
+                                                                    : json_null());
+    (void)json_object_set_new(object, "error", failed ? json_string(err_text(&r->why)) : json_null());
+    (void)json_object_set_new(object, "detail",
+                              failed && r->why.detail[0] ? json_string(r->why.detail) : json_null());
+    (void)json_object_set_new(object, "not_before", json_time(r->not_before_unix_s));
+    (void)json_object_set_new(object, "not_after", json_time(r->not_after_unix_s));
+    (void)json_object_set_new(object, "sha256", r->sha256[0] ? json_string(r->sha256) : json_null());
+    (void)json_object_set_new(object, "served", r->served ? json_true() : json_null());
+    (void)json_object_set_new(object, "renew_at", json_time(r->due.renew_unix_s));
+    (void)json_object_set_new(object, "next_attempt",
+                              json_time(r->outcome == RENEW_WAITING ? r->due.next_attempt_unix_s : 0));
+    return object;
+}
+
+json_t *rotate_json(const char *target, const struct renew_report *reports, size_t n)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        (void)json_array_append_new(array, json_of(target, &reports[i]));
+    return array;
+}
+
+/* ---- for Prometheus ---- */
+
+/* A label's value. [src: Prometheus documentation, "Exposition formats"] */
+static void label(struct buf *out, const char *name, struct str value)
+{
+    buf_printf(out, "%s=\"", name);
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '"' || value.p[i] == '\\')
+            buf_append_byte(out, '\\');
+        buf_append_byte(out, (uint8_t)(value.p[i] == '\n' ? ' ' : value.p[i]));
+    }
+    buf_append_c(out, "\"");
+}
+
+static void labels(struct buf *out, const char *metric, const char *target, const struct renew_report *r)
+{
+    buf_printf(out, "%s{", metric);
+    label(out, "target", str_c(target));
+    buf_append_c(out, ",");
+    label(out, "pair", r->name);
+}
+
+void rotate_metrics(const char *target, const struct renew_report *reports, size_t n, int64_t now_unix_s,
+                    struct buf *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct renew_report *r = &reports[i];
+        bool failed = failed_now(r);
+        labels(out, "pgseal_rotate_failed", target, r);
+        buf_append_c(out, ",");
+        label(out, "step", str_c(failed ? renew_event_name(r->step) : ""));
+        buf_printf(out, "} %d\n", failed);
+        labels(out, "pgseal_rotate_not_after_seconds", target, r);
+        buf_printf(out, "} %" PRId64 "\n", r->not_after_unix_s);
+        labels(out, "pgseal_rotate_run_seconds", target, r);
+        buf_printf(out, "} %" PRId64 "\n", now_unix_s);
+    }
+}

@@ -1,0 +1,17 @@
+/**
+ * The own CA as a source.
+ */
+#ifndef PGSEAL_RENEW_SOURCE_CA_H
+#define PGSEAL_RENEW_SOURCE_CA_H
+
+#include "renew/source.h"
+
+/** The directory of the rule's CA. E_LIMIT. */
+MUST_CHECK enum code renew_ca_dir(const struct renew_order *order, char out[OS_PATH_MAX], struct err *e);
+/** Is there a CA, and has it issued the certificate in use? False also where it cannot be read. */
+bool renew_ca_issued(const struct renew_order *order);
+/** Sign a certificate for leaf->key and write a fresh revocation list. `chain` gets the leaf and what follows. */
+MUST_CHECK enum code renew_from_ca(const struct renew_order *order, const struct leaf *leaf,
+                                   struct cert_list *chain, struct err *e);
+
+#endif

@@ -1,0 +1,303 @@
+/* Gates and PostgreSQL servers as targets of a renewal. */
+#include "renew/target.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "client/reload_gate.h"
+#include "conf/settings.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { PATIENCE_MS = 10000, PAUSE_MS = 50, ANSWER_ARENA_MAX = 1 << 20, ANSWER_ARENA_FIRST = 1024 };
+
+void renew_target_fini(struct renew_target *target)
+{
+    settings_unref(target->settings);
+    target->settings = NULL;
+    cert_list_fini(&target->anchors);
+    cert_list_fini(&target->store);
+}
+
+void renew_target_auto(struct renew_target *target)
+{
+    renew_target_fini(target);
+}
+
+/* ---- opening ---- */
+
+static enum code add_certs(const char *path, struct cert_list *list, struct err *e)
+{
+    AUTO(trust) struct trust found = { 0 };
+
+    if (!path || !path[0] || !os_exists(path))
+        return OK;
+    TRY(trust_load(path, &found, e));
+    for (size_t i = 0; i < found.certs.n; i++)
+        if (cert_list_add(list, found.certs.items[i]) != OK)
+            return err_set(e, E_NOMEM, "out of memory");
+    return OK;
+}
+
+static enum code set_path(const struct settings_file *file, char out[OS_PATH_MAX], bool *out_set,
+                          struct err *e)
+{
+    out[0] = '\0';
+    *out_set = file->path != NULL;
+    return file->path ? os_path("", file->path, out, e) : OK;
+}
+
+static enum code open_gate(struct renew_target *t, struct arena *arena, struct err *e)
+{
+    struct settings_params params = { .dir = str_c(t->dir) };
+    const struct diag *row;
+    char own_ca[OS_PATH_MAX];
+    struct diags diags;
+    bool has_key;
+
+    diags_init(&diags, arena);
+    enum code code = settings_load(&params, &t->settings, &diags);
+    STAILQ_FOREACH (row, &diags.list, next)
+        if (code != OK && row->severity == SEV_ERROR) {
+            (void)err_set(e, code, "%.*s", STR_ARG(row->message));
+            err_where(e, row->file, row->line);
+            return code;
+        }
+    if (code != OK)
+        return err_set(e, code, "the gate's settings could not be read");
+    TRY(set_path(&t->settings->ssl_cert_file, t->server_cert, &t->has_server, e));
+    TRY(set_path(&t->settings->ssl_key_file, t->server_key, &has_key, e));
+    t->has_server = t->settings->ssl && t->has_server && has_key;
+    TRY(set_path(&t->settings->http_cert_file, t->http_cert, &t->has_http, e));
+    TRY(set_path(&t->settings->http_key_file, t->http_key, &has_key, e));
+    t->has_http = t->has_http && has_key;
+    TRY(os_path(t->dir, "ca", t->ca_dir, e));
+    TRY(os_path(t->ca_dir, "ca.crt", own_ca, e));
+    TRY(add_certs(t->settings->ssl_ca_file.path, &t->anchors, e));
+    TRY(add_certs(own_ca, &t->anchors, e));
+    return add_certs(t->settings->ssl_chain_root_file.path, &t->store, e);
+}
+
+static enum code open_postgres(struct renew_target *t, const char *state, struct arena *arena, struct err *e)
+{
+    char root[OS_PATH_MAX];
+
+    TRY(pgdata_read(t->dir, arena, &t->pg, e));
+    t->has_server = t->pg.ssl;
+    memcpy(t->server_cert, t->pg.cert_file, sizeof t->server_cert);
+    memcpy(t->server_key, t->pg.key_file, sizeof t->server_key);
+    TRY(os_path(state, "private/ca", t->ca_dir, e));
+    TRY(add_certs(t->pg.ca_file, &t->anchors, e));
+    TRY(os_path(t->ca_dir, "ca.crt", root, e));
+    TRY(add_certs(root, &t->anchors, e));
+    TRY(os_path(state, "ca.crt", root, e));
+    return add_certs(root, &t->anchors, e);
+}
+
+/* Beside the configuration, or, where that lies in the data directory, beside the data directory: no base backup
+ * takes the CA's key along. */
+static enum code postgres_state(const struct renew_target *t, struct arena *arena, char out[OS_PATH_MAX],
+                                struct err *e)
+{
+    struct pgdata pg;
+    char conf_dir[OS_PATH_MAX], parent[OS_PATH_MAX], name[OS_PATH_MAX];
+
+    TRY(pgdata_read(t->dir, arena, &pg, e));
+    TRY(os_dir_of(pg.config_file, conf_dir, e));
+    if (strcmp(conf_dir, t->dir) != 0)
+        return os_path(conf_dir, "pgseal", out, e);
+    TRY(os_dir_of(t->dir, parent, e));
+    const char *slash = strrchr(t->dir, '/');
+    int n = snprintf(name, sizeof name, "pgseal-%s", slash ? slash + 1 : t->dir);
+    if (n < 0 || (size_t)n >= sizeof name)
+        return err_set(e, E_LIMIT, "path name is too long: \"%s\"", t->dir);
+    return os_path(parent, name, out, e);
+}
+
+static enum code make_work(struct renew_target *t, const char *state, const char *part, bool look,
+                           struct err *e)
+{
+    char above[OS_PATH_MAX];
+
+    TRY(os_path(state, part, t->work, e));
+    if (look)
+        return OK;
+    TRY(os_mkdir(state, 0755, e));
+    TRY(os_dir_of(t->work, above, e));
+    TRY(os_mkdir(above, 0700, e));
+    return os_mkdir(t->work, 0700, e);
+}
+
+static enum code fill(const struct renew_where *where, struct arena *arena, struct renew_target *t,
+                      struct err *e)
+{
+    char state[OS_PATH_MAX], probe[OS_PATH_MAX];
+    char *real = realpath(where->dir, NULL);
+
+    if (!real)
+        return err_set(e, code_from_errno(errno), "could not resolve \"%s\": %m", where->dir);
+    enum code code = os_path("", real, t->dir, e);
+    free(real);
+    TRY(code);
+    TRY(os_path(t->dir, "pgseal.conf", probe, e));
+    t->is_gate = os_exists(probe);
+    if (!t->is_gate && !pgdata_is(t->dir))
+        return err_set(e, E_PARAM, "\"%s\" is neither a gate's directory nor a data directory", t->dir);
+    if (where->state || t->is_gate)
+        TRY(os_path("", where->state ? where->state : t->dir, state, e));
+    else
+        TRY(postgres_state(t, arena, state, e));
+    TRY(os_path(state, "rotate.conf", t->conf, e));
+    TRY(make_work(t, state, t->is_gate ? "rotate" : "private/rotate", where->look, e));
+    return t->is_gate ? open_gate(t, arena, e) : open_postgres(t, state, arena, e);
+}
+
+enum code renew_target_open(const struct renew_where *where, struct arena *arena, struct renew_target *out,
+                            struct err *e)
+{
+    struct renew_target *t = out;
+
+    *t = (struct renew_target){ 0 };
+    enum code code = fill(where, arena, t, e);
+    if (code != OK)
+        renew_target_fini(t);
+    return code;
+}
+
+/* ---- running ---- */
+
+bool renew_target_runs(const struct renew_target *target)
+{
+    char lock[OS_PATH_MAX];
+
+    if (!target->is_gate)
+        return target->pg.pid != 0;
+    return os_path(settings_state_dir(target->settings), STATE_LOCK, lock, NULL) == OK && os_lock_held(lock);
+}
+
+static enum code add_listener(const struct renew_target *t, struct str name, unsigned port,
+                              struct served_check *check, struct err *e)
+{
+    const struct addrinfo hints = { .ai_family = AF_UNSPEC,
+                                    .ai_socktype = SOCK_STREAM,
+                                    .ai_flags = AI_PASSIVE };
+    struct addrinfo *found = NULL;
+    char host[256], service[16];
+
+    (void)snprintf(service, sizeof service, "%u", port);
+    if (!str_to_c(name, host, sizeof host))
+        return err_set(e, E_LIMIT, "listen address \"%.*s\" is too long", STR_ARG(name));
+    if (getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, service, &hints, &found) != 0)
+        return OK; /* the server could not listen there, either */
+    for (const struct addrinfo *at = found; at && check->n < SERVED_TARGETS_MAX; at = at->ai_next) {
+        struct address listening = { .n = at->ai_addrlen };
+        if (at->ai_addrlen > sizeof listening.ss)
+            continue;
+        memcpy(&listening.ss, at->ai_addr, at->ai_addrlen);
+        struct served_target *target = &check->targets[check->n++];
+        target->address = served_address(&listening);
+        /* The machine talks to itself: its own address is the peer's. */
+        target->proxy = t->is_gate &&
+                        settings_proxy_expected(t->settings, (const struct sockaddr *)&target->address.ss);
+    }
+    freeaddrinfo(found);
+    return OK;
+}
+
+static enum code all_listeners(const struct renew_target *t, struct served_check *check, struct err *e)
+{
+    struct str rest = t->pg.listen_addresses, part;
+
+    if (t->is_gate) {
+        for (size_t i = 0; i < t->settings->listen_addresses.n; i++)
+            TRY(add_listener(t, t->settings->listen_addresses.at[i], (unsigned)t->settings->port, check, e));
+        return OK;
+    }
+    while (str_split(&rest, ',', &part)) {
+        part = str_trim(part);
+        if (part.n > 0)
+            TRY(add_listener(t, part, t->pg.port, check, e));
+    }
+    return OK;
+}
+
+enum code renew_target_listeners(const struct renew_target *target, const struct env *env,
+                                 struct served_check *check, struct err *e)
+{
+    size_t n = 0;
+
+    *check = (struct served_check){ .n = 0 };
+    if (!served_name(env, check->name))
+        return err_set(e, E_INTERNAL, "no random bytes");
+    TRY(all_listeners(target, check, e));
+    if (check->n == 0)
+        return OK; /* Unix-domain sockets only: no TLS there */
+    verify_served(check);
+    struct err why = check->targets[0].why;
+    for (size_t i = 0; i < check->n; i++)
+        if (check->targets[i].result != SERVED_UNKNOWN)
+            check->targets[n++] = check->targets[i];
+    check->n = n;
+    return n > 0 ? OK : err_set(e, E_CONNECT, "no listener answers with TLS: %s", err_text(&why));
+}
+
+static enum code reload_running_gate(const struct renew_target *t, struct err *e)
+{
+    AUTO(arena) struct arena arena = { .blocks = NULL };
+    struct reload_answer answer;
+
+    arena_init(&arena, ANSWER_ARENA_MAX, ANSWER_ARENA_FIRST);
+    TRY(reload_gate(t->settings, &arena, &answer, e));
+    if (answer.loaded)
+        return OK;
+    (void)err_set(e, answer.refused ? E_CONFIG : E_UNAVAILABLE, "%.*s", STR_ARG(answer.told.message));
+    if (answer.told.detail.n > 0)
+        err_detail(e, "%.*s", STR_ARG(answer.told.detail));
+    return answer.refused ? E_CONFIG : E_UNAVAILABLE;
+}
+
+enum code renew_target_reload(const struct renew_target *target, struct err *e)
+{
+    return target->is_gate ? reload_running_gate(target, e) : pgdata_reload(&target->pg, e);
+}
+
+static enum code judge(const struct served_check *check, struct err *e)
+{
+    char where[64];
+
+    for (size_t i = 0; i < check->n; i++) {
+        const struct served_target *target = &check->targets[i];
+        if (target->result == SERVED_SAME)
+            continue;
+        address_text(&target->address, where, sizeof where);
+        enum code code = target->result == SERVED_OTHER ? E_TLS : E_CONNECT;
+        (void)err_set(e, code, "listener %s: %s", where, err_text(&target->why));
+        err_detail(e, "%s", target->why.detail);
+        return code;
+    }
+    return OK;
+}
+
+enum code renew_target_serves(const struct renew_target *target, struct served_check *check, X509 *cert,
+                              const struct env *env, struct err *e)
+{
+    const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
+    int64_t until = env_mono_us(env) + PATIENCE_MS * 1000L;
+    enum code code = OK;
+
+    if (!cert_sha256(cert, check->fingerprint))
+        return err_set(e, E_INTERNAL, "could not compute a fingerprint");
+    for (;;) {
+        if (check->n > 0)
+            verify_served(check);
+        code = judge(check, e);
+        /* A gate has answered that it has loaded; a signal to PostgreSQL takes its time. */
+        if (code == OK || target->is_gate || env_mono_us(env) >= until)
+            return code;
+        (void)nanosleep(&pause, NULL);
+    }
+}
