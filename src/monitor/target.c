@@ -72,7 +72,9 @@ enum code monitor_add_cert(struct monitor_target *target, const char *kind, stru
         *out = NULL;
         return monitor_add_fault(target, kind, where, MONITOR_CRITICAL, err_text(&why), e);
     }
-    if (code != OK || cert_list_add(&target->known, cert) != OK)
+    if (code == OK)
+        code = cert_list_add(&target->known, cert);
+    if (code != OK && code != E_LIMIT) /* beyond that, issuers are not looked for */
         return err_set(e, E_NOMEM, "out of memory");
     TRY(new_row(target, kind, where, &row, e));
     (void)X509_up_ref(cert);
@@ -98,8 +100,9 @@ enum code monitor_add_crl(struct monitor_target *target, struct str where, X509_
         return err_set(e, E_NOMEM, "out of memory");
     if (code != OK)
         return monitor_add_fault(target, "crl", where, MONITOR_CRITICAL, err_text(&why), e);
-    if (crl_list_add(&target->crls, crl) != OK)
-        return err_set(e, E_NOMEM, "out of memory");
+    code = crl_list_add(&target->crls, crl);
+    if (code != OK)
+        return err_set(e, code, "too many revocation lists, or out of memory");
     TRY(new_row(target, "crl", where, &row, e));
     row->is_crl = true;
     row->info.subject = row->info.issuer = info.issuer;

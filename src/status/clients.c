@@ -29,6 +29,9 @@ static void merge_last(struct client_row *row, const struct client_row *seen)
         memcpy(row->sni, seen->sni, sizeof row->sni);
     if (seen->seen & CLIENT_TLS) {
         memcpy(row->issuer, seen->issuer, sizeof row->issuer);
+        memcpy(row->subject, seen->subject, sizeof row->subject);
+        memcpy(row->serial, seen->serial, sizeof row->serial);
+        row->cert_ends_s = seen->cert_ends_s;
         row->alpn = seen->alpn;
     }
     if (seen->gs2)

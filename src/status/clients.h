@@ -57,7 +57,10 @@ struct client_row {
     struct client_key key;
     char tls_version[CLIENT_VERSION_SIZE]; /* the lowest seen, "TLSv1.2"; empty: never any */
     char sni[CLIENT_TEXT_SIZE];            /* of the last time, as is everything up to gs2 */
-    char issuer[CLIENT_TEXT_SIZE];
+    char issuer[CLIENT_TEXT_SIZE]; /* of its certificate, as are the next three; empty: it showed none */
+    char subject[CLIENT_TEXT_SIZE];
+    char serial[CLIENT_NAME_SIZE];
+    int64_t cert_ends_s; /* since 1970; 0: none */
     bool alpn;
     char gs2;             /* of SCRAM's first message: 'n', 'y', 'p'; 0: there was none */
     unsigned seen;        /* of client_seen */

@@ -19,25 +19,29 @@
 
 enum {
     APPLICATION_ID = 0x70677363, /* "pgsc" */
-    VERSION = 1,
+    VERSION = 2,
     BUSY_MS = 1000,
     PATH_MAX_N = OS_PATH_MAX + 32,
     VALUE_MAX = 4096,
 };
 #define FILE_MAX ((off_t)1 << 30)
 #define COUNT_MAX ((int64_t)1 << 53)
+#define DATE_MAX_S INT64_C(253402300799) /* the end of the year 9999, and of X.509's dates */
 
-#define COLUMNS                                                                                              \
-    "user, address, application, tls_version, sni, issuer, alpn, gs2, seen, sessions, plaintext, "           \
-    "tls_failures, first_us, last_us, plain_us, plain_refused_us, tls_us, tls_refused_us, tls_failed_us"
+#define COLUMNS                                                                                                     \
+    "user, address, application, tls_version, sni, issuer, subject, serial, alpn, gs2, seen, sessions, plaintext, " \
+    "tls_failures, first_us, last_us, plain_us, plain_refused_us, tls_us, tls_refused_us, tls_failed_us, "          \
+    "cert_ends_s"
 
 static const char schema[] =
     "CREATE TABLE clients (user TEXT NOT NULL, address TEXT NOT NULL, application TEXT NOT NULL, "
     "tls_version TEXT NOT NULL, sni TEXT NOT NULL, issuer TEXT NOT NULL, "
+    "subject TEXT NOT NULL, serial TEXT NOT NULL, "
     "alpn INTEGER NOT NULL, gs2 INTEGER NOT NULL, seen INTEGER NOT NULL, sessions INTEGER NOT NULL, "
     "plaintext INTEGER NOT NULL, tls_failures INTEGER NOT NULL, first_us INTEGER NOT NULL, "
     "last_us INTEGER NOT NULL, plain_us INTEGER NOT NULL, plain_refused_us INTEGER NOT NULL, "
     "tls_us INTEGER NOT NULL, tls_refused_us INTEGER NOT NULL, tls_failed_us INTEGER NOT NULL, "
+    "cert_ends_s INTEGER NOT NULL, "
     "PRIMARY KEY (user, address, application)) WITHOUT ROWID";
 
 struct text_column {
@@ -49,15 +53,16 @@ struct text_column {
         offsetof(struct client_row, member), sizeof((struct client_row *)NULL)->member                       \
     }
 static const struct text_column texts[] = { TEXT(key.user),    TEXT(key.address), TEXT(key.application),
-                                            TEXT(tls_version), TEXT(sni),         TEXT(issuer) };
+                                            TEXT(tls_version), TEXT(sni),         TEXT(issuer),
+                                            TEXT(subject),     TEXT(serial) };
 
 /* Those of one type; alpn, gs2 and seen stand before them. */
 enum { FIRST_NUMBER = COUNT_OF(texts), FIRST_COUNT = FIRST_NUMBER + 3 };
 #define COUNT(member) offsetof(struct client_row, member)
-static const size_t counts[] = { COUNT(sessions),         COUNT(plaintext), COUNT(tls_failures),
-                                 COUNT(first_us),         COUNT(last_us),   COUNT(plain_us),
-                                 COUNT(plain_refused_us), COUNT(tls_us),    COUNT(tls_refused_us),
-                                 COUNT(tls_failed_us) };
+static const size_t counts[] = { COUNT(sessions),         COUNT(plaintext),  COUNT(tls_failures),
+                                 COUNT(first_us),         COUNT(last_us),    COUNT(plain_us),
+                                 COUNT(plain_refused_us), COUNT(tls_us),     COUNT(tls_refused_us),
+                                 COUNT(tls_failed_us),    COUNT(cert_ends_s) };
 
 struct store {
     sqlite3 *sql;
@@ -194,6 +199,12 @@ static int64_t between(int64_t n, int64_t max)
     return n < 0 ? 0 : n < max ? n : max;
 }
 
+static bool is_serial(const char *text)
+{
+    text += *text == '-';
+    return *text && strspn(text, "0123456789") == strlen(text);
+}
+
 /* Nobody vouches for the values: each becomes one that could have been counted. */
 static void read_row(sqlite3_stmt *stmt, struct client_row *row)
 {
@@ -210,6 +221,9 @@ static void read_row(sqlite3_stmt *stmt, struct client_row *row)
         int64_t n = between(sqlite3_column_int64(stmt, (int)(FIRST_COUNT + i)), COUNT_MAX);
         memcpy((char *)row + counts[i], &n, sizeof n);
     }
+    row->cert_ends_s = between(row->cert_ends_s, DATE_MAX_S);
+    if (!is_serial(row->serial))
+        CLIENT_PUT(row->serial, STR(""));
 }
 
 /* A last page that is cut off reads as zeros, which SQLite does not mind. */
@@ -305,9 +319,10 @@ static int write_rows(const struct store *s, const struct client_changes *change
 {
     const struct client_row *row;
     sqlite3_stmt *stmt;
-    int rc = sqlite3_prepare_v2(
-        s->sql, "INSERT OR REPLACE INTO clients (" COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        -1, &stmt, NULL);
+    int rc = sqlite3_prepare_v2(s->sql,
+                                "INSERT OR REPLACE INTO clients (" COLUMNS
+                                ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                                -1, &stmt, NULL);
 
     while (rc == SQLITE_OK && (row = changes->next(changes->arg)) != NULL) {
         rc = bind_row(stmt, row);

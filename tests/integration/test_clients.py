@@ -5,6 +5,7 @@ The table of what each sslmode shows is docs/clients.md's; here it is computed f
 the rule, whether the gate has TLS, and libpq's order of attempts.
 """
 
+import datetime
 import glob
 import os
 import re
@@ -190,13 +191,16 @@ def test_channel_binding_that_a_relayed_exchange_cannot_have(make_gate, factory,
 @pytest.mark.parametrize("negotiation", ["postgres", "direct"])
 def test_libpq_18_says_more(with_tls, certs, libpq18, negotiation):
     forget(with_tls)
-    crt, key = certs.client("clients-nologin", certs.ca.issue("nologin"))
+    cert = certs.ca.issue("nologin")
+    crt, key = certs.client("clients-nologin", cert)
     # The role may not log in, so the session ends at the server; the gate has admitted it by its certificate.
     libpq.judge(libpq18, [psql.conninfo(**options(with_tls, certs, "verify-full", "hostssl", user="nologin",
                                                   sslcert=crt, sslkey=key, sslnegotiation=negotiation))])
     direct = negotiation == "direct"
     wait_for(with_tls, "direct_tls, alpn, sni, cert_issuer, weakest_tls, channel_binding", "true",
              [(direct, "postgresql", "localhost", "/CN=pgseal test CA", "TLSv1.3", None)])
+    assert view(with_tls, "cert_subject, cert_serial, cert_not_after") == [
+        ("/CN=nologin", cert.serial, cert.cert.not_valid_after.replace(tzinfo=datetime.timezone.utc))]
     wait_for(with_tls, "sslmode", "true", [("require or stronger, direct" if direct else "require or stronger",)])
 
 
@@ -329,7 +333,7 @@ def test_a_file_that_cannot_be_used_is_put_aside(kept, damage):
         os.truncate(path, os.path.getsize(path) - 100)
     else:
         db = sqlite3.connect(path)
-        db.execute("PRAGMA application_id = 1" if damage.startswith("another") else "PRAGMA user_version = 2")
+        db.execute("PRAGMA application_id = 1" if damage.startswith("another") else "PRAGMA user_version = 3")
         db.close()
     with open(path, "rb") as f:
         content = f.read()

@@ -15,6 +15,7 @@ import ssl
 import subprocess
 import threading
 
+import psycopg
 import pytest
 from cryptography.hazmat.primitives import serialization
 
@@ -297,6 +298,12 @@ def test_gate(monitor, make_gate, upstream, ca):
     assert server["served_matches"] is True and server["deployed"] == "ssl_cert_file"
     assert server["issuer_path"] == ["/CN=monitor test CA"] and server["usage"] == ["server"]
     assert next(r for r in rows if r["kind"] == "upstream")["location"] == f"localhost:{upstream.port}"
+    # The gate's own inventory says the same.
+    with psycopg.connect(host=gate.socket_dir, port=gate.port, dbname="pgseal", user="postgres") as db:
+        listed = db.execute("SELECT kind, subject, issuer_path, usage, deployed FROM pgseal_certificates "
+                            "WHERE kind <> 'crl' ORDER BY 1").fetchall()
+    told = {(r["kind"], r["subject"], tuple(r["issuer_path"]), tuple(r["usage"]), r["deployed"]) for r in rows}
+    assert len(listed) == 4 and {(k, s, tuple(p), tuple(u), d) for k, s, p, u, d in listed} < told
     # Renewed on disk, and nobody told the gate.
     gate.configure(tls={"cert": lived(ca, 90, 85)})
     rows = monitor.rows(gate.dir, status=1)

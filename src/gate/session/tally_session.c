@@ -95,8 +95,12 @@ static void add_tls(struct session *s, bool refused, struct client_row *row)
     row->gs2 = s->gs2;
     CLIENT_PUT(row->tls_version, str_c(s->tls.version));
     CLIENT_PUT(row->sni, s->tls.sni);
-    if (s->tls.has_cert)
-        CLIENT_PUT(row->issuer, clean(s, CLEAN_NAME, s->tls.cert.issuer));
+    if (!s->tls.has_cert)
+        return;
+    CLIENT_PUT(row->issuer, clean(s, CLEAN_NAME, s->tls.cert.issuer));
+    CLIENT_PUT(row->subject, clean(s, CLEAN_NAME, s->tls.cert.slash));
+    CLIENT_PUT(row->serial, s->tls.cert.serial);
+    row->cert_ends_s = s->tls.cert.not_after_s;
 }
 
 static void add_plain(const struct session *s, bool refused, struct client_row *row)

@@ -6,6 +6,7 @@
 #include "gate/views/rows.h"
 #include "gate/work/worker.h"
 #include "pki/expiry.h"
+#include "pki/issuers.h"
 #include "pki/trust.h"
 #include "tls/context.h"
 
@@ -17,6 +18,9 @@ enum { CERTIFICATES_MAX = 2048 };
 struct listing {
     struct rows *rows;
     struct rows_list *out;
+    const char *setting;    /* names the file that is read now */
+    struct cert_list known; /* every certificate so far */
+    X509 **certs;           /* of each row; NULL: a revocation list, or nothing that could be read */
 };
 
 /* NULL: too many. */
@@ -68,6 +72,14 @@ static struct cell served(struct tls_context *context, const uint8_t digest[CERT
     return cell_bool(bytes_equal(bytes_of(shown, sizeof shown), bytes_of(digest, CERT_SHA256_SIZE)));
 }
 
+static struct cell uses(struct listing *l, const struct cert_info *info)
+{
+    struct str *texts = arena_array(&l->rows->arena, CERT_USES_MAX, sizeof *texts);
+    size_t n = texts ? cert_uses(info, texts) : 0;
+
+    return n > 0 ? cell_texts(texts, n) : (struct cell){ .kind = CELL_NULL };
+}
+
 static enum code add_cert(struct listing *l, const char *kind, const char *file, X509 *cert, struct err *e)
 {
     struct row_pgseal_certificates *row;
@@ -86,6 +98,13 @@ static enum code add_cert(struct listing *l, const char *kind, const char *file,
         row->sans = cell_texts(info.sans, info.n_sans);
     row->key = cell_text(info.key);
     row->sha256 = hex(l, info.sha256);
+    row->usage = uses(l, &info);
+    row->deployed = cell_c(l->setting);
+    enum code code = cert_list_add(&l->known, cert);
+    if (code == OK)
+        l->certs[l->out->n - 1] = cert;
+    else if (code != E_LIMIT) /* beyond that, issuers are not looked for */
+        return err_set(e, E_NOMEM, "out of memory");
     if (str_is(str_c(kind), "server"))
         row->served = served(snapshot_tls(l->rows->snapshot, 0), info.sha256);
     if (str_is(str_c(kind), "http"))
@@ -106,6 +125,7 @@ static enum code add_unreadable(struct listing *l, const char *kind, const char 
         return too_many(e);
     row->kind = cell_c(kind);
     row->file = cell_c(file);
+    row->deployed = cell_c(l->setting);
     if (arena_printf(&l->rows->arena, &status, "critical: %s", err_text(why)))
         row->status = cell_text(status);
     return OK;
@@ -139,6 +159,7 @@ static enum code add_crl(struct listing *l, const char *file, X509_CRL *crl, str
     row->file = cell_c(file);
     row->issuer = cell_text(info.issuer);
     row->serial = cell_text_or_null(info.number);
+    row->deployed = cell_c(l->setting);
     fill_life(l, info.last_update_unix_s, info.next_update_unix_s, row);
     return OK;
 }
@@ -164,39 +185,92 @@ static enum code add_trust(struct listing *l, const char *kind, const char *name
     return OK;
 }
 
+/* A file that a setting names. */
+struct source {
+    const char *setting, *file;
+    const char *kind;
+    const char *unreadable; /* the kind of its row where it cannot be read; NULL: a chain of one's own */
+};
+
+static enum code add_source(struct listing *l, const struct source *source, struct err *e)
+{
+    l->setting = source->setting;
+    return source->unreadable ? add_trust(l, source->kind, source->unreadable, source->file, e)
+                              : add_chain(l, source->kind, source->file, e);
+}
+
+static enum code add_upstream(struct listing *l, const struct upstream *u, const char *setting, struct err *e)
+{
+    const struct source root = { setting, u->files.root_file.p, "upstream ca", "upstream ca" };
+    const struct source cert = { setting, u->files.cert.p, "upstream client", NULL };
+
+    if (u->files.root != TLS_ROOT_SYSTEM && u->files.root_file.n > 0)
+        TRY(add_source(l, &root, e));
+    return u->files.cert.n > 0 ? add_source(l, &cert, e) : OK;
+}
+
 static enum code add_upstreams(struct listing *l, struct err *e)
 {
     const struct settings *settings = snapshot_settings(l->rows->snapshot);
 
     for (size_t i = 0; i < settings->n_routes; i++) {
-        const struct upstream *u = snapshot_upstream(l->rows->snapshot, &settings->routes[i]);
-        if (!u->configured || !u->may_tls || (i > 0 && !settings->routes[i].owns_upstream))
+        const struct settings_route *route = &settings->routes[i];
+        const struct upstream *u = snapshot_upstream(l->rows->snapshot, route);
+        struct str setting = STR("upstream");
+        if (!u->configured || !u->may_tls || (i > 0 && !route->owns_upstream))
             continue;
-        if (u->files.root != TLS_ROOT_SYSTEM && u->files.root_file.n > 0)
-            TRY(add_trust(l, "upstream ca", "upstream ca", u->files.root_file.p, e));
-        if (u->files.cert.n > 0)
-            TRY(add_chain(l, "upstream client", u->files.cert.p, e));
+        if (i > 0 && !arena_printf(&l->rows->arena, &setting, "upstream.%.*s", STR_ARG(route->label)))
+            return err_set(e, E_NOMEM, "out of memory");
+        TRY(add_upstream(l, u, setting.p, e));
+    }
+    return OK;
+}
+
+static enum code add_own(struct listing *l, const struct settings *settings, struct err *e)
+{
+    const struct source sources[] = {
+        { "ssl_cert_file", settings->ssl_cert_file.path, "server", NULL },
+        { "ssl_ca_file", settings->ssl_ca_file.path, "client ca", "client ca" },
+        { "ssl_crl_file", settings->ssl_crl_file.path, "client ca", "crl" },
+        { "ssl_chain_root_file", settings->ssl_chain_root_file.path, "chain root", "chain root" },
+        { "cancel_peer_ca_file", settings->cancel_peer_ca_file.path, "peer ca", "peer ca" },
+        { "cancel_peer_cert_file", settings->cancel_peer_cert_file.path, "peer client", NULL },
+    };
+    const struct source http = { settings->http_cert_file.path ? "http_cert_file" : "ssl_cert_file",
+                                 guard_cert_file(settings), "http", NULL };
+
+    for (size_t i = 0; settings->ssl && i < COUNT_OF(sources); i++)
+        TRY(add_source(l, &sources[i], e));
+    return guard_wants_tls(settings) ? add_source(l, &http, e) : OK;
+}
+
+/* When all are known. */
+static enum code add_issuers(struct listing *l, struct err *e)
+{
+    for (size_t i = 0; i < l->out->n; i++) {
+        struct str *path;
+        size_t n;
+        if (!l->certs[i])
+            continue;
+        TRY(issuers_of(l->certs[i], &l->known, &l->rows->arena, &path, &n, e));
+        l->out->at[i].pgseal_certificates.issuer_path = cell_texts(path, n);
     }
     return OK;
 }
 
 enum code rows_make_certificates(struct rows *rows, struct rows_list *out, struct err *e)
 {
-    const struct settings *settings = snapshot_settings(rows->snapshot);
-    struct listing l = { rows, out };
+    struct listing l = { .rows = rows, .out = out };
 
     out->at = arena_array(&rows->arena, CERTIFICATES_MAX, sizeof *out->at);
-    if (!out->at)
+    l.certs = arena_array(&rows->arena, CERTIFICATES_MAX, sizeof *l.certs);
+    if (!out->at || !l.certs)
         return err_set(e, E_NOMEM, "out of memory");
-    if (settings->ssl) {
-        TRY(add_chain(&l, "server", settings->ssl_cert_file.path, e));
-        TRY(add_trust(&l, "client ca", "client ca", settings->ssl_ca_file.path, e));
-        TRY(add_trust(&l, "client ca", "crl", settings->ssl_crl_file.path, e));
-        TRY(add_trust(&l, "chain root", "chain root", settings->ssl_chain_root_file.path, e));
-        TRY(add_trust(&l, "peer ca", "peer ca", settings->cancel_peer_ca_file.path, e));
-        TRY(add_chain(&l, "peer client", settings->cancel_peer_cert_file.path, e));
-    }
-    if (guard_wants_tls(settings))
-        TRY(add_chain(&l, "http", guard_cert_file(settings), e));
-    return add_upstreams(&l, e);
+    enum code code = add_own(&l, snapshot_settings(rows->snapshot), e);
+    if (code == OK)
+        code = add_upstreams(&l, e);
+    if (code == OK)
+        code = add_issuers(&l, e);
+    cert_list_fini(&l.known);
+    return code;
 }

@@ -29,6 +29,10 @@ void rows_fill_client(const struct rows *rows, size_t index, struct row_pgseal_c
         out->alpn = cell_c("postgresql");
     out->channel_binding = text(client_binding(from));
     out->cert_issuer = text(from->issuer);
+    out->cert_subject = text(from->subject);
+    out->cert_serial = text(from->serial);
+    if (from->cert_ends_s > 0)
+        out->cert_not_after = cell_int(from->cert_ends_s * 1000000);
     out->first_seen = cell_int(from->first_us);
     out->last_seen = cell_int(from->last_us);
 }

@@ -69,6 +69,8 @@ static void rows_are_added_in_any_order(void **state)
     CLIENT_PUT(late.sni, STR("new.example"));
     CLIENT_PUT(early.sni, STR("old.example"));
     CLIENT_PUT(early.issuer, STR("/CN=old"));
+    CLIENT_PUT(early.serial, STR("5"));
+    early.cert_ends_s = 99;
     late.gs2 = 'p';
     early.gs2 = 'n';
     client_merge(&row, &late);
@@ -80,6 +82,8 @@ static void rows_are_added_in_any_order(void **state)
     assert_string_equal(row.tls_version, "TLSv1.2");
     assert_string_equal(row.sni, "new.example");
     assert_string_equal(row.issuer, "");
+    assert_string_equal(row.serial, ""); /* it showed none the last time */
+    assert_true(row.cert_ends_s == 0);
     assert_string_equal(client_binding(&row), "used");
     late = plain(40, false);
     client_merge(&row, &late); /* says nothing of TLS */
@@ -262,6 +266,9 @@ static void give(size_t n)
         CLIENT_PUT(given.rows[i].key.application, STR("it's \xff \"odd\""));
         CLIENT_PUT(given.rows[i].sni, STR("db.example"));
         CLIENT_PUT(given.rows[i].issuer, STR("/CN=some CA"));
+        CLIENT_PUT(given.rows[i].subject, STR("/CN=somebody"));
+        CLIENT_PUT(given.rows[i].serial, STR("1234567890123456789012345678901234567890"));
+        given.rows[i].cert_ends_s = 1800000000 + (int64_t)i;
         given.rows[i].gs2 = 'y';
         given.rows[i].alpn = true;
     }
@@ -347,7 +354,7 @@ static void run_sql(const char *sql)
 static void foreign_files_are_known(void **state)
 {
     static const char *const changes[] = {
-        "PRAGMA user_version = 2",
+        "PRAGMA user_version = 3",
         "PRAGMA application_id = 1",
         "CREATE TRIGGER t AFTER INSERT ON clients BEGIN DELETE FROM clients; END",
         "CREATE VIEW v AS SELECT 1",
@@ -381,7 +388,7 @@ static void odd_values_are_cut(void **state)
     assert_int_equal(save(10, &e), OK);
     run_sql(
         "UPDATE clients SET sessions = -5, plaintext = 9223372036854775807, seen = -1, gs2 = 'x', last_us = 1e300, "
-        "issuer = hex(zeroblob(1000)), sni = x'00ff'");
+        "issuer = hex(zeroblob(1000)), sni = x'00ff', serial = '12; no number', cert_ends_s = 9223372036854775807");
     assert_int_equal(load(&e), OK);
     assert_int_equal(loaded.n, 1);
     assert_int_equal(loaded.rows[0].sessions, 0);
@@ -389,6 +396,8 @@ static void odd_values_are_cut(void **state)
     assert_true(loaded.rows[0].seen <= CLIENT_SEEN_ALL);
     assert_int_equal(strlen(loaded.rows[0].issuer), CLIENT_TEXT_SIZE - 1);
     assert_string_equal(loaded.rows[0].sni, "");
+    assert_string_equal(loaded.rows[0].serial, "");
+    assert_true(loaded.rows[0].cert_ends_s < INT64_MAX / 1000000);
     assert_true(*client_sslmode(&loaded.rows[0], 0) || loaded.rows[0].seen == 0);
 }
 
