@@ -7,6 +7,7 @@
 #include "conf/settings.h"
 #include "policy/cover.h"
 #include "policy/match.h"
+#include "policy/method.h"
 #include "policy/policy.h"
 #include "policy/reach.h"
 #include "policy/tell.h"
@@ -148,17 +149,40 @@ static void check_trust(struct look *l)
                                 "whoever is on this machine is let in without any proof"));
 }
 
+#define SOUND                                                                                                \
+    {                                                                                                        \
+        0, NULL                                                                                              \
+    }
+#define WEAK(check, what)                                                                                    \
+    {                                                                                                        \
+        CHECK_##check, what                                                                                  \
+    }
+
+/* What is weak in a method, whoever uses it: tables/hba_methods.def. */
+static const struct {
+    enum check check;
+    const char *what; /* NULL: nothing */
+} weak_methods[] = {
+#define X(symbol, name, word, since, until, records, options, check, how, unit, needs, leaves, refusal,      \
+          asks, asks_over_tls, audit, help)                                                                  \
+    [HBA_METHOD_##symbol] = audit,
+#include "hba_methods.def"
+#undef X
+};
+
 static void check_passwords(struct look *l)
 {
     const struct hba_rule *rule = l->rule;
     enum hba_needs needs = hba_method_needs(rule->method);
+    const char *weakness = weak_methods[rule->method].what;
+    enum check check = weak_methods[rule->method].check;
 
     if (needs == HBA_NEEDS_CLEARTEXT)
         report(l, CHECK_PASSWORD_IN_CLEARTEXT, false, "a password is sent as it is");
-    if (rule->method == HBA_METHOD_PASSWORD)
-        report(l, CHECK_PASSWORD_METHOD, true, "the client sends the password itself");
-    if (rule->method == HBA_METHOD_MD5)
-        report_any(l, CHECK_MD5_METHOD, "an md5 exchange lets in whoever has the stored secret");
+    if (weakness && needs == HBA_NEEDS_CLEARTEXT) /* without TLS it is worse, and said above */
+        report(l, check, true, weakness);
+    else if (weakness)
+        report_any(l, check, weakness);
     if ((needs == HBA_NEEDS_CLEARTEXT || needs == HBA_NEEDS_MD5_OR_SCRAM || needs == HBA_NEEDS_SCRAM) &&
         rule->clientcert == CLIENTCERT_NONE && l->audit->subject->settings->ssl_ca_file.path)
         report(l, CHECK_PASSWORD_WITHOUT_CERTIFICATE, true, "a password is the only proof");

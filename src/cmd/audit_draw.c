@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "cmd/html.h"
 #include "pki/expiry.h"
+#include "policy/method.h"
 #include "policy/policy.h"
 #include "policy/words.h"
 

@@ -18,6 +18,7 @@
 #include "policy/archive.h"
 #include "policy/ident.h"
 #include "policy/match.h"
+#include "policy/method.h"
 #include "policy/tell.h"
 #include "policy/words.h"
 
@@ -194,44 +195,27 @@ static void demand_certificate(struct explanation *x, const struct hba_rule *rul
     }
 }
 
+/* The operating system's user is the proof, through a map if there is one. */
+static void demand_os_user(struct explanation *x, const struct hba_rule *rule)
+{
+    if (x->facts.os_user.p)
+        judge_name(x, x->facts.os_user, "the operating system's user");
+    else if (rule->map.n > 0)
+        demand(x, "map \"%.*s\" must allow the operating system's user to act as \"%.*s\"",
+               STR_ARG(rule->map), STR_ARG(x->facts.conn.user));
+    else
+        demand(x, "the operating system's user must be \"%.*s\"", STR_ARG(x->facts.conn.user));
+}
+
 static void demand_method(struct explanation *x, const struct hba_rule *rule)
 {
-    switch (hba_method_needs(rule->method)) {
-    case HBA_NEEDS_NOTHING:
-        if (rule->clientcert == CLIENTCERT_NONE)
-            demand(x, "nothing");
-        return;
-    case HBA_NEEDS_CLEARTEXT:
-        demand(x, "a password, sent in cleartext%s", x->last->tls ? " inside TLS" : "");
-        return;
-    case HBA_NEEDS_MD5_OR_SCRAM:
-        demand(x, "a password: SCRAM-SHA-256 or MD5, as the stored secret is");
-        return;
-    case HBA_NEEDS_SCRAM:
-        demand(x, "a password: SCRAM-SHA-256%s", x->last->tls ? ", or SCRAM-SHA-256-PLUS" : "");
-        return;
-    case HBA_NEEDS_CERT:
-        return;
-    case HBA_NEEDS_PEER:
-        if (x->facts.os_user.p)
-            judge_name(x, x->facts.os_user, "the operating system's user");
-        else if (rule->map.n > 0)
-            demand(x, "map \"%.*s\" must allow the operating system's user to act as \"%.*s\"",
-                   STR_ARG(rule->map), STR_ARG(x->facts.conn.user));
-        else
-            demand(x, "the operating system's user must be \"%.*s\"", STR_ARG(x->facts.conn.user));
-        return;
-    case HBA_NEEDS_GSS:
-        demand(x, "a Kerberos ticket");
-        return;
-    case HBA_NEEDS_OAUTHBEARER:
-        demand(x, "an OAuth 2.0 bearer token");
-        return;
-    case HBA_NEEDS_OTHER:
-        demand(x, "what the method %s asks for", hba_method_name(rule->method));
-        return;
-    }
-    UNREACHABLE();
+    enum hba_needs needs = hba_method_needs(rule->method);
+    const char *asks = hba_method_asks(rule->method);
+
+    if (needs == HBA_NEEDS_PEER)
+        demand_os_user(x, rule);
+    else if (asks && (needs != HBA_NEEDS_NOTHING || rule->clientcert == CLIENTCERT_NONE))
+        demand(x, "%s%s", asks, x->last->tls ? hba_method_asks_over_tls(rule->method) : "");
 }
 
 static void find_demands(struct explanation *x)
@@ -294,7 +278,8 @@ static enum code quote_word(struct arena *arena, struct str word, bool is_databa
 static const char *method_to_offer(const struct attempt *a, bool tls, bool is_local)
 {
     enum hba_method method = a->nearest ? a->nearest->rule->method : HBA_METHOD_SCRAM;
-    bool fits = (method == HBA_METHOD_CERT && tls) || (method == HBA_METHOD_PEER && is_local);
+    enum hba_needs needs = hba_method_needs(method);
+    bool fits = (needs == HBA_NEEDS_CERT && tls) || (needs == HBA_NEEDS_PEER && is_local);
 
     return hba_method_name(fits ? method : HBA_METHOD_SCRAM);
 }

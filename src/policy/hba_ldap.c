@@ -9,9 +9,12 @@
 #include "base/check.h"
 #include "policy/line.h"
 #include "policy/policy_impl.h"
+#include "policy/words.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
+
+enum { FIRST_SHORT_LDAP_TEXT_VERSION = 18 };
 
 enum url_error {
     URL_OK = 0,
@@ -232,5 +235,30 @@ enum code hba_parse_ldapurl(struct line_parser *p, struct str *options, struct s
     options[HBA_OPTION_LDAPSCOPE] = number;
     if (parts.filter.p)
         options[HBA_OPTION_LDAPSEARCHFILT] = parts.filter;
+    return OK;
+}
+
+enum code hba_ldap_check(struct line_parser *p, const struct hba_rule *rule)
+{
+    bool simple = hba_option_given(rule, HBA_OPTION_LDAPPREFIX) ||
+                  hba_option_given(rule, HBA_OPTION_LDAPSUFFIX);
+    bool attribute = hba_option_given(rule, HBA_OPTION_LDAPSEARCHATTR),
+         filter = hba_option_given(rule, HBA_OPTION_LDAPSEARCHFILT);
+    bool search = hba_option_given(rule, HBA_OPTION_LDAPBASEDN) ||
+                  hba_option_given(rule, HBA_OPTION_LDAPBINDDN) ||
+                  hba_option_given(rule, HBA_OPTION_LDAPBINDPASSWD) || attribute || filter;
+
+    if (simple && search)
+        return line_bad(p, E_CONFIG, NULL, "%s",
+                        p->version >= FIRST_SHORT_LDAP_TEXT_VERSION
+                            ? "cannot mix options for simple bind and search+bind modes"
+                            : "cannot use ldapbasedn, ldapbinddn, ldapbindpasswd, ldapsearchattribute, "
+                              "ldapsearchfilter, or ldapurl together with ldapprefix");
+    if (!simple && !hba_option_given(rule, HBA_OPTION_LDAPBASEDN))
+        return line_bad(p, E_CONFIG, NULL,
+                        "authentication method \"ldap\" requires argument \"ldapbasedn\", \"ldapprefix\", or "
+                        "\"ldapsuffix\" to be set");
+    if (attribute && filter)
+        return line_bad(p, E_CONFIG, NULL, "cannot use ldapsearchattribute together with ldapsearchfilter");
     return OK;
 }

@@ -11,9 +11,5 @@ MUST_CHECK enum code hba_parse_option(struct line_parser *p, struct hba_rule *ru
                                       struct str text);
 /** Checks that need all options of the record. */
 MUST_CHECK enum code hba_check_options(struct line_parser *p, struct hba_rule *rule);
-/** A comma list as in settings, with quotes; count only. False when it is malformed. */
-bool hba_split_list(struct str text, bool (*item)(void *arg, struct str item), void *arg, size_t *out_n);
-/** As C's atoi over the text. */
-int hba_atoi(struct str text);
 
 #endif

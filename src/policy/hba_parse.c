@@ -14,22 +14,11 @@
 #include "policy/hba_addr.h"
 #include "policy/hba_opts.h"
 #include "policy/line.h"
+#include "policy/method.h"
 #include "policy/policy_impl.h"
 #include "policy/words.h"
 
 enum { FIRST_REGEX_VERSION = 16 };
-
-static const struct {
-    const char *name;
-    unsigned since;
-    unsigned until;
-    enum hba_how how;
-} methods[] = {
-#define X(symbol, name, since, until, how, needs, help)                                                      \
-    [HBA_METHOD_##symbol] = { name, since, until, HBA_HOW_##how },
-#include "hba_methods.def"
-#undef X
-};
 
 /* ---- fields ---- */
 
@@ -119,25 +108,8 @@ static enum code parse_names(struct line_parser *p, const struct hba_field *fiel
     return OK;
 }
 
-/** The method as such; *out_absent: PostgreSQL knows it, a Linux server is not built with it. */
-static bool find_method(const struct line_parser *p, struct str word, enum hba_method *out, bool *out_absent)
-{
-    for (size_t i = 0; i < COUNT_OF(methods); i++) {
-        if (!str_is(word, methods[i].name))
-            continue;
-        if (p->version < methods[i].since || (methods[i].until && p->version >= methods[i].until))
-            return false;
-        *out = (enum hba_method)i;
-        *out_absent = methods[i].how == HBA_HOW_ABSENT;
-        return true;
-    }
-    return false;
-}
-
 static enum code parse_method(struct line_parser *p, size_t at, struct hba_rule *rule)
 {
-    bool absent = false;
-
     if (at >= p->line->n)
         return line_bad(p, E_CONFIG, NULL, "end-of-line before authentication method");
     const struct hba_field *field = &p->line->fields[at];
@@ -145,19 +117,17 @@ static enum code parse_method(struct line_parser *p, size_t at, struct hba_rule 
         return line_bad(p, E_CONFIG, "Specify exactly one authentication type per line.",
                         "multiple values specified for authentication type");
     struct str word = field->tokens[0].s;
-    if (!find_method(p, word, &rule->method, &absent))
+    if (!hba_method_find(word, p->version, &rule->method))
         return line_bad(p, E_CONFIG, NULL, "invalid authentication method \"%.*s\"", STR_ARG(word));
-    if (absent)
+    if (hba_method_how(rule->method) == HBA_HOW_ABSENT)
         return line_bad(p, E_CONFIG, NULL,
                         "invalid authentication method \"%.*s\": not supported by this build", STR_ARG(word));
     if (rule->type == HBA_LOCAL && rule->method == HBA_METHOD_IDENT)
         rule->method = HBA_METHOD_PEER;
-    if (rule->type == HBA_LOCAL && rule->method == HBA_METHOD_GSS)
-        return line_bad(p, E_CONFIG, NULL, "gssapi authentication is not supported on local sockets");
-    if (rule->type != HBA_LOCAL && rule->method == HBA_METHOD_PEER)
-        return line_bad(p, E_CONFIG, NULL, "peer authentication is only supported on local sockets");
-    if (rule->type != HBA_HOSTSSL && rule->method == HBA_METHOD_CERT)
-        return line_bad(p, E_CONFIG, NULL, "cert authentication is only supported on hostssl connections");
+    const char *misplaced = hba_method_misplaced(rule->method, rule->type);
+    if (misplaced)
+        return line_bad(p, E_CONFIG, NULL, "%s authentication is %s", hba_method_word(rule->method),
+                        misplaced);
     return OK;
 }
 

@@ -1,6 +1,7 @@
 #include "policy/line.h"
 
 #include "base/unseen.h"
+#include "policy/method.h"
 #include "policy/policy_impl.h"
 
 static bool fault_text(struct line_parser *p, struct str *out, const char *fmt, va_list args)
@@ -58,4 +59,10 @@ void line_log(struct line_parser *p, const char *hint, const char *fmt, ...)
     (void)fault_text(p, &text, fmt, args);
     va_end(args);
     fault_log(p, SEV_LOG, E_CONFIG, hint, text);
+}
+
+enum code hba_option_missing(struct line_parser *p, const struct hba_rule *rule, const char *argument)
+{
+    return line_bad(p, E_CONFIG, NULL, "authentication method \"%s\" requires argument \"%s\" to be set",
+                    hba_method_name(rule->method), argument);
 }

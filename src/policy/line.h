@@ -15,5 +15,7 @@ enum code line_bad(struct line_parser *p, enum code code, const char *hint, cons
 enum code line_bad_hidden(struct line_parser *p, enum code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /** Only log (SEV_LOG). */
 void line_log(struct line_parser *p, const char *hint, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/** The method of the record needs an argument that is not given. */
+enum code hba_option_missing(struct line_parser *p, const struct hba_rule *rule, const char *argument);
 
 #endif

@@ -20,20 +20,22 @@ struct hba_lex_fs;
 /* ---- vocabulary ---- */
 
 enum hba_method {
-#define X(symbol, name, since, until, how, needs, help) HBA_METHOD_##symbol,
+#define X(symbol, name, word, since, until, records, options, check, how, unit, needs, leaves, refusal,      \
+          asks, asks_over_tls, audit, help)                                                                  \
+    HBA_METHOD_##symbol,
 #include "hba_methods.def"
 #undef X
 };
 
 enum hba_option {
-#define X(symbol, name, type, methods, text, since, help) HBA_OPTION_##symbol,
+#define X(symbol, name, type, taken_by, since, help) HBA_OPTION_##symbol,
 #include "hba_options.def"
 #undef X
     HBA_OPTION_COUNT /* not an option */
 };
 
 /** Who can judge a method (tables/hba_methods.def). */
-enum hba_how { HBA_HOW_GATE, HBA_HOW_RELAYED, HBA_HOW_NEVER, HBA_HOW_ABSENT };
+enum hba_how { HBA_HOW_GATE, HBA_HOW_SECRET, HBA_HOW_RELAYED, HBA_HOW_NEVER, HBA_HOW_ABSENT };
 
 /** What a method asks of the client. */
 enum hba_needs {
@@ -47,6 +49,9 @@ enum hba_needs {
     HBA_NEEDS_OAUTHBEARER,
     HBA_NEEDS_OTHER,
 };
+
+/** What a client of the method leaves the gate to log in to the server with. */
+enum hba_leaves { HBA_LEAVES_NO_SECRET, HBA_LEAVES_PASSWORD, HBA_LEAVES_KEYS, HBA_LEAVES_KEYS_OR_NONE };
 
 enum hba_type { HBA_LOCAL, HBA_HOST, HBA_HOSTSSL, HBA_HOSTNOSSL, HBA_HOSTGSSENC, HBA_HOSTNOGSSENC };
 enum hba_clientcert { CLIENTCERT_NONE, CLIENTCERT_VERIFY_CA, CLIENTCERT_VERIFY_FULL };

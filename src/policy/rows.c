@@ -9,6 +9,7 @@
 #include "policy/hba_addr.h"
 #include "policy/hba_parse.h"
 #include "policy/ident.h"
+#include "policy/method.h"
 #include "policy/policy_impl.h"
 #include "policy/words.h"
 
@@ -56,11 +57,11 @@ static struct str shown_value(const struct hba_rule *rule, enum hba_option optio
 {
     struct str value = str_of(NULL, 0);
     bool given = hba_rule_option(rule, option, &value);
-    bool realm_method = rule->method == HBA_METHOD_GSS || rule->method == HBA_METHOD_SSPI;
+    bool taken = hba_method_takes(rule->method, option);
 
     switch (option) {
     case HBA_OPTION_INCLUDE_REALM:
-        return realm_method && (!given || str_is(value, "1")) ? STR("true") : str_of(NULL, 0);
+        return taken && (!given || str_is(value, "1")) ? STR("true") : str_of(NULL, 0);
     case HBA_OPTION_CLIENTCERT:
         if (rule->clientcert == CLIENTCERT_NONE)
             return str_of(NULL, 0);
@@ -70,7 +71,7 @@ static struct str shown_value(const struct hba_rule *rule, enum hba_option optio
         return given && str_is(value, "1") ? STR("true") : str_of(NULL, 0);
     case HBA_OPTION_LDAPSCOPE:
     case HBA_OPTION_LDAPPORT:
-        return rule->method == HBA_METHOD_LDAP && !str_is(value, "0") ? value : str_of(NULL, 0);
+        return taken && !str_is(value, "0") ? value : str_of(NULL, 0);
     case HBA_OPTION_CLIENTNAME:
     case HBA_OPTION_PAM_HOSTNAME:
     case HBA_OPTION_COMPAT_REALM:

@@ -1,4 +1,4 @@
-/* Names of methods, options and record types, from the tables. */
+/* Names of options and record types, from the tables; options of a record. */
 #include "policy/words.h"
 
 #include "base/arena.h"
@@ -7,37 +7,11 @@
 #include "lex/conninfo_hide.h"
 #include "policy/policy.h"
 
-static const struct {
-    const char *name;
-    enum hba_how how;
-    enum hba_needs needs;
-} methods[] = {
-#define X(symbol, name, since, until, how, needs, help)                                                      \
-    [HBA_METHOD_##symbol] = { name, HBA_HOW_##how, HBA_NEEDS_##needs },
-#include "hba_methods.def"
-#undef X
-};
-
 static const char *const options[] = {
-#define X(symbol, name, type, methods, text, since, help) [HBA_OPTION_##symbol] = (name),
+#define X(symbol, name, type, taken_by, since, help) [HBA_OPTION_##symbol] = (name),
 #include "hba_options.def"
 #undef X
 };
-
-const char *hba_method_name(enum hba_method method)
-{
-    return methods[method].name;
-}
-
-enum hba_how hba_method_how(enum hba_method method)
-{
-    return methods[method].how;
-}
-
-enum hba_needs hba_method_needs(enum hba_method method)
-{
-    return methods[method].needs;
-}
 
 const char *hba_type_name(enum hba_type type)
 {
@@ -76,6 +50,13 @@ bool hba_rule_option(const struct hba_rule *rule, enum hba_option option, struct
         return false;
     *out = rule->options[option];
     return true;
+}
+
+bool hba_option_given(const struct hba_rule *rule, enum hba_option option)
+{
+    struct str value;
+
+    return hba_rule_option(rule, option, &value);
 }
 
 /* ---- the line as it may be shown ---- */

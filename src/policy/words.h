@@ -1,5 +1,5 @@
 /**
- * The names of rule fields, types and methods.
+ * The names of record types and options, and what a record says of options.
  */
 #ifndef PGSEAL_POLICY_WORDS_H
 #define PGSEAL_POLICY_WORDS_H
@@ -8,14 +8,13 @@
 
 struct arena;
 
-/** As written in the file, e.g. "scram-sha-256", "hostssl", "ldapport". */
-const char *hba_method_name(enum hba_method method);
-enum hba_how hba_method_how(enum hba_method method);
-enum hba_needs hba_method_needs(enum hba_method method);
+/** As written in the file, e.g. "hostssl", "ldapport". */
 const char *hba_type_name(enum hba_type type);
 const char *hba_option_name(enum hba_option option);
 /** The option's value as written; false when the record does not give it. */
 bool hba_rule_option(const struct hba_rule *rule, enum hba_option option, struct str *out);
+/** Does the record give it? */
+bool hba_option_given(const struct hba_rule *rule, enum hba_option option);
 /** True when its text holds a password (ldapbindpasswd, radiussecrets): `raw` must not be logged. */
 bool hba_rule_has_secret(const struct hba_rule *rule);
 bool hba_option_is_secret(enum hba_option option);

@@ -5,8 +5,8 @@
 #include "conf/route.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
+#include "policy/method.h"
 #include "policy/policy.h"
-#include "policy/words.h"
 
 bool honour_knows_roles(const struct settings *settings)
 {
@@ -53,8 +53,10 @@ static bool has_login(const struct settings_route *route, enum conf_upstream_log
 static bool can_log_in(const struct hba_rule *rule, const struct settings_route *route,
                        const struct upstream *u)
 {
-    enum hba_needs needs = hba_method_needs(rule->method);
-    bool cleartext = needs == HBA_NEEDS_CLEARTEXT || route->auth_source == CONF_AUTH_FILE;
+    enum hba_leaves leaves = hba_method_leaves(rule->method);
+    bool keys = leaves == HBA_LEAVES_KEYS || leaves == HBA_LEAVES_KEYS_OR_NONE;
+    bool password = leaves == HBA_LEAVES_PASSWORD ||
+                    (leaves == HBA_LEAVES_KEYS && route->auth_source == CONF_AUTH_FILE);
 
     if (u->all_unix)
         return true;
@@ -64,10 +66,8 @@ static bool can_log_in(const struct hba_rule *rule, const struct settings_route 
         return true;
     if (has_login(route, CONF_LOGIN_TRUST) && u->verified)
         return true;
-    if (has_login(route, CONF_LOGIN_SCRAM) && (needs == HBA_NEEDS_SCRAM || needs == HBA_NEEDS_MD5_OR_SCRAM))
-        return true;
-    return has_login(route, CONF_LOGIN_PASSWORD) && cleartext &&
-           (needs == HBA_NEEDS_CLEARTEXT || needs == HBA_NEEDS_SCRAM);
+    return (has_login(route, CONF_LOGIN_SCRAM) && keys) ||
+           (has_login(route, CONF_LOGIN_PASSWORD) && password);
 }
 
 /* Did the operator name a way that needs no secret of the client's? Whether the server takes it is not known. */
@@ -86,9 +86,7 @@ static bool names_other_way(const struct settings_route *route, const struct ups
 static void warn_no_secret(const struct hba_rule *rule, const struct settings_route *route,
                            struct diags *diags)
 {
-    enum hba_needs needs = hba_method_needs(rule->method);
-
-    if (needs != HBA_NEEDS_NOTHING && needs != HBA_NEEDS_CERT && needs != HBA_NEEDS_PEER)
+    if (hba_method_leaves(rule->method) != HBA_LEAVES_NO_SECRET)
         return;
     struct diag *row = diags_add(
         diags, SEV_WARNING, E_CONFIG, rule->file, rule->line,
@@ -109,7 +107,7 @@ static void warn_md5(const struct hba_rule *rule, const struct settings_route *r
     const struct userlist_entry *user = NULL;
     struct diag *row;
 
-    if (rule->method != HBA_METHOD_MD5)
+    if (hba_method_leaves(rule->method) != HBA_LEAVES_KEYS_OR_NONE)
         return;
     if (route->auth_source == CONF_AUTH_FILE) {
         user = users ? userlist_first_md5(users) : NULL;
@@ -137,8 +135,7 @@ static void warn_md5(const struct hba_rule *rule, const struct settings_route *r
 
 static bool is_password_method(const struct hba_rule *rule)
 {
-    return rule->method == HBA_METHOD_PASSWORD || rule->method == HBA_METHOD_MD5 ||
-           rule->method == HBA_METHOD_SCRAM;
+    return hba_method_how(rule->method) == HBA_HOW_SECRET;
 }
 
 /* Nobody but the client can bind the exchange, and the client does not see the server's certificate. */

@@ -9,8 +9,8 @@
 #include "gate/upstream/lookup.h"
 #include "gate/work/worker.h"
 #include "policy/ident.h"
+#include "policy/method.h"
 #include "policy/tell.h"
-#include "policy/words.h"
 
 bool route_hides_user(const struct session *s)
 {
@@ -28,34 +28,12 @@ enum code admission_failed(const struct session *s, struct err *e)
 {
     const struct str user = s->startup.user;
 
-    switch (s->rule->method) {
-    case HBA_METHOD_PASSWORD:
-    case HBA_METHOD_MD5:
-    case HBA_METHOD_SCRAM:
-        return password_failed(user, e);
-    case HBA_METHOD_TRUST:
-        return err_set(e, E_AUTH, "\"trust\" authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_CERT:
-        return err_set(e, E_AUTH, "certificate authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_PEER:
-        return err_set(e, E_AUTH, "Peer authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_IDENT:
-        return err_set(e, E_AUTH, "Ident authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_GSS:
-        return err_set(e, E_AUTH, "GSSAPI authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_PAM:
-        return err_set(e, E_AUTH, "PAM authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_LDAP:
-        return err_set(e, E_AUTH, "LDAP authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_RADIUS:
-        return err_set(e, E_AUTH, "RADIUS authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_OAUTH:
-        return err_set(e, E_AUTH, "OAuth bearer authentication failed for user \"%.*s\"", STR_ARG(user));
-    case HBA_METHOD_REJECT:
-    case HBA_METHOD_SSPI:
-    case HBA_METHOD_BSD:
-        break;
-    }
+    const char *refusal = hba_method_refusal(s->rule->method);
+    bool by_secret = hba_method_how(s->rule->method) == HBA_HOW_SECRET;
+
+    if (refusal)
+        return err_set(e, by_secret ? E_PASSWORD : E_AUTH, "%s authentication failed for user \"%.*s\"",
+                       refusal, STR_ARG(user));
     return err_set(e, E_AUTH, "authentication failed for user \"%.*s\": invalid authentication method",
                    STR_ARG(user));
 }
@@ -119,11 +97,13 @@ static enum code check_certificate_name(struct session *s, struct err *why)
 
 enum code admission_succeeded(struct session *s, struct err *e)
 {
+    enum hba_needs needs = hba_method_needs(s->rule->method);
     struct err why = { 0 };
 
-    if (s->rule->method == HBA_METHOD_CERT)
+    if (needs == HBA_NEEDS_CERT)
         admission_identified(s, s->tls.cert.dn);
-    else if (s->rule->method != HBA_METHOD_TRUST && s->rule->method != HBA_METHOD_PEER)
+    else if (needs != HBA_NEEDS_NOTHING &&
+             needs != HBA_NEEDS_PEER) /* who is at a socket's end is known already */
         admission_identified(s, s->startup.user);
     if (s->rule->clientcert == CLIENTCERT_VERIFY_FULL) {
         enum code code = check_certificate_name(s, &why);
@@ -134,7 +114,7 @@ enum code admission_succeeded(struct session *s, struct err *e)
             session_log(s, &line, SEV_LOG, "authentication_failed");
             log_c(&line, "method", hba_method_name(s->rule->method));
             log_c(&line, "reason", err_text(&why));
-            if (s->rule->method != HBA_METHOD_CERT)
+            if (needs != HBA_NEEDS_CERT)
                 log_c(&line, "clientcert",
                       s->rule->clientname == CLIENTNAME_DN ? "DN mismatch" : "CN mismatch");
             log_end(&line);
@@ -220,7 +200,7 @@ enum code admission_take(struct session *s, enum proof_kind kind, struct msg *ou
                          struct err *e)
 {
     /* Of the two that speak SASL only SCRAM is short [src: PostgreSQL 18, pg_be_oauth_mech]. */
-    bool scram = kind == PROOF_SASL && s->rule->method != HBA_METHOD_OAUTH;
+    bool scram = kind == PROOF_SASL && hba_method_needs(s->rule->method) != HBA_NEEDS_OAUTHBEARER;
 
     if (s->in.n > 0 && s->in.p[0] != 'p') {
         s->parting = PARTING_FATAL;

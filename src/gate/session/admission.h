@@ -13,21 +13,21 @@
 
 struct derive;
 struct lookup;
+struct method;
 
 enum admission_stage {
-    ADMIT_MATCH,  /* no rule yet: perhaps a name or memberships are being looked up */
-    ADMIT_SECRET, /* the secret is being looked up */
-    ADMIT_SCRAM,  /* waiting for a SASL message */
-    ADMIT_MD5,
-    ADMIT_PASSWORD,
-    ADMIT_PROVED, /* the method is satisfied; memberships for the certificate's name are being looked up */
-    ADMIT_LOGIN,  /* no password was asked for, so whether the user may log in is looked up now */
+    ADMIT_MATCH,    /* no rule yet: perhaps a name or memberships are being looked up */
+    ADMIT_SECRET,   /* the secret is being looked up */
+    ADMIT_EXCHANGE, /* the method's unit talks to the client */
+    ADMIT_PROVED,   /* the method is satisfied; memberships for the certificate's name are being looked up */
+    ADMIT_LOGIN,    /* no password was asked for, so whether the user may log in is looked up now */
     ADMIT_DONE
 };
 
 /** Lives in the session's scratch arena; wiped by admit_leave(). */
 struct admission {
     enum admission_stage stage;
+    const struct method *method; /* who carries out the rule's method; NULL: the server, or nobody */
     struct conn_facts facts;
     struct decision decision;
     struct str os_user; /* who is at the other end of a unix socket, once os_user_asked and looked up */

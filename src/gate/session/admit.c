@@ -2,7 +2,7 @@
  * Policy and authentication.
  *
  * Facts × policy → the first matching rule; then what the rule demands, in PostgreSQL's order: certificate,
- * method, certificate's name [src: PostgreSQL 18, ClientAuthentication]. Under auth_source = upstream a
+ * method (its unit: method.h), certificate's name [src: PostgreSQL 18, ClientAuthentication]. Under auth_source = upstream a
  * password is judged by the server behind: the exchange then follows in the room upstream.
  */
 #include "gate/session/admit.h"
@@ -13,18 +13,15 @@
 #include "gate/session/admission.h"
 #include "gate/session/console.h"
 #include "gate/session/exchange.h"
+#include "gate/session/method.h"
+#include "gate/session/method_peer.h"
 #include "gate/upstream/derive.h"
 #include "gate/upstream/lookup.h"
 #include "gate/work/worker.h"
 #include "net/resolve.h"
-#include "policy/ident.h"
+#include "policy/method.h"
 #include "policy/tell.h"
-#include "policy/words.h"
 #include "tls/context.h"
-
-/* ---- texts ---- */
-
-/* ---- certificate's name ---- */
 
 /* ---- lookups ---- */
 
@@ -67,42 +64,6 @@ static enum step look_up_name(struct session *s, enum match_need need, struct er
     return STEP_JOB;
 }
 
-static void on_os_user(void *arg, int gai_error, const struct addrinfo *found, const char *name)
-{
-    struct session *s = arg;
-    struct admission *a = s->admission;
-
-    (void)found;
-    s->resolve = NULL;
-    if (gai_error != 0)
-        a->os_user_error = gai_error == EAI_NONAME ? "local user does not exist"
-                                                   : "could not look up local user";
-    else if (!arena_str(&s->arena, str_c(name), &a->os_user))
-        a->os_user_error = "out of memory";
-    session_resume(s);
-}
-
-/* STEP_JOB: who is at the other end is being looked up. STEP_DONE: a->os_user or a->os_user_error is set. */
-static enum step find_os_user(struct session *s, struct err *e)
-{
-    struct admission *a = s->admission;
-    uid_t uid;
-    gid_t gid;
-
-    if (a->os_user_asked)
-        return STEP_DONE;
-    a->os_user_asked = true;
-    if (!socket_peer_ids(s->client.fd, &uid, &gid)) {
-        a->os_user_error = "could not get peer credentials";
-        return STEP_DONE;
-    }
-    s->resolve = resolve_user(s->worker->loop, uid, on_os_user, s);
-    if (s->resolve)
-        return STEP_JOB;
-    err_set(e, E_NOMEM, "out of memory");
-    return session_fail(s, PARTING_FATAL);
-}
-
 static enum step lookup_lost(struct session *s, const struct err *why, struct err *e)
 {
     struct log_line line;
@@ -117,29 +78,6 @@ static enum step lookup_lost(struct session *s, const struct err *why, struct er
         s->cause = CAUSE_LOOKUP;
     err_set(e, E_UNAVAILABLE, "could not look up user \"%.*s\" on the server", STR_ARG(s->startup.user));
     return session_fail(s, PARTING_FATAL);
-}
-
-/* ---- methods without a challenge ---- */
-
-/* [src: PostgreSQL 18, auth_peer] */
-static enum step judge_peer(struct session *s, struct err *e)
-{
-    struct admission *a = s->admission;
-    struct err why;
-    enum step found = find_os_user(s, e);
-
-    if (found != STEP_DONE)
-        return found;
-    if (a->os_user_error)
-        return admission_refuse(s, a->os_user_error, e);
-    admission_identified(s, a->os_user);
-    const struct ident_question question = {
-        .map = s->rule->map, .role = s->startup.user, .name = s->identity, .roles = a->facts.roles
-    };
-    enum code code = ident_check(snapshot_policy(s->snapshot), &question, &why);
-    if (code == E_NEED_ROLES)
-        return admission_look_up(s, LOOKUP_ROLES, e);
-    return code == OK ? admission_proved(s, e) : admission_refuse(s, err_text(&why), e);
 }
 
 /* ---- what the rule demands ---- */
@@ -171,7 +109,7 @@ static enum step find_secret(struct session *s, struct err *e)
         return session_goto(s, STATE_ROUTE);
     case CONF_AUTH_FILE:
         exchange_read_userlist(s);
-        return exchange_begin(s, e);
+        return a->method->begin(s, e);
     case CONF_AUTH_QUERY:
         a->stage = ADMIT_SECRET;
         a->credential_asked = true;
@@ -212,31 +150,23 @@ static enum step demand(struct session *s, struct err *e)
 
     if (check_certificate(s, e) != OK)
         return session_fail(s, PARTING_FATAL);
-    switch (s->rule->method) {
-    case HBA_METHOD_REJECT:
+    if (s->rule->method == HBA_METHOD_REJECT)
         return turn_away(s, e);
-    case HBA_METHOD_TRUST:
-    case HBA_METHOD_CERT:
-        return admission_proved(s, e);
-    case HBA_METHOD_PEER:
-        return judge_peer(s, e);
-    case HBA_METHOD_PASSWORD:
-    case HBA_METHOD_MD5:
-    case HBA_METHOD_SCRAM:
+    a->method = method_of(s->rule->method);
+    switch (hba_method_how(s->rule->method)) {
+    case HBA_HOW_GATE:
+        return a->method->begin(s, e);
+    case HBA_HOW_SECRET:
         return find_secret(s, e);
-    case HBA_METHOD_IDENT:
-    case HBA_METHOD_GSS:
-    case HBA_METHOD_SSPI:
-    case HBA_METHOD_PAM:
-    case HBA_METHOD_BSD:
-    case HBA_METHOD_LDAP:
-    case HBA_METHOD_RADIUS:
-    case HBA_METHOD_OAUTH:
-        if (hba_method_how(s->rule->method) == HBA_HOW_RELAYED && a->route->auth_source == CONF_AUTH_UPSTREAM)
+    case HBA_HOW_RELAYED:
+        if (a->route->auth_source == CONF_AUTH_UPSTREAM)
             return find_secret(s, e);
-        return admission_refuse(s, "the gate cannot judge this method for this database", e);
+        break;
+    case HBA_HOW_NEVER:
+    case HBA_HOW_ABSENT:
+        break;
     }
-    UNREACHABLE();
+    return admission_refuse(s, "the gate cannot judge this method for this database", e);
 }
 
 /* Over a unix socket the gate's own user, or root, always reaches the status database. */
@@ -253,7 +183,7 @@ static bool is_own(struct session *s)
 
 static enum step admit_own(struct session *s, struct err *e)
 {
-    enum step found = find_os_user(s, e);
+    enum step found = method_peer_find_user(s, e);
 
     if (found != STEP_DONE)
         return found;
@@ -341,11 +271,9 @@ enum step admit_step(struct session *s, struct err *e)
     case ADMIT_MATCH:
         return s->rule ? demand(s, e) : match(s, e);
     case ADMIT_SECRET:
-        return exchange_begin(s, e);
-    case ADMIT_SCRAM:
-    case ADMIT_MD5:
-    case ADMIT_PASSWORD:
-        return exchange_step(s, e);
+        return s->admission->method->begin(s, e);
+    case ADMIT_EXCHANGE:
+        return s->admission->method->step(s, e);
     case ADMIT_PROVED:
         return admission_proved(s, e);
     case ADMIT_LOGIN:

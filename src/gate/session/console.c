@@ -20,7 +20,7 @@
 #include "gate/work/worker.h"
 #include "pgwire/backend.h"
 #include "pki/name.h"
-#include "policy/words.h"
+#include "policy/method.h"
 #include "status/console_job.h"
 #include "tls/engine.h"
 

@@ -7,7 +7,7 @@
 #include "gate/load/snapshot.h"
 #include "gate/session/session.h"
 #include "gate/work/worker.h"
-#include "policy/words.h"
+#include "policy/method.h"
 #include "tls/context.h"
 #include "tls/diag.h"
 #include "tls/engine.h"

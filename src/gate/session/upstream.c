@@ -21,7 +21,7 @@
 #include "gate/work/worker.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
-#include "policy/words.h"
+#include "policy/method.h"
 
 /* ---- endings ---- */
 

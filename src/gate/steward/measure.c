@@ -20,8 +20,8 @@
 #include "gate/views/rows_certificates.h"
 #include "net/loop.h"
 #include "net/shares.h"
+#include "policy/method.h"
 #include "policy/policy.h"
-#include "policy/words.h"
 #include "tls/cause.h"
 
 #include <openssl/crypto.h>

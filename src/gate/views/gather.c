@@ -12,7 +12,7 @@
 #include "gate/stats/client_counts.h"
 #include "gate/stats/tally.h"
 #include "gate/work/worker.h"
-#include "policy/words.h"
+#include "policy/method.h"
 #include "tls/engine.h"
 
 #include <stdatomic.h>

@@ -6,6 +6,7 @@
 #include "gate/views/rows.h"
 #include "gate/work/worker.h"
 #include "policy/cover.h"
+#include "policy/method.h"
 #include "policy/policy.h"
 #include "policy/reach.h"
 #include "policy/rows.h"

@@ -1,5 +1,6 @@
 /* Loading: all errors in one pass, all or nothing, rows of the views, references. */
 #include "memory.h"
+#include "policy/method.h"
 #include "policy/rows.h"
 #include "policy/words.h"
 
@@ -213,6 +214,24 @@ static void methods_and_words(void **state)
     assert_string_equal(hba_option_name(HBA_OPTION_PAM_HOSTNAME), "pam_use_hostname");
 }
 
+static void assert_methods(enum hba_option option, unsigned version, const char *expected)
+{
+    AUTO(buf) struct buf text = BUF_INIT(256);
+
+    hba_option_methods(option, version, &text);
+    assert_string_equal(buf_c(&text), expected);
+}
+
+/* As PostgreSQL's messages list them. */
+static void methods_of_options(void **state)
+{
+    (void)state;
+    assert_methods(HBA_OPTION_LDAPPORT, 18, "ldap");
+    assert_methods(HBA_OPTION_KRB_REALM, 18, "gssapi and sspi");
+    assert_methods(HBA_OPTION_MAP, 18, "ident, peer, gssapi, sspi, cert, and oauth");
+    assert_methods(HBA_OPTION_MAP, 17, "ident, peer, gssapi, sspi, and cert");
+}
+
 static void rows_of_views(void **state)
 {
     (void)state;
@@ -297,6 +316,7 @@ int main(void)
         cmocka_unit_test(rules_as_loaded),
         cmocka_unit_test(radius_servers),
         cmocka_unit_test(methods_and_words),
+        cmocka_unit_test(methods_of_options),
         cmocka_unit_test(rows_of_views),
         cmocka_unit_test(hostile),
     };
