@@ -324,6 +324,7 @@ _pgseal() {
     'audit ')
         _arguments -s -S \
             --conninfo='[ask this running server through libpq, as psql would connect]:CONNINFO: ' \
+            --driver='[who reads connection strings that do not tell: libpq (default), pgx, lib/pq, node, ...]:NAME: ' \
             --fail-on='[the lowest severity that gives exit status 1: high, medium (default), low, info, or none]:SEVERITY:(high medium low info none)' \
             --baseline='[a report of an earlier --json: the findings in it do not count]:FILE:_files' \
             --pg-version='[judge a pg_hba.conf that stands alone as this major version (default 18)]:N: ' \

@@ -25,7 +25,46 @@ static const char *const checklist[] = {
 /* In the words of people. */
 static const char *subject_text(const char *subject)
 {
-    return strcmp(subject, "ANY") == 0 ? "" : strcmp(subject, "GATE") == 0 ? "a gate only" : "a server only";
+    return strcmp(subject, "ANY") == 0      ? ""
+           : strcmp(subject, "GATE") == 0   ? "a gate only"
+           : strcmp(subject, "CLIENT") == 0 ? "a client's side only"
+                                            : "a server only";
+}
+
+static const struct {
+    const char *word, *title, *unset, *require, *reading, *changes;
+} drivers[] = {
+#define X(name, word, title, unset, require, reading, changes)                                               \
+    { word, title, unset, #require, #reading, changes },
+#include "drivers.def"
+#undef X
+};
+
+/* What `sslmode=require` makes sure of. */
+static const char *require_text(const char *require, const char *reading)
+{
+    if (strcmp(reading, "FULL") == 0)
+        return "chain and name, as verify-full";
+    if (strcmp(reading, "NEVER") == 0)
+        return "nothing; nor does any other word";
+    return strcmp(require, "NOTHING") == 0 ? "nothing"
+           : strcmp(require, "ROOT") == 0
+               ? "the chain, where sslrootcert is given"
+               : "the chain, where sslrootcert is given or ~/.postgresql/root.crt is there";
+}
+
+static void drivers_table(struct buf *out)
+{
+    buf_append_c(
+        out,
+        "\n## What drivers make of a connection string\n\n"
+        "`pgseal audit` reads a connection string as its driver does; `--driver` says whose it is where the "
+        "string does not tell.\n\n"
+        "| --driver | driver | without a word about TLS | sslmode=require verifies | other versions |\n"
+        "|---|---|---|---|---|\n");
+    for (size_t i = 0; i < COUNT_OF(drivers); i++)
+        buf_printf(out, "| `%s` | %s | %s | %s | %s |\n", drivers[i].word, drivers[i].title, drivers[i].unset,
+                   require_text(drivers[i].require, drivers[i].reading), drivers[i].changes);
 }
 
 static void lower(struct buf *out, const char *word)
@@ -56,4 +95,5 @@ void checks_page(struct buf *out)
         buf_printf(out, " | %s%s%s%s | %s | %s |\n", checks[i].title, *of ? " (" : "", of, *of ? ")" : "",
                    checks[i].why, checks[i].fix);
     }
+    drivers_table(out);
 }

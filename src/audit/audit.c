@@ -6,6 +6,7 @@
 #include "audit/check_certs.h"
 #include "audit/check_links.h"
 #include "audit/check_live.h"
+#include "audit/check_programs.h"
 #include "audit/check_roles.h"
 #include "audit/check_rules.h"
 #include "audit/check_tls.h"
@@ -57,6 +58,7 @@ enum code audit_run(const struct audit_subject *subject, struct arena *arena, st
     check_roles(&a);
     check_upstreams(&a);
     check_links(&a);
+    check_programs(&a);
     check_files(&a);
     check_operation(&a);
     cut_about(&a);

@@ -33,7 +33,9 @@ static const char *beyond_sight(const struct audit_subject *subject, unsigned it
     case 2:
         return subject->settings->ssl ? NULL : "TLS is off, so no certificate is served";
     case 4:
-        return "what sslmode clients use is not seen in the server's files";
+        return subject->kind == SUBJECT_CLIENT && subject->n_connections > 0
+                   ? NULL
+                   : "what sslmode clients use is not seen in the server's files";
     case 5:
         return subject->kind == SUBJECT_GATE
                    ? "a new certificate is taken up without a restart; who renews it is not seen here"
@@ -58,6 +60,8 @@ static const char *fulfilled(const struct audit_subject *subject, unsigned item)
         return "the certificate has names, a whole chain and a strong key";
     case 3:
         return "no rule lets another machine in without TLS";
+    case 4:
+        return "every connection verifies the server's certificate and its name";
     case 6:
         return "no certificate is due, and /metrics tells when one is";
     default:

@@ -1,9 +1,11 @@
 #include "audit/collect.h"
 
+#include "audit/collect_client.h"
 #include "audit/collect_file.h"
 #include "audit/collect_gate.h"
 #include "audit/collect_server.h"
 #include "base/arena.h"
+#include "lex/conninfo_hide.h"
 #include "os/files.h"
 
 #include <errno.h>
@@ -43,8 +45,14 @@ static enum code of_directory(const struct collect_params *p, const char *path, 
 enum code collect_target(const struct collect_params *params, struct collected *out, struct err *e)
 {
     char *real = realpath(params->target, NULL);
+    const struct client_params client = { params->driver, params->now_unix_s, params->arena };
     struct stat st;
 
+    if (!real && collect_is_string(str_c(params->target))) {
+        TRY(collect_string(str_c(params->target), &client, out, e));
+        out->subject.name = conninfo_hidden(params->arena, str_c(params->target));
+        return OK;
+    }
     if (!real || stat(real, &st) != 0) {
         free(real);
         return err_set(e, code_from_errno(errno), "could not read \"%s\": %m", params->target);
@@ -60,7 +68,7 @@ enum code collect_target(const struct collect_params *params, struct collected *
     else if (has_name(path, "postgresql.conf") || has_name(path, "postgresql.auto.conf"))
         TRY(collect_server(path, params->now_unix_s, params->arena, out, e));
     else
-        TRY(collect_file(path, params->version, params->now_unix_s, params->arena, out, e));
+        TRY(collect_file(path, params->version, &client, out, e));
     out->subject.name = str_c(params->target);
     return OK;
 }

@@ -5,12 +5,15 @@
 #define PGSEAL_AUDIT_COLLECT_H
 
 #include "audit/collect_rules.h"
+#include "client/pasted_words.h"
 
 struct arena;
 
 struct collect_params {
-    const char *target; /* a path as the user wrote it; borrowed as long as the subject */
-    unsigned version;   /* of rule files that stand alone; 0: the newest */
+    const char
+        *target; /* a path or a connection string as the user wrote it; borrowed as long as the subject */
+    unsigned version;          /* of rule files that stand alone; 0: the newest */
+    enum pasted_driver driver; /* of connection strings where nothing tells whose they are */
     int64_t now_unix_s;
     struct arena *arena; /* owns what is found */
 };

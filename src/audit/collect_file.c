@@ -1,5 +1,6 @@
 #include "audit/collect_file.h"
 
+#include "audit/collect_client.h"
 #include "audit/collect_rules.h"
 #include "audit/server_settings.h"
 #include "base/arena.h"
@@ -113,7 +114,7 @@ static enum code fill(struct collected *c, enum file_kind kind, const char *path
     return collect_rules(&params, &c->subject, arena, &c->policy);
 }
 
-enum code collect_file(const char *path, unsigned version, int64_t now_unix_s, struct arena *arena,
+enum code collect_file(const char *path, unsigned version, const struct client_params *client,
                        struct collected *out, struct err *e)
 {
     AUTO(buf) struct buf text = BUF_INIT(OS_FILE_LIMIT);
@@ -121,20 +122,23 @@ enum code collect_file(const char *path, unsigned version, int64_t now_unix_s, s
                                         .name = str_c(path),
                                         .version = version,
                                         .ifaces = &iface_system,
-                                        .now_unix_s = now_unix_s } };
+                                        .now_unix_s = client->now_unix_s } };
 
     TRY(os_read_file(path, &text, e));
     enum file_kind kind = kind_of(buf_str(&text), path);
     OPENSSL_cleanse(kind == FILE_KEY ? text.p : NULL, kind == FILE_KEY ? text.n : 0);
     if (kind == FILE_OTHER) {
-        enum code code = err_set(e, E_CONFIG, "\"%s\" is not a file that can be judged", path);
-        err_hint(
-            e,
-            "A target is a gate's directory, a data directory, the directory of a postgresql.conf, or one of "
-            "the files postgresql.conf, pg_hba.conf, a certificate, a revocation list, a key.");
+        enum code code = collect_client(path, buf_str(&text), client, out, e);
+        buf_fini_secret(&text);
+        if (code == E_CONFIG)
+            err_hint(
+                e,
+                "A target is a gate's directory, a data directory, the directory of a postgresql.conf, or one of "
+                "the files postgresql.conf, pg_hba.conf, a certificate, a revocation list, a key; or a service file, "
+                "pgbouncer.ini, Patroni's YAML, a file of environment variables, or a text with connection strings.");
         return code;
     }
-    enum code code = fill(&c, kind, path, arena);
+    enum code code = fill(&c, kind, path, client->arena);
     if (code == OK)
         *out = c;
     else

@@ -1,12 +1,12 @@
 /**
- * One file as the subject of an audit: pg_hba.conf, a certificate, a revocation list, a key.
+ * One file as the subject of an audit: pg_hba.conf, a certificate, a revocation list, a key, a client's file.
  */
 #ifndef PGSEAL_AUDIT_COLLECT_FILE_H
 #define PGSEAL_AUDIT_COLLECT_FILE_H
 
 #include "base/err.h"
 
-struct arena;
+struct client_params;
 struct collected;
 
 /**
@@ -15,9 +15,11 @@ struct collected;
  * path     absolute.
  * version  major version whose reading of rules is wanted; 0: the newest.
  *
+ * client   what else is known, and how to read connection strings, if it is a client's file.
+ *
  * E_CONFIG: it is none of those; E_NO_FILE, E_ACCESS and kin; E_NOMEM.
  */
-MUST_CHECK enum code collect_file(const char *path, unsigned version, int64_t now_unix_s, struct arena *arena,
+MUST_CHECK enum code collect_file(const char *path, unsigned version, const struct client_params *client,
                                   struct collected *out, struct err *e);
 
 #endif

@@ -3,6 +3,7 @@
 #include "audit/collect_rules.h"
 #include "base/arena.h"
 #include "base/buf.h"
+#include "client/conninfo_defaults.h"
 #include "client/pasted.h"
 #include "lex/conninfo_hide.h"
 
@@ -58,30 +59,92 @@ enum code link_of_options(const struct conn_options *options, struct arena *aren
     return OK;
 }
 
-enum code link_of_text(struct str text, enum pasted_driver driver, struct arena *arena,
-                       struct subject_link *out, struct err *e)
+/* What was read, with all that was looked up for it. `source`: where sslmode came from; "": the text. */
+static enum code settle(const struct pasted *pasted, bool root_file, const char *source, struct arena *arena,
+                        struct subject_link *out, struct err *e)
 {
-    struct pasted pasted;
+    struct str word = pasted->options.v[CONN_SSLMODE];
     enum sslmode mode;
 
-    TRY(pasted_parse_for(text, driver, arena, &pasted, e));
-    struct str word = pasted.options.v[CONN_SSLMODE];
     if (word.n > 0)
         TRY(conn_parse_sslmode(word, &mode, e));
-    struct subject_link link = { .driver = pasted.driver,
-                                 .meaning = conn_meaning_pasted(&pasted, false),
-                                 .changes = conn_meaning_changes(&pasted),
-                                 .local = conn_meaning_is_local(&pasted.options),
-                                 .root_unseen = root_unseen(&pasted.options, pasted.driver),
-                                 .has_password = pasted.options.v[CONN_PASSWORD].n > 0 };
-    if (!put_endpoint(&pasted.options, arena, &link.endpoint) ||
-        !put_mode(&pasted.options, pasted.driver, pasted.sslmode_given, arena, &link.mode))
-        return err_set(e, E_NOMEM, "out of memory");
-    if (pasted.no_verify &&
-        !arena_printf(arena, &link.mode, "%.*s, told to verify nothing", STR_ARG(link.mode)))
+    struct subject_link link = { .driver = pasted->driver,
+                                 .meaning = conn_meaning_pasted(pasted, root_file),
+                                 .changes = conn_meaning_changes(pasted),
+                                 .local = conn_meaning_is_local(&pasted->options),
+                                 .root_unseen = !root_file && root_unseen(&pasted->options, pasted->driver),
+                                 .has_password = pasted->options.v[CONN_PASSWORD].n > 0 };
+    if (!put_endpoint(&pasted->options, arena, &link.endpoint) ||
+        !put_mode(&pasted->options, pasted->driver, pasted->sslmode_given, arena, &link.mode) ||
+        !arena_printf(arena, &link.mode, "%.*s%s%s", STR_ARG(link.mode), source,
+                      pasted->no_verify ? ", told to verify nothing" : ""))
         return err_set(e, E_NOMEM, "out of memory");
     *out = link;
     return OK;
+}
+
+enum code link_of_text_over(struct str text, enum pasted_driver driver, const struct conn_options *beside,
+                            struct arena *arena, struct subject_link *out, struct err *e)
+{
+    const char *source = "";
+    struct pasted pasted;
+
+    TRY(pasted_parse_for(text, driver, arena, &pasted, e));
+    if (pasted.options.v[CONN_SERVICE].n > 0)
+        return err_set(e, E_PARAM, "it names the service \"%.*s\", which was not given",
+                       STR_ARG(pasted.options.v[CONN_SERVICE]));
+    for (size_t i = 0; pasted.driver == PASTED_LIBPQ && i < CONN_OPTION_COUNT; i++)
+        if (!pasted.options.v[i].p && beside->v[i].p) {
+            pasted.options.v[i] = beside->v[i];
+            if (i == CONN_SSLMODE) {
+                pasted.sslmode_given = true;
+                source = " of PGSSLMODE";
+            }
+        }
+    return settle(&pasted, false, source, arena, out, e);
+}
+
+enum code link_of_text(struct str text, enum pasted_driver driver, struct arena *arena,
+                       struct subject_link *out, struct err *e)
+{
+    const struct conn_options nothing = { .port_of_uri = false };
+
+    return link_of_text_over(text, driver, &nothing, arena, out, e);
+}
+
+static bool has_root_file(const struct conn_world *world, struct arena *arena)
+{
+    struct str path;
+
+    return world->home.n > 0 &&
+           arena_printf(arena, &path, "%.*s/.postgresql/root.crt", STR_ARG(world->home)) &&
+           world->stat_file(world->ctx, path.p).error == 0;
+}
+
+enum code link_of_text_here(struct str text, enum pasted_driver driver, struct arena *arena,
+                            struct subject_link *out, struct err *e)
+{
+    struct conn_world world;
+    struct pasted pasted;
+
+    TRY(pasted_parse_for(text, driver, arena, &pasted, e));
+    if (pasted.driver != PASTED_LIBPQ)
+        return settle(&pasted, false, "", arena, out, e);
+    if (conn_world_system(arena, &world) != OK)
+        return err_set(e, E_NOMEM, "out of memory");
+    struct conn_options written = pasted.options;
+    TRY(conn_options_defaults(&pasted.options, &world, CONN_LIBPQ, arena, e));
+    struct str mode = pasted.options.v[CONN_SSLMODE];
+    bool by_root = str_is(mode, "verify-full") && str_is(pasted.options.v[CONN_SSLROOTCERT], "system");
+    bool default_value = str_is(mode, "prefer") && !world.getenv(world.ctx, "PGSSLMODE");
+    if (!pasted.sslmode_given && default_value)
+        pasted.options.v[CONN_SSLMODE] = written.v[CONN_SSLMODE];
+    else if (!pasted.sslmode_given) {
+        pasted.sslmode_given = true;
+        return settle(&pasted, has_root_file(&world, arena),
+                      by_root ? "" : " of the service file or environment", arena, out, e);
+    }
+    return settle(&pasted, has_root_file(&world, arena), "", arena, out, e);
 }
 
 bool link_add(struct collected *collected, struct arena *arena, struct subject_connection connection,

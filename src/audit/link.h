@@ -28,6 +28,13 @@ MUST_CHECK enum code link_of_options(const struct conn_options *options, struct 
 /** Read a text as the driver reads it. E_PARAM: it is refused, `e` says why without secrets; E_NOMEM. */
 MUST_CHECK enum code link_of_text(struct str text, enum pasted_driver driver, struct arena *arena,
                                   struct subject_link *out, struct err *e);
+/** The same where `beside` is what libpq is told beside the text: environment variables. */
+MUST_CHECK enum code link_of_text_over(struct str text, enum pasted_driver driver,
+                                       const struct conn_options *beside, struct arena *arena,
+                                       struct subject_link *out, struct err *e);
+/** The same as it would be here and now: with the process's own environment, service file and root.crt. */
+MUST_CHECK enum code link_of_text_here(struct str text, enum pasted_driver driver, struct arena *arena,
+                                       struct subject_link *out, struct err *e);
 /** Add to the subject's connections. False when memory ran out. */
 bool link_add(struct collected *collected, struct arena *arena, struct subject_connection connection,
               struct subject_link link);

@@ -22,7 +22,7 @@ void subject_place(const struct audit_subject *subject, const char *name, struct
                    unsigned *out_line)
 {
     const struct subject_setting *raw = subject_raw(subject, name);
-    const struct setting_row *row = subject->kind == SUBJECT_SERVER
+    const struct setting_row *row = subject->kind != SUBJECT_GATE
                                         ? NULL
                                         : settings_find(subject->settings, str_c(name));
 

@@ -21,8 +21,9 @@ struct subject_link;
 struct subject_live;
 
 enum subject_kind {
-    SUBJECT_GATE,  /* pgseal.conf and what it names */
-    SUBJECT_SERVER /* a PostgreSQL server, or files of one */
+    SUBJECT_GATE,   /* pgseal.conf and what it names */
+    SUBJECT_SERVER, /* a PostgreSQL server, or files of one */
+    SUBJECT_CLIENT  /* connection strings, and files of programs that connect */
 };
 
 /* ---- settings as somebody wrote them ---- */

@@ -35,7 +35,7 @@ bool pasted_driver_find(struct str word, enum pasted_driver *out)
         { "lib-pq", PASTED_LIB_PQ },
         { "tokio", PASTED_TOKIO },
         { "ecto", PASTED_POSTGREX },
-        { "postgresjs", PASTED_POSTGRES_JS },
+        { "postgres.js", PASTED_POSTGRES_JS },
     };
 
     for (size_t i = 0; i < COUNT_OF(drivers); i++)

@@ -6,6 +6,7 @@
 #include "audit/audit.h"
 
 #include "audit/collect.h"
+#include "audit/collect_client.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
@@ -19,6 +20,7 @@
 #include "cmd/rules.h"
 #include "cmd/usage.h"
 #include "lex/conninfo_hide.h"
+#include "os/files.h"
 
 #define AUDIT_ARENA_MAX ((size_t)1 << 30)
 #define AUDIT_PAGE_MAX ((size_t)256 << 20)
@@ -29,6 +31,7 @@ struct auditing {
     struct arena *arena;
     struct audit_baseline *baseline;
     unsigned version;              /* of --pg-version; 0: not given */
+    enum pasted_driver driver;     /* of --driver */
     enum finding_severity fail_on; /* FINDING_SEVERITIES: none */
     const char *conninfo;          /* of --conninfo, the last target; NULL: not given */
     size_t n;                      /* targets */
@@ -38,6 +41,14 @@ struct auditing {
 
 /* ---- targets ---- */
 
+/* A connection string may hold a password. NULL when memory ran out. */
+static const char *shown(const struct auditing *a, const char *target)
+{
+    return os_exists(target) || !collect_is_string(str_c(target))
+               ? target
+               : arena_c(a->arena, conninfo_hidden(a->arena, str_c(target)));
+}
+
 static enum code collect(const struct auditing *a, size_t i, struct audit_result *result)
 {
     if (i == a->cmd->n_args) {
@@ -46,9 +57,12 @@ static enum code collect(const struct auditing *a, size_t i, struct audit_result
             return err_set(&result->error, E_NOMEM, "out of memory");
         return audit_live(a->cmd, a->conninfo, a->arena, &a->collected[i], &result->error);
     }
-    result->target = a->cmd->args[i];
-    const struct collect_params params = { .target = result->target,
+    result->target = shown(a, a->cmd->args[i]);
+    if (!result->target)
+        return err_set(&result->error, E_NOMEM, "out of memory");
+    const struct collect_params params = { .target = a->cmd->args[i],
                                            .version = a->version,
+                                           .driver = a->driver,
                                            .now_unix_s = env_now_s(&a->cmd->env),
                                            .arena = a->arena };
     return collect_target(&params, &a->collected[i], &result->error);
@@ -132,6 +146,9 @@ static int read_options(struct auditing *a)
     const char *baseline = cmd_value(a->cmd, OPT_audit_baseline);
     struct err e;
 
+    const char *driver = cmd_value(a->cmd, OPT_audit_driver);
+    if (driver && !pasted_driver_find(str_c(driver), &a->driver))
+        return cmd_usage(a->cmd, "--driver does not know \"%s\": docs/checks.md lists the drivers", driver);
     a->conninfo = cmd_value(a->cmd, OPT_audit_conninfo);
     a->n = a->cmd->n_args + (a->conninfo != NULL);
     if (a->n == 0)

@@ -181,12 +181,15 @@ static json_t *unseen_json(const struct audit_subject *subject)
 
 static json_t *target_json(const struct audit_result *result)
 {
+    static const char *const kinds[] = {
+        [SUBJECT_GATE] = "gate", [SUBJECT_SERVER] = "server", [SUBJECT_CLIENT] = "client"
+    };
     const struct audit_report *r = &result->report;
     bool failed = result->error.code != OK;
     json_t *o = json_object(), *checklist = json_array();
 
     put(o, "target", json_of(str_c(result->target)));
-    put(o, "kind", failed ? json_null() : json_string(r->subject->kind == SUBJECT_GATE ? "gate" : "server"));
+    put(o, "kind", failed ? json_null() : json_string(kinds[r->subject->kind]));
     put(o, "version", !failed && r->subject->version ? json_integer(r->subject->version) : json_null());
     put(o, "error", failed ? json_string(err_text(&result->error)) : json_null());
     for (unsigned item = 1; !failed && item <= CHECKLIST_ITEMS; item++)

@@ -26,6 +26,7 @@ FENCED = {
     "openssl/ssl.h": {"tls"},
     "microhttpd.h": {"watch"},
     "libpq-fe.h": {"audit", "watch"},
+    "yaml.h": {"audit"},
     "tcl.h": {"policy"},
     "tcl8.6/tcl.h": {"policy"},
     "stringprep.h": {"auth"},

@@ -1,0 +1,52 @@
+#include "audit/client_files.h"
+
+#include "audit/client_ini.h"
+#include "audit/client_text.h"
+#include "audit/client_yaml.h"
+#include "base/check.h"
+
+static bool has(struct str text, const char *part)
+{
+    return text.n > 0 && memmem(text.p, text.n, part, strlen(part)) != NULL;
+}
+
+static bool is_yaml(struct str name)
+{
+    return str_ends(name, STR(".yml")) || str_ends(name, STR(".yaml"));
+}
+
+enum client_file client_file_kind(struct str name, struct str text)
+{
+    if (has(name, "pg_service") || str_ends(name, STR(".pg_service.conf")))
+        return CLIENT_FILE_SERVICE;
+    if (has(name, "pgbouncer") || (str_ends(name, STR(".ini")) && has(text, "[pgbouncer]")))
+        return CLIENT_FILE_PGBOUNCER;
+    if (is_yaml(name) && has(text, "postgresql:") && (has(text, "restapi:") || has(text, "authentication:")))
+        return CLIENT_FILE_PATRONI;
+    if (str_starts(name, STR(".env")) || str_ends(name, STR(".env")) || str_is(name, "environment"))
+        return CLIENT_FILE_ENVIRONMENT;
+    return CLIENT_FILE_TEXT;
+}
+
+enum code client_file_read(enum client_file kind, struct str name, struct str text, enum pasted_driver driver,
+                           struct client_items *items)
+{
+    switch (kind) {
+    case CLIENT_FILE_SERVICE:
+        return client_ini_service(text, items);
+    case CLIENT_FILE_PGBOUNCER:
+        return client_ini_pgbouncer(text, items);
+    case CLIENT_FILE_ENVIRONMENT:
+        return client_text_environment(text, driver, items);
+    case CLIENT_FILE_PATRONI:
+        return client_yaml_patroni(text, items);
+    case CLIENT_FILE_TEXT:
+        return client_text_scan(name, text, driver, items);
+    }
+    UNREACHABLE();
+}
+
+bool client_file_found(const struct client_items *items)
+{
+    return items->n + items->n_settings > 0;
+}

@@ -1,0 +1,45 @@
+#include "audit/client_items.h"
+
+#include "base/arena.h"
+
+static void *grown(struct arena *arena, void *list, size_t n, size_t *room, size_t size)
+{
+    if (n < *room)
+        return list;
+    size_t more = *room ? 2 * *room : 16;
+    void *items = arena_array(arena, more, size);
+    if (items && n > 0)
+        memcpy(items, list, n * size);
+    if (items)
+        *room = more;
+    return items;
+}
+
+struct client_item *client_items_add(struct client_items *items, enum subject_purpose purpose,
+                                     struct str name, unsigned line)
+{
+    struct client_item *list = grown(items->arena, items->items, items->n, &items->room, sizeof *list);
+
+    if (!list)
+        return NULL;
+    items->items = list;
+    list[items->n] = (struct client_item){ .purpose = purpose, .name = name, .line = line };
+    return &list[items->n++];
+}
+
+bool client_items_set(struct client_items *items, const char *prefix, struct str name, struct str value,
+                      unsigned line)
+{
+    struct subject_setting *list = grown(items->arena, items->settings, items->n_settings,
+                                         &items->settings_room, sizeof *list);
+    struct subject_setting setting = { .value = value, .line = line, .in_force = true };
+
+    if (!list || !arena_printf(items->arena, &setting.name, "%s.%.*s", prefix, STR_ARG(name)))
+        return false;
+    items->settings = list;
+    for (size_t i = 0; i < items->n_settings; i++)
+        if (str_equal_nocase(list[i].name, setting.name))
+            list[i].in_force = false; /* the last one counts */
+    list[items->n_settings++] = setting;
+    return true;
+}

@@ -1,0 +1,264 @@
+"""
+pgseal audit of the client's side: connection strings as each driver reads them, and files in which they stand.
+"""
+
+import json
+import os
+import subprocess
+
+import psycopg
+import pytest
+
+PLAIN, UNVERIFIED, NAME = "connection_plaintext", "connection_unverified", "connection_name_unverified"
+
+
+def audit(program, *targets, env=None):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+    return subprocess.run([program, "audit", "--json", *targets], capture_output=True, text=True, timeout=60, check=False,
+                          env={**clean, "HOME": "/nonexistent", **(env or {})})
+
+
+def report(program, *targets, env=None):
+    done = audit(program, *targets, env=env)
+    assert done.stdout and not done.stderr, done.stderr
+    return json.loads(done.stdout), done
+
+
+def verdict(found):
+    """What is unsure about connections, worst first."""
+    return [f["id"] for f in found["findings"] if f["id"] in (PLAIN, UNVERIFIED, NAME)]
+
+
+def by_id(found, name):
+    return [f for f in found["findings"] if f["id"] == name]
+
+
+# The string, --driver, what the audit says. As read in each driver's code (tables/drivers.def).
+STRINGS = [
+    ("postgresql://u@db.example/d", None, PLAIN),
+    ("postgresql://u@db.example/d?sslmode=require", None, UNVERIFIED),
+    ("postgresql://u@db.example/d?sslmode=require&sslrootcert=/ca.crt", None, NAME),
+    ("postgresql://u@db.example/d?sslmode=verify-ca", None, NAME),
+    ("postgresql://u@db.example/d?sslmode=verify-full", None, None),
+    ("postgresql://u@db.example/d?sslrootcert=system", None, None),
+    ("host=db.example sslmode=allow", None, PLAIN),
+    ("host=/run/postgresql sslmode=disable", None, None),
+    ("jdbc:postgresql://db.example/d", None, PLAIN),
+    ("jdbc:postgresql://db.example/d?ssl=true", None, None),
+    ("jdbc:postgresql://db.example/d?sslmode=require&sslrootcert=/ca.crt", None, UNVERIFIED),
+    ("jdbc:postgresql://db.example/d?ssl=true&sslfactory=org.postgresql.ssl.NonValidatingFactory", None, UNVERIFIED),
+    ("r2dbc:postgresql://db.example/d", None, PLAIN),
+    ("r2dbc:postgresql://db.example/d?sslMode=verify_full", None, None),
+    ("Host=db.example;Username=u;SSL Mode=Require", None, UNVERIFIED),
+    ("Host=db.example;Username=u;SSL Mode=VerifyCA", None, NAME),
+    ("Host=db.example;Username=u", None, PLAIN),
+    ("postgresql+asyncpg://u@db.example/d?ssl=require", None, UNVERIFIED),
+    ("postgresql+pg8000://u@db.example/d?sslmode=verify-full", None, UNVERIFIED),
+    ("postgresql+psycopg://u@db.example/d?sslmode=verify-full", None, None),
+    ("ecto://u@db.example/d", None, PLAIN),
+    ("ecto://u@db.example/d?ssl=true", None, None),
+    ("postgres://u@db.example/d", "node", PLAIN),
+    ("postgres://u@db.example/d?sslmode=require", "node", None),
+    ("postgres://u@db.example/d?sslmode=prefer", "node", None),
+    ("postgres://u@db.example/d?sslmode=no-verify", "node", UNVERIFIED),
+    ("postgres://u@db.example/d?sslmode=require&uselibpqcompat=true", "node", UNVERIFIED),
+    ("postgres://u@db.example/d", "lib/pq", UNVERIFIED),
+    ("postgres://u@db.example/d?sslmode=require&sslrootcert=/ca.crt", "lib/pq", UNVERIFIED),
+    ("postgres://u@db.example/d?sslmode=require&sslrootcert=/ca.crt", "pgx", NAME),
+    ("postgres://u@db.example/d?sslmode=verify-full", "crystal-pg", UNVERIFIED),
+    ("postgres://u@db.example/d", "postgres.js", PLAIN),
+    ("postgres://u@db.example/d?sslmode=require", "tokio-postgres", UNVERIFIED),
+    ("postgres://u@db.example/d?sslmode=require", "sqlx", UNVERIFIED),
+    ("postgres://u@db.example/d?sslmode=verify-ca", "npgsql", NAME),
+]
+
+
+@pytest.mark.parametrize("text,driver,says", STRINGS)
+def test_strings(program, text, driver, says):
+    found, done = report(program, *(["--driver", driver] if driver else []), text)
+    assert verdict(found) == ([says] if says else [])
+    assert done.returncode == (1 if says else 0)
+    target = found["targets"][0]
+    assert target["kind"] == "client" and target["checklist"][3]["pass"] is (says is None)
+    assert all(target["checklist"][i]["pass"] is None for i in (0, 1, 2, 4, 5))
+
+
+@pytest.mark.parametrize("text,driver,says", [
+    ("postgres://u@db.example/d?sslmode=require", "node", "version 9"),
+    ("postgres://u@db.example/d", "lib/pq", "1.12"),
+    ("postgres://u@db.example/d?sslmode=require", "lib/pq", None),
+    ("postgres://u@db.example/d?sslmode=verify-full", "node", None)])
+def test_drivers_that_change(program, text, driver, says):
+    found, _done = report(program, "--driver", driver, text)
+    assert [says in f["evidence"] for f in by_id(found, "connection_changes")] == ([True] if says else [])
+
+
+def test_environment_service_and_root_file_count(program, tmp_path, certs):
+    """As libpq looks them up: text, service file, environment, defaults; a root.crt turns require into verify-ca."""
+    services = tmp_path / "services.conf"
+    services.write_text("[safe]\nhost=db.example\nsslmode=verify-full\n", encoding="utf-8")
+    assert verdict(report(program, "host=db.example", env={"PGSSLMODE": "verify-full"})[0]) == []
+    assert verdict(report(program, "service=safe", env={"PGSERVICEFILE": str(services)})[0]) == []
+    found, _done = report(program, "service=safe sslmode=require", env={"PGSERVICEFILE": str(services)})
+    assert verdict(found) == [UNVERIFIED]
+    home = tmp_path / "home"
+    (home / ".postgresql").mkdir(parents=True)
+    (home / ".postgresql" / "root.crt").write_bytes(open(certs.ca_file, "rb").read())
+    assert verdict(report(program, "host=db.example sslmode=require", env={"HOME": str(home)})[0]) == [NAME]
+    gone = audit(program, "service=nowhere", env={"PGSERVICEFILE": str(services)})
+    assert gone.returncode == 3 and "nowhere" in gone.stderr
+
+
+def test_libpq_agrees(program, kind, server_factory, certs, tmp_path):
+    """What the audit calls sure and unsure, libpq does, against a server of another CA and without TLS."""
+    if kind == "gate":
+        pytest.skip("PostgreSQL judges")
+    hba = "host all all all trust\n"
+    sealed = server_factory(kind, hba=hba, tls={"cert": certs.foreign.issue("other.example", sans=["other.example"])})
+    open_one = server_factory(kind, hba=hba)
+    for mode in ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"):
+        text = f"sslmode={mode} sslrootcert={certs.ca_file}"
+        says = verdict(report(program, f"host=db.example {text}")[0])
+
+        def connects(server, text=text):
+            try:
+                psycopg.connect(f"host=127.0.0.1 port={server.port} user=postgres dbname=postgres {text}").close()
+                return True
+            except psycopg.OperationalError:
+                return False
+        assert connects(open_one) is (says == [PLAIN])
+        assert connects(sealed) is (says == [PLAIN]), mode       # with a root certificate require verifies the chain
+
+
+# ---- files ----
+
+def write(tmp_path, name, text, mode=0o600):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def test_service_file(program, tmp_path):
+    path = write(tmp_path, "pg_service.conf", "# ours\n[one]\nhost=db.example\nsslmode=require\npassword=very-secret\n\n"
+                                              "[two]\nhost=db.example\nsslmode=verify-full\n[three]\nservice=one\n")
+    found, done = report(program, path)
+    assert [f["where"] for f in by_id(found, UNVERIFIED)] == [f"{path}:2"]
+    assert [f["where"] for f in by_id(found, "password_in_service_file")] == [f"{path}:2"]
+    assert "very-secret" not in done.stdout
+    assert "nested service" in found["targets"][0]["unseen"][-1]["why"] and found["checklist"][3]["pass"] is False
+    path.chmod(0o644)
+    assert len(by_id(report(program, path)[0], "password_readable")) == 1
+
+
+def test_env_file(program, tmp_path):
+    path = write(tmp_path, ".env", "# x\nexport DATABASE_URL=\"postgres://u:very-secret@db.example/d?sslmode=no-verify\" # y\n"
+                                   "OTHER='postgres://u@other.example/d'\nPGHOST=third.example\nPGSSLMODE=verify-ca\n"
+                                   "REDIS_URL=redis://x\n")
+    found, done = report(program, path)
+    assert [f["where"] for f in by_id(found, UNVERIFIED)] == [f"{path}:2"]
+    assert sorted(f["where"] for f in by_id(found, NAME)) == [f"{path}:3", f"{path}:5"]     # PGSSLMODE counts for OTHER
+    assert "very-secret" not in done.stdout
+    assert verdict(report(program, "--driver", "node", path)[0]) == [PLAIN, UNVERIFIED, NAME]
+
+
+def test_pgbouncer(program, tmp_path):
+    path = write(tmp_path, "pgbouncer.ini", "[databases]\napp = host=10.0.0.5 dbname=app\nhere = dbname=x\n"
+                                            "[pgbouncer]\nlisten_addr = *\nauth_type = trust\n"
+                                            "client_tls_sslmode = allow\n%include more.ini\n")
+    found, _done = report(program, path)
+    assert [f["where"] for f in by_id(found, PLAIN)] == [f"{path}:2"]
+    assert [f["where"] for f in by_id(found, "pooler_plaintext")] == [f"{path}:7"]
+    assert [f["where"] for f in by_id(found, "pooler_auth_weak")] == [f"{path}:6"]
+    assert f"{path}:8" in {u["what"] for u in found["targets"][0]["unseen"]}
+    write(tmp_path, "pgbouncer.ini", "[databases]\napp = host=10.0.0.5 dbname=app\n[pgbouncer]\nlisten_addr = *\n"
+                                     "auth_type = scram-sha-256\nclient_tls_sslmode = require\n"
+                                     "server_tls_sslmode = verify-full\nserver_tls_ca_file = /ca.crt\n")
+    found, done = report(program, path)
+    assert done.returncode == 0 and found["checklist"][3]["pass"] is True
+    write(tmp_path, "pgbouncer.ini", "[databases]\n[pgbouncer]\nlisten_addr = *\n")
+    assert "disable" in by_id(report(program, path)[0], "pooler_plaintext")[0]["evidence"]      # the default
+
+
+PATRONI = """scope: main
+restapi:
+  listen: 0.0.0.0:8008
+etcd3:
+  hosts: [a:2379, b:2379]
+postgresql:
+  connect_address: 10.0.0.1:5432
+  authentication:
+    replication:
+      username: replicator
+      password: very-secret
+    rewind: {username: rewinder, sslmode: verify-full}
+ctl:
+  insecure: true
+"""
+
+
+def test_patroni(program, tmp_path):
+    path = write(tmp_path, "patroni.yml", PATRONI)
+    found, done = report(program, path)
+    assert [f["where"] for f in by_id(found, PLAIN)] == [f"{path}:10"] and "very-secret" not in done.stdout
+    for name in ("patroni_api_plaintext", "patroni_api_open", "patroni_store_unverified", "patroni_ctl_insecure"):
+        assert len(by_id(found, name)) == 1, name
+    assert by_id(found, "patroni_ctl_insecure")[0]["where"] == f"{path}:14"
+    sealed = PATRONI.replace("8008\n", "8008\n  certfile: /c\n  verify_client: required\n").replace(
+        "  hosts:", "  protocol: https\n  cacert: /ca\n  hosts:").replace(
+        "very-secret\n", "x\n      sslmode: verify-full\n").replace("insecure: true", "insecure: false")
+    assert report(program, write(tmp_path, "patroni.yml", sealed))[1].returncode == 0
+    broken = report(program, write(tmp_path, "patroni.yml", PATRONI + "  - [\n"))[0]
+    assert any("not YAML" in u["why"] for u in broken["targets"][0]["unseen"])
+
+
+@pytest.mark.parametrize("name,text,says", [
+    ("appsettings.json", '{"ConnectionStrings": {"Default": "Host=db.example;Username=a;SSL Mode=Require"}}', UNVERIFIED),
+    ("application.properties", "# x\nspring.datasource.url=jdbc:postgresql://db.example/d?sslmode=prefer\n", PLAIN),
+    ("compose.yaml", "services:\n  web:\n    environment:\n      - DATABASE_URL=postgres://u:p@db.example/d\n", PLAIN),
+    ("db.js", "new Pool({ connectionString: 'postgres://db.example/d?sslmode=require' })\n", None),
+    ("db.ts", "new Pool({ host: 'db', ssl: { rejectUnauthorized: false } })\n", UNVERIFIED),
+    ("database.yml", "production:\n  host: db\n  sslmode: require\n", UNVERIFIED),
+    ("settings.py", "DATABASES = {'default': {'OPTIONS': {'sslmode': 'verify-full'}}}\n", None),
+    ("main.go", 'sql.Open("pgx", "postgres://u@db.example/d?sslmode=verify-ca")\n', NAME)])
+def test_texts(program, tmp_path, name, text, says):
+    path = write(tmp_path, name, text)
+    found, _done = report(program, path)
+    assert verdict(found) == ([says] if says else []) and found["targets"][0]["kind"] == "client"
+    assert all(f["where"].startswith(f"{path}:") for f in found["findings"])
+
+
+def test_what_is_filled_in_later_is_not_passed(program, tmp_path):
+    path = write(tmp_path, "values.yaml", "url: postgres://${USER}@db.example/d?sslmode=${MODE}\n")
+    found, done = report(program, path)
+    assert done.returncode == 0 and found["checklist"][3]["pass"] is None
+    assert found["targets"][0]["unseen"][-1]["what"] == f"{path}:1"
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing here\n", b"\0\1\2postgres://u@h/d", b"\xff\xfe" * 500])
+def test_files_of_nothing(program, tmp_path, content):
+    path = tmp_path / "file.txt"
+    path.write_bytes(content)
+    done = audit(program, path)
+    assert done.returncode == 3 and str(path) in done.stderr
+
+
+@pytest.mark.parametrize("text", [
+    "host=db.example password=very-secret sslmode=require", "host=db.example password='very-secret x",
+    "postgres://u:very-secret@db.example/d?sslmode=require", "postgres://u:very-secret/x@db.example/d",
+    "postgres://db.example/d?user=u&password=very-secret", "jdbc:postgresql://db.example/d?user=u&password=very-secret",
+    "Host=db.example;Username=u;Password=very-secret", "Host=db.example;Username=u;Password=very-secret;Bad",
+    "postgresql+asyncpg://u:very-secret@db.example/d", "DATABASE_URL=postgres://u:very-secret@db.example/d",
+    "pgsql:host=db.example;password=very-secret", "r2dbc:postgresql://u:very-secret@db.example/d"])
+def test_no_password_is_shown(program, text):
+    done = audit(program, text)
+    plain = subprocess.run([program, "audit", text], capture_output=True, text=True, timeout=60, check=False)
+    assert "secret" not in done.stdout + done.stderr + plain.stdout + plain.stderr
+    assert done.returncode in (1, 3)
+
+
+def test_mistakes(program):
+    assert audit(program, "--driver", "odd", "postgres://h/d").returncode == 2
+    bad = audit(program, "postgres://u:very-secret@h:port/d?sslmode=nonsense")
+    assert bad.returncode == 3 and "very-secret" not in bad.stderr + bad.stdout
+    assert json.loads(bad.stdout)["targets"][0]["error"]
