@@ -7,6 +7,9 @@
 #                      (DEBIAN13_ARGS=--quick: unit tests, lints and a few integration tests)
 #   make check-asan    the same under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make check-tsan    the same under ThreadSanitizer
+#   make check-strict  gcc and clang without a warning; unit tests and fuzz corpora under the sanitizers; ten
+#                      seconds of each fuzz target (what CI runs beside `make check`)
+#   make check-tidy    clang-tidy, as .clang-tidy says, over everything
 #   make soak          an hour of mixed traffic with reloads and kills (SOAK_SECONDS=600: ten minutes), then
 #                      200 certificate swaps under 300 connections a second and 200 busy sessions (soak-swaps)
 #   make faults        every allocation of a reload, a login, a look-up fails in its turn (half an hour)
@@ -77,6 +80,22 @@ check-tsan: deps-check
 	$(SANITIZED) PYTHON=$(PYTHON) tools/check.sh build-tsan --target=gate $(PYTEST_ARGS)
 	@echo 'check-tsan: clean'
 
+check-strict: deps-check
+	test -f build-gcc/build.ninja || CC=gcc $(MESON) setup -Dwerror=true build-gcc
+	$(NINJA) -C build-gcc
+	test -f build-clang/build.ninja || CC=$(CLANG) $(MESON) setup -Dwerror=true -Db_lundef=false build-clang
+	$(NINJA) -C build-clang
+	test -f build-asan/build.ninja || $(SANITIZE) -Db_sanitize=address,undefined build-asan
+	$(NINJA) -C build-asan
+	$(MESON) test -C build-asan --print-errorlogs --suite unit --suite fuzz
+	$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=10
+	@echo 'check-strict: clean'
+
+check-tidy: deps-check
+	test -f build-clang/build.ninja || CC=$(CLANG) $(MESON) setup -Dwerror=true -Db_lundef=false build-clang
+	$(NINJA) -C build-clang clang-tidy
+	@echo 'check-tidy: clean'
+
 soak: deps-check
 	@$(MAKE) --no-print-directory all
 	SOAK_SECONDS=$(SOAK_SECONDS) $(PYTHON) tests/soak.py build
@@ -115,6 +134,6 @@ install: all
 	DESTDIR=$(DESTDIR) $(MESON) install -C build
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz build-bench
+	rm -rf build build-gcc build-clang build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan soak soak-swaps faults fuzz fuzz-long bench install clean
+.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-strict check-tidy soak soak-swaps faults fuzz fuzz-long bench install clean
