@@ -24,7 +24,7 @@ esac
 build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev libsqlite3-dev libmicrohttpd-dev
        libjansson-dev libidn-dev tcl8.6-dev libseccomp-dev uthash-dev libcmocka-dev libpq-dev libyaml-dev'
 quickstart='openssl'
-check="openssl procps iproute2 python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
+check="openssl procps iproute2 curl python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
        $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver
        python3-psycopg2 python3-gevent ruby-pg php-cli php-pgsql zsh fish"
 debian13='debootstrap debian-archive-keyring'
