@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "client/reload_gate.h"
 #include "conf/settings.h"
+#include "tls/context.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -19,6 +20,8 @@ void renew_target_fini(struct renew_target *target)
 {
     settings_unref(target->settings);
     target->settings = NULL;
+    tls_library_free(target->library);
+    target->library = NULL;
     cert_list_fini(&target->anchors);
     cert_list_fini(&target->store);
 }
@@ -161,8 +164,8 @@ enum code renew_target_open(const struct renew_where *where, struct arena *arena
 {
     struct renew_target *t = out;
 
-    *t = (struct renew_target){ 0 };
-    enum code code = fill(where, arena, t, e);
+    *t = (struct renew_target){ .library = tls_library_new() };
+    enum code code = t->library ? fill(where, arena, t, e) : err_set(e, E_NOMEM, "out of memory");
     if (code != OK)
         renew_target_fini(t);
     return code;
@@ -230,7 +233,7 @@ enum code renew_target_listeners(const struct renew_target *target, const struct
 {
     size_t n = 0;
 
-    *check = (struct served_check){ .n = 0 };
+    *check = (struct served_check){ .library = target->library };
     if (!served_name(env, check->name))
         return err_set(e, E_INTERNAL, "no random bytes");
     TRY(all_listeners(target, check, e));

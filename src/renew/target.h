@@ -10,13 +10,15 @@
 
 struct env;
 struct settings;
+struct tls_library;
 
 struct renew_target {
     bool is_gate;
-    char dir[OS_PATH_MAX];     /* absolute */
-    char conf[OS_PATH_MAX];    /* rotate.conf */
-    char work[OS_PATH_MAX];    /* 0700: journal, lock, accounts, requests */
-    char ca_dir[OS_PATH_MAX];  /* where the own CA is unless rotate.conf says otherwise */
+    char dir[OS_PATH_MAX];    /* absolute */
+    char conf[OS_PATH_MAX];   /* rotate.conf */
+    char work[OS_PATH_MAX];   /* 0700: journal, lock, accounts, requests */
+    char ca_dir[OS_PATH_MAX]; /* where the own CA is unless rotate.conf says otherwise */
+    struct tls_library *library;
     struct settings *settings; /* of a gate */
     struct pgdata pg;          /* of a PostgreSQL */
     bool has_server, has_http; /* pairs that the settings name */
