@@ -57,6 +57,9 @@ static void check_link(struct audit *a, const struct subject_connection *c)
         add(a, CHECK_CONNECTION_CHANGES, c,
             audit_text(a, "%.*s: with %.*s, %.*s", STR_ARG(l->endpoint), STR_ARG(l->mode),
                        STR_ARG(l->changes)));
+    if (l->has_password && str_is(c->name, "PG* variables"))
+        add(a, CHECK_PASSWORD_IN_ENV, c,
+            audit_text(a, "%.*s: PGPASSWORD is set there", STR_ARG(l->endpoint)));
     if (l->has_password && l->readable)
         add(a, CHECK_PASSWORD_READABLE, c,
             audit_text(a, "%.*s: its password stands there, and others than the file's owner may read it",

@@ -96,10 +96,22 @@ static void check_store(struct audit *a, const char *store)
                           store);
 }
 
+/* [src: PostgreSQL 18, "The Password File"] */
+static void check_passfile(struct audit *a)
+{
+    const struct subject_setting *mode = subject_raw(a->subject, "file.mode");
+
+    if (mode)
+        audit_add_setting(a, CHECK_PASSFILE_PERMISSIONS, "passfile.file", "its mode is %.*s",
+                          STR_ARG(mode->value));
+}
+
 void check_programs(struct audit *a)
 {
     if (a->subject->kind != SUBJECT_CLIENT)
         return;
+    if (has_prefix(a, "passfile."))
+        check_passfile(a);
     if (has_prefix(a, "pgbouncer."))
         check_pgbouncer(a);
     if (!has_prefix(a, "patroni."))

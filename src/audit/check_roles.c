@@ -56,6 +56,36 @@ static void check_role(struct audit *a, const struct subject_role *r)
                   "its password is not taken any more; certificates and peer are");
 }
 
+/* ---- what all roles have in common ---- */
+
+static bool has_no_date(const struct subject_role *r)
+{
+    return r->can_login && !r->has_valid_until && r->secret != SECRET_NONE && r->secret != SECRET_UNSEEN;
+}
+
+static bool has_no_limit(const struct subject_role *r)
+{
+    return r->can_login && !r->superuser && r->connection_limit < 0;
+}
+
+/* One finding for all of them: nobody reads a hundred. */
+static void check_all(struct audit *a, enum check check, bool (*holds)(const struct subject_role *r),
+                      const char *what)
+{
+    const struct subject_role *first = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < a->subject->n_roles; i++) {
+        if (!holds(&a->subject->roles[i]))
+            continue;
+        first = first ? first : &a->subject->roles[i];
+        n++;
+    }
+    if (first)
+        audit_add(a, check, STR("pg_roles"), "%zu role%s %s, \"%.*s\" among them", n, n == 1 ? "" : "s", what,
+                  STR_ARG(first->name));
+}
+
 void check_roles(struct audit *a)
 {
     if (a->subject->kind != SUBJECT_SERVER)
@@ -63,4 +93,6 @@ void check_roles(struct audit *a)
     check_settings(a);
     for (size_t i = 0; i < a->subject->n_roles; i++)
         check_role(a, &a->subject->roles[i]);
+    check_all(a, CHECK_VALID_UNTIL_UNSET, has_no_date, "with a password and without VALID UNTIL");
+    check_all(a, CHECK_CONNECTION_LIMIT, has_no_limit, "without CONNECTION LIMIT");
 }

@@ -1,6 +1,7 @@
 #include "audit/client_files.h"
 
 #include "audit/client_ini.h"
+#include "audit/client_items.h"
 #include "audit/client_text.h"
 #include "audit/client_yaml.h"
 #include "base/check.h"
@@ -17,13 +18,21 @@ static bool is_yaml(struct str name)
 
 enum client_file client_file_kind(struct str name, struct str text)
 {
+    static const char *const profiles[] = { ".profile",  ".bash_profile", ".bashrc", ".zshrc",
+                                            ".zprofile", ".zshenv",       "profile", "environment" };
+
     if (has(name, "pg_service") || str_ends(name, STR(".pg_service.conf")))
         return CLIENT_FILE_SERVICE;
     if (has(name, "pgbouncer") || (str_ends(name, STR(".ini")) && has(text, "[pgbouncer]")))
         return CLIENT_FILE_PGBOUNCER;
     if (is_yaml(name) && has(text, "postgresql:") && (has(text, "restapi:") || has(text, "authentication:")))
         return CLIENT_FILE_PATRONI;
-    if (str_starts(name, STR(".env")) || str_ends(name, STR(".env")) || str_is(name, "environment"))
+    if (str_is(name, ".pgpass") || str_is(name, "pgpass.conf"))
+        return CLIENT_FILE_PASSWORDS;
+    for (size_t i = 0; i < COUNT_OF(profiles); i++)
+        if (str_is(name, profiles[i]))
+            return CLIENT_FILE_ENVIRONMENT;
+    if (str_starts(name, STR(".env")) || str_ends(name, STR(".env")))
         return CLIENT_FILE_ENVIRONMENT;
     return CLIENT_FILE_TEXT;
 }
@@ -40,6 +49,8 @@ enum code client_file_read(enum client_file kind, struct str name, struct str te
         return client_text_environment(text, driver, items);
     case CLIENT_FILE_PATRONI:
         return client_yaml_patroni(text, items);
+    case CLIENT_FILE_PASSWORDS:
+        return client_items_set(items, "passfile", STR("file"), STR("yes"), 0) ? OK : E_NOMEM;
     case CLIENT_FILE_TEXT:
         return client_text_scan(name, text, driver, items);
     }

@@ -18,7 +18,8 @@ enum client_file {
     CLIENT_FILE_PGBOUNCER,
     CLIENT_FILE_ENVIRONMENT,
     CLIENT_FILE_PATRONI,
-    CLIENT_FILE_TEXT, /* anything else: connection strings that stand in it */
+    CLIENT_FILE_PASSWORDS, /* ~/.pgpass: only who may read it counts */
+    CLIENT_FILE_TEXT,      /* anything else: connection strings that stand in it */
 };
 
 /** One connection, or why something that looks like one could not be read. */

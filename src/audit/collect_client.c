@@ -1,6 +1,7 @@
 #include "audit/collect_client.h"
 
 #include "audit/client_files.h"
+#include "audit/client_items.h"
 #include "audit/collect_rules.h"
 #include "audit/link.h"
 #include "audit/server_settings.h"
@@ -129,7 +130,12 @@ enum code collect_client(const char *path, struct str text, const struct client_
         return err_set(e, E_NOMEM, "out of memory");
     if (!client_file_found(&items))
         return err_set(e, E_CONFIG, "\"%s\" is not a file that can be judged", path);
-    bool readable = stat(path, &st) == 0 && (st.st_mode & S_IROTH);
+    bool there = stat(path, &st) == 0, readable = there && (st.st_mode & S_IROTH);
+    struct str mode;
+    if (there && (st.st_mode & (S_IRWXG | S_IRWXO)) &&
+        (!arena_printf(params->arena, &mode, "%04o", (unsigned)(st.st_mode & 07777)) ||
+         !client_items_set(&items, "file", STR("mode"), mode, 0)))
+        return err_set(e, E_NOMEM, "out of memory");
     if (begin(params, &c) != OK || fill(&c, &items, path, readable) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     *out = c;

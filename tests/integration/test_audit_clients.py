@@ -162,6 +162,18 @@ def test_env_file(program, tmp_path):
     assert verdict(report(program, "--driver", "node", path)[0]) == [PLAIN, UNVERIFIED, NAME]
 
 
+def test_passwords_of_the_environment_and_password_files(program, tmp_path):
+    path = write(tmp_path, ".bashrc", "alias x=y\nexport PGPASSWORD=very-secret\n")
+    found, done = report(program, path)
+    assert [f["where"] for f in by_id(found, "password_in_env")] == [f"{path}:2"] and "very-secret" not in done.stdout
+    passfile = write(tmp_path, ".pgpass", "*:*:*:*:very-secret\n", 0o640)
+    found, done = report(program, passfile)
+    assert "0640" in by_id(found, "passfile_permissions")[0]["evidence"] and "very-secret" not in done.stdout
+    passfile.chmod(0o600)
+    found, done = report(program, passfile)
+    assert not found["findings"] and found["checklist"][3]["pass"] is None
+
+
 def test_pgbouncer(program, tmp_path):
     path = write(tmp_path, "pgbouncer.ini", "[databases]\napp = host=10.0.0.5 dbname=app\nhere = dbname=x\n"
                                             "[pgbouncer]\nlisten_addr = *\nauth_type = trust\n"

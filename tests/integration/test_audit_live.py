@@ -86,6 +86,8 @@ def test_stored_secrets_by_kind(program, server):
         found, done = report(program, superuser(server))
         assert [f["where"] for f in by_id(found, "md5_secrets")] == ['role "old_md5"']
         assert [f["where"] for f in by_id(found, "scram_iterations_low")] == ['role "few"']
+        assert "VALID UNTIL" in by_id(found, "valid_until_unset")[0]["evidence"]
+        assert len(by_id(found, "connection_limit_none")) == 1
         assert 'role "expired"' in {f["where"] for f in by_id(found, "valid_until_passed")}
         assert "secret-of-old-md5" not in done.stdout and "AAAA" not in done.stdout and "md5" + "0" not in done.stdout
     finally:
