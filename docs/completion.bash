@@ -36,7 +36,7 @@ _pgseal()
     'hba ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
     'ident ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
     'explain ') options='--directory --running --hba --ident --json --verbose --color --help ' ;;
-    'audit ') options='--conninfo --driver --fail-on --baseline --pg-version --sarif --html --json --verbose --color --help ' ;;
+    'audit ') options='--conninfo --driver --profile --fail-on --baseline --pg-version --sarif --html --json --verbose --color --help ' ;;
     'probe ') options='--rootcert --crl --cert --key --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
     'monitor ') options='--days --rootcert --crl --negotiation --timeout --nagios --textfile --listen --interval --json --verbose --color --help ' ;;
     'psql ') options='--directory --verbose --help ' ;;
@@ -103,6 +103,7 @@ _pgseal()
     'explain --color') arguments='auto always never' ;;
     'audit --conninfo') arguments='nothing' ;;
     'audit --driver') arguments='nothing' ;;
+    'audit --profile') arguments='default cis cis-16 cis-17 cis-18 stig pci bsi mozilla-intermediate mozilla-modern' ;;
     'audit --fail-on') arguments='high medium low info none' ;;
     'audit --baseline') arguments='files' ;;
     'audit --pg-version') arguments='nothing' ;;

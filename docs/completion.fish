@@ -221,6 +221,7 @@ complete -c pgseal -n '__pgseal_at explain ' -l help -s h -d 'show this and exit
 complete -c pgseal -n '__pgseal_at explain ' -f
 complete -c pgseal -n '__pgseal_at audit ' -l conninfo -x -d 'ask this running server through libpq, as psql would connect'
 complete -c pgseal -n '__pgseal_at audit ' -l driver -x -d 'who reads connection strings that do not tell: libpq (default), pgx, lib/pq, node, ...'
+complete -c pgseal -n '__pgseal_at audit ' -l profile -x -a 'default cis cis-16 cis-17 cis-18 stig pci bsi mozilla-intermediate mozilla-modern' -d 'judge by the severities of default, cis (cis-16, cis-17, cis-18), stig, pci, bsi, mozilla-intermediate or mozilla-modern'
 complete -c pgseal -n '__pgseal_at audit ' -l fail-on -x -a 'high medium low info none' -d 'the lowest severity that gives exit status 1: high, medium (default), low, info, or none'
 complete -c pgseal -n '__pgseal_at audit ' -l baseline -r -F -d 'a report of an earlier --json: the findings in it do not count'
 complete -c pgseal -n '__pgseal_at audit ' -l pg-version -x -d 'judge a pg_hba.conf that stands alone as this major version (default 18)'

@@ -325,6 +325,7 @@ _pgseal() {
         _arguments -s -S \
             --conninfo='[ask this running server through libpq, as psql would connect]:CONNINFO: ' \
             --driver='[who reads connection strings that do not tell: libpq (default), pgx, lib/pq, node, ...]:NAME: ' \
+            --profile='[judge by the severities of default, cis (cis-16, cis-17, cis-18), stig, pci, bsi, mozilla-intermediate or mozilla-modern]:NAME:(default cis cis-16 cis-17 cis-18 stig pci bsi mozilla-intermediate mozilla-modern)' \
             --fail-on='[the lowest severity that gives exit status 1: high, medium (default), low, info, or none]:SEVERITY:(high medium low info none)' \
             --baseline='[a report of an earlier --json: the findings in it do not count]:FILE:_files' \
             --pg-version='[judge a pg_hba.conf that stands alone as this major version (default 18)]:N: ' \

@@ -22,6 +22,49 @@ static const char *const checklist[] = {
 #undef X
 };
 
+enum source {
+#define SOURCE(name, word, text) SOURCE_##name,
+#include "audit_sources.def"
+};
+
+static const char *const source_words[] = {
+#define SOURCE(name, word, text) [SOURCE_##name] = word,
+#include "audit_sources.def"
+};
+
+static const struct {
+    const char *word, *source;
+} profiles[] = {
+#define PROFILE(name, word, source, major) { word, #source },
+#include "audit_sources.def"
+};
+
+#define X(name, id, subject, severity, item, title, why, fix) static const char *const id_of_##name = id;
+#include "checks.def"
+#undef X
+
+static const struct {
+    const char *const *id;
+    enum source source;
+    unsigned from, to;
+    const char *number, *severity;
+} sources[] = {
+#define X(check, source, from, to, number, severity)                                                         \
+    { &id_of_##check, SOURCE_##source, from, to, number, #severity },
+#include "check_sources.def"
+#undef X
+};
+
+static const struct {
+    const char *const *id;
+    enum source source;
+    const char *text;
+} notes[] = {
+#define X(check, source, text) { &id_of_##check, SOURCE_##source, text },
+#include "check_notes.def"
+#undef X
+};
+
 /* In the words of people. */
 static const char *subject_text(const char *subject)
 {
@@ -73,6 +116,31 @@ static void lower(struct buf *out, const char *word)
         buf_append_byte(out, (uint8_t)(*c | 0x20));
 }
 
+static void sources_part(struct buf *out)
+{
+    buf_append_c(out, "\n## Profiles\n\n`--profile` takes the severities of");
+    for (size_t i = 0; i < COUNT_OF(profiles); i++)
+        buf_printf(out, "%s `%s`", i ? "," : "", profiles[i].word);
+    buf_append_c(
+        out,
+        ": it changes severities, and never what is found. Numbers depend on the server's major version, "
+        "`cis-16` and its kin take those of that version.\n\n"
+        "| finding | source | PostgreSQL | number or chapter | severity in its profile |\n"
+        "|---|---|---|---|---|\n");
+    for (size_t i = 0; i < COUNT_OF(sources); i++) {
+        buf_printf(out, "| `%s` | %s | ", *sources[i].id, source_words[sources[i].source]);
+        if (sources[i].to > 0)
+            buf_printf(out, "%u to %u", sources[i].from, sources[i].to);
+        buf_printf(out, " | %s | ", sources[i].number);
+        if (strcmp(sources[i].severity, "SAME") != 0)
+            lower(out, sources[i].severity);
+        buf_append_c(out, " |\n");
+    }
+    buf_append_c(out, "\n## Where their advice breaks or weakens\n\n");
+    for (size_t i = 0; i < COUNT_OF(notes); i++)
+        buf_printf(out, "- `%s`, %s: %s\n", *notes[i].id, source_words[notes[i].source], notes[i].text);
+}
+
 void checks_page(struct buf *out)
 {
     buf_append_c(out,
@@ -96,4 +164,5 @@ void checks_page(struct buf *out)
                    checks[i].why, checks[i].fix);
     }
     drivers_table(out);
+    sources_part(out);
 }

@@ -9,6 +9,7 @@
 #include "audit/check_programs.h"
 #include "audit/check_roles.h"
 #include "audit/check_rules.h"
+#include "audit/check_server.h"
 #include "audit/check_tls.h"
 #include "audit/checklist.h"
 #include "base/check.h"
@@ -45,11 +46,12 @@ static bool sort(struct audit *a, struct audit_report *out)
     return true;
 }
 
-enum code audit_run(const struct audit_subject *subject, struct arena *arena, struct audit_report *out)
+enum code audit_run(const struct audit_subject *subject, enum audit_profile profile, struct arena *arena,
+                    struct audit_report *out)
 {
-    struct audit a = { .subject = subject, .arena = arena };
+    struct audit a = { .subject = subject, .profile = profile, .arena = arena };
 
-    *out = (struct audit_report){ .subject = subject };
+    *out = (struct audit_report){ .subject = subject, .profile = profile };
     check_broken(&a);
     check_tls(&a);
     check_certificates(&a);
@@ -61,6 +63,7 @@ enum code audit_run(const struct audit_subject *subject, struct arena *arena, st
     check_programs(&a);
     check_files(&a);
     check_operation(&a);
+    check_server(&a);
     cut_about(&a);
     out->certificates = a.certificates;
     out->n_certificates = a.n_certificates;

@@ -19,23 +19,24 @@ struct checklist_item {
 
 struct audit_report {
     const struct audit_subject *subject;
+    enum audit_profile profile;
     struct findings findings; /* the worst first */
     size_t counts[FINDING_SEVERITIES];
     const struct audit_certificate *certificates; /* that were looked at */
     size_t n_certificates;
     struct checklist_item checklist[CHECKLIST_ITEMS];
-    bool seen_enough; /* false: too little was seen for a verdict, even without findings */
 };
 
 /**
  * Look at everything.
  *
- * arena  borrowed; owns the report.
+ * profile  whose severities findings get; facts are the same with all.
+ * arena    borrowed; owns the report.
  *
  * E_NOMEM. What cannot be read is a finding or, where another check says so, passed over. Reads files, else
  * never blocks.
  */
-MUST_CHECK enum code audit_run(const struct audit_subject *subject, struct arena *arena,
-                               struct audit_report *out);
+MUST_CHECK enum code audit_run(const struct audit_subject *subject, enum audit_profile profile,
+                               struct arena *arena, struct audit_report *out);
 
 #endif

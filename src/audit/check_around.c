@@ -1,5 +1,6 @@
 #include "audit/check_around.h"
 
+#include "audit/edit.h"
 #include "audit/finding.h"
 #include "client/conninfo.h"
 #include "conf/settings.h"
@@ -7,6 +8,8 @@
 #include "policy/policy.h"
 
 #include <sys/stat.h>
+
+enum { PG_WITH_LOG_WORDS = 18 };
 
 /* ---- servers behind ---- */
 
@@ -136,15 +139,28 @@ void check_files(struct audit *a)
 
 /* ---- operation ---- */
 
+/* The list of words is new in PostgreSQL 18. */
+static void check_log(struct audit *a)
+{
+    const struct audit_subject *s = a->subject;
+    bool old = s->kind == SUBJECT_SERVER && s->version > 0 && s->version < PG_WITH_LOG_WORDS;
+
+    if (s->settings->log_connections != 0)
+        return;
+    struct finding *f = audit_add_setting(a, CHECK_LOG_CONNECTIONS_OFF, "log_connections",
+                                          "connections that succeed are not logged");
+    edit_setting(a, f, "log_connections", old ? "on" : "'authorization'");
+    if (f && old)
+        f->fix = STR("Set log_connections = on.");
+}
+
 void check_operation(struct audit *a)
 {
     const struct settings *settings = a->subject->settings;
 
     if (!a->subject->settings_seen)
         return;
-    if (settings->log_connections == 0)
-        audit_add_setting(a, CHECK_LOG_CONNECTIONS_OFF, "log_connections",
-                          "connections that succeed are not logged");
+    check_log(a);
     if (a->subject->kind != SUBJECT_GATE)
         return;
     if (settings->ssl && settings->reload_on_change == CONF_RELOAD_OFF)

@@ -4,6 +4,7 @@
  */
 #include "audit/check_certs.h"
 
+#include "audit/check_trust.h"
 #include "audit/finding.h"
 #include "base/buf.h"
 #include "base/check.h"
@@ -241,6 +242,7 @@ static void check_server_file(struct audit *a, const char *file)
     for (size_t i = 0; i < chain.n; i++) /* what is on no path of clients disturbs nobody */
         if (!known || path.used[i])
             check_cert(a, chain.items[i], file, i == 0);
+    check_chain_shape(a, &chain, known ? path.used : NULL, file);
 }
 
 static void check_crl(struct audit *a, X509_CRL *crl, const char *file)
@@ -279,4 +281,5 @@ void check_certificates(struct audit *a)
     check_server_file(a, settings->ssl_cert_file.path);
     check_trust(a, settings->ssl_ca_file.path, settings->ssl_crl_file.path || settings->ssl_crl_dir.path);
     check_trust(a, settings->ssl_crl_file.path, true);
+    check_authorities(a);
 }

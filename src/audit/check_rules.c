@@ -1,131 +1,17 @@
 #include "audit/check_rules.h"
 
-#include "audit/finding.h"
-#include "base/buf.h"
+#include "audit/check_shape.h"
+#include "audit/edit.h"
+#include "audit/look.h"
 #include "base/check.h"
 #include "base/ip.h"
 #include "conf/settings.h"
 #include "policy/cover.h"
-#include "policy/match.h"
 #include "policy/method.h"
 #include "policy/policy.h"
-#include "policy/reach.h"
-#include "policy/tell.h"
 #include "policy/words.h"
 
-enum { WITNESS_MAX = 4096, HOST_MAX = 64, SHADOWS_SHOWN = 8 };
-
-struct look {
-    struct audit *audit;
-    const struct hba_rule *rule;
-    struct str where;
-    enum reach plain, sealed; /* from another machine, without TLS and with it */
-    struct conn_facts plain_facts, sealed_facts;
-    bool here_only; /* the gate listens on this machine only */
-};
-
-/* ---- evidence ---- */
-
-/* A value of a connection string. */
-static void put_value(struct buf *out, const char *key, struct str value)
-{
-    bool quote = value.n == 0;
-
-    for (size_t i = 0; i < value.n; i++)
-        quote = quote || strchr(" \t\n\r\v\f'\\=", value.p[i]);
-    buf_printf(out, " %s=%s", key, quote ? "'" : "");
-    for (size_t i = 0; i < value.n; i++) {
-        if (strchr("'\\", value.p[i]))
-            buf_append_c(out, "\\");
-        buf_append_byte(out, (uint8_t)value.p[i]);
-    }
-    buf_append_c(out, quote ? "'" : "");
-}
-
-static struct str witness_text(struct look *l, const struct conn_facts *facts)
-{
-    AUTO(buf) struct buf out = BUF_INIT(WITNESS_MAX);
-    struct str text = STR("");
-    char host[HOST_MAX];
-
-    conn_facts_host(facts, host, sizeof host);
-    buf_printf(&out, "addr=%s", host);
-    put_value(&out, "user", facts->user);
-    if (facts->replication == REPLICATION_PHYSICAL)
-        buf_append_c(&out, " replication=true");
-    else
-        put_value(&out, "dbname", facts->database);
-    buf_printf(&out, " tls=%s", facts->tls ? "1.3" : "none");
-    if (!arena_str(l->audit->arena, buf_str(&out), &text))
-        l->audit->nomem = true;
-    return text;
-}
-
-/* Does the answer depend on what the witness leaves open? */
-static bool depends(const struct look *l, struct conn_facts facts, enum code on)
-{
-    struct decision decision;
-
-    if (on == E_NEED_ROLES)
-        facts.roles = NULL;
-    else
-        facts.lookup = (struct name_lookup){ .state = NAME_NOT_ASKED };
-    return policy_match(l->audit->subject->policy, &facts, NULL, &decision) == on;
-}
-
-/* What lets the connection in besides what explain is told: its host's name, its user's roles. */
-static const char *condition(const struct look *l, const struct conn_facts *facts)
-{
-    if (facts->lookup.state == NAME_CONFIRMED)
-        return ", if its host has a name that the rule wants";
-    if (facts->roles && facts->roles->n > 1)
-        return ", if the user is a member of the rule's role";
-    if (depends(l, *facts, E_NEED_ROLES))
-        return ", unless the user is a member of an earlier rule's role";
-    if (depends(l, *facts, E_NEED_NAME))
-        return ", unless its host has a name that an earlier rule wants";
-    return "";
-}
-
-/* A rule keeps its text when lines are added above it. */
-static struct finding *about_rule(struct look *l, struct finding *f)
-{
-    struct str shown;
-
-    if (f && hba_rule_shown(l->audit->arena, l->rule, &shown))
-        f->about = audit_text(l->audit, "%.*s %.*s", STR_ARG(l->rule->file), STR_ARG(shown));
-    else
-        l->audit->nomem = true;
-    return f;
-}
-
-/* Report `what` with the connection that shows it; nothing where there is none. */
-static void report(struct look *l, enum check check, bool tls, const char *what)
-{
-    enum reach reach = tls ? l->sealed : l->plain;
-    const struct conn_facts *facts = tls ? &l->sealed_facts : &l->plain_facts;
-    const char *now = !l->here_only ? ""
-                      : l->audit->subject->kind == SUBJECT_GATE
-                          ? " (just now the gate listens on this machine only)"
-                          : " (just now the server listens on this machine only)";
-
-    if (reach == REACH_UNKNOWN) {
-        about_rule(l, audit_add(l->audit, check, l->where, "%s, for names that fit the rule's expressions%s",
-                                what, now));
-    } else if (reach == REACH_FOUND) {
-        struct str witness = witness_text(l, facts);
-        struct finding *f = about_rule(l, audit_add(l->audit, check, l->where, "%s: %.*s%s%s", what,
-                                                    STR_ARG(witness), condition(l, facts), now));
-        if (f)
-            f->witness = witness;
-    }
-}
-
-/* Without TLS if that is possible, else with it. */
-static void report_any(struct look *l, enum check check, const char *what)
-{
-    report(l, check, l->plain == REACH_NONE, what);
-}
+enum { SHADOWS_SHOWN = 8 };
 
 /* ---- checks ---- */
 
@@ -137,15 +23,16 @@ static void check_trust(struct look *l)
     case CLIENTCERT_VERIFY_FULL:
         return; /* the certificate's name is the proof */
     case CLIENTCERT_VERIFY_CA:
-        report_any(l, CHECK_TRUST_WITH_ANY_CERTIFICATE, "any certificate of the client CA lets any user in");
+        look_report_any(l, CHECK_TRUST_WITH_ANY_CERTIFICATE,
+                        "any certificate of the client CA lets any user in");
         return;
     case CLIENTCERT_NONE:
         break;
     }
     if (from_network)
-        report_any(l, CHECK_TRUST_FROM_NETWORK, "another machine is let in without any proof");
+        look_report_any(l, CHECK_TRUST_FROM_NETWORK, "another machine is let in without any proof");
     else
-        about_rule(l, audit_add(l->audit, CHECK_TRUST_HERE, l->where,
+        look_about(l, audit_add(l->audit, CHECK_TRUST_HERE, l->where,
                                 "whoever is on this machine is let in without any proof"));
 }
 
@@ -178,14 +65,14 @@ static void check_passwords(struct look *l)
     enum check check = weak_methods[rule->method].check;
 
     if (needs == HBA_NEEDS_CLEARTEXT)
-        report(l, CHECK_PASSWORD_IN_CLEARTEXT, false, "a password is sent as it is");
+        look_report(l, CHECK_PASSWORD_IN_CLEARTEXT, false, "a password is sent as it is");
     if (weakness && needs == HBA_NEEDS_CLEARTEXT) /* without TLS it is worse, and said above */
-        report(l, check, true, weakness);
+        look_report(l, check, true, weakness);
     else if (weakness)
-        report_any(l, check, weakness);
+        look_report_any(l, check, weakness);
     if ((needs == HBA_NEEDS_CLEARTEXT || needs == HBA_NEEDS_MD5_OR_SCRAM || needs == HBA_NEEDS_SCRAM) &&
         rule->clientcert == CLIENTCERT_NONE && l->audit->subject->settings->ssl_ca_file.path)
-        report(l, CHECK_PASSWORD_WITHOUT_CERTIFICATE, true, "a password is the only proof");
+        look_report(l, CHECK_PASSWORD_WITHOUT_CERTIFICATE, true, "a password is the only proof");
 }
 
 static bool is_dead(const struct look *l)
@@ -209,14 +96,14 @@ static void check_rule(struct look *l, struct reach_search *search)
     struct audit *a = l->audit;
 
     if (is_for_mapped(l->rule)) {
-        about_rule(l,
+        look_about(l,
                    audit_add(a, CHECK_RULE_FOR_MAPPED, l->where,
                              "::ffff:a.b.c.d is a.b.c.d here, as it is for PostgreSQL: the rule matches no "
                              "connection"));
         return;
     }
     if (is_dead(l)) {
-        about_rule(l, audit_add(a, CHECK_RULE_NEVER_MATCHES, l->where, "no connection ever is of the type %s",
+        look_about(l, audit_add(a, CHECK_RULE_NEVER_MATCHES, l->where, "no connection ever is of the type %s",
                                 hba_type_name(l->rule->type)));
         return;
     }
@@ -228,11 +115,15 @@ static void check_rule(struct look *l, struct reach_search *search)
         a->nomem = true;
         return;
     }
-    report(l, CHECK_PLAINTEXT_FROM_NETWORK, false, "another machine may connect without TLS");
+    struct finding *f = look_report(l, CHECK_PLAINTEXT_FROM_NETWORK, false,
+                                    "another machine may connect without TLS");
+    if (l->rule->type == HBA_HOST)
+        edit_rule_type(l, f, "hostssl");
     if (l->rule->method == HBA_METHOD_TRUST)
         check_trust(l);
     else
         check_passwords(l);
+    check_shape_of_rule(l);
 }
 
 /* "rule 3 at pg_hba.conf:7 (scram-sha-256)", and so on. */
@@ -264,13 +155,13 @@ static void report_shadow(struct look *l, const struct shadow *shadow)
                                                                        : CHECK_RULE_SHADOWED;
     struct str by = takers(l, shadow);
     if (shadow->n == 1)
-        about_rule(l,
+        look_about(l,
                    audit_add(l->audit, check, l->where, "%.*s takes all its connections first", STR_ARG(by)));
     else if (shadow->n <= SHADOWS_SHOWN)
-        about_rule(l, audit_add(l->audit, check, l->where, "%.*s together take all its connections first",
+        look_about(l, audit_add(l->audit, check, l->where, "%.*s together take all its connections first",
                                 STR_ARG(by)));
     else
-        about_rule(l, audit_add(l->audit, check, l->where,
+        look_about(l, audit_add(l->audit, check, l->where,
                                 "%.*s and %zu more rules together take all its connections first",
                                 STR_ARG(by), shadow->n - SHADOWS_SHOWN));
 }
@@ -333,4 +224,5 @@ void check_rules(struct audit *a)
             check_rule(&look, search);
     }
     check_revocation(a, shadows);
+    check_shape_of_file(a, shadows);
 }

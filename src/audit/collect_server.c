@@ -400,6 +400,17 @@ static enum code read_rules(struct server *s, struct policy **out)
 
 /* ---- all of it ---- */
 
+static enum subject_fips read_fips(void)
+{
+    AUTO(buf) struct buf text = BUF_INIT(VERSION_FILE_MAX);
+    struct err e;
+    enum code code = os_read_file("/proc/sys/crypto/fips_enabled", &text, &e);
+
+    if (code != OK)
+        return code == E_NO_FILE ? FIPS_OFF : FIPS_UNSEEN;
+    return text.n > 0 && text.p[0] == '1' ? FIPS_ON : FIPS_OFF;
+}
+
 static enum code choose(struct server *s, const char *path)
 {
     struct stat st;
@@ -420,6 +431,8 @@ static enum code choose(struct server *s, const char *path)
         s->subject->owner = st.st_uid;
         s->subject->dir_mode = st.st_mode & 07777;
     }
+    if (s->data_dir)
+        s->subject->fips = read_fips();
     const char *started = s->opts.data_directory.n > 0 ? arena_c(s->arena, s->opts.data_directory) : NULL;
     const char *beside = s->config_file ? parent_of(s->arena, s->config_file) : s->data_dir;
     if (!beside)

@@ -18,7 +18,7 @@ static struct finding *add(struct audit *a, struct finding finding, const char *
     PRINTF_LIKE(3, 0);
 static struct finding *add(struct audit *a, struct finding finding, const char *what, va_list args)
 {
-    finding.severity = check_severity(finding.check);
+    finding.severity = profile_severity(a->profile, finding.check, a->subject->version);
     finding.fix = str_c(check_fix(finding.check));
     if (!arena_vprintf(a->arena, &finding.what, what, args) || (a->n == a->size && !grow(a))) {
         a->nomem = true;

@@ -4,7 +4,7 @@
 #ifndef PGSEAL_AUDIT_FINDING_H
 #define PGSEAL_AUDIT_FINDING_H
 
-#include "audit/checks.h"
+#include "audit/profile.h"
 #include "audit/subject.h"
 #include "base/arena.h"
 
@@ -38,14 +38,23 @@ struct audit_certificate {
     bool leaf; /* the server's own */
 };
 
+/** A file whose lines are being edited. */
+struct audit_lines {
+    struct str file, text;
+    unsigned line; /* which line begins at `at` */
+    size_t at;
+};
+
 /** One audit under way. */
 struct audit {
     const struct audit_subject *subject;
+    enum audit_profile profile;
     struct arena *arena;
     struct finding *items; /* in the order found */
     size_t n, size;
     struct audit_certificate *certificates;
     size_t n_certificates, certificates_size;
+    struct audit_lines lines;
     bool nomem;
 };
 

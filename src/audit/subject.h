@@ -91,6 +91,8 @@ struct subject_role {
     int connection_limit;       /* -1: none */
 };
 
+enum subject_fips { FIPS_UNSEEN, FIPS_ON, FIPS_OFF };
+
 /* ---- what was not seen ---- */
 
 /** Something that would have counted, and was not to be had. */
@@ -118,6 +120,7 @@ struct audit_subject {
     uid_t owner;
     unsigned dir_mode; /* permission bits of the data directory, if `owner_seen` */
     int64_t now_unix_s;
+    enum subject_fips fips; /* of the machine */
 
     /* In force, a gate's or those of a server that a gate knows too, with the server's defaults. */
     const struct settings *settings;

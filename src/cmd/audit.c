@@ -30,8 +30,9 @@ struct auditing {
     const struct cmd *cmd;
     struct arena *arena;
     struct audit_baseline *baseline;
-    unsigned version;              /* of --pg-version; 0: not given */
-    enum pasted_driver driver;     /* of --driver */
+    unsigned version;          /* of --pg-version; 0: not given */
+    enum pasted_driver driver; /* of --driver */
+    enum audit_profile profile;
     enum finding_severity fail_on; /* FINDING_SEVERITIES: none */
     const char *conninfo;          /* of --conninfo, the last target; NULL: not given */
     size_t n;                      /* targets */
@@ -77,7 +78,7 @@ static enum code look_at(const struct auditing *a, size_t i)
         (void)cmd_error(a->cmd, &result->error);
         return code == E_NOMEM ? code : OK;
     }
-    TRY(audit_run(&a->collected[i].subject, a->arena, &result->report));
+    TRY(audit_run(&a->collected[i].subject, a->profile, a->arena, &result->report));
     result->known = arena_array(a->arena, result->report.findings.n, sizeof *result->known);
     if (!result->known)
         return E_NOMEM;
@@ -125,7 +126,7 @@ static void tell_text(const struct auditing *a, const struct audit_results *resu
 
 static int tell(const struct auditing *a)
 {
-    const struct audit_results results = { a->results, a->n };
+    const struct audit_results results = { a->results, a->n, a->profile };
     enum code code = OK;
     struct err e;
 
@@ -161,6 +162,12 @@ static int read_options(struct auditing *a)
     if (status >= 0)
         return status;
     a->version = params.pg_version;
+    const char *profile = cmd_value(a->cmd, OPT_audit_profile);
+    if (profile && !profile_find(str_c(profile), &a->profile))
+        return cmd_usage(a->cmd,
+                         "--profile takes default, cis, cis-16, cis-17, cis-18, stig, pci, bsi, "
+                         "mozilla-intermediate or mozilla-modern, not \"%s\"",
+                         profile);
     a->fail_on = FINDING_MEDIUM;
     if (word) {
         a->fail_on = FINDING_HIGH;

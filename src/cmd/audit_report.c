@@ -1,9 +1,11 @@
 #include "cmd/audit_report.h"
 
+#include "base/buf.h"
+#include "base/check.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
 
-enum { TEXT_WIDTH = 98 };
+enum { TEXT_WIDTH = 98, SOURCES_MAX = 4096 };
 
 /* ---- for people ---- */
 
@@ -38,7 +40,29 @@ static void say_folded(FILE *out, const char *label, struct str text)
     (void)fputc('\n', out);
 }
 
-static void say_finding(const struct cmd *cmd, const struct finding *f, bool known)
+/* The numbers of others, and what is wrong with their advice. */
+static void say_sources(const struct cmd *cmd, const struct audit_report *r, enum check check)
+{
+    AUTO(buf) struct buf out = BUF_INIT(SOURCES_MAX);
+    struct check_source sources[CHECK_SOURCES_MAX];
+    size_t n = check_sources(check, r->profile, r->subject->version, sources);
+
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&out, "%s%s%s%s%s%s", i ? "; " : "", sources[i].source, *sources[i].edition ? " " : "",
+                   sources[i].edition, *sources[i].number ? ": " : "", sources[i].number);
+    if (n > 0)
+        say_folded(cmd->out, "see", buf_str(&out));
+    for (size_t i = 0; i < n; i++) {
+        if (!sources[i].note)
+            continue;
+        buf_reset(&out);
+        buf_printf(&out, "%s: %s", sources[i].source, sources[i].note);
+        say_folded(cmd->out, "but", buf_str(&out));
+    }
+}
+
+static void say_finding(const struct cmd *cmd, const struct audit_report *r, const struct finding *f,
+                        bool known)
 {
     bool bad = f->severity <= FINDING_MEDIUM && !known;
 
@@ -49,6 +73,7 @@ static void say_finding(const struct cmd *cmd, const struct finding *f, bool kno
     say_folded(cmd->out, "is", f->what);
     say_folded(cmd->out, "why", str_c(check_why(f->check)));
     say_folded(cmd->out, "fix", f->fix);
+    say_sources(cmd, r, f->check);
 }
 
 static void say_item(const struct cmd *cmd, unsigned number, const struct checklist_item *item)
@@ -92,7 +117,7 @@ void audit_report_say(const struct cmd *cmd, const struct audit_result *result)
         return;
     say_summary(cmd, result);
     for (size_t i = 0; i < r->findings.n; i++)
-        say_finding(cmd, &r->findings.items[i], result->known[i]);
+        say_finding(cmd, r, &r->findings.items[i], result->known[i]);
     (void)fputs("\nchecklist\n", cmd->out);
     for (unsigned item = 1; item <= CHECKLIST_ITEMS; item++)
         say_item(cmd, item, &r->checklist[item - 1]);
@@ -129,6 +154,23 @@ static json_t *edit_json(const struct finding_edit *edit)
     return o;
 }
 
+static json_t *sources_json(const struct audit_report *r, enum check check)
+{
+    struct check_source sources[CHECK_SOURCES_MAX];
+    size_t n = check_sources(check, r->profile, r->subject->version, sources);
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < n; i++) {
+        json_t *o = json_object();
+        put(o, "source", json_string(sources[i].source));
+        put(o, "edition", text_or_null(str_c(sources[i].edition)));
+        put(o, "number", text_or_null(str_c(sources[i].number)));
+        put(o, "note", sources[i].note ? json_string(sources[i].note) : json_null());
+        (void)json_array_append_new(array, o);
+    }
+    return array;
+}
+
 static json_t *finding_json(const struct audit_result *result, size_t i)
 {
     const struct finding *f = &result->report.findings.items[i];
@@ -144,6 +186,7 @@ static json_t *finding_json(const struct audit_result *result, size_t i)
     put(o, "why", json_string(check_why(f->check)));
     put(o, "fix", json_of(f->fix));
     put(o, "edit", edit_json(&f->edit));
+    put(o, "sources", sources_json(&result->report, f->check));
     put(o, "item", check_item(f->check) ? json_integer(check_item(f->check)) : json_null());
     put(o, "about", json_of(f->about));
     put(o, "known", json_boolean(result->known[i]));
@@ -255,5 +298,6 @@ json_t *audit_report_json(const struct audit_results *results)
     put(o, "checklist", checklist);
     put(o, "summary", summary_json(results));
     put(o, "targets", targets);
+    put(o, "profile", json_string(profile_name(results->profile)));
     return o;
 }

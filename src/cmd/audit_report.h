@@ -21,6 +21,7 @@ struct audit_result {
 struct audit_results {
     const struct audit_result *items;
     size_t n;
+    enum audit_profile profile;
 };
 
 /** A point of the checklist over all targets. */

@@ -68,8 +68,8 @@ enum code audit_snapshot(const struct snapshot *snapshot, int64_t now_unix_s, st
     };
     struct audit_report report;
 
-    if (!list_upstreams(snapshot, arena, &subject) || audit_run(&subject, arena, &report) != OK ||
-        !convert(&report.findings, arena, out))
+    if (!list_upstreams(snapshot, arena, &subject) ||
+        audit_run(&subject, PROFILE_DEFAULT, arena, &report) != OK || !convert(&report.findings, arena, out))
         return err_set(e, E_NOMEM, "out of memory");
     return OK;
 }

@@ -55,7 +55,10 @@ static void survey_list(STACK_OF(SSL_CIPHER) * ciphers, struct tls_cipher_survey
         const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(ciphers, i);
         if (!is_listed(cipher))
             continue;
+        out->n++;
         out->n_static += is_static(cipher);
+        out->n_dhe += SSL_CIPHER_get_kx_nid(cipher) == NID_kx_dhe;
+        out->n_cbc += !SSL_CIPHER_is_aead(cipher);
         if (!is_weak(cipher))
             continue;
         out->n_weak++;

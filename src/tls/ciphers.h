@@ -12,6 +12,9 @@ struct tls_cipher_survey {
     size_t n_weak;   /* no authentication, no encryption, or one that is broken or shorter than 128 bits */
     struct str weak; /* their names, comma separated; cut after some */
     size_t n_static; /* no forward secrecy: the server's key opens what was recorded */
+    size_t n_dhe;    /* finite-field Diffie-Hellman */
+    size_t n_cbc;    /* CBC with a MAC beside it */
+    size_t n;        /* all of them */
 };
 
 /**

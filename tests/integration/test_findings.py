@@ -14,6 +14,7 @@ import tempfile
 import psycopg
 import pytest
 
+import test_audit
 from lib import pki
 from lib.gate import userlist
 from lib.pg import SECRETS
@@ -26,6 +27,10 @@ RULE = "hostssl all all all scram-sha-256 clientcert=verify-full\n"
 CLEAN = {"log_connections": "authorization", "reload_on_change": "certificates", "admin_users": "alice",
          "http_listen": "./http.sock"}
 AT_START = {"http_off"}  # settings that a reload does not change have a test of their own
+# What every gate with the default settings is told for information; test_posture has them.
+POSTURE = {"tls_version_12", "ciphers_legacy", "ciphers_dhe", "groups_no_pq"}
+STRONG = ("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+          "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305")
 NOT_LOADED = {"settings_broken", "rules_broken"}  # of files that no gate has in force: test_audit.py
 FAR = "host=db.example sslmode={} sslrootcert={}"
 
@@ -112,7 +117,7 @@ CASES = {
                  more_ca=lambda ca: signed_with_sha1("old CA")),
     "sha1 of a root": Case(more_ca=lambda ca: pki.Authority("r", key="rsa").pem()),
     "no names": Case("certificate_without_names", cert=lambda ca: server(ca, sans=[])),
-    "self-signed": Case("certificate_self_signed", "certificate_long_life", "certificate_without_names",
+    "self-signed": Case("certificate_self_signed", "certificate_long_life", "certificate_without_names", "certificate_eku",
                         cert=lambda ca: pki.Authority("db.example")),
     "half a chain": Case("certificate_chain_incomplete", cert=lone_leaf, says="Test Intermediate",
                          more_ca=lambda ca: MIDDLE[0].pem()),
@@ -131,6 +136,7 @@ CASES = {
     "plaintext of a few": Case("plaintext_from_network", hba=RULE + 'host "my app" bob 10.2.0.0/16 scram-sha-256\n',
                                says="addr=10.2.0.1 user=bob dbname='my app' tls=none"),
     "plaintext for replication": Case("plaintext_from_network", "password_without_certificate",
+                                      "replication_from_network_open",
                                       hba="host replication bob 10.2.0.0/16 scram-sha-256\n" + RULE,
                                       says="user=bob replication=true tls=none"),
     "plaintext from here": Case(hba="hostnossl all all 127.0.0.1/32 scram-sha-256\nhostnossl all all ::1/128 "
@@ -140,7 +146,9 @@ CASES = {
     "plaintext by name": Case("plaintext_from_network", hba="hostnossl all all .example.com scram-sha-256\n" + RULE,
                               says="if its host has a name that the rule wants"),
     "plaintext by an odd expression": Case("plaintext_from_network", says="names that fit the rule's expressions",
-                                           hba="hostnossl all /^[[:digit:]]+$ all scram-sha-256\n" + RULE),
+                                           hba="hostnossl all /^(?=ab)a.*$ all scram-sha-256\n" + RULE),
+    "plaintext by an expression": Case("plaintext_from_network", says="user=0 dbname=somewhere tls=none",
+                                       hba="hostnossl all /^[[:digit:]]+$ all scram-sha-256\n" + RULE),
     "trust": Case("trust_from_network", hba="hostssl all all all trust\n", says="tls=1.3"),
     "trust in plaintext": Case("trust_from_network", "plaintext_from_network", hba="host all all all trust\n"),
     "trust with a name": Case(hba="hostssl all all all trust clientcert=verify-full\n"),
@@ -218,7 +226,7 @@ def test_findings(gate, certs, name):
     case = CASES[name]
     put(gate, certs, case)
     found = findings(gate)
-    assert {row[0] for row in found} == case.fires, found
+    assert {row[0] for row in found} - POSTURE == case.fires, found
     if case.says:
         assert any(case.says in row[3] for row in found if row[0] in case.fires), found
     severities = known()
@@ -232,12 +240,25 @@ def test_findings(gate, certs, name):
 def test_http_off(make_gate, certs):
     gate = make_gate(hba=RULE, tls={"cert": server(certs.ca), "ca": certs.ca.pem(), "crl": certs.ca.crl()},
                      settings={**CLEAN, "http_listen": None})
-    assert [row[:3] for row in findings(gate)] == [("http_off", "info", "http_listen")]
+    assert [row[:3] for row in findings(gate) if row[0] not in POSTURE] == [("http_off", "info", "http_listen")]
+
+
+@pytest.mark.parametrize("settings,left", [
+    ({}, POSTURE),
+    ({"ssl_ciphers": STRONG}, {"tls_version_12", "groups_no_pq"}),
+    ({"ssl_ciphers": STRONG + ":DHE-RSA-AES128-GCM-SHA256"}, {"tls_version_12", "groups_no_pq", "ciphers_dhe"}),
+    ({"ssl_min_protocol_version": "TLSv1.3"}, {"groups_no_pq"})])
+def test_posture(gate, certs, settings, left):
+    put(gate, certs, Case(**settings))
+    found = findings(gate)
+    assert {row[0] for row in found} == left and {row[1] for row in found} == {"info"}
 
 
 def test_each_check_has_a_case():
     fired = set().union(*(case.fires for case in CASES.values()))
-    assert fired | AT_START | NOT_LOADED == set(known())
+    fired |= AT_START | NOT_LOADED | POSTURE | test_audit.of_live_servers()
+    fired |= test_audit.ELSEWHERE.union(*(bad.fires for bad in test_audit.BADS.values()))
+    assert set(known()) <= fired
 
 
 def test_where_is_the_line(gate, certs):

@@ -1,0 +1,289 @@
+#include "audit/check_shape.h"
+
+#include "audit/finding.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "conf/settings.h"
+#include "policy/method.h"
+#include "policy/policy.h"
+#include "policy/words.h"
+
+enum { PLACES_MAX = 2048 };
+
+static bool reaches(const struct look *l)
+{
+    return l->plain != REACH_NONE || l->sealed != REACH_NONE;
+}
+
+static bool has_option(const struct hba_rule *rule, enum hba_option option, const char *value)
+{
+    struct str text;
+
+    return hba_rule_option(rule, option, &text) && str_is(text, value);
+}
+
+/* ---- methods ---- */
+
+static void check_methods(struct look *l)
+{
+    const struct hba_rule *rule = l->rule;
+    struct str ignored;
+
+    if (rule->method == HBA_METHOD_IDENT)
+        look_report_any(l, CHECK_IDENT_FROM_NETWORK, "the client's machine is asked who its user is");
+    if (rule->method == HBA_METHOD_RADIUS)
+        look_about(l, audit_add(l->audit, CHECK_RADIUS, l->where, "passwords are judged by a RADIUS server"));
+    if (rule->method == HBA_METHOD_LDAP && !has_option(rule, HBA_OPTION_LDAPTLS, "1") &&
+        !has_option(rule, HBA_OPTION_LDAPSCHEME, "ldaps"))
+        look_about(l, audit_add(l->audit, CHECK_LDAP_IN_CLEAR, l->where,
+                                "passwords go to the LDAP server without TLS"));
+    if ((rule->method == HBA_METHOD_GSS || rule->method == HBA_METHOD_SSPI) &&
+        has_option(rule, HBA_OPTION_INCLUDE_REALM, "0") &&
+        !hba_rule_option(rule, HBA_OPTION_KRB_REALM, &ignored))
+        look_about(l, audit_add(l->audit, CHECK_GSS_ANY_REALM, l->where,
+                                "include_realm=0 without krb_realm: any realm will do"));
+    if (rule->clientcert != CLIENTCERT_NONE && l->audit->subject->settings_seen &&
+        !l->audit->subject->settings->ssl_ca_file.path)
+        look_about(l, audit_add(l->audit, CHECK_CLIENTCERT_IMPOSSIBLE, l->where,
+                                "the rule asks for a client certificate, and ssl_ca_file is not set"));
+}
+
+/* ---- replication ---- */
+
+static bool takes_any_address(const struct hba_rule *rule)
+{
+    static const uint8_t none[16];
+
+    return rule->address.kind == HBA_ADDR_ALL ||
+           (rule->address.kind == HBA_ADDR_NET && memcmp(rule->address.mask, none, sizeof none) == 0);
+}
+
+static bool is_for_replication(const struct hba_rule *rule)
+{
+    for (size_t i = 0; i < rule->n_databases; i++)
+        if (rule->databases[i].kind == HBA_NAME_REPLICATION)
+            return true;
+    return false;
+}
+
+static bool is_strong(const struct hba_rule *rule)
+{
+    return rule->method == HBA_METHOD_SCRAM || rule->method == HBA_METHOD_CERT ||
+           rule->method == HBA_METHOD_GSS || rule->clientcert == CLIENTCERT_VERIFY_FULL;
+}
+
+static void check_replication(struct look *l)
+{
+    const struct hba_rule *rule = l->rule;
+
+    if (!is_for_replication(rule) || !reaches(l))
+        return;
+    if (l->plain != REACH_NONE)
+        look_report(l, CHECK_REPLICATION_OPEN, false, "a standby may connect without TLS");
+    else if (takes_any_address(rule))
+        look_report(l, CHECK_REPLICATION_OPEN, true, "a standby may connect from any address");
+    else if (!is_strong(rule))
+        look_report(l, CHECK_REPLICATION_OPEN, true, "the method for a standby is weak");
+}
+
+/* ---- names and addresses ---- */
+
+static bool has_kind(const struct hba_name *names, size_t n, enum hba_name_kind kind)
+{
+    for (size_t i = 0; i < n; i++)
+        if (names[i].kind == kind)
+            return true;
+    return false;
+}
+
+static bool is_superuser(const struct audit_subject *subject, struct str name)
+{
+    for (size_t i = 0; i < subject->n_roles; i++)
+        if (str_equal(subject->roles[i].name, name))
+            return subject->roles[i].superuser && subject->roles[i].can_login;
+    return !subject->roles && str_is(name, "postgres");
+}
+
+/* A superuser whom the rule takes by name. */
+static bool names_superuser(const struct look *l, struct str *out)
+{
+    for (size_t i = 0; i < l->rule->n_users; i++) {
+        const struct hba_name *user = &l->rule->users[i];
+        bool is_one = user->kind == HBA_NAME_ALL ||
+                      (user->kind == HBA_NAME_EXACT && is_superuser(l->audit->subject, user->text));
+        if (is_one) {
+            *out = user->kind == HBA_NAME_ALL ? STR("all users, superusers among them,") : user->text;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_width(struct look *l)
+{
+    const struct hba_rule *rule = l->rule;
+    struct str who;
+
+    if (!reaches(l))
+        return;
+    if (names_superuser(l, &who))
+        look_about(l, audit_add(l->audit, CHECK_SUPERUSER_FROM_NETWORK, l->where,
+                                "%.*s may log in from another machine", STR_ARG(who)));
+    if (takes_any_address(rule))
+        look_about(l, audit_add(l->audit, CHECK_ANY_ADDRESS, l->where, "the rule is for every address"));
+    if (has_kind(rule->databases, rule->n_databases, HBA_NAME_ALL) &&
+        has_kind(rule->users, rule->n_users, HBA_NAME_ALL))
+        look_about(l, audit_add(l->audit, CHECK_ALL_ALL, l->where, "its database and user are both all"));
+    if (rule->address.kind == HBA_ADDR_NAME)
+        look_about(l, audit_add(l->audit, CHECK_HOSTNAME_RULE, l->where,
+                                "the address \"%.*s\" is looked up at every connection",
+                                STR_ARG(rule->address.name)));
+    if (rule->method == HBA_METHOD_CERT && rule->map.n == 0)
+        look_about(l, audit_add(l->audit, CHECK_CN_UNMAPPED, l->where,
+                                "the rule has no map: the certificate's name is the role's"));
+}
+
+/* ---- host beside hostssl ---- */
+
+static bool same_names(const struct hba_name *a, size_t n, const struct hba_name *b, size_t m)
+{
+    if (n != m)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (a[i].kind != b[i].kind || !str_equal(a[i].text, b[i].text))
+            return false;
+    return true;
+}
+
+static bool same_address(const struct hba_addr *a, const struct hba_addr *b)
+{
+    return a->kind == b->kind && a->family == b->family && memcmp(a->addr, b->addr, sizeof a->addr) == 0 &&
+           memcmp(a->mask, b->mask, sizeof a->mask) == 0 && str_equal(a->name, b->name);
+}
+
+static bool is_twin(const struct hba_rule *a, const struct hba_rule *b)
+{
+    return same_names(a->databases, a->n_databases, b->databases, b->n_databases) &&
+           same_names(a->users, a->n_users, b->users, b->n_users) && same_address(&a->address, &b->address);
+}
+
+static void check_twin(struct look *l)
+{
+    const struct policy *policy = l->audit->subject->policy;
+
+    if (l->rule->type != HBA_HOST || l->plain == REACH_NONE)
+        return;
+    for (size_t i = 0; i + 1 < l->rule->number; i++) {
+        const struct hba_rule *other = policy_rule(policy, i);
+        if (other->type != HBA_HOSTSSL || !is_twin(other, l->rule))
+            continue;
+        struct str text = audit_text(l->audit,
+                                     "what the hostssl rule at %.*s takes with TLS comes in here without",
+                                     STR_ARG(audit_place(l->audit, other->file, other->line)));
+        const char *c = arena_c(l->audit->arena, text);
+        if (c)
+            look_report(l, CHECK_HOST_BESIDE_HOSTSSL, false, c);
+        return;
+    }
+}
+
+void check_shape_of_rule(struct look *l)
+{
+    bool server = l->audit->subject->kind == SUBJECT_SERVER;
+
+    check_methods(l);
+    check_replication(l);
+    check_twin(l);
+    if (server)
+        check_width(l);
+}
+
+/* ---- the file as a whole ---- */
+
+static bool is_central(enum hba_method method)
+{
+    return method == HBA_METHOD_GSS || method == HBA_METHOD_SSPI || method == HBA_METHOD_LDAP ||
+           method == HBA_METHOD_CERT || method == HBA_METHOD_REJECT;
+}
+
+static void add_place(struct audit *a, struct buf *out, const struct hba_rule *rule)
+{
+    struct str place = audit_place(a, rule->file, rule->line);
+
+    if (out->n + place.n + 8 < PLACES_MAX)
+        buf_printf(out, "%s%.*s", out->n > 0 ? ", " : "", STR_ARG(place));
+    else if (!str_ends(buf_str(out), STR("…")))
+        buf_append_c(out, ", …");
+}
+
+static void check_central(struct audit *a, const struct shadow *shadows)
+{
+    AUTO(buf) struct buf places = BUF_INIT(PLACES_MAX);
+    const struct hba_rule *first = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < policy_rule_count(a->subject->policy); i++) {
+        const struct hba_rule *rule = policy_rule(a->subject->policy, i);
+        if (is_central(rule->method) || shadows[i].n > 0)
+            continue;
+        first = first ? first : rule;
+        n++;
+        add_place(a, &places, rule);
+    }
+    if (!first)
+        return;
+    struct finding *f = audit_add(a, CHECK_METHOD_NOT_CENTRAL, first->file, "%zu rule%s: %.*s", n,
+                                  n == 1 ? "" : "s", STR_ARG(buf_str(&places)));
+    if (f)
+        f->about = first->file;
+}
+
+static bool is_closing(const struct hba_rule *rule)
+{
+    return rule->method == HBA_METHOD_REJECT && rule->type == HBA_HOST &&
+           rule->address.kind == HBA_ADDR_ALL && has_kind(rule->databases, rule->n_databases, HBA_NAME_ALL) &&
+           has_kind(rule->users, rule->n_users, HBA_NAME_ALL);
+}
+
+static void check_last(struct audit *a)
+{
+    size_t n = policy_rule_count(a->subject->policy);
+    const struct hba_rule *last = policy_rule(a->subject->policy, n - 1);
+
+    if (is_closing(last))
+        return;
+    struct finding *f = audit_add(a, CHECK_NO_CLOSING_REJECT, audit_place(a, last->file, last->line),
+                                  "the last rule's method is %s", hba_method_name(last->method));
+    if (f) {
+        f->about = last->file;
+        f->edit = (struct finding_edit){ .file = last->file, .after = STR("host all all all reject") };
+    }
+}
+
+/* A rule for other machines that a client without a certificate can use, or no list to revoke by. */
+static void check_certificates_asked(struct audit *a, const struct shadow *shadows)
+{
+    const struct settings *settings = a->subject->settings;
+
+    for (size_t i = 0; i < policy_rule_count(a->subject->policy); i++) {
+        const struct hba_rule *rule = policy_rule(a->subject->policy, i);
+        bool asks = rule->clientcert == CLIENTCERT_VERIFY_FULL || rule->method == HBA_METHOD_REJECT;
+        if (rule->type == HBA_LOCAL || shadows[i].n > 0 || asks)
+            continue;
+        look_about(&(struct look){ .audit = a, .rule = rule },
+                   audit_add(a, CHECK_CRL_REQUIRED, audit_place(a, rule->file, rule->line),
+                             "the rule takes clients without a certificate"));
+        return;
+    }
+    if (a->subject->settings_seen && !settings->ssl_crl_file.path && !settings->ssl_crl_dir.path)
+        audit_add_setting(a, CHECK_CRL_REQUIRED, "ssl_crl_file", "no revocation list is set");
+}
+
+void check_shape_of_file(struct audit *a, const struct shadow *shadows)
+{
+    if (a->subject->kind != SUBJECT_SERVER || policy_rule_count(a->subject->policy) == 0)
+        return;
+    check_central(a, shadows);
+    check_last(a);
+    check_certificates_asked(a, shadows);
+}

@@ -1,0 +1,109 @@
+/* Evidence about a rule: a connection that shows it. */
+#include "audit/look.h"
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "policy/match.h"
+#include "policy/tell.h"
+#include "policy/words.h"
+
+enum { WITNESS_MAX = 4096, HOST_MAX = 64 };
+
+/* A value of a connection string. */
+static void put_value(struct buf *out, const char *key, struct str value)
+{
+    bool quote = value.n == 0;
+
+    for (size_t i = 0; i < value.n; i++)
+        quote = quote || strchr(" \t\n\r\v\f'\\=", value.p[i]);
+    buf_printf(out, " %s=%s", key, quote ? "'" : "");
+    for (size_t i = 0; i < value.n; i++) {
+        if (strchr("'\\", value.p[i]))
+            buf_append_c(out, "\\");
+        buf_append_byte(out, (uint8_t)value.p[i]);
+    }
+    buf_append_c(out, quote ? "'" : "");
+}
+
+static struct str witness_text(struct look *l, const struct conn_facts *facts)
+{
+    AUTO(buf) struct buf out = BUF_INIT(WITNESS_MAX);
+    struct str text = STR("");
+    char host[HOST_MAX];
+
+    conn_facts_host(facts, host, sizeof host);
+    buf_printf(&out, "addr=%s", host);
+    put_value(&out, "user", facts->user);
+    if (facts->replication == REPLICATION_PHYSICAL)
+        buf_append_c(&out, " replication=true");
+    else
+        put_value(&out, "dbname", facts->database);
+    buf_printf(&out, " tls=%s", facts->tls ? "1.3" : "none");
+    if (!arena_str(l->audit->arena, buf_str(&out), &text))
+        l->audit->nomem = true;
+    return text;
+}
+
+/* Does the answer depend on what the witness leaves open? */
+static bool depends(const struct look *l, struct conn_facts facts, enum code on)
+{
+    struct decision decision;
+
+    if (on == E_NEED_ROLES)
+        facts.roles = NULL;
+    else
+        facts.lookup = (struct name_lookup){ .state = NAME_NOT_ASKED };
+    return policy_match(l->audit->subject->policy, &facts, NULL, &decision) == on;
+}
+
+/* What lets the connection in besides what explain is told: its host's name, its user's roles. */
+static const char *condition(const struct look *l, const struct conn_facts *facts)
+{
+    if (facts->lookup.state == NAME_CONFIRMED)
+        return ", if its host has a name that the rule wants";
+    if (facts->roles && facts->roles->n > 1)
+        return ", if the user is a member of the rule's role";
+    if (depends(l, *facts, E_NEED_ROLES))
+        return ", unless the user is a member of an earlier rule's role";
+    if (depends(l, *facts, E_NEED_NAME))
+        return ", unless its host has a name that an earlier rule wants";
+    return "";
+}
+
+struct finding *look_about(struct look *l, struct finding *f)
+{
+    struct str shown;
+
+    if (f && hba_rule_shown(l->audit->arena, l->rule, &shown))
+        f->about = audit_text(l->audit, "%.*s %.*s", STR_ARG(l->rule->file), STR_ARG(shown));
+    else
+        l->audit->nomem = true;
+    return f;
+}
+
+struct finding *look_report(struct look *l, enum check check, bool tls, const char *what)
+{
+    enum reach reach = tls ? l->sealed : l->plain;
+    const struct conn_facts *facts = tls ? &l->sealed_facts : &l->plain_facts;
+    const char *now = !l->here_only ? ""
+                      : l->audit->subject->kind == SUBJECT_GATE
+                          ? " (just now the gate listens on this machine only)"
+                          : " (just now the server listens on this machine only)";
+
+    if (reach == REACH_UNKNOWN)
+        return look_about(l, audit_add(l->audit, check, l->where,
+                                       "%s, for names that fit the rule's expressions%s", what, now));
+    if (reach == REACH_NONE)
+        return NULL;
+    struct str witness = witness_text(l, facts);
+    struct finding *f = look_about(l, audit_add(l->audit, check, l->where, "%s: %.*s%s%s", what,
+                                                STR_ARG(witness), condition(l, facts), now));
+    if (f)
+        f->witness = witness;
+    return f;
+}
+
+struct finding *look_report_any(struct look *l, enum check check, const char *what)
+{
+    return look_report(l, check, l->plain == REACH_NONE, what);
+}
