@@ -7,10 +7,11 @@
 #include "conf/settings.h"
 #include "monitor/ask.h"
 #include "monitor/files.h"
-#include "net/socket.h"
+#include "os/files.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/x509.h>
 
 /* Would the gate want a PROXY header from us there? Then we cannot ask it. */
 static bool wants_proxy(const struct settings *settings, struct str address)
@@ -51,6 +52,31 @@ static enum code add_server(struct monitor_target *target, const struct settings
         TRY(monitor_add_trust(target, &trusts[i], e));
     TRY(monitor_add_crl_dir(target, &crls, e));
     return monitor_add_chain(target, &peer, ROLE_CLIENT, &unused, e);
+}
+
+static bool is_known(const struct monitor_target *target, X509 *cert)
+{
+    for (size_t i = 0; i < target->known.n; i++)
+        if (X509_cmp(target->known.items[i], cert) == 0)
+            return true;
+    return false;
+}
+
+/* The private CA that init made: with it ends what it issued, whether or not clients' certificates are asked for. */
+static enum code add_private_ca(struct monitor_target *target, const char *dir, struct err *e)
+{
+    AUTO(trust) struct trust ca = { 0 };
+    struct monitor_row *row;
+    char path[OS_PATH_MAX];
+    struct err ignored;
+
+    if (os_path(dir, "ca/ca.crt", path, &ignored) != OK || !os_exists(path) ||
+        trust_load(path, &ca, &ignored) != OK)
+        return OK;
+    for (size_t i = 0; i < ca.certs.n; i++)
+        if (!is_known(target, ca.certs.items[i]))
+            TRY(monitor_add_cert(target, "ca", str_c(path), ca.certs.items[i], &row, e));
+    return OK;
 }
 
 /* Its pages over TLS: always where others than this machine reach them. */
@@ -106,6 +132,8 @@ enum code monitor_add_gate(struct monitor_target *target, const char *dir, struc
                                  why ? why : "its settings could not be read", e);
     }
     enum code code = add_server(target, settings, e);
+    if (code == OK)
+        code = add_private_ca(target, dir, e);
     if (code == OK)
         code = add_http(target, settings, e);
     if (code == OK)

@@ -1,7 +1,6 @@
 /*
- * The settings of a PostgreSQL that a file says something about: postgresql.conf with its includes, then
- * postgresql.auto.conf. What its command line says is not seen, save for a config_file in another directory,
- * which is how Debian starts it.
+ * The settings of a PostgreSQL, as far as files tell: postgresql.conf with its includes, postgresql.auto.conf, and
+ * over both the command line of its last start (postmaster.opts), which also says where Debian has postgresql.conf.
  */
 #include "monitor/postgres.h"
 
@@ -9,6 +8,7 @@
 #include "base/check.h"
 #include "client/conninfo.h"
 #include "lex/conf_disk.h"
+#include "lex/postmaster_opts.h"
 #include "monitor/ask.h"
 #include "monitor/files.h"
 #include "os/files.h"
@@ -18,7 +18,8 @@ enum { PID_FILE_MAX = 8192, PID_LINES = 6, PID_PORT = 3, PID_ADDRESS = 5, OPTS_M
 struct pg {
     struct monitor_target *target;
     struct conf_entries entries;
-    struct str data; /* relative paths start there */
+    struct postmaster_opts opts; /* of the command line, which counts before any file */
+    struct str data;             /* relative paths start there */
 };
 
 /* As the last line has it; `otherwise` where none does. */
@@ -31,6 +32,9 @@ static struct str value_of(const struct pg *pg, const char *name, const char *ot
         if (entry->name.p && str_equal_nocase(entry->name, str_c(name)))
             value = entry->value;
     }
+    for (size_t i = 0; i < pg->opts.n; i++)
+        if (str_equal_nocase(pg->opts.items[i].name, str_c(name)))
+            value = pg->opts.items[i].value;
     return value;
 }
 
@@ -56,36 +60,43 @@ static const char *file_of(const struct pg *pg, const char *name, const char *ot
 
 /* ---- where its files are ---- */
 
-/* config_file of the command line that it was last started with; empty: not there. */
-static struct str config_of_opts(struct monitor_target *target, const char *data)
+/* The command line that it was last started with, if it ever was. A file that is not whole tells nothing. */
+static void read_opts(struct pg *pg, const char *data)
 {
     AUTO(buf) struct buf text = BUF_INIT(OPTS_MAX);
-    struct str mark = STR("config_file="), found = STR("");
     char path[OS_PATH_MAX];
     struct err ignored;
+    struct str copy;
 
-    if (os_path(data, "postmaster.opts", path, &ignored) != OK || os_read_file(path, &text, &ignored) != OK)
-        return found;
-    const char *at = memmem(text.p, text.n, mark.p, mark.n);
-    if (!at)
-        return found;
-    struct str rest = str_from(buf_str(&text), (size_t)(at - (const char *)text.p) + mark.n);
-    rest = str_first(rest, str_find(rest, '"')); /* each argument stands in quotes */
-    return arena_str(&target->arena, rest, &found) ? found : STR("");
+    if (os_path(data, "postmaster.opts", path, &ignored) == OK && os_read_file(path, &text, &ignored) == OK &&
+        arena_str(&pg->target->arena, buf_str(&text), &copy))
+        (void)!postmaster_opts_parse(copy, &pg->target->arena, &pg->opts, &ignored);
+}
+
+/* postgresql.conf of a directory, or the one that the command line names; NULL: memory ran out. */
+static const char *find_config(struct pg *pg, const char *dir)
+{
+    struct str named = value_of(pg, "config_file", ""), path;
+
+    if (named.n > 0)
+        return arena_c(&pg->target->arena, named);
+    return arena_printf(&pg->target->arena, &path, "%s/postgresql.conf", dir) ? path.p : NULL;
 }
 
 static enum code read_settings(struct pg *pg, const char *dir, struct err *e)
 {
     const struct conf_fs fs = conf_fs_disk();
     struct monitor_target *target = pg->target;
-    char path[OS_PATH_MAX], automatic[OS_PATH_MAX];
+    char automatic[OS_PATH_MAX];
     struct diags diags;
 
     conf_entries_init(&pg->entries, &target->arena);
     diags_init(&diags, &target->arena);
-    TRY(os_path(dir, "postgresql.conf", path, e));
-    struct str config = os_exists(path) ? str_c(path) : config_of_opts(target, dir);
-    enum code code = conf_lex_file(&fs, config, &pg->entries, &diags);
+    read_opts(pg, dir);
+    const char *config = find_config(pg, dir);
+    if (!config)
+        return err_set(e, E_NOMEM, "out of memory");
+    enum code code = conf_lex_file(&fs, str_c(config), &pg->entries, &diags);
     if (code != OK) {
         const struct diag *first = STAILQ_FIRST(&diags.list);
         const char *why = first ? arena_c(&target->arena, first->message) : NULL;
@@ -94,6 +105,8 @@ static enum code read_settings(struct pg *pg, const char *dir, struct err *e)
     pg->data = value_of(pg, "data_directory", dir);
     if (!arena_str(&target->arena, pg->data, &pg->data))
         return err_set(e, E_NOMEM, "out of memory");
+    if (!str_is(pg->data, dir))
+        read_opts(pg, pg->data.p);
     TRY(os_path(pg->data.p, "postgresql.auto.conf", automatic, e));
     if (os_exists(automatic))
         (void)!conf_lex_file(&fs, str_c(automatic), &pg->entries, &diags);

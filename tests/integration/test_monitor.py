@@ -340,6 +340,17 @@ def test_gate_whose_upstream_is_not_what_it_should_be(monitor, make_gate, factor
     factory.stop(short)
 
 
+def test_gate_with_its_private_ca(monitor):
+    """What init made; the CA is told of once, also where nobody's certificates are asked for."""
+    subprocess.run([monitor.program, "init", "gate", "--host", "db.example"], cwd=monitor.dir, check=True, capture_output=True)
+    assert kinds(monitor.rows("gate")) == [("client ca", "ok"), ("crl", "ok"), ("server", "ok")]
+    conf = open(monitor.path("gate/pgseal.conf"), encoding="utf-8").read()
+    monitor.write("gate/pgseal.conf", conf.replace("ssl_ca_file", "#ssl_ca_file").replace("ssl_crl_file", "#ssl_crl_file"))
+    rows = monitor.rows("gate")
+    assert kinds(rows) == [("ca", "ok"), ("server", "ok")]
+    assert rows[0]["issuer_path"] == [rows[1]["subject"]]
+
+
 def test_pgdata(monitor, factory, upstream, ca):
     row = monitor.row(upstream.data, kind="server")
     assert (row["served_matches"], row["status"]) == (True, "ok")
@@ -364,6 +375,9 @@ def test_pgdata(monitor, factory, upstream, ca):
         assert kinds(rows) == [("client ca", "critical"), ("server", "ok"), ("upstream", "ok"),
                                ("upstream chain", "ok")], rows
         assert rows[0]["served_matches"] is None
+    monitor.write("data/postmaster.opts", f'/usr/lib/postgresql/17/bin/postgres "-D" "{data}" "-c" '
+                                          f'"config_file={etc}/postgresql.conf" "-c" "ssl_ca_file=server.crt"\n')
+    assert monitor.row(data, kind="client ca")["location"] == f"{data}/server.crt"      # the command line wins
     monitor.write("data/postgresql.auto.conf", "ssl = off\nprimary_conninfo = ''\n")
     assert "ssl is off" in monitor.row(data, status=3)["error"]
 
