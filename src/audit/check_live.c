@@ -26,18 +26,16 @@ static bool is_same_client(const struct live_session *x, const struct live_sessi
     return str_equal(x->user, y->user) && str_equal(x->address, y->address) && x->standby == y->standby;
 }
 
-/* One finding per user and address, however many sessions they have. */
+/* One finding per user and address, however many sessions they have: these stand behind each other. */
 static void check_sessions(struct audit *a)
 {
-    const struct live_session *sessions = a->subject->live->sessions;
+    const struct live_session *told = NULL;
 
     for (size_t i = 0; i < a->subject->live->n_sessions; i++) {
-        const struct live_session *s = &sessions[i];
-        bool told = false;
-        for (size_t j = 0; j < i; j++)
-            told = told || (!sessions[j].sealed && is_same_client(&sessions[j], s));
-        if (s->sealed || told)
+        const struct live_session *s = &a->subject->live->sessions[i];
+        if (s->sealed || (told && is_same_client(told, s)))
             continue;
+        told = s;
         audit_add(a, CHECK_SESSION_PLAINTEXT,
                   audit_text(a, "pg_stat_ssl, %s of \"%.*s\" at %.*s", s->standby ? "standby" : "session",
                              STR_ARG(s->user), STR_ARG(s->address)),

@@ -40,6 +40,7 @@ struct client_items {
     size_t n, room;
     struct subject_setting *settings; /* of the program itself, by "pgbouncer.NAME", "patroni.PATH" */
     size_t n_settings, settings_room;
+    bool too_many; /* settings were left out, and that was said */
 };
 
 /** Which kind of file it is, by its name and what stands in it. */

@@ -88,7 +88,9 @@ static enum code put_server_tls(struct client_items *items)
 
     for (size_t s = 0; s < items->n_settings; s++)
         for (size_t m = 0; m < sizeof map / sizeof map[0]; m++)
-            for (size_t i = 0; i < items->n && str_is(items->settings[s].name, map[m].name); i++)
+            for (size_t i = 0;
+                 i < items->n && items->settings[s].in_force && str_is(items->settings[s].name, map[m].name);
+                 i++)
                 items->items[i].options.v[map[m].option] = items->settings[s].value;
     return OK;
 }

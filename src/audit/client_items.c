@@ -2,6 +2,8 @@
 
 #include "base/arena.h"
 
+enum { SETTINGS_MAX = 10000 }; /* of one file: more are no configuration */
+
 static void *grown(struct arena *arena, void *list, size_t n, size_t *room, size_t size)
 {
     if (n < *room)
@@ -27,6 +29,20 @@ struct client_item *client_items_add(struct client_items *items, enum subject_pu
     return &list[items->n++];
 }
 
+/* Once, in the place of all that follow. */
+static bool tell_too_many(struct client_items *items, unsigned line)
+{
+    struct client_item *item;
+
+    if (items->too_many)
+        return true;
+    items->too_many = true;
+    item = client_items_add(items, PURPOSE_APPLICATION, STR("the file"), line);
+    if (item)
+        item->error = STR("it has too many settings: the rest was not read");
+    return item != NULL;
+}
+
 bool client_items_set(struct client_items *items, const char *prefix, struct str name, struct str value,
                       unsigned line)
 {
@@ -34,6 +50,8 @@ bool client_items_set(struct client_items *items, const char *prefix, struct str
                                          &items->settings_room, sizeof *list);
     struct subject_setting setting = { .value = value, .line = line, .in_force = true };
 
+    if (items->n_settings == SETTINGS_MAX)
+        return tell_too_many(items, line);
     if (!list || !arena_printf(items->arena, &setting.name, "%s.%.*s", prefix, STR_ARG(name)))
         return false;
     items->settings = list;

@@ -6,7 +6,7 @@
 
 #include <yaml.h>
 
-enum { DEPTH_MAX = 32, PATH_MAX_BYTES = 512, VALUES_MAX = 100000 };
+enum { DEPTH_MAX = 32, PATH_MAX_BYTES = 512 };
 
 /* Where the parser is: "postgresql.authentication" has two levels. */
 struct place {
@@ -66,7 +66,7 @@ static bool take_event(struct place *at, const yaml_event_t *event, struct clien
         at->key = str_of(NULL, 0);
         return true;
     case YAML_SCALAR_EVENT:
-        return items->n_settings < VALUES_MAX && take_scalar(at, event, items);
+        return take_scalar(at, event, items);
     case YAML_ALIAS_EVENT:
         at->key = str_of(NULL, 0);
         return true;

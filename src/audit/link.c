@@ -153,13 +153,15 @@ bool link_add(struct collected *collected, struct arena *arena, struct subject_c
     struct audit_subject *subject = &collected->subject;
     size_t n = subject->n_connections;
     struct subject_link *kept = ARENA_NEW(arena, struct subject_link);
-    struct subject_connection *list = arena_array(arena, n + 1, sizeof *list);
+    bool full = n == 0 || (n & (n - 1)) == 0; /* the list has room for the next power of two */
+    struct subject_connection *list = full ? arena_array(arena, n ? 2 * n : 1, sizeof *list)
+                                           : (struct subject_connection *)(uintptr_t)subject->connections;
 
     if (!kept || !list)
         return false;
     *kept = link;
     connection.link = kept;
-    if (n > 0)
+    if (full && n > 0)
         memcpy(list, subject->connections, n * sizeof *list);
     list[n] = connection;
     subject->connections = list;

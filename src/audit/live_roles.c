@@ -93,7 +93,7 @@ static const struct live_statement sessions_statement = {
     " coalesce(a.backend_type = 'walsender', false) FROM pg_catalog.pg_stat_activity a"
     " JOIN pg_catalog.pg_stat_ssl s USING (pid) LEFT JOIN pg_catalog.pg_stat_gssapi g USING (pid)"
     " WHERE a.client_addr IS NOT NULL AND NOT a.client_addr <<= '127.0.0.0/8' AND a.client_addr <> '::1'"
-    " AND a.client_addr IS DISTINCT FROM inet_server_addr() AND a.pid <> pg_backend_pid() ORDER BY 1, 2, 3",
+    " AND a.client_addr IS DISTINCT FROM inet_server_addr() AND a.pid <> pg_backend_pid() ORDER BY 1, 3, 6, 2",
     "a member of pg_read_all_stats",
     0,
 };

@@ -269,6 +269,18 @@ def test_no_password_is_shown(program, text):
     assert done.returncode in (1, 3)
 
 
+def test_big_files(program, tmp_path):
+    urls = write(tmp_path, "urls.txt", "postgres://u@db.example/d?sslmode=verify-full\n" * 20000)
+    found, done = report(program, urls)
+    assert done.returncode == 0 and found["checklist"][3]["pass"] is True
+    for name, line in (("pgbouncer.ini", "server_tls_sslmode = verify-full\n"), ("patroni.yml", "a: b\n")):
+        head = {"pgbouncer.ini": "[databases]\na = host=10.0.0.1\n[pgbouncer]\n",
+                "patroni.yml": "postgresql:\n  connect_address: x\nrestapi:\n  certfile: x\n"}[name]
+        found, done = report(program, write(tmp_path, name, head + line * 50000))
+        assert any("too many settings" in u["why"] for u in found["targets"][0]["unseen"])
+        assert found["checklist"][3]["pass"] is None
+
+
 def test_mistakes(program):
     assert audit(program, "--driver", "odd", "postgres://h/d").returncode == 2
     bad = audit(program, "postgres://u:very-secret@h:port/d?sslmode=nonsense")
