@@ -3,6 +3,7 @@
 #include "audit/edit.h"
 #include "audit/finding.h"
 #include "client/conninfo.h"
+#include "conf/files.h"
 #include "conf/settings.h"
 #include "os/files.h"
 #include "policy/policy.h"
@@ -113,6 +114,8 @@ void check_files(struct audit *a)
 {
     const struct settings *settings = a->subject->settings;
     const struct policy_path *paths;
+    struct settings_file_use use;
+    const char *path;
     struct err e;
     size_t n;
 
@@ -129,12 +132,9 @@ void check_files(struct audit *a)
         for (size_t i = 0; i < n; i++)
             check_writable(a, paths[i].path.p);
     }
-    if (!settings->ssl)
-        return;
-    check_writable(a, settings->ssl_cert_file.path);
-    check_writable(a, settings->ssl_ca_file.path);
-    check_writable(a, settings->ssl_chain_root_file.path);
-    check_writable(a, settings->ssl_crl_file.path);
+    for (size_t i = 0; settings->ssl && settings_file_shown(settings, i, &use, &path); i++)
+        if (use.audited)
+            check_writable(a, path);
 }
 
 /* ---- operation ---- */

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "conf/files.h"
 #include "gate/load/guard.h"
 #include "gate/load/snapshot.h"
 #include "net/loop.h"
@@ -353,29 +354,33 @@ static void add_text(struct watch *watch, struct str path, bool rules)
         add_path(watch, text, rules);
 }
 
+/* Is anybody there who reads such files? */
+static bool reads(const struct settings *settings, enum file_reader reader)
+{
+    switch (reader) {
+    case FILE_READER_TLS:
+        return settings->ssl;
+    case FILE_READER_HTTP:
+        return guard_wants_tls(settings);
+    case FILE_READER_HTTP_TOKEN:
+        return guard_wants_token(settings);
+    }
+    UNREACHABLE();
+}
+
 static void add_certificates(struct watch *watch, const struct snapshot *snapshot)
 {
     const struct settings *settings = snapshot_settings(snapshot);
+    struct settings_file_use use;
+    const char *path;
 
-    if (settings->ssl) {
-        add_path(watch, settings->ssl_cert_file.path, false);
-        add_path(watch, settings->ssl_key_file.path, false);
-        add_path(watch, settings->ssl_ca_file.path, false);
-        add_path(watch, settings->ssl_chain_root_file.path, false);
-        add_path(watch, settings->ssl_crl_file.path, false);
-        add_path(watch, settings->ssl_crl_dir.path, false);
-        add_path(watch, settings->ssl_dh_params_file.path, false);
-        add_path(watch, settings->cancel_peer_ca_file.path, false);
-        add_path(watch, settings->cancel_peer_cert_file.path, false);
-        add_path(watch, settings->cancel_peer_key_file.path, false);
-        add_path(watch, settings->cancel_secret_file.path, false);
-    }
-    if (guard_wants_tls(settings)) {
+    for (size_t i = 0; settings_file_use(settings, i, &use, &path); i++)
+        if (reads(settings, use.reader))
+            add_path(watch, path, false);
+    if (guard_wants_tls(settings)) { /* those of TLS with clients, where it has none of its own */
         add_path(watch, guard_cert_file(settings), false);
         add_path(watch, guard_key_file(settings), false);
     }
-    if (guard_wants_token(settings))
-        add_path(watch, settings->http_token_file.path, false);
     for (size_t i = 0; i < settings->n_routes; i++) {
         const struct upstream *upstream = snapshot_upstream(snapshot, &settings->routes[i]);
         if (!upstream->tls)

@@ -1,6 +1,7 @@
 #include "gate/views/rows_certificates.h"
 
 #include "base/check.h"
+#include "conf/files.h"
 #include "gate/load/guard.h"
 #include "gate/load/snapshot.h"
 #include "gate/views/rows.h"
@@ -228,20 +229,17 @@ static enum code add_upstreams(struct listing *l, struct err *e)
 
 static enum code add_own(struct listing *l, const struct settings *settings, struct err *e)
 {
-    const struct source sources[] = {
-        { "ssl_cert_file", settings->ssl_cert_file.path, "server", NULL },
-        { "ssl_ca_file", settings->ssl_ca_file.path, "client ca", "client ca" },
-        { "ssl_crl_file", settings->ssl_crl_file.path, "client ca", "crl" },
-        { "ssl_chain_root_file", settings->ssl_chain_root_file.path, "chain root", "chain root" },
-        { "cancel_peer_ca_file", settings->cancel_peer_ca_file.path, "peer ca", "peer ca" },
-        { "cancel_peer_cert_file", settings->cancel_peer_cert_file.path, "peer client", NULL },
-    };
-    const struct source http = { settings->http_cert_file.path ? "http_cert_file" : "ssl_cert_file",
-                                 guard_cert_file(settings), "http", NULL };
+    struct settings_file_use use;
+    const char *path;
 
-    for (size_t i = 0; settings->ssl && i < COUNT_OF(sources); i++)
-        TRY(add_source(l, &sources[i], e));
-    return guard_wants_tls(settings) ? add_source(l, &http, e) : OK;
+    for (size_t i = 0; settings_file_shown(settings, i, &use, &path); i++) {
+        struct source source = { use.setting, path, use.kind, use.named };
+        if (use.reader == FILE_READER_HTTP && !path) /* it has that of TLS with clients */
+            source = (struct source){ "ssl_cert_file", guard_cert_file(settings), use.kind, use.named };
+        if (use.reader == FILE_READER_TLS ? settings->ssl : guard_wants_tls(settings))
+            TRY(add_source(l, &source, e));
+    }
+    return OK;
 }
 
 /* When all are known. */

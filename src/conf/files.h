@@ -1,0 +1,30 @@
+/**
+ * The files that settings name: who reads them, and what they hold (tables/settings.def).
+ */
+#ifndef PGSEAL_CONF_FILES_H
+#define PGSEAL_CONF_FILES_H
+
+#include "base/slice.h"
+
+struct settings;
+
+/** Who reads the file at a load: TLS with clients, HTTP over TLS, or who asks HTTP clients for a token. */
+enum file_reader { FILE_READER_TLS, FILE_READER_HTTP, FILE_READER_HTTP_TOKEN };
+
+struct settings_file_use {
+    const char *setting;
+    enum file_reader reader;
+    const char *kind;  /* of its certificates, as in pgseal_certificates; NULL: it has none */
+    const char *named; /* what to call it where it cannot be read, if it holds CAs or revocation lists; NULL:
+                          it is the certificate of an own key */
+    bool audited;      /* who may write it matters */
+};
+
+/** The uses in the order of the settings' names; false behind the last. out_path: NULL where it is not set. */
+bool settings_file_use(const struct settings *settings, size_t i, struct settings_file_use *out,
+                       const char **out_path);
+/** Those that have a kind, in the order in which they are shown, from 0; false behind the last. */
+bool settings_file_shown(const struct settings *settings, size_t i, struct settings_file_use *out,
+                         const char **out_path);
+
+#endif
