@@ -62,15 +62,17 @@ static enum code check_usage(const struct settings *settings, struct diags *diag
 
 enum code peers_check(const struct settings *settings, struct diags *diags)
 {
-    struct diag *row = NULL;
-
-    if (settings->cancel_peers.n > CANCEL_PEERS_MAX)
-        row = diags_add(diags, SEV_ERROR, E_CONFIG, STR(""), 0, "\"cancel_peers\" lists more than %d gates",
-                        CANCEL_PEERS_MAX);
-    else if (!settings->ssl || !settings->ssl_ca_file.path)
-        row = diags_add(diags, SEV_ERROR, E_CONFIG, STR(""), 0,
-                        "\"cancel_peers\" needs \"ssl\" and \"ssl_ca_file\": peers show their certificates");
-    return row ? E_CONFIG : check_usage(settings, diags);
+    if (settings->cancel_peers.n > CANCEL_PEERS_MAX) {
+        diags_add(diags, SEV_ERROR, E_CONFIG, STR(""), 0, "\"cancel_peers\" lists more than %d gates",
+                  CANCEL_PEERS_MAX);
+        return E_CONFIG;
+    }
+    if (!settings->ssl || !settings->ssl_ca_file.path) {
+        diags_add(diags, SEV_ERROR, E_CONFIG, STR(""), 0,
+                  "\"cancel_peers\" needs \"ssl\" and \"ssl_ca_file\": peers show their certificates");
+        return E_CONFIG;
+    }
+    return check_usage(settings, diags);
 }
 
 enum code peers_conninfo(const struct settings *settings, size_t i, const struct conn_world *world,

@@ -548,14 +548,18 @@ static enum code load_hits(struct snapshot *s, const struct snapshot *before)
 /* Parts that stand on their own are all tried, so that one look at the log shows everything that is wrong. */
 static enum code load_parts(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
-    enum code results[] = {
-        load_policy(s, p, diags),    load_server_tls(s, p, diags), load_guard(s, p, diags),
-        load_upstreams(s, p, diags), load_peers(s, p, diags),      load_users(s, p, diags),
+    static enum code (*const parts[])(struct snapshot * s, const struct snapshot_params *p,
+                                      struct diags *diags) = {
+        load_policy, load_server_tls, load_guard, load_upstreams, load_peers, load_users,
     };
+    enum code result = OK;
 
-    for (size_t i = 0; i < COUNT_OF(results); i++)
-        if (results[i] != OK)
-            return results[i];
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        enum code code = parts[i](s, p, diags);
+        if (result == OK)
+            result = code;
+    }
+    TRY(result);
     TRY(guard_load_cancels(s->settings, &s->guard, diags));
     TRY(load_hits(s, p->running));
     const struct honour honour = { s->settings, s->policy, s->upstreams, s->users, diags };
