@@ -1,6 +1,8 @@
 /* Chains for finding, two queues for forgetting. */
 #include "base/aged.h"
 
+#include "base/hash.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,15 +78,9 @@ void aged_limit(struct aged *aged, size_t limit)
     forget_beyond(aged, limit);
 }
 
-/* FNV-1a: the table is bounded, so chains are short enough whoever chooses the names. */
 static uint32_t hash_of(const struct aged *aged, const void *key)
 {
-    const uint8_t *p = key;
-    uint32_t hash = 2166136261u;
-
-    for (size_t i = 0; i < aged->key_size; i++)
-        hash = (hash ^ p[i]) * 16777619u;
-    return hash;
+    return (uint32_t)hash_bytes(HASH_BEGIN, bytes_of(key, aged->key_size));
 }
 
 static struct chain *chain_of(const struct aged *aged, uint32_t hash)

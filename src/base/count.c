@@ -7,6 +7,7 @@
 #include "base/count.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -112,16 +113,13 @@ void counters_free(struct counters *counters)
 
 /* ---- finding and making ---- */
 
-/* FNV-1a, over the bytes that are kept. */
+/* Over the bytes that are kept. */
 static size_t slot_of(enum metric metric, const struct str *labels, size_t n)
 {
-    uint32_t hash = 2166136261u ^ (uint32_t)metric;
+    uint64_t hash = HASH_BEGIN ^ (uint64_t)metric;
 
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < labels[i].n; j++)
-            hash = (hash ^ (uint8_t)labels[i].p[j]) * 16777619u;
-        hash = (hash ^ 0xffu) * 16777619u;
-    }
+    for (size_t i = 0; i < n; i++)
+        hash = hash_byte(hash_str(hash, labels[i]), 0xff);
     return (hash ^ hash >> 16) & (SLOTS - 1);
 }
 

@@ -43,3 +43,18 @@ bool near_enough(struct str a, struct str b, size_t distance)
 
     return distance != SIZE_MAX && distance <= (longer + 2) / 3;
 }
+
+struct near near_begin(struct str name)
+{
+    return (struct near){ .name = name, .distance = SIZE_MAX };
+}
+
+void near_offer(struct near *near, struct str known)
+{
+    size_t distance = near_distance(near->name, known);
+
+    if (distance >= near->distance || !near_enough(near->name, known, distance))
+        return;
+    near->distance = distance;
+    near->best = known;
+}

@@ -16,4 +16,15 @@ size_t near_distance(struct str a, struct str b);
 /** True when a person who wrote `a` may well have meant `b`: at most a third of the letters differ. */
 bool near_enough(struct str a, struct str b, size_t distance);
 
+/** A search for the known name that was meant by `name`. */
+struct near {
+    struct str name; /* borrowed */
+    size_t distance;
+    struct str best; /* borrowed from what was offered; p == NULL: none is near */
+};
+
+struct near near_begin(struct str name);
+/** Of names that are equally near the first one stays. */
+void near_offer(struct near *near, struct str known);
+
 #endif

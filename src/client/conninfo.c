@@ -165,21 +165,16 @@ static enum code refuse_word(enum conn_option option, const char *const *words, 
                              struct err *e)
 {
     AUTO(buf) struct buf hint = BUF_INIT(HINT_MAX);
-    const char *nearest = NULL;
-    size_t best = SIZE_MAX;
+    struct near near = near_begin(value);
 
     for (size_t i = 0; words[i]; i++) {
-        size_t distance = near_distance(value, str_c(words[i]));
         buf_printf(&hint, "%s%s", i == 0 ? "" : ", ", words[i]);
-        if (distance < best && near_enough(value, str_c(words[i]), distance)) {
-            best = distance;
-            nearest = words[i];
-        }
+        near_offer(&near, str_c(words[i]));
     }
     enum code code = err_set(e, E_PARAM, "invalid %s value: \"%.*s\"", conn_option_keyword(option),
                              STR_ARG(value));
-    if (nearest)
-        err_hint(e, "Perhaps you meant \"%s\". Available values: %s.", nearest, buf_c(&hint));
+    if (near.best.p)
+        err_hint(e, "Perhaps you meant \"%.*s\". Available values: %s.", STR_ARG(near.best), buf_c(&hint));
     else
         err_hint(e, "Available values: %s.", buf_c(&hint));
     return code;

@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
+#include "base/hash.h"
 #include "client/conninfo.h"
 
 #include <netdb.h>
@@ -148,15 +149,10 @@ bool host_cache_is_down(const struct host_cache *cache, const struct conn_addr *
 
 /* ---- roles ---- */
 
-/* FNV-1a; the two lowest bits make room for the role. */
+/* The two lowest bits make room for the role. */
 static uint64_t address_tag(const struct conn_addr *addr)
 {
-    const uint8_t *p = (const uint8_t *)&addr->ss;
-    uint64_t hash = 0xcbf29ce484222325u;
-
-    for (size_t i = 0; i < addr->n; i++)
-        hash = (hash ^ p[i]) * 0x100000001b3u;
-    return hash & ~(uint64_t)3;
+    return hash_bytes(HASH_BEGIN, bytes_of(&addr->ss, addr->n)) & ~(uint64_t)3;
 }
 
 void host_roles_note(struct host_roles *roles, const struct conn_addr *addr, enum host_role role)

@@ -174,8 +174,7 @@ bool pasted_recognized(struct str text)
 
 static void note_left_out(struct reading *r, struct str keyword)
 {
-    const char *nearest = NULL;
-    size_t best = SIZE_MAX;
+    struct near near = near_begin(keyword);
     bool plain = keyword.n > 0 && keyword.n <= NEAR_NAME_MAX;
 
     for (size_t i = 0; i < keyword.n; i++)
@@ -184,16 +183,11 @@ static void note_left_out(struct reading *r, struct str keyword)
         note(r, "a parameter that libpq does not have is ignored");
         return;
     }
-    for (enum conn_option i = 0; i < CONN_OPTION_COUNT; i++) {
-        size_t distance = near_distance(keyword, str_c(conn_option_keyword(i)));
-        if (distance < best && near_enough(keyword, str_c(conn_option_keyword(i)), distance)) {
-            best = distance;
-            nearest = conn_option_keyword(i);
-        }
-    }
-    if (nearest)
-        note(r, "\"%.*s\" is not a parameter of libpq and is ignored; did you mean \"%s\"?", STR_ARG(keyword),
-             nearest);
+    for (enum conn_option i = 0; i < CONN_OPTION_COUNT; i++)
+        near_offer(&near, str_c(conn_option_keyword(i)));
+    if (near.best.p)
+        note(r, "\"%.*s\" is not a parameter of libpq and is ignored; did you mean \"%.*s\"?",
+             STR_ARG(keyword), STR_ARG(near.best));
     else
         note(r, "\"%.*s\" is not a parameter of libpq and is ignored", STR_ARG(keyword));
 }

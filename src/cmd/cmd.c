@@ -63,9 +63,6 @@ static const struct option_row *option_of(enum cmd_id command, int value)
 /* What getopt_long stumbled over: a long option as written, or a letter. */
 static int unknown_option(const struct cmd *cmd, enum cmd_id command, const char *word)
 {
-    const struct option_row *nearest = NULL;
-    size_t best = SIZE_MAX;
-
     if (optopt >= OPTION_VALUE_FIRST)
         return cmd_usage(cmd, "option --%s takes no value",
                          option_rows[optopt - OPTION_VALUE_FIRST].long_name);
@@ -73,17 +70,13 @@ static int unknown_option(const struct cmd *cmd, enum cmd_id command, const char
         return cmd_usage(cmd, "unknown option -%c", optopt);
     struct str name = str_from(str_c(word), 2);
     name = str_first(name, str_find(name, '='));
-    for (const struct option_row *row = option_rows; row->help; row++) {
-        if (!row->long_name || !option_belongs(row, command))
-            continue;
-        size_t distance = near_distance(name, str_c(row->long_name));
-        if (distance < best && near_enough(name, str_c(row->long_name), distance)) {
-            best = distance;
-            nearest = row;
-        }
-    }
-    if (nearest)
-        return cmd_usage(cmd, "unknown option --%.*s; did you mean --%s?", STR_ARG(name), nearest->long_name);
+    struct near near = near_begin(name);
+    for (const struct option_row *row = option_rows; row->help; row++)
+        if (row->long_name && option_belongs(row, command))
+            near_offer(&near, str_c(row->long_name));
+    if (near.best.p)
+        return cmd_usage(cmd, "unknown option --%.*s; did you mean --%.*s?", STR_ARG(name),
+                         STR_ARG(near.best));
     return cmd_usage(cmd, "unknown option --%.*s", STR_ARG(name));
 }
 
@@ -129,8 +122,7 @@ static int take_option(struct cmd *cmd, struct cmd_option *store, const struct o
 /* The first argument names the verb where a command has verbs. */
 static int take_verb(struct cmd *cmd, enum cmd_id command)
 {
-    const struct verb_row *nearest = NULL;
-    size_t best = SIZE_MAX;
+    struct near near = near_begin(str_c(cmd->n_args > 0 ? cmd->args[0] : ""));
     bool has_verbs = false;
 
     for (const struct verb_row *row = verb_rows; row->name; row++) {
@@ -139,23 +131,19 @@ static int take_verb(struct cmd *cmd, enum cmd_id command)
         has_verbs = true;
         if (cmd->n_args == 0)
             return cmd_usage(cmd, "a verb is missing, such as \"pgseal %s %s\"", cmd->name, row->name);
-        struct str word = str_c(cmd->args[0]);
-        if (str_is(word, row->name)) {
+        if (str_is(near.name, row->name)) {
             cmd->verb = row->verb;
             cmd->args++;
             cmd->n_args--;
             return -1;
         }
-        size_t distance = near_distance(word, str_c(row->name));
-        if (distance < best && near_enough(word, str_c(row->name), distance)) {
-            best = distance;
-            nearest = row;
-        }
+        near_offer(&near, str_c(row->name));
     }
     if (!has_verbs)
         return -1;
-    if (nearest)
-        return cmd_usage(cmd, "unknown verb \"%s\"; did you mean \"%s\"?", cmd->args[0], nearest->name);
+    if (near.best.p)
+        return cmd_usage(cmd, "unknown verb \"%s\"; did you mean \"%.*s\"?", cmd->args[0],
+                         STR_ARG(near.best));
     return cmd_usage(cmd, "unknown verb \"%s\"", cmd->args[0]);
 }
 

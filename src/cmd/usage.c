@@ -21,20 +21,13 @@ const char *verb_name(enum cmd_verb verb)
 
 int command_unknown(const char *word)
 {
-    const struct command_row *nearest = NULL;
-    struct str name = str_c(word);
-    size_t best = SIZE_MAX;
+    struct near near = near_begin(str_c(word));
 
-    for (const struct command_row *row = &command_rows[CMD_COMMON + 1]; row->name; row++) {
-        size_t distance = near_distance(name, str_c(row->name));
-        if (distance < best && near_enough(name, str_c(row->name), distance)) {
-            best = distance;
-            nearest = row;
-        }
-    }
+    for (const struct command_row *row = &command_rows[CMD_COMMON + 1]; row->name; row++)
+        near_offer(&near, str_c(row->name));
     (void)fprintf(stderr, "pgseal: unknown command \"%s\"", word);
-    if (nearest)
-        (void)fprintf(stderr, "; did you mean \"%s\"?", nearest->name);
+    if (near.best.p)
+        (void)fprintf(stderr, "; did you mean \"%.*s\"?", STR_ARG(near.best));
     (void)fputs("\nTry \"pgseal --help\".\n", stderr);
     return EXIT_USAGE;
 }

@@ -126,18 +126,11 @@ void setting_families(struct setting_family out[SETTING_N_FAMILIES])
 
 struct str settings_nearest(struct str name)
 {
-    struct str nearest = { "", 0 };
-    size_t best = SIZE_MAX;
+    struct near near = near_begin(name);
 
-    for (size_t i = 0; i < setting_n_defs; i++) {
-        struct str known = str_c(setting_defs[i].name);
-        size_t distance = near_distance(name, known);
-        if (distance < best && near_enough(name, known, distance)) {
-            best = distance;
-            nearest = known;
-        }
-    }
-    return nearest;
+    for (size_t i = 0; i < setting_n_defs; i++)
+        near_offer(&near, str_c(setting_defs[i].name));
+    return near.best.p ? near.best : str_of("", 0);
 }
 
 const char *setting_source_name(enum setting_source source)

@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
+
+enum { POST_AGAIN_NS = 10 * 1000 * 1000 };
 
 struct loop_message {
     void (*fn)(void *arg);
@@ -147,6 +150,14 @@ bool loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
         return false;
     loop_send(loop, message);
     return true;
+}
+
+void loop_post_owed(struct loop *loop, void (*fn)(void *arg), void *arg)
+{
+    static const struct timespec again = { .tv_nsec = POST_AGAIN_NS };
+
+    while (!loop_post(loop, fn, arg))
+        (void)nanosleep(&again, NULL);
 }
 
 /* ---- jobs ---- */

@@ -7,6 +7,7 @@
 #include "net/shares.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "net/loop.h"
 
 #include <pthread.h>
@@ -122,11 +123,9 @@ static void heap_remove(struct heap *heap, const struct group *group)
 
 static struct group_list *slot_of(struct shares *shares, enum level level, const struct prefix *prefix)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a; there are never more groups than places */
+    uint64_t hash = hash_byte(HASH_BEGIN, (uint8_t)prefix->kind); /* no more groups than places */
 
-    hash = (hash ^ prefix->kind) * 16777619u;
-    for (size_t i = 0; i < sizeof prefix->bytes; i++)
-        hash = (hash ^ prefix->bytes[i]) * 16777619u;
+    hash = hash_bytes(hash, bytes_of(prefix->bytes, sizeof prefix->bytes));
     return &shares->slots[level][hash & (SLOTS - 1)];
 }
 

@@ -1,5 +1,7 @@
 #include "policy/token.h"
 
+#include "base/hash.h"
+
 /* Characters that mean themselves in an expression, one byte each. */
 static bool is_plain(char c)
 {
@@ -8,10 +10,8 @@ static bool is_plain(char c)
 
 uint32_t token_name_bits(struct str name)
 {
-    uint32_t h = 2166136261u; /* FNV-1a */
+    uint32_t h = (uint32_t)hash_str(HASH_BEGIN, name);
 
-    for (size_t i = 0; i < name.n; i++)
-        h = (h ^ (uint8_t)name.p[i]) * 16777619u;
     return 1u << (h >> 27) | 1u << (h >> 12 & 31);
 }
 

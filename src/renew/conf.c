@@ -110,20 +110,14 @@ static void complain(struct reading *r, const struct conf_entry *entry, const ch
 
 static void unknown_setting(struct reading *r, const struct conf_entry *entry)
 {
-    const char *nearest = NULL;
-    size_t best = SIZE_MAX;
+    struct near near = near_begin(entry->sub);
 
-    for (size_t i = 0; i < RENEW_SETTINGS; i++) {
-        size_t distance = near_distance(entry->sub, str_c(rows[i].name));
-        if (distance < best && near_enough(entry->sub, str_c(rows[i].name), distance)) {
-            best = distance;
-            nearest = rows[i].name;
-        }
-    }
+    for (size_t i = 0; i < RENEW_SETTINGS; i++)
+        near_offer(&near, str_c(rows[i].name));
     struct diag *row = diags_add(r->diags, SEV_ERROR, E_CONFIG, entry->file, entry->line,
                                  "unrecognized setting \"%.*s\"", STR_ARG(entry->name));
-    if (nearest)
-        diags_hint(r->diags, row, "Perhaps you meant \"%s\".", nearest);
+    if (near.best.p)
+        diags_hint(r->diags, row, "Perhaps you meant \"%.*s\".", STR_ARG(near.best));
 }
 
 static struct renew_rule *rule_of(struct reading *r, struct str name)

@@ -1,6 +1,7 @@
 #include "status/console_portal.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/wr.h"
 #include "pgtypes/type.h"
 #include "status/console_impl.h"
@@ -81,14 +82,10 @@ void portal_free_all(struct console *c, bool also_held)
     }
 }
 
-/* FNV-1a: names are the session's own, so nobody else suffers from a crowded bucket. */
+/* Names are the session's own, so nobody else suffers from a crowded bucket. */
 static size_t bucket_of(struct str name)
 {
-    uint32_t hash = 2166136261U;
-
-    for (size_t i = 0; i < name.n; i++)
-        hash = (hash ^ (unsigned char)name.p[i]) * 16777619U;
-    return hash % PREPARED_BUCKETS;
+    return hash_str(HASH_BEGIN, name) % PREPARED_BUCKETS;
 }
 
 struct prepared *prepared_find(struct console *c, struct str name)

@@ -556,8 +556,7 @@ static enum code load_parts(struct snapshot *s, const struct snapshot_params *p,
 
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         enum code code = parts[i](s, p, diags);
-        if (result == OK)
-            result = code;
+        result = result == OK ? code : result;
     }
     TRY(result);
     TRY(guard_load_cancels(s->settings, &s->guard, diags));

@@ -25,9 +25,8 @@
 #include "tls/engine.h"
 
 #include <stdlib.h>
-#include <time.h>
 
-enum { KEY_N_3_0 = 4, KEY_N_3_2 = 32, POST_AGAIN_NS = 10 * 1000 * 1000 };
+enum { KEY_N_3_0 = 4, KEY_N_3_2 = 32 };
 
 enum doing { DOING_NOTHING, DOING_GATHER, DOING_RUN };
 
@@ -68,12 +67,10 @@ static void job_returned(void *arg)
 /* On the SQL thread. */
 static void run_job(void *arg)
 {
-    static const struct timespec again = { .tv_nsec = POST_AGAIN_NS };
     struct console_room *r = arg;
 
     console_job_run(r->job);
-    while (!loop_post(r->worker->loop, job_returned, r))
-        (void)nanosleep(&again, NULL); /* memory has run out: the answer is owed all the same */
+    loop_post_owed(r->worker->loop, job_returned, r);
 }
 
 static enum step job_failed(struct session *s, struct err *e)

@@ -19,11 +19,8 @@
 #include "net/loop.h"
 #include "os/notify.h"
 
-#include <time.h>
-
 enum {
     LAST_WRITE_MS = 1000, /* for the SQL thread, which may be busy with a statement */
-    POST_AGAIN_NS = 10 * 1000 * 1000
 };
 
 static void drain_workers(struct gate *g, bool now)
@@ -68,11 +65,9 @@ static void on_release_timeout(void *arg)
 /* On the SQL thread. */
 static void on_written(void *arg)
 {
-    static const struct timespec again = { .tv_nsec = POST_AGAIN_NS };
     struct gate *g = arg;
 
-    while (!loop_post(g->loop, release, g))
-        (void)nanosleep(&again, NULL); /* memory has run out: the lock is to go all the same */
+    loop_post_owed(g->loop, release, g);
 }
 
 static void on_worker_closed(void *arg)

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/hash.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "gate/upstream/asker.h"
@@ -93,11 +94,8 @@ struct lookups {
 /* Failed logins by user, counted for all workers together: each has answers of its own. */
 static atomic_uint *forget_slot(struct lookups *all, struct str user)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a; a collision costs one more question */
-
-    for (size_t i = 0; i < user.n; i++)
-        hash = (hash ^ (uint8_t)user.p[i]) * 16777619u;
-    return &all->worker->shared->forgotten[hash % FORGET_SLOTS];
+    /* a collision costs one more question */
+    return &all->worker->shared->forgotten[hash_str(HASH_BEGIN, user) % FORGET_SLOTS];
 }
 
 static bool is_forgotten(struct lookups *all, const struct answer *answer)

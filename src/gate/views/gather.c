@@ -17,10 +17,8 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
-    POST_AGAIN_NS = 10 * 1000 * 1000,
     SLICE = 256, /* sessions per turn of a loop: about 0.4 ms */
     PART_ARENA_FIRST = 64 * 1024
 };
@@ -183,7 +181,6 @@ static void gather_ends(void *arg)
 
 static void part_ends(struct gather_part *part)
 {
-    static const struct timespec again = { .tv_nsec = POST_AGAIN_NS };
     struct gather *gather = part->gather;
 
     if (part->begun)
@@ -195,8 +192,7 @@ static void part_ends(struct gather_part *part)
         gather_free(gather); /* the gate is stopping */
         return;
     }
-    while (!loop_post(gather->origin->loop, gather_ends, gather))
-        (void)nanosleep(&again, NULL); /* memory has run out: the answer is owed all the same */
+    loop_post_owed(gather->origin->loop, gather_ends, gather);
 }
 
 static bool add_slice(struct gather_part *part)

@@ -18,9 +18,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { POST_AGAIN_NS = 10 * 1000 * 1000, REPORT_DEADLINE_US = 5 * 1000 * 1000 /* of all queries together */ };
+enum { REPORT_DEADLINE_US = 5 * 1000 * 1000 /* of all queries together */ };
 
 struct overview {
     struct gate_shared *shared;
@@ -68,10 +67,7 @@ static void answered(void *arg)
 
 static void come_back(struct overview *o)
 {
-    static const struct timespec again = { .tv_nsec = POST_AGAIN_NS };
-
-    while (!loop_post(o->shared->steward, answered, o))
-        (void)nanosleep(&again, NULL); /* memory has run out: the answer is owed all the same */
+    loop_post_owed(o->shared->steward, answered, o);
 }
 
 static void give_up(struct overview *o, enum code code, const char *why)
