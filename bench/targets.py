@@ -151,7 +151,7 @@ cert = {cert}.pem
 
 
 class GateTarget(Target):
-    """The gate as it is deployed: SCRAM judged here, pg_hba.conf, the server behind a unix socket."""
+    """The gate as it is deployed: SCRAM judged here, pg_hba.conf, the server on a unix socket."""
 
     def __init__(self, program, directory, name, cert, workers=1):
         super().__init__(name)

@@ -1,4 +1,4 @@
--- The gate's views on the server behind it, so that one query tells what a session does and how its client came.
+-- The gate's views on the upstream server, so that one query tells what a session does and how its client came.
 --
 --   psql -d app -v gate_host=gate.example -v gate_port=5432 -v gate_ca=/etc/ssl/gate-ca.crt \
 --        -v gate_user=dba -v gate_password=… -f gate-views.sql

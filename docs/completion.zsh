@@ -6,15 +6,15 @@ _pgseal() {
     commands=(
         'help:show the help of a command, or of one of its verbs'
         'serve:run the gate in the foreground'
-        'reload:let a running gate load its files, and say what came of it'
+        'reload:reload a running gate, and report the result'
         'init:make a gate'\''s directory\: private CA, certificate, settings, rules'
         'ca:make and look at the private CA'
         'cert:issue, renew, revoke and check certificates'
         'hba:parse a pg_hba.conf file'
         'ident:parse a pg_ident.conf file'
         'explain:say which rule governs a connection, and why'
-        'audit:find what is wrong with a configuration, or weaker than it need be'
-        'probe:look at servers from outside\: what does each sslmode get and prove?'
+        'audit:find errors and weaknesses in a configuration'
+        'probe:examine servers from outside\: what does each sslmode connect to and verify?'
         'monitor:how long do the certificates and revocation lists in use remain valid?'
         'psql:run psql on the status database of a gate'
         'rotate:renew the certificates that are due, and take none into force that clients would refuse'
@@ -39,8 +39,8 @@ _pgseal() {
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
             -c+'[set a setting, over what the files say; may be repeated]:NAME=VALUE: ' \
-            --check'[load all files, try what a start needs, report every error, and exit: 1 if it would not start]' \
-            --login'[with --check: also reach every server, with auth_source = query log in and read a secret]' \
+            --check'[load all files, test what a start needs, report every error, and exit: 1 if the gate would not start]' \
+            --login'[with --check: also connect to every upstream server, and with auth_source = query log in and read a secret]' \
             {-v,--verbose}'[say more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
@@ -56,7 +56,7 @@ _pgseal() {
     'init ')
         _arguments -s -S \
             --host='[a name or address clients will use; goes into the certificate; may be repeated (default: this machine'\''s name and localhost)]:NAME: ' \
-            --upstream='[the PostgreSQL server behind the gate (default: host=/var/run/postgresql port=5432)]:CONNINFO: ' \
+            --upstream='[the upstream PostgreSQL server (default: host=/var/run/postgresql port=5432)]:CONNINFO: ' \
             --port='[the TCP port the gate will listen on (default: 6432, with --companion 5432)]:N: ' \
             --listen='[the addresses the gate will listen on (default: all with --host, else localhost; with --companion none)]:ADDRESSES: ' \
             --days='[how long certificates are valid (default: 90)]:N: ' \
@@ -78,7 +78,7 @@ _pgseal() {
             --org='[its organization]:NAME: ' \
             --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long the CA is valid (default: 3650)]:N: ' \
-            --path-length='[how many CAs may stand below it (default: 0)]:N|none: ' \
+            --path-length='[how many CAs may follow below it in a chain (default: 0)]:N|none: ' \
             --permit='[limit what it may sign: dns:DOMAIN, ip:NETWORK/BITS, email:DOMAIN, uri:HOST; a leading ! excludes; may be repeated]:NAME: ' \
             --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
@@ -97,7 +97,7 @@ _pgseal() {
             --org='[its organization]:NAME: ' \
             --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long the CA is valid (default: 3650)]:N: ' \
-            --path-length='[how many CAs may stand below it (default: 0)]:N|none: ' \
+            --path-length='[how many CAs may follow below it in a chain (default: 0)]:N|none: ' \
             --permit='[limit what it may sign: dns:DOMAIN, ip:NETWORK/BITS, email:DOMAIN, uri:HOST; a leading ! excludes; may be repeated]:NAME: ' \
             --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
@@ -144,10 +144,10 @@ _pgseal() {
             --self-signed'[no CA: signed by its own key]' \
             --out='[where to write the files (default: DIR/clients of the gate for users, else .)]:DIR:_files -/' \
             --file='[the name of those files, without .crt (default: NAME, with _ for what no file'\''s name may hold)]:NAME: ' \
-            --owner='[who is to own the key (0600), such as postgres]:USER: ' \
+            --owner='[owner of the key (0600), such as postgres]:USER: ' \
             --group='[or: the group that may read it (0640; for keys of root'\''s)]:GROUP: ' \
             --for='[write what libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
-            --server='[where those connection strings are to point]:HOST[\:PORT]: ' \
+            --server='[the server in those connection strings]:HOST[\:PORT]: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
@@ -181,10 +181,10 @@ _pgseal() {
             --self-signed'[no CA: signed by its own key]' \
             --out='[where to write the files (default: DIR/clients of the gate for users, else .)]:DIR:_files -/' \
             --file='[the name of those files, without .crt (default: NAME, with _ for what no file'\''s name may hold)]:NAME: ' \
-            --owner='[who is to own the key (0600), such as postgres]:USER: ' \
+            --owner='[owner of the key (0600), such as postgres]:USER: ' \
             --group='[or: the group that may read it (0640; for keys of root'\''s)]:GROUP: ' \
             --for='[write what libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
-            --server='[where those connection strings are to point]:HOST[\:PORT]: ' \
+            --server='[the server in those connection strings]:HOST[\:PORT]: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
@@ -225,7 +225,7 @@ _pgseal() {
             --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
             --for='[write what libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
-            --server='[where those connection strings are to point]:HOST[\:PORT]: ' \
+            --server='[the server in those connection strings]:HOST[\:PORT]: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
@@ -293,7 +293,7 @@ _pgseal() {
             '*:argument: ' ;;
     'hba ')
         _arguments -s -S \
-            --pg-version='[judge as this major version (default 18)]:N: ' \
+            --pg-version='[parse as this major version (default 18)]:N: ' \
             --json'[answer in JSON]' \
             {-v,--verbose}'[say more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
@@ -302,7 +302,7 @@ _pgseal() {
             '*:argument:_files' ;;
     'ident ')
         _arguments -s -S \
-            --pg-version='[judge as this major version (default 18)]:N: ' \
+            --pg-version='[parse as this major version (default 18)]:N: ' \
             --json'[answer in JSON]' \
             {-v,--verbose}'[say more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \

@@ -4,7 +4,7 @@ make soak: mixed traffic through one gate for an hour (SOAK_SECONDS), with reloa
     soak.py BUILD
 
 Logins of every kind, queries, COPY, cancels, replication, statements of the status database; failures, nonsense,
-clients that vanish, sessions that are ended, a server behind that is restarted; reloads that succeed and reloads
+clients that vanish, sessions that are ended, an upstream server that is restarted; reloads that succeed and reloads
 that cannot, swapped certificates, revoked ones. Exit status 0 only if nothing came out otherwise than it must,
 the gate's log has nothing unforeseen, and its memory, descriptors and threads stayed what they were.
 """

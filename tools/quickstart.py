@@ -212,7 +212,7 @@ def show_sslmode(story, sslmode):
                    " no encryption")
         return sslmode == "disable" and words == refused
     transport = tls.group(1) if tls else "plaintext"
-    verified = VERIFIED.get(sslmode, "no, nobody was asked for proof")
+    verified = VERIFIED.get(sslmode, "no")
     color = "32" if tls and sslmode in VERIFIED else "0" if tls else "31"
     print(f"  {sslmode:<14}{paint(color, f'{transport:<15}')}server verified: {verified}")
     return bool(tls) and sslmode != "disable"

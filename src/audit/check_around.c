@@ -12,7 +12,7 @@
 
 enum { PG_WITH_LOG_WORDS = 18 };
 
-/* ---- servers behind ---- */
+/* ---- upstream servers ---- */
 
 static bool is_on_this_machine(const struct conn_host *host)
 {

@@ -9,7 +9,7 @@
 #include "policy/match.h"
 #include "policy/policy.h"
 
-/* ---- servers behind ---- */
+/* ---- upstream servers ---- */
 
 static enum code add_upstream(struct audit_subject *out, const struct settings_route *route,
                               struct subject_connection *connection, struct arena *arena, struct diags *diags)

@@ -13,7 +13,7 @@ struct conninfo;
 /** Keepalives and tcp_user_timeout of a TCP socket; failures do not matter. Nothing on a Unix socket. */
 void conn_socket_tune(const struct conninfo *info, const struct conn_addr *addr, int fd);
 /**
- * requirepeer: is the server behind a connected Unix socket run by this OS user? OK where nothing is
+ * requirepeer: is the server at the other end of a connected Unix socket run by this OS user? OK where nothing is
  * demanded, and on TCP. E_CONNECT with libpq's text; EVENT_LOCAL_ERROR.
  */
 MUST_CHECK enum code conn_socket_check_peer(const struct conninfo *info, const struct conn_addr *addr, int fd,

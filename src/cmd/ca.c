@@ -57,7 +57,7 @@ static enum code read_params(const struct cmd *cmd, struct arena *arena, struct 
     struct ca_params params = { .key = KEY_P256, .days = CA_DAYS_DEFAULT, .path_length = 0 };
 
     if (key && !key_kind_from_name(str_c(key), &params.key))
-        return err_set(e, E_USAGE, "\"%s\" is no kind of key", key);
+        return err_set(e, E_USAGE, "\"%s\" is not a supported key type (" KEY_KIND_NAMES ")", key);
     (void)gethostname(machine, sizeof machine - 1);
     params.common_name = str_c(name);
     if (!name && !arena_printf(arena, &params.common_name, "pgseal CA %.48s", machine))

@@ -87,7 +87,7 @@ static enum code read_kind(const struct cert_job *job, struct plan *plan, struct
     const char *key = cmd_value(job->cmd, OPT_cert_key), *days = cmd_value(job->cmd, OPT_cert_days);
 
     if (key && !key_kind_from_name(str_c(key), &plan->kind))
-        return err_set(e, E_USAGE, "\"%s\" is no kind of key", key);
+        return err_set(e, E_USAGE, "\"%s\" is not a supported key type (" KEY_KIND_NAMES ")", key);
     if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, &plan->request.days))
         return err_set(e, E_USAGE, "--days takes a number within 1 and %d", CA_DAYS_MAX);
     return OK;

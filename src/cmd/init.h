@@ -42,7 +42,7 @@ struct init_plan {
     struct str upstream;
     struct str auth_dbname; /* where the gate asks the server about users */
     bool upstream_is_tcp;
-    struct san *upstream_sans; /* names of the server behind, where we issue its certificate; else none */
+    struct san *upstream_sans; /* names of the upstream server, where we issue its certificate; else none */
     size_t n_upstream_sans;
     struct str gate_user;   /* upstream_is_tcp: the role that reads secrets */
     bool own_passfile;      /* … and we make its password */

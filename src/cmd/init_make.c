@@ -158,7 +158,7 @@ static struct str readable_name(const struct san *san, struct arena *arena)
 static enum code make_server_certs(struct init_plan *plan, struct ca *ca, struct err *e)
 {
     struct wanted gate = { .base = "tls/server", .says = "the gate's certificate" };
-    struct wanted behind = { .base = "upstream/server", .says = "for the server behind: copy it there" };
+    struct wanted behind = { .base = "upstream/server", .says = "for the upstream server: copy it there" };
     char path[OS_PATH_MAX];
 
     gate.request = (struct ca_request){ .use = CA_USE_SERVER,
@@ -359,7 +359,7 @@ static void append_settings(struct buf *out, const struct init_plan *plan)
                        "ssl_crl_file = 'tls/ca.crl'\n"
                        "ssl_min_protocol_version = 'TLSv1.2'\n"
                        "reload_policy = strict             # a doubtful certificate refuses the reload\n"
-                       "\n# The server behind.\n");
+                       "\n# The upstream server.\n");
     (void)buf_append_c(out, "# No dbname in it: each client gets the database that it asks for.\n");
     setting(out, "upstream", plan->upstream);
     if (!plan->upstream_is_tcp) {

@@ -71,7 +71,7 @@ static void say_note(FILE *out, struct str note)
 
 static void say_server(FILE *out, const struct init_plan *plan)
 {
-    (void)fprintf(out, "\nThe server behind, %.*s, needs\n", STR_ARG(plan->upstream));
+    (void)fprintf(out, "\nThe upstream server, %.*s, needs\n", STR_ARG(plan->upstream));
     say_lines(out, "in its pg_hba.conf, above other lines that fit but below \"local all postgres peer\"",
               &plan->hba);
     say_lines(out, "in its postgresql.conf", &plan->conf);

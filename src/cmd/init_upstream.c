@@ -1,5 +1,5 @@
 /*
- * The server behind: what the gate's own settings say about it, and what its files must say about the gate.
+ * The upstream server: what the gate's own settings say about it, and what its files must say about the gate.
  *
  * Over a unix socket the gate relays the password exchange, so the server must demand it there. Over TCP the
  * leg has TLS, an exchange bound to the gate's certificate cannot be passed on, and the gate judges itself:

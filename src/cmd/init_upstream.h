@@ -1,5 +1,5 @@
 /**
- * The server behind: what the gate's own settings say about it, and what its files must say about the gate.
+ * The upstream server: what the gate's own settings say about it, and what its files must say about the gate.
  */
 #ifndef PGSEAL_CMD_INIT_UPSTREAM_H
 #define PGSEAL_CMD_INIT_UPSTREAM_H

@@ -54,7 +54,7 @@ struct gate_http_access {
 };
 
 /**
- * The server behind http_listen, handed in: the gate does not know what is shown, and those who show it do
+ * The HTTP server of http_listen, handed in: the gate does not know what is shown, and those who show it do
  * not know the gate. All of it is called on the steward's thread.
  */
 struct gate_http {

@@ -31,7 +31,7 @@ struct monitor_params {
 enum monitor_ask_kind {
     ASK_ENDPOINT, /* a target of its own */
     ASK_SERVED,   /* does it serve the certificate of `disk`? */
-    ASK_UPSTREAM  /* a server behind a gate, or the primary of a standby */
+    ASK_UPSTREAM  /* the upstream server of a gate, or the primary of a standby */
 };
 
 /** An endpoint to be asked for its certificates. */

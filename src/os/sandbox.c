@@ -53,7 +53,7 @@ enum {
                     LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | ACCESS_TRUNCATE
 };
 
-/* Abstract unix sockets are not scoped: the server behind, or systemd's socket, may be one. */
+/* Abstract unix sockets are not scoped: the upstream server, or systemd's socket, may be one. */
 static struct ruleset ruleset_of(long version, bool may_exec)
 {
     struct ruleset r = { .files = WRITING };

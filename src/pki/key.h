@@ -12,7 +12,8 @@ struct buf;
 
 enum key_kind { KEY_P256, KEY_P384, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_4096, KEY_ED25519 };
 
-/** "ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519". */
+#define KEY_KIND_NAMES "ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519"
+/** One of KEY_KIND_NAMES. */
 const char *key_kind_name(enum key_kind kind);
 /** False for other names. "ecdsa" and "rsa" stand for ecdsa-p256 and rsa-3072. */
 bool key_kind_from_name(struct str name, enum key_kind *out);

@@ -121,7 +121,7 @@ def distributions(pytestconfig, scratch):
 
 @pytest.fixture(scope="session")
 def debian(distributions):
-    """Debian's PostgreSQL: the server behind every gate, and the one with psql, pg_dump and pgbench."""
+    """Debian's PostgreSQL: the upstream server of every gate, and the one with psql, pg_dump and pgbench."""
     for distribution in distributions.values():
         if os.path.exists(distribution.tool("psql")):
             return distribution

@@ -1,5 +1,5 @@
 """
-Several servers behind: which one a session comes to, with a real primary and its streaming standby; and what a
+Several upstream servers: which one a session comes to, with a real primary and its streaming standby; and what a
 server that is away costs.
 """
 

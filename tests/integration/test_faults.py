@@ -137,7 +137,7 @@ STALLS = {"silent": b"", "ssl request": SSL_REQUEST, "half a request": SSL_REQUE
           "half an answer": startup() + b"p\0\0\0\x30SCRAM"}
 
 
-# -- a server behind that misbehaves -------------------------------------------------------------------------------
+# -- an upstream server that misbehaves -------------------------------------------------------------------------------
 def close(_up, _sock):
     pass
 

@@ -2,7 +2,7 @@
 Every flaw that gates and servers of this kind were found to have, by its name, on both legs.
 
 A test says what an attacker does and what he must not get. Where PostgreSQL can be asked it is the judge; the
-gate's own leg to the server behind is tried with servers that lie.
+gate's own leg to the upstream server is tried with servers that lie.
 """
 
 import os
@@ -60,7 +60,7 @@ def server_cert(certs):
 
 
 def refused_as_unavailable(gate, **who):
-    """The client's events; the server behind was not reached: 57P03, which sends no client on to plaintext."""
+    """The client's events; the upstream server was not reached: 57P03, which sends no client on to plaintext."""
     with Conn(gate) as c:
         c.send(startup(**who))
         events = c.dialogue()
@@ -424,7 +424,7 @@ def test_unbounded_iterations_the_gates_own_password(before_liar, server_cert, s
 # -- secrets read from the server ---------------------------------------------------------------------------------
 @pytest.fixture
 def asking(factory, make_gate):
-    """(server behind, gate that reads secrets from it)."""
+    """(upstream server, gate that reads secrets from it)."""
     behind = factory.postgres(hba="local all all trust\n")
     gate = make_gate(upstream=f"host={behind.socket_dir} port={behind.port}",
                      hba="host all all 127.0.0.1/32 scram-sha-256\n",

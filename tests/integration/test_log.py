@@ -177,7 +177,7 @@ def test_a_failed_connect_names_the_server(make_gate, target):
     g = make_gate(upstream=where, hba="host all all 127.0.0.1/32 scram-sha-256\n", settings=RELAYED)
     with Conn(g) as c:
         c.send(startup())
-        assert c.dialogue()[0] == fatal("57P03", "the server behind is not available")
+        assert c.dialogue()[0] == fatal("57P03", "the upstream server is not available")
     g.log.wait_for(r"event=upstream_failed[^\n]*")
     run.wait_until(lambda: words in g.words(), words)
 

@@ -142,7 +142,7 @@ def test_reasons_to_look(make_gate, certs):
 
 
 def test_a_server_that_is_gone(factory, make_gate, certs):
-    """The view and the report say whether the last session reached the server behind; a good one clears it."""
+    """The view and the report say whether the last session reached the upstream server; a good one clears it."""
     port, server = run.free_port(), factory.postgres(hba="local all all trust\n")
     gate = make_gate(hba=HBA, tls={"cert": certs.server}, upstream=server, settings=settings(port))
     where = f"{server.socket_dir}:{server.port}"

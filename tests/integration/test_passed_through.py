@@ -1,5 +1,5 @@
 """
-Exchanges that only the server behind can judge, and that no server at hand asks for: bearer tokens and Kerberos.
+Exchanges that only the upstream server can judge, and that no server at hand asks for: bearer tokens and Kerberos.
 A scripted server asks; the gate passes on, within PostgreSQL's limits and with its words.
 """
 

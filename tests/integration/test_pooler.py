@@ -1,5 +1,5 @@
 """
-PgBouncer as the server behind: it refuses every startup parameter that it does not know by name, and lends a
+PgBouncer as the upstream server: it refuses every startup parameter that it does not know by name, and lends a
 transaction whichever session it has.
 """
 

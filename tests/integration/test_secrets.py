@@ -94,7 +94,7 @@ def test_a_login_leaves_nothing_behind(make_gate, factory, upstream, certs, meth
 
 @pytest.mark.parametrize("database, method", [("app", "scram-sha-256"), ("db2", "pam")])
 def test_nor_does_one_that_passes_through(make_gate, upstream, certs, database, method):
-    """pam asks for a cleartext password, as the server behind does for db2."""
+    """pam asks for a cleartext password, as the upstream server does for db2."""
     g = make_gate(upstream=upstream, tls={"cert": certs.server}, hba=f"host all all 127.0.0.1/32 {method}\n",
                   settings={"auth_source": "upstream", "workers": "1", "upstream_login": None})
     # auth_file is not read here: the search is proven by the other tests.

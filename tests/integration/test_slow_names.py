@@ -1,6 +1,6 @@
 """
 Name servers that say nothing hold up those who need a name, and nobody else: not passwords that the pool hashes, not
-the name of a server behind, not the loop; and those for three seconds. Who needs a name from them takes no lookup from
+the name of an upstream server, not the loop; and those for three seconds. Who needs a name from them takes no lookup from
 others. They are held by a library in front of libc's (tests/fault/slownames.c).
 """
 

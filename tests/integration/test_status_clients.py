@@ -207,7 +207,7 @@ def test_pgjdbc(gate, certs, more):
 # -- a server's postgres_fdw ------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def server(factory):
-    """The server behind, with postgres_fdw; its database db2, so that nobody else sees what is made there."""
+    """The upstream server, with postgres_fdw; its database db2, so that nobody else sees what is made there."""
     behind = factory.upstream()
     with behind.admin("db2") as db:
         if not db.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'postgres_fdw'").fetchone():

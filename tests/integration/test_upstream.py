@@ -1,5 +1,5 @@
 """
-The second leg: how the gate reaches the server behind, proves who it is, logs in there, and what the client hears
+The second leg: how the gate reaches the upstream server, proves who it is, logs in there, and what the client hears
 when it cannot. About the gate alone; the specification is the design's section 5.
 """
 
@@ -20,7 +20,7 @@ from lib.wire import Conn, message, startup
 ALICE, BOB, CAROL = PASSWORDS["alice"], PASSWORDS["bob"], PASSWORDS["carol"]
 ME = getpass.getuser()
 
-# What the servers behind admit: each way of logging in has a user of its own, or a database.
+# What the upstream servers admit: each way of logging in has a user of its own, or a database.
 UPSTREAM_HBA = """\
 local   all     alice,bob                 scram-sha-256
 local   all     carol                     peer map=gate
@@ -383,7 +383,7 @@ def test_real_psql_relayed(gate, upstream, certs):
 
 
 def demands(factory, gate, method, secret=None, rule="scram-sha-256"):
-    """What a client gets when the server behind asks for `method` under the gate's `rule`."""
+    """What a client gets when the upstream server asks for `method` under the gate's `rule`."""
     server = factory.postgres(hba=f"local all all {method}\n")
     try:
         if secret:
@@ -585,7 +585,7 @@ def test_without_a_secret_the_log_names_the_way_out(gate, upstream):
     """alice is let in by the gate, and the server wants her password on its socket."""
     g = gate(unix(upstream), hba=TRUST)
     mark = g.log.mark()
-    assert refused(g)["M"] == 'could not log in to the server behind as user "alice"'
+    assert refused(g)["M"] == 'could not log in to the upstream server as user "alice"'
     assert "upstream_login" in g.log.wait_for(r"cause=no_upstream_login .*next=(.*)", mark).group(1)
 
 
@@ -609,7 +609,7 @@ def test_an_md5_user_is_told_at_load(gate, upstream, login, secret, warned):
             c.send(startup())
             salt = c.event()[2]
             c.send(wire.password(md5_answer(MD5_ALICE, salt)))
-            assert c.dialogue()[0][1]["M"] == 'could not log in to the server behind as user "alice"'
+            assert c.dialogue()[0][1]["M"] == 'could not log in to the upstream server as user "alice"'
         assert "MD5: " in g.log.wait_for(r"cause=no_upstream_login .*next=(.*)").group(1)
 
 

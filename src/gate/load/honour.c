@@ -221,7 +221,7 @@ static void check_rule(const struct honour *h, const struct hba_rule *rule,
         return;
     }
     if (how == HBA_HOW_RELAYED) {
-        struct diag *row = complain(diags, rule, "only the server behind can judge it", route);
+        struct diag *row = complain(diags, rule, "only the upstream server can judge it", route);
         diags_hint(diags, row, "Set auth_source = upstream, or choose a method that the gate judges.");
         return;
     }

@@ -20,7 +20,7 @@ struct honour {
     struct diags *diags;
 };
 
-/** True when memberships can be looked up: every server behind is asked for secrets too. */
+/** True when memberships can be looked up: every upstream server is asked for secrets too. */
 bool honour_knows_roles(const struct settings *settings);
 /**
  * Every rule against every route: methods that nobody could judge, password exchanges that cannot pass

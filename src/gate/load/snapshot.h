@@ -23,7 +23,7 @@ struct tls_context;
 struct tls_library;
 struct userlist;
 
-/** The server behind one route of the settings. */
+/** The upstream server of one route of the settings. */
 struct upstream {
     const struct settings_route *route;
     bool configured; /* a conninfo is set */

@@ -133,7 +133,7 @@ static void on_lookup(void *arg)
     session_resume(arg);
 }
 
-/* Ask the server behind for memberships or the secret; the answer is picked up by the next step. */
+/* Ask the upstream server for memberships or the secret; the answer is picked up by the next step. */
 enum step admission_look_up(struct session *s, enum lookup_kind kind, struct err *e)
 {
     struct admission *a = s->admission;

@@ -34,7 +34,7 @@ struct admission {
     const char *os_user_error; /* why nobody is known; NULL: one is */
     bool os_user_asked;
     const struct settings_route *route; /* of the requested database */
-    bool relayed;                       /* the server behind judges; the exchange passes through */
+    bool relayed;                       /* the upstream server judges; the exchange passes through */
     struct credential credential;
     bool credential_asked; /* for: `credential` is what auth_query says, or could not say */
     struct scram_server scram;
@@ -42,7 +42,7 @@ struct admission {
     struct scram_keys keys; /* ClientKey and ServerKey after SCRAM */
     bool have_keys;
     struct password password; /* cleartext, after `password` */
-    struct buf final;         /* SASLFinal, held back until the server behind has agreed */
+    struct buf final;         /* SASLFinal, held back until the upstream server has agreed */
     struct lookup *lookup;
     bool roles_cached;     /* facts.roles may have changed on the server meanwhile */
     bool roles_asked_anew; /* … and were asked for once more */

@@ -3,7 +3,7 @@
  *
  * Facts × policy → the first matching rule; then what the rule demands, in PostgreSQL's order: certificate,
  * method (its unit: method.h), certificate's name [src: PostgreSQL 18, ClientAuthentication]. Under auth_source = upstream a
- * password is judged by the server behind: the exchange then follows in the room upstream.
+ * password is judged by the upstream server: the exchange then follows in the room upstream.
  */
 #include "gate/session/admit.h"
 
@@ -98,7 +98,7 @@ static enum code check_certificate(struct session *s, struct err *e)
     return OK;
 }
 
-/* The gate reads the secret itself, or leaves the exchange to the server behind. */
+/* The gate reads the secret itself, or leaves the exchange to the upstream server. */
 static enum step find_secret(struct session *s, struct err *e)
 {
     struct admission *a = s->admission;

@@ -37,7 +37,7 @@ enum meters_auth { METERS_AUTH_OK, METERS_AUTH_REFUSED, METERS_AUTH_UNFINISHED }
 /** How the rule's demand was met. Nothing where no rule was found. */
 void meters_authenticated(struct session *s, enum meters_auth result);
 
-/** The server behind was reached, or was not. */
+/** The upstream server was reached, or was not. */
 void meters_upstream(struct session *s, bool reached);
 /** A cancel request was sent, forwarded or unknown; static. */
 void meters_cancel(struct counters *counters, const char *result);

@@ -43,7 +43,7 @@ enum step route_step(struct session *s, struct err *e)
         return session_goto(s, STATE_UPSTREAM);
     if (session_is_console(s)) {
         s->reason = "auth_source is upstream, and there is no upstream that could judge the password.";
-        err_set(e, E_UNAVAILABLE, "the server behind is not available");
+        err_set(e, E_UNAVAILABLE, "the upstream server is not available");
         return session_fail(s, PARTING_FATAL);
     }
     err_set(e, E_NO_DATABASE, "database \"%.*s\" does not exist", STR_ARG(s->startup.database));

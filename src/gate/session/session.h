@@ -2,7 +2,7 @@
  * One connection on its way through the house: what the rooms know of it, and how they answer.
  *
  * A room reads s->in (plaintext from the client), appends to s->out, and answers; it never waits and never
- * touches the client's socket before relay. Only session.c knows the order of the rooms, enters states, reads
+ * touches the client's socket before relay. Only walk.c knows the order of the rooms, enters states, reads
  * and sends, and acts on answers. A session belongs to one worker and never moves.
  */
 #ifndef PGSEAL_GATE_SESSION_SESSION_H

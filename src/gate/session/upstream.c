@@ -1,5 +1,5 @@
 /*
- * The server behind: connect, log in, hand over.
+ * The upstream server: connect, log in, hand over.
  *
  * Either the gate logs in itself (it has judged the client), or the client's exchange passes through. In both
  * cases the client hears AuthenticationOk only when the server has said it, and everything up to
@@ -51,10 +51,10 @@ static enum step give_up(struct upstream_room *r, struct err *e)
     if (r->why.code == E_AUTH) {
         if (s->cause == CAUSE_NONE)
             s->cause = CAUSE_UPSTREAM_REFUSED;
-        err_set(e, E_AUTH, "could not log in to the server behind as user \"%.*s\"",
+        err_set(e, E_AUTH, "could not log in to the upstream server as user \"%.*s\"",
                 STR_ARG(s->upstream_user));
     } else {
-        err_set(e, E_UNAVAILABLE, "the server behind is not available");
+        err_set(e, E_UNAVAILABLE, "the upstream server is not available");
     }
     return session_fail(s, PARTING_FATAL);
 }
@@ -159,7 +159,7 @@ static void feed_login(struct upstream_room *r)
         return;
     case LOGIN_FAIL:
         e.code = E_AUTH; /* ours to say, and no other attempt can do better */
-        s->reason = "The gate cannot log in to the server behind.";
+        s->reason = "The gate cannot log in to the upstream server.";
         if (!r->has_secret && login_facts(login)->asked_anything)
             s->cause = CAUSE_NO_SECRET;
         upstream_attempt_failed(r, EVENT_LOCAL_ERROR, &e);

@@ -1,5 +1,5 @@
 /**
- * The server behind: connect, log in, hand over.
+ * The upstream server: connect, log in, hand over.
  */
 #ifndef PGSEAL_GATE_SESSION_UPSTREAM_H
 #define PGSEAL_GATE_SESSION_UPSTREAM_H

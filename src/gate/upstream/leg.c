@@ -1,5 +1,5 @@
 /*
- * A connection to a server behind: hosts, addresses, methods, TLS, verification.
+ * A connection to an upstream server: hosts, addresses, methods, TLS, verification.
  *
  * The order of attempts is client/hosts.h's; here is only what touches sockets. Callbacks to the owner come
  * from the loop alone, so an owner never finds itself called from inside its own call.

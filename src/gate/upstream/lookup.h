@@ -1,5 +1,5 @@
 /**
- * What the gate asks the server behind about a user, under auth_source = query: his secret, his memberships.
+ * What the gate asks the upstream server about a user, under auth_source = query: his secret, his memberships.
  *
  * Over a fenced session of its own (fixed search_path, statement timeout), one query in flight per user and
  * kind. For auth_cache_ttl memberships are used again, and a secret stands in for an answer that does not come [src: CVE-2025-12819 for the search_path].

@@ -12,7 +12,7 @@ void relayed_init(struct relayed *r, enum hba_needs needs, unsigned allowed)
 
 static enum relayed_verdict violation(const char *asked, struct err *e)
 {
-    err_set(e, E_AUTH, "the server behind did not ask for the authentication that pg_hba.conf demands");
+    err_set(e, E_AUTH, "the upstream server did not ask for the authentication that pg_hba.conf demands");
     err_detail(e, "The server asked for %s.", asked);
     return RELAYED_VIOLATION;
 }

@@ -1,5 +1,5 @@
 /**
- * Rows about the servers behind: what is configured, and what the workers counted of it.
+ * Rows about the upstream servers: what is configured, and what the workers counted of it.
  */
 #ifndef PGSEAL_GATE_VIEWS_ROWS_UPSTREAMS_H
 #define PGSEAL_GATE_VIEWS_ROWS_UPSTREAMS_H

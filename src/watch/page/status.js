@@ -167,7 +167,7 @@
   // ---- certificates --------------------------------------------------------------------------------------------
   const KINDS = {
     server: "Server certificate", chain: "Chain", "client ca": "CA of clients", crl: "Revocation list",
-    "upstream ca": "CA of the server behind", "upstream client": "Own certificate upstream",
+    "upstream ca": "CA of the upstream server", "upstream client": "Own certificate upstream",
     "peer ca": "CA of other gates", "peer client": "Own certificate to other gates",
   };
 
