@@ -36,7 +36,7 @@ _pgseal()
     'hba ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
     'ident ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
     'explain ') options='--directory --running --hba --ident --json --verbose --color --help ' ;;
-    'audit ') options='--conninfo --driver --profile --fail-on --baseline --pg-version --sarif --html --json --verbose --color --help ' ;;
+    'audit ') options='--conninfo --driver --profile --fail-on --baseline --pg-version --rehearse --log --sarif --html --json --verbose --color --help ' ;;
     'probe ') options='--rootcert --crl --cert --key --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
     'monitor ') options='--days --rootcert --crl --negotiation --timeout --nagios --textfile --listen --interval --json --verbose --color --help ' ;;
     'psql ') options='--directory --verbose --help ' ;;
@@ -107,6 +107,8 @@ _pgseal()
     'audit --fail-on') arguments='high medium low info none' ;;
     'audit --baseline') arguments='files' ;;
     'audit --pg-version') arguments='nothing' ;;
+    'audit --rehearse') arguments='nothing' ;;
+    'audit --log') arguments='files' ;;
     'audit --color') arguments='auto always never' ;;
     'probe --rootcert') arguments='files' ;;
     'probe --crl') arguments='files' ;;

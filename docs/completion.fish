@@ -225,6 +225,8 @@ complete -c pgseal -n '__pgseal_at audit ' -l profile -x -a 'default cis cis-16 
 complete -c pgseal -n '__pgseal_at audit ' -l fail-on -x -a 'high medium low info none' -d 'the lowest severity that gives exit status 1: high, medium (default), low, info, or none'
 complete -c pgseal -n '__pgseal_at audit ' -l baseline -r -F -d 'a report of an earlier --json: the findings in it do not count'
 complete -c pgseal -n '__pgseal_at audit ' -l pg-version -x -d 'judge a pg_hba.conf that stands alone as this major version (default 18)'
+complete -c pgseal -n '__pgseal_at audit ' -l rehearse -x -d 'replay proposed rules, a pg_hba.conf or a directory with one, on the clients that are known'
+complete -c pgseal -n '__pgseal_at audit ' -l log -r -F -d 'with --rehearse: a server\'s log with log_connections; may be repeated'
 complete -c pgseal -n '__pgseal_at audit ' -l sarif -d 'print the findings as SARIF 2.1.0, for code scanning'
 complete -c pgseal -n '__pgseal_at audit ' -l html -d 'print the report as one page, with the map of rules and a time line of certificates'
 complete -c pgseal -n '__pgseal_at audit ' -l json -d 'answer in JSON'

@@ -329,6 +329,8 @@ _pgseal() {
             --fail-on='[the lowest severity that gives exit status 1: high, medium (default), low, info, or none]:SEVERITY:(high medium low info none)' \
             --baseline='[a report of an earlier --json: the findings in it do not count]:FILE:_files' \
             --pg-version='[judge a pg_hba.conf that stands alone as this major version (default 18)]:N: ' \
+            --rehearse='[replay proposed rules, a pg_hba.conf or a directory with one, on the clients that are known]:NEW: ' \
+            --log='[with --rehearse: a server'\''s log with log_connections; may be repeated]:FILE:_files' \
             --sarif'[print the findings as SARIF 2.1.0, for code scanning]' \
             --html'[print the report as one page, with the map of rules and a time line of certificates]' \
             --json'[answer in JSON]' \

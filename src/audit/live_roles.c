@@ -90,7 +90,7 @@ static const struct live_statement may_see_statement = {
 static const struct live_statement sessions_statement = {
     "the sessions",
     "SELECT a.usename, a.application_name, host(a.client_addr), s.ssl OR coalesce(g.encrypted, false), s.version,"
-    " coalesce(a.backend_type = 'walsender', false) FROM pg_catalog.pg_stat_activity a"
+    " coalesce(a.backend_type = 'walsender', false), a.datname, s.client_dn IS NOT NULL FROM pg_catalog.pg_stat_activity a"
     " JOIN pg_catalog.pg_stat_ssl s USING (pid) LEFT JOIN pg_catalog.pg_stat_gssapi g USING (pid)"
     " WHERE a.client_addr IS NOT NULL AND NOT a.client_addr <<= '127.0.0.0/8' AND a.client_addr <> '::1'"
     " AND a.client_addr IS DISTINCT FROM inet_server_addr() AND a.pid <> pg_backend_pid() ORDER BY 1, 3, 6, 2",
@@ -118,7 +118,10 @@ enum code live_sessions(struct live_look *look)
                                                                     .address = live_cell(&rows, i, 2),
                                                                     .sealed = live_true(&rows, i, 3),
                                                                     .tls_version = live_cell(&rows, i, 4),
-                                                                    .standby = live_true(&rows, i, 5) };
+                                                                    .standby = live_true(&rows, i, 5),
+                                                                    .database = live_cell(&rows, i, 6),
+                                                                    .shows_certificate = live_true(&rows, i,
+                                                                                                   7) };
     look->seen->sessions = sessions;
     return OK;
 }

@@ -20,9 +20,11 @@ enum live_provider {
 /** A session of another machine. */
 struct live_session {
     struct str user, application, address;
+    struct str database;    /* empty: none, as of a standby */
     struct str tls_version; /* empty: none */
-    bool sealed;            /* by TLS or GSS */
-    bool standby;           /* it replicates */
+    bool shows_certificate;
+    bool sealed;  /* by TLS or GSS */
+    bool standby; /* it replicates */
 };
 
 /** A file that is newer than what the server has loaded of it. */

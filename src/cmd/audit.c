@@ -13,6 +13,7 @@
 #include "cmd/audit_baseline.h"
 #include "cmd/audit_html.h"
 #include "cmd/audit_live.h"
+#include "cmd/audit_rehearse.h"
 #include "cmd/audit_report.h"
 #include "cmd/audit_sarif.h"
 #include "cmd/certtext.h"
@@ -38,6 +39,8 @@ struct auditing {
     size_t n;                      /* targets */
     struct collected *collected;   /* one per target */
     struct audit_result *results;
+    bool rehearsed;
+    struct audit_rehearsal rehearsal;
 };
 
 /* ---- targets ---- */
@@ -91,7 +94,7 @@ static enum code look_at(const struct auditing *a, size_t i)
 
 static int status_of(const struct auditing *a)
 {
-    int status = EXIT_FINE;
+    int status = a->rehearsed && a->rehearsal.outcome.counts[REHEARSED_OUT] > 0 ? EXIT_FINDING : EXIT_FINE;
 
     for (size_t i = 0; i < a->n; i++) {
         const struct audit_result *result = &a->results[i];
@@ -122,11 +125,14 @@ static void tell_text(const struct auditing *a, const struct audit_results *resu
             (void)fputs("\n\n", a->cmd->out);
         audit_report_say(a->cmd, &results->items[i]);
     }
+    if (results->rehearsal)
+        audit_rehearsal_say(a->cmd, results->rehearsal);
 }
 
 static int tell(const struct auditing *a)
 {
-    const struct audit_results results = { a->results, a->n, a->profile };
+    const struct audit_results results = { a->results, a->n, a->profile,
+                                           a->rehearsed ? &a->rehearsal : NULL };
     enum code code = OK;
     struct err e;
 
@@ -157,6 +163,8 @@ static int read_options(struct auditing *a)
                          "give a target: the directory of a gate or of a server, a file, or --conninfo");
     if (a->cmd->json + cmd_flag(a->cmd, OPT_audit_sarif) + cmd_flag(a->cmd, OPT_audit_html) > 1)
         return cmd_usage(a->cmd, "give one of --json, --sarif and --html");
+    if (cmd_value(a->cmd, OPT_audit_log) && !cmd_value(a->cmd, OPT_audit_rehearse))
+        return cmd_usage(a->cmd, "--log goes with --rehearse");
     struct policy_params params;
     int status = rules_params(a->cmd, cmd_value(a->cmd, OPT_audit_pg_version), &params);
     if (status >= 0)
@@ -183,11 +191,37 @@ static int read_options(struct auditing *a)
     return -1;
 }
 
+static enum code play(struct auditing *a, struct err *e)
+{
+    const struct audit_subject **targets = arena_array(a->arena, a->n, sizeof *targets);
+    struct audit_rehearsal_params params = { .cmd = a->cmd,
+                                             .path = cmd_value(a->cmd, OPT_audit_rehearse),
+                                             .version = a->version,
+                                             .arena = a->arena,
+                                             .targets = targets };
+
+    if (!params.path)
+        return OK;
+    if (!targets)
+        return err_set(e, E_NOMEM, "out of memory");
+    for (size_t i = 0; i < a->n; i++)
+        if (a->results[i].error.code == OK)
+            targets[params.n_targets++] = &a->collected[i].subject;
+    a->rehearsed = true;
+    return audit_rehearsal_run(&params, &a->rehearsal, e);
+}
+
 static int run(struct auditing *a)
 {
+    struct err e;
+
     for (size_t i = 0; i < a->n; i++)
         if (look_at(a, i) != OK)
             return cmd_error(a->cmd, &(struct err){ .code = E_NOMEM });
+    if (play(a, &e) != OK) {
+        (void)cmd_error(a->cmd, &e);
+        return EXIT_CANNOT_RUN;
+    }
     return tell(a);
 }
 
@@ -207,6 +241,7 @@ int cmd_audit(struct cmd *cmd)
     if (!a.collected || !a.results)
         return cmd_error(cmd, &(struct err){ .code = E_NOMEM });
     status = run(&a);
+    audit_rehearsal_fini(&a.rehearsal);
     for (size_t i = 0; i < a.n; i++)
         collected_fini(&a.collected[i]);
     return status;

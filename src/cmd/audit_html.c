@@ -2,6 +2,7 @@
 
 #include "audit/map.h"
 #include "cmd/audit_draw.h"
+#include "cmd/audit_rehearse.h"
 #include "cmd/audit_report.h"
 #include "cmd/audit_style.h"
 #include "cmd/html.h"
@@ -272,6 +273,8 @@ enum code audit_html(const struct audit_results *results, int64_t now_unix_s, st
     }
     for (size_t i = 0; i < results->n; i++)
         put_target(&p, &results->items[i], i + 1);
+    if (results->rehearsal)
+        audit_rehearsal_html(results->rehearsal, out);
     say(&p, "</main><footer class=\"soft\"><p>pgseal " PGSEAL_VERSION
             ". Names of files, rules and certificates are "
             "shown as text, whatever they hold.</p></footer></body></html>\n");

@@ -2,43 +2,14 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "cmd/audit_rehearse.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
+#include "cmd/fold.h"
 
-enum { TEXT_WIDTH = 98, SOURCES_MAX = 4096 };
+enum { SOURCES_MAX = 4096 };
 
 /* ---- for people ---- */
-
-/* A word of a file, which may hold anything; returns the columns it takes. */
-static size_t say_word(FILE *out, struct str word)
-{
-    size_t columns = 0;
-
-    for (size_t i = 0; i < word.n; i++) {
-        unsigned char c = (unsigned char)word.p[i];
-        if (c < 0x20 || c == 0x7f)
-            columns += (size_t)fprintf(out, "\\x%02x", c);
-        else if (fputc(c, out) != EOF)
-            columns += (c & 0xc0) != 0x80;
-    }
-    return columns;
-}
-
-/* A text behind its label, folded at blanks. */
-static void say_folded(FILE *out, const char *label, struct str text)
-{
-    size_t column = (size_t)fprintf(out, "         %-5s", label), indent = column;
-    struct str word;
-
-    while (str_split(&text, ' ', &word)) {
-        if (column > indent && column + 1 + word.n > TEXT_WIDTH)
-            column = (size_t)fprintf(out, "\n%*s", (int)indent, "") - 1;
-        else if (column > indent)
-            column += fputc(' ', out) != EOF;
-        column += say_word(out, word);
-    }
-    (void)fputc('\n', out);
-}
 
 /* The numbers of others, and what is wrong with their advice. */
 static void say_sources(const struct cmd *cmd, const struct audit_report *r, enum check check)
@@ -51,13 +22,13 @@ static void say_sources(const struct cmd *cmd, const struct audit_report *r, enu
         buf_printf(&out, "%s%s%s%s%s%s", i ? "; " : "", sources[i].source, *sources[i].edition ? " " : "",
                    sources[i].edition, *sources[i].number ? ": " : "", sources[i].number);
     if (n > 0)
-        say_folded(cmd->out, "see", buf_str(&out));
+        fold_say(cmd->out, "see", buf_str(&out));
     for (size_t i = 0; i < n; i++) {
         if (!sources[i].note)
             continue;
         buf_reset(&out);
         buf_printf(&out, "%s: %s", sources[i].source, sources[i].note);
-        say_folded(cmd->out, "but", buf_str(&out));
+        fold_say(cmd->out, "but", buf_str(&out));
     }
 }
 
@@ -69,10 +40,10 @@ static void say_finding(const struct cmd *cmd, const struct audit_report *r, con
     (void)fprintf(cmd->out, "\n%s%-8s%s %s: %s%s\n", bad ? cmd_tint(cmd, TINT_BAD) : "",
                   finding_severity_name(f->severity), bad ? cmd_tint_end(cmd) : "", check_id(f->check),
                   check_title(f->check), known ? " (known)" : "");
-    say_folded(cmd->out, "at", f->where);
-    say_folded(cmd->out, "is", f->what);
-    say_folded(cmd->out, "why", str_c(check_why(f->check)));
-    say_folded(cmd->out, "fix", f->fix);
+    fold_say(cmd->out, "at", f->where);
+    fold_say(cmd->out, "is", f->what);
+    fold_say(cmd->out, "why", str_c(check_why(f->check)));
+    fold_say(cmd->out, "fix", f->fix);
     say_sources(cmd, r, f->check);
 }
 
@@ -87,7 +58,7 @@ static void say_item(const struct cmd *cmd, unsigned number, const struct checkl
 
     (void)fprintf(cmd->out, "  %s%-4s%s%u %s\n", tint, words[item->pass], *tint ? cmd_tint_end(cmd) : "",
                   number, checklist_text(number));
-    say_folded(cmd->out, "", item->why);
+    fold_say(cmd->out, "", item->why);
 }
 
 static void say_summary(const struct cmd *cmd, const struct audit_result *result)
@@ -126,7 +97,7 @@ void audit_report_say(const struct cmd *cmd, const struct audit_result *result)
     for (size_t i = 0; i < r->subject->n_unseen; i++) {
         const struct subject_unseen *u = &r->subject->unseen[i];
         (void)fprintf(cmd->out, "  %.*s\n", STR_ARG(u->what));
-        say_folded(cmd->out, "", u->why);
+        fold_say(cmd->out, "", u->why);
     }
 }
 
@@ -299,5 +270,6 @@ json_t *audit_report_json(const struct audit_results *results)
     put(o, "summary", summary_json(results));
     put(o, "targets", targets);
     put(o, "profile", json_string(profile_name(results->profile)));
+    put(o, "rehearsal", audit_rehearsal_json(results->rehearsal));
     return o;
 }

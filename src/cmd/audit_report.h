@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+struct audit_rehearsal;
 struct cmd;
 
 /** One target, and what came of it. */
@@ -22,6 +23,7 @@ struct audit_results {
     const struct audit_result *items;
     size_t n;
     enum audit_profile profile;
+    const struct audit_rehearsal *rehearsal; /* NULL: none was asked for */
 };
 
 /** A point of the checklist over all targets. */
