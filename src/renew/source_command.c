@@ -13,7 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CSR_LIMIT = 1 << 20, OUT_LIMIT = 4 << 20, SAID_LIMIT = 64 * 1024, NAME_MAX_ACME = 64 };
+enum {
+    CSR_LIMIT = 1 << 20,
+    OUT_LIMIT = 4 << 20,
+    SAID_LIMIT = 64 * 1024,
+    NAME_MAX_ACME = 64,
+    NONCE_ATTEMPTS = 5
+};
 
 /* Where one run of a program works. */
 struct desk {
@@ -204,6 +210,16 @@ static enum code client_words(const struct renew_order *order, struct words *wor
     return add_text(order, rule->v[RENEW_SET_ARGUMENTS], words, e);
 }
 
+/* A CA may refuse any nonce, and the request is then to be sent again; not every client does so.
+ * [src: RFC 8555, section 6.5] */
+static bool is_bad_nonce(const struct desk *desk, const struct buf *said)
+{
+    static const char words[] = "urn:ietf:params:acme:error:badNonce";
+
+    return desk->order->rule->source == RENEW_ACME && said->n > 0 &&
+           memmem(said->p, said->n, words, sizeof words - 1) != NULL;
+}
+
 static enum code run(struct desk *desk, const struct words *words, struct buf *out, struct err *e)
 {
     AUTO(buf) struct buf said = BUF_INIT(SAID_LIMIT);
@@ -216,8 +232,16 @@ static enum code run(struct desk *desk, const struct words *words, struct buf *o
     if (words->n == 0)
         return err_set(e, E_PARAM, "the command is empty");
     const struct os_process process = { argv, desk->dir, desk->order->rule->timeout_s };
-    TRY(os_process_run(&process, out, &status, &said, e));
-    return status == 0 ? OK : os_process_failed(&process, status, &said, e);
+    for (unsigned attempt = 1; attempt <= NONCE_ATTEMPTS; attempt++) {
+        buf_reset(out);
+        buf_reset(&said);
+        TRY(os_process_run(&process, out, &status, &said, e));
+        if (status == 0)
+            return OK;
+        if (!is_bad_nonce(desk, &said))
+            break;
+    }
+    return os_process_failed(&process, status, &said, e);
 }
 
 /* uacme has a command of its own for the account. */

@@ -289,6 +289,27 @@ def test_mistakes_in_the_file(rotate, gate, text, words):
     assert words in rotate(status=1)
 
 
+HOOKS = os.path.join(HERE, "..", "..", "dist", "hooks")
+
+
+@pytest.mark.parametrize("client", ["certbot", "lego"])
+def test_the_deploy_hook(rotate, gate, certs, tmp_path, client):
+    rotate.configure(source="command", command=f"{HOOKS}/take-pair %out %key")
+    new = certs.ca.issue("db.example", sans=NAMES, usage="server", valid_to=pki.now() + 90 * pki.DAY)
+    stem = {"certbot": ("fullchain.pem", "privkey.pem"), "lego": ("db.crt", "db.key")}[client]
+    pki.write_file(str(tmp_path / stem[0]), new.pem())
+    pki.write_file(str(tmp_path / stem[1]), new.key_pem(), 0o600)
+    env = dict(os.environ, PGSEAL=rotate.program, PGSEAL_DIR=gate.dir)
+    if client == "certbot":
+        env["RENEWED_LINEAGE"] = str(tmp_path)
+    else:
+        env.update(LEGO_CERT_PATH=str(tmp_path / stem[0]), LEGO_CERT_KEY_PATH=str(tmp_path / stem[1]))
+    done = subprocess.run([f"{HOOKS}/deploy-to-pgseal"], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert served(gate) == fingerprint(new.cert) == rotate.pair()
+    assert not os.path.exists(gate.path("rotate/request-server/leaf.key"))
+
+
 # -- a PostgreSQL that serves TLS itself ------------------------------------------------------------------------------
 @pytest.fixture
 def postgres(factory, debian, certs):

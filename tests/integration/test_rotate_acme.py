@@ -1,0 +1,165 @@
+"""`pgseal rotate` and ACME clients, against pebble: real challenges, rejected nonces, long chains, roots that change."""
+
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import urllib.request
+
+import pytest
+
+from lib import pki, run
+from test_rotate import HBA, Rotate, served
+
+HOOK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "acme_hook.py")
+
+pytestmark = pytest.mark.skipif(not shutil.which("pebble"), reason="pebble is not installed: tools/deps.sh check")
+
+
+class Pebble:
+    """The CA, its challenge server, and what clients need in their environment."""
+
+    def __init__(self, directory, certs):
+        self.dir, self.processes, self.rejects = directory, [], 10     # percent of good nonces that are refused
+        self.port, self.management, self.http, self.dns, self.challenges = (run.free_port() for _ in range(5))
+        self.url = f"https://localhost:{self.port}/dir"
+        own = certs.ca.issue("localhost", sans=["localhost", "127.0.0.1"], usage="server")
+        own.write(directory, "pebble")
+        self.ca_file = certs.ca_file
+        self.env = dict(os.environ, CHALLENGES=str(self.challenges))
+        pki.write_file(os.path.join(directory, "pebble.json"), json.dumps({"pebble": {
+            "listenAddress": f"127.0.0.1:{self.port}", "managementListenAddress": f"127.0.0.1:{self.management}",
+            "certificate": os.path.join(directory, "pebble.crt"),
+            "privateKey": os.path.join(directory, "pebble.key"),
+            "httpPort": self.http, "tlsPort": 1, "ocspResponderURL": "", "externalAccountBindingRequired": False}}))
+
+    def spawn(self, argv, **env):
+        self.processes.append(subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, env=dict(os.environ, **env),
+            stdout=open(os.path.join(self.dir, "pebble.log"), "ab"), stderr=subprocess.STDOUT))
+
+    def answers(self):
+        try:
+            self.root()
+            urllib.request.urlopen(urllib.request.Request(
+                f"http://127.0.0.1:{self.challenges}/clear-request-history", b'{"host":"x","type":"http"}'), timeout=5)
+            return True
+        except OSError:
+            return False
+
+    def start(self):
+        self.spawn(["pebble-challtestsrv", "-dns01", f"127.0.0.1:{self.dns}", "-http01", f"127.0.0.1:{self.http}",
+                    "-https01", "", "-tlsalpn01", "", "-management", f"127.0.0.1:{self.challenges}",
+                    "-defaultIPv6", ""])
+        self.spawn(["pebble", "-config", os.path.join(self.dir, "pebble.json"), "-dnsserver",
+                    f"127.0.0.1:{self.dns}"], PEBBLE_VA_NOSLEEP="1", PEBBLE_WFE_NONCEREJECT=str(self.rejects),
+                   PEBBLE_CHAIN_LENGTH="2")
+        run.wait_until(self.answers, "pebble to answer")
+        return self
+
+    def stop(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        self.processes = []
+
+    def root(self):
+        """The root of this start: pebble makes another at each."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        with urllib.request.urlopen(f"https://localhost:{self.management}/roots/0", context=context,
+                                    timeout=5) as answer:
+            return answer.read()
+
+
+@pytest.fixture(scope="module")
+def pebble(scratch, certs):
+    directory = os.path.join(scratch, "pebble")
+    os.mkdir(directory)
+    server = Pebble(directory, certs).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def trusted(program, certs, scratch):
+    """The program, run where the system's trust store is the CA of pebble's own certificate: uacme knows no other."""
+    path = os.path.join(scratch, "in-their-world.sh")
+    pki.write_file(path, f"""#!/bin/sh
+exec unshare -m sh -c 'mount --bind {certs.ca_file} /etc/ssl/certs/ca-certificates.crt && exec "$@"' sh {program} "$@"
+""", 0o755)
+    if subprocess.run([path, "--version"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("wants root, and a mount namespace of its own")
+    return path
+
+
+@pytest.fixture
+def acme(make_gate, trusted, certs, pebble):
+    """A gate whose clients have pebble's root, and whose certificate the CA of the house has issued until now."""
+    gate = make_gate(hba=HBA, settings={"ssl_chain_root_file": "acme-root.crt"}, tls={
+        "cert": certs.ca.issue("db.example", sans=["localhost", "db.example"], usage="server",
+                               valid_to=pki.now() + 20 * pki.DAY), "ca": certs.ca.pem()}, start=False)
+    gate.write("acme-root.crt", pebble.root())
+    gate.start()
+    rotate = Rotate(trusted, gate)
+    rotate.acme = lambda **more: rotate.configure(source="acme", directory=pebble.url, names="db.example", **more)
+    return rotate
+
+
+def chain_length(path):
+    with open(path, encoding="ascii") as f:
+        return f.read().count("BEGIN CERTIFICATE")
+
+
+def test_uacme(acme, pebble):
+    gate = acme.server
+    acme.acme(arguments=f"-h {HOOK}")
+    done = acme("--force", env=pebble.env)
+    assert done["result"] == "renewed" and served(gate) == acme.pair() == done["sha256"]
+    assert chain_length(gate.path("server.crt")) == 3
+    key = os.stat(gate.path("rotate/acme/private/key.pem"))
+    assert key.st_mode & 0o177 == 0 and os.stat(gate.path("rotate/acme")).st_mode & 0o777 == 0o700
+    again = acme("--force", env=pebble.env)             # the account is there now
+    assert again["result"] == "renewed" and again["sha256"] != done["sha256"]
+    os.chmod(gate.path("rotate/acme/private/key.pem"), 0o644)
+    refused = acme("--force", env=pebble.env, status=1)
+    assert refused["step"] == "issue" and "has group or world access" in refused["error"]
+    assert served(gate) == again["sha256"]
+
+
+def test_uacme_that_cannot_prove_the_name(acme, pebble):
+    before = acme.pair()
+    acme.acme(arguments="-h /bin/true")
+    done = acme("--force", env=pebble.env, status=1)
+    assert (done["result"], done["step"]) == ("failed", "issue") and done["detail"]
+    assert served(acme.server) == before == acme.pair()
+
+
+@pytest.mark.skipif(not shutil.which("dehydrated"), reason="dehydrated is not installed: tools/deps.sh check")
+def test_dehydrated(acme, pebble):
+    pebble.stop()
+    pebble.rejects = 0                                  # it does not try again
+    pebble.start()
+    acme.server.write("acme-root.crt", pebble.root())
+    acme.server.reload()
+    config = acme.server.write("dehydrated.conf", f"BASEDIR={pebble.dir}/dehydrated\nHOOK={HOOK}\n"
+                               f"WELLKNOWN={pebble.dir}/wellknown\nCURL_OPTS='--cacert {pebble.ca_file}'\n"
+                               "CONFIG_D=\nCONTACT_EMAIL=\n")
+    for name in ("dehydrated", "wellknown"):
+        os.makedirs(os.path.join(pebble.dir, name), exist_ok=True)
+    acme.acme(client="dehydrated", arguments=f"--config {config}")
+    done = acme("--force", env=pebble.env)
+    assert done["result"] == "renewed" and served(acme.server) == acme.pair() == done["sha256"]
+
+
+def test_a_root_that_clients_do_not_have_changes_nothing(acme, pebble):
+    acme.acme(arguments=f"-h {HOOK}", account="other")
+    acme("--force", env=pebble.env)
+    before = acme.pair()
+    pebble.stop()
+    pebble.rejects = 10
+    pebble.start()
+    shutil.rmtree(acme.server.path("rotate/other"))     # pebble has forgotten the account
+    done = acme("--force", env=pebble.env, status=1)
+    assert (done["result"], done["step"]) == ("failed", "check") and "Pebble Root" in done["error"]
+    assert served(acme.server) == before == acme.pair()
