@@ -26,10 +26,22 @@
 enum { DOC_MAX = 1 << 20, PATH_TEXT_MAX = 4096 };
 
 static const char *const exit_statuses[][2] = {
-    { "0", "All is well." },
+    { "0", "Success, and no finding." },
     { "1", "There is a finding, or something was refused." },
-    { "2", "The command was used wrongly." },
-    { "3", "It could not run." },
+    { "2", "Invalid usage." },
+    { "3", "The command could not run." },
+};
+
+enum manual_section { FILES, ENVIRONMENT };
+
+static const struct {
+    const char *page;
+    enum manual_section section;
+    const char *name, *text;
+} manual_rows[] = {
+#define X(page, section, name, text) { page, section, name, text },
+#include "manual.def"
+#undef X
 };
 
 /* ---- texts ---- */
@@ -133,6 +145,22 @@ static void man_exit_status(struct buf *out)
         buf_printf(out, ".TP\n%s\n%s\n", exit_statuses[i][0], exit_statuses[i][1]);
 }
 
+static void man_section(struct buf *out, const char *page, enum manual_section section)
+{
+    static const char *const headings[] = { [FILES] = "FILES", [ENVIRONMENT] = "ENVIRONMENT" };
+    bool any = false;
+
+    for (size_t i = 0; i < COUNT_OF(manual_rows); i++) {
+        if (manual_rows[i].section != section || !str_is(str_c(page), manual_rows[i].page))
+            continue;
+        if (!any)
+            buf_printf(out, ".SH %s\n", headings[section]);
+        roff_line(out, ".TP\n.B ", manual_rows[i].name);
+        roff_line(out, "", manual_rows[i].text);
+        any = true;
+    }
+}
+
 static void man_verbs(struct buf *out, enum cmd_id command)
 {
     bool any = false;
@@ -198,6 +226,8 @@ static void man_command(struct buf *out, enum cmd_id command)
     man_options(out, command, CMD_COMMON);
     if (command == CMD_serve)
         man_signals(out);
+    man_section(out, buf_c(&page), ENVIRONMENT);
+    man_section(out, buf_c(&page), FILES);
     man_exit_status(out);
     man_examples(out, command);
     buf_append_c(out, ".SH SEE ALSO\n.BR pgseal (1),\n.BR pgseal.conf (5)\n");
@@ -208,11 +238,12 @@ static void man_program(struct buf *out)
     const struct command_row *self = &command_rows[CMD_COMMON];
 
     man_head(out, self->name, "1", self->summary);
-    buf_append_c(out,
-                 ".SH SYNOPSIS\n\\fBpgseal\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]...\n.br\n"
-                 "\\fBpgseal \\-\\-version\\fR\n.SH DESCRIPTION\n"
-                 "pgseal ends TLS in front of a PostgreSQL server, judges connections by pg_hba.conf as the\n"
-                 "server would, and looks at, issues and renews what TLS needs.\n.SH COMMANDS\n");
+    buf_append_c(
+        out,
+        ".SH SYNOPSIS\n\\fBpgseal\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]...\n.br\n"
+        "\\fBpgseal \\-\\-version\\fR\n.SH DESCRIPTION\n"
+        "pgseal is a TLS gate in front of a PostgreSQL server: it checks connections against pg_hba.conf\n"
+        "as the server would. Its other commands examine, issue and renew what TLS needs.\n.SH COMMANDS\n");
     for (const struct command_row *row = self + 1; row->name; row++) {
         buf_printf(out, ".TP\n\\fB%s\\fR\n", row->name);
         roff_line(out, "", row->summary);
@@ -327,6 +358,7 @@ static void man_settings(struct buf *out, const struct settings *settings)
             if (str_equal(settings->rows[j].category, settings->rows[i].category))
                 man_setting(out, &settings->rows[j]);
     }
+    man_section(out, "pgseal.conf", FILES);
     buf_append_c(out, ".SH SEE ALSO\n.BR pgseal (1)\n");
 }
 
