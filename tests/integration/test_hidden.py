@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 
 import psycopg
 import pytest
@@ -268,7 +269,9 @@ def test_a_passphrase_command_for_reloads_wants_a_restart(make_gate, certs):
                                    ["cert", "issue", "--self-signed", "x"]], ids=" ".join)
 def test_nobody_looks_into_a_commands_memory(program, tmp_path, words):
     """Keys and passwords in it are not for a core file, nor for other processes of the account: /proc says so."""
-    for parent in [tmp_path, *tmp_path.parents][:3]:
+    for parent in [tmp_path, *tmp_path.parents]:
+        if str(parent) == tempfile.gettempdir():
+            break
         os.chmod(parent, 0o755)
     run.give_to_server(tmp_path)
     (tmp_path / "rules").write_text("local all all trust\n")

@@ -170,13 +170,18 @@ def test_the_peer_is_lost_at_each_call(faulty, act, how):
         assert n > 5, (n, seen)
 
 
+# Then the spare descriptor is tried at once, so that two calls fail before the gate pauses; whoever comes while the
+# spare one serves is turned away (test_pending.py).
+RUN_OUT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
 @pytest.mark.parametrize("why", [errno.EINTR, errno.EAGAIN, errno.ECONNABORTED, errno.EMFILE, errno.ENFILE,
                                  errno.ENOBUFS, errno.ENOMEM, errno.EPROTO, errno.EPERM])
 def test_accept_fails_for_a_while(faulty, why):
     """Whatever the reason, those who wait are served when it has gone; a gate does not spin meanwhile."""
     g, calls = faulty
     with unharmed(g):
-        calls.hit(ACCEPT, 1, 3, error=why)
+        calls.hit(ACCEPT, 1, 2 if why in RUN_OUT else 3, error=why)
         session(g)
         assert calls.relent()[1] == 0
 
