@@ -210,7 +210,8 @@ static bool check_chain(struct audit *a, const struct cert_list *chain, const ch
     char own_ca[OS_PATH_MAX];
     struct err e;
 
-    add_anchors(settings->ssl_ca_file.path, &anchors);
+    if (settings->ssl_ca_file.path && !subject_is_unseen(a->subject, settings->ssl_ca_file.path))
+        add_anchors(settings->ssl_ca_file.path, &anchors);
     if (os_path(settings->dir.p, "ca/ca.crt", own_ca, &e) == OK)
         add_anchors(own_ca, &anchors);
     add_anchors(settings->ssl_chain_root_file.path, &store);

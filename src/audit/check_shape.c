@@ -163,8 +163,9 @@ static bool same_address(const struct hba_addr *a, const struct hba_addr *b)
 
 static bool is_twin(const struct hba_rule *a, const struct hba_rule *b)
 {
-    return same_names(a->databases, a->n_databases, b->databases, b->n_databases) &&
-           same_names(a->users, a->n_users, b->users, b->n_users) && same_address(&a->address, &b->address);
+    return same_address(&a->address, &b->address) && /* what differs most comes first */
+           same_names(a->databases, a->n_databases, b->databases, b->n_databases) &&
+           same_names(a->users, a->n_users, b->users, b->n_users);
 }
 
 static void check_twin(struct look *l)

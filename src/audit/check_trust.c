@@ -32,6 +32,12 @@ static void about(struct audit *a, struct finding *f, struct str subject)
         f->about = audit_text(a, "%.*s %.*s", STR_ARG(f->where), STR_ARG(subject));
 }
 
+/* A file that may be opened: what was not to be seen has been said. NULL: none. */
+static const char *seen(const struct audit *a, const char *path)
+{
+    return path && !subject_is_unseen(a->subject, path) ? path : NULL;
+}
+
 /* ---- the leaf ---- */
 
 static bool has_san(const struct cert_info *info, struct str name)
@@ -212,7 +218,7 @@ static void check_public_life(struct audit *a, const struct cert_list *chain, co
 void check_chain_shape(struct audit *a, const struct cert_list *chain, const bool *used, const char *file)
 {
     AUTO(trust) struct trust anchors = { 0 };
-    const char *ca = a->subject->settings->ssl_ca_file.path;
+    const char *ca = seen(a, a->subject->settings->ssl_ca_file.path);
     X509 *leaf = chain->items[0];
     struct cert_info info;
     struct err e;
@@ -270,7 +276,7 @@ static bool asks_for_certificates(const struct policy *policy)
 static void check_shared(struct audit *a, const struct cert_list *cas)
 {
     AUTO(cert_list) struct cert_list chain = { 0 };
-    const char *file = a->subject->settings->ssl_cert_file.path;
+    const char *file = seen(a, a->subject->settings->ssl_cert_file.path);
     struct cert_info info;
     struct err e;
 
@@ -375,7 +381,7 @@ static void check_ca_keys(struct audit *a, const struct cert_list *cas)
     for (size_t i = 0; i < cas->n; i++)
         if (cert_list_add(&in_use, cas->items[i]) != OK)
             return;
-    add_certs(settings->ssl_cert_file.path, &in_use);
+    add_certs(seen(a, settings->ssl_cert_file.path), &in_use);
     if (os_path(settings->dir.p, "ca", dir, NULL) != OK || os_path(dir, "ca.crt", own, NULL) != OK)
         return;
     if (os_exists(own))
@@ -409,10 +415,10 @@ static void check_key_directory(struct audit *a)
 void check_authorities(struct audit *a)
 {
     AUTO(trust) struct trust trust = { 0 };
-    const char *file = a->subject->settings->ssl_ca_file.path;
+    const char *file = seen(a, a->subject->settings->ssl_ca_file.path);
 
     check_key_directory(a);
-    if (file && !subject_is_unseen(a->subject, file) && trust_load(file, &trust, NULL) == OK) {
+    if (file && trust_load(file, &trust, NULL) == OK) {
         for (size_t i = 0; i < trust.certs.n; i++)
             check_ca_life(a, trust.certs.items[i], file);
         check_public(a, &trust.certs, file);

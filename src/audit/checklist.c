@@ -29,6 +29,8 @@ static const struct subject_unseen *unseen(const struct audit_subject *subject, 
 /* What no look at the server alone can show. NULL: all of it was there to be seen. */
 static const char *beyond_sight(const struct audit_subject *subject, unsigned item)
 {
+    if (subject->n_broken_settings > 0 && item <= 3)
+        return "a settings file is refused, so what runs is not what is written";
     switch (item) {
     case 2:
         return subject->settings->ssl ? NULL : "TLS is off, so no certificate is served";

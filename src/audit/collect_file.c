@@ -1,5 +1,6 @@
 #include "audit/collect_file.h"
 
+#include "audit/careful.h"
 #include "audit/collect_client.h"
 #include "audit/collect_rules.h"
 #include "audit/server_settings.h"
@@ -108,6 +109,7 @@ static enum code fill(struct collected *c, enum file_kind kind, const char *path
     if (kind != FILE_RULES)
         return OK;
     const struct policy_params params = { .hba_file = str_c(path),
+                                          .fs = &careful_hba_fs,
                                           .pg_version = c->subject.version,
                                           .ssl_on = true,
                                           .features = { .roles_known = true, .oauth_unchecked = true } };

@@ -8,17 +8,18 @@
  */
 #include "audit/collect_server.h"
 
+#include "audit/careful.h"
 #include "audit/collect_rules.h"
 #include "audit/server_settings.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "conf/settings.h"
-#include "lex/conf_disk.h"
 #include "lex/postmaster_opts.h"
 #include "os/files.h"
 #include "policy/match.h"
 #include "policy/policy.h"
+#include "policy/rows.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -94,7 +95,7 @@ static bool missed_file(struct server *s, const char *path, const char *why, uns
 /* Lines that a server refuses are part of what is found; a file that is not to be read, too. */
 static enum code read_settings_file(struct server *s, const char *path, struct conf_entries *entries)
 {
-    const struct conf_fs fs = conf_fs_disk();
+    const struct conf_fs fs = careful_conf_fs();
     const struct diag *d;
     struct diags diags;
 
@@ -134,7 +135,7 @@ static unsigned read_version(const char *data_dir)
     char path[OS_PATH_MAX];
     uint32_t version;
 
-    if (os_path(data_dir, "PG_VERSION", path, NULL) != OK || os_read_file(path, &text, NULL) != OK)
+    if (os_path(data_dir, "PG_VERSION", path, NULL) != OK || careful_read(path, &text, NULL) != OK)
         return 0;
     struct str line = buf_str(&text);
     while (line.n > 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
@@ -166,7 +167,7 @@ static bool same_directory(const char *a, const char *b)
 static bool is_ours(struct server *s, const char *config_file)
 {
     AUTO(arena) struct arena scratch = { .blocks = NULL };
-    const struct conf_fs fs = conf_fs_disk();
+    const struct conf_fs fs = careful_conf_fs();
     struct conf_entries entries;
     struct diags diags;
 
@@ -223,7 +224,7 @@ static enum code read_opts(struct server *s)
 
     if (!path)
         return E_NOMEM;
-    enum code code = os_read_file(path, &text, &e);
+    enum code code = careful_read(path, &text, &e);
     if (code == OK && !arena_str(s->arena, buf_str(&text), &copy))
         return E_NOMEM;
     if (code == OK)
@@ -351,6 +352,8 @@ static enum code look_for(struct server *s, const char *path, unsigned items)
         return OK;
     if (elsewhere) /* only a copy of the settings is here */
         return missed_file(s, path, "it is not on this machine", items) ? OK : E_NOMEM;
+    if (careful_is_special(path))
+        return missed_file(s, path, "it is not a regular file", items) ? OK : E_NOMEM;
     if (access(path, R_OK) == 0 || errno != EACCES)
         return OK;
     return missed_file(s, path, "Permission denied", items) ? OK : E_NOMEM;
@@ -365,6 +368,7 @@ static enum code look_for_files(struct server *s)
     TRY(look_for(s, settings->ssl_cert_file.path, ITEM_CERTIFICATE | ITEM_EXPIRY));
     TRY(look_for(s, settings->ssl_ca_file.path, ITEM_EXPIRY));
     TRY(look_for(s, settings->ssl_crl_file.path, ITEM_EXPIRY));
+    TRY(look_for(s, settings->ssl_dh_params_file.path, ITEM_TLS));
     return look_for(s, settings->ssl_key_file.path, ITEM_TLS);
 }
 
@@ -372,6 +376,30 @@ static enum code look_for_files(struct server *s)
 static const char *rules_path(struct server *s, const char *written, const char *name)
 {
     return written ? written : joined(s->arena, s->config_dir, name);
+}
+
+/* A bad map keeps no server from starting: it has none then. */
+static enum code read_maps(struct server *s, const struct policy_params *params)
+{
+    struct ident_rows rows;
+    struct err e = { .code = OK };
+    struct str text;
+
+    enum code code = policy_ident_rows(params, s->arena, &rows, NULL, &e);
+    if (code != OK && (code == E_NOMEM || !arena_str(s->arena, str_c(err_text(&e)), &text)))
+        return E_NOMEM;
+    if (code != OK)
+        return collect_broken(&s->subject->broken_rules, &s->subject->n_broken_rules, s->arena,
+                              (struct subject_broken){ params->ident_file, 0, text })
+                   ? OK
+                   : E_NOMEM;
+    for (size_t i = 0; i < rows.n; i++)
+        if (rows.rows[i].error.p &&
+            !collect_broken(&s->subject->broken_rules, &s->subject->n_broken_rules, s->arena,
+                            (struct subject_broken){ rows.rows[i].file_name, rows.rows[i].line_number,
+                                                     rows.rows[i].error }))
+            return E_NOMEM;
+    return OK;
 }
 
 static enum code read_rules(struct server *s, struct policy **out)
@@ -392,9 +420,12 @@ static enum code read_rules(struct server *s, struct policy **out)
         return E_NOMEM;
     const struct policy_params params = { .hba_file = str_c(hba),
                                           .ident_file = str_c(ident),
+                                          .fs = &careful_hba_fs,
                                           .pg_version = s->subject->version,
                                           .ssl_on = settings->ssl,
                                           .features = { .roles_known = true, .oauth_unchecked = true } };
+    if (!subject_is_unseen(s->subject, ident) && access(ident, F_OK) == 0)
+        TRY(read_maps(s, &params));
     return collect_rules(&params, s->subject, s->arena, out);
 }
 
@@ -404,7 +435,7 @@ static enum subject_fips read_fips(void)
 {
     AUTO(buf) struct buf text = BUF_INIT(VERSION_FILE_MAX);
     struct err e;
-    enum code code = os_read_file("/proc/sys/crypto/fips_enabled", &text, &e);
+    enum code code = careful_read("/proc/sys/crypto/fips_enabled", &text, &e);
 
     if (code != OK)
         return code == E_NO_FILE ? FIPS_OFF : FIPS_UNSEEN;
@@ -426,6 +457,9 @@ static enum code choose(struct server *s, const char *path)
         TRY(read_settings_file(s, s->config_file, &s->entries));
     if (!s->data_dir)
         TRY(find_data(s));
+    if (s->data_dir && s->subject->version == 0 &&
+        !missed(s, STR("PG_VERSION"), STR("it names no version of PostgreSQL"), ITEM_TLS | ITEM_RULES))
+        return E_NOMEM;
     if (s->data_dir && stat(s->data_dir, &st) == 0) {
         s->subject->owner_seen = true;
         s->subject->owner = st.st_uid;

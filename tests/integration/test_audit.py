@@ -266,6 +266,13 @@ def test_rules_are_read_as_their_version_reads_them(program, data):
     assert "rules_broken" in ids(found) and item(found, 3) is False
 
 
+def test_maps_are_read_too(program, data):
+    data.write("pg_ident.conf", "m /(a bob\nm alice alice\n")
+    found, done = report(program, data.path)
+    assert done.returncode == 1
+    assert [f["where"] for f in found["findings"] if f["id"] == "rules_broken"] == [f"{data.path}/pg_ident.conf:1"]
+
+
 def test_missing_rules_are_broken(program, data):
     os.unlink(data.path / "pg_hba.conf")
     found, done = report(program, data.path)
@@ -309,6 +316,36 @@ def test_what_may_not_be_read_is_said(program, certs):
         made.path.chmod(0o700)
         done = as_nobody(made.path)
         assert done.returncode == 3 and "Permission denied" in done.stderr and "as root" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf", "PG_VERSION",
+                                  "postmaster.opts", "server.crt", "server.key"])
+def test_pipes_are_not_read(program, data, name):
+    """A file that never ends must not hold the audit; and nothing passes for it."""
+    if (data.path / name).exists():
+        os.unlink(data.path / name)
+    os.mkfifo(data.path / name, 0o600)
+    found, _ = report(program, data.path)
+    assert not all(point["pass"] for point in found["checklist"][:3])
+    told = {u["what"] for u in found["targets"][0]["unseen"]} | {f["where"] for f in found["findings"]} | {
+        f["evidence"] for f in found["findings"]}
+    assert any(name in text for text in told)
+
+
+@pytest.mark.parametrize("version", ["garbage", "", "15.4\n17"])
+def test_data_of_no_version(program, data, version):
+    data.write("PG_VERSION", version + "\n")
+    found, _ = report(program, data.path)
+    if version[:2] != "15":
+        assert found["targets"][0]["version"] is None and item(found, 1) is None and item(found, 3) is None
+
+
+def test_a_file_of_rubbish(program, data):
+    data.write("pg_hba.conf", "\x01 rubbish\n" * 20000)
+    found, done = report(program, data.path)
+    broken = [f for f in found["findings"] if f["id"] == "rules_broken"]
+    assert done.returncode == 1 and item(found, 3) is False
+    assert len(broken) == 101 and broken[-1]["evidence"] == "19900 more lines are refused"
 
 
 # ---- single files ----

@@ -1,0 +1,21 @@
+/**
+ * Files of somebody else's server: a name that leads to a pipe or a device is not read, for that might never end.
+ */
+#ifndef PGSEAL_AUDIT_CAREFUL_H
+#define PGSEAL_AUDIT_CAREFUL_H
+
+#include "base/err.h"
+#include "lex/conf_lex.h"
+#include "lex/hba_lex.h"
+
+struct buf;
+
+/** True for what is there and is neither a regular file nor a directory, links followed. */
+bool careful_is_special(const char *path);
+/** As os_read_file(); E_IO for a special file. */
+MUST_CHECK enum code careful_read(const char *path, struct buf *out, struct err *e);
+/** The disk without its special files. */
+struct conf_fs careful_conf_fs(void);
+extern const struct hba_lex_fs careful_hba_fs;
+
+#endif
