@@ -15,7 +15,7 @@
 #include "policy/match.h"
 #include "policy/policy.h"
 #include "policy/reach.h"
-#include "policy/regex.h"
+#include "regex/regex.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

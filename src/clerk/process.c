@@ -14,7 +14,7 @@
 #include "clerk/clerk.h"
 #include "os/sandbox.h"
 #include "pki/name.h"
-#include "policy/regex.h"
+#include "regex/regex.h"
 #include "status/clerk_wire.h"
 
 #include <errno.h>

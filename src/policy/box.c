@@ -2,7 +2,7 @@
 
 #include "base/arena.h"
 #include "policy/match.h"
-#include "policy/regex.h"
+#include "regex/regex.h"
 
 /* ---- addresses ---- */
 

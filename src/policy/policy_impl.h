@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "lex/hba_lex.h"
 #include "policy/policy.h"
-#include "policy/regex.h"
+#include "regex/regex.h"
 
 #include <netinet/in.h>
 #include <stdatomic.h>

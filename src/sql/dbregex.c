@@ -3,8 +3,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "policy/regex.h"
-#include "policy/regex_chars.h"
+#include "regex/regex.h"
+#include "regex/regex_chars.h"
 #include "sql/db_impl.h"
 #include "sql/db_value.h"
 

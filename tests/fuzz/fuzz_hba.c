@@ -8,9 +8,9 @@
 #include "policy/ident.h"
 #include "policy/match.h"
 #include "policy/policy.h"
-#include "policy/regex.h"
 #include "policy/rows.h"
 #include "policy/tell.h"
+#include "regex/regex.h"
 
 #include <arpa/inet.h>
 

@@ -1,7 +1,7 @@
 /* An expression and a subject, separated by NUL: over bytes, and over characters from each place on. */
 #include "base/arena.h"
 #include "fuzz.h"
-#include "policy/regex.h"
+#include "regex/regex.h"
 
 static void over_characters(struct str pattern, struct str text, struct arena *arena)
 {

@@ -7,9 +7,9 @@ from common import ROOT, bare, files, finish, name
 LAYERS = [
     ["base"],
     ["os"],
-    ["lex", "pgwire", "pki", "pgtypes"],
-    ["policy", "conf", "auth", "tls"],
-    ["net", "sql"],
+    ["lex", "pgwire", "pki", "pgtypes", "regex"],
+    ["policy", "conf", "auth", "tls", "sql"],
+    ["net"],
     ["status"],
     ["client"],
     ["gate", "clerk", "probe", "watch", "monitor", "renew", "audit"],
@@ -27,8 +27,8 @@ FENCED = {
     "microhttpd.h": {"watch"},
     "libpq-fe.h": {"audit", "watch"},
     "yaml.h": {"audit"},
-    "tcl.h": {"policy"},
-    "tcl8.6/tcl.h": {"policy"},
+    "tcl.h": {"regex"},
+    "tcl8.6/tcl.h": {"regex"},
     "stringprep.h": {"auth"},
     "seccomp.h": {"os"},
 }

@@ -11,7 +11,7 @@
 #include "policy/ident.h"
 #include "policy/match.h"
 #include "policy/policy.h"
-#include "policy/regex.h"
+#include "regex/regex.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

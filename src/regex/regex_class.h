@@ -1,10 +1,10 @@
 /**
  * Classes of characters in the C collation: ASCII's, except that [[:cntrl:]] reaches to 0x9f as in the server.
  */
-#ifndef PGSEAL_POLICY_REGEX_CLASS_H
-#define PGSEAL_POLICY_REGEX_CLASS_H
+#ifndef PGSEAL_REGEX_REGEX_CLASS_H
+#define PGSEAL_REGEX_REGEX_CLASS_H
 
-#include "policy/regex_text.h"
+#include "regex/regex_text.h"
 
 bool regex_is_alpha(unsigned c);
 bool regex_is_digit(unsigned c);

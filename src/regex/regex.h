@@ -6,11 +6,11 @@
  * thread: a set is shared, each thread compiles what it meets and forgets the sets it no longer sees.
  * [src: PostgreSQL 18, "POSIX Regular Expressions"]
  */
-#ifndef PGSEAL_POLICY_REGEX_H
-#define PGSEAL_POLICY_REGEX_H
+#ifndef PGSEAL_REGEX_REGEX_H
+#define PGSEAL_REGEX_REGEX_H
 
 #include "base/err.h"
-#include "policy/regex_chars.h"
+#include "regex/regex_chars.h"
 
 struct arena;
 

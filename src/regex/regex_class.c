@@ -1,7 +1,7 @@
-#include "policy/regex_class.h"
+#include "regex/regex_class.h"
 
 #include "base/check.h"
-#include "policy/regex_text.h"
+#include "regex/regex_text.h"
 
 bool regex_is_alpha(unsigned c)
 {

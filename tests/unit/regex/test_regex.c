@@ -1,6 +1,11 @@
 /* Regular expressions: PostgreSQL's answers, its errors, bytes, threads. Answers checked against
  * PostgreSQL 18. */
-#include "memory.h"
+#include "../unit.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "regex/regex.h"
 
 #include <locale.h>
 #include <pthread.h>

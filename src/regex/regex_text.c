@@ -13,12 +13,12 @@
  * same order as in the server. Patterns in the older dialects, (?e), (?b) and (?q), keep their brackets.
  * [src: PostgreSQL 18, "POSIX Regular Expressions"; regc_lex.c, regcomp.c brackpart]
  */
-#include "policy/regex_text.h"
+#include "regex/regex_text.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "policy/regex_class.h"
+#include "regex/regex_class.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>

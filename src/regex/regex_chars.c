@@ -1,4 +1,4 @@
-#include "policy/regex_chars.h"
+#include "regex/regex_chars.h"
 
 uint16_t regex_take(struct str *s, enum regex_encoding encoding, uint32_t *out_code)
 {

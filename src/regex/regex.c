@@ -6,11 +6,11 @@
  * objects by number; a search is an array access, one object for the subject, and the engine. Interpreters
  * are only made to get at the text of an error.
  */
-#include "policy/regex.h"
+#include "regex/regex.h"
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "policy/regex_text.h"
+#include "regex/regex_text.h"
 
 #include <locale.h>
 #include <pthread.h>

@@ -1,11 +1,11 @@
 /**
  * Texts for Tcl's regular-expression engine. Not for other rooms.
  */
-#ifndef PGSEAL_POLICY_REGEX_TEXT_H
-#define PGSEAL_POLICY_REGEX_TEXT_H
+#ifndef PGSEAL_REGEX_REGEX_TEXT_H
+#define PGSEAL_REGEX_REGEX_TEXT_H
 
 #include "base/err.h"
-#include "policy/regex_chars.h"
+#include "regex/regex_chars.h"
 
 struct arena;
 

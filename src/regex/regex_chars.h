@@ -1,8 +1,8 @@
 /**
  * Characters of texts and what stands for them in Tcl's engine, which has 16 bits for one.
  */
-#ifndef PGSEAL_POLICY_REGEX_CHARS_H
-#define PGSEAL_POLICY_REGEX_CHARS_H
+#ifndef PGSEAL_REGEX_REGEX_CHARS_H
+#define PGSEAL_REGEX_REGEX_CHARS_H
 
 #include "base/slice.h"
 
