@@ -94,7 +94,9 @@ mkdir -p "$root/src/pgseal"
 cd "$tree"
 git ls-files -z --cached --others --exclude-standard | tar --null -c -f - --files-from=- --ignore-failed-read 2>/dev/null |
     tar -x -f - -C "$root/src/pgseal" --no-same-owner
-if [ -d build/npm/node_modules ]; then
+# This machine's npm knows its way to a registry, and what certificates that takes.
+tools/npm.sh build
+if [ -e build/npm/installed-lock.json ]; then
     mkdir -p "$root/src/pgseal/build"
     cp -a build/npm "$root/src/pgseal/build/npm"
 fi
