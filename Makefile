@@ -7,6 +7,8 @@
 #                      (DEBIAN13_ARGS=--quick: unit tests, lints and a few integration tests)
 #   make check-asan    the same under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make check-tsan    the same under ThreadSanitizer
+#   make check-clock   the tests that a clock judges (how long something takes at most, what answers in equal time),
+#                      which `make check` leaves out: on a machine that does nothing else
 #   make check-strict  gcc and clang without a warning; unit tests and fuzz corpora under the sanitizers; ten
 #                      seconds of each fuzz target (what CI runs beside `make check`)
 #   make check-tidy    clang-tidy, as .clang-tidy says, over everything
@@ -80,6 +82,11 @@ check-tsan: deps-check
 	$(SANITIZED) PYTHON=$(PYTHON) tools/check.sh build-tsan --target=gate $(PYTEST_ARGS)
 	@echo 'check-tsan: clean'
 
+check-clock: deps-check
+	@$(MAKE) --no-print-directory all
+	$(PYTHON) -m pytest tests/integration -m clock --clock --build build -p no:cacheprovider -q --tb=short \
+	    $(PYTEST_ARGS)
+
 check-strict: deps-check
 	test -f build-gcc/build.ninja || CC=gcc $(MESON) setup -Dwerror=true build-gcc
 	$(NINJA) -C build-gcc
@@ -136,4 +143,4 @@ install: all
 clean:
 	rm -rf build build-gcc build-clang build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-strict check-tidy soak soak-swaps faults fuzz fuzz-long bench install clean
+.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps faults fuzz fuzz-long bench install clean

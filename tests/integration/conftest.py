@@ -20,7 +20,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 def pytest_addoption(parser):
     parser.addoption("--target", default="all", help="all, postgres, gate, or names: gate,pg15,pg18")
+    parser.addoption("--clock", action="store_true", help="also what a clock judges (make check-clock)")
     parser.addoption("--build", default=os.path.join(HERE, "..", "..", "build"), help="build directory of the gate")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "clock: asserts how long something takes; wants an idle machine (--clock)")
 
 
 def build_dir(config):
@@ -71,6 +76,10 @@ def pytest_collection_modifyitems(config, items):
     order = {path: i for i, path in enumerate(dict.fromkeys(item.path for item in items))}
     items.sort(key=lambda item: (order[item.path], kinds.index(item.callspec.params["kind"])
                                  if "kind" in getattr(getattr(item, "callspec", None), "params", {}) else -1))
+    if not config.getoption("--clock"):
+        for item in items:
+            if item.get_closest_marker("clock"):
+                item.add_marker(pytest.mark.skip(reason="a clock judges: make check-clock"))
     if "gate" in wanted_kinds(config):
         return
     for item in items:

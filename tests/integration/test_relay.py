@@ -517,6 +517,7 @@ def test_plain_and_unix_sessions_relay_too(server):
         assert c.value("SELECT repeat('x', 100000)") == "x" * 100000
 
 
+@pytest.mark.clock
 def test_nagle_and_keepalive_do_not_slow_a_dialogue(server):
     """A round trip takes far less than a delayed acknowledgement (40 ms); the median, for a machine may pause."""
     with Conn(server) as c:
