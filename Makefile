@@ -14,6 +14,7 @@
 #   make check-tidy    clang-tidy, as .clang-tidy says, over everything
 #   make soak          an hour of mixed traffic with reloads and kills (SOAK_SECONDS=600: ten minutes), then
 #                      200 certificate swaps under 300 connections a second and 200 busy sessions (soak-swaps)
+#   make rotations     100 renewals under connections, on a gate and on a PostgreSQL (PGSEAL_ROTATIONS=5: as make check)
 #   make faults        every allocation of a reload, a login, a look-up fails in its turn (half an hour)
 #   make fuzz          every fuzz target for a minute (fuzz-long: ten)
 #   make bench         speed against pgbouncer, haproxy, stunnel (ten minutes; BENCH_ARGS=--quick: one)
@@ -113,6 +114,10 @@ soak-swaps: deps-check
 	PGSEAL_SWAPS=200 PGSEAL_SWAP_SESSIONS=200 PGSEAL_SWAP_RATE=$(SOAK_RATE) PGSEAL_TEST_SECONDS=900 \
 	    $(PYTHON) -m pytest -q -rP tests/integration/test_swap.py -k swaps_cut_nobody --build build
 
+rotations: deps-check
+	PGSEAL_ROTATIONS=$${PGSEAL_ROTATIONS:-100} PGSEAL_TEST_SECONDS=3600 \
+	    $(PYTHON) -m pytest -q tests/integration/test_rotate.py -k under_connections --build build
+
 faults: deps-check
 	@$(MAKE) --no-print-directory all
 	PGSEAL_EVERY_STACK=1 PGSEAL_TEST_SECONDS=3600 \
@@ -143,4 +148,4 @@ install: all
 clean:
 	rm -rf build build-gcc build-clang build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps faults fuzz fuzz-long bench install clean
+.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps rotations faults fuzz fuzz-long bench install clean

@@ -22,7 +22,7 @@ trixie) llvm='clang-19 clang-tidy-19 libclang-rt-19-dev' ;;
 esac
 
 build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev libsqlite3-dev libmicrohttpd-dev
-       libjansson-dev libidn-dev tcl8.6-dev libseccomp-dev uthash-dev libcmocka-dev libpq-dev libyaml-dev'
+       libjansson-dev libidn-dev tcl8.6-dev libseccomp-dev uthash-dev libcmocka-dev libpq-dev libyaml-dev libcurl4-openssl-dev'
 quickstart='openssl'
 check="openssl procps iproute2 curl python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
        $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "pki/passphrase.h"
+#include "renew/ari.h"
 #include "renew/check.h"
 #include "renew/source_ca.h"
 #include "renew/source_command.h"
@@ -133,6 +134,10 @@ static void judge(struct walk *w)
 
     report->other_ca = w->rule->source == RENEW_CA && !renew_ca_issued(&order);
     facts.at_once = report->other_ca;
+    struct ari_window window = ari_window_of(&order, w->params->dry_run);
+    facts.window_start_unix_s = window.start_unix_s;
+    facts.window_end_unix_s = window.end_unix_s;
+    facts.at = ari_point(w->old.items[0]);
     report->due = due_judge(&facts);
 }
 

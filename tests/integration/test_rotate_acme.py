@@ -1,16 +1,23 @@
 """`pgseal rotate` and ACME clients, against pebble: real challenges, rejected nonces, long chains, roots that change."""
 
+import base64
+import contextlib
+import datetime
+import http.server
 import json
 import os
 import shutil
 import ssl
 import subprocess
+import threading
 import urllib.request
 
 import pytest
 
+from cryptography import x509
+
 from lib import pki, run
-from test_rotate import HBA, Rotate, served
+from test_rotate import HBA, Rotate, command, fake_ca, served     # noqa: F401  (a fixture)
 
 HOOK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "acme_hook.py")
 
@@ -163,3 +170,84 @@ def test_a_root_that_clients_do_not_have_changes_nothing(acme, pebble):
     done = acme("--force", env=pebble.env, status=1)
     assert (done["result"], done["step"]) == ("failed", "check") and "Pebble Root" in done["error"]
     assert served(acme.server) == before == acme.pair()
+
+
+# -- ACME Renewal Information ---------------------------------------------------------------------------------------------
+@contextlib.contextmanager
+def information(certs, directory, answers):
+    """A CA that tells windows: path → (status, body). Yields its address and the paths it was asked for."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):       # pylint: disable=invalid-name   # the library's
+            asked.append(self.path)
+            status, body = next((answers[p] for p in answers if self.path.startswith(p)), (404, ""))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *args):   # pylint: disable=arguments-differ
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certs.ca.issue("localhost", sans=["localhost"], usage="server").write(directory, "ari"))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever).start()
+    try:
+        yield f"https://localhost:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def window(start_days, end_days):
+    times = [(datetime.datetime.utcnow() + datetime.timedelta(days=d)).strftime("%Y-%m-%dT%H:%M:%SZ")
+             for d in (start_days, end_days)]
+    return json.dumps({"suggestedWindow": {"start": times[0], "end": times[1]}})
+
+
+def certificate_id(path):
+    """[src: RFC 9773, section 4.1]"""
+    with open(path, "rb") as f:
+        cert = x509.load_pem_x509_certificate(f.read())
+    key = cert.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    serial = cert.serial_number.to_bytes(cert.serial_number.bit_length() // 8 + 1, "big")
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (key, serial))
+
+
+@pytest.fixture
+def asking(make_gate, trusted, certs, fake_ca):     # noqa: F811
+    """A gate whose certificate is not due by its life, and a CA that is good."""
+    gate = make_gate(hba=HBA, tls={"cert": certs.ca.issue("db.example", sans=["localhost"], usage="server",
+                                                          valid_from=pki.now() - 10 * pki.DAY,
+                                                          valid_to=pki.now() + 80 * pki.DAY), "ca": certs.ca.pem()})
+    rotate = Rotate(trusted, gate)
+    rotate.ask = lambda url: rotate.configure(source="command", command=command(fake_ca, "good"), ari=url)
+    return rotate
+
+
+def test_the_window_of_the_ca_decides(asking, certs, tmp_path):
+    name = certificate_id(asking.server.path("server.crt"))
+    with information(certs, str(tmp_path), {"/later": (200, window(5, 6)), "/now": (200, window(-2, -1))}) as (url, asked):
+        asking.ask(url + "/later")
+        later = asking()
+        assert later["result"] == "not due" and asked == ["/later/" + name]
+        in_days = (datetime.datetime.strptime(later["renew_at"], "%Y-%m-%dT%H:%M:%SZ")
+                   - datetime.datetime.utcnow()).total_seconds() / 86400
+        assert 4.9 < in_days < 6
+        assert asking()["renew_at"] == later["renew_at"] and len(asked) == 1    # it is not asked again at once
+        os.unlink(asking.server.path("rotate/ari-server"))
+        asking.ask(url + "/now")
+        done = asking()
+        assert done["result"] == "renewed" and served(asking.server) == done["sha256"]
+
+
+@pytest.mark.parametrize("answer", [(500, ""), (200, ""), (200, "<html>"), (200, window(-1, -2)), (302, window(-2, -1)),
+                                    (200, window(-2, -1)[:-3]), (200, "x" * 100000), None])
+def test_a_ca_that_answers_nonsense_has_no_wish(asking, certs, tmp_path, answer):
+    with information(certs, str(tmp_path), {"/": answer} if answer else {}) as (url, asked):
+        asking.ask(url + "/ri")
+        assert asking()["result"] == "not due" and asked
+    asking.ask(url + "/ri")                             # nobody answers there any more
+    assert asking()["result"] == "not due"

@@ -29,6 +29,7 @@ FENCED = {
     "yaml.h": {"audit"},
     "tcl.h": {"regex"},
     "tcl8.6/tcl.h": {"regex"},
+    "curl/curl.h": {"renew"},
     "stringprep.h": {"auth"},
     "seccomp.h": {"os"},
 }
