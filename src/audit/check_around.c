@@ -51,7 +51,7 @@ static void check_upstream(struct audit *a, const struct subject_connection *u)
             audit_add(a, CHECK_UPSTREAM_UNVERIFIED, where,
                       "with sslmode=%s whoever answers for \"%.*s\" gets the sessions%s",
                       sslmode_name(u->info->sslmode), STR_ARG(name),
-                      u->info->sslmode < SSLMODE_REQUIRE ? ", readable by anybody on the way" : "");
+                      u->info->sslmode < SSLMODE_REQUIRE ? ", in cleartext" : "");
         else if (u->info->sslmode == SSLMODE_VERIFY_CA)
             audit_add(a, CHECK_UPSTREAM_NAME_UNVERIFIED, where,
                       "with sslmode=verify-ca the certificate need not be for \"%.*s\"", STR_ARG(name));

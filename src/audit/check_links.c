@@ -33,8 +33,8 @@ static void check_proof(struct audit *a, const struct subject_connection *c)
                            : "everything crosses the network readable"));
     else if (!l->meaning.chain)
         add(a, CHECK_CONNECTION_UNVERIFIED, c,
-            audit_text(a, "%.*s: with %.*s %s takes whoever answers for the server%s", STR_ARG(l->endpoint),
-                       STR_ARG(l->mode), pasted_driver_name(l->driver),
+            audit_text(a, "%.*s: with %.*s %s accepts any server%s", STR_ARG(l->endpoint), STR_ARG(l->mode),
+                       pasted_driver_name(l->driver),
                        l->root_unseen ? ", unless a ~/.postgresql/root.crt lies there" : ""));
     else if (!l->meaning.name)
         add(a, CHECK_CONNECTION_NAME_UNVERIFIED, c,
@@ -48,7 +48,7 @@ static void check_link(struct audit *a, const struct subject_connection *c)
 
     if (c->purpose == PURPOSE_DBLINK) {
         add(a, CHECK_CONNECTION_IN_TEXT, c,
-            STR("possibly a connection string stands there; it is not read, for only running it would show it"));
+            STR("it may contain a connection string; it is not read, because that would require running it"));
         return;
     }
     if (!l->local)

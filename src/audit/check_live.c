@@ -41,7 +41,7 @@ static void check_sessions(struct audit *a)
                              STR_ARG(s->user), STR_ARG(s->address)),
                   "\"%.*s\" is connected from %.*s without TLS now, application_name \"%.*s\"%s",
                   STR_ARG(s->user), STR_ARG(s->address), STR_ARG(s->application),
-                  s->standby ? ": all that is written crosses the network readable" : "");
+                  s->standby ? ": everything crosses the network in cleartext" : "");
     }
 }
 

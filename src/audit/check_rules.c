@@ -30,10 +30,10 @@ static void check_trust(struct look *l)
         break;
     }
     if (from_network)
-        look_report_any(l, CHECK_TRUST_FROM_NETWORK, "another machine is let in without any proof");
+        look_report_any(l, CHECK_TRUST_FROM_NETWORK, "another machine is admitted without authentication");
     else
         look_about(l, audit_add(l->audit, CHECK_TRUST_HERE, l->where,
-                                "whoever is on this machine is let in without any proof"));
+                                "anyone on this machine is admitted without authentication"));
 }
 
 #define SOUND                                                                                                \

@@ -67,7 +67,7 @@ static const char *fulfilled(const struct audit_subject *subject, unsigned item)
     case 6:
         return "no certificate is due, and /metrics tells when one is";
     default:
-        return "nothing speaks against it";
+        return "no finding";
     }
 }
 

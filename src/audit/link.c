@@ -77,7 +77,7 @@ static enum code settle(const struct pasted *pasted, bool root_file, const char 
     if (!put_endpoint(&pasted->options, arena, &link.endpoint) ||
         !put_mode(&pasted->options, pasted->driver, pasted->sslmode_given, arena, &link.mode) ||
         !arena_printf(arena, &link.mode, "%.*s%s%s", STR_ARG(link.mode), source,
-                      pasted->no_verify ? ", told to verify nothing" : ""))
+                      pasted->no_verify ? ", set to verify nothing" : ""))
         return err_set(e, E_NOMEM, "out of memory");
     *out = link;
     return OK;

@@ -72,7 +72,7 @@ static enum code check_server(struct live *live, struct err *e)
 
     live->version = (unsigned)(number / 10000);
     if (number == 0)
-        return err_set(e, E_UNSUPPORTED, "the server is no PostgreSQL: it does not tell its version");
+        return err_set(e, E_UNSUPPORTED, "the server is not PostgreSQL: it does not report its version");
     if (live->version < OLDEST)
         return err_set(e, E_UNSUPPORTED, "server version %u is not supported: an audit needs %d or newer",
                        live->version, OLDEST);

@@ -42,13 +42,13 @@ static struct look look_of(const struct hba_rule *rule, const struct reach_part 
     if (rule->method == HBA_METHOD_REJECT)
         return (struct look){ "c-reject", "R", "rejects" };
     if (rule->method == HBA_METHOD_TRUST && rule->clientcert != CLIENTCERT_VERIFY_FULL)
-        return is_near(part) ? (struct look){ "c-medium", "~", "lets in without proof" }
-                             : (struct look){ "c-high", "!", "lets in without proof" };
+        return is_near(part) ? (struct look){ "c-medium", "~", "admits without authentication" }
+                             : (struct look){ "c-high", "!", "admits without authentication" };
     if (!is_near(part) && !part->tls)
         return (struct look){ "c-high", "!", "goes on without TLS" };
     if (rule->method == HBA_METHOD_MD5 || hba_method_needs(rule->method) == HBA_NEEDS_CLEARTEXT)
-        return (struct look){ "c-medium", "~", "takes a weak proof" };
-    return (struct look){ "c-ok", "✓", "asks for a good proof" };
+        return (struct look){ "c-medium", "~", "accepts weak authentication" };
+    return (struct look){ "c-ok", "✓", "demands strong authentication" };
 }
 
 static void draw_heads(const struct rule_map *map, struct buf *out)

@@ -60,14 +60,14 @@ static const char *verdict(const struct audit_results *results)
     bool unknown = false;
 
     if (count(results, FINDING_HIGH) > 0)
-        return "Not safe: something needs mending now";
+        return "Not safe: something must be fixed now";
     if (any_unread(results))
         return "No verdict: a target could not be read";
     if (count(results, FINDING_MEDIUM) > 0)
-        return "Weaker than it need be";
+        return "Weaker than necessary";
     for (unsigned item = 1; item <= CHECKLIST_ITEMS; item++)
         unknown = unknown || audit_results_item(results, item).pass != CHECKLIST_PASSED;
-    return unknown ? "Nothing bad was found, and not everything could be seen" : "All is well";
+    return unknown ? "Nothing bad was found, but not everything could be examined" : "All is well";
 }
 
 static void put_head(const struct page *p)

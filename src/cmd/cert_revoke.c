@@ -125,7 +125,7 @@ enum code cert_revoke(struct cert_job *job, struct err *e)
     unsigned days;
 
     if (word && !ca_reason_from_name(str_c(word), &reason))
-        return err_set(e, E_USAGE, "\"%s\" is no reason for a revocation", word);
+        return err_set(e, E_USAGE, "\"%s\" is not a revocation reason; see pgseal cert --help", word);
     TRY(cert_job_crl_days(job, &days, e));
     TRY(cert_job_ca(job, e));
     TRY(os_owner_enter(ca_place_owner(&job->place), &as, e));

@@ -115,7 +115,8 @@ static enum code refuse_without_ca(const struct init_plan *plan, const struct wa
     (void)err_set(e, E_NO_FILE,
                   "\"%s\" is missing in \"%s\", and the CA that would issue it is not in \"%s/ca\"",
                   wanted->base, plan->dir, plan->dir);
-    err_hint(e, "The CA of tls/ca.crt is kept elsewhere: put its directory there for as long as this takes.");
+    err_hint(e,
+             "The CA of tls/ca.crt is kept elsewhere: copy its directory there, and remove it afterwards.");
     return E_NO_FILE;
 }
 
@@ -327,8 +328,8 @@ static void append_companion(struct buf *out, const struct init_plan *plan)
 static void append_companion_rules(struct buf *out, const struct init_plan *plan)
 {
     (void)buf_append_c(
-        out, "# Who may connect how, in the syntax of PostgreSQL's pg_hba.conf. The first line that fits\n"
-             "# decides; whoever fits none is refused. Nobody from another machine is let in.\n"
+        out, "# Who may connect how, in the syntax of PostgreSQL's pg_hba.conf. The first line that matches\n"
+             "# decides; a connection that matches none is refused. Other machines are not admitted.\n"
              "#\n"
              "# TYPE  DATABASE     USER  ADDRESS       METHOD\n"
              "local   all          all                 scram-sha-256\n"
@@ -379,10 +380,11 @@ static void append_settings(struct buf *out, const struct init_plan *plan)
 static void append_rules(struct buf *out, const struct init_plan *plan)
 {
     (void)buf_append_c(
-        out, "# Who may connect how, in the syntax of PostgreSQL's pg_hba.conf. The first line that fits\n"
-             "# decides; whoever fits none is refused. Only TLS is let in, and only with a password that\n"
-             "# never crosses the wire.\n"
-             "#\n");
+        out,
+        "# Who may connect how, in the syntax of PostgreSQL's pg_hba.conf. The first line that matches\n"
+        "# decides; a connection that matches none is refused. Only TLS is admitted, and only with a password that\n"
+        "# never crosses the wire.\n"
+        "#\n");
     if (plan->user)
         (void)buf_printf(out,
                          "# To demand a client certificate of one user as well, put before the line below:\n"

@@ -186,7 +186,7 @@ static enum code lines_over_tcp(struct init_plan *plan)
 static enum code lines_over_socket(struct init_plan *plan)
 {
     TRY(init_line(plan, &plan->hba, "local  all  all  scram-sha-256"));
-    return init_line(plan, &plan->conf, "listen_addresses = ''          # nobody gets past the gate");
+    return init_line(plan, &plan->conf, "listen_addresses = ''          # only the gate can connect");
 }
 
 enum code init_plan_server(struct init_plan *plan, struct err *e)

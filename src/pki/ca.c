@@ -280,7 +280,7 @@ static enum code check_accepted(const struct ca *ca, const struct ca_request *re
     TRY(chain_verify(&what, &arena, &verdict, e));
     if (verdict.ok)
         return OK;
-    (void)err_set(e, E_PARAM, "nobody would accept this certificate: %.*s", STR_ARG(verdict.text));
+    (void)err_set(e, E_PARAM, "this certificate would not be accepted: %.*s", STR_ARG(verdict.text));
     err_detail(e, "Verification failed at depth %d, \"%.*s\".", verdict.depth, STR_ARG(verdict.subject));
     return E_PARAM;
 }

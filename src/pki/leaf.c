@@ -73,7 +73,7 @@ enum code leaf_file_name(const char *name, struct arena *arena, const char **out
     if (!copy)
         return err_set(e, E_NOMEM, "out of memory");
     if (!name[0] || name[0] == '.')
-        return err_set(e, E_USAGE, "\"%s\" is no name for a certificate's file", name);
+        return err_set(e, E_USAGE, "\"%s\" is not a valid name for a certificate file", name);
     for (char *c = copy; *c; c++)
         if (*c == '*' || *c == '/' || (unsigned char)*c <= ' ' || *c == 0x7f)
             *c = '_';

@@ -118,8 +118,7 @@ static enum code malformed(struct console_job *job)
     const struct clerk_line *line = &job->console->line;
 
     line->distrust(line->ctx);
-    return err_set(&job->err, E_BAD_STATE,
-                   "the process that ran the statement gave an answer that makes no sense");
+    return err_set(&job->err, E_BAD_STATE, "the process that ran the statement gave an invalid answer");
 }
 
 static enum code ask(struct console_job *job, struct clerk_call *call, char expected, struct bytes *out)

@@ -78,7 +78,7 @@ static void hint_curve(const struct tls_context *context, const char *key_file, 
     err_where(e, str_c(key_file), 0);
     err_hint(
         e,
-        "The key is on the curve %s, which no TLS client takes: use a key on P-256, P-384 or P-521, or an "
+        "The key is on the curve %s, which no TLS client supports: use a key on P-256, P-384 or P-521, or an "
         "Ed25519 or RSA key.",
         curve);
 }

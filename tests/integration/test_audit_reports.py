@@ -125,7 +125,7 @@ def test_page_needs_nothing_and_runs_nothing(program, bad_gate):
 def test_page_shows_it_all(page):
     assert page.complaints() == [] and page.origins() <= {"file://"}
     assert page.js("return document.title") == "pgseal audit"
-    assert page.text("h1") == "Not safe: something needs mending now"
+    assert page.text("h1") == "Not safe: something must be fixed now"
     text = page.text()
     assert "A rule lets other machines in without TLS" in text and "pg_hba.conf:4" in text
     assert "pgseal explain … addr=192.168.10.1 user=somebody dbname=legacy tls=none" in text
@@ -138,7 +138,7 @@ def test_page_shows_it_all(page):
         return Object.entries(found).map(([rule, words]) => [+rule, [...words]])""")
     drawn = dict(drawn)
     assert set(drawn) == {1, 2, 3, 4, 5, 6, 7}
-    assert drawn[6] == ["is taken by earlier rules"] and "goes on without TLS" in drawn[4] and "asks for a good proof" in drawn[2]
+    assert drawn[6] == ["is taken by earlier rules"] and "goes on without TLS" in drawn[4] and "demands strong authentication" in drawn[2]
     assert page.js("return document.querySelectorAll('svg rect title').length") > 7
     page.picture("audit")
 

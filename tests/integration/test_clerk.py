@@ -147,7 +147,7 @@ def test_a_statement_that_hangs_ends_in_time(gate, setup, words):
             db.execute(HANGS)
         assert db.execute("SELECT 1").fetchone() == (1,)    # the session goes on, in another clerk
         assert clerk(gate) != pid
-        gate.log.wait_for("event=clerk_replaced .*outlived its time", since)
+        gate.log.wait_for("event=clerk_replaced .*exceeded its time limit", since)
 
 
 def test_others_notice_nothing_of_one_that_hangs(gate):

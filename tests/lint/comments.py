@@ -64,7 +64,7 @@ def foreign_headers():
 
 def words_of_code():
     """Every word that stands outside of comments."""
-    known = set()
+    known = {path.stem.removeprefix("fuzz_") for path in files("tests/fuzz/fuzz_*.c")}
     for path in files(*TEXTS):
         text = path.read_text(errors="replace")
         if path.suffix in (".c", ".h", ".def"):
@@ -124,6 +124,14 @@ def of_documents(path, tree_has):
             yield f"{name(path)}:{line_at(text, quoted.start() + offset)}: {what}"
 
 
+def of_fuzz_targets():
+    """CONTRIBUTING's table names every fuzz target."""
+    table = (ROOT / "CONTRIBUTING.md").read_text()
+    for path in files("tests/fuzz/fuzz_*.c"):
+        if f"`{path.stem.removeprefix('fuzz_')}`" not in table:
+            yield f"CONTRIBUTING.md: the table of fuzz targets lacks {path.stem}"
+
+
 def of_private_headers():
     """NAME_impl.h is what the files of one directory share; nothing else is named so, or so included."""
     for path in files("src/**/*.h"):
@@ -142,6 +150,7 @@ def complaints():
     for path in files(*DOCUMENTS):
         if path.name not in HISTORY and "traceability" not in path.name:
             yield from of_documents(path, tree_has)
+    yield from of_fuzz_targets()
     yield from of_private_headers()
 
 

@@ -93,7 +93,7 @@ static void warn_no_secret(const struct hba_rule *rule, const struct settings_ro
         "clients of this \"%s\" rule leave the gate no secret to log in to the server "
         "with (upstream \"%.*s\")",
         hba_method_name(rule->method), STR_ARG(route->label));
-    diags_detail(diags, row, "They come in only where the server asks the gate for none.");
+    diags_detail(diags, row, "They are admitted only if the server asks the gate for no secret.");
     diags_hint(
         diags, row,
         "Let the server admit the gate's operating system user: \"local all all peer map=gate\" in its "

@@ -88,7 +88,7 @@ static void log_yielded(struct session *s)
         return;
     session_log(s, &line, SEV_LOG, "pending_yielded");
     log_c(&line, "message",
-          "too many connections have not logged in: the oldest of the heaviest prefix ends");
+          "too many connections have not logged in: the oldest of the largest prefix is closed");
     log_int(&line, "count", (long long)worker->n_yielded);
     log_c(&line, "cause", cause_id(CAUSE_PENDING));
     log_c(&line, "likely", cause_text(CAUSE_PENDING));

@@ -141,7 +141,7 @@ void seal_log_left(struct session *s)
     bool fits = name_fits(s);
     session_tally_stranger(s, fits ? 0 : CLIENT_WRONG_NAME);
     session_log(s, &line, SEV_LOG, "tls_left");
-    log_c(&line, "message", "the client hung up after the TLS handshake, before its first message");
+    log_c(&line, "message", "the client disconnected after the TLS handshake, before its first message");
     if (s->tls.sni.n > 0)
         log_str(&line, "sni", s->tls.sni);
     log_c(&line, "version", s->tls.version);

@@ -166,8 +166,7 @@ static enum code ask_clerk(struct overview *o, struct bytes request)
     if (type == CLERK_ERROR && rd_end(&r) == OK && o->err.code != OK)
         return o->err.code;
     line.distrust(line.ctx);
-    return err_set(&o->err, E_BAD_STATE,
-                   "the process that makes the report gave an answer that makes no sense");
+    return err_set(&o->err, E_BAD_STATE, "the process that makes the report gave an invalid answer");
 }
 
 static void run(void *arg)

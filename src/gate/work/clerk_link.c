@@ -141,8 +141,8 @@ static enum code lost(struct clerk_link *link, struct err *e)
 
 static enum code makes_no_sense(struct clerk_link *link, struct err *e)
 {
-    hang_up(link, "the process that runs statements said what it may not");
-    return err_set(e, E_BAD_STATE, "the process that ran the statement gave an answer that makes no sense");
+    hang_up(link, "the process that runs statements sent a message that is not allowed");
+    return err_set(e, E_BAD_STATE, "the process that ran the statement gave an invalid answer");
 }
 
 /* Of an answer that is left half read nothing can be made. */
@@ -154,7 +154,7 @@ static enum code no_memory(struct clerk_link *link, struct err *e)
 
 static void distrust(void *ctx)
 {
-    hang_up(ctx, "the process that runs statements gave an answer that makes no sense");
+    hang_up(ctx, "the process that runs statements gave an invalid answer");
 }
 
 /* There is one, and it has not said anything without being asked. */
@@ -197,7 +197,7 @@ static bool is_canceled(const struct asking *a)
 
 static enum code too_late(struct asking *a, struct err *e)
 {
-    hang_up(a->link, "a statement outlived its time");
+    hang_up(a->link, "a statement exceeded its time limit");
     if (is_canceled(a))
         return statement_stopped(STOP_USER, e);
     return statement_stopped(a->call->timeout_ms > 0 ? STOP_TIMEOUT : STOP_LIMIT, e);

@@ -276,7 +276,7 @@
 
   function drawRules(data) {
     const rows = [...data.rules].sort((a, b) => a.rule_number - b.rule_number), most = Math.max(1, ...rows.map((r) => r.sessions));
-    if (!rows.length) return [none("pg_hba.conf has no rule: nobody is let in.")];
+    if (!rows.length) return [none("pg_hba.conf has no rule: every connection is refused.")];
     const total = data.gate ? data.gate.rules : rows.length;
     return [table("Rules in force and what they decided", [
       ["Line", "tight", (r) => h("span", { class: "mono", title: r.file_name }, `${base(r.file_name)}:${r.line_number}`)],
@@ -319,7 +319,7 @@
     const t = data.tightening, rows = data.clients;
     if (!rows.length) return [none("No client has been seen yet.")];
     const step = (setting, n, words) => h("li", {}, h("span", { class: "mono" }, setting),
-      n > 0 ? mark("warning", `${number(n)} of ${many(t.clients, "client")} came ${words}`) : mark("ok", "no client seen so far would notice"));
+      n > 0 ? mark("warning", `${number(n)} of ${many(t.clients, "client")} came ${words}`) : mark("ok", "would affect no client seen so far"));
     return [
       t && h("ul", { class: "steps" }, step("hostssl everywhere", t.hostssl, "without TLS"),
         step("ssl_min_protocol_version = TLSv1.2", t.tls12, "with less"), step("ssl_min_protocol_version = TLSv1.3", t.tls13, "with less")),
@@ -335,7 +335,7 @@
   function drawUpstream(data) {
     const verified = { full: ["ok", "CA and name"], ca: ["ok", "CA"], no: ["warning", "not verified"] };
     const state = (r) => (r.reachable === null ? mark("none", "not tried yet") : r.reachable ? mark("ok", "reached") : mark("critical", "not reached"));
-    if (!data.upstreams.length) return [none("No server is behind: only the status database is served.")];
+    if (!data.upstreams.length) return [none("No upstream server is configured: only the status database is served.")];
     return [
       h("ul", { class: "servers" }, data.upstreams.map((r) => h("li", {},
         h("div", {}, h("h3", {}, r.upstream === "default" ? "Server" : `Server of ${r.upstream}`), state(r)),

@@ -161,7 +161,7 @@ static void requests_refused(void **state)
     struct san foreign = { SAN_DNS, str_bytes(STR("db.example.org")) };
     request.sans = &foreign;
     assert_int_equal(ca_issue(ca, &request, key, &cert, &e), E_PARAM);
-    assert_string_equal(e.message, "nobody would accept this certificate: permitted subtree violation");
+    assert_string_equal(e.message, "this certificate would not be accepted: permitted subtree violation");
     request.n_sans = 0;
     assert_int_equal(ca_issue(ca, &request, key, &cert, &e), E_PARAM);
     request = request_of(CA_USE_CLIENT, "");
