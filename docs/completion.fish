@@ -33,7 +33,7 @@ complete -c pgseal -n __pgseal_lacks_command -a audit -d 'find errors and weakne
 complete -c pgseal -n __pgseal_lacks_command -a probe -d 'examine servers from outside: what does each sslmode connect to and verify?'
 complete -c pgseal -n __pgseal_lacks_command -a monitor -d 'how long do the certificates and revocation lists in use remain valid?'
 complete -c pgseal -n __pgseal_lacks_command -a psql -d 'run psql on the status database of a gate'
-complete -c pgseal -n __pgseal_lacks_command -a rotate -d 'renew the certificates that are due, and take none into force that clients would refuse'
+complete -c pgseal -n __pgseal_lacks_command -a rotate -d 'renew the certificates that are due; one that clients would refuse is not served'
 complete -c pgseal -n '__pgseal_at help ' -l verbose -s v -d 'say more; may be repeated'
 complete -c pgseal -n '__pgseal_at help ' -l help -s h -d 'show this and exit'
 complete -c pgseal -n '__pgseal_at help ' -a 'help serve reload init ca cert hba ident explain audit probe monitor psql rotate'

@@ -17,7 +17,7 @@ _pgseal() {
         'probe:examine servers from outside\: what does each sslmode connect to and verify?'
         'monitor:how long do the certificates and revocation lists in use remain valid?'
         'psql:run psql on the status database of a gate'
-        'rotate:renew the certificates that are due, and take none into force that clients would refuse'
+        'rotate:renew the certificates that are due; one that clients would refuse is not served'
     )
     if (( CURRENT == 2 )); then
         _describe -t commands 'command' commands
