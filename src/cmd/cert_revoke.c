@@ -14,14 +14,21 @@ enum { SERIALS_TEXT_LIMIT = 400 };
 
 /* ---- revoke ---- */
 
-/* The serial of a certificate's file, or the argument as people write serials: upper case, colons. */
+/*
+ * The serial of a certificate's file (`server` is the gate's own, as for renew), or the argument as people write
+ * serials: upper case, colons.
+ */
 static enum code serial_of(const struct cert_job *job, const char *argument, struct str *out, struct err *e)
 {
     AUTO(cert_list) struct cert_list list = { .n = 0 };
     AUTO(buf) struct buf text = BUF_INIT(SERIALS_TEXT_LIMIT);
+    char own[OS_PATH_MAX] = "";
 
-    if (cert_is_path(argument) && os_exists(argument)) {
-        TRY(cert_chain_load(argument, &list, e));
+    if (job->place.gate_dir[0] && str_is(str_c(argument), "server"))
+        TRY(os_path(job->place.gate_dir, "tls/server.crt", own, e));
+    const char *file = own[0] && os_exists(own) ? own : argument;
+    if (cert_is_path(file) && os_exists(file)) {
+        TRY(cert_chain_load(file, &list, e));
         return name_serial_hex(X509_get0_serialNumber(list.items[0]), job->arena, out, e);
     }
     for (const char *c = argument; *c && text.n < SERIALS_TEXT_LIMIT / 2; c++)

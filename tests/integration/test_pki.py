@@ -259,6 +259,8 @@ def test_revoking(tool):
         assert text.count("Serial Number:") == 3 and "Key Compromise" in text and "Superseded" in text
     openssl("verify", "-crl_check", "-CRLfile", tool.path("gate/tls/ca.crl"), "-CAfile", tool.path("gate/tls/ca.crt"),
             tool.path("gate/tls/server.crt"))
+    serial = json.loads(tool.run("cert", "show", "--json", "gate/tls/server.crt").stdout)[0]["serial_hex"]
+    assert serial in tool.run("cert", "revoke", "-D", "gate", "server").stdout      # the gate's own, as for renew
 
 
 def test_certificates_of_others_are_not_renewed(tool):

@@ -74,7 +74,8 @@ static void on_worker_closed(void *arg)
 {
     struct gate *g = arg;
 
-    if (++g->n_closed < g->n_workers)
+    if (++g->n_closed < g->n_workers ||
+        g->lock.fd < 0) /* a start that failed has put everything away already */
         return;
     listen_close(&g->listening);
     timer_set(g->release_timer, clients_leave(g->shared.clients, on_written, g) ? LAST_WRITE_MS : 0);
