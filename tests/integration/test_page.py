@@ -125,7 +125,7 @@ def test_reasons_to_look(make_gate, certs):
     now = datetime.datetime.utcnow()
     old = certs.ca.issue("db.example", sans=["localhost"], usage="server", valid_from=now - datetime.timedelta(days=85),
                          valid_to=now + datetime.timedelta(days=5, hours=1))
-    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    gate = make_gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()}, settings=settings(port))
     assert report(port)["reasons"] == []
     gate.configure(tls={"cert": old})
     gate.reload()
@@ -144,7 +144,7 @@ def test_reasons_to_look(make_gate, certs):
 def test_a_server_that_is_gone(factory, make_gate, certs):
     """The view and the report say whether the last session reached the upstream server; a good one clears it."""
     port, server = run.free_port(), factory.postgres(hba="local all all trust\n")
-    gate = make_gate(hba=HBA, tls={"cert": certs.server}, upstream=server, settings=settings(port))
+    gate = make_gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()}, upstream=server, settings=settings(port))
     where = f"{server.socket_dir}:{server.port}"
 
     def upstreams():
@@ -222,7 +222,7 @@ def hammer(port, stop):
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_reports_under_way_do_not_hold_up_a_stop(make_gate, certs, how):
     port, stop = run.free_port(), threading.Event()
-    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    gate = make_gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()}, settings=settings(port))
     threads = [threading.Thread(target=hammer, args=(port, stop)) for _ in range(6)]
     try:
         for thread in threads:
@@ -240,7 +240,7 @@ def test_reports_under_way_do_not_hold_up_a_stop(make_gate, certs, how):
 
 def test_while_draining_there_is_no_report(make_gate, certs):
     port = run.free_port()
-    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    gate = make_gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()}, settings=settings(port))
     early = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     with connect(gate, certs) as session:
         session.execute("BEGIN")
@@ -499,7 +499,7 @@ def test_it_updates_itself_and_keeps_focus_and_scroll(page, busy, certs):
 
 def test_it_says_so_when_the_gate_is_gone(browser, make_gate, certs):
     port = run.free_port()
-    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings=settings(port))
+    gate = make_gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()}, settings=settings(port))
     browser.size(1280)
     browser.media()
     browser.open(f"http://127.0.0.1:{port}/status")
@@ -523,7 +523,7 @@ def test_it_says_so_when_the_gate_is_gone(browser, make_gate, certs):
 def test_a_token_is_asked_for(browser, make_gate, certs):
     """Beyond loopback a token is needed; a browser cannot send one by itself, the page can."""
     port = run.free_port()
-    gate = make_gate(start=False, hba=HBA, tls={"cert": certs.server},
+    gate = make_gate(start=False, hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()},
                      settings=settings(port, http_listen=f"0.0.0.0:{port}", http_token_file="http.token"))
     gate.write("http.token", "0123456789abcdef-XYZ", 0o600)
     gate.start()
