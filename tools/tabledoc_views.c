@@ -3,9 +3,9 @@
 
 #include "base/buf.h"
 #include "pgtypes/type.h"
-#include "sql/rows.h"
-#include "sql/vars.h"
-#include "sql/views.h"
+#include "status/rows.h"
+#include "status/vars.h"
+#include "status/views.h"
 
 struct function_row {
     const char *name;

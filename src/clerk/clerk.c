@@ -6,8 +6,8 @@
 #include "clerk/plan.h"
 #include "clerk/report.h"
 #include "clerk/run.h"
-#include "sql/vars.h"
 #include "status/clerk_self.h"
+#include "status/vars.h"
 
 #include <stdlib.h>
 
@@ -21,7 +21,7 @@ struct clerk *clerk_new(const struct clerk_host *host)
         return NULL;
     clerk->host = *host;
     LIST_INIT(&clerk->open);
-    clerk->db = db_open();
+    clerk->db = db_open(status_schema());
     if (clerk->db != NULL)
         return clerk;
     clerk_free(clerk);

@@ -10,6 +10,7 @@
 #include "sql/plan.h"
 #include "status/clerk_rows.h"
 #include "status/clerk_wire.h"
+#include "status/schema.h"
 
 #include <sys/queue.h>
 

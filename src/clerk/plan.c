@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "clerk/clerk_impl.h"
 #include "sql/sql_parse.h"
+#include "status/schema.h"
 #include "status/statement.h"
 
 enum { TEXT_ARENA_MAX = 32 << 20 };
@@ -11,7 +12,8 @@ enum { TEXT_ARENA_MAX = 32 << 20 };
 static enum code plan_one(const struct clerk_text *request, struct stmt *stmt, struct wr *w,
                           struct sql_error *e)
 {
-    const struct plan_asker asker = { request->is_admin, request->can_see_all, request->now_us };
+    const struct plan_asker asker = { status_schema(), request->is_admin, request->can_see_all,
+                                      request->now_us };
     struct plan *plan = plan_new();
 
     if (plan == NULL)

@@ -11,7 +11,8 @@
 #include "sql/db.h"
 #include "sql/plan.h"
 #include "sql/sql_parse.h"
-#include "sql/vars.h"
+#include "status/schema.h"
+#include "status/vars.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -45,7 +46,7 @@ struct report {
 
 static struct plan *plan_of(const struct query *query, int64_t now_us)
 {
-    const struct plan_asker asker = { .can_see_all = true, .now_us = now_us };
+    const struct plan_asker asker = { .schema = status_schema(), .can_see_all = true, .now_us = now_us };
     struct plan *plan = plan_new();
     struct sql_error e = { 0 };
     struct stmt *stmt;
@@ -257,21 +258,22 @@ enum code report_run(struct report *report, const struct report_request *request
                      struct err *e)
 {
     const struct env *env = report->self.env;
-    struct db_context cx = {
+    struct status_context cx = {
+        .db.env = env,
+        .db.now_us = env->now_unix_us(env->ctx),
+        .db.deadline_us = env_mono_us(env) + request->budget_us,
         .self = &report->self,
         .vars = report->vars,
         .rows = request->rows,
-        .now_us = env->now_unix_us(env->ctx),
-        .deadline_us = env_mono_us(env) + request->budget_us,
     };
 
     report->self.loaded_us = request->loaded_us;
     if (report->db == NULL)
-        report->db = db_open();
+        report->db = db_open(status_schema());
     if (report->db == NULL)
         return no_memory(e);
     json_t *object = json_object();
-    enum code code = run_all(report, &cx, object, e);
+    enum code code = run_all(report, &cx.db, object, e);
     if (code == OK &&
         json_dump_callback(object, append, out, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) != 0)
         code = err_set(e, E_LIMIT, "the report is longer than %zu bytes", out->limit);

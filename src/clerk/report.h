@@ -8,7 +8,7 @@
 #define PGSEAL_CLERK_REPORT_H
 
 #include "base/err.h"
-#include "sql/rows.h"
+#include "status/rows.h"
 
 struct buf;
 struct env;

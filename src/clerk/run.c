@@ -12,8 +12,8 @@
 #include "clerk/copy.h"
 #include "pgtypes/pgbinary.h"
 #include "sql/sql_parse.h"
-#include "sql/vars.h"
 #include "status/clerk_self.h"
+#include "status/vars.h"
 
 #include <stdlib.h>
 
@@ -138,19 +138,20 @@ static enum code step_rows(struct open_statement *open, const struct clerk_fetch
     return OK;
 }
 
-static struct db_context context_of(const struct clerk *clerk, struct open_statement *open,
-                                    const struct clerk_budget *budget, struct buf *notices)
+static struct status_context context_of(const struct clerk *clerk, struct open_statement *open,
+                                        const struct clerk_budget *budget, struct buf *notices)
 {
-    return (struct db_context){
+    return (struct status_context){
+        .db.env = clerk->host.env,
+        .db.now_us = open->now_us,
+        .db.deadline_us = env_mono_us(clerk->host.env) + budget->budget_us,
+        .db.timeout_ms = budget->timeout_ms,
+        .db.canceled = clerk->host.canceled,
+        .db.canceled_arg = clerk->host.ctx,
+        .db.notices = notices,
         .self = &open->self,
         .vars = open->vars,
         .rows = &open->rows,
-        .now_us = open->now_us,
-        .deadline_us = env_mono_us(clerk->host.env) + budget->budget_us,
-        .timeout_ms = budget->timeout_ms,
-        .canceled = clerk->host.canceled,
-        .canceled_arg = clerk->host.ctx,
-        .notices = notices,
     };
 }
 
@@ -195,8 +196,8 @@ bool clerk_go_on(struct clerk *clerk, struct bytes body, struct buf *out)
         clerk_error_frame(out, &e, 0);
         return buf_ok(out);
     }
-    const struct db_context cx = context_of(clerk, open, &budget, &messages);
-    return give_rows(clerk, open, &fetch, &cx, out);
+    const struct status_context cx = context_of(clerk, open, &budget, &messages);
+    return give_rows(clerk, open, &fetch, &cx.db, out);
 }
 
 bool clerk_forget(struct clerk *clerk, struct bytes body)
@@ -240,7 +241,7 @@ static bool keep(struct open_statement *open, const struct plan *plan)
 static enum code plan(struct open_statement *open, const struct clerk_text *text, struct plan *plan,
                       struct err *e)
 {
-    const struct plan_asker asker = { text->is_admin, text->can_see_all, text->now_us };
+    const struct plan_asker asker = { status_schema(), text->is_admin, text->can_see_all, text->now_us };
     struct sql_error placed = { 0 };
     struct stmt *stmt;
 
@@ -316,7 +317,7 @@ static enum code hold(struct clerk *clerk, struct open_statement *open, struct e
 }
 
 static enum code begin(struct clerk *clerk, struct open_statement *open, struct rd *r,
-                       const struct db_context *cx, struct err *e)
+                       const struct status_context *cx, struct err *e)
 {
     const struct datum *params = NULL;
     struct clerk_text text;
@@ -325,9 +326,9 @@ static enum code begin(struct clerk *clerk, struct open_statement *open, struct 
     if (open->vars == NULL || !take_request(clerk, open, r, &text, &params))
         return no_memory(e);
     TRY(hold(clerk, open, e));
-    struct db_context now = *cx;
+    struct status_context now = *cx;
     now.vars = open->vars;
-    TRY(prepare(clerk, open, &text, &now, e));
+    TRY(prepare(clerk, open, &text, &now.db, e));
     for (size_t i = 0; i < text.param_count; i++)
         TRY(db_bind(open->stmt, (unsigned)i + 1, &params[i], e));
     return OK;
@@ -359,12 +360,13 @@ bool clerk_run(struct clerk *clerk, struct buf *body, struct buf *out)
     const struct clerk_budget budget = clerk_take_budget(&r);
     clerk_take_fetch(&r, &open->arena, &fetch);
     open->id = fetch.id;
-    const struct db_context cx = context_of(clerk, open, &budget, &messages);
+    const struct status_context cx = context_of(clerk, open, &budget, &messages);
     if (begin(clerk, open, &r, &cx, &e) != OK) {
         clerk_error_frame(out, &e, 0);
         clerk_end(clerk, open);
         return buf_ok(out);
     }
-    const struct db_context set = context_of(clerk, open, &budget, &messages); /* with what has been read */
-    return give_rows(clerk, open, &fetch, &set, out);
+    const struct status_context set = context_of(clerk, open, &budget,
+                                                 &messages); /* with what has been read */
+    return give_rows(clerk, open, &fetch, &set.db, out);
 }

@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
-#include "sql/views.h"
+#include "status/views.h"
 
 #include <inttypes.h>
 

@@ -5,7 +5,7 @@
 #define PGSEAL_CMD_VIEW_OUT_H
 
 #include "cmd/cmd.h"
-#include "sql/rows.h"
+#include "status/rows.h"
 
 #include <stdio.h>
 

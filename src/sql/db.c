@@ -2,7 +2,9 @@
 #include "base/env.h"
 #include "sql/db_impl.h"
 #include "sql/db_value.h"
+#include "sql/relation.h"
 #include "sql/series.h"
+#include "sql/stop.h"
 #include "sql/vtab.h"
 
 #include <pthread.h>
@@ -46,7 +48,7 @@ static int progress(void *ctx)
         return 0;
     if (is_canceled(cx))
         return 1;
-    return cx->deadline_us != 0 && env_mono_us(cx->self->env) > cx->deadline_us;
+    return cx->deadline_us != 0 && env_mono_us(cx->env) > cx->deadline_us;
 }
 
 static void limit(sqlite3 *sql)
@@ -77,7 +79,7 @@ static bool register_functions(struct db *db, const struct db_function *f)
 
 static bool register_all(struct db *db)
 {
-    return register_functions(db, db_session_functions) && register_functions(db, db_text_functions) &&
+    return register_functions(db, db->schema->functions) && register_functions(db, db_text_functions) &&
            register_functions(db, db_number_functions) && register_functions(db, db_array_functions) &&
            register_functions(db, db_time_functions) && register_functions(db, db_regex_functions) &&
            vtab_register(db) && series_register(db) &&
@@ -92,7 +94,7 @@ static void limit_heap(void)
     (void)sqlite3_hard_heap_limit64(DB_HEAP_MAX);
 }
 
-struct db *db_open(void)
+struct db *db_open(const struct sql_schema *schema)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct db *db = calloc(1, sizeof *db);
@@ -100,6 +102,7 @@ struct db *db_open(void)
     (void)pthread_once(&once, limit_heap);
     if (db == NULL)
         return NULL;
+    db->schema = schema;
     if (sqlite3_open_v2(":memory:", &db->sql,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK ||

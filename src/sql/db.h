@@ -8,19 +8,17 @@
 #ifndef PGSEAL_SQL_DB_H
 #define PGSEAL_SQL_DB_H
 
+#include "base/err.h"
 #include "pgtypes/pgtypes.h"
-#include "sql/rows.h"
-#include "sql/session.h"
 
 struct db;
 struct db_stmt;
-struct vars;
+struct env;
+struct sql_schema;
 
-/** What views and functions may ask while a statement runs. Borrowed by db_step(). */
+/** What a statement runs under. Borrowed by db_step(); the schema is handed it back. */
 struct db_context {
-    const struct console_params *self;
-    const struct vars *vars;
-    struct row_source *rows;     /* NULL: all views are empty */
+    const struct env *env;
     int64_t now_us;              /* of the transaction */
     int64_t deadline_us;         /* env's monotonic clock */
     int64_t timeout_ms;          /* for the message: statement_timeout, or 0 when the deadline is ours */
@@ -31,8 +29,8 @@ struct db_context {
 
 enum { DB_SQL_MAX = 1 << 20, DB_VALUE_MAX = 1 << 20, DB_HEAP_MAX = 256 << 20 };
 
-/** NULL when memory ran out. */
-struct db *db_open(void);
+/** schema: borrowed, constant. NULL when memory ran out. */
+struct db *db_open(const struct sql_schema *schema);
 void db_close(struct db *db);
 
 /** `cx` is borrowed until the statement is given another one. */

@@ -15,6 +15,17 @@ struct db *db_of(sqlite3_context *cx)
     return sqlite3_user_data(cx);
 }
 
+const struct db_context *db_context_of(sqlite3_context *cx)
+{
+    return db_of(cx)->cx;
+}
+
+void db_fail(sqlite3_context *cx, const struct err *why)
+{
+    db_of(cx)->failure = *why;
+    sqlite3_result_error(cx, err_text(why), -1);
+}
+
 void db_refuse(sqlite3_context *cx, enum code code, const char *fmt, ...)
 {
     struct db *db = db_of(cx);

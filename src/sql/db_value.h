@@ -4,9 +4,14 @@
 #ifndef PGSEAL_SQL_DB_VALUE_H
 #define PGSEAL_SQL_DB_VALUE_H
 
-#include "sql/db_impl.h"
+#include "sql/db.h"
+#include "sql/db_function.h"
 
 struct db *db_of(sqlite3_context *cx);
+/** What the statement that calls the function runs under. */
+const struct db_context *db_context_of(sqlite3_context *cx);
+/** End the statement with this error. */
+void db_fail(sqlite3_context *cx, const struct err *why);
 /** End the statement with an error of ours. */
 void db_refuse(sqlite3_context *cx, enum code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /** The argument as text, without copying; empty for NULL. */

@@ -25,7 +25,7 @@ static void f_now(ARGS)
 
 static void f_clock(ARGS)
 {
-    const struct env *env = db_of(cx)->cx->self->env;
+    const struct env *env = db_of(cx)->cx->env;
 
     (void)n, (void)args;
     sqlite3_result_int64(cx, env->now_unix_us(env->ctx));

@@ -6,7 +6,6 @@
 #include "sql/db.h"
 #include "sql/sql_emit.h"
 #include "sql/sql_parse.h"
-#include "sql/vars.h"
 
 #include <stdlib.h>
 
@@ -51,6 +50,7 @@ static enum code plan_select(struct plan *plan, struct select *s, const struct p
     AUTO(buf) struct buf sql = BUF_INIT(DB_SQL_MAX);
     struct typing typing = {
         .arena = &plan->arena,
+        .schema = asker->schema,
         .now_us = asker->now_us,
         .can_see_all = asker->can_see_all,
         .is_admin = asker->is_admin,
@@ -62,7 +62,7 @@ static enum code plan_select(struct plan *plan, struct select *s, const struct p
     if (s->column_count > PLAN_COLUMNS_MAX)
         return sql_fail(e, E_COLUMNS, s->at, "target lists can have at most %d entries", PLAN_COLUMNS_MAX);
     plan->param_count = typing.param_count;
-    plan->views = typing.views;
+    plan->relations = typing.relations;
     sql_emit(&sql, s);
     if (!buf_ok(&sql))
         return sql_fail(e, E_COMPLEX, s->at, "statement is too complex");
@@ -76,7 +76,7 @@ static enum code plan_show(struct plan *plan, const struct stmt *stmt, const str
                            struct sql_error *e)
 {
     struct stmt *query;
-    struct str name = vars_proper_name(stmt->name);
+    struct str name = asker->schema->setting_name(stmt->name);
 
     if (name.n == 0) {
         TRY(sql_parse(&plan->arena,

@@ -19,7 +19,7 @@ struct plan {
     size_t column_count;
     enum pg_type params[PARAMS_MAX];
     size_t param_count;
-    uint64_t views; /* VIEW_BIT set */
+    uint64_t relations; /* that are read: a bit for each, by number */
 };
 
 /** NULL when memory ran out. */
@@ -27,8 +27,9 @@ struct plan *plan_new(void);
 /** NULL is fine. */
 void plan_free(struct plan *plan);
 
-/** Who asks: for rights, and for what "now" means in a literal. */
+/** Who asks what: for rights, and for what "now" means in a literal. */
 struct plan_asker {
+    const struct sql_schema *schema; /* what may be named */
     bool is_admin;
     bool can_see_all;
     int64_t now_us;

@@ -5,7 +5,7 @@
 #define PGSEAL_SQL_SQL_AST_H
 
 #include "pgtypes/pgtypes.h"
-#include "sql/rows.h"
+#include "sql/relation.h"
 #include "sql/sql_lex.h"
 
 struct select;
@@ -130,8 +130,8 @@ struct from {
     struct name_list using_names;
     /* set by typing */
     unsigned id;
-    enum view view;
-    const struct with *with; /* NULL: a view */
+    const struct relation_def *relation;
+    const struct with *with; /* NULL: a relation */
 };
 
 enum select_kind { SELECT_PLAIN, SELECT_VALUES, SELECT_SET };

@@ -7,7 +7,6 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "sql/typer.h"
-#include "sql/views.h"
 
 static void emit_expr(struct buf *out, const struct expr *e);
 static void emit_select(struct buf *out, const struct select *s);
@@ -305,7 +304,7 @@ static void emit_from(struct buf *out, const struct from *f)
     } else if (f->with != NULL) {
         buf_printf(out, "w%u AS t%u", f->with->id, f->id);
     } else {
-        buf_printf(out, "%s AS t%u", view_def(f->view)->name, f->id);
+        buf_printf(out, "%s AS t%u", f->relation->name, f->id);
     }
 }
 

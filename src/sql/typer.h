@@ -12,13 +12,14 @@
 enum { PARAMS_MAX = 1024 };
 
 struct typing {
-    struct arena *arena;  /* borrowed */
+    struct arena *arena; /* borrowed */
+    const struct sql_schema *schema;
     int64_t now_us;       /* for literals such as 'now' */
     bool can_see_all;     /* privileged views may be named */
     bool is_admin;        /* privileged functions may be called */
     enum pg_type *params; /* PARAMS_MAX of them; PG_UNKNOWN is to be found out */
     size_t param_count;   /* in: declared; out: highest number used or declared */
-    uint64_t views;       /* out: VIEW_BIT set of the views named */
+    uint64_t relations;   /* out: a bit for each relation named, by number */
 };
 
 /**

@@ -7,7 +7,6 @@
 #include "sql/typer_coerce.h"
 #include "sql/typer_column.h"
 #include "sql/typer_impl.h"
-#include "sql/views.h"
 
 enum { FROM_MAX = 64 }; /* as in SQLite */
 
@@ -54,10 +53,9 @@ static const struct with *find_with(const struct typer *t, const struct from *f)
     return NULL;
 }
 
-/* The columns of a view, as SQLite calls them. */
-static enum code view_columns(struct typer *t, enum view view, const struct column **out)
+/* Its columns, as SQLite calls them. */
+static enum code relation_columns(struct typer *t, const struct relation_def *def, const struct column **out)
 {
-    const struct view_def *def = view_def(view);
     struct column *columns = arena_array(t->arena, def->column_count, sizeof *columns);
 
     if (columns == NULL)
@@ -71,26 +69,22 @@ static enum code view_columns(struct typer *t, enum view view, const struct colu
     return OK;
 }
 
-static bool may_read(const struct typer *t, const struct view_def *def)
+static bool may_read(const struct typer *t, const struct relation_def *def)
 {
-    switch (def->access) {
-    case ACCESS_PRIVILEGED:
+    switch (def->readers) {
+    case READERS_PRIVILEGED:
         return t->in->is_admin || t->in->can_see_all;
-    case ACCESS_ADMIN:
+    case READERS_ADMIN:
         return t->in->is_admin;
-    case ACCESS_ALL:
-    case ACCESS_OWN:
-    case ACCESS_MASK:
-    case ACCESS_SETTINGS:
-    case ACCESS_BUILTIN:
+    case READERS_ALL:
         return true;
     }
     UNREACHABLE();
 }
 
-static enum code use_view(struct typer *t, struct from *f, struct relation *out)
+static enum code use_relation(struct typer *t, struct from *f, unsigned number, struct relation *out)
 {
-    const struct view_def *def = view_def(f->view);
+    const struct relation_def *def = &t->in->schema->relations[number];
 
     if (!may_read(t, def)) {
         t->e->at = 0;
@@ -98,13 +92,27 @@ static enum code use_view(struct typer *t, struct from *f, struct relation *out)
                        f->kind == FROM_CALL ? "function" : "view", def->name);
     }
     f->kind = FROM_TABLE;
-    t->in->views |= VIEW_BIT(f->view);
+    f->relation = def;
+    t->in->relations |= UINT64_C(1) << number;
     out->count = def->column_count;
-    return view_columns(t, f->view, &out->columns);
+    return relation_columns(t, def, &out->columns);
+}
+
+static bool find_relation(const struct typer *t, struct str name, unsigned *out)
+{
+    for (unsigned i = 0; i < t->in->schema->relation_count; i++) {
+        if (str_is(name, t->in->schema->relations[i].name)) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static enum code from_table(struct typer *t, struct from *f, struct relation *out)
 {
+    unsigned number;
+
     f->with = find_with(t, f);
     if (f->with != NULL) {
         out->columns = f->with->out;
@@ -114,10 +122,10 @@ static enum code from_table(struct typer *t, struct from *f, struct relation *ou
     if (f->schema.n > 0 && !str_is(f->schema, "pg_catalog") && !str_is(f->schema, "public"))
         return sql_fail(t->e, E_UNDEF_TABLE, f->at, "relation \"%.*s.%.*s\" does not exist",
                         STR_ARG(f->schema), STR_ARG(f->name));
-    if (!view_of_name(f->name, &f->view))
+    if (!find_relation(t, f->name, &number))
         return sql_fail(t->e, E_UNDEF_TABLE, f->at, "relation \"%.*s%s%.*s\" does not exist",
                         STR_ARG(f->schema), f->schema.n ? "." : "", STR_ARG(f->name));
-    return use_view(t, f, out);
+    return use_relation(t, f, number, out);
 }
 
 static enum code from_select(struct typer *t, struct scope *scope, struct from *f, struct relation *out)
@@ -199,20 +207,10 @@ static enum code from_rows_call(struct typer *t, struct scope *scope, struct fro
     return OK;
 }
 
-/* A function in FROM: one of the views' functions, or a value as a row of one column. */
+/* A function in FROM: one that stands for a relation, or a value as a row of one column. */
 static enum code from_call(struct typer *t, struct scope *scope, struct from *f, struct relation *out)
 {
-    static const struct {
-        const char *name;
-        enum view view;
-    } views[] = {
-        { "pg_hba_file_rules", VIEW_PG_HBA_FILE_RULES },
-        { "pg_ident_file_mappings", VIEW_PG_IDENT_FILE_MAPPINGS },
-        { "pg_get_keywords", VIEW_PG_GET_KEYWORDS },
-        { "ssl_extension_info", VIEW_SSL_EXTENSION_INFO },
-        { "pg_show_all_settings", VIEW_PG_SETTINGS },
-        { "pg_show_all_file_settings", VIEW_PG_FILE_SETTINGS },
-    };
+    const struct sql_schema *schema = t->in->schema;
     struct select *s = ARENA_NEW(t->arena, struct select);
     struct target *target = ARENA_NEW(t->arena, struct target);
     bool found;
@@ -220,12 +218,9 @@ static enum code from_call(struct typer *t, struct scope *scope, struct from *f,
     TRY(from_rows_call(t, scope, f, out, &found));
     if (found)
         return OK;
-    for (size_t i = 0; i < COUNT_OF(views); i++) {
-        if (f->call->arg_count == 0 && str_is(f->name, views[i].name)) {
-            f->view = views[i].view;
-            return use_view(t, f, out);
-        }
-    }
+    for (size_t i = 0; i < schema->call_count; i++)
+        if (f->call->arg_count == 0 && str_is(f->name, schema->calls[i].name))
+            return use_relation(t, f, schema->calls[i].relation, out);
     if (s == NULL || target == NULL)
         return type_nomem(t);
     target->expr = f->call;

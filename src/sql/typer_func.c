@@ -312,7 +312,7 @@ enum code type_call(struct typer *t, struct scope *scope, struct expr **slot)
         return type_coerce(t, slot, element);
     }
     if (str_is(call->emit, "pgseal_setting"))
-        t->in->views |= VIEW_BIT(VIEW_PG_SETTINGS);
+        t->in->relations |= UINT64_C(1) << t->in->schema->settings;
     if (str_is(call->emit, "pgseal_greatest") || str_is(call->emit, "pgseal_least"))
         return prepend_type(t, call, common);
     if (str_is(call->emit, "coalesce") && call->arg_count == 1) { /* SQLite wants two */

@@ -1,7 +1,7 @@
 /*
- * One virtual-table module for all views.
+ * One virtual-table module for all relations.
  *
- * A cursor walks a view's rows by number and leaves out or masks what the reader may not see. For joins on an
+ * A cursor walks a relation's rows by number; what the reader may not see is left out by whoever gives them. For joins on an
  * integer column (pid) it can look rows up instead: the first such question builds a sorted index, which
  * lives as long as the cursor, so joining two views of 10,000 sessions costs one sort. [src: SQLite, "The
  * Virtual Table Mechanism Of SQLite"]
@@ -12,26 +12,24 @@
 #include "base/check.h"
 #include "pgtypes/pgarray.h"
 #include "pgtypes/type.h"
-#include "sql/catalog.h"
 #include "sql/db_impl.h"
 #include "sql/db_value.h"
+#include "sql/relation.h"
 #include "sql/sql_utf8.h"
-#include "sql/vars.h"
-#include "sql/views.h"
 
 #include <stdlib.h>
 
-enum { ROWS_GUESS = 10000, ROWS_GUESS_BUILTIN = 200, DECLARATION_MAX = 8192, ARRAY_TEXT_MAX = 1 << 20 };
+enum { ROWS_GUESS = 10000, ROWS_GUESS_SMALL = 200, DECLARATION_MAX = 8192, ARRAY_TEXT_MAX = 1 << 20 };
 
 struct module_context {
     struct db *db;
-    const struct view_def *view;
+    unsigned relation;
 };
 
 struct table {
     sqlite3_vtab base;
     struct db *db;
-    const struct view_def *view;
+    unsigned relation;
 };
 
 struct index_entry {
@@ -41,10 +39,9 @@ struct index_entry {
 
 struct cursor {
     sqlite3_vtab_cursor base;
-    size_t count;        /* rows of the view */
-    size_t source_count; /* those that the source gives; behind them, in pg_settings, the session's own */
-    size_t row;          /* row or, with an index in use, entry */
-    union view_row cells;
+    size_t count; /* rows of the relation */
+    size_t row;   /* row or, with an index in use, entry */
+    struct cell cells[RELATION_COLUMNS_MAX];
     struct index_entry *index;
     size_t index_count;
     int index_column; /* -1: no index yet */
@@ -74,15 +71,16 @@ static int sqlite_connect(sqlite3 *sql, void *aux, int argc, const char *const *
                           char **error)
 {
     const struct module_context *m = aux;
+    const struct relation_def *def = &m->db->schema->relations[m->relation];
     AUTO(buf) struct buf text = BUF_INIT(DECLARATION_MAX);
     struct table *table;
     int rc;
 
     (void)argc, (void)argv, (void)error;
     buf_append_c(&text, "CREATE TABLE x(");
-    for (size_t i = 0; i < m->view->column_count; i++)
-        buf_printf(&text, "%s\"%s\" %s", i > 0 ? "," : "", m->view->columns[i].name,
-                   declared_type(m->view->columns[i].type));
+    for (size_t i = 0; i < def->column_count; i++)
+        buf_printf(&text, "%s\"%s\" %s", i > 0 ? "," : "", def->columns[i].name,
+                   declared_type(def->columns[i].type));
     buf_append_c(&text, ")");
     if (!buf_ok(&text))
         return SQLITE_NOMEM;
@@ -94,7 +92,7 @@ static int sqlite_connect(sqlite3 *sql, void *aux, int argc, const char *const *
     table = sqlite3_malloc(sizeof *table);
     if (table == NULL)
         return SQLITE_NOMEM;
-    *table = (struct table){ .db = m->db, .view = m->view };
+    *table = (struct table){ .db = m->db, .relation = m->relation };
     *out = &table->base;
     return SQLITE_OK;
 }
@@ -105,21 +103,22 @@ static int disconnect(sqlite3_vtab *base)
     return SQLITE_OK;
 }
 
-static bool can_index(const struct view_def *view, int column)
+static bool can_index(const struct relation_def *def, int column)
 {
-    return column >= 0 && strcmp(declared_type(view->columns[column].type), "INTEGER") == 0;
+    return column >= 0 && strcmp(declared_type(def->columns[column].type), "INTEGER") == 0;
 }
 
 static int best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
-    const struct view_def *view = ((struct table *)(void *)base)->view;
-    int rows = view->access == ACCESS_BUILTIN ? ROWS_GUESS_BUILTIN : ROWS_GUESS;
+    const struct table *table = (struct table *)(void *)base;
+    const struct relation_def *def = &table->db->schema->relations[table->relation];
+    int rows = def->small ? ROWS_GUESS_SMALL : ROWS_GUESS;
 
     info->estimatedCost = rows;
     info->estimatedRows = rows;
     for (int i = 0; i < info->nConstraint; i++) {
         const struct sqlite3_index_constraint *c = &info->aConstraint[i];
-        if (!c->usable || c->op != SQLITE_INDEX_CONSTRAINT_EQ || !can_index(view, c->iColumn))
+        if (!c->usable || c->op != SQLITE_INDEX_CONSTRAINT_EQ || !can_index(def, c->iColumn))
             continue;
         info->aConstraintUsage[i].argvIndex = 1; /* SQLite compares again: omit stays 0 */
         info->idxNum = c->iColumn + 1;
@@ -132,70 +131,13 @@ static int best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 
 /* ---- rows ---- */
 
-enum code db_row_count(struct db *db, enum view view, size_t *out, struct err *e)
-{
-    *out = 0;
-    if (view_def(view)->access == ACCESS_BUILTIN) {
-        *out = view == VIEW_SSL_EXTENSION_INFO ? db->cx->self->tls.extension_count : catalog_count(view);
-        return OK;
-    }
-    return db->cx->rows == NULL ? OK : db->cx->rows->count(db->cx->rows->ctx, view, out, e);
-}
-
-static void fill_extension(const struct ssl_extension *extension, struct row_ssl_extension_info *row)
-{
-    row->name = cell_text(extension->name);
-    row->value = cell_text(extension->value);
-    row->critical = cell_bool(extension->critical);
-}
-
-/* pg_settings ends with the session's own settings; those that the gate has too are shown as the gate's. */
-static bool load_var(struct cursor *c, size_t i)
-{
-    const struct db_context *cx = table_of(c)->db->cx;
-    struct row_pg_settings *row = &c->cells.pg_settings;
-    struct str name, value, help;
-
-    if (!vars_at(cx->vars, i, &name, &value, &help))
-        return false;
-    for (size_t k = 0; k < c->source_count; k++) {
-        struct row_rights rights = { 0 };
-        cx->rows->fill(cx->rows->ctx, VIEW_PG_SETTINGS, k, &c->cells, &rights);
-        if (row->name.kind == CELL_TEXT && str_equal(row->name.text, name))
-            return false;
-    }
-    memset(&c->cells, 0, sizeof c->cells);
-    row->name = cell_text(name);
-    row->setting = row->reset_val = row->boot_val = cell_text(value);
-    row->category = cell_c("Client Connection Defaults");
-    row->short_desc = cell_text(help);
-    row->context = cell_c("user");
-    row->vartype = cell_c("string");
-    row->source = cell_c("default");
-    row->pending_restart = cell_bool(false);
-    return true;
-}
-
-/* Fill the cursor with a row; false when the reader may not see it: most of those the source never had. */
+/* Fill the cursor with a row; false when the reader may not see it. */
 static bool load(struct cursor *c, size_t row)
 {
     const struct table *table = table_of(c);
-    const struct db_context *cx = table->db->cx;
-    struct row_rights rights = { 0 };
 
-    memset(&c->cells, 0, sizeof c->cells);
-    if (table->view->id == VIEW_SSL_EXTENSION_INFO) {
-        fill_extension(&cx->self->tls.extensions[row], &c->cells.ssl_extension_info);
-        return true;
-    }
-    if (table->view->access == ACCESS_BUILTIN) {
-        catalog_fill(table->view->id, row, cx->self->database, &c->cells);
-        return true;
-    }
-    if (row >= c->source_count)
-        return load_var(c, row - c->source_count);
-    cx->rows->fill(cx->rows->ctx, table->view->id, row, &c->cells, &rights);
-    return !rights.restricted;
+    memset(c->cells, 0, sizeof c->cells);
+    return table->db->schema->load(table->db->cx, table->relation, row, c->cells);
 }
 
 /* ---- the index ---- */
@@ -218,8 +160,8 @@ static bool build_index(struct cursor *c, int column)
     if (c->index == NULL)
         return false;
     for (size_t row = 0; row < c->count; row++)
-        if (load(c, row) && c->cells.cells[column].kind == CELL_INT)
-            c->index[c->index_count++] = (struct index_entry){ c->cells.cells[column].i, row };
+        if (load(c, row) && c->cells[column].kind == CELL_INT)
+            c->index[c->index_count++] = (struct index_entry){ c->cells[column].i, row };
     qsort(c->index, c->index_count, sizeof *c->index, compare_entries);
     c->index_column = column;
     return true;
@@ -296,13 +238,11 @@ static int filter(sqlite3_vtab_cursor *base, int column_plus_1, const char *text
     struct err why = { 0 };
 
     (void)text;
-    if (db_row_count(db, table->view->id, &c->count, &why) != OK) {
+    c->count = 0;
+    if (db->schema->count(db->cx, table->relation, &c->count, &why) != OK) {
         db->failure = why;
         return SQLITE_ERROR;
     }
-    c->source_count = c->count;
-    if (table->view->id == VIEW_PG_SETTINGS && db->cx->vars != NULL)
-        c->count += vars_count(db->cx->vars);
     c->by_index = column_plus_1 > 0 && argc > 0 && sqlite3_value_type(argv[0]) == SQLITE_INTEGER;
     c->row = 0;
     if (c->by_index) {
@@ -330,7 +270,7 @@ static void return_text(sqlite3_context *cx, struct str text)
 static int column(sqlite3_vtab_cursor *base, sqlite3_context *cx, int i)
 {
     const struct cursor *c = (struct cursor *)(void *)base;
-    const struct cell *cell = &c->cells.cells[i];
+    const struct cell *cell = &c->cells[i];
 
     switch (cell->kind) {
     case CELL_NULL:
@@ -378,12 +318,12 @@ static const sqlite3_module module = {
 
 bool vtab_register(struct db *db)
 {
-    for (size_t i = 0; i < VIEW_COUNT; i++) {
+    for (unsigned i = 0; i < db->schema->relation_count; i++) {
         struct module_context *m = malloc(sizeof *m);
         if (m == NULL)
             return false;
-        *m = (struct module_context){ db, view_def((enum view)i) };
-        if (sqlite3_create_module_v2(db->sql, m->view->name, &module, m, free) != SQLITE_OK)
+        *m = (struct module_context){ db, i };
+        if (sqlite3_create_module_v2(db->sql, db->schema->relations[i].name, &module, m, free) != SQLITE_OK)
             return false;
     }
     return true;

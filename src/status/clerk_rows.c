@@ -2,8 +2,8 @@
 #include "status/clerk_rows.h"
 
 #include "base/check.h"
-#include "sql/views.h"
 #include "status/clerk_wire.h"
+#include "status/views.h"
 
 enum { LAST_VIEW = UINT8_MAX, ROWS_MAX = 1 << 26 };
 

@@ -11,8 +11,8 @@
 #include "base/arena.h"
 #include "base/rd.h"
 #include "base/wr.h"
-#include "sql/rows.h"
-#include "sql/session.h"
+#include "status/rows.h"
+#include "status/session.h"
 
 struct clerk_rows;
 

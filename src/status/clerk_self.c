@@ -1,8 +1,8 @@
 #include "status/clerk_self.h"
 
 #include "base/check.h"
-#include "sql/vars.h"
 #include "status/clerk_wire.h"
+#include "status/vars.h"
 
 enum { FIELDS_MAX = 65536, VALUE_MAX = 256 };
 

@@ -30,7 +30,7 @@
 #include "base/rd.h"
 #include "base/wr.h"
 #include "pgtypes/pgtypes.h"
-#include "sql/session.h"
+#include "status/session.h"
 
 #include <stdatomic.h>
 

@@ -21,8 +21,8 @@
 #define PGSEAL_STATUS_CONSOLE_H
 
 #include "base/err.h"
-#include "sql/rows.h"
-#include "sql/session.h"
+#include "status/rows.h"
+#include "status/session.h"
 
 struct buf;
 struct clerk_line;

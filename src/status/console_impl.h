@@ -5,10 +5,10 @@
 #define PGSEAL_STATUS_CONSOLE_IMPL_H
 
 #include "base/buf.h"
-#include "sql/vars.h"
 #include "status/clerk_wire.h"
 #include "status/console.h"
 #include "status/statement.h"
+#include "status/vars.h"
 
 #include <sys/queue.h>
 

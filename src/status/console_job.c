@@ -7,10 +7,10 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "base/wr.h"
-#include "sql/views.h"
 #include "status/clerk_rows.h"
 #include "status/clerk_self.h"
 #include "status/console_impl.h"
+#include "status/views.h"
 
 uint64_t console_job_views(const struct console_job *job)
 {

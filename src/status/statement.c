@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "status/clerk_wire.h"
+#include "status/rows.h"
 
 #include <stdlib.h>
 
@@ -80,7 +81,7 @@ void batch_put_statement(struct wr *w, const struct plan *plan, struct str whole
     wr_u16(w, (uint16_t)plan->param_count);
     for (size_t i = 0; i < plan->param_count; i++)
         wr_u8(w, (uint8_t)plan->params[i]);
-    clerk_put_i64(w, (int64_t)plan->views);
+    clerk_put_i64(w, (int64_t)plan->relations);
 }
 
 void batch_put_tail(struct wr *w, const struct sql_error *error)

@@ -7,9 +7,9 @@
 #include "base/buf.h"
 #include "base/wr.h"
 #include "fuzz.h"
-#include "sql/views.h"
 #include "status/console.h"
 #include "status/console_job.h"
+#include "status/views.h"
 
 enum { OUT_MAX = 16 << 20, ROWS = 3, STATEMENTS_MAX = 8 };
 

@@ -10,10 +10,10 @@
 #include "gate/work/sql_thread.h"
 #include "gate/work/worker.h"
 #include "net/loop.h"
-#include "sql/vars.h"
-#include "sql/views.h"
 #include "status/clerk_rows.h"
 #include "status/clerk_self.h"
+#include "status/vars.h"
+#include "status/views.h"
 
 #include <jansson.h>
 #include <stdlib.h>

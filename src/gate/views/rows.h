@@ -9,7 +9,7 @@
 
 #include "base/arena.h"
 #include "gate/session/session.h"
-#include "sql/rows.h"
+#include "status/rows.h"
 
 struct client_row;
 struct gate_shared;

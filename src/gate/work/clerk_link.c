@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "os/parent.h"
 #include "pgwire/msg.h"
+#include "sql/stop.h"
 
 #include <endian.h>
 #include <errno.h>

@@ -4,8 +4,8 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "pgtypes/type.h"
-#include "sql/rows.h"
-#include "sql/views.h"
+#include "status/rows.h"
+#include "status/views.h"
 
 /* Names, types and number of PostgreSQL's columns, by its documentation. */
 static void views_have_postgresqls_columns(void **state)

@@ -5,11 +5,11 @@
  * views.def is the only definition. Who has the facts fills one struct per row, with one named cell per
  * column: a column that is renamed there does not compile here.
  */
-#ifndef PGSEAL_SQL_ROWS_H
-#define PGSEAL_SQL_ROWS_H
+#ifndef PGSEAL_STATUS_ROWS_H
+#define PGSEAL_STATUS_ROWS_H
 
 #include "base/err.h"
-#include "pgtypes/pgtypes.h"
+#include "sql/relation.h"
 
 enum view {
 #define VIEW(id, name, schema, access, help) VIEW_##id,
@@ -38,58 +38,6 @@ enum view_access {
     ACCESS_BUILTIN     /* everybody; made inside status, never asked of a source */
 };
 
-enum cell_kind { CELL_NULL, CELL_INT, CELL_TEXT, CELL_TEXTS };
-
-/**
- * One value. Texts are borrowed from the source and live as long as it; bytes that are not UTF-8 are shown as
- * \xNN.
- * CELL_INT: bool (0, 1), int2, int4, int8, oid, xid, timestamptz (microseconds since 1970 UTC).
- * CELL_TEXT: text, name, "char", numeric (decimal digits), inet (without /32 or /128 for hosts).
- * CELL_TEXTS: text[].
- */
-struct cell {
-    enum cell_kind kind;
-    union {
-        int64_t i;
-        struct str text;
-        struct {
-            const struct str *items;
-            size_t count;
-        } texts;
-    };
-};
-
-static inline struct cell cell_int(int64_t i)
-{
-    return (struct cell){ .kind = CELL_INT, .i = i };
-}
-
-static inline struct cell cell_bool(bool b)
-{
-    return cell_int(b ? 1 : 0);
-}
-
-static inline struct cell cell_text(struct str s)
-{
-    return (struct cell){ .kind = CELL_TEXT, .text = s };
-}
-
-/** NULL for an empty text: for facts whose absence is kept as an empty string. */
-static inline struct cell cell_text_or_null(struct str s)
-{
-    return s.n ? cell_text(s) : (struct cell){ .kind = CELL_NULL };
-}
-
-static inline struct cell cell_c(const char *c)
-{
-    return c ? cell_text(str_c(c)) : (struct cell){ .kind = CELL_NULL };
-}
-
-static inline struct cell cell_texts(const struct str *items, size_t count)
-{
-    return (struct cell){ .kind = CELL_TEXTS, .texts = { items, count } };
-}
-
 /* struct row_pg_stat_ssl { struct cell pid; struct cell ssl; … }; and so on, one per view */
 #define VIEW(id, name, schema, access, help) struct row_##name {
 #define COL(view, column, type, help) struct cell column;
@@ -101,7 +49,7 @@ static inline struct cell cell_texts(const struct str *items, size_t count)
 #undef COL
 #undef END
 
-enum { VIEW_COLUMNS_MAX = 40 };
+enum { VIEW_COLUMNS_MAX = RELATION_COLUMNS_MAX };
 
 /** A row being filled; `cells` is the same memory by position. */
 union view_row {
@@ -134,12 +82,6 @@ struct row_source {
     void (*fill)(void *ctx, enum view view, size_t index, union view_row *out, struct row_rights *rights);
     /** Called once, when nothing borrows from the source any more. May be NULL. */
     void (*release)(void *ctx);
-};
-
-struct column_def {
-    const char *name;
-    enum pg_type type;
-    const char *help;
 };
 
 struct view_def {

@@ -1,12 +1,12 @@
 /**
  * One setting by name: the session's own, or one of the gate's from pg_settings.
  */
-#ifndef PGSEAL_SQL_SETTING_H
-#define PGSEAL_SQL_SETTING_H
+#ifndef PGSEAL_STATUS_SETTING_H
+#define PGSEAL_STATUS_SETTING_H
 
 #include "base/err.h"
 
-struct db;
+struct status_context;
 struct buf;
 
 /**
@@ -15,8 +15,8 @@ struct buf;
  * out_name  borrowed from the rows; may be NULL.
  * E_UNDEFINED, E_ACCESS with PostgreSQL's message, or what the row source says.
  */
-MUST_CHECK enum code setting_show(struct db *db, struct str name, struct buf *out, struct str *out_name,
-                                  struct err *e);
+MUST_CHECK enum code setting_show(const struct status_context *cx, struct str name, struct buf *out,
+                                  struct str *out_name, struct err *e);
 /** A value and its unit as SHOW writes them: 60 and "s" give "1min". */
 void setting_write(struct buf *out, struct str value, struct str unit);
 

@@ -1,10 +1,10 @@
 /**
  * The system catalog of the status database: rows made from views.def and types.def.
  */
-#ifndef PGSEAL_SQL_CATALOG_H
-#define PGSEAL_SQL_CATALOG_H
+#ifndef PGSEAL_STATUS_CATALOG_H
+#define PGSEAL_STATUS_CATALOG_H
 
-#include "sql/rows.h"
+#include "status/rows.h"
 
 enum { CATALOG_OID_OWNER = 10, CATALOG_OID_DATABASE = 5 };
 

@@ -1,8 +1,8 @@
 /**
  * Whose statement it is: the user, the connection, and what SQL may set in motion in this session's name.
  */
-#ifndef PGSEAL_SQL_SESSION_H
-#define PGSEAL_SQL_SESSION_H
+#ifndef PGSEAL_STATUS_SESSION_H
+#define PGSEAL_STATUS_SESSION_H
 
 #include "base/err.h"
 
@@ -69,16 +69,6 @@ struct console_tls {
     size_t extension_count;
     bool (*field_known)(struct str name); /* the name is one OpenSSL knows; NULL: not checked */
 };
-
-/** What stops a statement before its end. */
-enum statement_stop {
-    STOP_USER,
-    STOP_TIMEOUT /* statement_timeout */,
-    STOP_LIMIT /* the status database's own */
-};
-
-/** E_CANCELED, in PostgreSQL's words where it has some. */
-enum code statement_stopped(enum statement_stop why, struct err *e);
 
 struct console_option {
     struct str name;

@@ -5,14 +5,14 @@
  * ours, so that IMPORT FOREIGN SCHEMA public brings everything the gate tells. [choice: one import, whole
  * set]
  */
-#include "sql/catalog.h"
+#include "status/catalog.h"
 
 #include "base/check.h"
 #include "pgtypes/pgreg.h"
 #include "pgtypes/type.h"
 #include "sql/sql_cursor.h"
 #include "sql/sql_parse.h"
-#include "sql/views.h"
+#include "status/views.h"
 
 enum { OID_C_COLLATION = 950, OID_DEFAULT_COLLATION = 100, PUBLIC_OID_OFFSET = 500 };
 

@@ -1,5 +1,5 @@
 /* Why a statement was stopped, in words. */
-#include "sql/session.h"
+#include "sql/stop.h"
 
 #include "base/check.h"
 

@@ -1,13 +1,15 @@
 /* Functions about the asking session: who, how, and what it may set in motion. */
+#include "status/functions.h"
+
 #include "base/buf.h"
 #include "base/check.h"
 #include "pgtypes/type.h"
 #include "pgwire/backend.h"
-#include "sql/catalog.h"
-#include "sql/db_impl.h"
 #include "sql/db_value.h"
-#include "sql/setting.h"
-#include "sql/vars.h"
+#include "status/catalog.h"
+#include "status/schema.h"
+#include "status/setting.h"
+#include "status/vars.h"
 
 #define ARGS sqlite3_context *cx, int n, sqlite3_value **args
 #define UNUSED (void)n, (void)args
@@ -16,7 +18,7 @@ enum { SETTING_MAX = 4096 };
 
 static const struct console_params *self(sqlite3_context *cx)
 {
-    return db_of(cx)->cx->self;
+    return status_context_of(db_context_of(cx))->self;
 }
 
 static void f_backend_pid(ARGS)
@@ -126,15 +128,14 @@ static void f_setting(ARGS)
 
     if (db_any_null(cx, n, args))
         return;
-    code = setting_show(db_of(cx), db_text_arg(args[0]), &text, NULL, &why);
+    code = setting_show(status_context_of(db_context_of(cx)), db_text_arg(args[0]), &text, NULL, &why);
     if (code == E_UNDEFINED && n > 1 && sqlite3_value_int(args[1]))
         return;
     if (code == OK) {
         db_return_buf(cx, &text);
         return;
     }
-    db_of(cx)->failure = why;
-    sqlite3_result_error(cx, err_text(&why), -1);
+    db_fail(cx, &why);
 }
 
 static void f_conf_load_time(ARGS)
@@ -225,8 +226,8 @@ static void f_ssl_issuer_field(ARGS)
 
 static void notice(sqlite3_context *cx, enum severity severity, const struct err *e)
 {
-    if (db_of(cx)->cx->notices != NULL)
-        backend_report(db_of(cx)->cx->notices, severity, e, 0);
+    if (db_context_of(cx)->notices != NULL)
+        backend_report(db_context_of(cx)->notices, severity, e, 0);
 }
 
 static void f_reload(ARGS)
@@ -248,11 +249,12 @@ static void f_reload(ARGS)
 
 static void signal_denied(sqlite3_context *cx, enum signal_kind kind)
 {
-    struct db *db = db_of(cx);
     const char *verb = kind == SIGNAL_TERMINATE ? "terminate process" : "cancel query";
+    struct err why;
 
-    db_refuse(cx, E_ACCESS, "permission denied to %s", verb);
-    err_detail(&db->failure, "Only the session's own user and the users in admin_users may do this.");
+    (void)err_set(&why, E_ACCESS, "permission denied to %s", verb);
+    err_detail(&why, "Only the session's own user and the users in admin_users may do this.");
+    db_fail(cx, &why);
 }
 
 static void signal_session(sqlite3_context *cx, enum signal_kind kind, sqlite3_value *pid)
@@ -275,8 +277,7 @@ static void signal_session(sqlite3_context *cx, enum signal_kind kind, sqlite3_v
         signal_denied(cx, kind);
         return;
     case SIGNAL_AMBIGUOUS:
-        db_refuse(cx, why.code, "%s", why.message);
-        db_of(cx)->failure = why;
+        db_fail(cx, &why);
         return;
     case SIGNAL_NO_SESSION:
         (void)err_set(&why, E_WARNING, "PID %d is not a PostgreSQL backend process", sqlite3_value_int(pid));
@@ -334,7 +335,7 @@ static void f_description(ARGS)
         db_return_text(cx, str_c(help));
 }
 
-const struct db_function db_session_functions[] = {
+const struct db_function status_functions[] = {
     { "pgseal_backend_pid", 0, f_backend_pid, NULL, NULL },
     { "pgseal_user", 0, f_user, NULL, NULL },
     { "pgseal_system_user", 0, f_system_user, NULL, NULL },

@@ -1,13 +1,15 @@
 /**
  * views.def as arrays that can be walked.
  */
-#ifndef PGSEAL_SQL_VIEWS_H
-#define PGSEAL_SQL_VIEWS_H
+#ifndef PGSEAL_STATUS_VIEWS_H
+#define PGSEAL_STATUS_VIEWS_H
 
-#include "sql/rows.h"
+#include "status/rows.h"
 
 /** Never NULL; for views of views.def in its order: SQL, --json, text tables, documentation walk this. */
 const struct view_def *view_def(enum view view);
+/** The same for SQL. */
+extern const struct relation_def view_relations[VIEW_COUNT];
 /** False when there is no such view. */
 bool view_of_name(struct str name, enum view *out);
 /** OID of a view in pg_class. */

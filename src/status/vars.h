@@ -4,8 +4,8 @@
  *
  * Names are found in any case and shown in PostgreSQL's spelling.
  */
-#ifndef PGSEAL_SQL_VARS_H
-#define PGSEAL_SQL_VARS_H
+#ifndef PGSEAL_STATUS_VARS_H
+#define PGSEAL_STATUS_VARS_H
 
 #include "base/err.h"
 

@@ -1,8 +1,8 @@
-#include "sql/views.h"
+#include "status/views.h"
 
 #include "base/check.h"
 #include "pgtypes/pgreg.h"
-#include "sql/rows.h"
+#include "status/rows.h"
 
 #define COL_CHECK(n) _Static_assert((n) <= VIEW_COLUMNS_MAX * sizeof(struct cell), "VIEW_COLUMNS_MAX")
 #define VIEW(id, name, schema, access, help) COL_CHECK(sizeof(struct row_##name));
@@ -26,6 +26,26 @@
 static const struct view_def views[VIEW_COUNT] = {
 #define VIEW(id, name, schema, access, help)                                                                 \
     { VIEW_##id, #name, SCHEMA_##schema, ACCESS_##access, help, columns_##name, COUNT_OF(columns_##name) },
+#define COL(view, column, type, help)
+#define END(view)
+#include "views.def"
+#undef VIEW
+#undef COL
+#undef END
+};
+
+#define READERS_OF_ALL READERS_ALL
+#define READERS_OF_OWN READERS_ALL
+#define READERS_OF_MASK READERS_ALL
+#define READERS_OF_PRIVILEGED READERS_PRIVILEGED
+#define READERS_OF_ADMIN READERS_ADMIN
+#define READERS_OF_SETTINGS READERS_ALL
+#define READERS_OF_BUILTIN READERS_ALL
+
+const struct relation_def view_relations[VIEW_COUNT] = {
+#define VIEW(id, name, schema, access, help)                                                                 \
+    { #name, READERS_OF_##access, ACCESS_##access == ACCESS_BUILTIN, columns_##name,                         \
+      COUNT_OF(columns_##name) },
 #define COL(view, column, type, help)
 #define END(view)
 #include "views.def"

@@ -1,12 +1,10 @@
 /* SHOW and current_setting(). [src: PostgreSQL 18, convert_int_from_base_unit, "pg_settings"] */
-#include "sql/setting.h"
+#include "status/setting.h"
 
 #include "base/buf.h"
 #include "base/check.h"
-#include "sql/db_impl.h"
-#include "sql/db_value.h"
-#include "sql/vars.h"
-#include "sql/vtab.h"
+#include "status/schema.h"
+#include "status/vars.h"
 
 /* Units from large to small; a value is shown in the largest that loses nothing. */
 static const struct {
@@ -68,14 +66,15 @@ static enum code show_row(const struct row_pg_settings *row, const struct row_ri
     return OK;
 }
 
-enum code setting_show(struct db *db, struct str name, struct buf *out, struct str *out_name, struct err *e)
+enum code setting_show(const struct status_context *cx, struct str name, struct buf *out,
+                       struct str *out_name, struct err *e)
 {
-    const struct db_context *cx = db->cx;
     struct str value, shown;
-    size_t count;
+    size_t count = 0;
 
     name = vars_proper_name(name);
-    TRY(db_row_count(db, VIEW_PG_SETTINGS, &count, e));
+    if (cx->rows != NULL)
+        TRY(cx->rows->count(cx->rows->ctx, VIEW_PG_SETTINGS, &count, e));
     for (size_t i = 0; i < count; i++) {
         union view_row row;
         struct row_rights rights = { 0 };

@@ -1,5 +1,5 @@
 /* Session settings. [src: PostgreSQL 18, "Server Configuration", "SET"] */
-#include "sql/vars.h"
+#include "status/vars.h"
 
 #include "base/buf.h"
 #include "base/check.h"
