@@ -71,7 +71,7 @@ def in_session(server):
 def fake_ca(scratch, certs):
     """A directory with a root, and an intermediate CA of it."""
     directory = os.path.join(scratch, "fake-ca")
-    os.mkdir(directory)
+    os.makedirs(directory, exist_ok=True)     # two modules use it
     certs.ca.write(directory, "ca")
     certs.ca.intermediate("Fake Sub CA").write(directory, "sub")
     return directory
