@@ -112,7 +112,8 @@ soak: deps-check
 soak-swaps: deps-check
 	@$(MAKE) --no-print-directory all
 	PGSEAL_SWAPS=200 PGSEAL_SWAP_SESSIONS=200 PGSEAL_SWAP_RATE=$(SOAK_RATE) PGSEAL_TEST_SECONDS=900 \
-	    $(PYTHON) -m pytest -q -rP tests/integration/test_swap.py -k swaps_cut_nobody --build build
+	    $(PYTHON) -m pytest -q -rP tests/integration/test_swap.py -k swaps_cut_nobody_at_the_rate \
+	    --clock --build build
 
 rotations: deps-check
 	PGSEAL_ROTATIONS=$${PGSEAL_ROTATIONS:-100} PGSEAL_TEST_SECONDS=3600 \
