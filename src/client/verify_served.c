@@ -1,22 +1,21 @@
-/* Looking at ourselves from outside. Blocking sockets: this runs on a pool thread, some dozens of lines. */
+/* Looking at ourselves from outside. It waits: this runs on a pool thread. */
 #include "client/verify_served.h"
 
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
+#include "client/dial.h"
+#include "client/hosts.h"
 #include "pki/cert.h"
 #include "tls/client_context.h"
 #include "tls/context.h"
 #include "tls/engine.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-enum { CHECK_TIMEOUT_MS = 3000, CHECK_ROUNDS = 64, CHECK_ROOM = 64 * 1024 };
+enum { CHECK_TIMEOUT_S = 3 };
 
 static const uint8_t ssl_request[] = { 0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f };
 
@@ -40,108 +39,30 @@ struct address served_address(const struct address *listening)
     return address;
 }
 
-/* ---- a socket that waits, but not for ever ---- */
-
-static enum code wait_for(int fd, short events, struct err *e)
-{
-    struct pollfd p = { .fd = fd, .events = events };
-    int n;
-
-    do
-        n = poll(&p, 1, CHECK_TIMEOUT_MS);
-    while (n < 0 && errno == EINTR);
-    if (n > 0)
-        return OK;
-    return err_set(e, E_CONNECT, "%s", n == 0 ? "timeout expired" : strerror(errno));
-}
-
-static enum code open_socket(const struct address *address, int *out_fd, struct err *e)
-{
-    int fd;
-
-    TRY(socket_connect(address, &fd, e));
-    enum code code = wait_for(fd, POLLOUT, e);
-    int why = code == OK ? socket_connect_result(fd) : 0;
-    if (why != 0)
-        code = err_set(e, E_CONNECT, "could not connect: %s", strerror(why));
-    if (code != OK) {
-        (void)close(fd);
-        return code;
-    }
-    *out_fd = fd;
-    return OK;
-}
-
-static enum code send_all(int fd, struct bytes data, struct err *e)
-{
-    while (data.n > 0) {
-        TRY(wait_for(fd, POLLOUT, e));
-        ssize_t n = send(fd, data.p, data.n, MSG_NOSIGNAL);
-        if (n < 0 && errno != EAGAIN && errno != EINTR)
-            return err_set(e, E_CONNECT, "could not send: %s", strerror(errno));
-        if (n > 0)
-            data = bytes_from(data, (size_t)n);
-    }
-    return OK;
-}
-
-static enum code receive(int fd, uint8_t *room, size_t size, size_t *out_n, struct err *e)
-{
-    for (;;) {
-        TRY(wait_for(fd, POLLIN, e));
-        ssize_t n = recv(fd, room, size, 0);
-        if (n == 0)
-            return err_set(e, E_CONNECT, "connection closed");
-        if (n > 0) {
-            *out_n = (size_t)n;
-            return OK;
-        }
-        if (errno != EAGAIN && errno != EINTR)
-            return err_set(e, E_CONNECT, "could not receive: %s", strerror(errno));
-    }
-}
-
 /* ---- one look ---- */
 
-static enum code ask_for_tls(int fd, struct err *e)
+/* The texts of dial.h are libpq's, for people at a terminal. */
+static enum code dialled(const struct dial *dial, enum code code, const char *before, struct err *e)
 {
-    uint8_t answer;
-    size_t n;
+    const struct err why = *e;
 
-    TRY(send_all(fd, bytes_of(ssl_request, sizeof ssl_request), e));
-    TRY(receive(fd, &answer, 1, &n, e));
-    if (answer != 'S')
-        return err_set(e, E_CONNECT, "SSLRequest was answered with \"%c\"",
-                       answer >= ' ' && answer < 127 ? answer : '?');
-    return OK;
+    if (code == E_CLOSED)
+        return err_set(e, E_CONNECT, "connection closed");
+    if (code == E_CONNECT && !dial->timed_out)
+        return err_set(e, E_CONNECT, "%s%s", before, why.message);
+    return code;
 }
 
-static enum code shake_hands(int fd, struct tls_engine *engine, uint8_t room[2 * CHECK_ROOM], struct err *e)
+static enum code ask_for_tls(struct dial *dial, struct err *e)
 {
-    struct tls_io io = { .out = room, .out_size = CHECK_ROOM };
-    size_t n;
+    AUTO(buf) struct buf answer = BUF_INIT(DIAL_ROOM);
 
-    for (int round = 0; round < CHECK_ROUNDS; round++) {
-        io.out_n = 0;
-        enum tls_status status = tls_engine_handshake(engine, &io, e);
-        if (io.out_n > 0)
-            TRY(send_all(fd, bytes_of(room, io.out_n), e));
-        switch (status) {
-        case TLS_DONE:
-            return OK;
-        case TLS_WANT_INPUT:
-            TRY(receive(fd, room + CHECK_ROOM, CHECK_ROOM, &n, e));
-            io.in = bytes_of(room + CHECK_ROOM, n);
-            break;
-        case TLS_WANT_ROOM:
-            break;
-        case TLS_CLOSED:
-            return err_set(e, E_CONNECT, "connection closed");
-        case TLS_FAILED:
-            return e->code;
-        }
-    }
-    return err_set(e, E_CONNECT, "the handshake does not end");
+    TRY(dialled(dial, dial_send(dial, bytes_of(ssl_request, sizeof ssl_request), e), "", e));
+    TRY(dialled(dial, dial_receive(dial, &answer, e), "", e));
+    if (answer.p[0] != 'S')
+        return err_set(e, E_CONNECT, "SSLRequest was answered with \"%c\"",
+                       answer.p[0] >= ' ' && answer.p[0] < 127 ? answer.p[0] : '?');
+    return answer.n == 1 ? OK : err_set(e, E_CONNECT, "SSLRequest was answered with more than a byte");
 }
 
 static enum served compare(const struct served_check *check, const struct tls_engine *engine, struct err *e)
@@ -173,29 +94,39 @@ bool served_name(const struct env *env, char out[SERVED_NAME_SIZE])
     return true;
 }
 
+/* Each step has the whole time: a gate that has just loaded is busy. */
+static void more_time(struct dial *dial)
+{
+    dial->deadline_us = env_mono_us(dial->env) + (int64_t)CHECK_TIMEOUT_S * 1000000;
+}
+
+static enum code visit(const struct served_check *check, struct tls_context *context, struct dial *dial,
+                       struct served_target *target)
+{
+    const struct conn_addr addr = { target->address.ss, target->address.n };
+    struct err *e = &target->why;
+
+    TRY(dialled(dial, dial_open(dial, &addr, CHECK_TIMEOUT_S, e), "could not connect: ", e));
+    if (target->proxy)
+        TRY(dialled(dial, dial_send(dial, bytes_of(proxy_local, sizeof proxy_local), e), "", e));
+    more_time(dial);
+    TRY(ask_for_tls(dial, e));
+    more_time(dial);
+    return dialled(dial, dial_handshake(dial, context, check->name, true, e), "", e);
+}
+
 static void look(const struct served_check *check, struct tls_context *context, struct served_target *target)
 {
     struct tls_port *port = tls_port_new();
-    uint8_t *room = malloc(2 * CHECK_ROOM);
-    struct tls_engine *engine = port ? tls_engine_new_client(port, context, check->name, true) : NULL;
-    int fd = -1;
+    struct dial *dial = port ? dial_new(check->env, port) : NULL;
 
     target->result = SERVED_UNKNOWN;
-    enum code code = engine && room ? open_socket(&target->address, &fd, &target->why)
-                                    : err_set(&target->why, E_NOMEM, "out of memory");
-    if (code == OK && target->proxy)
-        code = send_all(fd, bytes_of(proxy_local, sizeof proxy_local), &target->why);
-    if (code == OK)
-        code = ask_for_tls(fd, &target->why);
-    if (code == OK)
-        code = shake_hands(fd, engine, room, &target->why);
-    if (code == OK)
-        target->result = compare(check, engine, &target->why);
-    if (fd >= 0)
-        (void)close(fd);
-    tls_engine_free(engine);
+    if (!dial)
+        err_set(&target->why, E_NOMEM, "out of memory");
+    else if (visit(check, context, dial, target) == OK)
+        target->result = compare(check, dial->tls, &target->why);
+    dial_free(dial);
     tls_port_free(port);
-    free(room);
 }
 
 void verify_served(struct served_check *check)

@@ -34,6 +34,7 @@ struct served_check {
     /* Borrowed. One for all checks: OpenSSL 3.5 forgets, but does not free, what a thread has for its errors when a
      * library context is freed on it. */
     struct tls_library *library;
+    const struct env *env; /* borrowed */
     uint8_t fingerprint[CERT_SHA256_SIZE];
     char name[SERVED_NAME_SIZE]; /* to ask for by SNI */
     size_t n;

@@ -4,9 +4,9 @@
 #ifndef PGSEAL_PROBE_LOOK_H
 #define PGSEAL_PROBE_LOOK_H
 
+#include "client/dial.h"
 #include "client/hosts.h"
 #include "client/login.h"
-#include "probe/dial.h"
 #include "probe/probe.h"
 #include "tls/context.h"
 

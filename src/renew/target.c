@@ -233,7 +233,7 @@ enum code renew_target_listeners(const struct renew_target *target, const struct
 {
     size_t n = 0;
 
-    *check = (struct served_check){ .library = target->library };
+    *check = (struct served_check){ .library = target->library, .env = env };
     if (!served_name(env, check->name))
         return err_set(e, E_INTERNAL, "no random bytes");
     TRY(all_listeners(target, check, e));

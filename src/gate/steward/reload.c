@@ -140,6 +140,7 @@ static bool check_served(struct gate *g)
         check->gate = g;
         check->generation = g->generation;
         check->served.library = g->http_library;
+        check->served.env = g->shared.env;
         memcpy(check->served.name, g->shared.check_name, sizeof check->served.name);
         memcpy(check->served.fingerprint, fingerprint.p, fingerprint.n);
         for (size_t i = 0; i < g->listening.n_tcp && i < LISTEN_TCP_MAX && i < SERVED_TARGETS_MAX; i++)

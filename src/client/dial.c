@@ -1,5 +1,5 @@
 /* Connections that wait in poll(2). */
-#include "probe/dial.h"
+#include "client/dial.h"
 
 #include "base/buf.h"
 #include "base/env.h"

@@ -1,11 +1,11 @@
 /**
- * One connection of the probe: connect, send, receive, TLS, each against one deadline.
+ * One connection of a tool, or of a job: connect, send, receive, TLS, each against one deadline.
  *
- * The probe is a tool with a thread per endpoint, so its connections wait in poll(2). Every call ends by the
+ * Who uses it has a thread for it (the probe one per endpoint), so that it waits in poll(2). Every call ends by the
  * deadline with E_CONNECT `timeout expired`.
  */
-#ifndef PGSEAL_PROBE_DIAL_H
-#define PGSEAL_PROBE_DIAL_H
+#ifndef PGSEAL_CLIENT_DIAL_H
+#define PGSEAL_CLIENT_DIAL_H
 
 #include "base/err.h"
 #include "tls/engine.h"
