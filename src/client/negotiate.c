@@ -45,13 +45,6 @@ enum code negotiate_alpn(enum conn_method method, struct str selected, struct er
     return OK;
 }
 
-struct bytes negotiate_alpn_offer(void)
-{
-    static const char offer[] = "\012postgresql";
-
-    return bytes_of(offer, sizeof offer - 1);
-}
-
 /* Addresses are no names [src: RFC 6066, section 3]; what consists of digits and dots counts as one. */
 struct str negotiate_sni(const struct conninfo *info, const struct conn_host *host)
 {

@@ -33,8 +33,6 @@ enum negotiate_verdict negotiate_reply(struct bytes in, enum attempt_event *even
  * E_PROTOCOL with libpq's text.
  */
 MUST_CHECK enum code negotiate_alpn(enum conn_method method, struct str selected, struct err *e);
-/** The ALPN list to offer, in wire form: one entry, `postgresql`. */
-struct bytes negotiate_alpn_offer(void);
 /** The name to send as SNI; empty: none. [src: PostgreSQL 18, "Parameter Key Words", sslsni; fe-secure-openssl.c initialize_SSL] */
 struct str negotiate_sni(const struct conninfo *info, const struct conn_host *host);
 

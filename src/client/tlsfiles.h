@@ -31,18 +31,9 @@ struct tls_files {
 
 /**
  * Decide. E_TLS with libpq's text, E_NOMEM. Files are looked at, not read: `could not read root certificate
- * file "F": R` and its like are the TLS layer's to say, with the messages below.
+ * file "F": R` and its like are the TLS layer's to say.
  */
 MUST_CHECK enum code tls_files_find(const struct conninfo *info, const struct conn_world *world,
                                     struct arena *arena, struct tls_files *out, struct err *e);
-
-enum tls_file_kind { TLS_FILE_ROOT, TLS_FILE_CERT, TLS_FILE_KEY, TLS_FILE_PAIR };
-/** libpq's sentence for a file that cannot be used, `reason` being OpenSSL's word for it. Returns E_TLS. */
-enum code tls_file_error(enum tls_file_kind kind, struct str file, const char *reason, struct err *e);
-/**
- * `SSL error: REASON`, with libpq's second line on protocol versions where the reason calls for it.
- * [src: PostgreSQL 18, fe-secure-openssl.c open_client_SSL]
- */
-enum code tls_handshake_error(const struct conninfo *info, const char *reason, struct err *e);
 
 #endif

@@ -344,11 +344,6 @@ enum code gate_run(const struct gate_params *params)
     return code;
 }
 
-const char *gate_not_ready(const struct gate *gate)
-{
-    return ready_not(gate);
-}
-
 bool gate_ask_ready(struct gate *gate, void (*done)(void *arg, const char *why), void *arg)
 {
     return reach_ask(gate, done, arg);

@@ -68,10 +68,8 @@ struct gate_http {
     void (*close)(void *http);
 };
 
-/** On the steward's thread: why new sessions are not taken now; NULL: they are. */
-const char *gate_not_ready(const struct gate *gate);
 /**
- * On the steward's thread: the same, and whether a server can be reached for them. `done` is called once, perhaps
+ * On the steward's thread: why new sessions are not taken now, or that no server can be reached for them. `done` is called once, perhaps
  * at once, also when the gate stops meanwhile. `why`: static; NULL: ready. False: out of memory.
  */
 MUST_CHECK bool gate_ask_ready(struct gate *gate, void (*done)(void *arg, const char *why), void *arg);

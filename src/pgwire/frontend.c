@@ -54,16 +54,6 @@ void frontend_password(struct buf *out, struct bytes password)
     wr_end(&w);
 }
 
-void frontend_sasl_initial(struct buf *out, struct str mechanism, struct bytes data)
-{
-    struct wr w = wr_begin(out, 'p');
-
-    wr_cstr(&w, mechanism);
-    wr_u32(&w, (uint32_t)data.n);
-    wr_bytes(&w, data);
-    wr_end(&w);
-}
-
 void frontend_sasl_response(struct buf *out, struct bytes data)
 {
     struct wr w = wr_begin(out, 'p');

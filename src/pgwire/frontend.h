@@ -18,7 +18,6 @@ void frontend_startup(struct buf *out, uint32_t version, const struct parameter 
 void frontend_cancel(struct buf *out, uint32_t pid, struct bytes key);
 /** 'p' with the password and a NUL. The buf then holds a secret. */
 void frontend_password(struct buf *out, struct bytes password);
-void frontend_sasl_initial(struct buf *out, struct str mechanism, struct bytes data);
 void frontend_sasl_response(struct buf *out, struct bytes data);
 void frontend_query(struct buf *out, struct str sql);
 void frontend_terminate(struct buf *out);

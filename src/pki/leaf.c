@@ -80,11 +80,3 @@ enum code leaf_file_name(const char *name, struct arena *arena, const char **out
     *out = copy;
     return OK;
 }
-
-enum code copy_file(const char *from, const char *to, unsigned mode, struct err *e)
-{
-    AUTO(buf) struct buf data = BUF_INIT(OS_FILE_LIMIT);
-
-    TRY(os_read_file(from, &data, e));
-    return os_write_file(to, buf_bytes(&data), (mode_t)mode, OS_WRITE_REPLACE, e);
-}

@@ -52,7 +52,4 @@ MUST_CHECK enum code leaf_write_secret(const char *path, struct bytes data, cons
  */
 MUST_CHECK enum code leaf_file_name(const char *name, struct arena *arena, const char **out, struct err *e);
 
-/** Copy a file as a whole, with this mode; whatever was at `to` is replaced. */
-MUST_CHECK enum code copy_file(const char *from, const char *to, unsigned mode, struct err *e);
-
 #endif

@@ -62,17 +62,6 @@ const struct view_def *view_def(enum view view)
     return &views[view];
 }
 
-bool view_of_name(struct str name, enum view *out)
-{
-    for (size_t i = 0; i < VIEW_COUNT; i++) {
-        if (str_is(name, views[i].name)) {
-            *out = views[i].id;
-            return true;
-        }
-    }
-    return false;
-}
-
 uint32_t view_oid(enum view view)
 {
     return PGREG_RELATION_BASE + (uint32_t)view;

@@ -10,8 +10,6 @@
 const struct view_def *view_def(enum view view);
 /** The same for SQL. */
 extern const struct relation_def view_relations[VIEW_COUNT];
-/** False when there is no such view. */
-bool view_of_name(struct str name, enum view *out);
 /** OID of a view in pg_class. */
 uint32_t view_oid(enum view view);
 

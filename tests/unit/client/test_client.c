@@ -144,7 +144,6 @@ static void test_reply(void **state)
     assert_int_equal(negotiate_alpn(METHOD_DIRECT_TLS, STR("postgresql"), &e), OK);
     assert_int_equal(negotiate_alpn(METHOD_DIRECT_TLS, STR(""), &e), E_TLS);
     assert_int_equal(negotiate_alpn(METHOD_TLS, STR("h2"), &e), E_TLS);
-    assert_int_equal(negotiate_alpn_offer().n, 11);
 }
 
 static struct conninfo conninfo_of(const char *text, const struct conn_world *world)
@@ -266,24 +265,6 @@ static void test_certs(void **state)
     assert_int_equal(e.code, E_TLS);
 }
 
-static void test_handshake_text(void **state)
-{
-    struct fake fake = { 0 };
-    struct conn_world world = fake_world(&fake);
-    struct conninfo info = conninfo_of("ssl_min_protocol_version=TLSv1.3", &world);
-    struct err e;
-
-    (void)state;
-    assert_int_equal(tls_handshake_error(&info, "certificate verify failed", &e), E_TLS);
-    assert_string_equal(e.message, "SSL error: certificate verify failed");
-    assert_int_equal(tls_handshake_error(&info, "wrong version number", &e), E_TLS);
-    assert_string_equal(
-        e.message, "SSL error: wrong version number\nThis may indicate that the server does not support any "
-                   "SSL protocol version between TLSv1.3 and TLSv1.3.");
-    assert_int_equal(tls_file_error(TLS_FILE_KEY, STR("/k"), "bad decrypt", &e), E_TLS);
-    assert_string_equal(e.message, "could not load private key file \"/k\": bad decrypt");
-}
-
 /* ---- password file ---- */
 
 static void lookup(const char *contents, const char *host, const char *user, const char *expected)
@@ -364,7 +345,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sni, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_roots, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_certs, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_handshake_text, set_up, tear_down),
         cmocka_unit_test(test_passfile),
         cmocka_unit_test(test_passfile_rules),
     };
