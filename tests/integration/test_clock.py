@@ -98,7 +98,7 @@ def seconds_through_a_jump(dated, certs, jump):
             c.ready(ALICE, database="app" if c is session else "pgseal")
         stalls = threading.Event()
         ends = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1)).submit(seconds_to_the_end, g, stalls)
-        assert stalls.wait(30)
+        assert stalls.wait(run.PATIENCE)
         clock.off_by(jump)
         assert session.value("SELECT 'goes on'") == "goes on"
         for _ in range(20):     # what other threads answer is waited for

@@ -243,7 +243,7 @@ def test_when_only_silent_hosts_are_left(blackhole, make_gate, certs):
     g = gate_for(make_gate, certs, f"host=127.0.0.1 port={blackhole} sslrootcert={certs.ca_file} connect_timeout=2",
                  workers="1")
     for _ in range(2):
-        with Conn(g, timeout=20) as c:
+        with Conn(g, timeout=run.PATIENCE) as c:
             c.start_tls()
             events = c.login(ALICE)
             assert events[-2][1]["C"] == "57P03"
@@ -346,7 +346,7 @@ def test_a_slow_secret_does_not_hold_up_others(factory, make_gate, others_log_in
             c.abort()
         mark = g.log.mark()
         g.kill(signal.SIGINT)                                # with the pool still at work
-        assert g.process.wait(20) == 0
+        assert g.process.wait(run.PATIENCE) == 0
         g.process = None
         assert "CHECK" not in g.log.text(mark)
     finally:

@@ -135,7 +135,7 @@ def test_the_disk_of_the_log_is_full(make_gate, certs):
             wrong.login("wrong")
         g.kill(signal.SIGHUP)
     g.kill(signal.SIGTERM)
-    assert g.process.wait(20) == 0
+    assert g.process.wait(run.PATIENCE) == 0
     g.process = None
 
 

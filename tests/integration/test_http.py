@@ -29,8 +29,8 @@ TRUST = "local all all trust\nhost all all all trust\n"
 class Unix(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
-    def __init__(self, path, timeout=10):
-        super().__init__("localhost", timeout=timeout)
+    def __init__(self, path):
+        super().__init__("localhost", timeout=run.PATIENCE)
         self.path = path
 
     def connect(self):
@@ -41,7 +41,7 @@ class Unix(http.client.HTTPConnection):
 
 def ask(port, path, method="GET", **headers):
     """(status, headers, body) of one request."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=run.PATIENCE)
     return ask_over(connection, path, method, headers)
 
 
@@ -190,7 +190,7 @@ def ask_tls(port, certs, path, headers, ciphers=None, newest=None):
         context.set_ciphers(ciphers)
     if newest:
         context.minimum_version = context.maximum_version = newest
-    return ask_over(http.client.HTTPSConnection("localhost", port, timeout=10, context=context), path,
+    return ask_over(http.client.HTTPSConnection("localhost", port, timeout=run.PATIENCE, context=context), path,
                     headers=headers)
 
 
@@ -240,7 +240,7 @@ def test_names_that_others_can_own_are_not_answered_without_a_token(shown):
 def send_raw(port, data, close_write=False):
     """What comes back for these bytes, until the gate closes."""
     answer = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
+    with socket.create_connection(("127.0.0.1", port), timeout=run.PATIENCE) as s:
         try:
             s.sendall(data)
             if close_write:
@@ -286,7 +286,7 @@ def see_slow_clients_out(shown):
     gate, port = shown
     with psycopg.connect(host="127.0.0.1", port=gate.port, user="postgres", dbname="postgres", sslmode="disable",
                          autocommit=True) as session:
-        slow = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(200)]
+        slow = [socket.create_connection(("127.0.0.1", port), timeout=run.PATIENCE) for _ in range(200)]
         began = time.monotonic()
         for s in slow:
             s.sendall(b"GET /healthz HTTP/1.1\r\nX")
@@ -528,7 +528,7 @@ def test_a_gate_that_stops_while_it_measures_stops_cleanly(make_gate, certs):
     for how in (signal.SIGINT, signal.SIGTERM):
         gate = make_gate(hba=TRUST, tls={"cert": certs.server, "ca": certs.ca.pem() * 200},
                          settings={"http_listen": f"127.0.0.1:{port}"})
-        asking = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(40)]
+        asking = [socket.create_connection(("127.0.0.1", port), timeout=run.PATIENCE) for _ in range(40)]
         for s in asking:
             s.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert asking[0].recv(1) == b"H"
@@ -577,4 +577,4 @@ def test_prometheus_scrapes_over_tls_with_the_token(make_gate, certs, tmp_path):
         run.wait_until(lambda: query('ALERTS{alertname="PgsealReloadRefused",alertstate="firing"}'), "the alert", 60)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(run.PATIENCE)

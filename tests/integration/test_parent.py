@@ -152,7 +152,7 @@ def contained(make_gate):
         yield g, run.children(outer.pid)[0], outer
     finally:
         outer.kill()
-        outer.wait(20)
+        outer.wait(run.PATIENCE)
 
 
 def within(pid, *argv):

@@ -430,7 +430,7 @@ def test_a_companion_that_init_made(tool, factory, certs):
             psycopg.connect(way, password="wrong")
     finally:
         gate.send_signal(signal.SIGINT)
-        assert gate.wait(20) == 0, log.text()
+        assert gate.wait(run.PATIENCE) == 0, log.text()
         factory.stop(behind)
 
 
@@ -947,7 +947,7 @@ def test_the_gate_that_init_made(tool, factory):
             connect(**shown)
     finally:
         gate.send_signal(signal.SIGINT)
-        assert gate.wait(20) == 0, log.text()
+        assert gate.wait(run.PATIENCE) == 0, log.text()
         factory.stop(behind)
 
 
@@ -981,5 +981,5 @@ def test_the_gate_that_init_made_for_a_server_over_tcp(tool, factory):
             psycopg.connect(**to, password="wrong")
     finally:
         gate.send_signal(signal.SIGINT)
-        assert gate.wait(20) == 0, log.text()
+        assert gate.wait(run.PATIENCE) == 0, log.text()
         factory.stop(behind)

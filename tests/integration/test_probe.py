@@ -544,7 +544,7 @@ def test_strange_answers(program, odd, answer, error):
 
 def test_silent_server_costs_its_timeout_only(program, odd):
     gate = threading.Event()
-    port = odd(lambda client: gate.wait(20))
+    port = odd(lambda client: gate.wait(run.PATIENCE))
     report = run_probe(program, f"localhost:{port}", "--quick", "--timeout", "1")
     gate.set()
     assert all("timeout expired" in v["error"] for v in report["sslmodes"])

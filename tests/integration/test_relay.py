@@ -168,7 +168,7 @@ def test_copy_in(server, certs, bulk_rows):
             source.stdout.close()
             errors = sink.stderr.read().decode()
             assert sink.wait(300) == 0, errors
-            assert source.wait(20) == 0
+            assert source.wait(run.PATIENCE) == 0
             source.stderr.close()
             good = db.execute(f"SELECT count(*) FROM bulk WHERE t = repeat(md5(g::text), {ROW // 32})").fetchone()[0]
             distinct = db.execute("SELECT count(DISTINCT g), min(g), max(g) FROM bulk").fetchone()

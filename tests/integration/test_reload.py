@@ -265,7 +265,7 @@ def test_sigterm_drains(gate):
         events = busy.events()
         assert [e[0] for e in events] == ["C", "Z"]
         assert busy.events() == [SHUTDOWN, wire.EOF]
-        assert gate.process.wait(10) == 0
+        assert gate.process.wait(run.PATIENCE) == 0
     gate.process = None
 
 
@@ -428,7 +428,7 @@ def test_who_was_at_the_door_when_the_drain_began_hears_57p03(make_gate, certs):
             kind, fields = conn.dialogue()[0]
             assert (kind, fields["C"], fields["M"]) == ("E", "57P03", "the database system is shutting down")
         gate.upstream.query(f"SELECT pg_cancel_backend({busy.pid})")
-    gate.process.wait(20)
+    gate.process.wait(run.PATIENCE)
     assert gate.process.returncode == 0
 
 

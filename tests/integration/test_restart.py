@@ -47,7 +47,7 @@ def finish(gate, session):
     session.send(wire.query("COMMIT"))
     assert [e[0] for e in session.events()] == ["C", "Z"]
     assert session.events() == [SHUTDOWN, wire.EOF]
-    assert gate.process.wait(20) == 0
+    assert gate.process.wait(run.PATIENCE) == 0
     gate.process = None
 
 
@@ -149,7 +149,7 @@ def test_an_idle_gate_that_stops_answers_who_is_at_the_door(gate):
         gate.log.wait_for("event=released ", mark)
         waiting.send(startup())
         assert waiting.dialogue()[0][1]["C"] == "57P03"
-    assert gate.process.wait(20) == 0
+    assert gate.process.wait(run.PATIENCE) == 0
     gate.process = None
 
 

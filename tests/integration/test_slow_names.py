@@ -192,7 +192,7 @@ def test_who_leaves_the_line_is_gone(slow):
         for c in waiting:
             c.events()
         names.hold()
-        assert g.process.wait(20) == 0
+        assert g.process.wait(run.PATIENCE) == 0
         g.process = None
 
 

@@ -65,7 +65,7 @@ def face_a_crowd(make_gate, certs, measure):
                 assert c.ready(ALICE).value("SELECT 1") == "1"
             assert len(os.listdir(fds)) >= at_rest + CLIENTS, "the crowd was ended while handshakes were measured"
             report = json.loads(process.stdout.readline())
-            assert process.wait(30) == 0
+            assert process.wait(run.PATIENCE) == 0
         assert session.value("SELECT 'still here'") == "still here"
         kinds = report["kinds"]
         assert set(kinds) == set(crowd.KINDS) and sum(kind["count"] for kind in kinds.values()) == CLIENTS

@@ -61,7 +61,7 @@ def test_a_gate_with_a_state_directory(program, read_only, scratch):
         assert told.returncode == 0 and "trust" in told.stdout, told.stderr
     finally:
         gate.send_signal(signal.SIGINT)
-        assert gate.wait(20) == 0
+        assert gate.wait(run.PATIENCE) == 0
     assert {"pgseal.lock", "pgseal.secret", "pgseal.running"} <= set(os.listdir(state))
     assert not [name for name in os.listdir(read_only.dir) if name.startswith("pgseal.") and name != "pgseal.conf"]
 

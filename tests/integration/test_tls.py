@@ -247,7 +247,7 @@ def test_a_stale_socket_is_no_obstacle(serve):
     import signal
     server = serve()
     os.kill(server.process.pid, signal.SIGKILL)
-    server.process.wait(10)
+    server.process.wait(run.PATIENCE)
     if not server.is_gate:
         # The crashed postmaster's children have to be gone before the next may use the shared memory.
         run.wait_until(lambda: subprocess.run(["pgrep", "-f", server.data], capture_output=True,

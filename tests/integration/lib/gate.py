@@ -144,12 +144,12 @@ class Gate:
         if self.process.poll() is None:
             self.kill(how)
             try:
-                self.process.wait(30)
+                self.process.wait(run.PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(20)
+                self.process.wait(run.PATIENCE)
                 self.process = None
-                raise AssertionError(f"the gate did not end within 30 s of {how!r}") from None
+                raise AssertionError(f"the gate did not end within {run.PATIENCE:g} s of {how!r}") from None
         status, self.process = self.process.returncode, None
         return status
 

@@ -49,7 +49,7 @@ class PgBouncer:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(run.PATIENCE)
 
 
 def missing():
