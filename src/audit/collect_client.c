@@ -78,7 +78,7 @@ static enum code link_of_item(const struct client_item *item, struct arena *aren
 static enum code add_item(struct collected *c, const struct client_item *item, const char *path,
                           bool readable, struct arena *arena)
 {
-    struct subject_link link;
+    struct subject_link link = { 0 };
     struct str what;
     struct err e;
 
