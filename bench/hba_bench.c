@@ -11,10 +11,10 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "lex/hba_lex.h"
-#include "policy/cover.h"
 #include "policy/match.h"
 #include "policy/policy.h"
 #include "policy/reach.h"
+#include "policy/shadow.h"
 #include "regex/regex.h"
 
 #include <arpa/inet.h>

@@ -8,8 +8,8 @@ static struct str place(struct audit *a, const struct subject_connection *c)
     return c->file.n > 0 ? audit_place(a, c->file, c->line) : c->where;
 }
 
-static struct finding *add(struct audit *a, enum check check, const struct subject_connection *c,
-                           struct str what)
+static struct finding *check_links_add(struct audit *a, enum check check, const struct subject_connection *c,
+                                       struct str what)
 {
     struct finding *f = audit_add(a, check, place(a, c), "%.*s", STR_ARG(what));
 
@@ -25,21 +25,22 @@ static void check_proof(struct audit *a, const struct subject_connection *c)
     const struct subject_link *l = c->link;
 
     if (!l->meaning.encrypts)
-        add(a, CHECK_CONNECTION_PLAINTEXT, c,
+        check_links_add(
+            a, CHECK_CONNECTION_PLAINTEXT, c,
             audit_text(a, "%.*s: with %.*s %s", STR_ARG(l->endpoint), STR_ARG(l->mode),
                        l->meaning.tries
                            ? "a server that has no TLS, or whoever says so in its place, gets everything "
                              "readable"
                            : "everything crosses the network readable"));
     else if (!l->meaning.chain)
-        add(a, CHECK_CONNECTION_UNVERIFIED, c,
-            audit_text(a, "%.*s: with %.*s %s accepts any server%s", STR_ARG(l->endpoint), STR_ARG(l->mode),
-                       pasted_driver_name(l->driver),
-                       l->root_unseen ? ", unless a ~/.postgresql/root.crt lies there" : ""));
+        check_links_add(a, CHECK_CONNECTION_UNVERIFIED, c,
+                        audit_text(a, "%.*s: with %.*s %s accepts any server%s", STR_ARG(l->endpoint),
+                                   STR_ARG(l->mode), pasted_driver_name(l->driver),
+                                   l->root_unseen ? ", unless a ~/.postgresql/root.crt lies there" : ""));
     else if (!l->meaning.name)
-        add(a, CHECK_CONNECTION_NAME_UNVERIFIED, c,
-            audit_text(a, "%.*s: with %.*s any certificate of the CA will do", STR_ARG(l->endpoint),
-                       STR_ARG(l->mode)));
+        check_links_add(a, CHECK_CONNECTION_NAME_UNVERIFIED, c,
+                        audit_text(a, "%.*s: with %.*s any certificate of the CA will do",
+                                   STR_ARG(l->endpoint), STR_ARG(l->mode)));
 }
 
 static void check_link(struct audit *a, const struct subject_connection *c)
@@ -47,26 +48,28 @@ static void check_link(struct audit *a, const struct subject_connection *c)
     const struct subject_link *l = c->link;
 
     if (c->purpose == PURPOSE_DBLINK) {
-        add(a, CHECK_CONNECTION_IN_TEXT, c,
+        check_links_add(
+            a, CHECK_CONNECTION_IN_TEXT, c,
             STR("it may contain a connection string; it is not read, because that would require running it"));
         return;
     }
     if (!l->local)
         check_proof(a, c);
     if (!l->local && l->changes.n > 0)
-        add(a, CHECK_CONNECTION_CHANGES, c,
-            audit_text(a, "%.*s: with %.*s, %.*s", STR_ARG(l->endpoint), STR_ARG(l->mode),
-                       STR_ARG(l->changes)));
+        check_links_add(a, CHECK_CONNECTION_CHANGES, c,
+                        audit_text(a, "%.*s: with %.*s, %.*s", STR_ARG(l->endpoint), STR_ARG(l->mode),
+                                   STR_ARG(l->changes)));
     if (l->has_password && str_is(c->name, "PG* variables"))
-        add(a, CHECK_PASSWORD_IN_ENV, c,
-            audit_text(a, "%.*s: PGPASSWORD is set there", STR_ARG(l->endpoint)));
+        check_links_add(a, CHECK_PASSWORD_IN_ENV, c,
+                        audit_text(a, "%.*s: PGPASSWORD is set there", STR_ARG(l->endpoint)));
     if (l->has_password && l->readable)
-        add(a, CHECK_PASSWORD_READABLE, c,
+        check_links_add(
+            a, CHECK_PASSWORD_READABLE, c,
             audit_text(a, "%.*s: its password stands there, and others than the file's owner may read it",
                        STR_ARG(l->endpoint)));
     else if (l->has_password && c->purpose == PURPOSE_SERVICE)
-        add(a, CHECK_PASSWORD_IN_SERVICE_FILE, c,
-            audit_text(a, "the password of service \"%.*s\" stands there", STR_ARG(c->name)));
+        check_links_add(a, CHECK_PASSWORD_IN_SERVICE_FILE, c,
+                        audit_text(a, "the password of service \"%.*s\" stands there", STR_ARG(c->name)));
 }
 
 void check_links(struct audit *a)

@@ -1,7 +1,7 @@
 #include "audit/check_programs.h"
 
 /* What a program works with; its default where nothing is written. */
-static struct str value_of(const struct audit *a, const char *name, const char *otherwise)
+static struct str check_programs_value_of(const struct audit *a, const char *name, const char *otherwise)
 {
     const struct subject_setting *raw = subject_raw(a->subject, name);
 
@@ -26,10 +26,10 @@ static bool is_here(struct str list)
 
 static void check_pgbouncer(struct audit *a)
 {
-    struct str mode = value_of(a, "pgbouncer.client_tls_sslmode", "disable");
-    struct str auth = value_of(a, "pgbouncer.auth_type", "md5");
+    struct str mode = check_programs_value_of(a, "pgbouncer.client_tls_sslmode", "disable");
+    struct str auth = check_programs_value_of(a, "pgbouncer.auth_type", "md5");
 
-    if (is_here(value_of(a, "pgbouncer.listen_addr", "")))
+    if (is_here(check_programs_value_of(a, "pgbouncer.listen_addr", "")))
         return;
     if (str_is(mode, "disable") || str_is(mode, "allow") || str_is(mode, "prefer"))
         audit_add_setting(a, CHECK_POOLER_PLAINTEXT, "pgbouncer.client_tls_sslmode",
@@ -62,12 +62,12 @@ static bool is_on(struct str value)
 
 static void check_api(struct audit *a)
 {
-    struct str verify = value_of(a, "patroni.restapi.verify_client", "none");
-    bool sealed = value_of(a, "patroni.restapi.certfile", "").n > 0;
-    bool asked = value_of(a, "patroni.restapi.authentication.username", "").n > 0 ||
+    struct str verify = check_programs_value_of(a, "patroni.restapi.verify_client", "none");
+    bool sealed = check_programs_value_of(a, "patroni.restapi.certfile", "").n > 0;
+    bool asked = check_programs_value_of(a, "patroni.restapi.authentication.username", "").n > 0 ||
                  (sealed && (str_is(verify, "required") || str_is(verify, "optional")));
 
-    if (is_here(value_of(a, "patroni.restapi.listen", "*")))
+    if (is_here(check_programs_value_of(a, "patroni.restapi.listen", "*")))
         return;
     if (!sealed)
         audit_add_setting(a, CHECK_PATRONI_API_PLAINTEXT, "patroni.restapi.certfile",
@@ -88,10 +88,10 @@ static void check_store(struct audit *a, const char *store)
 
     if (a->nomem || !has_prefix(a, prefix.p))
         return;
-    if (!str_is(value_of(a, name.p, "http"), "https"))
+    if (!str_is(check_programs_value_of(a, name.p, "http"), "https"))
         audit_add_setting(a, CHECK_PATRONI_STORE, name.p, "%s is spoken to over %.*s", store,
-                          STR_ARG(value_of(a, name.p, "http")));
-    else if (value_of(a, ca.p, "").n == 0)
+                          STR_ARG(check_programs_value_of(a, name.p, "http")));
+    else if (check_programs_value_of(a, ca.p, "").n == 0)
         audit_add_setting(a, CHECK_PATRONI_STORE, ca.p, "%s is verified by nothing: there is no cacert",
                           store);
 }
@@ -120,6 +120,6 @@ void check_programs(struct audit *a)
         check_api(a);
     check_store(a, "etcd");
     check_store(a, "etcd3");
-    if (is_on(value_of(a, "patroni.ctl.insecure", "off")))
+    if (is_on(check_programs_value_of(a, "patroni.ctl.insecure", "off")))
         audit_add_setting(a, CHECK_PATRONI_CTL, "patroni.ctl.insecure", "patronictl verifies no certificate");
 }

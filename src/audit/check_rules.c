@@ -6,9 +6,9 @@
 #include "base/check.h"
 #include "base/ip.h"
 #include "conf/settings.h"
-#include "policy/cover.h"
 #include "policy/method.h"
 #include "policy/policy.h"
+#include "policy/shadow.h"
 #include "policy/words.h"
 
 enum { SHADOWS_SHOWN = 8 };

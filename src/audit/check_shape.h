@@ -5,7 +5,7 @@
 #define PGSEAL_AUDIT_CHECK_SHAPE_H
 
 #include "audit/look.h"
-#include "policy/cover.h"
+#include "policy/shadow.h"
 
 /** A rule that decides, and is no reject; look->plain and look->sealed are known. */
 void check_shape_of_rule(struct look *l);

@@ -6,7 +6,7 @@
 #include "audit/client_yaml.h"
 #include "base/check.h"
 
-static bool has(struct str text, const char *part)
+static bool client_files_has(struct str text, const char *part)
 {
     return text.n > 0 && memmem(text.p, text.n, part, strlen(part)) != NULL;
 }
@@ -21,11 +21,13 @@ enum client_file client_file_kind(struct str name, struct str text)
     static const char *const profiles[] = { ".profile",  ".bash_profile", ".bashrc", ".zshrc",
                                             ".zprofile", ".zshenv",       "profile", "environment" };
 
-    if (has(name, "pg_service") || str_ends(name, STR(".pg_service.conf")))
+    if (client_files_has(name, "pg_service") || str_ends(name, STR(".pg_service.conf")))
         return CLIENT_FILE_SERVICE;
-    if (has(name, "pgbouncer") || (str_ends(name, STR(".ini")) && has(text, "[pgbouncer]")))
+    if (client_files_has(name, "pgbouncer") ||
+        (str_ends(name, STR(".ini")) && client_files_has(text, "[pgbouncer]")))
         return CLIENT_FILE_PGBOUNCER;
-    if (is_yaml(name) && has(text, "postgresql:") && (has(text, "restapi:") || has(text, "authentication:")))
+    if (is_yaml(name) && client_files_has(text, "postgresql:") &&
+        (client_files_has(text, "restapi:") || client_files_has(text, "authentication:")))
         return CLIENT_FILE_PATRONI;
     if (str_is(name, ".pgpass") || str_is(name, "pgpass.conf"))
         return CLIENT_FILE_PASSWORDS;

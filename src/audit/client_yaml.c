@@ -106,7 +106,7 @@ static const char *read_values(struct str text, struct client_items *items)
 
 /* ---- Patroni's connections ---- */
 
-static const struct subject_setting *value_of(const struct client_items *items, const char *name)
+static const struct subject_setting *client_yaml_value_of(const struct client_items *items, const char *name)
 {
     for (size_t i = items->n_settings; i > 0; i--)
         if (str_is(items->settings[i - 1].name, name))
@@ -133,7 +133,7 @@ static bool add_role(struct client_items *items, const char *role, struct str ho
         struct str name;
         if (!arena_printf(items->arena, &name, "patroni.postgresql.authentication.%s.%s", role, map[i].name))
             return false;
-        const struct subject_setting *value = value_of(items, name.p);
+        const struct subject_setting *value = client_yaml_value_of(items, name.p);
         if (!value)
             continue;
         options.v[map[i].option] = value->value;
@@ -161,7 +161,7 @@ enum code client_yaml_patroni(struct str text, struct client_items *items)
             return E_NOMEM;
         item->error = str_c(error);
     }
-    const struct subject_setting *address = value_of(items, "patroni.postgresql.connect_address");
+    const struct subject_setting *address = client_yaml_value_of(items, "patroni.postgresql.connect_address");
     struct str host = address ? str_first(address->value, str_find(address->value, ':')) : STR("leader");
     for (size_t i = 0; i < COUNT_OF(roles); i++)
         if (!add_role(items, roles[i], host))

@@ -13,7 +13,7 @@
 
 #include <sys/stat.h>
 
-static enum code begin(const struct client_params *params, struct collected *c)
+static enum code collect_client_begin(const struct client_params *params, struct collected *c)
 {
     static const unsigned elsewhere = ITEM_TLS | ITEM_CERTIFICATE | ITEM_RULES | ITEM_ROTATION | ITEM_EXPIRY;
     const struct subject_unseen rest = { STR("the server"), STR("only the client's side was given"),
@@ -39,7 +39,7 @@ enum code collect_string(struct str text, const struct client_params *params, st
     struct subject_link link;
 
     TRY(link_of_text_here(text, params->driver, params->arena, &link, e));
-    if (begin(params, &c) != OK ||
+    if (collect_client_begin(params, &c) != OK ||
         !link_add(&c, params->arena,
                   (struct subject_connection){ .purpose = PURPOSE_APPLICATION,
                                                .where = conninfo_hidden(params->arena, text) },
@@ -103,7 +103,8 @@ static enum code add_item(struct collected *c, const struct client_item *item, c
                : E_NOMEM;
 }
 
-static enum code fill(struct collected *c, struct client_items *items, const char *path, bool readable)
+static enum code collect_client_fill(struct collected *c, struct client_items *items, const char *path,
+                                     bool readable)
 {
     for (size_t i = 0; i < items->n; i++)
         TRY(add_item(c, &items->items[i], path, readable, items->arena));
@@ -136,7 +137,7 @@ enum code collect_client(const char *path, struct str text, const struct client_
         (!arena_printf(params->arena, &mode, "%04o", (unsigned)(st.st_mode & 07777)) ||
          !client_items_set(&items, "file", STR("mode"), mode, 0)))
         return err_set(e, E_NOMEM, "out of memory");
-    if (begin(params, &c) != OK || fill(&c, &items, path, readable) != OK)
+    if (collect_client_begin(params, &c) != OK || collect_client_fill(&c, &items, path, readable) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     *out = c;
     c = (struct collected){ .settings = NULL };

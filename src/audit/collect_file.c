@@ -93,7 +93,8 @@ static enum code assume(struct audit_subject *subject, const char *name, const c
     return OK;
 }
 
-static enum code fill(struct collected *c, enum file_kind kind, const char *path, struct arena *arena)
+static enum code collect_file_fill(struct collected *c, enum file_kind kind, const char *path,
+                                   struct arena *arena)
 {
     static const char *const names[] = {
         [FILE_RULES] = NULL,         [FILE_CERTIFICATE] = "ssl_cert_file", [FILE_CA] = "ssl_ca_file",
@@ -140,7 +141,7 @@ enum code collect_file(const char *path, unsigned version, const struct client_p
                 "pgbouncer.ini, Patroni's YAML, a file of environment variables, or a text with connection strings.");
         return code;
     }
-    enum code code = fill(&c, kind, path, client->arena);
+    enum code code = collect_file_fill(&c, kind, path, client->arena);
     if (code == OK)
         *out = c;
     else

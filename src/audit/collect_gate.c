@@ -37,7 +37,8 @@ static enum code add_upstream(struct audit_subject *out, const struct settings_r
 }
 
 /* Routes that only repeat the default's server are not told twice. */
-static enum code add_upstreams(struct audit_subject *out, struct arena *arena, struct diags *diags)
+static enum code collect_gate_add_upstreams(struct audit_subject *out, struct arena *arena,
+                                            struct diags *diags)
 {
     const struct settings *settings = out->settings;
     struct subject_connection *list = arena_array(arena, settings->n_routes, sizeof *list);
@@ -56,7 +57,8 @@ static enum code add_upstreams(struct audit_subject *out, struct arena *arena, s
 /* ---- all of it ---- */
 
 /* Without settings nothing else can be looked at. */
-static enum code refused(struct collected *c, const char *dir, const struct diags *diags, struct arena *arena)
+static enum code collect_gate_refused(struct collected *c, const char *dir, const struct diags *diags,
+                                      struct arena *arena)
 {
     const struct subject_unseen rest = { STR("everything but the settings"), STR("the settings are refused"),
                                          ITEM_TLS | ITEM_CERTIFICATE | ITEM_RULES | ITEM_EXPIRY };
@@ -84,7 +86,7 @@ static enum code read_gate(struct collected *c, struct arena *arena, struct diag
     c->subject.settings = c->settings;
     c->subject.settings_seen = true;
     TRY(collect_rules(&policy, &c->subject, arena, &c->policy));
-    return add_upstreams(&c->subject, arena, diags);
+    return collect_gate_add_upstreams(&c->subject, arena, diags);
 }
 
 enum code collect_gate(const char *dir, int64_t now_unix_s, struct arena *arena, struct collected *out,
@@ -107,7 +109,7 @@ enum code collect_gate(const char *dir, int64_t now_unix_s, struct arena *arena,
         c.policy = NULL;
         c.subject.policy = NULL;
         c.subject.n_connections = 0;
-        code = refused(&c, dir, &diags, arena);
+        code = collect_gate_refused(&c, dir, &diags, arena);
     }
     if (code == OK) {
         *out = c;

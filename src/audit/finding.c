@@ -14,9 +14,9 @@ static bool grow(struct audit *a)
     return true;
 }
 
-static struct finding *add(struct audit *a, struct finding finding, const char *what, va_list args)
+static struct finding *finding_add(struct audit *a, struct finding finding, const char *what, va_list args)
     PRINTF_LIKE(3, 0);
-static struct finding *add(struct audit *a, struct finding finding, const char *what, va_list args)
+static struct finding *finding_add(struct audit *a, struct finding finding, const char *what, va_list args)
 {
     finding.severity = profile_severity(a->profile, finding.check, a->subject->version);
     finding.fix = str_c(check_fix(finding.check));
@@ -33,8 +33,8 @@ struct finding *audit_add(struct audit *a, enum check check, struct str where, c
     va_list args;
 
     va_start(args, what);
-    struct finding *f = add(a, (struct finding){ .check = check, .where = where, .about = where }, what,
-                            args);
+    struct finding *f = finding_add(a, (struct finding){ .check = check, .where = where, .about = where },
+                                    what, args);
     va_end(args);
     return f;
 }
@@ -51,7 +51,7 @@ struct finding *audit_add_setting(struct audit *a, enum check check, const char 
     if (file.n > 0)
         finding.where = audit_place(a, file, line);
     va_start(args, what);
-    struct finding *f = add(a, finding, what, args);
+    struct finding *f = finding_add(a, finding, what, args);
     va_end(args);
     return f;
 }

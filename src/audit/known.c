@@ -44,7 +44,7 @@ static void merge(struct known_client *to, const struct known_client *from)
         to->method = from->method;
 }
 
-static bool copy(struct arena *arena, const struct known_client *from, struct known_client *to)
+static bool known_copy(struct arena *arena, const struct known_client *from, struct known_client *to)
 {
     *to = *from;
     return arena_str(arena, from->user, &to->user) && arena_str(arena, from->application, &to->application) &&
@@ -85,7 +85,8 @@ void known_add(struct known_clients *known, const struct known_client *client)
         known->beyond++;
         return;
     }
-    if ((known->n == known->size && !grow(known)) || !copy(known->arena, client, &known->items[known->n])) {
+    if ((known->n == known->size && !grow(known)) ||
+        !known_copy(known->arena, client, &known->items[known->n])) {
         known->nomem = true;
         return;
     }
@@ -138,7 +139,7 @@ struct log {
 };
 
 /* Where `word` begins; text.n: nowhere. */
-static size_t find(struct str text, struct str word)
+static size_t known_find(struct str text, struct str word)
 {
     for (size_t i = 0; i + word.n <= text.n; i++) {
         const char *next = memchr(text.p + i, word.p[0], text.n - i);
@@ -152,9 +153,9 @@ static size_t find(struct str text, struct str word)
 }
 
 /* The text behind `word`, up to the first of `ends`; false: it is not there. */
-static bool value_of(struct str text, struct str word, const char *ends, struct str *out)
+static bool known_value_of(struct str text, struct str word, const char *ends, struct str *out)
 {
-    size_t at = find(text, word), n = 0;
+    size_t at = known_find(text, word), n = 0;
 
     if (at == text.n)
         return false;
@@ -187,9 +188,9 @@ static struct str address_in(struct str line)
 {
     struct str address;
 
-    if (value_of(line, STR("\"remote_host\":\""), "\"", &address))
+    if (known_value_of(line, STR("\"remote_host\":\""), "\"", &address))
         return address;
-    while (value_of(line, STR(",\""), "\"", &address)) {
+    while (known_value_of(line, STR(",\""), "\"", &address)) {
         size_t at = address.n;
         uint32_t port;
         while (at > 0 && address.p[at - 1] != ':')
@@ -219,7 +220,7 @@ static struct str name_before(struct str *rest, const struct str *words, size_t 
     size_t end = rest->n;
 
     for (size_t i = 0; i < n; i++) {
-        size_t at = find(*rest, words[i]);
+        size_t at = known_find(*rest, words[i]);
         end = at < end ? at : end;
     }
     struct str name = str_first(*rest, end);
@@ -248,7 +249,7 @@ static void authorized(struct log *log, struct str line, struct str text, bool r
         return;
     client.tls = str_starts(rest, STR(" SSL enabled ("));
     if (client.tls)
-        (void)value_of(rest, STR("protocol="), ",) ", &client.tls_version);
+        (void)known_value_of(rest, STR("protocol="), ",) ", &client.tls_version);
     client.address = address_in(line);
     if (p->pid != 0 && p->pid == pid_of(line)) {
         client.method = p->method;
@@ -271,7 +272,7 @@ static void authorized(struct log *log, struct str line, struct str text, bool r
 
 static void read_line(struct log *log, struct str line)
 {
-    size_t at = find(line, STR("connection "));
+    size_t at = known_find(line, STR("connection "));
 
     if (at == line.n)
         return;
@@ -288,7 +289,7 @@ static void read_line(struct log *log, struct str line)
         address = str_first(value, n);
         *p = (struct pending){ .pid = pid, .address = address, .local = str_is(address, "[local]") };
     } else if (str_starts(text, STR("connection authenticated: ")) && p->pid == pid) {
-        (void)value_of(text, STR(" method="), " \"", &p->method);
+        (void)known_value_of(text, STR(" method="), " \"", &p->method);
     } else if (str_starts(text, STR("connection authorized: user="))) {
         bool replication = at >= sizeof "replication " - 1 &&
                            memcmp(text.p - (sizeof "replication " - 1), "replication ",

@@ -60,8 +60,8 @@ enum code link_of_options(const struct conn_options *options, struct arena *aren
 }
 
 /* What was read, with all that was looked up for it. `source`: where sslmode came from; "": the text. */
-static enum code settle(const struct pasted *pasted, bool root_file, const char *source, struct arena *arena,
-                        struct subject_link *out, struct err *e)
+static enum code link_settle(const struct pasted *pasted, bool root_file, const char *source,
+                             struct arena *arena, struct subject_link *out, struct err *e)
 {
     struct str word = pasted->options.v[CONN_SSLMODE];
     enum sslmode mode;
@@ -101,7 +101,7 @@ enum code link_of_text_over(struct str text, enum pasted_driver driver, const st
                 source = " of PGSSLMODE";
             }
         }
-    return settle(&pasted, false, source, arena, out, e);
+    return link_settle(&pasted, false, source, arena, out, e);
 }
 
 enum code link_of_text(struct str text, enum pasted_driver driver, struct arena *arena,
@@ -129,7 +129,7 @@ enum code link_of_text_here(struct str text, enum pasted_driver driver, struct a
 
     TRY(pasted_parse_for(text, driver, arena, &pasted, e));
     if (pasted.driver != PASTED_LIBPQ)
-        return settle(&pasted, false, "", arena, out, e);
+        return link_settle(&pasted, false, "", arena, out, e);
     if (conn_world_system(arena, &world) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     struct conn_options written = pasted.options;
@@ -141,10 +141,10 @@ enum code link_of_text_here(struct str text, enum pasted_driver driver, struct a
         pasted.options.v[CONN_SSLMODE] = written.v[CONN_SSLMODE];
     else if (!pasted.sslmode_given) {
         pasted.sslmode_given = true;
-        return settle(&pasted, has_root_file(&world, arena),
-                      by_root ? "" : " of the service file or environment", arena, out, e);
+        return link_settle(&pasted, has_root_file(&world, arena),
+                           by_root ? "" : " of the service file or environment", arena, out, e);
     }
-    return settle(&pasted, has_root_file(&world, arena), "", arena, out, e);
+    return link_settle(&pasted, has_root_file(&world, arena), "", arena, out, e);
 }
 
 bool link_add(struct collected *collected, struct arena *arena, struct subject_connection connection,

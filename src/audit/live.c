@@ -51,7 +51,7 @@ static void put_message(struct err *e, const char *text)
     e->message[n] = '\0';
 }
 
-static enum code fail(struct err *e, enum code code, const char *text)
+static enum code live_fail(struct err *e, enum code code, const char *text)
 {
     (void)err_set(e, code, "%s", "");
     put_message(e, text && text[0] ? text : "no message was given");
@@ -94,7 +94,7 @@ enum code live_open(const char *conninfo, struct arena *arena, struct live **out
     if (!live->conn)
         return err_set(e, E_NOMEM, "out of memory");
     if (PQstatus(live->conn) != CONNECTION_OK)
-        return fail(e, E_CONNECT, PQerrorMessage(live->conn));
+        return live_fail(e, E_CONNECT, PQerrorMessage(live->conn));
     (void)PQsetNoticeProcessor(live->conn, ignore_notice, NULL);
     TRY(check_server(live, e));
     enum code code = live_ask(live, "the session's settings", settle, &rows, e);
@@ -167,7 +167,7 @@ static enum code await(struct live *live, const char *what, int64_t until, struc
             return err_set(e, E_CLOSED, "the server did not answer in time while %s were read", what);
         if (ready < 0 || !PQconsumeInput(live->conn)) {
             struct err cause;
-            (void)fail(&cause, E_CLOSED, PQerrorMessage(live->conn));
+            (void)live_fail(&cause, E_CLOSED, PQerrorMessage(live->conn));
             return err_set(e, E_CLOSED, "the server went away while %s were read: %s", what, cause.message);
         }
     }
@@ -235,8 +235,8 @@ static enum code take_result(struct live *live, const PGresult *result, struct a
         return take_rows(live, result, a, e);
     if (status == PGRES_FATAL_ERROR) {
         const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-        return fail(e, code_of(PQresultErrorField(result, PG_DIAG_SQLSTATE)),
-                    text ? text : PQresultErrorMessage(result));
+        return live_fail(e, code_of(PQresultErrorField(result, PG_DIAG_SQLSTATE)),
+                         text ? text : PQresultErrorMessage(result));
     }
     return err_set(e, E_PROTOCOL, "the server does not answer as a PostgreSQL does: %s", PQresStatus(status));
 }
@@ -250,7 +250,7 @@ enum code live_ask(struct live *live, const char *what, const char *sql, struct 
 
     if (!PQsendQuery(live->conn, sql) || !PQsetSingleRowMode(live->conn)) {
         struct err cause;
-        (void)fail(&cause, E_CLOSED, PQerrorMessage(live->conn));
+        (void)live_fail(&cause, E_CLOSED, PQerrorMessage(live->conn));
         return err_set(e, E_CLOSED, "the server went away before %s were read: %s", what, cause.message);
     }
     do {
@@ -266,7 +266,7 @@ enum code live_ask(struct live *live, const char *what, const char *sql, struct 
     } while (result);
     if (PQstatus(live->conn) != CONNECTION_OK) {
         struct err cause = { .code = OK };
-        (void)fail(&cause, E_CLOSED, code == OK ? PQerrorMessage(live->conn) : err_text(e));
+        (void)live_fail(&cause, E_CLOSED, code == OK ? PQerrorMessage(live->conn) : err_text(e));
         return err_set(e, E_CLOSED, "the server went away while %s were read: %s", what, cause.message);
     }
     if (code == OK)

@@ -64,7 +64,7 @@ static const struct live_statement dblink_statement = {
     0,
 };
 
-static enum code no_memory(struct live_look *look)
+static enum code live_links_no_memory(struct live_look *look)
 {
     return err_set(look->e, E_NOMEM, "out of memory");
 }
@@ -78,14 +78,14 @@ static enum code add_text(struct live_look *look, struct str text, struct subjec
 
     enum code code = link_of_text(text, PASTED_LIBPQ, look->arena, &link, &e);
     if (code == E_NOMEM)
-        return no_memory(look);
+        return live_links_no_memory(look);
     if (code == OK)
-        return link_add(look->collected, look->arena, connection, link) ? OK : no_memory(look);
+        return link_add(look->collected, look->arena, connection, link) ? OK : live_links_no_memory(look);
     if (!arena_printf(look->arena, &what, "the connection of %.*s", STR_ARG(connection.where)) ||
         !arena_printf(look->arena, &why, "%s", err_text(&e)))
-        return no_memory(look);
+        return live_links_no_memory(look);
     const struct subject_unseen unseen = { what, why, ITEM_VERIFIED };
-    return collect_unseen(&look->collected->subject, look->arena, unseen) ? OK : no_memory(look);
+    return collect_unseen(&look->collected->subject, look->arena, unseen) ? OK : live_links_no_memory(look);
 }
 
 /* primary_conninfo is what the next start uses, the receiver's string what runs. */
@@ -120,7 +120,7 @@ static enum code see_subscriptions(struct live_look *look)
         struct str where;
         if (!arena_printf(look->arena, &where, "subscription \"%.*s\" of database \"%.*s\"",
                           STR_ARG(live_cell(&rows, i, 0)), STR_ARG(live_cell(&rows, i, 1))))
-            return no_memory(look);
+            return live_links_no_memory(look);
         if (live_cell(&rows, i, 2).n == 0 && live_version(look->live) >= SUBSCRIPTION_SERVERS_SINCE)
             continue; /* it names a foreign server, which is looked at by itself */
         TRY(add_text(look, live_cell(&rows, i, 2),
@@ -151,7 +151,7 @@ static enum code see_servers(struct live_look *look)
             !link_add(look->collected, look->arena,
                       (struct subject_connection){ .purpose = PURPOSE_FOREIGN, .name = name, .where = where },
                       link))
-            return no_memory(look);
+            return live_links_no_memory(look);
     }
     rows.n = 0;
     TRY(live_see(look, &mappings_statement, &rows, &seen));
@@ -176,7 +176,7 @@ static enum code see_dblink(struct live_look *look)
             !link_add(look->collected, look->arena,
                       (struct subject_connection){ .purpose = PURPOSE_DBLINK, .where = where },
                       (struct subject_link){ .driver = PASTED_LIBPQ }))
-            return no_memory(look);
+            return live_links_no_memory(look);
     }
     return OK;
 }
@@ -193,7 +193,7 @@ static enum code tell_other_databases(struct live_look *look)
     if (!arena_printf(look->arena, &why,
                       "each database shows its own; name %zu more in --conninfo, such as \"%.*s\"", rows.n,
                       STR_ARG(live_cell(&rows, 0, 0))))
-        return no_memory(look);
+        return live_links_no_memory(look);
     return live_unseen(look, "foreign servers and dblink calls of other databases", why, ITEM_VERIFIED);
 }
 

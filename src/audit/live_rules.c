@@ -227,7 +227,7 @@ static bool list_no_ifaces(void *ctx, bool (*each)(void *arg, const struct iface
 
 static const struct iface_source no_ifaces = { list_no_ifaces, NULL };
 
-static enum code load(struct live_look *look, const struct policy_params *params)
+static enum code live_rules_load(struct live_look *look, const struct policy_params *params)
 {
     struct audit_subject *subject = &look->collected->subject;
 
@@ -296,5 +296,5 @@ enum code live_rules(struct live_look *look)
                                           .features = { .roles_known = true, .oauth_unchecked = true },
                                           .fs = &fs,
                                           .resolve_server = any_server };
-    return load(look, &params);
+    return live_rules_load(look, &params);
 }

@@ -36,7 +36,7 @@ static bool is_file_setting(struct str name)
     return false;
 }
 
-static enum code no_memory(struct live_look *look)
+static enum code live_settings_no_memory(struct live_look *look)
 {
     return err_set(look->e, E_NOMEM, "out of memory");
 }
@@ -50,7 +50,7 @@ static enum code tell_hidden(struct live_look *look)
         if (!arena_printf(look->arena, &why,
                           "the server does not show it; this takes a member of "
                           "pg_read_all_settings"))
-            return no_memory(look);
+            return live_settings_no_memory(look);
         TRY(live_unseen(look, needed[i], why, ITEM_TLS | (i == 0 ? ITEM_RULES | ITEM_CERTIFICATE : 0)));
     }
     return OK;
@@ -61,7 +61,7 @@ static enum code note_pending(struct live_look *look, const struct live_rows *ro
     struct str *pending = arena_array(look->arena, rows->n, sizeof *pending);
 
     if (!pending)
-        return no_memory(look);
+        return live_settings_no_memory(look);
     for (size_t i = 0; i < rows->n; i++)
         if (live_true(rows, i, 4))
             pending[look->seen->n_pending++] = live_cell(rows, i, 0);
@@ -79,7 +79,7 @@ enum code live_settings(struct live_look *look)
     struct subject_setting *raw = arena_array(look->arena, rows.n, sizeof *raw);
     struct subject_setting *read = arena_array(look->arena, rows.n, sizeof *read);
     if (!raw || !read)
-        return no_memory(look);
+        return live_settings_no_memory(look);
     for (size_t i = 0; i < rows.n; i++) {
         raw[i] = (struct subject_setting){ .name = live_cell(&rows, i, 0),
                                            .value = live_cell(&rows, i, 1),
@@ -92,7 +92,7 @@ enum code live_settings(struct live_look *look)
             read[i].value = STR("");
     }
     if (server_settings_make(read, rows.n, subject, look->arena, &look->collected->settings) != OK)
-        return no_memory(look);
+        return live_settings_no_memory(look);
     subject->raw = raw;
     subject->settings_seen = seen;
     TRY(note_pending(look, &rows));
@@ -131,12 +131,12 @@ enum code live_in_force(struct live_look *look)
         if (!collect_broken(&subject->broken_settings, &subject->n_broken_settings, look->arena,
                             (struct subject_broken){ live_cell(&rows, i, 0), live_number(&rows, i, 1),
                                                      live_cell(&rows, i, 2) }))
-            return no_memory(look);
+            return live_settings_no_memory(look);
     rows.n = 0;
     TRY(live_see(look, &stale_statement, &rows, &seen));
     struct live_stale *stale = arena_array(look->arena, rows.n, sizeof *stale);
     if (!stale)
-        return no_memory(look);
+        return live_settings_no_memory(look);
     for (size_t i = 0; seen && i < rows.n; i++)
         stale[look->seen->n_stale++] = (struct live_stale){ live_cell(&rows, i, 0), live_true(&rows, i, 1) };
     look->seen->stale = stale;

@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "policy/match.h"
-#include "policy/tell.h"
+#include "policy/match_text.h"
 #include "policy/words.h"
 
 enum { WITNESS_MAX = 4096, HOST_MAX = 64 };

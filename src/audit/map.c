@@ -38,7 +38,7 @@ static unsigned bits_of(const uint8_t *mask, size_t n)
     return bits;
 }
 
-static void add(struct rule_map *map, struct str label, const struct reach_part *part)
+static void map_add(struct rule_map *map, struct str label, const struct reach_part *part)
 {
     for (unsigned tls = 0; tls < 2; tls++) {
         struct map_column *column = &map->columns[map->n_columns++];
@@ -72,7 +72,7 @@ static bool add_network(struct rule_map *map, const struct hba_addr *a, struct a
     if (!inet_ntop(a->family, a->addr, text, sizeof text) ||
         !arena_printf(arena, &label, "%s/%u", text, bits_of(a->mask, n)))
         return false;
-    add(map, label, &part);
+    map_add(map, label, &part);
     return true;
 }
 
@@ -116,7 +116,7 @@ static void add_others(struct rule_map *map, const struct policy *policy, struct
             continue;
         memcpy(part.addr, addr, sizeof part.addr);
         memset(part.mask, 0xFF, family == AF_INET ? 4 : 16);
-        add(map, label, &part);
+        map_add(map, label, &part);
         return;
     }
 }
@@ -131,8 +131,8 @@ static bool draw_columns(struct rule_map *map, const struct policy *policy, stru
     map->columns = arena_array(arena, 2 * (NETWORKS_SHOWN + 4), sizeof *map->columns);
     if (!map->columns)
         return false;
-    add(map, STR("unix socket"), &local);
-    add(map, STR("127.0.0.1"), &here);
+    map_add(map, STR("unix socket"), &local);
+    map_add(map, STR("127.0.0.1"), &here);
     if (!add_networks(map, policy, arena))
         return false;
     add_others(map, policy, STR("other IPv4"), AF_INET);

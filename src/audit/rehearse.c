@@ -18,8 +18,8 @@ struct play {
     bool nomem;
 };
 
-static struct str text(struct play *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static struct str text(struct play *p, const char *fmt, ...)
+static struct str rehearse_text(struct play *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static struct str rehearse_text(struct play *p, const char *fmt, ...)
 {
     struct str out = STR("");
     va_list args;
@@ -88,8 +88,8 @@ static const struct subject_role *role_of(const struct play *p)
     return NULL;
 }
 
-static struct rehearsed_client refused(struct play *p, const struct hba_rule *rule, struct str why,
-                                       struct str change)
+static struct rehearsed_client rehearse_refused(struct play *p, const struct hba_rule *rule, struct str why,
+                                                struct str change)
 {
     return (struct rehearsed_client){ p->client, REHEARSED_OUT, rule, why, change };
 }
@@ -114,18 +114,20 @@ static struct rehearsed_client shut_out(struct play *p, struct str database, con
 
     if (!p->client->tls && p->client->address.n > 0 && decide(p, database, true, &sealed) == OK &&
         takes(&sealed))
-        return refused(
-            p, rule, text(p, "%.*s without TLS", STR_ARG(why)),
-            text(p, "let it use TLS: sslmode=verify-full with the CA in sslrootcert; line %u takes it then",
-                 sealed.rule->line));
-    return refused(p, rule, why,
-                   text(p, "if it is wanted, add a rule for it: %s %.*s \"%.*s\" %.*s%s scram-sha-256",
-                        p->client->address.n == 0 ? "local" : "hostssl",
-                        STR_ARG(p->client->replication ? STR("replication") : database),
-                        STR_ARG(p->client->user), STR_ARG(p->client->address),
-                        p->client->address.n == 0                                 ? ""
-                        : memchr(p->client->address.p, ':', p->client->address.n) ? "/128"
-                                                                                  : "/32"));
+        return rehearse_refused(
+            p, rule, rehearse_text(p, "%.*s without TLS", STR_ARG(why)),
+            rehearse_text(
+                p, "let it use TLS: sslmode=verify-full with the CA in sslrootcert; line %u takes it then",
+                sealed.rule->line));
+    return rehearse_refused(
+        p, rule, why,
+        rehearse_text(p, "if it is wanted, add a rule for it: %s %.*s \"%.*s\" %.*s%s scram-sha-256",
+                      p->client->address.n == 0 ? "local" : "hostssl",
+                      STR_ARG(p->client->replication ? STR("replication") : database),
+                      STR_ARG(p->client->user), STR_ARG(p->client->address),
+                      p->client->address.n == 0                                 ? ""
+                      : memchr(p->client->address.p, ':', p->client->address.n) ? "/128"
+                                                                                : "/32"));
 }
 
 /* The least version that is asked for. */
@@ -140,12 +142,13 @@ static bool too_old(const struct play *p)
 
 static struct rehearsed_client check_certificate(struct play *p, const struct hba_rule *rule)
 {
-    struct str change = text(
+    struct str change = rehearse_text(
         p, "give it a certificate: pgseal cert issue --client %.*s; then sslcert and sslkey",
         STR_ARG(p->client->user));
 
     if (p->client->cert == KNOWN_CERT_NONE || !p->client->tls)
-        return refused(p, rule, STR("the rule asks for a client certificate, and it shows none"), change);
+        return rehearse_refused(p, rule, STR("the rule asks for a client certificate, and it shows none"),
+                                change);
     if (p->client->cert == KNOWN_CERT_SHOWN && rule->clientcert == CLIENTCERT_VERIFY_FULL)
         return doubtful(p, rule, STR("whether its certificate's name fits the user was not seen"),
                         STR("compare the two"));
@@ -166,23 +169,25 @@ static struct rehearsed_client let_in(struct play *p, const struct hba_rule *rul
     enum hba_needs needs = hba_method_needs(rule->method);
 
     if (too_old(p))
-        return refused(p, NULL,
-                       text(p, "it speaks %.*s, and ssl_min_protocol_version is %s",
-                            STR_ARG(p->client->tls_version),
-                            conf_tls_version_name(p->params->proposed->settings->ssl_min_protocol_version)),
-                       STR("update its TLS library, or its driver"));
+        return rehearse_refused(
+            p, NULL,
+            rehearse_text(p, "it speaks %.*s, and ssl_min_protocol_version is %s",
+                          STR_ARG(p->client->tls_version),
+                          conf_tls_version_name(p->params->proposed->settings->ssl_min_protocol_version)),
+            STR("update its TLS library, or its driver"));
     if (rule->clientcert != CLIENTCERT_NONE &&
         !(p->client->cert == KNOWN_CERT_SHOWN && rule->clientcert == CLIENTCERT_VERIFY_CA))
         return check_certificate(p, rule);
     if (needs == HBA_NEEDS_SCRAM && role && role->secret == SECRET_MD5)
-        return refused(p, rule, STR("the rule asks for SCRAM, and the secret of its role is md5"),
-                       STR("set its password anew under password_encryption = scram-sha-256"));
+        return rehearse_refused(p, rule, STR("the rule asks for SCRAM, and the secret of its role is md5"),
+                                STR("set its password anew under password_encryption = scram-sha-256"));
     if ((needs == HBA_NEEDS_SCRAM || needs == HBA_NEEDS_MD5_OR_SCRAM || needs == HBA_NEEDS_CLEARTEXT) &&
         (!had_password(p->client->method) || (role && role->secret == SECRET_NONE)))
-        return doubtful(p, rule,
-                        text(p, "the rule asks for a password; it came in by %.*s",
-                             STR_ARG(p->client->method.n > 0 ? p->client->method : STR("another way"))),
-                        STR("give the role a password, and the client too"));
+        return doubtful(
+            p, rule,
+            rehearse_text(p, "the rule asks for a password; it came in by %.*s",
+                          STR_ARG(p->client->method.n > 0 ? p->client->method : STR("another way"))),
+            STR("give the role a password, and the client too"));
     return (struct rehearsed_client){ p->client, REHEARSED_IN, rule, STR(""), STR("") };
 }
 
@@ -250,8 +255,9 @@ static struct rehearsed_client play(struct play *p)
     return doubtful(
         p, NULL,
         in.n > 0 && out.n > 0
-            ? text(p, "which database it uses was not seen: \"%.*s\" would let it in, \"%.*s\" would not",
-                   STR_ARG(in), STR_ARG(out))
+            ? rehearse_text(
+                  p, "which database it uses was not seen: \"%.*s\" would let it in, \"%.*s\" would not",
+                  STR_ARG(in), STR_ARG(out))
             : STR("which database it uses was not seen, and rules differ by it"),
         STR(""));
 }

@@ -45,7 +45,7 @@ void scram_client_auto(struct scram_client *client)
 }
 
 /* Every failure ends the exchange: nothing may be fed afterwards. */
-static enum code fail(struct scram_client *client, enum code code)
+static enum code scram_client_fail(struct scram_client *client, enum code code)
 {
     if (code != OK)
         client->state = SCRAM_CLIENT_FAILED;
@@ -133,13 +133,13 @@ enum code scram_client_start(struct scram_client *client, struct bytes mechanism
 {
     CHECK(client->state == SCRAM_CLIENT_NEW);
     client->state = SCRAM_CLIENT_STARTED;
-    return fail(client, start(client, mechanisms, out, e));
+    return scram_client_fail(client, start(client, mechanisms, out, e));
 }
 
 /* ---- server-first-message ---- */
 
 /* The value of `attribute`, up to the next comma, which is swallowed. */
-static enum code read_attribute(struct str *at, char attribute, struct str *out, struct err *e)
+static enum code scram_client_read_attribute(struct str *at, char attribute, struct str *out, struct err *e)
 {
     if (at->n == 0 || at->p[0] != attribute)
         return err_set(e, E_PROTOCOL, "malformed SCRAM message (attribute \"%c\" expected)", attribute);
@@ -200,13 +200,13 @@ static enum code challenge(struct scram_client *client, struct str message, stru
     struct str ours = str_of((const char *)client->auth_message.p + client->nonce_at, client->nonce_n);
 
     TRY(check_message(message, e));
-    TRY(read_attribute(&at, 'r', &nonce, e));
+    TRY(scram_client_read_attribute(&at, 'r', &nonce, e));
     if (!str_starts(nonce, ours))
         return err_set(e, E_PROTOCOL, "invalid SCRAM response (nonce mismatch)");
-    TRY(read_attribute(&at, 's', &salt, e));
+    TRY(scram_client_read_attribute(&at, 's', &salt, e));
     if (!base64_decode(salt, client->salt, sizeof client->salt, &client->salt_n))
         return err_set(e, E_PROTOCOL, "malformed SCRAM message (invalid salt)");
-    TRY(read_attribute(&at, 'i', &iterations, e));
+    TRY(scram_client_read_attribute(&at, 'i', &iterations, e));
     TRY(read_iterations(client, iterations, e));
     if (at.n > 0)
         return err_set(e, E_PROTOCOL, "malformed SCRAM message (garbage at end of server-first-message)");
@@ -221,9 +221,9 @@ static enum code challenge(struct scram_client *client, struct str message, stru
 enum code scram_client_challenge(struct scram_client *client, struct bytes payload, struct err *e)
 {
     if (client->state != SCRAM_CLIENT_STARTED)
-        return fail(client, err_set(e, E_PROTOCOL, "invalid SCRAM exchange state"));
+        return scram_client_fail(client, err_set(e, E_PROTOCOL, "invalid SCRAM exchange state"));
     client->state = SCRAM_CLIENT_CHALLENGED;
-    return fail(client, challenge(client, str_from_bytes(payload), e));
+    return scram_client_fail(client, challenge(client, str_from_bytes(payload), e));
 }
 
 uint32_t scram_client_cost(const struct scram_client *client)
@@ -285,7 +285,7 @@ enum code scram_client_respond(struct scram_client *client, struct buf *out, str
 {
     CHECK(client->state == SCRAM_CLIENT_CHALLENGED);
     client->state = SCRAM_CLIENT_RESPONDED;
-    return fail(client, respond(client, out, e));
+    return scram_client_fail(client, respond(client, out, e));
 }
 
 /* ---- server-final-message ---- */
@@ -309,11 +309,11 @@ static enum code finish(struct scram_client *client, struct str message, struct 
 
     TRY(check_message(message, e));
     if (message.p[0] == 'e') {
-        TRY(read_attribute(&at, 'e', &value, e));
+        TRY(scram_client_read_attribute(&at, 'e', &value, e));
         value = printable(value, &scratch);
         return err_set(e, E_AUTH, "error received from server in SCRAM exchange: %.*s", STR_ARG(value));
     }
-    TRY(read_attribute(&at, 'v', &value, e));
+    TRY(scram_client_read_attribute(&at, 'v', &value, e));
     if (at.n > 0)
         return err_set(e, E_PROTOCOL, "malformed SCRAM message (garbage at end of server-final-message)");
     if (!base64_decode(value, given, sizeof given, &n) || n != SCRAM_KEY_BYTES)
@@ -328,11 +328,12 @@ static enum code finish(struct scram_client *client, struct str message, struct 
 enum code scram_client_finish(struct scram_client *client, struct bytes payload, struct err *e)
 {
     if (client->state != SCRAM_CLIENT_RESPONDED)
-        return fail(client, err_set(e, E_PROTOCOL,
-                                    "AuthenticationSASLFinal received from server, but SASL authentication "
-                                    "was not completed"));
+        return scram_client_fail(
+            client, err_set(e, E_PROTOCOL,
+                            "AuthenticationSASLFinal received from server, but SASL authentication "
+                            "was not completed"));
     client->state = SCRAM_CLIENT_FINISHED;
-    return fail(client, finish(client, str_from_bytes(payload), e));
+    return scram_client_fail(client, finish(client, str_from_bytes(payload), e));
 }
 
 bool scram_client_finished(const struct scram_client *client)

@@ -80,7 +80,7 @@ struct shown {
 };
 
 /* One character of a hostile message, fit for an error text. */
-static struct shown show(char c)
+static struct shown scram_server_show(char c)
 {
     struct shown shown;
 
@@ -117,10 +117,11 @@ static enum code take_value(struct str *at, struct str *out, struct err *e)
     return OK;
 }
 
-static enum code read_attribute(struct str *at, char attribute, struct str *out, struct err *e)
+static enum code scram_server_read_attribute(struct str *at, char attribute, struct str *out, struct err *e)
 {
     if (peek(*at) != attribute)
-        return malformed(e, "Expected attribute \"%c\" but found \"%s\".", attribute, show(peek(*at)).text);
+        return malformed(e, "Expected attribute \"%c\" but found \"%s\".", attribute,
+                         scram_server_show(peek(*at)).text);
     return take_value(at, out, e);
 }
 
@@ -131,7 +132,8 @@ static enum code read_any_attribute(struct str *at, char *out_attribute, struct 
     if (at->n == 0)
         return malformed(e, "Attribute expected, but found end of string.");
     if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')))
-        return malformed(e, "Attribute expected, but found invalid character \"%s\".", show(c).text);
+        return malformed(e, "Attribute expected, but found invalid character \"%s\".",
+                         scram_server_show(c).text);
     *out_attribute = c;
     return take_value(at, out, e);
 }
@@ -163,7 +165,7 @@ static enum code read_unbound_flag(struct scram_server *server, struct str *at, 
     }
     *at = str_from(*at, 1);
     if (peek(*at) != ',')
-        return malformed(e, "Comma expected, but found character \"%s\".", show(peek(*at)).text);
+        return malformed(e, "Comma expected, but found character \"%s\".", scram_server_show(peek(*at)).text);
     *at = str_from(*at, 1);
     return OK;
 }
@@ -176,7 +178,7 @@ static enum code read_bound_flag(struct scram_server *server, struct str *at, st
         return malformed(e,
                          "The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message "
                          "includes channel binding data.");
-    TRY(read_attribute(at, 'p', &type, e));
+    TRY(scram_server_read_attribute(at, 'p', &type, e));
     return str_is(type, BINDING_TYPE) ? OK : unsupported_binding(type, e);
 }
 
@@ -189,12 +191,13 @@ static enum code read_gs2_header(struct scram_server *server, struct str *at, st
     else if (flag == 'p')
         TRY(read_bound_flag(server, at, e));
     else
-        return malformed(e, "Unexpected channel-binding flag \"%s\".", show(flag).text);
+        return malformed(e, "Unexpected channel-binding flag \"%s\".", scram_server_show(flag).text);
     server->gs2_flag = flag;
     if (peek(*at) == 'a')
         return err_set(e, E_UNSUPPORTED, "client uses authorization identity, but it is not supported");
     if (peek(*at) != ',')
-        return malformed(e, "Unexpected attribute \"%s\" in client-first-message.", show(peek(*at)).text);
+        return malformed(e, "Unexpected attribute \"%s\" in client-first-message.",
+                         scram_server_show(peek(*at)).text);
     *at = str_from(*at, 1);
     return OK;
 }
@@ -218,8 +221,9 @@ static enum code read_client_first(struct scram_server *server, struct str messa
     struct str bare = at;
     if (peek(at) == 'm')
         return err_set(e, E_UNSUPPORTED, "client requires an unsupported SCRAM extension");
-    TRY(read_attribute(&at, 'n', &ignored, e)); /* the startup packet's user is the one that counts */
-    TRY(read_attribute(&at, 'r', &nonce, e));
+    TRY(scram_server_read_attribute(&at, 'n', &ignored,
+                                    e)); /* the startup packet's user is the one that counts */
+    TRY(scram_server_read_attribute(&at, 'r', &nonce, e));
     if (!nonce_is_printable(nonce))
         return err_set(e, E_PROTOCOL, "non-printable characters in SCRAM nonce");
     while (at.n > 0)
@@ -303,9 +307,9 @@ static enum code read_client_final(struct scram_server *server, struct str messa
     struct str at = message, value, before;
     char attribute;
 
-    TRY(read_attribute(&at, 'c', &value, e));
+    TRY(scram_server_read_attribute(&at, 'c', &value, e));
     TRY(check_binding(server, value, e));
-    TRY(read_attribute(&at, 'r', out_nonce, e));
+    TRY(scram_server_read_attribute(&at, 'r', out_nonce, e));
     do {
         before = at;
         TRY(read_any_attribute(&at, &attribute, &value, e));

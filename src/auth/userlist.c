@@ -86,7 +86,7 @@ static bool take_quoted(char **at, const char *end, struct str *out)
     return false;
 }
 
-static bool add(struct userlist *list, struct userlist_entry entry)
+static bool userlist_add(struct userlist *list, struct userlist_entry entry)
 {
     if (list->n == list->size) {
         size_t size = list->size ? list->size * 2 : 64;
@@ -133,7 +133,7 @@ static const char *parse_line(struct parser *p, char *at, const char *end)
     if (entry.secret.n > PASSWORD_MAX)
         return "secret is too long";
     p->list->has_cleartext = p->list->has_cleartext || is_of_type(entry.secret, VERIFIER_UNRECOGNIZED);
-    if (!add(p->list, entry))
+    if (!userlist_add(p->list, entry))
         p->diags->nomem = true;
     return NULL;
 }
@@ -162,7 +162,7 @@ static void report_twins(struct parser *p)
     }
 }
 
-static void complain(struct parser *p, struct str line, const char *problem)
+static void userlist_complain(struct parser *p, struct str line, const char *problem)
 {
     struct diag *row = diags_add(p->diags, SEV_ERROR, E_SYNTAX, p->file, p->line, "%s", problem);
     char unseen[UNSEEN_TEXT_MAX];
@@ -182,7 +182,7 @@ static void parse_text(struct parser *p)
         p->line++;
         const char *problem = parse_line(p, at, line_end);
         if (problem)
-            complain(p, str_of(at, (size_t)(line_end - at)), problem);
+            userlist_complain(p, str_of(at, (size_t)(line_end - at)), problem);
         at = newline ? newline + 1 : end;
     }
     if (p->list->n > 0)

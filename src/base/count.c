@@ -123,8 +123,8 @@ static size_t slot_of(enum metric metric, const struct str *labels, size_t n)
     return (hash ^ hash >> 16) & (SLOTS - 1);
 }
 
-static struct count_cell *find(const struct counters *counters, size_t slot, enum metric metric,
-                               const struct str *labels, size_t n)
+static struct count_cell *count_find(const struct counters *counters, size_t slot, enum metric metric,
+                                     const struct str *labels, size_t n)
 {
     for (struct count_cell *cell = counters->slots[slot]; cell; cell = cell->hash_next) {
         size_t same = 0;
@@ -166,7 +166,7 @@ static struct count_cell *find_or_make(struct counters *counters, enum metric me
                                        const struct str *labels, size_t n)
 {
     size_t slot = slot_of(metric, labels, n);
-    struct count_cell *cell = find(counters, slot, metric, labels, n);
+    struct count_cell *cell = count_find(counters, slot, metric, labels, n);
 
     if (cell)
         return cell;
@@ -195,7 +195,7 @@ struct count_cell *count_cell(struct counters *counters, enum metric metric, con
         kept[i] = str_first(labels[i], COUNT_LABEL_SIZE);
     if (counters->n < counters->n_max || n == 0)
         return find_or_make(counters, metric, kept, n);
-    struct count_cell *cell = find(counters, slot_of(metric, kept, n), metric, kept, n);
+    struct count_cell *cell = count_find(counters, slot_of(metric, kept, n), metric, kept, n);
     if (cell)
         return cell;
     for (size_t i = 0; i < n; i++)

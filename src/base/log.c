@@ -25,7 +25,7 @@ unsigned long log_lost(const struct log *log)
 }
 
 /* Of a text as much as there is room for; of JSON, whose pieces are no use when broken, all or nothing. */
-static bool put(struct log_line *line, const char *text, size_t n)
+static bool log_put(struct log_line *line, const char *text, size_t n)
 {
     if (line->cut)
         return false;
@@ -40,7 +40,7 @@ static bool put(struct log_line *line, const char *text, size_t n)
 
 static bool put_c(struct log_line *line, const char *text)
 {
-    return put(line, text, strlen(text));
+    return log_put(line, text, strlen(text));
 }
 
 /* ---- text ---- */
@@ -63,12 +63,12 @@ static void put_escaped(struct log_line *line, struct str value)
         unsigned char c = (unsigned char)value.p[i];
         if (c == '"' || c == '\\') {
             char pair[2] = { '\\', (char)c };
-            put(line, pair, sizeof pair);
+            log_put(line, pair, sizeof pair);
         } else if (c < ' ' || c >= 0x7f) {
             char code[4] = { '\\', 'x', hex[c >> 4], hex[c & 15] };
-            put(line, code, sizeof code);
+            log_put(line, code, sizeof code);
         } else {
-            put(line, value.p + i, 1);
+            log_put(line, value.p + i, 1);
         }
     }
 }
@@ -79,7 +79,7 @@ static void put_text(struct log_line *line, const char *key, struct str value)
     put_c(line, key);
     put_c(line, "=");
     if (!needs_quotes(value)) {
-        put(line, value.p, value.n);
+        log_put(line, value.p, value.n);
         return;
     }
     put_c(line, "\"");
@@ -117,7 +117,7 @@ static bool put_json_character(struct log_line *line, struct str *rest)
     else
         (void)snprintf(code, sizeof code, "\\u%04x", c);
     bool plain = n > 1 || (n == 1 && c >= ' ' && c != 0x7f && c != '"' && c != '\\');
-    bool fits = plain ? put(line, rest->p, n) : put_c(line, code);
+    bool fits = plain ? log_put(line, rest->p, n) : put_c(line, code);
     *rest = str_from(*rest, n ? n : 1);
     return fits;
 }
@@ -128,7 +128,7 @@ static void put_json_string(struct log_line *line, const char *key, struct str v
     char head[64];
     int n = snprintf(head, sizeof head, ",\"%s\":\"", json_key(key));
 
-    if (!put(line, head, (size_t)n))
+    if (!log_put(line, head, (size_t)n))
         return;
     while (value.n > 0 && put_json_character(line, &value))
         ;
@@ -143,7 +143,7 @@ static void put_json_int(struct log_line *line, const char *key, long long value
     char text[96];
     int n = snprintf(text, sizeof text, ",\"%s\":%lld", json_key(key), value);
 
-    put(line, text, (size_t)n);
+    log_put(line, text, (size_t)n);
 }
 
 /* "ADDRESS:PORT", "[ADDRESS]:PORT" or "[local]" */
@@ -207,7 +207,7 @@ static void put_head(struct log_line *line, int64_t now_us, enum severity severi
                      stamp, ms, pid, name, line->event);
     else
         n = snprintf(head, sizeof head, "%s.%03d UTC [%ld] %s:  event=%s", stamp, ms, pid, name, line->event);
-    put(line, head, (size_t)n);
+    log_put(line, head, (size_t)n);
 }
 
 void log_begin(struct log_line *line, const struct env *env, enum severity severity, const char *event)
@@ -222,7 +222,7 @@ void log_begin(struct log_line *line, const struct env *env, enum severity sever
     line->n = 0;
     if (line->log->levels) {
         const char level[] = { '<', syslog_level(severity), '>' };
-        put(line, level, sizeof level);
+        log_put(line, level, sizeof level);
     }
     put_head(line, env->now_unix_us(env->ctx), severity);
 }

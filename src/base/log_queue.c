@@ -204,7 +204,7 @@ static void write_some(struct log_queue *q)
     (void)pthread_cond_broadcast(&q->written);
 }
 
-static void *run(void *arg)
+static void *log_queue_run(void *arg)
 {
     struct log_queue *q = arg;
 
@@ -264,7 +264,7 @@ enum code log_queue_start(const struct env *env, log_queue_tell *tell, struct er
     q->own.levels = env->log->levels;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int why = pthread_create(&q->thread, NULL, run, q);
+    int why = pthread_create(&q->thread, NULL, log_queue_run, q);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (why != 0) {
         queue_free(q);

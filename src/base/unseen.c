@@ -57,7 +57,7 @@ static const struct kind single_bytes[] = {
     { 0xA0, 0xA0, "a no-break space", SPACE_REMEDY },
 };
 
-static const struct kind *find(const struct kind *table, size_t n, uint32_t code)
+static const struct kind *unseen_find(const struct kind *table, size_t n, uint32_t code)
 {
     for (size_t i = 0; i < n; i++)
         if (code >= table[i].first && code <= table[i].last)
@@ -115,8 +115,8 @@ bool unseen_describe(struct str text, enum unseen_place place, char out[UNSEEN_T
     for (; text.n > 0; text = str_from(text, n), column++) {
         uint32_t code = first_char(text, &n);
         bool byte = code == NOT_UTF8;
-        const struct kind *kind = byte ? find(single_bytes, COUNT_OF(single_bytes), (uint8_t)text.p[0])
-                                       : find(kinds, COUNT_OF(kinds), code);
+        const struct kind *kind = byte ? unseen_find(single_bytes, COUNT_OF(single_bytes), (uint8_t)text.p[0])
+                                       : unseen_find(kinds, COUNT_OF(kinds), code);
         if (!kind)
             continue;
         if (code == BYTE_ORDER_MARK && column == 1 && place == UNSEEN_FIRST_LINE)

@@ -42,7 +42,7 @@ struct process {
 
 /* ---- the socket ---- */
 
-static bool read_all(int fd, uint8_t *to, size_t n)
+static bool process_read_all(int fd, uint8_t *to, size_t n)
 {
     while (n > 0) {
         ssize_t got = recv(fd, to, n, 0);
@@ -71,7 +71,7 @@ static bool write_all(int fd, struct bytes data)
 
 static bool read_frame(struct process *p, char *out_type, struct buf *body)
 {
-    if (!read_all(p->fd, p->ahead + p->n_ahead, sizeof p->ahead - p->n_ahead))
+    if (!process_read_all(p->fd, p->ahead + p->n_ahead, sizeof p->ahead - p->n_ahead))
         return false;
     p->n_ahead = 0;
     struct rd r = rd_over(bytes_of(p->ahead, sizeof p->ahead));
@@ -81,7 +81,7 @@ static bool read_frame(struct process *p, char *out_type, struct buf *body)
         return false;
     for (size_t left = length - 4; left > 0;) {
         size_t n = left < READ_STEP ? left : READ_STEP;
-        if (!buf_reserve(body, n) || !read_all(p->fd, body->p + body->n, n))
+        if (!buf_reserve(body, n) || !process_read_all(p->fd, body->p + body->n, n))
             return false;
         body->n += n;
         left -= n;

@@ -192,7 +192,7 @@ static json_t *json_row(const struct plan *plan, struct db_stmt *stmt)
     return row;
 }
 
-static enum code no_memory(struct err *e)
+static enum code report_no_memory(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
@@ -211,7 +211,7 @@ static enum code read_rows(struct report *r, const struct plan *plan, const stru
         if (code != OK || !row)
             break;
         if (json_array_append_new(out, json_row(plan, stmt)) != 0)
-            code = no_memory(e);
+            code = report_no_memory(e);
     }
     db_finalize(stmt);
     return code;
@@ -224,7 +224,7 @@ static enum code put_query(struct report *r, size_t i, const struct db_context *
     struct err why = { 0 };
 
     if (rows == NULL)
-        return no_memory(e);
+        return report_no_memory(e);
     enum code code = read_rows(r, r->plans[i], cx, rows, &why);
     json_t *value = rows;
     if (code != OK)
@@ -237,7 +237,7 @@ static enum code put_query(struct report *r, size_t i, const struct db_context *
     if (code != OK && put == 0)
         put = json_object_set_new(json_object_get(report, "errors"), queries[i].name,
                                   json_string(err_text(&why)));
-    return put == 0 ? OK : no_memory(e);
+    return put == 0 ? OK : report_no_memory(e);
 }
 
 static int append(const char *text, size_t n, void *arg)
@@ -248,7 +248,7 @@ static int append(const char *text, size_t n, void *arg)
 static enum code run_all(struct report *r, const struct db_context *cx, json_t *report, struct err *e)
 {
     if (report == NULL || json_object_set_new(report, "errors", json_object()) != 0)
-        return no_memory(e);
+        return report_no_memory(e);
     for (size_t i = 0; i < COUNT_OF(queries); i++)
         TRY(put_query(r, i, cx, report, e));
     return OK;
@@ -271,7 +271,7 @@ enum code report_run(struct report *report, const struct report_request *request
     if (report->db == NULL)
         report->db = db_open(status_schema());
     if (report->db == NULL)
-        return no_memory(e);
+        return report_no_memory(e);
     json_t *object = json_object();
     enum code code = run_all(report, &cx.db, object, e);
     if (code == OK &&

@@ -32,7 +32,7 @@ void clerk_end(struct clerk *clerk, struct open_statement *open)
     free(open);
 }
 
-static struct open_statement *find(const struct clerk *clerk, uint64_t id)
+static struct open_statement *run_find(const struct clerk *clerk, uint64_t id)
 {
     struct open_statement *open;
 
@@ -190,7 +190,7 @@ bool clerk_go_on(struct clerk *clerk, struct bytes body, struct buf *out)
     clerk_take_fetch(&r, &arena, &fetch);
     if (rd_end(&r) != OK)
         return false;
-    struct open_statement *open = find(clerk, fetch.id);
+    struct open_statement *open = run_find(clerk, fetch.id);
     if (open == NULL) {
         (void)err_set(&e, E_CURSOR_NAME, "%s", code_text(E_CURSOR_NAME));
         clerk_error_frame(out, &e, 0);
@@ -203,7 +203,7 @@ bool clerk_go_on(struct clerk *clerk, struct bytes body, struct buf *out)
 bool clerk_forget(struct clerk *clerk, struct bytes body)
 {
     struct rd r = rd_over(body);
-    struct open_statement *open = find(clerk, (uint64_t)clerk_take_i64(&r));
+    struct open_statement *open = run_find(clerk, (uint64_t)clerk_take_i64(&r));
 
     if (open != NULL)
         clerk_end(clerk, open);
@@ -212,13 +212,13 @@ bool clerk_forget(struct clerk *clerk, struct bytes body)
 
 /* ---- beginning ---- */
 
-static enum code no_memory(struct err *e)
+static enum code run_no_memory(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
 
 /* What outlives the tree. */
-static bool keep(struct open_statement *open, const struct plan *plan)
+static bool run_keep(struct open_statement *open, const struct plan *plan)
 {
     struct str *names = arena_array(&open->arena, plan->column_count, sizeof *names);
     enum pg_type *types = arena_array(&open->arena, plan->column_count, sizeof *types);
@@ -254,7 +254,7 @@ static enum code plan(struct open_statement *open, const struct clerk_text *text
         *e = placed.err;
         return code;
     }
-    return keep(open, plan) ? OK : no_memory(e);
+    return run_keep(open, plan) ? OK : run_no_memory(e);
 }
 
 static enum code prepare(struct clerk *clerk, struct open_statement *open, const struct clerk_text *text,
@@ -263,7 +263,7 @@ static enum code prepare(struct clerk *clerk, struct open_statement *open, const
     struct plan *p = plan_new();
 
     if (p == NULL)
-        return no_memory(e);
+        return run_no_memory(e);
     enum code code = plan(open, text, p, e);
     if (code == OK)
         code = db_prepare(clerk->db, cx, p->sql, &open->stmt, e);
@@ -316,15 +316,15 @@ static enum code hold(struct clerk *clerk, struct open_statement *open, struct e
     return OK;
 }
 
-static enum code begin(struct clerk *clerk, struct open_statement *open, struct rd *r,
-                       const struct status_context *cx, struct err *e)
+static enum code run_begin(struct clerk *clerk, struct open_statement *open, struct rd *r,
+                           const struct status_context *cx, struct err *e)
 {
     const struct datum *params = NULL;
     struct clerk_text text;
 
     open->vars = vars_new();
     if (open->vars == NULL || !take_request(clerk, open, r, &text, &params))
-        return no_memory(e);
+        return run_no_memory(e);
     TRY(hold(clerk, open, e));
     struct status_context now = *cx;
     now.vars = open->vars;
@@ -361,7 +361,7 @@ bool clerk_run(struct clerk *clerk, struct buf *body, struct buf *out)
     clerk_take_fetch(&r, &open->arena, &fetch);
     open->id = fetch.id;
     const struct status_context cx = context_of(clerk, open, &budget, &messages);
-    if (begin(clerk, open, &r, &cx, &e) != OK) {
+    if (run_begin(clerk, open, &r, &cx, &e) != OK) {
         clerk_error_frame(out, &e, 0);
         clerk_end(clerk, open);
         return buf_ok(out);

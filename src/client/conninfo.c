@@ -7,7 +7,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "base/near.h"
+#include "base/closest.h"
 #include "client/conninfo_defaults.h"
 #include "client/conninfo_text.h"
 #include "client/conninfo_values.h"
@@ -25,12 +25,12 @@ struct build {
     struct err *e;
 };
 
-static struct str value_of(const struct build *b, enum conn_option option)
+static struct str conninfo_value_of(const struct build *b, enum conn_option option)
 {
     return b->options->v[option];
 }
 
-static enum code no_memory(const struct build *b)
+static enum code conninfo_no_memory(const struct build *b)
 {
     return err_set(b->e, E_NOMEM, "out of memory");
 }
@@ -60,7 +60,7 @@ static struct str next_part(struct str *list, bool *more)
 static enum code fill_names(const struct build *b)
 {
     struct conninfo *o = b->out;
-    struct str host = value_of(b, CONN_HOST), hostaddr = value_of(b, CONN_HOSTADDR);
+    struct str host = conninfo_value_of(b, CONN_HOST), hostaddr = conninfo_value_of(b, CONN_HOSTADDR);
     bool more;
 
     if (hostaddr.n > 0 && host.n > 0 && count_list(host) != o->host_count)
@@ -102,7 +102,7 @@ static enum code read_port(const struct build *b, struct str text, int32_t *out)
 static enum code fill_ports(const struct build *b)
 {
     struct conninfo *o = b->out;
-    struct str list = value_of(b, CONN_PORT);
+    struct str list = conninfo_value_of(b, CONN_PORT);
     size_t n = list.n > 0 ? count_list(list) : 1;
     struct str part = STR("");
     bool more = true;
@@ -127,14 +127,14 @@ static enum code fill_ports(const struct build *b)
 static enum code build_hosts(const struct build *b)
 {
     struct conninfo *o = b->out;
-    struct str host = value_of(b, CONN_HOST), hostaddr = value_of(b, CONN_HOSTADDR);
+    struct str host = conninfo_value_of(b, CONN_HOST), hostaddr = conninfo_value_of(b, CONN_HOSTADDR);
 
     o->host_count = hostaddr.n > 0 ? count_list(hostaddr) : (host.n > 0 ? count_list(host) : 1);
     if (o->host_count > CONN_HOSTS_MAX)
         return err_set(b->e, E_LIMIT, "more than %d hosts in a connection string", CONN_HOSTS_MAX);
     o->hosts = arena_array(b->arena, o->host_count, sizeof *o->hosts);
     if (!o->hosts)
-        return no_memory(b);
+        return conninfo_no_memory(b);
     TRY(fill_names(b));
     return fill_ports(b);
 }
@@ -144,8 +144,8 @@ static enum code build_user(const struct build *b)
 {
     struct conninfo *o = b->out;
 
-    o->user = value_of(b, CONN_USER);
-    o->dbname = value_of(b, CONN_DBNAME);
+    o->user = conninfo_value_of(b, CONN_USER);
+    o->dbname = conninfo_value_of(b, CONN_DBNAME);
     if (b->dialect == CONN_GATE)
         return OK;
     if (o->user.n == 0)
@@ -154,7 +154,7 @@ static enum code build_user(const struct build *b)
         return err_set(b->e, E_PARAM, "%.*s", STR_ARG(b->world->user_error));
     if (o->dbname.n == 0)
         o->dbname = o->user;
-    o->password = str_bytes(value_of(b, CONN_PASSWORD));
+    o->password = str_bytes(conninfo_value_of(b, CONN_PASSWORD));
     return OK;
 }
 
@@ -165,11 +165,11 @@ static enum code refuse_word(enum conn_option option, const char *const *words, 
                              struct err *e)
 {
     AUTO(buf) struct buf hint = BUF_INIT(HINT_MAX);
-    struct near near = near_begin(value);
+    struct closest near = closest_begin(value);
 
     for (size_t i = 0; words[i]; i++) {
         buf_printf(&hint, "%s%s", i == 0 ? "" : ", ", words[i]);
-        near_offer(&near, str_c(words[i]));
+        closest_offer(&near, str_c(words[i]));
     }
     enum code code = err_set(e, E_PARAM, "invalid %s value: \"%.*s\"", conn_option_keyword(option),
                              STR_ARG(value));
@@ -183,7 +183,7 @@ static enum code refuse_word(enum conn_option option, const char *const *words, 
 static enum code build_word(const struct build *b, enum conn_option option, const char *const *words,
                             unsigned *out)
 {
-    struct str value = value_of(b, option);
+    struct str value = conninfo_value_of(b, option);
 
     for (unsigned i = 0; value.p && words[i]; i++) {
         if (str_is(value, words[i])) {
@@ -231,7 +231,7 @@ static enum code build_sslmode(const struct build *b)
                        "weak sslmode \"%s\" may not be used with sslnegotiation=direct "
                        "(use \"require\", \"verify-ca\", or \"verify-full\")",
                        sslmode_name(o->sslmode));
-    struct str root = value_of(b, CONN_SSLROOTCERT);
+    struct str root = conninfo_value_of(b, CONN_SSLROOTCERT);
     if (root.n > 0 && str_is(root, "system") && o->sslmode != SSLMODE_VERIFY_FULL)
         return err_set(b->e, E_PARAM,
                        "weak sslmode \"%s\" may not be used with sslrootcert=system (use \"verify-full\")",
@@ -245,11 +245,11 @@ static enum code build_tls(const struct build *b)
     static const char *const gss[] = { "disable", "prefer", "require", NULL };
     struct conninfo *o = b->out;
     unsigned certmode = SSLCERT_ALLOW, gssencmode = 0;
-    struct str sni = value_of(b, CONN_SSLSNI);
+    struct str sni = conninfo_value_of(b, CONN_SSLSNI);
 
-    TRY(conn_parse_tls_bound(value_of(b, CONN_SSL_MIN_PROTOCOL_VERSION), "ssl_min_protocol_version",
+    TRY(conn_parse_tls_bound(conninfo_value_of(b, CONN_SSL_MIN_PROTOCOL_VERSION), "ssl_min_protocol_version",
                              &o->tls_min, b->e));
-    TRY(conn_parse_tls_bound(value_of(b, CONN_SSL_MAX_PROTOCOL_VERSION), "ssl_max_protocol_version",
+    TRY(conn_parse_tls_bound(conninfo_value_of(b, CONN_SSL_MAX_PROTOCOL_VERSION), "ssl_max_protocol_version",
                              &o->tls_max, b->e));
     if (o->tls_min != TLS_BOUND_NONE && o->tls_max != TLS_BOUND_NONE && o->tls_min > o->tls_max)
         return err_set(b->e, E_PARAM, "invalid SSL protocol version range");
@@ -274,16 +274,17 @@ static enum code build_session(const struct build *b)
 
     TRY(build_word(b, CONN_TARGET_SESSION_ATTRS, attrs, &attr));
     o->session_attrs = (enum session_attrs)attr;
-    TRY(conn_parse_scram_key(value_of(b, CONN_SCRAM_CLIENT_KEY), "client", b->arena, &o->scram_client_key,
-                             b->e));
-    TRY(conn_parse_scram_key(value_of(b, CONN_SCRAM_SERVER_KEY), "server", b->arena, &o->scram_server_key,
-                             b->e));
+    TRY(conn_parse_scram_key(conninfo_value_of(b, CONN_SCRAM_CLIENT_KEY), "client", b->arena,
+                             &o->scram_client_key, b->e));
+    TRY(conn_parse_scram_key(conninfo_value_of(b, CONN_SCRAM_SERVER_KEY), "server", b->arena,
+                             &o->scram_server_key, b->e));
     TRY(build_word(b, CONN_LOAD_BALANCE_HOSTS, balance, &random));
     o->load_balance = random == 1;
-    TRY(conn_parse_protocols(value_of(b, CONN_MIN_PROTOCOL_VERSION), value_of(b, CONN_MAX_PROTOCOL_VERSION),
-                             &o->protocol_min, &o->protocol_max, b->e));
-    if (value_of(b, CONN_CONNECT_TIMEOUT).p)
-        TRY(conn_parse_int(value_of(b, CONN_CONNECT_TIMEOUT), "connect_timeout", &timeout, b->e));
+    TRY(conn_parse_protocols(conninfo_value_of(b, CONN_MIN_PROTOCOL_VERSION),
+                             conninfo_value_of(b, CONN_MAX_PROTOCOL_VERSION), &o->protocol_min,
+                             &o->protocol_max, b->e));
+    if (conninfo_value_of(b, CONN_CONNECT_TIMEOUT).p)
+        TRY(conn_parse_int(conninfo_value_of(b, CONN_CONNECT_TIMEOUT), "connect_timeout", &timeout, b->e));
     o->connect_timeout_s = timeout > 0 ? (uint32_t)timeout : 0;
     return OK;
 }
@@ -299,18 +300,19 @@ static enum code build_socket(const struct build *b)
                     { CONN_KEEPALIVES_INTERVAL, &o->keepalives_interval_s },
                     { CONN_KEEPALIVES_COUNT, &o->keepalives_count },
                     { CONN_TCP_USER_TIMEOUT, &o->tcp_user_timeout_ms } };
-    struct str keepalives = value_of(b, CONN_KEEPALIVES);
+    struct str keepalives = conninfo_value_of(b, CONN_KEEPALIVES);
     int32_t on = 1;
 
-    o->requirepeer = value_of(b, CONN_REQUIREPEER).p ? value_of(b, CONN_REQUIREPEER) : STR("");
+    o->requirepeer = conninfo_value_of(b, CONN_REQUIREPEER).p ? conninfo_value_of(b, CONN_REQUIREPEER)
+                                                              : STR("");
     if (keepalives.p)
         TRY(conn_parse_int(keepalives, "keepalives", &on, b->e));
     o->keepalives = on != 0;
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
         bool wanted = o->keepalives || numbers[i].option == CONN_TCP_USER_TIMEOUT;
-        if (wanted && value_of(b, numbers[i].option).p)
-            TRY(conn_parse_int(value_of(b, numbers[i].option), conn_option_keyword(numbers[i].option),
-                               numbers[i].out, b->e));
+        if (wanted && conninfo_value_of(b, numbers[i].option).p)
+            TRY(conn_parse_int(conninfo_value_of(b, numbers[i].option),
+                               conn_option_keyword(numbers[i].option), numbers[i].out, b->e));
     }
     return OK;
 }
@@ -330,14 +332,14 @@ static enum code check_gate_options(const struct build *b)
         CONN_GSSLIB,          CONN_FALLBACK_APPLICATION_NAME,
     };
 
-    if (value_of(b, CONN_PASSWORD).p) {
+    if (conninfo_value_of(b, CONN_PASSWORD).p) {
         enum code code = err_set(b->e, E_PARAM,
                                  "\"password\" may not be used in an upstream connection string");
         err_hint(b->e, "Put the password into a file of mode 0600 and name it with \"passfile\".");
         return code;
     }
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
-        if (value_of(b, refused[i]).n == 0)
+        if (conninfo_value_of(b, refused[i]).n == 0)
             continue;
         enum code code = err_set(b->e, E_PARAM, "\"%s\" may not be used in an upstream connection string",
                                  conn_option_keyword(refused[i]));
@@ -359,7 +361,8 @@ enum code conninfo_build(const struct conn_options *options, const struct conn_w
         TRY(check_gate_options(&b));
     TRY(build_hosts(&b));
     TRY(build_user(&b));
-    info.require_auth = value_of(&b, CONN_REQUIRE_AUTH).p ? value_of(&b, CONN_REQUIRE_AUTH) : STR("");
+    info.require_auth = conninfo_value_of(&b, CONN_REQUIRE_AUTH).p ? conninfo_value_of(&b, CONN_REQUIRE_AUTH)
+                                                                   : STR("");
     TRY(conn_parse_require_auth(info.require_auth, &info.auth_allowed, e));
     TRY(build_sslmode(&b));
     TRY(build_tls(&b));

@@ -92,7 +92,7 @@ static bool is_on(struct str value)
 }
 
 /* `known` false: the server did not say. */
-static enum attrs_verdict judge(bool suits, bool known, const char *text, struct err *e)
+static enum attrs_verdict login_session_judge(bool suits, bool known, const char *text, struct err *e)
 {
     if (!known)
         return ATTRS_UNKNOWN;
@@ -120,14 +120,14 @@ enum attrs_verdict login_attrs(const struct login_facts *facts, enum session_att
     case ATTRS_ANY:
         return ATTRS_SUITS;
     case ATTRS_READ_WRITE:
-        return judge(!read_only, read_known, "session is read-only", e);
+        return login_session_judge(!read_only, read_known, "session is read-only", e);
     case ATTRS_READ_ONLY:
-        return judge(read_only, read_known, "session is not read-only", e);
+        return login_session_judge(read_only, read_known, "session is not read-only", e);
     case ATTRS_PRIMARY:
-        return judge(!standby, standby_known, "server is in hot standby mode", e);
+        return login_session_judge(!standby, standby_known, "server is in hot standby mode", e);
     case ATTRS_STANDBY:
     case ATTRS_PREFER_STANDBY:
-        return judge(standby, standby_known, "server is not in hot standby mode", e);
+        return login_session_judge(standby, standby_known, "server is not in hot standby mode", e);
     }
     return ATTRS_UNKNOWN;
 }
@@ -155,7 +155,7 @@ struct adder {
     size_t n;
 };
 
-static void add(struct adder *a, const char *name, struct str value)
+static void login_session_add(struct adder *a, const char *name, struct str value)
 {
     if (value.n > 0)
         a->out[a->n++] = (struct parameter){ str_c(name), value };
@@ -170,18 +170,19 @@ size_t login_parameters(const struct conninfo *info, const struct conn_world *wo
     const struct str *v = info->options.v;
     struct adder a = { out, 0 };
 
-    add(&a, "user", info->user);
-    add(&a, "database", info->dbname);
-    add(&a, "replication", v[CONN_REPLICATION]);
-    add(&a, "options", v[CONN_OPTIONS]);
-    add(&a, "application_name",
-        v[CONN_APPLICATION_NAME].n > 0 ? v[CONN_APPLICATION_NAME] : v[CONN_FALLBACK_APPLICATION_NAME]);
+    login_session_add(&a, "user", info->user);
+    login_session_add(&a, "database", info->dbname);
+    login_session_add(&a, "replication", v[CONN_REPLICATION]);
+    login_session_add(&a, "options", v[CONN_OPTIONS]);
+    login_session_add(&a, "application_name",
+                      v[CONN_APPLICATION_NAME].n > 0 ? v[CONN_APPLICATION_NAME]
+                                                     : v[CONN_FALLBACK_APPLICATION_NAME]);
     if (!str_is(v[CONN_CLIENT_ENCODING], "auto")) /* the locale's: there is no text here that would need it */
-        add(&a, "client_encoding", v[CONN_CLIENT_ENCODING]);
+        login_session_add(&a, "client_encoding", v[CONN_CLIENT_ENCODING]);
     for (size_t i = 0; world->getenv && i < sizeof environment / sizeof environment[0]; i++) {
         const char *value = world->getenv(world->ctx, environment[i][0]);
         if (value && !str_equal_nocase(str_c(value), STR("default")))
-            add(&a, environment[i][1], str_c(value));
+            login_session_add(&a, environment[i][1], str_c(value));
     }
     return a.n;
 }

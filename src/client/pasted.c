@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "base/near.h"
+#include "base/closest.h"
 #include "client/conninfo_text.h"
 #include "client/pasted_words.h"
 #include "lex/conninfo_hide.h"
@@ -31,13 +31,13 @@ struct reading {
     struct str left_out; /* the name in front of the text, for a note */
 };
 
-static enum code no_memory(const struct reading *r)
+static enum code pasted_no_memory(const struct reading *r)
 {
     return err_set(r->e, E_NOMEM, "out of memory");
 }
 
-static void note(struct reading *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void note(struct reading *r, const char *fmt, ...)
+static void pasted_note(struct reading *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void pasted_note(struct reading *r, const char *fmt, ...)
 {
     va_list args;
 
@@ -174,22 +174,22 @@ bool pasted_recognized(struct str text)
 
 static void note_left_out(struct reading *r, struct str keyword)
 {
-    struct near near = near_begin(keyword);
+    struct closest near = closest_begin(keyword);
     bool plain = keyword.n > 0 && keyword.n <= NEAR_NAME_MAX;
 
     for (size_t i = 0; i < keyword.n; i++)
         plain = plain && (is_name_char(keyword.p[i]) || keyword.p[i] == ' ');
     if (!plain || r->secret_seen) {
-        note(r, "a parameter that libpq does not have is ignored");
+        pasted_note(r, "a parameter that libpq does not have is ignored");
         return;
     }
     for (enum conn_option i = 0; i < CONN_OPTION_COUNT; i++)
-        near_offer(&near, str_c(conn_option_keyword(i)));
+        closest_offer(&near, str_c(conn_option_keyword(i)));
     if (near.best.p)
-        note(r, "\"%.*s\" is not a parameter of libpq and is ignored; did you mean \"%.*s\"?",
-             STR_ARG(keyword), STR_ARG(near.best));
+        pasted_note(r, "\"%.*s\" is not a parameter of libpq and is ignored; did you mean \"%.*s\"?",
+                    STR_ARG(keyword), STR_ARG(near.best));
     else
-        note(r, "\"%.*s\" is not a parameter of libpq and is ignored", STR_ARG(keyword));
+        pasted_note(r, "\"%.*s\" is not a parameter of libpq and is ignored", STR_ARG(keyword));
 }
 
 /*
@@ -210,7 +210,7 @@ static bool translate(struct reading *r, struct str keyword, struct str *value, 
     }
     if (pasted_not_validating(keyword, *value)) {
         r->out->no_verify = true;
-        note(r, "%.*s: the server's certificate is not verified", STR_ARG(keyword));
+        pasted_note(r, "%.*s: the server's certificate is not verified", STR_ARG(keyword));
         return false;
     }
     if (!(libpq ? conn_option_find(keyword, option) : pasted_word_option(keyword, option))) {
@@ -221,7 +221,8 @@ static bool translate(struct reading *r, struct str keyword, struct str *value, 
     if (*option == CONN_SSLMODE) {
         r->out->no_verify |= str_equal_nocase(*value, STR("no-verify"));
         if (str_equal_nocase(*value, STR("no-verify")))
-            note(r, "sslmode=no-verify is node-postgres's and means require: the server is not verified");
+            pasted_note(r,
+                        "sslmode=no-verify is node-postgres's and means require: the server is not verified");
         *value = pasted_sslmode(*value, libpq);
         r->sslmode_given = true;
     }
@@ -248,13 +249,14 @@ static enum code settle_sslmode(struct reading *r)
             return code;
         }
         if (r->driver == PASTED_LIBPQ)
-            note(r, "ssl=%.*s is read as sslmode=%s", STR_ARG(r->ssl), means);
+            pasted_note(r, "ssl=%.*s is read as sslmode=%s", STR_ARG(r->ssl), means);
         else
-            note(r, "ssl=%.*s of %s is read as sslmode=%s", STR_ARG(r->ssl), pasted_driver_name(r->driver),
-                 means);
+            pasted_note(r, "ssl=%.*s of %s is read as sslmode=%s", STR_ARG(r->ssl),
+                        pasted_driver_name(r->driver), means);
     } else if (pasted_default_sslmode(r->driver)) {
         means = pasted_default_sslmode(r->driver);
-        note(r, "without a word about TLS, %s is read as sslmode=%s", pasted_driver_name(r->driver), means);
+        pasted_note(r, "without a word about TLS, %s is read as sslmode=%s", pasted_driver_name(r->driver),
+                    means);
     }
     if (means)
         *mode = str_c(means);
@@ -311,7 +313,7 @@ static enum code read_url(struct reading *r, struct str s)
     buf_printf(&uri, "postgresql://%.*s", STR_ARG(str_first(s, query)));
     rewrite_query(r, str_from(s, query + 1), &uri);
     if (!buf_ok(&uri))
-        code = no_memory(r);
+        code = pasted_no_memory(r);
     if (code == OK)
         code = conn_options_parse(buf_str(&uri), r->arena, &r->out->options, r->e);
     buf_fini_secret(&uri);
@@ -334,7 +336,7 @@ static enum code read_postgres_url(struct reading *r)
         r->driver = by_scheme;
     if (driver.n > 0) {
         r->driver = pasted_sqlalchemy(str_from(driver, 1));
-        note(r, "\"%.*s\" is SQLAlchemy's and is left out", STR_ARG(driver));
+        pasted_note(r, "\"%.*s\" is SQLAlchemy's and is left out", STR_ARG(driver));
     }
     return read_url(r, str_from(r->text, scheme.n + 3));
 }
@@ -363,9 +365,9 @@ static enum code read_prefixed(struct reading *r)
     bool only_database = !str_starts(rest, STR("//"));
     if (!arena_printf(r->arena, &location, "%s%.*s", only_database ? "localhost/" : "",
                       STR_ARG(only_database ? rest : str_from(rest, 2))))
-        return no_memory(r);
-    note(r, "a %s URL is read as %s reads it", r->kind == KIND_JDBC ? "JDBC" : "R2DBC",
-         pasted_driver_name(r->driver));
+        return pasted_no_memory(r);
+    pasted_note(r, "a %s URL is read as %s reads it", r->kind == KIND_JDBC ? "JDBC" : "R2DBC",
+                pasted_driver_name(r->driver));
     TRY(read_url(r, location));
     if (r->out->options.v[CONN_HOST].n == 0)
         r->out->options.v[CONN_HOST] = STR("localhost");
@@ -410,11 +412,11 @@ static enum code read_list_pair(struct reading *r, struct str *rest, struct buf 
     if (!take_value(rest, text))
         return err_set(r->e, E_PARAM, "a quote is not closed in a connection string with semicolons");
     if (!buf_ok(text))
-        return no_memory(r);
+        return pasted_no_memory(r);
     value = buf_str(text);
     if (str_equal_nocase(keyword, STR("ssl"))) {
         if (!arena_str(r->arena, value, &r->ssl))
-            return no_memory(r);
+            return pasted_no_memory(r);
         return OK;
     }
     if (!translate(r, keyword, &value, &option))
@@ -439,7 +441,7 @@ static enum code split_ports(struct reading *r)
     }
     bool ok = buf_ok(&hosts) && buf_ok(&ports) && arena_str(r->arena, buf_str(&hosts), &v[CONN_HOST]) &&
               arena_str(r->arena, buf_str(&ports), &v[CONN_PORT]);
-    return ok ? OK : no_memory(r);
+    return ok ? OK : pasted_no_memory(r);
 }
 
 static enum code read_list(struct reading *r)
@@ -449,7 +451,7 @@ static enum code read_list(struct reading *r)
     enum code code = OK;
 
     r->driver = PASTED_NPGSQL;
-    note(r, "a connection string with semicolons is read as Npgsql reads it");
+    pasted_note(r, "a connection string with semicolons is read as Npgsql reads it");
     for (rest = str_trim(rest); code == OK && rest.n > 0; rest = str_trim(rest)) {
         buf_reset(&value);
         code = read_list_pair(r, &rest, &value);
@@ -467,7 +469,7 @@ static enum code read_pdo(struct reading *r)
     for (size_t i = 0; i < list.n; i++)
         buf_append_byte(&pairs, list.p[i] == ';' ? (uint8_t)' ' : (uint8_t)list.p[i]);
     enum code code = buf_ok(&pairs) ? conn_options_parse(buf_str(&pairs), r->arena, &r->out->options, r->e)
-                                    : no_memory(r);
+                                    : pasted_no_memory(r);
     buf_fini_secret(&pairs);
     return code;
 }
@@ -519,7 +521,7 @@ enum code pasted_parse_for(struct str text, enum pasted_driver driver, struct ar
     unwrap(&r);
     r.kind = kind_of(&r);
     if (r.left_out.p)
-        note(&r, "\"%.*s\" in front of the connection string is left out", STR_ARG(r.left_out));
+        pasted_note(&r, "\"%.*s\" in front of the connection string is left out", STR_ARG(r.left_out));
     TRY(read_kind(&r));
     TRY(settle_sslmode(&r));
     *out = pasted;

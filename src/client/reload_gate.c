@@ -61,7 +61,7 @@ static enum code dial(const struct settings *settings, int *out_fd, struct err *
     return E_CONNECT;
 }
 
-static enum code say(struct asking *a, struct buf *out, struct err *e)
+static enum code reload_gate_say(struct asking *a, struct buf *out, struct err *e)
 {
     struct bytes data = buf_bytes(out);
 
@@ -123,7 +123,7 @@ static enum code hear_out(struct asking *a, struct err *e)
     }
 }
 
-static enum code ask(struct asking *a, const struct settings *settings, struct err *e)
+static enum code reload_gate_ask(struct asking *a, const struct settings *settings, struct err *e)
 {
     const struct parameter who[] = {
         { STR("user"), STR("pgseal") },
@@ -134,12 +134,12 @@ static enum code ask(struct asking *a, const struct settings *settings, struct e
 
     TRY(dial(settings, &a->fd, e));
     frontend_startup(&out, PROTOCOL_3_0, who, COUNT_OF(who));
-    TRY(say(a, &out, e));
+    TRY(reload_gate_say(a, &out, e));
     TRY(hear_out(a, e));
     if (a->failed)
         return OK;
     frontend_query(&out, STR("SELECT pg_reload_conf()"));
-    TRY(say(a, &out, e));
+    TRY(reload_gate_say(a, &out, e));
     TRY(hear_out(a, e));
     if (a->told.message.n == 0)
         return err_set(e, E_PROTOCOL, "the gate did not say what came of it");
@@ -153,7 +153,7 @@ enum code reload_gate(const struct settings *settings, struct arena *arena, stru
 
     if (settings->unix_socket_directories.n == 0)
         return err_set(e, E_CONNECT, "the gate has no Unix-domain socket: unix_socket_directories is empty");
-    TRY(ask(&a, settings, e));
+    TRY(reload_gate_ask(&a, settings, e));
     *out = (struct reload_answer){ .told = a.told,
                                    .loaded = !a.failed && str_is(a.told.sqlstate, code_sqlstate(OK)),
                                    .refused = !a.failed && str_is(a.told.sqlstate, code_sqlstate(E_CONFIG)) };

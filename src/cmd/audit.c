@@ -129,7 +129,7 @@ static void tell_text(const struct auditing *a, const struct audit_results *resu
         audit_rehearsal_say(a->cmd, results->rehearsal);
 }
 
-static int tell(const struct auditing *a)
+static int audit_tell(const struct auditing *a)
 {
     const struct audit_results results = { a->results, a->n, a->profile,
                                            a->rehearsed ? &a->rehearsal : NULL };
@@ -147,7 +147,7 @@ static int tell(const struct auditing *a)
     return code == OK ? status_of(a) : cmd_error(a->cmd, &e);
 }
 
-static int read_options(struct auditing *a)
+static int audit_read_options(struct auditing *a)
 {
     const char *word = cmd_value(a->cmd, OPT_audit_fail_on);
     const char *baseline = cmd_value(a->cmd, OPT_audit_baseline);
@@ -222,7 +222,7 @@ static int run(struct auditing *a)
         (void)cmd_error(a->cmd, &e);
         return EXIT_CANNOT_RUN;
     }
-    return tell(a);
+    return audit_tell(a);
 }
 
 int cmd_audit(struct cmd *cmd)
@@ -232,7 +232,7 @@ int cmd_audit(struct cmd *cmd)
     struct auditing a = { .cmd = cmd, .arena = &arena };
 
     arena_init(&arena, AUDIT_ARENA_MAX, AUDIT_ARENA_FIRST);
-    int status = read_options(&a);
+    int status = audit_read_options(&a);
     baseline = a.baseline;
     if (status >= 0)
         return status;

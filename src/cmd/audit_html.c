@@ -16,7 +16,7 @@ struct page {
     bool nomem;
 };
 
-static void say(const struct page *p, const char *html)
+static void audit_html_say(const struct page *p, const char *html)
 {
     buf_append_c(p->out, html);
 }
@@ -36,7 +36,7 @@ static void tag(const struct page *p, const char *class, const char *word)
 
 /* ---- the verdict ---- */
 
-static size_t count(const struct audit_results *results, enum finding_severity severity)
+static size_t audit_html_count(const struct audit_results *results, enum finding_severity severity)
 {
     size_t n = 0;
 
@@ -59,11 +59,11 @@ static const char *verdict(const struct audit_results *results)
 {
     bool unknown = false;
 
-    if (count(results, FINDING_HIGH) > 0)
+    if (audit_html_count(results, FINDING_HIGH) > 0)
         return "Not safe: something must be fixed now";
     if (any_unread(results))
         return "No verdict: a target could not be read";
-    if (count(results, FINDING_MEDIUM) > 0)
+    if (audit_html_count(results, FINDING_MEDIUM) > 0)
         return "Weaker than necessary";
     for (unsigned item = 1; item <= CHECKLIST_ITEMS; item++)
         unknown = unknown || audit_results_item(results, item).pass != CHECKLIST_PASSED;
@@ -74,27 +74,29 @@ static void put_head(const struct page *p)
 {
     char date[EXPIRY_DATE_SIZE];
 
-    say(p,
+    audit_html_say(
+        p,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
         "base-uri 'none'; form-action 'none'\">"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
         "<meta name=\"color-scheme\" content=\"light dark\"><meta name=\"referrer\" content=\"no-referrer\">"
         "<title>pgseal audit</title><style>\n");
-    say(p, audit_style);
-    say(p,
+    audit_html_say(p, audit_style);
+    audit_html_say(
+        p,
         "</style></head><body><a class=\"skip\" href=\"#main\">Skip to the report</a><header><p class=\"soft\">"
         "pgseal audit, ");
     html_text(p->out, str_c(expiry_date(p->now_unix_s, date)));
-    say(p, "</p><h1>");
-    say(p, verdict(p->results));
-    say(p, "</h1><p class=\"counts\">");
+    audit_html_say(p, "</p><h1>");
+    audit_html_say(p, verdict(p->results));
+    audit_html_say(p, "</h1><p class=\"counts\">");
     for (unsigned s = 0; s < FINDING_SEVERITIES; s++) {
         const char *name = finding_severity_name((enum finding_severity)s);
         buf_printf(p->out, "<span class=\"tag %s\">%zu %s</span>", name,
-                   count(p->results, (enum finding_severity)s), name);
+                   audit_html_count(p->results, (enum finding_severity)s), name);
     }
-    say(p, "</p></header>\n");
+    audit_html_say(p, "</p></header>\n");
 }
 
 /* ---- one target ---- */
@@ -108,32 +110,32 @@ static void put_checklist(const struct page *p, const struct audit_report *r)
         [CHECKLIST_FAILED] = "✗ no", [CHECKLIST_PASSED] = "✓ yes", [CHECKLIST_UNKNOWN] = "? unseen"
     };
 
-    say(p, "<section><h2>Checklist</h2><ol class=\"list\">");
+    audit_html_say(p, "<section><h2>Checklist</h2><ol class=\"list\">");
     for (unsigned i = 0; i < CHECKLIST_ITEMS; i++) {
-        say(p, "<li>");
+        audit_html_say(p, "<li>");
         tag(p, classes[r->checklist[i].pass], words[r->checklist[i].pass]);
         element(p, "h3", str_c(checklist_text(i + 1)));
         element(p, "p", r->checklist[i].why);
-        say(p, "</li>");
+        audit_html_say(p, "</li>");
     }
-    say(p, "</ol></section>\n");
+    audit_html_say(p, "</ol></section>\n");
 }
 
 static void put_edit(const struct page *p, const struct finding_edit *edit)
 {
     if (edit->file.n == 0)
         return;
-    say(p, "<dt>edit</dt><dd>");
+    audit_html_say(p, "<dt>edit</dt><dd>");
     element(p, "code", edit->file);
-    say(p, "<pre>");
+    audit_html_say(p, "<pre>");
     if (edit->line > 0) {
-        say(p, "<span class=\"del\">- ");
+        audit_html_say(p, "<span class=\"del\">- ");
         html_text(p->out, edit->before);
-        say(p, "</span>\n");
+        audit_html_say(p, "</span>\n");
     }
-    say(p, "<span class=\"ins\">+ ");
+    audit_html_say(p, "<span class=\"ins\">+ ");
     html_text(p->out, edit->after);
-    say(p, "</span></pre></dd>");
+    audit_html_say(p, "</span></pre></dd>");
 }
 
 static void put_finding(const struct page *p, const struct finding *f, bool known)
@@ -142,38 +144,38 @@ static void put_finding(const struct page *p, const struct finding *f, bool know
 
     buf_printf(p->out, "<details%s><summary>", f->severity == FINDING_HIGH && !known ? " open" : "");
     tag(p, severity, severity);
-    say(p, "<h3>");
+    audit_html_say(p, "<h3>");
     html_text(p->out, str_c(check_title(f->check)));
-    say(p, known ? " <span class=\"soft\">(known)</span></h3>" : "</h3>");
-    say(p, "<span class=\"where mono\">");
+    audit_html_say(p, known ? " <span class=\"soft\">(known)</span></h3>" : "</h3>");
+    audit_html_say(p, "<span class=\"where mono\">");
     html_text(p->out, f->where);
-    say(p, "</span></summary><dl><dt>is</dt>");
+    audit_html_say(p, "</span></summary><dl><dt>is</dt>");
     element(p, "dd", f->what);
     if (f->witness.n > 0) {
-        say(p, "<dt>witness</dt><dd><pre>pgseal explain … ");
+        audit_html_say(p, "<dt>witness</dt><dd><pre>pgseal explain … ");
         html_text(p->out, f->witness);
-        say(p, "</pre></dd>");
+        audit_html_say(p, "</pre></dd>");
     }
-    say(p, "<dt>why</dt>");
+    audit_html_say(p, "<dt>why</dt>");
     element(p, "dd", str_c(check_why(f->check)));
-    say(p, "<dt>fix</dt>");
+    audit_html_say(p, "<dt>fix</dt>");
     element(p, "dd", f->fix);
     put_edit(p, &f->edit);
-    say(p, "<dt>check</dt><dd><code>");
-    say(p, check_id(f->check));
-    say(p, "</code></dd></dl></details>");
+    audit_html_say(p, "<dt>check</dt><dd><code>");
+    audit_html_say(p, check_id(f->check));
+    audit_html_say(p, "</code></dd></dl></details>");
 }
 
 static void put_findings(const struct page *p, const struct audit_result *result)
 {
     const struct findings *findings = &result->report.findings;
 
-    say(p, "<section><h2>Findings</h2>");
+    audit_html_say(p, "<section><h2>Findings</h2>");
     for (size_t i = 0; i < findings->n; i++)
         put_finding(p, &findings->items[i], result->known[i]);
     if (findings->n == 0)
-        say(p, "<p class=\"soft\">None.</p>");
-    say(p, "</section>\n");
+        audit_html_say(p, "<p class=\"soft\">None.</p>");
+    audit_html_say(p, "</section>\n");
 }
 
 static void put_map(struct page *p, const struct audit_subject *subject)
@@ -186,17 +188,19 @@ static void put_map(struct page *p, const struct audit_subject *subject)
     }
     if (map.n_rules == 0)
         return;
-    say(p, "<section><h2>Map of rules</h2><figure><div class=\"wide\" tabindex=\"0\" role=\"region\" "
-           "aria-label=\"Map of rules, can be scrolled\">");
+    audit_html_say(p,
+                   "<section><h2>Map of rules</h2><figure><div class=\"wide\" tabindex=\"0\" role=\"region\" "
+                   "aria-label=\"Map of rules, can be scrolled\">");
     p->nomem = p->nomem || !audit_draw_map(&map, p->arena, p->out);
-    say(p,
+    audit_html_say(
+        p,
         "</div><figcaption><p class=\"legend\"><span><b class=\"tag yes\">✓</b> good proof</span>"
         "<span><b class=\"tag medium\">~</b> weak proof</span><span><b class=\"tag high\">!</b> no TLS, or no "
         "proof</span><span><b class=\"tag info\">R</b> rejected</span><span>dashed: earlier rules take all of it"
         "</span></p>");
     if (map.n_hidden > 0)
         buf_printf(p->out, "<p class=\"soft\">%zu more rules are not drawn.</p>", map.n_hidden);
-    say(p, "</figcaption></figure></section>\n");
+    audit_html_say(p, "</figcaption></figure></section>\n");
 }
 
 static void put_certificates(const struct page *p, const struct audit_report *r)
@@ -205,47 +209,49 @@ static void put_certificates(const struct page *p, const struct audit_report *r)
 
     if (r->n_certificates == 0)
         return;
-    say(p, "<section><h2>Certificates</h2><figure><div class=\"wide\" tabindex=\"0\" role=\"region\" "
-           "aria-label=\"Time line of certificates, can be scrolled\">");
+    audit_html_say(p,
+                   "<section><h2>Certificates</h2><figure><div class=\"wide\" tabindex=\"0\" role=\"region\" "
+                   "aria-label=\"Time line of certificates, can be scrolled\">");
     audit_draw_certificates(r, p->out);
-    say(p,
+    audit_html_say(
+        p,
         "</div><figcaption><details><summary class=\"plain\"><h3>As a list</h3></summary><ul class=\"list\">");
     for (size_t i = 0; i < r->n_certificates; i++) {
         const struct audit_certificate *c = &r->certificates[i];
-        say(p, "<li><span></span>");
+        audit_html_say(p, "<li><span></span>");
         element(p, "h3", c->subject);
-        say(p, "<p>");
+        audit_html_say(p, "<p>");
         html_text(p->out, c->file);
         buf_printf(p->out, ": %s to %s</p></li>", expiry_date(c->not_before_unix_s, from),
                    expiry_date(c->not_after_unix_s, to));
     }
-    say(p, "</ul></details></figcaption></figure></section>\n");
+    audit_html_say(p, "</ul></details></figcaption></figure></section>\n");
 }
 
 static void put_unseen(const struct page *p, const struct audit_subject *subject)
 {
     if (subject->n_unseen == 0)
         return;
-    say(p, "<section><h2>Not seen</h2><ul class=\"list\">");
+    audit_html_say(p, "<section><h2>Not seen</h2><ul class=\"list\">");
     for (size_t i = 0; i < subject->n_unseen; i++) {
-        say(p, "<li>");
+        audit_html_say(p, "<li>");
         tag(p, "unknown", "? unseen");
         element(p, "h3", subject->unseen[i].what);
         element(p, "p", subject->unseen[i].why);
-        say(p, "</li>");
+        audit_html_say(p, "</li>");
     }
-    say(p, "</ul></section>\n");
+    audit_html_say(p, "</ul></section>\n");
 }
 
 static void put_target(struct page *p, const struct audit_result *result, size_t number)
 {
     buf_printf(p->out, "<h2 class=\"target\" id=\"target-%zu\">", number);
     html_text(p->out, str_c(result->target));
-    say(p, "</h2>");
+    audit_html_say(p, "</h2>");
     if (result->error.code != OK) {
-        say(p, "<section><h2>It could not be read</h2>");
+        audit_html_say(p, "<section><h2>It could not be read</h2>");
         element(p, "p", str_c(err_text(&result->error)));
-        say(p, "</section>\n");
+        audit_html_say(p, "</section>\n");
         return;
     }
     put_checklist(p, &result->report);
@@ -261,22 +267,22 @@ enum code audit_html(const struct audit_results *results, int64_t now_unix_s, st
     struct page p = { .results = results, .now_unix_s = now_unix_s, .arena = arena, .out = out };
 
     put_head(&p);
-    say(&p, "<main id=\"main\">");
+    audit_html_say(&p, "<main id=\"main\">");
     if (results->n > 1) {
-        say(&p, "<nav aria-label=\"Targets\">");
+        audit_html_say(&p, "<nav aria-label=\"Targets\">");
         for (size_t i = 0; i < results->n; i++) {
             buf_printf(out, "<a href=\"#target-%zu\">", i + 1);
             html_text(out, str_c(results->items[i].target));
-            say(&p, "</a>");
+            audit_html_say(&p, "</a>");
         }
-        say(&p, "</nav>");
+        audit_html_say(&p, "</nav>");
     }
     for (size_t i = 0; i < results->n; i++)
         put_target(&p, &results->items[i], i + 1);
     if (results->rehearsal)
         audit_rehearsal_html(results->rehearsal, out);
-    say(&p, "</main><footer class=\"soft\"><p>pgseal " PGSEAL_VERSION
-            ". Names of files, rules and certificates are "
-            "shown as text, whatever they hold.</p></footer></body></html>\n");
+    audit_html_say(&p, "</main><footer class=\"soft\"><p>pgseal " PGSEAL_VERSION
+                       ". Names of files, rules and certificates are "
+                       "shown as text, whatever they hold.</p></footer></body></html>\n");
     return p.nomem || !buf_ok(out) ? E_NOMEM : OK;
 }

@@ -23,7 +23,8 @@ static void translate(const struct probe_report *report, struct live_port *out)
 }
 
 /* As a stranger: nothing of the connection string but host and port counts. */
-static enum code look(void *ctx, struct str host, struct str port, struct arena *arena, struct live_port *out)
+static enum code audit_live_look(void *ctx, struct str host, struct str port, struct arena *arena,
+                                 struct live_port *out)
 {
     const struct cmd *cmd = ctx;
     struct conn_world world = conn_world_files();
@@ -55,7 +56,7 @@ enum code audit_live(const struct cmd *cmd, const char *conninfo, struct arena *
 {
     struct cmd context = *cmd;
     const struct live_params params = {
-        .conninfo = conninfo, .now_unix_s = env_now_s(&cmd->env), .probe = look, .ctx = &context
+        .conninfo = conninfo, .now_unix_s = env_now_s(&cmd->env), .probe = audit_live_look, .ctx = &context
     };
 
     return collect_live(&params, arena, out, e);

@@ -239,12 +239,12 @@ void audit_rehearsal_say(const struct cmd *cmd, const struct audit_rehearsal *r)
 
 /* ---- JSON ---- */
 
-static void put(json_t *object, const char *name, json_t *value)
+static void audit_rehearse_put(json_t *object, const char *name, json_t *value)
 {
     (void)json_object_set_new(object, name, value);
 }
 
-static json_t *text_or_null(struct str text)
+static json_t *audit_rehearse_text_or_null(struct str text)
 {
     return text.n > 0 ? json_of(text) : json_null();
 }
@@ -254,24 +254,25 @@ static json_t *client_json(const struct rehearsed_client *c)
     const struct known_client *k = c->client;
     json_t *o = json_object(), *rule = json_null();
 
-    put(o, "outcome", json_string(outcome_name(c->outcome)));
-    put(o, "user", json_of(k->user));
-    put(o, "database", k->database.p ? json_of(k->database) : json_null());
-    put(o, "replication", json_boolean(k->replication));
-    put(o, "application", text_or_null(k->application));
-    put(o, "address", text_or_null(k->address));
-    put(o, "tls", k->tls ? json_of(k->tls_version.n > 0 ? k->tls_version : STR("unknown")) : json_null());
-    put(o, "source", json_of(k->source));
-    put(o, "times", json_integer((json_int_t)k->times));
+    audit_rehearse_put(o, "outcome", json_string(outcome_name(c->outcome)));
+    audit_rehearse_put(o, "user", json_of(k->user));
+    audit_rehearse_put(o, "database", k->database.p ? json_of(k->database) : json_null());
+    audit_rehearse_put(o, "replication", json_boolean(k->replication));
+    audit_rehearse_put(o, "application", audit_rehearse_text_or_null(k->application));
+    audit_rehearse_put(o, "address", audit_rehearse_text_or_null(k->address));
+    audit_rehearse_put(
+        o, "tls", k->tls ? json_of(k->tls_version.n > 0 ? k->tls_version : STR("unknown")) : json_null());
+    audit_rehearse_put(o, "source", json_of(k->source));
+    audit_rehearse_put(o, "times", json_integer((json_int_t)k->times));
     if (c->rule) {
         rule = json_object();
-        put(rule, "file", json_of(c->rule->file));
-        put(rule, "line", json_integer(c->rule->line));
-        put(rule, "method", json_string(hba_method_name(c->rule->method)));
+        audit_rehearse_put(rule, "file", json_of(c->rule->file));
+        audit_rehearse_put(rule, "line", json_integer(c->rule->line));
+        audit_rehearse_put(rule, "method", json_string(hba_method_name(c->rule->method)));
     }
-    put(o, "by", rule);
-    put(o, "why", text_or_null(c->why));
-    put(o, "change", text_or_null(c->change));
+    audit_rehearse_put(o, "by", rule);
+    audit_rehearse_put(o, "why", audit_rehearse_text_or_null(c->why));
+    audit_rehearse_put(o, "change", audit_rehearse_text_or_null(c->change));
     return o;
 }
 
@@ -286,11 +287,12 @@ json_t *audit_rehearsal_json(const struct audit_rehearsal *r)
     }
     for (size_t i = 0; i < r->outcome.n; i++)
         (void)json_array_append_new(clients, client_json(&r->outcome.items[i]));
-    put(o, "proposed", json_of(str_c(r->path)));
+    audit_rehearse_put(o, "proposed", json_of(str_c(r->path)));
     for (unsigned i = 0; i < REHEARSED_OUTCOMES; i++)
-        put(o, outcome_name((enum rehearsed)i), json_integer((json_int_t)r->outcome.counts[i]));
-    put(o, "passed_over", json_integer((json_int_t)(r->known.unplaced + r->known.beyond)));
-    put(o, "clients", clients);
+        audit_rehearse_put(o, outcome_name((enum rehearsed)i),
+                           json_integer((json_int_t)r->outcome.counts[i]));
+    audit_rehearse_put(o, "passed_over", json_integer((json_int_t)(r->known.unplaced + r->known.beyond)));
+    audit_rehearse_put(o, "clients", clients);
     return o;
 }
 

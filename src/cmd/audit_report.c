@@ -103,12 +103,12 @@ void audit_report_say(const struct cmd *cmd, const struct audit_result *result)
 
 /* ---- JSON ---- */
 
-static void put(json_t *object, const char *name, json_t *value)
+static void audit_report_put(json_t *object, const char *name, json_t *value)
 {
     (void)json_object_set_new(object, name, value);
 }
 
-static json_t *text_or_null(struct str text)
+static json_t *audit_report_text_or_null(struct str text)
 {
     return text.n > 0 ? json_of(text) : json_null();
 }
@@ -118,10 +118,10 @@ static json_t *edit_json(const struct finding_edit *edit)
     if (edit->file.n == 0)
         return json_null();
     json_t *o = json_object();
-    put(o, "file", json_of(edit->file));
-    put(o, "line", edit->line > 0 ? json_integer(edit->line) : json_null());
-    put(o, "before", edit->line > 0 ? json_of(edit->before) : json_null());
-    put(o, "after", json_of(edit->after));
+    audit_report_put(o, "file", json_of(edit->file));
+    audit_report_put(o, "line", edit->line > 0 ? json_integer(edit->line) : json_null());
+    audit_report_put(o, "before", edit->line > 0 ? json_of(edit->before) : json_null());
+    audit_report_put(o, "after", json_of(edit->after));
     return o;
 }
 
@@ -133,10 +133,10 @@ static json_t *sources_json(const struct audit_report *r, enum check check)
 
     for (size_t i = 0; i < n; i++) {
         json_t *o = json_object();
-        put(o, "source", json_string(sources[i].source));
-        put(o, "edition", text_or_null(str_c(sources[i].edition)));
-        put(o, "number", text_or_null(str_c(sources[i].number)));
-        put(o, "note", sources[i].note ? json_string(sources[i].note) : json_null());
+        audit_report_put(o, "source", json_string(sources[i].source));
+        audit_report_put(o, "edition", audit_report_text_or_null(str_c(sources[i].edition)));
+        audit_report_put(o, "number", audit_report_text_or_null(str_c(sources[i].number)));
+        audit_report_put(o, "note", sources[i].note ? json_string(sources[i].note) : json_null());
         (void)json_array_append_new(array, o);
     }
     return array;
@@ -147,20 +147,20 @@ static json_t *finding_json(const struct audit_result *result, size_t i)
     const struct finding *f = &result->report.findings.items[i];
     json_t *o = json_object();
 
-    put(o, "id", json_string(check_id(f->check)));
-    put(o, "severity", json_string(finding_severity_name(f->severity)));
-    put(o, "title", json_string(check_title(f->check)));
-    put(o, "target", json_of(str_c(result->target)));
-    put(o, "where", json_of(f->where));
-    put(o, "evidence", json_of(f->what));
-    put(o, "witness", text_or_null(f->witness));
-    put(o, "why", json_string(check_why(f->check)));
-    put(o, "fix", json_of(f->fix));
-    put(o, "edit", edit_json(&f->edit));
-    put(o, "sources", sources_json(&result->report, f->check));
-    put(o, "item", check_item(f->check) ? json_integer(check_item(f->check)) : json_null());
-    put(o, "about", json_of(f->about));
-    put(o, "known", json_boolean(result->known[i]));
+    audit_report_put(o, "id", json_string(check_id(f->check)));
+    audit_report_put(o, "severity", json_string(finding_severity_name(f->severity)));
+    audit_report_put(o, "title", json_string(check_title(f->check)));
+    audit_report_put(o, "target", json_of(str_c(result->target)));
+    audit_report_put(o, "where", json_of(f->where));
+    audit_report_put(o, "evidence", json_of(f->what));
+    audit_report_put(o, "witness", audit_report_text_or_null(f->witness));
+    audit_report_put(o, "why", json_string(check_why(f->check)));
+    audit_report_put(o, "fix", json_of(f->fix));
+    audit_report_put(o, "edit", edit_json(&f->edit));
+    audit_report_put(o, "sources", sources_json(&result->report, f->check));
+    audit_report_put(o, "item", check_item(f->check) ? json_integer(check_item(f->check)) : json_null());
+    audit_report_put(o, "about", json_of(f->about));
+    audit_report_put(o, "known", json_boolean(result->known[i]));
     return o;
 }
 
@@ -173,10 +173,10 @@ static json_t *item_json(unsigned number, const struct checklist_item *item)
 {
     json_t *o = json_object();
 
-    put(o, "item", json_integer(number));
-    put(o, "text", json_string(checklist_text(number)));
-    put(o, "pass", pass_json(item->pass));
-    put(o, "why", json_of(item->why));
+    audit_report_put(o, "item", json_integer(number));
+    audit_report_put(o, "text", json_string(checklist_text(number)));
+    audit_report_put(o, "pass", pass_json(item->pass));
+    audit_report_put(o, "why", json_of(item->why));
     return o;
 }
 
@@ -186,8 +186,8 @@ static json_t *unseen_json(const struct audit_subject *subject)
 
     for (size_t i = 0; subject && i < subject->n_unseen; i++) {
         json_t *o = json_object();
-        put(o, "what", json_of(subject->unseen[i].what));
-        put(o, "why", json_of(subject->unseen[i].why));
+        audit_report_put(o, "what", json_of(subject->unseen[i].what));
+        audit_report_put(o, "why", json_of(subject->unseen[i].why));
         (void)json_array_append_new(array, o);
     }
     return array;
@@ -202,14 +202,15 @@ static json_t *target_json(const struct audit_result *result)
     bool failed = result->error.code != OK;
     json_t *o = json_object(), *checklist = json_array();
 
-    put(o, "target", json_of(str_c(result->target)));
-    put(o, "kind", failed ? json_null() : json_string(kinds[r->subject->kind]));
-    put(o, "version", !failed && r->subject->version ? json_integer(r->subject->version) : json_null());
-    put(o, "error", failed ? json_string(err_text(&result->error)) : json_null());
+    audit_report_put(o, "target", json_of(str_c(result->target)));
+    audit_report_put(o, "kind", failed ? json_null() : json_string(kinds[r->subject->kind]));
+    audit_report_put(o, "version",
+                     !failed && r->subject->version ? json_integer(r->subject->version) : json_null());
+    audit_report_put(o, "error", failed ? json_string(err_text(&result->error)) : json_null());
     for (unsigned item = 1; !failed && item <= CHECKLIST_ITEMS; item++)
         (void)json_array_append_new(checklist, item_json(item, &r->checklist[item - 1]));
-    put(o, "checklist", checklist);
-    put(o, "unseen", unseen_json(r->subject));
+    audit_report_put(o, "checklist", checklist);
+    audit_report_put(o, "unseen", unseen_json(r->subject));
     return o;
 }
 
@@ -245,8 +246,9 @@ static json_t *summary_json(const struct audit_results *results)
             known += results->items[i].known[f];
     }
     for (unsigned s = 0; s < FINDING_SEVERITIES; s++)
-        put(o, finding_severity_name((enum finding_severity)s), json_integer((json_int_t)counts[s]));
-    put(o, "known", json_integer((json_int_t)known));
+        audit_report_put(o, finding_severity_name((enum finding_severity)s),
+                         json_integer((json_int_t)counts[s]));
+    audit_report_put(o, "known", json_integer((json_int_t)known));
     return o;
 }
 
@@ -265,11 +267,11 @@ json_t *audit_report_json(const struct audit_results *results)
     }
     for (size_t i = 0; i < results->n; i++)
         (void)json_array_append_new(targets, target_json(&results->items[i]));
-    put(o, "findings", findings);
-    put(o, "checklist", checklist);
-    put(o, "summary", summary_json(results));
-    put(o, "targets", targets);
-    put(o, "profile", json_string(profile_name(results->profile)));
-    put(o, "rehearsal", audit_rehearsal_json(results->rehearsal));
+    audit_report_put(o, "findings", findings);
+    audit_report_put(o, "checklist", checklist);
+    audit_report_put(o, "summary", summary_json(results));
+    audit_report_put(o, "targets", targets);
+    audit_report_put(o, "profile", json_string(profile_name(results->profile)));
+    audit_report_put(o, "rehearsal", audit_rehearsal_json(results->rehearsal));
     return o;
 }

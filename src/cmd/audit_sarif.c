@@ -16,7 +16,7 @@
 #define SCHEMA "https://json.schemastore.org/sarif-2.1.0.json"
 enum { URI_MAX = 64 * 1024, NUMBER_MAX = 24 };
 
-static void put(json_t *object, const char *name, json_t *value)
+static void audit_sarif_put(json_t *object, const char *name, json_t *value)
 {
     (void)json_object_set_new(object, name, value);
 }
@@ -25,7 +25,7 @@ static json_t *message(struct str text)
 {
     json_t *o = json_object();
 
-    put(o, "text", json_of(text));
+    audit_sarif_put(o, "text", json_of(text));
     return o;
 }
 
@@ -97,7 +97,7 @@ static json_t *artifact(struct str path)
     if (str_starts(path, STR("/")))
         buf_append_c(&uri, "file://");
     put_path(&uri, path);
-    put(o, "uri", json_string(buf_c(&uri)));
+    audit_sarif_put(o, "uri", json_string(buf_c(&uri)));
     return o;
 }
 
@@ -105,7 +105,7 @@ static json_t *region(uint32_t line)
 {
     json_t *o = json_object();
 
-    put(o, "startLine", json_integer(line));
+    audit_sarif_put(o, "startLine", json_integer(line));
     return o;
 }
 
@@ -117,16 +117,16 @@ static json_t *location(struct str where)
     json_t *o = json_object(), *inner = json_object();
 
     if (str_to_c(file, path, sizeof path) && os_exists(path)) {
-        put(inner, "artifactLocation", artifact(file));
+        audit_sarif_put(inner, "artifactLocation", artifact(file));
         if (line > 0)
-            put(inner, "region", region(line));
-        put(o, "physicalLocation", inner);
+            audit_sarif_put(inner, "region", region(line));
+        audit_sarif_put(o, "physicalLocation", inner);
         return o;
     }
-    put(inner, "fullyQualifiedName", json_of(where));
+    audit_sarif_put(inner, "fullyQualifiedName", json_of(where));
     json_t *list = json_array();
     (void)json_array_append_new(list, inner);
-    put(o, "logicalLocations", list);
+    audit_sarif_put(o, "logicalLocations", list);
     return o;
 }
 
@@ -144,15 +144,15 @@ static json_t *fix(const struct finding *f)
     json_t *o = json_object(), *change = json_object(), *replacement = json_object();
     json_t *deleted = region(f->edit.line), *inserted = json_object();
 
-    put(deleted, "startColumn", json_integer(1));
-    put(deleted, "endLine", json_integer(f->edit.line));
-    put(inserted, "text", json_of(f->edit.after));
-    put(replacement, "deletedRegion", deleted);
-    put(replacement, "insertedContent", inserted);
-    put(change, "artifactLocation", artifact(f->edit.file));
-    put(change, "replacements", one(replacement));
-    put(o, "description", message(f->fix));
-    put(o, "artifactChanges", one(change));
+    audit_sarif_put(deleted, "startColumn", json_integer(1));
+    audit_sarif_put(deleted, "endLine", json_integer(f->edit.line));
+    audit_sarif_put(inserted, "text", json_of(f->edit.after));
+    audit_sarif_put(replacement, "deletedRegion", deleted);
+    audit_sarif_put(replacement, "insertedContent", inserted);
+    audit_sarif_put(change, "artifactLocation", artifact(f->edit.file));
+    audit_sarif_put(change, "replacements", one(replacement));
+    audit_sarif_put(o, "description", message(f->fix));
+    audit_sarif_put(o, "artifactChanges", one(change));
     return o;
 }
 
@@ -162,16 +162,16 @@ static json_t *rule(enum check check)
 {
     json_t *o = json_object(), *config = json_object(), *more = json_object(), *tags = json_array();
 
-    put(o, "id", json_string(check_id(check)));
-    put(o, "shortDescription", message(str_c(check_title(check))));
-    put(o, "fullDescription", message(str_c(check_why(check))));
-    put(o, "help", message(str_c(check_fix(check))));
-    put(config, "level", json_string(level(check_severity(check))));
-    put(o, "defaultConfiguration", config);
+    audit_sarif_put(o, "id", json_string(check_id(check)));
+    audit_sarif_put(o, "shortDescription", message(str_c(check_title(check))));
+    audit_sarif_put(o, "fullDescription", message(str_c(check_why(check))));
+    audit_sarif_put(o, "help", message(str_c(check_fix(check))));
+    audit_sarif_put(config, "level", json_string(level(check_severity(check))));
+    audit_sarif_put(o, "defaultConfiguration", config);
     (void)json_array_append_new(tags, json_string("security"));
-    put(more, "tags", tags);
-    put(more, "security-severity", json_string(security_severity(check_severity(check))));
-    put(o, "properties", more);
+    audit_sarif_put(more, "tags", tags);
+    audit_sarif_put(more, "security-severity", json_string(security_severity(check_severity(check))));
+    audit_sarif_put(o, "properties", more);
     return o;
 }
 
@@ -180,22 +180,22 @@ static json_t *result_json(const struct audit_result *result, size_t i, size_t r
     const struct finding *f = &result->report.findings.items[i];
     json_t *o = json_object(), *prints = json_object(), *more = json_object();
 
-    put(o, "ruleId", json_string(check_id(f->check)));
-    put(o, "ruleIndex", json_integer((json_int_t)rule_index));
-    put(o, "level", json_string(level(f->severity)));
-    put(o, "message", message(f->what));
-    put(o, "locations", one(location(f->where)));
-    put(prints, "about/v1", json_of(f->about));
-    put(o, "partialFingerprints", prints);
+    audit_sarif_put(o, "ruleId", json_string(check_id(f->check)));
+    audit_sarif_put(o, "ruleIndex", json_integer((json_int_t)rule_index));
+    audit_sarif_put(o, "level", json_string(level(f->severity)));
+    audit_sarif_put(o, "message", message(f->what));
+    audit_sarif_put(o, "locations", one(location(f->where)));
+    audit_sarif_put(prints, "about/v1", json_of(f->about));
+    audit_sarif_put(o, "partialFingerprints", prints);
     if (f->edit.file.n > 0 && f->edit.line > 0)
-        put(o, "fixes", one(fix(f)));
+        audit_sarif_put(o, "fixes", one(fix(f)));
     if (result->known[i])
-        put(o, "baselineState", json_string("unchanged"));
-    put(more, "severity", json_string(finding_severity_name(f->severity)));
-    put(more, "target", json_of(str_c(result->target)));
+        audit_sarif_put(o, "baselineState", json_string("unchanged"));
+    audit_sarif_put(more, "severity", json_string(finding_severity_name(f->severity)));
+    audit_sarif_put(more, "target", json_of(str_c(result->target)));
     if (f->witness.n > 0)
-        put(more, "witness", json_of(f->witness));
-    put(o, "properties", more);
+        audit_sarif_put(more, "witness", json_of(f->witness));
+    audit_sarif_put(o, "properties", more);
     return o;
 }
 
@@ -206,8 +206,8 @@ static json_t *notification(const char *level_name, struct str what, struct str 
     json_t *o = json_object();
 
     buf_printf(&text, "%.*s: %.*s", STR_ARG(what), STR_ARG(why));
-    put(o, "level", json_string(level_name));
-    put(o, "message", message(buf_str(&text)));
+    audit_sarif_put(o, "level", json_string(level_name));
+    audit_sarif_put(o, "message", message(buf_str(&text)));
     return o;
 }
 
@@ -227,8 +227,8 @@ static json_t *invocation(const struct audit_results *results)
             (void)json_array_append_new(
                 notes, notification("note", subject->unseen[u].what, subject->unseen[u].why));
     }
-    put(o, "executionSuccessful", json_boolean(fine));
-    put(o, "toolExecutionNotifications", notes);
+    audit_sarif_put(o, "executionSuccessful", json_boolean(fine));
+    audit_sarif_put(o, "toolExecutionNotifications", notes);
     return o;
 }
 
@@ -236,9 +236,9 @@ static json_t *driver(json_t *rules)
 {
     json_t *o = json_object();
 
-    put(o, "name", json_string("pgseal"));
-    put(o, "semanticVersion", json_string(PGSEAL_VERSION));
-    put(o, "rules", rules);
+    audit_sarif_put(o, "name", json_string("pgseal"));
+    audit_sarif_put(o, "semanticVersion", json_string(PGSEAL_VERSION));
+    audit_sarif_put(o, "rules", rules);
     return o;
 }
 
@@ -258,13 +258,13 @@ json_t *audit_sarif(const struct audit_results *results)
             (void)json_array_append_new(list, result_json(&results->items[i], f, index[check] - 1));
         }
     }
-    put(tool, "driver", driver(rules));
-    put(run, "tool", tool);
-    put(run, "invocations", one(invocation(results)));
-    put(run, "results", list);
-    put(run, "columnKind", json_string("unicodeCodePoints"));
-    put(log, "$schema", json_string(SCHEMA));
-    put(log, "version", json_string("2.1.0"));
-    put(log, "runs", one(run));
+    audit_sarif_put(tool, "driver", driver(rules));
+    audit_sarif_put(run, "tool", tool);
+    audit_sarif_put(run, "invocations", one(invocation(results)));
+    audit_sarif_put(run, "results", list);
+    audit_sarif_put(run, "columnKind", json_string("unicodeCodePoints"));
+    audit_sarif_put(log, "$schema", json_string(SCHEMA));
+    audit_sarif_put(log, "version", json_string("2.1.0"));
+    audit_sarif_put(log, "runs", one(run));
     return log;
 }

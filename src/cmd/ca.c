@@ -78,7 +78,7 @@ static struct passphrase_source source_of(const struct cmd *cmd)
                                        .what = "the CA's key" };
 }
 
-static enum code show(const struct cmd *cmd, struct ca_place *place, struct arena *arena, struct err *e);
+static enum code ca_show(const struct cmd *cmd, struct ca_place *place, struct arena *arena, struct err *e);
 
 /* An Ed25519 key makes a CA whose certificates PostgreSQL's clients cannot bind to. */
 static void warn(const struct cmd *cmd, const struct ca_params *params, struct arena *arena)
@@ -131,7 +131,7 @@ static enum code init(const struct cmd *cmd, struct ca_place *place, struct aren
     warn(cmd, &params, arena);
     TRY(os_owner_enter(ca_place_owner(place), &as, e));
     TRY(ca_create(place->ca_dir, &params, &cmd->env, e));
-    return show(cmd, place, arena, e);
+    return ca_show(cmd, place, arena, e);
 }
 
 /* ---- show ---- */
@@ -140,7 +140,7 @@ struct counts {
     size_t valid, expired, revoked;
 };
 
-static struct counts count(const struct ca_entry *entries, size_t n, int64_t now_s)
+static struct counts ca_count(const struct ca_entry *entries, size_t n, int64_t now_s)
 {
     struct counts counts = { 0, 0, 0 };
 
@@ -162,8 +162,8 @@ struct shown {
     struct counts counts;
 };
 
-static enum code look(struct ca *ca, const struct ca_place *place, struct arena *arena, struct shown *out,
-                      struct err *e)
+static enum code ca_look(struct ca *ca, const struct ca_place *place, struct arena *arena, struct shown *out,
+                         struct err *e)
 {
     AUTO(trust) struct trust list = { 0 };
     struct ca_entry *entries;
@@ -175,7 +175,7 @@ static enum code look(struct ca *ca, const struct ca_place *place, struct arena 
         list.crls.n > 0)
         out->has_crl = crl_describe(list.crls.items[0], arena, &out->crl, &ignored) == OK;
     TRY(ca_entries(ca, arena, &entries, &n, e));
-    out->counts = count(entries, n, out->now_s);
+    out->counts = ca_count(entries, n, out->now_s);
     return OK;
 }
 
@@ -192,14 +192,14 @@ static enum code show_json(const struct cmd *cmd, const struct ca_place *place, 
     return json_print(cmd->out, answer, e);
 }
 
-static enum code show(const struct cmd *cmd, struct ca_place *place, struct arena *arena, struct err *e)
+static enum code ca_show(const struct cmd *cmd, struct ca_place *place, struct arena *arena, struct err *e)
 {
     AUTO(ca) struct ca *ca = NULL;
     struct shown shown = { .now_s = env_now_s(&cmd->env) };
 
     TRY(ca_place_open(place, CA_READ, &cmd->env, &ca, e));
     TRY(cert_describe(ca_certificate(ca), arena, &shown.cert, e));
-    TRY(look(ca, place, arena, &shown, e));
+    TRY(ca_look(ca, place, arena, &shown, e));
     if (cmd->json)
         return show_json(cmd, place, &shown, e);
     (void)fprintf(cmd->out, "%s\n", place->ca_dir);
@@ -234,7 +234,7 @@ static enum code write_crl(const struct cmd *cmd, struct ca_place *place, struct
     TRY(ca_place_open(place, CA_SIGN, &cmd->env, &ca, e));
     TRY(ca_place_write_crl(place, ca, days, &as, e));
     os_owner_leave(&as);
-    TRY(look(ca, place, arena, &shown, e));
+    TRY(ca_look(ca, place, arena, &shown, e));
     TRY(os_path(place->ca_dir, "ca.crl", path, e));
     bool copied = place->copied == CA_COPY_DONE;
     if (cmd->json) {
@@ -255,11 +255,11 @@ static enum code write_crl(const struct cmd *cmd, struct ca_place *place, struct
 
 /* ---- */
 
-static enum code run(const struct cmd *cmd, struct ca_place *place, struct arena *arena, struct err *e)
+static enum code ca_run(const struct cmd *cmd, struct ca_place *place, struct arena *arena, struct err *e)
 {
     if (cmd->verb == VERB_ca_init)
         return init(cmd, place, arena, e);
-    return cmd->verb == VERB_ca_crl ? write_crl(cmd, place, arena, e) : show(cmd, place, arena, e);
+    return cmd->verb == VERB_ca_crl ? write_crl(cmd, place, arena, e) : ca_show(cmd, place, arena, e);
 }
 
 int cmd_ca(struct cmd *cmd)
@@ -274,6 +274,6 @@ int cmd_ca(struct cmd *cmd)
     enum code code = ca_place_find(cmd_value(cmd, OPT_ca_directory), cmd->n_args ? cmd->args[0] : NULL,
                                    &place, &e);
     if (code == OK)
-        code = run(cmd, &place, &arena, &e);
+        code = ca_run(cmd, &place, &arena, &e);
     return code == OK ? EXIT_FINE : cmd_error(cmd, &e);
 }

@@ -21,7 +21,7 @@ static bool arguments_fit(const struct cmd *cmd)
     return cmd->verb == VERB_cert_show ? cmd->n_args > 0 : cmd->n_args == 1;
 }
 
-static enum code run(struct cert_job *job, int *status, struct err *e)
+static enum code cert_run(struct cert_job *job, int *status, struct err *e)
 {
     enum cmd_verb verb = job->cmd->verb;
 
@@ -55,5 +55,5 @@ int cmd_cert(struct cmd *cmd)
         return cmd_error(cmd, &(struct err){ .code = E_NOMEM });
     job->cmd = cmd;
     job->arena = &arena;
-    return run(job, &status, &e) == OK ? status : cmd_error(cmd, &e);
+    return cert_run(job, &status, &e) == OK ? status : cmd_error(cmd, &e);
 }

@@ -25,7 +25,7 @@
 
 enum { KEY_FILE_LIMIT = 1 << 20 };
 
-static enum code nomem(struct err *e)
+static enum code cert_issue_nomem(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
@@ -74,7 +74,7 @@ static enum code read_use(const struct cert_job *job, struct plan *plan, struct 
     /* A server without --host: its name is its host name. */
     struct san *san = arena_array(job->arena, 1, sizeof *san);
     if (!san)
-        return nomem(e);
+        return cert_issue_nomem(e);
     TRY(san_parse(str_c(plan->name), job->arena, san, e));
     plan->request.sans = san;
     plan->request.n_sans = 1;
@@ -110,7 +110,7 @@ static enum code read_server(const struct cert_job *job, struct plan *plan, stru
     }
     plan->host = arena_c(job->arena, host);
     if (!plan->host)
-        return nomem(e);
+        return cert_issue_nomem(e);
     if (host.n == 0 || (port.n && !str_to_u32(str_from(port, 1), 1, 65535, &plan->port)))
         return err_set(e, E_USAGE, "--server takes HOST or HOST:PORT, not \"%.*s\"", STR_ARG(text));
     return OK;
@@ -204,10 +204,10 @@ static enum code plan_paths(const struct cert_job *job, struct plan *plan, struc
     TRY(make_absolute(dir, e)); /* connection strings are used elsewhere */
     TRY(os_path(dir, file, plan->base, e));
     if (!arena_printf(job->arena, &path, "%s.crt", plan->base))
-        return nomem(e);
+        return cert_issue_nomem(e);
     TRY(os_path("", path.p, plan->cert_path, e));
     if (!arena_printf(job->arena, &path, "%s.key", plan->base))
-        return nomem(e);
+        return cert_issue_nomem(e);
     TRY(os_path("", path.p, plan->key_path, e));
     plan->files.cert_path = plan->cert_path;
     plan->files.key_path = plan->key_path;
@@ -387,7 +387,7 @@ static enum code find_renewed(const struct cert_job *job, struct plan *plan, str
         plan->by_name = !own;
         plan->in_gate = true;
         if (!arena_printf(job->arena, &path, own ? "tls/%s.crt" : "clients/%s.crt", file))
-            return nomem(e);
+            return cert_issue_nomem(e);
         TRY(os_path(job->place.gate_dir, path.p, plan->cert_path, e));
     } else {
         TRY(os_path("", name, plan->cert_path, e));
@@ -398,7 +398,7 @@ static enum code find_renewed(const struct cert_job *job, struct plan *plan, str
     path.n -= str_ends(path, STR(".crt")) || str_ends(path, STR(".pem")) ? 4 : 0;
     if (!str_to_c(path, plan->base, sizeof plan->base) ||
         !arena_printf(job->arena, &path, "%s.key", plan->base))
-        return nomem(e);
+        return cert_issue_nomem(e);
     TRY(os_path("", path.p, plan->key_path, e));
     plan->files.cert_path = plan->cert_path;
     plan->files.key_path = plan->key_path;

@@ -81,7 +81,8 @@ static enum code refuse_several(const struct found *found, struct err *e)
     return E_PARAM;
 }
 
-static enum code find(const struct cert_job *job, struct ca *ca, struct found *found, struct err *e)
+static enum code cert_revoke_find(const struct cert_job *job, struct ca *ca, struct found *found,
+                                  struct err *e)
 {
     size_t n = 0;
 
@@ -137,7 +138,7 @@ enum code cert_revoke(struct cert_job *job, struct err *e)
     TRY(cert_job_ca(job, e));
     TRY(os_owner_enter(ca_place_owner(&job->place), &as, e));
     TRY(ca_place_open(&job->place, CA_SIGN, &job->cmd->env, &ca, e));
-    TRY(find(job, ca, &found, e));
+    TRY(cert_revoke_find(job, ca, &found, e));
     for (size_t i = 0; i < found.n; i++)
         if (found.match[i])
             TRY(ca_revoke(ca, found.entries[i].serial_hex, reason, e));

@@ -41,7 +41,8 @@ static enum code warn_skipped(struct bytes pem, struct shown *shown, struct err 
     return OK;
 }
 
-static enum code load(const struct cert_job *job, const char *path, struct shown *out, struct err *e)
+static enum code cert_show_load(const struct cert_job *job, const char *path, struct shown *out,
+                                struct err *e)
 {
     AUTO(buf) struct buf pem = BUF_INIT(OS_FILE_LIMIT);
 
@@ -102,7 +103,7 @@ static enum code show_all(const struct cert_job *job, json_t *array, struct err 
 {
     for (size_t i = 0; i < job->cmd->n_args; i++) {
         AUTO(shown) struct shown shown = { .path = NULL };
-        TRY(load(job, job->cmd->args[i], &shown, e));
+        TRY(cert_show_load(job, job->cmd->args[i], &shown, e));
         if (array)
             TRY(put_json(job, &shown, array, e));
         else

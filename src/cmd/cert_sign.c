@@ -27,7 +27,7 @@ static void signing_auto(struct signing *s)
     csr_fini(&s->csr);
 }
 
-static enum code nomem(struct err *e)
+static enum code cert_sign_nomem(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
@@ -53,10 +53,10 @@ static enum code plan_paths(const struct cert_job *job, struct signing *s, struc
     bool ok = out ? arena_printf(job->arena, &path, "%s/%.*s", out, STR_ARG(name))
                   : arena_printf(job->arena, &path, "%.*s%.*s", STR_ARG(dir), STR_ARG(name));
     if (!ok)
-        return nomem(e);
+        return cert_sign_nomem(e);
     TRY(os_path("", path.p, s->base, e));
     if (!arena_printf(job->arena, &path, "%s.crt", s->base))
-        return nomem(e);
+        return cert_sign_nomem(e);
     TRY(os_path("", path.p, s->cert_path, e));
     s->files = LEAF_FILES_INIT;
     s->files.cert_path = s->cert_path;

@@ -54,7 +54,7 @@ static void examined_auto(struct examined *x)
     trust_fini(&x->own);
 }
 
-static enum code nomem(struct err *e)
+static enum code cert_verify_nomem(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
@@ -76,7 +76,7 @@ static enum code find_root(struct cert_job *job, struct examined *x, struct err 
         return OK;
     TRY(ca_place_root(&job->place, path, e));
     x->root = arena_c(job->arena, str_c(path));
-    return x->root ? OK : nomem(e);
+    return x->root ? OK : cert_verify_nomem(e);
 }
 
 /* The list of the CA that was named, or the gate's copy of it where the CA is kept elsewhere. */
@@ -93,10 +93,10 @@ static enum code load_own_list(const struct cert_job *job, struct examined *x, s
     if (!os_exists(path) || trust_load(path, &x->own, &ignored) != OK)
         return OK;
     x->own_crl = arena_c(job->arena, str_c(path));
-    return x->own_crl ? OK : nomem(e);
+    return x->own_crl ? OK : cert_verify_nomem(e);
 }
 
-static enum code load(struct cert_job *job, struct examined *x, struct err *e)
+static enum code cert_verify_load(struct cert_job *job, struct examined *x, struct err *e)
 {
     const char *crl = cmd_value(job->cmd, OPT_cert_crl);
 
@@ -154,8 +154,9 @@ static const char *alert_of(int error)
     }
 }
 
-static enum code refused(const struct cert_job *job, const struct examined *x,
-                         const struct chain_verdict *verdict, struct answer *answer, struct err *e)
+static enum code cert_verify_refused(const struct cert_job *job, const struct examined *x,
+                                     const struct chain_verdict *verdict, struct answer *answer,
+                                     struct err *e)
 {
     bool ok = arena_printf(job->arena, &answer->reason,
                            "%.*s, at depth %d: subject \"%.*s\", issuer \"%.*s\"", STR_ARG(verdict->text),
@@ -164,7 +165,7 @@ static enum code refused(const struct cert_job *job, const struct examined *x,
     answer->error = STR("SSL error: certificate verify failed");
     if (x->client)
         ok = ok && arena_printf(job->arena, &answer->error, "SSL error: %s", alert_of(verdict->error));
-    return ok ? OK : nomem(e);
+    return ok ? OK : cert_verify_nomem(e);
 }
 
 static enum code judge_chain(const struct cert_job *job, struct examined *x, struct err *e)
@@ -179,7 +180,7 @@ static enum code judge_chain(const struct cert_job *job, struct examined *x, str
             x->ca.error = STR("the root certificate file does not exist");
         if (code == E_NO_FILE &&
             !arena_printf(job->arena, &x->ca.error, "root certificate file \"%s\" does not exist", x->root))
-            return nomem(e);
+            return cert_verify_nomem(e);
         if (code == E_NO_FILE)
             return OK;
         if (code != OK) {
@@ -197,7 +198,7 @@ static enum code judge_chain(const struct cert_job *job, struct examined *x, str
                                  .now_unix_s = x->now_s };
     TRY(chain_verify(&what, job->arena, &verdict, e));
     x->ca.ok = verdict.ok;
-    return verdict.ok ? OK : refused(job, x, &verdict, &x->ca, e);
+    return verdict.ok ? OK : cert_verify_refused(job, x, &verdict, &x->ca, e);
 }
 
 /* ---- verify-full, key ---- */
@@ -215,7 +216,7 @@ static enum code judge_host(const struct cert_job *job, struct examined *x, stru
     TRY(cert_names_of(x->file.items[0], job->arena, &names, e));
     x->full.ok = verify_host(&names, str_c(x->host), &failed) == OK;
     if (!x->full.ok && !arena_str(job->arena, str_c(err_text(&failed)), &x->full.error))
-        return nomem(e);
+        return cert_verify_nomem(e);
     return OK;
 }
 
@@ -248,7 +249,7 @@ static enum code judge_revocation(const struct cert_job *job, struct examined *x
         if (!arena_printf(job->arena, &x->revocation.error, "revoked at %s (%s)",
                           time_text(entry.revoked_unix_s, when), reason_text(entry.reason)) ||
             !arena_printf(job->arena, &x->revocation.reason, "revocation list \"%s\"", x->own_crl))
-            return nomem(e);
+            return cert_verify_nomem(e);
         return OK;
     }
     return OK;
@@ -282,7 +283,7 @@ static enum code judge_key(const struct cert_job *job, struct examined *x, struc
     x->key.ok = code == OK;
     if (code != OK && (!arena_str(job->arena, str_c(err_text(&failed)), &x->key.error) ||
                        !arena_str(job->arena, str_c(failed.detail), &x->key.reason)))
-        return nomem(e);
+        return cert_verify_nomem(e);
     return OK;
 }
 
@@ -309,7 +310,7 @@ static enum code warn(const struct cert_job *job, struct examined *x, struct err
 
 /* ---- output ---- */
 
-static void say(const struct cmd *cmd, const char *what, const struct answer *answer)
+static void cert_verify_say(const struct cmd *cmd, const char *what, const struct answer *answer)
 {
     FILE *out = cmd->out;
 
@@ -330,8 +331,8 @@ static void report_text(const struct cert_job *job, const struct examined *x)
     FILE *out = job->cmd->out;
 
     (void)fprintf(out, "%s, trusting %s\n", x->path, x->root);
-    say(job->cmd, x->client ? "accepted" : "verify-ca", &x->ca);
-    say(job->cmd, "verify-full", &x->full);
+    cert_verify_say(job->cmd, x->client ? "accepted" : "verify-ca", &x->ca);
+    cert_verify_say(job->cmd, "verify-full", &x->full);
     if (!x->client && !x->host) {
         (void)fprintf(out, "  %-12s not asked: name the host with --host. The certificate is for",
                       "verify-full");
@@ -341,8 +342,8 @@ static void report_text(const struct cert_job *job, const struct examined *x)
             (void)fprintf(out, " %.*s", STR_ARG(x->info.subject));
         (void)fputc('\n', out);
     }
-    say(job->cmd, "key", &x->key);
-    say(job->cmd, "revocation", &x->revocation);
+    cert_verify_say(job->cmd, "key", &x->key);
+    cert_verify_say(job->cmd, "revocation", &x->revocation);
 }
 
 static json_t *answer_json(const struct answer *answer)
@@ -381,7 +382,7 @@ enum code cert_verify(struct cert_job *job, int *out_status, struct err *e)
 {
     AUTO(examined) struct examined x = { .path = NULL };
 
-    TRY(load(job, &x, e));
+    TRY(cert_verify_load(job, &x, e));
     TRY(judge_chain(job, &x, e));
     TRY(judge_host(job, &x, e));
     TRY(judge_key(job, &x, e));

@@ -2,7 +2,7 @@
 #include "cmd/cmd.h"
 
 #include "base/check.h"
-#include "base/near.h"
+#include "base/closest.h"
 #include "cmd/help.h"
 #include "cmd/table.h"
 #include "cmd/usage.h"
@@ -70,10 +70,10 @@ static int unknown_option(const struct cmd *cmd, enum cmd_id command, const char
         return cmd_usage(cmd, "unknown option -%c", optopt);
     struct str name = str_from(str_c(word), 2);
     name = str_first(name, str_find(name, '='));
-    struct near near = near_begin(name);
+    struct closest near = closest_begin(name);
     for (const struct option_row *row = option_rows; row->help; row++)
         if (row->long_name && option_belongs(row, command))
-            near_offer(&near, str_c(row->long_name));
+            closest_offer(&near, str_c(row->long_name));
     if (near.best.p)
         return cmd_usage(cmd, "unknown option --%.*s; did you mean --%.*s?", STR_ARG(name),
                          STR_ARG(near.best));
@@ -122,7 +122,7 @@ static int take_option(struct cmd *cmd, struct cmd_option *store, const struct o
 /* The first argument names the verb where a command has verbs. */
 static int take_verb(struct cmd *cmd, enum cmd_id command)
 {
-    struct near near = near_begin(str_c(cmd->n_args > 0 ? cmd->args[0] : ""));
+    struct closest near = closest_begin(str_c(cmd->n_args > 0 ? cmd->args[0] : ""));
     bool has_verbs = false;
 
     for (const struct verb_row *row = verb_rows; row->name; row++) {
@@ -137,7 +137,7 @@ static int take_verb(struct cmd *cmd, enum cmd_id command)
             cmd->n_args--;
             return -1;
         }
-        near_offer(&near, str_c(row->name));
+        closest_offer(&near, str_c(row->name));
     }
     if (!has_verbs)
         return -1;

@@ -13,13 +13,13 @@
 #include "cmd/usage.h"
 #include "cmd/view_out.h"
 #include "conf/settings.h"
-#include "gate/load/honour.h"
+#include "gate/load/rule_check.h"
 #include "os/files.h"
 #include "policy/archive.h"
 #include "policy/ident.h"
 #include "policy/match.h"
+#include "policy/match_text.h"
 #include "policy/method.h"
-#include "policy/tell.h"
 #include "policy/words.h"
 
 #include <netdb.h>
@@ -69,7 +69,7 @@ static void note_str(struct explanation *x, struct str text)
         x->notes[x->n_notes++] = text;
 }
 
-static void note(struct explanation *x, const char *text)
+static void explain_note(struct explanation *x, const char *text)
 {
     note_str(x, str_c(text));
 }
@@ -108,7 +108,7 @@ static void trace_rule(void *arg, const struct hba_rule *rule, enum match_field 
         a->nearest = s;
 }
 
-static enum code judge(struct explanation *x, struct attempt *a)
+static enum code explain_judge(struct explanation *x, struct attempt *a)
 {
     struct tracing tracing = { x, a };
     struct trace trace = { trace_rule, &tracing };
@@ -125,7 +125,7 @@ static enum code judge(struct explanation *x, struct attempt *a)
         if (code == E_NEED_NAME) {
             facts_look_up(x->arena, conn, a->decision.need);
         } else if (code == E_NEED_ROLES) {
-            note(x, "roles= was not given: taken as if the user were a member of no other role");
+            explain_note(x, "roles= was not given: taken as if the user were a member of no other role");
             x->facts.roles = (struct role_set){ &conn->user, 1 };
             conn->roles = &x->facts.roles;
         } else {
@@ -144,7 +144,7 @@ static enum code judge_all(struct explanation *x)
     for (size_t i = 0; i < x->facts.n_attempts; i++) {
         x->last = &x->attempts[x->n_attempts++];
         x->last->tls = x->facts.attempts[i];
-        TRY(judge(x, x->last));
+        TRY(explain_judge(x, x->last));
         if (admits(x->last))
             break;
     }
@@ -237,7 +237,7 @@ static bool fix_by_transport(struct explanation *x)
 
     if (x->facts.conn.is_local || x->n_attempts > 1)
         return false;
-    enum code code = judge(x, &other);
+    enum code code = explain_judge(x, &other);
     x->facts.conn.tls = x->last->tls;
     if (code != OK || !admits(&other))
         return false;
@@ -511,7 +511,7 @@ static int load_policy(const struct cmd *cmd, struct policy **out, struct diags 
         params.hba_file = str_c(settings->hba_file.path);
         params.ident_file = str_c(settings->ident_file.path);
         params.ssl_on = settings->ssl;
-        params.features.roles_known = honour_knows_roles(settings);
+        params.features.roles_known = rule_check_knows_roles(settings);
     }
     if (hba)
         params.hba_file = str_c(hba);
@@ -529,12 +529,12 @@ static int explain(struct explanation *x)
     for (size_t i = 0; i < x->facts.n_notes; i++)
         note_str(x, x->facts.notes[i]);
     if (x->facts.host.p)
-        note(x, "host= names the server: it plays no part in the rules");
+        explain_note(x, "host= names the server: it plays no part in the rules");
     if (x->facts.tls_assumed)
-        note(x, "neither tls= nor sslmode= was given: taken as a connection with TLS");
+        explain_note(x, "neither tls= nor sslmode= was given: taken as a connection with TLS");
     if (x->facts.n_attempts > 1)
-        note(x, x->facts.attempts[0] ? "sslmode=prefer: with TLS first, then without"
-                                     : "sslmode=allow: without TLS first, then with it");
+        explain_note(x, x->facts.attempts[0] ? "sslmode=prefer: with TLS first, then without"
+                                             : "sslmode=allow: without TLS first, then with it");
     enum code code = judge_all(x);
     if (code == OK) {
         find_demands(x);

@@ -11,7 +11,7 @@
 #include "lex/conninfo_hide.h"
 #include "pki/name.h"
 #include "pki/name_text.h"
-#include "policy/tell.h"
+#include "policy/match_text.h"
 
 #include <netdb.h>
 #include <stdlib.h>
@@ -28,8 +28,8 @@ struct reading {
     struct str cert; /* as written; p == NULL: not given */
 };
 
-static void note(struct reading *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void note(struct reading *r, const char *fmt, ...)
+static void facts_note(struct reading *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void facts_note(struct reading *r, const char *fmt, ...)
 {
     struct facts *f = r->out;
     va_list args;
@@ -207,7 +207,7 @@ static int read_pasted(struct reading *r, struct str word)
     if (pasted_parse(word, r->arena, &pasted, &e) != OK)
         return cmd_error(r->cmd, &e);
     for (size_t i = 0; i < pasted.n_notes; i++)
-        note(r, "%.*s", STR_ARG(pasted.notes[i]));
+        facts_note(r, "%.*s", STR_ARG(pasted.notes[i]));
     for (enum conn_option i = 0; i < CONN_OPTION_COUNT; i++)
         if (pasted.options.v[i].p)
             r->options.v[i] = pasted.options.v[i];
@@ -330,7 +330,7 @@ static int settle_certificate(struct reading *r)
         return cmd_error(r->cmd, &e);
     *cert = (struct fact_cert){ .given = true, .has_cn = cn.present, .dn = cert->dn, .cn = cn.value };
     if (!str_equal(cert->dn, r->cert))
-        note(r, "cert= is read as \"%.*s\" (RFC 2253)", STR_ARG(cert->dn));
+        facts_note(r, "cert= is read as \"%.*s\" (RFC 2253)", STR_ARG(cert->dn));
     return -1;
 }
 

@@ -9,21 +9,21 @@
 #define ROWS_ARENA_MAX ((size_t)1 << 30)
 enum { ROWS_ARENA_FIRST = 16 * 1024 };
 
-static struct cell text_or_null(struct str s)
+static struct cell ident_text_or_null(struct str s)
 {
     return s.p ? cell_text(s) : (struct cell){ .kind = CELL_NULL };
 }
 
-static void fill(const struct ident_row *row, struct row_pg_ident_file_mappings *out)
+static void ident_fill(const struct ident_row *row, struct row_pg_ident_file_mappings *out)
 {
     if (row->map_number)
         out->map_number = cell_int(row->map_number);
     out->file_name = cell_text(row->file_name);
     out->line_number = cell_int(row->line_number);
-    out->map_name = text_or_null(row->map_name);
-    out->sys_name = text_or_null(row->sys_name);
-    out->pg_username = text_or_null(row->pg_username);
-    out->error = text_or_null(row->error);
+    out->map_name = ident_text_or_null(row->map_name);
+    out->sys_name = ident_text_or_null(row->sys_name);
+    out->pg_username = ident_text_or_null(row->pg_username);
+    out->error = ident_text_or_null(row->error);
 }
 
 int cmd_ident(struct cmd *cmd)
@@ -47,7 +47,7 @@ int cmd_ident(struct cmd *cmd)
         return cmd_error(cmd, &e);
     }
     for (size_t i = 0; i < rows.n; i++)
-        fill(&rows.rows[i], &cells[i].pg_ident_file_mappings);
+        ident_fill(&rows.rows[i], &cells[i].pg_ident_file_mappings);
     if (cmd->json)
         view_out_json(cmd->out, VIEW_PG_IDENT_FILE_MAPPINGS, cells, rows.n);
     else

@@ -30,7 +30,7 @@ enum {
     HOST_TEXT_MAX = 256
 };
 
-static enum code nomem(struct err *e)
+static enum code init_nomem(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
@@ -66,7 +66,7 @@ static enum code plan_hosts(struct init_plan *plan, const struct cmd *cmd, struc
         return err_set(e, E_USAGE, "more than %d names", CA_LIST_MAX);
     plan->sans = arena_array(plan->arena, n, sizeof *plan->sans);
     if (!plan->sans)
-        return nomem(e);
+        return init_nomem(e);
     for (size_t i = 0; i < n; i++) {
         const char *host = given ? cmd_value_at(cmd, OPT_init_host, i) : usual[i];
         /* A machine's own name may be one that no certificate can carry. */
@@ -79,7 +79,7 @@ static enum code plan_hosts(struct init_plan *plan, const struct cmd *cmd, struc
             plan->host = arena_c(plan->arena, str_c(host));
     }
     if (!plan->host)
-        return nomem(e);
+        return init_nomem(e);
     plan->listen = given ? "*" : "localhost";
     return OK;
 }
@@ -157,7 +157,7 @@ static void correct(struct init_plan *plan)
         plan->port = facts.port;
 }
 
-static enum code run(const struct cmd *cmd, struct init_plan *plan, struct err *e)
+static enum code init_run(const struct cmd *cmd, struct init_plan *plan, struct err *e)
 {
     TRY(plan_options(plan, cmd, e));
     TRY(plan_dir(plan, cmd->args[0], cmd_flag(cmd, OPT_init_force), e));
@@ -185,7 +185,7 @@ int cmd_init(struct cmd *cmd)
     plan->env = &cmd->env;
     enum code code = os_owner_enter(cmd->args[0], &as, &e);
     if (code == OK)
-        code = run(cmd, plan, &e);
+        code = init_run(cmd, plan, &e);
     int status = code == OK ? EXIT_FINE : cmd_error(cmd, &e);
     free(plan);
     return status;

@@ -18,7 +18,7 @@ enum {
     SOCKET_NAME_MAX = 16 /* "/.s.PGSQL.65535" and its NUL */
 };
 
-static enum code nomem(struct err *e)
+static enum code init_make_nomem(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
@@ -62,7 +62,7 @@ static enum code give_known(void *ctx, struct secret *out, struct err *e)
 {
     const struct secret *known = ctx;
 
-    return secret_set(out, secret_bytes(known)) == OK ? OK : nomem(e);
+    return secret_set(out, secret_bytes(known)) == OK ? OK : init_make_nomem(e);
 }
 
 static enum code make_ca(struct init_plan *plan, const char *dir, struct secret *passphrase, struct err *e)
@@ -70,7 +70,7 @@ static enum code make_ca(struct init_plan *plan, const char *dir, struct secret 
     struct ca_params params = { .key = KEY_P256, .days = CA_DAYS_DEFAULT, .path_length = 0 };
 
     if (!arena_printf(plan->arena, &params.common_name, "pgseal CA %.48s", plan->host))
-        return nomem(e);
+        return init_make_nomem(e);
     if (passphrase_wanted(&plan->ca_passphrase)) {
         TRY(passphrase_new(&plan->ca_passphrase, passphrase, e));
         params.passphrase = passphrase;
@@ -128,7 +128,7 @@ static enum code make_leaf(struct init_plan *plan, struct ca *ca, const struct w
 
     if (!arena_printf(plan->arena, &cert_name, "%s.crt", wanted->base) ||
         !arena_printf(plan->arena, &key_name, "%s.key", wanted->base))
-        return nomem(e);
+        return init_make_nomem(e);
     TRY(os_path(plan->dir, cert_name.p, cert_path, e));
     TRY(os_path(plan->dir, key_name.p, key_path, e));
     bool there = os_exists(cert_path) && os_exists(key_path);
@@ -188,7 +188,7 @@ static enum code make_client_cert(struct init_plan *plan, struct ca *ca, struct 
     if (!plan->user)
         return OK;
     if (!arena_printf(plan->arena, &base, "clients/%s", plan->user_file))
-        return nomem(e);
+        return init_make_nomem(e);
     client.base = base.p;
     client.request = (struct ca_request){ .use = CA_USE_CLIENT,
                                           .common_name = str_c(plan->user),
@@ -230,7 +230,7 @@ static enum code invent_password(struct init_plan *plan, struct secret *password
     wipe(text, sizeof text);
     if (code != OK || !scram_verifier_print(&verifier, &printed))
         return err_set(e, E_INTERNAL, "could not make a password for the gate");
-    return arena_str(plan->arena, buf_str(&printed), &plan->gate_secret) ? OK : nomem(e);
+    return arena_str(plan->arena, buf_str(&printed), &plan->gate_secret) ? OK : init_make_nomem(e);
 }
 
 static void append_passfile_field(struct buf *out, struct str value)
@@ -263,7 +263,7 @@ static enum code make_passfile(struct init_plan *plan, struct err *e)
     (void)buf_append_byte(&line, ':');
     append_passfile_field(&line, str_from_bytes(secret_bytes(&password)));
     (void)buf_append_byte(&line, '\n');
-    enum code code = buf_ok(&line) ? init_put(plan, &file, buf_bytes(&line), 0600, e) : nomem(e);
+    enum code code = buf_ok(&line) ? init_put(plan, &file, buf_bytes(&line), 0600, e) : init_make_nomem(e);
     buf_fini_secret(&line);
     return code;
 }
@@ -413,7 +413,7 @@ enum code init_write_conf(struct init_plan *plan, struct err *e)
         append_rules(&rules, plan);
     }
     if (!buf_ok(&settings) || !buf_ok(&rules))
-        return nomem(e);
+        return init_make_nomem(e);
     TRY(init_put(plan, &(struct init_file){ .name = "pgseal.conf", .says = "settings" }, buf_bytes(&settings),
                  0600, e));
     TRY(init_put(plan,

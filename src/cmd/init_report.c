@@ -10,7 +10,7 @@
 
 enum { REPORT_LIMIT = 1 << 16, NAME_COLUMN = 22, NOTE_WIDTH = 100 };
 
-static enum code nomem(struct err *e)
+static enum code init_report_nomem(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
@@ -95,7 +95,7 @@ static enum code say_clients(FILE *out, const struct init_plan *plan, const char
         AUTO(buf) struct buf text = BUF_INIT(REPORT_LIMIT);
         driver_connect(&text, d, &facts);
         if (!buf_ok(&text))
-            return nomem(e);
+            return init_report_nomem(e);
         (void)fprintf(out, "  %-*s %.*s\n", NAME_COLUMN, driver_title(d), STR_ARG(buf_str(&text)));
     }
     return OK;
@@ -106,13 +106,13 @@ static enum code say_application(FILE *out, const struct init_plan *plan, struct
     AUTO(buf) struct buf text = BUF_INIT(REPORT_LIMIT);
 
     if (!application_string(plan, &text))
-        return nomem(e);
+        return init_report_nomem(e);
     (void)fprintf(out, "\nThe application connects with its own user and password, and without TLS:\n  %s\n",
                   buf_c(&text));
     return OK;
 }
 
-static enum code say(FILE *out, const struct init_plan *plan, const char *root, struct err *e)
+static enum code init_report_say(FILE *out, const struct init_plan *plan, const char *root, struct err *e)
 {
     say_files(out, plan);
     say_server(out, plan);
@@ -132,7 +132,7 @@ static enum code say(FILE *out, const struct init_plan *plan, const char *root, 
 
 /* ---- JSON ---- */
 
-static json_t *text_of(struct str s)
+static json_t *init_report_text_of(struct str s)
 {
     return json_stringn(s.p, s.n);
 }
@@ -142,7 +142,7 @@ static json_t *lines_of(const struct init_lines *lines)
     json_t *array = json_array();
 
     for (size_t i = 0; i < lines->n; i++)
-        (void)json_array_append_new(array, text_of(lines->line[i]));
+        (void)json_array_append_new(array, init_report_text_of(lines->line[i]));
     return array;
 }
 
@@ -164,13 +164,13 @@ static json_t *clients_of(const struct init_plan *plan, const char *root)
     if (plan->companion) {
         AUTO(buf) struct buf text = BUF_INIT(REPORT_LIMIT);
         (void)application_string(plan, &text);
-        (void)json_object_set_new(object, driver_name(DRIVER_LIBPQ), text_of(buf_str(&text)));
+        (void)json_object_set_new(object, driver_name(DRIVER_LIBPQ), init_report_text_of(buf_str(&text)));
         return object;
     }
     for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_PGX; d++) {
         AUTO(buf) struct buf text = BUF_INIT(REPORT_LIMIT);
         driver_connect(&text, d, &facts);
-        (void)json_object_set_new(object, driver_name(d), text_of(buf_str(&text)));
+        (void)json_object_set_new(object, driver_name(d), init_report_text_of(buf_str(&text)));
     }
     return object;
 }
@@ -180,14 +180,15 @@ static enum code say_json(FILE *out, const struct init_plan *plan, const char *r
     json_t *answer = json_pack(
         "{s:s, s:s?, s:i, s:s, s:o, s:s, s:o, s:s?, s:o, s:{s:o, s:o, s:o, s:o}, s:o}", "dir", plan->dir,
         "host", plan->host, "port", (int)plan->port, "listen_addresses", plan->listen, "upstream",
-        text_of(plan->upstream), "auth_source",
+        init_report_text_of(plan->upstream), "auth_source",
         plan->upstream_is_tcp && !plan->companion ? "query" : "upstream", "auth_dbname",
-        text_of(plan->auth_dbname), "ca_file", plan->companion ? NULL : root, "files", files_of(plan),
-        "server", "pg_hba_conf", lines_of(&plan->hba), "postgresql_conf", lines_of(&plan->conf), "sql",
-        lines_of(&plan->sql), "notes", lines_of(&plan->notes), "clients", clients_of(plan, root));
+        init_report_text_of(plan->auth_dbname), "ca_file", plan->companion ? NULL : root, "files",
+        files_of(plan), "server", "pg_hba_conf", lines_of(&plan->hba), "postgresql_conf",
+        lines_of(&plan->conf), "sql", lines_of(&plan->sql), "notes", lines_of(&plan->notes), "clients",
+        clients_of(plan, root));
 
     if (!answer)
-        return nomem(e);
+        return init_report_nomem(e);
     (void)json_dumpf(answer, out, JSON_INDENT(2));
     (void)fputc('\n', out);
     json_decref(answer);
@@ -199,5 +200,5 @@ enum code init_report(const struct cmd *cmd, const struct init_plan *plan, struc
     char root[OS_PATH_MAX];
 
     TRY(os_path(plan->dir, "tls/ca.crt", root, e));
-    return cmd->json ? say_json(cmd->out, plan, root, e) : say(cmd->out, plan, root, e);
+    return cmd->json ? say_json(cmd->out, plan, root, e) : init_report_say(cmd->out, plan, root, e);
 }

@@ -20,7 +20,7 @@
 #define DEFAULT_ROLE "pgseal"
 #define DEFAULT_DATABASE "postgres"
 
-static enum code nomem(struct err *e)
+static enum code init_upstream_nomem(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
@@ -31,7 +31,7 @@ static enum code below(const struct init_plan *plan, const char *name, struct st
     char path[OS_PATH_MAX];
 
     TRY(os_path(plan->dir, name, path, e));
-    return arena_str(plan->arena, str_c(path), out) ? OK : nomem(e);
+    return arena_str(plan->arena, str_c(path), out) ? OK : init_upstream_nomem(e);
 }
 
 static bool wants_verification(struct str sslmode)
@@ -44,7 +44,7 @@ static enum code plan_server_names(struct init_plan *plan, const struct conninfo
 {
     plan->upstream_sans = arena_array(plan->arena, info->host_count, sizeof *plan->upstream_sans);
     if (!plan->upstream_sans)
-        return nomem(e);
+        return init_upstream_nomem(e);
     for (size_t i = 0; i < info->host_count && plan->n_upstream_sans < CA_LIST_MAX; i++) {
         const struct conn_host *host = &info->hosts[i];
         if (host->kind == CONN_HOST_UNIX || host->host.n == 0)
@@ -106,7 +106,7 @@ static enum code print_options(struct init_plan *plan, const struct conn_options
         conninfo_quote(&text, options->v[i]);
     }
     if (!buf_ok(&text) || !arena_str(plan->arena, buf_str(&text), &plan->upstream))
-        return nomem(e);
+        return init_upstream_nomem(e);
     return OK;
 }
 
@@ -197,5 +197,5 @@ enum code init_plan_server(struct init_plan *plan, struct err *e)
                      : plan->upstream_is_tcp ? lines_over_tcp(plan)
                                              : lines_over_socket(plan);
 
-    return code == OK ? OK : nomem(e);
+    return code == OK ? OK : init_upstream_nomem(e);
 }

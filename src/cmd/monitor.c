@@ -84,7 +84,7 @@ static int read_trust(struct monitor_job *job)
     return -1;
 }
 
-static int read_options(struct monitor_job *job)
+static int monitor_read_options(struct monitor_job *job)
 {
     const struct cmd *cmd = job->cmd;
     const char *how = cmd_value(cmd, OPT_monitor_negotiation), *listen = cmd_value(cmd, OPT_monitor_listen);
@@ -138,7 +138,7 @@ static int write_textfile(const struct monitor_job *job, const char *path)
     return code == OK ? EXIT_FINE : cmd_error(job->cmd, &e);
 }
 
-static int show(const struct monitor_job *job)
+static int monitor_show(const struct monitor_job *job)
 {
     const struct cmd *cmd = job->cmd;
     const struct monitor_run *run = pass_run(job->pass);
@@ -169,7 +169,7 @@ static int run(struct monitor_job *job)
     if (!pass_start(&job->plan, looked, job))
         return cmd_error(job->cmd, &e);
     loop_run(job->plan.loop);
-    int status = show(job);
+    int status = monitor_show(job);
     pass_free(job->pass);
     return status;
 }
@@ -179,7 +179,7 @@ int cmd_monitor(struct cmd *cmd)
     struct monitor_job job = { .cmd = cmd, .timeout_s = MONITOR_TIMEOUT_S, .interval_s = MONITOR_INTERVAL_S };
 
     arena_init(&job.arena, MONITOR_ARENA_MAX, 4096);
-    int status = read_options(&job);
+    int status = monitor_read_options(&job);
     if (status < 0) {
         (void)setenv("UV_THREADPOOL_SIZE", MONITOR_POOL, 0);
         loop_pool_prepare();

@@ -26,7 +26,7 @@ struct exporter {
     bool looking, over;
 };
 
-static void look(void *arg);
+static void monitor_exporter_look(void *arg);
 
 static void looked(void *arg, struct pass *pass)
 {
@@ -44,7 +44,7 @@ static void looked(void *arg, struct pass *pass)
         timer_set(x->timer, x->params->interval_ms);
 }
 
-static void look(void *arg)
+static void monitor_exporter_look(void *arg)
 {
     struct exporter *x = arg;
 
@@ -70,7 +70,7 @@ static void show_health(void *ctx, struct http_reply *reply)
     http_reply_send(reply, 200, "text/plain; charset=utf-8", str_bytes(STR("ok\n")));
 }
 
-static void on_signal(void *arg, int signum)
+static void monitor_exporter_on_signal(void *arg, int signum)
 {
     struct exporter *x = arg;
 
@@ -140,8 +140,8 @@ static enum code open_http(struct exporter *x, struct err *e)
 
 static enum code serve(struct exporter *x, struct err *e)
 {
-    struct signal_watch *terminate = signal_watch_new(x->loop, SIGTERM, on_signal, x);
-    struct signal_watch *interrupt = signal_watch_new(x->loop, SIGINT, on_signal, x);
+    struct signal_watch *terminate = signal_watch_new(x->loop, SIGTERM, monitor_exporter_on_signal, x);
+    struct signal_watch *interrupt = signal_watch_new(x->loop, SIGINT, monitor_exporter_on_signal, x);
     enum code code = x->timer && terminate && interrupt ? OK : err_set(e, E_NOMEM, "out of memory");
 
     if (code == OK)
@@ -150,7 +150,7 @@ static enum code serve(struct exporter *x, struct err *e)
         (void)fprintf(x->params->cmd->err, "pgseal: listening on %s, ready to be asked for /metrics\n",
                       x->params->address);
         (void)fflush(x->params->cmd->err);
-        look(x);
+        monitor_exporter_look(x);
         loop_run(x->loop);
     }
     http_close(x->http);
@@ -165,7 +165,7 @@ enum code exporter_run(const struct exporter_params *params, struct err *e)
 {
     struct exporter x = { .params = params, .loop = params->plan->loop, .text = BUF_INIT(METRICS_TEXT_MAX) };
 
-    x.timer = timer_new(x.loop, look, &x);
+    x.timer = timer_new(x.loop, monitor_exporter_look, &x);
     enum code code = serve(&x, e);
     if (x.timer)
         timer_close(x.timer);

@@ -89,7 +89,7 @@ static void read_target(struct monitor_target *target)
 
 /* ---- on the pool ---- */
 
-static void read_all(void *arg)
+static void monitor_pass_read_all(void *arg)
 {
     struct pass *pass = arg;
 
@@ -198,7 +198,7 @@ bool pass_start(const struct pass_plan *plan, pass_fn *fn, void *arg)
     for (size_t i = 0; i < plan->n; i++)
         monitor_target_init(&pass->targets[i], &pass->params, str_c(plan->texts[i]));
     pass->run = (struct monitor_run){ .targets = pass->targets, .n = plan->n };
-    if (loop_job(plan->loop, read_all, ask_all, pass))
+    if (loop_job(plan->loop, monitor_pass_read_all, ask_all, pass))
         return true;
     pass_free(pass);
     return false;

@@ -51,7 +51,7 @@ static struct told_row *ordered(const struct monitor_run *run, size_t *out_n)
 
 /* ---- text ---- */
 
-static void put(FILE *out, struct str text)
+static void monitor_report_put(FILE *out, struct str text)
 {
     char *room = malloc(text.n * CLEAN_GROWTH + 1);
 
@@ -92,19 +92,19 @@ static void say_row(const struct cmd *cmd, const struct told_row *told)
                   cmd_tint(cmd, row->status == MONITOR_OK ? TINT_GOOD : TINT_BAD),
                   monitor_status_name(row->status), cmd_tint_end(cmd), days_text(row, days), row->kind);
     if (row->info.subject.n > 0) {
-        put(cmd->out, row->info.subject);
+        monitor_report_put(cmd->out, row->info.subject);
         (void)fputs("  ", cmd->out);
     }
-    put(cmd->out, row->where);
+    monitor_report_put(cmd->out, row->where);
     if (!names_itself(told)) {
         (void)fputs("  (", cmd->out);
-        put(cmd->out, told->target->text);
+        monitor_report_put(cmd->out, told->target->text);
         (void)fputc(')', cmd->out);
     }
     (void)fputc('\n', cmd->out);
     if (row->error.n > 0) {
         (void)fprintf(cmd->out, "%10s", "");
-        put(cmd->out, row->error);
+        monitor_report_put(cmd->out, row->error);
         (void)fputc('\n', cmd->out);
     }
 }
@@ -126,7 +126,7 @@ bool monitor_say(const struct cmd *cmd, const struct monitor_run *run)
 
 /* ---- JSON ---- */
 
-static json_t *text_or_null(struct str text)
+static json_t *monitor_report_text_or_null(struct str text)
 {
     return text.n > 0 ? json_of(text) : json_null();
 }
@@ -162,15 +162,15 @@ static void put_inventory(json_t *object, const struct monitor_row *row)
 
     if (row->cert)
         cert_sha256_text(row->info.sha256, hex);
-    (void)json_object_set_new(object, "issuer", text_or_null(row->info.issuer));
+    (void)json_object_set_new(object, "issuer", monitor_report_text_or_null(row->info.issuer));
     (void)json_object_set_new(object, "issuer_path", texts_json(row->path, row->n_path));
-    (void)json_object_set_new(object, "serial", text_or_null(row->info.serial));
+    (void)json_object_set_new(object, "serial", monitor_report_text_or_null(row->info.serial));
     (void)json_object_set_new(object, "sans", texts_json(row->info.sans, row->info.n_sans));
-    (void)json_object_set_new(object, "key", text_or_null(row->info.key));
-    (void)json_object_set_new(object, "sha256", text_or_null(str_c(hex)));
+    (void)json_object_set_new(object, "key", monitor_report_text_or_null(row->info.key));
+    (void)json_object_set_new(object, "sha256", monitor_report_text_or_null(str_c(hex)));
     (void)json_object_set_new(object, "usage", texts_json(uses, n_uses));
     (void)json_object_set_new(object, "location", json_of(row->where));
-    (void)json_object_set_new(object, "deployed", text_or_null(row->deployed));
+    (void)json_object_set_new(object, "deployed", monitor_report_text_or_null(row->deployed));
 }
 
 static json_t *row_json(const struct monitor_target *target, const struct monitor_row *row)
@@ -178,11 +178,11 @@ static json_t *row_json(const struct monitor_target *target, const struct monito
     bool ends = monitor_row_is_dated(row) && row->not_after_s != INT64_MAX;
     json_t *object = json_pack(
         "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "target", json_of(target->text), "kind",
-        row->kind, "subject", text_or_null(row->info.subject), "not_before",
+        row->kind, "subject", monitor_report_text_or_null(row->info.subject), "not_before",
         date_json(row, row->not_before_s), "not_after", date_json(row, row->not_after_s), "days_left",
         ends ? json_integer(row->life.days_left) : json_null(), "life_left",
         ends ? json_real(row->life.life_left) : json_null(), "status", monitor_status_name(row->status),
-        "error", text_or_null(row->error), "served_matches", served_json(row->served));
+        "error", monitor_report_text_or_null(row->error), "served_matches", served_json(row->served));
 
     if (object)
         put_inventory(object, row);
@@ -237,16 +237,16 @@ static void tell_nagios(const struct cmd *cmd, const struct told_row *told)
     const struct monitor_row *row = told->row;
     char days[DAYS_TEXT_MAX];
 
-    put(cmd->out, row->info.subject.n > 0 ? row->info.subject : row->where);
+    monitor_report_put(cmd->out, row->info.subject.n > 0 ? row->info.subject : row->where);
     if (row->info.subject.n > 0) {
         (void)fputs(" at ", cmd->out);
-        put(cmd->out, row->where);
+        monitor_report_put(cmd->out, row->where);
     }
     if (monitor_row_is_dated(row))
         (void)fprintf(cmd->out, ": %s", days_text(row, days));
     if (row->error.n > 0) {
         (void)fputs(": ", cmd->out);
-        put(cmd->out, row->error);
+        monitor_report_put(cmd->out, row->error);
     }
 }
 

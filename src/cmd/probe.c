@@ -92,7 +92,7 @@ static enum code run_all(const struct cmd *cmd, struct probe_work *work, size_t 
     return OK;
 }
 
-static int show(const struct cmd *cmd, const struct probe_work *work)
+static int probe_show(const struct cmd *cmd, const struct probe_work *work)
 {
     struct err e = { 0 };
 
@@ -123,7 +123,7 @@ static int read_number(const struct cmd *cmd, enum cmd_opt option, const char *n
     return -1;
 }
 
-static void read_options(const struct cmd *cmd, struct conn_options *out)
+static void probe_read_options(const struct cmd *cmd, struct conn_options *out)
 {
     static const struct {
         enum cmd_opt from;
@@ -186,13 +186,13 @@ int cmd_probe(struct cmd *cmd)
     params.timeout_s = timeout_s;
     params.send_password = cmd_flag(cmd, OPT_probe_send_password);
     params.quick = cmd_flag(cmd, OPT_probe_quick);
-    read_options(cmd, &params.options);
+    probe_read_options(cmd, &params.options);
     enum code code = make_work(cmd, &arena, &work, &e);
     if (code == E_PARAM)
         return cmd_usage(cmd, "%s", err_text(&e));
     if (code == OK)
         code = run_all(cmd, &work, jobs);
-    status = code == OK ? show(cmd, &work) : cmd_error(cmd, &e);
+    status = code == OK ? probe_show(cmd, &work) : cmd_error(cmd, &e);
     for (size_t i = 0; i < work.n && work.arenas; i++)
         arena_fini(&work.arenas[i]);
     return status;

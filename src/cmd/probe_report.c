@@ -175,12 +175,12 @@ void probe_say(const struct cmd *cmd, const struct probe_report *r)
 
 /* ---- JSON ---- */
 
-static void put(json_t *object, const char *name, json_t *value)
+static void probe_report_put(json_t *object, const char *name, json_t *value)
 {
     (void)json_object_set_new(object, name, value);
 }
 
-static json_t *text_or_null(struct str text)
+static json_t *probe_report_text_or_null(struct str text)
 {
     return text.n > 0 ? json_of(text) : json_null();
 }
@@ -208,11 +208,11 @@ static json_t *modes_json(const struct probe_report *r)
     for (unsigned mode = 0; mode < PROBE_MODES; mode++) {
         const struct mode_verdict *v = &r->modes[mode];
         json_t *o = json_object();
-        put(o, "sslmode", json_string(sslmode_name((enum sslmode)mode)));
-        put(o, "connects", json_boolean(v->connects));
-        put(o, "encrypted", json_boolean(v->encrypted));
-        put(o, "verified", json_string(proofs[v->verified]));
-        put(o, "error", v->connects ? json_null() : json_of(v->error));
+        probe_report_put(o, "sslmode", json_string(sslmode_name((enum sslmode)mode)));
+        probe_report_put(o, "connects", json_boolean(v->connects));
+        probe_report_put(o, "encrypted", json_boolean(v->encrypted));
+        probe_report_put(o, "verified", json_string(proofs[v->verified]));
+        probe_report_put(o, "error", v->connects ? json_null() : json_of(v->error));
         (void)json_array_append_new(array, o);
     }
     return array;
@@ -226,11 +226,11 @@ static json_t *addresses_json(const struct probe_report *r)
     for (size_t i = 0; i < r->n_addresses; i++) {
         const struct address_seen *a = &r->addresses[i];
         json_t *o = json_object();
-        put(o, "address", json_of(a->text));
-        put(o, "reachable", json_boolean(a->reachable));
+        probe_report_put(o, "address", json_of(a->text));
+        probe_report_put(o, "reachable", json_boolean(a->reachable));
         cert_sha256_text(a->sha256, hex);
-        put(o, "sha256", a->has_certificate ? json_string(hex) : json_null());
-        put(o, "error", text_or_null(a->error));
+        probe_report_put(o, "sha256", a->has_certificate ? json_string(hex) : json_null());
+        probe_report_put(o, "error", probe_report_text_or_null(a->error));
         (void)json_array_append_new(array, o);
     }
     return array;
@@ -251,9 +251,9 @@ static json_t *problems_json(const struct probe_report *r)
 
     for (size_t i = 0; i < r->n_problems; i++) {
         json_t *o = json_object();
-        put(o, "id", json_string(r->problems[i].id));
-        put(o, "severity", json_string(problem_severity_name(r->problems[i].severity)));
-        put(o, "what", json_of(r->problems[i].what));
+        probe_report_put(o, "id", json_string(r->problems[i].id));
+        probe_report_put(o, "severity", json_string(problem_severity_name(r->problems[i].severity)));
+        probe_report_put(o, "what", json_of(r->problems[i].what));
         (void)json_array_append_new(array, o);
     }
     return array;
@@ -261,43 +261,45 @@ static json_t *problems_json(const struct probe_report *r)
 
 static void put_auth(json_t *o, const char *name, const char *refusal_name, const struct auth_seen *auth)
 {
-    put(o, name, auth->reached ? text_or_null(auth->method) : json_null());
-    put(o, refusal_name, text_or_null(auth->refusal));
+    probe_report_put(o, name, auth->reached ? probe_report_text_or_null(auth->method) : json_null());
+    probe_report_put(o, refusal_name, probe_report_text_or_null(auth->refusal));
 }
 
 static json_t *report_json(const struct probe_report *r, int64_t now_s)
 {
     json_t *o = json_object();
 
-    put(o, "endpoint", json_of(r->target.text));
-    put(o, "reachable", json_boolean(r->reachable));
-    put(o, "safe", json_boolean(r->safe));
-    put(o, "because", json_of(r->because));
-    put(o, "sslmodes", modes_json(r));
-    put(o, "addresses", addresses_json(r));
-    put(o, "plaintext_accepted", json_boolean(r->auth_plain.reached));
-    put(o, "sslrequest", byte_or_null(r->ssl_answer));
-    put(o, "gssenc", byte_or_null(r->gss_answer));
-    put(o, "direct_tls", json_boolean(r->direct_tls == ANSWER_YES));
-    put(o, "direct_tls_without_alpn", json_boolean(r->direct_no_alpn == ANSWER_YES));
-    put(o, "injected_bytes_accepted", json_boolean(r->injected == ANSWER_YES));
-    put(o, "alpn", r->alpn ? json_string("postgresql") : json_null());
-    put(o, "tls_version", text_or_null(r->tls_version));
-    put(o, "tls_cipher", text_or_null(r->tls_cipher));
-    put(o, "tls_group", text_or_null(r->tls_group));
-    put(o, "tls_error", text_or_null(r->tls_error));
-    put(o, "protocols", list_json(&r->protocols));
-    put(o, "ciphers", list_json(&r->ciphers));
-    put(o, "groups", list_json(&r->groups));
+    probe_report_put(o, "endpoint", json_of(r->target.text));
+    probe_report_put(o, "reachable", json_boolean(r->reachable));
+    probe_report_put(o, "safe", json_boolean(r->safe));
+    probe_report_put(o, "because", json_of(r->because));
+    probe_report_put(o, "sslmodes", modes_json(r));
+    probe_report_put(o, "addresses", addresses_json(r));
+    probe_report_put(o, "plaintext_accepted", json_boolean(r->auth_plain.reached));
+    probe_report_put(o, "sslrequest", byte_or_null(r->ssl_answer));
+    probe_report_put(o, "gssenc", byte_or_null(r->gss_answer));
+    probe_report_put(o, "direct_tls", json_boolean(r->direct_tls == ANSWER_YES));
+    probe_report_put(o, "direct_tls_without_alpn", json_boolean(r->direct_no_alpn == ANSWER_YES));
+    probe_report_put(o, "injected_bytes_accepted", json_boolean(r->injected == ANSWER_YES));
+    probe_report_put(o, "alpn", r->alpn ? json_string("postgresql") : json_null());
+    probe_report_put(o, "tls_version", probe_report_text_or_null(r->tls_version));
+    probe_report_put(o, "tls_cipher", probe_report_text_or_null(r->tls_cipher));
+    probe_report_put(o, "tls_group", probe_report_text_or_null(r->tls_group));
+    probe_report_put(o, "tls_error", probe_report_text_or_null(r->tls_error));
+    probe_report_put(o, "protocols", list_json(&r->protocols));
+    probe_report_put(o, "ciphers", list_json(&r->ciphers));
+    probe_report_put(o, "groups", list_json(&r->groups));
     put_auth(o, "auth_plain", "auth_plain_refusal", &r->auth_plain);
     put_auth(o, "auth_tls", "auth_tls_refusal", &r->auth_tls);
-    put(o, "scram_plus", json_boolean(r->auth_tls.scram_plus));
-    put(o, "client_cert_requested", json_boolean(r->cert_requested));
-    put(o, "client_ca_names", list_json(&r->ca_names));
-    put(o, "chain", chain_json(r, now_s));
-    put(o, "missing_issuer",
-        r->chain_report.fault == CHAIN_INCOMPLETE ? text_or_null(r->chain_report.missing) : json_null());
-    put(o, "problems", problems_json(r));
+    probe_report_put(o, "scram_plus", json_boolean(r->auth_tls.scram_plus));
+    probe_report_put(o, "client_cert_requested", json_boolean(r->cert_requested));
+    probe_report_put(o, "client_ca_names", list_json(&r->ca_names));
+    probe_report_put(o, "chain", chain_json(r, now_s));
+    probe_report_put(o, "missing_issuer",
+                     r->chain_report.fault == CHAIN_INCOMPLETE
+                         ? probe_report_text_or_null(r->chain_report.missing)
+                         : json_null());
+    probe_report_put(o, "problems", problems_json(r));
     return o;
 }
 

@@ -23,7 +23,7 @@ static void print_json(const struct cmd *cmd, const struct server_error *told, b
     json_decref(object);
 }
 
-static int tell(struct cmd *cmd, const struct reload_answer *answer, const char *dir)
+static int reload_tell(struct cmd *cmd, const struct reload_answer *answer, const char *dir)
 {
     const struct server_error *told = &answer->told;
     bool loaded = answer->loaded, refused = answer->refused;
@@ -80,5 +80,5 @@ int cmd_reload(struct cmd *cmd)
         return settings_refused(cmd, &diags, code);
     code = reload_gate(settings, &arena, &answer, &e);
     settings_unref(settings);
-    return code == OK ? tell(cmd, &answer, dir) : cmd_error(cmd, &e);
+    return code == OK ? reload_tell(cmd, &answer, dir) : cmd_error(cmd, &e);
 }

@@ -56,7 +56,7 @@ static size_t wanted_pairs(const struct cmd *cmd, struct str *out, size_t max)
     return n;
 }
 
-static void tell(struct run *run, const char *target, const struct renew_report *reports, size_t n)
+static void rotate_tell(struct run *run, const char *target, const struct renew_report *reports, size_t n)
 {
     rotate_metrics(target, reports, n, env_now_s(&run->cmd->env), &run->metrics);
     if (run->all) {
@@ -109,7 +109,7 @@ static void rotate_target(struct run *run, const char *dir)
     if (code != OK)
         worsen(run, cmd_error(run->cmd, &e));
     else
-        tell(run, dir, reports, n);
+        rotate_tell(run, dir, reports, n);
 }
 
 /* ---- the command ---- */

@@ -55,7 +55,7 @@ static int check(struct cmd *cmd, const struct gate_params *params)
 }
 
 /* The process that was started becomes the parent; the gate is its child. */
-static int run(struct cmd *cmd, struct gate_params *params)
+static int serve_run(struct cmd *cmd, struct gate_params *params)
 {
     static const char *const clerk[] = { "pgseal", "clerk", NULL };
     const struct parent_params parent = { .program = "/proc/self/exe", .clerk = clerk, .env = params->env };
@@ -116,7 +116,7 @@ int cmd_serve(struct cmd *cmd)
         status = os_owner_become(absolute, &e) == OK ? check(cmd, &params) : cmd_error(cmd, &e);
     } else {
         harden_process();
-        status = run(cmd, &params);
+        status = serve_run(cmd, &params);
     }
     free(absolute);
     return status;

@@ -1,7 +1,7 @@
 
 #include "cmd/usage.h"
 
-#include "base/near.h"
+#include "base/closest.h"
 #include "cmd/cmd.h"
 #include "cmd/help.h"
 #include "cmd/table.h"
@@ -21,10 +21,10 @@ const char *verb_name(enum cmd_verb verb)
 
 int command_unknown(const char *word)
 {
-    struct near near = near_begin(str_c(word));
+    struct closest near = closest_begin(str_c(word));
 
     for (const struct command_row *row = &command_rows[CMD_COMMON + 1]; row->name; row++)
-        near_offer(&near, str_c(row->name));
+        closest_offer(&near, str_c(row->name));
     (void)fprintf(stderr, "pgseal: unknown command \"%s\"", word);
     if (near.best.p)
         (void)fprintf(stderr, "; did you mean \"%.*s\"?", STR_ARG(near.best));

@@ -2,7 +2,7 @@
 #include "conf/defs.h"
 
 #include "base/check.h"
-#include "base/near.h"
+#include "base/closest.h"
 #include "conf/settings_impl.h"
 
 /* Enumerations are written through int, see value_parse(). */
@@ -126,10 +126,10 @@ void setting_families(struct setting_family out[SETTING_N_FAMILIES])
 
 struct str settings_nearest(struct str name)
 {
-    struct near near = near_begin(name);
+    struct closest near = closest_begin(name);
 
     for (size_t i = 0; i < setting_n_defs; i++)
-        near_offer(&near, str_c(setting_defs[i].name));
+        closest_offer(&near, str_c(setting_defs[i].name));
     return near.best.p ? near.best : str_of("", 0);
 }
 

@@ -39,8 +39,8 @@ static const struct use_row rows[] = {
 #undef X
 };
 
-static void take(const struct settings *settings, const struct use_row *row, struct settings_file_use *out,
-                 const char **out_path)
+static void files_take(const struct settings *settings, const struct use_row *row,
+                       struct settings_file_use *out, const char **out_path)
 {
     const struct settings_file *file = (const void *)((const char *)settings + row->offset);
 
@@ -54,7 +54,7 @@ bool settings_file_use(const struct settings *settings, size_t i, struct setting
     for (size_t at = 0; at < COUNT_OF(rows); at++) {
         if (!rows[at].used || i-- > 0)
             continue;
-        take(settings, &rows[at], out, out_path);
+        files_take(settings, &rows[at], out, out_path);
         return true;
     }
     return false;
@@ -66,7 +66,7 @@ bool settings_file_shown(const struct settings *settings, size_t i, struct setti
     for (size_t at = 0; at < COUNT_OF(rows); at++) {
         if (rows[at].place != i + 1)
             continue;
-        take(settings, &rows[at], out, out_path);
+        files_take(settings, &rows[at], out, out_path);
         return true;
     }
     return false;

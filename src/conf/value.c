@@ -20,7 +20,7 @@
 
 enum { NUMBER_TEXT_MAX = 256, HINT_MAX = 320 };
 
-static enum code invalid(const struct value_params *params, struct str text, struct err *e)
+static enum code value_invalid(const struct value_params *params, struct str text, struct err *e)
 {
     return err_set(e, E_PARAM, "invalid value for parameter \"%s\": \"%.*s\"", params->shown_name,
                    STR_ARG(text));
@@ -28,7 +28,7 @@ static enum code invalid(const struct value_params *params, struct str text, str
 
 static enum code invalid_list(const struct value_params *params, struct str text, struct err *e)
 {
-    enum code code = invalid(params, text, e);
+    enum code code = value_invalid(params, text, e);
 
     if (str_is(str_c(params->shown_name), "log_destination"))
         err_detail(e, "List syntax is invalid.");
@@ -96,18 +96,18 @@ static enum code parse_int(const struct setting_def *def, const struct value_par
 
     const char *end = str_to_c(text, c_text, sizeof c_text) ? scan_number(c_text, &value) : NULL;
     if (!end)
-        return invalid(params, text, e);
+        return value_invalid(params, text, e);
     struct str unit = str_trim(str_c(end));
     if (unit.n > 0 && def->unit == UNIT_NONE)
-        return invalid(params, text, e);
+        return value_invalid(params, text, e);
     if (unit.n > 0 && !convert_time(unit, &value)) {
-        enum code code = invalid(params, text, e);
+        enum code code = value_invalid(params, text, e);
         err_hint(e, "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".");
         return code;
     }
     value = rint(value);
     if (value > INT_MAX || value < INT_MIN) {
-        enum code code = invalid(params, text, e);
+        enum code code = value_invalid(params, text, e);
         err_hint(e, "Value exceeds integer range.");
         return code;
     }
@@ -152,7 +152,7 @@ static enum code invalid_word(const struct setting_def *def, const struct value_
     AUTO(buf) struct buf words = BUF_INIT(HINT_MAX);
 
     setting_words_list(def, &words);
-    enum code code = invalid(params, text, e);
+    enum code code = value_invalid(params, text, e);
     err_hint(e, "Available values: %s.", buf_c(&words));
     return code;
 }
@@ -292,7 +292,7 @@ static enum code parse_file(const struct value_params *params, struct str text, 
         TRY(resolve(params, text, &path));
         file.path = arena_c(params->arena, path);
         if (!file.path)
-            return str_has_nul(text) ? invalid(params, text, e) : E_NOMEM;
+            return str_has_nul(text) ? value_invalid(params, text, e) : E_NOMEM;
     }
     *member = file;
     return OK;
@@ -340,13 +340,13 @@ static enum code check_string(const struct setting_def *def, const struct value_
     enum code code = OK;
 
     if (str_is(str_c(def->name), "http_listen") && !http_place_parse(text, &place)) {
-        code = invalid(params, text, e);
+        code = value_invalid(params, text, e);
         err_hint(e, "Write host:port, the path of a Unix-domain socket, or off.");
     } else if (str_is(str_c(def->name), "status_database") && text.n == 0) {
-        code = invalid(params, text, e);
+        code = value_invalid(params, text, e);
         err_hint(e, "The status database needs a name.");
     } else if (str_is(str_c(def->name), "auth_query") && !strstr(text.p, "$1")) {
-        code = invalid(params, text, e);
+        code = value_invalid(params, text, e);
         err_hint(e, "The query must use $1, the user's name.");
     }
     return code;
@@ -385,7 +385,7 @@ static enum code parse_names(const struct setting_def *def, const struct value_p
         if (directories && !str_starts(at[i], STR("@")))
             TRY(resolve(params, at[i], &at[i]));
         if (str_is(str_c(def->name), "cancel_peers") && !is_host_port(at[i])) {
-            code = invalid(params, text, e);
+            code = value_invalid(params, text, e);
             err_detail(e, "\"%.*s\" is not host:port.", STR_ARG(at[i]));
             return code;
         }
@@ -439,7 +439,7 @@ static enum code parse_nets(const struct value_params *params, struct str text, 
         return E_NOMEM;
     for (size_t i = 0; i < names.n; i++) {
         if (!parse_net(names.at[i], &at[i])) {
-            code = invalid(params, text, e);
+            code = value_invalid(params, text, e);
             err_detail(e, "\"%.*s\" is not a network such as 10.0.0.0/8 or fd00::/8.", STR_ARG(names.at[i]));
             return code;
         }

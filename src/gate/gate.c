@@ -180,7 +180,7 @@ enum code gate_check(const struct gate_params *params, struct diags *diags)
 
 /* ---- signals ---- */
 
-static void on_signal(void *arg, int signum)
+static void gate_on_signal(void *arg, int signum)
 {
     struct gate *g = arg;
 
@@ -213,7 +213,7 @@ static enum code prepare(struct gate *g, struct err *e)
     if (!g->loop || stop_prepare(g) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     for (size_t i = 0; i < COUNT_OF(signums); i++) {
-        g->signals[i] = signal_watch_new(g->loop, signums[i], on_signal, g);
+        g->signals[i] = signal_watch_new(g->loop, signums[i], gate_on_signal, g);
         if (!g->signals[i])
             return err_set(e, E_INTERNAL, "could not watch signal %d", signums[i]);
     }
@@ -295,7 +295,7 @@ static void find_descriptors(struct gate *g, const struct settings *settings)
     log_end(&line);
 }
 
-static enum code start(struct gate *g, struct err *e)
+static enum code gate_start(struct gate *g, struct err *e)
 {
     TRY(confine_rings(e));
     TRY(load_first(g, e));
@@ -329,7 +329,7 @@ enum code gate_run(const struct gate_params *params)
     struct err e = { 0 };
 
     (void)signal(SIGPIPE, SIG_IGN);
-    enum code code = start(&g, &e);
+    enum code code = gate_start(&g, &e);
     if (code != OK) {
         log_fatal(g.env, &e);
         for (unsigned i = 0; g.workers && i < g.n_workers; i++)

@@ -17,7 +17,7 @@ static enum code fail_errno(struct err *e)
     return err_set(e, code_from_errno(saved), "%s", strerror(saved));
 }
 
-static enum code read_all(int fd, struct buf *out, struct err *e)
+static enum code conf_disk_read_all(int fd, struct buf *out, struct err *e)
 {
     char chunk[8192];
     ssize_t n;
@@ -39,7 +39,7 @@ static enum code disk_read(void *ctx, const char *path, struct buf *out, struct 
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail_errno(e);
-    enum code code = read_all(fd, out, e);
+    enum code code = conf_disk_read_all(fd, out, e);
     (void)close(fd);
     return code;
 }

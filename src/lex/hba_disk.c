@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int read_all(int fd, struct buf *out)
+static int hba_disk_read_all(int fd, struct buf *out)
 {
     enum { CHUNK = 64 * 1024 };
 
@@ -36,7 +36,7 @@ static int disk_read_file(void *ctx, const char *path, struct buf *out)
 
     if (fd < 0)
         return errno;
-    int result = read_all(fd, out);
+    int result = hba_disk_read_all(fd, out);
     (void)close(fd);
     return result;
 }

@@ -53,7 +53,7 @@ static enum code read_file(struct lex *lex, struct str path, struct bytes text, 
 
 /* ---- errors ---- */
 
-static void complain(struct reader *r, enum severity severity, enum code code, struct str message)
+static void hba_lex_complain(struct reader *r, enum severity severity, enum code code, struct str message)
 {
     if (r->lex->diags)
         (void)diags_add(r->lex->diags, severity, code, r->file, r->line, "%.*s", STR_ARG(message));
@@ -62,7 +62,7 @@ static void complain(struct reader *r, enum severity severity, enum code code, s
 /** Log the message, and make `view` the line's error. */
 static enum code fail_line(struct reader *r, enum code code, struct str message, struct str view)
 {
-    complain(r, SEV_ERROR, code, message);
+    hba_lex_complain(r, SEV_ERROR, code, message);
     buf_reset(&r->error);
     return buf_append_str(&r->error, view) ? OK : E_NOMEM;
 }
@@ -225,11 +225,11 @@ static bool file_problem(struct reader *r, const struct reference *ref, int prob
 /** A missing file that need not exist is only logged. */
 static enum code skip_missing(struct reader *r, struct str path, struct str message)
 {
-    complain(r, SEV_LOG, E_NO_FILE, message);
+    hba_lex_complain(r, SEV_LOG, E_NO_FILE, message);
     if (!arena_printf(r->lex->arena, &message, "skipping missing authentication file \"%.*s\"",
                       STR_ARG(path)))
         return E_NOMEM;
-    complain(r, SEV_LOG, OK, message);
+    hba_lex_complain(r, SEV_LOG, OK, message);
     return OK;
 }
 
@@ -259,7 +259,7 @@ static enum code read_reference(struct reader *r, enum reference_kind kind, stru
     if (problem > 0)
         return fail_line(r, code_from_errno(problem), message, message);
     if (problem < 0)
-        complain(r, SEV_LOG, code_from_errno(-problem), message);
+        hba_lex_complain(r, SEV_LOG, code_from_errno(-problem), message);
     return read_file(r->lex, ref.path, buf_bytes(&text), r->depth + 1, lines);
 }
 

@@ -40,7 +40,7 @@ static bool next_argument(struct reader *r, struct str *out, bool *broken)
     return false;
 }
 
-static bool add(struct reader *r, struct str name, struct str value)
+static bool postmaster_opts_add(struct reader *r, struct str name, struct str value)
 {
     char *copy = arena_c(r->arena, name);
 
@@ -58,7 +58,8 @@ static bool add_pair(struct reader *r, struct str pair)
 {
     size_t equals = str_find(pair, '=');
 
-    return add(r, str_first(pair, equals), equals < pair.n ? str_from(pair, equals + 1) : STR("true"));
+    return postmaster_opts_add(r, str_first(pair, equals),
+                               equals < pair.n ? str_from(pair, equals + 1) : STR("true"));
 }
 
 /* A letter and its value. */
@@ -71,13 +72,13 @@ static bool add_letter(struct reader *r, char letter, struct str value)
         r->opts.data_directory = value;
         return true;
     case 'h':
-        return add(r, STR("listen_addresses"), value);
+        return postmaster_opts_add(r, STR("listen_addresses"), value);
     case 'k':
-        return add(r, STR("unix_socket_directories"), value);
+        return postmaster_opts_add(r, STR("unix_socket_directories"), value);
     case 'N':
-        return add(r, STR("max_connections"), value);
+        return postmaster_opts_add(r, STR("max_connections"), value);
     case 'p':
-        return add(r, STR("port"), value);
+        return postmaster_opts_add(r, STR("port"), value);
     default: /* nothing that an audit asks about */
         return true;
     }
@@ -91,9 +92,9 @@ static bool add_letters(struct reader *r, struct str argument, bool *broken)
     for (size_t i = 1; i < argument.n; i++) {
         char letter = argument.p[i];
         struct str value = str_from(argument, i + 1);
-        if (letter == 'i' && !add(r, STR("listen_addresses"), STR("*")))
+        if (letter == 'i' && !postmaster_opts_add(r, STR("listen_addresses"), STR("*")))
             return false;
-        if (letter == 'l' && !add(r, STR("ssl"), STR("on")))
+        if (letter == 'l' && !postmaster_opts_add(r, STR("ssl"), STR("on")))
             return false;
         if (!memchr(with_value, letter, sizeof with_value - 1))
             continue;

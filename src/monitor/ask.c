@@ -11,7 +11,7 @@
 #include "pki/issuers.h"
 #include "pki/roots.h"
 
-static enum code no_memory(struct err *e)
+static enum code ask_no_memory(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
@@ -29,7 +29,7 @@ static enum code new_ask(struct monitor_target *target, enum monitor_ask_kind ki
     ask->port = port;
     if (!arena_str(&target->arena, host, &ask->host) ||
         !arena_printf(&target->arena, &ask->label, bare6 ? "[%.*s]:%u" : "%.*s:%u", STR_ARG(host), port))
-        return no_memory(e);
+        return ask_no_memory(e);
     *out = ask;
     return OK;
 }
@@ -57,10 +57,10 @@ enum code monitor_ask_endpoint(struct monitor_target *target, struct str host, s
     ask->system_roots = params->system_roots;
     if (!arena_str(&target->arena, hostaddr, &ask->hostaddr) ||
         (params->roots && !copy_roots(params->roots, &ask->roots)))
-        return no_memory(e);
+        return ask_no_memory(e);
     for (size_t i = 0; params->crls && i < params->crls->n; i++)
         if (crl_list_add(&target->crls, params->crls->items[i]) != OK)
-            return no_memory(e);
+            return ask_no_memory(e);
     return OK;
 }
 
@@ -129,7 +129,7 @@ enum code monitor_ask_upstream(struct monitor_target *target, const struct conni
         ask->verifies = files.root != TLS_ROOT_NONE;
         ask->system_roots = files.root == TLS_ROOT_SYSTEM;
         if (!arena_str(&target->arena, host->hostaddr, &ask->hostaddr))
-            return no_memory(e);
+            return ask_no_memory(e);
         /* One that cannot be read has a row of its own by now. */
         if (files.root == TLS_ROOT_FILE && files.root_file.n > 0)
             (void)!trust_load(files.root_file.p, &ask->roots, &ignored);
@@ -157,7 +157,7 @@ static enum code blame_chain(struct monitor_target *target, const struct monitor
             leaf, &target->arena, MONITOR_WARNING, "certificate %zu of the chain %s", report.index + 1,
             report.fault == CHAIN_STRAY ? "does not belong to it" : "stands at the wrong place");
     if (!ok)
-        return no_memory(e);
+        return ask_no_memory(e);
     if (!ask->verifies)
         return OK;
     TRY(chain_path(&params, &target->arena, &path, e));
@@ -171,7 +171,7 @@ static enum code blame_chain(struct monitor_target *target, const struct monitor
     if (ok && path.error != 0)
         ok = monitor_row_blame(leaf, &target->arena, MONITOR_CRITICAL, "%s, at depth %zu",
                                chain_error_text(path.error), path.error_depth);
-    return ok ? OK : no_memory(e);
+    return ok ? OK : ask_no_memory(e);
 }
 
 static enum code blame_leaf(struct monitor_target *target, const struct monitor_ask *ask,
@@ -188,7 +188,7 @@ static enum code blame_leaf(struct monitor_target *target, const struct monitor_
         (cert_names_of(leaf->cert, &target->arena, &names, &why) != OK ||
          verify_host(&names, ask->host, &why) != OK))
         ok = monitor_row_blame(leaf, &target->arena, MONITOR_CRITICAL, "%s", err_text(&why));
-    return ok ? OK : no_memory(e);
+    return ok ? OK : ask_no_memory(e);
 }
 
 /* The root that clients verify with does not come over the wire, and ends like everything else. */
@@ -246,7 +246,7 @@ static enum code compare(struct monitor_target *target, struct monitor_ask *ask,
         bool ok = monitor_row_blame(disk, &target->arena, MONITOR_UNKNOWN,
                                     "could not see what is served at %.*s: %s", STR_ARG(ask->label),
                                     answer->tls ? "no certificate was shown" : answer->why);
-        return ok ? OK : no_memory(e);
+        return ok ? OK : ask_no_memory(e);
     }
     if (memcmp(shown, disk->info.sha256, sizeof shown) == 0) {
         if (disk->served == SERVED_NOT_ASKED)
@@ -256,7 +256,7 @@ static enum code compare(struct monitor_target *target, struct monitor_ask *ask,
     disk->served = SERVED_DIFFERS;
     if (!monitor_row_blame(disk, &target->arena, MONITOR_WARNING, "another certificate is served at %.*s",
                            STR_ARG(ask->label)))
-        return no_memory(e);
+        return ask_no_memory(e);
     TRY(monitor_add_cert(target, "served", ask->label, answer->chain->items[0], &row, e));
     if (row)
         row->served = SERVED_DIFFERS;

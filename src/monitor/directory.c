@@ -8,7 +8,7 @@
 
 #include <sys/stat.h>
 
-static bool has(const char *dir, const char *name)
+static bool directory_has(const char *dir, const char *name)
 {
     char path[OS_PATH_MAX];
     struct err ignored;
@@ -18,12 +18,13 @@ static bool has(const char *dir, const char *name)
 
 bool monitor_is_gate(const char *dir)
 {
-    return has(dir, "pgseal.conf");
+    return directory_has(dir, "pgseal.conf");
 }
 
 bool monitor_is_postgres(const char *dir)
 {
-    return has(dir, "postgresql.conf") || (has(dir, "PG_VERSION") && has(dir, "postmaster.opts"));
+    return directory_has(dir, "postgresql.conf") ||
+           (directory_has(dir, "PG_VERSION") && directory_has(dir, "postmaster.opts"));
 }
 
 enum code monitor_add_path(struct monitor_target *target, const char *path, struct err *e)

@@ -13,7 +13,7 @@
 
 enum { DIR_FILES_MAX = 1000 };
 
-static enum code no_memory(struct err *e)
+static enum code files_no_memory(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
@@ -52,7 +52,7 @@ static enum code blame_order(struct monitor_target *target, struct monitor_row *
     bool ok = monitor_row_blame(
         leaf, &target->arena, MONITOR_WARNING, "certificate %zu in the file %s", report.index + 1,
         report.fault == CHAIN_STRAY ? "does not belong to the chain" : "stands at the wrong place");
-    return ok ? OK : no_memory(e);
+    return ok ? OK : files_no_memory(e);
 }
 
 enum code monitor_add_chain(struct monitor_target *target, const struct monitor_file *file,
@@ -79,7 +79,7 @@ enum code monitor_add_chain(struct monitor_target *target, const struct monitor_
     if (!*out_leaf)
         return OK;
     if (!blame_use(target, *out_leaf, role))
-        return no_memory(e);
+        return files_no_memory(e);
     return blame_order(target, *out_leaf, &list, e);
 }
 
@@ -123,7 +123,7 @@ static enum code list_dir(struct monitor_target *target, const char *dir, bool (
     struct dirent **entries = NULL;
     int n = scandir(dir, &entries, NULL, alphasort);
     const char **names = arena_array(&target->arena, DIR_FILES_MAX, sizeof *names);
-    enum code code = names ? OK : no_memory(e);
+    enum code code = names ? OK : files_no_memory(e);
 
     *out_n = 0;
     if (n < 0)
@@ -133,7 +133,7 @@ static enum code list_dir(struct monitor_target *target, const char *dir, bool (
             if (*out_n == DIR_FILES_MAX)
                 code = err_set(e, E_LIMIT, "more than %d files in directory \"%s\"", DIR_FILES_MAX, dir);
             else if (!(names[(*out_n)++] = arena_c(&target->arena, str_c(entries[i]->d_name))))
-                code = no_memory(e);
+                code = files_no_memory(e);
         }
         free(entries[i]);
     }
@@ -217,7 +217,7 @@ enum code monitor_add_file(struct monitor_target *target, const char *path, stru
     if (code == OK && (text.n == 0 || text.p[0] != 0x30 || !from_der(buf_bytes(&text), &found)))
         code = trust_from_pem(buf_bytes(&text), path, &found, &why);
     if (code == E_NOMEM)
-        return no_memory(e);
+        return files_no_memory(e);
     if (code != OK)
         return add_unreadable(target, "certificate", path, &why, e);
     if (found.certs.n + found.crls.n == 0)

@@ -94,7 +94,7 @@ static enum code add_http(struct monitor_target *target, const struct settings *
     return monitor_ask_served(target, leaf, place.host, place.port, true, e);
 }
 
-static enum code add_upstreams(struct monitor_target *target, const struct settings *s, struct err *e)
+static enum code gate_add_upstreams(struct monitor_target *target, const struct settings *s, struct err *e)
 {
     for (size_t i = 0; i < s->n_routes; i++) {
         const struct settings_route *route = &s->routes[i];
@@ -137,7 +137,7 @@ enum code monitor_add_gate(struct monitor_target *target, const char *dir, struc
     if (code == OK)
         code = add_http(target, settings, e);
     if (code == OK)
-        code = add_upstreams(target, settings, e);
+        code = gate_add_upstreams(target, settings, e);
     settings_unref(settings);
     return code;
 }

@@ -23,7 +23,7 @@ struct pg {
 };
 
 /* As the last line has it; `otherwise` where none does. */
-static struct str value_of(const struct pg *pg, const char *name, const char *otherwise)
+static struct str postgres_value_of(const struct pg *pg, const char *name, const char *otherwise)
 {
     const struct conf_entry *entry;
     struct str value = str_c(otherwise);
@@ -42,13 +42,13 @@ static bool is_on(const struct pg *pg, const char *name)
 {
     bool on = false;
 
-    return str_to_bool(value_of(pg, name, "off"), &on) && on;
+    return str_to_bool(postgres_value_of(pg, name, "off"), &on) && on;
 }
 
 /* NULL: not set. */
 static const char *file_of(const struct pg *pg, const char *name, const char *otherwise)
 {
-    struct str value = value_of(pg, name, otherwise), path;
+    struct str value = postgres_value_of(pg, name, otherwise), path;
 
     if (value.n == 0)
         return NULL;
@@ -76,7 +76,7 @@ static void read_opts(struct pg *pg, const char *data)
 /* postgresql.conf of a directory, or the one that the command line names; NULL: memory ran out. */
 static const char *find_config(struct pg *pg, const char *dir)
 {
-    struct str named = value_of(pg, "config_file", ""), path;
+    struct str named = postgres_value_of(pg, "config_file", ""), path;
 
     if (named.n > 0)
         return arena_c(&pg->target->arena, named);
@@ -102,7 +102,7 @@ static enum code read_settings(struct pg *pg, const char *dir, struct err *e)
         const char *why = first ? arena_c(&target->arena, first->message) : NULL;
         return err_set(e, code, "%s", why ? why : "its settings could not be read");
     }
-    pg->data = value_of(pg, "data_directory", dir);
+    pg->data = postgres_value_of(pg, "data_directory", dir);
     if (!arena_str(&target->arena, pg->data, &pg->data))
         return err_set(e, E_NOMEM, "out of memory");
     if (!str_is(pg->data, dir))
@@ -160,7 +160,7 @@ static enum code add_server(struct pg *pg, struct err *e)
 /* A standby's primary is an upstream like any other. */
 static enum code add_primary(struct pg *pg, struct err *e)
 {
-    struct str text = value_of(pg, "primary_conninfo", "");
+    struct str text = postgres_value_of(pg, "primary_conninfo", "");
     struct monitor_target *target = pg->target;
     struct conn_world world = *target->params->world;
     struct conninfo info;

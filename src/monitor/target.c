@@ -49,7 +49,7 @@ static enum code new_row(struct monitor_target *target, const char *kind, struct
     return OK;
 }
 
-static void judge(const struct monitor_target *target, struct monitor_row *row)
+static void target_judge(const struct monitor_target *target, struct monitor_row *row)
 {
     static const enum monitor_status of_expiry[] = {
         [EXPIRY_OK] = MONITOR_OK, [EXPIRY_WARNING] = MONITOR_WARNING, [EXPIRY_CRITICAL] = MONITOR_CRITICAL
@@ -82,7 +82,7 @@ enum code monitor_add_cert(struct monitor_target *target, const char *kind, stru
     row->info = info;
     row->not_before_s = info.not_before_unix_s;
     row->not_after_s = info.not_after_unix_s;
-    judge(target, row);
+    target_judge(target, row);
     *out = row;
     return OK;
 }
@@ -109,7 +109,7 @@ enum code monitor_add_crl(struct monitor_target *target, struct str where, X509_
     row->info.serial = info.number;
     row->not_before_s = info.last_update_unix_s;
     row->not_after_s = info.next_update_unix_s;
-    judge(target, row);
+    target_judge(target, row);
     *out = row;
     return OK;
 }

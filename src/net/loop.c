@@ -240,7 +240,7 @@ struct poll *poll_new(struct loop *loop, int fd, poll_fn *fn, void *arg)
 }
 
 /* Let libuv watch what is wanted. */
-static void start(struct poll *poll);
+static void loop_start(struct poll *poll);
 
 static void on_poll(uv_poll_t *uv, int status, int events)
 {
@@ -251,21 +251,21 @@ static void on_poll(uv_poll_t *uv, int status, int events)
         /* An error shows itself at a read or write, perhaps not at the next one: there may be data before it.
          * libuv has stopped watching, the owner has not. */
         ready = poll->events;
-        start(poll);
+        loop_start(poll);
     } else {
         if (events & UV_READABLE)
             ready |= POLL_READ;
         if (events & UV_WRITABLE)
             ready |= POLL_WRITE;
         if (ready & ~poll->events)
-            start(poll);
+            loop_start(poll);
         ready &= poll->events;
     }
     if (ready)
         poll->fn(poll->arg, ready);
 }
 
-static void start(struct poll *poll)
+static void loop_start(struct poll *poll)
 {
     int uv_events = 0;
 
@@ -288,7 +288,7 @@ void poll_set(struct poll *poll, unsigned events)
 {
     poll->events = events;
     if (events & ~poll->armed)
-        start(poll);
+        loop_start(poll);
 }
 
 void poll_rebind(struct poll *poll, poll_fn *fn, void *arg)
@@ -342,7 +342,7 @@ void timer_close(struct timer *timer)
 
 /* ---- signals ---- */
 
-static void on_signal(uv_signal_t *uv, int signum)
+static void loop_on_signal(uv_signal_t *uv, int signum)
 {
     struct signal_watch *watch = (struct signal_watch *)uv;
 
@@ -359,7 +359,7 @@ struct signal_watch *signal_watch_new(struct loop *loop, int signum, void (*fn)(
     (void)uv_signal_init(&loop->uv, &watch->uv);
     watch->fn = fn;
     watch->arg = arg;
-    if (uv_signal_start(&watch->uv, on_signal, signum) != 0) {
+    if (uv_signal_start(&watch->uv, loop_on_signal, signum) != 0) {
         signal_watch_close(watch);
         return NULL;
     }

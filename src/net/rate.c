@@ -1,7 +1,7 @@
 /* Buckets of thousandths. */
 #include "net/rate.h"
 
-#include "base/aged.h"
+#include "base/lru.h"
 
 #include <stdlib.h>
 
@@ -15,7 +15,7 @@ struct row {
 };
 
 struct rate {
-    struct aged *rows;
+    struct lru *rows;
     int64_t burst, per_s;
 };
 
@@ -26,7 +26,7 @@ struct rate *rate_new(unsigned burst, unsigned per_s)
     if (!rate)
         return NULL;
     *rate = (struct rate){ .burst = burst, .per_s = per_s };
-    rate->rows = aged_new(SLOTS, sizeof(struct row), sizeof(struct prefix), ROWS_MAX);
+    rate->rows = lru_new(SLOTS, sizeof(struct row), sizeof(struct prefix), ROWS_MAX);
     if (rate->rows)
         return rate;
     free(rate);
@@ -37,14 +37,14 @@ void rate_free(struct rate *rate)
 {
     if (!rate)
         return;
-    aged_free(rate->rows);
+    lru_free(rate->rows);
     free(rate);
 }
 
 bool rate_take(struct rate *rate, const struct prefix *prefix, int64_t now_ms)
 {
     const struct prefix site = prefix_site(prefix);
-    struct row *row = aged_note(rate->rows, &site, false);
+    struct row *row = lru_note(rate->rows, &site, false);
 
     if (!row)
         return false;

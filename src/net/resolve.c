@@ -266,7 +266,7 @@ static void ask_user(struct question *q)
         q->gai_error = EAI_OVERFLOW;
 }
 
-static void work(void *arg)
+static void resolve_work(void *arg)
 {
     struct question *q = arg;
 
@@ -287,7 +287,7 @@ static void on_turn(void *arg)
 {
     struct question *q = arg;
 
-    if (loop_job(q->loop, work, done, q))
+    if (loop_job(q->loop, resolve_work, done, q))
         return;
     lock();
     q->gai_error = EAI_MEMORY;
@@ -379,7 +379,7 @@ static struct question *find_in(const struct question_list *list, const struct q
 }
 
 /* The same question of another client, in line, under way, or failed a short while ago. */
-static struct question *find(const struct question *like)
+static struct question *resolve_find(const struct question *like)
 {
     struct question *q = NULL;
 
@@ -393,12 +393,12 @@ static struct question *find(const struct question *like)
 }
 
 /* `q`: taken. */
-static void ask(struct question *q, struct resolve *r)
+static void resolve_ask(struct question *q, struct resolve *r)
 {
     int64_t left_ms = RESOLVE_CLIENT_MS;
 
     lock();
-    struct question *known = find(q);
+    struct question *known = resolve_find(q);
     r->question = known ? known : q;
     r->question->refs++;
     if (!known)
@@ -435,10 +435,10 @@ static struct question *question_new(enum lane lane, void (*ask_it)(struct quest
 }
 
 /* Both taken; NULL is fine, and means that memory ran out. */
-static struct resolve *start(struct question *q, struct resolve *r)
+static struct resolve *resolve_start(struct question *q, struct resolve *r)
 {
     if (q && r) {
-        ask(q, r);
+        resolve_ask(q, r);
         return r;
     }
     if (q)
@@ -456,12 +456,12 @@ struct resolve *resolve_forward(struct loop *loop, const struct resolve_name *na
         return NULL;
     if (!str_to_c(str_c(name->host), q->host, sizeof q->host) ||
         !str_to_c(str_c(name->port), q->port, sizeof q->port))
-        return start(q, NULL);
+        return resolve_start(q, NULL);
     if (name->client) {
         const struct prefix prefix = prefix_of_address(name->client);
         q->site = prefix_site(&prefix);
     }
-    return start(q, resolve_new(loop, fn, arg, name->client != NULL));
+    return resolve_start(q, resolve_new(loop, fn, arg, name->client != NULL));
 }
 
 /* Without the port, so that equal addresses are equal bytes. */
@@ -492,7 +492,7 @@ struct resolve *resolve_reverse(struct loop *loop, const struct sockaddr_storage
         return NULL;
     q->address = bare(client);
     q->site = prefix_site(&prefix);
-    return start(q, resolve_new(loop, fn, arg, true));
+    return resolve_start(q, resolve_new(loop, fn, arg, true));
 }
 
 struct resolve *resolve_user(struct loop *loop, uid_t uid, resolve_fn *fn, void *arg)
@@ -502,7 +502,7 @@ struct resolve *resolve_user(struct loop *loop, uid_t uid, resolve_fn *fn, void 
     if (!q)
         return NULL;
     q->uid = uid;
-    return start(q, resolve_new(loop, fn, arg, false));
+    return resolve_start(q, resolve_new(loop, fn, arg, false));
 }
 
 void resolve_cancel(struct resolve *resolve)

@@ -67,7 +67,7 @@ static bool heavier(const struct group *a, const struct group *b)
     return a->n > 0 && TAILQ_FIRST(&a->list)->number < TAILQ_FIRST(&b->list)->number;
 }
 
-static void put(struct heap *heap, size_t index, struct group *group)
+static void shares_put(struct heap *heap, size_t index, struct group *group)
 {
     heap->at[index] = group;
     group->index = index;
@@ -79,7 +79,7 @@ static void heap_mend(struct heap *heap, struct group *group)
     size_t i = group->index;
 
     while (i > 0 && heavier(group, heap->at[(i - 1) / 2])) {
-        put(heap, i, heap->at[(i - 1) / 2]);
+        shares_put(heap, i, heap->at[(i - 1) / 2]);
         i = (i - 1) / 2;
     }
     for (;;) {
@@ -88,10 +88,10 @@ static void heap_mend(struct heap *heap, struct group *group)
             child++;
         if (child >= heap->n || !heavier(heap->at[child], group))
             break;
-        put(heap, i, heap->at[child]);
+        shares_put(heap, i, heap->at[child]);
         i = child;
     }
-    put(heap, i, group);
+    shares_put(heap, i, group);
 }
 
 static bool heap_add(struct heap *heap, struct group *group)
@@ -104,7 +104,7 @@ static bool heap_add(struct heap *heap, struct group *group)
         heap->at = at;
         heap->size = size;
     }
-    put(heap, heap->n++, group); /* it weighs nothing yet: the end is its place */
+    shares_put(heap, heap->n++, group); /* it weighs nothing yet: the end is its place */
     group->home = heap;
     return true;
 }
@@ -115,7 +115,7 @@ static void heap_remove(struct heap *heap, const struct group *group)
 
     if (last == group)
         return;
-    put(heap, group->index, last);
+    shares_put(heap, group->index, last);
     heap_mend(heap, last);
 }
 

@@ -78,7 +78,7 @@ static const char *family_name(const struct address *address)
     return address->ss.ss_family == AF_INET6 ? "IPv6" : "IPv4";
 }
 
-static enum code failed(struct err *e, int fd, const char *what, const struct address *address)
+static enum code socket_failed(struct err *e, int fd, const char *what, const struct address *address)
 {
     int why = errno;
     char host[INET6_ADDRSTRLEN];
@@ -100,13 +100,13 @@ static enum code bound_socket(const struct address *address, bool shared, int *o
     int fd = socket(address->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
-        return failed(e, -1, "create socket for", address);
+        return socket_failed(e, -1, "create socket for", address);
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) ||
         (address->ss.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0))
-        return failed(e, fd, "set options for", address);
+        return socket_failed(e, fd, "set options for", address);
     if (bind(fd, (const struct sockaddr *)&address->ss, address->n) != 0)
-        return failed(e, fd, "bind", address);
+        return socket_failed(e, fd, "bind", address);
     *out_fd = fd;
     return OK;
 }
@@ -118,10 +118,10 @@ enum code socket_probe_bind(struct address *address, int *out_fd, struct err *e)
     TRY(bound_socket(address, false, &fd, e));
     /* SO_REUSEADDR lets a second bind succeed where a listener exists; only listening tells. */
     if (listen(fd, 1) != 0)
-        return failed(e, fd, "bind", address);
+        return socket_failed(e, fd, "bind", address);
     struct address chosen = { .n = sizeof chosen.ss };
     if (getsockname(fd, (struct sockaddr *)&chosen.ss, &chosen.n) != 0)
-        return failed(e, fd, "bind", address);
+        return socket_failed(e, fd, "bind", address);
     *address = chosen;
     *out_fd = fd;
     return OK;
@@ -135,7 +135,7 @@ enum code socket_listen_tcp(const struct address *address, int *out_fd, struct e
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* accepted sockets inherit both */
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     if (listen(fd, BACKLOG) != 0)
-        return failed(e, fd, "listen on", address);
+        return socket_failed(e, fd, "listen on", address);
     *out_fd = fd;
     return OK;
 }

@@ -37,7 +37,7 @@ static bool take_groups(const struct stat *st)
                : setgroups(1, &st->st_gid) == 0 && setegid(st->st_gid) == 0;
 }
 
-static enum code fail(const char *path, struct err *e)
+static enum code owner_fail(const char *path, struct err *e)
 {
     return err_set(e, E_ACCESS, "could not act as the owner of \"%s\": %m", path);
 }
@@ -60,7 +60,7 @@ enum code os_owner_enter(const char *path, struct os_owner *out, struct err *e)
         *out = before;
         return OK;
     }
-    enum code code = fail(path, e);
+    enum code code = owner_fail(path, e);
     os_owner_leave(&before);
     return code;
 }
@@ -89,6 +89,6 @@ enum code os_owner_become(const char *path, struct err *e)
         return OK;
     if (!take_groups(&st) || setresgid(getegid(), getegid(), getegid()) != 0 ||
         setresuid(st.st_uid, st.st_uid, st.st_uid) != 0)
-        return fail(path, e);
+        return owner_fail(path, e);
     return OK;
 }

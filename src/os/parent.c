@@ -247,7 +247,7 @@ static void reap(struct parent *p)
     }
 }
 
-static void on_signal(struct parent *p)
+static void parent_on_signal(struct parent *p)
 {
     struct signalfd_siginfo info;
 
@@ -303,7 +303,7 @@ static int live(struct parent *p)
         if (polls[1].revents != 0)
             on_packet(p);
         if (polls[0].revents != 0)
-            on_signal(p);
+            parent_on_signal(p);
     }
     end_clerk(p);
     say_gate_ended(p);

@@ -62,7 +62,7 @@ static _Noreturn void become(const struct os_process *process, int out, int err,
     _exit(CANNOT_RUN);
 }
 
-static enum code start(const struct os_process *process, struct running *r, struct err *e)
+static enum code process_start(const struct os_process *process, struct running *r, struct err *e)
 {
     int out[2] = { -1, -1 }, err[2] = { -1, -1 }, failed[2] = { -1, -1 };
     bool ok = pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0 && pipe2(failed, O_CLOEXEC) == 0;
@@ -169,7 +169,7 @@ enum code os_process_run(const struct os_process *process, struct buf *out, int 
     AUTO(running) struct running r = { .out = -1, .err = -1, .failed = -1 };
     int status = 0, why = 0;
 
-    TRY(start(process, &r, e));
+    TRY(process_start(process, &r, e));
     bool ended = watch(&r, process->timeout_s, out, said, &status);
     if (read(r.failed, &why, sizeof why) == sizeof why)
         return err_set(e, code_from_errno(why), "could not run \"%s\": %s", process->argv[0], strerror(why));

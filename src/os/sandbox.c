@@ -71,7 +71,7 @@ static struct ruleset ruleset_of(long version, bool may_exec)
     return r;
 }
 
-static enum code refused(const char *what, struct err *e)
+static enum code sandbox_refused(const char *what, struct err *e)
 {
     int why = errno;
 
@@ -84,9 +84,9 @@ static enum code allow_below(int rules, const char *path, uint64_t access, struc
 
     below.parent_fd = open(path, O_PATH | O_CLOEXEC);
     if (below.parent_fd < 0)
-        return refused("open a directory for confinement", e);
+        return sandbox_refused("open a directory for confinement", e);
     long done = syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &below, 0);
-    enum code code = done == 0 ? OK : refused("add a confinement rule", e);
+    enum code code = done == 0 ? OK : sandbox_refused("add a confinement rule", e);
     (void)close(below.parent_fd);
     return code;
 }
@@ -99,7 +99,7 @@ static enum code restrict_files(int rules, uint64_t handled, const struct sandbo
     /* The log may be a file, a terminal or a pipe by name; /dev/null and its kin harm nobody. */
     TRY(allow_below(rules, "/dev", LANDLOCK_ACCESS_FS_WRITE_FILE, e));
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_landlock_restrict_self, rules, 0) != 0)
-        return refused("confine file access", e);
+        return sandbox_refused("confine file access", e);
     return OK;
 }
 
@@ -116,7 +116,7 @@ enum code sandbox_files(const struct sandbox_paths *writable, bool may_exec, enu
     /* Kernels take a struct that is longer than theirs where it ends in zeros. */
     long rules = syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
     if (rules < 0)
-        return refused("make confinement rules", e);
+        return sandbox_refused("make confinement rules", e);
     enum code code = restrict_files((int)rules, attr.files, writable, e);
     (void)close((int)rules);
     if (code == OK)
@@ -373,7 +373,7 @@ enum code sandbox_bare(size_t memory, enum sandbox_state *out, struct err *e)
     if (getrlimit(RLIMIT_AS, &room) == 0 && memory < room.rlim_max) {
         room.rlim_cur = room.rlim_max = memory;
         if (setrlimit(RLIMIT_AS, &room) != 0 && errno != EPERM) /* a filter from outside may forbid it */
-            return refused("limit memory", e);
+            return sandbox_refused("limit memory", e);
     }
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter)

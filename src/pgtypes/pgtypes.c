@@ -131,8 +131,8 @@ static enum code keep_text(struct arena *arena, const struct buf *text, struct d
     return OK;
 }
 
-static enum code read_time(const struct pg_input *env, enum pg_type type, struct str in, struct datum *out,
-                           struct err *e)
+static enum code pgtypes_read_time(const struct pg_input *env, enum pg_type type, struct str in,
+                                   struct datum *out, struct err *e)
 {
     int64_t us;
     bool range;
@@ -219,7 +219,7 @@ enum code pg_text_read(const struct pg_input *env, enum pg_type type, struct str
     case PG_DATE:
     case PG_TIMESTAMP:
     case PG_TIMESTAMPTZ:
-        return read_time(env, type, in, out, e);
+        return pgtypes_read_time(env, type, in, out, e);
     case PG_INTERVAL:
         return read_interval(in, out, e);
     case PG_NUMERIC:

@@ -42,7 +42,7 @@ struct ca {
     struct buf journal; /* its text */
 };
 
-static enum code nomem(struct err *e)
+static enum code ca_nomem(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
@@ -56,7 +56,7 @@ static enum code write_cert(const char *dir, const char *name, X509 *cert, struc
 
     TRY(os_path(dir, name, path, e));
     if (cert_to_pem(cert, &pem) != OK)
-        return nomem(e);
+        return ca_nomem(e);
     return os_write_file(path, buf_bytes(&pem), 0644, OS_WRITE_REPLACE, e);
 }
 
@@ -115,7 +115,7 @@ static enum code load_cert(struct ca *ca, struct err *e)
     }
     TRY(code);
     if (!X509_up_ref(list.items[0]))
-        return nomem(e);
+        return ca_nomem(e);
     ca->cert = list.items[0];
     return OK;
 }
@@ -144,7 +144,7 @@ enum code ca_open(const struct ca_where *where, enum ca_access access, struct ca
     AUTO(ca) struct ca *ca = calloc(1, sizeof *ca);
 
     if (!ca)
-        return nomem(e);
+        return ca_nomem(e);
     ca->lock = OS_LOCK_INIT;
     ca->env = where->env;
     ca->journal = BUF_INIT(OS_FILE_LIMIT);
@@ -237,7 +237,7 @@ enum code ca_create(const char *dir, const struct ca_params *params, const struc
     TRY(os_path("", dir, ca.dir, e));
     TRY(write_key(dir, params, key, e));
     if (!buf_append_c(&journal, journal_head))
-        return nomem(e);
+        return ca_nomem(e);
     ca.cert = cert;
     ca.key = key;
     ca.journal = journal;
@@ -297,7 +297,7 @@ static enum code entry_of(X509 *cert, const struct ca *ca, struct arena *arena, 
                               .issued_unix_s = env_now_s(ca->env),
                               .not_after_unix_s = info.not_after_unix_s,
                               .subject = info.subject };
-    return arena_str(arena, str_c(hex), &out->sha256) ? OK : nomem(e);
+    return arena_str(arena, str_c(hex), &out->sha256) ? OK : ca_nomem(e);
 }
 
 static enum code enter(struct ca *ca, const struct ca_request *request, X509 *cert, struct err *e)
@@ -396,7 +396,7 @@ enum code ca_issued(struct ca *ca, struct str serial_hex, X509 **out, struct err
     TRY(issued_path(ca, serial_hex, path, e));
     TRY(cert_chain_load(path, &list, e));
     if (!X509_up_ref(list.items[0]))
-        return nomem(e);
+        return ca_nomem(e);
     *out = list.items[0];
     return OK;
 }
@@ -525,7 +525,7 @@ enum code ca_constraint_parse(struct str text, struct arena *arena, struct ca_co
         return E_PARAM;
     }
     if (!arena_bytes(arena, str_bytes(value), &found.value))
-        return nomem(e);
+        return ca_nomem(e);
     *out = found;
     return OK;
 }

@@ -217,14 +217,14 @@ static bool put_usage(const struct draft *draft, enum ca_use use)
 
 /* ---- certificates ---- */
 
-static bool begin(X509 *cert, EVP_PKEY *key, unsigned days, const struct issuer *issuer)
+static bool issue_begin(X509 *cert, EVP_PKEY *key, unsigned days, const struct issuer *issuer)
 {
     return cert && X509_set_version(cert, X509_VERSION_THREE) &&
            put_serial(X509_get_serialNumber(cert), issuer->env) && put_times(cert, days, issuer) &&
            X509_set_pubkey(cert, key);
 }
 
-static bool finish(const struct draft *draft, EVP_PKEY *key)
+static bool issue_finish(const struct draft *draft, EVP_PKEY *key)
 {
     return X509_set_issuer_name(draft->cert, X509_get_subject_name(draft->issuer)) && put_key_ids(draft) &&
            X509_sign(draft->cert, key, digest_for(key)) > 0;
@@ -239,12 +239,12 @@ enum code issue_ca(const struct ca_params *params, const struct issuer *self, X5
     if (params->path_length >= 0)
         (void)snprintf(basic, sizeof basic, "critical,CA:TRUE,pathlen:%d", params->path_length);
     ERR_clear_error();
-    if (!begin(cert, self->key, params->days, self))
+    if (!issue_begin(cert, self->key, params->days, self))
         return ossl_fail(e, "make CA certificate");
     TRY(put_name(X509_get_subject_name(cert), params->organization, params->common_name, e));
     if (!put_ext(&draft, NID_basic_constraints, basic) ||
         !put_ext(&draft, NID_key_usage, "critical,keyCertSign,cRLSign") || !put_constraints(cert, params) ||
-        !finish(&draft, self->key))
+        !issue_finish(&draft, self->key))
         return ossl_fail(e, "make CA certificate");
     *out = TAKE(cert);
     return OK;
@@ -257,14 +257,14 @@ enum code issue_leaf(const struct ca_request *request, EVP_PKEY *key, const stru
     struct draft draft = { cert, issuer->cert ? issuer->cert : cert };
 
     ERR_clear_error();
-    if (!begin(cert, key, request->days, issuer))
+    if (!issue_begin(cert, key, request->days, issuer))
         return ossl_fail(e, "make certificate");
     if (request->subject && !X509_set_subject_name(cert, request->subject))
         return ossl_fail(e, "make certificate");
     if (!request->subject)
         TRY(put_name(X509_get_subject_name(cert), request->organization, request->common_name, e));
     if (!put_usage(&draft, request->use) || (request->n_sans && !put_sans(cert, request)) ||
-        !finish(&draft, issuer->key))
+        !issue_finish(&draft, issuer->key))
         return ossl_fail(e, "make certificate");
     *out = TAKE(cert);
     return OK;

@@ -94,7 +94,7 @@ static size_t cut_fields(struct str line, struct str fields[FIELDS_MAX])
     return n + 1;
 }
 
-static bool read_time(struct str s, int64_t *out)
+static bool journal_read_time(struct str s, int64_t *out)
 {
     return str_to_i64(s, 0, INT64_C(1) << 48, out);
 }
@@ -102,8 +102,8 @@ static bool read_time(struct str s, int64_t *out)
 static bool read_issued(const struct str *f, struct arena *arena, struct journal *journal)
 {
     struct ca_entry entry = { .reason = CA_REASON_UNSPECIFIED };
-    bool ok = read_time(f[1], &entry.issued_unix_s) && is_hex(f[2], SERIAL_HEX_MAX) &&
-              ca_use_from_name(f[3], &entry.use) && read_time(f[4], &entry.not_after_unix_s) &&
+    bool ok = journal_read_time(f[1], &entry.issued_unix_s) && is_hex(f[2], SERIAL_HEX_MAX) &&
+              ca_use_from_name(f[3], &entry.use) && journal_read_time(f[4], &entry.not_after_unix_s) &&
               is_hex(f[5], SHA256_HEX);
 
     if (!ok || !arena_str(arena, f[2], &entry.serial_hex) || !arena_str(arena, f[5], &entry.sha256) ||
@@ -117,7 +117,7 @@ static bool read_revoked(const struct str *f, struct journal *journal)
 {
     struct ca_entry *entry = journal_find(journal, f[2]);
 
-    return entry && entry->revoked_unix_s == 0 && read_time(f[1], &entry->revoked_unix_s) &&
+    return entry && entry->revoked_unix_s == 0 && journal_read_time(f[1], &entry->revoked_unix_s) &&
            entry->revoked_unix_s > 0 && ca_reason_from_name(f[3], &entry->reason);
 }
 
@@ -125,7 +125,7 @@ static bool read_crl(const struct str *f, struct journal *journal)
 {
     int64_t time_s, number;
 
-    if (!read_time(f[1], &time_s) || !str_to_i64(f[2], 1, INT64_MAX, &number))
+    if (!journal_read_time(f[1], &time_s) || !str_to_i64(f[2], 1, INT64_MAX, &number))
         return false;
     journal->crl_number = (uint64_t)number;
     return true;

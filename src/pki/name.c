@@ -114,8 +114,8 @@ bool name_field_known(struct str field)
     return nid_of(field) != NID_undef;
 }
 
-static enum code read_attribute(const X509_NAME_ENTRY *entry, int nid, struct arena *arena,
-                                struct name_attribute *out, struct err *e)
+static enum code name_read_attribute(const X509_NAME_ENTRY *entry, int nid, struct arena *arena,
+                                     struct name_attribute *out, struct err *e)
 {
     AUTO(bio) BIO *bio = BIO_new(BIO_s_mem());
     char dotted[FIELD_NAME_MAX];
@@ -144,7 +144,7 @@ enum code name_attributes(const X509_NAME *name, struct arena *arena, struct nam
         const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, i);
         int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
         if (nid != NID_undef)
-            TRY(read_attribute(entry, nid, arena, &list[n++], e));
+            TRY(name_read_attribute(entry, nid, arena, &list[n++], e));
     }
     *out = list;
     *out_n = n;

@@ -35,7 +35,7 @@ void x509_name_auto(X509_NAME **name)
     X509_NAME_free(*name);
 }
 
-static enum code no_memory(const struct reading *r)
+static enum code name_text_no_memory(const struct reading *r)
 {
     return err_set(r->e, E_NOMEM, "out of memory");
 }
@@ -141,7 +141,7 @@ static X509_NAME_ENTRY *entry_of(struct str type, const struct buf *value)
     return X509_NAME_ENTRY_create_by_txt(NULL, field, V_ASN1_UTF8STRING, value->p, (int)value->n);
 }
 
-static enum code read_attribute(struct reading *r)
+static enum code name_text_read_attribute(struct reading *r)
 {
     AUTO(buf) struct buf value = BUF_INIT(TEXT_MAX);
     struct str type;
@@ -151,20 +151,20 @@ static enum code read_attribute(struct reading *r)
     TRY(read_type(r, &type));
     TRY(read_value(r, &value));
     if (!buf_ok(&value) || !buf_c(&value))
-        return no_memory(r);
+        return name_text_no_memory(r);
     r->entries[r->n] = entry_of(type, &value);
     if (!r->entries[r->n])
-        return no_memory(r);
+        return name_text_no_memory(r);
     r->n++;
     return OK;
 }
 
 /* ---- all of them ---- */
 
-static enum code read_all(struct reading *r)
+static enum code name_text_read_all(struct reading *r)
 {
     for (;;) {
-        TRY(read_attribute(r));
+        TRY(name_text_read_attribute(r));
         if (r->left.n == 0)
             return OK;
         if (r->n < NAME_TEXT_MAX)
@@ -223,14 +223,14 @@ enum code name_from_text(struct str text, X509_NAME **out, enum name_spelling *o
         text = str_from(text, 1);
     r.spelling = spelling_of(text, prefix);
     r.left = str_from(text, r.spelling == NAME_SLASH ? 1 : 0);
-    code = read_all(&r);
+    code = name_text_read_all(&r);
     X509_NAME *name = code == OK ? assemble(&r) : NULL;
     for (size_t i = 0; i < r.n; i++)
         X509_NAME_ENTRY_free(r.entries[i]);
     ERR_clear_error();
     TRY(code);
     if (!name)
-        return no_memory(&r);
+        return name_text_no_memory(&r);
     *out = name;
     *out_spelling = r.spelling;
     return OK;

@@ -75,7 +75,7 @@ static X509 *file_find(X509 *cert)
     return found;
 }
 
-static bool has(const struct cert_list *list, X509 *cert)
+static bool roots_has(const struct cert_list *list, X509 *cert)
 {
     for (size_t i = 0; i < list->n; i++)
         if (X509_cmp(list->items[i], cert) == 0)
@@ -90,7 +90,7 @@ bool roots_system_add(X509 *cert, struct cert_list *roots)
     if (!found)
         found = file_find(cert);
     ERR_clear_error();
-    bool added = found && !has(roots, found) && cert_list_add(roots, found) == OK;
+    bool added = found && !roots_has(roots, found) && cert_list_add(roots, found) == OK;
     X509_free(found);
     return added;
 }

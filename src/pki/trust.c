@@ -30,7 +30,7 @@ static void free_infos(STACK_OF(X509_INFO) * infos)
     sk_X509_INFO_pop_free(infos, X509_INFO_free);
 }
 
-static enum code take(const X509_INFO *info, struct trust *out)
+static enum code trust_take(const X509_INFO *info, struct trust *out)
 {
     if (info->x509)
         TRY(cert_list_add(&out->certs, info->x509));
@@ -60,7 +60,7 @@ enum code trust_from_pem(struct bytes pem, const char *file, struct trust *out, 
     if (!infos)
         return err_set(e, E_CONFIG, "could not read file \"%s\": %s", file, ossl_reason(reason));
     for (int i = 0; code == OK && i < sk_X509_INFO_num(infos); i++)
-        code = take(sk_X509_INFO_value(infos, i), out);
+        code = trust_take(sk_X509_INFO_value(infos, i), out);
     free_infos(infos);
     ERR_clear_error();
     if (code != OK)

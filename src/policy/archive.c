@@ -34,7 +34,7 @@ struct archive {
     STAILQ_HEAD(, record) records;
 };
 
-static const struct record *find(const struct archive *a, struct str kind, const char *path)
+static const struct record *archive_find(const struct archive *a, struct str kind, const char *path)
 {
     const struct record *r;
 
@@ -44,7 +44,7 @@ static const struct record *find(const struct archive *a, struct str kind, const
     return NULL;
 }
 
-static struct record *add(struct archive *a)
+static struct record *archive_add(struct archive *a)
 {
     struct record *r = ARENA_NEW(&a->arena, struct record);
 
@@ -55,11 +55,11 @@ static struct record *add(struct archive *a)
     return r;
 }
 
-static void keep(struct archive *a, struct str kind, int number, const char *path, struct str content)
+static void archive_keep(struct archive *a, struct str kind, int number, const char *path, struct str content)
 {
-    if (find(a, kind, path))
+    if (archive_find(a, kind, path))
         return;
-    struct record *r = add(a);
+    struct record *r = archive_add(a);
     if (!r)
         return;
     r->kind = kind;
@@ -73,7 +73,7 @@ static void keep(struct archive *a, struct str kind, int number, const char *pat
 static int fs_read_file(void *ctx, const char *path, struct buf *out)
 {
     struct archive *a = ctx;
-    const struct record *r = find(a, STR("file"), path);
+    const struct record *r = archive_find(a, STR("file"), path);
 
     if (a->replays) {
         if (r && !buf_append_str(out, r->content))
@@ -82,7 +82,7 @@ static int fs_read_file(void *ctx, const char *path, struct buf *out)
     }
     size_t before = out->n;
     int result = hba_lex_disk.read_file(hba_lex_disk.ctx, path, out);
-    keep(a, STR("file"), result, path, str_from(buf_str(out), before));
+    archive_keep(a, STR("file"), result, path, str_from(buf_str(out), before));
     return result;
 }
 
@@ -104,13 +104,13 @@ static void note_entry(void *arg, const char *name)
 static int fs_list_dir(void *ctx, const char *path, void (*entry)(void *arg, const char *name), void *arg)
 {
     struct archive *a = ctx;
-    const struct record *r = find(a, STR("dir"), path);
+    const struct record *r = archive_find(a, STR("dir"), path);
 
     if (!a->replays) {
         struct listing listing = { BUF_INIT(NAMES_MAX), entry, arg };
         int result = hba_lex_disk.list_dir(hba_lex_disk.ctx, path, note_entry, &listing);
         a->nomem |= !buf_ok(&listing.names);
-        keep(a, STR("dir"), result, path, buf_str(&listing.names));
+        archive_keep(a, STR("dir"), result, path, buf_str(&listing.names));
         buf_fini(&listing.names);
         return result;
     }
@@ -128,12 +128,12 @@ static int fs_list_dir(void *ctx, const char *path, void (*entry)(void *arg, con
 static int fs_is_dir(void *ctx, const char *path)
 {
     struct archive *a = ctx;
-    const struct record *r = find(a, STR("kind"), path);
+    const struct record *r = archive_find(a, STR("kind"), path);
 
     if (a->replays)
         return r ? r->number : -ENOENT;
     int result = hba_lex_disk.is_dir(hba_lex_disk.ctx, path);
-    keep(a, STR("kind"), result, path, STR(""));
+    archive_keep(a, STR("kind"), result, path, STR(""));
     return result;
 }
 
@@ -244,7 +244,7 @@ enum code archive_open(struct bytes bytes, struct archive **out, struct archive_
     a->replays = true;
     good = read_head(&rest, head);
     while (good && rest.n > 0) {
-        struct record *r = add(a);
+        struct record *r = archive_add(a);
         good = r && read_record(&rest, r);
     }
     if (!good) {

@@ -43,7 +43,7 @@ bool box_near(struct box *box, bool host, bool yes)
 
 /* ---- names ---- */
 
-static bool say(struct boxing *b, const struct said **list, const struct token *token, bool yes)
+static bool box_say(struct boxing *b, const struct said **list, const struct token *token, bool yes)
 {
     struct said *said = ARENA_NEW(b->arena, struct said);
 
@@ -120,7 +120,7 @@ static bool sign(struct boxing *b, struct names *names, const struct token *toke
         if (implied)
             return (implied > 0) == yes;
     }
-    return say(b, &names->signs, token, yes);
+    return box_say(b, &names->signs, token, yes);
 }
 
 static bool restrict_names(struct boxing *b, struct names *names, const struct token *token, bool yes)
@@ -132,7 +132,7 @@ static bool restrict_names(struct boxing *b, struct names *names, const struct t
     case HBA_NAME_EXACT:
         if (yes)
             return pin(b, names, token);
-        return names->is ? !same_name(names->is, token) : say(b, &names->others, token, false);
+        return names->is ? !same_name(names->is, token) : box_say(b, &names->others, token, false);
     case HBA_NAME_REGEX:
         return names->is ? box_regex_takes(b, token, names->is->text) == yes : sign(b, names, token, yes);
     case HBA_NAME_MEMBER:
@@ -150,7 +150,7 @@ static bool restrict_names(struct boxing *b, struct names *names, const struct t
 }
 
 /* What follows for the other name once one is given. */
-static bool settle(struct boxing *b, struct box *box)
+static bool box_settle(struct boxing *b, struct box *box)
 {
     if (box->same < 0 && !box->same_told && (box->user.is || box->db.is)) {
         box->same_told = true;
@@ -173,7 +173,7 @@ static bool settle(struct boxing *b, struct box *box)
 
 bool box_user(struct boxing *b, struct box *box, const struct token *token, bool yes)
 {
-    return restrict_names(b, &box->user, token, yes) && settle(b, box);
+    return restrict_names(b, &box->user, token, yes) && box_settle(b, box);
 }
 
 /* ---- databases ---- */
@@ -201,7 +201,7 @@ static bool same_as_user(struct boxing *b, struct box *box, bool yes)
     if (box->user.is && box->db.is)
         return same_name(box->user.is, box->db.is) == yes;
     box->same = yes ? 1 : -1;
-    return yes ? merge(b, box) : settle(b, box);
+    return yes ? merge(b, box) : box_settle(b, box);
 }
 
 static bool same_as_role(struct boxing *b, struct box *box, bool yes)
@@ -215,7 +215,7 @@ static bool same_as_role(struct boxing *b, struct box *box, bool yes)
     if (!yes && !same_as_user(b, box, false))
         return false;
     box->role = yes ? 1 : -1;
-    return settle(b, box);
+    return box_settle(b, box);
 }
 
 bool box_database(struct boxing *b, struct box *box, const struct token *token, bool yes)
@@ -228,7 +228,7 @@ bool box_database(struct boxing *b, struct box *box, const struct token *token, 
         return same_as_role(b, box, yes);
     if (box->same > 0)
         return restrict_names(b, &box->user, token, yes);
-    return restrict_names(b, &box->db, token, yes) && settle(b, box);
+    return restrict_names(b, &box->db, token, yes) && box_settle(b, box);
 }
 
 /* ---- host names ---- */
@@ -252,5 +252,5 @@ bool box_host(struct boxing *b, struct box *box, const struct token *pattern, bo
         if (implied)
             return (implied > 0) == yes;
     }
-    return say(b, &box->hosts, pattern, yes);
+    return box_say(b, &box->hosts, pattern, yes);
 }

@@ -337,7 +337,7 @@ static bool address_meets(const struct work *w, const struct box *box, const str
     return false;
 }
 
-static void take(struct work *w, const struct box *box, size_t index)
+static void carve_take(struct work *w, const struct box *box, size_t index)
 {
     const struct compiled *by = &w->c->rules[index];
 
@@ -400,7 +400,7 @@ static void carve_box(struct work *w, struct box box)
         const struct compiled *by = &w->c->rules[box.next];
         size_t index = box.next++;
         if (address_meets(w, &box, by) && take_names(w, &box, by, false)) {
-            take(w, &box, index);
+            carve_take(w, &box, index);
             return;
         }
     }

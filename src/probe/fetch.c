@@ -107,7 +107,7 @@ static void on_turn(void *arg)
 }
 
 /* Takes the fetch. */
-static void finish(struct fetch *f, const struct fetch_result *result)
+static void fetch_finish(struct fetch *f, const struct fetch_result *result)
 {
     struct fetcher *fetcher = f->fetcher;
 
@@ -123,13 +123,13 @@ static void finish(struct fetch *f, const struct fetch_result *result)
     free(f);
 }
 
-static void fail(struct fetch *f)
+static void fetch_fail(struct fetch *f)
 {
     const struct fetch_result result = {
         .err = &f->first, .refused = f->refused, .without_tls = f->without_tls, .how = f->wish
     };
 
-    finish(f, &result);
+    fetch_finish(f, &result);
 }
 
 /* The certificates of a session; false: there is none to show. */
@@ -150,7 +150,7 @@ static void succeed(struct fetch *f, struct cert_list *chain)
 
     if (f->how == FETCH_DIRECT && !tls_engine_alpn(f->tls))
         result.how = FETCH_TLS; /* it speaks TLS and knows nothing of PostgreSQL's name for it */
-    finish(f, &result);
+    fetch_finish(f, &result);
     cert_list_fini(chain);
 }
 
@@ -186,7 +186,7 @@ static void language_failed(struct fetch *f, const struct err *e)
     remember(f, e);
     hang_up(f);
     if (f->wish != FETCH_AUTO || f->how == FETCH_TLS) {
-        fail(f);
+        fetch_fail(f);
         return;
     }
     f->how = f->how == FETCH_POSTGRES ? FETCH_DIRECT : FETCH_TLS;
@@ -206,7 +206,7 @@ static void on_time(void *arg)
     }
     f->refused = false;
     remember(f, &e);
-    fail(f);
+    fetch_fail(f);
 }
 
 /* ---- talking ---- */
@@ -286,7 +286,7 @@ static void begin_tls(struct fetch *f)
     if (!f->tls) {
         (void)err_set(&e, E_NOMEM, "out of memory");
         remember(f, &e);
-        fail(f);
+        fetch_fail(f);
         return;
     }
     shake(f, bytes_of(NULL, 0), false);
@@ -309,13 +309,13 @@ static void answered(struct fetch *f, struct bytes in)
     f->without_tls = event == EVENT_TLS_REFUSED;
     if (f->without_tls) { /* it understood the question */
         remember(f, &e);
-        fail(f);
+        fetch_fail(f);
         return;
     }
     language_failed(f, &e);
 }
 
-static void ask(struct fetch *f)
+static void fetch_ask(struct fetch *f)
 {
     AUTO(buf) struct buf hello = BUF_INIT(64);
     struct err e;
@@ -343,12 +343,12 @@ static void connected(struct fetch *f)
     f->refused = false;
     timer_set(f->timer, left_ms(f));
     if (f->how == FETCH_POSTGRES)
-        ask(f);
+        fetch_ask(f);
     else
         begin_tls(f);
 }
 
-static void on_ready(void *arg, unsigned events)
+static void fetch_on_ready(void *arg, unsigned events)
 {
     struct fetch *f = arg;
     struct err e;
@@ -381,7 +381,7 @@ static void connect_next(struct fetch *f)
 
     for (; f->at < f->n_addrs; f->at++) {
         if (socket_connect(&f->addrs[f->at], &f->fd, &e) == OK) {
-            f->poll = poll_new(f->fetcher->loop, f->fd, on_ready, f);
+            f->poll = poll_new(f->fetcher->loop, f->fd, fetch_on_ready, f);
             if (f->poll)
                 break;
             (void)err_set(&e, E_NOMEM, "out of memory");
@@ -391,7 +391,7 @@ static void connect_next(struct fetch *f)
         hang_up(f);
     }
     if (f->at == f->n_addrs) {
-        fail(f);
+        fetch_fail(f);
         return;
     }
     f->state = FETCH_CONNECTS;
@@ -448,7 +448,7 @@ static void looked_up(void *arg)
             (void)err_set(&e, E_CONNECT, "could not translate host name \"%s\" to address: %s", lookup->host,
                           lookup->error ? gai_strerror(lookup->error) : "no addresses");
             remember(f, &e);
-            fail(f);
+            fetch_fail(f);
         } else {
             f->refused = true;
             connect_next(f);
@@ -479,7 +479,7 @@ static void start_lookup(struct fetch *f, const char *name)
     timer_set(f->timer, 0); /* from the loop, as every answer comes */
 }
 
-static void begin(struct fetch *f)
+static void fetch_begin(struct fetch *f)
 {
     const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST };
     const char *name = f->hostaddr[0] ? f->hostaddr : f->host;
@@ -507,7 +507,7 @@ static void begin_next(struct fetcher *fetcher)
         return;
     STAILQ_REMOVE_HEAD(&fetcher->line, next);
     fetcher->open++;
-    begin(f);
+    fetch_begin(f);
 }
 
 bool fetch_start(struct fetcher *fetcher, const struct fetch_request *request)

@@ -11,7 +11,7 @@
 
 #include <netdb.h>
 
-static enum code ask(struct look *look, struct err *e)
+static enum code handshake_ask(struct look *look, struct err *e)
 {
     AUTO(buf) struct buf out = BUF_INIT(64), in = BUF_INIT(LOOK_INPUT_MAX);
     enum attempt_event event;
@@ -50,7 +50,7 @@ enum code look_tls(struct look *look, const struct look_tls *how, struct err *e)
     };
     TRY(dial_open(look->dial, &look->addrs[how->address], look->params->timeout_s, e));
     if (!how->direct)
-        TRY(ask(look, e));
+        TRY(handshake_ask(look, e));
     TRY(tls_client_context_new(look->kit->library, &params, &context, e));
     (void)str_to_c(negotiate_sni(&look->info, &look->info.hosts[0]), sni, sizeof sni);
     enum code code = dial_handshake(look->dial, context, sni, !how->no_alpn, e);

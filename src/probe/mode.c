@@ -57,7 +57,7 @@ struct str look_server_text(struct look *look, const struct server_error *error,
     return out;
 }
 
-static void complain(struct play *p, struct str text)
+static void mode_complain(struct play *p, struct str text)
 {
     if (p->error.n > 0)
         (void)buf_append_byte(&p->error, '\n');
@@ -284,9 +284,9 @@ static bool log_in(struct play *p, struct err *e)
         accepted = false;
     }
     if (step == LOGIN_REFUSED)
-        complain(p, look_server_text(p->look, login_server_error(login), e));
+        mode_complain(p, look_server_text(p->look, login_server_error(login), e));
     else if (!accepted)
-        complain(p, str_c(err_text(e)));
+        mode_complain(p, str_c(err_text(e)));
     login_free(login);
     return accepted;
 }
@@ -305,11 +305,11 @@ static enum code open_address(struct play *p, struct err *e)
         p->event = EVENT_LOCAL_ERROR;
         code = conn_socket_check_peer(p->info, &step->addr, p->look->dial->fd, e);
         if (code != OK)
-            complain(p, str_c(err_text(e)));
+            mode_complain(p, str_c(err_text(e)));
         return code;
     }
     p->event = p->look->dial->timed_out ? EVENT_TIMEOUT : EVENT_CONNECT_FAILED;
-    complain(p, str_c(err_text(e)));
+    mode_complain(p, str_c(err_text(e)));
     if (p->event == EVENT_CONNECT_FAILED)
         (void)buf_append_c(&p->error, conn_addr_is_unix(&step->addr) ? local : tcp);
     return code;
@@ -334,7 +334,7 @@ static bool attempt(struct play *p)
         return true;
     size_t before = p->error.n;
     if (code != OK)
-        complain(p, str_c(err_text(&e)));
+        mode_complain(p, str_c(err_text(&e)));
     attempts_event(&p->attempts, p->event);
     if (p->attempts.step.action == ATTEMPT_CONTINUE)
         p->error.n = before; /* an `N` is worth a word only where nothing follows on this connection */

@@ -37,7 +37,7 @@ static enum code see_protocols(struct look *look, struct err *e)
     return OK;
 }
 
-static bool has(const struct str_list_of *list, const char *text)
+static bool offers_has(const struct str_list_of *list, const char *text)
 {
     for (size_t i = 0; i < list->n; i++) {
         if (str_is(list->items[i], text))
@@ -73,7 +73,7 @@ static enum code see_old_ciphers(struct look *look, struct err *e)
             return OK;
         }
         const char *name = tls_engine_cipher(look->dial->tls);
-        if (has(&look->report->ciphers, name))
+        if (offers_has(&look->report->ciphers, name))
             return OK; /* it picks what was not offered: nothing more to learn */
         (void)buf_printf(&list, ":!%s", name);
         TRY(look_add(look, &look->report->ciphers, str_c(name), e));
@@ -108,7 +108,7 @@ static enum code see_groups(struct look *look, bool tls13, struct err *e)
 enum code look_offers(struct look *look, struct err *e)
 {
     TRY(see_protocols(look, e));
-    bool tls13 = has(&look->report->protocols, tls_version_name(TLS_1_3));
+    bool tls13 = offers_has(&look->report->protocols, tls_version_name(TLS_1_3));
     bool older = look->report->protocols.n > (tls13 ? 1 : 0);
     if (tls13)
         TRY(see_tls13_ciphers(look, e));

@@ -5,7 +5,7 @@
 #include "lex/conninfo_hide.h"
 #include "probe/probe.h"
 
-static enum code invalid(struct str text, struct arena *arena, struct err *e)
+static enum code target_invalid(struct str text, struct arena *arena, struct err *e)
 {
     return err_set(e, E_PARAM, "invalid endpoint: \"%.*s\"", STR_ARG(conninfo_hidden_word(arena, text)));
 }
@@ -40,7 +40,7 @@ static enum code parse_address(struct str text, struct arena *arena, struct prob
         struct str rest = str_from(text, close + 1);
         host = str_from(str_first(text, close), 1);
         if (close == text.n || (rest.n > 0 && rest.p[0] != ':'))
-            return invalid(text, arena, e);
+            return target_invalid(text, arena, e);
         if (rest.n > 0)
             port = str_from(rest, 1);
     } else if (count_char(text, ':') == 1) { /* more than one: an IPv6 address */
@@ -49,7 +49,7 @@ static enum code parse_address(struct str text, struct arena *arena, struct prob
         port = str_from(text, colon + 1);
     }
     if (host.n == 0 || str_has_nul(text) || has_list(host) || (port.p && !is_port(port)))
-        return invalid(text, arena, e);
+        return target_invalid(text, arena, e);
     *out = (struct probe_target){ .text = text };
     out->options.v[CONN_HOST] = host;
     out->options.v[CONN_PORT] = port.p ? port : STR("5432");

@@ -61,7 +61,7 @@ static pthread_mutex_t ending = PTHREAD_MUTEX_INITIALIZER;
 static bool have_key;
 static _Atomic uint64_t last_id;
 
-static void forget(struct thread_set *set)
+static void regex_forget(struct thread_set *set)
 {
     for (size_t i = 0; i < set->n; i++)
         if (set->objects[i])
@@ -75,7 +75,7 @@ void regex_thread_fini(void)
     if (!mine.registered)
         return;
     for (size_t i = 0; i < THREAD_SETS; i++)
-        forget(&mine.sets[i]);
+        regex_forget(&mine.sets[i]);
     mine.registered = false;
     (void)pthread_setspecific(thread_end, NULL);
     /* Tcl makes the locks of its farewell when they are first needed, and looks for them without one. */
@@ -111,7 +111,7 @@ static void start_tcl(void)
 }
 
 /** Before the first object of a thread. */
-static bool begin(void)
+static bool regex_begin(void)
 {
     if (pthread_once(&once, start_tcl) != 0 || !have_key)
         return false;
@@ -134,7 +134,7 @@ static struct thread_set *set_of_thread(const struct regex_set *set)
         if (have->used < oldest->used)
             oldest = have;
     }
-    forget(oldest);
+    regex_forget(oldest);
     oldest->objects = calloc(2 * set->n, sizeof(Tcl_Obj *));
     if (!oldest->objects)
         return NULL;
@@ -245,7 +245,7 @@ enum code regex_set_add(struct regex_set *set, struct str pattern, bool captures
     struct entry entry = { .captures = captures, .remembers = captures || may_refer_back(pattern) };
     Tcl_RegExp compiled;
 
-    if (!begin() || !grow(set))
+    if (!regex_begin() || !grow(set))
         return E_NOMEM;
     struct regex_source source = { .pattern = pattern, .encoding = set->encoding };
     TRY(regex_translate(set->arena, &source, &entry.text, &entry.lookbehind, e));
@@ -318,7 +318,7 @@ static enum code compiled_form(const struct regex_set *set, unsigned number, boo
                                struct err *e)
 {
     const struct entry *entry = &set->entries[number];
-    struct thread_set *have = begin() ? set_of_thread(set) : NULL;
+    struct thread_set *have = regex_begin() ? set_of_thread(set) : NULL;
     size_t at = 2 * (size_t)number + (behind ? 1 : 0);
 
     if (entry->lookbehind)
@@ -356,7 +356,7 @@ struct regex_subject *regex_subject_new(struct str text)
     struct str left = text;
     uint32_t code;
 
-    if (!subject || !characters || !begin()) {
+    if (!subject || !characters || !regex_begin()) {
         free(subject);
         free(characters);
         return NULL;

@@ -61,7 +61,7 @@ struct set {
 
 /* ---- output ---- */
 
-static void put(struct scan *s, uint16_t c)
+static void regex_text_put(struct scan *s, uint16_t c)
 {
     (void)buf_append(&s->out, bytes_of(&c, sizeof c));
 }
@@ -69,7 +69,7 @@ static void put(struct scan *s, uint16_t c)
 static void put_c(struct scan *s, const char *text)
 {
     for (; *text; text++)
-        put(s, (uint16_t)(unsigned char)*text);
+        regex_text_put(s, (uint16_t)(unsigned char)*text);
 }
 
 /** The character for a code that an escape gave. */
@@ -90,7 +90,7 @@ static void put_escaped(struct scan *s, uint16_t c)
 
     put_c(s, "\\u");
     for (int shift = 12; shift >= 0; shift -= 4)
-        put(s, (uint16_t)(unsigned char)hex[(c >> shift) & 15]);
+        regex_text_put(s, (uint16_t)(unsigned char)hex[(c >> shift) & 15]);
 }
 
 /* One range of characters, the order of which is the order of codes within each of the three parts. */
@@ -167,17 +167,17 @@ static void skip(struct scan *s, size_t n)
     s->left = str_from(s->left, n);
 }
 
-static uint32_t take(struct scan *s)
+static uint32_t regex_text_take(struct scan *s)
 {
     uint32_t code;
     (void)regex_take(&s->left, s->encoding, &code);
     return code;
 }
 
-static void copy(struct scan *s, size_t n)
+static void regex_text_copy(struct scan *s, size_t n)
 {
     for (; n > 0 && s->left.n > 0; n--)
-        put(s, char_of(s, take(s)));
+        regex_text_put(s, char_of(s, regex_text_take(s)));
 }
 
 static int digit_value(char c, int base)
@@ -259,7 +259,7 @@ static enum escape take_escape(struct scan *s, uint32_t *out)
 
     if (s->left.n == 0)
         return ESCAPE_BAD;
-    uint32_t c = take(s);
+    uint32_t c = regex_text_take(s);
     *out = c;
     if (!regex_is_alnum(c))
         return ESCAPE_CODE;
@@ -271,7 +271,7 @@ static enum escape take_escape(struct scan *s, uint32_t *out)
             return ESCAPE_CODE;
     }
     if (c == 'c' && s->left.n > 0) {
-        *out = take(s) & 037u;
+        *out = regex_text_take(s) & 037u;
         return ESCAPE_CODE;
     }
     if (c == 'x')
@@ -316,9 +316,9 @@ static void rewrite_escape(struct scan *s)
             return;
         }
         put_c(s, "\\");
-        copy(s, 1);
+        regex_text_copy(s, 1);
         while (s->left.n > 0 && regex_is_digit((uint8_t)s->left.p[0]))
-            copy(s, 1);
+            regex_text_copy(s, 1);
         return;
     case ESCAPE_CODE:
         put_escaped(s, char_of(s, code));
@@ -402,7 +402,7 @@ static enum item take_item(struct scan *s, struct bracket *b, uint32_t *out)
     b->first = false;
     if (s->left.n == 0)
         return bad(b, "[a");
-    uint32_t c = take(s);
+    uint32_t c = regex_text_take(s);
     *out = c;
     if (c == '\\')
         return take_bracket_escape(s, b, out);
@@ -416,7 +416,7 @@ static enum item take_item(struct scan *s, struct bracket *b, uint32_t *out)
         return bad(b, "[a");
     if (!see(s, ".") && !see(s, "=") && !see(s, ":"))
         return ITEM_CODE;
-    return take_named(s, b, (char)take(s), out);
+    return take_named(s, b, (char)regex_text_take(s), out);
 }
 
 /** A character or a range that begins with it. False on a fault. */
@@ -468,7 +468,7 @@ static void rewrite_bracket(struct scan *s)
     struct scan raw = *s;
 
     if (see(s, "[[:<:]]") || see(s, "[[:>:]]")) {
-        copy(s, 7);
+        regex_text_copy(s, 7);
         return;
     }
     skip(s, 1);
@@ -481,9 +481,9 @@ static void rewrite_bracket(struct scan *s)
         put_fault(s, b.fault);
     } else {
         s->left = raw.left;
-        copy(s, 1); /* the engine knows the names of characters; go on as for ordinary text */
+        regex_text_copy(s, 1); /* the engine knows the names of characters; go on as for ordinary text */
         while (s->left.n > 0 && !see(s, ".]") && !see(s, "=]"))
-            copy(s, 1);
+            regex_text_copy(s, 1);
     }
 }
 
@@ -495,8 +495,8 @@ static void rewrite_paren(struct scan *s)
 
     if (see(s, "(?#")) {
         while (s->left.n > 0 && !see(s, ")"))
-            copy(s, 1);
-        copy(s, 1);
+            regex_text_copy(s, 1);
+        regex_text_copy(s, 1);
         return;
     }
     s->depth++;
@@ -504,7 +504,7 @@ static void rewrite_paren(struct scan *s)
         s->groups++;
     if (look && s->look_at == 0)
         s->look_at = s->depth;
-    copy(s, see(s, "(?") ? 2 : 1);
+    regex_text_copy(s, see(s, "(?") ? 2 : 1);
     if (look && see(s, "<")) {
         s->lookbehind = true;
         skip(s, 1);
@@ -523,12 +523,12 @@ static void rewrite_one(struct scan *s)
         if (s->look_at == s->depth)
             s->look_at = 0;
         s->depth -= s->depth > 0;
-        copy(s, 1);
+        regex_text_copy(s, 1);
     } else if (see(s, "#") && s->expanded) {
         while (s->left.n > 0 && !see(s, "\n"))
-            copy(s, 1);
+            regex_text_copy(s, 1);
     } else {
-        copy(s, 1);
+        regex_text_copy(s, 1);
     }
 }
 
@@ -541,10 +541,10 @@ static void read_prefix(struct scan *s)
         return;
     }
     if (see(s, "***:"))
-        copy(s, 4);
+        regex_text_copy(s, 4);
     if (!see(s, "(?") || s->left.n < 3 || !regex_is_alpha((uint8_t)s->left.p[2]))
         return;
-    copy(s, 2);
+    regex_text_copy(s, 2);
     while (s->left.n > 0 && regex_is_alpha((uint8_t)s->left.p[0])) {
         char letter = s->left.p[0];
         if (letter == 'b' || letter == 'e')
@@ -555,9 +555,9 @@ static void read_prefix(struct scan *s)
             s->expanded = true;
         if (letter == 't')
             s->expanded = false;
-        copy(s, 1);
+        regex_text_copy(s, 1);
     }
-    copy(s, 1);
+    regex_text_copy(s, 1);
 }
 
 static void rewrite_all(struct scan *s)
@@ -566,9 +566,9 @@ static void rewrite_all(struct scan *s)
         if (s->dialect == DIALECT_ADVANCED)
             rewrite_one(s);
         else if (s->dialect == DIALECT_ESCAPED)
-            put_escaped(s, char_of(s, take(s)));
+            put_escaped(s, char_of(s, regex_text_take(s)));
         else
-            copy(s, 1);
+            regex_text_copy(s, 1);
     }
 }
 

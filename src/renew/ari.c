@@ -42,7 +42,7 @@ static bool read_zone(const char *text, int64_t *out_s)
 }
 
 /* [src: RFC 3339, section 5.6] */
-static bool read_time(const json_t *json, int64_t *out)
+static bool ari_read_time(const json_t *json, int64_t *out)
 {
     const char *text = json_string_value(json);
     struct tm tm = { 0 };
@@ -72,8 +72,8 @@ enum code ari_parse(struct bytes text, struct ari_window *out, struct err *e)
     const json_t *window = json_object_get(json, "suggestedWindow");
     struct ari_window found;
 
-    if (!read_time(json_object_get(window, "start"), &found.start_unix_s) ||
-        !read_time(json_object_get(window, "end"), &found.end_unix_s) ||
+    if (!ari_read_time(json_object_get(window, "start"), &found.start_unix_s) ||
+        !ari_read_time(json_object_get(window, "end"), &found.end_unix_s) ||
         found.end_unix_s < found.start_unix_s)
         return err_set(e, E_CONFIG, "the CA's renewal information has no suggestedWindow");
     *out = found;
@@ -136,7 +136,7 @@ static enum code find_resource(const struct renew_order *order, struct buf *out,
     return buf_append_c(out, json_string_value(url)) ? OK : err_set(e, E_LIMIT, "the address is too long");
 }
 
-static enum code ask(const struct renew_order *order, struct ari_window *out, struct err *e)
+static enum code ari_ask(const struct renew_order *order, struct ari_window *out, struct err *e)
 {
     AUTO(buf) struct buf url = BUF_INIT(URL_LIMIT);
     AUTO(buf) struct buf answer = BUF_INIT(ANSWER_LIMIT);
@@ -182,7 +182,7 @@ static bool read_kept(const char *path, const char *id, int64_t *out_asked_s, st
     return true;
 }
 
-static void keep(const char *path, const char *id, int64_t now_s, const struct ari_window *window)
+static void ari_keep(const char *path, const char *id, int64_t now_s, const struct ari_window *window)
 {
     AUTO(buf) struct buf text = BUF_INIT(KEPT_LIMIT);
 
@@ -207,8 +207,8 @@ struct ari_window ari_window_of(const struct renew_order *order, bool look)
     bool known = read_kept(path, buf_c(&id), &asked, &window);
     if (look || (known && now >= asked && now - asked < ASK_AGAIN_S))
         return window;
-    if (ask(order, &window, &ignored) != OK)
+    if (ari_ask(order, &window, &ignored) != OK)
         return window; /* an earlier wish still counts */
-    keep(path, buf_c(&id), now, &window);
+    ari_keep(path, buf_c(&id), now, &window);
     return window;
 }

@@ -1,5 +1,5 @@
 /* The new pair, before anybody is shown it. What is asked of the chain is what a gate's `reload_policy = strict`
- * asks (gate/load/inspect.c). */
+ * asks (gate/load/cert_check.c). */
 #include "renew/check.h"
 
 #include "base/arena.h"

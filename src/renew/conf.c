@@ -3,7 +3,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
-#include "base/near.h"
+#include "base/closest.h"
 #include "lex/conf_disk.h"
 #include "os/files.h"
 #include "pki/ca.h"
@@ -102,7 +102,8 @@ struct reading {
     struct str path;
 };
 
-static void complain(struct reading *r, const struct conf_entry *entry, const char *text, struct str value)
+static void conf_complain(struct reading *r, const struct conf_entry *entry, const char *text,
+                          struct str value)
 {
     (void)diags_add(r->diags, SEV_ERROR, E_CONFIG, entry->file, entry->line, "%s \"%.*s\"", text,
                     STR_ARG(value));
@@ -110,10 +111,10 @@ static void complain(struct reading *r, const struct conf_entry *entry, const ch
 
 static void unknown_setting(struct reading *r, const struct conf_entry *entry)
 {
-    struct near near = near_begin(entry->sub);
+    struct closest near = closest_begin(entry->sub);
 
     for (size_t i = 0; i < RENEW_SETTINGS; i++)
-        near_offer(&near, str_c(rows[i].name));
+        closest_offer(&near, str_c(rows[i].name));
     struct diag *row = diags_add(r->diags, SEV_ERROR, E_CONFIG, entry->file, entry->line,
                                  "unrecognized setting \"%.*s\"", STR_ARG(entry->name));
     if (near.best.p)
@@ -152,7 +153,7 @@ static enum code read_entry(struct reading *r, const struct conf_entry *entry)
     if (!entry->name.p)
         return OK; /* its error is told already */
     if (!entry->sub.p) {
-        complain(r, entry, "settings are written NAME.setting, not", entry->name);
+        conf_complain(r, entry, "settings are written NAME.setting, not", entry->name);
         return OK;
     }
     while (i < RENEW_SETTINGS && !str_equal_nocase(entry->sub, str_c(rows[i].name)))
@@ -161,9 +162,9 @@ static enum code read_entry(struct reading *r, const struct conf_entry *entry)
     if (i == RENEW_SETTINGS)
         unknown_setting(r, entry);
     else if (!is_name(name))
-        complain(r, entry, "the name of a pair takes letters, digits, - and _, not", name);
+        conf_complain(r, entry, "the name of a pair takes letters, digits, - and _, not", name);
     else if (str_has_nul(entry->value))
-        complain(r, entry, "there is a null byte in the value of", entry->name);
+        conf_complain(r, entry, "there is a null byte in the value of", entry->name);
     if (i == RENEW_SETTINGS || !is_name(name) || str_has_nul(entry->value))
         return OK;
     struct renew_rule *rule = rule_of(r, name);

@@ -18,7 +18,7 @@ struct curl {
     const char *(*easy_strerror)(CURLcode code);
 };
 
-static bool load(struct curl *c)
+static bool https_load(struct curl *c)
 {
     c->library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
     if (!c->library)
@@ -33,14 +33,15 @@ static bool load(struct curl *c)
            c->easy_strerror;
 }
 
-static size_t take(char *data, size_t size, size_t n, void *ctx)
+static size_t https_take(char *data, size_t size, size_t n, void *ctx)
 {
     struct buf *out = ctx;
 
     return buf_append(out, bytes_of(data, size * n)) ? size * n : 0; /* 0: curl gives up */
 }
 
-static enum code ask(const struct curl *c, CURL *handle, const char *url, struct buf *out, struct err *e)
+static enum code https_ask(const struct curl *c, CURL *handle, const char *url, struct buf *out,
+                           struct err *e)
 {
     long status = 0;
 
@@ -50,7 +51,7 @@ static enum code ask(const struct curl *c, CURL *handle, const char *url, struct
               c->easy_setopt(handle, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
               c->easy_setopt(handle, CURLOPT_TIMEOUT, (long)TIMEOUT_S) == CURLE_OK &&
               c->easy_setopt(handle, CURLOPT_USERAGENT, "pgseal/" PGSEAL_VERSION) == CURLE_OK &&
-              c->easy_setopt(handle, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
+              c->easy_setopt(handle, CURLOPT_WRITEFUNCTION, https_take) == CURLE_OK &&
               c->easy_setopt(handle, CURLOPT_WRITEDATA, out) == CURLE_OK;
     if (!ok)
         return err_set(e, E_UNSUPPORTED, "libcurl does not do what is needed");
@@ -66,12 +67,12 @@ enum code https_get(const char *url, struct buf *out, struct err *e)
 {
     struct curl c = { 0 };
 
-    if (!load(&c))
+    if (!https_load(&c))
         return err_set(e, E_UNSUPPORTED, "libcurl is not installed");
     CURL *handle = c.easy_init();
     if (!handle)
         return err_set(e, E_NOMEM, "out of memory");
-    enum code code = ask(&c, handle, url, out, e);
+    enum code code = https_ask(&c, handle, url, out, e);
     c.easy_cleanup(handle);
     return code; /* the library stays loaded: OpenSSL does not like to lose what it has given it */
 }

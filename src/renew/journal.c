@@ -45,7 +45,7 @@ static bool event_from_name(struct str name, enum renew_event *out)
 
 /* ---- reading ---- */
 
-static bool read_time(struct str text, int64_t *out)
+static bool journal_read_time(struct str text, int64_t *out)
 {
     char c[TIME_SIZE];
     struct tm tm = { 0 };
@@ -59,8 +59,8 @@ static bool read_time(struct str text, int64_t *out)
     return true;
 }
 
-static void take(struct renew_past *past, enum renew_event event, int64_t when, struct str generation,
-                 struct str words)
+static void journal_take(struct renew_past *past, enum renew_event event, int64_t when, struct str generation,
+                         struct str words)
 {
     switch (event) {
     case RENEW_SWAP:
@@ -99,9 +99,9 @@ static void take_line(struct renew_past *past, struct str line, struct str pair)
         return;
     if (!str_split(&line, ' ', &generation))
         generation = STR("-");
-    if (!str_equal(name, pair) || !read_time(time, &when) || !event_from_name(event, &what))
+    if (!str_equal(name, pair) || !journal_read_time(time, &when) || !event_from_name(event, &what))
         return;
-    take(past, what, when, str_is(generation, "-") ? STR("") : generation, line);
+    journal_take(past, what, when, str_is(generation, "-") ? STR("") : generation, line);
 }
 
 enum code renew_journal_read(struct str text, struct str pair, struct arena *arena, struct renew_past *out,

@@ -46,7 +46,7 @@ struct values {
     struct str v[W_N]; /* p NULL: not set */
 };
 
-static void put(struct values *values, struct str name, struct str value)
+static void pgdata_put(struct values *values, struct str name, struct str value)
 {
     for (size_t i = 0; i < W_N; i++)
         if (str_equal_nocase(name, str_c(wanted_names[i])))
@@ -81,7 +81,7 @@ static enum code read_conf(const char *path, struct arena *arena, struct values 
         return first_error(&diags, e);
     STAILQ_FOREACH (entry, &entries.list, next)
         if (entry->name.p && !entry->sub.p)
-            put(values, entry->name, entry->value);
+            pgdata_put(values, entry->name, entry->value);
     return OK;
 }
 
@@ -102,7 +102,7 @@ static enum code read_opts(const struct pgdata *pg, struct arena *arena, struct 
         return err_set(e, E_NOMEM, "out of memory");
     TRY(postmaster_opts_parse(copy, arena, &opts, e));
     for (size_t i = 0; i < opts.n; i++)
-        put(values, opts.items[i].name, opts.items[i].value);
+        pgdata_put(values, opts.items[i].name, opts.items[i].value);
     return OK;
 }
 

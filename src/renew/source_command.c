@@ -30,7 +30,7 @@ struct desk {
     bool key_wanted, out_wanted; /* the command has %key, %out */
 };
 
-static enum code nomem(struct err *e)
+static enum code source_command_nomem(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
@@ -44,7 +44,7 @@ static enum code acme_request(const struct renew_order *order, struct ca_request
     size_t n = 0;
 
     if (!sans)
-        return nomem(e);
+        return source_command_nomem(e);
     request->subject = NULL;
     request->common_name = STR("");
     for (size_t i = 0; i < request->n_sans; i++) {
@@ -104,7 +104,7 @@ static enum code set_desk(const struct renew_order *order, struct desk *desk, st
 
     *desk = (struct desk){ .order = order };
     if (!arena_printf(order->arena, &name, "request-%.*s", STR_ARG(order->rule->name)))
-        return nomem(e);
+        return source_command_nomem(e);
     TRY(os_path(order->target->work, name.p, desk->dir, e));
     TRY(os_mkdir(desk->dir, 0700, e));
     TRY(clear(desk->dir, e));
@@ -158,7 +158,7 @@ static enum code expand(struct desk *desk, struct str word, char **out, struct e
     if (!buf_ok(&text))
         return err_set(e, E_LIMIT, "a word of the command is too long");
     *out = arena_c(desk->order->arena, buf_str(&text));
-    return *out ? OK : nomem(e);
+    return *out ? OK : source_command_nomem(e);
 }
 
 static enum code add_text(const struct renew_order *order, struct str text, struct words *words,
@@ -220,7 +220,8 @@ static bool is_bad_nonce(const struct desk *desk, const struct buf *said)
            memmem(said->p, said->n, words, sizeof words - 1) != NULL;
 }
 
-static enum code run(struct desk *desk, const struct words *words, struct buf *out, struct err *e)
+static enum code source_command_run(struct desk *desk, const struct words *words, struct buf *out,
+                                    struct err *e)
 {
     AUTO(buf) struct buf said = BUF_INIT(SAID_LIMIT);
     char *argv[COUNT_OF(words->v) + 1];
@@ -260,7 +261,7 @@ static enum code prepare_account(struct desk *desk, struct err *e)
     TRY(add_text(desk->order, STR("uacme -y -c %account"), &words, e));
     add_option(&words, "-a", rule->v[RENEW_SET_DIRECTORY]);
     TRY(add_text(desk->order, STR("new"), &words, e));
-    TRY(run(desk, &words, &out, e));
+    TRY(source_command_run(desk, &words, &out, e));
     return os_check_secret_file(key, "account key file", e);
 }
 
@@ -346,7 +347,7 @@ enum code renew_from_command(const struct renew_order *order, struct leaf *leaf,
         TRY(client_words(order, &words, e));
     else
         TRY(add_text(order, order->rule->v[RENEW_SET_COMMAND], &words, e));
-    TRY(run(&desk, &words, &printed, e));
+    TRY(source_command_run(&desk, &words, &printed, e));
     TRY(take_chain(&desk, &printed, chain, e));
     return take_key(&desk, leaf, e);
 }

@@ -16,7 +16,7 @@
 
 enum { NAME_TRIES = 1000 };
 
-static enum code fail(struct err *e, const char *what, const char *path)
+static enum code swap_fail(struct err *e, const char *what, const char *path)
 {
     int saved = errno;
     enum code code = err_set(e, code_from_errno(saved), "could not %s \"%s\": %s", what, path,
@@ -72,7 +72,7 @@ static enum code read_link(const char *path, char out[OS_PATH_MAX], struct err *
     ssize_t n = readlink(path, out, OS_PATH_MAX - 1);
 
     if (n < 0 && errno != EINVAL && errno != ENOENT && errno != ENOTDIR)
-        return fail(e, "read link", path);
+        return swap_fail(e, "read link", path);
     out[n > 0 ? n : 0] = '\0';
     return OK;
 }
@@ -82,12 +82,12 @@ static enum code sync_dir(const char *dir, struct err *e)
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
-        return fail(e, "open directory", dir);
+        return swap_fail(e, "open directory", dir);
     bool ok = fsync(fd) == 0 || errno == EINVAL;
     int saved = errno;
     (void)close(fd);
     errno = saved;
-    return ok ? OK : fail(e, "fsync directory", dir);
+    return ok ? OK : swap_fail(e, "fsync directory", dir);
 }
 
 /* A link that is there as a whole or not at all, over whatever was there. */
@@ -98,9 +98,9 @@ static enum code put_link(const char *path, const char *target, struct err *e)
     TRY(print(temp, e, "%s.tmp%ld", path, (long)getpid()));
     (void)unlink(temp); /* of a run that was killed */
     if (symlink(target, temp) < 0)
-        return fail(e, "create link", temp);
+        return swap_fail(e, "create link", temp);
     if (rename(temp, path) < 0) {
-        enum code code = fail(e, "rename link to", path);
+        enum code code = swap_fail(e, "rename link to", path);
         (void)unlink(temp);
         return code;
     }
@@ -178,7 +178,7 @@ static enum code copy_kept(const char *from, const char *to, struct err *e)
     struct stat st;
 
     if (stat(from, &st) < 0)
-        return fail(e, "stat file", from);
+        return swap_fail(e, "stat file", from);
     enum code code = os_read_file(from, &data, e);
     bool root = geteuid() == 0;
     struct os_target target = { to, st.st_mode & 0777, root ? st.st_uid : (uid_t)-1,
@@ -203,7 +203,7 @@ static enum code link_targets(const struct swap *swap, char cert[OS_PATH_MAX], c
         return print(key, e, "%s/live/%s", swap->name, swap->key_name);
     real = realpath(cert_dir, NULL);
     if (!real)
-        return fail(e, "resolve", cert_dir);
+        return swap_fail(e, "resolve", cert_dir);
     enum code code = print(key, e, "%s/%s/live/%s", real, swap->name, swap->key_name);
     free(real);
     return code;
@@ -290,18 +290,18 @@ static enum code remove_generation(const struct swap *swap, const char *generati
     TRY(os_path(swap->dir, generation, dir, e));
     DIR *d = opendir(dir);
     if (!d)
-        return fail(e, "open directory", dir);
+        return swap_fail(e, "open directory", dir);
     enum code code = OK;
     while (code == OK && (entry = readdir(d))) {
         if (str_is(str_c(entry->d_name), ".") || str_is(str_c(entry->d_name), ".."))
             continue;
         code = os_path(dir, entry->d_name, path, e);
         if (code == OK && unlink(path) < 0)
-            code = fail(e, "remove file", path);
+            code = swap_fail(e, "remove file", path);
     }
     (void)closedir(d);
     TRY(code);
-    return rmdir(dir) == 0 ? OK : fail(e, "remove directory", dir);
+    return rmdir(dir) == 0 ? OK : swap_fail(e, "remove directory", dir);
 }
 
 /* Only what swap_name() makes is removed. */
@@ -322,7 +322,7 @@ enum code swap_sweep(const struct swap *swap, const char *keep, struct err *e)
     TRY(swap_live(swap, live, e));
     DIR *d = opendir(swap->dir);
     if (!d)
-        return errno == ENOENT ? OK : fail(e, "open directory", swap->dir);
+        return errno == ENOENT ? OK : swap_fail(e, "open directory", swap->dir);
     while (code == OK && (entry = readdir(d)))
         if (is_generation(entry->d_name) && strcmp(entry->d_name, live) != 0 &&
             !(keep && strcmp(entry->d_name, keep) == 0))

@@ -135,8 +135,8 @@ static enum code make_work(struct renew_target *t, const char *state, const char
     return os_mkdir(t->work, 0700, e);
 }
 
-static enum code fill(const struct renew_where *where, struct arena *arena, struct renew_target *t,
-                      struct err *e)
+static enum code target_fill(const struct renew_where *where, struct arena *arena, struct renew_target *t,
+                             struct err *e)
 {
     char state[OS_PATH_MAX], probe[OS_PATH_MAX];
     char *real = realpath(where->dir, NULL);
@@ -165,7 +165,7 @@ enum code renew_target_open(const struct renew_where *where, struct arena *arena
     struct renew_target *t = out;
 
     *t = (struct renew_target){ .library = tls_library_new() };
-    enum code code = t->library ? fill(where, arena, t, e) : err_set(e, E_NOMEM, "out of memory");
+    enum code code = t->library ? target_fill(where, arena, t, e) : err_set(e, E_NOMEM, "out of memory");
     if (code != OK)
         renew_target_fini(t);
     return code;
@@ -268,7 +268,7 @@ enum code renew_target_reload(const struct renew_target *target, struct err *e)
     return target->is_gate ? reload_running_gate(target, e) : pgdata_reload(&target->pg, e);
 }
 
-static enum code judge(const struct served_check *check, struct err *e)
+static enum code target_judge(const struct served_check *check, struct err *e)
 {
     char where[64];
 
@@ -297,7 +297,7 @@ enum code renew_target_serves(const struct renew_target *target, struct served_c
     for (;;) {
         if (check->n > 0)
             verify_served(check);
-        code = judge(check, e);
+        code = target_judge(check, e);
         /* A gate has answered that it has loaded; a signal to PostgreSQL takes its time. */
         if (code == OK || target->is_gate || env_mono_us(env) >= until)
             return code;

@@ -49,8 +49,8 @@ static void walk_auto(struct walk *w)
 
 /* ---- the journal ---- */
 
-static enum code note(struct walk *w, enum renew_event event, const char *generation, const char *words,
-                      struct err *e)
+static enum code walk_note(struct walk *w, enum renew_event event, const char *generation, const char *words,
+                           struct err *e)
 {
     struct renew_line line = { w->rule->name, event, generation, words };
 
@@ -62,7 +62,7 @@ static enum code enter(struct walk *w, enum renew_event step, const char *genera
                        struct err *e)
 {
     w->step = step;
-    return note(w, step, generation, words, e);
+    return walk_note(w, step, generation, words, e);
 }
 
 static enum code read_past(struct walk *w, struct err *e)
@@ -121,7 +121,7 @@ static enum code load_old(struct walk *w, struct err *e)
     return OK;
 }
 
-static void judge(struct walk *w)
+static void walk_judge(struct walk *w)
 {
     struct renew_report *report = w->report;
     struct due_facts facts = { .not_before_unix_s = report->not_before_unix_s,
@@ -252,13 +252,13 @@ static enum code bring_into_force(struct walk *w, X509 *cert, struct err *e)
     return OK;
 }
 
-static enum code finish(struct walk *w, const char *generation, struct err *e)
+static enum code walk_finish(struct walk *w, const char *generation, struct err *e)
 {
     struct err ignored;
 
     w->step = RENEW_DONE;
     TRY(load_old(w, e));
-    TRY(note(w, RENEW_DONE, generation, w->report->sha256, e));
+    TRY(walk_note(w, RENEW_DONE, generation, w->report->sha256, e));
     (void)!swap_sweep(&w->swap, NULL, &ignored); /* what is left over is swept by the next renewal */
     return OK;
 }
@@ -268,7 +268,7 @@ static enum code exchange(struct walk *w, struct err *e)
     TRY(enter(w, RENEW_SWAP, w->next, w->before, e));
     TRY(swap_set(&w->swap, w->next, e));
     TRY(bring_into_force(w, w->chain.items[0], e));
-    return finish(w, w->next, e);
+    return walk_finish(w, w->next, e);
 }
 
 /* The pair of this generation again, and served again. */
@@ -288,11 +288,11 @@ static enum code put_back(struct walk *w, const char *generation, struct err *e)
     if (w->runs && str_is(w->rule->name, "server"))
         TRY(renew_target_serves(w->target, &w->listeners, chain.items[0], w->params->env, e));
     w->step = failed_in;
-    TRY(note(w, RENEW_BACK, generation, NULL, e));
+    TRY(walk_note(w, RENEW_BACK, generation, NULL, e));
     return swap_sweep(&w->swap, NULL, e);
 }
 
-static void fail(struct walk *w, const struct err *why, bool exchanged)
+static void walk_fail(struct walk *w, const struct err *why, bool exchanged)
 {
     char words[sizeof why->message + 32];
     struct err e = *why, ignored;
@@ -303,7 +303,7 @@ static void fail(struct walk *w, const struct err *why, bool exchanged)
     w->report->why = *why;
     if (w->params->dry_run)
         return;
-    (void)!note(w, RENEW_FAILED, NULL, words, &ignored);
+    (void)!walk_note(w, RENEW_FAILED, NULL, words, &ignored);
     if (exchanged && put_back(w, w->before, &e) != OK) {
         w->report->outcome = RENEW_UNSETTLED;
         (void)snprintf(words, sizeof words, "%s", err_text(&e));
@@ -331,15 +331,15 @@ static enum code recover(struct walk *w, struct err *e)
     enum code code = bring_into_force(w, w->old.items[0], e);
     if (code == OK && exchanged) {
         w->report->outcome = RENEW_FINISHED;
-        return finish(w, live, e);
+        return walk_finish(w, live, e);
     }
     if (code == OK) { /* it was killed before the exchange, or while it went back */
-        TRY(note(w, RENEW_BACK, live, NULL, e));
+        TRY(walk_note(w, RENEW_BACK, live, NULL, e));
         w->past.open = STR("");
         return swap_sweep(&w->swap, NULL, e);
     }
     struct err why = *e;
-    fail(w, &why, exchanged);
+    walk_fail(w, &why, exchanged);
     return code;
 }
 
@@ -356,7 +356,7 @@ static enum code look_around(struct walk *w, struct err *e)
 
 static enum code go(struct walk *w, bool *out_exchanged, struct err *e)
 {
-    TRY(note(w, RENEW_BEGIN, NULL, w->params->force ? "forced" : NULL, e));
+    TRY(walk_note(w, RENEW_BEGIN, NULL, w->params->force ? "forced" : NULL, e));
     TRY(make_key(w, e));
     TRY(issue(w, e));
     TRY(check(w, e));
@@ -366,11 +366,11 @@ static enum code go(struct walk *w, bool *out_exchanged, struct err *e)
 }
 
 /* True when there is nothing more to do. */
-static bool settle(struct walk *w)
+static bool walk_settle(struct walk *w)
 {
     struct renew_report *report = w->report;
 
-    judge(w);
+    walk_judge(w);
     if (!report->due.due && !w->params->force) {
         report->outcome = RENEW_NOT_DUE;
         return true;
@@ -402,14 +402,14 @@ static void walk(struct walk *w)
     }
     if (code == OK)
         code = load_old(w, &e);
-    if (code == OK && settle(w))
+    if (code == OK && walk_settle(w))
         return;
     if (code == OK)
         code = look_around(w, &e);
     if (code == OK)
         code = go(w, &exchanged, &e);
     if (code != OK)
-        fail(w, &e, exchanged);
+        walk_fail(w, &e, exchanged);
     else
         w->report->outcome = RENEW_RENEWED;
 }

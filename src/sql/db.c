@@ -134,7 +134,7 @@ static enum code interrupted(const struct db_context *cx, struct err *e)
     return statement_stopped(cx->timeout_ms > 0 ? STOP_TIMEOUT : STOP_LIMIT, e);
 }
 
-static enum code failed(struct db *db, const struct db_context *cx, int rc, struct err *e)
+static enum code db_failed(struct db *db, const struct db_context *cx, int rc, struct err *e)
 {
     if (db->failure.code != OK) {
         *e = db->failure;
@@ -172,7 +172,7 @@ enum code db_prepare(struct db *db, const struct db_context *cx, struct str sql,
     rc = sqlite3_prepare_v2(db->sql, sql.p, (int)sql.n, &stmt->stmt, NULL);
     if (rc != SQLITE_OK) {
         free(stmt);
-        return failed(db, cx, rc, e);
+        return db_failed(db, cx, rc, e);
     }
     stmt->db = db;
     stmt->cx = cx;
@@ -214,7 +214,7 @@ enum code db_bind(struct db_stmt *stmt, unsigned i, const struct datum *value, s
         rc = sqlite3_bind_text(stmt->stmt, (int)i, value->text.p, (int)value->text.n, SQLITE_TRANSIENT);
         break;
     }
-    return rc == SQLITE_OK ? OK : failed(stmt->db, stmt->cx, rc, e);
+    return rc == SQLITE_OK ? OK : db_failed(stmt->db, stmt->cx, rc, e);
 }
 
 enum code db_step(struct db_stmt *stmt, bool *out_row, struct err *e)
@@ -225,7 +225,7 @@ enum code db_step(struct db_stmt *stmt, bool *out_row, struct err *e)
     stmt->db->failure.code = OK;
     rc = sqlite3_step(stmt->stmt);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        return failed(stmt->db, stmt->cx, rc, e);
+        return db_failed(stmt->db, stmt->cx, rc, e);
     *out_row = rc == SQLITE_ROW;
     return OK;
 }

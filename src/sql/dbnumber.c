@@ -83,7 +83,7 @@ static void f_mod8(ARGS)
 
 /* ---- decimals ---- */
 
-static void finish(sqlite3_context *cx, enum code code, const struct buf *text)
+static void dbnumber_finish(sqlite3_context *cx, enum code code, const struct buf *text)
 {
     if (code == E_DIVISION)
         db_refuse(cx, code, "division by zero");
@@ -99,7 +99,7 @@ static void compute_numeric(sqlite3_context *cx, sqlite3_value **args, enum nume
     AUTO(buf) struct buf text = BUF_INIT(NUMBER_MAX);
 
     if (!db_any_null(cx, 2, args))
-        finish(cx, pgnumeric_compute(op, db_text_arg(args[0]), db_text_arg(args[1]), &text), &text);
+        dbnumber_finish(cx, pgnumeric_compute(op, db_text_arg(args[0]), db_text_arg(args[1]), &text), &text);
 }
 
 #define NUMERIC_FUNCTION(name, op)                                                                           \
@@ -122,7 +122,7 @@ static void round_numeric(sqlite3_context *cx, int n, sqlite3_value **args, enum
     if (db_any_null(cx, n, args))
         return;
     places = places < 0 ? 0 : places > PGNUMERIC_DIGITS_MAX ? PGNUMERIC_DIGITS_MAX : places;
-    finish(cx, pgnumeric_round(db_text_arg(args[0]), rounding, (unsigned)places, &text), &text);
+    dbnumber_finish(cx, pgnumeric_round(db_text_arg(args[0]), rounding, (unsigned)places, &text), &text);
 }
 
 static void f_num_round(ARGS)
@@ -264,7 +264,8 @@ static void avg_num_final(sqlite3_context *cx)
         return;
     if (s->count > 0) {
         buf_printf(&count, "%lld", (long long)s->count);
-        finish(cx, pgnumeric_compute(NUMERIC_DIV, buf_str(&s->number), buf_str(&count), &text), &text);
+        dbnumber_finish(cx, pgnumeric_compute(NUMERIC_DIV, buf_str(&s->number), buf_str(&count), &text),
+                        &text);
     }
     buf_fini(&s->number);
 }

@@ -135,8 +135,8 @@ struct replacing {
 };
 
 /* The letters for the engine, without g. [src: PostgreSQL 18, regexp.c parse_re_flags] */
-static bool read_options(sqlite3_context *cx, struct str flags, bool may_be_start, char out[OPTIONS_MAX],
-                         bool *out_all)
+static bool dbregex_read_options(sqlite3_context *cx, struct str flags, bool may_be_start,
+                                 char out[OPTIONS_MAX], bool *out_all)
 {
     size_t n = 0;
 
@@ -255,7 +255,7 @@ static void f_regexp_replace(ARGS)
         flags = db_text_arg(args[3]);
     else if (n > 5)
         flags = db_text_arg(args[5]);
-    if (!read_options(cx, flags, n == 4 && !has_start, options, &all))
+    if (!dbregex_read_options(cx, flags, n == 4 && !has_start, options, &all))
         return;
     r.text = db_text_arg(args[0]);
     r.with = db_text_arg(args[2]);

@@ -107,7 +107,7 @@ bool sql_is_operator(const struct parser *p, size_t ahead, const char *op)
     return is_token(p, ahead, TOKEN_OPERATOR, op);
 }
 
-static bool take(struct parser *p, enum token_kind kind, const char *text)
+static bool sql_cursor_take(struct parser *p, enum token_kind kind, const char *text)
 {
     if (!is_token(p, 0, kind, text))
         return false;
@@ -117,17 +117,17 @@ static bool take(struct parser *p, enum token_kind kind, const char *text)
 
 bool sql_take_word(struct parser *p, const char *word)
 {
-    return take(p, TOKEN_WORD, word);
+    return sql_cursor_take(p, TOKEN_WORD, word);
 }
 
 bool sql_take_punct(struct parser *p, const char *punct)
 {
-    return take(p, TOKEN_PUNCT, punct);
+    return sql_cursor_take(p, TOKEN_PUNCT, punct);
 }
 
 bool sql_take_operator(struct parser *p, const char *op)
 {
-    return take(p, TOKEN_OPERATOR, op);
+    return sql_cursor_take(p, TOKEN_OPERATOR, op);
 }
 
 void sql_want_word(struct parser *p, const char *word)

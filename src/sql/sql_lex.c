@@ -55,7 +55,7 @@ static bool is_operator(char c)
     return c != '\0' && strchr("+-*/<>=~!@#%^&|`?", c) != NULL;
 }
 
-static enum code nomem(struct lexer *l)
+static enum code sql_lex_nomem(struct lexer *l)
 {
     return sql_fail(l->e, E_NOMEM, (uint32_t)l->i, "out of memory");
 }
@@ -68,7 +68,7 @@ static enum code add_token(struct lexer *l, enum token_kind kind, size_t from, s
         size_t room = l->room ? l->room * 2 : 64;
         struct token *items = arena_array(l->arena, room, sizeof *items);
         if (items == NULL)
-            return nomem(l);
+            return sql_lex_nomem(l);
         if (l->out.count > 0)
             memcpy(items, l->out.items, l->out.count * sizeof *items);
         l->out.items = items;
@@ -85,7 +85,7 @@ static enum code add_decoded(struct lexer *l, enum token_kind kind, size_t from,
     struct str copy;
 
     if (!buf_ok(text) || !arena_str(l->arena, buf_str(text), &copy))
-        return nomem(l);
+        return sql_lex_nomem(l);
     return add_token(l, kind, from, copy);
 }
 
@@ -180,7 +180,7 @@ static enum code take_escape(struct lexer *l, struct buf *text)
 
     for (size_t k = 0; k + 1 < sizeof plain; k += 2)
         if (c == plain[k])
-            return buf_append_byte(text, (uint8_t)plain[k + 1]) ? OK : nomem(l);
+            return buf_append_byte(text, (uint8_t)plain[k + 1]) ? OK : sql_lex_nomem(l);
     if (c >= '0' && c <= '7') {
         l->i--;
         ok = take_code(l, 8, 3, &v);

@@ -138,7 +138,7 @@ static struct str shown_name(struct parser *p)
     return setting_name(p);
 }
 
-static void show(struct parser *p, struct stmt *out)
+static void sql_stmt_show(struct parser *p, struct stmt *out)
 {
     out->kind = STMT_SHOW;
     out->name = shown_name(p);
@@ -167,7 +167,7 @@ static void discard(struct parser *p, struct stmt *out)
 
 /* ---- transactions ---- */
 
-static void begin(struct parser *p, struct stmt *out)
+static void sql_stmt_begin(struct parser *p, struct stmt *out)
 {
     out->kind = STMT_BEGIN;
     out->name = STR("BEGIN");
@@ -176,7 +176,7 @@ static void begin(struct parser *p, struct stmt *out)
     transaction_modes(p);
 }
 
-static void start(struct parser *p, struct stmt *out)
+static void sql_stmt_start(struct parser *p, struct stmt *out)
 {
     out->kind = STMT_BEGIN;
     out->name = STR("START TRANSACTION");
@@ -428,7 +428,7 @@ static void skip_statement(struct parser *p)
         sql_next(p);
 }
 
-static void copy(struct parser *p, struct stmt *out)
+static void sql_stmt_copy(struct parser *p, struct stmt *out)
 {
     out->kind = STMT_COPY;
     if (sql_is_punct(p, 0, "(")) {
@@ -519,11 +519,11 @@ void sql_statement(struct parser *p, struct stmt *out)
         void (*parse)(struct parser *p, struct stmt *out);
     } words[] = {
         { "set", set },
-        { "show", show },
+        { "show", sql_stmt_show },
         { "reset", reset },
         { "discard", discard },
-        { "begin", begin },
-        { "start", start },
+        { "begin", sql_stmt_begin },
+        { "start", sql_stmt_start },
         { "commit", commit },
         { "end", commit },
         { "rollback", rollback },
@@ -534,7 +534,7 @@ void sql_statement(struct parser *p, struct stmt *out)
         { "fetch", fetch },
         { "move", move },
         { "close", close_cursor },
-        { "copy", copy },
+        { "copy", sql_stmt_copy },
         { "unlisten", unlisten },
         { "deallocate", deallocate },
     };

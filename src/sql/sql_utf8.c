@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/utf8.h"
 
-static enum code invalid(const unsigned char *p, size_t n, struct err *e)
+static enum code sql_utf8_invalid(const unsigned char *p, size_t n, struct err *e)
 {
     AUTO(buf) struct buf bytes = BUF_INIT(64);
 
@@ -34,7 +34,7 @@ enum code sql_utf8_check(struct str text, struct err *e)
         if (n == 0) {
             const unsigned char *p = (const unsigned char *)text.p;
             n = utf8_size_of(*p) ? utf8_size_of(*p) : 1;
-            return invalid(p, n > text.n ? text.n : n, e);
+            return sql_utf8_invalid(p, n > text.n ? text.n : n, e);
         }
         text = str_from(text, n);
     }

@@ -23,7 +23,8 @@ static enum code add_visible(struct typer *t, struct visible ***tail, const stru
     return OK;
 }
 
-static enum code text_of(struct typer *t, struct str *out, const char *table, unsigned id, struct str column)
+static enum code typer_from_text_of(struct typer *t, struct str *out, const char *table, unsigned id,
+                                    struct str column)
 {
     return arena_printf(t->arena, out, "%s%u.\"%.*s\"", table, id, STR_ARG(column)) ? OK : type_nomem(t);
 }
@@ -273,7 +274,7 @@ static enum code from_relation(struct typer *t, struct scope *scope, struct from
         struct visible v = { .name = i < f->columns.count ? f->columns.items[i] : r.columns[i].name,
                              .table = r.alias,
                              .type = r.columns[i].type };
-        TRY(text_of(t, &v.emit, "t", f->id, r.columns[i].emit));
+        TRY(typer_from_text_of(t, &v.emit, "t", f->id, r.columns[i].emit));
         TRY(add_visible(t, tail, &v));
     }
     return OK;

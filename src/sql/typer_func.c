@@ -84,7 +84,7 @@ static int fit(const struct function *f, const struct expr *call)
     return exact;
 }
 
-static const struct function *find(const struct expr *call)
+static const struct function *typer_func_find(const struct expr *call)
 {
     const struct function *best = NULL;
     int best_fit = -1;
@@ -290,7 +290,7 @@ enum code type_call(struct typer *t, struct scope *scope, struct expr **slot)
         call->type = PG_INT8;
         return call->over != NULL ? type_window(t, scope, call) : OK;
     }
-    f = call->star ? NULL : find(call);
+    f = call->star ? NULL : typer_func_find(call);
     if (f == NULL)
         return no_function(t, call);
     if (!(f->flags & AGG) && (call->distinct || call->filter != NULL))

@@ -132,7 +132,7 @@ static int best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 /* ---- rows ---- */
 
 /* Fill the cursor with a row; false when the reader may not see it. */
-static bool load(struct cursor *c, size_t row)
+static bool vtab_load(struct cursor *c, size_t row)
 {
     const struct table *table = table_of(c);
 
@@ -160,7 +160,7 @@ static bool build_index(struct cursor *c, int column)
     if (c->index == NULL)
         return false;
     for (size_t row = 0; row < c->count; row++)
-        if (load(c, row) && c->cells[column].kind == CELL_INT)
+        if (vtab_load(c, row) && c->cells[column].kind == CELL_INT)
             c->index[c->index_count++] = (struct index_entry){ c->cells[column].i, row };
     qsort(c->index, c->index_count, sizeof *c->index, compare_entries);
     c->index_column = column;
@@ -214,9 +214,9 @@ static int eof(sqlite3_vtab_cursor *base)
 }
 
 /* Stand on a row that may be seen, or behind the last. */
-static int settle(struct cursor *c)
+static int vtab_settle(struct cursor *c)
 {
-    while (!eof(&c->base) && !load(c, c->by_index ? c->index[c->row].row : c->row))
+    while (!eof(&c->base) && !vtab_load(c, c->by_index ? c->index[c->row].row : c->row))
         c->row++;
     return SQLITE_OK;
 }
@@ -226,7 +226,7 @@ static int next(sqlite3_vtab_cursor *base)
     struct cursor *c = (struct cursor *)(void *)base;
 
     c->row++;
-    return settle(c);
+    return vtab_settle(c);
 }
 
 static int filter(sqlite3_vtab_cursor *base, int column_plus_1, const char *text, int argc,
@@ -251,7 +251,7 @@ static int filter(sqlite3_vtab_cursor *base, int column_plus_1, const char *text
         c->key = sqlite3_value_int64(argv[0]);
         c->row = first_entry(c, c->key);
     }
-    return settle(c);
+    return vtab_settle(c);
 }
 
 /* The source keeps its texts until the statement ends; only what is not UTF-8 needs a copy. */

@@ -76,7 +76,7 @@ static enum code damaged(const char *path, const char *why, struct err *e)
     return err_set(e, E_DAMAGED, "file \"%s\" cannot be used: %s", path, why);
 }
 
-static enum code failed(const struct store *s, int rc, struct err *e)
+static enum code clients_store_failed(const struct store *s, int rc, struct err *e)
 {
     switch (rc & 0xff) {
     case SQLITE_CORRUPT:
@@ -112,7 +112,7 @@ static enum code check_file(const char *path, struct err *e)
 }
 
 /* One value of one row; a statement without a row gives -1. */
-static int ask(const struct store *s, const char *sql, int64_t *out)
+static int clients_store_ask(const struct store *s, const char *sql, int64_t *out)
 {
     sqlite3_stmt *stmt;
 
@@ -127,7 +127,7 @@ static int ask(const struct store *s, const char *sql, int64_t *out)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int run(const struct store *s, const char *sql)
+static int clients_store_run(const struct store *s, const char *sql)
 {
     return sqlite3_exec(s->sql, sql, NULL, NULL, NULL);
 }
@@ -151,15 +151,15 @@ static enum code check_schema(const struct store *s, bool *out_empty, struct err
     int64_t objects, ours, id, version;
 
     (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM sqlite_schema WHERE sql = '%s'", schema);
-    int rc = ask(s, "SELECT count(*) FROM sqlite_schema", &objects);
+    int rc = clients_store_ask(s, "SELECT count(*) FROM sqlite_schema", &objects);
     if (rc == SQLITE_OK)
-        rc = ask(s, sql, &ours);
+        rc = clients_store_ask(s, sql, &ours);
     if (rc == SQLITE_OK)
-        rc = ask(s, "PRAGMA application_id", &id);
+        rc = clients_store_ask(s, "PRAGMA application_id", &id);
     if (rc == SQLITE_OK)
-        rc = ask(s, "PRAGMA user_version", &version);
+        rc = clients_store_ask(s, "PRAGMA user_version", &version);
     if (rc != SQLITE_OK)
-        return failed(s, rc, e);
+        return clients_store_failed(s, rc, e);
     *out_empty = objects == 0 && id == 0 && version == 0;
     if (*out_empty)
         return OK;
@@ -181,9 +181,10 @@ static enum code open_store(struct store *s, const char *path, struct err *e)
         return err_set(e, E_NOMEM, "out of memory");
     if (rc == SQLITE_OK) {
         fence(s);
-        rc = run(s, "PRAGMA cell_size_check = on; PRAGMA mmap_size = 0; PRAGMA temp_store = memory");
+        rc = clients_store_run(
+            s, "PRAGMA cell_size_check = on; PRAGMA mmap_size = 0; PRAGMA temp_store = memory");
     }
-    return rc == SQLITE_OK ? OK : failed(s, rc, e);
+    return rc == SQLITE_OK ? OK : clients_store_failed(s, rc, e);
 }
 
 static void close_store(struct store *s)
@@ -232,11 +233,11 @@ static enum code check_size(const struct store *s, struct err *e)
     int64_t pages, size;
     struct stat st;
 
-    int rc = ask(s, "PRAGMA page_count", &pages);
+    int rc = clients_store_ask(s, "PRAGMA page_count", &pages);
     if (rc == SQLITE_OK)
-        rc = ask(s, "PRAGMA page_size", &size);
+        rc = clients_store_ask(s, "PRAGMA page_size", &size);
     if (rc != SQLITE_OK)
-        return failed(s, rc, e);
+        return clients_store_failed(s, rc, e);
     if (lstat(s->path, &st) != 0)
         return err_set(e, code_from_errno(errno), "could not access file \"%s\": %s", s->path,
                        strerror(errno));
@@ -249,13 +250,13 @@ static enum code check_pages(const struct store *s, struct err *e)
     int rc = sqlite3_prepare_v2(s->sql, "PRAGMA quick_check(1)", -1, &stmt, NULL);
 
     if (rc != SQLITE_OK)
-        return failed(s, rc, e);
+        return clients_store_failed(s, rc, e);
     rc = sqlite3_step(stmt);
     const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
     bool whole = text && strcmp(text, "ok") == 0;
     (void)sqlite3_finalize(stmt);
     if (rc != SQLITE_ROW)
-        return failed(s, rc, e);
+        return clients_store_failed(s, rc, e);
     return whole ? check_size(s, e) : damaged(s->path, "its pages do not fit together", e);
 }
 
@@ -266,13 +267,13 @@ static enum code read_rows(const struct store *s, client_row_fn *each, void *arg
     int rc = sqlite3_prepare_v2(s->sql, "SELECT " COLUMNS " FROM clients ORDER BY last_us", -1, &stmt, NULL);
 
     if (rc != SQLITE_OK)
-        return failed(s, rc, e);
+        return clients_store_failed(s, rc, e);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         read_row(stmt, &row);
         each(arg, &row);
     }
     (void)sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? OK : failed(s, rc, e);
+    return rc == SQLITE_DONE ? OK : clients_store_failed(s, rc, e);
 }
 
 enum code client_store_load(const char *path, client_row_fn *each, void *arg, struct err *e)
@@ -341,14 +342,14 @@ static int forget_rows(const struct store *s, size_t limit)
     char sql[256];
     int64_t n;
 
-    int rc = ask(s, "SELECT count(*) FROM clients", &n);
+    int rc = clients_store_ask(s, "SELECT count(*) FROM clients", &n);
     if (rc != SQLITE_OK || n <= (int64_t)limit)
         return rc;
     (void)snprintf(sql, sizeof sql,
                    "DELETE FROM clients WHERE (user, address, application) IN (SELECT user, address, "
                    "application FROM clients ORDER BY sessions > 0, last_us LIMIT %lld)",
                    (long long)(n - (int64_t)limit));
-    return run(s, sql);
+    return clients_store_run(s, sql);
 }
 
 static int make_schema(const struct store *s)
@@ -357,16 +358,16 @@ static int make_schema(const struct store *s)
 
     (void)snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; %s",
                    APPLICATION_ID, VERSION, schema);
-    return run(s, sql);
+    return clients_store_run(s, sql);
 }
 
 static enum code write_all(const struct store *s, const struct client_changes *changes, struct err *e)
 {
     bool empty;
-    int rc = run(s, "BEGIN IMMEDIATE");
+    int rc = clients_store_run(s, "BEGIN IMMEDIATE");
 
     if (rc != SQLITE_OK)
-        return failed(s, rc, e);
+        return clients_store_failed(s, rc, e);
     TRY(check_schema(s, &empty, e));
     if (empty)
         rc = make_schema(s);
@@ -375,8 +376,8 @@ static enum code write_all(const struct store *s, const struct client_changes *c
     if (rc == SQLITE_OK)
         rc = forget_rows(s, changes->limit);
     if (rc == SQLITE_OK)
-        rc = run(s, "COMMIT");
-    return rc == SQLITE_OK ? OK : failed(s, rc, e); /* closing rolls back */
+        rc = clients_store_run(s, "COMMIT");
+    return rc == SQLITE_OK ? OK : clients_store_failed(s, rc, e); /* closing rolls back */
 }
 
 /* SQLite would make it with whatever the umask leaves; its journals take the file's mode. */

@@ -46,7 +46,7 @@ static struct clerk_budget budget_of(const struct console *c, int64_t used_us)
     return budget;
 }
 
-static struct clerk_text text_of(const struct console *c, const struct batch *batch)
+static struct clerk_text console_job_text_of(const struct console *c, const struct batch *batch)
 {
     return (struct clerk_text){
         .is_admin = c->params.is_admin,
@@ -58,7 +58,7 @@ static struct clerk_text text_of(const struct console *c, const struct batch *ba
 
 static void put_plan(struct buf *out, const struct console_job *job, const struct clerk_budget *budget)
 {
-    struct clerk_text text = text_of(job->console, job->batch);
+    struct clerk_text text = console_job_text_of(job->console, job->batch);
     struct wr w = wr_begin(out, CLERK_PLAN);
 
     text.params = job->params;
@@ -75,7 +75,7 @@ static void put_run(struct wr *w, const struct console_job *job)
     struct portal *portal = job->portal;
     const struct statement *s = portal->statement;
 
-    struct clerk_text text = text_of(c, s->batch);
+    struct clerk_text text = console_job_text_of(c, s->batch);
     text.text = s->text;
     text.params = s->params;
     text.param_count = s->param_count;
@@ -121,7 +121,8 @@ static enum code malformed(struct console_job *job)
     return err_set(&job->err, E_BAD_STATE, "the process that ran the statement gave an invalid answer");
 }
 
-static enum code ask(struct console_job *job, struct clerk_call *call, char expected, struct bytes *out)
+static enum code console_job_ask(struct console_job *job, struct clerk_call *call, char expected,
+                                 struct bytes *out)
 {
     struct clerk_line *line = &job->console->line;
     struct sql_error e = { 0 };
@@ -153,7 +154,7 @@ static enum code plan(struct console_job *job)
         .timeout_ms = budget.timeout_ms,
         .canceled = &job->console->canceled,
     };
-    TRY(ask(job, &call, CLERK_PLANNED, &body));
+    TRY(console_job_ask(job, &call, CLERK_PLANNED, &body));
     enum code code = batch_read(job->batch, body, &job->err);
     return code == E_BAD_STATE ? malformed(job) : code;
 }
@@ -197,7 +198,7 @@ static enum code rows(struct console_job *job, const struct clerk_budget *budget
         .self = &job->console->params,
         .generation = portal->begun ? portal->open->generation : 0,
     };
-    enum code code = ask(job, &call, CLERK_ROWS, &body);
+    enum code code = console_job_ask(job, &call, CLERK_ROWS, &body);
     portal->begun = true;
     portal->open->generation = call.generation;
     if (code == OK)

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-static void fail(struct console *c, struct buf *out, enum code code, const char *text)
+static void console_query_fail(struct console *c, struct buf *out, enum code code, const char *text)
 {
     struct err e = { 0 };
 
@@ -31,7 +31,7 @@ bool console_may_run(struct console *c, enum stmt_kind kind, struct buf *out)
 {
     if (c->transaction != TRANSACTION_FAILED || console_ends_failure(kind))
         return true;
-    fail(c, out, E_IN_FAILED, code_text(E_IN_FAILED));
+    console_query_fail(c, out, E_IN_FAILED, code_text(E_IN_FAILED));
     return false;
 }
 
@@ -177,7 +177,7 @@ static void execute_declare(struct console *c, struct portal *portal, struct buf
     struct err e = { 0 };
 
     if (!stmt->hold && c->transaction == TRANSACTION_IDLE && !c->script.block) {
-        fail(c, out, E_NO_TRANSACTION, "DECLARE CURSOR can only be used in transaction blocks");
+        console_query_fail(c, out, E_NO_TRANSACTION, "DECLARE CURSOR can only be used in transaction blocks");
         return;
     }
     if (portal_find(c, stmt->name) != NULL) {
@@ -193,7 +193,7 @@ static void execute_declare(struct console *c, struct portal *portal, struct buf
     cursor->hold = stmt->hold;
     if (!copy_params(portal, cursor)) {
         portal_free(c, cursor);
-        fail(c, out, E_NOMEM, "out of memory");
+        console_query_fail(c, out, E_NOMEM, "out of memory");
         return;
     }
     console_complete(out, "DECLARE CURSOR");
@@ -296,7 +296,7 @@ static void execute_savepoint(struct console *c, const struct statement *stmt, s
         if (c->savepoint_count == SAVEPOINTS_MAX ||
             !str_to_c(str_first(stmt->name, NAME_MAX_BYTES), c->savepoints[c->savepoint_count].name,
                       sizeof c->savepoints[0].name)) {
-            fail(c, out, E_LIMIT, "too many savepoints");
+            console_query_fail(c, out, E_LIMIT, "too many savepoints");
             return;
         }
         c->savepoint_count++;
@@ -347,7 +347,7 @@ static void execute_discard(struct console *c, struct portal *portal, struct buf
 
     if (str_is(tag, "DISCARD ALL")) {
         if (c->transaction != TRANSACTION_IDLE) {
-            fail(c, out, E_IN_TRANSACTION, "DISCARD ALL cannot run inside a transaction block");
+            console_query_fail(c, out, E_IN_TRANSACTION, "DISCARD ALL cannot run inside a transaction block");
             return;
         }
         end_portals(c, portal);
@@ -464,7 +464,7 @@ void console_script_begin(struct console *c, struct str text, struct buf *out)
     if (batch != NULL)
         console_plan(c, JOB_SCRIPT, batch);
     else
-        fail(c, out, E_NOMEM, "out of memory");
+        console_query_fail(c, out, E_NOMEM, "out of memory");
 }
 
 void console_script_planned(struct console *c, struct buf *out)

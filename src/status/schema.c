@@ -18,7 +18,7 @@ static enum code source_count(const struct status_context *cx, enum view view, s
     return cx->rows == NULL ? OK : cx->rows->count(cx->rows->ctx, view, out, e);
 }
 
-static enum code count(const struct db_context *db, unsigned relation, size_t *out, struct err *e)
+static enum code schema_count(const struct db_context *db, unsigned relation, size_t *out, struct err *e)
 {
     const struct status_context *cx = status_context_of(db);
     enum view view = (enum view)relation;
@@ -90,7 +90,7 @@ static bool load_row(const struct status_context *cx, enum view view, size_t row
     return !rights.restricted; /* most of those the source never had */
 }
 
-static bool load(const struct db_context *db, unsigned relation, size_t row, struct cell *cells)
+static bool schema_load(const struct db_context *db, unsigned relation, size_t row, struct cell *cells)
 {
     return load_row(status_context_of(db), (enum view)relation, row, (union view_row *)(void *)cells);
 }
@@ -113,8 +113,8 @@ const struct sql_schema *status_schema(void)
         .functions = status_functions,
         .settings = VIEW_PG_SETTINGS,
         .setting_name = vars_proper_name,
-        .count = count,
-        .load = load,
+        .count = schema_count,
+        .load = schema_load,
     };
 
     return &schema;

@@ -73,7 +73,7 @@ void vars_auto(struct vars **vars)
     vars_free(*vars);
 }
 
-static bool find(struct str name, size_t *out)
+static bool vars_find(struct str name, size_t *out)
 {
     for (size_t i = 0; i < COUNT_OF(defs); i++) {
         if (str_equal_nocase(name, str_c(defs[i].name))) {
@@ -91,7 +91,7 @@ struct str vars_proper_name(struct str name)
 
     if (str_equal_nocase(name, STR("ssl_ecdh_curve")))
         return STR("ssl_groups");
-    return find(name, &i) ? str_c(defs[i].name) : name;
+    return vars_find(name, &i) ? str_c(defs[i].name) : name;
 }
 
 size_t vars_count(const struct vars *vars)
@@ -115,14 +115,14 @@ bool vars_get(const struct vars *vars, struct str name, struct str *out_name, st
 {
     size_t i;
 
-    if (!find(name, &i))
+    if (!vars_find(name, &i))
         return false;
     *out_name = str_c(defs[i].name);
     *out_value = str_c(vars->now.text[i]);
     return true;
 }
 
-static enum code invalid(size_t i, struct str value, struct err *e)
+static enum code vars_invalid(size_t i, struct str value, struct err *e)
 {
     return err_set(e, E_PARAM, "invalid value for parameter \"%s\": \"%.*s\"", defs[i].name, STR_ARG(value));
 }
@@ -232,7 +232,7 @@ static enum code canonical(size_t i, struct str value, char room[VALUE_MAX], str
         *out = str_c(defs[i].initial);
         break;
     }
-    return ok ? OK : invalid(i, value, e);
+    return ok ? OK : vars_invalid(i, value, e);
 }
 
 static bool store(struct vars *vars, size_t i, struct str value)
@@ -256,11 +256,11 @@ enum code vars_set(struct vars *vars, struct str name, struct str value, bool *o
     struct str shown;
     size_t i;
 
-    if (!find(name, &i))
+    if (!vars_find(name, &i))
         return err_set(e, E_UNDEFINED, "unrecognized configuration parameter \"%.*s\"", STR_ARG(name));
     TRY(canonical(i, value, room, &shown, e));
     if (!store(vars, i, shown))
-        return invalid(i, value, e);
+        return vars_invalid(i, value, e);
     *out_changed = unreported(vars, i);
     return OK;
 }
@@ -271,7 +271,7 @@ enum code vars_reset(struct vars *vars, struct str name, bool *out_changed, stru
 
     *out_changed = false;
     if (name.n > 0) {
-        if (!find(name, &i))
+        if (!vars_find(name, &i))
             return err_set(e, E_UNDEFINED, "unrecognized configuration parameter \"%.*s\"", STR_ARG(name));
         if (defs[i].kind == KIND_FIXED)
             return err_set(e, E_CANT_CHANGE, "parameter \"%s\" cannot be changed", defs[i].name);
@@ -289,7 +289,7 @@ void vars_preset(struct vars *vars, const char *name, struct str value)
 {
     size_t i;
 
-    if (find(str_c(name), &i))
+    if (vars_find(str_c(name), &i))
         (void)store(vars, i, value);
 }
 
@@ -309,7 +309,7 @@ void vars_keep(struct vars *vars, struct str name)
 
     if (name.n == 0)
         vars->kept = vars->now;
-    else if (find(name, &i))
+    else if (vars_find(name, &i))
         memcpy(vars->kept.text[i], vars->now.text[i], VALUE_MAX);
 }
 
@@ -339,7 +339,7 @@ int64_t vars_ms(const struct vars *vars, const char *name)
     size_t i;
     int64_t ms = 0;
 
-    if (find(str_c(name), &i))
+    if (vars_find(str_c(name), &i))
         (void)read_ms(str_c(vars->now.text[i]), &ms);
     return ms;
 }

@@ -250,7 +250,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **st
 
 /* ---- the library's turn ---- */
 
-static void run(struct http *http)
+static void http_run(struct http *http)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms;
 
@@ -261,15 +261,15 @@ static void run(struct http *http)
         timer_stop(http->timer);
 }
 
-static void on_ready(void *arg, unsigned events)
+static void http_on_ready(void *arg, unsigned events)
 {
     (void)events;
-    run(arg);
+    http_run(arg);
 }
 
 static void on_timer(void *arg)
 {
-    run(arg);
+    http_run(arg);
 }
 
 static bool admit(void *arg, int fd)
@@ -303,7 +303,7 @@ static enum code start_daemon(struct http *http, struct err *e)
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
     info = http->daemon ? MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     http->timer = timer_new(http->params.loop, on_timer, http);
-    http->poll = info ? poll_new(http->params.loop, info->epoll_fd, on_ready, http) : NULL;
+    http->poll = info ? poll_new(http->params.loop, info->epoll_fd, http_on_ready, http) : NULL;
     if (!http->poll || !http->timer)
         return err_set(e, E_NOMEM, "could not start the HTTP server");
     poll_set(http->poll, POLL_READ);

@@ -7,9 +7,9 @@
 #include "memory_fs.h"
 #include "policy/ident.h"
 #include "policy/match.h"
+#include "policy/match_text.h"
 #include "policy/policy.h"
 #include "policy/rows.h"
-#include "policy/tell.h"
 #include "regex/regex.h"
 
 #include <arpa/inet.h>

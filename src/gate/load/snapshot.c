@@ -13,10 +13,10 @@
 #include "base/env.h"
 #include "base/secret.h"
 #include "client/conninfo_defaults.h"
-#include "gate/load/guard.h"
-#include "gate/load/honour.h"
-#include "gate/load/inspect.h"
+#include "gate/load/cert_check.h"
+#include "gate/load/http_access.h"
 #include "gate/load/peers.h"
+#include "gate/load/rule_check.h"
 #include "os/command.h"
 #include "pki/cert.h"
 #include "pki/crl.h"
@@ -52,7 +52,7 @@ struct snapshot {
     struct crl_list crls;
     struct cert_list client_cas;
     struct cert_list served; /* what clients get, the leaf first */
-    struct guard guard;
+    struct http_access guard;
     struct arena arena;
 };
 
@@ -76,7 +76,7 @@ static void snapshot_free(struct snapshot *snapshot)
     crl_list_fini(&snapshot->crls);
     cert_list_fini(&snapshot->client_cas);
     cert_list_fini(&snapshot->served);
-    guard_fini(&snapshot->guard);
+    http_access_fini(&snapshot->guard);
     userlist_unref(snapshot->users);
     policy_unref(snapshot->policy);
     settings_unref(snapshot->settings);
@@ -150,7 +150,7 @@ const struct crl_list *snapshot_crls(const struct snapshot *snapshot)
     return &snapshot->crls;
 }
 
-const struct guard *snapshot_guard(const struct snapshot *snapshot)
+const struct http_access *snapshot_http_access(const struct snapshot *snapshot)
 {
     return &snapshot->guard;
 }
@@ -259,10 +259,10 @@ void snapshot_inspect(const struct snapshot *snapshot, const struct env *env, st
 
     if (!snapshot->server_tls)
         return;
-    inspect_server(&inspection, diags);
-    inspect_authorities(&inspection, &cas, diags);
+    cert_check_server(&inspection, diags);
+    cert_check_authorities(&inspection, &cas, diags);
     cert_list_fini(&cas);
-    inspect_revocation(&inspection, &lists, diags);
+    cert_check_revocation(&inspection, &lists, diags);
     crl_list_fini(&lists);
 }
 
@@ -295,9 +295,9 @@ static enum code load_server_tls(struct snapshot *s, const struct snapshot_param
         diags_add(diags, SEV_WARNING, E_CONFIG, str_c(params.cert_file), 0,
                   "the certificate's signature names no digest: SCRAM channel binding will fail");
     const struct inspection inspection = inspection_of(s, p->running, p->env);
-    inspect_server(&inspection, diags);
-    inspect_authorities(&inspection, &s->client_cas, diags);
-    inspect_revocation(&inspection, &s->crls, diags);
+    cert_check_server(&inspection, diags);
+    cert_check_authorities(&inspection, &s->client_cas, diags);
+    cert_check_revocation(&inspection, &s->crls, diags);
     return OK;
 }
 
@@ -306,13 +306,13 @@ static enum code load_guard(struct snapshot *s, const struct snapshot_params *p,
 {
     struct tls_server_params params = server_params(p, s->settings);
 
-    if (!guard_wants_tls(s->settings) && !guard_wants_token(s->settings))
+    if (!http_access_wants_tls(s->settings) && !http_access_wants_token(s->settings))
         return OK;
     if (!s->settings->ssl)
         params.passphrase_from = find_passphrase(p, s->settings, diags);
     else
         params.passphrase_from = p->passphrase->n > 0 ? TLS_PASSPHRASE_GIVEN : TLS_PASSPHRASE_REFUSE;
-    return guard_load(s->settings, p->http_library, &params, &s->guard, diags);
+    return http_access_load(s->settings, p->http_library, &params, &s->guard, diags);
 }
 
 static bool upstream_may_tls(const struct conninfo *info)
@@ -501,7 +501,7 @@ static enum code load_policy(struct snapshot *s, const struct snapshot_params *p
     const struct archive_head head = {
         .generation = s->generation,
         .ssl_on = s->settings->ssl,
-        .roles_known = honour_knows_roles(s->settings),
+        .roles_known = rule_check_knows_roles(s->settings),
         .hba_file = str_c(file_text(&s->settings->hba_file)),
         .ident_file = str_c(file_text(&s->settings->ident_file)),
     };
@@ -559,10 +559,10 @@ static enum code load_parts(struct snapshot *s, const struct snapshot_params *p,
         result = result == OK ? code : result;
     }
     TRY(result);
-    TRY(guard_load_cancels(s->settings, &s->guard, diags));
+    TRY(http_access_load_cancels(s->settings, &s->guard, diags));
     TRY(load_hits(s, p->running));
-    const struct honour honour = { s->settings, s->policy, s->upstreams, s->users, diags };
-    return honour_check(&honour);
+    const struct rule_check honour = { s->settings, s->policy, s->upstreams, s->users, diags };
+    return rule_check_check(&honour);
 }
 
 enum code snapshot_load(const struct snapshot_params *params, struct snapshot **out, struct diags *diags)

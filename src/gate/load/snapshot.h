@@ -15,7 +15,7 @@
 
 struct crl_list;
 struct env;
-struct guard;
+struct http_access;
 struct hba_rule;
 struct policy;
 struct secret;
@@ -61,7 +61,7 @@ const struct userlist *snapshot_users(const struct snapshot *snapshot);
 void snapshot_hit(struct snapshot *snapshot, const struct hba_rule *rule, int64_t now_us);
 struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba_rule *rule);
 /** What HTTP clients are asked for. */
-const struct guard *snapshot_guard(const struct snapshot *snapshot);
+const struct http_access *snapshot_http_access(const struct snapshot *snapshot);
 /** Revocation lists in force, signed by their CA: what may end sessions. Possibly empty, never NULL. */
 const struct crl_list *snapshot_crls(const struct snapshot *snapshot);
 unsigned snapshot_generation(const struct snapshot *snapshot);

@@ -9,8 +9,8 @@
 #include "gate/upstream/lookup.h"
 #include "gate/work/worker.h"
 #include "policy/ident.h"
+#include "policy/match_text.h"
 #include "policy/method.h"
-#include "policy/tell.h"
 
 bool route_hides_user(const struct session *s)
 {

@@ -19,8 +19,8 @@
 #include "gate/upstream/lookup.h"
 #include "gate/work/worker.h"
 #include "net/resolve.h"
+#include "policy/match_text.h"
 #include "policy/method.h"
-#include "policy/tell.h"
 #include "tls/context.h"
 
 /* ---- lookups ---- */
@@ -221,7 +221,7 @@ static enum step match(struct session *s, struct err *e)
     return demand(s, e);
 }
 
-static bool begin(struct session *s)
+static bool admit_begin(struct session *s)
 {
     struct admission *a = ARENA_NEW(&s->scratch, struct admission);
 
@@ -258,7 +258,7 @@ enum step admit_step(struct session *s, struct err *e)
 {
     struct err why;
 
-    if (!s->admission && !begin(s)) {
+    if (!s->admission && !admit_begin(s)) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_FATAL);
     }

@@ -19,7 +19,7 @@
 #include "client/conninfo.h"
 #include "client/verify.h"
 #include "conf/route.h"
-#include "gate/load/guard.h"
+#include "gate/load/http_access.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/console.h"
 #include "gate/session/meters.h"
@@ -51,7 +51,7 @@ struct errand {
     size_t key_n;
     struct snapshot *snapshot; /* of the session: its upstream's contexts */
     struct cancel_route route;
-    struct leg *leg;
+    struct server_conn *leg;
     struct forward *forward;       /* instead of `leg`, where no session of ours has the key */
     bool from_peer;                /* another gate sent it: it goes no further */
     bool limited;                  /* it would have gone further, but there were too many */
@@ -140,7 +140,7 @@ static void carried_out(struct errand *errand)
 {
     if (errand->leg || errand->forward)
         LIST_REMOVE(errand, entry);
-    leg_free(errand->leg);
+    server_conn_free(errand->leg);
     errand->leg = NULL;
     forward_free(errand->forward);
     errand->forward = NULL;
@@ -153,14 +153,14 @@ static void carried_out(struct errand *errand)
     loop_send(errand->from->loop, way_back);
 }
 
-static void on_ready(void *arg)
+static void cancel_on_ready(void *arg)
 {
     struct errand *errand = arg;
     AUTO(buf) struct buf out = BUF_INIT(512);
     struct err e;
 
     frontend_cancel(&out, errand->route.pid, bytes_of(errand->route.key, errand->route.key_n));
-    bool sent = leg_send_buf(errand->leg, &out, &e) == OK;
+    bool sent = server_conn_send_buf(errand->leg, &out, &e) == OK;
     buf_fini_secret(&out);
     if (!sent)
         carried_out(errand);
@@ -179,7 +179,7 @@ static void set_out(struct errand *errand)
     LIST_INSERT_HEAD(&errand->to->errands, errand, entry);
 }
 
-static void on_data(void *arg, struct bytes data)
+static void cancel_on_data(void *arg, struct bytes data)
 {
     (void)data;
     carried_out(arg); /* a server that answers a cancel is not one */
@@ -204,13 +204,14 @@ static void log_ignored(const struct errand *errand, const char *why)
 /* On `to`: begin to tell the session's server. */
 static bool go_to_server(struct errand *errand, const struct session *target)
 {
-    const struct leg_owner owner = { on_ready, on_data, on_end, on_end, errand };
+    const struct server_conn_owner owner = { cancel_on_ready, cancel_on_data, on_end, on_end, errand };
 
     errand->route = *target->cancel_route;
     errand->snapshot = snapshot_ref(target->snapshot);
     const struct settings_route *route = settings_route(snapshot_settings(errand->snapshot),
                                                         target->startup.database);
-    errand->leg = leg_new_at(errand->to, snapshot_upstream(errand->snapshot, route), &errand->route, &owner);
+    errand->leg = server_conn_new_at(errand->to, snapshot_upstream(errand->snapshot, route), &errand->route,
+                                     &owner);
     if (!errand->leg)
         return false;
     set_out(errand);
@@ -254,7 +255,7 @@ static void go_to_peers(void *arg)
 static void look_elsewhere(struct errand *errand, bool pid_known)
 {
     struct snapshot *snapshot = errand->to->snapshot;
-    const struct bytes secret = secret_bytes(&snapshot_guard(snapshot)->cancels),
+    const struct bytes secret = secret_bytes(&snapshot_http_access(snapshot)->cancels),
                        key = bytes_of(errand->key, errand->key_n);
     size_t n_peers;
 
@@ -315,7 +316,7 @@ void cancel_abandon(struct worker *worker)
 
     while ((errand = LIST_FIRST(&worker->errands)) != NULL) {
         LIST_REMOVE(errand, entry);
-        leg_free(errand->leg);
+        server_conn_free(errand->leg);
         forward_free(errand->forward);
         timer_close(errand->deadline);
         errand_free(errand);

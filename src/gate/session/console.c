@@ -345,7 +345,7 @@ static void log_authorized(struct session *s)
     log_end(&line);
 }
 
-static enum code begin(struct session *s)
+static enum code console_begin(struct session *s)
 {
     struct gate_shared *shared = s->worker->shared;
     struct console_room *r = calloc(1, sizeof *r);
@@ -365,7 +365,7 @@ static enum code begin(struct session *s)
 
 enum step console_enter(struct session *s, struct err *e)
 {
-    if (begin(s) != OK) {
+    if (console_begin(s) != OK) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_FATAL);
     }

@@ -128,7 +128,7 @@ static void log_end_of(struct session *s, const struct err *e)
     }
 }
 
-static void say(struct session *s, const struct err *e)
+static void farewell_say(struct session *s, const struct err *e)
 {
     struct err ignored;
 
@@ -158,7 +158,7 @@ void farewell_enter(struct session *s, const struct err *e)
     log_end_of(s, e);
     if (!s->ready_us)
         session_tally_ended(s, e);
-    say(s, e);
+    farewell_say(s, e);
     if (s->counted)
         atomic_fetch_sub_explicit(&s->worker->shared->connections, 1, memory_order_relaxed);
     s->counted = false;

@@ -12,7 +12,7 @@
 #include "base/env.h"
 #include "base/rd.h"
 #include "base/secret.h"
-#include "gate/load/guard.h"
+#include "gate/load/http_access.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/session.h"
 #include "gate/work/worker.h"
@@ -75,7 +75,7 @@ struct session *registry_next(struct worker *worker, uint32_t pid, const struct 
 enum code registry_add(struct worker *worker, struct session *session, uint8_t n)
 {
     const struct env *env = &worker->env;
-    const struct bytes secret = secret_bytes(&snapshot_guard(worker->snapshot)->cancels);
+    const struct bytes secret = secret_bytes(&snapshot_http_access(worker->snapshot)->cancels);
     uint8_t key[sizeof session->key];
     bool known;
 

@@ -84,7 +84,7 @@ static enum client_seen seen_of(enum cause cause)
                : 0;
 }
 
-static enum step failed(struct session *s, const struct err *e)
+static enum step seal_failed(struct session *s, const struct err *e)
 {
     struct tls_handshake_facts facts;
 
@@ -159,7 +159,7 @@ enum step seal_step(struct session *s, struct err *e)
         return STEP_MORE;
     case STREAM_EOF:
     case STREAM_FAIL:
-        return failed(s, e);
+        return seal_failed(s, e);
     case STREAM_DATA:
         s->client_ended = s->client.eof; /* its goodbye may come with its last word of the handshake */
         break;

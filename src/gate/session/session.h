@@ -14,7 +14,7 @@
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/walk.h"
-#include "gate/upstream/leg.h"
+#include "gate/upstream/server_conn.h"
 #include "net/socket.h"
 #include "net/stream.h"
 #include "pgwire/hello.h"
@@ -136,7 +136,7 @@ struct session {
     enum cause cause;                /* of a refusal, where somebody knows better than its code */
     const char *reason; /* for the log only: why the client is, or will be, refused; NULL: nothing to add */
     struct admission *admission; /* room admit; in scratch */
-    struct leg *leg;             /* room upstream */
+    struct server_conn *leg;     /* room upstream */
     struct errand *errand;       /* room cancel: the first of those under way */
     uint32_t n_errands;
     uint32_t n_requests; /* of another gate, on this connection */

@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-static void put(char *to, size_t size, struct str from)
+static void tally_session_put(char *to, size_t size, struct str from)
 {
     (void)snprintf(to, size, "%.*s", STR_ARG(from));
 }
@@ -50,7 +50,7 @@ static void add_handshake(struct session *s, struct tally_row *row)
 
     tls_engine_facts(s->client.tls, &facts);
     if (row->sni[0] == '\0')
-        put(row->sni, sizeof row->sni, clean(s, CLEAN_ASCII, str_c(facts.sni)));
+        tally_session_put(row->sni, sizeof row->sni, clean(s, CLEAN_ASCII, str_c(facts.sni)));
     if (facts.alert_received >= 0)
         row->alert = tls_alert_name(facts.alert_received);
     else if (facts.alert_sent >= 0)
@@ -67,8 +67,8 @@ void session_tally_failure(struct session *s, enum cause cause)
     row.spans.last = tally_span_of(row.last_us);
     row.spans.counts[0] = 1;
     put_address(s, row.key.address, sizeof row.key.address);
-    put(row.user, sizeof row.user, s->startup.shown.user);
-    put(row.sni, sizeof row.sni, s->tls.sni);
+    tally_session_put(row.user, sizeof row.user, s->startup.shown.user);
+    tally_session_put(row.sni, sizeof row.sni, s->tls.sni);
     if (s->tls.used)
         row.tls_version = s->tls.version;
     if (s->client.tls)
@@ -79,7 +79,7 @@ void session_tally_failure(struct session *s, enum cause cause)
 
 /* ---- clients ---- */
 
-static void count(struct session *s, struct client_row *row)
+static void tally_session_count(struct session *s, struct client_row *row)
 {
     row->first_us = row->last_us = now_of(s);
     put_address(s, row->key.address, sizeof row->key.address);
@@ -129,7 +129,7 @@ static void count_named(struct session *s, bool admitted, bool refused)
         add_tls(s, refused, &row);
     else
         add_plain(s, refused, &row);
-    count(s, &row);
+    tally_session_count(s, &row);
 }
 
 void session_tally_admitted(struct session *s)
@@ -176,7 +176,7 @@ void session_tally_stranger(struct session *s, enum client_seen seen)
     /* Who leaves after a good handshake may only have looked. */
     if (s->client.tls && (!s->tls.used || seen))
         row.tls_failed_us = now_of(s);
-    count(s, &row);
+    tally_session_count(s, &row);
 }
 
 void session_log_cause(struct session *s, struct log_line *line, enum cause cause)

@@ -29,7 +29,7 @@
 static void try_again(struct upstream_room *r)
 {
     upstream_forget_attempt(r);
-    leg_again(r->s->leg);
+    server_conn_again(r->s->leg);
 }
 
 static enum step give_up(struct upstream_room *r, struct err *e)
@@ -72,10 +72,10 @@ static void begin_login(struct upstream_room *r)
         .user = service ? r->upstream->info.user : s->startup.user,
         .require_auth = r->upstream->info.require_auth,
         .binding = r->upstream->info.channel_binding,
-        .tls = leg_is_tls(s->leg),
-        .end_point = leg_end_point(s->leg),
+        .tls = server_conn_is_tls(s->leg),
+        .end_point = server_conn_end_point(s->leg),
         .sslcertmode = r->upstream->info.sslcertmode,
-        .cert = leg_certificate(s->leg),
+        .cert = server_conn_certificate(s->leg),
         .env = session_env(s),
     };
     struct err e;
@@ -88,14 +88,14 @@ static void begin_login(struct upstream_room *r)
     params.parameters = upstream_parameters(r, &params.parameter_count);
     params.auth_allowed = upstream_choose_login(r, &params.creds);
     r->has_secret = params.creds.keys || params.creds.password.n > 0;
-    r->logon = params.parameters ? logon_new(s->worker->loop, &params) : NULL;
+    r->logon = params.parameters ? own_login_new(s->worker->loop, &params) : NULL;
     if (!r->logon) {
         err_set(&e, E_NOMEM, "out of memory");
         upstream_fail(r, &e);
         return;
     }
-    login_begin(logon_login(r->logon), &out);
-    if (leg_send_buf(s->leg, &out, &e) != OK)
+    login_begin(own_login_login(r->logon), &out);
+    if (server_conn_send_buf(s->leg, &out, &e) != OK)
         upstream_attempt_failed(r, EVENT_CLOSED, &e);
 }
 
@@ -119,14 +119,14 @@ static void on_worked(void *arg)
 static void feed_login(struct upstream_room *r)
 {
     struct session *s = r->s;
-    struct login *login = logon_login(r->logon);
+    struct login *login = own_login_login(r->logon);
     struct buf out = BUF_INIT(LOGIN_OUT_MAX);
     struct err e = { 0 };
     size_t used = 0;
 
     enum login_step step = login_feed(login, buf_bytes(&r->in), &used, &out, &e);
     buf_consume(&r->in, used);
-    bool sent = (buf_ok(&out) && out.n == 0) || leg_send_buf(s->leg, &out, &e) == OK;
+    bool sent = (buf_ok(&out) && out.n == 0) || server_conn_send_buf(s->leg, &out, &e) == OK;
     buf_fini_secret(&out);
     if (!sent) {
         upstream_attempt_failed(r, EVENT_CLOSED, &e);
@@ -136,7 +136,7 @@ static void feed_login(struct upstream_room *r)
     case LOGIN_MORE:
         return;
     case LOGIN_WORK:
-        if (!logon_work(r->logon, on_worked, r)) {
+        if (!own_login_work(r->logon, on_worked, r)) {
             err_set(&e, E_NOMEM, "out of memory");
             upstream_fail(r, &e);
         }
@@ -186,7 +186,7 @@ static void begin_relayed(struct upstream_room *r)
         upstream_fail(r, &e);
         return;
     }
-    if (leg_send_buf(s->leg, &out, &e) != OK)
+    if (server_conn_send_buf(s->leg, &out, &e) != OK)
         upstream_attempt_failed(r, EVENT_CLOSED, &e);
 }
 
@@ -214,7 +214,7 @@ static void relayed_success(struct upstream_room *r)
     struct err e;
 
     buf_reset(&r->refusal); /* of a server that was tried before */
-    if (login_check_certificate(r->upstream->info.sslcertmode, leg_certificate(s->leg), &e) != OK) {
+    if (login_check_certificate(r->upstream->info.sslcertmode, server_conn_certificate(s->leg), &e) != OK) {
         upstream_fail(r, &e);
         return;
     }
@@ -282,7 +282,7 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
     switch (verdict) {
     case RELAYED_TO_CLIENT:
         r->client_engaged = true;
-        leg_untimed(s->leg); /* how long the client takes says nothing of the server */
+        server_conn_untimed(s->leg); /* how long the client takes says nothing of the server */
         return true;
     case RELAYED_HOLD:
         return true;
@@ -320,7 +320,7 @@ static void feed_relayed(struct upstream_room *r)
 
 /* ---- the leg's callbacks ---- */
 
-static void on_ready(void *arg)
+static void upstream_on_ready(void *arg)
 {
     struct upstream_room *r = arg;
 
@@ -333,7 +333,7 @@ static void on_ready(void *arg)
         begin_login(r);
 }
 
-static void on_data(void *arg, struct bytes data)
+static void upstream_on_data(void *arg, struct bytes data)
 {
     struct upstream_room *r = arg;
     struct err e;
@@ -347,7 +347,7 @@ static void on_data(void *arg, struct bytes data)
         upstream_after_ok(r);
     else if (r->relayed)
         feed_relayed(r);
-    else if (!logon_working(r->logon))
+    else if (!own_login_working(r->logon))
         feed_login(r);
 }
 
@@ -398,8 +398,9 @@ enum step upstream_enter(struct session *s, struct err *e)
     r->refusal = BUF_INIT(2 * UPSTREAM_IN_MAX);
     arena_init(&r->arena, SESSION_SCRATCH_MAX, 2048);
     s->upstream_user = s->startup.user;
-    const struct leg_owner owner = { on_ready, on_data, on_closed, on_failed, r, on_lapsed };
-    s->leg = leg_new(s->worker, r->upstream, &owner);
+    const struct server_conn_owner owner = { upstream_on_ready, upstream_on_data, on_closed, on_failed, r,
+                                             on_lapsed };
+    s->leg = server_conn_new(s->worker, r->upstream, &owner);
     if (!s->leg) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_FATAL);
@@ -429,7 +430,7 @@ static enum step take_answer(struct upstream_room *r, struct err *e)
     if (relayed_client(&r->exchange, msg.body, e) != OK)
         return session_fail(s, PARTING_FATAL);
     s->gs2 = r->exchange.gs2;
-    code = leg_send(s->leg, bytes_of(s->in.p, used), e);
+    code = server_conn_send(s->leg, bytes_of(s->in.p, used), e);
     wipe(s->in.p, used);
     buf_consume(&s->in, used);
     if (code != OK) {
@@ -456,12 +457,12 @@ void upstream_leave(struct session *s)
 {
     struct upstream_room *r = s->upstream_room;
 
-    leg_free(s->leg);
+    server_conn_free(s->leg);
     s->leg = NULL;
     if (!r)
         return;
     s->upstream_room = NULL;
-    logon_free(r->logon);
+    own_login_free(r->logon);
     buf_fini_secret(&r->in);
     buf_fini(&r->held);
     buf_fini(&r->refusal);

@@ -18,7 +18,7 @@ void upstream_fail(struct upstream_room *r, const struct err *e)
 /* What was learnt from one server is of no use with the next. */
 void upstream_forget_attempt(struct upstream_room *r)
 {
-    logon_free(r->logon);
+    own_login_free(r->logon);
     r->logon = NULL;
     r->stage = UPSTREAM_CONNECT;
     buf_reset(&r->in);
@@ -31,11 +31,11 @@ void upstream_forget_attempt(struct upstream_room *r)
 void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
 {
     if (r->client_engaged) {
-        if (event == EVENT_SERVER_BUSY || (event == EVENT_ATTRS_MISMATCH && !leg_unfit(r->s->leg)))
-            leg_pass_over(r->s->leg);
+        if (event == EVENT_SERVER_BUSY || (event == EVENT_ATTRS_MISMATCH && !server_conn_unfit(r->s->leg)))
+            server_conn_pass_over(r->s->leg);
         upstream_fail(r, e);
         return;
     }
     upstream_forget_attempt(r);
-    leg_event(r->s->leg, event, e);
+    server_conn_event(r->s->leg, event, e);
 }

@@ -4,7 +4,7 @@
 
 #include "client/login.h"
 #include "gate/session/admission.h"
-#include "gate/upstream/logon.h"
+#include "gate/upstream/own_login.h"
 #include "gate/upstream/relayed.h"
 
 enum {
@@ -32,11 +32,11 @@ struct upstream_room {
     bool told_facts;     /* parameters of forward_facts are in the present StartupMessage */
     bool client_engaged; /* the client has been asked something: there is no second try */
     struct relayed exchange;
-    struct logon *logon; /* of the present attempt */
-    struct arena arena;  /* texts of `facts` */
-    struct buf in;       /* from the server, not yet consumed */
-    struct buf held;     /* for the client, with AuthenticationOk */
-    struct buf refusal;  /* the server's ErrorResponse before AuthenticationOk; empty: none */
+    struct own_login *logon; /* of the present attempt */
+    struct arena arena;      /* texts of `facts` */
+    struct buf in;           /* from the server, not yet consumed */
+    struct buf held;         /* for the client, with AuthenticationOk */
+    struct buf refusal;      /* the server's ErrorResponse before AuthenticationOk; empty: none */
     struct login_facts facts;
     struct password password; /* of the service user */
     struct cancel_route route;

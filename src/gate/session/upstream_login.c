@@ -14,7 +14,7 @@ static bool is_ours(struct str name)
     return str_starts_nocase(name, STR("pgseal."));
 }
 
-static struct parameter *put(struct parameter *at, struct str name, struct str value)
+static struct parameter *upstream_login_put(struct parameter *at, struct str name, struct str value)
 {
     *at = (struct parameter){ name, value };
     return at + 1;
@@ -31,15 +31,15 @@ static size_t facts_of(struct session *s, struct parameter *out)
     if (!arena_str(&s->scratch, str_c(host), &address) ||
         !arena_printf(&s->scratch, &rule, "%.*s:%u", STR_ARG(s->rule->file), s->rule->line))
         return 0;
-    at = put(at, STR("pgseal.ssl"), s->tls.used ? STR("on") : STR("off"));
+    at = upstream_login_put(at, STR("pgseal.ssl"), s->tls.used ? STR("on") : STR("off"));
     if (s->tls.used) {
-        at = put(at, STR("pgseal.version"), str_c(s->tls.version));
-        at = put(at, STR("pgseal.cipher"), str_c(s->tls.cipher));
+        at = upstream_login_put(at, STR("pgseal.version"), str_c(s->tls.version));
+        at = upstream_login_put(at, STR("pgseal.cipher"), str_c(s->tls.cipher));
     }
-    at = put(at, STR("pgseal.client_addr"), address);
+    at = upstream_login_put(at, STR("pgseal.client_addr"), address);
     if (s->tls.has_cert && !str_has_nul(s->tls.cert.slash))
-        at = put(at, STR("pgseal.client_dn"), s->tls.cert.slash);
-    at = put(at, STR("pgseal.rule"), rule);
+        at = upstream_login_put(at, STR("pgseal.client_dn"), s->tls.cert.slash);
+    at = upstream_login_put(at, STR("pgseal.rule"), rule);
     return (size_t)(at - out);
 }
 
@@ -74,16 +74,16 @@ struct parameter *upstream_parameters(struct upstream_room *r, size_t *out_n)
     r->told_facts = false;
     if (!list)
         return NULL;
-    at = put(at, STR("user"), s->upstream_user);
+    at = upstream_login_put(at, STR("user"), s->upstream_user);
     if (session_is_console(s)) {
-        *out_n = (size_t)(put(at, STR("database"), session_settings(s)->auth_dbname) - list);
+        *out_n = (size_t)(upstream_login_put(at, STR("database"), session_settings(s)->auth_dbname) - list);
         return list;
     }
     if (st->replication != REPLICATION_PHYSICAL)
-        at = put(at, STR("database"), database_of(s, u));
+        at = upstream_login_put(at, STR("database"), database_of(s, u));
     if (st->replication != REPLICATION_NONE)
-        at = put(at, STR("replication"),
-                 st->replication == REPLICATION_PHYSICAL ? STR("true") : STR("database"));
+        at = upstream_login_put(at, STR("replication"),
+                                st->replication == REPLICATION_PHYSICAL ? STR("true") : STR("database"));
     for (size_t i = 0; i < st->parameter_count; i++)
         if (!is_ours(st->parameters[i].name))
             *at++ = st->parameters[i];
@@ -122,7 +122,7 @@ bool upstream_without_facts(struct upstream_room *r, const struct server_error *
 /* Is this a way to log in, for this session over this connection? */
 static bool applies(const struct upstream_room *r, enum conf_upstream_login login)
 {
-    const struct leg *leg = r->s->leg;
+    const struct server_conn *leg = r->s->leg;
     const struct admission *a = r->s->admission;
 
     switch (login) {
@@ -131,11 +131,11 @@ static bool applies(const struct upstream_room *r, enum conf_upstream_login logi
     case CONF_LOGIN_PASSWORD:
         return a->password.n > 0;
     case CONF_LOGIN_CERT:
-        return leg_certificate(leg) == LOGIN_CERT_SENT;
+        return server_conn_certificate(leg) == LOGIN_CERT_SENT;
     case CONF_LOGIN_PEER:
-        return leg_is_unix(leg);
+        return server_conn_is_unix(leg);
     case CONF_LOGIN_TRUST:
-        return leg_is_unix(leg) || (leg_is_tls(leg) && r->upstream->verified);
+        return server_conn_is_unix(leg) || (server_conn_is_tls(leg) && r->upstream->verified);
     case CONF_LOGIN_SERVICE:
         return true;
     }
@@ -203,14 +203,14 @@ unsigned upstream_choose_login(struct upstream_room *r, struct login_creds *cred
 {
     unsigned allowed = upstream_is_service(r) ? choose_service(r, creds) : choose_own(r, creds);
 
-    if (leg_is_unix(r->s->leg)) /* what a server lets in by its socket is its own affair */
+    if (server_conn_is_unix(r->s->leg)) /* what a server lets in by its socket is its own affair */
         allowed |= AUTH_BIT_NONE;
     return allowed & r->upstream->info.auth_allowed;
 }
 
 enum code upstream_find_password(struct upstream_room *r, struct err *e)
 {
-    const struct conn_host *host = leg_host(r->s->leg);
+    const struct conn_host *host = server_conn_host(r->s->leg);
     struct str passfile = r->upstream->info.options.v[CONN_PASSFILE];
     const struct conn_world world = conn_world_files();
     bool found = false;

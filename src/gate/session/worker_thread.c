@@ -1,10 +1,10 @@
 /* One thread, its loop, its listeners and its sessions. */
 #include "gate/session/worker_thread.h"
 
-#include "base/aged.h"
 #include "base/check.h"
 #include "base/count.h"
 #include "base/log.h"
+#include "base/lru.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/accept.h"
 #include "gate/session/cancel.h"
@@ -30,7 +30,7 @@
 
 /* ---- life ---- */
 
-static void finish(void *arg);
+static void worker_thread_finish(void *arg);
 
 static void on_sessions_changed(struct worker *worker);
 
@@ -40,13 +40,13 @@ static const struct worker_hooks hooks = {
     .needs_descriptor = accept_give_descriptor,
 };
 
-static bool fill(struct worker_thread *thread)
+static bool worker_thread_fill(struct worker_thread *thread)
 {
     struct worker *worker = &thread->worker;
     struct gate_shared *shared = worker->shared;
 
     worker->loop = loop_new();
-    thread->finish = loop_message_new(finish, worker);
+    thread->finish = loop_message_new(worker_thread_finish, worker);
     thread->closed = loop_message_new(shared->worker_closed, shared->gate);
     worker->tally = tally_new(TALLY_FAILURES_MAX);
     worker->counters = counters_new(COUNT_CELLS_MAX);
@@ -78,7 +78,7 @@ struct worker *worker_new(struct gate_shared *shared, unsigned index)
     LIST_INIT(&thread->accepting.listeners);
     LIST_INIT(&worker->gathering);
     TAILQ_INIT(&worker->sessions);
-    if (fill(thread))
+    if (worker_thread_fill(thread))
         return worker;
     worker_free(worker);
     return NULL;
@@ -111,7 +111,7 @@ void worker_abandon(struct worker *worker)
         cancel_abandon(worker);
 }
 
-static void *run(void *arg)
+static void *worker_thread_run(void *arg)
 {
     struct worker *worker = arg;
 
@@ -131,7 +131,7 @@ enum code worker_start(struct worker *worker, struct snapshot *snapshot, struct 
     worker->snapshot = snapshot;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the steward's */
-    int why = pthread_create(&thread->thread, NULL, run, worker);
+    int why = pthread_create(&thread->thread, NULL, worker_thread_run, worker);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (why != 0)
         return err_set(e, E_NOMEM, "could not start a worker thread: %s", strerror(why));
@@ -252,7 +252,7 @@ static void end_if_empty(struct worker *worker)
 }
 
 /* On each worker, when none has sessions any more: who came meanwhile has been turned away, or is soon. */
-static void finish(void *arg)
+static void worker_thread_finish(void *arg)
 {
     struct worker *worker = arg;
     struct worker_thread *thread = worker_thread_of(worker);

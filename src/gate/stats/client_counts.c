@@ -1,7 +1,7 @@
 /* Who connects how, on one worker: counted here, handed over now and then. */
 #include "gate/stats/client_counts.h"
 
-#include "base/aged.h"
+#include "base/lru.h"
 #include "gate/stats/clients.h"
 #include "net/loop.h"
 
@@ -15,7 +15,7 @@ void client_counts_note(struct worker *worker, const struct client_row *seen)
             return;
         timer_set(worker->clients.timer, CLIENTS_HAND_OVER_MS);
     }
-    struct client_row *row = aged_note(worker->clients.table, &seen->key, seen->sessions > 0);
+    struct client_row *row = lru_note(worker->clients.table, &seen->key, seen->sessions > 0);
     if (row)
         client_merge(row, seen);
 }
@@ -46,6 +46,6 @@ bool client_counts_init(struct worker *worker)
 
 void client_counts_fini(struct worker *worker)
 {
-    aged_free(worker->clients.table);
+    lru_free(worker->clients.table);
     timer_close(worker->clients.timer);
 }

@@ -7,10 +7,10 @@
  */
 #include "gate/stats/clients.h"
 
-#include "base/aged.h"
 #include "base/arena.h"
 #include "base/env.h"
 #include "base/log.h"
+#include "base/lru.h"
 #include "gate/work/sql_thread.h"
 #include "net/loop.h"
 #include "os/files.h"
@@ -30,7 +30,7 @@ enum {
 #define CLIENTS_FILE "pgseal.clients"
 
 struct ledger_row {
-    struct client_row row; /* first: aged.h finds the key at its begin */
+    struct client_row row; /* first: lru.h finds the key at its begin */
     bool changed;          /* differs from the file */
     unsigned neighbours;   /* of a row without a user, while conclusions are drawn: rows of that address */
 };
@@ -42,7 +42,7 @@ struct clients {
     struct sql_thread *sql;
     _Atomic enum writer writer;
     const struct env *env;
-    struct aged *rows; /* of struct ledger_row; high: it had a session */
+    struct lru *rows; /* of struct ledger_row; high: it had a session */
     struct timer *timer;
     char path[OS_PATH_MAX];
     size_t limit;
@@ -77,11 +77,11 @@ bool clients_forbid(struct clients *clients)
  */
 static struct ledger_row *next_row(const struct clients *c, bool *high, struct ledger_row *row)
 {
-    row = aged_next(c->rows, *high, row);
+    row = lru_next(c->rows, *high, row);
     if (row || *high)
         return row;
     *high = true;
-    return aged_next(c->rows, true, NULL);
+    return lru_next(c->rows, true, NULL);
 }
 
 /* ---- the file ---- */
@@ -96,7 +96,7 @@ static void log_trouble(struct clients *c, enum severity severity, const char *e
 }
 
 /* One line for each kind of trouble, and one when it is over. */
-static void complain(struct clients *c, enum code code, const struct err *e)
+static void clients_complain(struct clients *c, enum code code, const struct err *e)
 {
     struct log_line line;
 
@@ -135,9 +135,9 @@ static void mark_all(struct clients *c, bool changed)
         row->changed = changed;
 }
 
-static void add(struct clients *c, const struct client_row *seen)
+static void clients_add(struct clients *c, const struct client_row *seen)
 {
-    struct ledger_row *row = aged_note(c->rows, &seen->key, seen->sessions > 0);
+    struct ledger_row *row = lru_note(c->rows, &seen->key, seen->sessions > 0);
 
     if (!row)
         return;
@@ -149,15 +149,15 @@ static void add_loaded(void *arg, const struct client_row *row)
 {
     struct clients *c = arg;
 
-    if (aged_count(c->rows) == c->limit)
+    if (lru_count(c->rows) == c->limit)
         c->dirty = true; /* the file has more rows than are to be kept */
-    add(c, row);
+    clients_add(c, row);
 }
 
 /* E_DAMAGED is seen to here. */
-static enum code load(struct clients *c, struct err *e)
+static enum code clients_load(struct clients *c, struct err *e)
 {
-    bool empty = aged_count(c->rows) == 0;
+    bool empty = lru_count(c->rows) == 0;
     enum code code = client_store_load(c->path, add_loaded, c, e);
 
     if (code == OK && empty)
@@ -181,9 +181,9 @@ static enum code try_to_save(struct clients *c, struct err *e)
     const struct client_changes changes = { .next = next_changed, .arg = &walk, .limit = c->limit };
 
     if (!c->loaded)
-        TRY(load(c, e));
+        TRY(clients_load(c, e));
     if (!os_exists(c->path)) {
-        if (aged_count(c->rows) == 0)
+        if (lru_count(c->rows) == 0)
             return OK;
         mark_all(c, true);
     }
@@ -215,7 +215,7 @@ static bool save(struct clients *c)
             code = try_to_save(c, &e);
     }
     writer_end(c);
-    complain(c, code, &e);
+    clients_complain(c, code, &e);
     c->dirty = code != OK;
     return code == OK;
 }
@@ -228,7 +228,7 @@ static struct ledger_row *nameless(const struct clients *c, const struct client_
     struct client_key key = { .user = "" };
 
     memcpy(key.address, row->key.address, sizeof key.address);
-    return row->key.user[0] ? aged_find(c->rows, &key) : NULL;
+    return row->key.user[0] ? lru_find(c->rows, &key) : NULL;
 }
 
 static void count_neighbours(struct clients *c)
@@ -284,7 +284,7 @@ static void changed(struct clients *c)
 
 struct parcel {
     struct clients *clients;
-    struct aged *table;
+    struct lru *table;
     _Atomic unsigned *under_way;
 };
 
@@ -294,20 +294,20 @@ static void take_parcel(void *arg)
     const struct client_row *row = NULL;
 
     for (int high = 0; high < 2; high++)
-        while ((row = aged_next(parcel->table, high, row)) != NULL)
-            add(parcel->clients, row);
+        while ((row = lru_next(parcel->table, high, row)) != NULL)
+            clients_add(parcel->clients, row);
     changed(parcel->clients);
-    aged_free(parcel->table);
+    lru_free(parcel->table);
     atomic_fetch_sub_explicit(parcel->under_way, 1, memory_order_relaxed);
     free(parcel);
 }
 
-struct aged *clients_table(void)
+struct lru *clients_table(void)
 {
-    return aged_new(TABLE_SLOTS, sizeof(struct client_row), sizeof(struct client_key), CLIENTS_PER_WORKER);
+    return lru_new(TABLE_SLOTS, sizeof(struct client_row), sizeof(struct client_key), CLIENTS_PER_WORKER);
 }
 
-bool clients_hand_over(struct clients *clients, struct aged *table, _Atomic unsigned *under_way)
+bool clients_hand_over(struct clients *clients, struct lru *table, _Atomic unsigned *under_way)
 {
     struct parcel *parcel = malloc(sizeof *parcel);
 
@@ -334,7 +334,7 @@ static void take_limit(void *arg)
 
     if (new_limit->limit != c->limit) {
         c->limit = new_limit->limit;
-        aged_limit(c->rows, c->limit);
+        lru_limit(c->rows, c->limit);
         changed(c);
     }
     free(new_limit);
@@ -359,7 +359,7 @@ bool clients_copy(struct clients *clients, struct arena *arena, const struct cli
     if (clients->dirty)
         changed(clients);
 
-    size_t n = aged_count(clients->rows);
+    size_t n = lru_count(clients->rows);
     struct client_row *rows = arena_array(arena, n, sizeof *rows);
     struct ledger_row *row = NULL;
     bool high = false;
@@ -426,13 +426,13 @@ static void first_load(void *arg)
 
     if (!writer_begin(c))
         return;
-    enum code code = load(c, &e);
+    enum code code = clients_load(c, &e);
     if (code == E_DAMAGED) {
         why = e;
         code = set_aside(c, &why, &e);
     }
     writer_end(c);
-    complain(c, code, &e);
+    clients_complain(c, code, &e);
     if (c->dirty || code != OK)
         changed(c);
 }
@@ -446,7 +446,7 @@ struct clients *clients_new(struct sql_thread *sql, const char *dir, const struc
         return NULL;
     c->sql = sql;
     c->env = env;
-    c->rows = aged_new(LEDGER_SLOTS, sizeof(struct ledger_row), sizeof(struct client_key), 0);
+    c->rows = lru_new(LEDGER_SLOTS, sizeof(struct ledger_row), sizeof(struct client_key), 0);
     c->timer = timer_new(sql_thread_loop(sql), on_timer, c);
     if (!c->rows || !c->timer || os_path(dir, CLIENTS_FILE, c->path, &ignored) != OK) {
         clients_stop(c);
@@ -459,7 +459,7 @@ struct clients *clients_new(struct sql_thread *sql, const char *dir, const struc
 bool clients_start(struct clients *clients, size_t limit)
 {
     clients->limit = limit;
-    aged_limit(clients->rows, limit);
+    lru_limit(clients->rows, limit);
     clients->started = sql_thread_post(clients->sql, first_load, clients);
     return clients->started;
 }
@@ -481,6 +481,6 @@ void clients_free(struct clients *clients)
 {
     if (!clients)
         return;
-    aged_free(clients->rows);
+    lru_free(clients->rows);
     free(clients);
 }

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "status/clients.h"
 
-struct aged;
+struct lru;
 struct arena;
 struct clients;
 struct env;
@@ -29,13 +29,13 @@ MUST_CHECK bool clients_start(struct clients *clients, size_t limit);
 /** From any thread: keep so many rows from now on. False when memory ran out. */
 MUST_CHECK bool clients_set_limit(struct clients *clients, size_t limit);
 /** A worker's own table, empty. NULL when memory ran out. */
-struct aged *clients_table(void);
+struct lru *clients_table(void);
 /**
  * From any thread: add the rows of a clients_table() (taken on success) before everything that is posted to
  * the SQL thread later; then *under_way, which was counted up here, is counted down. False when memory ran
  * out.
  */
-MUST_CHECK bool clients_hand_over(struct clients *clients, struct aged *table, _Atomic unsigned *under_way);
+MUST_CHECK bool clients_hand_over(struct clients *clients, struct lru *table, _Atomic unsigned *under_way);
 /** On the SQL thread, when all workers have handed over: copies of all rows, those that had sessions first,
  * and of these the latest. False when memory ran out. */
 MUST_CHECK bool clients_copy(struct clients *clients, struct arena *arena, const struct client_row **out,

@@ -1,15 +1,15 @@
 /* Failures by cause and address. */
 #include "gate/stats/tally.h"
 
-#include "base/aged.h"
 #include "base/arena.h"
+#include "base/lru.h"
 
 #include <stdlib.h>
 
 enum { TALLY_SLOTS = 512 };
 
 struct tally {
-    struct aged *rows;
+    struct lru *rows;
 };
 
 struct tally *tally_new(size_t limit)
@@ -18,7 +18,7 @@ struct tally *tally_new(size_t limit)
 
     if (!t)
         return NULL;
-    t->rows = aged_new(TALLY_SLOTS, sizeof(struct tally_row), sizeof(struct tally_key), limit);
+    t->rows = lru_new(TALLY_SLOTS, sizeof(struct tally_row), sizeof(struct tally_key), limit);
     if (t->rows)
         return t;
     free(t);
@@ -29,7 +29,7 @@ void tally_free(struct tally *tally)
 {
     if (!tally)
         return;
-    aged_free(tally->rows);
+    lru_free(tally->rows);
     free(tally);
 }
 
@@ -66,7 +66,7 @@ static void merge(struct tally_row *row, const struct tally_row *seen)
 
 void tally_note(struct tally *tally, const struct tally_row *seen)
 {
-    struct tally_row *row = aged_note(tally->rows, &seen->key, false);
+    struct tally_row *row = lru_note(tally->rows, &seen->key, false);
 
     if (row && row->count == 0)
         *row = *seen;
@@ -76,14 +76,14 @@ void tally_note(struct tally *tally, const struct tally_row *seen)
 
 bool tally_copy(const struct tally *tally, struct arena *arena, const struct tally_row **out, size_t *out_n)
 {
-    size_t n = aged_count(tally->rows);
+    size_t n = lru_count(tally->rows);
     struct tally_row *rows = arena_array(arena, n, sizeof *rows);
     const struct tally_row *row = NULL;
 
     if (!rows)
         return false;
     *out_n = n;
-    while ((row = aged_next(tally->rows, false, row)) != NULL)
+    while ((row = lru_next(tally->rows, false, row)) != NULL)
         rows[--n] = *row;
     *out = rows;
     return true;

@@ -5,7 +5,7 @@
 #include "client/verify_served.h"
 #include "conf/settings.h"
 #include "gate/gate.h"
-#include "gate/load/guard.h"
+#include "gate/load/http_access.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
@@ -60,7 +60,7 @@ void in_force_set_http_access(struct gate *g)
 {
     if (!g->http)
         return;
-    const struct guard *guard = snapshot_guard(g->snapshot);
+    const struct http_access *guard = snapshot_http_access(g->snapshot);
     const struct gate_http_access access = {
         .tls = guard->tls,
         .token = guard->token.n > 0 ? &guard->token : NULL,

@@ -112,7 +112,7 @@ static int64_t time_of(const struct counters *sum, enum metric metric, struct st
 }
 
 /* What the last session found. */
-static void add_upstreams(struct counters *sum)
+static void measure_add_upstreams(struct counters *sum)
 {
     static const enum metric times[] = { METRIC_UPSTREAM_OK_TIME, METRIC_UPSTREAM_FAILED_TIME };
 
@@ -145,7 +145,7 @@ static void add_rules(const struct snapshot *snapshot, struct counters *sum)
     }
 }
 
-static struct str text_of(const struct cell *cell)
+static struct str measure_text_of(const struct cell *cell)
 {
     return cell->kind == CELL_TEXT ? cell->text : STR("");
 }
@@ -161,7 +161,8 @@ static int64_t life_left(int64_t from_us, int64_t until_us, int64_t now_us)
 
 static void add_crl(const struct row_pgseal_certificates *row, struct counters *sum)
 {
-    const struct str labels[] = { text_of(&row->file), text_of(&row->issuer), text_of(&row->serial) };
+    const struct str labels[] = { measure_text_of(&row->file), measure_text_of(&row->issuer),
+                                  measure_text_of(&row->serial) };
 
     count_set(count_cell(sum, METRIC_CRL_THIS_UPDATE, labels), row->not_before.i);
     if (row->not_after.kind == CELL_INT)
@@ -170,8 +171,8 @@ static void add_crl(const struct row_pgseal_certificates *row, struct counters *
 
 static void add_certificate(const struct row_pgseal_certificates *row, struct measurement *m)
 {
-    const struct str labels[] = { text_of(&row->kind), text_of(&row->file), text_of(&row->subject),
-                                  text_of(&row->serial) };
+    const struct str labels[] = { measure_text_of(&row->kind), measure_text_of(&row->file),
+                                  measure_text_of(&row->subject), measure_text_of(&row->serial) };
     bool readable = row->not_before.kind == CELL_INT;
 
     count_set(count_cell(m->sum, METRIC_CERT_READABLE, labels), readable);
@@ -191,7 +192,7 @@ static void add_certificate(const struct row_pgseal_certificates *row, struct me
         count_set(count_cell(m->sum, METRIC_CERT_SERVED, labels), row->served.i);
 }
 
-static void work(void *arg)
+static void measure_work(void *arg)
 {
     struct measurement *m = arg;
     struct rows rows = { .snapshot = m->snapshot, .now_us = m->now_us };
@@ -210,7 +211,7 @@ static void work(void *arg)
 
 /* ---- the steward again ---- */
 
-static void tell(struct measure_askers *askers, const struct counters *sum)
+static void measure_tell(struct measure_askers *askers, const struct counters *sum)
 {
     struct measure_asker *asker;
 
@@ -228,22 +229,22 @@ static void free_measurement(struct measurement *m)
     free(m);
 }
 
-static void begin(struct gate *g);
+static void measure_begin(struct gate *g);
 
-static void finish(void *arg)
+static void measure_finish(void *arg)
 {
     struct measurement *m = arg;
     struct gate *g = m->gate;
 
     /* A counter that is missing would look like one that began anew. */
-    tell(&m->askers, counters_whole(m->sum) && !m->incomplete ? m->sum : NULL);
+    measure_tell(&m->askers, counters_whole(m->sum) && !m->incomplete ? m->sum : NULL);
     free_measurement(m);
     g->measuring = false;
     if (gate_is_over(g)) {
-        tell(&g->askers, NULL);
+        measure_tell(&g->askers, NULL);
         loop_stop(g->loop);
     } else if (!STAILQ_EMPTY(&g->askers)) {
-        begin(g);
+        measure_begin(g);
     }
 }
 
@@ -268,19 +269,19 @@ static struct measurement *measurement_new(struct gate *g)
     add_gate(g, m->sum);
     add_pending(g, m->sum);
     add_loads(g, m->sum);
-    add_upstreams(m->sum);
+    measure_add_upstreams(m->sum);
     return m;
 }
 
 /* For all who have asked by now. */
-static void begin(struct gate *g)
+static void measure_begin(struct gate *g)
 {
     struct measurement *m = measurement_new(g);
 
-    if (!m || !loop_job(g->loop, work, finish, m)) {
+    if (!m || !loop_job(g->loop, measure_work, measure_finish, m)) {
         if (m)
             free_measurement(m);
-        tell(&g->askers, NULL);
+        measure_tell(&g->askers, NULL);
         return;
     }
     STAILQ_INIT(&m->askers);
@@ -297,7 +298,7 @@ bool measure_ask(struct gate *g, void (*done)(void *arg, const struct counters *
     *asker = (struct measure_asker){ .done = done, .arg = arg };
     STAILQ_INSERT_TAIL(&g->askers, asker, next);
     if (!g->measuring)
-        begin(g);
+        measure_begin(g);
     return true;
 }
 

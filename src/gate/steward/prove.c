@@ -10,8 +10,8 @@
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/admission.h"
-#include "gate/upstream/leg.h"
 #include "gate/upstream/lookup.h"
+#include "gate/upstream/server_conn.h"
 #include "gate/work/worker.h"
 #include "net/loop.h"
 
@@ -24,7 +24,7 @@ struct proof {
     struct snapshot *snapshot;
     const struct settings_route *route;
     struct diags *diags;
-    struct leg *leg;
+    struct server_conn *leg;
     bool reached;
     struct err why;
 };
@@ -50,7 +50,7 @@ static void on_reached(void *arg)
     over(p);
 }
 
-static void on_data(void *arg, struct bytes data)
+static void prove_on_data(void *arg, struct bytes data)
 {
     (void)arg;
     (void)data;
@@ -69,7 +69,7 @@ static void on_answer(void *arg)
     over(arg);
 }
 
-static void complain(struct proof *p)
+static void prove_complain(struct proof *p)
 {
     const struct settings *settings = snapshot_settings(p->snapshot);
     struct diag *row = diags_add(p->diags, SEV_ERROR, E_CONFIG, p->route->upstream_file,
@@ -88,33 +88,33 @@ static void complain(struct proof *p)
 /* Connection, TLS, verification. */
 static void reach(struct proof *p, const struct upstream *upstream)
 {
-    const struct leg_owner owner = {
-        .ready = on_reached, .data = on_data, .closed = on_failed, .failed = on_failed, .arg = p
+    const struct server_conn_owner owner = {
+        .ready = on_reached, .data = prove_on_data, .closed = on_failed, .failed = on_failed, .arg = p
     };
     char where[128];
 
     p->reached = false;
-    p->leg = leg_new(p->worker, upstream, &owner);
+    p->leg = server_conn_new(p->worker, upstream, &owner);
     if (!p->leg)
         (void)err_set(&p->why, E_NOMEM, "out of memory");
     else
         loop_run(p->worker->loop);
     if (p->reached) {
-        leg_text(p->leg, where);
+        server_conn_text(p->leg, where);
         (void)diags_add(p->diags, SEV_LOG, OK, p->route->upstream_file, p->route->upstream_line,
                         "upstream \"%.*s\": reached %s%s", STR_ARG(p->route->label), where,
-                        !leg_is_tls(p->leg)  ? " without TLS"
-                        : upstream->verified ? " over TLS, its certificate verified"
-                                             : " over TLS");
+                        !server_conn_is_tls(p->leg) ? " without TLS"
+                        : upstream->verified        ? " over TLS, its certificate verified"
+                                                    : " over TLS");
     } else {
-        complain(p);
+        prove_complain(p);
     }
-    leg_free(p->leg);
+    server_conn_free(p->leg);
     p->leg = NULL;
 }
 
 /* The gate's own login, and a question whose answer is known: auth_user is a user. */
-static void ask(struct proof *p, const struct upstream *upstream)
+static void prove_ask(struct proof *p, const struct upstream *upstream)
 {
     const struct settings *settings = snapshot_settings(p->snapshot);
     struct str user = settings->auth_user.n > 0 ? settings->auth_user : upstream->info.user;
@@ -127,7 +127,7 @@ static void ask(struct proof *p, const struct upstream *upstream)
     struct lookup *lookup = lookup_new(p->worker, &question, on_answer, p);
     if (!lookup) {
         (void)err_set(&p->why, E_NOMEM, "out of memory");
-        complain(p);
+        prove_complain(p);
         return;
     }
     loop_run(p->worker->loop);
@@ -138,7 +138,7 @@ static void ask(struct proof *p, const struct upstream *upstream)
     if (code == OK && !known)
         code = err_set(&p->why, E_CONFIG, "auth_query has no row for auth_user \"%.*s\"", STR_ARG(user));
     if (code != OK) {
-        complain(p);
+        prove_complain(p);
         return;
     }
     (void)diags_add(
@@ -165,7 +165,7 @@ enum code prove_upstreams(struct worker *worker, struct snapshot *snapshot, stru
             continue;
         timer_set(timer, PROOF_TIMEOUT_MS);
         if (p.route->auth_source == CONF_AUTH_QUERY)
-            ask(&p, upstream);
+            prove_ask(&p, upstream);
         else if (p.route->owns_upstream)
             reach(&p, upstream);
         timer_stop(timer);

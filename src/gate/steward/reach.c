@@ -152,7 +152,7 @@ static bool connect_any(const struct look *look)
     return reached;
 }
 
-static void work(void *arg)
+static void reach_work(void *arg)
 {
     struct look *look = arg;
     const struct settings *settings = snapshot_settings(look->snapshot);
@@ -177,7 +177,7 @@ static const char *why_not(const struct gate *g)
     return why || g->reach.reached ? why : "unreachable: no server can be connected to";
 }
 
-static void tell(struct gate *g)
+static void reach_tell(struct gate *g)
 {
     struct reach_askers askers = STAILQ_HEAD_INITIALIZER(askers);
     struct reach_asker *asker;
@@ -190,7 +190,7 @@ static void tell(struct gate *g)
     }
 }
 
-static void finish(void *arg)
+static void reach_finish(void *arg)
 {
     struct look *look = arg;
     struct gate *g = look->gate;
@@ -201,12 +201,12 @@ static void finish(void *arg)
     g->reach.looking = false;
     snapshot_unref(look->snapshot);
     free(look);
-    tell(g);
+    reach_tell(g);
     if (gate_is_over(g))
         loop_stop(g->loop);
 }
 
-static bool begin(struct gate *g)
+static bool reach_begin(struct gate *g)
 {
     struct look *look = calloc(1, sizeof *look);
 
@@ -214,7 +214,7 @@ static bool begin(struct gate *g)
         return false;
     look->gate = g;
     look->snapshot = snapshot_ref(g->snapshot);
-    g->reach.looking = loop_job(g->loop, work, finish, look);
+    g->reach.looking = loop_job(g->loop, reach_work, reach_finish, look);
     if (!g->reach.looking) {
         snapshot_unref(look->snapshot);
         free(look);
@@ -232,7 +232,7 @@ bool reach_ask(struct gate *g, void (*done)(void *arg, const char *why), void *a
         return true;
     }
     struct reach_asker *asker = malloc(sizeof *asker);
-    if (!asker || !(g->reach.looking || begin(g))) {
+    if (!asker || !(g->reach.looking || reach_begin(g))) {
         free(asker);
         return false;
     }

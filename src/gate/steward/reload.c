@@ -442,19 +442,19 @@ static void on_inspect(void *arg)
     diags_init(&diags, &arena);
     snapshot_inspect(g->snapshot, g->env, &diags);
     gate_log_diags(g->env, &diags, "certificate_note");
-    timer_set(g->inspect_timer, INSPECT_MS);
+    timer_set(g->cert_check_timer, INSPECT_MS);
 }
 
 enum code reload_start(struct gate *g)
 {
     g->watch = watch_new(g->loop, on_change, g);
     g->key_timer = timer_new(g->loop, on_key_timer, g);
-    g->inspect_timer = timer_new(g->loop, on_inspect, g);
-    if (!g->watch || !g->key_timer || !g->inspect_timer)
+    g->cert_check_timer = timer_new(g->loop, on_inspect, g);
+    if (!g->watch || !g->key_timer || !g->cert_check_timer)
         return E_NOMEM;
     watch_follow(g->watch, g->snapshot);
     watch_mark(g->watch);
-    timer_set(g->inspect_timer, INSPECT_MS);
+    timer_set(g->cert_check_timer, INSPECT_MS);
     return OK;
 }
 
@@ -462,7 +462,7 @@ void reload_stop(struct gate *g)
 {
     watch_free(g->watch);
     timer_close(g->key_timer);
-    timer_close(g->inspect_timer);
+    timer_close(g->cert_check_timer);
     snapshot_unref(g->previous);
     g->previous = NULL;
 }

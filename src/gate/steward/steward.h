@@ -66,12 +66,12 @@ struct gate {
     struct timer *drain_timer;
     struct timer *release_timer; /* the SQL thread has not written its last in time */
     struct watch *watch;
-    struct timer *key_timer;      /* a key that does not fit its certificate: wait for the other file */
-    struct timer *inspect_timer;  /* certificates and revocation lists grow old without any reload */
-    struct history history;       /* what reloads came to */
-    struct counters *counters;    /* what happens to the gate as a whole */
-    struct measure_askers askers; /* who wants the next measurement */
-    bool measuring;               /* one is on the pool, and holds a snapshot */
+    struct timer *key_timer;        /* a key that does not fit its certificate: wait for the other file */
+    struct timer *cert_check_timer; /* certificates and revocation lists grow old without any reload */
+    struct history history;         /* what reloads came to */
+    struct counters *counters;      /* what happens to the gate as a whole */
+    struct measure_askers askers;   /* who wants the next measurement */
+    bool measuring;                 /* one is on the pool, and holds a snapshot */
     struct reach reach;
     bool key_waits;
     enum reload_trigger key_trigger; /* of the attempt that waits */

@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "conf/files.h"
-#include "gate/load/guard.h"
+#include "gate/load/http_access.h"
 #include "gate/load/snapshot.h"
 #include "net/loop.h"
 #include "os/files.h"
@@ -361,9 +361,9 @@ static bool reads(const struct settings *settings, enum file_reader reader)
     case FILE_READER_TLS:
         return settings->ssl;
     case FILE_READER_HTTP:
-        return guard_wants_tls(settings);
+        return http_access_wants_tls(settings);
     case FILE_READER_HTTP_TOKEN:
-        return guard_wants_token(settings);
+        return http_access_wants_token(settings);
     }
     UNREACHABLE();
 }
@@ -377,9 +377,9 @@ static void add_certificates(struct watch *watch, const struct snapshot *snapsho
     for (size_t i = 0; settings_file_use(settings, i, &use, &path); i++)
         if (reads(settings, use.reader))
             add_path(watch, path, false);
-    if (guard_wants_tls(settings)) { /* those of TLS with clients, where it has none of its own */
-        add_path(watch, guard_cert_file(settings), false);
-        add_path(watch, guard_key_file(settings), false);
+    if (http_access_wants_tls(settings)) { /* those of TLS with clients, where it has none of its own */
+        add_path(watch, http_access_cert_file(settings), false);
+        add_path(watch, http_access_key_file(settings), false);
     }
     for (size_t i = 0; i < settings->n_routes; i++) {
         const struct upstream *upstream = snapshot_upstream(snapshot, &settings->routes[i]);
@@ -408,7 +408,7 @@ static void add_rules(struct watch *watch, const struct snapshot *snapshot)
     add_path(watch, settings->auth_file.path, true);
 }
 
-static void forget(struct watch *watch)
+static void watch_forget(struct watch *watch)
 {
     poll_close(watch->poll);
     watch->poll = NULL;
@@ -422,7 +422,7 @@ static void forget(struct watch *watch)
 
 void watch_follow(struct watch *watch, const struct snapshot *snapshot)
 {
-    forget(watch);
+    watch_forget(watch);
     if (snapshot_settings(snapshot)->reload_on_change == CONF_RELOAD_OFF) {
         timer_stop(watch->look);
         timer_stop(watch->settle);
@@ -466,7 +466,7 @@ void watch_free(struct watch *watch)
 {
     if (!watch)
         return;
-    forget(watch);
+    watch_forget(watch);
     timer_close(watch->settle);
     timer_close(watch->look);
     arena_fini(&watch->arena);

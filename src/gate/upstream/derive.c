@@ -26,7 +26,7 @@ static void destroy(struct derive *d)
     free(d);
 }
 
-static void work(void *arg)
+static void derive_work(void *arg)
 {
     struct derive *d = arg;
     struct bytes password = password_bytes(&d->password);
@@ -65,9 +65,9 @@ static struct derive *derive_new(struct bytes password, struct str user, const s
     return NULL;
 }
 
-static struct derive *begin(struct derive *d)
+static struct derive *derive_begin(struct derive *d)
 {
-    d->working = loop_job(d->owner.loop, work, worked, d);
+    d->working = loop_job(d->owner.loop, derive_work, worked, d);
     if (d->working)
         return d;
     destroy(d);
@@ -82,7 +82,7 @@ struct derive *derive_check(const struct verifier *verifier, struct str user, st
     if (!d)
         return NULL;
     d->verifier = *verifier;
-    return begin(d);
+    return derive_begin(d);
 }
 
 struct derive *derive_verifier(struct bytes password, const uint8_t salt[SCRAM_SALT_BYTES],
@@ -94,7 +94,7 @@ struct derive *derive_verifier(struct bytes password, const uint8_t salt[SCRAM_S
         return NULL;
     memcpy(d->salt, salt, sizeof d->salt);
     d->iterations = iterations;
-    return begin(d);
+    return derive_begin(d);
 }
 
 enum code derive_code(const struct derive *d)

@@ -13,7 +13,7 @@
 #include "base/rd.h"
 #include "base/secret.h"
 #include "gate/load/snapshot.h"
-#include "gate/upstream/leg.h"
+#include "gate/upstream/server_conn.h"
 #include "gate/work/worker.h"
 #include "net/rate.h"
 #include "pgwire/frontend.h"
@@ -48,7 +48,7 @@ struct link {
     struct forwarder *all;
     struct snapshot *snapshot; /* of the peer's contexts */
     const struct upstream *peer;
-    struct leg *leg; /* NULL: no connection */
+    struct server_conn *leg; /* NULL: no connection */
     bool ready;
     bool answers; /* it has answered on this connection: more than one may be on its way */
     bool stale;   /* of a snapshot that is in force no more */
@@ -125,30 +125,30 @@ static void flush(struct link *link)
         ask->sent = true;
         ask->number = link->numbers++;
         frontend_cancel(&out, ask->pid, bytes_of(ask->key, ask->key_n));
-        (void)!leg_send_buf(link->leg, &out, &ignored);
+        (void)!server_conn_send_buf(link->leg, &out, &ignored);
         buf_fini_secret(&out);
     }
 }
 
 static void disconnect(struct link *link)
 {
-    leg_free(link->leg);
+    server_conn_free(link->leg);
     link->leg = NULL;
     link->ready = link->answers = false;
     link->numbers = 0;
     buf_reset(&link->in);
 }
 
-static void on_ready(void *arg)
+static void forward_on_ready(void *arg)
 {
     struct link *link = arg;
 
     link->ready = true;
-    leg_accepted(link->leg);
+    server_conn_accepted(link->leg);
     flush(link);
 }
 
-static void on_data(void *arg, struct bytes data)
+static void forward_on_data(void *arg, struct bytes data)
 {
     struct link *link = arg;
     struct ask *ask;
@@ -177,12 +177,14 @@ static void on_failed(void *arg, const struct err *e);
 /* False: memory ran out. */
 static bool connect_link(struct link *link)
 {
-    const struct leg_owner owner = {
-        .ready = on_ready, .data = on_data, .closed = on_closed, .failed = on_failed, .arg = link
-    };
+    const struct server_conn_owner owner = { .ready = forward_on_ready,
+                                             .data = forward_on_data,
+                                             .closed = on_closed,
+                                             .failed = on_failed,
+                                             .arg = link };
 
     if (!link->leg)
-        link->leg = leg_new(link->all->worker, link->peer, &owner);
+        link->leg = server_conn_new(link->all->worker, link->peer, &owner);
     return link->leg != NULL;
 }
 

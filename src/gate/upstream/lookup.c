@@ -11,9 +11,9 @@
 #include "base/hash.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
-#include "gate/upstream/asker.h"
 #include "gate/upstream/credential.h"
 #include "gate/upstream/lookup_text.h"
+#include "gate/upstream/server_query.h"
 #include "gate/work/worker.h"
 #include "net/loop.h"
 #include "policy/match.h"
@@ -64,7 +64,7 @@ struct line {
     struct lookups *lookups;
     struct str upstream;
     struct snapshot *snapshot; /* whose conninfo it was made with; the asker holds a reference */
-    struct asker *asker;
+    struct server_query *asker;
     struct answer *asked;
     uint64_t turn; /* of the question that was asked last */
     LIST_ENTRY(line) entry;
@@ -263,7 +263,7 @@ static void on_row(void *arg, const struct str *values, size_t n)
         err_set(&answer->why, E_CONFIG, "the user's memberships could not be read");
 }
 
-static void settle(struct line *line, struct answer *answer, const struct err *e)
+static void lookup_settle(struct line *line, struct answer *answer, const struct err *e)
 {
     struct lookups *all = line->lookups;
     int64_t ttl_us = (int64_t)snapshot_settings(line->snapshot)->auth_cache_ttl_s * 1000000;
@@ -312,7 +312,7 @@ static void fail_queued(struct line *line, const struct err *e)
     struct answer *answer;
 
     while ((answer = next_question(line)) != NULL)
-        settle(line, answer, e);
+        lookup_settle(line, answer, e);
 }
 
 /* The server has answered, if only this user's question with an error. A name that cannot be written in its
@@ -323,7 +323,7 @@ static void on_done(void *arg, const struct err *e)
     struct answer *answer = line->asked;
 
     line->asked = NULL;
-    settle(line, answer, e && e->code == E_ENCODING ? NULL : e);
+    lookup_settle(line, answer, e && e->code == E_ENCODING ? NULL : e);
     ask_next(line);
 }
 
@@ -333,7 +333,7 @@ static void on_lost(void *arg, const struct err *e)
     struct answer *answer = line->asked;
 
     line->asked = NULL;
-    settle(line, answer, e);
+    lookup_settle(line, answer, e);
     fail_queued(line, e);
 }
 
@@ -348,11 +348,11 @@ static void ask_next(struct line *line)
         line->asked = answer;
         line->turn = answer->turn;
         answer->state = ANSWER_ASKED;
-        if (asker_ask(line->asker, sql, answer->user) == OK)
+        if (server_query_ask(line->asker, sql, answer->user) == OK)
             return;
         line->asked = NULL;
         err_set(&e, E_NOMEM, "out of memory");
-        settle(line, answer, &e);
+        lookup_settle(line, answer, &e);
     }
 }
 
@@ -371,8 +371,8 @@ static struct line *line_of(struct lookups *all, struct snapshot *snapshot, cons
     line->upstream = str_of(line->text, text.n);
     line->lookups = all;
     line->snapshot = snapshot;
-    const struct asker_owner owner = { on_row, on_done, on_lost, line };
-    line->asker = asker_new(all->worker, snapshot, upstream, &owner);
+    const struct server_query_owner owner = { on_row, on_done, on_lost, line };
+    line->asker = server_query_new(all->worker, snapshot, upstream, &owner);
     if (!line->asker) {
         free(line);
         return NULL;
@@ -384,7 +384,7 @@ static struct line *line_of(struct lookups *all, struct snapshot *snapshot, cons
 static void line_free(struct line *line)
 {
     LIST_REMOVE(line, entry);
-    asker_free(line->asker);
+    server_query_free(line->asker);
     free(line);
 }
 

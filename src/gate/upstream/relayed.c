@@ -66,7 +66,7 @@ static enum relayed_verdict ask_token(struct relayed *r, enum hba_needs needs, c
 }
 
 /* Everything but AuthenticationOk and the SASL messages, which are looked into. */
-static enum relayed_verdict ask(struct relayed *r, uint32_t code, struct err *e)
+static enum relayed_verdict relayed_ask(struct relayed *r, uint32_t code, struct err *e)
 {
     switch (code) {
     case AUTH_CLEARTEXT:
@@ -104,7 +104,7 @@ enum relayed_verdict relayed_server(struct relayed *r, struct bytes body, struct
         return r->complete ? RELAYED_DONE : violation("nothing", e);
     if (code == AUTH_SASL)
         return r->answered ? violation("SASL authentication twice", e) : offer_sasl(r, &rd, out, e);
-    enum relayed_verdict verdict = ask(r, code, e);
+    enum relayed_verdict verdict = relayed_ask(r, code, e);
     if (verdict == RELAYED_TO_CLIENT || verdict == RELAYED_HOLD)
         backend_auth(verdict == RELAYED_HOLD ? held : out, (enum auth_code)code, rd.left);
     return verdict;

@@ -49,7 +49,7 @@ struct gather {
 
 /* ---- one session ---- */
 
-static void copy(struct gather_part *part, struct str from, struct str *to)
+static void gather_copy(struct gather_part *part, struct str from, struct str *to)
 {
     if (from.n > 0 && !arena_str(&part->arena, from, to))
         part->failed = true;
@@ -62,23 +62,23 @@ static void copy_clean(struct gather_part *part, struct str from, struct str *to
     if (!clean_text(CLEAN_NAME, from, &part->arena, &shown))
         part->failed = true;
     else
-        copy(part, shown, to);
+        gather_copy(part, shown, to);
 }
 
 static void copy_c(struct gather_part *part, const char *from, struct str *to)
 {
     if (from)
-        copy(part, str_c(from), to);
+        gather_copy(part, str_c(from), to);
 }
 
 static void copy_client(struct gather_part *part, const struct session *s, struct session_card *card)
 {
     char host[64];
 
-    copy(part, s->startup.user, &card->owner);
-    copy(part, s->startup.shown.user, &card->user);
-    copy(part, s->startup.shown.database, &card->database);
-    copy(part, s->startup.shown.application_name, &card->application_name);
+    gather_copy(part, s->startup.user, &card->owner);
+    gather_copy(part, s->startup.shown.user, &card->user);
+    gather_copy(part, s->startup.shown.database, &card->database);
+    gather_copy(part, s->startup.shown.application_name, &card->application_name);
     card->replication = s->startup.replication != REPLICATION_NONE;
     card->local = s->peer.ss.ss_family == AF_UNIX;
     if (!card->local) {
@@ -104,11 +104,11 @@ static void copy_tls(struct gather_part *part, const struct tls_facts *tls, stru
     copy_c(part, tls->version, &card->tls_version);
     copy_c(part, tls->cipher, &card->tls_cipher);
     copy_c(part, tls->group, &card->tls_group);
-    copy(part, tls->sni, &card->sni);
+    gather_copy(part, tls->sni, &card->sni);
     if (!tls->has_cert)
         return;
     copy_clean(part, tls->cert.slash, &card->client_dn);
-    copy(part, tls->cert.serial, &card->client_serial);
+    gather_copy(part, tls->cert.serial, &card->client_serial);
     copy_clean(part, tls->cert.issuer, &card->issuer_dn);
     card->cert_not_after_s = tls->cert.not_after_s;
 }
@@ -117,7 +117,7 @@ static void copy_admission(struct gather_part *part, const struct session *s, st
 {
     if (s->rule) {
         copy_c(part, hba_method_name(s->rule->method), &card->method);
-        copy(part, s->rule->file, &card->rule_file);
+        gather_copy(part, s->rule->file, &card->rule_file);
         card->rule_line = s->rule->line;
     } else if (s->console) {
         copy_c(part, hba_method_name(HBA_METHOD_PEER), &card->method);
@@ -129,7 +129,7 @@ static void copy_admission(struct gather_part *part, const struct session *s, st
 
 static void copy_server(struct gather_part *part, const struct session *s, struct session_card *card)
 {
-    copy(part, s->server_text, &card->upstream);
+    gather_copy(part, s->server_text, &card->upstream);
     if (!s->server.tls || !s->upstream)
         return;
     copy_c(part, tls_engine_version(s->server.tls), &card->upstream_tls);
@@ -159,7 +159,7 @@ static void copy_session(struct gather_part *part, const struct session *s, stru
         card->active_us = now_us - (loop_now_ms(s->worker->loop) - s->active_ms) * 1000;
     if (s->console) {
         card->transaction = console_room_state(s, &card->busy);
-        copy(part, console_room_query(s), &card->query);
+        gather_copy(part, console_room_query(s), &card->query);
         card->times = console_room_times(s);
     } else {
         card->transaction = s->follow.state;
@@ -223,7 +223,7 @@ static void on_session_leaves(struct worker *worker, const struct session *sessi
             part->cursor = TAILQ_NEXT(session, entry);
 }
 
-static void begin(struct gather_part *part)
+static void gather_begin(struct gather_part *part)
 {
     struct worker *worker = part->worker;
 
@@ -245,7 +245,7 @@ static void step(void *arg)
     struct worker *worker = part->worker;
 
     if (!part->begun && !worker->ended)
-        begin(part);
+        gather_begin(part);
     if (!worker->ended && part->cursor) {
         if (!add_slice(part))
             part->failed = true;

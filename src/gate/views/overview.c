@@ -169,7 +169,7 @@ static enum code ask_clerk(struct overview *o, struct bytes request)
     return err_set(&o->err, E_BAD_STATE, "the process that makes the report gave an invalid answer");
 }
 
-static void run(void *arg)
+static void overview_run(void *arg)
 {
     struct overview *o = arg;
     AUTO(buf) struct buf request = BUF_INIT(CLERK_REQUEST_MAX);
@@ -195,13 +195,13 @@ static void on_gathered(void *arg)
     if (!rows_new(o->worker, gather, &o->rows)) {
         gather_free(gather);
         give_up(o, E_NOMEM, "out of memory");
-    } else if (!sql_thread_post(o->shared->sql, run, o)) {
+    } else if (!sql_thread_post(o->shared->sql, overview_run, o)) {
         release_rows(o);
         give_up(o, E_NOMEM, "out of memory");
     }
 }
 
-static void begin(void *arg)
+static void overview_begin(void *arg)
 {
     struct overview *o = arg;
 
@@ -224,7 +224,7 @@ void overview_ask(struct overview *overview, overview_fn *done, void *arg)
     overview->err.code = OK;
     buf_reset(&overview->json);
     overview->worker = overview->shared->workers[0];
-    if (loop_post(overview->worker->loop, begin, overview))
+    if (loop_post(overview->worker->loop, overview_begin, overview))
         return;
     err_set(&overview->err, E_NOMEM, "out of memory");
     answered(overview);

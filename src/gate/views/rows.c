@@ -39,7 +39,7 @@ static make_fn *maker_of(enum view view)
     return makers[view];
 }
 
-static enum code count(void *ctx, enum view view, size_t *out, struct err *e)
+static enum code rows_count(void *ctx, enum view view, size_t *out, struct err *e)
 {
     struct rows *rows = ctx;
     struct rows_list *list = &rows->lists[view];
@@ -57,7 +57,7 @@ static enum code count(void *ctx, enum view view, size_t *out, struct err *e)
     return OK;
 }
 
-static void fill(void *ctx, enum view view, size_t index, union view_row *out, struct row_rights *rights)
+static void rows_fill(void *ctx, enum view view, size_t index, union view_row *out, struct row_rights *rights)
 {
     struct rows *rows = ctx;
 
@@ -106,6 +106,6 @@ bool rows_new(struct worker *worker, struct gather *gather, struct row_source *o
     rows->gather = gather;
     rows->now_us = env->now_unix_us(env->ctx);
     arena_init(&rows->arena, ROWS_ARENA_MAX, ROWS_ARENA_FIRST);
-    *out = (struct row_source){ .ctx = rows, .count = count, .fill = fill, .release = release };
+    *out = (struct row_source){ .ctx = rows, .count = rows_count, .fill = rows_fill, .release = release };
     return true;
 }

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 #include "conf/files.h"
-#include "gate/load/guard.h"
+#include "gate/load/http_access.h"
 #include "gate/load/snapshot.h"
 #include "gate/views/rows.h"
 #include "gate/work/worker.h"
@@ -109,7 +109,7 @@ static enum code add_cert(struct listing *l, const char *kind, const char *file,
     if (str_is(str_c(kind), "server"))
         row->served = served(snapshot_tls(l->rows->snapshot, 0), info.sha256);
     if (str_is(str_c(kind), "http"))
-        row->served = served(snapshot_guard(l->rows->snapshot)->tls, info.sha256);
+        row->served = served(snapshot_http_access(l->rows->snapshot)->tls, info.sha256);
     fill_life(l, info.not_before_unix_s, info.not_after_unix_s, row);
     return OK;
 }
@@ -210,7 +210,7 @@ static enum code add_upstream(struct listing *l, const struct upstream *u, const
     return u->files.cert.n > 0 ? add_source(l, &cert, e) : OK;
 }
 
-static enum code add_upstreams(struct listing *l, struct err *e)
+static enum code rows_certificates_add_upstreams(struct listing *l, struct err *e)
 {
     const struct settings *settings = snapshot_settings(l->rows->snapshot);
 
@@ -235,8 +235,8 @@ static enum code add_own(struct listing *l, const struct settings *settings, str
     for (size_t i = 0; settings_file_shown(settings, i, &use, &path); i++) {
         struct source source = { use.setting, path, use.kind, use.named };
         if (use.reader == FILE_READER_HTTP && !path) /* it has that of TLS with clients */
-            source = (struct source){ "ssl_cert_file", guard_cert_file(settings), use.kind, use.named };
-        if (use.reader == FILE_READER_TLS ? settings->ssl : guard_wants_tls(settings))
+            source = (struct source){ "ssl_cert_file", http_access_cert_file(settings), use.kind, use.named };
+        if (use.reader == FILE_READER_TLS ? settings->ssl : http_access_wants_tls(settings))
             TRY(add_source(l, &source, e));
     }
     return OK;
@@ -266,7 +266,7 @@ enum code rows_make_certificates(struct rows *rows, struct rows_list *out, struc
         return err_set(e, E_NOMEM, "out of memory");
     enum code code = add_own(&l, snapshot_settings(rows->snapshot), e);
     if (code == OK)
-        code = add_upstreams(&l, e);
+        code = rows_certificates_add_upstreams(&l, e);
     if (code == OK)
         code = add_issuers(&l, e);
     cert_list_fini(&l.known);

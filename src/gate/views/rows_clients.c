@@ -5,7 +5,7 @@
 #include "gate/views/rows.h"
 #include "gate/work/worker.h"
 
-static struct cell text(const char *c)
+static struct cell rows_clients_text(const char *c)
 {
     return cell_text_or_null(str_c(c));
 }
@@ -14,23 +14,23 @@ void rows_fill_client(const struct rows *rows, size_t index, struct row_pgseal_c
 {
     const struct client_row *from = &rows->clients[index];
 
-    out->user_name = text(from->key.user);
-    out->client_addr = text(from->key.address);
+    out->user_name = rows_clients_text(from->key.user);
+    out->client_addr = rows_clients_text(from->key.address);
     out->application_name = cell_c(from->key.application);
     out->sessions = cell_int(from->sessions);
     out->plaintext_attempts = cell_int(from->plaintext);
     out->fallback = cell_bool(from->seen & CLIENT_FELL_BACK);
     out->tls_failures = cell_int(from->tls_failures);
-    out->weakest_tls = text(from->tls_version);
-    out->sslmode = text(client_sslmode(from, rows->now_us));
+    out->weakest_tls = rows_clients_text(from->tls_version);
+    out->sslmode = rows_clients_text(client_sslmode(from, rows->now_us));
     out->direct_tls = cell_bool(from->seen & CLIENT_DIRECT);
-    out->sni = text(from->sni);
+    out->sni = rows_clients_text(from->sni);
     if (from->alpn)
         out->alpn = cell_c("postgresql");
-    out->channel_binding = text(client_binding(from));
-    out->cert_issuer = text(from->issuer);
-    out->cert_subject = text(from->subject);
-    out->cert_serial = text(from->serial);
+    out->channel_binding = rows_clients_text(client_binding(from));
+    out->cert_issuer = rows_clients_text(from->issuer);
+    out->cert_subject = rows_clients_text(from->subject);
+    out->cert_serial = rows_clients_text(from->serial);
     if (from->cert_ends_s > 0)
         out->cert_not_after = cell_int(from->cert_ends_s * 1000000);
     out->first_seen = cell_int(from->first_us);

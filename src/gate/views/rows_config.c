@@ -5,18 +5,18 @@
 #include "gate/load/snapshot.h"
 #include "gate/views/rows.h"
 #include "gate/work/worker.h"
-#include "policy/cover.h"
 #include "policy/method.h"
 #include "policy/policy.h"
 #include "policy/reach.h"
 #include "policy/rows.h"
+#include "policy/shadow.h"
 #include "policy/words.h"
 
 #include <arpa/inet.h>
 
 /* ---- cells; texts and lists whose pointer is NULL are NULL ---- */
 
-static struct cell text(struct str s)
+static struct cell rows_config_text(struct str s)
 {
     return s.p ? cell_text(s) : (struct cell){ .kind = CELL_NULL };
 }
@@ -31,17 +31,17 @@ static struct cell texts(struct str_list list)
     return list.items ? cell_texts(list.items, list.n) : (struct cell){ .kind = CELL_NULL };
 }
 
-static enum code no_memory(struct err *e)
+static enum code rows_config_no_memory(struct err *e)
 {
     return err_set(e, E_NOMEM, "out of memory");
 }
 
 /* Room for n rows. */
-static enum code begin(struct rows *rows, size_t n, struct rows_list *out, struct err *e)
+static enum code rows_config_begin(struct rows *rows, size_t n, struct rows_list *out, struct err *e)
 {
     out->at = arena_array(&rows->arena, n, sizeof *out->at);
     if (!out->at)
-        return no_memory(e);
+        return rows_config_no_memory(e);
     out->n = n;
     return OK;
 }
@@ -50,22 +50,22 @@ static enum code begin(struct rows *rows, size_t n, struct rows_list *out, struc
 
 static void fill_setting(const struct setting_row *row, struct row_pg_settings *out)
 {
-    out->name = text(row->name);
-    out->setting = text(row->setting);
-    out->unit = text(row->unit);
-    out->category = text(row->category);
-    out->short_desc = text(row->short_desc);
-    out->extra_desc = text(row->extra_desc);
+    out->name = rows_config_text(row->name);
+    out->setting = rows_config_text(row->setting);
+    out->unit = rows_config_text(row->unit);
+    out->category = rows_config_text(row->category);
+    out->short_desc = rows_config_text(row->short_desc);
+    out->extra_desc = rows_config_text(row->extra_desc);
     out->context = cell_c(setting_context_name(row->context));
-    out->vartype = text(row->vartype);
+    out->vartype = rows_config_text(row->vartype);
     out->source = cell_c(setting_source_name(row->source));
-    out->min_val = text(row->min_val);
-    out->max_val = text(row->max_val);
+    out->min_val = rows_config_text(row->min_val);
+    out->max_val = rows_config_text(row->max_val);
     if (row->enumvals.n > 0)
         out->enumvals = cell_texts(row->enumvals.at, row->enumvals.n);
-    out->boot_val = text(row->boot_val);
-    out->reset_val = text(row->reset_val);
-    out->sourcefile = text(row->sourcefile);
+    out->boot_val = rows_config_text(row->boot_val);
+    out->reset_val = rows_config_text(row->reset_val);
+    out->sourcefile = rows_config_text(row->sourcefile);
     out->sourceline = number(row->sourceline);
     out->pending_restart = cell_bool(row->pending_restart);
 }
@@ -74,7 +74,7 @@ enum code rows_make_settings(struct rows *rows, struct rows_list *out, struct er
 {
     const struct settings *settings = snapshot_settings(rows->snapshot);
 
-    TRY(begin(rows, settings->n_rows, out, e));
+    TRY(rows_config_begin(rows, settings->n_rows, out, e));
     for (size_t i = 0; i < settings->n_rows; i++)
         fill_setting(&settings->rows[i], &out->at[i].pg_settings);
     return OK;
@@ -97,17 +97,17 @@ enum code rows_make_file_settings(struct rows *rows, struct rows_list *out, stru
     size_t n;
 
     if (settings_file_rows(&params, &rows->arena, &found, &n) != OK)
-        return no_memory(e);
-    TRY(begin(rows, n, out, e));
+        return rows_config_no_memory(e);
+    TRY(rows_config_begin(rows, n, out, e));
     for (size_t i = 0; i < n; i++) {
         struct row_pg_file_settings *row = &out->at[i].pg_file_settings;
-        row->sourcefile = text(found[i].sourcefile);
+        row->sourcefile = rows_config_text(found[i].sourcefile);
         row->sourceline = number(found[i].sourceline);
         row->seqno = cell_int(found[i].seqno);
-        row->name = text(found[i].name);
-        row->setting = text(found[i].setting);
+        row->name = rows_config_text(found[i].name);
+        row->setting = rows_config_text(found[i].setting);
         row->applied = cell_bool(found[i].applied);
-        row->error = text(found[i].error);
+        row->error = rows_config_text(found[i].error);
     }
     return OK;
 }
@@ -133,21 +133,21 @@ enum code rows_make_hba(struct rows *rows, struct rows_list *out, struct err *e)
     struct hba_rows found;
 
     TRY(policy_hba_rows(&params, &rows->arena, &found, NULL, e));
-    TRY(begin(rows, found.n, out, e));
+    TRY(rows_config_begin(rows, found.n, out, e));
     for (size_t i = 0; i < found.n; i++) {
         const struct hba_row *from = &found.rows[i];
         out->at[i].pg_hba_file_rules = (struct row_pg_hba_file_rules){
             .rule_number = number(from->rule_number),
-            .file_name = text(from->file_name),
+            .file_name = rows_config_text(from->file_name),
             .line_number = cell_int(from->line_number),
-            .type = text(from->type),
+            .type = rows_config_text(from->type),
             .database = texts(from->database),
             .user_name = texts(from->user_name),
-            .address = text(from->address),
-            .netmask = text(from->netmask),
-            .auth_method = text(from->auth_method),
+            .address = rows_config_text(from->address),
+            .netmask = rows_config_text(from->netmask),
+            .auth_method = rows_config_text(from->auth_method),
             .options = texts(from->options),
-            .error = text(from->error),
+            .error = rows_config_text(from->error),
         };
     }
     return OK;
@@ -159,17 +159,17 @@ enum code rows_make_ident(struct rows *rows, struct rows_list *out, struct err *
     struct ident_rows found;
 
     TRY(policy_ident_rows(&params, &rows->arena, &found, NULL, e));
-    TRY(begin(rows, found.n, out, e));
+    TRY(rows_config_begin(rows, found.n, out, e));
     for (size_t i = 0; i < found.n; i++) {
         const struct ident_row *from = &found.rows[i];
         out->at[i].pg_ident_file_mappings = (struct row_pg_ident_file_mappings){
             .map_number = number(from->map_number),
-            .file_name = text(from->file_name),
+            .file_name = rows_config_text(from->file_name),
             .line_number = cell_int(from->line_number),
-            .map_name = text(from->map_name),
-            .sys_name = text(from->sys_name),
-            .pg_username = text(from->pg_username),
-            .error = text(from->error),
+            .map_name = rows_config_text(from->map_name),
+            .sys_name = rows_config_text(from->sys_name),
+            .pg_username = rows_config_text(from->pg_username),
+            .error = rows_config_text(from->error),
         };
     }
     return OK;
@@ -225,9 +225,9 @@ enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *
     const struct policy *policy = snapshot_policy(rows->snapshot);
     const struct shadow *shadows;
 
-    TRY(begin(rows, policy_rule_count(policy), out, e));
+    TRY(rows_config_begin(rows, policy_rule_count(policy), out, e));
     if (policy_shadows(policy, &rows->arena, &shadows) != OK)
-        return no_memory(e);
+        return rows_config_no_memory(e);
     for (size_t i = 0; i < out->n; i++) {
         const struct hba_rule *rule = policy_rule(policy, i);
         struct row_pgseal_rules *row = &out->at[i].pgseal_rules;
@@ -261,7 +261,7 @@ enum code rows_make_findings(struct rows *rows, struct rows_list *out, struct er
 
     if (rows->shared->auditor)
         TRY(rows->shared->auditor(rows->snapshot, rows->now_us / 1000000, &rows->arena, &found, e));
-    TRY(begin(rows, found.n, out, e));
+    TRY(rows_config_begin(rows, found.n, out, e));
     for (size_t i = 0; i < found.n; i++) {
         out->at[i].pgseal_findings = (struct row_pgseal_findings){
             .id = cell_c(found.items[i].id),

@@ -20,7 +20,8 @@ static void answer(void *arg, size_t loop)
     asked->history = *asked->shared->history;
 }
 
-static bool fill(struct arena *arena, const struct history_row *from, struct row_pgseal_generations *out)
+static bool rows_history_fill(struct arena *arena, const struct history_row *from,
+                              struct row_pgseal_generations *out)
 {
     struct str file, error;
 
@@ -43,7 +44,7 @@ struct wanted {
     bool done;
 };
 
-static void keep(void *arg, void *out)
+static void rows_history_keep(void *arg, void *out)
 {
     const struct asked *asked = arg;
     struct wanted *wanted = out;
@@ -52,8 +53,8 @@ static void keep(void *arg, void *out)
     wanted->out->at = arena_array(&wanted->rows->arena, n, sizeof(union view_row));
     wanted->done = wanted->out->at != NULL;
     for (size_t i = 0; wanted->done && i < n; i++)
-        wanted->done = fill(&wanted->rows->arena, history_at(&asked->history, i),
-                            &wanted->out->at[i].pgseal_generations);
+        wanted->done = rows_history_fill(&wanted->rows->arena, history_at(&asked->history, i),
+                                         &wanted->out->at[i].pgseal_generations);
     wanted->out->n = n;
 }
 
@@ -68,7 +69,7 @@ enum code rows_make_generations(struct rows *rows, struct rows_list *out, struct
     const struct question question = {
         .loops = &rows->shared->steward, .n_loops = 1, .answer = answer, .release = free, .arg = asked
     };
-    if (!sql_thread_ask(rows->shared->sql, &question, keep, &wanted))
+    if (!sql_thread_ask(rows->shared->sql, &question, rows_history_keep, &wanted))
         return err_set(e, E_UNAVAILABLE, "the history of reloads could not be read now");
     return wanted.done ? OK : err_set(e, E_NOMEM, "out of memory");
 }

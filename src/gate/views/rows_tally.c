@@ -5,7 +5,7 @@
 #include "gate/views/rows.h"
 #include "gate/work/worker.h"
 
-static struct cell text(const char *c)
+static struct cell rows_tally_text(const char *c)
 {
     return cell_text_or_null(str_c(c));
 }
@@ -31,17 +31,17 @@ static bool fill_spans(struct rows *rows, const struct tally_row *from, struct r
 
 static void fill_failure(const struct tally_row *from, struct row_pgseal_failures *out)
 {
-    out->cause = text(cause_id(from->key.cause));
-    out->client_addr = text(from->key.address);
+    out->cause = rows_tally_text(cause_id(from->key.cause));
+    out->client_addr = rows_tally_text(from->key.address);
     out->count = cell_int(from->count);
     out->first_seen = cell_int(from->first_us);
     out->last_seen = cell_int(from->last_us);
-    out->alert = text(from->alert);
-    out->tls_version = text(from->tls_version);
-    out->sni = text(from->sni);
-    out->user_name = text(from->user);
-    out->likely = text(cause_text(from->key.cause));
-    out->hint = text(cause_next(from->key.cause));
+    out->alert = rows_tally_text(from->alert);
+    out->tls_version = rows_tally_text(from->tls_version);
+    out->sni = rows_tally_text(from->sni);
+    out->user_name = rows_tally_text(from->user);
+    out->likely = rows_tally_text(cause_text(from->key.cause));
+    out->hint = rows_tally_text(cause_next(from->key.cause));
 }
 
 /* The workers' rows, those of one key as one; they live in the arena. */

@@ -71,8 +71,8 @@ static bool put_hosts(struct rows *rows, const struct conninfo *info, struct cel
     return items != NULL;
 }
 
-static bool fill(struct rows *rows, const struct settings_route *route, const struct upstream *upstream,
-                 struct row_pgseal_upstreams *out)
+static bool rows_upstreams_fill(struct rows *rows, const struct settings_route *route,
+                                const struct upstream *upstream, struct row_pgseal_upstreams *out)
 {
     struct tries tries = tries_of(rows, route);
 
@@ -101,7 +101,7 @@ enum code rows_make_upstreams(struct rows *rows, struct rows_list *out, struct e
         const struct upstream *upstream = snapshot_upstream(rows->snapshot, route);
         if (!upstream->configured || (i > 0 && !route->owns_upstream))
             continue;
-        if (!fill(rows, route, upstream, &out->at[out->n++].pgseal_upstreams))
+        if (!rows_upstreams_fill(rows, route, upstream, &out->at[out->n++].pgseal_upstreams))
             return err_set(e, E_NOMEM, "out of memory");
     }
     return OK;

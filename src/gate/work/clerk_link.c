@@ -78,7 +78,7 @@ void clerk_link_stop(struct clerk_link *link)
 
 /* ---- statements that nobody goes on with ---- */
 
-static void forget(void *ctx, struct clerk_open *open)
+static void clerk_link_forget(void *ctx, struct clerk_open *open)
 {
     struct clerk_link *link = ctx;
 
@@ -147,7 +147,7 @@ static enum code makes_no_sense(struct clerk_link *link, struct err *e)
 }
 
 /* Of an answer that is left half read nothing can be made. */
-static enum code no_memory(struct clerk_link *link, struct err *e)
+static enum code clerk_link_no_memory(struct clerk_link *link, struct err *e)
 {
     hang_up(link, "out of memory for what the process that runs statements said");
     return err_set(e, E_NOMEM, "out of memory");
@@ -264,7 +264,7 @@ static enum code receive_some(struct asking *a, struct err *e)
     struct buf *in = &a->link->in;
 
     if (!buf_reserve(in, READ_STEP))
-        return no_memory(a->link, e);
+        return clerk_link_no_memory(a->link, e);
     ssize_t got = recv(a->link->fd, in->p + in->n, READ_STEP, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return await(a, POLLIN, e);
@@ -306,7 +306,7 @@ static enum code do_action(struct asking *a, struct bytes body, struct err *e)
     clerk_act(a->call->self, &action, &acted);
     clerk_acted_frame(&answer, &acted);
     a->until_us += env_mono_us(a->link->env) - began_us;
-    return buf_ok(&answer) ? send_all(a, buf_bytes(&answer), e) : no_memory(a->link, e);
+    return buf_ok(&answer) ? send_all(a, buf_bytes(&answer), e) : clerk_link_no_memory(a->link, e);
 }
 
 struct __attribute__((packed)) forget_frame {
@@ -344,8 +344,8 @@ static enum code exchange(struct asking *a, struct msg *out, struct err *e)
     return OK;
 }
 
-static enum code ask(void *ctx, struct clerk_call *call, char *out_type, struct bytes *out_body,
-                     struct err *e)
+static enum code clerk_link_ask(void *ctx, struct clerk_call *call, char *out_type, struct bytes *out_body,
+                                struct err *e)
 {
     struct clerk_link *link = ctx;
     struct asking a = { .link = link,
@@ -367,6 +367,7 @@ static enum code ask(void *ctx, struct clerk_call *call, char *out_type, struct 
 
 struct clerk_line clerk_link_line(struct clerk_link *link)
 {
-    return (
-        struct clerk_line){ .ctx = link, .ask = ask, .forget = forget, .wake = wake, .distrust = distrust };
+    return (struct clerk_line){
+        .ctx = link, .ask = clerk_link_ask, .forget = clerk_link_forget, .wake = wake, .distrust = distrust
+    };
 }

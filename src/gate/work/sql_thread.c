@@ -62,7 +62,7 @@ struct sql_thread *sql_thread_new(void)
     return t;
 }
 
-static void *run(void *arg)
+static void *sql_thread_run(void *arg)
 {
     struct sql_thread *t = arg;
 
@@ -76,7 +76,7 @@ enum code sql_thread_start(struct sql_thread *thread, struct err *e)
 
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the steward's */
-    int why = pthread_create(&thread->thread, NULL, run, thread);
+    int why = pthread_create(&thread->thread, NULL, sql_thread_run, thread);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (why != 0)
         return err_set(e, E_NOMEM, "could not start the SQL thread: %s", strerror(why));

@@ -76,7 +76,7 @@ struct gate_shared {
     void *gate;
 };
 
-struct aged;
+struct lru;
 struct errand;
 struct forwarder;
 struct gather_part;
@@ -86,7 +86,7 @@ struct timer;
 
 /** Who connects how, since the last time it was handed over. */
 struct client_counts {
-    struct aged *table; /* NULL: nobody */
+    struct lru *table; /* NULL: nobody */
     struct timer *timer;
     _Atomic unsigned under_way; /* tables that the SQL thread has not taken yet */
 };

@@ -4,9 +4,9 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/closest.h"
 #include "base/env.h"
 #include "base/log.h"
-#include "base/near.h"
 #include "base/rd.h"
 #include "base/secret.h"
 #include "base/wr.h"
@@ -248,17 +248,17 @@ static void log_escapes_hostile_bytes(void **state)
     close(fds[1]);
 }
 
-static void near_names_are_found(void **state)
+static void closest_names_are_found(void **state)
 {
     (void)state;
-    assert_int_equal(near_distance(STR("port"), STR("port")), 0);
-    assert_int_equal(near_distance(STR("prot"), STR("PORT")), 1);
-    assert_int_equal(near_distance(STR(""), STR("ssl")), 3);
-    assert_int_equal(near_distance(STR("ssl_cret_fil"), STR("ssl_cert_file")), 2);
-    assert_true(near_enough(STR("sevre"), STR("serve"), 1));
-    assert_false(near_enough(STR("abc"), STR("xyz"), 3));
+    assert_int_equal(closest_distance(STR("port"), STR("port")), 0);
+    assert_int_equal(closest_distance(STR("prot"), STR("PORT")), 1);
+    assert_int_equal(closest_distance(STR(""), STR("ssl")), 3);
+    assert_int_equal(closest_distance(STR("ssl_cret_fil"), STR("ssl_cert_file")), 2);
+    assert_true(closest_enough(STR("sevre"), STR("serve"), 1));
+    assert_false(closest_enough(STR("abc"), STR("xyz"), 3));
     char longer[NEAR_NAME_MAX + 1] = { 0 };
-    assert_true(near_distance(str_of(longer, sizeof longer), STR("port")) == SIZE_MAX);
+    assert_true(closest_distance(str_of(longer, sizeof longer), STR("port")) == SIZE_MAX);
 }
 
 static void numbers_as_printf_writes_them(void **state)
@@ -300,7 +300,7 @@ int main(void)
         cmocka_unit_test(diags_count_what_refuses),
         cmocka_unit_test(secrets_compare_and_vanish),
         cmocka_unit_test(log_escapes_hostile_bytes),
-        cmocka_unit_test(near_names_are_found),
+        cmocka_unit_test(closest_names_are_found),
     };
 
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

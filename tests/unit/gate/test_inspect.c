@@ -2,7 +2,7 @@
 #include "../pki/made.h"
 #include "base/err.h"
 #include "conf/settings.h"
-#include "gate/load/inspect.h"
+#include "gate/load/cert_check.h"
 #include "os/files.h"
 #include "pki/crl.h"
 
@@ -113,16 +113,16 @@ static void a_servers_dates(void **state)
     struct made leaf = made_leaf("db.example", CA_USE_SERVER, &p->ca);
 
     put(p, SERVER_FILE, &leaf.cert, 1);
-    inspect_server(&p->what, &p->diags);
+    cert_check_server(&p->what, &p->diags);
     nothing_told(p);
     p->what.now_unix_s = MADE_NOW_S + 68 * DAY_S; /* less than a quarter of 90 days is left */
-    inspect_server(&p->what, &p->diags);
+    cert_check_server(&p->what, &p->diags);
     told(p, SEV_WARNING, "expires in 22 days");
     p->what.now_unix_s = MADE_NOW_S + 91 * DAY_S;
-    inspect_server(&p->what, &p->diags);
+    cert_check_server(&p->what, &p->diags);
     told(p, SEV_WARNING, "has expired");
     p->what.now_unix_s = MADE_NOW_S - DAY_S;
-    inspect_server(&p->what, &p->diags);
+    cert_check_server(&p->what, &p->diags);
     told(p, SEV_WARNING, "is not valid before");
     made_free(&leaf);
 }
@@ -138,10 +138,10 @@ static void strict_is_about_another_certificate(void **state)
     p->settings.reload_policy = CONF_POLICY_STRICT;
     p->what.now_unix_s = MADE_NOW_S + 91 * DAY_S;
     p->what.running = &running;
-    inspect_server(&p->what, &p->diags);
+    cert_check_server(&p->what, &p->diags);
     told(p, SEV_WARNING, "has expired"); /* what runs already refuses nothing */
     put(p, SERVER_FILE, &other.cert, 1);
-    inspect_server(&p->what, &p->diags);
+    cert_check_server(&p->what, &p->diags);
     const struct diag *first = STAILQ_FIRST(&p->diags.list);
     assert_int_equal(count(p), 2);
     assert_int_equal(p->diags.errors, 2);
@@ -158,10 +158,10 @@ static void a_chain_whose_end_nobody_has(void **state)
     struct made leaf = made_leaf("db.example", CA_USE_SERVER, &far);
 
     put(p, SERVER_FILE, &leaf.cert, 1);
-    inspect_server(&p->what, &p->diags);
+    cert_check_server(&p->what, &p->diags);
     told(p, SEV_WARNING, "is incomplete: the issuer \"/CN=far away CA\" is missing");
     put(p, SERVER_FILE, (X509 *[]){ leaf.cert, p->ca.cert, far.cert }, 3);
-    inspect_server(&p->what, &p->diags);
+    cert_check_server(&p->what, &p->diags);
     told(p, SEV_WARNING, "does not belong"); /* and disturbs nobody */
     made_free(&leaf);
     made_free(&far);
@@ -197,7 +197,7 @@ static void line_free(struct line *l)
 static void reload(struct place *p, X509 *const *certs, size_t n)
 {
     put(p, SERVER_FILE, certs, n);
-    inspect_server(&p->what, &p->diags);
+    cert_check_server(&p->what, &p->diags);
 }
 
 static void strict_wants_the_chain_of_clients(void **state)
@@ -263,7 +263,7 @@ static void strict_and_expired_copies(void **state)
 
 static void authorities(struct place *p, struct cert_list *out)
 {
-    inspect_authorities(&p->what, out, &p->diags);
+    cert_check_authorities(&p->what, out, &p->diags);
 }
 
 static void an_authoritys_dates(void **state)
@@ -363,7 +363,7 @@ static void expect_lists(struct place *p, size_t n, const char *words)
 {
     AUTO(crl_list) struct crl_list list = { 0 };
 
-    inspect_revocation(&p->what, &list, &p->diags);
+    cert_check_revocation(&p->what, &list, &p->diags);
     assert_int_equal(list.n, n);
     if (words)
         told(p, SEV_WARNING, words);

@@ -1,6 +1,6 @@
 /* Matching: order of fields, lookups in turn, roles, interfaces, refusals, and the maps. */
 #include "memory.h"
-#include "policy/tell.h"
+#include "policy/match_text.h"
 
 static struct conn_facts tcp(const char *address, bool tls, const char *user, const char *database)
 {

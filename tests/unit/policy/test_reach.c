@@ -1,8 +1,8 @@
 /* Shadows and witnesses: cases, and both held against policy_match() over generated rules and connections. */
 #include "memory.h"
-#include "policy/cover.h"
+#include "policy/match_text.h"
 #include "policy/reach.h"
-#include "policy/tell.h"
+#include "policy/shadow.h"
 
 enum { POLICIES = 1500, RULES_MAX = 7, TEXT_MAX = 4096 };
 

@@ -1,6 +1,6 @@
 /* What the wire tells of a client, and the file that keeps it. */
-#include "base/aged.h"
 #include "base/buf.h"
+#include "base/lru.h"
 #include "os/files.h"
 #include "status/clients_store.h"
 #include "unit.h"
@@ -160,29 +160,29 @@ static void the_order_of_tries_tells_the_mode(void **state)
 /* A bounded table: rows without sessions go first, then the oldest. */
 static void what_is_forgotten_first(void **state)
 {
-    struct aged *aged = aged_new(4, sizeof(struct client_row), sizeof(struct client_key), 3);
+    struct lru *aged = lru_new(4, sizeof(struct client_row), sizeof(struct client_key), 3);
     const struct client_key old = row_of("old", 0).key, made_up = row_of("made up", 0).key,
                             new = row_of("new", 0).key;
     const struct client_key newest = row_of("newest", 0).key, other = row_of("other", 0).key;
 
     (void)state;
-    assert_non_null(aged_note(aged, &old, true));
-    assert_non_null(aged_note(aged, &made_up, false));
-    assert_non_null(aged_note(aged, &new, true));
-    assert_non_null(aged_note(aged, &newest, true));
-    assert_null(aged_find(aged, &made_up));
-    assert_null(aged_note(aged, &made_up, false)); /* no room for such */
-    assert_non_null(aged_note(aged, &old, false)); /* high all the same; and now "new" is the oldest */
-    assert_non_null(aged_note(aged, &other, true));
-    assert_null(aged_find(aged, &new));
-    assert_int_equal(aged_count(aged), 3);
-    assert_null(aged_next(aged, false, NULL));
-    aged_limit(aged, 1);
-    assert_non_null(aged_find(aged, &other));
-    assert_int_equal(aged_count(aged), 1);
-    aged_limit(aged, 0);
-    assert_null(aged_note(aged, &other, true));
-    aged_free(aged);
+    assert_non_null(lru_note(aged, &old, true));
+    assert_non_null(lru_note(aged, &made_up, false));
+    assert_non_null(lru_note(aged, &new, true));
+    assert_non_null(lru_note(aged, &newest, true));
+    assert_null(lru_find(aged, &made_up));
+    assert_null(lru_note(aged, &made_up, false)); /* no room for such */
+    assert_non_null(lru_note(aged, &old, false)); /* high all the same; and now "new" is the oldest */
+    assert_non_null(lru_note(aged, &other, true));
+    assert_null(lru_find(aged, &new));
+    assert_int_equal(lru_count(aged), 3);
+    assert_null(lru_next(aged, false, NULL));
+    lru_limit(aged, 1);
+    assert_non_null(lru_find(aged, &other));
+    assert_int_equal(lru_count(aged), 1);
+    lru_limit(aged, 0);
+    assert_null(lru_note(aged, &other, true));
+    lru_free(aged);
 }
 
 /* ---- the file ---- */

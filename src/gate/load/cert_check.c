@@ -1,5 +1,5 @@
 /* Certificates and revocation lists under a magnifying glass. */
-#include "gate/load/inspect.h"
+#include "gate/load/cert_check.h"
 
 #include "base/arena.h"
 #include "base/check.h"
@@ -148,7 +148,7 @@ static bool contains(const struct cert_list *list, X509 *cert)
 }
 
 /* What is served already refuses nothing, and what is on no path disturbs nobody. */
-static void inspect_date(const struct chain_view *v, size_t i)
+static void cert_check_date(const struct chain_view *v, size_t i)
 {
     X509 *cert = v->chain->items[i];
     bool refuses = v->strict && v->path.used[i] && !contains(v->what->running, cert);
@@ -181,7 +181,7 @@ static void inspect_date(const struct chain_view *v, size_t i)
                                   : "Renew it: pgseal cert renew, or ask the CA that issued it.");
 }
 
-static void inspect_names(const struct inspection *what, X509 *leaf, struct diags *diags)
+static void cert_check_names(const struct inspection *what, X509 *leaf, struct diags *diags)
 {
     struct arena *arena = diags->arena;
     const char *file = path_of(&what->settings->ssl_cert_file);
@@ -202,7 +202,7 @@ static void inspect_names(const struct inspection *what, X509 *leaf, struct diag
     }
 }
 
-static enum code inspect_chain(struct chain_view *v, struct err *e)
+static enum code cert_check_chain(struct chain_view *v, struct err *e)
 {
     TRY(load_roots(v, e));
     TRY(find_path(v, v->chain, &v->path, e));
@@ -211,11 +211,11 @@ static enum code inspect_chain(struct chain_view *v, struct err *e)
     tell_order(v);
     TRY(tell_end(v, e));
     for (size_t i = 0; i < v->n_file; i++)
-        inspect_date(v, i);
+        cert_check_date(v, i);
     return OK;
 }
 
-void inspect_server(const struct inspection *what, struct diags *diags)
+void cert_check_server(const struct inspection *what, struct diags *diags)
 {
     AUTO(cert_list) struct cert_list in_file = { 0 };
     struct err e;
@@ -227,16 +227,16 @@ void inspect_server(const struct inspection *what, struct diags *diags)
         return;
     v.chain = what->served && what->served->n > 0 ? what->served : &in_file;
     v.n_file = in_file.n < v.chain->n ? in_file.n : v.chain->n;
-    if (inspect_chain(&v, &e) != OK)
+    if (cert_check_chain(&v, &e) != OK)
         diags_add_err(diags, &e);
-    inspect_names(what, v.chain->items[0], diags);
+    cert_check_names(what, v.chain->items[0], diags);
 }
 
 /* ---- the CAs of client certificates ---- */
 
 /* Only the last sixth of its life is worth a word at each load: a CA lives for years. */
-static void inspect_authority(const struct inspection *what, X509 *ca, struct str subject,
-                              struct diags *diags)
+static void cert_check_authority(const struct inspection *what, X509 *ca, struct str subject,
+                                 struct diags *diags)
 {
     const char *file = path_of(&what->settings->ssl_ca_file);
     struct diag *row = NULL;
@@ -302,7 +302,7 @@ static void find_removed(const struct inspection *what, const struct cert_list *
     }
 }
 
-void inspect_authorities(const struct inspection *what, struct cert_list *out, struct diags *diags)
+void cert_check_authorities(const struct inspection *what, struct cert_list *out, struct diags *diags)
 {
     struct cert_list list = { 0 };
     struct str subject;
@@ -311,7 +311,7 @@ void inspect_authorities(const struct inspection *what, struct cert_list *out, s
     client_authorities(what->settings, &list);
     for (size_t i = 0; i < list.n; i++)
         if (name_slash(X509_get_subject_name(list.items[i]), diags->arena, &subject, &e) == OK)
-            inspect_authority(what, list.items[i], subject, diags);
+            cert_check_authority(what, list.items[i], subject, diags);
     find_removed(what, &list, diags);
     *out = list;
 }
@@ -402,7 +402,7 @@ static enum code load_lists(const struct inspection *what, const struct cert_lis
     return OK;
 }
 
-void inspect_revocation(const struct inspection *what, struct crl_list *out, struct diags *diags)
+void cert_check_revocation(const struct inspection *what, struct crl_list *out, struct diags *diags)
 {
     AUTO(cert_list) struct cert_list authorities = { 0 };
     AUTO(trust) struct trust found = { 0 };

@@ -1,4 +1,4 @@
-#include "policy/cover.h"
+#include "policy/shadow.h"
 
 #include "base/arena.h"
 #include "policy/carve.h"

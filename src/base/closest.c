@@ -1,5 +1,5 @@
 /* Optimal string alignment distance over three rows of the table. */
-#include "base/near.h"
+#include "base/closest.h"
 
 static size_t min2(size_t a, size_t b)
 {
@@ -11,7 +11,7 @@ static char fold(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-size_t near_distance(struct str a, struct str b)
+size_t closest_distance(struct str a, struct str b)
 {
     size_t rows[3][NEAR_NAME_MAX + 1];
     size_t *before = rows[0], *above = rows[1], *row = rows[2];
@@ -37,23 +37,23 @@ size_t near_distance(struct str a, struct str b)
     return above[b.n];
 }
 
-bool near_enough(struct str a, struct str b, size_t distance)
+bool closest_enough(struct str a, struct str b, size_t distance)
 {
     size_t longer = a.n > b.n ? a.n : b.n;
 
     return distance != SIZE_MAX && distance <= (longer + 2) / 3;
 }
 
-struct near near_begin(struct str name)
+struct closest closest_begin(struct str name)
 {
-    return (struct near){ .name = name, .distance = SIZE_MAX };
+    return (struct closest){ .name = name, .distance = SIZE_MAX };
 }
 
-void near_offer(struct near *near, struct str known)
+void closest_offer(struct closest *near, struct str known)
 {
-    size_t distance = near_distance(near->name, known);
+    size_t distance = closest_distance(near->name, known);
 
-    if (distance >= near->distance || !near_enough(near->name, known, distance))
+    if (distance >= near->distance || !closest_enough(near->name, known, distance))
         return;
     near->distance = distance;
     near->best = known;

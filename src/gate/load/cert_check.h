@@ -4,8 +4,8 @@
  * OpenSSL loads an expired certificate, half a chain and a stale CRL; clients then find out. What is found
  * here is told at each load, and under `reload_policy = strict` it refuses a reload.
  */
-#ifndef PGSEAL_GATE_LOAD_INSPECT_H
-#define PGSEAL_GATE_LOAD_INSPECT_H
+#ifndef PGSEAL_GATE_LOAD_CERT_CHECK_H
+#define PGSEAL_GATE_LOAD_CERT_CHECK_H
 
 #include "base/err.h"
 
@@ -32,7 +32,7 @@ struct inspection {
  *
  * An ssl_chain_root_file that does not load is an error.
  */
-void inspect_server(const struct inspection *what, struct diags *diags);
+void cert_check_server(const struct inspection *what, struct diags *diags);
 
 /**
  * The CAs of ssl_ca_file: expired, soon to expire, or gone since the running load. All are warnings: OpenSSL
@@ -41,7 +41,7 @@ void inspect_server(const struct inspection *what, struct diags *diags);
  *
  * out  the certificates of the file. Owned; empty when none is set.
  */
-void inspect_authorities(const struct inspection *what, struct cert_list *out, struct diags *diags);
+void cert_check_authorities(const struct inspection *what, struct cert_list *out, struct diags *diags);
 
 /**
  * The revocation lists, against the CAs of ssl_ca_file: missing, stale, soon stale, or not the CA's. All are
@@ -50,6 +50,6 @@ void inspect_authorities(const struct inspection *what, struct cert_list *out, s
  * out  lists that are in force and signed by their CA: only these may end sessions. Owned; empty when none
  *      are configured.
  */
-void inspect_revocation(const struct inspection *what, struct crl_list *out, struct diags *diags);
+void cert_check_revocation(const struct inspection *what, struct crl_list *out, struct diags *diags);
 
 #endif

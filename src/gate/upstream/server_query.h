@@ -4,19 +4,19 @@
  * search_path is pg_catalog, statements time out, transactions are read only, times are ISO in UTC
  * [src: CVE-2025-12819: a role's own search_path must not decide what the secrets query calls].
  */
-#ifndef PGSEAL_GATE_UPSTREAM_ASKER_H
-#define PGSEAL_GATE_UPSTREAM_ASKER_H
+#ifndef PGSEAL_GATE_UPSTREAM_SERVER_QUERY_H
+#define PGSEAL_GATE_UPSTREAM_SERVER_QUERY_H
 
 #include "base/err.h"
 
-struct asker;
+struct server_query;
 struct snapshot;
 struct upstream;
 struct worker;
 
 enum { ASKER_COLUMNS_MAX = 8 };
 
-struct asker_owner {
+struct server_query_owner {
     /** A row; values[i].p is NULL for SQL's NULL. Borrowed for the call. */
     void (*row)(void *arg, const struct str *values, size_t n);
     /** The server has answered: e NULL, or its error; E_ENCODING: it has no such character as the parameter
@@ -28,10 +28,11 @@ struct asker_owner {
 };
 
 /** Connects at the first question. snapshot: a reference of its own is taken. NULL when memory ran out. */
-struct asker *asker_new(struct worker *worker, struct snapshot *snapshot, const struct upstream *upstream,
-                        const struct asker_owner *owner);
-void asker_free(struct asker *asker);
+struct server_query *server_query_new(struct worker *worker, struct snapshot *snapshot,
+                                      const struct upstream *upstream,
+                                      const struct server_query_owner *owner);
+void server_query_free(struct server_query *asker);
 /** Ask, with one text parameter. Only when no question is open. Answers come from the loop. */
-MUST_CHECK enum code asker_ask(struct asker *asker, struct str sql, struct str parameter);
+MUST_CHECK enum code server_query_ask(struct server_query *asker, struct str sql, struct str parameter);
 
 #endif

@@ -1,8 +1,8 @@
 /**
  * What people are told about a decision: the refusal in PostgreSQL's words, and why a rule did not fit.
  */
-#ifndef PGSEAL_POLICY_TELL_H
-#define PGSEAL_POLICY_TELL_H
+#ifndef PGSEAL_POLICY_MATCH_TEXT_H
+#define PGSEAL_POLICY_MATCH_TEXT_H
 
 #include "policy/match.h"
 

@@ -1,8 +1,8 @@
 /**
  * Can the gate do what the rules promise? Asked at load, so that nothing is found out at a login.
  */
-#ifndef PGSEAL_GATE_LOAD_HONOUR_H
-#define PGSEAL_GATE_LOAD_HONOUR_H
+#ifndef PGSEAL_GATE_LOAD_RULE_CHECK_H
+#define PGSEAL_GATE_LOAD_RULE_CHECK_H
 
 #include "base/err.h"
 
@@ -12,7 +12,7 @@ struct upstream;
 struct userlist;
 
 /** One load; all borrowed. */
-struct honour {
+struct rule_check {
     const struct settings *settings;
     const struct policy *policy;
     const struct upstream *upstreams; /* one per route */
@@ -21,12 +21,12 @@ struct honour {
 };
 
 /** True when memberships can be looked up: every upstream server is asked for secrets too. */
-bool honour_knows_roles(const struct settings *settings);
+bool rule_check_knows_roles(const struct settings *settings);
 /**
  * Every rule against every route: methods that nobody could judge, password exchanges that cannot pass
  * through a TLS server, rules that leave no way to log in to the server. One row per rule and
  * cause. Rules whose clients come in only if the server asks the gate for no secret are warned about.
  */
-MUST_CHECK enum code honour_check(const struct honour *h);
+MUST_CHECK enum code rule_check_check(const struct rule_check *h);
 
 #endif

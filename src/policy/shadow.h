@@ -1,8 +1,8 @@
 /**
  * Which rules never decide, because those before them take every connection that they could take.
  */
-#ifndef PGSEAL_POLICY_COVER_H
-#define PGSEAL_POLICY_COVER_H
+#ifndef PGSEAL_POLICY_SHADOW_H
+#define PGSEAL_POLICY_SHADOW_H
 
 #include "base/err.h"
 

@@ -4,7 +4,7 @@
  * The order of attempts is client/hosts.h's; here is only what touches sockets. Callbacks to the owner come
  * from the loop alone, so an owner never finds itself called from inside its own call.
  */
-#include "gate/upstream/leg.h"
+#include "gate/upstream/server_conn.h"
 
 #include "base/arena.h"
 #include "base/check.h"
@@ -30,17 +30,17 @@ enum {
     LEG_NAME_MAX = 256
 };
 
-enum leg_phase { LEG_RESOLVE, LEG_CONNECT, LEG_REPLY, LEG_HANDSHAKE, LEG_READY, LEG_FAILED };
+enum server_conn_phase { LEG_RESOLVE, LEG_CONNECT, LEG_REPLY, LEG_HANDSHAKE, LEG_READY, LEG_FAILED };
 
-struct leg {
+struct server_conn {
     struct worker *worker;
     const struct upstream *upstream;
-    struct leg_owner owner;
+    struct server_conn_owner owner;
     struct arena arena;
     struct attempts attempts;
-    bool one_only; /* leg_new_at(): no other attempt */
+    bool one_only; /* server_conn_new_at(): no other attempt */
     struct attempt_step step;
-    enum leg_phase phase;
+    enum server_conn_phase phase;
     struct stream stream;
     struct resolve *resolve;
     struct timer *kick;    /* defers what must not be told from inside a call */
@@ -50,21 +50,21 @@ struct leg {
     size_t end_point_n;
 };
 
-static void act(struct leg *leg);
-static void connected(struct leg *leg);
-static void pass_on(struct leg *leg);
+static void act(struct server_conn *leg);
+static void connected(struct server_conn *leg);
+static void pass_on(struct server_conn *leg);
 static void on_stream(void *arg, unsigned events);
 
 /* ---- failures ---- */
 
-static void tell_failed(struct leg *leg)
+static void tell_failed(struct server_conn *leg)
 {
     leg->phase = LEG_FAILED;
     timer_set(leg->kick, 0);
 }
 
 /* libpq's words in front of a failure: which server? One that said something itself is known by its words. */
-static void name_server(struct leg *leg, struct err *e)
+static void name_server(struct server_conn *leg, struct err *e)
 {
     AUTO(buf) struct buf prefix = BUF_INIT(sizeof e->message);
     struct err bare = *e;
@@ -76,7 +76,7 @@ static void name_server(struct leg *leg, struct err *e)
 }
 
 /* The present attempt came to nothing; go to the next one. */
-static void attempt_over(struct leg *leg, enum attempt_event event)
+static void attempt_over(struct server_conn *leg, enum attempt_event event)
 {
     if (event != EVENT_SERVER_ERROR && event != EVENT_SERVER_BUSY && event != EVENT_LATE_ERROR)
         name_server(leg, &leg->last);
@@ -91,13 +91,13 @@ static void attempt_over(struct leg *leg, enum attempt_event event)
 
 static void on_kick(void *arg)
 {
-    struct leg *leg = arg;
+    struct server_conn *leg = arg;
 
     if (leg->phase == LEG_FAILED)
         leg->owner.failed(leg->owner.arg, &leg->last);
     else if (leg->phase == LEG_READY)
         pass_on(leg);
-    else if (leg->phase == LEG_CONNECT && leg->stream.fd >= 0 && leg_is_unix(leg))
+    else if (leg->phase == LEG_CONNECT && leg->stream.fd >= 0 && server_conn_is_unix(leg))
         connected(leg);
     else
         act(leg);
@@ -105,7 +105,7 @@ static void on_kick(void *arg)
 
 static void on_timeout(void *arg)
 {
-    struct leg *leg = arg;
+    struct server_conn *leg = arg;
 
     if (leg->phase == LEG_FAILED)
         return;
@@ -117,12 +117,12 @@ static void on_timeout(void *arg)
 
 /* ---- TLS ---- */
 
-static const struct conn_host *present_host(const struct leg *leg)
+static const struct conn_host *present_host(const struct server_conn *leg)
 {
     return &leg->upstream->info.hosts[leg->step.host];
 }
 
-static void start_tls(struct leg *leg)
+static void start_tls(struct server_conn *leg)
 {
     char sni[LEG_NAME_MAX];
     struct str name = negotiate_sni(&leg->upstream->info, present_host(leg));
@@ -141,7 +141,7 @@ static void start_tls(struct leg *leg)
 }
 
 /* Name and ALPN of a server whose chain the handshake has verified. */
-static enum code check_server(struct leg *leg, struct err *e)
+static enum code check_server(struct server_conn *leg, struct err *e)
 {
     AUTO(arena) struct arena scratch;
     struct cert_names names;
@@ -161,14 +161,14 @@ static enum code check_server(struct leg *leg, struct err *e)
     return OK;
 }
 
-static void become_ready(struct leg *leg)
+static void become_ready(struct server_conn *leg)
 {
     leg->phase = LEG_READY;
     stream_set_reading(&leg->stream, true);
     leg->owner.ready(leg->owner.arg);
 }
 
-static void handshake(struct leg *leg)
+static void handshake(struct server_conn *leg)
 {
     struct bytes early = bytes_of(NULL, 0), plain;
 
@@ -193,7 +193,7 @@ static void handshake(struct leg *leg)
 
 /* ---- connecting ---- */
 
-static void begin_method(struct leg *leg)
+static void begin_method(struct server_conn *leg)
 {
     AUTO(buf) struct buf hello = BUF_INIT(64);
 
@@ -216,9 +216,9 @@ static void begin_method(struct leg *leg)
     }
 }
 
-static void connected(struct leg *leg)
+static void connected(struct server_conn *leg)
 {
-    int why = leg_is_unix(leg) ? 0 : socket_connect_result(leg->stream.fd);
+    int why = server_conn_is_unix(leg) ? 0 : socket_connect_result(leg->stream.fd);
 
     stream_set_connecting(&leg->stream, false);
     if (why != 0) {
@@ -233,7 +233,7 @@ static void connected(struct leg *leg)
     begin_method(leg);
 }
 
-static void read_reply(struct leg *leg)
+static void read_reply(struct server_conn *leg)
 {
     struct bytes in;
     enum attempt_event event = EVENT_CLOSED;
@@ -262,7 +262,7 @@ static void read_reply(struct leg *leg)
 }
 
 /* Returns false when the attempt failed at once, with leg->last set. */
-static bool start_connect(struct leg *leg)
+static bool start_connect(struct server_conn *leg)
 {
     struct address address = { .ss = leg->step.addr.ss, .n = leg->step.addr.n };
     int fd;
@@ -286,7 +286,7 @@ static bool start_connect(struct leg *leg)
         err_set(&leg->last, E_NOMEM, "out of memory");
         return false;
     }
-    if (leg_is_unix(leg))
+    if (server_conn_is_unix(leg))
         timer_set(leg->kick, 0); /* a unix socket is connected at once, or not at all */
     else
         stream_set_connecting(&leg->stream, true);
@@ -302,7 +302,7 @@ static bool start_connect(struct leg *leg)
 
 static void on_resolved(void *arg, int gai_error, const struct addrinfo *found, const char *name)
 {
-    struct leg *leg = arg;
+    struct server_conn *leg = arg;
     struct conn_addr addrs[HOST_ADDRESSES_MAX];
     size_t n = 0;
 
@@ -327,7 +327,7 @@ static void on_resolved(void *arg, int gai_error, const struct addrinfo *found, 
     act(leg);
 }
 
-static bool start_resolve(struct leg *leg)
+static bool start_resolve(struct server_conn *leg)
 {
     char host[LEG_NAME_MAX];
 
@@ -344,7 +344,7 @@ static bool start_resolve(struct leg *leg)
 }
 
 /* Do what the sequence of attempts says next. */
-static void act(struct leg *leg)
+static void act(struct server_conn *leg)
 {
     switch (leg->step.action) {
     case ATTEMPT_RESOLVE:
@@ -367,7 +367,7 @@ static void act(struct leg *leg)
 
 /* ---- after ready ---- */
 
-static void pass_on(struct leg *leg)
+static void pass_on(struct server_conn *leg)
 {
     struct bytes in;
     struct err e;
@@ -393,7 +393,7 @@ static void pass_on(struct leg *leg)
 
 static void on_stream(void *arg, unsigned events)
 {
-    struct leg *leg = arg;
+    struct server_conn *leg = arg;
 
     if (leg->phase == LEG_CONNECT) {
         connected(leg);
@@ -422,10 +422,10 @@ static void on_stream(void *arg, unsigned events)
 
 /* ---- for the owner ---- */
 
-static struct leg *leg_alloc(struct worker *worker, const struct upstream *upstream,
-                             const struct leg_owner *owner)
+static struct server_conn *server_conn_alloc(struct worker *worker, const struct upstream *upstream,
+                                             const struct server_conn_owner *owner)
 {
-    struct leg *leg = calloc(1, sizeof *leg);
+    struct server_conn *leg = calloc(1, sizeof *leg);
 
     if (!leg)
         return NULL;
@@ -436,20 +436,21 @@ static struct leg *leg_alloc(struct worker *worker, const struct upstream *upstr
     arena_init(&leg->arena, LEG_ARENA_MAX, 512);
     leg->kick = timer_new(worker->loop, on_kick, leg);
     if (!leg->kick) {
-        leg_free(leg);
+        server_conn_free(leg);
         return NULL;
     }
     return leg;
 }
 
-struct leg *leg_new(struct worker *worker, const struct upstream *upstream, const struct leg_owner *owner)
+struct server_conn *server_conn_new(struct worker *worker, const struct upstream *upstream,
+                                    const struct server_conn_owner *owner)
 {
-    struct leg *leg = leg_alloc(worker, upstream, owner);
+    struct server_conn *leg = server_conn_alloc(worker, upstream, owner);
 
     if (!leg)
         return NULL;
     if (attempts_init(&leg->attempts, &upstream->info, &worker->hosts, &worker->env, &leg->arena) != OK) {
-        leg_free(leg);
+        server_conn_free(leg);
         return NULL;
     }
     leg->step = leg->attempts.step;
@@ -457,10 +458,11 @@ struct leg *leg_new(struct worker *worker, const struct upstream *upstream, cons
     return leg;
 }
 
-struct leg *leg_new_at(struct worker *worker, const struct upstream *upstream,
-                       const struct cancel_route *route, const struct leg_owner *owner)
+struct server_conn *server_conn_new_at(struct worker *worker, const struct upstream *upstream,
+                                       const struct cancel_route *route,
+                                       const struct server_conn_owner *owner)
 {
-    struct leg *leg = leg_alloc(worker, upstream, owner);
+    struct server_conn *leg = server_conn_alloc(worker, upstream, owner);
 
     if (!leg)
         return NULL;
@@ -470,7 +472,7 @@ struct leg *leg_new_at(struct worker *worker, const struct upstream *upstream,
     return leg;
 }
 
-void leg_free(struct leg *leg)
+void server_conn_free(struct server_conn *leg)
 {
     if (!leg)
         return;
@@ -482,106 +484,106 @@ void leg_free(struct leg *leg)
     free(leg);
 }
 
-enum code leg_send(struct leg *leg, struct bytes data, struct err *e)
+enum code server_conn_send(struct server_conn *leg, struct bytes data, struct err *e)
 {
     if (leg->phase != LEG_READY)
         return err_set(e, E_CLOSED, "no connection to the server is ready");
     return stream_write(&leg->stream, data, e);
 }
 
-enum code leg_send_buf(struct leg *leg, const struct buf *data, struct err *e)
+enum code server_conn_send_buf(struct server_conn *leg, const struct buf *data, struct err *e)
 {
     if (!buf_ok(data))
         return err_set(e, E_NOMEM, "out of memory");
-    return leg_send(leg, buf_bytes(data), e);
+    return server_conn_send(leg, buf_bytes(data), e);
 }
 
-void leg_event(struct leg *leg, enum attempt_event event, const struct err *e)
+void server_conn_event(struct server_conn *leg, enum attempt_event event, const struct err *e)
 {
     leg->last = *e;
     attempt_over(leg, event);
 }
 
-void leg_again(struct leg *leg)
+void server_conn_again(struct server_conn *leg)
 {
     leg->step.action = ATTEMPT_CONNECT;
     leg->step.new_address = false; /* connect_timeout goes on */
     act(leg);
 }
 
-void leg_pass_over(struct leg *leg)
+void server_conn_pass_over(struct server_conn *leg)
 {
     host_cache_down(&leg->worker->hosts, &leg->step.addr, env_mono_us(&leg->worker->env));
 }
 
-void leg_role(struct leg *leg, enum host_role role)
+void server_conn_role(struct server_conn *leg, enum host_role role)
 {
     attempts_role(&leg->attempts, role);
 }
 
-bool leg_unfit(const struct leg *leg)
+bool server_conn_unfit(const struct server_conn *leg)
 {
     return attempts_unfit(&leg->attempts);
 }
 
-void leg_untimed(struct leg *leg)
+void server_conn_untimed(struct server_conn *leg)
 {
     if (leg->timeout)
         timer_stop(leg->timeout);
 }
 
-void leg_accepted(struct leg *leg)
+void server_conn_accepted(struct server_conn *leg)
 {
-    leg_untimed(leg);
+    server_conn_untimed(leg);
     if (!leg->one_only)
         attempts_done(&leg->attempts);
 }
 
-bool leg_any_attrs(const struct leg *leg)
+bool server_conn_any_attrs(const struct server_conn *leg)
 {
     return attempts_any_attrs(&leg->attempts);
 }
 
-const struct conn_host *leg_host(const struct leg *leg)
+const struct conn_host *server_conn_host(const struct server_conn *leg)
 {
     return present_host(leg);
 }
 
-bool leg_is_tls(const struct leg *leg)
+bool server_conn_is_tls(const struct server_conn *leg)
 {
     return leg->stream.tls != NULL;
 }
 
-bool leg_is_unix(const struct leg *leg)
+bool server_conn_is_unix(const struct server_conn *leg)
 {
     return conn_addr_is_unix(&leg->step.addr);
 }
 
-enum login_cert leg_certificate(const struct leg *leg)
+enum login_cert server_conn_certificate(const struct server_conn *leg)
 {
     if (!leg->stream.tls || !tls_engine_cert_requested(leg->stream.tls))
         return LOGIN_CERT_NOT_ASKED;
     return tls_engine_cert_sent(leg->stream.tls) ? LOGIN_CERT_SENT : LOGIN_CERT_NONE;
 }
 
-struct bytes leg_end_point(const struct leg *leg)
+struct bytes server_conn_end_point(const struct server_conn *leg)
 {
     return bytes_of(leg->end_point, leg->end_point_n);
 }
 
-void leg_route(const struct leg *leg, struct cancel_route *out)
+void server_conn_route(const struct server_conn *leg, struct cancel_route *out)
 {
     out->addr = leg->step.addr;
     out->method = leg->step.method;
     out->host = leg->step.host;
 }
 
-void leg_take_stream(struct leg *leg, struct stream *out, poll_fn *fn, void *arg)
+void server_conn_take_stream(struct server_conn *leg, struct stream *out, poll_fn *fn, void *arg)
 {
     stream_move(out, &leg->stream, fn, arg);
 }
 
-void leg_text(const struct leg *leg, char out[128])
+void server_conn_text(const struct server_conn *leg, char out[128])
 {
     conn_addr_text(&leg->step.addr, out);
 }

@@ -1,5 +1,5 @@
 /* Chains for finding, two queues for forgetting. */
-#include "base/aged.h"
+#include "base/lru.h"
 
 #include "base/hash.h"
 
@@ -19,7 +19,7 @@ struct entry {
 LIST_HEAD(chain, entry);
 TAILQ_HEAD(queue, entry);
 
-struct aged {
+struct lru {
     struct queue ages[2]; /* low and high, the oldest first */
     struct chain *slots;
     size_t n_slots;
@@ -27,13 +27,13 @@ struct aged {
     size_t n, limit;
 };
 
-struct aged *aged_new(size_t slots, size_t row_size, size_t key_size, size_t limit)
+struct lru *lru_new(size_t slots, size_t row_size, size_t key_size, size_t limit)
 {
-    struct aged *aged = calloc(1, sizeof *aged);
+    struct lru *aged = calloc(1, sizeof *aged);
 
     if (!aged)
         return NULL;
-    *aged = (struct aged){ .n_slots = slots, .row_size = row_size, .key_size = key_size, .limit = limit };
+    *aged = (struct lru){ .n_slots = slots, .row_size = row_size, .key_size = key_size, .limit = limit };
     TAILQ_INIT(&aged->ages[0]);
     TAILQ_INIT(&aged->ages[1]);
     aged->slots = calloc(slots, sizeof *aged->slots);
@@ -44,7 +44,7 @@ struct aged *aged_new(size_t slots, size_t row_size, size_t key_size, size_t lim
     return aged;
 }
 
-static void forget(struct aged *aged, struct entry *entry)
+static void lru_forget(struct lru *aged, struct entry *entry)
 {
     LIST_REMOVE(entry, chain);
     TAILQ_REMOVE(&aged->ages[entry->high], entry, age);
@@ -52,13 +52,13 @@ static void forget(struct aged *aged, struct entry *entry)
     free(entry);
 }
 
-static void forget_beyond(struct aged *aged, size_t limit)
+static void forget_beyond(struct lru *aged, size_t limit)
 {
     while (aged->n > limit)
-        forget(aged, TAILQ_FIRST(&aged->ages[TAILQ_EMPTY(&aged->ages[0])]));
+        lru_forget(aged, TAILQ_FIRST(&aged->ages[TAILQ_EMPTY(&aged->ages[0])]));
 }
 
-void aged_free(struct aged *aged)
+void lru_free(struct lru *aged)
 {
     if (!aged)
         return;
@@ -67,28 +67,28 @@ void aged_free(struct aged *aged)
     free(aged);
 }
 
-size_t aged_count(const struct aged *aged)
+size_t lru_count(const struct lru *aged)
 {
     return aged->n;
 }
 
-void aged_limit(struct aged *aged, size_t limit)
+void lru_limit(struct lru *aged, size_t limit)
 {
     aged->limit = limit;
     forget_beyond(aged, limit);
 }
 
-static uint32_t hash_of(const struct aged *aged, const void *key)
+static uint32_t hash_of(const struct lru *aged, const void *key)
 {
     return (uint32_t)hash_bytes(HASH_BEGIN, bytes_of(key, aged->key_size));
 }
 
-static struct chain *chain_of(const struct aged *aged, uint32_t hash)
+static struct chain *chain_of(const struct lru *aged, uint32_t hash)
 {
     return &aged->slots[hash & (uint32_t)(aged->n_slots - 1)];
 }
 
-static struct entry *find(const struct aged *aged, const void *key, uint32_t hash)
+static struct entry *find(const struct lru *aged, const void *key, uint32_t hash)
 {
     struct entry *entry;
 
@@ -98,14 +98,14 @@ static struct entry *find(const struct aged *aged, const void *key, uint32_t has
     return NULL;
 }
 
-static void move(struct aged *aged, struct entry *entry, bool high)
+static void move(struct lru *aged, struct entry *entry, bool high)
 {
     TAILQ_REMOVE(&aged->ages[entry->high], entry, age);
     entry->high = high;
     TAILQ_INSERT_TAIL(&aged->ages[high], entry, age);
 }
 
-void *aged_note(struct aged *aged, const void *key, bool high)
+void *lru_note(struct lru *aged, const void *key, bool high)
 {
     uint32_t hash = hash_of(aged, key);
     struct entry *entry = find(aged, key, hash);
@@ -130,7 +130,7 @@ void *aged_note(struct aged *aged, const void *key, bool high)
     return entry->row;
 }
 
-void *aged_find(const struct aged *aged, const void *key)
+void *lru_find(const struct lru *aged, const void *key)
 {
     struct entry *entry = find(aged, key, hash_of(aged, key));
 
@@ -143,7 +143,7 @@ static struct entry *entry_of(const void *row)
     return (struct entry *)(uintptr_t)((const char *)row - offsetof(struct entry, row));
 }
 
-void *aged_next(const struct aged *aged, bool high, const void *row)
+void *lru_next(const struct lru *aged, bool high, const void *row)
 {
     struct entry *entry = row ? TAILQ_NEXT(entry_of(row), age) : TAILQ_FIRST(&aged->ages[high]);
 

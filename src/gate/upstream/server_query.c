@@ -1,5 +1,5 @@
 /* The gate's own session on a server: connect, log in as auth_user, ask. */
-#include "gate/upstream/asker.h"
+#include "gate/upstream/server_query.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -10,8 +10,8 @@
 #include "client/login_session.h"
 #include "client/passfile.h"
 #include "gate/load/snapshot.h"
-#include "gate/upstream/leg.h"
-#include "gate/upstream/logon.h"
+#include "gate/upstream/own_login.h"
+#include "gate/upstream/server_conn.h"
 #include "gate/work/worker.h"
 #include "net/loop.h"
 #include "pgwire/frontend.h"
@@ -40,7 +40,7 @@ enum {
     "SET LOCAL row_security = off"
 #define ASKER_END "COMMIT"
 
-enum asker_stage {
+enum server_query_stage {
     ASKER_IDLE, /* no session */
     ASKER_CONNECT,
     ASKER_LOGIN,
@@ -48,14 +48,14 @@ enum asker_stage {
     ASKER_BUSY
 };
 
-struct asker {
+struct server_query {
     struct worker *worker;
     struct snapshot *snapshot;
     const struct upstream *upstream;
-    struct asker_owner owner;
-    enum asker_stage stage;
-    struct leg *leg;
-    struct logon *logon;
+    struct server_query_owner owner;
+    enum server_query_stage stage;
+    struct server_conn *leg;
+    struct own_login *logon;
     struct arena arena; /* of the present login */
     struct buf in;
     struct buf question; /* the messages of the open question */
@@ -66,13 +66,13 @@ struct asker {
     struct err why;
 };
 
-static enum code connect_now(struct asker *a);
+static enum code connect_now(struct server_query *a);
 
-static void hang_up(struct asker *a)
+static void hang_up(struct server_query *a)
 {
-    leg_free(a->leg);
+    server_conn_free(a->leg);
     a->leg = NULL;
-    logon_free(a->logon);
+    own_login_free(a->logon);
     a->logon = NULL;
     buf_fini_secret(&a->in);
     password_wipe(&a->password);
@@ -81,7 +81,7 @@ static void hang_up(struct asker *a)
 }
 
 /* The session is over, with whatever was asked; the next question makes a new one. */
-static void dead(struct asker *a, const struct err *e)
+static void dead(struct server_query *a, const struct err *e)
 {
     bool asked = a->stage != ASKER_READY && a->stage != ASKER_IDLE;
     struct err why = *e; /* it may be the leg's own */
@@ -95,7 +95,7 @@ static void dead(struct asker *a, const struct err *e)
 /* A session that stood idle may be lost without our fault, and nothing of the answer has come: ask again. */
 static void on_lost(void *arg, const struct err *e)
 {
-    struct asker *a = arg;
+    struct server_query *a = arg;
 
     if (a->stage != ASKER_BUSY || !a->reused) {
         /* Its last words say more than that it has gone. */
@@ -113,7 +113,7 @@ static void on_lost(void *arg, const struct err *e)
 
 static void on_timeout(void *arg)
 {
-    struct asker *a = arg;
+    struct server_query *a = arg;
     struct err e;
 
     err_set(&e, E_UNAVAILABLE, "the server did not answer a look-up in time");
@@ -122,17 +122,17 @@ static void on_timeout(void *arg)
 
 /* ---- login ---- */
 
-static struct str auth_user(const struct asker *a)
+static struct str auth_user(const struct server_query *a)
 {
     const struct settings *settings = snapshot_settings(a->snapshot);
 
     return settings->auth_user.n ? settings->auth_user : a->upstream->info.user;
 }
 
-static enum code find_password(struct asker *a, struct str user, struct str database, struct err *e)
+static enum code find_password(struct server_query *a, struct str user, struct str database, struct err *e)
 {
     struct str passfile = a->upstream->info.options.v[CONN_PASSFILE];
-    const struct conn_host *host = leg_host(a->leg);
+    const struct conn_host *host = server_conn_host(a->leg);
     const struct conn_world world = conn_world_files();
     bool found;
 
@@ -143,7 +143,7 @@ static enum code find_password(struct asker *a, struct str user, struct str data
     return passfile_lookup(&world, passfile, &key, &a->password, &found, e);
 }
 
-static enum code begin_login(struct asker *a, struct err *e)
+static enum code begin_login(struct server_query *a, struct err *e)
 {
     const struct conninfo *info = &a->upstream->info;
     struct str user = auth_user(a), database = snapshot_settings(a->snapshot)->auth_dbname;
@@ -158,8 +158,8 @@ static enum code begin_login(struct asker *a, struct err *e)
         { STR("TimeZone"), STR("UTC") },
     };
     TRY(find_password(a, user, database, e));
-    enum login_cert certificate = leg_certificate(a->leg);
-    bool at_once = leg_is_unix(a->leg) || certificate == LOGIN_CERT_SENT || a->upstream->verified;
+    enum login_cert certificate = server_conn_certificate(a->leg);
+    bool at_once = server_conn_is_unix(a->leg) || certificate == LOGIN_CERT_SENT || a->upstream->verified;
     const struct login_params params = {
         .protocol = info->protocol_max,
         .protocol_min = info->protocol_min,
@@ -171,52 +171,52 @@ static enum code begin_login(struct asker *a, struct err *e)
                         ((at_once ? AUTH_BIT_NONE : 0u) | AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM),
         .require_auth = info->require_auth,
         .binding = info->channel_binding,
-        .tls = leg_is_tls(a->leg),
-        .end_point = leg_end_point(a->leg),
+        .tls = server_conn_is_tls(a->leg),
+        .end_point = server_conn_end_point(a->leg),
         .sslcertmode = info->sslcertmode,
         .cert = certificate,
         .env = &a->worker->env,
     };
-    a->logon = logon_new(a->worker->loop, &params);
+    a->logon = own_login_new(a->worker->loop, &params);
     if (!a->logon)
         return err_set(e, E_NOMEM, "out of memory");
-    login_begin(logon_login(a->logon), &out);
-    return leg_send_buf(a->leg, &out, e);
+    login_begin(own_login_login(a->logon), &out);
+    return server_conn_send_buf(a->leg, &out, e);
 }
 
-static void send_question(struct asker *a)
+static void send_question(struct server_query *a)
 {
     struct err e;
 
     a->stage = ASKER_BUSY;
     a->unready = ASKER_READY_MAX;
-    if (leg_send_buf(a->leg, &a->question, &e) != OK)
+    if (server_conn_send_buf(a->leg, &a->question, &e) != OK)
         on_lost(a, &e);
 }
 
-static void on_ready(void *arg)
+static void server_query_on_ready(void *arg)
 {
-    struct asker *a = arg;
+    struct server_query *a = arg;
     struct err e;
 
     a->stage = ASKER_LOGIN;
-    logon_free(a->logon);
+    own_login_free(a->logon);
     a->logon = NULL;
     buf_reset(&a->in);
     if (begin_login(a, &e) != OK)
-        leg_event(a->leg, EVENT_LOCAL_ERROR, &e);
+        server_conn_event(a->leg, EVENT_LOCAL_ERROR, &e);
 }
 
-static void feed_login(struct asker *a);
+static void feed_login(struct server_query *a);
 
 static void on_worked(void *arg)
 {
     feed_login(arg);
 }
 
-static void feed_login(struct asker *a)
+static void feed_login(struct server_query *a)
 {
-    struct login *login = logon_login(a->logon);
+    struct login *login = own_login_login(a->logon);
     struct buf out = BUF_INIT(LOGIN_OUT_MAX);
     struct err e = { 0 };
     size_t used = 0;
@@ -224,14 +224,14 @@ static void feed_login(struct asker *a)
 
     buf_consume(&a->in, used);
     if (step != LOGIN_FAIL && step != LOGIN_REFUSED && (!buf_ok(&out) || out.n > 0) &&
-        leg_send_buf(a->leg, &out, &e) != OK)
+        server_conn_send_buf(a->leg, &out, &e) != OK)
         step = LOGIN_FAIL;
     buf_fini_secret(&out);
     switch (step) {
     case LOGIN_MORE:
         return;
     case LOGIN_WORK:
-        if (!logon_work(a->logon, on_worked, a)) {
+        if (!own_login_work(a->logon, on_worked, a)) {
             err_set(&e, E_NOMEM, "out of memory");
             dead(a, &e);
         }
@@ -240,20 +240,20 @@ static void feed_login(struct asker *a)
         feed_login(a); /* what is behind it, up to ReadyForQuery */
         return;
     case LOGIN_READY:
-        leg_role(a->leg, login_role(login_facts(login)));
-        leg_accepted(a->leg);
+        server_conn_role(a->leg, login_role(login_facts(login)));
+        server_conn_accepted(a->leg);
         send_question(a);
         return;
     case LOGIN_REFUSED:
     case LOGIN_FAIL:
-        leg_event(a->leg, login_event(login), &e);
+        server_conn_event(a->leg, login_event(login), &e);
         return;
     }
 }
 
 /* ---- answers ---- */
 
-static bool read_row(struct asker *a, struct bytes body)
+static bool read_row(struct server_query *a, struct bytes body)
 {
     struct str values[ASKER_COLUMNS_MAX];
     struct rd r = rd_over(body);
@@ -277,7 +277,7 @@ static bool is_encoding_error(struct str sqlstate)
     return str_is(sqlstate, "22021") || str_is(sqlstate, "22P05");
 }
 
-static void note_error(struct asker *a, struct bytes body)
+static void note_error(struct server_query *a, struct bytes body)
 {
     struct server_error said;
 
@@ -290,7 +290,7 @@ static void note_error(struct asker *a, struct bytes body)
     }
 }
 
-static void feed_answer(struct asker *a)
+static void feed_answer(struct server_query *a)
 {
     struct msg msg;
     struct err e;
@@ -321,9 +321,9 @@ static void feed_answer(struct asker *a)
     }
 }
 
-static void on_data(void *arg, struct bytes data)
+static void server_query_on_data(void *arg, struct bytes data)
 {
-    struct asker *a = arg;
+    struct server_query *a = arg;
     struct err e;
     bool fits = buf_append(&a->in, data);
 
@@ -334,7 +334,7 @@ static void on_data(void *arg, struct bytes data)
         return;
     }
     if (a->stage == ASKER_LOGIN) {
-        if (!logon_working(a->logon))
+        if (!own_login_working(a->logon))
             feed_login(a);
     } else if (a->stage == ASKER_BUSY)
         feed_answer(a);
@@ -344,10 +344,10 @@ static void on_data(void *arg, struct bytes data)
 
 /* ---- for the owner ---- */
 
-struct asker *asker_new(struct worker *worker, struct snapshot *snapshot, const struct upstream *upstream,
-                        const struct asker_owner *owner)
+struct server_query *server_query_new(struct worker *worker, struct snapshot *snapshot,
+                                      const struct upstream *upstream, const struct server_query_owner *owner)
 {
-    struct asker *a = calloc(1, sizeof *a);
+    struct server_query *a = calloc(1, sizeof *a);
 
     if (!a)
         return NULL;
@@ -360,13 +360,13 @@ struct asker *asker_new(struct worker *worker, struct snapshot *snapshot, const 
     arena_init(&a->arena, ASKER_ARENA_MAX, 1024);
     a->timer = timer_new(worker->loop, on_timeout, a);
     if (!a->timer) {
-        asker_free(a);
+        server_query_free(a);
         return NULL;
     }
     return a;
 }
 
-void asker_free(struct asker *a)
+void server_query_free(struct server_query *a)
 {
     if (!a)
         return;
@@ -409,26 +409,28 @@ static void write_question(struct buf *out, struct str sql, struct str parameter
 /* A proof that the pool is still working on was for the server that is given up. */
 static void on_lapsed(void *arg)
 {
-    struct asker *a = arg;
+    struct server_query *a = arg;
 
-    logon_free(a->logon);
+    own_login_free(a->logon);
     a->logon = NULL;
     a->stage = ASKER_CONNECT;
 }
 
-static enum code connect_now(struct asker *a)
+static enum code connect_now(struct server_query *a)
 {
-    const struct leg_owner owner = { on_ready, on_data, on_lost, on_lost, a, on_lapsed };
+    const struct server_conn_owner owner = {
+        server_query_on_ready, server_query_on_data, on_lost, on_lost, a, on_lapsed
+    };
 
     a->stage = ASKER_CONNECT;
     a->reused = false;
-    a->leg = leg_new(a->worker, a->upstream, &owner);
+    a->leg = server_conn_new(a->worker, a->upstream, &owner);
     if (!a->leg)
         a->stage = ASKER_IDLE;
     return a->leg ? OK : E_NOMEM;
 }
 
-enum code asker_ask(struct asker *a, struct str sql, struct str parameter)
+enum code server_query_ask(struct server_query *a, struct str sql, struct str parameter)
 {
     CHECK(a->stage == ASKER_IDLE || a->stage == ASKER_READY);
     buf_reset(&a->question);

@@ -1,5 +1,5 @@
 /* Rules × routes: what cannot be honoured refuses the load, naming rule and remedy. */
-#include "gate/load/honour.h"
+#include "gate/load/rule_check.h"
 
 #include "auth/userlist.h"
 #include "conf/route.h"
@@ -8,7 +8,7 @@
 #include "policy/method.h"
 #include "policy/policy.h"
 
-bool honour_knows_roles(const struct settings *settings)
+bool rule_check_knows_roles(const struct settings *settings)
 {
     for (size_t i = 0; i < settings->n_routes; i++)
         if (settings->routes[i].auth_source != CONF_AUTH_QUERY)
@@ -16,8 +16,8 @@ bool honour_knows_roles(const struct settings *settings)
     return true;
 }
 
-static struct diag *complain(struct diags *diags, const struct hba_rule *rule, const char *text,
-                             const struct settings_route *route)
+static struct diag *rule_check_complain(struct diags *diags, const struct hba_rule *rule, const char *text,
+                                        const struct settings_route *route)
 {
     return diags_add(diags, SEV_ERROR, E_CONFIG, rule->file, rule->line,
                      "authentication method \"%s\" cannot be honoured: %s (upstream \"%.*s\")",
@@ -144,8 +144,8 @@ static void check_binding(const struct hba_rule *rule, const struct settings_rou
 {
     if (u->info.channel_binding != CHANNEL_BINDING_REQUIRE)
         return;
-    struct diag *row = complain(diags, rule,
-                                "an exchange that passes through cannot keep channel_binding=require", route);
+    struct diag *row = rule_check_complain(
+        diags, rule, "an exchange that passes through cannot keep channel_binding=require", route);
     diags_hint(diags, row, "Set auth_source = query or file, or leave channel_binding out of upstream.");
 }
 
@@ -155,7 +155,7 @@ static void check_relayed(const struct hba_rule *rule, const struct settings_rou
 {
     if (!is_password_method(rule) || !u->may_tls)
         return;
-    struct diag *row = complain(
+    struct diag *row = rule_check_complain(
         diags, rule,
         "a TLS client's password exchange cannot pass through to a server that is reached by TLS", route);
     diags_hint(diags, row,
@@ -184,14 +184,14 @@ static bool is_status_only(const struct settings *settings, const struct hba_rul
     return rule->n_databases > 0;
 }
 
-static void check_login(const struct honour *h, const struct hba_rule *rule,
+static void check_login(const struct rule_check *h, const struct hba_rule *rule,
                         const struct settings_route *route, const struct upstream *u)
 {
     if (is_status_only(h->settings, rule))
         return;
     if (!can_log_in(rule, route, u)) {
-        struct diag *row = complain(h->diags, rule, "upstream_login leaves no way to log in to the server",
-                                    route);
+        struct diag *row = rule_check_complain(h->diags, rule,
+                                               "upstream_login leaves no way to log in to the server", route);
         diags_hint(h->diags, row, "Add cert (with sslcert in upstream), trust or service to upstream_login.");
     } else if (!names_other_way(route, u)) {
         warn_no_secret(rule, route, h->diags);
@@ -199,7 +199,7 @@ static void check_login(const struct honour *h, const struct hba_rule *rule,
     }
 }
 
-static void check_rule(const struct honour *h, const struct hba_rule *rule,
+static void check_rule(const struct rule_check *h, const struct hba_rule *rule,
                        const struct settings_route *route, const struct upstream *u)
 {
     const struct settings *settings = h->settings;
@@ -209,7 +209,7 @@ static void check_rule(const struct honour *h, const struct hba_rule *rule,
     if (rule->method == HBA_METHOD_REJECT)
         return;
     if (how == HBA_HOW_NEVER || how == HBA_HOW_ABSENT) {
-        complain(diags, rule, "the gate can neither judge nor relay it", route);
+        rule_check_complain(diags, rule, "the gate can neither judge nor relay it", route);
         return;
     }
     if (!u->configured)
@@ -221,14 +221,14 @@ static void check_rule(const struct honour *h, const struct hba_rule *rule,
         return;
     }
     if (how == HBA_HOW_RELAYED) {
-        struct diag *row = complain(diags, rule, "only the upstream server can judge it", route);
+        struct diag *row = rule_check_complain(diags, rule, "only the upstream server can judge it", route);
         diags_hint(diags, row, "Set auth_source = upstream, or choose a method that the gate judges.");
         return;
     }
     check_login(h, rule, route, u);
 }
 
-enum code honour_check(const struct honour *h)
+enum code rule_check_check(const struct rule_check *h)
 {
     const struct settings *settings = h->settings;
 

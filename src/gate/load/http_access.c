@@ -1,5 +1,5 @@
 /* TLS and token of http_listen. [src: RFC 6750] */
-#include "gate/load/guard.h"
+#include "gate/load/http_access.h"
 
 #include "base/buf.h"
 #include "conf/http_place.h"
@@ -29,34 +29,34 @@ static bool is_exposed(const struct http_place *place)
     return place->kind == HTTP_TCP && !place->loopback;
 }
 
-bool guard_wants_tls(const struct settings *settings)
+bool http_access_wants_tls(const struct settings *settings)
 {
     struct http_place place = place_of(settings);
 
     return is_exposed(&place) || (place.kind == HTTP_TCP && settings->http_cert_file.path);
 }
 
-bool guard_wants_token(const struct settings *settings)
+bool http_access_wants_token(const struct settings *settings)
 {
     struct http_place place = place_of(settings);
 
     return is_exposed(&place) || (place.kind != HTTP_OFF && settings->http_token_file.path);
 }
 
-const char *guard_cert_file(const struct settings *settings)
+const char *http_access_cert_file(const struct settings *settings)
 {
     return settings->http_cert_file.path ? settings->http_cert_file.path : settings->ssl_cert_file.path;
 }
 
-const char *guard_key_file(const struct settings *settings)
+const char *http_access_key_file(const struct settings *settings)
 {
     return settings->http_key_file.path ? settings->http_key_file.path : settings->ssl_key_file.path;
 }
 
 static enum code load_tls(const struct settings *settings, struct tls_library *library,
-                          struct tls_server_params params, struct guard *out, struct diags *diags)
+                          struct tls_server_params params, struct http_access *out, struct diags *diags)
 {
-    const char *cert_file = guard_cert_file(settings), *key_file = guard_key_file(settings);
+    const char *cert_file = http_access_cert_file(settings), *key_file = http_access_key_file(settings);
     struct err e;
 
     params.cert_file = cert_file ? cert_file : "";
@@ -103,7 +103,7 @@ static enum code read_token(const char *path, const char *what, struct secret *o
     return code;
 }
 
-static enum code load_token(const struct settings *settings, struct guard *out, struct diags *diags)
+static enum code load_token(const struct settings *settings, struct http_access *out, struct diags *diags)
 {
     const char *path = settings->http_token_file.path;
     struct err e;
@@ -120,16 +120,18 @@ static enum code load_token(const struct settings *settings, struct guard *out, 
     return code;
 }
 
-enum code guard_load(const struct settings *settings, struct tls_library *library,
-                     const struct tls_server_params *params, struct guard *out, struct diags *diags)
+enum code http_access_load(const struct settings *settings, struct tls_library *library,
+                           const struct tls_server_params *params, struct http_access *out,
+                           struct diags *diags)
 {
-    enum code token = guard_wants_token(settings) ? load_token(settings, out, diags) : OK;
-    enum code tls = guard_wants_tls(settings) ? load_tls(settings, library, *params, out, diags) : OK;
+    enum code token = http_access_wants_token(settings) ? load_token(settings, out, diags) : OK;
+    enum code tls = http_access_wants_tls(settings) ? load_tls(settings, library, *params, out, diags) : OK;
 
     return token != OK ? token : tls;
 }
 
-enum code guard_load_cancels(const struct settings *settings, struct guard *out, struct diags *diags)
+enum code http_access_load_cancels(const struct settings *settings, struct http_access *out,
+                                   struct diags *diags)
 {
     const char *path = settings->cancel_secret_file.path;
     struct err e;
@@ -140,7 +142,7 @@ enum code guard_load_cancels(const struct settings *settings, struct guard *out,
     return code;
 }
 
-void guard_fini(struct guard *guard)
+void http_access_fini(struct http_access *guard)
 {
     tls_context_free(guard->tls);
     guard->tls = NULL;

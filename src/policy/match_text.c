@@ -3,7 +3,7 @@
  * Also the system's list of interfaces.
  * [src: PostgreSQL 18, auth.c ClientAuthentication; ifaddr.c pg_foreach_ifaddr]
  */
-#include "policy/tell.h"
+#include "policy/match_text.h"
 
 #include "base/buf.h"
 #include "base/check.h"

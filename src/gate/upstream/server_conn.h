@@ -4,22 +4,22 @@
  * Walks through hosts, addresses and encryption methods as libpq would (client/hosts.h), negotiates TLS,
  * verifies the server. After `ready` the owner speaks; what the server says arrives through `data`.
  */
-#ifndef PGSEAL_GATE_UPSTREAM_LEG_H
-#define PGSEAL_GATE_UPSTREAM_LEG_H
+#ifndef PGSEAL_GATE_UPSTREAM_SERVER_CONN_H
+#define PGSEAL_GATE_UPSTREAM_SERVER_CONN_H
 
 #include "client/hosts.h"
 #include "client/login.h"
 #include "net/stream.h"
 
-struct leg;
+struct server_conn;
 struct conn_host;
 struct session;
 struct upstream;
 struct worker;
 
 /** All are called from the loop, never from within a leg_ function; the last thing they touch may be
- * leg_free(). */
-struct leg_owner {
+ * server_conn_free(). */
+struct server_conn_owner {
     /** Connected, encrypted and verified as the conninfo demands. */
     void (*ready)(void *arg);
     /** Bytes from the server, decrypted; borrowed for the call. */
@@ -45,51 +45,53 @@ struct cancel_route {
 };
 
 /** Begin. NULL when memory ran out. upstream: borrowed with the snapshot it belongs to. */
-struct leg *leg_new(struct worker *worker, const struct upstream *upstream, const struct leg_owner *owner);
+struct server_conn *server_conn_new(struct worker *worker, const struct upstream *upstream,
+                                    const struct server_conn_owner *owner);
 /** Begin with one address and method only. */
-struct leg *leg_new_at(struct worker *worker, const struct upstream *upstream,
-                       const struct cancel_route *route, const struct leg_owner *owner);
+struct server_conn *server_conn_new_at(struct worker *worker, const struct upstream *upstream,
+                                       const struct cancel_route *route,
+                                       const struct server_conn_owner *owner);
 /** Close everything. NULL is fine. */
-void leg_free(struct leg *leg);
+void server_conn_free(struct server_conn *leg);
 
 /** Send; `data` of a kind that must not stay in memory is the caller's to wipe. E_CLOSED where no connection
  * is ready: what was meant for one server never goes to the next. */
-MUST_CHECK enum code leg_send(struct leg *leg, struct bytes data, struct err *e);
+MUST_CHECK enum code server_conn_send(struct server_conn *leg, struct bytes data, struct err *e);
 /** The same for what was put together: E_NOMEM, and nothing is sent, where a part of it was lost. */
-MUST_CHECK enum code leg_send_buf(struct leg *leg, const struct buf *data, struct err *e);
+MUST_CHECK enum code server_conn_send_buf(struct server_conn *leg, const struct buf *data, struct err *e);
 /**
  * The login over this connection came to nothing: go on as libpq would. `failed` is called when nothing is
  * left, `ready` when another connection stands.
  */
-void leg_event(struct leg *leg, enum attempt_event event, const struct err *e);
+void server_conn_event(struct server_conn *leg, enum attempt_event event, const struct err *e);
 /** Connect to the present address once more, in the same way: `ready` or `failed` follows, from the loop. */
-void leg_again(struct leg *leg);
+void server_conn_again(struct server_conn *leg);
 /** The present address does not suit, but there is no second try: the next sessions try others first. */
-void leg_pass_over(struct leg *leg);
+void server_conn_pass_over(struct server_conn *leg);
 /** From here on the time is somebody else's, who is limited otherwise: connect_timeout does not count it. */
-void leg_untimed(struct leg *leg);
+void server_conn_untimed(struct server_conn *leg);
 /** What the server of the present address told of its role: sessions to come go by it. */
-void leg_role(struct leg *leg, enum host_role role);
+void server_conn_role(struct server_conn *leg, enum host_role role);
 /** The present address is remembered as one that does not suit target_session_attrs. */
-bool leg_unfit(const struct leg *leg);
+bool server_conn_unfit(const struct server_conn *leg);
 /** The session is accepted. */
-void leg_accepted(struct leg *leg);
+void server_conn_accepted(struct server_conn *leg);
 /** True in the pass in which target_session_attrs does not matter. */
-bool leg_any_attrs(const struct leg *leg);
+bool server_conn_any_attrs(const struct server_conn *leg);
 
-/** The host of the present attempt; not of a leg_new_at(). */
-const struct conn_host *leg_host(const struct leg *leg);
-bool leg_is_tls(const struct leg *leg);
-bool leg_is_unix(const struct leg *leg);
+/** The host of the present attempt; not of a server_conn_new_at(). */
+const struct conn_host *server_conn_host(const struct server_conn *leg);
+bool server_conn_is_tls(const struct server_conn *leg);
+bool server_conn_is_unix(const struct server_conn *leg);
 /** Did this server ask for the gate's certificate, and was there one to send? */
-enum login_cert leg_certificate(const struct leg *leg);
+enum login_cert server_conn_certificate(const struct server_conn *leg);
 /** tls-server-end-point of the server's certificate; empty: no TLS, or none is defined. */
-struct bytes leg_end_point(const struct leg *leg);
+struct bytes server_conn_end_point(const struct server_conn *leg);
 /** Fill address, method and host of `out`. */
-void leg_route(const struct leg *leg, struct cancel_route *out);
+void server_conn_route(const struct server_conn *leg, struct cancel_route *out);
 /** Hand the connection over; `fn` hears of its readiness from now on, and the leg is free to go. */
-void leg_take_stream(struct leg *leg, struct stream *out, poll_fn *fn, void *arg);
+void server_conn_take_stream(struct server_conn *leg, struct stream *out, poll_fn *fn, void *arg);
 /** "127.0.0.1:5432" or the socket's path. */
-void leg_text(const struct leg *leg, char out[128]);
+void server_conn_text(const struct server_conn *leg, char out[128]);
 
 #endif

@@ -5,35 +5,35 @@
  * keys are equal when their bytes are. Rows are low or high: low ones go first, and never drive out high
  * ones.
  */
-#ifndef PGSEAL_BASE_AGED_H
-#define PGSEAL_BASE_AGED_H
+#ifndef PGSEAL_BASE_LRU_H
+#define PGSEAL_BASE_LRU_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-struct aged;
+struct lru;
 
 /** `slots`: a power of two. NULL when memory ran out. */
-struct aged *aged_new(size_t slots, size_t row_size, size_t key_size, size_t limit);
+struct lru *lru_new(size_t slots, size_t row_size, size_t key_size, size_t limit);
 /** NULL is fine. */
-void aged_free(struct aged *aged);
+void lru_free(struct lru *aged);
 
-size_t aged_count(const struct aged *aged);
+size_t lru_count(const struct lru *aged);
 /** Rows beyond the new limit are forgotten at once. */
-void aged_limit(struct aged *aged, size_t limit);
+void lru_limit(struct lru *aged, size_t limit);
 
 /**
  * The row of this key, which is now the youngest of its kind; a new one is zero behind its key. `high` makes
  * it a high one for good. NULL when memory ran out or there is no room: none at all, or none for low ones.
- * Borrowed until the next aged_note() or aged_limit().
+ * Borrowed until the next lru_note() or lru_limit().
  */
-void *aged_note(struct aged *aged, const void *key, bool high);
+void *lru_note(struct lru *aged, const void *key, bool high);
 /** NULL: there is none. */
-void *aged_find(const struct aged *aged, const void *key);
+void *lru_find(const struct lru *aged, const void *key);
 /**
  * Walk the rows of a kind from the oldest to the youngest: NULL begins, and ends. Nothing may be noted
  * meanwhile.
  */
-void *aged_next(const struct aged *aged, bool high, const void *row);
+void *lru_next(const struct lru *aged, bool high, const void *row);
 
 #endif

@@ -1,5 +1,5 @@
 /* A login and its slow step. */
-#include "gate/upstream/logon.h"
+#include "gate/upstream/own_login.h"
 
 #include "base/arena.h"
 #include "base/check.h"
@@ -10,7 +10,7 @@
 
 enum { LOGON_ARENA_MAX = 1024 * 1024 };
 
-struct logon {
+struct own_login {
     struct loop *loop;
     struct login *login;
     struct arena arena;
@@ -21,7 +21,7 @@ struct logon {
     void *arg;
 };
 
-static void destroy(struct logon *logon)
+static void destroy(struct own_login *logon)
 {
     login_free(logon->login);
     password_wipe(&logon->password);
@@ -29,9 +29,9 @@ static void destroy(struct logon *logon)
     free(logon);
 }
 
-struct logon *logon_new(struct loop *loop, const struct login_params *params)
+struct own_login *own_login_new(struct loop *loop, const struct login_params *params)
 {
-    struct logon *logon = calloc(1, sizeof *logon);
+    struct own_login *logon = calloc(1, sizeof *logon);
     struct login_params own = *params;
 
     if (!logon)
@@ -49,21 +49,21 @@ struct logon *logon_new(struct loop *loop, const struct login_params *params)
     return logon;
 }
 
-struct login *logon_login(struct logon *logon)
+struct login *own_login_login(struct own_login *logon)
 {
     return logon->login;
 }
 
 static void work(void *arg)
 {
-    struct logon *logon = arg;
+    struct own_login *logon = arg;
 
     login_work(logon->login);
 }
 
 static void worked(void *arg)
 {
-    struct logon *logon = arg;
+    struct own_login *logon = arg;
 
     logon->working = false;
     if (logon->abandoned)
@@ -72,7 +72,7 @@ static void worked(void *arg)
         logon->done(logon->arg);
 }
 
-bool logon_work(struct logon *logon, void (*done)(void *arg), void *arg)
+bool own_login_work(struct own_login *logon, void (*done)(void *arg), void *arg)
 {
     CHECK(!logon->working);
     logon->done = done;
@@ -81,12 +81,12 @@ bool logon_work(struct logon *logon, void (*done)(void *arg), void *arg)
     return logon->working;
 }
 
-bool logon_working(const struct logon *logon)
+bool own_login_working(const struct own_login *logon)
 {
     return logon->working;
 }
 
-void logon_free(struct logon *logon)
+void own_login_free(struct own_login *logon)
 {
     if (!logon)
         return;
