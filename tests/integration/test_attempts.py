@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from lib import libpq, pki, psql
-from lib.odd import SSL_REQUEST, Odd, error, read_packet
+from lib.strange_server import SSL_REQUEST, StrangeServer, error, read_packet
 from test_probe import SSLMODES, run_probe
 
 OK = b"R\0\0\0\x08\0\0\0\0" + b"Z\0\0\0\x05I"
@@ -33,7 +33,7 @@ class Script:
 
     def __init__(self, context, request, plain, sealed):
         self.context, self.request, self.plain, self.sealed = context, request, plain, sealed
-        self.server = Odd(self.serve)
+        self.server = StrangeServer(self.serve)
         self.port = self.server.port
 
     def serve(self, client):
@@ -217,7 +217,7 @@ def named(certs):
             sealed.sendall(OK)
             sealed.recv(1)
 
-    server = Odd(serve)
+    server = StrangeServer(serve)
 
     def use(cert):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -9,7 +9,7 @@ import signal
 import psycopg
 import pytest
 
-from lib import liar, pki, run, wire
+from lib import pki, run, scripted_server, wire
 from lib.wire import CANCEL_CODE, V3_0, V3_2, Conn
 
 from test_http import ask
@@ -75,7 +75,7 @@ def test_a_cancel_that_comes_to_the_wrong_gate(gates, tls, version):
         assert c.value("SELECT 'alive'") == "alive"
 
 
-class Balancer(liar.Tap):
+class Balancer(scripted_server.Tap):
     """Passes the first connection on to one gate, the second to the other."""
 
     def __init__(self, *gates):
@@ -124,7 +124,7 @@ def test_a_key_that_nobody_knows_goes_round_once(gates):
 def test_nothing_crosses_in_the_clear(gates):
     """Between the gates there is direct TLS, its protocol says what it is, and the key is nowhere to be read."""
     far = gates.make()
-    with liar.Tap("127.0.0.1", far.port) as tap:
+    with scripted_server.Tap("127.0.0.1", far.port) as tap:
         near = gates.make(peers=[f"localhost:{tap.port}"])
         far.configure(settings={"cancel_peers": f"localhost:{near.port}"})
         far.reload()
@@ -252,7 +252,7 @@ def metric(gate, port, result):
 
 def test_only_so_many_of_one_client(gates):
     """4-byte keys may be guessed: what one client network sends is bounded, what others send is sent on."""
-    quiet, port = liar.Scripted(lambda peer: peer.exactly(1 << 20)), run.free_port()
+    quiet, port = scripted_server.Scripted(lambda peer: peer.exactly(1 << 20)), run.free_port()
     with quiet:
         near = gates.make(peers=[f"localhost:{quiet.port}"], settings={"http_listen": f"127.0.0.1:{port}"})
         since = near.log.mark()
@@ -279,7 +279,7 @@ def test_only_so_many_of_one_client(gates):
 # -- one connection -----------------------------------------------------------------------------------------------
 def test_one_connection_is_kept(gates):
     far = gates.make()
-    with liar.Tap("127.0.0.1", far.port) as tap:
+    with scripted_server.Tap("127.0.0.1", far.port) as tap:
         near = gates.make(peers=[f"localhost:{tap.port}"])
         far.configure(settings={"cancel_peers": f"localhost:{near.port}"})
         far.reload()
@@ -408,7 +408,7 @@ def test_what_a_secret_must_be(gates, content, mode, text):
 
 # -- stopping -----------------------------------------------------------------------------------------------------
 def test_a_gate_that_stops_meanwhile(gates):
-    quiet = liar.Scripted(lambda peer: peer.exactly(1 << 20))
+    quiet = scripted_server.Scripted(lambda peer: peer.exactly(1 << 20))
     with quiet:
         near = gates.make(peers=[f"localhost:{quiet.port}"])
         since = near.log.mark()

@@ -11,7 +11,7 @@ import struct
 
 import pytest
 
-from lib import liar, pki, run, wire
+from lib import pki, run, scripted_server, wire
 from lib.pg import PASSWORDS, SECRETS
 from lib.wire import Conn, fatal, message, sasl_initial, startup
 
@@ -42,7 +42,7 @@ def before_liar(make_gate, certs):
     servers = []
 
     def make(script, sslmode="verify-full", hba="host all all 127.0.0.1/32 trust\n", passfile=None, **settings):
-        lying = liar.Scripted(script)
+        lying = scripted_server.Scripted(script)
         servers.append(lying)
         conninfo = (f"host=localhost hostaddr=127.0.0.1 port={lying.port} sslmode={sslmode} "
                     f"sslrootcert={certs.ca_file} user=alice{f' passfile={passfile}' if passfile else ''}")
@@ -102,7 +102,7 @@ def test_cve_2021_23214_bytes_behind_a_refused_ssl_request(without_tls):
 
 
 @pytest.mark.parametrize("stuffed", [b"E", b"\x16", message("R", struct.pack("!I", 0)),
-                                     liar.error_response("28000", LIE)])
+                                     scripted_server.error_response("28000", LIE)])
 def test_cve_2021_23222_bytes_stuffed_behind_the_servers_s(before_liar, stuffed):
     """Also CVE-2021-43767 (Odyssey): what a server says before TLS is not listened to."""
     def script(peer):
@@ -119,9 +119,9 @@ def test_cve_2021_23222_bytes_stuffed_behind_the_servers_s(before_liar, stuffed)
 
 
 @pytest.mark.parametrize("said", [
-    liar.error_response("28000", LIE), b"E" + LIE.encode() + b"\n\0", message("R", struct.pack("!I", 0)),
+    scripted_server.error_response("28000", LIE), b"E" + LIE.encode() + b"\n\0", message("R", struct.pack("!I", 0)),
     message("R", struct.pack("!I", 3)), message("v", struct.pack("!II", 0, 0)), b"N" + message("R", struct.pack("!I", 0)),
-    b"N" + liar.error_response("28000", LIE), message("N", b"SNOTICE\0M" + LIE.encode() + b"\0\0")])
+    b"N" + scripted_server.error_response("28000", LIE), message("N", b"SNOTICE\0M" + LIE.encode() + b"\0\0")])
 def test_cve_2024_10977_what_is_said_before_tls(before_liar, said):
     """Nor is it an answer: CVE-2026-14681 on this leg, a login judged before the transport is final."""
     def script(peer):
@@ -405,7 +405,7 @@ def test_unbounded_iterations_the_gates_own_password(before_liar, server_cert, s
     """The gate reads secrets with a password of its own: a server may not make it compute for minutes."""
     passfile = os.path.join(scratch, "flaws-pass")
     pki.write_file(passfile, "*:*:*:*:secret\n", 0o600)
-    lying = liar.Scripted(lambda peer: scram_script(peer, server_cert, 2000000000))
+    lying = scripted_server.Scripted(lambda peer: scram_script(peer, server_cert, 2000000000))
     with lying:
         _, gate = before_liar(lambda peer: None, hba="host all all 127.0.0.1/32 scram-sha-256\n",
                        auth_source="query", auth_file=None, auth_user="reader", upstream_login="scram",
@@ -495,7 +495,7 @@ def test_cve_2025_12819_search_path_in_the_secrets_query(asking, way, query):
 def test_a_cancel_has_the_protection_of_its_session(factory, make_gate, certs):
     """The key of a session that is encrypted to the server never crosses that wire in the clear."""
     behind = factory.postgres(hba="hostssl all all 127.0.0.1/32 trust\n", tls={"cert": certs.server})
-    with liar.Tap(behind.host, behind.port) as tap:
+    with scripted_server.Tap(behind.host, behind.port) as tap:
         gate = make_gate(upstream=f"host=localhost hostaddr=127.0.0.1 port={tap.port} sslmode=verify-full "
                                   f"sslrootcert={certs.ca_file}", hba="host all all 127.0.0.1/32 trust\n")
         with Conn(gate) as c, behind.admin("app") as watcher:

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from lib import fake, pki, run, wire
-from lib.liar import Scripted, error_response
+from lib.scripted_server import Scripted, error_response
 from lib.pg import PASSWORDS
 from lib.wire import Conn, fatal, message, startup
 

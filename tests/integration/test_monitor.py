@@ -20,7 +20,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from lib import pki, run
-from lib.odd import SSL_REQUEST, Odd, read_exactly
+from lib.strange_server import SSL_REQUEST, StrangeServer, read_exactly
 
 DAY = datetime.timedelta(days=1)
 TRUST = "host all all 127.0.0.1/32 trust\n"
@@ -73,7 +73,7 @@ def lived(ca, life, left, **how):
     return ca.issue("db.example", valid_from=end - life * DAY, valid_to=end, **how)
 
 
-class Endpoint(Odd):
+class Endpoint(StrangeServer):
     """A server that shows `cert`, asked in one of the three ways."""
 
     def __init__(self, directory, cert, how="postgres", client_ca=None, before=None, version=None):
@@ -233,7 +233,7 @@ def test_endpoints_that_cannot_be_seen(monitor):
     for serve, says in [(no, "does not support SSL"), (garbage, "received invalid response to SSL negotiation: S"),
                         (lambda client: None, "closed"),
                         (lambda client: client.sendall(b"\x15\x03\x01\x00\x02\x02\x28"), "invalid response")]:
-        row = monitor.row("--timeout", "3", f"127.0.0.1:{Odd(serve).port}", status=3)
+        row = monitor.row("--timeout", "3", f"127.0.0.1:{StrangeServer(serve).port}", status=3)
         assert row["status"] == "unknown" and row["subject"] is None and row["days_left"] is None, row
         assert says in row["error"] or serve is garbage, row
     assert "refused" in monitor.row(f"127.0.0.1:{run.free_port()}", status=3)["error"]
@@ -264,7 +264,7 @@ def test_a_hundred_endpoints_side_by_side(monitor, ca, tmp_path):
         add(f"127.0.0.1:{run.free_port()}", "unknown")
     for i in range(15):
         noise = os.urandom(5000) if i % 2 else b"HTTP/1.1 400 Bad Request\r\n\r\n"
-        add(f"127.0.0.1:{Odd(lambda client, noise=noise: client.sendall(noise)).port}", "unknown")
+        add(f"127.0.0.1:{StrangeServer(lambda client, noise=noise: client.sendall(noise)).port}", "unknown")
     rows = monitor.rows("--timeout", "6", *targets, status=1)
     assert {row["target"]: row["status"] for row in rows} == wanted and len(rows) == 100
     assert not all_there.broken

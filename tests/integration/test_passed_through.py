@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from lib import wire
-from lib.liar import Scripted
+from lib.scripted_server import Scripted
 from lib.wire import Conn, message
 
 RELAYED = {"auth_source": "upstream", "auth_file": None, "upstream_login": None, "workers": "1"}

@@ -11,7 +11,7 @@ import pytest
 
 from lib import run, wire
 from lib.gate import userlist
-from lib.liar import Scripted
+from lib.scripted_server import Scripted
 from lib.wire import SSL_REQUEST, Conn
 
 SECRET = "only for the first server"

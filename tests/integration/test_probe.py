@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from lib import libpq, pki, pooler, psql, run, scram
-from lib.odd import Odd, pump, read_packet
+from lib.strange_server import StrangeServer, pump, read_packet
 from lib.pg import PASSWORDS
 from lib.pooler import PgBouncer
 
@@ -459,7 +459,7 @@ def odd():
     made = []
 
     def make(serve, address="127.0.0.1"):
-        made.append(Odd(serve, address))
+        made.append(StrangeServer(serve, address))
         return made[-1].port
 
     yield make

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from lib import crowd, run
+from lib import run, slow_clients
 from lib.pg import PASSWORDS
 from lib.wire import SSL_REQUEST, Conn
 
@@ -56,7 +56,7 @@ def face_a_crowd(make_gate, certs, measure):
         session.ready(ALICE)
         fds = f"/proc/{crowded.pid}/fd"
         at_rest = len(os.listdir(fds))
-        process = crowd.begin(crowded, CLIENTS)
+        process = slow_clients.begin(crowded, CLIENTS)
         with contextlib.closing(process.stdout):
             run.wait_until(lambda: len(os.listdir(fds)) >= at_rest + CLIENTS, "all to be let in")
             measured = measure(crowded, empty)
@@ -68,7 +68,7 @@ def face_a_crowd(make_gate, certs, measure):
             assert process.wait(run.PATIENCE) == 0
         assert session.value("SELECT 'still here'") == "still here"
         kinds = report["kinds"]
-        assert set(kinds) == set(crowd.KINDS) and sum(kind["count"] for kind in kinds.values()) == CLIENTS
+        assert set(kinds) == set(slow_clients.KINDS) and sum(kind["count"] for kind in kinds.values()) == CLIENTS
         run.wait_until(lambda: len(os.listdir(fds)) <= at_rest, "the descriptors to come back")
     return report, measured
 

@@ -10,7 +10,7 @@ import socket
 import pytest
 
 from lib import pki, psql, run, wire
-from lib.liar import Scripted, Tap
+from lib.scripted_server import Scripted, Tap
 from lib.wire import Conn
 from test_upstream import ALICE, RELAYED, gate, plain_upstream, refused, session, tcp, unix, upstream   # noqa: F401 (fixtures)
 

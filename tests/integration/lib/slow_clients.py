@@ -1,7 +1,7 @@
 """
 A crowd of clients that stall or trickle: run as a program, so that its work is not the test's.
 
-    python3 -m lib.crowd HOST PORT COUNT
+    python3 -m lib.slow_clients HOST PORT COUNT
 
 Prints a line of JSON when everybody stands where he wants to stall, and another when the server has ended the
 last of them: for each kind of client how many there were and after how many seconds the first and the last of
@@ -126,7 +126,7 @@ class Crowd:
 
 def begin(server, count):
     """Start such a crowd before a server; returns the process, standing."""
-    process = subprocess.Popen([sys.executable, "-m", "lib.crowd", server.host, str(server.port), str(count)],
+    process = subprocess.Popen([sys.executable, "-m", "lib.slow_clients", server.host, str(server.port), str(count)],
                                cwd=__file__.rpartition("/lib/")[0], stdout=subprocess.PIPE, text=True)
     assert json.loads(process.stdout.readline()) == {"standing": count}
     return process
@@ -136,8 +136,8 @@ def main():
     host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     crowd = Crowd((host, port), count)
     print(json.dumps({"standing": count}), flush=True)
-    crowd.stay()
-    print(json.dumps(crowd.report()))
+    slow_clients.stay()
+    print(json.dumps(slow_clients.report()))
 
 
 if __name__ == "__main__":

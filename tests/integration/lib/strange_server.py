@@ -7,7 +7,7 @@ import threading
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 
 
-class Odd:
+class StrangeServer:
     """A server on a thread per connection: `serve(socket)` does what it likes."""
 
     def __init__(self, serve, address="127.0.0.1"):
