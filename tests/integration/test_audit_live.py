@@ -338,7 +338,7 @@ def test_azure_is_judged_by_its_parameter(program, value, passes):
 
 @pytest.mark.parametrize("handler,says", [
     (lambda _server, sock: greet(sock, "11.4"), "server version 11 is not supported"),
-    (lambda _server, sock: greet(sock, None), "does not tell its version"),
+    (lambda _server, sock: greet(sock, None), "does not report its version"),
     (lambda _server, sock: None, "closed the connection"),
     (answers(), "went away while the session's settings were read"),
     (answers(EMPTY), "went away while"),
