@@ -41,8 +41,9 @@ class PgBouncer:
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
         def listens():
-            with socket.socket() as s:
-                return s.connect_ex(("127.0.0.1", self.port)) == 0
+            with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:    # it opens one after the other
+                path = os.path.join(self.socket_dir, f".s.PGSQL.{self.port}")
+                return tcp.connect_ex(("127.0.0.1", self.port)) == 0 and unix.connect_ex(path) == 0
 
         run.wait_until(listens, "pgbouncer to listen")
         return self
