@@ -580,6 +580,7 @@ def test_an_allocation_fails_while_a_certificate_is_revoked(short_of_memory, cer
             c.start_tls(client_context(cert=files))
             c.ready(ALICE)
             ordinary = memory.places(lambda: reload_with())
-        places = revoke(memory.places, EOF) - ordinary
+        # Twice: what only one of two runs came by depends on what else the machine does.
+        places = (revoke(memory.places, EOF) & revoke(memory.places, EOF)) - ordinary
         hit = sum(revoke(fail_at(place), EOF, RAGGED) for place in places)  # OpenSSL 3.5 needs memory to close
     assert len(places) > 3 and hit > 0.8 * len(places), (hit, len(places))

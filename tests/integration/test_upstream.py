@@ -276,8 +276,7 @@ def test_service_user(gate, upstream, scratch):
     mark = g.log.mark()
     with session(g) as c:
         assert c.value("SELECT current_user") == "bob"
-    logged = g.words(mark)
-    assert "alice" in logged and "bob" in logged
+    g.log.wait_for(r"connection_authorized .*user=alice .*upstream_user=bob", mark)
 
 
 def test_nothing_applicable_fails_the_load(factory, upstream, certs):

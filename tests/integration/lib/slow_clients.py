@@ -136,8 +136,8 @@ def main():
     host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     crowd = Crowd((host, port), count)
     print(json.dumps({"standing": count}), flush=True)
-    slow_clients.stay()
-    print(json.dumps(slow_clients.report()))
+    crowd.stay()
+    print(json.dumps(crowd.report()))
 
 
 if __name__ == "__main__":
