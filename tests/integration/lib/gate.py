@@ -1,5 +1,6 @@
 """A gate under test: its directory, its process, its log."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -133,8 +134,21 @@ class Gate:
         run.wait_until(lambda: self.log.text(since).endswith("\n"), "a whole log line")
         return self.words(since)
 
+    def _asleep(self):
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{task}/stat", encoding="ascii") as f:
+                if f.read().rpartition(")")[2].split()[0] != "S":
+                    return False
+        return True
+
     def words(self, since=0):
-        """The log without the quoting that its key=value lines add to PostgreSQL's words."""
+        """
+        The log without the quoting that its key=value lines add to PostgreSQL's words. A thread writes it: when all
+        threads of a gate are waiting, what was logged is there. A busy gate's, or an ended one's, is read as it is.
+        """
+        if self.process is not None and self.process.poll() is None:
+            with contextlib.suppress(AssertionError, OSError, StopIteration):
+                run.wait_until(self._asleep, "the gate to be at rest", 2)
         return self.log.text(since).replace('\\"', '"')
 
     def stop(self, how=signal.SIGINT):
