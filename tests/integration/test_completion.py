@@ -75,7 +75,9 @@ def test_fish(directory):
         done = subprocess.run(["fish", "--no-config", "-c", f"source {DOCS}/completion.fish; complete -C '{typed}'"],
                               cwd=directory, env={**os.environ, "HOME": str(directory)}, capture_output=True, text=True,
                               check=True)
-        assert {line.split("\t")[0] for line in done.stdout.splitlines()} == expected, typed
+        offered = {line.split("\t")[0] for line in done.stdout.splitlines()}
+        begun = "" if typed.endswith(" ") else typed.split()[-1]    # fish 4 offers what has it inside, too
+        assert {word for word in offered if word.startswith(begun)} == expected, typed
 
 
 class Zsh:

@@ -183,6 +183,7 @@ def information(certs, directory, answers):
             asked.append(self.path)
             status, body = next((answers[p] for p in answers if self.path.startswith(p)), (404, ""))
             self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))      # the end of a TLS connection is no end of a body
             self.end_headers()
             self.wfile.write(body.encode())
 
