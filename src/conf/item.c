@@ -5,9 +5,7 @@
 #include "conf/render.h"
 #include "conf/value.h"
 
-#include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 enum code load_item_name(struct load *load, const struct load_item *item, const char **out)

@@ -4,10 +4,6 @@
 #include "conf/load.h"
 #include "conf/settings.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdlib.h>
-
 /* Position of a database among routes[1…n), or 0, the default. */
 size_t settings_route_index(const struct settings_route *routes, size_t n, struct str database)
 {

@@ -4,9 +4,7 @@
 #include "pgtypes/pgreg.h"
 #include "pgtypes/pgtypes.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static const struct pg_type_def types[PG_TYPE_COUNT] = {
 #define X(id, oid, len, name, label, category, element) { id, oid, len, name, label, category, element },

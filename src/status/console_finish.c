@@ -8,8 +8,6 @@
 #include "status/console_query.h"
 #include "status/console_reply.h"
 
-#include <stdio.h>
-
 static void rows_finish(struct console *c, struct buf *out)
 {
     struct console_job *job = &c->job;

@@ -8,7 +8,6 @@
 #include "status/console_portal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 /* Positions are told in characters. */
 static unsigned position_of(uint32_t at, struct str text)

@@ -5,7 +5,6 @@
 #include "base/check.h"
 #include "client/conninfo.h"
 #include "client/conninfo_defaults.h"
-#include "client/verify.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "pki/cert.h"

@@ -1,10 +1,7 @@
 /* One thread, its loop, its listeners and its sessions. */
 #include "gate/session/worker_thread.h"
 
-#include "base/check.h"
 #include "base/count.h"
-#include "base/log.h"
-#include "base/lru.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/accept.h"
 #include "gate/session/cancel.h"
@@ -19,10 +16,8 @@
 #include "gate/upstream/forward.h"
 #include "gate/upstream/lookup.h"
 #include "gate/work/worker.h"
-#include "net/socket.h"
 #include "tls/context.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

@@ -16,9 +16,6 @@
 #include "policy/archive.h"
 #include "policy/policy.h"
 
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 static void release_snapshot(void *owner)
