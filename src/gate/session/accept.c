@@ -72,8 +72,8 @@ static void let_in(struct worker *worker, const struct accepted *accepted)
 {
     struct session *s = walk_new(worker, accepted->fd, &accepted->peer, accepted->local);
 
-    if (s)
-        s->crowded = accepted->crowded;
+    if (s && accepted->crowded)
+        s->flags |= SESSION_CROWDED;
     keep_spare(worker);
 }
 

@@ -207,11 +207,11 @@ enum code admission_take(struct session *s, enum proof_kind kind, struct msg *ou
         return wrong_type(kind, s->in.p[0], e);
     }
     enum code code = msg_next(buf_bytes(&s->in), scram ? MSG_SCRAM_MAX : MSG_PASSWORD_MAX, out, used);
-    if (code == E_MORE && s->client_ended && s->in.n == 0) {
+    if (code == E_MORE && s->flags & SESSION_DEAF && s->in.n == 0) {
         s->parting = PARTING_SILENT;
         return E_CLOSED;
     }
-    if (code == E_PROTOCOL || (code == E_MORE && s->client_ended)) {
+    if (code == E_PROTOCOL || (code == E_MORE && s->flags & SESSION_DEAF)) {
         s->parting = kind == PROOF_PASSWORD ? PARTING_LOGGED : PARTING_FATAL;
         return kind == PROOF_PASSWORD ? err_set(e, E_PROTOCOL, "invalid message length")
                                       : admission_failed(s, e);

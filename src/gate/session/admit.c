@@ -175,8 +175,7 @@ static bool is_own(struct session *s)
     uid_t uid;
     gid_t gid;
 
-    if (s->peer.ss.ss_family != AF_UNIX || !s->local || !session_is_console(s) ||
-        !socket_peer_ids(s->client.fd, &uid, &gid))
+    if (!session_is_local(s) || !session_is_console(s) || !socket_peer_ids(s->client.fd, &uid, &gid))
         return false;
     return uid == 0 || uid == s->worker->shared->uid;
 }
@@ -187,7 +186,7 @@ static enum step admit_own(struct session *s, struct err *e)
 
     if (found != STEP_DONE)
         return found;
-    s->own = true;
+    s->origin = ORIGIN_OWNER;
     if (!s->admission->os_user_error)
         s->identity = s->admission->os_user;
     s->admission->stage = ADMIT_DONE;
@@ -230,7 +229,7 @@ static bool admit_begin(struct session *s)
     a->route = settings_route(session_settings(s), s->startup.database);
     a->final = BUF_INIT(MSG_SCRAM_MAX);
     a->facts = (struct conn_facts){
-        .is_local = s->local,
+        .is_local = session_is_local(s),
         .tls = s->tls.used,
         .replication = s->startup.replication,
         .peer = s->peer.ss,

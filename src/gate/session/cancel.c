@@ -92,7 +92,7 @@ static void answer_peer(struct session *peer, uint32_t number)
                               (uint8_t)number };
 
     buf_append(&peer->out, bytes_of(bytes, sizeof bytes));
-    if (cancel_is_idle(peer) && (peer->draining || peer->snapshot != peer->worker->snapshot))
+    if (cancel_is_idle(peer) && (peer->flags & SESSION_DRAINING || peer->snapshot != peer->worker->snapshot))
         session_end(peer, PARTING_SILENT, NULL);
     else
         session_resume(peer);
@@ -113,7 +113,7 @@ static void report(void *arg)
         return;
     if (limited)
         session_tally_failure(asker, CAUSE_CANCELS);
-    if (asker->peer_gate)
+    if (asker->origin == ORIGIN_GATE)
         answer_peer(asker, number);
     else
         session_end(asker, PARTING_SILENT, NULL);
@@ -327,7 +327,7 @@ void cancel_abandon(struct worker *worker)
 
 bool cancel_is_idle(const struct session *s)
 {
-    return s->state == STATE_CANCEL && s->peer_gate && s->n_errands == 0;
+    return s->state == STATE_CANCEL && s->origin == ORIGIN_GATE && s->n_errands == 0;
 }
 
 /* Whom we listen to: who shows a certificate with the name of one of cancel_peers. */
@@ -370,7 +370,7 @@ static bool send_errand(struct session *s, const struct cancel *cancel)
     if (!errand)
         return false;
     errand->asker = s;
-    errand->from_peer = s->peer_gate;
+    errand->from_peer = s->origin == ORIGIN_GATE;
     errand->number = s->n_requests++;
     errand->prefix = prefix_of_address(&s->peer.ss);
     errand->key_n = cancel->key.n;
@@ -393,7 +393,7 @@ static enum step take_request(struct session *s, struct err *e)
 
     enum code code = hello_next(&s->hello, buf_bytes(&s->in), &packet);
     if (code == E_MORE)
-        return s->client_ended ? session_fail(s, PARTING_SILENT) : STEP_MORE;
+        return s->flags & SESSION_DEAF ? session_fail(s, PARTING_SILENT) : STEP_MORE;
     if (code != OK || packet.kind != HELLO_CANCEL) {
         err_set(e, E_PROTOCOL, "invalid length of cancel request packet");
         return session_fail(s, PARTING_LOGGED);
@@ -404,7 +404,7 @@ static enum step take_request(struct session *s, struct err *e)
         err_set(e, E_PROTOCOL, "invalid cancel request with PID 0");
         return session_fail(s, PARTING_LOGGED);
     }
-    if (s->peer_gate && s->n_requests == 0 && !take_peer(s, e))
+    if (s->origin == ORIGIN_GATE && s->n_requests == 0 && !take_peer(s, e))
         return session_fail(s, PARTING_LOGGED);
     if (!send_errand(s, &cancel))
         return session_fail(s, PARTING_SILENT);
@@ -417,7 +417,7 @@ enum step cancel_step(struct session *s, struct err *e)
 {
     enum step step = STEP_JOB;
 
-    if (!s->peer_gate)
+    if (s->origin != ORIGIN_GATE)
         return s->errand ? STEP_JOB : take_request(s, e);
     while (step == STEP_JOB && s->n_errands < PEER_ERRANDS_MAX)
         step = take_request(s, e);

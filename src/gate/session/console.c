@@ -144,9 +144,9 @@ static enum step feed(struct console_room *r, struct err *e)
     struct session *s = r->s;
 
     if (s->in.n == 0) {
-        if (s->draining && idle(r))
+        if (s->flags & SESSION_DRAINING && idle(r))
             return shut_down(s, e);
-        return s->client_ended ? session_fail(s, PARTING_SILENT) : STEP_MORE;
+        return s->flags & SESSION_DEAF ? session_fail(s, PARTING_SILENT) : STEP_MORE;
     }
     s->active_ms = loop_now_ms(s->worker->loop);
     r->step = console_feed(r->console, buf_bytes(&s->in), &s->out);
@@ -312,7 +312,7 @@ static struct console *make(struct session *s)
         .user = s->startup.user,
         .database = s->startup.database,
         .pid = s->pid,
-        .is_admin = s->own || settings_listed(&settings->admin_users, s->startup.user),
+        .is_admin = s->origin == ORIGIN_OWNER || settings_listed(&settings->admin_users, s->startup.user),
         .can_see_all = settings_listed(&settings->stats_users, s->startup.user),
         .started_us = s->worker->shared->started_us,
         .loaded_us = snapshot_loaded_us(s->snapshot),

@@ -34,7 +34,7 @@ static void session_free(struct session *s)
     arena_fini(&s->scratch);
     arena_fini(&s->arena);
     snapshot_unref(s->snapshot);
-    roster_freed(s->worker, s->late);
+    roster_freed(s->worker, s->flags & SESSION_LATE);
     free(s);
 }
 
@@ -104,8 +104,8 @@ static void log_end_of(struct session *s, const struct err *e)
     const struct env *env = session_env(s);
     struct log_line line;
 
-    if (s->parting == PARTING_FATAL || s->parting == PARTING_FATAL_V2 || s->parting == PARTING_RELAYED ||
-        (s->parting == PARTING_LOGGED && e)) {
+    if (s->parting == PARTING_FATAL || s->parting == PARTING_YIELDED || s->parting == PARTING_FATAL_V2 ||
+        s->parting == PARTING_RELAYED || (s->parting == PARTING_LOGGED && e)) {
         session_log(s, &line, s->parting == PARTING_LOGGED ? SEV_LOG : SEV_FATAL, event_of(s, e));
         log_err(&line, e);
         if (s->reason)
@@ -134,6 +134,7 @@ static void farewell_say(struct session *s, const struct err *e)
 
     switch (s->parting) {
     case PARTING_FATAL:
+    case PARTING_YIELDED:
         backend_fatal(&s->out, e);
         break;
     case PARTING_FATAL_V2:
@@ -159,9 +160,9 @@ void farewell_enter(struct session *s, const struct err *e)
     if (!s->ready_us)
         session_tally_ended(s, e);
     farewell_say(s, e);
-    if (s->counted)
+    if (s->flags & SESSION_COUNTED)
         atomic_fetch_sub_explicit(&s->worker->shared->connections, 1, memory_order_relaxed);
-    s->counted = false;
+    s->flags &= ~(unsigned)SESSION_COUNTED;
     roster_remove(s->worker, s);
     if (!s->deadline) { /* born without one: nobody else holds the session yet */
         session_free(s);
@@ -172,7 +173,7 @@ void farewell_enter(struct session *s, const struct err *e)
         return;
     }
     stream_finish(&s->client);
-    if (s->yielded || (s->client.eof && !stream_blocked(&s->client))) {
+    if (s->parting == PARTING_YIELDED || (s->client.eof && !stream_blocked(&s->client))) {
         session_gone(s);
         return;
     }

@@ -15,7 +15,7 @@
 
 static bool tls_usable(const struct session *s)
 {
-    return !s->local && !s->tls.used && snapshot_tls(s->snapshot, s->worker->index) != NULL;
+    return !session_is_local(s) && !s->tls.used && snapshot_tls(s->snapshot, s->worker->index) != NULL;
 }
 
 /*
@@ -61,11 +61,11 @@ static enum step read_proxy(struct session *s, struct err *e)
 
     enum code code = proxy_parse(buf_bytes(&s->in), &proxy, &used, e);
     if (code == E_MORE)
-        return s->client_ended ? session_fail(s, PARTING_SILENT) : STEP_MORE;
+        return s->flags & SESSION_DEAF ? session_fail(s, PARTING_SILENT) : STEP_MORE;
     if (code != OK)
         return session_fail(s, PARTING_LOGGED);
     buf_consume(&s->in, used);
-    s->proxied = false;
+    s->origin = ORIGIN_TCP;
     if (!proxy.local) {
         s->balancer = ARENA_NEW(&s->arena, struct address);
         if (!s->balancer) {
@@ -88,7 +88,7 @@ enum step greet_step(struct session *s, struct err *e)
     struct hello_packet packet;
     bool first = !s->hello.ssl_done && !s->hello.gss_done && !s->tls.used;
 
-    if (s->proxied) {
+    if (s->origin == ORIGIN_BALANCER) {
         enum step step = read_proxy(s, e);
         if (step != STEP_DONE)
             return step;
@@ -96,7 +96,7 @@ enum step greet_step(struct session *s, struct err *e)
     if (first && s->in.n > 0 && s->in.p[0] == HELLO_TLS_BYTE) {
         if (!tls_usable(s))
             return session_fail(s, PARTING_SILENT);
-        if (s->crowded)
+        if (s->flags & SESSION_CROWDED)
             return turn_away(s);
         s->tls.direct = true;
         return session_goto(s, STATE_SEAL);
@@ -104,7 +104,7 @@ enum step greet_step(struct session *s, struct err *e)
     for (;;) {
         enum code code = hello_next(&s->hello, buf_bytes(&s->in), &packet);
         if (code == E_MORE)
-            return s->client_ended ? ended(s, e) : STEP_MORE;
+            return s->flags & SESSION_DEAF ? ended(s, e) : STEP_MORE;
         if (code != OK) {
             err_set(e, E_PROTOCOL, "invalid length of startup packet");
             return session_fail(s, PARTING_LOGGED);
@@ -114,7 +114,7 @@ enum step greet_step(struct session *s, struct err *e)
         case HELLO_CANCEL:
             return session_goto(s, STATE_STARTUP);
         case HELLO_SSL: {
-            if (s->crowded)
+            if (s->flags & SESSION_CROWDED)
                 return turn_away(s);
             char answer = hello_answer_ssl(&s->hello, tls_usable(s));
             buf_append_byte(&s->out, (uint8_t)answer);

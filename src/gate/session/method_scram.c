@@ -58,7 +58,8 @@ static enum step scram_done(struct session *s, struct bytes reply, struct err *e
 
     backend_auth(&a->final, AUTH_SASL_FINAL, reply);
     scram_server_keys(&a->scram, &a->keys);
-    s->bound = scram_server_bound(&a->scram);
+    if (scram_server_bound(&a->scram))
+        s->flags |= SESSION_BOUND;
     a->have_keys = !a->credential.cleartext;
     if (a->credential.cleartext && password_set(&a->password, a->credential.password) != OK) {
         err_set(e, E_NOMEM, "out of memory");

@@ -60,7 +60,7 @@ static struct shares *shares_of(const struct session *s)
 {
     const struct gate_shared *shared = s->worker->shared;
 
-    return s->local ? shared->pending_local : shared->pending;
+    return session_is_local(s) ? shared->pending_local : shared->pending;
 }
 
 static struct prefix prefix_of(const struct session *s)
@@ -68,7 +68,7 @@ static struct prefix prefix_of(const struct session *s)
     uid_t uid;
     gid_t gid;
 
-    if (s->local && socket_peer_ids(s->client.fd, &uid, &gid))
+    if (session_is_local(s) && socket_peer_ids(s->client.fd, &uid, &gid))
         return prefix_of_user(uid);
     return prefix_of_address(&s->peer.ss);
 }
@@ -102,7 +102,6 @@ static void yield(struct session *s)
 {
     struct err e;
 
-    s->yielded = true;
     switch (s->state) {
     case STATE_GREET:
     case STATE_SEAL:
@@ -116,7 +115,7 @@ static void yield(struct session *s)
     case STATE_UPSTREAM:
         s->cause = CAUSE_PENDING;
         err_set(&e, E_TOO_MANY, "sorry, too many clients already");
-        session_end(s, PARTING_FATAL, &e);
+        session_end(s, PARTING_YIELDED, &e);
         return;
     case STATE_FAREWELL:
         session_gone(s);
@@ -156,7 +155,8 @@ bool pending_enter(struct session *s)
     s->pending = shares_take(shares_of(s), &prefix, &owner);
     if (!s->pending)
         return false;
-    shares_trim(shares_of(s), (size_t)pending_limit(s->worker->shared, session_settings(s), s->local));
+    shares_trim(shares_of(s),
+                (size_t)pending_limit(s->worker->shared, session_settings(s), session_is_local(s)));
     return true;
 }
 
@@ -182,7 +182,8 @@ static bool is_privileged(const struct session *s)
     uid_t uid;
     gid_t gid;
 
-    if (s->local && socket_peer_ids(s->client.fd, &uid, &gid) && (uid == 0 || uid == s->worker->shared->uid))
+    if (session_is_local(s) && socket_peer_ids(s->client.fd, &uid, &gid) &&
+        (uid == 0 || uid == s->worker->shared->uid))
         return true;
     return settings_listed(&session_settings(s)->admin_users, s->startup.user);
 }
@@ -232,7 +233,7 @@ enum code pending_admit(struct session *s, bool *out_late, struct err *e)
         if (connections >= limit)
             return too_many(connections, session_settings(s), out_late, e);
     } while (!atomic_compare_exchange_weak(&shared->connections, &connections, connections + 1));
-    s->counted = true;
+    s->flags |= SESSION_COUNTED;
     pending_leave(s);
     long left = session_settings(s)->max_connections - (connections + 1);
     shares_trim(shared->relayed, (size_t)left);

@@ -95,7 +95,6 @@ enum code registry_add(struct worker *worker, struct session *session, uint8_t n
         struct session **slot = &worker->registry->slots[slot_of((uint32_t)session->pid)];
         session->key_next = *slot;
         *slot = session;
-        session->registered = true;
         return OK;
     }
     return E_INTERNAL;
@@ -105,12 +104,12 @@ void registry_remove(struct worker *worker, struct session *session)
 {
     struct session **at = &worker->registry->slots[slot_of((uint32_t)session->pid)];
 
-    if (!session->registered)
+    if (session->key_n == 0)
         return;
     while (*at && *at != session)
         at = &(*at)->key_next;
     if (*at)
         *at = session->key_next;
-    session->registered = false;
+    session->key_n = 0;
     wipe(session->key, sizeof session->key);
 }

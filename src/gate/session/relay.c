@@ -31,13 +31,13 @@ static void update(struct session *s)
         over(s);
         return;
     }
-    stream_set_reading(&s->client, !s->client_ended && !stream_blocked(&s->server));
-    stream_set_reading(&s->server, !s->server_ended && !stream_blocked(&s->client));
+    stream_set_reading(&s->client, !(s->flags & SESSION_DEAF) && !stream_blocked(&s->server));
+    stream_set_reading(&s->server, !stream_blocked(&s->client));
 }
 
 static bool idle(const struct session *s)
 {
-    return s->follow.ready && s->follow.state == 'I' && msg_between(&s->follow) && !s->asked;
+    return s->follow.ready && s->follow.state == 'I' && msg_between(&s->follow) && !(s->flags & SESSION_BUSY);
 }
 
 static void say_goodbye(struct session *s)
@@ -65,7 +65,7 @@ enum step relay_enter(struct session *s, struct err *e)
         return STEP_JOB;
     arena_fini(&s->scratch);
     if (s->in.n > 0) { /* pipelined behind the login */
-        s->asked = true;
+        s->flags |= SESSION_BUSY;
         if (stream_write(&s->server, buf_bytes(&s->in), NULL) != OK) {
             over(s);
             return STEP_JOB;
@@ -74,14 +74,14 @@ enum step relay_enter(struct session *s, struct err *e)
     buf_fini_secret(&s->in);
     stream_relax(&s->client);
     stream_relax(&s->server);
-    if (s->client_ended)
+    if (s->flags & SESSION_DEAF)
         stream_finish(&s->server);
     if (stream_over(&s->server)) {
         over(s);
         return STEP_JOB;
     }
     update(s);
-    if (s->draining)
+    if (s->flags & SESSION_DRAINING)
         relay_drain(s, false);
     return STEP_JOB;
 }
@@ -94,18 +94,18 @@ void relay_client_readable(struct session *s)
     case STREAM_AGAIN:
         return;
     case STREAM_DATA:
-        s->asked = true;
+        s->flags |= SESSION_BUSY;
         s->active_ms = loop_now_ms(s->worker->loop);
         if (stream_write(&s->server, in, NULL) != OK) {
             /* What the server said before it closed is still to be read. */
-            s->client_ended = true;
+            s->flags |= SESSION_DEAF;
         } else if (stream_over(&s->client)) {
             relay_client_readable(s);
             return;
         }
         break;
     case STREAM_EOF:
-        s->client_ended = true;
+        s->flags |= SESSION_DEAF;
         stream_finish(&s->server);
         break;
     case STREAM_FAIL:
@@ -131,12 +131,12 @@ static void server_readable(struct session *s)
         s->active_ms = loop_now_ms(s->worker->loop);
         msg_follow(&s->follow, in);
         if (s->follow.ready && msg_between(&s->follow))
-            s->asked = false;
+            s->flags &= ~(unsigned)SESSION_BUSY;
         if (stream_write(&s->client, in, NULL) != OK) {
             over(s);
             return;
         }
-        if (s->draining && idle(s)) {
+        if (s->flags & SESSION_DRAINING && idle(s)) {
             say_goodbye(s);
             return;
         }
@@ -161,7 +161,7 @@ static void on_server(void *arg, unsigned events)
         return;
     if (events & POLL_WRITE) {
         if (stream_flush(&s->server, NULL) != OK)
-            s->client_ended = true;
+            s->flags |= SESSION_DEAF;
         update(s);
     }
     if (s->state == STATE_RELAY && events & POLL_READ)
@@ -170,7 +170,7 @@ static void on_server(void *arg, unsigned events)
 
 void relay_drain(struct session *s, bool now)
 {
-    s->draining = true;
+    s->flags |= SESSION_DRAINING;
     if (now || idle(s))
         say_goodbye(s);
 }

@@ -102,7 +102,8 @@ static enum code read_facts(struct session *s, struct err *e)
 
     s->tls.used = true;
     s->tls.alpn = tls_engine_alpn(engine);
-    s->peer_gate = tls_engine_is_cancel(engine);
+    if (tls_engine_is_cancel(engine))
+        s->origin = ORIGIN_GATE;
     s->tls.version = tls_engine_version(engine);
     s->tls.cipher = tls_engine_cipher(engine);
     s->tls.group = tls_engine_group(engine);
@@ -111,7 +112,7 @@ static enum code read_facts(struct session *s, struct err *e)
     if (!arena_str(&s->arena, str_c(tls_engine_sni(engine)), &sni) ||
         !clean_text(CLEAN_ASCII, sni, &s->arena, &s->tls.sni))
         return err_set(e, E_NOMEM, "out of memory");
-    if (s->tls.direct && !s->tls.alpn && !s->peer_gate)
+    if (s->tls.direct && !s->tls.alpn && s->origin != ORIGIN_GATE)
         return err_set(e, E_PROTOCOL,
                        "received direct SSL connection request without ALPN protocol negotiation extension");
     s->tls.has_cert = cert != NULL;
@@ -161,7 +162,8 @@ enum step seal_step(struct session *s, struct err *e)
     case STREAM_FAIL:
         return seal_failed(s, e);
     case STREAM_DATA:
-        s->client_ended = s->client.eof; /* its goodbye may come with its last word of the handshake */
+        if (s->client.eof) /* its goodbye may come with its last word of the handshake */
+            s->flags |= SESSION_DEAF;
         break;
     }
     buf_reset(&s->in);

@@ -170,9 +170,6 @@ void session_login_over(struct session *s)
 
 void session_gone(struct session *s)
 {
-    if (s->gone)
-        return;
-    s->gone = true;
     stream_set_reading(&s->client, false);
     timer_set(s->deadline, 0);
 }

@@ -53,10 +53,34 @@ enum step {
 enum parting {
     PARTING_FATAL,    /* ErrorResponse with severity FATAL, then close */
     PARTING_FATAL_V2, /* the same in the format of protocol 2 */
+    PARTING_YIELDED,  /* as PARTING_FATAL, but whether the client takes it is not waited for */
     PARTING_RELAYED,  /* the server's own ErrorResponse stands in s->out already; one line in the log */
     PARTING_LOGGED,   /* no byte for the client; one line in the log */
     PARTING_SILENT,   /* neither */
     PARTING_ABRUPT    /* neither, and no close_notify */
+};
+
+/** Who is at the other end of the client's socket: one of these. */
+enum origin {
+    ORIGIN_TCP,
+    ORIGIN_BALANCER, /* its PROXY header is due; then ORIGIN_TCP, and `peer` is whom the header names */
+    ORIGIN_GATE,     /* ORIGIN_TCP until its ALPN said so: sends cancel requests and nothing else */
+    ORIGIN_UNIX,
+    ORIGIN_OWNER /* ORIGIN_UNIX until admit: the gate's own OS user, or root, at the status database */
+};
+
+/** What else is true of a session. */
+enum session_flag {
+    /* Its place. CROWDED is refused in greet or startup, so it is never COUNTED. */
+    SESSION_CROWDED = 1 << 0, /* came when no descriptor was left */
+    SESSION_COUNTED = 1 << 1, /* counts against max_connections: from route or upstream to farewell */
+    /* The end of its worker. Either, both, or neither: a client that came late is told to go all the same. */
+    SESSION_LATE = 1 << 2,     /* the drain does not wait for it: came meanwhile, or had said nothing */
+    SESSION_DRAINING = 1 << 3, /* ends at the next ReadyForQuery(idle) */
+    /* The client. BUSY only in relay; DEAF in any state, and for good. */
+    SESSION_DEAF = 1 << 4, /* nothing more is read of it: end of file, or nobody is left to hear it */
+    SESSION_BUSY = 1 << 5, /* has sent something since the last ReadyForQuery */
+    SESSION_BOUND = 1 << 6 /* its password exchange was bound to the TLS channel */
 };
 
 enum {
@@ -101,20 +125,8 @@ struct session {
     enum state state;
     enum state next;
     enum parting parting;
-    bool counted;      /* counts against max_connections */
-    bool crowded;      /* came when no descriptor was left: it is turned away */
-    bool yielded;      /* its place went to somebody else: no time for a farewell */
-    bool local;        /* came over a unix socket */
-    bool client_ended; /* end of file from the client */
-    bool admitted;     /* the client was told R(0), or will be with the next bytes */
-    bool gone;         /* farewell is over; the memory goes back with the timer */
-    bool late;         /* came while the worker was draining */
-    bool draining;     /* ends at the next ReadyForQuery(idle) */
-    bool proxied;      /* a PROXY header is due; then `peer` is whom it names */
-    bool peer_gate;    /* another gate, for a cancel request and nothing else */
-    bool bound;        /* the password exchange was bound to the TLS channel */
-    char gs2;          /* the client's flag in SCRAM's first message; 0: there was none */
-    bool own;          /* the gate's own OS user, or root, on a unix socket of the status database */
+    enum origin origin;
+    unsigned flags; /* enum session_flag */
     struct address peer;
     struct str peer_name;     /* of the client's address, where a rule wanted it looked up */
     struct address *balancer; /* who sent the PROXY header; NULL: nobody */
@@ -147,12 +159,10 @@ struct session {
     struct share *relayed; /* its place at the server, while that judges it */
     /* relay */
     struct msg_follow follow;
-    bool asked; /* the client has sent something since the last ReadyForQuery */
-    bool server_ended;
-    int32_t pid;     /* the server's backend pid; 0: none yet */
-    uint8_t key[32]; /* the cancel key that the client holds */
-    uint8_t key_n;
-    bool registered;
+    int32_t pid;                       /* the server's backend pid; 0: none yet */
+    uint8_t key[32];                   /* the cancel key that the client holds */
+    uint8_t key_n;                     /* its length; 0: not in the registry */
+    char gs2;                          /* the client's flag in SCRAM's first message; 0: there was none */
     struct session *key_next;          /* registry's chain */
     struct cancel_route *cancel_route; /* how to reach the session's server for a cancel */
     int64_t started_us;
@@ -181,6 +191,11 @@ enum step session_goto(struct session *s, enum state next);
 void session_ready(struct session *s);
 const struct env *session_env(const struct session *s);
 const struct settings *session_settings(const struct session *s);
+/** True when the client came over a unix socket. */
+static inline bool session_is_local(const struct session *s)
+{
+    return s->origin == ORIGIN_UNIX || s->origin == ORIGIN_OWNER;
+}
 /** "127.0.0.1" or "[local]". */
 void session_host(const struct session *s, char *out, size_t size);
 

@@ -21,7 +21,7 @@ enum step startup_step(struct session *s, struct err *e)
     }
     if (packet.kind == HELLO_CANCEL)
         return session_goto(s, STATE_CANCEL);
-    if (s->peer_gate) {
+    if (s->origin == ORIGIN_GATE) {
         err_set(e, E_PROTOCOL, "received a startup packet where only a cancel request may come");
         return session_fail(s, PARTING_LOGGED);
     }
@@ -37,7 +37,7 @@ enum step startup_step(struct session *s, struct err *e)
         err_set(e, E_UNAVAILABLE, "the database system is shutting down");
         return session_fail(s, PARTING_FATAL);
     }
-    if (s->crowded) {
+    if (s->flags & SESSION_CROWDED) {
         s->cause = CAUSE_RESOURCES;
         err_set(e, E_TOO_MANY, "sorry, too many clients already");
         return session_fail(s, PARTING_FATAL);

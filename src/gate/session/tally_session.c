@@ -142,7 +142,7 @@ void session_tally_admitted(struct session *s)
 /* libpq tries the other way after every error but this one. [src: PostgreSQL 18, fe-connect.c] */
 static bool tries_again(const struct session *s, const struct err *e)
 {
-    bool told = s->parting == PARTING_FATAL || s->parting == PARTING_RELAYED;
+    bool told = s->parting == PARTING_FATAL || s->parting == PARTING_YIELDED || s->parting == PARTING_RELAYED;
 
     return told && e && strcmp(err_sqlstate(e), code_sqlstate(E_UNAVAILABLE)) != 0;
 }

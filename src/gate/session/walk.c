@@ -52,8 +52,8 @@ static void drain_stranger(struct session *s, bool now)
 {
     if (now) {
         session_end(s, PARTING_ABRUPT, NULL); /* [src: PostgreSQL 18, process_startup_packet_die] */
-    } else if (!s->late) {
-        s->late = true; /* its StartupMessage will be answered: 57P03 */
+    } else if (!(s->flags & SESSION_LATE)) {
+        s->flags |= SESSION_LATE; /* its StartupMessage will be answered: 57P03 */
         roster_owes_less(s->worker);
     }
 }
@@ -119,7 +119,7 @@ static void end(struct session *s, enum parting parting, const struct err *e)
 
 static void drain(struct session *s, bool now)
 {
-    s->draining = true;
+    s->flags |= SESSION_DRAINING;
     if (states[s->state].drain)
         states[s->state].drain(s, now);
 }
@@ -172,7 +172,8 @@ static void walk(struct session *s, enum step step, struct err *e)
     }
     if (!session_send(s))
         return;
-    stream_set_reading(&s->client, step == STEP_MORE && !s->client_ended && s->in.n < SESSION_IN_MAX);
+    stream_set_reading(&s->client,
+                       step == STEP_MORE && !(s->flags & SESSION_DEAF) && s->in.n < SESSION_IN_MAX);
 }
 
 static void resume(struct session *s)
@@ -207,10 +208,11 @@ static void take_input(struct session *s)
             session_end(s, PARTING_LOGGED, &e);
             return;
         }
-        s->client_ended = stream_over(&s->client);
+        if (stream_over(&s->client))
+            s->flags |= SESSION_DEAF;
         break;
     case STREAM_EOF:
-        s->client_ended = true;
+        s->flags |= SESSION_DEAF;
         break;
     case STREAM_FAIL:
         if (s->state == STATE_GREET && s->tls.used && s->in.n == 0) {
@@ -260,6 +262,14 @@ static const struct session_walk ways = {
     .resume = resume, .end = end, .drain = drain, .cancel = cancel, .login_over = leave_login
 };
 
+static enum origin origin_of(const struct settings *settings, const struct address *peer, bool local)
+{
+    if (local)
+        return ORIGIN_UNIX;
+    return settings_proxy_expected(settings, (const struct sockaddr *)&peer->ss) ? ORIGIN_BALANCER
+                                                                                 : ORIGIN_TCP;
+}
+
 struct session *walk_new(struct worker *worker, int fd, const struct address *peer, bool local)
 {
     struct session *s = calloc(1, sizeof *s);
@@ -275,9 +285,8 @@ struct session *walk_new(struct worker *worker, int fd, const struct address *pe
     s->snapshot = snapshot_ref(worker->snapshot);
     s->id = atomic_fetch_add_explicit(&worker->shared->session_ids, 1, memory_order_relaxed) + 1;
     s->peer = *peer;
-    s->local = local;
-    s->late = worker->draining;
-    s->proxied = !local && settings_proxy_expected(session_settings(s), (const struct sockaddr *)&peer->ss);
+    s->origin = origin_of(session_settings(s), peer, local);
+    s->flags = worker->draining ? SESSION_LATE : 0;
     s->server.fd = -1;
     s->started_us = session_env(s)->now_unix_us(session_env(s)->ctx);
     arena_init(&s->arena, SESSION_ARENA_MAX, SESSION_ARENA_FIRST);
@@ -292,7 +301,7 @@ struct session *walk_new(struct worker *worker, int fd, const struct address *pe
         return NULL;
     }
     timer_set(s->deadline, (int64_t)session_settings(s)->authentication_timeout_s * 1000);
-    if (!s->proxied)
+    if (s->origin != ORIGIN_BALANCER)
         session_log_received(s);
     stream_set_reading(&s->client, true);
     return s;

@@ -124,7 +124,7 @@ static void copy_admission(struct gather_part *part, const struct session *s, st
     }
     copy_clean(part, s->identity, &card->identity);
     copy_clean(part, s->upstream_user, &card->upstream_user);
-    card->bound = s->bound;
+    card->bound = s->flags & SESSION_BOUND;
 }
 
 static void copy_server(struct gather_part *part, const struct session *s, struct session_card *card)
@@ -163,7 +163,7 @@ static void copy_session(struct gather_part *part, const struct session *s, stru
         card->times = console_room_times(s);
     } else {
         card->transaction = s->follow.state;
-        card->busy = s->asked;
+        card->busy = s->flags & SESSION_BUSY;
     }
 }
 

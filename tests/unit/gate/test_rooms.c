@@ -61,7 +61,7 @@ static void begin(struct rooms *r, struct session *s, bool local)
 {
     *s = (struct session){ .worker = &r->worker,
                            .snapshot = r->worker.snapshot,
-                           .local = local,
+                           .origin = local ? ORIGIN_UNIX : ORIGIN_TCP,
                            .in = BUF_INIT(ROOM_MAX),
                            .out = BUF_INIT(ROOM_MAX),
                            .peer.n = sizeof(sa_family_t),
@@ -168,7 +168,7 @@ static void greet_refuses(void **state)
         struct err e = { 0 };
         begin(*state, &s, true);
         come(&s, cases[i].bytes, cases[i].n);
-        s.client_ended = cases[i].ended;
+        s.flags = cases[i].ended ? SESSION_DEAF : 0;
         assert_int_equal(greet_step(&s, &e), STEP_FAIL);
         assert_int_equal(s.parting, cases[i].parting);
         if (cases[i].words)
@@ -234,7 +234,7 @@ static void startup_refuses(void **state)
     r->worker.draining = false;
     end(&s);
     begin(r, &s, true);
-    s.peer_gate = true;
+    s.origin = ORIGIN_GATE;
     assert_int_equal(start(&s, 0x30000, "me", &e), STEP_FAIL);
     assert_int_equal(s.parting, PARTING_LOGGED);
     end(&s);
