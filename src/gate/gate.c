@@ -196,6 +196,12 @@ static void gate_on_signal(void *arg, int signum)
 
 /* ---- start ---- */
 
+static const struct steward_hooks hooks = {
+    .worker_closed = stop_worker_closed,
+    .worker_ended = stop_worker_ended,
+    .reload = reload_asked,
+};
+
 static enum code prepare(struct gate *g, struct err *e)
 {
     static const int signums[] = { SIGTERM, SIGINT };
@@ -221,7 +227,8 @@ static enum code prepare(struct gate *g, struct err *e)
     if (!g->hangup)
         return err_set(e, E_INTERNAL, "could not watch signal %d", SIGHUP);
     g->shared.steward = g->loop;
-    g->shared.reload = reload_asked;
+    g->shared.steward_hooks = &hooks;
+    g->shared.gate = g;
     g->shared.history = &g->history;
     return make_workers(g) == OK ? OK : err_set(e, E_NOMEM, "out of memory");
 }

@@ -21,9 +21,10 @@ struct reload {
 static void do_reload(void *arg, size_t loop)
 {
     struct reload *reload = arg;
+    const struct gate_shared *shared = reload->shared;
 
     (void)loop;
-    reload->shared->reload(reload->shared->gate, &reload->note);
+    shared->steward_hooks->reload(shared->gate, &reload->note);
 }
 
 static void keep_note(void *arg, void *out)

@@ -35,6 +35,22 @@ static const struct worker_hooks hooks = {
     .needs_descriptor = accept_give_descriptor,
 };
 
+/* On the steward. */
+static void closed(void *arg)
+{
+    const struct gate_shared *shared = arg;
+
+    shared->steward_hooks->worker_closed(shared->gate);
+}
+
+/* On the steward. */
+static void ended(void *arg)
+{
+    const struct gate_shared *shared = arg;
+
+    shared->steward_hooks->worker_ended(shared->gate);
+}
+
 static bool worker_thread_fill(struct worker_thread *thread)
 {
     struct worker *worker = &thread->worker;
@@ -42,7 +58,7 @@ static bool worker_thread_fill(struct worker_thread *thread)
 
     worker->loop = loop_new();
     thread->finish = loop_message_new(worker_thread_finish, worker);
-    thread->closed = loop_message_new(shared->worker_closed, shared->gate);
+    thread->closed = loop_message_new(closed, shared);
     worker->tally = tally_new(TALLY_FAILURES_MAX);
     worker->counters = counters_new(COUNT_CELLS_MAX);
     worker->registry = registry_new();
@@ -114,7 +130,7 @@ static void *worker_thread_run(void *arg)
     loop_run(worker->loop);
     worker->ended = true;
     client_counts_hand_over(worker);
-    (void)!loop_post(worker->shared->steward, worker->shared->worker_ended, worker->shared->gate);
+    (void)!loop_post(worker->shared->steward, ended, worker->shared);
     return NULL;
 }
 
@@ -292,12 +308,12 @@ static void on_sessions_changed(struct worker *worker)
 static void stop_listening(struct worker *worker)
 {
     struct worker_thread *thread = worker_thread_of(worker);
-    struct loop_message *closed = thread->closed;
+    struct loop_message *message = thread->closed;
 
     accept_stop(worker);
     client_counts_hand_over(worker);
     thread->closed = NULL;
-    loop_send(worker->shared->steward, closed);
+    loop_send(worker->shared->steward, message);
 }
 
 static void drain(struct worker *worker, bool now)

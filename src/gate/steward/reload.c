@@ -404,10 +404,8 @@ void reload_begin(struct gate *g, enum reload_trigger trigger)
     attempt(g, trigger, false, NULL);
 }
 
-void reload_asked(void *gate, struct err *note)
+void reload_asked(struct gate *g, struct err *note)
 {
-    struct gate *g = gate;
-
     if (g->draining)
         err_set(note, E_SHUTDOWN, "the gate is shutting down; the configuration was not reloaded");
     else

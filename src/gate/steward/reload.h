@@ -11,7 +11,7 @@ void reload_begin(struct gate *g, enum reload_trigger trigger);
 /** SIGHUP is pending: take it, and load. */
 void reload_signalled(void *gate);
 /** The same for pg_reload_conf(): `note` says what came of it. */
-void reload_asked(void *gate, struct err *note);
+void reload_asked(struct gate *g, struct err *note);
 /** Watch files and dates from now on; the first snapshot is in force. */
 MUST_CHECK enum code reload_start(struct gate *g);
 /** Give back what reload_start() made. */

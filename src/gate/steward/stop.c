@@ -70,10 +70,8 @@ static void on_written(void *arg)
     loop_post_owed(g->loop, release, g);
 }
 
-static void on_worker_closed(void *arg)
+void stop_worker_closed(struct gate *g)
 {
-    struct gate *g = arg;
-
     if (++g->n_closed < g->n_workers ||
         g->lock.fd < 0) /* a start that failed has put everything away already */
         return;
@@ -81,10 +79,8 @@ static void on_worker_closed(void *arg)
     timer_set(g->release_timer, clients_leave(g->shared.clients, on_written, g) ? LAST_WRITE_MS : 0);
 }
 
-static void on_worker_ended(void *arg)
+void stop_worker_ended(struct gate *g)
 {
-    struct gate *g = arg;
-
     g->n_ended++;
     if (gate_is_over(g))
         loop_stop(g->loop);
@@ -111,9 +107,6 @@ enum code stop_prepare(struct gate *g)
 {
     g->drain_timer = timer_new(g->loop, on_drain_timeout, g);
     g->release_timer = timer_new(g->loop, on_release_timeout, g);
-    g->shared.worker_closed = on_worker_closed;
-    g->shared.worker_ended = on_worker_ended;
-    g->shared.gate = g;
     return g->drain_timer && g->release_timer ? OK : E_NOMEM;
 }
 

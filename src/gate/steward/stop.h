@@ -6,10 +6,14 @@
 
 #include "gate/steward/steward.h"
 
-/** Before the workers are made. */
+/** Make its timers. */
 MUST_CHECK enum code stop_prepare(struct gate *g);
 /** End the sessions at their next ReadyForQuery(idle), or now; the first time also stop listening. */
 void stop_drain(struct gate *g, bool now);
+/** A worker listens no more. After the last one the lock is given up. */
+void stop_worker_closed(struct gate *g);
+/** A worker's loop has ended. */
+void stop_worker_ended(struct gate *g);
 /** Give back what stop_prepare() made, and the lock. */
 void stop_free(struct gate *g);
 

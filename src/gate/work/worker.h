@@ -65,15 +65,21 @@ struct gate_shared {
     size_t n_overrides;
     _Atomic bool loading;        /* a load is under way: who comes now is judged by what it comes to */
     _Atomic unsigned generation; /* of the snapshot that is in force, or on its way to the workers */
-    /* Called on the steward's loop, with `gate`: a worker listens no more, its loop has ended. */
     struct loop *steward;
-    void (*worker_closed)(void *gate);
-    void (*worker_ended)(void *gate);
-    /** On the steward's loop: load the files anew; `note` says what came of it. */
-    void (*reload)(void *gate, struct err *note);
+    const struct steward_hooks *steward_hooks;
+    struct gate *gate;             /* the hooks' argument, and nobody else's */
     const struct history *history; /* what reloads came to; the steward's */
     gate_auditor *auditor;         /* makes pgseal_findings; may be NULL */
-    void *gate;
+};
+
+/** What workers and sessions want of the steward. Each is called on the steward's loop. */
+struct steward_hooks {
+    /** A worker listens no more. */
+    void (*worker_closed)(struct gate *gate);
+    /** A worker's loop has ended. */
+    void (*worker_ended)(struct gate *gate);
+    /** Load the files anew; `note` says what came of it. */
+    void (*reload)(struct gate *gate, struct err *note);
 };
 
 struct lru;
