@@ -52,9 +52,34 @@ static void check_version(struct audit *a)
                       "PostgreSQL %u had its last fixes on %04u-%02u-%02u", s->version, r->until / 10000,
                       r->until / 100 % 100, r->until % 100);
         else if (s->minor_seen && s->minor < r->minor)
-            audit_add(a, CHECK_VERSION_OUTDATED, STR("version"),
-                      "it is PostgreSQL %u.%u; %u.%u is known here", s->version, s->minor, s->version,
-                      r->minor);
+            audit_add(a, CHECK_VERSION_OUTDATED, s->version_of.n > 0 ? s->version_of : STR("version"),
+                      "it is PostgreSQL %u.%u; the newest that this pgseal knows of is %u.%u", s->version,
+                      s->minor, s->version, r->minor);
+    }
+}
+
+/* ---- OpenSSL ---- */
+
+static const struct {
+    const char *series;
+    unsigned until;
+} openssls[] = {
+#define X(series, until) { series, until },
+#include "openssl_releases.def"
+#undef X
+};
+
+static void check_openssl(struct audit *a)
+{
+    const struct audit_subject *s = a->subject;
+
+    for (size_t i = 0; i < COUNT_OF(openssls); i++) {
+        unsigned until = openssls[i].until;
+        if (!str_is(s->openssl, openssls[i].series) || day_of(s->now_unix_s) <= until)
+            continue;
+        audit_add(a, CHECK_OPENSSL_UNSUPPORTED, STR("OpenSSL"),
+                  "%.*s: OpenSSL %s had its last public fixes by %04u-%02u-%02u", STR_ARG(s->openssl_of),
+                  openssls[i].series, until / 10000, until / 100 % 100, until % 100);
     }
 }
 
@@ -110,6 +135,7 @@ static void check_settings(struct audit *a)
 
 void check_server(struct audit *a)
 {
+    check_openssl(a);
     if (a->subject->kind != SUBJECT_SERVER)
         return;
     check_version(a);

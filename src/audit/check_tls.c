@@ -116,15 +116,18 @@ static void check_dh_params(struct audit *a, const char *path)
     ERR_clear_error();
 }
 
-static bool has_group(struct str groups, const char *name)
+/* `needed`: not behind a sign that lets OpenSSL pass over a group that it does not have, or takes it out again.
+ * [src: OpenSSL 3.5, SSL_CTX_set1_groups_list(3)] */
+static bool has_group(struct str groups, const char *name, bool needed)
 {
     struct str group;
 
     while (str_split(&groups, ':', &group)) {
+        bool optional = false;
         group = str_trim(group);
-        while (group.n > 0 && strchr("*?-", group.p[0]))
-            group = str_from(group, 1);
-        if (str_equal_nocase(group, str_c(name)))
+        for (; group.n > 0 && strchr("*?-", group.p[0]); group = str_from(group, 1))
+            optional = optional || group.p[0] != '*';
+        if (str_equal_nocase(group, str_c(name)) && !(needed && optional))
             return true;
     }
     return false;
@@ -138,9 +141,9 @@ static void check_groups(struct audit *a)
     if (s->kind == SUBJECT_SERVER && s->version > 0 && s->version < PG_WITH_GROUPS)
         audit_add_setting(a, CHECK_GROUPS_NO_PQ, "ssl_ecdh_curve",
                           "PostgreSQL %u has one curve, and no post-quantum one", s->version);
-    else if (!has_group(groups, "X25519MLKEM768"))
+    else if (!has_group(groups, "X25519MLKEM768", false))
         audit_add_setting(a, CHECK_GROUPS_NO_PQ, "ssl_groups", "X25519MLKEM768 is not in it");
-    if (s->fips == FIPS_ON && has_group(groups, "X25519"))
+    if (s->fips == FIPS_ON && has_group(groups, "X25519", true))
         audit_add_setting(a, CHECK_GROUPS_FAIL_IN_FIPS, "ssl_groups",
                           "X25519 is in it, and the system is in FIPS mode");
     if (s->fips == FIPS_ON && s->settings->ssl_min_protocol_version < CONF_TLS_1_3)

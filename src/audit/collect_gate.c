@@ -1,6 +1,7 @@
 #include "audit/collect_gate.h"
 
 #include "audit/collect_rules.h"
+#include "audit/server_program.h"
 #include "audit/server_settings.h"
 #include "base/arena.h"
 #include "client/conninfo.h"
@@ -82,6 +83,7 @@ static enum code read_gate(struct collected *c, struct arena *arena, struct diag
                                           .features = { .roles_known = true },
                                           .reload = true };
 
+    TRY(server_program_own_openssl(arena, &c->subject));
     c->subject.dir = c->settings->dir;
     c->subject.settings = c->settings;
     c->subject.settings_seen = true;

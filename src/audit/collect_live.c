@@ -49,6 +49,8 @@ enum code collect_live(const struct live_params *params, struct arena *arena, st
     look.live = live;
     c.subject.name = conninfo_hidden(arena, str_c(params->conninfo));
     c.subject.version = live_version(live);
+    c.subject.minor = live_minor(live);
+    c.subject.minor_seen = true;
     c.subject.now_unix_s = params->now_unix_s;
     c.subject.live = seen;
     TRY(see_all(&look));

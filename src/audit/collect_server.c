@@ -10,6 +10,7 @@
 
 #include "audit/careful.h"
 #include "audit/collect_rules.h"
+#include "audit/server_program.h"
 #include "audit/server_settings.h"
 #include "base/arena.h"
 #include "base/buf.h"
@@ -489,6 +490,8 @@ enum code collect_server(const char *path, int64_t now_unix_s, struct arena *are
     enum code code = choose(&s, path);
     if (code == OK)
         code = gather(&s, &c.settings);
+    if (code == OK && s.data_dir)
+        code = server_program_look(s.opts.program, arena, &c.subject);
     if (code == OK)
         code = look_for_files(&s);
     if (code == OK)

@@ -27,7 +27,7 @@ static const char settle[] = "SELECT pg_catalog.set_config('search_path', 'pg_ca
 struct live {
     PGconn *conn;
     struct arena *arena;
-    unsigned version;
+    unsigned version, minor;
 };
 
 /* The first line of libpq's words, without what a terminal would obey or could not show. */
@@ -71,6 +71,7 @@ static enum code check_server(struct live *live, struct err *e)
     int number = PQserverVersion(live->conn);
 
     live->version = (unsigned)(number / 10000);
+    live->minor = (unsigned)(number % 10000); /* [src: PostgreSQL 18, PQserverVersion()] */
     if (number == 0)
         return err_set(e, E_UNSUPPORTED, "the server is not PostgreSQL: it does not report its version");
     if (live->version < OLDEST)
@@ -125,6 +126,11 @@ void live_auto(struct live **live)
 unsigned live_version(const struct live *live)
 {
     return live->version;
+}
+
+unsigned live_minor(const struct live *live)
+{
+    return live->minor;
 }
 
 struct str live_host(const struct live *live)

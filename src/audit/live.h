@@ -34,6 +34,8 @@ void live_auto(struct live **live);
 
 /** Major version of the server. */
 unsigned live_version(const struct live *live);
+/** Its minor version. */
+unsigned live_minor(const struct live *live);
 /** Where it was reached: a host or an address, empty over a unix socket. */
 struct str live_host(const struct live *live);
 /** As text. */

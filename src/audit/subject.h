@@ -116,6 +116,9 @@ struct audit_subject {
     unsigned version; /* major version of the server; 0: not known */
     unsigned minor;   /* its minor version, if `minor_seen` */
     bool minor_seen;
+    struct str version_of; /* the program that says so; empty: the server itself */
+    struct str openssl;    /* the series of its OpenSSL, "3.0"; empty: not known */
+    struct str openssl_of; /* what says so */
     bool owner_seen; /* the account that a server runs under is known: the owner of its data directory */
     uid_t owner;
     unsigned dir_mode; /* permission bits of the data directory, if `owner_seen` */

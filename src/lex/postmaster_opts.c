@@ -115,6 +115,7 @@ enum code postmaster_opts_parse(struct str text, struct arena *arena, struct pos
     r.items = arena_array(arena, OPTS_MAX, sizeof *r.items);
     if (!r.items)
         return E_NOMEM;
+    r.opts.program = str_trim(str_first(str_first(text, str_find(text, '\n')), str_find(text, '"')));
     while (next_argument(&r, &argument, &broken)) {
         bool is_long = str_starts(argument, STR("--"));
         bool added = is_long                          ? add_pair(&r, str_from(argument, 2))

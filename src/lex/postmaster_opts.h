@@ -14,6 +14,7 @@ struct postmaster_opt {
 };
 
 struct postmaster_opts {
+    struct str program;        /* as the server was called; empty: a line of nothing */
     struct str data_directory; /* -D; empty: not given */
     const struct postmaster_opt *items;
     size_t n;

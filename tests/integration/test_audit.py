@@ -452,6 +452,15 @@ def public_root():
     return bundle.split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n"
 
 
+def opts_of(data_dir):
+    put(data_dir / "postmaster.opts", f'{data_dir}/postgres "-D" "{data_dir}"\n'.encode())
+
+
+def program_of(data_dir, content):
+    put(data_dir / "postgres", b"\x7fELF\0" + content)
+    opts_of(data_dir)
+
+
 BADS = {
     "quiet": Bad(),
     "tls 1.2": Bad("tls_version_12", conf="ssl_min_protocol_version = 'TLSv1.2'\n"),
@@ -521,10 +530,17 @@ BADS = {
     "data of the group": Bad(do=lambda d, ca: d.chmod(0o750)),
     "rules for all": Bad("hba_mode", do=lambda d, ca: os.chmod(d / "pg_hba.conf", 0o644)),
     "socket": Bad("socket_mode", conf="unix_socket_permissions = 0777\n"),
+    "old minor version": Bad("version_outdated", "openssl_unsupported",
+                             do=lambda d, ca: program_of(d, b"postgres (PostgreSQL) 17.2\n\0libssl.so.1.1\0")),
+    "old minor version far behind": Bad("version_outdated", do=lambda d, ca: program_of(
+        d, b"x" * 65512 + b"postgres (PostgreSQL) 17.10 (Debian 17.10)\n\0libssl.so.99\0".replace(b"17.10", b"17.09"))),
+    "a minor version of tomorrow": Bad(do=lambda d, ca: program_of(d, b"postgres (PostgreSQL) 17.99\n\0libssl.so.99\0")),
+    "another program": Bad(do=lambda d, ca: program_of(d, b"postgres (PostgreSQL) 16.1\n\0libssl.so.1.1\0")),
+    "a program that is a pipe": Bad(do=lambda d, ca: (os.mkfifo(d / "postgres"), opts_of(d))),
     "old version": Bad("version_unsupported", conf="password_encryption = 'scram-sha-256'\n", version=13),
 }
 # Seen on live servers, in FIPS mode or under a public CA only.
-ELSEWHERE = {"version_outdated", "fips_ems", "groups_fail_in_fips", "certificate_over_public_limit"}
+ELSEWHERE = {"fips_ems", "groups_fail_in_fips", "certificate_over_public_limit"}
 
 
 @pytest.mark.parametrize("name", BADS)

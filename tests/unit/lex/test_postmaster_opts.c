@@ -31,6 +31,7 @@ static void reads_what_debian_writes(void **state)
     struct postmaster_opts opts = parsed(
         "/usr/lib/postgresql/15/bin/postgres \"-D\" \"/var/lib/postgresql/15/main\" \"-c\" "
         "\"config_file=/etc/postgresql/15/main/postgresql.conf\"\n");
+    assert_str(opts.program, "/usr/lib/postgresql/15/bin/postgres");
     assert_str(opts.data_directory, "/var/lib/postgresql/15/main");
     assert_int_equal(opts.n, 1);
     assert_opt(&opts, 0, "config_file", "/etc/postgresql/15/main/postgresql.conf");
@@ -42,6 +43,7 @@ static void reads_letters_and_long_options(void **state)
     struct postmaster_opts opts = parsed(
         "postgres \"-D/data\" \"-il\" \"-p\" \"5433\" \"-cssl-ca-file=a b.crt\" "
         "\"--log-connections=on\" \"-F\" \"-B\" \"64\" \"--ssl\" \"-h\" \"\"\n");
+    assert_str(opts.program, "postgres");
     assert_str(opts.data_directory, "/data");
     assert_int_equal(opts.n, 7);
     assert_opt(&opts, 0, "listen_addresses", "*");

@@ -1,0 +1,108 @@
+/* Checks whose facts no machine of a test has: FIPS mode, old libraries, dates. */
+#include "../unit.h"
+
+#include "audit/audit.h"
+#include "audit/server_settings.h"
+#include "base/arena.h"
+#include "conf/settings.h"
+
+static struct arena arena;
+
+/* The report on a server with these settings, written as NAME, VALUE, … */
+struct judged {
+    struct audit_subject subject;
+    struct settings *settings;
+    struct audit_report report;
+};
+
+static void judge(struct judged *j, const char *const *settings)
+{
+    struct subject_setting *raw;
+    size_t n = 0;
+
+    arena_reset(&arena);
+    while (settings[2 * n])
+        n++;
+    raw = arena_array(&arena, n, sizeof *raw);
+    assert_non_null(raw);
+    for (size_t i = 0; i < n; i++)
+        raw[i] = (struct subject_setting){ .name = str_c(settings[2 * i]),
+                                           .value = str_c(settings[2 * i + 1]),
+                                           .in_force = true };
+    j->subject.kind = SUBJECT_SERVER;
+    j->subject.dir = STR("/nonexistent");
+    j->subject.now_unix_s = j->subject.now_unix_s ? j->subject.now_unix_s : 1796000000; /* 2026-11-30 */
+    assert_int_equal(server_settings_make(raw, n, &j->subject, &arena, &j->settings), OK);
+    assert_int_equal(audit_run(&j->subject, PROFILE_DEFAULT, &arena, &j->report), OK);
+}
+
+static bool fires(const struct judged *j, enum check check)
+{
+    for (size_t i = 0; i < j->report.findings.n; i++)
+        if (j->report.findings.items[i].check == check)
+            return true;
+    return false;
+}
+
+static void expect_fips(enum subject_fips fips, const char *groups, const char *oldest, bool groups_fail,
+                        bool ems)
+{
+    const char *const settings[] = { "ssl",  "on", "ssl_min_protocol_version", oldest, "ssl_groups",
+                                     groups, NULL };
+    struct judged j = { .subject = { .version = 18, .fips = fips } };
+
+    judge(&j, settings);
+    assert_int_equal(fires(&j, CHECK_GROUPS_FAIL_IN_FIPS), groups_fail);
+    assert_int_equal(fires(&j, CHECK_FIPS_EMS), ems);
+    assert_int_equal(fires(&j, CHECK_FIPS_OFF), fips == FIPS_OFF);
+    settings_unref(j.settings);
+}
+
+static void fips_mode(void **state)
+{
+    (void)state;
+    expect_fips(FIPS_ON, "X25519:prime256v1", "TLSv1.2", true, true);
+    expect_fips(FIPS_ON, "*prime256v1:?X25519", "TLSv1.3", false, false); /* may be left out */
+    expect_fips(FIPS_ON, "prime256v1:secp384r1", "TLSv1.3", false, false);
+    expect_fips(FIPS_ON, "X25519MLKEM768:prime256v1", "TLSv1.3", false, false);
+    expect_fips(FIPS_OFF, "X25519:prime256v1", "TLSv1.2", false, false);
+    expect_fips(FIPS_UNSEEN, "X25519:prime256v1", "TLSv1.2", false, false);
+}
+
+static void expect_release(unsigned version, unsigned minor, const char *openssl, bool outdated, bool old)
+{
+    static const char *const settings[] = { "ssl", "off", NULL };
+    struct judged j = { .subject = { .version = version,
+                                     .minor = minor,
+                                     .minor_seen = true,
+                                     .openssl = str_c(openssl),
+                                     .openssl_of = STR("x") } };
+
+    judge(&j, settings);
+    assert_int_equal(fires(&j, CHECK_VERSION_OUTDATED), outdated);
+    assert_int_equal(fires(&j, CHECK_OPENSSL_UNSUPPORTED), old);
+    settings_unref(j.settings);
+}
+
+static void releases(void **state)
+{
+    (void)state;
+    expect_release(18, 0, "3.0", true, true);
+    expect_release(18, 99, "3.5", false, false);
+    expect_release(17, 2, "1.1", true, true);
+    expect_release(13, 0, "", false, false); /* unsupported altogether, which says more */
+    expect_release(99, 0, "9.9", false, false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fips_mode),
+        cmocka_unit_test(releases),
+    };
+
+    arena_init(&arena, 64 << 20, 4096);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    arena_fini(&arena);
+    return failed;
+}
