@@ -12,8 +12,9 @@ meson test -C "$build" --print-errorlogs
 unit=$?
 [ $unit -eq 0 ] || echo "check: meson test FAILED (exit $unit); the integration tests run nevertheless" >&2
 
-# Two workers suit two cores; a file stays on one worker, so its servers are started once.
-"$python" -m pytest tests/integration --build "$build" -n "${PGSEAL_CHECK_JOBS:-2}" --dist loadfile \
+# Tests wait more than they work, so there are two workers a core; a file stays on one worker, so its servers are
+# started once.
+"$python" -m pytest tests/integration --build "$build" -n "${PGSEAL_CHECK_JOBS:-$((2 * $(nproc)))}" --dist loadfile \
     -p no:cacheprovider -q --tb=short -rs "$@"
 integration=$?
 

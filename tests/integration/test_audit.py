@@ -218,19 +218,24 @@ def test_both_halves_find_each_other(program, data, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="/etc/postgresql is root's")
 def test_debian_configuration_is_found_by_itself(program, certs, tmp_path):
+    """/etc/postgresql is another one for this program alone: others on the machine read it meanwhile."""
     made = Data(tmp_path / "data", certs, version=97)
-    parent = "/etc/postgresql/97"
-    conf = f"{parent}/pgseal-test"
-    os.makedirs(conf)
-    try:
-        for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):
-            shutil.move(made.path / name, f"{conf}/{name}")
-        append(f"{conf}/postgresql.conf", f"data_directory = '{made.path}'\nhba_file = '{conf}/pg_hba.conf'\n")
-        append(f"{conf}/pg_hba.conf", "host all all 10.0.0.0/8 trust\n")
-        found, _ = report(program, made.path)
-        assert f"{conf}/pg_hba.conf:3" in {f["where"] for f in found["findings"]}
-    finally:
-        shutil.rmtree(parent)
+    etc = tmp_path / "etc"
+    os.makedirs(etc / "97" / "main")
+    conf = "/etc/postgresql/97/main"
+    for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):
+        shutil.move(made.path / name, etc / "97" / "main" / name)
+    append(etc / "97" / "main" / "postgresql.conf",
+           f"data_directory = '{made.path}'\nhba_file = '{conf}/pg_hba.conf'\n")
+    append(etc / "97" / "main" / "pg_hba.conf", "host all all 10.0.0.0/8 trust\n")
+    os.makedirs("/etc/postgresql", exist_ok=True)
+    private = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/postgresql && exec "$@"', str(etc)]
+    if subprocess.run([*private, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs a mount namespace of its own")
+    done = subprocess.run([*private, program, "audit", "--json", str(made.path)], capture_output=True, text=True,
+                          check=False)
+    found = json.loads(done.stdout)
+    assert f"{conf}/pg_hba.conf:3" in {f["where"] for f in found["findings"]}
 
 
 def test_data_without_configuration_is_not_clean(program, data):
