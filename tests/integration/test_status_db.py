@@ -269,11 +269,16 @@ def test_rules_count_their_hits(gate, certs):
 
 def test_rules_that_never_decide_are_named(make_gate, certs):
     gate = make_gate(hba="hostssl app all 10.0.0.0/8 scram-sha-256\nhost app alice,bob 10.1.0.0/16 reject\n"
-                         "hostssl app alice,bob 10.1.0.0/16 reject\n" + HBA, settings={"admin_users": "alice"},
+                         "hostssl app alice,bob 10.1.0.0/16 reject\nhostssl app all 10.0.0.0/9 md5\n"
+                         "hostssl all all 192.168.0.0/17 md5\nhostssl all all 192.168.128.0/17 md5\n"
+                         "hostssl all all 192.168.0.0/16 reject\n" + HBA, settings={"admin_users": "alice"},
                      tls={"cert": certs.server})
     with connect(gate, certs) as db:
-        assert db.execute("SELECT rule_number, shadowed_by FROM pgseal_rules WHERE shadowed_by IS NOT NULL "
-                          "OR rule_number < 4").fetchall() == [(1, None), (2, None), (3, 1)]
+        first, second = (gate.path("pg_hba.conf") + f":{line}" for line in (5, 6))
+        assert db.execute("SELECT rule_number, shadowed_by, covered_by FROM pgseal_rules WHERE shadowed_by IS NOT NULL "
+                          "OR rule_number < 4").fetchall() == [
+            (1, None, None), (2, None, None), (3, 1, [gate.path("pg_hba.conf") + ":1"]),
+            (4, 1, [gate.path("pg_hba.conf") + ":1"]), (7, 5, [first, second])]
 
 
 def test_certificates(gate, certs):

@@ -220,6 +220,23 @@ static void fill_address(struct rows *rows, const struct hba_addr *from, struct 
     }
 }
 
+/* FILE:LINE of each; NULL where the rule decides something. */
+static enum code cover_lines(struct rows *rows, const struct shadow *shadow, struct cell *out)
+{
+    const struct policy *policy = snapshot_policy(rows->snapshot);
+    struct str *lines = arena_array(&rows->arena, shadow->n, sizeof *lines);
+
+    if (!lines)
+        return E_NOMEM;
+    for (size_t i = 0; i < shadow->n; i++) {
+        const struct hba_rule *by = policy_rule(policy, shadow->by[i] - 1);
+        if (!arena_printf(&rows->arena, &lines[i], "%.*s:%u", STR_ARG(by->file), by->line))
+            return E_NOMEM;
+    }
+    *out = shadow->n > 0 ? cell_texts(lines, shadow->n) : (struct cell){ .kind = CELL_NULL };
+    return OK;
+}
+
 enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *e)
 {
     const struct policy *policy = snapshot_policy(rows->snapshot);
@@ -248,7 +265,9 @@ enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *
         row->hits = cell_int(hits.count);
         if (hits.last_us)
             row->last_hit = cell_int(hits.last_us);
-        row->shadowed_by = number(shadows[i].n == 1 ? shadows[i].by[0] : 0);
+        row->shadowed_by = number(shadows[i].n > 0 ? shadows[i].by[0] : 0);
+        if (cover_lines(rows, &shadows[i], &row->covered_by) != OK)
+            return rows_config_no_memory(e);
     }
     return OK;
 }

@@ -274,6 +274,11 @@
         ["Sessions", "number", (r) => number(r.sessions)]], data.ciphers)];
   }
 
+  function neverReached(rule) {
+    const lines = (rule.covered_by || []).map(base);
+    return lines.length > 1 ? `never reached: ${list(lines)} together take all` : `never reached: rule ${rule.shadowed_by} takes all`;
+  }
+
   function drawRules(data) {
     const rows = [...data.rules].sort((a, b) => a.rule_number - b.rule_number), most = Math.max(1, ...rows.map((r) => r.sessions));
     if (!rows.length) return [none("pg_hba.conf has no rule: every connection is refused.")];
@@ -285,7 +290,7 @@
       ["Method", "", (r) => [r.auth_method, r.options && h("span", { class: "soft" }, ` ${list(r.options)}`)]],
       ["Sessions", "tight number", (r) => [r.sessions > 0 && bar(r.sessions / most), number(r.sessions)]],
       ["Hits", "number", (r) => number(r.hits)], ["Last hit", "time", (r) => ago(r.last_hit)],
-      ...(rows.some((r) => r.shadowed_by) ? [["Note", "", (r) => (r.shadowed_by ? mark("warning", `never reached: rule ${r.shadowed_by} takes all`) : "")]] : []),
+      ...(rows.some((r) => r.shadowed_by) ? [["Note", "", (r) => (r.shadowed_by ? mark("warning", neverReached(r)) : "")]] : []),
     ], rows, (r) => (r.hits ? {} : { class: "unused" })),
     total > rows.length && none(`The ${rows.length} busiest of ${number(total)} rules; all are in pgseal_rules.`)];
   }
