@@ -75,15 +75,8 @@ enum code os_path(const char *dir, const char *name, char out[OS_PATH_MAX], stru
 
 /* ---- reading ---- */
 
-enum code os_read_file(const char *path, struct buf *out, struct err *e)
+enum code os_read_all(int fd, const char *path, struct buf *out, struct err *e)
 {
-    AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    struct stat st;
-
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return fail_errno(e, "open file", path);
-    if (S_ISDIR(st.st_mode))
-        return err_set(e, E_IO, "could not read file \"%s\": %s", path, strerror(EISDIR));
     for (;;) {
         size_t room = out->limit - out->n;
         size_t want = room < READ_STEP ? room + 1 : READ_STEP; /* one more than allowed tells "too large" */
@@ -104,6 +97,18 @@ enum code os_read_file(const char *path, struct buf *out, struct err *e)
         if (!stored)
             return err_set(e, E_NOMEM, "out of memory while reading file \"%s\"", path);
     }
+}
+
+enum code os_read_file(const char *path, struct buf *out, struct err *e)
+{
+    AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return fail_errno(e, "open file", path);
+    if (S_ISDIR(st.st_mode))
+        return err_set(e, E_IO, "could not read file \"%s\": %s", path, strerror(EISDIR));
+    return os_read_all(fd, path, out, e);
 }
 
 /* ---- writing ---- */
@@ -164,18 +169,26 @@ static int open_temp(const char *path, char temp[OS_PATH_MAX])
     return -1;
 }
 
-static enum code fill_temp(int fd, const char *temp, struct bytes data, const struct os_target *target,
-                           struct err *e)
+static bool set_owner(int fd, uid_t uid, gid_t gid)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return false;
+    bool is_so = (uid == (uid_t)-1 || uid == st.st_uid) && (gid == (gid_t)-1 || gid == st.st_gid);
+    return is_so || fchown(fd, uid, gid) == 0;
+}
+
+enum code os_write_all(int fd, const char *path, struct bytes data, const struct os_owned *owned,
+                       struct err *e)
 {
     if (!write_all(fd, data))
-        return fail_errno(e, "write file", temp);
-    if ((target->uid != (uid_t)-1 || target->gid != (gid_t)-1) && fchown(fd, target->uid, target->gid) < 0)
-        return fail_errno(e, "set owner of file", target->path);
-    if (fchmod(fd, target->mode) < 0)
-        return fail_errno(e, "set permissions of file", temp);
-    if (fsync(fd) < 0)
-        return fail_errno(e, "fsync file", temp);
-    return OK;
+        return fail_errno(e, "write file", path);
+    if (!set_owner(fd, owned->uid, owned->gid))
+        return fail_errno(e, "set owner of file", path);
+    if (fchmod(fd, owned->mode) < 0)
+        return fail_errno(e, "set permissions of file", path);
+    return fsync(fd) < 0 ? fail_errno(e, "fsync file", path) : OK;
 }
 
 enum code os_write_target(const struct os_target *target, struct bytes data, struct err *e)
@@ -186,7 +199,7 @@ enum code os_write_target(const struct os_target *target, struct bytes data, str
 
     if (fd < 0)
         return fail_errno(e, "create file", path);
-    enum code code = fill_temp(fd, temp, data, target, e);
+    enum code code = os_write_all(fd, temp, data, &target->owned, e);
     if (code == OK && target->how == OS_WRITE_NEW && link(temp, path) < 0)
         code = fail_errno(e, "create file", path); /* link(2) never overwrites, rename(2) would */
     if (code == OK && target->how == OS_WRITE_REPLACE && rename(temp, path) < 0)
@@ -199,7 +212,7 @@ enum code os_write_target(const struct os_target *target, struct bytes data, str
 enum code os_write_file(const char *path, struct bytes data, mode_t mode, enum os_write_mode how,
                         struct err *e)
 {
-    struct os_target target = { path, mode, (uid_t)-1, (gid_t)-1, how };
+    struct os_target target = { path, { mode, (uid_t)-1, (gid_t)-1 }, how };
 
     return os_write_target(&target, data, e);
 }

@@ -37,6 +37,9 @@ MUST_CHECK enum code os_dir_of(const char *path, char out[OS_PATH_MAX], struct e
  */
 MUST_CHECK enum code os_read_file(const char *path, struct buf *out, struct err *e);
 
+/** The same for a file that is open; `path` is for messages. */
+MUST_CHECK enum code os_read_all(int fd, const char *path, struct buf *out, struct err *e);
+
 enum os_write_mode {
     OS_WRITE_NEW,    /* E_EXISTS when the file is there, also when it appears meanwhile */
     OS_WRITE_REPLACE /* whatever was there before is replaced as a whole */
@@ -53,12 +56,21 @@ enum os_write_mode {
 MUST_CHECK enum code os_write_file(const char *path, struct bytes data, mode_t mode, enum os_write_mode how,
                                    struct err *e);
 
-/** The same for a file that is to belong to somebody else: it does so before anybody can see it. */
+/** Whose a file is, and who may do what with it. */
+struct os_owned {
+    mode_t mode;
+    uid_t uid; /* (uid_t)-1: stays as it is */
+    gid_t gid; /* (gid_t)-1: stays as it is */
+};
+
+/** Fill a new file that is open, down to the disk; `path` is for messages. */
+MUST_CHECK enum code os_write_all(int fd, const char *path, struct bytes data, const struct os_owned *owned,
+                                  struct err *e);
+
+/** os_write_file() for a file that is to belong to somebody else: it does so before anybody can see it. */
 struct os_target {
     const char *path;
-    mode_t mode;
-    uid_t uid; /* (uid_t)-1: stays ours */
-    gid_t gid; /* (gid_t)-1: stays ours */
+    struct os_owned owned;
     enum os_write_mode how;
 };
 MUST_CHECK enum code os_write_target(const struct os_target *target, struct bytes data, struct err *e);

@@ -36,7 +36,7 @@ static enum os_write_mode how(const struct leaf_files *files)
 enum code leaf_write_secret(const char *path, struct bytes data, const struct leaf_files *files,
                             struct err *e)
 {
-    struct os_target target = { path, files->key_mode, files->key_uid, files->key_gid, how(files) };
+    struct os_target target = { path, { files->key_mode, files->key_uid, files->key_gid }, how(files) };
 
     return os_write_target(&target, data, e);
 }

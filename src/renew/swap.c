@@ -181,8 +181,8 @@ static enum code copy_kept(const char *from, const char *to, struct err *e)
         return swap_fail(e, "stat file", from);
     enum code code = os_read_file(from, &data, e);
     bool root = geteuid() == 0;
-    struct os_target target = { to, st.st_mode & 0777, root ? st.st_uid : (uid_t)-1,
-                                root ? st.st_gid : (gid_t)-1, OS_WRITE_REPLACE };
+    struct os_owned owned = { st.st_mode & 0777, root ? st.st_uid : (uid_t)-1, root ? st.st_gid : (gid_t)-1 };
+    struct os_target target = { to, owned, OS_WRITE_REPLACE };
     if (code == OK)
         code = os_write_target(&target, buf_bytes(&data), e);
     buf_fini_secret(&data);

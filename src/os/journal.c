@@ -1,0 +1,106 @@
+/* Journals: lines that are on the disk before what they announce is done. */
+#include "os/journal.h"
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "os/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TIME_SIZE = 32 };
+
+/* ---- reading ---- */
+
+bool os_journal_next(struct str *rest, struct str *out_line)
+{
+    size_t n = str_find(*rest, '\n');
+
+    if (n == rest->n) /* what has no end was not finished */
+        return false;
+    *out_line = str_first(*rest, n);
+    *rest = str_from(*rest, n + 1);
+    return true;
+}
+
+bool os_journal_time(struct str *line, int64_t *out_unix_s)
+{
+    struct tm tm = { 0 };
+    char c[TIME_SIZE];
+    struct str time;
+
+    if (!str_split(line, ' ', &time) || !str_to_c(time, c, sizeof c))
+        return false;
+    const char *end = strptime(c, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    if (!end || *end)
+        return false;
+    *out_unix_s = timegm(&tm);
+    return true;
+}
+
+enum code os_journal_load(const char *path, struct buf *out, struct err *e)
+{
+    return os_exists(path) ? os_read_file(path, out, e) : OK;
+}
+
+/* ---- writing ---- */
+
+static void format(struct str words, const struct env *env, struct buf *out)
+{
+    time_t now = (time_t)env_now_s(env);
+    char when[TIME_SIZE] = "";
+    struct tm tm;
+
+    if (gmtime_r(&now, &tm))
+        (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    buf_printf(out, "%s ", when);
+    for (size_t i = 0; i < words.n && out->n < OS_JOURNAL_LINE - 2; i++)
+        buf_append_byte(out,
+                        (uint8_t)((unsigned char)words.p[i] < ' ' || words.p[i] == 0x7f ? ' ' : words.p[i]));
+    buf_append_byte(out, '\n');
+}
+
+/*
+ * Half a line, left by a power failure or a full disk, is cut off: ended, it would be read as a whole one. Returns the
+ * length of what is whole, or -1.
+ */
+static off_t cut_half(int fd)
+{
+    char tail[OS_JOURNAL_LINE];
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -1;
+    off_t from = st.st_size > (off_t)sizeof tail ? st.st_size - (off_t)sizeof tail : 0;
+    ssize_t n = pread(fd, tail, sizeof tail, from);
+    if (n < 0)
+        return -1;
+    while (n > 0 && tail[n - 1] != '\n')
+        n--;
+    return from + n == st.st_size || ftruncate(fd, from + n) == 0 ? from + n : -1;
+}
+
+enum code os_journal_add(const char *path, struct str words, const struct env *env, struct err *e)
+{
+    AUTO(buf) struct buf text = BUF_INIT(OS_JOURNAL_LINE);
+    int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return err_set(e, code_from_errno(errno), "could not open file \"%s\": %m", path);
+    format(words, env, &text);
+    off_t whole = buf_ok(&text) ? cut_half(fd) : -1;
+    ssize_t n = whole < 0 ? -1 : write(fd, text.p, text.n);
+    if (n >= 0 && (size_t)n < text.n)
+        errno = ENOSPC;
+    bool ok = n == (ssize_t)text.n && fsync(fd) == 0;
+    int saved = errno;
+    if (!ok && whole >= 0)
+        (void)!ftruncate(fd, whole);
+    (void)close(fd);
+    return ok ? OK
+              : err_set(e, code_from_errno(saved), "could not write file \"%s\": %s", path, strerror(saved));
+}
