@@ -453,7 +453,7 @@ static enum login_step take_late(struct login *login, const struct msg *m, struc
     case 'E':
         return take_error(login, m->body, e);
     case 'S':
-        code = login_note_parameter(login, m->body, e);
+        code = login_note_parameter(&login->facts, login->arena, m->body, e);
         break;
     case 'K':
         code = login_note_key(&login->facts, m->body, e);

@@ -3,7 +3,7 @@
  *
  *     login_new → login_begin writes the StartupMessage → login_feed(bytes from the server) → …
  *
- * Bytes in, bytes out. A request that the policy does not allow is never answered: the refusal is decided
+ * Bytes in, bytes out; login_drive.h is what everybody drives it with. A request that the policy does not allow is never answered: the refusal is decided
  * before any secret is touched. Two phases: up to AuthenticationOk (LOGIN_AUTHENTICATED), then, if the caller
  * goes on feeding, up to ReadyForQuery (LOGIN_READY).
  * [src: PostgreSQL 18, "Message Flow, Start-up"; fe-auth.c check_expected_areq, pg_SASL_init]
@@ -61,7 +61,8 @@ enum login_step {
     LOGIN_AUTHENTICATED, /* AuthenticationOk was read; stop, or go on feeding */
     LOGIN_READY,         /* ReadyForQuery was read */
     LOGIN_REFUSED,       /* the server's ErrorResponse: login_server_error() */
-    LOGIN_FAIL           /* refused here: `e`; EVENT_LOCAL_ERROR */
+    LOGIN_FAIL,          /* refused here: `e`; EVENT_LOCAL_ERROR */
+    LOGIN_LOST           /* of login_drive_feed() only: an answer could not be sent */
 };
 
 /** A server's ErrorResponse or NoticeResponse. Fields that are missing are empty. */

@@ -16,11 +16,11 @@ void login_note_mechanisms(struct login_facts *facts, struct bytes mechanisms)
     }
 }
 
-enum code login_note_parameter(struct login *login, struct bytes body, struct err *e)
+enum code login_note_parameter(struct login_facts *facts, struct arena *arena, struct bytes body,
+                               struct err *e)
 {
     struct rd r = rd_over(body);
     struct str name = rd_cstr(&r), value = rd_cstr(&r);
-    struct login_facts *facts = &login->facts;
     struct str *where = NULL;
 
     if (rd_end(&r) != OK)
@@ -31,7 +31,7 @@ enum code login_note_parameter(struct login *login, struct bytes body, struct er
         where = &facts->default_read_only;
     else if (str_is(name, "in_hot_standby"))
         where = &facts->in_hot_standby;
-    if (where && !arena_str(login->arena, value, where))
+    if (where && !arena_str(arena, value, where))
         return err_set(e, E_NOMEM, "out of memory");
     return OK;
 }

@@ -14,7 +14,9 @@ struct conn_world;
  * Which mechanisms an AuthenticationSASL lists; unknown ones and bad lists are the SCRAM client's to judge.
  */
 void login_note_mechanisms(struct login_facts *facts, struct bytes mechanisms);
-MUST_CHECK enum code login_note_parameter(struct login *login, struct bytes body, struct err *e);
+/** A ParameterStatus message, where it is one of those that `facts` has; its text goes to `arena`. E_PROTOCOL. */
+MUST_CHECK enum code login_note_parameter(struct login_facts *facts, struct arena *arena, struct bytes body,
+                                          struct err *e);
 
 /** Take an 'E' or 'N' message's body apart; all borrowed from it. E_PROTOCOL: not well formed. */
 MUST_CHECK enum code server_error_parse(struct bytes body, struct server_error *out);

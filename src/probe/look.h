@@ -6,7 +6,7 @@
 
 #include "client/dial.h"
 #include "client/hosts.h"
-#include "client/login.h"
+#include "client/login_drive.h"
 #include "probe/probe.h"
 #include "tls/context.h"
 

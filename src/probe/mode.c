@@ -178,76 +178,48 @@ static bool keys_for(const struct conninfo *info, struct scram_keys *out)
     return true;
 }
 
-static struct login *make_login(struct look *look, const struct conninfo *info,
-                                const struct login_creds *creds)
+static enum code send_login(void *to, struct bytes data, struct err *e)
 {
-    struct parameter parameters[LOGIN_PARAMETERS_MAX];
-    uint8_t hash[CERT_HASH_MAX];
-    size_t hash_n = 0;
-    struct err ignored;
-    struct tls_engine *tls = look->dial->tls;
-    X509 *cert = tls ? tls_engine_peer(tls) : NULL;
-    struct bytes end_point = { 0 };
-
-    if (cert && cert_end_point_hash(cert, hash, &hash_n, &ignored) == OK &&
-        !arena_bytes(look->arena, bytes_of(hash, hash_n), &end_point))
-        return NULL;
-    const struct login_params params = {
-        .protocol = info->protocol_max,
-        .protocol_min = info->protocol_min,
-        .parameters = parameters,
-        .parameter_count = login_parameters(info, look->params->world, parameters),
-        .user = info->user,
-        .creds = *creds,
-        .auth_allowed = info->auth_allowed,
-        .require_auth = info->require_auth,
-        .binding = info->channel_binding,
-        .tls = tls != NULL,
-        .end_point = end_point,
-        .sslcertmode = info->sslcertmode,
-        .cert = !tls || !tls_engine_cert_requested(tls) ? LOGIN_CERT_NOT_ASKED
-                : tls_engine_cert_sent(tls)             ? LOGIN_CERT_SENT
-                                                        : LOGIN_CERT_NONE,
-        .env = look->params->env,
-    };
-    return login_new(&params, look->arena);
+    return dial_send(to, data, e);
 }
 
-/* Exchange messages until the session is ready or something ends it. */
-static enum login_step converse(struct look *look, struct login *login, struct err *e)
-{
-    struct buf out = BUF_INIT(LOGIN_OUT_MAX);
-    AUTO(buf) struct buf in = BUF_INIT(LOOK_INPUT_MAX);
-    enum login_step step = LOGIN_MORE;
-    enum code code = OK;
-    size_t used;
-
-    login_begin(login, &out);
-    while (code == OK && (step == LOGIN_MORE || step == LOGIN_AUTHENTICATED || step == LOGIN_WORK)) {
-        if (out.n > 0)
-            code = dial_send(look->dial, buf_bytes(&out), e);
-        buf_reset(&out);
-        if (code == OK && step == LOGIN_MORE)
-            code = dial_receive(look->dial, &in, e);
-        if (code != OK)
-            break;
-        if (step == LOGIN_WORK)
-            login_work(login);
-        step = login_feed(login, buf_bytes(&in), &used, &out, e);
-        buf_consume(&in, used);
-    }
-    buf_fini_secret(&out);
-    return code == OK ? step : LOGIN_MORE; /* MORE: the connection broke; `e` says how */
-}
-
-enum login_step look_login(struct look *look, const struct conninfo *info, struct login **out_login,
-                           struct err *e)
+static struct login_drive *make_login(struct look *look, const struct conninfo *info)
 {
     AUTO(password) struct password room = { 0 };
     AUTO(scram_keys) struct scram_keys keys = { .iterations = 0 };
-    const struct login_creds creds = { .password = password_for(look, info, &room),
-                                       .keys = keys_for(info, &keys) ? &keys : NULL };
-    struct login *login = make_login(look, info, &creds);
+    struct parameter parameters[LOGIN_PARAMETERS_MAX];
+    const struct login_params params = {
+        .parameters = parameters,
+        .parameter_count = login_parameters(info, look->params->world, parameters),
+        .user = info->user,
+        .creds = { .password = password_for(look, info, &room),
+                   .keys = keys_for(info, &keys) ? &keys : NULL },
+        .auth_allowed = info->auth_allowed,
+        .env = look->params->env,
+    };
+    const struct login_line line = { .tls = look->dial->tls, .send = send_login, .to = look->dial };
+
+    return login_drive_new(info, &params, &line);
+}
+
+/* Exchange messages until the session is ready or something ends it. */
+static enum login_step converse(struct look *look, struct login_drive *login, struct err *e)
+{
+    AUTO(buf) struct buf in = BUF_INIT(LOOK_INPUT_MAX);
+    enum login_step step = login_drive_begin(login, e) == OK ? LOGIN_MORE : LOGIN_LOST;
+
+    while (step == LOGIN_MORE || step == LOGIN_AUTHENTICATED) {
+        if (step == LOGIN_MORE && dial_receive(look->dial, &in, e) != OK)
+            return LOGIN_LOST;
+        step = login_drive_feed(login, &in, e);
+    }
+    return step;
+}
+
+enum login_step look_login(struct look *look, const struct conninfo *info, struct login_drive **out_login,
+                           struct err *e)
+{
+    struct login_drive *login = make_login(look, info);
     AUTO(buf) struct buf bye = BUF_INIT(64);
     struct err ignored;
 
@@ -263,17 +235,17 @@ enum login_step look_login(struct look *look, const struct conninfo *info, struc
     }
     return step;
 }
-
 /* True when the attempt ended well. */
 static bool log_in(struct play *p, struct err *e)
 {
-    struct login *login = NULL;
-    enum login_step step = look_login(p->look, p->info, &login, e);
+    AUTO(login_drive) struct login_drive *drive = NULL;
+    enum login_step step = look_login(p->look, p->info, &drive, e);
     bool accepted = step == LOGIN_READY;
 
     p->event = p->look->dial->timed_out ? EVENT_TIMEOUT : EVENT_CLOSED;
-    if (!login)
+    if (!drive)
         return false;
+    const struct login *login = login_drive_login(drive);
     if (step == LOGIN_FAIL && login_facts(login)->lacks_password && !p->look->params->send_password)
         accepted = true; /* so far, so good: the password is not ours to send */
     else if (step == LOGIN_FAIL || step == LOGIN_REFUSED)
@@ -287,7 +259,6 @@ static bool log_in(struct play *p, struct err *e)
         mode_complain(p, look_server_text(p->look, login_server_error(login), e));
     else if (!accepted)
         mode_complain(p, str_c(err_text(e)));
-    login_free(login);
     return accepted;
 }
 

@@ -11,8 +11,8 @@ MUST_CHECK enum code look_conninfo(const struct look *look, enum sslmode mode, s
                                    struct err *e);
 /** The verdict of one sslmode, by doing what libpq does. */
 MUST_CHECK enum code look_mode(struct look *look, enum sslmode mode, struct mode_verdict *out, struct err *e);
-/** Log in over the open connection as far as we may; `info` says as whom. */
-enum login_step look_login(struct look *look, const struct conninfo *info, struct login **out_login,
+/** Log in over the open connection as far as we may; `info` says as whom. LOGIN_LOST: the connection broke. */
+enum login_step look_login(struct look *look, const struct conninfo *info, struct login_drive **out_login,
                            struct err *e);
 /** `FATAL:  text` with its detail and hint, as libpq prints a server's error. */
 struct str look_server_text(struct look *look, const struct server_error *error, const struct err *e);

@@ -184,11 +184,12 @@ static struct str method_name(const struct login_facts *facts)
 /* Over the connection that stands. */
 static void see_auth(struct look *look, struct auth_seen *out)
 {
-    struct login *login = NULL;
+    AUTO(login_drive) struct login_drive *drive = NULL;
     struct err e = { 0 };
-    enum login_step step = look_login(look, &look->info, &login, &e);
+    enum login_step step = look_login(look, &look->info, &drive, &e);
 
-    if (login) {
+    if (drive) {
+        const struct login *login = login_drive_login(drive);
         const struct login_facts *facts = login_facts(login);
         out->method = method_name(facts);
         out->reached = facts->asked_anything || facts->in_auth_ok;
@@ -198,7 +199,6 @@ static void see_auth(struct look *look, struct auth_seen *out)
         else if (!out->reached)
             (void)arena_str(look->arena, str_c(err_text(&e)), &out->refusal);
     }
-    login_free(login);
     dial_close(look->dial);
 }
 

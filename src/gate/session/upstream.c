@@ -61,21 +61,15 @@ static enum step give_up(struct upstream_room *r, struct err *e)
 
 /* ---- the gate logs in ---- */
 
+static void feed_login(void *arg);
+
 static void begin_login(struct upstream_room *r)
 {
     struct session *s = r->s;
     bool service = upstream_is_service(r);
-    AUTO(buf) struct buf out = BUF_INIT(HELLO_LENGTH_MAX * 2);
+    const struct login_line line = server_conn_line(s->leg, feed_login, r);
     struct login_params params = {
-        .protocol = r->upstream->info.protocol_max,
-        .protocol_min = r->upstream->info.protocol_min,
         .user = service ? r->upstream->info.user : s->startup.user,
-        .require_auth = r->upstream->info.require_auth,
-        .binding = r->upstream->info.channel_binding,
-        .tls = server_conn_is_tls(s->leg),
-        .end_point = server_conn_end_point(s->leg),
-        .sslcertmode = r->upstream->info.sslcertmode,
-        .cert = server_conn_certificate(s->leg),
         .env = session_env(s),
     };
     struct err e;
@@ -88,14 +82,13 @@ static void begin_login(struct upstream_room *r)
     params.parameters = upstream_parameters(r, &params.parameter_count);
     params.auth_allowed = upstream_choose_login(r, &params.creds);
     r->has_secret = params.creds.keys || params.creds.password.n > 0;
-    r->logon = params.parameters ? own_login_new(s->worker->loop, &params) : NULL;
-    if (!r->logon) {
+    r->login = params.parameters ? login_drive_new(&r->upstream->info, &params, &line) : NULL;
+    if (!r->login) {
         err_set(&e, E_NOMEM, "out of memory");
         upstream_fail(r, &e);
         return;
     }
-    login_begin(own_login_login(r->logon), &out);
-    if (server_conn_send_buf(s->leg, &out, &e) != OK)
+    if (login_drive_begin(r->login, &e) != OK)
         upstream_attempt_failed(r, EVENT_CLOSED, &e);
 }
 
@@ -109,37 +102,19 @@ static void keep_refusal(struct upstream_room *r, struct bytes body)
     wr_end(&w);
 }
 
-static void feed_login(struct upstream_room *r);
-
-static void on_worked(void *arg)
+static void feed_login(void *arg)
 {
-    feed_login(arg);
-}
-
-static void feed_login(struct upstream_room *r)
-{
+    struct upstream_room *r = arg;
     struct session *s = r->s;
-    struct login *login = own_login_login(r->logon);
-    struct buf out = BUF_INIT(LOGIN_OUT_MAX);
+    const struct login *login = login_drive_login(r->login);
     struct err e = { 0 };
-    size_t used = 0;
 
-    enum login_step step = login_feed(login, buf_bytes(&r->in), &used, &out, &e);
-    buf_consume(&r->in, used);
-    bool sent = (buf_ok(&out) && out.n == 0) || server_conn_send_buf(s->leg, &out, &e) == OK;
-    buf_fini_secret(&out);
-    if (!sent) {
-        upstream_attempt_failed(r, EVENT_CLOSED, &e);
-        return;
-    }
-    switch (step) {
+    switch (login_drive_feed(r->login, &r->in, &e)) {
     case LOGIN_MORE:
-        return;
     case LOGIN_WORK:
-        if (!own_login_work(r->logon, on_worked, r)) {
-            err_set(&e, E_NOMEM, "out of memory");
-            upstream_fail(r, &e);
-        }
+        return;
+    case LOGIN_LOST:
+        upstream_attempt_failed(r, EVENT_CLOSED, &e);
         return;
     case LOGIN_AUTHENTICATED:
     case LOGIN_READY:
@@ -347,7 +322,7 @@ static void upstream_on_data(void *arg, struct bytes data)
         upstream_after_ok(r);
     else if (r->relayed)
         feed_relayed(r);
-    else if (!own_login_working(r->logon))
+    else
         feed_login(r);
 }
 
@@ -462,7 +437,7 @@ void upstream_leave(struct session *s)
     if (!r)
         return;
     s->upstream_room = NULL;
-    own_login_free(r->logon);
+    login_drive_free(r->login);
     buf_fini_secret(&r->in);
     buf_fini(&r->held);
     buf_fini(&r->refusal);

@@ -18,8 +18,8 @@ void upstream_fail(struct upstream_room *r, const struct err *e)
 /* What was learnt from one server is of no use with the next. */
 void upstream_forget_attempt(struct upstream_room *r)
 {
-    own_login_free(r->logon);
-    r->logon = NULL;
+    login_drive_free(r->login);
+    r->login = NULL;
     r->stage = UPSTREAM_CONNECT;
     buf_reset(&r->in);
     buf_reset(&r->held);

@@ -2,9 +2,8 @@
 #ifndef PGSEAL_GATE_SESSION_UPSTREAM_IMPL_H
 #define PGSEAL_GATE_SESSION_UPSTREAM_IMPL_H
 
-#include "client/login.h"
+#include "client/login_drive.h"
 #include "gate/session/admission.h"
-#include "gate/upstream/own_login.h"
 #include "gate/upstream/relayed.h"
 
 enum {
@@ -32,11 +31,11 @@ struct upstream_room {
     bool told_facts;     /* parameters of forward_facts are in the present StartupMessage */
     bool client_engaged; /* the client has been asked something: there is no second try */
     struct relayed exchange;
-    struct own_login *logon; /* of the present attempt */
-    struct arena arena;      /* texts of `facts` */
-    struct buf in;           /* from the server, not yet consumed */
-    struct buf held;         /* for the client, with AuthenticationOk */
-    struct buf refusal;      /* the server's ErrorResponse before AuthenticationOk; empty: none */
+    struct login_drive *login; /* of the present attempt */
+    struct arena arena;        /* texts of `facts` */
+    struct buf in;             /* from the server, not yet consumed */
+    struct buf held;           /* for the client, with AuthenticationOk */
+    struct buf refusal;        /* the server's ErrorResponse before AuthenticationOk; empty: none */
     struct login_facts facts;
     struct password password; /* of the service user */
     struct cancel_route route;

@@ -35,21 +35,6 @@ static enum code own_key(struct upstream_room *r, struct bytes body, struct err 
     return OK;
 }
 
-static void note_parameter(struct upstream_room *r, struct bytes body)
-{
-    struct rd rd = rd_over(body);
-    struct str name = rd_cstr(&rd), value = rd_cstr(&rd);
-
-    if (rd_end(&rd) != OK)
-        return;
-    if (str_is(name, "default_transaction_read_only"))
-        (void)arena_str(&r->arena, value, &r->facts.default_read_only);
-    else if (str_is(name, "in_hot_standby"))
-        (void)arena_str(&r->arena, value, &r->facts.in_hot_standby);
-    else if (str_is(name, "server_version"))
-        (void)arena_str(&r->arena, value, &r->facts.server_version);
-}
-
 static void log_authorized(struct session *s)
 {
     struct log_line line;
@@ -166,16 +151,16 @@ static void late_error(struct upstream_room *r, struct bytes message)
 /* One message between AuthenticationOk and ReadyForQuery. Returns false when the room has moved on. */
 static bool ready_message(struct upstream_room *r, const struct msg *msg, struct bytes whole)
 {
+    struct err e;
+
     switch (msg->type) {
-    case 'K': {
-        struct err e;
+    case 'K':
         if (r->judge_only) /* nothing of this session is for the client */
             return true;
         if (own_key(r, msg->body, &e) == OK)
             return true;
         upstream_attempt_failed(r, EVENT_LATE_ERROR, &e);
         return false;
-    }
     case 'E':
         late_error(r, whole);
         return false;
@@ -189,8 +174,8 @@ static bool ready_message(struct upstream_room *r, const struct msg *msg, struct
         judge_attrs(r, state);
         return false;
     }
-    case 'S':
-        note_parameter(r, msg->body);
+    case 'S': /* the client's to complain of, if it is not well formed */
+        (void)!login_note_parameter(&r->facts, &r->arena, msg->body, &e);
         break;
     default:
         break;

@@ -46,8 +46,6 @@ struct server_conn {
     struct timer *kick;    /* defers what must not be told from inside a call */
     struct timer *timeout; /* connect_timeout; NULL: none is set */
     struct err last;       /* of the attempt that failed last */
-    uint8_t end_point[CERT_HASH_MAX];
-    size_t end_point_n;
 };
 
 static void act(struct server_conn *leg);
@@ -145,7 +143,6 @@ static enum code check_server(struct server_conn *leg, struct err *e)
 {
     AUTO(arena) struct arena scratch;
     struct cert_names names;
-    struct err ignored;
     X509 *cert = tls_engine_peer(leg->stream.tls);
 
     arena_init(&scratch, LEG_ARENA_MAX, 1024);
@@ -156,8 +153,6 @@ static enum code check_server(struct server_conn *leg, struct err *e)
         TRY(cert_names_of(cert, &scratch, &names, e));
         TRY(verify_host(&names, present_host(leg)->host, e));
     }
-    if (cert_end_point_hash(cert, leg->end_point, &leg->end_point_n, &ignored) != OK)
-        leg->end_point_n = 0;
     return OK;
 }
 
@@ -269,7 +264,6 @@ static bool start_connect(struct server_conn *leg)
 
     stream_close(&leg->stream);
     leg->phase = LEG_CONNECT;
-    leg->end_point_n = 0;
     enum code code = socket_connect(&address, &fd, &leg->last);
     if (code != OK && (errno == EMFILE || errno == ENFILE) &&
         leg->worker->hooks->needs_descriptor(leg->worker))
@@ -561,14 +555,22 @@ bool server_conn_is_unix(const struct server_conn *leg)
 
 enum login_cert server_conn_certificate(const struct server_conn *leg)
 {
-    if (!leg->stream.tls || !tls_engine_cert_requested(leg->stream.tls))
-        return LOGIN_CERT_NOT_ASKED;
-    return tls_engine_cert_sent(leg->stream.tls) ? LOGIN_CERT_SENT : LOGIN_CERT_NONE;
+    return login_cert_over(leg->stream.tls);
 }
 
-struct bytes server_conn_end_point(const struct server_conn *leg)
+static enum code send_login(void *to, struct bytes data, struct err *e)
 {
-    return bytes_of(leg->end_point, leg->end_point_n);
+    return server_conn_send(to, data, e);
+}
+
+struct login_line server_conn_line(struct server_conn *leg, void (*worked)(void *arg), void *arg)
+{
+    return (struct login_line){ .tls = leg->stream.tls,
+                                .send = send_login,
+                                .to = leg,
+                                .loop = leg->worker->loop,
+                                .worked = worked,
+                                .arg = arg };
 }
 
 void server_conn_route(const struct server_conn *leg, struct cancel_route *out)

@@ -8,7 +8,7 @@
 #define PGSEAL_GATE_UPSTREAM_SERVER_CONN_H
 
 #include "client/hosts.h"
-#include "client/login.h"
+#include "client/login_drive.h"
 #include "net/stream.h"
 
 struct server_conn;
@@ -85,8 +85,8 @@ bool server_conn_is_tls(const struct server_conn *leg);
 bool server_conn_is_unix(const struct server_conn *leg);
 /** Did this server ask for the gate's certificate, and was there one to send? */
 enum login_cert server_conn_certificate(const struct server_conn *leg);
-/** tls-server-end-point of the server's certificate; empty: no TLS, or none is defined. */
-struct bytes server_conn_end_point(const struct server_conn *leg);
+/** For a login over this connection; `worked` is called with `arg`. */
+struct login_line server_conn_line(struct server_conn *leg, void (*worked)(void *arg), void *arg);
 /** Fill address, method and host of `out`. */
 void server_conn_route(const struct server_conn *leg, struct cancel_route *out);
 /** Hand the connection over; `fn` hears of its readiness from now on, and the leg is free to go. */

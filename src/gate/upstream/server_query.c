@@ -10,7 +10,6 @@
 #include "client/login_session.h"
 #include "client/passfile.h"
 #include "gate/load/snapshot.h"
-#include "gate/upstream/own_login.h"
 #include "gate/upstream/server_conn.h"
 #include "gate/work/worker.h"
 #include "net/loop.h"
@@ -55,7 +54,7 @@ struct server_query {
     struct server_query_owner owner;
     enum server_query_stage stage;
     struct server_conn *leg;
-    struct own_login *logon;
+    struct login_drive *login;
     struct arena arena; /* of the present login */
     struct buf in;
     struct buf question; /* the messages of the open question */
@@ -72,8 +71,8 @@ static void hang_up(struct server_query *a)
 {
     server_conn_free(a->leg);
     a->leg = NULL;
-    own_login_free(a->logon);
-    a->logon = NULL;
+    login_drive_free(a->login);
+    a->login = NULL;
     buf_fini_secret(&a->in);
     password_wipe(&a->password);
     arena_reset(&a->arena);
@@ -143,12 +142,12 @@ static enum code find_password(struct server_query *a, struct str user, struct s
     return passfile_lookup(&world, passfile, &key, &a->password, &found, e);
 }
 
+static void feed_login(void *arg);
+
 static enum code begin_login(struct server_query *a, struct err *e)
 {
     const struct conninfo *info = &a->upstream->info;
     struct str user = auth_user(a), database = snapshot_settings(a->snapshot)->auth_dbname;
-    AUTO(buf) struct buf out = BUF_INIT(HELLO_LENGTH_MAX);
-
     const struct parameter parameters[ASKER_PARAMETERS_MAX] = {
         { STR("user"), user },
         { STR("database"), database },
@@ -161,27 +160,19 @@ static enum code begin_login(struct server_query *a, struct err *e)
     enum login_cert certificate = server_conn_certificate(a->leg);
     bool at_once = server_conn_is_unix(a->leg) || certificate == LOGIN_CERT_SENT || a->upstream->verified;
     const struct login_params params = {
-        .protocol = info->protocol_max,
-        .protocol_min = info->protocol_min,
         .parameters = parameters,
         .parameter_count = ASKER_PARAMETERS_MAX,
         .user = user,
         .creds = { .password = password_bytes(&a->password) },
         .auth_allowed = info->auth_allowed &
                         ((at_once ? AUTH_BIT_NONE : 0u) | AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM),
-        .require_auth = info->require_auth,
-        .binding = info->channel_binding,
-        .tls = server_conn_is_tls(a->leg),
-        .end_point = server_conn_end_point(a->leg),
-        .sslcertmode = info->sslcertmode,
-        .cert = certificate,
         .env = &a->worker->env,
     };
-    a->logon = own_login_new(a->worker->loop, &params);
-    if (!a->logon)
+    const struct login_line line = server_conn_line(a->leg, feed_login, a);
+    a->login = login_drive_new(info, &params, &line);
+    if (!a->login)
         return err_set(e, E_NOMEM, "out of memory");
-    login_begin(own_login_login(a->logon), &out);
-    return server_conn_send_buf(a->leg, &out, e);
+    return login_drive_begin(a->login, e);
 }
 
 static void send_question(struct server_query *a)
@@ -200,41 +191,22 @@ static void server_query_on_ready(void *arg)
     struct err e;
 
     a->stage = ASKER_LOGIN;
-    own_login_free(a->logon);
-    a->logon = NULL;
+    login_drive_free(a->login);
+    a->login = NULL;
     buf_reset(&a->in);
     if (begin_login(a, &e) != OK)
         server_conn_event(a->leg, EVENT_LOCAL_ERROR, &e);
 }
 
-static void feed_login(struct server_query *a);
-
-static void on_worked(void *arg)
+static void feed_login(void *arg)
 {
-    feed_login(arg);
-}
-
-static void feed_login(struct server_query *a)
-{
-    struct login *login = own_login_login(a->logon);
-    struct buf out = BUF_INIT(LOGIN_OUT_MAX);
+    struct server_query *a = arg;
+    const struct login *login = login_drive_login(a->login);
     struct err e = { 0 };
-    size_t used = 0;
-    enum login_step step = login_feed(login, buf_bytes(&a->in), &used, &out, &e);
 
-    buf_consume(&a->in, used);
-    if (step != LOGIN_FAIL && step != LOGIN_REFUSED && (!buf_ok(&out) || out.n > 0) &&
-        server_conn_send_buf(a->leg, &out, &e) != OK)
-        step = LOGIN_FAIL;
-    buf_fini_secret(&out);
-    switch (step) {
+    switch (login_drive_feed(a->login, &a->in, &e)) {
     case LOGIN_MORE:
-        return;
     case LOGIN_WORK:
-        if (!own_login_work(a->logon, on_worked, a)) {
-            err_set(&e, E_NOMEM, "out of memory");
-            dead(a, &e);
-        }
         return;
     case LOGIN_AUTHENTICATED:
         feed_login(a); /* what is behind it, up to ReadyForQuery */
@@ -247,6 +219,9 @@ static void feed_login(struct server_query *a)
     case LOGIN_REFUSED:
     case LOGIN_FAIL:
         server_conn_event(a->leg, login_event(login), &e);
+        return;
+    case LOGIN_LOST:
+        server_conn_event(a->leg, EVENT_CLOSED, &e);
         return;
     }
 }
@@ -333,10 +308,9 @@ static void server_query_on_data(void *arg, struct bytes data)
         dead(a, &e);
         return;
     }
-    if (a->stage == ASKER_LOGIN) {
-        if (!own_login_working(a->logon))
-            feed_login(a);
-    } else if (a->stage == ASKER_BUSY)
+    if (a->stage == ASKER_LOGIN)
+        feed_login(a);
+    else if (a->stage == ASKER_BUSY)
         feed_answer(a);
     else
         buf_reset(&a->in); /* notices between questions */
@@ -411,8 +385,8 @@ static void on_lapsed(void *arg)
 {
     struct server_query *a = arg;
 
-    own_login_free(a->logon);
-    a->logon = NULL;
+    login_drive_free(a->login);
+    a->login = NULL;
     a->stage = ASKER_CONNECT;
 }
 

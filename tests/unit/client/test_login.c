@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
-#include "client/login.h"
+#include "client/login_drive.h"
 #include "client/login_session.h"
 #include "pgwire/backend.h"
 #include "pgwire/hello.h"
@@ -476,6 +476,76 @@ static void test_scram_work(void **state)
     end(&x);
 }
 
+/* ---- the driver ---- */
+
+static enum code keep(void *to, struct bytes data, struct err *e)
+{
+    struct buf *sent = to;
+
+    if (sent->limit == 0)
+        return err_set(e, E_CLOSED, "gone");
+    buf_append(sent, data);
+    return OK;
+}
+
+static void test_drive_work(void **state)
+{
+    const struct login_params p = plain_params();
+    const struct conninfo info = { .protocol_min = PROTOCOL_3_0, .protocol_max = PROTOCOL_3_0 };
+    struct exchange x;
+    struct err e;
+
+    (void)state;
+    begin(&x, &p, SCRAM_ITERATIONS_INLINE + 1, NULL);
+    const struct login_line line = { .send = keep, .to = &x.from_client };
+    AUTO(login_drive) struct login_drive *drive = login_drive_new(&info, &p, &line);
+    assert_non_null(drive);
+    assert_int_equal(login_drive_begin(drive, &e), OK);
+    assert_memory_equal(x.from_client.p, "\0\0\0\20\0\3\0\0user\0u\0", 15);
+    buf_reset(&x.from_client);
+    assert_int_equal(login_drive_feed(drive, &x.from_server, &e), LOGIN_MORE);
+    server_turn(&x, AUTH_SASL_CONTINUE, SCRAM_CONTINUE);
+    buf_reset(&x.from_client);
+    assert_int_equal(login_drive_feed(drive, &x.from_server, &e), LOGIN_MORE); /* nobody was asked to wait */
+    server_turn(&x, AUTH_SASL_FINAL, SCRAM_DONE);
+    backend_auth(&x.from_server, AUTH_OK, bytes_of("", 0));
+    backend_ready(&x.from_server, 'I');
+    assert_int_equal(login_drive_feed(drive, &x.from_server, &e), LOGIN_AUTHENTICATED);
+    assert_true(login_facts(login_drive_login(drive))->verified);
+    assert_int_equal(login_drive_feed(drive, &x.from_server, &e), LOGIN_READY);
+    assert_int_equal(x.from_server.n, 0);
+    end(&x);
+}
+
+static void drive_once(struct buf *sent, const char *in, size_t n, enum login_step expected)
+{
+    const struct login_params p = plain_params();
+    const struct conninfo info = { .protocol_min = PROTOCOL_3_0, .protocol_max = PROTOCOL_3_0 };
+    const struct login_line line = { .send = keep, .to = sent };
+    AUTO(login_drive) struct login_drive *drive = login_drive_new(&info, &p, &line);
+    AUTO(buf) struct buf from_server = BUF_INIT(1024);
+    struct err e;
+
+    assert_non_null(drive);
+    buf_append(&from_server, bytes_of(in, n));
+    assert_int_equal(login_drive_feed(drive, &from_server, &e), expected);
+}
+
+static void test_drive_ends(void **state)
+{
+    static const char ask[] = "R\0\0\0\10\0\0\0\3", both[] = "R\0\0\0\10\0\0\0\3E\0\0\0\11Mno\0";
+    AUTO(buf) struct buf sent = BUF_INIT(1024);
+    struct buf gone = BUF_INIT(0);
+
+    (void)state;
+    drive_once(&gone, ask, sizeof ask - 1, LOGIN_LOST);
+    drive_once(&sent, ask, sizeof ask - 1, LOGIN_MORE);
+    assert_memory_equal(sent.p, "p\0\0\0\13secret", 12);
+    buf_reset(&sent);
+    drive_once(&sent, both, sizeof both, LOGIN_REFUSED); /* its password is not for who says no already */
+    assert_int_equal(sent.n, 0);
+}
+
 /* ---- hostile input ---- */
 
 static void feed_exact(struct bytes data)
@@ -545,6 +615,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_scram_broken_off, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_scram_left, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_scram_work, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_drive_work, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_drive_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hostile, set_up, tear_down),
     };
 
