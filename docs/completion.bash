@@ -35,9 +35,9 @@ _pgseal()
     'cert list') options='--directory --ca --json --verbose --help ' ;;
     'hba ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
     'ident ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
-    'explain ') options='--directory --running --hba --ident --json --verbose --color --help ' ;;
+    'explain ') options='--directory --running --hba --driver --ident --json --verbose --color --help ' ;;
     'audit ') options='--conninfo --driver --profile --fail-on --baseline --pg-version --rehearse --log --sarif --html --json --verbose --color --help ' ;;
-    'probe ') options='--rootcert --crl --cert --key --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
+    'probe ') options='--rootcert --crl --cert --key --driver --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
     'monitor ') options='--days --rootcert --crl --negotiation --timeout --nagios --textfile --listen --interval --json --verbose --color --help ' ;;
     'psql ') options='--directory --verbose --help ' ;;
     'rotate ') options='--directory --pair --force --dry-run --state --textfile --json --verbose --color --help ' ;;
@@ -99,6 +99,7 @@ _pgseal()
     'ident --color') arguments='auto always never' ;;
     'explain --directory'|'explain -D') arguments='directories' ;;
     'explain --hba') arguments='files' ;;
+    'explain --driver') arguments='nothing' ;;
     'explain --ident') arguments='files' ;;
     'explain --color') arguments='auto always never' ;;
     'audit --conninfo') arguments='nothing' ;;
@@ -114,6 +115,7 @@ _pgseal()
     'probe --crl') arguments='files' ;;
     'probe --cert') arguments='files' ;;
     'probe --key') arguments='files' ;;
+    'probe --driver') arguments='nothing' ;;
     'probe --address') arguments='nothing' ;;
     'probe --user'|'probe -U') arguments='nothing' ;;
     'probe --dbname'|'probe -d') arguments='nothing' ;;

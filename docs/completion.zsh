@@ -314,6 +314,7 @@ _pgseal() {
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
             --running'[the rules the running gate has in force, even if its files have changed since]' \
             --hba='[a rule file instead]:FILE:_files' \
+            --driver='[who reads a connection string that does not tell: libpq (default), pgx, lib/pq, node, ...]:NAME[@VERSION]: ' \
             --ident='[a map file instead]:FILE:_files' \
             --json'[answer in JSON]' \
             {-v,--verbose}'[say more; may be repeated]' \
@@ -324,7 +325,7 @@ _pgseal() {
     'audit ')
         _arguments -s -S \
             --conninfo='[ask this running server through libpq, as psql would connect]:CONNINFO: ' \
-            --driver='[who reads connection strings that do not tell: libpq (default), pgx, lib/pq, node, ...]:NAME: ' \
+            --driver='[who reads connection strings that do not tell: libpq (default), pgx, lib/pq, node, ...]:NAME[@VERSION]: ' \
             --profile='[judge by the severities of default, cis (cis-16, cis-17, cis-18), stig, pci, bsi, mozilla-intermediate or mozilla-modern]:NAME:(default cis cis-16 cis-17 cis-18 stig pci bsi mozilla-intermediate mozilla-modern)' \
             --fail-on='[the lowest severity that gives exit status 1: high, medium (default), low, info, or none]:SEVERITY:(high medium low info none)' \
             --baseline='[a report of an earlier --json: the findings in it do not count]:FILE:_files' \
@@ -345,6 +346,7 @@ _pgseal() {
             --crl='[revocation list to verify with (sslcrl)]:FILE:_files' \
             --cert='[client certificate to show (sslcert)]:FILE:_files' \
             --key='[its key (sslkey)]:FILE:_files' \
+            --driver='[who reads a CONNINFO that does not tell: libpq (default), pgx, lib/pq, node, ...]:NAME[@VERSION]: ' \
             --address='[connect there instead of where the name leads; names and certificates are judged all the same (hostaddr)]:ADDRESS: ' \
             {-U+,--user=}'[user to ask as (default: as psql)]:NAME: ' \
             {-d+,--dbname=}'[database to ask for (default: the user'\''s name)]:NAME: ' \

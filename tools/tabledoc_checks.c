@@ -75,10 +75,10 @@ static const char *subject_text(const char *subject)
 }
 
 static const struct {
-    const char *word, *title, *unset, *require, *reading, *changes;
+    const char *word, *from, *before, *title, *unset, *ssl, *require, *reading, *changes;
 } drivers[] = {
-#define X(name, word, title, unset, require, reading, changes)                                               \
-    { word, title, unset, #require, #reading, changes },
+#define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, changes)            \
+    { word, from, before, title, unset, ssl, #require, #reading, changes },
 #include "drivers.def"
 #undef X
 };
@@ -86,14 +86,33 @@ static const struct {
 /* What `sslmode=require` makes sure of. */
 static const char *require_text(const char *require, const char *reading)
 {
-    if (strcmp(reading, "FULL") == 0)
-        return "chain and name, as verify-full";
-    if (strcmp(reading, "NEVER") == 0)
-        return "nothing; nor does any other word";
-    return strcmp(require, "NOTHING") == 0 ? "nothing"
-           : strcmp(require, "ROOT") == 0
-               ? "the chain, where sslrootcert is given"
-               : "the chain, where sslrootcert is given or ~/.postgresql/root.crt is there";
+    static const char *const texts[][2] = {
+        { "FULL", "chain and name, as verify-full" },
+        { "STRICT", "chain and name, as verify-full" },
+        { "UNREAD", "nothing: sslmode is not read" },
+        { "NEVER", "nothing; nor does any other word" },
+        { "CARELESS", "nothing; nor does any other word, and no other insists on encryption" },
+        { "NOTHING", "nothing" },
+        { "ROOT", "the chain, where sslrootcert is given" },
+        { "FILE", "the chain, where sslrootcert is given or ~/.postgresql/root.crt is there" },
+        { "SYSTEM", "chain and name; the chain alone where a root certificate is given" },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        if (strcmp(texts[i][0], reading) == 0 || strcmp(texts[i][0], require) == 0)
+            return texts[i][1];
+    abort();
+}
+
+/* A version of the row. */
+static void driver_word(struct buf *out, size_t i)
+{
+    buf_printf(out, "| `%s", drivers[i].word);
+    if (*drivers[i].from)
+        buf_printf(out, "@%s", drivers[i].from);
+    buf_append_c(out, "`");
+    if (*drivers[i].before)
+        buf_printf(out, " before `@%s`", drivers[i].before);
 }
 
 static void drivers_table(struct buf *out)
@@ -101,13 +120,17 @@ static void drivers_table(struct buf *out)
     buf_append_c(
         out,
         "\n## What drivers make of a connection string\n\n"
-        "`pgseal audit` reads a connection string as its driver does; `--driver` says whose it is where the "
-        "string does not tell.\n\n"
-        "| --driver | driver | without a word about TLS | sslmode=require verifies | other versions |\n"
-        "|---|---|---|---|---|\n");
-    for (size_t i = 0; i < COUNT_OF(drivers); i++)
-        buf_printf(out, "| `%s` | %s | %s | %s | %s |\n", drivers[i].word, drivers[i].title, drivers[i].unset,
+        "`pgseal audit`, `explain` and `probe` read a connection string as its driver does; `--driver` says "
+        "whose it is where the string does not tell, and of which version: `--driver node@8.2`, "
+        "`--driver pgjdbc@42.2.4`. Without one, it is the newest.\n\n"
+        "| --driver | driver | without a word about TLS | ssl=true | sslmode=require verifies | other "
+        "versions |\n"
+        "|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < COUNT_OF(drivers); i++) {
+        driver_word(out, i);
+        buf_printf(out, " | %s | %s | %s | %s | %s |\n", drivers[i].title, drivers[i].unset, drivers[i].ssl,
                    require_text(drivers[i].require, drivers[i].reading), drivers[i].changes);
+    }
 }
 
 static void lower(struct buf *out, const char *word)

@@ -116,7 +116,7 @@ static void fill_from_variables(struct client_items *items, size_t variables)
     const struct conn_options *from = &items->items[variables].options;
 
     for (size_t i = 0; i < items->n; i++)
-        if (i != variables && items->items[i].text.p && items->items[i].driver == PASTED_LIBPQ)
+        if (i != variables && items->items[i].text.p && pasted_family(items->items[i].driver) == PASTED_LIBPQ)
             items->items[i].options = *from;
 }
 
@@ -167,7 +167,7 @@ static enum pasted_driver driver_of_file(struct str name, enum pasted_driver oth
     } ends[] = {
         { ".js", PASTED_NODE },    { ".mjs", PASTED_NODE },      { ".cjs", PASTED_NODE },
         { ".ts", PASTED_NODE },    { ".prisma", PASTED_PRISMA }, { ".exs", PASTED_POSTGREX },
-        { ".cr", PASTED_CRYSTAL },
+        { ".cr", PASTED_CRYSTAL }, { ".dart", PASTED_DART },     { ".swift", PASTED_POSTGRES_NIO },
     };
 
     for (size_t i = 0; otherwise == PASTED_LIBPQ && i < COUNT_OF(ends); i++)

@@ -40,7 +40,7 @@ static bool put_mode(const struct conn_options *options, enum pasted_driver driv
 
 static bool root_unseen(const struct conn_options *options, enum pasted_driver driver)
 {
-    return (driver == PASTED_LIBPQ || driver == PASTED_ASYNCPG) && options->v[CONN_SSLROOTCERT].n == 0 &&
+    return conn_meaning_reads_root_file(driver) && options->v[CONN_SSLROOTCERT].n == 0 &&
            str_is(options->v[CONN_SSLMODE], "require");
 }
 
@@ -93,7 +93,8 @@ enum code link_of_text_over(struct str text, enum pasted_driver driver, const st
     if (pasted.options.v[CONN_SERVICE].n > 0)
         return err_set(e, E_PARAM, "it names the service \"%.*s\", which was not given",
                        STR_ARG(pasted.options.v[CONN_SERVICE]));
-    for (size_t i = 0; pasted.driver == PASTED_LIBPQ && i < CONN_OPTION_COUNT; i++)
+    bool libpq = pasted_family(pasted.driver) == PASTED_LIBPQ;
+    for (size_t i = 0; libpq && i < CONN_OPTION_COUNT; i++)
         if (!pasted.options.v[i].p && beside->v[i].p) {
             pasted.options.v[i] = beside->v[i];
             if (i == CONN_SSLMODE) {
@@ -112,15 +113,6 @@ enum code link_of_text(struct str text, enum pasted_driver driver, struct arena 
     return link_of_text_over(text, driver, &nothing, arena, out, e);
 }
 
-static bool has_root_file(const struct conn_world *world, struct arena *arena)
-{
-    struct str path;
-
-    return world->home.n > 0 &&
-           arena_printf(arena, &path, "%.*s/.postgresql/root.crt", STR_ARG(world->home)) &&
-           world->stat_file(world->ctx, path.p).error == 0;
-}
-
 enum code link_of_text_here(struct str text, enum pasted_driver driver, struct arena *arena,
                             struct subject_link *out, struct err *e)
 {
@@ -128,10 +120,11 @@ enum code link_of_text_here(struct str text, enum pasted_driver driver, struct a
     struct pasted pasted;
 
     TRY(pasted_parse_for(text, driver, arena, &pasted, e));
-    if (pasted.driver != PASTED_LIBPQ)
-        return link_settle(&pasted, false, "", arena, out, e);
     if (conn_world_system(arena, &world) != OK)
         return err_set(e, E_NOMEM, "out of memory");
+    bool root_file = conn_meaning_reads_root_file(pasted.driver) && conn_meaning_has_root_file(&world, arena);
+    if (pasted_family(pasted.driver) != PASTED_LIBPQ)
+        return link_settle(&pasted, root_file, "", arena, out, e);
     struct conn_options written = pasted.options;
     TRY(conn_options_defaults(&pasted.options, &world, CONN_LIBPQ, arena, e));
     struct str mode = pasted.options.v[CONN_SSLMODE];
@@ -141,10 +134,10 @@ enum code link_of_text_here(struct str text, enum pasted_driver driver, struct a
         pasted.options.v[CONN_SSLMODE] = written.v[CONN_SSLMODE];
     else if (!pasted.sslmode_given) {
         pasted.sslmode_given = true;
-        return link_settle(&pasted, has_root_file(&world, arena),
-                           by_root ? "" : " of the service file or environment", arena, out, e);
+        return link_settle(&pasted, root_file, by_root ? "" : " of the service file or environment", arena,
+                           out, e);
     }
-    return link_settle(&pasted, has_root_file(&world, arena), "", arena, out, e);
+    return link_settle(&pasted, root_file, "", arena, out, e);
 }
 
 bool link_add(struct collected *collected, struct arena *arena, struct subject_connection connection,

@@ -1,21 +1,9 @@
 #include "client/meaning.h"
 
+#include "base/arena.h"
 #include "base/check.h"
+#include "client/conninfo_defaults.h"
 #include "client/pasted.h"
-
-enum require { REQUIRE_NOTHING, REQUIRE_ROOT, REQUIRE_FILE };
-enum reading { READING_WRITTEN, READING_FULL, READING_NEVER };
-
-static const struct {
-    enum require require;
-    enum reading reading;
-    const char *changes;
-} drivers[] = {
-#define X(name, word, title, unset, require, reading, changes)                                               \
-    [PASTED_##name] = { REQUIRE_##require, READING_##reading, changes },
-#include "drivers.def"
-#undef X
-};
 
 static enum sslmode mode_of(const struct conn_options *options, enum pasted_driver driver)
 {
@@ -33,39 +21,74 @@ static enum sslmode mode_of(const struct conn_options *options, enum pasted_driv
     return mode;
 }
 
-static bool require_verifies(const struct conn_options *options, enum pasted_driver driver, bool root_file)
+/* What the word require does, where it is read as it is written. */
+static void add_require(const struct conn_options *options, enum pasted_driver driver, bool root_file,
+                        struct conn_meaning *m)
 {
-    switch (drivers[driver].require) {
-    case REQUIRE_NOTHING:
-        return false;
-    case REQUIRE_ROOT:
-        return options->v[CONN_SSLROOTCERT].n > 0;
-    case REQUIRE_FILE:
-        return options->v[CONN_SSLROOTCERT].n > 0 || root_file;
+    bool root = options->v[CONN_SSLROOTCERT].n > 0;
+
+    switch (pasted_reader(driver)->require) {
+    case PASTED_REQUIRE_NOTHING:
+        return;
+    case PASTED_REQUIRE_ROOT:
+        m->chain = root;
+        return;
+    case PASTED_REQUIRE_FILE:
+        m->chain = root || root_file;
+        return;
+    case PASTED_REQUIRE_SYSTEM:
+        m->chain = true;
+        m->name = !root;
+        return;
     }
-    UNREACHABLE();
+}
+
+bool conn_meaning_reads_root_file(enum pasted_driver driver)
+{
+    return pasted_reader(driver)->require == PASTED_REQUIRE_FILE;
 }
 
 struct conn_meaning conn_meaning(const struct conn_options *options, enum pasted_driver driver,
                                  bool root_file)
 {
     enum sslmode mode = mode_of(options, driver);
-    enum reading reading = drivers[driver].reading;
-    struct conn_meaning m = { .encrypts = mode >= SSLMODE_REQUIRE, .tries = mode >= SSLMODE_PREFER };
+    struct conn_meaning m = { .encrypts = mode >= SSLMODE_REQUIRE,
+                              .tries = mode >= SSLMODE_PREFER,
+                              .chain = mode >= SSLMODE_VERIFY_CA,
+                              .name = mode == SSLMODE_VERIFY_FULL };
 
-    if (reading == READING_FULL && mode >= SSLMODE_PREFER)
-        return (struct conn_meaning){ true, true, true, true };
-    if (reading == READING_NEVER)
-        return m;
-    m.chain = mode >= SSLMODE_VERIFY_CA ||
-              (mode == SSLMODE_REQUIRE && require_verifies(options, driver, root_file));
-    m.name = mode == SSLMODE_VERIFY_FULL;
+    if (mode == SSLMODE_REQUIRE)
+        add_require(options, driver, root_file, &m);
+    switch (pasted_reader(driver)->reading) {
+    case PASTED_READING_WRITTEN:
+    case PASTED_READING_UNREAD:
+        break;
+    case PASTED_READING_TIGHT:
+        m.encrypts = m.tries;
+        break;
+    case PASTED_READING_CA:
+        m.name = m.chain;
+        break;
+    case PASTED_READING_STRICT:
+        m.chain = m.name = m.encrypts;
+        break;
+    case PASTED_READING_FULL:
+        m.encrypts = m.chain = m.name = m.tries;
+        break;
+    case PASTED_READING_NEVER:
+        m.chain = m.name = false;
+        break;
+    case PASTED_READING_CARELESS:
+        m.encrypts = mode == SSLMODE_REQUIRE;
+        m.chain = m.name = false;
+        break;
+    }
     return m;
 }
 
 struct conn_meaning conn_meaning_pasted(const struct pasted *pasted, bool root_file)
 {
-    enum pasted_driver driver = pasted->libpq_compat ? PASTED_PGX : pasted->driver;
+    enum pasted_driver driver = pasted->libpq_compat ? PASTED_NODE_9 : pasted->driver;
     struct conn_meaning m = conn_meaning(&pasted->options, driver, root_file);
 
     if (pasted->no_verify)
@@ -76,11 +99,21 @@ struct conn_meaning conn_meaning_pasted(const struct pasted *pasted, bool root_f
 struct str conn_meaning_changes(const struct pasted *pasted)
 {
     struct str mode = pasted->options.v[CONN_SSLMODE];
-    bool settled = pasted->sslmode_given && (pasted->driver == PASTED_LIB_PQ || str_is(mode, "verify-full") ||
-                                             str_is(mode, "disable"));
+    bool settled = pasted->sslmode_given && (pasted_family(pasted->driver) == PASTED_LIB_PQ ||
+                                             str_is(mode, "verify-full") || str_is(mode, "disable"));
 
-    return settled || pasted->libpq_compat || pasted->no_verify ? STR("")
-                                                                : str_c(drivers[pasted->driver].changes);
+    return settled || pasted->libpq_compat || pasted->no_verify
+               ? STR("")
+               : str_c(pasted_reader(pasted->driver)->changes);
+}
+
+bool conn_meaning_has_root_file(const struct conn_world *world, struct arena *arena)
+{
+    struct str path;
+
+    return world->home.n > 0 &&
+           arena_printf(arena, &path, "%.*s/.postgresql/root.crt", STR_ARG(world->home)) &&
+           world->stat_file(world->ctx, path.p).error == 0;
 }
 
 static bool is_local(struct str host)

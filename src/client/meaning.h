@@ -10,6 +10,8 @@
 #include "client/conninfo.h"
 #include "client/pasted_words.h"
 
+struct arena;
+struct conn_world;
 struct pasted;
 
 struct conn_meaning {
@@ -26,6 +28,10 @@ struct conn_meaning conn_meaning(const struct conn_options *options, enum pasted
 struct conn_meaning conn_meaning_pasted(const struct pasted *pasted, bool root_file);
 /** What another version of the driver makes of the same text; empty: nothing is known of any. */
 struct str conn_meaning_changes(const struct pasted *pasted);
+/** Does a root.crt in the home directory count with sslmode=require? */
+bool conn_meaning_reads_root_file(enum pasted_driver driver);
+/** Does one lie there? */
+bool conn_meaning_has_root_file(const struct conn_world *world, struct arena *arena);
 /** Each host is a unix socket or this machine. */
 bool conn_meaning_is_local(const struct conn_options *options);
 

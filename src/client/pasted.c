@@ -170,6 +170,18 @@ bool pasted_recognized(struct str text)
     return r.left_out.p || kind_of(&r) != KIND_PAIRS;
 }
 
+/* The text tells whose it is; the version is the one that was asked for, if any. */
+static void pasted_chose(struct reading *r, enum pasted_driver driver)
+{
+    if (pasted_family(r->driver) != driver)
+        r->driver = driver;
+}
+
+static bool is_libpq(const struct reading *r)
+{
+    return pasted_family(r->driver) == PASTED_LIBPQ;
+}
+
 /* ---- single parameters ---- */
 
 static void note_left_out(struct reading *r, struct str keyword)
@@ -198,17 +210,17 @@ static void note_left_out(struct reading *r, struct str keyword)
  */
 static bool translate(struct reading *r, struct str keyword, struct str *value, enum conn_option *option)
 {
-    bool libpq = r->driver == PASTED_LIBPQ;
+    bool libpq = is_libpq(r);
 
     if (str_equal_nocase(keyword, STR("ssl"))) {
         r->ssl = *value;
         return false;
     }
-    if (r->driver == PASTED_NODE && str_is(keyword, "uselibpqcompat")) {
+    if (pasted_family(r->driver) == PASTED_NODE && str_is(keyword, "uselibpqcompat")) {
         r->out->libpq_compat = str_is(*value, "true");
         return false;
     }
-    if (pasted_not_validating(keyword, *value)) {
+    if (pasted_not_validating(keyword, *value, r->driver)) {
         r->out->no_verify = true;
         pasted_note(r, "%.*s: the server's certificate is not verified", STR_ARG(keyword));
         return false;
@@ -231,28 +243,61 @@ static bool translate(struct reading *r, struct str keyword, struct str *value, 
     return true;
 }
 
+/* The sslmode that ssl= amounts to. NULL: none. */
+static const char *ssl_means(struct reading *r)
+{
+    const char *means = pasted_ssl_means(r->ssl, r->driver);
+
+    if (!means)
+        return NULL;
+    r->out->no_verify |= str_equal_nocase(r->ssl, STR("no-verify"));
+    if (is_libpq(r))
+        pasted_note(r, "ssl=%.*s is read as sslmode=%s", STR_ARG(r->ssl), means);
+    else
+        pasted_note(r, "ssl=%.*s of %s is read as sslmode=%s", STR_ARG(r->ssl), pasted_driver_name(r->driver),
+                    means);
+    return means;
+}
+
+/* sslrootcert=system is no file for some. */
+static void settle_system(struct reading *r)
+{
+    struct str *v = r->out->options.v;
+    const char *name = pasted_driver_name(r->driver);
+
+    if (!str_is(v[CONN_SSLROOTCERT], "system"))
+        return;
+    if (is_libpq(r) && r->driver != PASTED_LIBPQ) {
+        pasted_note(r, "%s takes sslrootcert=system for the name of a file", name);
+        v[CONN_SSLROOTCERT] = STR("./system");
+    } else if (!is_libpq(r) && pasted_system_verifies(r->driver, r->out->sslmode_given)) {
+        pasted_note(r, "sslrootcert=system of %s is read as sslmode=verify-full", name);
+        v[CONN_SSLMODE] = STR("verify-full");
+    }
+}
+
 /* What ssl= means where there is no sslmode=, or what the driver does when nothing is said. */
 static enum code settle_sslmode(struct reading *r)
 {
     struct str *mode = &r->out->options.v[CONN_SSLMODE];
     const char *means = NULL;
 
-    r->out->sslmode_given = r->sslmode_given || r->ssl.p || mode->n > 0;
     r->out->driver = r->driver;
+    if (pasted_reader(r->driver)->reading == PASTED_READING_UNREAD && (r->sslmode_given || mode->n > 0)) {
+        pasted_note(r, "%s does not read sslmode", pasted_driver_name(r->driver));
+        *mode = STR("");
+        r->sslmode_given = false;
+    }
+    r->out->sslmode_given = r->sslmode_given || r->ssl.p || mode->n > 0;
     if (r->sslmode_given || mode->n > 0)
         return OK;
     if (r->ssl.p) {
-        means = pasted_ssl_means(r->ssl, r->driver);
+        means = ssl_means(r);
         if (!means) {
             enum code code = err_set(r->e, E_PARAM, "ssl= takes true, false or a word of sslmode");
             err_hint(r->e, "Write sslmode= with disable, allow, prefer, require, verify-ca or verify-full.");
             return code;
         }
-        if (r->driver == PASTED_LIBPQ)
-            pasted_note(r, "ssl=%.*s is read as sslmode=%s", STR_ARG(r->ssl), means);
-        else
-            pasted_note(r, "ssl=%.*s of %s is read as sslmode=%s", STR_ARG(r->ssl),
-                        pasted_driver_name(r->driver), means);
     } else if (pasted_default_sslmode(r->driver)) {
         means = pasted_default_sslmode(r->driver);
         pasted_note(r, "without a word about TLS, %s is read as sslmode=%s", pasted_driver_name(r->driver),
@@ -285,7 +330,7 @@ static void rewrite_query(struct reading *r, struct str query, struct buf *out)
         size_t equals = str_find(pair, '=');
         struct str keyword = str_first(pair, equals), value = str_from(pair, equals + 1);
         enum conn_option option;
-        bool libpq = r->driver == PASTED_LIBPQ;
+        bool libpq = is_libpq(r);
         if (libpq && (equals == pair.n || str_find(keyword, '%') < keyword.n)) {
             buf_printf(out, "%s%.*s", before, STR_ARG(pair)); /* libpq's own parser has the words for it */
             before = "&";
@@ -296,8 +341,8 @@ static void rewrite_query(struct reading *r, struct str query, struct buf *out)
         buf_printf(out, "%s%s=", before, conn_option_keyword(option));
         before = "&";
         for (size_t i = 0; i < value.n; i++)
-            buf_append_str(out, value.p[i] == '+' && r->driver == PASTED_JDBC ? STR("%20")
-                                                                              : str_of(value.p + i, 1));
+            buf_append_str(out,
+                           value.p[i] == '+' && r->kind == KIND_JDBC ? STR("%20") : str_of(value.p + i, 1));
     }
 }
 
@@ -333,9 +378,9 @@ static enum code read_postgres_url(struct reading *r)
         return code;
     }
     if (by_scheme != PASTED_LIBPQ)
-        r->driver = by_scheme;
+        pasted_chose(r, by_scheme);
     if (driver.n > 0) {
-        r->driver = pasted_sqlalchemy(str_from(driver, 1));
+        pasted_chose(r, pasted_sqlalchemy(str_from(driver, 1)));
         pasted_note(r, "\"%.*s\" is SQLAlchemy's and is left out", STR_ARG(driver));
     }
     return read_url(r, str_from(r->text, scheme.n + 3));
@@ -347,7 +392,7 @@ static enum code read_prefixed(struct reading *r)
     const char *name = r->kind == KIND_JDBC ? "jdbc" : "r2dbc";
     struct str rest = str_from(r->text, strlen(name) + 1), location;
 
-    r->driver = r->kind == KIND_JDBC ? PASTED_JDBC : PASTED_R2DBC;
+    pasted_chose(r, r->kind == KIND_JDBC ? PASTED_JDBC : PASTED_R2DBC);
     if (str_starts(rest, STR("pool:")))
         rest = str_from(rest, 5);
     if (!str_starts(rest, STR("postgresql:"))) {
@@ -450,7 +495,7 @@ static enum code read_list(struct reading *r)
     struct buf value = BUF_INIT(CONN_TEXT_MAX);
     enum code code = OK;
 
-    r->driver = PASTED_NPGSQL;
+    pasted_chose(r, PASTED_NPGSQL);
     pasted_note(r, "a connection string with semicolons is read as Npgsql reads it");
     for (rest = str_trim(rest); code == OK && rest.n > 0; rest = str_trim(rest)) {
         buf_reset(&value);
@@ -524,6 +569,7 @@ enum code pasted_parse_for(struct str text, enum pasted_driver driver, struct ar
         pasted_note(&r, "\"%.*s\" in front of the connection string is left out", STR_ARG(r.left_out));
     TRY(read_kind(&r));
     TRY(settle_sslmode(&r));
+    settle_system(&r);
     *out = pasted;
     return OK;
 }

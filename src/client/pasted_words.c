@@ -4,20 +4,81 @@
 #include "base/check.h"
 #include "client/conninfo_text.h"
 
-static const struct {
-    const char *word, *title, *unset;
-} drivers[] = {
-#define X(name, word, title, unset, require, reading, changes) [PASTED_##name] = { word, title, unset },
+enum { VERSION_PARTS = 3, VERSION_PART_MAX = 9999 };
+
+static const struct pasted_reader drivers[] = {
+#define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, changes)            \
+    [PASTED_##name] = { PASTED_##driver,                                                                     \
+                        word,                                                                                \
+                        from,                                                                                \
+                        before,                                                                              \
+                        title,                                                                               \
+                        unset,                                                                               \
+                        ssl,                                                                                 \
+                        PASTED_REQUIRE_##require,                                                            \
+                        PASTED_READING_##reading,                                                            \
+                        PASTED_SYSTEM_##system,                                                              \
+                        changes },
 #include "drivers.def"
 #undef X
 };
+
+const struct pasted_reader *pasted_reader(enum pasted_driver driver)
+{
+    return &drivers[driver];
+}
+
+enum pasted_driver pasted_family(enum pasted_driver driver)
+{
+    return drivers[driver].family;
+}
 
 const char *pasted_driver_name(enum pasted_driver driver)
 {
     return drivers[driver].title;
 }
 
-bool pasted_driver_find(struct str word, enum pasted_driver *out)
+/* 42.2.5 as one number; what is missing is 0. A release candidate counts as its release. */
+static bool version_number(struct str text, uint64_t *out)
+{
+    struct str part, rest = str_first(text, str_find(text, '-'));
+    uint64_t number = 0;
+    unsigned n = 0;
+
+    if (str_starts(rest, STR("v")))
+        rest = str_from(rest, 1);
+    for (; n < VERSION_PARTS && str_split(&rest, '.', &part); n++) {
+        uint32_t value;
+        if (!str_to_u32(part, 0, VERSION_PART_MAX, &value))
+            return false;
+        number = number * (VERSION_PART_MAX + 1) + value;
+    }
+    for (unsigned i = n; i < VERSION_PARTS; i++)
+        number *= VERSION_PART_MAX + 1;
+    *out = number;
+    return n > 0 && rest.n == 0 && text.p[text.n - 1] != '.';
+}
+
+static bool version_within(uint64_t version, const char *from, const char *before)
+{
+    uint64_t bound;
+
+    if (*from && version_number(str_c(from), &bound) && version < bound)
+        return false;
+    return !*before || (version_number(str_c(before), &bound) && version < bound);
+}
+
+/* The narrowest row that speaks of the version; else the driver's first. */
+static enum pasted_driver edition(enum pasted_driver driver, uint64_t version)
+{
+    for (size_t i = COUNT_OF(drivers); i-- > 0;)
+        if (drivers[i].family == driver && (*drivers[i].from || *drivers[i].before) &&
+            version_within(version, drivers[i].from, drivers[i].before))
+            return (enum pasted_driver)i;
+    return driver;
+}
+
+static bool driver_by_word(struct str word, enum pasted_driver *out)
 {
     static const struct {
         const char *word;
@@ -36,10 +97,13 @@ bool pasted_driver_find(struct str word, enum pasted_driver *out)
         { "tokio", PASTED_TOKIO },
         { "ecto", PASTED_POSTGREX },
         { "postgres.js", PASTED_POSTGRES_JS },
+        { "deno-postgres", PASTED_DENO },
+        { "postgresnio", PASTED_POSTGRES_NIO },
+        { "vapor", PASTED_POSTGRES_NIO },
     };
 
     for (size_t i = 0; i < COUNT_OF(drivers); i++)
-        if (str_equal_nocase(word, str_c(drivers[i].word))) {
+        if (drivers[i].family == (enum pasted_driver)i && str_equal_nocase(word, str_c(drivers[i].word))) {
             *out = (enum pasted_driver)i;
             return true;
         }
@@ -49,6 +113,20 @@ bool pasted_driver_find(struct str word, enum pasted_driver *out)
             return true;
         }
     return false;
+}
+
+bool pasted_driver_find(struct str word, enum pasted_driver *out)
+{
+    size_t at = str_find(word, '@');
+    uint64_t version = 0;
+
+    if (at < word.n && !version_number(str_from(word, at + 1), &version))
+        return false;
+    if (!driver_by_word(str_first(word, at), out))
+        return false;
+    if (at < word.n)
+        *out = edition(*out, version);
+    return true;
 }
 
 bool pasted_scheme(struct str scheme, enum pasted_driver *out)
@@ -167,28 +245,37 @@ struct str pasted_session_attrs(struct str value)
 
 const char *pasted_ssl_means(struct str value, enum pasted_driver driver)
 {
-    bool verifies = driver == PASTED_JDBC || driver == PASTED_R2DBC || driver == PASTED_POSTGREX ||
-                    driver == PASTED_NODE || driver == PASTED_PRISMA || driver == PASTED_POSTGRES_JS;
     struct str mode = pasted_sslmode(value, false);
     bool on;
 
     if (value.n == 0)
-        return driver == PASTED_JDBC ? "verify-full" : NULL; /* "?ssl" */
+        return pasted_family(driver) == PASTED_JDBC ? drivers[driver].ssl : NULL; /* "?ssl" */
     for (enum sslmode i = SSLMODE_DISABLE; i <= SSLMODE_VERIFY_FULL; i++)
         if (str_is(mode, sslmode_name(i)))
             return sslmode_name(i);
     if (!str_to_bool(value, &on))
         return NULL;
-    return !on ? "disable" : verifies ? "verify-full" : "require";
+    return on ? drivers[driver].ssl : "disable";
 }
 
 const char *pasted_default_sslmode(enum pasted_driver driver)
 {
-    return driver == PASTED_LIBPQ ? NULL : drivers[driver].unset;
+    return pasted_family(driver) == PASTED_LIBPQ ? NULL : drivers[driver].unset;
 }
 
-bool pasted_not_validating(struct str keyword, struct str value)
+bool pasted_system_verifies(enum pasted_driver driver, bool given)
 {
+    return drivers[driver].system == PASTED_SYSTEM_ALWAYS ||
+           (drivers[driver].system == PASTED_SYSTEM_DEFAULT && !given);
+}
+
+bool pasted_not_validating(struct str keyword, struct str value, enum pasted_driver driver)
+{
+    bool on;
+
+    if (same_word(keyword, STR("trustservercertificate")))
+        return driver == PASTED_NPGSQL_5 && str_to_bool(value, &on) &&
+               on; /* later ones verify by the mode alone */
     if (same_word(keyword, STR("sslfactory")))
         return str_ends(value, STR("NonValidatingFactory"));
     if (same_word(keyword, STR("sslaccept")))

@@ -6,15 +6,51 @@
 
 #include "client/conninfo.h"
 
+/** A driver's first row is of its newest version, the others of the versions that they name. */
 enum pasted_driver {
-#define X(name, word, title, unset, require, reading, changes) PASTED_##name,
+#define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, changes)            \
+    PASTED_##name,
 #include "drivers.def"
 #undef X
 };
 
+enum pasted_require {
+    PASTED_REQUIRE_NOTHING,
+    PASTED_REQUIRE_ROOT,
+    PASTED_REQUIRE_FILE,
+    PASTED_REQUIRE_SYSTEM
+};
+enum pasted_reading {
+    PASTED_READING_WRITTEN,
+    PASTED_READING_TIGHT,
+    PASTED_READING_CA,
+    PASTED_READING_STRICT,
+    PASTED_READING_FULL,
+    PASTED_READING_UNREAD,
+    PASTED_READING_NEVER,
+    PASTED_READING_CARELESS
+};
+enum pasted_system { PASTED_SYSTEM_NO, PASTED_SYSTEM_DEFAULT, PASTED_SYSTEM_ALWAYS };
+
+/** A row of drivers.def, where its columns are explained. */
+struct pasted_reader {
+    enum pasted_driver family;
+    const char *word, *from, *before, *title, *unset, *ssl;
+    enum pasted_require require;
+    enum pasted_reading reading;
+    enum pasted_system system;
+    const char *changes;
+};
+
+const struct pasted_reader *pasted_reader(enum pasted_driver driver);
+/** The driver of which it is a version. */
+enum pasted_driver pasted_family(enum pasted_driver driver);
 /** As people call it: "pgJDBC". */
 const char *pasted_driver_name(enum pasted_driver driver);
-/** The driver of a word of --driver: "pgjdbc", and those that stand on another one, such as "psycopg". */
+/**
+ * The driver of a word of --driver: "pgjdbc", "node@8.2", and those that stand on another one, such as "psycopg".
+ * False also when the version is none.
+ */
 bool pasted_driver_find(struct str word, enum pasted_driver *out);
 /** The scheme of a PostgreSQL URL, without a "+driver". */
 bool pasted_scheme(struct str scheme, enum pasted_driver *out);
@@ -34,7 +70,9 @@ struct str pasted_session_attrs(struct str value);
 const char *pasted_ssl_means(struct str value, enum pasted_driver driver);
 /** The sslmode of a driver that is told nothing, where it is not libpq's prefer; else NULL. */
 const char *pasted_default_sslmode(enum pasted_driver driver);
+/** Does sslrootcert=system mean verify-full? `given`: there is an sslmode. */
+bool pasted_system_verifies(enum pasted_driver driver, bool given);
 /** True for a parameter that switches verification off. */
-bool pasted_not_validating(struct str keyword, struct str value);
+bool pasted_not_validating(struct str keyword, struct str value, enum pasted_driver driver);
 
 #endif

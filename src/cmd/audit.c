@@ -18,6 +18,7 @@
 #include "cmd/audit_sarif.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
+#include "cmd/driver_option.h"
 #include "cmd/rules.h"
 #include "cmd/usage.h"
 #include "lex/conninfo_hide.h"
@@ -153,9 +154,9 @@ static int audit_read_options(struct auditing *a)
     const char *baseline = cmd_value(a->cmd, OPT_audit_baseline);
     struct err e;
 
-    const char *driver = cmd_value(a->cmd, OPT_audit_driver);
-    if (driver && !pasted_driver_find(str_c(driver), &a->driver))
-        return cmd_usage(a->cmd, "--driver does not know \"%s\": docs/checks.md lists the drivers", driver);
+    int status = cmd_read_driver(a->cmd, OPT_audit_driver, &a->driver);
+    if (status >= 0)
+        return status;
     a->conninfo = cmd_value(a->cmd, OPT_audit_conninfo);
     a->n = a->cmd->n_args + (a->conninfo != NULL);
     if (a->n == 0)
@@ -166,7 +167,7 @@ static int audit_read_options(struct auditing *a)
     if (cmd_value(a->cmd, OPT_audit_log) && !cmd_value(a->cmd, OPT_audit_rehearse))
         return cmd_usage(a->cmd, "--log goes with --rehearse");
     struct policy_params params;
-    int status = rules_params(a->cmd, cmd_value(a->cmd, OPT_audit_pg_version), &params);
+    status = rules_params(a->cmd, cmd_value(a->cmd, OPT_audit_pg_version), &params);
     if (status >= 0)
         return status;
     a->version = params.pg_version;

@@ -6,7 +6,9 @@
 #include "base/check.h"
 #include "base/ip.h"
 #include "client/conninfo_text.h"
+#include "client/meaning.h"
 #include "client/pasted.h"
+#include "cmd/driver_option.h"
 #include "cmd/usage.h"
 #include "lex/conninfo_hide.h"
 #include "pki/name.h"
@@ -26,6 +28,8 @@ struct reading {
     struct str addr; /* p == NULL: not given */
     struct str tls;
     struct str cert; /* as written; p == NULL: not given */
+    enum pasted_driver driver;
+    bool insists; /* the driver's prefer does not go on without TLS */
 };
 
 static void facts_note(struct reading *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -204,8 +208,9 @@ static int read_pasted(struct reading *r, struct str word)
     struct pasted pasted;
     struct err e;
 
-    if (pasted_parse(word, r->arena, &pasted, &e) != OK)
+    if (pasted_parse_for(word, r->driver, r->arena, &pasted, &e) != OK)
         return cmd_error(r->cmd, &e);
+    r->insists = conn_meaning_pasted(&pasted, false).encrypts;
     for (size_t i = 0; i < pasted.n_notes; i++)
         facts_note(r, "%.*s", STR_ARG(pasted.notes[i]));
     for (enum conn_option i = 0; i < CONN_OPTION_COUNT; i++)
@@ -251,7 +256,7 @@ static int settle_transport(struct reading *r)
         return EXIT_USAGE;
     }
     memcpy(f->attempts, modes[mode].attempts, sizeof f->attempts);
-    f->n_attempts = modes[mode].n;
+    f->n_attempts = r->insists ? 1 : modes[mode].n;
     return -1;
 }
 
@@ -337,7 +342,7 @@ static int settle_certificate(struct reading *r)
 int facts_read(const struct cmd *cmd, struct arena *arena, struct facts *out)
 {
     struct reading r = { .cmd = cmd, .arena = arena, .out = out };
-    int status = -1;
+    int status = cmd_read_driver(cmd, OPT_explain_driver, &r.driver);
 
     *out = (struct facts){ .n_attempts = 0 };
     for (size_t i = 0; i < cmd->n_args && status < 0; i++)

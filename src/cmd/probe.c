@@ -9,6 +9,7 @@
 #include "client/conninfo_defaults.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
+#include "cmd/driver_option.h"
 #include "cmd/probe_report.h"
 #include "cmd/usage.h"
 #include "probe/target.h"
@@ -147,7 +148,8 @@ static void probe_read_options(const struct cmd *cmd, struct conn_options *out)
 }
 
 /* Slots for `n` endpoints in `arena`. */
-static enum code make_work(const struct cmd *cmd, struct arena *arena, struct probe_work *work, struct err *e)
+static enum code make_work(const struct cmd *cmd, enum pasted_driver driver, struct arena *arena,
+                           struct probe_work *work, struct err *e)
 {
     struct probe_target *targets = arena_array(arena, cmd->n_args, sizeof *targets);
 
@@ -157,7 +159,7 @@ static enum code make_work(const struct cmd *cmd, struct arena *arena, struct pr
     if (!targets || !work->results || !work->arenas)
         return err_set(e, E_NOMEM, "out of memory");
     for (size_t i = 0; i < work->n; i++) {
-        TRY(probe_target_parse(str_c(cmd->args[i]), arena, &targets[i], e));
+        TRY(probe_target_parse_for(str_c(cmd->args[i]), driver, arena, &targets[i], e));
         arena_init(&work->arenas[i], PROBE_ARENA_MAX, PROBE_ARENA_FIRST);
     }
     work->targets = targets;
@@ -172,11 +174,14 @@ int cmd_probe(struct cmd *cmd)
     uint32_t jobs = PROBE_JOBS, timeout_s = PROBE_TIMEOUT_S;
     struct probe_params params = { .world = &world, .env = &cmd->env };
     struct probe_work work = { .params = &params };
+    enum pasted_driver driver = PASTED_LIBPQ;
 
     arena_init(&arena, PROBE_ARENA_MAX, PROBE_ARENA_FIRST);
     int status = read_number(cmd, OPT_probe_jobs, "jobs", PROBE_JOBS_MAX, &jobs);
     if (status < 0)
         status = read_number(cmd, OPT_probe_timeout, "timeout", PROBE_TIMEOUT_MAX_S, &timeout_s);
+    if (status < 0)
+        status = cmd_read_driver(cmd, OPT_probe_driver, &driver);
     if (status >= 0)
         return status;
     if (cmd->n_args == 0)
@@ -187,7 +192,7 @@ int cmd_probe(struct cmd *cmd)
     params.send_password = cmd_flag(cmd, OPT_probe_send_password);
     params.quick = cmd_flag(cmd, OPT_probe_quick);
     probe_read_options(cmd, &params.options);
-    enum code code = make_work(cmd, &arena, &work, &e);
+    enum code code = make_work(cmd, driver, &arena, &work, &e);
     if (code == E_PARAM)
         return cmd_usage(cmd, "%s", err_text(&e));
     if (code == OK)

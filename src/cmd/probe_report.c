@@ -1,6 +1,7 @@
 /* Reports of the probe, shown. */
 #include "cmd/probe_report.h"
 
+#include "client/pasted.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
 #include "probe/problems.h"
@@ -58,6 +59,28 @@ static void say_modes(const struct cmd *cmd, const struct probe_report *r)
             continue;
         }
         say_error(cmd->out, v->error, "                         ");
+        (void)fputc('\n', cmd->out);
+    }
+}
+
+/* What the connection string itself amounts to. */
+static void say_written(const struct cmd *cmd, const struct probe_report *r)
+{
+    const struct pasted *p = r->target.pasted;
+    struct conn_meaning m = r->meaning;
+
+    if (!p)
+        return;
+    (void)fprintf(cmd->out, "\n  As written, %s %s, and verifies %s.\n", pasted_driver_name(p->driver),
+                  m.encrypts ? "always encrypts"
+                  : m.tries  ? "goes on unencrypted where the server has no TLS"
+                             : "does not insist on encryption",
+                  m.name    ? "this host"
+                  : m.chain ? "the CA, not the host"
+                            : "nothing");
+    for (size_t i = 0; i < p->n_notes; i++) {
+        (void)fputs("    ", cmd->out);
+        say_text(cmd->out, p->notes[i], "    ");
         (void)fputc('\n', cmd->out);
     }
 }
@@ -168,12 +191,34 @@ void probe_say(const struct cmd *cmd, const struct probe_report *r)
     say_text(cmd->out, r->because, "");
     (void)fputc('\n', cmd->out);
     say_modes(cmd, r);
+    say_written(cmd, r);
     say_facts(cmd, r);
     say_chain(cmd, r);
     say_problems(cmd, r);
 }
 
 /* ---- JSON ---- */
+
+static json_t *written_json(const struct probe_report *r)
+{
+    const struct pasted *p = r->target.pasted;
+    json_t *o, *notes;
+
+    if (!p)
+        return json_null();
+    o = json_object();
+    notes = json_array();
+    for (size_t i = 0; i < p->n_notes; i++)
+        (void)json_array_append_new(notes, json_of(p->notes[i]));
+    (void)json_object_set_new(o, "driver", json_string(pasted_driver_name(p->driver)));
+    (void)json_object_set_new(o, "encrypts", json_boolean(r->meaning.encrypts));
+    (void)json_object_set_new(o, "verified",
+                              json_string(proofs[r->meaning.name    ? PROOF_FULL
+                                                 : r->meaning.chain ? PROOF_CA
+                                                                    : PROOF_NO]));
+    (void)json_object_set_new(o, "notes", notes);
+    return o;
+}
 
 static void probe_report_put(json_t *object, const char *name, json_t *value)
 {
@@ -274,6 +319,7 @@ static json_t *report_json(const struct probe_report *r, int64_t now_s)
     probe_report_put(o, "safe", json_boolean(r->safe));
     probe_report_put(o, "because", json_of(r->because));
     probe_report_put(o, "sslmodes", modes_json(r));
+    probe_report_put(o, "written", written_json(r));
     probe_report_put(o, "addresses", addresses_json(r));
     probe_report_put(o, "plaintext_accepted", json_boolean(r->auth_plain.reached));
     probe_report_put(o, "sslrequest", byte_or_null(r->ssl_answer));

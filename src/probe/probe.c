@@ -12,6 +12,7 @@
 #include "client/conninfo_defaults.h"
 #include "client/login_session.h"
 #include "client/negotiate.h"
+#include "client/pasted.h"
 #include "pgwire/frontend.h"
 #include "pgwire/hello.h"
 #include "probe/handshake.h"
@@ -389,6 +390,10 @@ enum code probe_look(const struct probe_params *params, struct probe_kit *kit,
 
     if (!look || !dial)
         return err_set(e, E_NOMEM, "out of memory");
+    if (target->pasted)
+        report.meaning = conn_meaning_pasted(target->pasted,
+                                             conn_meaning_reads_root_file(target->pasted->driver) &&
+                                                 conn_meaning_has_root_file(params->world, arena));
     *look = (struct look){ .params = params, .kit = kit, .arena = arena, .report = &report, .dial = dial };
     TRY(look_at(look, target, e));
     *out = report;

@@ -8,6 +8,7 @@
 #define PGSEAL_PROBE_PROBE_H
 
 #include "client/conninfo.h"
+#include "client/meaning.h"
 #include "pki/cert.h"
 #include "pki/chain.h"
 
@@ -42,6 +43,7 @@ void probe_kit_fini(struct probe_kit *kit);
 struct probe_target {
     struct str text;             /* to be shown: as given, of a conninfo host and port only (no secrets) */
     struct conn_options options; /* host, port, and what else a conninfo says; over the command line's */
+    const struct pasted *pasted; /* the conninfo as its driver reads it; NULL: there is none */
 };
 
 enum proof { PROOF_NO, PROOF_CA, PROOF_FULL };
@@ -89,6 +91,7 @@ enum answer { ANSWER_UNKNOWN, ANSWER_NO, ANSWER_YES };
 /** All that was seen. Everything lives in the arena that probe_look() was given. */
 struct probe_report {
     struct probe_target target;
+    struct conn_meaning meaning; /* of target.pasted */
     bool reachable;
     bool unix_socket;
     struct mode_verdict modes[PROBE_MODES];

@@ -56,14 +56,18 @@ static enum code parse_address(struct str text, struct arena *arena, struct prob
     return OK;
 }
 
-static enum code parse_conninfo(struct str text, struct arena *arena, struct probe_target *out, struct err *e)
+static enum code parse_conninfo(struct str text, enum pasted_driver driver, struct arena *arena,
+                                struct probe_target *out, struct err *e)
 {
     struct probe_target t = { 0 };
-    struct pasted pasted;
+    struct pasted *pasted = ARENA_NEW(arena, struct pasted);
     struct str *v = t.options.v;
 
-    TRY(pasted_parse(text, arena, &pasted, e));
-    t.options = pasted.options;
+    if (!pasted)
+        return err_set(e, E_NOMEM, "out of memory");
+    TRY(pasted_parse_for(text, driver, arena, pasted, e));
+    t.options = pasted->options;
+    t.pasted = pasted;
     if (has_list(v[CONN_HOST]) || has_list(v[CONN_HOSTADDR]) || has_list(v[CONN_PORT]))
         return err_set(e, E_PARAM, "an endpoint is one host: give the others as endpoints of their own");
     struct str host = v[CONN_HOST].n > 0 ? v[CONN_HOST] : v[CONN_HOSTADDR];
@@ -81,9 +85,15 @@ static enum code parse_conninfo(struct str text, struct arena *arena, struct pro
     return OK;
 }
 
-enum code probe_target_parse(struct str text, struct arena *arena, struct probe_target *out, struct err *e)
+enum code probe_target_parse_for(struct str text, enum pasted_driver driver, struct arena *arena,
+                                 struct probe_target *out, struct err *e)
 {
     bool conninfo = str_find(text, '=') < text.n || pasted_recognized(text);
 
-    return conninfo ? parse_conninfo(text, arena, out, e) : parse_address(text, arena, out, e);
+    return conninfo ? parse_conninfo(text, driver, arena, out, e) : parse_address(text, arena, out, e);
+}
+
+enum code probe_target_parse(struct str text, struct arena *arena, struct probe_target *out, struct err *e)
+{
+    return probe_target_parse_for(text, PASTED_LIBPQ, arena, out, e);
 }

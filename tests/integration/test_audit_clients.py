@@ -63,13 +63,53 @@ STRINGS = [
     ("postgres://u@db.example/d?sslmode=no-verify", "node", UNVERIFIED),
     ("postgres://u@db.example/d?sslmode=require&uselibpqcompat=true", "node", UNVERIFIED),
     ("postgres://u@db.example/d", "lib/pq", UNVERIFIED),
-    ("postgres://u@db.example/d?sslmode=require&sslrootcert=/ca.crt", "lib/pq", UNVERIFIED),
+    ("postgres://u@db.example/d?sslmode=require&sslrootcert=/ca.crt", "lib/pq", NAME),
     ("postgres://u@db.example/d?sslmode=require&sslrootcert=/ca.crt", "pgx", NAME),
-    ("postgres://u@db.example/d?sslmode=verify-full", "crystal-pg", UNVERIFIED),
+    ("postgres://u@db.example/d?sslmode=require", "crystal-pg", UNVERIFIED),
+    ("postgres://u@db.example/d?sslmode=verify-full", "crystal-pg", PLAIN),    # only the word require insists
     ("postgres://u@db.example/d", "postgres.js", PLAIN),
     ("postgres://u@db.example/d?sslmode=require", "tokio-postgres", UNVERIFIED),
     ("postgres://u@db.example/d?sslmode=require", "sqlx", UNVERIFIED),
     ("postgres://u@db.example/d?sslmode=verify-ca", "npgsql", NAME),
+    ("postgres://u@db.example/d", "deno", PLAIN),
+    ("postgres://u@db.example/d?sslmode=prefer", "deno", PLAIN),
+    ("postgres://u@db.example/d?ssl=true", "deno", None),
+    ("postgres://u@db.example/d?sslmode=verify-ca", "deno", None),
+    ("postgres://u@db.example/d?ssl=true", "postgresnio", PLAIN),
+    ("postgres://u@db.example/d?sslmode=require", "vapor", None),
+    ("postgres://u@db.example/d?sslmode=verify-ca", "postgresjs", None),
+    ("postgres://u@db.example/d?sslmode=verify-ca", "dart", None),
+    ("ecto://u@db.example/d?sslmode=verify-full", None, PLAIN),                # Ecto's URLs know ssl only
+    # ... and of versions.
+    ("postgres://u@db.example/d?sslrootcert=system", "libpq@15", PLAIN),
+    ("postgres://u@db.example/d?sslrootcert=system", "libpq@16.4", None),
+    ("jdbc:postgresql://db.example/d?ssl=true", "pgjdbc@42.2.4", NAME),
+    ("jdbc:postgresql://db.example/d?ssl=true", "pgjdbc@42.2.5", None),
+    ("jdbc:postgresql://db.example/d", "jdbc@42.2.4", PLAIN),
+    ("Host=db.example;Username=u;SSL Mode=Require", "npgsql@5.0.1", None),
+    ("Host=db.example;Username=u;SSL Mode=Require;Root Certificate=/ca.crt", "npgsql@5", NAME),
+    ("Host=db.example;Username=u;SSL Mode=Require;Trust Server Certificate=true", "npgsql@5", UNVERIFIED),
+    ("Host=db.example;Username=u;SSL Mode=Require", "npgsql@6", UNVERIFIED),
+    ("Host=db.example;Username=u;SSL Mode=VerifyFull", "npgsql@8.0", None),
+    ("postgres://u@db.example/d?sslrootcert=system", "pgx@5.6.9", PLAIN),
+    ("postgres://u@db.example/d?sslrootcert=system", "pgx@5.7", None),
+    ("postgres://u@db.example/d?sslrootcert=system&sslmode=require", "pgx@v5.10.0", None),
+    ("postgres://u@db.example/d?sslmode=require&sslrootcert=/ca.crt", "pgx@4.18", NAME),
+    ("postgres://u@db.example/d", "lib/pq@1.12.3", UNVERIFIED),
+    ("postgres://u@db.example/d", "lib/pq@1.13", PLAIN),
+    ("postgres://u@db.example/d?sslrootcert=system", "lib/pq@1.12.3", None),
+    ("postgres://u@db.example/d?sslrootcert=system", "lib/pq@1.10.7", NAME),
+    ("postgres://u@db.example/d?ssl=true", "node@7.18", UNVERIFIED),
+    ("postgres://u@db.example/d?ssl=true", "node@8", None),
+    ("postgres://u@db.example/d?sslmode=verify-full", "node@8.3.3", PLAIN),
+    ("postgres://u@db.example/d?sslmode=require", "node@9.0.0-rc1", UNVERIFIED),
+    ("postgres://u@db.example/d?sslmode=prefer", "node@9", UNVERIFIED),
+    ("postgres://u@db.example/d?ssl=no-verify", "node", UNVERIFIED),
+    ("postgres://u@db.example/d?sslmode=require", "prisma@6.19", UNVERIFIED),
+    ("postgres://u@db.example/d?sslmode=require", "prisma@7", None),
+    ("postgres://u@db.example/d", "asyncpg@0.21", PLAIN),
+    ("ecto://u@db.example/d?ssl=true", "postgrex@0.20", UNVERIFIED),
+    ("ecto://u@db.example/d?ssl=true", "postgrex@0.21.1", None),
 ]
 
 
@@ -81,6 +121,12 @@ def test_strings(program, text, driver, says):
     target = found["targets"][0]
     assert target["kind"] == "client" and target["checklist"][3]["pass"] is (says is None)
     assert all(target["checklist"][i]["pass"] is None for i in (0, 1, 2, 4, 5))
+
+
+@pytest.mark.parametrize("driver", ["nodes", "node@", "node@x", "node@8.", "node@1.2.3.4", "@8", "node@-1", "node@99999"])
+def test_drivers_that_are_none(program, driver):
+    done = audit(program, "--driver", driver, "postgres://u@db.example/d")
+    assert done.returncode == 2 and f'"{driver}"' in done.stderr
 
 
 @pytest.mark.parametrize("text,driver,says", [

@@ -110,6 +110,23 @@ def test_a_driver_that_uses_no_tls_is_judged_without(explain):
     assert answer["tls"] is False and answer["matched"]["line"] == 6
 
 
+@pytest.mark.parametrize("driver, text, tls, note", [
+    ("node", "postgres://carl@db/app", False, "without a word about TLS, node-postgres is read as sslmode=disable"),
+    ("node@8.2", "postgres://carl@db/app?sslmode=require", False, "node-postgres 8.0 to 8.3 does not read sslmode"),
+    ("node", "postgres://carl@db/app?sslmode=prefer", True, None),     # and does not go on without
+    ("lib/pq@1.13", "postgres://carl@db/app", False, "lib/pq after 1.12 is read as sslmode=prefer"),
+    ("libpq@15", "postgres://carl@db/app?sslmode=require&sslrootcert=system", True, "for the name of a file")])
+def test_driver_says_who_reads(explain, driver, text, tls, note):
+    """The rules take carl without TLS only; a driver that falls back gets there."""
+    answer = explain("--driver", driver, "addr=10.9.0.7", text, code=1)
+    assert answer["tls"] is tls, answer
+    assert note is None or any(note in n for n in answer["notes"]), answer["notes"]
+
+
+def test_driver_that_is_none(explain):
+    assert '"node@x"' in explain("--driver", "node@x", "addr=10.9.0.7", "user=carl").stderr
+
+
 def test_strings_that_are_not_postgresqls(explain, program):
     done = explain("addr=10.0.0.7", "mysql://u:pw@db/app")
     assert done.returncode != 0 and '"mysql://" is not PostgreSQL' in done.stderr and "HINT" in done.stderr

@@ -286,6 +286,23 @@ def test_conninfo_as_endpoint(program, postgres, certs):
                           text=True, timeout=60, check=False)
     report = json.loads(done.stdout)[0]
     assert report["safe"] and report["endpoint"] == f"localhost:{postgres.port}" and "secret" not in done.stdout
+    assert report["written"] == {"driver": "libpq", "encrypts": False, "verified": "no", "notes": []}
+
+
+def test_conninfo_as_its_driver_reads_it(program):
+    """A port where nobody answers: what the string says is known all the same."""
+    def written(*words, form="--json"):
+        done = subprocess.run([program, "probe", *([form] if form else []), "-q", "-t", "2", *words],
+                              env=psql.environment(HOME="/nonexistent"), capture_output=True, text=True, timeout=60, check=False)
+        return json.loads(done.stdout)[0]["written"] if form else done.stdout
+    url = "postgres://alice@127.0.0.1:1/app?sslmode=require"
+    assert written("127.0.0.1:1") is None
+    assert written(url)["verified"] == "no" and written("--driver", "node", url)["verified"] == "full"
+    old = written("--driver", "node@8.2", url)
+    assert (old["encrypts"], old["notes"][0]) == (False, "node-postgres 8.0 to 8.3 does not read sslmode")
+    assert "As written, node-postgres always encrypts, and verifies this host." in written("--driver", "node", url, form=None)
+    done = subprocess.run([program, "probe", "--driver", "nodes", url], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and '"nodes"' in done.stderr
 
 
 def look(program, *argv, env=None, status=(0, 1)):
