@@ -274,7 +274,7 @@ complete -c pgseal -n '__pgseal_at psql ' -f
 complete -c pgseal -n '__pgseal_at rotate ' -l directory -s D -x -a '(__fish_complete_directories (commandline -ct))' -d 'the target'
 complete -c pgseal -n '__pgseal_at rotate ' -l pair -x -d 'only this pair, such as server; may be repeated'
 complete -c pgseal -n '__pgseal_at rotate ' -l force -d 'renew now, due or not, and do not wait after failures'
-complete -c pgseal -n '__pgseal_at rotate ' -l dry-run -s n -d 'say what would be done; nothing is asked for, written or changed'
+complete -c pgseal -n '__pgseal_at rotate ' -l dry-run -s n -d 'say what would be done; no certificate is asked for, and nothing is written or changed'
 complete -c pgseal -n '__pgseal_at rotate ' -l state -x -a '(__fish_complete_directories (commandline -ct))' -d 'the directory of rotate.conf and of what is written (default: of a gate DIR, of a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)'
 complete -c pgseal -n '__pgseal_at rotate ' -l textfile -r -F -d 'write metrics for node_exporter\'s textfile collector'
 complete -c pgseal -n '__pgseal_at rotate ' -l json -d 'answer in JSON'

@@ -390,7 +390,7 @@ _pgseal() {
             {-D+,--directory=}'[the target]:DIR:_files -/' \
             --pair='[only this pair, such as server; may be repeated]:NAME: ' \
             --force'[renew now, due or not, and do not wait after failures]' \
-            {-n,--dry-run}'[say what would be done; nothing is asked for, written or changed]' \
+            {-n,--dry-run}'[say what would be done; no certificate is asked for, and nothing is written or changed]' \
             --state='[the directory of rotate.conf and of what is written (default: of a gate DIR, of a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \
             --textfile='[write metrics for node_exporter'\''s textfile collector]:FILE:_files' \
             --json'[answer in JSON]' \

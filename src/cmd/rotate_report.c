@@ -3,7 +3,9 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "cmd/certtext.h"
 #include "pki/expiry.h"
+#include "renew/servers.h"
 
 #include <inttypes.h>
 #include <time.h>
@@ -39,7 +41,50 @@ static void print_failure(const struct cmd *cmd, const struct renew_report *r)
     if (r->why.hint[0])
         (void)fprintf(cmd->out, "  HINT:  %s\n", r->why.hint);
     if (r->outcome == RENEW_KEPT)
-        (void)fprintf(cmd->out, "  The old certificate stays in force.\n");
+        (void)fprintf(cmd->out, "  The old %s in force.\n",
+                      r->source == RENEW_BUNDLE ? "roots stay" : "certificate stays");
+}
+
+/* ---- a bundle, for people ---- */
+
+static void print_changes(const struct cmd *cmd, const struct renew_report *r)
+{
+    char date[EXPIRY_DATE_SIZE];
+
+    for (size_t i = 0; i < r->n_changes; i++) {
+        const struct bundle_change *c = &r->changes[i];
+        int64_t when = c->what == BUNDLE_KEPT ? c->until_unix_s : c->not_after_unix_s;
+        (void)fprintf(cmd->out, "  %-10s  %.*s, %s %s\n", bundle_what_name(c->what), STR_ARG(c->subject),
+                      c->what == BUNDLE_KEPT ? "until" : "valid until", expiry_date(when, date));
+    }
+}
+
+static void print_servers(const struct cmd *cmd, const struct renew_report *r)
+{
+    if (r->outcome == RENEW_NOT_DUE)
+        return;
+    for (size_t i = 0; i < r->n_servers; i++) {
+        const struct renew_server *s = &r->servers[i];
+        (void)fprintf(cmd->out, "  %.*s (%.*s): %s%s\n", STR_ARG(s->label), STR_ARG(s->setting),
+                      s->result == OK ? "verified with the new roots" : "not verified: ",
+                      s->result == OK ? "" : err_text(&s->why));
+    }
+    if (r->n_servers == 0 && !failed_now(r))
+        (void)fprintf(cmd->out,
+                      "  No upstream names the file in sslrootcert: no server was asked. Name some in "
+                      "%.*s.endpoints.\n",
+                      STR_ARG(r->name));
+}
+
+static void print_bundle(const struct cmd *cmd, const struct renew_report *r)
+{
+    char text[EXPIRY_DATE_SIZE];
+
+    print_changes(cmd, r);
+    print_servers(cmd, r);
+    if (r->not_after_unix_s)
+        (void)fprintf(cmd->out, "  The first of the roots in force ends at %s.\n",
+                      expiry_date(r->not_after_unix_s, text));
 }
 
 static void print_one(const struct cmd *cmd, const struct renew_report *r)
@@ -49,10 +94,14 @@ static void print_one(const struct cmd *cmd, const struct renew_report *r)
 
     (void)fprintf(cmd->out, "%.*s (%s): %s%s%s\n", STR_ARG(r->name), renew_source_name(r->source),
                   cmd_tint(cmd, tint), renew_outcome_name(r->outcome), cmd_tint_end(cmd));
-    if (r->outcome == RENEW_WOULD)
+    if (r->outcome == RENEW_WOULD && r->source != RENEW_BUNDLE)
         (void)fprintf(cmd->out, "  Because %s.\n", why_due(r));
     if (failed_now(r))
         print_failure(cmd, r);
+    if (r->source == RENEW_BUNDLE) {
+        print_bundle(cmd, r);
+        return;
+    }
     if (r->not_after_unix_s)
         (void)fprintf(cmd->out, "  The certificate in force ends at %s.\n",
                       expiry_date(r->not_after_unix_s, text));
@@ -83,7 +132,42 @@ static json_t *json_time(int64_t unix_s)
     return json_string(text);
 }
 
-static json_t *json_of(const char *target, const struct renew_report *r)
+static json_t *json_changes(const struct renew_report *r)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < r->n_changes; i++) {
+        const struct bundle_change *c = &r->changes[i];
+        json_t *object = json_object();
+        (void)json_object_set_new(object, "change", json_string(bundle_what_name(c->what)));
+        (void)json_object_set_new(object, "subject", json_of(c->subject));
+        (void)json_object_set_new(object, "sha256", json_string(c->sha256));
+        (void)json_object_set_new(object, "not_after", json_time(c->not_after_unix_s));
+        (void)json_object_set_new(object, "until", json_time(c->until_unix_s));
+        (void)json_array_append_new(array, object);
+    }
+    return array;
+}
+
+/* Nobody was asked where nothing was to change. */
+static json_t *json_servers(const struct renew_report *r)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < r->n_servers && r->outcome != RENEW_NOT_DUE; i++) {
+        const struct renew_server *s = &r->servers[i];
+        json_t *object = json_object();
+        (void)json_object_set_new(object, "endpoint", json_of(s->label));
+        (void)json_object_set_new(object, "setting", json_of(s->setting));
+        (void)json_object_set_new(object, "verified", json_boolean(s->result == OK));
+        (void)json_object_set_new(object, "error",
+                                  s->result == OK ? json_null() : json_string(err_text(&s->why)));
+        (void)json_array_append_new(array, object);
+    }
+    return array;
+}
+
+static json_t *report_json(const char *target, const struct renew_report *r)
 {
     json_t *object = json_object();
     bool failed = failed_now(r);
@@ -106,6 +190,10 @@ static json_t *json_of(const char *target, const struct renew_report *r)
     (void)json_object_set_new(object, "renew_at", json_time(r->due.renew_unix_s));
     (void)json_object_set_new(object, "next_attempt",
                               json_time(r->outcome == RENEW_WAITING ? r->due.next_attempt_unix_s : 0));
+    if (r->source == RENEW_BUNDLE) {
+        (void)json_object_set_new(object, "changes", json_changes(r));
+        (void)json_object_set_new(object, "servers", json_servers(r));
+    }
     return object;
 }
 
@@ -114,7 +202,7 @@ json_t *rotate_json(const char *target, const struct renew_report *reports, size
     json_t *array = json_array();
 
     for (size_t i = 0; i < n; i++)
-        (void)json_array_append_new(array, json_of(target, &reports[i]));
+        (void)json_array_append_new(array, report_json(target, &reports[i]));
     return array;
 }
 

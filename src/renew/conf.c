@@ -23,9 +23,11 @@ static const struct setting_row rows[RENEW_SETTINGS] = {
 };
 
 static const char *const source_names[] = {
-    [RENEW_CA] = "ca", [RENEW_ACME] = "acme", [RENEW_COMMAND] = "command"
+    [RENEW_CA] = "ca", [RENEW_ACME] = "acme", [RENEW_COMMAND] = "command", [RENEW_BUNDLE] = "bundle"
 };
-static const char source_letters[] = { [RENEW_CA] = 'c', [RENEW_ACME] = 'a', [RENEW_COMMAND] = 'm' };
+static const char source_letters[] = {
+    [RENEW_CA] = 'c', [RENEW_ACME] = 'a', [RENEW_COMMAND] = 'm', [RENEW_BUNDLE] = 'b'
+};
 
 const char *renew_source_name(enum renew_source source)
 {
@@ -34,7 +36,7 @@ const char *renew_source_name(enum renew_source source)
 
 struct renew_rule renew_rule_default(struct str name, enum renew_source source)
 {
-    struct renew_rule rule = { .name = name, .source = source, .timeout_s = 120 };
+    struct renew_rule rule = { .name = name, .source = source, .timeout_s = 120, .keep_days = 30 };
 
     for (size_t i = 0; i < RENEW_SETTINGS; i++)
         if (rows[i].boot[0])
@@ -183,19 +185,29 @@ static void wrong(struct reading *r, const struct renew_rule *rule, enum renew_s
                     STR_ARG(rule->name), rows[setting].name, STR_ARG(rule->v[setting]), must);
 }
 
-static void read_number(struct reading *r, struct renew_rule *rule, enum renew_setting setting, unsigned max,
-                        unsigned *out)
+static void read_numbers(struct reading *r, struct renew_rule *rule)
 {
+    const struct {
+        enum renew_setting setting;
+        unsigned min, max, *out;
+    } numbers[] = {
+        { RENEW_SET_DAYS, 1, CA_DAYS_MAX, &rule->days },
+        { RENEW_SET_RENEW_AT, 1, PERCENT - 1, &rule->renew_at },
+        { RENEW_SET_TIMEOUT, 1, TIMEOUT_MAX_S, &rule->timeout_s },
+        { RENEW_SET_KEEP_DAYS, 0, CA_DAYS_MAX, &rule->keep_days },
+    };
     uint32_t value;
     char must[64];
 
-    if (rule->v[setting].n == 0)
-        return;
-    (void)snprintf(must, sizeof must, "a number from 1 to %u", max);
-    if (str_to_u32(rule->v[setting], 1, max, &value))
-        *out = value;
-    else
-        wrong(r, rule, setting, must);
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        if (rule->v[numbers[i].setting].n == 0)
+            continue;
+        (void)snprintf(must, sizeof must, "a number from %u to %u", numbers[i].min, numbers[i].max);
+        if (str_to_u32(rule->v[numbers[i].setting], numbers[i].min, numbers[i].max, &value))
+            *numbers[i].out = value;
+        else
+            wrong(r, rule, numbers[i].setting, must);
+    }
 }
 
 static enum code read_names(struct reading *r, struct renew_rule *rule)
@@ -246,6 +258,14 @@ static void check_needs(struct reading *r, const struct renew_rule *rule)
     bool known = str_is(rule->name, "server") || str_is(rule->name, "http");
 
     refuse_foreign(r, rule);
+    if (rule->source == RENEW_BUNDLE) {
+        need(r, rule, RENEW_SET_BUNDLE);
+        need(r, rule, RENEW_SET_ROOTS_FILE);
+        if (known)
+            (void)diags_add(r->diags, SEV_ERROR, E_CONFIG, r->path, 0,
+                            "%.*s is a pair: a bundle needs another name", STR_ARG(rule->name));
+        return;
+    }
     if (rule->source == RENEW_COMMAND)
         need(r, rule, RENEW_SET_COMMAND);
     if (!known || rule->v[RENEW_SET_CERT_FILE].n > 0 || rule->v[RENEW_SET_KEY_FILE].n > 0) {
@@ -267,7 +287,7 @@ static bool read_source(struct reading *r, struct renew_rule *rule)
     if (text.n == 0)
         need(r, rule, RENEW_SET_SOURCE);
     else
-        wrong(r, rule, RENEW_SET_SOURCE, "one of ca, acme and command");
+        wrong(r, rule, RENEW_SET_SOURCE, "one of ca, acme, command and bundle");
     return false;
 }
 
@@ -291,9 +311,7 @@ static enum code understand(struct reading *r, struct renew_rule *rule)
     if (!read_source(r, rule))
         return OK;
     check_needs(r, rule);
-    read_number(r, rule, RENEW_SET_DAYS, CA_DAYS_MAX, &rule->days);
-    read_number(r, rule, RENEW_SET_RENEW_AT, PERCENT - 1, &rule->renew_at);
-    read_number(r, rule, RENEW_SET_TIMEOUT, TIMEOUT_MAX_S, &rule->timeout_s);
+    read_numbers(r, rule);
     check_words(r, rule, RENEW_SET_COMMAND);
     check_words(r, rule, RENEW_SET_ARGUMENTS);
     rule->has_kind = rule->v[RENEW_SET_KEY].n > 0;

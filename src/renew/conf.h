@@ -15,8 +15,8 @@
 struct arena;
 struct conf_fs;
 
-enum renew_source { RENEW_CA, RENEW_ACME, RENEW_COMMAND };
-/** "ca", "acme", "command". */
+enum renew_source { RENEW_CA, RENEW_ACME, RENEW_COMMAND, RENEW_BUNDLE };
+/** "ca", "acme", "command", "bundle". */
 const char *renew_source_name(enum renew_source source);
 
 enum renew_setting {
@@ -36,6 +36,7 @@ struct renew_rule {
     unsigned days;           /* 0: as the old one */
     unsigned renew_at;       /* percent; 0: the rule of due.h */
     unsigned timeout_s;      /* 1 and more */
+    unsigned keep_days;      /* of a bundle */
     const struct san *names; /* n_names 0: those of the old one */
     size_t n_names;
 };

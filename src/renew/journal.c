@@ -56,6 +56,7 @@ static void journal_take(struct renew_past *past, enum renew_event event, int64_
         past->open = STR("");
         break;
     case RENEW_BEGIN:
+    case RENEW_READ:
     case RENEW_KEY:
     case RENEW_ISSUE:
     case RENEW_CHECK:

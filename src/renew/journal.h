@@ -21,6 +21,7 @@ struct env;
 /*  event    word       the step that a failure in it names */
 #define RENEW_EVENTS(X)                                                                                      \
     X(BEGIN, "begin")                                                                                        \
+    X(READ, "read")                                                                                          \
     X(KEY, "key")                                                                                            \
     X(ISSUE, "issue")                                                                                        \
     X(CHECK, "check")                                                                                        \

@@ -4,7 +4,8 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "renew/source_ca.h"
-#include "renew/walk.h"
+#include "renew/walk_bundle.h"
+#include "renew/walk_pair.h"
 
 #include <unistd.h>
 
@@ -125,9 +126,12 @@ enum code renew_all(const struct renew_params *params, struct arena *arena, stru
         return err_set(e, E_NOMEM, "out of memory");
     TRY(take_lock(params, &lock, e));
     TRY(list_rules(params, arena, list, e));
-    for (size_t i = 0; i < list->n; i++)
-        if (is_wanted(params, list->rules[i].name))
-            renew_walk(params, &list->rules[i], arena, &reports[n++]);
+    for (size_t i = 0; i < list->n; i++) {
+        const struct renew_rule *rule = &list->rules[i];
+        if (is_wanted(params, rule->name))
+            renew_walk(rule->source == RENEW_BUNDLE ? &walk_bundle : &walk_pair, params, rule, arena,
+                       &reports[n++]);
+    }
     *out = reports;
     *out_n = n;
     return OK;

@@ -9,6 +9,7 @@
 #ifndef PGSEAL_RENEW_ROTATE_H
 #define PGSEAL_RENEW_ROTATE_H
 
+#include "renew/bundle.h"
 #include "renew/due.h"
 #include "renew/journal.h"
 #include "renew/source.h"
@@ -27,7 +28,9 @@ const char *renew_outcome_name(enum renew_outcome outcome);
 /** Does the outcome mean that all is well? */
 bool renew_outcome_ok(enum renew_outcome outcome);
 
-/** What became of one pair. Texts live in the arena. */
+struct renew_server;
+
+/** What became of one pair, or of one file of roots. Texts live in the arena. */
 struct renew_report {
     struct str name;
     enum renew_source source;
@@ -35,10 +38,16 @@ struct renew_report {
     enum renew_event step; /* RENEW_KEPT, RENEW_UNSETTLED, RENEW_WAITING: where it failed */
     struct err why;        /* … and why; RENEW_WAITING: of the last attempt */
     struct due due;
-    bool other_ca;                               /* due because another CA than the source has issued it */
-    int64_t not_before_unix_s, not_after_unix_s; /* of the certificate in force now; 0: none could be read */
-    char sha256[CERT_SHA256_TEXT];
-    bool served; /* listeners were asked and serve it */
+    bool other_ca; /* due because another CA than the source has issued it */
+    /* Of the certificate in force now, 0: none could be read; of the root that ends first. */
+    int64_t not_before_unix_s, not_after_unix_s;
+    char sha256[CERT_SHA256_TEXT]; /* of the certificate, or of the file of roots */
+    bool served;                   /* listeners were asked and serve it */
+    /* RENEW_BUNDLE */
+    const struct bundle_change *changes;
+    size_t n_changes;
+    const struct renew_server *servers; /* whom the roots are to verify, asked if it was to change */
+    size_t n_servers;
 };
 
 struct renew_params {

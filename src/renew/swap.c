@@ -64,6 +64,16 @@ enum code swap_at(const char *cert_path, const char *key_path, struct str pair, 
     return OK;
 }
 
+enum code swap_at_file(const char *path, struct str name, struct swap *out, struct err *e)
+{
+    char dir[OS_PATH_MAX];
+
+    TRY(swap_at(path, path, name, out, e));
+    TRY(os_dir_of(path, dir, e));
+    TRY(print(out->name, e, "%.*s.roots", STR_ARG(name)));
+    return os_path(dir, out->name, out->dir, e);
+}
+
 /* ---- links ---- */
 
 /* Where a link leads, "" for what is none. */
@@ -277,6 +287,22 @@ enum code swap_stage(const struct swap *swap, const char *generation, const stru
         TRY(write_together(leaf, &files, e));
     else
         TRY(leaf_write(leaf, &files, e));
+    return sync_dir(swap->dir, e);
+}
+
+enum code swap_stage_file(const struct swap *swap, const char *generation, struct bytes data, struct err *e)
+{
+    char path[OS_PATH_MAX];
+    struct stat st;
+
+    if (stat(swap->cert_path, &st) < 0)
+        return swap_fail(e, "stat file", swap->cert_path);
+    TRY(make_generation(swap, generation, e));
+    TRY(swap_cert_of(swap, generation, path, e));
+    bool root = geteuid() == 0;
+    struct os_target target = { path, st.st_mode & 0777, root ? st.st_uid : (uid_t)-1,
+                                root ? st.st_gid : (gid_t)-1, OS_WRITE_REPLACE };
+    TRY(os_write_target(&target, data, e));
     return sync_dir(swap->dir, e);
 }
 

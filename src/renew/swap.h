@@ -6,6 +6,8 @@
  *   tls/server.pairs/live -> 20261129T233000-1
  *   tls/server.pairs/20261129T233000-1/server.crt, server.key
  *
+ * A single file is a pair whose key lies in the certificate's file; its directory is called NAME.roots.
+ *
  * The generations lie beside the certificate. Exchanging the pair is one rename of the link `live`, so that whoever
  * opens the two files, whenever that is, gets a key that fits its certificate: also after a power failure. Files
  * that are not such links yet become the first generation, with owner and mode kept; nothing changes for readers.
@@ -29,6 +31,8 @@ struct swap {
 /** Paths only; nothing is looked at. `pair` names the directory. E_LIMIT. */
 MUST_CHECK enum code swap_at(const char *cert_path, const char *key_path, struct str pair, struct swap *out,
                              struct err *e);
+/** The same of a single file, `name` naming the directory. */
+MUST_CHECK enum code swap_at_file(const char *path, struct str name, struct swap *out, struct err *e);
 /** The generation in force; empty where the pair is not in generations. */
 MUST_CHECK enum code swap_live(const struct swap *swap, char out[RENEW_GENERATION_MAX], struct err *e);
 /** A name for a new generation, which no other has. */
@@ -49,6 +53,9 @@ MUST_CHECK enum code swap_adopt(const struct swap *swap, const char *first, char
  */
 MUST_CHECK enum code swap_stage(const struct swap *swap, const char *generation, const struct leaf *leaf,
                                 struct leaf_files files, struct err *e);
+/** The same of a single file, which gets the mode and, where root writes it, the owner of the one in force. */
+MUST_CHECK enum code swap_stage_file(const struct swap *swap, const char *generation, struct bytes data,
+                                     struct err *e);
 /** Put a generation in force. The old one or the new one is, at every moment. */
 MUST_CHECK enum code swap_set(const struct swap *swap, const char *generation, struct err *e);
 /** The certificate's file of a generation. E_LIMIT. */

@@ -1,7 +1,9 @@
-/* PEM text as certificates and as CRLs; what is found is described and asked. */
+/* PEM text as certificates and as CRLs, what is found is described and asked; the same bytes as a bundle of a CA. */
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/check.h"
 #include "fuzz.h"
+#include "pki/certfile.h"
 #include "pki/chain.h"
 #include "pki/trust.h"
 
@@ -11,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AUTO(arena) struct arena arena;
     AUTO(cert_list) struct cert_list certs = { 0 };
+    AUTO(cert_list) struct cert_list bundle = { 0 };
     AUTO(trust) struct trust trust = { 0 };
     struct diags diags;
     struct chain_report report;
@@ -23,6 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct chain_params params = { .chain = &certs, .anchors = &certs, .now_unix_s = 1795000000 };
         (void)!chain_check(&params, &arena, &report, &e);
     }
+    if (certfile_parse(bytes_of(data, size), "fuzz.p7b", &bundle, &e) == OK)
+        CHECK(bundle.n > 0);
     diags_init(&diags, &arena);
     (void)!trust_skipped(bytes_of(data, size), "fuzz.pem", &diags, &e);
     if (trust_from_pem(bytes_of(data, size), "fuzz.pem", &trust, &e) == OK) {

@@ -1,9 +1,10 @@
-/* rotate.conf, its command lines, a journal of renewals, and what a CA answers. */
+/* rotate.conf, its command lines, a journal of renewals, the roots that are kept, and what a CA answers. */
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "lex/conf_lex.h"
 #include "renew/ari.h"
+#include "renew/bundle.h"
 #include "renew/conf.h"
 #include "renew/journal.h"
 
@@ -30,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes input = bytes_of(data, size);
     const struct conf_fs fs = { .read = read_input, .list = list_nothing, .ctx = &input };
     struct ari_window window;
+    struct bundle_past kept;
     struct renew_past past;
     struct renew_conf conf;
     struct diags diags;
@@ -42,6 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < conf.n; i++)
             CHECK(renew_conf_find(&conf, conf.rules[i].name) != NULL);
     (void)!renew_journal_read(str_from_bytes(input), STR("server"), &arena, &past, &e);
+    if (bundle_past_parse(str_from_bytes(input), &arena, &kept, &e) == OK)
+        CHECK(kept.n <= CERT_LIST_MAX);
     (void)!ari_parse(input, &window, &e);
     arena_fini(&arena);
     return 0;

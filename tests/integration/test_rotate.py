@@ -276,7 +276,7 @@ def test_names_may_be_given_up_in_the_file(rotate, gate, fake_ca):
 
 @pytest.mark.parametrize("text, words", [
     ("server.sauce = ca", 'Perhaps you meant "source"'),
-    ("server.source = magic", "is not one of ca, acme and command"),
+    ("server.source = magic", "is not one of ca, acme, command and bundle"),
     ("server.source = command", "server.command is not set"),
     ("server.source = ca\nserver.command = 'x'", "does not belong to a pair with source = ca"),
     ("server.source = command\nserver.command = 'a \"b'", "a double quote has no end"),

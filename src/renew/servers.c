@@ -1,0 +1,333 @@
+/* Handshakes with the servers that a file of roots is for. It waits: this is for commands. */
+#include "renew/servers.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "client/conninfo_defaults.h"
+#include "client/dial.h"
+#include "client/negotiate.h"
+#include "client/tlsfiles.h"
+#include "client/verify.h"
+#include "conf/settings.h"
+#include "pki/chain.h"
+#include "tls/client_context.h"
+#include "tls/context.h"
+#include "tls/engine.h"
+
+#include <netdb.h>
+#include <openssl/x509.h>
+#include <sys/stat.h>
+
+enum { SERVERS_MAX = 1024, TIMEOUT_S = 5, HOST_SIZE = 256 };
+
+static enum code servers_nomem(struct err *e)
+{
+    return err_set(e, E_NOMEM, "out of memory");
+}
+
+/* ---- who they are ---- */
+
+struct finding {
+    const char *roots_path;
+    const struct conn_world *world;
+    struct arena *arena;
+    struct renew_servers *out;
+    struct err *e;
+};
+
+static bool same_path(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return strcmp(a, b) == 0 ||
+           (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+static enum code add_host(const struct finding *f, const struct renew_server *like, size_t i)
+{
+    const struct conn_host *host = &like->info->hosts[i];
+    struct str name = host->host.n > 0 ? host->host : host->hostaddr;
+    bool bare6 = str_find(name, ':') < name.n;
+
+    if (host->kind == CONN_HOST_UNIX || host->port == 0)
+        return OK;
+    if (f->out->n == SERVERS_MAX)
+        return err_set(f->e, E_LIMIT, "there are more than %d servers to ask", SERVERS_MAX);
+    struct renew_server *server = &f->out->items[f->out->n++];
+    *server = *like;
+    server->host = i;
+    return arena_printf(f->arena, &server->label, bare6 ? "[%.*s]:%u" : "%.*s:%u", STR_ARG(name),
+                        (unsigned)host->port)
+               ? OK
+               : servers_nomem(f->e);
+}
+
+/* What else libpq would take into the handshake. A key that cannot be used is the gate's own to tell. */
+static void add_files(const struct finding *f, struct renew_server *like)
+{
+    struct tls_files files;
+    struct err ignored;
+
+    if (tls_files_find(like->info, f->world, f->arena, &files, &ignored) != OK)
+        return;
+    like->cert = files.cert;
+    like->key = files.key;
+    like->key_password = files.key_password;
+    like->crl_file = files.crl_file;
+    like->crl_dir = files.crl_dir;
+    like->crl_required = like->info->options.v[CONN_SSLCRL].n > 0 || files.crl_dir.n > 0;
+}
+
+static enum code add_upstream(const struct finding *f, const struct settings_route *route, bool main_one)
+{
+    struct conninfo *info = ARENA_NEW(f->arena, struct conninfo);
+    struct renew_server like = { .info = info, .setting = STR("upstream") };
+    struct err ignored;
+
+    if (!info ||
+        (!main_one && !arena_printf(f->arena, &like.setting, "upstream.%.*s", STR_ARG(route->label))))
+        return servers_nomem(f->e);
+    /* One that cannot be understood is refused by the gate. */
+    if (conninfo_parse(route->upstream, f->world, CONN_GATE, f->arena, info, &ignored) != OK ||
+        info->sslmode == SSLMODE_DISABLE || info->options.v[CONN_SSLROOTCERT].n == 0)
+        return OK;
+    const char *file = arena_c(f->arena, info->options.v[CONN_SSLROOTCERT]);
+    if (!file)
+        return servers_nomem(f->e);
+    if (!same_path(file, f->roots_path))
+        return OK;
+    like.verify_name = info->sslmode == SSLMODE_VERIFY_FULL;
+    add_files(f, &like);
+    for (size_t i = 0; i < info->host_count; i++)
+        TRY(add_host(f, &like, i));
+    return OK;
+}
+
+/* HOST[:PORT], an IPv6 address in brackets. An empty host: it is not that. */
+static void split_endpoint(struct str text, struct str *host, struct str *port)
+{
+    bool brackets = text.n > 0 && text.p[0] == '[';
+    size_t end = str_find(text, brackets ? ']' : ':');
+    struct str rest = str_from(text, brackets && end < text.n ? end + 1 : end);
+
+    *host = brackets ? str_first(str_from(text, 1), end - 1) : str_first(text, end);
+    *port = rest.n > 0 ? str_from(rest, 1) : STR("");
+    if ((brackets && end == text.n) || (rest.n > 0 && (rest.p[0] != ':' || rest.n == 1)))
+        *host = STR("");
+}
+
+static enum code add_endpoint(const struct finding *f, const struct renew_rule *rule, struct str text)
+{
+    struct conninfo *info = ARENA_NEW(f->arena, struct conninfo);
+    struct renew_server like = { .info = info, .setting = STR("endpoints"), .verify_name = true };
+    struct conn_options options = { 0 };
+    struct str host, port;
+    struct err why;
+
+    if (!info)
+        return servers_nomem(f->e);
+    split_endpoint(text, &host, &port);
+    options.v[CONN_HOST] = host;
+    options.v[CONN_SSLMODE] = STR("verify-full");
+    options.v[CONN_SSLROOTCERT] = str_c(f->roots_path);
+    if (port.n > 0)
+        options.v[CONN_PORT] = port;
+    enum code code = conn_options_defaults(&options, f->world, CONN_GATE, f->arena, &why);
+    if (code == OK)
+        code = conninfo_build(&options, f->world, CONN_GATE, f->arena, info, &why);
+    if (code != OK || host.n == 0 || info->host_count != 1 || info->hosts[0].port == 0)
+        return err_set(f->e, E_CONFIG, "%.*s.endpoints: \"%.*s\" is not HOST[:PORT]", STR_ARG(rule->name),
+                       STR_ARG(text));
+    return add_host(f, &like, 0);
+}
+
+enum code renew_servers_find(const struct renew_target *target, const struct renew_rule *rule,
+                             const char *roots_path, struct arena *arena, struct renew_servers *out,
+                             struct err *e)
+{
+    const struct conn_world world = conn_world_files();
+    struct renew_servers servers = { .items = arena_array(arena, SERVERS_MAX, sizeof *servers.items) };
+    struct finding f = { roots_path, &world, arena, &servers, e };
+    struct str rest = rule->v[RENEW_SET_ENDPOINTS], part;
+
+    if (!servers.items)
+        return servers_nomem(e);
+    for (size_t i = 0; target->is_gate && i < target->settings->n_routes; i++) {
+        const struct settings_route *route = &target->settings->routes[i];
+        if (route->upstream.n > 0 && (i == 0 || route->owns_upstream))
+            TRY(add_upstream(&f, route, i == 0));
+    }
+    while (str_split(&rest, ',', &part))
+        TRY(add_endpoint(&f, rule, str_trim(part)));
+    *out = servers;
+    return OK;
+}
+
+/* ---- one visit ---- */
+
+struct visit {
+    struct renew_server *server;
+    struct tls_context *context;
+    struct dial *dial;
+    struct arena *arena;
+    bool answered;
+};
+
+static const char *text_or_none(struct str text)
+{
+    return text.n > 0 ? text.p : "";
+}
+
+static enum code make_context(const struct renew_server *server, const struct renew_target *target,
+                              const char *roots_file, struct tls_context **out, struct err *e)
+{
+    const struct conninfo *info = server->info;
+    const struct tls_client_params params = {
+        .root_file = roots_file,
+        .crl_file = text_or_none(server->crl_file),
+        .crl_dir = text_or_none(server->crl_dir),
+        .crl_required = server->crl_required,
+        .cert_file = text_or_none(server->cert),
+        .key_file = text_or_none(server->key),
+        .key_password = server->key_password.n > 0 ? server->key_password.p : NULL,
+        .no_prompt = true,
+        .min_version = info->tls_min ? (enum tls_version)(TLS_1_0 + info->tls_min - TLS_BOUND_1_0) : TLS_ANY,
+        .max_version = info->tls_max ? (enum tls_version)(TLS_1_0 + info->tls_max - TLS_BOUND_1_0) : TLS_ANY,
+    };
+
+    return tls_client_context_new(target->library, &params, out, e);
+}
+
+static enum code ask_for_tls(struct dial *dial, struct err *e)
+{
+    AUTO(buf) struct buf out = BUF_INIT(64), in = BUF_INIT(DIAL_ROOM);
+    enum attempt_event event;
+
+    negotiate_hello(METHOD_TLS, &out);
+    TRY(dial_send(dial, buf_bytes(&out), e));
+    TRY(dial_receive(dial, &in, e));
+    if (negotiate_reply(buf_bytes(&in), &event, e) == NEGOTIATE_TLS)
+        return OK;
+    return event == EVENT_TLS_REFUSED ? E_TLS : E_CONNECT;
+}
+
+/* Why it is not verified: libpq's text does not say it. */
+static enum code visit_handshake(struct visit *v, const char *sni, struct err *e)
+{
+    struct tls_handshake_facts facts;
+    enum code code = dial_handshake(v->dial, v->context, sni, true, e);
+
+    if (code != E_TLS)
+        return code;
+    tls_engine_facts(v->dial->tls, &facts);
+    if (facts.verify_error != 0)
+        (void)err_set(e, E_TLS, "certificate verify failed: %s, at depth %d",
+                      chain_error_text(facts.verify_error), facts.verify_depth);
+    return code;
+}
+
+static enum code visit_address(struct visit *v, const struct conn_addr *addr, struct err *e)
+{
+    const struct conninfo *info = v->server->info;
+    const struct conn_host *host = &info->hosts[v->server->host];
+    struct cert_names names;
+    char sni[HOST_SIZE] = "";
+
+    TRY(dial_open(v->dial, addr, TIMEOUT_S, e));
+    if (info->sslnegotiation != SSLNEG_DIRECT)
+        TRY(ask_for_tls(v->dial, e));
+    v->answered = true;
+    (void)str_to_c(negotiate_sni(info, host), sni, sizeof sni);
+    TRY(visit_handshake(v, sni, e));
+    X509 *cert = tls_engine_peer(v->dial->tls);
+    if (!v->server->verify_name)
+        return OK;
+    if (!cert)
+        return err_set(e, E_TLS, "the server showed no certificate");
+    TRY(cert_names_of(cert, v->arena, &names, e));
+    return verify_host(&names, host->host, e);
+}
+
+/* Every address that answers has to be verified; one of them must answer. */
+static enum code visit_addresses(struct visit *v, const struct addrinfo *found, struct err *e)
+{
+    bool any = false;
+
+    for (const struct addrinfo *at = found; at; at = at->ai_next) {
+        struct conn_addr addr = { .n = at->ai_addrlen };
+        if (at->ai_addrlen > sizeof addr.ss)
+            continue;
+        memcpy(&addr.ss, at->ai_addr, at->ai_addrlen);
+        v->answered = false;
+        enum code code = visit_address(v, &addr, e);
+        any = any || code == OK;
+        if (code != OK && v->answered && !v->dial->timed_out)
+            return E_TLS;
+        if (code == E_TLS)
+            return code;
+    }
+    return any ? OK : E_CONNECT;
+}
+
+static enum code visit_server(struct visit *v, struct err *e)
+{
+    const struct conn_host *host = &v->server->info->hosts[v->server->host];
+    const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+    struct str name = host->hostaddr.n > 0 ? host->hostaddr : host->host;
+    struct addrinfo *found = NULL;
+    char text[HOST_SIZE], port[16];
+
+    (void)snprintf(port, sizeof port, "%u", (unsigned)host->port);
+    if (!str_to_c(name, text, sizeof text))
+        return err_set(e, E_CONNECT, "the host name is too long");
+    int error = getaddrinfo(text, port, &hints, &found);
+    if (error != 0)
+        return err_set(e, E_CONNECT, "could not translate host name \"%s\" to address: %s", text,
+                       gai_strerror(error));
+    enum code code = visit_addresses(v, found, e);
+    freeaddrinfo(found);
+    return code;
+}
+
+static enum code visit_with(struct renew_server *server, const struct renew_target *target,
+                            const char *roots_file, const struct env *env)
+{
+    AUTO(arena) struct arena arena = { .blocks = NULL };
+    struct tls_port *port = tls_port_new();
+    struct visit v = { .server = server, .arena = &arena, .dial = port ? dial_new(env, port) : NULL };
+    struct err *e = &server->why;
+    enum code code;
+
+    arena_init(&arena, 1 << 20, 4096);
+    *e = (struct err){ 0 };
+    code = v.dial ? make_context(server, target, roots_file, &v.context, e) : servers_nomem(e);
+    if (code == OK)
+        code = visit_server(&v, e);
+    dial_free(v.dial);
+    tls_port_free(port);
+    tls_context_free(v.context);
+    return code;
+}
+
+enum code renew_servers_ask(struct renew_servers *servers, const struct renew_target *target,
+                            const char *roots_file, bool silent_may_be, const struct env *env, struct err *e)
+{
+    enum code first = OK;
+
+    for (size_t i = 0; i < servers->n; i++) {
+        struct renew_server *server = &servers->items[i];
+        server->result = visit_with(server, target, roots_file, env);
+        if (server->result == OK || first != OK || (silent_may_be && server->result == E_CONNECT))
+            continue;
+        first = server->result;
+        (void)err_set(e, first, "the new roots do not verify %.*s (%.*s): %s", STR_ARG(server->label),
+                      STR_ARG(server->setting), err_text(&server->why));
+        if (first == E_CONNECT) {
+            (void)err_set(e, first, "%.*s (%.*s) does not answer, and a root that it may need goes away: %s",
+                          STR_ARG(server->label), STR_ARG(server->setting), err_text(&server->why));
+        }
+    }
+    return first;
+}
