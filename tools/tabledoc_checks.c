@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {

@@ -16,6 +16,11 @@ static const char *const source_words[] = {
 #include "audit_sources.def"
 };
 
+static const char *const source_titles[] = {
+#define SOURCE(name, word, text) [SOURCE_##name] = text,
+#include "audit_sources.def"
+};
+
 static const struct {
     enum audit_source source;
     unsigned from, to;
@@ -121,7 +126,7 @@ size_t check_sources(enum check check, enum audit_profile profile, unsigned majo
 
     for (size_t i = 0; i < COUNT_OF(rows) && n < CHECK_SOURCES_MAX; i++)
         if (rows[i].check == check && in_range(rows[i].from, rows[i].to, version))
-            out[n++] = (struct check_source){ source_words[rows[i].source],
+            out[n++] = (struct check_source){ source_words[rows[i].source], source_titles[rows[i].source],
                                               edition_of(rows[i].source, version), rows[i].number,
                                               note_of(check, rows[i].source) };
     return n;

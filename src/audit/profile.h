@@ -27,6 +27,7 @@ enum audit_profile {
 /** One place of a source that asks for what a check looks for. */
 struct check_source {
     const char *source;  /* "CIS" */
+    const char *title;   /* "CIS PostgreSQL Benchmark" */
     const char *edition; /* "v1.1.0"; empty: it has none */
     const char *number;  /* "6.8"; empty: it has none */
     const char *note;    /* where its advice breaks or weakens; NULL: it does not */

@@ -1,5 +1,5 @@
 /*
- * One run; a rule per check that found something, a result per finding. A place that is a file is a physical
+ * One run; a rule per check that found something, a result per finding, taxa for the numbers of benchmarks. A place that is a file is a physical
  * location, relative where it lies below the working directory; any other, such as a setting or a row, a
  * logical one. [src: SARIF 2.1.0, OASIS Standard 27 March 2020]
  */
@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "cmd/audit_report.h"
 #include "cmd/certtext.h"
+#include "cmd/sarif_taxa.h"
 #include "os/files.h"
 
 #include <unistd.h>
@@ -172,10 +173,29 @@ static json_t *rule(enum check check)
     audit_sarif_put(more, "tags", tags);
     audit_sarif_put(more, "security-severity", json_string(security_severity(check_severity(check))));
     audit_sarif_put(o, "properties", more);
+    audit_sarif_put(o, "relationships", json_array());
     return o;
 }
 
-static json_t *result_json(const struct audit_result *result, size_t i, size_t rule_index)
+/* Where a source's own advice breaks or weakens. */
+static json_t *objections(const struct audit_report *report, enum check check)
+{
+    struct check_source sources[CHECK_SOURCES_MAX];
+    size_t n = check_sources(check, report->profile, report->subject->version, sources);
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < n; i++) {
+        AUTO(buf) struct buf text = BUF_INIT(URI_MAX);
+        if (!sources[i].note)
+            continue;
+        buf_printf(&text, "%s: %s", sources[i].source, sources[i].note);
+        (void)json_array_append_new(list, json_of(buf_str(&text)));
+    }
+    return list;
+}
+
+/* `taxa` is taken. */
+static json_t *result_json(const struct audit_result *result, size_t i, size_t rule_index, json_t *taxa)
 {
     const struct finding *f = &result->report.findings.items[i];
     json_t *o = json_object(), *prints = json_object(), *more = json_object();
@@ -195,6 +215,8 @@ static json_t *result_json(const struct audit_result *result, size_t i, size_t r
     audit_sarif_put(more, "target", json_of(str_c(result->target)));
     if (f->witness.n > 0)
         audit_sarif_put(more, "witness", json_of(f->witness));
+    audit_sarif_put(more, "objections", objections(&result->report, f->check));
+    audit_sarif_put(o, "taxa", taxa);
     audit_sarif_put(o, "properties", more);
     return o;
 }
@@ -232,13 +254,14 @@ static json_t *invocation(const struct audit_results *results)
     return o;
 }
 
-static json_t *driver(json_t *rules)
+static json_t *driver(json_t *rules, json_t *taxonomies)
 {
     json_t *o = json_object();
 
     audit_sarif_put(o, "name", json_string("pgseal"));
     audit_sarif_put(o, "semanticVersion", json_string(PGSEAL_VERSION));
     audit_sarif_put(o, "rules", rules);
+    audit_sarif_put(o, "supportedTaxonomies", sarif_taxa_supported(taxonomies));
     return o;
 }
 
@@ -246,7 +269,7 @@ json_t *audit_sarif(const struct audit_results *results)
 {
     size_t index[CHECK_COUNT] = { 0 }; /* of the rule, from 1 */
     json_t *log = json_object(), *run = json_object(), *tool = json_object(), *list = json_array();
-    json_t *rules = json_array();
+    json_t *rules = json_array(), *taxonomies = json_array();
 
     for (size_t i = 0; i < results->n; i++) {
         for (size_t f = 0; f < results->items[i].report.findings.n; f++) {
@@ -255,12 +278,16 @@ json_t *audit_sarif(const struct audit_results *results)
                 (void)json_array_append_new(rules, rule(check));
                 index[check] = json_array_size(rules);
             }
-            (void)json_array_append_new(list, result_json(&results->items[i], f, index[check] - 1));
+            json_t *taxa = sarif_taxa(taxonomies, &results->items[i].report, check);
+            json_t *of_rule = json_array_get(rules, index[check] - 1);
+            sarif_taxa_relate(json_object_get(of_rule, "relationships"), taxa);
+            (void)json_array_append_new(list, result_json(&results->items[i], f, index[check] - 1, taxa));
         }
     }
-    audit_sarif_put(tool, "driver", driver(rules));
+    audit_sarif_put(tool, "driver", driver(rules, taxonomies));
     audit_sarif_put(run, "tool", tool);
     audit_sarif_put(run, "invocations", one(invocation(results)));
+    audit_sarif_put(run, "taxonomies", taxonomies);
     audit_sarif_put(run, "results", list);
     audit_sarif_put(run, "columnKind", json_string("unicodeCodePoints"));
     audit_sarif_put(log, "$schema", json_string(SCHEMA));

@@ -76,6 +76,42 @@ def test_sarif_says_what_json_says(program, bad_gate):
     assert len({r["partialFingerprints"]["about/v1"] + r["ruleId"] for r in results}) == len(results)
 
 
+def taxa_of(log, result):
+    """(source, edition, number) of each of a result's taxa, followed through the log's own references."""
+    found = set()
+    for taxon in result["taxa"]:
+        taxonomy = log["runs"][0]["taxonomies"][taxon["toolComponent"]["index"]]
+        assert taxonomy["name"] == taxon["toolComponent"]["name"] and taxonomy["taxa"][taxon["index"]]["id"] == taxon["id"]
+        found.add((taxonomy["name"], taxonomy.get("version"), taxon["id"]))
+    return found
+
+
+def test_sarif_has_the_numbers_of_benchmarks(program, bad_gate, schema_says, tmp_path):
+    """Each source that --json names is a taxon; an edition by the server's version is a taxonomy of its own."""
+    log = json.loads(audit(program, "--sarif", bad_gate).stdout)
+    findings = {f["id"]: f for f in json.loads(audit(program, "--json", bad_gate).stdout)["findings"]}
+    for result in log["runs"][0]["results"]:
+        said = {(s["source"], s["edition"], number) for s in findings[result["ruleId"]]["sources"]
+                for number in (s["number"] or s["source"]).split(", ")}
+        assert taxa_of(log, result) == said
+        rule = log["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"]]
+        assert [r["target"] for r in rule["relationships"]] == result["taxa"]
+        notes = [f"{s['source']}: {s['note']}" for s in findings[result["ruleId"]]["sources"] if s["note"]]
+        assert result["properties"]["objections"] == notes
+    old = next(r for r in log["runs"][0]["results"] if r["ruleId"] == "tls_version_old")
+    assert {("CIS", "v1.0.0", "6.9"), ("STIG", "V1R1", "V-261928"), ("PCI DSS", "4.0.1", "4.2.1")} <= taxa_of(log, old)
+    assert [c["name"] for c in log["runs"][0]["tool"]["driver"]["supportedTaxonomies"]] == [
+        t["name"] for t in log["runs"][0]["taxonomies"]]
+    # Two versions in one log.
+    (tmp_path / "pg_hba.conf").write_text("host all all 0.0.0.0/0 md5\n", encoding="utf-8")
+    (tmp_path / "PG_VERSION").write_text("15\n", encoding="utf-8")
+    (tmp_path / "postgresql.conf").write_text("ssl = off\n", encoding="utf-8")
+    both = audit(program, "--sarif", bad_gate, tmp_path).stdout
+    assert schema_says(both) == []
+    editions = {t.get("version") for t in json.loads(both)["runs"][0]["taxonomies"] if t["name"] == "CIS"}
+    assert editions == {"v1.0.0", "v1.2.0"}
+
+
 def test_sarif_is_relative_to_where_it_is_run(program, bad_gate):
     log = json.loads(audit(program, "--sarif", bad_gate, cwd=bad_gate.parent).stdout)
     uris = {r["locations"][0].get("physicalLocation", {}).get("artifactLocation", {}).get("uri", "")
