@@ -1,11 +1,4 @@
-/*
- * The files of a PostgreSQL server.
- *
- * Debian keeps the configuration of the cluster V/C in /etc/postgresql/V/C and its data elsewhere, as
- * data_directory says; the command line in postmaster.opts names the other half. What is written counts in this
- * order, the last one winning: postgresql.conf with its includes, postgresql.auto.conf, the command line.
- * [src: PostgreSQL 18, "Setting Parameters", "File Locations"; guc.c SelectConfigFiles()]
- */
+/* The files of a PostgreSQL server, and what of them is not to be seen. */
 #include "audit/collect_server.h"
 
 #include "audit/careful.h"
@@ -15,8 +8,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "conf/pgserver.h"
 #include "conf/settings.h"
-#include "lex/postmaster_opts.h"
 #include "os/files.h"
 #include "policy/match.h"
 #include "policy/policy.h"
@@ -28,17 +21,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DEBIAN_DIR "/etc/postgresql"
-enum { VERSION_FILE_MAX = 64, VERSION_MIN = 8, VERSION_MAX = 99, OPTS_FILE_MAX = 1 << 16, ALL_ITEMS = 0x7e };
+enum { FIPS_FILE_MAX = 64, ALL_ITEMS = 0x7e };
 
 struct server {
     struct arena *arena;
     struct audit_subject *subject;
-    const char *data_dir;    /* NULL: not found */
-    const char *config_file; /* NULL: not found */
-    const char *config_dir;  /* where hba_file is if nothing is said */
-    struct postmaster_opts opts;
-    struct conf_entries entries; /* of all files, in order */
+    struct pgserver pg;
+    const char *config_dir; /* where hba_file is if nothing is said */
     struct subject_setting *raw;
     size_t n_raw;
 };
@@ -66,16 +55,9 @@ static bool is_directory(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static char *parent_of(struct arena *arena, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return arena_c(arena, str_of(path, slash && slash > path ? (size_t)(slash - path) : 1));
-}
-
 bool collect_is_server(const char *path)
 {
-    return has_file(path, "PG_VERSION") || has_file(path, "postgresql.conf");
+    return pgserver_is(path);
 }
 
 static bool missed(struct server *s, struct str what, struct str why, unsigned items)
@@ -94,21 +76,15 @@ static bool missed_file(struct server *s, const char *path, const char *why, uns
 /* ---- settings files ---- */
 
 /* Lines that a server refuses are part of what is found; a file that is not to be read, too. */
-static enum code read_settings_file(struct server *s, const char *path, struct conf_entries *entries)
+static enum code keep_errors(struct server *s, const struct pgserver_file *file)
 {
-    const struct conf_fs fs = careful_conf_fs();
     const struct diag *d;
-    struct diags diags;
 
-    diags_init(&diags, s->arena);
-    enum code code = conf_lex_file(&fs, str_c(path), entries, &diags);
-    if (code == E_NOMEM || diags.nomem)
-        return E_NOMEM;
-    STAILQ_FOREACH (d, &diags.list, next) {
+    STAILQ_FOREACH (d, &file->diags.list, next) {
         if (d->severity != SEV_ERROR)
             continue;
         bool kept = d->code == E_ACCESS
-                        ? missed(s, str_c(path), d->message, ALL_ITEMS)
+                        ? missed(s, str_c(file->path), d->message, ALL_ITEMS)
                         : collect_broken(&s->subject->broken_settings, &s->subject->n_broken_settings,
                                          s->arena, (struct subject_broken){ d->file, d->line, d->message });
         if (!kept)
@@ -117,159 +93,33 @@ static enum code read_settings_file(struct server *s, const char *path, struct c
     return OK;
 }
 
-/* The value that data_directory has in a file; NULL: none. */
-static char *data_directory_of(struct arena *arena, const struct conf_entries *entries)
+static enum code note_config(struct server *s)
 {
-    const struct conf_entry *entry, *last = NULL;
-
-    STAILQ_FOREACH (entry, &entries->list, next)
-        if (entry->name.p && !entry->error.p && str_equal_nocase(entry->name, STR("data_directory")))
-            last = entry;
-    return last && last->value.n > 0 && !str_has_nul(last->value) ? arena_c(arena, last->value) : NULL;
-}
-
-/* ---- the two halves ---- */
-
-static unsigned read_version(const char *data_dir)
-{
-    AUTO(buf) struct buf text = BUF_INIT(VERSION_FILE_MAX);
-    char path[OS_PATH_MAX];
-    uint32_t version;
-
-    if (os_path(data_dir, "PG_VERSION", path, NULL) != OK || careful_read(path, &text, NULL) != OK)
-        return 0;
-    struct str line = buf_str(&text);
-    while (line.n > 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
-        line.n--;
-    line = str_first(line, str_find(line, '.')); /* before version 10: 9.6 */
-    return str_to_u32(line, VERSION_MIN, VERSION_MAX, &version) ? version : 0;
-}
-
-/* /etc/postgresql/15/main: the version stands in the path, too. */
-static unsigned version_of_path(const char *dir)
-{
-    struct str rest = str_c(dir);
-    uint32_t version;
-
-    if (!str_starts(rest, STR(DEBIAN_DIR "/")))
-        return 0;
-    rest = str_from(rest, sizeof DEBIAN_DIR);
-    return str_to_u32(str_first(rest, str_find(rest, '/')), VERSION_MIN, VERSION_MAX, &version) ? version : 0;
-}
-
-static bool same_directory(const char *a, const char *b)
-{
-    struct stat x, y;
-
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
-/* Is this the configuration of our data directory? */
-static bool is_ours(struct server *s, const char *config_file)
-{
-    AUTO(arena) struct arena scratch = { .blocks = NULL };
-    const struct conf_fs fs = careful_conf_fs();
-    struct conf_entries entries;
-    struct diags diags;
-
-    arena_init(&scratch, 64 << 20, 4096);
-    diags_init(&diags, &scratch);
-    conf_entries_init(&entries, &scratch);
-    enum code code = conf_lex_file(&fs, str_c(config_file), &entries, &diags);
-    if (code != OK && code != E_CONFIG)
-        return false;
-    const char *data_dir = data_directory_of(&scratch, &entries);
-    return data_dir && same_directory(data_dir, s->data_dir);
-}
-
-/* The cluster below /etc/postgresql/VERSION whose data_directory is ours; NULL: none. */
-static char *debian_config(struct server *s)
-{
-    char versions[sizeof DEBIAN_DIR + 16];
-    char *found = NULL;
-    struct dirent *entry;
-
-    if (s->subject->version == 0)
-        return NULL;
-    (void)snprintf(versions, sizeof versions, DEBIAN_DIR "/%u", s->subject->version);
-    DIR *dir = opendir(versions);
-    while (dir && !found && (entry = readdir(dir))) {
-        struct str path;
-        if (entry->d_name[0] == '.' ||
-            !arena_printf(s->arena, &path, "%s/%s/postgresql.conf", versions, entry->d_name))
-            continue;
-        char *file = arena_c(s->arena, path);
-        if (file && os_exists(file) && is_ours(s, file))
-            found = file;
-    }
-    if (dir)
-        (void)closedir(dir);
-    return found;
-}
-
-/* The value of an option of postmaster.opts, as a path; NULL: not given. */
-static char *opts_path(struct server *s, const char *name)
-{
-    for (size_t i = s->opts.n; i > 0; i--)
-        if (str_is(s->opts.items[i - 1].name, name) && !str_has_nul(s->opts.items[i - 1].value))
-            return arena_c(s->arena, s->opts.items[i - 1].value);
-    return NULL;
-}
-
-static enum code read_opts(struct server *s)
-{
-    AUTO(buf) struct buf text = BUF_INIT(OPTS_FILE_MAX);
-    char *path = joined(s->arena, s->data_dir, "postmaster.opts");
-    struct err e = { .code = OK };
-    struct str copy;
-
-    if (!path)
-        return E_NOMEM;
-    enum code code = careful_read(path, &text, &e);
-    if (code == OK && !arena_str(s->arena, buf_str(&text), &copy))
-        return E_NOMEM;
-    if (code == OK)
-        code = postmaster_opts_parse(copy, s->arena, &s->opts, &e);
-    if (code == OK || code == E_NO_FILE) /* it was never started, or runs elsewhere */
-        return OK;
-    return code != E_NOMEM && missed_file(s, path, err_text(&e), ALL_ITEMS) ? OK : E_NOMEM;
-}
-
-/* From the data directory to postgresql.conf. */
-static enum code find_config(struct server *s)
-{
-    s->subject->version = read_version(s->data_dir);
-    TRY(read_opts(s));
-    char *named = opts_path(s, "config_file");
-    if (named && os_exists(named))
-        s->config_file = named;
-    else if (has_file(s->data_dir, "postgresql.conf"))
-        s->config_file = joined(s->arena, s->data_dir, "postgresql.conf");
-    else
-        s->config_file = debian_config(s);
-    if (s->config_file)
-        return OK;
-    struct str why = STR("it is not in the data directory, and no cluster of " DEBIAN_DIR
+    struct str why = STR("it is not in the data directory, and no cluster of " PGSERVER_DEBIAN
                          " has this data_directory");
+
+    if (s->pg.config.path)
+        return keep_errors(s, &s->pg.config);
     return missed(s, STR("postgresql.conf"), why, ALL_ITEMS) ? OK : E_NOMEM;
 }
 
-/* From postgresql.conf, which has been read, to the data directory. */
-static enum code find_data(struct server *s)
+static enum code note_opts(struct server *s)
 {
-    char *named = data_directory_of(s->arena, &s->entries);
-    const char *dir = named ? named : parent_of(s->arena, s->config_file);
+    const char *path;
 
-    s->subject->version = version_of_path(s->config_file);
-    if (!dir)
-        return E_NOMEM;
-    if (has_file(dir, "PG_VERSION")) {
-        s->data_dir = dir;
-        unsigned version = read_version(dir);
-        if (version)
-            s->subject->version = version;
-        return read_opts(s);
-    }
+    if (s->pg.opts_error.code == OK)
+        return OK;
+    path = joined(s->arena, s->pg.data_dir, "postmaster.opts");
+    return path && missed_file(s, path, err_text(&s->pg.opts_error), ALL_ITEMS) ? OK : E_NOMEM;
+}
+
+static enum code note_data(struct server *s)
+{
+    const char *named = s->pg.named_dir;
+    struct str version = STR("it names no version of PostgreSQL");
+
+    if (s->pg.data_dir)
+        return s->pg.version || missed(s, STR("PG_VERSION"), version, ITEM_TLS | ITEM_RULES) ? OK : E_NOMEM;
     bool refused = named && is_directory(named) && access(named, R_OK | X_OK) != 0;
     const char *why = refused ? "the data directory is not to be read: Permission denied"
                       : named ? "there is no data directory there"
@@ -296,12 +146,13 @@ static void add_raw(struct server *s, const struct conf_entries *entries, enum s
     }
 }
 
-static enum code list_files(struct server *s, const struct conf_entries *more)
+static enum code list_files(struct server *s)
 {
+    const struct conf_entries *main = &s->pg.config.entries, *more = &s->pg.automatic.entries;
     const struct conf_path *path;
     size_t n = 0;
 
-    STAILQ_FOREACH (path, &s->entries.files, next)
+    STAILQ_FOREACH (path, &main->files, next)
         n++;
     STAILQ_FOREACH (path, &more->files, next)
         n++;
@@ -309,7 +160,7 @@ static enum code list_files(struct server *s, const struct conf_entries *more)
     if (!files)
         return E_NOMEM;
     s->subject->files = files;
-    STAILQ_FOREACH (path, &s->entries.files, next)
+    STAILQ_FOREACH (path, &main->files, next)
         files[s->subject->n_files++] = path->path;
     STAILQ_FOREACH (path, &more->files, next)
         files[s->subject->n_files++] = path->path;
@@ -318,27 +169,22 @@ static enum code list_files(struct server *s, const struct conf_entries *more)
 
 static enum code gather(struct server *s, struct settings **out)
 {
-    struct conf_entries automatic;
-    char *path = s->data_dir ? joined(s->arena, s->data_dir, "postgresql.auto.conf") : NULL;
+    const struct conf_entries *main = &s->pg.config.entries, *automatic = &s->pg.automatic.entries;
 
-    conf_entries_init(&automatic, s->arena);
-    if (s->data_dir && !path)
-        return E_NOMEM;
-    if (path && os_exists(path))
-        TRY(read_settings_file(s, path, &automatic));
-    s->raw = arena_array(s->arena, s->entries.n + automatic.n + s->opts.n, sizeof *s->raw);
+    TRY(keep_errors(s, &s->pg.automatic));
+    s->raw = arena_array(s->arena, main->n + automatic->n + s->pg.opts.n, sizeof *s->raw);
     if (!s->raw)
         return E_NOMEM;
-    add_raw(s, &s->entries, SUBJECT_FROM_FILE);
-    add_raw(s, &automatic, SUBJECT_FROM_AUTO_FILE);
-    for (size_t i = 0; i < s->opts.n; i++)
-        s->raw[s->n_raw++] = (struct subject_setting){ .name = s->opts.items[i].name,
-                                                       .value = s->opts.items[i].value,
+    add_raw(s, main, SUBJECT_FROM_FILE);
+    add_raw(s, automatic, SUBJECT_FROM_AUTO_FILE);
+    for (size_t i = 0; i < s->pg.opts.n; i++)
+        s->raw[s->n_raw++] = (struct subject_setting){ .name = s->pg.opts.items[i].name,
+                                                       .value = s->pg.opts.items[i].value,
                                                        .source = SUBJECT_FROM_COMMAND_LINE };
-    TRY(list_files(s, &automatic));
+    TRY(list_files(s));
     TRY(server_settings_rank(s->raw, s->n_raw, s->arena));
     TRY(server_settings_make(s->raw, s->n_raw, s->subject, s->arena, out));
-    s->subject->settings_seen = s->config_file && !subject_is_unseen(s->subject, s->config_file);
+    s->subject->settings_seen = s->pg.config.path && !subject_is_unseen(s->subject, s->pg.config.path);
     return OK;
 }
 
@@ -347,7 +193,7 @@ static enum code gather(struct server *s, struct settings **out)
 /* A file that is there and may not be read, or a directory on the way to it that may not be entered. */
 static enum code look_for(struct server *s, const char *path, unsigned items)
 {
-    bool elsewhere = !s->data_dir && path && access(path, F_OK) != 0 && errno == ENOENT;
+    bool elsewhere = !s->pg.data_dir && path && access(path, F_OK) != 0 && errno == ENOENT;
 
     if (!path || subject_is_unseen(s->subject, path))
         return OK;
@@ -413,7 +259,7 @@ static enum code read_rules(struct server *s, struct policy **out)
         return E_NOMEM;
     if (access(hba, R_OK) != 0) {
         int error = errno;
-        bool here = s->data_dir && error == ENOENT; /* then the server cannot start */
+        bool here = s->pg.data_dir && error == ENOENT; /* then the server cannot start */
         if (!here)
             return missed_file(s, hba, strerror(error), ITEM_RULES) ? OK : E_NOMEM;
     }
@@ -434,7 +280,7 @@ static enum code read_rules(struct server *s, struct policy **out)
 
 static enum subject_fips read_fips(void)
 {
-    AUTO(buf) struct buf text = BUF_INIT(VERSION_FILE_MAX);
+    AUTO(buf) struct buf text = BUF_INIT(FIPS_FILE_MAX);
     struct err e;
     enum code code = careful_read("/proc/sys/crypto/fips_enabled", &text, &e);
 
@@ -445,37 +291,28 @@ static enum subject_fips read_fips(void)
 
 static enum code choose(struct server *s, const char *path)
 {
+    const struct conf_fs fs = careful_conf_fs();
     struct stat st;
 
-    conf_entries_init(&s->entries, s->arena);
-    if (is_directory(path) && has_file(path, "PG_VERSION")) {
-        s->data_dir = path;
-        TRY(find_config(s));
-    } else {
-        s->config_file = is_directory(path) ? joined(s->arena, path, "postgresql.conf") : path;
-    }
-    if (s->config_file)
-        TRY(read_settings_file(s, s->config_file, &s->entries));
-    if (!s->data_dir)
-        TRY(find_data(s));
-    if (s->data_dir && s->subject->version == 0 &&
-        !missed(s, STR("PG_VERSION"), STR("it names no version of PostgreSQL"), ITEM_TLS | ITEM_RULES))
-        return E_NOMEM;
-    if (s->data_dir && stat(s->data_dir, &st) == 0) {
+    TRY(pgserver_read(&fs, path, s->arena, &s->pg));
+    s->subject->version = s->pg.version;
+    TRY(note_opts(s));
+    TRY(note_config(s));
+    TRY(note_data(s));
+    if (s->pg.data_dir && stat(s->pg.data_dir, &st) == 0) {
         s->subject->owner_seen = true;
         s->subject->owner = st.st_uid;
         s->subject->dir_mode = st.st_mode & 07777;
     }
-    if (s->data_dir)
+    if (s->pg.data_dir)
         s->subject->fips = read_fips();
-    const char *started = s->opts.data_directory.n > 0 ? arena_c(s->arena, s->opts.data_directory) : NULL;
-    const char *beside = s->config_file ? parent_of(s->arena, s->config_file) : s->data_dir;
-    if (!beside)
-        return E_NOMEM;
-    s->config_dir = started && has_file(started, "pg_hba.conf")           ? started
-                    : s->data_dir && has_file(s->data_dir, "pg_hba.conf") ? s->data_dir
-                                                                          : beside;
-    s->subject->dir = str_c(s->data_dir ? s->data_dir : s->config_dir);
+    const char *started = s->pg.opts.data_directory.n > 0 ? arena_c(s->arena, s->pg.opts.data_directory)
+                                                          : NULL;
+    const char *beside = s->pg.config_dir;
+    s->config_dir = started && has_file(started, "pg_hba.conf")                 ? started
+                    : s->pg.data_dir && has_file(s->pg.data_dir, "pg_hba.conf") ? s->pg.data_dir
+                                                                                : beside;
+    s->subject->dir = str_c(s->pg.data_dir ? s->pg.data_dir : s->config_dir);
     return OK;
 }
 
@@ -490,8 +327,8 @@ enum code collect_server(const char *path, int64_t now_unix_s, struct arena *are
     enum code code = choose(&s, path);
     if (code == OK)
         code = gather(&s, &c.settings);
-    if (code == OK && s.data_dir)
-        code = server_program_look(s.opts.program, arena, &c.subject);
+    if (code == OK && s.pg.data_dir)
+        code = server_program_look(s.pg.opts.program, arena, &c.subject);
     if (code == OK)
         code = look_for_files(&s);
     if (code == OK)

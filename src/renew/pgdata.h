@@ -26,9 +26,6 @@ struct pgdata {
     pid_t pid; /* of the postmaster; 0: it does not run */
 };
 
-/** True for a data directory. */
-bool pgdata_is(const char *dir);
-
 /**
  * dir  the data directory.
  * arena  receives texts.

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "client/reload_gate.h"
+#include "conf/pgserver.h"
 #include "conf/settings.h"
 #include "tls/context.h"
 
@@ -148,7 +149,7 @@ static enum code target_fill(const struct renew_where *where, struct arena *aren
     TRY(code);
     TRY(os_path(t->dir, "pgseal.conf", probe, e));
     t->is_gate = os_exists(probe);
-    if (!t->is_gate && !pgdata_is(t->dir))
+    if (!t->is_gate && !pgserver_is_data(t->dir))
         return err_set(e, E_PARAM, "\"%s\" is neither a gate's directory nor a data directory", t->dir);
     if (where->state || t->is_gate)
         TRY(os_path("", where->state ? where->state : t->dir, state, e));
