@@ -4,12 +4,14 @@
 #include "audit/check_around.h"
 #include "audit/check_broken.h"
 #include "audit/check_certs.h"
+#include "audit/check_keys.h"
 #include "audit/check_links.h"
 #include "audit/check_live.h"
 #include "audit/check_programs.h"
 #include "audit/check_roles.h"
 #include "audit/check_rules.h"
 #include "audit/check_server.h"
+#include "audit/check_sni.h"
 #include "audit/check_tls.h"
 #include "audit/checklist.h"
 #include "base/check.h"
@@ -55,6 +57,8 @@ enum code audit_run(const struct audit_subject *subject, enum audit_profile prof
     check_broken(&a);
     check_tls(&a);
     check_certificates(&a);
+    check_sni(&a);
+    check_client_certificates(&a);
     check_rules(&a);
     check_live(&a);
     check_roles(&a);
@@ -64,6 +68,7 @@ enum code audit_run(const struct audit_subject *subject, enum audit_profile prof
     check_files(&a);
     check_operation(&a);
     check_server(&a);
+    check_key_reuse(&a);
     cut_about(&a);
     out->certificates = a.certificates;
     out->n_certificates = a.n_certificates;

@@ -121,6 +121,9 @@ void check_files(struct audit *a)
 
     if (settings->ssl && settings->ssl_key_file.path)
         check_key(a, settings->ssl_key_file.path);
+    for (size_t i = 0; settings->ssl && i < a->subject->n_hosts; i++)
+        if (a->subject->hosts[i].key)
+            check_key(a, a->subject->hosts[i].key);
     if (settings->auth_file.path && os_check_secret_file(settings->auth_file.path, "auth file", &e) != OK)
         audit_add(a, CHECK_AUTH_FILE_PERMISSIONS, str_c(settings->auth_file.path), "%s", err_text(&e));
     for (size_t i = 0; a->subject->kind == SUBJECT_GATE && i < settings->files.n; i++)

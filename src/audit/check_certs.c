@@ -23,7 +23,8 @@ enum { RSA_BITS_MIN = 2048, EC_BITS_MIN = 224, LIFE_DAYS_MAX = 398, DAY_S = 8640
 struct subject {
     const char *file;
     struct cert_info info;
-    bool leaf; /* the server's own */
+    bool leaf;   /* the server's own */
+    bool client; /* shown to other servers */
 };
 
 static void about(struct audit *a, struct finding *f, struct str subject)
@@ -53,7 +54,7 @@ static void check_life(struct audit *a, const struct subject *s)
               audit_add(a, CHECK_CERTIFICATE_NOT_YET, str_c(s->file), "\"%.*s\" is not valid before %s",
                         STR_ARG(s->info.subject), expiry_date(s->info.not_before_unix_s, text)),
               s->info.subject);
-    else if (expiry.status == EXPIRY_CRITICAL || (s->leaf && expiry.status == EXPIRY_WARNING))
+    else if (expiry.status == EXPIRY_CRITICAL || ((s->leaf || s->client) && expiry.status == EXPIRY_WARNING))
         about(a,
               audit_add(a, CHECK_CERTIFICATE_EXPIRING, str_c(s->file),
                         "\"%.*s\" expires in %" PRId64 " days, at %s: %.0f %% of its life are left",
@@ -125,9 +126,14 @@ static void check_leaf(struct audit *a, const struct subject *s)
 
 static void check_all(struct audit *a, const struct subject *s)
 {
-    audit_show_certificate(a, (struct audit_certificate){ str_c(s->file), s->info.subject,
-                                                          s->info.not_before_unix_s, s->info.not_after_unix_s,
-                                                          s->leaf });
+    struct audit_certificate shown = {
+        str_c(s->file),           s->info.subject, s->info.not_before_unix_s,
+        s->info.not_after_unix_s, s->leaf,         .held = s->leaf || s->client
+    };
+
+    memcpy(shown.certificate, s->info.sha256, sizeof shown.certificate);
+    memcpy(shown.key, s->info.key_sha256, sizeof shown.key);
+    audit_show_certificate(a, shown);
     check_life(a, s);
     check_strength(a, s);
     if (s->leaf)
@@ -144,6 +150,11 @@ static void check_cert(struct audit *a, X509 *cert, const char *file, bool leaf)
         return;
     }
     check_all(a, &s);
+}
+
+void check_certificate_of_client(struct audit *a, const struct cert_info *info, const char *file)
+{
+    check_all(a, &(struct subject){ .file = file, .info = *info, .client = true });
 }
 
 void check_certificate_seen(struct audit *a, const struct cert_info *info, struct str where, bool leaf)
@@ -273,13 +284,26 @@ static void check_trust(struct audit *a, const char *file, bool lists_count)
         check_crl(a, trust.crls.items[i], file);
 }
 
+/* Does a line above name the same file? */
+static bool is_earlier(const struct subject_host *hosts, size_t at)
+{
+    for (size_t i = 0; hosts[at].cert && i < at; i++)
+        if (hosts[i].cert && strcmp(hosts[i].cert, hosts[at].cert) == 0)
+            return true;
+    return false;
+}
+
 void check_certificates(struct audit *a)
 {
     const struct settings *settings = a->subject->settings;
 
     if (!settings->ssl)
         return;
-    check_server_file(a, settings->ssl_cert_file.path);
+    if (a->subject->n_hosts == 0)
+        check_server_file(a, settings->ssl_cert_file.path);
+    for (size_t i = 0; i < a->subject->n_hosts; i++) /* these are served instead */
+        if (!is_earlier(a->subject->hosts, i))
+            check_server_file(a, a->subject->hosts[i].cert);
     check_trust(a, settings->ssl_ca_file.path, settings->ssl_crl_file.path || settings->ssl_crl_dir.path);
     check_trust(a, settings->ssl_crl_file.path, true);
     check_authorities(a);

@@ -11,5 +11,7 @@ struct cert_info;
 void check_certificates(struct audit *a);
 /** One that was served; `where` it was seen, `leaf`: it is the server's own. */
 void check_certificate_seen(struct audit *a, const struct cert_info *info, struct str where, bool leaf);
+/** One that is shown to other servers. `file` lives as long as the audit. */
+void check_certificate_of_client(struct audit *a, const struct cert_info *info, const char *file);
 
 #endif

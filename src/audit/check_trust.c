@@ -1,5 +1,6 @@
 #include "audit/check_trust.h"
 
+#include "audit/public_cas.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "conf/settings.h"
@@ -23,8 +24,6 @@ enum {
     KEY_FILE_MAX = 1 << 16,
     CA_YEARS_LONG = 5
 };
-
-#define LOCAL_CAS "/usr/local/share/ca-certificates"
 
 static void about(struct audit *a, struct finding *f, struct str subject)
 {
@@ -144,47 +143,6 @@ static void check_end(struct audit *a, X509 *issuer, const struct cert_info *lea
 
 /* ---- public CAs ---- */
 
-/* The roots of the system, without those that somebody added on this machine. */
-static void public_roots(struct cert_list *out)
-{
-    AUTO(trust) struct trust all = { 0 };
-    AUTO(trust) struct trust local = { 0 };
-    char path[OS_PATH_MAX];
-    struct dirent *entry;
-    DIR *dir = opendir(LOCAL_CAS);
-
-    while (dir && (entry = readdir(dir)))
-        if (entry->d_name[0] != '.' && os_path(LOCAL_CAS, entry->d_name, path, NULL) == OK)
-            (void)!trust_load(path, &local, NULL);
-    if (dir)
-        (void)closedir(dir);
-    if (trust_load("/etc/ssl/certs/ca-certificates.crt", &all, NULL) != OK)
-        (void)!trust_load("/etc/pki/tls/certs/ca-bundle.crt", &all, NULL);
-    for (size_t i = 0; i < all.certs.n; i++) {
-        bool ours = false;
-        for (size_t j = 0; j < local.certs.n; j++)
-            ours = ours || X509_cmp(all.certs.items[i], local.certs.items[j]) == 0;
-        if (!ours && cert_list_add(out, all.certs.items[i]) != OK)
-            return;
-    }
-}
-
-static bool is_among(X509 *cert, const struct cert_list *list)
-{
-    for (size_t i = 0; i < list->n; i++)
-        if (X509_cmp(cert, list->items[i]) == 0)
-            return true;
-    return false;
-}
-
-static bool is_issued_by(X509 *cert, const struct cert_list *list)
-{
-    for (size_t i = 0; i < list->n; i++)
-        if (cert_issued_by(cert, list->items[i]))
-            return true;
-    return false;
-}
-
 /* [src: CA/Browser Forum, TLS Baseline Requirements 2.2.6, section 6.3.2] */
 static int64_t public_limit_days(int64_t begin_unix_s)
 {
@@ -207,8 +165,8 @@ static void check_public_life(struct audit *a, const struct cert_list *chain, co
 
     if (limit == 0 || days <= limit)
         return;
-    public_roots(&roots);
-    if (is_issued_by(chain->items[chain->n - 1], &roots))
+    public_cas_load(&roots);
+    if (public_cas_issued(chain->items[chain->n - 1], &roots))
         about(a,
               audit_add(a, CHECK_CERTIFICATE_OVER_PUBLIC_LIMIT, str_c(file),
                         "it is valid for %" PRId64 " days; public CAs may give %" PRId64, days, limit),
@@ -237,7 +195,7 @@ void check_chain_shape(struct audit *a, const struct cert_list *chain, const boo
         return;
     for (size_t i = 0; i < anchors.certs.n; i++) /* the root, which the file need not hold */
         if (cert_issued_by(chain->items[chain->n - 1], anchors.certs.items[i]) &&
-            !is_among(anchors.certs.items[i], chain))
+            !public_cas_has(anchors.certs.items[i], chain))
             check_end(a, anchors.certs.items[i], &info, file);
 }
 
@@ -285,7 +243,7 @@ static void check_shared(struct audit *a, const struct cert_list *cas)
         !(info.eku & (CERT_EKU_CLIENT | CERT_EKU_ANY)))
         return;
     for (size_t i = 0; i < chain.n; i++) {
-        if (!is_issued_by(chain.items[i], cas))
+        if (!public_cas_issued(chain.items[i], cas))
             continue;
         about(a,
               audit_add(a, CHECK_CLIENT_CA_SHARED, str_c(file),
@@ -302,9 +260,9 @@ static void check_public(struct audit *a, const struct cert_list *cas, const cha
     struct str subject;
     struct err e;
 
-    public_roots(&roots);
+    public_cas_load(&roots);
     for (size_t i = 0; i < cas->n; i++) {
-        if (!is_among(cas->items[i], &roots) ||
+        if (!public_cas_has(cas->items[i], &roots) ||
             name_slash(X509_get_subject_name(cas->items[i]), a->arena, &subject, &e) != OK)
             continue;
         about(

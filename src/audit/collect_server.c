@@ -3,6 +3,8 @@
 
 #include "audit/careful.h"
 #include "audit/collect_rules.h"
+#include "audit/collect_standby.h"
+#include "audit/hosts_file.h"
 #include "audit/server_program.h"
 #include "audit/server_settings.h"
 #include "base/arena.h"
@@ -327,6 +329,10 @@ enum code collect_server(const char *path, int64_t now_unix_s, struct arena *are
     enum code code = choose(&s, path);
     if (code == OK)
         code = gather(&s, &c.settings);
+    if (code == OK)
+        code = hosts_file_collect(s.config_dir, arena, &c.subject);
+    if (code == OK)
+        code = collect_standby(&c, arena);
     if (code == OK && s.pg.data_dir)
         code = server_program_look(s.pg.opts.program, arena, &c.subject);
     if (code == OK)

@@ -35,7 +35,9 @@ struct findings {
 struct audit_certificate {
     struct str file, subject;
     int64_t not_before_unix_s, not_after_unix_s;
-    bool leaf; /* the server's own */
+    bool leaf;                        /* the server's own */
+    bool held;                        /* its key is used here: the server's, or a client's */
+    uint8_t certificate[32], key[32]; /* SHA-256 of each */
 };
 
 /** A file whose lines are being edited. */

@@ -49,6 +49,7 @@ enum code link_of_options(const struct conn_options *options, struct arena *aren
     struct subject_link link = { .driver = PASTED_LIBPQ,
                                  .meaning = conn_meaning(options, PASTED_LIBPQ, false),
                                  .local = conn_meaning_is_local(options),
+                                 .client_cert = options->v[CONN_SSLCERT],
                                  .root_unseen = root_unseen(options, PASTED_LIBPQ),
                                  .has_password = options->v[CONN_PASSWORD].n > 0 };
 
@@ -72,6 +73,7 @@ static enum code link_settle(const struct pasted *pasted, bool root_file, const 
                                  .meaning = conn_meaning_pasted(pasted, root_file),
                                  .changes = conn_meaning_changes(pasted),
                                  .local = conn_meaning_is_local(&pasted->options),
+                                 .client_cert = pasted->options.v[CONN_SSLCERT],
                                  .root_unseen = !root_file && root_unseen(&pasted->options, pasted->driver),
                                  .has_password = pasted->options.v[CONN_PASSWORD].n > 0 };
     if (!put_endpoint(&pasted->options, arena, &link.endpoint) ||

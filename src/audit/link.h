@@ -15,11 +15,12 @@ struct subject_link {
     struct str mode;     /* "sslmode=prefer, the default" */
     enum pasted_driver driver;
     struct conn_meaning meaning;
-    struct str changes; /* what another version of the driver makes of it; empty: nothing known */
-    bool local;         /* nothing crosses a network */
-    bool root_unseen;   /* sslmode=require, and nobody saw whether a root.crt makes it verify */
-    bool has_password;  /* written there */
-    bool readable;      /* … in a file that others may read */
+    struct str changes;     /* what another version of the driver makes of it; empty: nothing known */
+    struct str client_cert; /* sslcert; empty: none. Relative ones count from where nobody knows */
+    bool local;             /* nothing crosses a network */
+    bool root_unseen;       /* sslmode=require, and nobody saw whether a root.crt makes it verify */
+    bool has_password;      /* written there */
+    bool readable;          /* … in a file that others may read */
 };
 
 /** E_NOMEM. */

@@ -91,6 +91,23 @@ struct subject_role {
     int connection_limit;       /* -1: none */
 };
 
+/* ---- certificates of their own for some names ---- */
+
+/** A line of hosts_file, in force with ssl_sni. Paths are absolute; NULL: not given. */
+struct subject_host {
+    struct str file;
+    unsigned line;
+    const struct str *names; /* "*": any other name; "/no_sni/": clients that name none */
+    size_t n_names;
+    const char *cert, *key, *ca;
+};
+
+/** A key that another target of the same audit holds. */
+struct subject_key {
+    struct str target, file, subject;
+    uint8_t certificate[32], key[32]; /* SHA-256 of each */
+};
+
 enum subject_fips { FIPS_UNSEEN, FIPS_ON, FIPS_OFF };
 
 /* ---- what was not seen ---- */
@@ -139,6 +156,12 @@ struct audit_subject {
     size_t n_broken_rules;
     const struct subject_broken *broken_settings;
     size_t n_broken_settings;
+
+    const struct subject_host *hosts;
+    size_t n_hosts;
+    struct str hosts_file; /* where a line can be added; empty: ssl_sni is off */
+    const struct subject_key *others;
+    size_t n_others;
 
     const struct subject_connection *connections;
     size_t n_connections;

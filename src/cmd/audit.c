@@ -73,6 +73,36 @@ static enum code collect(const struct auditing *a, size_t i, struct audit_result
     return collect_target(&params, &a->collected[i], &result->error);
 }
 
+/* Keys of the targets before this one: none should be used here, too. */
+static enum code tell_others(const struct auditing *a, size_t at)
+{
+    struct subject_key *keys;
+    size_t n = 0;
+
+    for (size_t i = 0; i < at; i++)
+        n += a->collected[i].subject.live ? 0 : a->results[i].report.n_certificates;
+    keys = arena_array(a->arena, n, sizeof *keys);
+    if (!keys)
+        return E_NOMEM;
+    n = 0;
+    for (size_t i = 0; i < at; i++)
+        for (size_t c = 0; c < a->results[i].report.n_certificates && !a->collected[i].subject.live; c++) {
+            const struct audit_certificate *from = &a->results[i].report.certificates[c];
+            struct subject_key *key = &keys[n];
+            if (!from->held)
+                continue;
+            n++;
+            *key = (struct subject_key){ .target = str_c(a->results[i].target),
+                                         .file = from->file,
+                                         .subject = from->subject };
+            memcpy(key->certificate, from->certificate, sizeof key->certificate);
+            memcpy(key->key, from->key, sizeof key->key);
+        }
+    a->collected[at].subject.others = keys;
+    a->collected[at].subject.n_others = n;
+    return OK;
+}
+
 static enum code look_at(const struct auditing *a, size_t i)
 {
     struct audit_result *result = &a->results[i];
@@ -82,6 +112,7 @@ static enum code look_at(const struct auditing *a, size_t i)
         (void)cmd_error(a->cmd, &result->error);
         return code == E_NOMEM ? code : OK;
     }
+    TRY(tell_others(a, i));
     TRY(audit_run(&a->collected[i].subject, a->profile, a->arena, &result->report));
     result->known = arena_array(a->arena, result->report.findings.n, sizeof *result->known);
     if (!result->known)

@@ -248,6 +248,8 @@ enum code cert_describe(X509 *cert, struct arena *arena, struct cert_info *out, 
     TRY(cert_times(cert, &info.not_before_unix_s, &info.not_after_unix_s, e));
     if (!cert_sha256(cert, info.sha256))
         return ossl_fail(e, "compute the certificate's fingerprint");
+    if (X509_pubkey_digest(cert, EVP_sha256(), info.key_sha256, NULL) != 1)
+        return ossl_fail(e, "compute the fingerprint of the certificate's key");
     info.eku = eku_of(cert);
     info.is_ca = X509_check_ca(cert) != 0;
     info.self_signed = cert_self_signed(cert);

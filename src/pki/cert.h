@@ -64,8 +64,9 @@ struct cert_info {
     int64_t not_before_unix_s;
     int64_t not_after_unix_s;
     uint8_t sha256[CERT_SHA256_SIZE];
-    unsigned eku;    /* bits of enum cert_eku */
-    int path_length; /* -1: none given */
+    uint8_t key_sha256[CERT_SHA256_SIZE]; /* of its public key */
+    unsigned eku;                         /* bits of enum cert_eku */
+    int path_length;                      /* -1: none given */
     bool is_ca;
     bool self_signed; /* signed by its own key */
 };

@@ -2,6 +2,7 @@
 pgseal audit: findings, checklist and exit status for what lies in files.
 """
 
+import datetime
 import json
 import os
 import pathlib
@@ -11,8 +12,9 @@ import subprocess
 import tempfile
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
-from lib import pki
+from lib import pki, run
 
 ROOT = os.path.join(os.path.dirname(__file__), "../..")
 HBA = "local all all peer\nhostssl all all all scram-sha-256\n"
@@ -457,6 +459,13 @@ def public_root():
     return bundle.split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n"
 
 
+PRIMARY = "host=primary.example sslmode=verify-full sslrootcert=/ca.crt"
+
+
+def key_of(path):
+    return serialization.load_pem_private_key(path.read_bytes(), None)
+
+
 def opts_of(data_dir):
     put(data_dir / "postmaster.opts", f'{data_dir}/postgres "-D" "{data_dir}"\n'.encode())
 
@@ -535,6 +544,43 @@ BADS = {
     "data of the group": Bad(do=lambda d, ca: d.chmod(0o750)),
     "rules for all": Bad("hba_mode", do=lambda d, ca: os.chmod(d / "pg_hba.conf", 0o644)),
     "socket": Bad("socket_mode", conf="unix_socket_permissions = 0777\n"),
+    "standby": Bad("connection_unverified", conf="primary_conninfo = 'host=10.0.0.9 sslmode=require'\n"),
+    "standby in plaintext": Bad("connection_plaintext", conf="primary_conninfo = 'host=10.0.0.9 password=x'\n"),
+    "standby in order": Bad(conf=f"primary_conninfo = '{PRIMARY}'\n"),
+    "a server's certificate for a standby": Bad("certificate_client_from_public_ca",
+                                                conf=f"primary_conninfo = '{PRIMARY} sslcert=rep.crt'\n",
+                                                do=lambda d, ca: put(d / "rep.crt", ca.issue("rep", usage="server").pem())),
+    "a standby's certificate": Bad(conf=f"primary_conninfo = '{PRIMARY} sslcert=rep.crt'\n",
+                                   do=lambda d, ca: put(d / "rep.crt", ca.issue("rep").pem())),
+    "a standby's old certificate": Bad("certificate_expired", conf=f"primary_conninfo = '{PRIMARY} sslcert=rep.crt'\n",
+                                       do=lambda d, ca: put(d / "rep.crt", ca.issue(
+                                           "rep", valid_from=pki.now() - 9 * pki.DAY, valid_to=pki.now() - pki.DAY).pem())),
+    "one key for two": Bad("key_reused", conf=f"primary_conninfo = '{PRIMARY} sslcert=rep.crt'\n",
+                           do=lambda d, ca: put(d / "rep.crt", ca.issue("rep", key=key_of(d / "server.key")).pem())),
+    "one certificate for two": Bad(conf=f"primary_conninfo = '{PRIMARY} sslcert=both.crt'\n",
+                                   leaf=lambda ca: ca.issue("db.example", sans=["db.example"], usage="both"),
+                                   do=lambda d, ca: shutil.copy(d / "server.crt", d / "both.crt")),
+    "names only": Bad("sni_gap", version=19, conf="ssl_sni = on\n",
+                      do=lambda d, ca: put(d / "pg_hosts.conf", "db.example,@more server.crt server.key\n".encode())
+                      or put(d / "more", b"a.example b.example\n")),
+    "no name only": Bad("sni_gap", version=19, conf="ssl_sni = on\n",
+                        do=lambda d, ca: put(d / "pg_hosts.conf", b"/no_sni/ server.crt server.key\n")),
+    "strict names": Bad(version=19, conf="ssl_sni = on\n", do=lambda d, ca: put(
+        d / "pg_hosts.conf", b"db.example server.crt server.key\n/no_sni/ server.crt server.key\n")),
+    "any name": Bad(version=19, conf="ssl_sni = on\nhosts_file = 'hosts'\nssl_cert_file = 'gone.crt'\n",
+                    do=lambda d, ca: put(d / "hosts", b"* server.crt server.key\n")),
+    "names, and SNI off": Bad(version=19, do=lambda d, ca: put(d / "pg_hosts.conf", b"x server.crt server.key\n")),
+    "no name at all": Bad(version=19, conf="ssl_sni = on\n"),
+    "a host's old certificate": Bad("certificate_expired", version=19, conf="ssl_sni = on\n", do=lambda d, ca: (
+        put(d / "pg_hosts.conf", b"* old.crt server.key\n"),
+        put(d / "old.crt", ca.issue("db.example", sans=["db.example"], usage="server",
+                                    valid_from=pki.now() - 9 * pki.DAY, valid_to=pki.now() - pki.DAY).pem()))),
+    "a CA for each name": Bad("sni_gap", "crl_missing", version=19, conf="ssl_sni = on\nssl_ca_file = 'ca.crt'\n",
+                              rules="hostssl app bob 10.0.0.0/8 scram-sha-256 clientcert=verify-full\n", do=lambda d, ca: (
+                                  put(d / "ca.crt", ca.pem()),
+                                  put(d / "pg_hosts.conf", b"* server.crt server.key ca.crt\nx server.crt server.key\n"))),
+    "half a line": Bad("settings_broken", version=19, conf="ssl_sni = on\n",
+                       do=lambda d, ca: put(d / "pg_hosts.conf", b"* server.crt\n")),
     "old minor version": Bad("version_outdated", "openssl_unsupported",
                              do=lambda d, ca: program_of(d, b"postgres (PostgreSQL) 17.2\n\0libssl.so.1.1\0")),
     "old minor version far behind": Bad("version_outdated", do=lambda d, ca: program_of(
@@ -544,7 +590,7 @@ BADS = {
     "a program that is a pipe": Bad(do=lambda d, ca: (os.mkfifo(d / "postgres"), opts_of(d))),
     "old version": Bad("version_unsupported", conf="password_encryption = 'scram-sha-256'\n", version=13),
 }
-# Seen on live servers, in FIPS mode or under a public CA only.
+# In FIPS mode (tests/unit/audit/test_checks.c), or under a public CA only.
 ELSEWHERE = {"fips_ems", "groups_fail_in_fips", "certificate_over_public_limit"}
 
 
@@ -563,6 +609,50 @@ def test_check(program, certs, tmp_path, name):
     found, _ = report(program, data.path)
     assert ids(found) - ALWAYS - {"password_without_certificate"} == bad.fires - ALWAYS, found["findings"]
     assert all(f["evidence"] and f["why"] and f["fix"] and f["where"] for f in found["findings"])
+
+
+def under_public(program, certs, *arguments):
+    """The report where the tests' CA is a public one."""
+    if not run.is_root() or not shutil.which("unshare"):
+        pytest.skip("a public CA of one's own takes root and unshare(1)")
+    command = f'mount --bind "{certs.ca_file}" /etc/ssl/certs/ca-certificates.crt && exec "$@"'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", command, "sh", program, "audit", "--json", *arguments],
+                          capture_output=True, text=True, timeout=60, check=False)
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip("no name space of mounts here")
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("days,fires", [(300, True), (199, False)])
+def test_lives_of_public_certificates(program, certs, tmp_path, days, fires):
+    """What public CAs may give since 2026-03-15."""
+    data = Data(tmp_path / "data", certs)
+    begin = max(pki.now() - pki.DAY, datetime.datetime(2026, 3, 16))
+    leaf = certs.ca.issue("db.example", sans=["db.example"], usage="server", valid_from=begin,
+                          valid_to=begin + days * pki.DAY)
+    put(data.path / "server.crt", leaf.pem())
+    put(data.path / "server.key", leaf.key_pem())
+    assert ("certificate_over_public_limit" in ids(under_public(program, certs, data.path))) is fires
+    assert "certificate_over_public_limit" not in ids(report(program, data.path)[0])
+
+
+def test_a_client_of_a_public_ca(program, certs, tmp_path):
+    data = Data(tmp_path / "data", certs)
+    append(data.path / "postgresql.conf", f"primary_conninfo = '{PRIMARY} sslcert=rep.crt'\n")
+    put(data.path / "rep.crt", certs.ca.issue("rep").pem())
+    found = [f["evidence"] for f in under_public(program, certs, data.path)["findings"]
+             if f["id"] == "certificate_client_from_public_ca"]
+    assert len(found) == 1 and "a public CA issued it" in found[0]
+
+
+def test_one_key_on_two_hosts(program, certs, tmp_path):
+    one, two, three = (Data(tmp_path / name, certs) for name in ("one", "two", "three"))
+    for name in ("server.crt", "server.key"):
+        put(two.path / name, (one.path / name).read_bytes())
+    found = [f for f in report(program, one.path, two.path, three.path)[0]["findings"] if f["id"] == "key_reused"]
+    assert [(f["target"], f["where"]) for f in found] == [(str(two.path), f"{two.path}/server.crt")]
+    assert f"{one.path}/server.crt of {one.path}" in found[0]["evidence"]
+    assert "key_reused" not in ids(report(program, one.path, three.path)[0])
 
 
 def of_live_servers():

@@ -112,8 +112,9 @@ class Authority(Cert):
         subject     a common name, or an x509.Name of `name(...)`.
         sans        host names, and addresses as text.
         usage       "client", "server" or "both".
+        key         its kind, or a key that is there already.
         """
-        secret = new_key(key)
+        secret = new_key(key) if isinstance(key, str) else key
         if isinstance(subject, str):
             subject = name(("CN", subject))
         usages = {"client": [ExtendedKeyUsageOID.CLIENT_AUTH], "server": [ExtendedKeyUsageOID.SERVER_AUTH],
