@@ -40,7 +40,7 @@ _pgseal()
     'probe ') options='--rootcert --crl --cert --key --driver --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
     'monitor ') options='--days --rootcert --crl --negotiation --timeout --nagios --textfile --listen --interval --json --verbose --color --help ' ;;
     'psql ') options='--directory --verbose --help ' ;;
-    'rotate ') options='--directory --pair --force --dry-run --state --textfile --json --verbose --color --help ' ;;
+    'rotate ') options='--directory --pair --clients --force --dry-run --state --textfile --json --verbose --color --help ' ;;
     esac
     [ "$command" != help ] || arguments='help serve reload init ca cert hba ident explain audit probe monitor psql rotate'
     if [ "$COMP_CWORD" -eq 1 ]; then

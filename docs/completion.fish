@@ -273,6 +273,7 @@ complete -c pgseal -n '__pgseal_at psql ' -l help -s h -d 'show this and exit'
 complete -c pgseal -n '__pgseal_at psql ' -f
 complete -c pgseal -n '__pgseal_at rotate ' -l directory -s D -x -a '(__fish_complete_directories (commandline -ct))' -d 'the target'
 complete -c pgseal -n '__pgseal_at rotate ' -l pair -x -d 'only this pair, such as server; may be repeated'
+complete -c pgseal -n '__pgseal_at rotate ' -l clients -d 'also the client certificates in DIR/clients that the own CA has issued'
 complete -c pgseal -n '__pgseal_at rotate ' -l force -d 'renew now, due or not, and do not wait after failures'
 complete -c pgseal -n '__pgseal_at rotate ' -l dry-run -s n -d 'say what would be done; no certificate is asked for, and nothing is written or changed'
 complete -c pgseal -n '__pgseal_at rotate ' -l state -x -a '(__fish_complete_directories (commandline -ct))' -d 'the directory of rotate.conf and of what is written (default: of a gate DIR, of a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)'

@@ -389,6 +389,7 @@ _pgseal() {
         _arguments -s -S \
             {-D+,--directory=}'[the target]:DIR:_files -/' \
             --pair='[only this pair, such as server; may be repeated]:NAME: ' \
+            --clients'[also the client certificates in DIR/clients that the own CA has issued]' \
             --force'[renew now, due or not, and do not wait after failures]' \
             {-n,--dry-run}'[say what would be done; no certificate is asked for, and nothing is written or changed]' \
             --state='[the directory of rotate.conf and of what is written (default: of a gate DIR, of a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \

@@ -102,6 +102,7 @@ static void rotate_target(struct run *run, const char *dir)
                                    .env = &run->cmd->env,
                                    .only = only,
                                    .n_only = wanted_pairs(run->cmd, only, COUNT_OF(only)),
+                                   .clients = cmd_flag(run->cmd, OPT_rotate_clients),
                                    .force = cmd_flag(run->cmd, OPT_rotate_force),
                                    .dry_run = where.look };
     if (code == OK)

@@ -87,6 +87,20 @@ static void print_bundle(const struct cmd *cmd, const struct renew_report *r)
                       expiry_date(r->not_after_unix_s, text));
 }
 
+static void print_renewed(const struct cmd *cmd, const struct renew_report *r)
+{
+    if (!r->client)
+        (void)fprintf(cmd->out, "  SHA-256 %s%s\n", r->sha256,
+                      r->served ? ", served by every listener." : ", not asked for at any listener.");
+    else if (r->served)
+        (void)fprintf(cmd->out, "  SHA-256 %s, taken by the upstream.\n", r->sha256);
+    else
+        (void)fprintf(
+            cmd->out,
+            "  SHA-256 %s\n  A copy at the client is still the old one: hand it the new \"%.*s\" and its key.\n",
+            r->sha256, STR_ARG(r->file));
+}
+
 static void print_one(const struct cmd *cmd, const struct renew_report *r)
 {
     char text[EXPIRY_DATE_SIZE];
@@ -108,8 +122,7 @@ static void print_one(const struct cmd *cmd, const struct renew_report *r)
     if (r->outcome == RENEW_NOT_DUE)
         (void)fprintf(cmd->out, "  It will be renewed from %s on.\n", expiry_date(r->due.renew_unix_s, text));
     if (r->outcome == RENEW_RENEWED || r->outcome == RENEW_FINISHED)
-        (void)fprintf(cmd->out, "  SHA-256 %s%s\n", r->sha256,
-                      r->served ? ", served by every listener." : ", not asked for at any listener.");
+        print_renewed(cmd, r);
 }
 
 void rotate_print(const struct cmd *cmd, const char *target, const struct renew_report *reports, size_t n)
@@ -174,6 +187,7 @@ static json_t *report_json(const char *target, const struct renew_report *r)
 
     (void)json_object_set_new(object, "target", json_string(target));
     (void)json_object_set_new(object, "pair", json_stringn(r->name.p, r->name.n));
+    (void)json_object_set_new(object, "file", r->file.n > 0 ? json_of(r->file) : json_null());
     (void)json_object_set_new(object, "source", json_string(renew_source_name(r->source)));
     (void)json_object_set_new(object, "result", json_string(renew_outcome_name(r->outcome)));
     (void)json_object_set_new(object, "due", json_boolean(r->due.due));

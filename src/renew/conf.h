@@ -37,6 +37,7 @@ struct renew_rule {
     unsigned renew_at;       /* percent; 0: the rule of due.h */
     unsigned timeout_s;      /* 1 and more */
     unsigned keep_days;      /* of a bundle */
+    bool client;             /* of no file: a pair in clients/ */
     const struct san *names; /* n_names 0: those of the old one */
     size_t n_names;
 };

@@ -7,6 +7,9 @@
 #include "renew/walk_bundle.h"
 #include "renew/walk_pair.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static const char *const outcome_names[] = {
@@ -36,8 +39,10 @@ bool renew_outcome_ok(enum renew_outcome outcome)
     return false;
 }
 
+enum { CLIENTS_MAX = 4096, NAME_LIMIT = 200, RULES_ROOM = RENEW_RULES_MAX + 2 + CLIENTS_MAX };
+
 struct list {
-    struct renew_rule rules[RENEW_RULES_MAX + 2];
+    struct renew_rule rules[RULES_ROOM];
     size_t n;
 };
 
@@ -58,6 +63,85 @@ static void add_own(const struct renew_params *params, struct str name, const ch
         !renew_ca_issued(&order))
         return;
     list->rules[list->n++] = rule;
+}
+
+/* A file that rotate.conf names is its rule's. */
+static bool is_ruled(const struct renew_params *params, const char *cert_path)
+{
+    char path[OS_PATH_MAX];
+
+    for (size_t i = 0; i < params->conf->n; i++) {
+        struct str file = params->conf->rules[i].v[RENEW_SET_CERT_FILE];
+        if (file.n > 0 && os_path(params->target->dir, file.p, path, NULL) == OK &&
+            strcmp(path, cert_path) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* DIR/clients/BASE.crt and BASE.key, as init and cert issue leave them. */
+static enum code add_client(const struct renew_params *params, const char *dir, struct str base,
+                            struct arena *arena, struct list *list, struct err *e)
+{
+    struct renew_rule rule;
+    struct str name, cert, key;
+    size_t before = list->n;
+
+    if (!arena_printf(arena, &name, "client-%.*s", STR_ARG(base)) ||
+        !arena_printf(arena, &cert, "%s/%.*s.crt", dir, STR_ARG(base)) ||
+        !arena_printf(arena, &key, "%s/%.*s.key", dir, STR_ARG(base)))
+        return err_set(e, E_NOMEM, "out of memory");
+    if (!os_exists(key.p) || is_ruled(params, cert.p))
+        return OK;
+    add_own(params, name, cert.p, arena, list);
+    if (list->n == before)
+        return OK;
+    rule = list->rules[before];
+    rule.client = true;
+    rule.v[RENEW_SET_CERT_FILE] = cert;
+    rule.v[RENEW_SET_KEY_FILE] = key;
+    list->rules[before] = rule;
+    return OK;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int is_cert_name(const struct dirent *entry)
+{
+    struct str name = str_c(entry->d_name);
+
+    if (name.n < sizeof ".crt" || name.n > NAME_LIMIT || name.p[0] == '.' || !str_ends(name, STR(".crt")))
+        return 0;
+    for (size_t i = 0; i < name.n; i++)
+        if ((unsigned char)name.p[i] <= ' ' || name.p[i] == 0x7f) /* a word of the journal */
+            return 0;
+    return 1;
+}
+
+static enum code add_clients(const struct renew_params *params, struct arena *arena, struct list *list,
+                             struct err *e)
+{
+    struct dirent **names = NULL;
+    enum code code = OK;
+    char dir[OS_PATH_MAX];
+
+    TRY(os_path(params->target->dir, "clients", dir, e));
+    int n = scandir(dir, &names, is_cert_name, by_name);
+    if (n < 0 && errno != ENOENT)
+        return err_set(e, code_from_errno(errno), "could not open directory \"%s\": %m", dir);
+    for (int i = 0; i < n; i++) {
+        struct str name = str_c(names[i]->d_name);
+        if (code == OK && list->n == RULES_ROOM)
+            code = err_set(e, E_LIMIT, "there are more than %d pairs in \"%s\"", CLIENTS_MAX, dir);
+        if (code == OK)
+            code = add_client(params, dir, str_first(name, name.n - 4), arena, list, e);
+        free(names[i]);
+    }
+    free(names);
+    return code;
 }
 
 static bool is_wanted(const struct renew_params *params, struct str name)
@@ -91,6 +175,8 @@ static enum code list_rules(const struct renew_params *params, struct arena *are
         add_own(params, STR("server"), target->server_cert, arena, list);
     if (target->has_http)
         add_own(params, STR("http"), target->http_cert, arena, list);
+    if (params->clients)
+        TRY(add_clients(params, arena, list, e));
     if (list->n > 0)
         return check_wanted(params, list, e);
     (void)err_set(e, E_NO_FILE,
@@ -119,7 +205,7 @@ enum code renew_all(const struct renew_params *params, struct arena *arena, stru
 {
     AUTO(os_lock) struct os_lock lock = OS_LOCK_INIT;
     struct list *list = ARENA_NEW(arena, struct list);
-    struct renew_report *reports = arena_array(arena, RENEW_RULES_MAX + 2, sizeof *reports);
+    struct renew_report *reports = arena_array(arena, RULES_ROOM, sizeof *reports);
     size_t n = 0;
 
     if (!list || !reports)

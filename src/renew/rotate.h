@@ -42,7 +42,9 @@ struct renew_report {
     /* Of the certificate in force now, 0: none could be read; of the root that ends first. */
     int64_t not_before_unix_s, not_after_unix_s;
     char sha256[CERT_SHA256_TEXT]; /* of the certificate, or of the file of roots */
-    bool served;                   /* listeners were asked and serve it */
+    bool served;     /* listeners were asked and serve it; a client certificate: servers took it */
+    bool client;     /* a pair in clients/ */
+    struct str file; /* the certificate's; empty: not known */
     /* RENEW_BUNDLE */
     const struct bundle_change *changes;
     size_t n_changes;
@@ -57,6 +59,7 @@ struct renew_params {
     const struct env *env;
     const struct str *only; /* names of pairs; n_only 0: all */
     size_t n_only;
+    bool clients; /* the pairs in clients/, too */
     bool force, dry_run;
 };
 

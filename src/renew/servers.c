@@ -7,10 +7,13 @@
 #include "base/env.h"
 #include "client/conninfo_defaults.h"
 #include "client/dial.h"
+#include "client/login_drive.h"
+#include "client/login_session.h"
 #include "client/negotiate.h"
 #include "client/tlsfiles.h"
 #include "client/verify.h"
 #include "conf/settings.h"
+#include "pgwire/hello.h"
 #include "pki/chain.h"
 #include "tls/client_context.h"
 #include "tls/context.h"
@@ -30,7 +33,8 @@ static enum code servers_nomem(struct err *e)
 /* ---- who they are ---- */
 
 struct finding {
-    const char *roots_path;
+    const char *roots_path; /* NULL: whose certificate is cert_path */
+    const char *cert_path;
     const struct conn_world *world;
     struct arena *arena;
     struct renew_servers *out;
@@ -72,6 +76,7 @@ static void add_files(const struct finding *f, struct renew_server *like)
 
     if (tls_files_find(like->info, f->world, f->arena, &files, &ignored) != OK)
         return;
+    like->root = files.root == TLS_ROOT_SYSTEM ? STR("system") : files.root_file;
     like->cert = files.cert;
     like->key = files.key;
     like->key_password = files.key_password;
@@ -89,14 +94,15 @@ static enum code add_upstream(const struct finding *f, const struct settings_rou
     if (!info ||
         (!main_one && !arena_printf(f->arena, &like.setting, "upstream.%.*s", STR_ARG(route->label))))
         return servers_nomem(f->e);
+    enum conn_option option = f->roots_path ? CONN_SSLROOTCERT : CONN_SSLCERT;
     /* One that cannot be understood is refused by the gate. */
     if (conninfo_parse(route->upstream, f->world, CONN_GATE, f->arena, info, &ignored) != OK ||
-        info->sslmode == SSLMODE_DISABLE || info->options.v[CONN_SSLROOTCERT].n == 0)
+        info->sslmode == SSLMODE_DISABLE || info->options.v[option].n == 0)
         return OK;
-    const char *file = arena_c(f->arena, info->options.v[CONN_SSLROOTCERT]);
+    const char *file = arena_c(f->arena, info->options.v[option]);
     if (!file)
         return servers_nomem(f->e);
-    if (!same_path(file, f->roots_path))
+    if (!same_path(file, f->roots_path ? f->roots_path : f->cert_path))
         return OK;
     like.verify_name = info->sslmode == SSLMODE_VERIFY_FULL;
     add_files(f, &like);
@@ -143,22 +149,41 @@ static enum code add_endpoint(const struct finding *f, const struct renew_rule *
     return add_host(f, &like, 0);
 }
 
+static enum code add_upstreams(const struct finding *f, const struct renew_target *target)
+{
+    f->out->items = arena_array(f->arena, SERVERS_MAX, sizeof *f->out->items);
+    if (!f->out->items)
+        return servers_nomem(f->e);
+    for (size_t i = 0; target->is_gate && i < target->settings->n_routes; i++) {
+        const struct settings_route *route = &target->settings->routes[i];
+        if (route->upstream.n > 0 && (i == 0 || route->owns_upstream))
+            TRY(add_upstream(f, route, i == 0));
+    }
+    return OK;
+}
+
+enum code renew_servers_shown(const struct renew_target *target, const char *cert_path, struct arena *arena,
+                              struct renew_servers *out, struct err *e)
+{
+    const struct conn_world world = conn_world_files();
+    struct renew_servers servers = { .n = 0 };
+    struct finding f = { .cert_path = cert_path, .world = &world, .arena = arena, .out = &servers, .e = e };
+
+    TRY(add_upstreams(&f, target));
+    *out = servers;
+    return OK;
+}
+
 enum code renew_servers_find(const struct renew_target *target, const struct renew_rule *rule,
                              const char *roots_path, struct arena *arena, struct renew_servers *out,
                              struct err *e)
 {
     const struct conn_world world = conn_world_files();
-    struct renew_servers servers = { .items = arena_array(arena, SERVERS_MAX, sizeof *servers.items) };
-    struct finding f = { roots_path, &world, arena, &servers, e };
+    struct renew_servers servers = { .n = 0 };
+    struct finding f = { .roots_path = roots_path, .world = &world, .arena = arena, .out = &servers, .e = e };
     struct str rest = rule->v[RENEW_SET_ENDPOINTS], part;
 
-    if (!servers.items)
-        return servers_nomem(e);
-    for (size_t i = 0; target->is_gate && i < target->settings->n_routes; i++) {
-        const struct settings_route *route = &target->settings->routes[i];
-        if (route->upstream.n > 0 && (i == 0 || route->owns_upstream))
-            TRY(add_upstream(&f, route, i == 0));
-    }
+    TRY(add_upstreams(&f, target));
     while (str_split(&rest, ',', &part))
         TRY(add_endpoint(&f, rule, str_trim(part)));
     *out = servers;
@@ -169,6 +194,10 @@ enum code renew_servers_find(const struct renew_target *target, const struct ren
 
 struct visit {
     struct renew_server *server;
+    const struct renew_target *target;
+    const struct env *env;
+    const struct renew_shown *shown; /* NULL: the handshake is all */
+    const char *roots_file;
     struct tls_context *context;
     struct dial *dial;
     struct arena *arena;
@@ -180,24 +209,24 @@ static const char *text_or_none(struct str text)
     return text.n > 0 ? text.p : "";
 }
 
-static enum code make_context(const struct renew_server *server, const struct renew_target *target,
-                              const char *roots_file, struct tls_context **out, struct err *e)
+static enum code make_context(const struct visit *v, struct tls_context **out, struct err *e)
 {
+    const struct renew_server *server = v->server;
     const struct conninfo *info = server->info;
     const struct tls_client_params params = {
-        .root_file = roots_file,
+        .root_file = v->roots_file,
         .crl_file = text_or_none(server->crl_file),
         .crl_dir = text_or_none(server->crl_dir),
         .crl_required = server->crl_required,
-        .cert_file = text_or_none(server->cert),
-        .key_file = text_or_none(server->key),
+        .cert_file = v->shown ? v->shown->cert_path : text_or_none(server->cert),
+        .key_file = v->shown ? v->shown->key_path : text_or_none(server->key),
         .key_password = server->key_password.n > 0 ? server->key_password.p : NULL,
         .no_prompt = true,
         .min_version = info->tls_min ? (enum tls_version)(TLS_1_0 + info->tls_min - TLS_BOUND_1_0) : TLS_ANY,
         .max_version = info->tls_max ? (enum tls_version)(TLS_1_0 + info->tls_max - TLS_BOUND_1_0) : TLS_ANY,
     };
 
-    return tls_client_context_new(target->library, &params, out, e);
+    return tls_client_context_new(v->target->library, &params, out, e);
 }
 
 static enum code ask_for_tls(struct dial *dial, struct err *e)
@@ -228,6 +257,61 @@ static enum code visit_handshake(struct visit *v, const char *sni, struct err *e
     return code;
 }
 
+/* ---- a login ---- */
+
+static enum code send_login(void *to, struct bytes data, struct err *e)
+{
+    return dial_send(to, data, e);
+}
+
+static enum code find_user(const struct visit *v, struct str *out, struct err *e)
+{
+    struct name_value cn;
+
+    *out = v->server->info->user;
+    if (out->n > 0)
+        return OK;
+    TRY(name_cn(X509_get_subject_name(v->shown->cert), v->arena, &cn, e));
+    if (!cn.present)
+        return err_set(e, E_CONFIG, "neither the connection string nor the certificate names a user");
+    *out = cn.value;
+    return OK;
+}
+
+static enum code converse(struct visit *v, struct login_drive *login, struct err *e)
+{
+    AUTO(buf) struct buf in = BUF_INIT(LOGIN_MESSAGE_MAX * 2);
+    enum login_step step = LOGIN_MORE;
+
+    TRY(login_drive_begin(login, e));
+    while (step == LOGIN_MORE) {
+        TRY(dial_receive(v->dial, &in, e));
+        step = login_drive_feed(login, &in, e);
+    }
+    if (step == LOGIN_REFUSED)
+        return err_set(e, E_AUTH, "%.*s", STR_ARG(login_server_error(login_drive_login(login))->message));
+    /* A password is not shown: that it is asked for says that the certificate was taken. */
+    bool asks = step == LOGIN_FAIL && login_facts(login_drive_login(login))->asked_anything;
+    return step == LOGIN_AUTHENTICATED || step == LOGIN_READY || asks ? OK : E_CONNECT;
+}
+
+static enum code log_in(struct visit *v, struct err *e)
+{
+    struct str user;
+
+    TRY(find_user(v, &user, e));
+    const struct parameter parameters[] = { { STR("user"), user }, { STR("database"), v->shown->database } };
+    const struct login_params params = { .parameters = parameters,
+                                         .parameter_count = COUNT_OF(parameters),
+                                         .user = user,
+                                         .auth_allowed = AUTH_BIT_ALL,
+                                         .env = v->env };
+    const struct login_line line = { .tls = v->dial->tls, .send = send_login, .to = v->dial };
+    AUTO(login_drive) struct login_drive *login = login_drive_new(v->server->info, &params, &line);
+
+    return login ? converse(v, login, e) : servers_nomem(e);
+}
+
 static enum code visit_address(struct visit *v, const struct conn_addr *addr, struct err *e)
 {
     const struct conninfo *info = v->server->info;
@@ -242,12 +326,13 @@ static enum code visit_address(struct visit *v, const struct conn_addr *addr, st
     (void)str_to_c(negotiate_sni(info, host), sni, sizeof sni);
     TRY(visit_handshake(v, sni, e));
     X509 *cert = tls_engine_peer(v->dial->tls);
-    if (!v->server->verify_name)
-        return OK;
     if (!cert)
         return err_set(e, E_TLS, "the server showed no certificate");
-    TRY(cert_names_of(cert, v->arena, &names, e));
-    return verify_host(&names, host->host, e);
+    if (v->server->verify_name) {
+        TRY(cert_names_of(cert, v->arena, &names, e));
+        TRY(verify_host(&names, host->host, e));
+    }
+    return v->shown ? log_in(v, e) : OK;
 }
 
 /* Every address that answers has to be verified; one of them must answer. */
@@ -264,7 +349,7 @@ static enum code visit_addresses(struct visit *v, const struct addrinfo *found, 
         enum code code = visit_address(v, &addr, e);
         any = any || code == OK;
         if (code != OK && v->answered && !v->dial->timed_out)
-            return E_TLS;
+            return code == E_AUTH ? code : E_TLS;
         if (code == E_TLS)
             return code;
     }
@@ -291,24 +376,41 @@ static enum code visit_server(struct visit *v, struct err *e)
     return code;
 }
 
-static enum code visit_with(struct renew_server *server, const struct renew_target *target,
-                            const char *roots_file, const struct env *env)
+static void make_visit(struct visit v)
 {
     AUTO(arena) struct arena arena = { .blocks = NULL };
     struct tls_port *port = tls_port_new();
-    struct visit v = { .server = server, .arena = &arena, .dial = port ? dial_new(env, port) : NULL };
-    struct err *e = &server->why;
-    enum code code;
+    struct err *e = &v.server->why;
 
     arena_init(&arena, 1 << 20, 4096);
+    v.arena = &arena;
+    v.dial = port ? dial_new(v.env, port) : NULL;
     *e = (struct err){ 0 };
-    code = v.dial ? make_context(server, target, roots_file, &v.context, e) : servers_nomem(e);
-    if (code == OK)
-        code = visit_server(&v, e);
+    enum code code = v.dial ? make_context(&v, &v.context, e) : servers_nomem(e);
+    v.server->result = code == OK ? visit_server(&v, e) : code;
     dial_free(v.dial);
     tls_port_free(port);
     tls_context_free(v.context);
-    return code;
+}
+
+enum code renew_servers_show(struct renew_servers *servers, const struct renew_target *target,
+                             const struct renew_shown *shown, const struct env *env, struct err *e)
+{
+    struct renew_server *bad = NULL;
+
+    for (size_t i = 0; i < servers->n; i++) {
+        struct renew_server *server = &servers->items[i];
+        make_visit((struct visit){ .server = server,
+                                   .target = target,
+                                   .env = env,
+                                   .shown = shown,
+                                   .roots_file = text_or_none(server->root) });
+        bad = bad || server->result == OK ? bad : server;
+    }
+    if (!bad)
+        return OK;
+    return err_set(e, bad->result, "%.*s (%.*s) does not take the client certificate: %s",
+                   STR_ARG(bad->label), STR_ARG(bad->setting), err_text(&bad->why));
 }
 
 enum code renew_servers_ask(struct renew_servers *servers, const struct renew_target *target,
@@ -318,7 +420,8 @@ enum code renew_servers_ask(struct renew_servers *servers, const struct renew_ta
 
     for (size_t i = 0; i < servers->n; i++) {
         struct renew_server *server = &servers->items[i];
-        server->result = visit_with(server, target, roots_file, env);
+        make_visit(
+            (struct visit){ .server = server, .target = target, .env = env, .roots_file = roots_file });
         if (server->result == OK || first != OK || (silent_may_be && server->result == E_CONNECT))
             continue;
         first = server->result;

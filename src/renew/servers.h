@@ -1,6 +1,6 @@
 /**
- * The servers whose certificates a file of roots is to verify: upstreams of a gate, and endpoints that rotate.conf
- * names.
+ * The servers that a renewal is to please: whose certificates a file of roots verifies, or whom a client certificate
+ * is shown. Upstreams of a gate, and endpoints that rotate.conf names.
  */
 #ifndef PGSEAL_RENEW_SERVERS_H
 #define PGSEAL_RENEW_SERVERS_H
@@ -16,6 +16,7 @@ struct renew_server {
     const struct conninfo *info;
     size_t host; /* its entry in info->hosts */
     bool verify_name;
+    struct str root;                                       /* "system", a file, or empty */
     struct str cert, key, key_password, crl_file, crl_dir; /* empty: none */
     bool crl_required;
     enum code result; /* of the last visit; OK: verified */
@@ -46,5 +47,25 @@ MUST_CHECK enum code renew_servers_find(const struct renew_target *target, const
 MUST_CHECK enum code renew_servers_ask(struct renew_servers *servers, const struct renew_target *target,
                                        const char *roots_file, bool silent_may_be, const struct env *env,
                                        struct err *e);
+
+/** Upstreams of a gate whose sslcert is this file, and whose key lies in a file of their own. */
+MUST_CHECK enum code renew_servers_shown(const struct renew_target *target, const char *cert_path,
+                                         struct arena *arena, struct renew_servers *out, struct err *e);
+
+/** A pair that is shown to servers. */
+struct renew_shown {
+    const char *cert_path, *key_path;
+    X509 *cert;
+    struct str database; /* to ask for */
+};
+
+/**
+ * Does each of them take this pair? A login with it, as the user of the connection string or, without one, as the
+ * certificate's common name; it ends where the server has agreed, or asks for a password. The results are in the items:
+ * E_AUTH and E_TLS: the server has refused it.
+ */
+MUST_CHECK enum code renew_servers_show(struct renew_servers *servers, const struct renew_target *target,
+                                        const struct renew_shown *shown, const struct env *env,
+                                        struct err *e);
 
 #endif

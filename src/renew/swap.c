@@ -149,7 +149,7 @@ enum code swap_cert_of(const struct swap *swap, const char *generation, char out
     return print(out, e, "%s/%s/%s", swap->dir, generation, swap->cert_name);
 }
 
-static enum code key_of(const struct swap *swap, const char *generation, char out[OS_PATH_MAX], struct err *e)
+enum code swap_key_of(const struct swap *swap, const char *generation, char out[OS_PATH_MAX], struct err *e)
 {
     return print(out, e, "%s/%s/%s", swap->dir, generation, swap->key_name);
 }
@@ -245,7 +245,7 @@ enum code swap_adopt(const struct swap *swap, const char *first, char out[RENEW_
     TRY(make_generation(swap, first, e));
     TRY(swap_cert_of(swap, first, copy, e));
     TRY(copy_kept(swap->cert_path, copy, e));
-    TRY(key_of(swap, first, copy, e));
+    TRY(swap_key_of(swap, first, copy, e));
     TRY(copy_kept(swap->key_path, copy, e));
     TRY(sync_dir(swap->dir, e));
     TRY(swap_set(swap, first, e));
@@ -279,7 +279,7 @@ enum code swap_stage(const struct swap *swap, const char *generation, const stru
 
     TRY(make_generation(swap, generation, e));
     TRY(swap_cert_of(swap, generation, cert, e));
-    TRY(key_of(swap, generation, key, e));
+    TRY(swap_key_of(swap, generation, key, e));
     files.cert_path = cert;
     files.key_path = key;
     files.replace = true;
@@ -300,8 +300,9 @@ enum code swap_stage_file(const struct swap *swap, const char *generation, struc
     TRY(make_generation(swap, generation, e));
     TRY(swap_cert_of(swap, generation, path, e));
     bool root = geteuid() == 0;
-    struct os_target target = { path, st.st_mode & 0777, root ? st.st_uid : (uid_t)-1,
-                                root ? st.st_gid : (gid_t)-1, OS_WRITE_REPLACE };
+    const struct os_owned owned = { st.st_mode & 0777, root ? st.st_uid : (uid_t)-1,
+                                    root ? st.st_gid : (gid_t)-1 };
+    struct os_target target = { path, owned, OS_WRITE_REPLACE };
     TRY(os_write_target(&target, data, e));
     return sync_dir(swap->dir, e);
 }

@@ -58,9 +58,11 @@ MUST_CHECK enum code swap_stage_file(const struct swap *swap, const char *genera
                                      struct err *e);
 /** Put a generation in force. The old one or the new one is, at every moment. */
 MUST_CHECK enum code swap_set(const struct swap *swap, const char *generation, struct err *e);
-/** The certificate's file of a generation. E_LIMIT. */
+/** The files of a generation. E_LIMIT. */
 MUST_CHECK enum code swap_cert_of(const struct swap *swap, const char *generation, char out[OS_PATH_MAX],
                                   struct err *e);
+MUST_CHECK enum code swap_key_of(const struct swap *swap, const char *generation, char out[OS_PATH_MAX],
+                                 struct err *e);
 /** Remove all generations but the one in force and `keep` (may be NULL), keys included. */
 MUST_CHECK enum code swap_sweep(const struct swap *swap, const char *keep, struct err *e);
 

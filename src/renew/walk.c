@@ -56,8 +56,13 @@ enum code walk_generations(struct walk *w, struct err *e)
 /* Bring the target to use what is in force on the disk. */
 static enum code bring_into_force(struct walk *w, struct err *e)
 {
-    TRY(walk_enter(w, RENEW_RELOAD, NULL, w->runs ? NULL : "it does not run", e));
-    if (w->runs) {
+    bool reloads = w->runs && !w->unused;
+    TRY(walk_enter(w, RENEW_RELOAD, NULL,
+                   reloads     ? NULL
+                   : w->unused ? "the target does not read it"
+                               : "it does not run",
+                   e));
+    if (reloads) {
         TRY(renew_target_reload(w->target, e));
         w->loaded = true;
     }
@@ -93,7 +98,7 @@ static enum code put_back(struct walk *w, const char *generation, struct err *e)
     enum renew_event failed_in = w->step;
 
     TRY(swap_set(&w->swap, generation, e));
-    enum code reloaded = w->runs ? renew_target_reload(w->target, e) : OK;
+    enum code reloaded = w->runs && !w->unused ? renew_target_reload(w->target, e) : OK;
     TRY(w->kind->verify_back(w, reloaded, e));
     w->step = failed_in;
     TRY(walk_note(w, RENEW_BACK, generation, NULL, e));

@@ -11,6 +11,7 @@
 
 struct walk;
 struct bundle_work;
+struct pair_shown;
 
 /** A pair (walk_pair.c), or a file of roots (walk_bundle.c). */
 struct walk_kind {
@@ -50,6 +51,7 @@ struct walk {
     bool runs;
     bool verifies; /* look_around() found somebody whom verify() will ask */
     bool loaded;   /* the target took the new files */
+    bool unused;   /* the target does not read the files: others do */
     enum renew_event step;
     char before[RENEW_GENERATION_MAX], next[RENEW_GENERATION_MAX];
     /* of a pair */
@@ -58,6 +60,7 @@ struct walk {
     struct leaf_files files;
     struct secret passphrase;
     struct served_check listeners;
+    struct pair_shown *shown; /* to whom; NULL: nobody */
     /* of a bundle */
     struct bundle_work *bundle;
 };

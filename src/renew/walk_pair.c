@@ -5,9 +5,11 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
+#include "conf/settings.h"
 #include "pki/passphrase.h"
 #include "renew/ari.h"
 #include "renew/check.h"
+#include "renew/servers.h"
 #include "renew/source_ca.h"
 #include "renew/source_command.h"
 
@@ -16,6 +18,12 @@
 #include <unistd.h>
 
 enum { KEY_LIMIT = 1 << 20 };
+
+/* Servers that are shown the pair as a client certificate. */
+struct pair_shown {
+    struct renew_servers servers;
+    bool *taken; /* … and took the old one */
+};
 
 static void pair_fini(struct walk *w)
 {
@@ -45,6 +53,9 @@ static enum code pair_find_files(struct walk *w, struct err *e)
                        STR_ARG(w->rule->name));
     TRY(os_path(w->target->dir, cert, cert_path, e));
     TRY(os_path(w->target->dir, key, key_path, e));
+    w->report->client = w->rule->client;
+    if (!arena_str(w->arena, str_c(cert_path), &w->report->file))
+        return err_set(e, E_NOMEM, "out of memory");
     return swap_at(cert_path, key_path, w->rule->name, &w->swap, e);
 }
 
@@ -154,6 +165,31 @@ static enum code issue(struct walk *w, struct err *e)
     return renew_from_command(&order, &w->leaf, &w->chain, e);
 }
 
+/* cert renew writes them all anew; here they would be left behind. */
+static enum code check_forms(const struct walk *w, struct err *e)
+{
+    static const char *const endings[] = { ".p12", ".pk8" };
+    struct str base = str_c(w->swap.cert_path);
+    char path[OS_PATH_MAX];
+    struct str form;
+
+    if (!w->rule->client)
+        return OK;
+    base.n -= str_ends(base, STR(".crt")) ? 4 : 0;
+    for (size_t i = 0; i < COUNT_OF(endings); i++) {
+        if (!arena_printf(w->arena, &form, "%.*s%s", STR_ARG(base), endings[i]))
+            return err_set(e, E_NOMEM, "out of memory");
+        TRY(os_path("", form.p, path, e));
+        if (!os_exists(path))
+            continue;
+        (void)err_set(e, E_UNSUPPORTED, "beside the pair lies another form of it, \"%s\"", path);
+        err_hint(e, "Use \"pgseal cert renew -D %s %s\", which renews all forms, or remove the file.",
+                 w->target->dir, w->swap.cert_path);
+        return E_UNSUPPORTED;
+    }
+    return OK;
+}
+
 static enum code check(struct walk *w, struct err *e)
 {
     struct renew_check what = { .chain = &w->chain,
@@ -184,19 +220,91 @@ static enum code stage(struct walk *w, struct err *e)
     return code;
 }
 
+/* ---- to whom it is shown ---- */
+
+/* The results are in the servers; the first failure is told. */
+static enum code show(struct walk *w, const char *cert_path, const char *key_path, struct err *e)
+{
+    AUTO(cert_list) struct cert_list chain = { 0 };
+
+    TRY(cert_chain_load(cert_path, &chain, e));
+    const struct renew_shown shown = { .cert_path = cert_path,
+                                       .key_path = key_path,
+                                       .cert = chain.items[0],
+                                       .database = w->target->settings->auth_dbname };
+    return renew_servers_show(&w->shown->servers, w->target, &shown, w->params->env, e);
+}
+
+/* Whoever took the old pair has to take the new one. What was refused before, or did not answer, is no worse now. */
+static enum code show_new(struct walk *w, const char *cert_path, const char *key_path, struct err *e)
+{
+    struct err first;
+
+    if (show(w, cert_path, key_path, &first) == OK)
+        return OK;
+    for (size_t i = 0; i < w->shown->servers.n; i++) {
+        const struct renew_server *server = &w->shown->servers.items[i];
+        if (server->result == OK || !w->shown->taken[i])
+            continue;
+        return err_set(e, server->result,
+                       "%.*s (%.*s) took the old client certificate, but not the new one: %s",
+                       STR_ARG(server->label), STR_ARG(server->setting), err_text(&server->why));
+    }
+    return OK;
+}
+
+static enum code find_shown(struct walk *w, struct err *e)
+{
+    struct pair_shown *shown = ARENA_NEW(w->arena, struct pair_shown);
+    struct err ignored;
+
+    if (!shown)
+        return err_set(e, E_NOMEM, "out of memory");
+    TRY(renew_servers_shown(w->target, w->swap.cert_path, w->arena, &shown->servers, e));
+    w->unused = w->rule->client && shown->servers.n == 0;
+    if (shown->servers.n == 0)
+        return OK;
+    w->shown = shown;
+    w->verifies = true;
+    shown->taken = arena_array(w->arena, shown->servers.n, sizeof *shown->taken);
+    if (!shown->taken)
+        return err_set(e, E_NOMEM, "out of memory");
+    (void)!show(w, w->swap.cert_path, w->swap.key_path, &ignored);
+    for (size_t i = 0; i < shown->servers.n; i++)
+        shown->taken[i] = shown->servers.items[i].result == OK;
+    return OK;
+}
+
+/* With the staged files: libpq's rules for them count, too. */
+static enum code show_staged(struct walk *w, struct err *e)
+{
+    char cert[OS_PATH_MAX], key[OS_PATH_MAX];
+
+    if (!w->shown)
+        return OK;
+    TRY(walk_enter(w, RENEW_CHECK, w->next, "upstreams", e));
+    TRY(swap_cert_of(&w->swap, w->next, cert, e));
+    TRY(swap_key_of(&w->swap, w->next, key, e));
+    return show_new(w, cert, key, e);
+}
+
 static enum code pair_prepare(struct walk *w, struct err *e)
 {
+    TRY(check_forms(w, e));
     TRY(make_key(w, e));
     TRY(issue(w, e));
     TRY(check(w, e));
-    return stage(w, e);
+    TRY(stage(w, e));
+    return show_staged(w, e);
 }
 
 /* ---- who serves it ---- */
 
 static enum code pair_look_around(struct walk *w, struct err *e)
 {
-    w->verifies = w->runs && str_is(w->rule->name, "server");
+    if (!str_is(w->rule->name, "server"))
+        return find_shown(w, e);
+    w->verifies = w->runs;
     return w->verifies ? renew_target_listeners(w->target, w->params->env, &w->listeners, e) : OK;
 }
 
@@ -204,6 +312,11 @@ static enum code pair_verify(struct walk *w, struct err *e)
 {
     AUTO(cert_list) struct cert_list live = { 0 };
 
+    if (w->shown) {
+        TRY(show_new(w, w->swap.cert_path, w->swap.key_path, e));
+        w->report->served = true;
+        return OK;
+    }
     TRY(cert_chain_load(w->swap.cert_path, &live, e));
     TRY(renew_target_serves(w->target, &w->listeners, live.items[0], w->params->env, e));
     w->report->served = w->listeners.n > 0;
@@ -213,7 +326,8 @@ static enum code pair_verify(struct walk *w, struct err *e)
 /* A gate that refused the new pair may refuse the reload for another reason now: what it serves counts. */
 static enum code pair_verify_back(struct walk *w, enum code reloaded, struct err *e)
 {
-    (void)reloaded;
+    if (w->shown) /* whatever the server says now: what counts is that the gate has the old pair */
+        return w->loaded ? reloaded : OK;
     TRY(w->verifies ? pair_verify(w, e) : OK);
     w->report->served = false;
     return OK;

@@ -24,7 +24,10 @@ def load(directory, stem):
 
 
 def names_of(csr):
-    return list(csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    try:
+        return list(csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        return []
 
 
 def sign(csr, issuer, how):
@@ -36,13 +39,16 @@ def sign(csr, issuer, how):
                         how, (pki.now() - pki.DAY, pki.now() + 90 * pki.DAY))
     public = pki.new_key().public_key() if how == "wrong-key" else csr.public_key()
     names = names_of(csr)[:-1] if how == "lost-name" else names_of(csr)
-    usage = pki.ExtendedKeyUsageOID.CLIENT_AUTH if how == "wrong-use" else pki.ExtendedKeyUsageOID.SERVER_AUTH
-    return (x509.CertificateBuilder().subject_name(csr.subject).issuer_name(cert.subject).public_key(public)
-            .serial_number(x509.random_serial_number()).not_valid_before(begins).not_valid_after(ends)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(cert.public_key()), critical=False)
-            .sign(key, pki.digest_for(key)))
+    client = how in ("wrong-use", "client", "wrong-subject")
+    subject = pki.name(("CN", "somebody")) if how == "wrong-subject" else csr.subject
+    usage = pki.ExtendedKeyUsageOID.CLIENT_AUTH if client else pki.ExtendedKeyUsageOID.SERVER_AUTH
+    builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(cert.subject).public_key(public)
+               .serial_number(x509.random_serial_number()).not_valid_before(begins).not_valid_after(ends)
+               .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+               .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(cert.public_key()), critical=False))
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(key, pki.digest_for(key))
 
 
 def main(how, directory, csr_path, out_path):
