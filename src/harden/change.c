@@ -204,6 +204,7 @@ static enum code forward(struct walk *w, struct err *e)
     TRY(enter(w, CHANGE_STEP_REPLACE, e));
     TRY(change_set_replace(w->set, e));
     TRY(enter(w, CHANGE_STEP_ALSO, e));
+    change_set_expect_also(w->set);
     if (!w->set->undoes)
         TRY(call(w, hooks->also, e));
     TRY(change_set_take_also(w->set, e));
@@ -231,9 +232,10 @@ static enum change_end back(const struct walk *w, struct err *e)
     const char *step = change_step_name(w->wanted);
     bool touched = w->step >= CHANGE_STEP_REPLACE;
     struct err why;
+    bool any;
 
     note_failure(w, e);
-    if (touched && change_set_restore(w->set, w->step, &why) != OK) {
+    if (touched && change_set_restore(w->set, w->step, &any, &why) != OK) {
         add_detail(e, "The change failed at the step \"%s\", and not everything could be put back: %s. %s",
                    step, err_text(&why), why.detail);
         err_hint(e, "%s", why.hint[0] ? why.hint : "The next run of pgseal harden tries again.");
@@ -307,18 +309,18 @@ static enum code put_back(struct change *c, unsigned number, enum change_step fa
                           struct change_report *out, struct err *e)
 {
     AUTO(change_set) struct change_set set;
+    bool touched = farthest >= CHANGE_STEP_REPLACE, any = false;
 
     TRY(set_of(c, number, &set, e));
     enum code code = change_set_load(&set, &c->arena, e);
-    if (code == OK) {
-        TRY(change_set_restore(&set, farthest, e));
-        if (c->params.hooks.reload)
-            TRY(c->params.hooks.reload(c->params.hooks.ctx, e));
-        change_set_tidy(&set);
-        *out = (struct change_report){ CHANGE_BACK, number, farthest };
-    } else if (code != E_NO_FILE) { /* without a manifest it had not begun to write */
+    if (code != OK && code != E_NO_FILE) /* without a manifest it had not begun to write */
         return code;
-    }
+    if (code == OK)
+        TRY(change_set_restore(&set, farthest, &any, e));
+    if (code == OK && (touched || any) && c->params.hooks.reload)
+        TRY(c->params.hooks.reload(c->params.hooks.ctx, e));
+    change_set_tidy(&set);
+    *out = (struct change_report){ touched || any ? CHANGE_BACK : CHANGE_UNTOUCHED, number, farthest };
     TRY(note(c, number, CHANGE_STEP_BACK, "", e));
     change_set_forget(&set);
     return OK;

@@ -112,16 +112,15 @@ static enum code backup_path(const struct change_set *set, const struct change_i
 
 /* ---- making a set ---- */
 
-static enum code find_place(struct change_set *set, struct change_item *item, struct arena *arena,
-                            struct err *e)
+/* path  the entry's, or its place. */
+static enum code find_place(struct change_set *set, struct change_item *item, const char *path, struct err *e)
 {
-    TRY(os_place_find(item->entry.path, set->uid, &item->place, e));
+    TRY(os_place_find(path, set->uid, &item->place, e));
     for (const struct change_item *other = set->items; other < item; other++)
         if (str_is(str_c(other->place.path), item->place.path))
             return err_set(e, E_PARAM, "\"%s\" and \"%s\" are the same file", other->entry.path,
                            item->entry.path);
-    item->entry.place = arena_c(arena, str_c(item->place.path));
-    return item->entry.place ? OK : err_set(e, E_NOMEM, "out of memory");
+    return OK;
 }
 
 static enum code edited(const char *path, struct err *e)
@@ -143,6 +142,40 @@ static enum code check_unchanged(const struct change_item *item, struct err *e)
     return code;
 }
 
+/* Told before anything is written. `before` is what the file is. */
+static enum code check_replaceable(const struct change_item *item, const struct change_side *before,
+                                   struct err *e)
+{
+    const char *path = item->place.path;
+    char dir[OS_PATH_MAX];
+
+    TRY(os_dir_of(path, dir, e));
+    enum code code = os_place_check_writable(&item->place, e);
+    if (code == E_ACCESS) {
+        err_hint(
+            e,
+            "\"%s\" must be writable for the account that owns the server's files: chown it, or edit the file "
+            "by hand as pgseal harden prints it.",
+            dir);
+        return code;
+    }
+    TRY(code);
+    if (before->exists && geteuid() != 0 && before->owned.uid != geteuid()) {
+        (void)err_set(e, E_ACCESS, "file \"%s\" belongs to root, and would no longer do so", path);
+        err_hint(
+            e,
+            "Give it to the account that owns the server's files (chown), or edit it by hand as pgseal harden "
+            "prints it.");
+        return E_ACCESS;
+    }
+    if (before->exists && os_place_is_mounted(&item->place)) {
+        (void)err_set(e, E_BAD_STATE, "file \"%s\" is a mount point and cannot be replaced", path);
+        err_hint(e, "Mount the directory instead of the file, or edit the file where it is mounted from.");
+        return E_BAD_STATE;
+    }
+    return OK;
+}
+
 enum code change_set_plan(struct change_set *set, const struct change_file *file, struct arena *arena,
                           struct err *e)
 {
@@ -155,11 +188,15 @@ enum code change_set_plan(struct change_set *set, const struct change_file *file
     entry->by_also = file->by_also;
     if (!entry->path)
         return err_set(e, E_NOMEM, "out of memory");
-    TRY(find_place(set, item, arena, e));
+    TRY(find_place(set, item, entry->path, e));
+    entry->place = arena_c(arena, str_c(item->place.path));
+    if (!entry->place)
+        return err_set(e, E_NOMEM, "out of memory");
     TRY(look(item, NULL, &item->before, &side, e));
     entry->before = side;
     if (side.exists != file->existed || (side.exists && !bytes_equal(buf_bytes(&item->before), file->before)))
         return edited(item->place.path, e);
+    TRY(check_replaceable(item, &side, e));
     entry->after.exists = file->stays;
     entry->after.owned = side.exists ? side.owned : (struct os_owned){ file->mode, geteuid(), getegid() };
     return buf_append(&item->after, file->after)
@@ -177,19 +214,23 @@ static enum code load_bytes(const struct change_set *set, const struct change_it
     return code == E_NO_FILE ? err_set(e, E_DAMAGED, "backup \"%s\" is missing", path) : code;
 }
 
-static enum code load_item(struct change_set *set, const struct change_entry *entry, struct arena *arena,
-                           struct err *e)
+static enum code led_elsewhere(const struct change_entry *entry, const char *now, struct err *e)
+{
+    (void)err_set(e, E_BAD_STATE, "\"%s\" has become a link to another file", entry->path);
+    err_detail(e, "The change was made to \"%s\"; now it is \"%s\".", entry->place, now);
+    return E_BAD_STATE;
+}
+
+static enum code load_item(struct change_set *set, const struct change_entry *entry, struct err *e)
 {
     struct change_item *item;
 
     TRY(add_item(set, &item, e));
     item->entry = *entry;
-    TRY(find_place(set, item, arena, e));
-    if (!str_is(str_c(item->place.path), entry->place)) {
-        (void)err_set(e, E_BAD_STATE, "\"%s\" has become a link to another file", entry->path);
-        err_detail(e, "The change was made to \"%s\"; now it is \"%s\".", entry->place, item->place.path);
-        return E_BAD_STATE;
-    }
+    item->moved = true;
+    TRY(find_place(set, item, entry->place, e));
+    if (!str_is(str_c(item->place.path), entry->place))
+        return led_elsewhere(entry, item->place.path, e);
     if (entry->before.exists)
         TRY(load_bytes(set, item, "before", &item->before, e));
     if (entry->after.exists && !entry->by_also)
@@ -208,7 +249,7 @@ enum code change_set_load(struct change_set *set, struct arena *arena, struct er
     TRY(change_manifest_read(buf_str(&text), path, arena, &manifest, e));
     set->undoes = manifest.undoes;
     for (size_t i = 0; i < manifest.n; i++)
-        TRY(load_item(set, &manifest.entries[i], arena, e));
+        TRY(load_item(set, &manifest.entries[i], e));
     return OK;
 }
 
@@ -224,12 +265,22 @@ static enum code copy_place(const struct os_place *place, struct os_place *out, 
     return OK;
 }
 
+/* Is it still the file that the server reads? */
+static enum code check_way(const struct change_set *set, const struct change_item *item, struct err *e)
+{
+    AUTO(os_place) struct os_place place = OS_PLACE_INIT;
+
+    TRY(os_place_find(item->entry.path, set->uid, &place, e));
+    return str_is(str_c(place.path), item->entry.place) ? OK : led_elsewhere(&item->entry, place.path, e);
+}
+
 static enum code turn_item(const struct change_set *set, const struct change_item *item,
                            struct change_set *out, struct err *e)
 {
     struct change_item *turned;
     enum found found;
 
+    TRY(check_way(set, item, e));
     TRY(add_item(out, &turned, e));
     turned->entry = (struct change_entry){ .path = item->entry.path,
                                            .place = item->entry.place,
@@ -253,6 +304,7 @@ static enum code turn_item(const struct change_set *set, const struct change_ite
         out->n--;
         return OK;
     }
+    TRY(check_replaceable(turned, &turned->entry.before, e));
     return buf_append_buf(&turned->after, &item->before) ? OK : err_set(e, E_NOMEM, "out of memory");
 }
 
@@ -345,7 +397,7 @@ enum code change_set_stage(const struct change_set *set, struct err *e)
     return OK;
 }
 
-static enum code replace(const struct change_item *item, struct err *e)
+static enum code replace(struct change_item *item, struct err *e)
 {
     char name[NAME_MAX + 1];
 
@@ -353,6 +405,7 @@ static enum code replace(const struct change_item *item, struct err *e)
     if (item->entry.by_also)
         return OK;
     TRY(name_beside(item, "new", name, e));
+    item->moved = true;
     if (!item->entry.after.exists)
         TRY(os_place_remove(&item->place, NULL, e));
     else if (item->entry.before.exists)
@@ -362,11 +415,19 @@ static enum code replace(const struct change_item *item, struct err *e)
     return os_place_sync(&item->place, e);
 }
 
-enum code change_set_replace(const struct change_set *set, struct err *e)
+enum code change_set_replace(struct change_set *set, struct err *e)
 {
+    for (size_t i = 0; i < set->n; i++)
+        TRY(check_unchanged(&set->items[i], e));
     for (size_t i = 0; i < set->n; i++)
         TRY(replace(&set->items[i], e));
     return OK;
+}
+
+void change_set_expect_also(struct change_set *set)
+{
+    for (size_t i = 0; i < set->n; i++)
+        set->items[i].moved = set->items[i].moved || set->items[i].entry.by_also;
 }
 
 enum code change_set_take_also(struct change_set *set, struct err *e)
@@ -439,9 +500,10 @@ static enum code judge(const struct change_set *set, const struct change_item *i
     struct change_side side;
     enum found found;
 
+    *out = false;
+    if (!item->moved || (item->entry.by_also && farthest < CHANGE_STEP_ALSO))
+        return OK;
     TRY(classify(item, &now, &side, &found, e));
-    if (item->entry.by_also && found == FOUND_OURS && farthest < CHANGE_STEP_ALSO)
-        found = FOUND_FOREIGN;
     *out = found == FOUND_OURS;
     if (found != FOUND_FOREIGN || farthest < CHANGE_STEP_REPLACE)
         return OK;
@@ -451,34 +513,42 @@ static enum code judge(const struct change_set *set, const struct change_item *i
     return save(set, item, "found", &now, e);
 }
 
+/* The first that could not be put back has the message, all have their backups in the detail. */
 static void lost(const struct change_set *set, const struct change_item *item, const struct err *why,
                  struct err *e)
 {
     char path[OS_PATH_MAX] = "";
+    struct err before = *e;
 
-    (void)err_set(e, why->code, "could not put back file \"%s\": %s", item->place.path, err_text(why));
+    if (e->code == OK)
+        (void)err_set(e, why->code, "could not put back file \"%s\": %s", item->place.path, err_text(why));
     if (item->entry.before.exists && backup_path(set, item, "before", path, NULL) == OK)
-        err_detail(e, "Its backup is \"%s\".", path);
+        err_detail(e, "%s%sThe backup of \"%s\" is \"%s\".", before.detail, before.detail[0] ? " " : "",
+                   item->place.path, path);
     else
-        err_detail(e, "It was not there before.");
+        err_detail(e, "%s%s\"%s\" is to be removed.", before.detail, before.detail[0] ? " " : "",
+                   item->place.path);
 }
 
-enum code change_set_restore(const struct change_set *set, enum change_step farthest, struct err *e)
+enum code change_set_restore(const struct change_set *set, enum change_step farthest, bool *out_any,
+                             struct err *e)
 {
     bool todo[CHANGE_FILES_MAX] = { false };
-    enum code code = OK;
+    struct err all = { .code = OK };
 
-    for (size_t i = 0; i < set->n; i++)
+    *out_any = false;
+    for (size_t i = 0; i < set->n; i++) {
         TRY(judge(set, &set->items[i], farthest, &todo[i], e));
+        *out_any = *out_any || todo[i];
+    }
     for (size_t i = 0; i < set->n; i++) {
         struct err why;
-        enum code one = todo[i] ? put_back(&set->items[i], &why) : OK;
-        if (one == OK || code != OK)
-            continue;
-        lost(set, &set->items[i], &why, e);
-        code = one;
+        if (todo[i] && put_back(&set->items[i], &why) != OK)
+            lost(set, &set->items[i], &why, &all);
     }
-    return code;
+    if (all.code != OK && e)
+        *e = all;
+    return all.code;
 }
 
 void change_set_tidy(const struct change_set *set)

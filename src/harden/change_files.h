@@ -15,6 +15,7 @@ struct change_item {
     struct change_entry entry;
     struct os_place place;
     struct buf before, after; /* bytes; wiped at the end */
+    bool moved;               /* the file may be what the change made of it */
 };
 
 struct change_set {
@@ -30,7 +31,10 @@ void change_set_init(struct change_set *set, struct arena *arena); /* ask for it
 void change_set_fini(struct change_set *set);
 void change_set_auto(struct change_set *set);
 
-/** Add what a plan says of a file, and see whether the file is still what the plan was made from. E_BAD_STATE. */
+/**
+ * Add what a plan says of a file, and see whether it is still what the plan was made from, and can be replaced.
+ * E_BAD_STATE, E_ACCESS.
+ */
 MUST_CHECK enum code change_set_plan(struct change_set *set, const struct change_file *file,
                                      struct arena *arena, struct err *e);
 /** Read the set of a change that was made: manifest and contents. E_NO_FILE: it has no manifest. E_DAMAGED. */
@@ -46,20 +50,23 @@ MUST_CHECK enum code change_set_backup(const struct change_set *set, struct err 
 /** New files beside the old ones. */
 MUST_CHECK enum code change_set_stage(const struct change_set *set, struct err *e);
 /** New files into their places; each is looked at once more. */
-MUST_CHECK enum code change_set_replace(const struct change_set *set, struct err *e);
+MUST_CHECK enum code change_set_replace(struct change_set *set, struct err *e);
+/** The hook `also` is about to be called. */
+void change_set_expect_also(struct change_set *set);
 /** What the hook has written is from now on what the change has written. */
 MUST_CHECK enum code change_set_take_also(struct change_set *set, struct err *e);
 /**
- * Old files into their places, as far as they are not there.
+ * Old files into their places, as far as the change has moved them away.
  *
  * farthest  how far the change has come for sure: before CHANGE_STEP_REPLACE a file with other contents was not
  *           changed by it.
+ * out_any   there was something to put back; set in any case.
  *
  * E_BAD_STATE: a file is neither what it was nor what the change made of it. Nothing was put back then; otherwise
- * everything that can be is, and `e` tells of the first that could not.
+ * everything that can be is, and `e` names what could not.
  */
 MUST_CHECK enum code change_set_restore(const struct change_set *set, enum change_step farthest,
-                                        struct err *e);
+                                        bool *out_any, struct err *e);
 /** Remove what stands beside the files. */
 void change_set_tidy(const struct change_set *set);
 /** Remove the change from the state directory, unless something was kept there for a person. */

@@ -71,21 +71,31 @@ static bool read_kind(struct str words, unsigned *out_undoes)
     return true;
 }
 
+static int compare_numbers(const void *a, const void *b)
+{
+    const struct change_row *left = a, *right = b;
+
+    return (left->number > right->number) - (left->number < right->number);
+}
+
+/* NULL: a number that went by does not come again. */
 static struct change_row *row_of(struct change_rows *rows, unsigned number)
 {
-    struct change_row *last = rows->n ? &rows->rows[rows->n - 1] : NULL;
+    const struct change_row wanted = { .number = number };
 
-    if (last && last->number >= number)
-        return last->number == number ? last : NULL; /* a number that went by does not come again */
-    rows->rows[rows->n] = (struct change_row){ .number = number };
+    if (rows->n > 0 && rows->rows[rows->n - 1].number >= number)
+        return bsearch(&wanted, rows->rows, rows->n, sizeof wanted, compare_numbers);
+    rows->rows[rows->n] = wanted;
     return &rows->rows[rows->n++];
 }
 
 static void mark_undone(struct change_rows *rows, unsigned number)
 {
-    for (size_t i = 0; i < rows->n; i++)
-        if (rows->rows[i].number == number)
-            rows->rows[i].undone = true;
+    const struct change_row wanted = { .number = number };
+    struct change_row *row = bsearch(&wanted, rows->rows, rows->n, sizeof wanted, compare_numbers);
+
+    if (row)
+        row->undone = true;
 }
 
 static void take_line(struct change_rows *rows, const struct line *line)

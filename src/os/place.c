@@ -9,9 +9,13 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
-enum { LINKS_MAX = 40 }; /* as the kernel's */
+enum {
+    LINKS_MAX = 40,   /* as the kernel's */
+    ACL_MAX = 1 << 16 /* of any extended attribute */
+};
 
 static void fd_auto(int *fd)
 {
@@ -253,6 +257,22 @@ static const char *beside(const struct os_place *place, const char *name, char r
     return os_dir_of(place->path, dir, NULL) == OK && os_path(dir, name, room, NULL) == OK ? room : name;
 }
 
+enum code os_place_check_writable(const struct os_place *place, struct err *e)
+{
+    char dir[OS_PATH_MAX];
+
+    TRY(os_dir_of(place->path, dir, e));
+    return faccessat(place->dir, ".", W_OK | X_OK, AT_EACCESS) == 0 ? OK : fail(e, "write to directory", dir);
+}
+
+bool os_place_is_mounted(const struct os_place *place)
+{
+    struct statx st;
+
+    return statx(place->dir, place->name, AT_SYMLINK_NOFOLLOW, 0, &st) == 0 &&
+           st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
 enum code os_place_read(const struct os_place *place, const char *name, struct buf *out,
                         struct stat *out_stat, struct err *e)
 {
@@ -271,6 +291,26 @@ enum code os_place_read(const struct os_place *place, const char *name, struct b
     return os_read_all(fd, path, out, e);
 }
 
+static const char acl_name[] = "system.posix_acl_access";
+
+/*
+ * An access list that the new file may have from its directory goes. The mode that is set afterwards gives the mask of
+ * the list that stays.
+ */
+static bool copy_acl(const struct os_place *place, int to)
+{
+    AUTO(fd)
+    int from = openat(place->dir, place->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    uint8_t acl[ACL_MAX];
+
+    if (from < 0)
+        return true;
+    ssize_t n = fgetxattr(from, acl_name, acl, sizeof acl);
+    if (n >= 0)
+        return fsetxattr(to, acl_name, acl, (size_t)n, 0) == 0;
+    return errno == ENOTSUP || (errno == ENODATA && (fremovexattr(to, acl_name) == 0 || errno == ENODATA));
+}
+
 enum code os_place_write(const struct os_place *place, const char *name, struct bytes data,
                          const struct os_owned *owned, struct err *e)
 {
@@ -280,7 +320,8 @@ enum code os_place_write(const struct os_place *place, const char *name, struct 
 
     if (fd < 0)
         return fail(e, "create file", path);
-    enum code code = os_write_all(fd, path, data, owned, e);
+    enum code code = copy_acl(place, fd) ? os_write_all(fd, path, data, owned, e)
+                                         : fail(e, "set access list of file", path);
     if (code != OK)
         (void)unlinkat(place->dir, name, 0);
     return code;

@@ -38,6 +38,11 @@ MUST_CHECK enum code os_place_dir(const char *path, uid_t uid, struct os_place *
 void os_place_fini(struct os_place *place);
 void os_place_auto(struct os_place *place);
 
+/** E_ACCESS where this process may not put files beside the place. */
+MUST_CHECK enum code os_place_check_writable(const struct os_place *place, struct err *e);
+/** True when the file itself is a mount point, so that nothing can take its place. */
+bool os_place_is_mounted(const struct os_place *place);
+
 /**
  * Append the file's bytes to `out`. E_NO_FILE where there is none, E_ACCESS for a link or anything but a regular file.
  *
@@ -45,7 +50,10 @@ void os_place_auto(struct os_place *place);
  */
 MUST_CHECK enum code os_place_read(const struct os_place *place, const char *name, struct buf *out,
                                    struct stat *out_stat, struct err *e);
-/** Write a new file `name` beside the place, and wait until the disk has it. E_EXISTS; a part is not left behind. */
+/**
+ * Write a new file `name` beside the place, and wait until the disk has it. An access list (acl(5)) is that of the file
+ * in the place, where there is one. E_EXISTS; a part is not left behind.
+ */
 MUST_CHECK enum code os_place_write(const struct os_place *place, const char *name, struct bytes data,
                                     const struct os_owned *owned, struct err *e);
 /** Give the place's file a second name. E_NO_FILE, E_EXISTS, E_IO: the file system knows no second names. */
