@@ -254,7 +254,10 @@ static void check_last(struct audit *a)
     if (is_closing(last))
         return;
     struct finding *f = audit_add(a, CHECK_NO_CLOSING_REJECT, audit_place(a, last->file, last->line),
-                                  "the last rule's method is %s", hba_method_name(last->method));
+                                  last->method == HBA_METHOD_REJECT
+                                      ? "the last rule's method is %s, but not for all connections"
+                                      : "the last rule's method is %s",
+                                  hba_method_name(last->method));
     if (f) {
         f->about = last->file;
         f->edit = (struct finding_edit){ .file = last->file, .after = STR("host all all all reject") };

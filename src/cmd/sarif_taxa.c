@@ -72,6 +72,24 @@ static json_t *reference(json_t *taxonomies, const struct check_source *source, 
     return o;
 }
 
+static bool begins_number(struct str s)
+{
+    return (s.n > 0 && s.p[0] >= '0' && s.p[0] <= '9') || str_starts(s, STR("V-")) ||
+           str_starts(s, STR("HBA "));
+}
+
+/* Numbers stand behind each other, as in "2.2.7, 4.2.1"; "5929, section 4.1" is one place. */
+static struct str next_number(struct str *rest)
+{
+    struct str all = *rest;
+    size_t end = str_find(all, ',');
+
+    while (end < all.n && !begins_number(str_trim(str_from(all, end + 1))))
+        end += 1 + str_find(str_from(all, end + 1), ',');
+    *rest = str_trim(str_from(all, end + 1));
+    return str_first(all, end);
+}
+
 json_t *sarif_taxa(json_t *taxonomies, const struct audit_report *report, enum check check)
 {
     struct check_source sources[CHECK_SOURCES_MAX];
@@ -80,9 +98,9 @@ json_t *sarif_taxa(json_t *taxonomies, const struct audit_report *report, enum c
 
     for (size_t i = 0; i < n; i++) {
         /* A source without numbers is its own. */
-        struct str numbers = str_c(*sources[i].number ? sources[i].number : sources[i].source), id;
-        while (str_split(&numbers, ',', &id))
-            (void)json_array_append_new(list, reference(taxonomies, &sources[i], str_trim(id)));
+        struct str numbers = str_c(*sources[i].number ? sources[i].number : sources[i].source);
+        while (numbers.n > 0)
+            (void)json_array_append_new(list, reference(taxonomies, &sources[i], next_number(&numbers)));
     }
     return list;
 }
