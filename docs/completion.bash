@@ -40,12 +40,13 @@ _pgseal()
     'probe ') options='--rootcert --crl --cert --key --driver --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
     'monitor ') options='--days --rootcert --crl --negotiation --timeout --nagios --textfile --listen --interval --json --verbose --color --help ' ;;
     'psql ') options='--directory --verbose --help ' ;;
+    'harden ') options='--apply --undo --only --keep --host --state --conf-d --alter-system --conninfo --accept-loss --force --json --verbose --color --help ' ;;
     'rotate ') options='--directory --pair --clients --force --dry-run --state --textfile --json --verbose --color --help ' ;;
     esac
-    [ "$command" != help ] || arguments='help serve reload init ca cert hba ident explain audit probe monitor psql rotate'
+    [ "$command" != help ] || arguments='help serve reload init ca cert hba ident explain audit probe monitor psql harden rotate'
     if [ "$COMP_CWORD" -eq 1 ]; then
         options='--help --version'
-        arguments='help serve reload init ca cert hba ident explain audit probe monitor psql rotate'
+        arguments='help serve reload init ca cert hba ident explain audit probe monitor psql harden rotate'
     fi
     case "$command $previous" in
     'serve --directory'|'serve -D') arguments='directories' ;;
@@ -132,6 +133,13 @@ _pgseal()
     'monitor --interval') arguments='nothing' ;;
     'monitor --color') arguments='auto always never' ;;
     'psql --directory'|'psql -D') arguments='directories' ;;
+    'harden --only') arguments='nothing' ;;
+    'harden --keep') arguments='nothing' ;;
+    'harden --host') arguments='nothing' ;;
+    'harden --state') arguments='directories' ;;
+    'harden --conninfo') arguments='nothing' ;;
+    'harden --accept-loss') arguments='nothing' ;;
+    'harden --color') arguments='auto always never' ;;
     'rotate --directory'|'rotate -D') arguments='directories' ;;
     'rotate --pair') arguments='nothing' ;;
     'rotate --state') arguments='directories' ;;

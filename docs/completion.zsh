@@ -17,6 +17,7 @@ _pgseal() {
         'probe:examine servers from outside\: what does each sslmode connect to and verify?'
         'monitor:how long do the certificates and revocation lists in use remain valid?'
         'psql:run psql on the status database of a gate'
+        'harden:mend what the audit finds\: show the changes, apply and prove them, take them back'
         'rotate:renew the certificates that are due; one that clients would refuse is not served'
     )
     if (( CURRENT == 2 )); then
@@ -34,7 +35,7 @@ _pgseal() {
             {-v,--verbose}'[say more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
-            '*:command:(help serve reload init ca cert hba ident explain audit probe monitor psql rotate)' ;;
+            '*:command:(help serve reload init ca cert hba ident explain audit probe monitor psql harden rotate)' ;;
     'serve ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
@@ -382,6 +383,25 @@ _pgseal() {
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
             {-v,--verbose}'[say more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument: ' ;;
+    'harden ')
+        _arguments -s -S \
+            --apply'[make the changes, prove them, or put everything back]' \
+            --undo'[take back what the last --apply changed; the CA and certificate stay]' \
+            --only='[only findings of this id, such as tls_off, also of the severity info; may be repeated]:ID: ' \
+            --keep='[leave findings of this id as they are; may be repeated]:ID: ' \
+            --host='[a name or address by which clients call the server, for its certificate; may be repeated (default: the machine'\''s)]:NAME: ' \
+            --state='[the directory of the CA, the certificate, and the backups (default: of a gate DIR/harden, of a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \
+            --conf-d'[write settings to 99-pgseal.conf in the directory that include_dir names]' \
+            --alter-system'[write settings to postgresql.auto.conf, and print them as ALTER SYSTEM]' \
+            --conninfo='[log in to the running server like this, as a superuser (default: over its socket, as the account that it runs under)]:CONNINFO: ' \
+            --accept-loss='[go on although clients of this user, application or address would be refused; may be repeated]:NAME: ' \
+            --force'[with --undo: put files back although somebody has edited them since]' \
+            --json'[answer in JSON]' \
+            {-v,--verbose}'[say more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument: ' ;;

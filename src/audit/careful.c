@@ -1,5 +1,6 @@
 #include "audit/careful.h"
 
+#include "base/buf.h"
 #include "lex/conf_disk.h"
 #include "os/files.h"
 
@@ -20,27 +21,73 @@ enum code careful_read(const char *path, struct buf *out, struct err *e)
     return os_read_file(path, out, e);
 }
 
+/* ---- drafts ---- */
+
+static const struct careful_draft *draft_of(void *ctx, const char *path)
+{
+    const struct careful_drafts *drafts = ctx;
+
+    for (size_t i = 0; drafts && i < drafts->n; i++)
+        if (str_is(drafts->items[i].path, path))
+            return &drafts->items[i];
+    return NULL;
+}
+
+/* The name of a draft that is to be made in this directory; empty: it is not, or is there. */
+static struct str new_name(const struct careful_draft *draft, const char *dir)
+{
+    struct str path = draft->path;
+    size_t slash = path.n;
+    char c[OS_PATH_MAX];
+
+    while (slash > 0 && path.p[slash - 1] != '/')
+        slash--;
+    bool inside = slash > 0 && str_equal(str_first(path, slash - 1), str_c(dir));
+    return inside && str_to_c(path, c, sizeof c) && !os_exists(c) ? str_from(path, slash) : STR("");
+}
+
+/* ---- settings ---- */
+
 static enum code conf_read(void *ctx, const char *path, struct buf *out, struct err *e)
 {
+    const struct careful_draft *draft = draft_of(ctx, path);
     const struct conf_fs disk = conf_fs_disk();
 
-    (void)ctx;
+    if (draft)
+        return buf_append_str(out, draft->text) ? OK : err_set(e, E_NOMEM, "out of memory");
     if (careful_is_special(path))
         return err_set(e, E_IO, "not a regular file");
     return disk.read(disk.ctx, path, out, e);
 }
 
-struct conf_fs careful_conf_fs(void)
+static enum code conf_list(void *ctx, const char *path, bool (*add)(void *add_ctx, struct str name),
+                           void *add_ctx, struct err *e)
 {
-    struct conf_fs fs = conf_fs_disk();
+    const struct careful_drafts *drafts = ctx;
+    const struct conf_fs disk = conf_fs_disk();
 
-    fs.read = conf_read;
-    return fs;
+    TRY(disk.list(disk.ctx, path, add, add_ctx, e));
+    for (size_t i = 0; drafts && i < drafts->n; i++) {
+        struct str name = new_name(&drafts->items[i], path);
+        if (name.n > 0 && !add(add_ctx, name))
+            return err_set(e, E_NOMEM, "out of memory");
+    }
+    return OK;
 }
+
+struct conf_fs careful_conf_fs(const struct careful_drafts *drafts)
+{
+    return (struct conf_fs){ conf_read, conf_list, (void *)(uintptr_t)drafts };
+}
+
+/* ---- rules ---- */
 
 static int hba_read(void *ctx, const char *path, struct buf *out)
 {
-    (void)ctx;
+    const struct careful_draft *draft = draft_of(ctx, path);
+
+    if (draft)
+        return buf_append_str(out, draft->text) ? 0 : ENOMEM;
     if (careful_is_special(path))
         return EINVAL;
     return hba_lex_disk.read_file(hba_lex_disk.ctx, path, out);
@@ -58,4 +105,7 @@ static int hba_is_dir(void *ctx, const char *path)
     return hba_lex_disk.is_dir(hba_lex_disk.ctx, path);
 }
 
-const struct hba_lex_fs careful_hba_fs = { hba_read, hba_list, hba_is_dir, NULL };
+struct hba_lex_fs careful_hba_fs(const struct careful_drafts *drafts)
+{
+    return (struct hba_lex_fs){ hba_read, hba_list, hba_is_dir, (void *)(uintptr_t)drafts };
+}

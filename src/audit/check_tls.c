@@ -14,11 +14,6 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-/* The names of Mozilla's intermediate configuration 6.0; other judges of servers take them, too. */
-#define STRONG_CIPHERS                                                                                       \
-    "'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"              \
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305'"
-
 enum { DH_BITS_MIN = 2048, DH_BITS_MAX = 8192, PG_WITH_GROUPS = 18 };
 
 static void check_versions(struct audit *a)
@@ -60,7 +55,7 @@ static void check_ciphers(struct audit *a)
                      audit_add_setting(a, CHECK_CIPHERS_WEAK, "ssl_ciphers",
                                        "%zu weak ciphers are offered: %.*s", survey.n_weak,
                                        STR_ARG(survey.weak)),
-                     "ssl_ciphers", STRONG_CIPHERS);
+                     "ssl_ciphers", "'" STRONG_CIPHERS "'");
     if (survey.n_static > 0 && !settings->ssl_prefer_server_ciphers)
         edit_setting(
             a,
@@ -74,7 +69,7 @@ static void check_ciphers(struct audit *a)
                      audit_add_setting(a, CHECK_CIPHERS_LEGACY, "ssl_ciphers",
                                        "of %zu ciphers %zu are without forward secrecy, and %zu use CBC",
                                        survey.n, survey.n_static, survey.n_cbc),
-                     "ssl_ciphers", STRONG_CIPHERS);
+                     "ssl_ciphers", "'" STRONG_CIPHERS "'");
     if (survey.n_dhe > 0)
         audit_add_setting(a, CHECK_CIPHERS_DHE, "ssl_ciphers", "%zu of %zu ciphers use it", survey.n_dhe,
                           survey.n);

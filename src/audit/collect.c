@@ -32,9 +32,10 @@ static enum code of_directory(const struct collect_params *p, const char *path, 
     }
     TRY(os_path(path, "pgseal.conf", gate, e));
     if (os_exists(gate))
-        return collect_gate(p->target, p->now_unix_s, p->arena, out, e);
+        return collect_gate(&(struct collect_source){ p->target, p->now_unix_s, p->drafts }, p->arena, out,
+                            e);
     if (collect_is_server(path))
-        return collect_server(path, p->now_unix_s, p->arena, out, e);
+        return collect_server(&(struct collect_source){ path, p->now_unix_s, p->drafts }, p->arena, out, e);
     return err_set(
         e, E_CONFIG,
         "\"%s\" has no pgseal.conf, PG_VERSION or postgresql.conf: it is neither a gate's directory nor "
@@ -66,7 +67,8 @@ enum code collect_target(const struct collect_params *params, struct collected *
     else if (!S_ISREG(st.st_mode))
         return err_set(e, E_CONFIG, "\"%s\" is neither a file nor a directory", params->target);
     else if (has_name(path, "postgresql.conf") || has_name(path, "postgresql.auto.conf"))
-        TRY(collect_server(path, params->now_unix_s, params->arena, out, e));
+        TRY(collect_server(&(struct collect_source){ path, params->now_unix_s, params->drafts },
+                           params->arena, out, e));
     else
         TRY(collect_file(path, params->version, &client, out, e));
     out->subject.name = str_c(params->target);

@@ -109,8 +109,9 @@ static enum code collect_file_fill(struct collected *c, enum file_kind kind, con
         return E_NOMEM;
     if (kind != FILE_RULES)
         return OK;
+    const struct hba_lex_fs fs = careful_hba_fs(NULL);
     const struct policy_params params = { .hba_file = str_c(path),
-                                          .fs = &careful_hba_fs,
+                                          .fs = &fs,
                                           .pg_version = c->subject.version,
                                           .ssl_on = true,
                                           .features = { .roles_known = true, .oauth_unchecked = true } };

@@ -1,5 +1,6 @@
 #include "audit/collect_gate.h"
 
+#include "audit/careful.h"
 #include "audit/collect_rules.h"
 #include "audit/server_program.h"
 #include "audit/server_settings.h"
@@ -75,10 +76,13 @@ static enum code collect_gate_refused(struct collected *c, const char *dir, cons
     return collect_unseen(&c->subject, arena, rest) ? OK : E_NOMEM;
 }
 
-static enum code read_gate(struct collected *c, struct arena *arena, struct diags *diags)
+static enum code read_gate(struct collected *c, const struct collect_source *source, struct arena *arena,
+                           struct diags *diags)
 {
+    const struct hba_lex_fs fs = careful_hba_fs(source->drafts);
     const struct policy_params policy = { .hba_file = str_c(c->settings->hba_file.path),
                                           .ident_file = str_c(c->settings->ident_file.path),
+                                          .fs = source->drafts ? &fs : NULL,
                                           .ssl_on = c->settings->ssl,
                                           .features = { .roles_known = true },
                                           .reload = true };
@@ -91,20 +95,22 @@ static enum code read_gate(struct collected *c, struct arena *arena, struct diag
     return collect_gate_add_upstreams(&c->subject, arena, diags);
 }
 
-enum code collect_gate(const char *dir, int64_t now_unix_s, struct arena *arena, struct collected *out,
+enum code collect_gate(const struct collect_source *source, struct arena *arena, struct collected *out,
                        struct err *e)
 {
-    const struct settings_params params = { .dir = str_c(dir) };
+    const char *dir = source->path;
+    const struct conf_fs fs = careful_conf_fs(source->drafts);
+    const struct settings_params params = { .dir = str_c(dir), .fs = source->drafts ? &fs : NULL };
     struct collected c = { .subject = { .kind = SUBJECT_GATE,
                                         .name = str_c(dir),
                                         .ifaces = &iface_system,
-                                        .now_unix_s = now_unix_s } };
+                                        .now_unix_s = source->now_unix_s } };
     struct diags diags;
 
     diags_init(&diags, arena);
     enum code code = settings_load(&params, &c.settings, &diags);
     if (code == OK)
-        code = read_gate(&c, arena, &diags);
+        code = read_gate(&c, source, arena, &diags);
     if (code == E_CONFIG || code == E_PARAM) {
         collected_fini(&(struct collected){ .settings = c.settings, .policy = c.policy });
         c.settings = NULL;

@@ -7,18 +7,19 @@
 #include "base/err.h"
 
 struct arena;
+struct collect_source;
 struct collected;
 
 /**
  * Read DIR/pgseal.conf and all that it names, as the gate's next start would.
  *
- * dir    borrowed, as written by the user.
- * arena  borrowed; owns what is found.
- * out    set on OK. Settings and rules that are refused are part of the subject.
+ * source  its path is the directory, as written by the user.
+ * arena   borrowed; owns what is found.
+ * out     set on OK. Settings and rules that are refused are part of the subject.
  *
  * E_NO_FILE, E_ACCESS and kin: the settings cannot be read; E_NOMEM.
  */
-MUST_CHECK enum code collect_gate(const char *dir, int64_t now_unix_s, struct arena *arena,
+MUST_CHECK enum code collect_gate(const struct collect_source *source, struct arena *arena,
                                   struct collected *out, struct err *e);
 
 #endif

@@ -28,6 +28,7 @@ enum { FIPS_FILE_MAX = 64, ALL_ITEMS = 0x7e };
 struct server {
     struct arena *arena;
     struct audit_subject *subject;
+    const struct careful_drafts *drafts;
     struct pgserver pg;
     const char *config_dir; /* where hba_file is if nothing is said */
     struct subject_setting *raw;
@@ -254,6 +255,7 @@ static enum code read_maps(struct server *s, const struct policy_params *params)
 static enum code read_rules(struct server *s, struct policy **out)
 {
     const struct settings *settings = s->subject->settings;
+    const struct hba_lex_fs fs = careful_hba_fs(s->drafts);
     const char *hba = rules_path(s, settings->hba_file.path, "pg_hba.conf");
     const char *ident = rules_path(s, settings->ident_file.path, "pg_ident.conf");
 
@@ -269,7 +271,7 @@ static enum code read_rules(struct server *s, struct policy **out)
         return E_NOMEM;
     const struct policy_params params = { .hba_file = str_c(hba),
                                           .ident_file = str_c(ident),
-                                          .fs = &careful_hba_fs,
+                                          .fs = &fs,
                                           .pg_version = s->subject->version,
                                           .ssl_on = settings->ssl,
                                           .features = { .roles_known = true, .oauth_unchecked = true } };
@@ -293,7 +295,7 @@ static enum subject_fips read_fips(void)
 
 static enum code choose(struct server *s, const char *path)
 {
-    const struct conf_fs fs = careful_conf_fs();
+    const struct conf_fs fs = careful_conf_fs(s->drafts);
     struct stat st;
 
     TRY(pgserver_read(&fs, path, s->arena, &s->pg));
@@ -318,12 +320,14 @@ static enum code choose(struct server *s, const char *path)
     return OK;
 }
 
-enum code collect_server(const char *path, int64_t now_unix_s, struct arena *arena, struct collected *out,
+enum code collect_server(const struct collect_source *source, struct arena *arena, struct collected *out,
                          struct err *e)
 {
-    struct collected c = { .subject = {
-                               .kind = SUBJECT_SERVER, .name = str_c(path), .now_unix_s = now_unix_s } };
-    struct server s = { .arena = arena, .subject = &c.subject };
+    const char *path = source->path;
+    struct collected c = {
+        .subject = { .kind = SUBJECT_SERVER, .name = str_c(path), .now_unix_s = source->now_unix_s }
+    };
+    struct server s = { .arena = arena, .subject = &c.subject, .drafts = source->drafts };
 
     c.subject.ifaces = &iface_system;
     enum code code = choose(&s, path);

@@ -7,6 +7,7 @@
 #include "base/err.h"
 
 struct arena;
+struct collect_source;
 struct collected;
 
 /** True for a directory with PG_VERSION or postgresql.conf in it. */
@@ -16,13 +17,13 @@ bool collect_is_server(const char *path);
  * Read a server's files as its next start would: settings, what overrides what, rules, and which of the files
  * that they name can be seen.
  *
- * path   absolute: a data directory, a directory with postgresql.conf, or that file.
- * arena  borrowed; owns what is found.
- * out    set on OK. What is refused or not seen is part of the subject.
+ * source  its path is absolute: a data directory, a directory with postgresql.conf, or that file.
+ * arena   borrowed; owns what is found.
+ * out     set on OK. What is refused or not seen is part of the subject.
  *
  * E_ACCESS and kin: nothing can be seen; E_NOMEM.
  */
-MUST_CHECK enum code collect_server(const char *path, int64_t now_unix_s, struct arena *arena,
+MUST_CHECK enum code collect_server(const struct collect_source *source, struct arena *arena,
                                     struct collected *out, struct err *e);
 
 #endif

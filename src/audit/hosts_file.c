@@ -103,7 +103,8 @@ enum code hosts_file_collect(const char *config_dir, struct arena *arena, struct
 {
     const struct subject_setting *sni = subject_raw(subject, "ssl_sni"),
                                  *file = subject_raw(subject, "hosts_file");
-    const struct hba_lex_params params = { .fs = &careful_hba_fs, .pg_version = subject->version };
+    const struct hba_lex_fs fs = careful_hba_fs(NULL);
+    const struct hba_lex_params params = { .fs = &fs, .pg_version = subject->version };
     struct str path = file ? file->value : STR("");
     struct hba_lines lines;
     struct err e = { .code = OK };

@@ -54,7 +54,8 @@ static bool set_peer(struct conn_facts *facts, struct str address)
     return inet_pton(AF_INET6, host, &v6->sin6_addr) == 1;
 }
 
-static enum code decide(struct play *p, struct str database, bool tls, struct decision *out)
+static enum code decide_by(struct play *p, const struct audit_subject *by, struct str database, bool tls,
+                           struct decision *out)
 {
     const struct rehearse_params *params = p->params;
     struct conn_facts facts = { .tls = tls && p->client->address.n > 0,
@@ -62,18 +63,23 @@ static enum code decide(struct play *p, struct str database, bool tls, struct de
                                                                       : REPLICATION_NONE,
                                 .user = p->client->user,
                                 .database = database,
-                                .ifaces = params->proposed->ifaces };
+                                .ifaces = by->ifaces };
     enum code code = OK;
 
     if (!set_peer(&facts, p->client->address))
         return E_PARAM;
     for (unsigned i = 0; i < 3; i++) {
-        code = policy_match(params->proposed->policy, &facts, NULL, out);
+        code = policy_match(by->policy, &facts, NULL, out);
         if (code != E_NEED_NAME || !params->look_up)
             break;
         params->look_up(p->arena, &facts, out->need);
     }
     return code;
+}
+
+static enum code decide(struct play *p, struct str database, bool tls, struct decision *out)
+{
+    return decide_by(p, p->params->proposed, database, tls, out);
 }
 
 /* ---- what comes of it ---- */
@@ -105,6 +111,26 @@ static bool takes(const struct decision *d)
     return d->verdict == VERDICT_RULE && d->rule->method != HBA_METHOD_REJECT;
 }
 
+/* By which method it was let in: as it was seen, else as the rules of today say. Empty: not known. */
+static struct str method_today(struct play *p, struct str database)
+{
+    const struct audit_subject *current = p->params->current;
+    struct decision d;
+
+    if (p->client->method.n > 0 || !current || !current->policy ||
+        decide_by(p, current, database, p->client->tls, &d) != OK || !takes(&d))
+        return p->client->method;
+    return str_c(hba_method_name(d.rule->method));
+}
+
+/* Has it never been offered TLS? */
+static bool never_asked(const struct play *p)
+{
+    const struct audit_subject *current = p->params->current;
+
+    return !p->client->tls && current && current->settings_seen && !current->settings->ssl;
+}
+
 /* Nobody lets it in. Would TLS help? */
 static struct rehearsed_client shut_out(struct play *p, struct str database, const struct decision *d)
 {
@@ -113,12 +139,18 @@ static struct rehearsed_client shut_out(struct play *p, struct str database, con
     struct decision sealed;
 
     if (!p->client->tls && p->client->address.n > 0 && decide(p, database, true, &sealed) == OK &&
-        takes(&sealed))
+        takes(&sealed)) {
+        if (never_asked(p))
+            return doubtful(
+                p, rule,
+                rehearse_text(p, "%.*s without TLS, which the server does not offer yet", STR_ARG(why)),
+                STR("libpq and most drivers use TLS when it is offered; look at those that must be told"));
         return rehearse_refused(
             p, rule, rehearse_text(p, "%.*s without TLS", STR_ARG(why)),
             rehearse_text(
                 p, "let it use TLS: sslmode=verify-full with the CA in sslrootcert; line %u takes it then",
                 sealed.rule->line));
+    }
     return rehearse_refused(
         p, rule, why,
         rehearse_text(p, "if it is wanted, add a rule for it: %s %.*s \"%.*s\" %.*s%s scram-sha-256",
@@ -163,10 +195,12 @@ static bool had_password(struct str method)
 }
 
 /* A rule takes it. Will it get through? */
-static struct rehearsed_client let_in(struct play *p, const struct hba_rule *rule)
+static struct rehearsed_client let_in(struct play *p, const struct hba_rule *rule, struct str method)
 {
     const struct subject_role *role = role_of(p);
     enum hba_needs needs = hba_method_needs(rule->method);
+    bool password = needs == HBA_NEEDS_SCRAM || needs == HBA_NEEDS_MD5_OR_SCRAM ||
+                    needs == HBA_NEEDS_CLEARTEXT;
 
     if (too_old(p))
         return rehearse_refused(
@@ -181,13 +215,18 @@ static struct rehearsed_client let_in(struct play *p, const struct hba_rule *rul
     if (needs == HBA_NEEDS_SCRAM && role && role->secret == SECRET_MD5)
         return rehearse_refused(p, rule, STR("the rule asks for SCRAM, and the secret of its role is md5"),
                                 STR("set its password anew under password_encryption = scram-sha-256"));
-    if ((needs == HBA_NEEDS_SCRAM || needs == HBA_NEEDS_MD5_OR_SCRAM || needs == HBA_NEEDS_CLEARTEXT) &&
-        (!had_password(p->client->method) || (role && role->secret == SECRET_NONE)))
+    if (password && role && role->secret == SECRET_NONE)
+        return rehearse_refused(p, rule, STR("the rule asks for a password, and its role has none"),
+                                STR("give the role a password, and the client too"));
+    if (password && !had_password(method))
+        return doubtful(p, rule,
+                        rehearse_text(p, "the rule asks for a password; it came in by %.*s", STR_ARG(method)),
+                        STR("give the role a password, and the client too"));
+    if (needs == HBA_NEEDS_PEER && method.n > 0 && !str_is(method, "peer"))
         return doubtful(
             p, rule,
-            rehearse_text(p, "the rule asks for a password; it came in by %.*s",
-                          STR_ARG(p->client->method.n > 0 ? p->client->method : STR("another way"))),
-            STR("give the role a password, and the client too"));
+            rehearse_text(p, "the rule asks for the account's name; it came in by %.*s", STR_ARG(method)),
+            STR("see that its account has the name of its role, or use a password"));
     return (struct rehearsed_client){ p->client, REHEARSED_IN, rule, STR(""), STR("") };
 }
 
@@ -197,10 +236,11 @@ static struct rehearsed_client play_in(struct play *p, struct str database)
     struct decision d;
     enum code code = decide(p, database, tls, &d);
 
-    if (code == OK && !takes(&d) && p->client->upgrades) /* it tries again in TLS, by itself */
+    bool libpq = p->client->replication && never_asked(p);          /* a standby's connection */
+    if (code == OK && !takes(&d) && (p->client->upgrades || libpq)) /* it tries again in TLS, by itself */
         code = decide(p, database, true, &d);
     if (code == OK)
-        return takes(&d) ? let_in(p, d.rule) : shut_out(p, database, &d);
+        return takes(&d) ? let_in(p, d.rule, method_today(p, database)) : shut_out(p, database, &d);
     if (code == E_NOMEM)
         p->nomem = true;
     return doubtful(p, NULL,

@@ -15,6 +15,21 @@
 
 enum { PG_PORT = 5432 };
 
+enum code pgdata_state_dir(const char *dir, const char *config_file, char out[OS_PATH_MAX], struct err *e)
+{
+    char conf_dir[OS_PATH_MAX], parent[OS_PATH_MAX], name[OS_PATH_MAX];
+    const char *slash = strrchr(dir, '/');
+
+    TRY(os_dir_of(config_file, conf_dir, e));
+    if (strcmp(conf_dir, dir) != 0)
+        return os_path(conf_dir, "pgseal", out, e);
+    TRY(os_dir_of(dir, parent, e));
+    int n = snprintf(name, sizeof name, "pgseal-%s", slash ? slash + 1 : dir);
+    if (n < 0 || (size_t)n >= sizeof name)
+        return err_set(e, E_LIMIT, "path name is too long: \"%s\"", dir);
+    return os_path(parent, name, out, e);
+}
+
 /* ---- settings ---- */
 
 /* Nothing is renewed for a server whose settings are not whole. */

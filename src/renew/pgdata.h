@@ -33,6 +33,13 @@ struct pgdata {
  */
 MUST_CHECK enum code pgdata_read(const char *dir, struct arena *arena, struct pgdata *out, struct err *e);
 
+/**
+ * Where what is made for a server is kept: beside its configuration, or, where that lies in the data directory, beside
+ * the data directory, so that no base backup takes the CA's key along. Both paths are absolute. E_LIMIT.
+ */
+MUST_CHECK enum code pgdata_state_dir(const char *dir, const char *config_file, char out[OS_PATH_MAX],
+                                      struct err *e);
+
 /** Ask the postmaster to reload: SIGHUP, to a process that is this directory's. E_UNAVAILABLE, E_ACCESS. */
 MUST_CHECK enum code pgdata_reload(const struct pgdata *pg, struct err *e);
 

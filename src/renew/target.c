@@ -102,24 +102,13 @@ static enum code open_postgres(struct renew_target *t, const char *state, struct
     return add_certs(root, &t->anchors, e);
 }
 
-/* Beside the configuration, or, where that lies in the data directory, beside the data directory: no base backup
- * takes the CA's key along. */
 static enum code postgres_state(const struct renew_target *t, struct arena *arena, char out[OS_PATH_MAX],
                                 struct err *e)
 {
     struct pgdata pg;
-    char conf_dir[OS_PATH_MAX], parent[OS_PATH_MAX], name[OS_PATH_MAX];
 
     TRY(pgdata_read(t->dir, arena, &pg, e));
-    TRY(os_dir_of(pg.config_file, conf_dir, e));
-    if (strcmp(conf_dir, t->dir) != 0)
-        return os_path(conf_dir, "pgseal", out, e);
-    TRY(os_dir_of(t->dir, parent, e));
-    const char *slash = strrchr(t->dir, '/');
-    int n = snprintf(name, sizeof name, "pgseal-%s", slash ? slash + 1 : t->dir);
-    if (n < 0 || (size_t)n >= sizeof name)
-        return err_set(e, E_LIMIT, "path name is too long: \"%s\"", t->dir);
-    return os_path(parent, name, out, e);
+    return pgdata_state_dir(t->dir, pg.config_file, out, e);
 }
 
 static enum code make_work(struct renew_target *t, const char *state, const char *part, bool look,

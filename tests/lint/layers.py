@@ -12,7 +12,8 @@ LAYERS = [
     ["net"],
     ["status"],
     ["client"],
-    ["gate", "clerk", "probe", "watch", "monitor", "renew", "audit", "harden"],
+    ["gate", "clerk", "probe", "watch", "monitor", "renew", "audit"],
+    ["harden"],
     ["cmd"],
 ]
 # The inside of the gate: a part includes those that stand before it, and gate.h, the door.

@@ -115,6 +115,7 @@ class Postgres:
         self.socket_dir = directory
         self.log = run.Log(os.path.join(directory, "postgres.log"))
         self.process = None
+        self.arguments = []         # more of the command line
         os.makedirs(directory, exist_ok=True)
         os.chmod(directory, 0o755)
         run.give_to_server(directory)
@@ -189,7 +190,7 @@ class Postgres:
         since = self.log.mark()
         with open(self.log.path, "ab") as log:
             self.process = subprocess.Popen(
-                run.demoted([self.distribution.tool("postgres"), "-D", self.data]), env=self.distribution.env,
+                run.demoted([self.distribution.tool("postgres"), "-D", self.data, *self.arguments]), env=self.distribution.env,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
 
         def ready():

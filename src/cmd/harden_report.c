@@ -1,0 +1,415 @@
+#include "cmd/harden_report.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "cmd/certtext.h"
+#include "cmd/drivers.h"
+#include "cmd/fold.h"
+#include "cmd/harden.h"
+#include "conf/settings.h"
+#include "harden/setting_line.h"
+
+enum { DIFF_LIMIT = 64 << 20, TEXT_LIMIT = 1 << 16, NAME_COLUMN = 22 };
+
+/* ---- the diff ---- */
+
+static bool is_auto_file(const struct harden_run *run, const struct harden_text *text)
+{
+    return run->wish.way == HARDEN_ALTER_SYSTEM && run->plan.auto_file &&
+           str_is(text->path, run->plan.auto_file);
+}
+
+/* ALTER SYSTEM writes every value in quotes. */
+static void put_statements(const struct harden_text *text, struct buf *out)
+{
+    struct setting_line parts;
+
+    for (size_t i = 0; i < text->n; i++) {
+        const struct harden_line *line = &text->lines[i];
+        bool same = line->before.p && line->after.p && str_equal(line->before, line->after);
+        if (!same && line->after.p && setting_line_parse(line->after, &parts))
+            buf_printf(out, "ALTER SYSTEM SET %.*s = %.*s;  -- %.*s\n", STR_ARG(parts.name),
+                       STR_ARG(parts.value), STR_ARG(line->why));
+    }
+}
+
+enum code harden_report_diff(const struct harden_run *run, struct buf *out)
+{
+    for (size_t i = 0; i < run->plan.n_texts; i++) {
+        const struct harden_text *text = run->plan.texts[i];
+        if (!text->changed)
+            continue;
+        if (is_auto_file(run, text))
+            put_statements(text, out);
+        else
+            harden_text_diff(text, out);
+    }
+    return buf_ok(out) ? OK : E_LIMIT;
+}
+
+/* ---- for people ---- */
+
+static void head(const struct harden_run *run, const char *title)
+{
+    (void)fprintf(run->cmd->out, "\n%s\n", title);
+}
+
+static void item(const struct harden_run *run, const char *label, struct str text)
+{
+    fold_say(run->cmd->out, label, text);
+}
+
+static const char *host_of(const struct harden_run *run)
+{
+    return run->names.host ? run->names.host : "HOST";
+}
+
+static unsigned port_of(const struct harden_run *run)
+{
+    return (unsigned)run->plan.after.subject.settings->port;
+}
+
+static void say_pair(const struct harden_run *run)
+{
+    AUTO(buf) struct buf text = BUF_INIT(TEXT_LIMIT);
+
+    if (!run->plan.needs_pair)
+        return;
+    head(run, "Certificate");
+    buf_printf(&text, "The server gets a certificate of its own CA, in %s, for", run->target.state);
+    for (size_t i = 0; i < run->names.n; i++) {
+        struct str san;
+        if (san_text(&run->names.sans[i], run->arena, &san, NULL) == OK)
+            buf_printf(&text, "%s %.*s", i > 0 ? "," : "", STR_ARG(san));
+    }
+    buf_append_c(&text,
+                 run->names.given ? "." : ". If clients call it by another name, give it with --host.");
+    item(run, "", buf_str(&text));
+}
+
+static void say_left(const struct harden_run *run)
+{
+    if (run->plan.n_left > 0)
+        head(run, "What stays");
+    for (size_t i = 0; i < run->plan.n_left; i++) {
+        const struct harden_left *left = &run->plan.left[i];
+        const struct finding *f = left->finding;
+        (void)fprintf(run->cmd->out, "  %-6s  %s  ", finding_severity_name(f->severity), check_id(f->check));
+        (void)fold_word(run->cmd->out, f->where);
+        (void)fputc('\n', run->cmd->out);
+        item(run, "is", f->what);
+        item(run, "fix", left->why);
+    }
+}
+
+/* "ann" of app from 10.0.0.7 */
+static void put_client(struct buf *out, const struct known_client *c)
+{
+    buf_printf(out, "\"%.*s\"", STR_ARG(c->user));
+    if (c->replication)
+        buf_append_c(out, ", replication");
+    if (c->application.n > 0)
+        buf_printf(out, ", application \"%.*s\"", STR_ARG(c->application));
+    if (c->address.n > 0)
+        buf_printf(out, ", from %.*s, %s", STR_ARG(c->address), c->tls ? "in TLS" : "without TLS");
+    else
+        buf_append_c(out, ", over the unix socket");
+}
+
+static const char *outcome_of(const struct harden_run *run, const struct rehearsed_client *c)
+{
+    switch (c->outcome) {
+    case REHEARSED_OUT:
+        return harden_client_blocks(c, &run->accepted) ? "refused" : "given up";
+    case REHEARSED_UNKNOWN:
+        return "unknown";
+    case REHEARSED_IN:
+    case REHEARSED_OUTCOMES:
+        break;
+    }
+    return "admitted";
+}
+
+static void say_client(const struct harden_run *run, const struct rehearsed_client *c, FILE *out)
+{
+    AUTO(buf) struct buf text = BUF_INIT(TEXT_LIMIT);
+
+    put_client(&text, c->client);
+    (void)fprintf(out, "  %-8s ", outcome_of(run, c));
+    (void)fold_word(out, buf_str(&text));
+    (void)fputc('\n', out);
+    fold_say(out, "is", c->why);
+    if (c->change.n > 0)
+        fold_say(out, "fix", c->change);
+}
+
+static void say_rehearsal(const struct harden_run *run)
+{
+    const struct rehearsal *r = &run->clients.outcome;
+
+    if (!run->asked) {
+        if (run->target.is_gate)
+            return;
+        head(run, "Clients");
+        item(run, "",
+             run->target.pid ? str_c(err_text(&run->unasked))
+                             : STR("The server does not run: who is connected was not to be seen."));
+        return;
+    }
+    head(run, "Clients");
+    (void)fprintf(run->cmd->out,
+                  "  %zu known: %zu would be refused, of %zu nobody can tell, %zu come in as before\n", r->n,
+                  r->counts[REHEARSED_OUT], r->counts[REHEARSED_UNKNOWN], r->counts[REHEARSED_IN]);
+    for (size_t i = 0; i < r->n && r->items[i].outcome != REHEARSED_IN; i++)
+        say_client(run, &r->items[i], run->cmd->out);
+}
+
+void harden_report_blocked(const struct harden_run *run)
+{
+    const struct rehearsal *r = &run->clients.outcome;
+
+    (void)fprintf(run->cmd->err,
+                  "pgseal harden: %zu known client%s would be refused, and nothing was changed:\n",
+                  run->clients.blocking, run->clients.blocking == 1 ? "" : "s");
+    for (size_t i = 0; i < r->n; i++)
+        if (harden_client_blocks(&r->items[i], &run->accepted))
+            say_client(run, &r->items[i], run->cmd->err);
+    (void)fprintf(run->cmd->err,
+                  "hint: Mend them first, or accept the loss: --accept-loss USER, APPLICATION or "
+                  "ADDRESS.\n");
+}
+
+/* ---- what others need ---- */
+
+static struct driver_facts facts_of(const struct harden_run *run)
+{
+    return (struct driver_facts){ .host = host_of(run),
+                                  .port = port_of(run),
+                                  .dbname = "DATABASE",
+                                  .user = "USER",
+                                  .root = run->target.root };
+}
+
+static void say_needs(const struct harden_run *run)
+{
+    const struct driver_facts facts = facts_of(run);
+
+    if (!run->plan.needs_pair)
+        return;
+    (void)fprintf(run->cmd->out, "\nClients need a copy of %s, and sslmode=verify-full\n", run->target.root);
+    for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_PGX; d++) {
+        AUTO(buf) struct buf text = BUF_INIT(TEXT_LIMIT);
+        driver_connect(&text, d, &facts);
+        (void)fprintf(run->cmd->out, "  %-*s %s\n", NAME_COLUMN, driver_title(d), buf_c(&text));
+    }
+}
+
+static void put_standby(struct buf *out, const struct harden_run *run, const struct known_client *c)
+{
+    buf_append_c(out, "primary_conninfo = 'host=");
+    conninfo_quote(out, str_c(host_of(run)));
+    buf_printf(out, " port=%u user=%.*s sslmode=verify-full sslrootcert=%s", port_of(run), STR_ARG(c->user),
+               run->target.root);
+    if (c->application.n > 0 && !str_is(c->application, "walreceiver"))
+        buf_printf(out, " application_name=%.*s", STR_ARG(c->application));
+    buf_append_c(out, "'");
+}
+
+static void say_standbys(const struct harden_run *run)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < run->seen.known.n; i++) {
+        AUTO(buf) struct buf text = BUF_INIT(TEXT_LIMIT);
+        const struct known_client *c = &run->seen.known.items[i];
+        if (!c->replication || c->address.n == 0)
+            continue;
+        if (!any)
+            (void)fprintf(run->cmd->out,
+                          "\nStandbys need a copy of the CA, %s, before they connect again; a reload "
+                          "takes the new string\n",
+                          run->target.root);
+        any = true;
+        put_standby(&text, run, c);
+        (void)fprintf(run->cmd->out, "  %.*s: %s\n", STR_ARG(c->address), buf_c(&text));
+    }
+    if (run->seen.standby)
+        (void)fprintf(
+            run->cmd->out,
+            "\nThis server is a standby: harden the primary, too, and verify it in primary_conninfo "
+            "with sslmode=verify-full.\n");
+}
+
+void harden_report_say(const struct harden_run *run)
+{
+    if (run->plan.managed_by.n > 0)
+        (void)fprintf(run->cmd->out,
+                      "\nThe files say that %.*s writes them: make the same changes there, or its "
+                      "next run undoes them.\n",
+                      STR_ARG(run->plan.managed_by));
+    say_pair(run);
+    say_left(run);
+    say_rehearsal(run);
+    say_needs(run);
+    say_standbys(run);
+}
+
+/* ---- a change ---- */
+
+static void say_proof(const struct harden_run *run, const struct harden_proof *proof)
+{
+    (void)fprintf(run->cmd->out, "  %.*s: sslmode=disable %s", STR_ARG(proof->endpoint),
+                  proof->plain_refused ? "is refused" : "is taken, by a rule for this machine");
+    if (run->plan.needs_pair)
+        (void)fprintf(run->cmd->out, "; sslmode=verify-full %s",
+                      proof->verified ? "verifies the server" : "is not let in from here");
+    (void)fputc('\n', run->cmd->out);
+}
+
+void harden_report_done(const struct harden_run *run)
+{
+    if (run->job.proofs.n > 0)
+        head(run, "Proved");
+    for (size_t i = 0; i < run->job.proofs.n; i++)
+        say_proof(run, &run->job.proofs.items[i]);
+    if (run->asked)
+        (void)fprintf(run->cmd->out, "  role \"%.*s\" logs in over a new connection\n",
+                      STR_ARG(run->seen.role));
+    harden_report_say(run);
+    (void)fprintf(run->cmd->out, "\nTake it back: pgseal harden %s --undo\n", run->shown);
+}
+
+/* ---- JSON ---- */
+
+static void put(json_t *object, const char *name, json_t *value)
+{
+    (void)json_object_set_new(object, name, value);
+}
+
+static json_t *changes_json(const struct harden_run *run)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < run->plan.n_texts; i++) {
+        AUTO(buf) struct buf text = BUF_INIT(DIFF_LIMIT);
+        const struct harden_text *t = run->plan.texts[i];
+        json_t *o = json_object();
+        if (!t->changed) {
+            json_decref(o);
+            continue;
+        }
+        put(o, "file", json_of(t->path));
+        put(o, "is_new", json_boolean(t->is_new));
+        harden_text_diff(t, &text);
+        put(o, "diff", json_of(buf_str(&text)));
+        buf_reset(&text);
+        if (is_auto_file(run, t))
+            put_statements(t, &text);
+        put(o, "alter_system", text.n > 0 ? json_of(buf_str(&text)) : json_null());
+        (void)json_array_append_new(array, o);
+    }
+    return array;
+}
+
+static json_t *left_json(const struct harden_run *run)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < run->plan.n_left; i++) {
+        const struct harden_left *left = &run->plan.left[i];
+        json_t *o = json_object();
+        put(o, "id", json_string(check_id(left->finding->check)));
+        put(o, "severity", json_string(finding_severity_name(left->finding->severity)));
+        put(o, "where", json_of(left->finding->where));
+        put(o, "evidence", json_of(left->finding->what));
+        put(o, "why", json_of(left->why));
+        (void)json_array_append_new(array, o);
+    }
+    return array;
+}
+
+static json_t *clients_json(const struct harden_run *run)
+{
+    const struct rehearsal *r = &run->clients.outcome;
+    json_t *array = json_array();
+
+    if (!run->asked) {
+        json_decref(array);
+        return json_null();
+    }
+    for (size_t i = 0; i < r->n; i++) {
+        const struct rehearsed_client *c = &r->items[i];
+        json_t *o = json_object();
+        put(o, "outcome", json_string(outcome_of(run, c)));
+        put(o, "user", json_of(c->client->user));
+        put(o, "application", json_of(c->client->application));
+        put(o, "address", c->client->address.n > 0 ? json_of(c->client->address) : json_null());
+        put(o, "replication", json_boolean(c->client->replication));
+        put(o, "tls", json_boolean(c->client->tls));
+        put(o, "why", json_of(c->why));
+        put(o, "change", json_of(c->change));
+        (void)json_array_append_new(array, o);
+    }
+    return array;
+}
+
+static json_t *needs_json(const struct harden_run *run)
+{
+    const struct driver_facts facts = facts_of(run);
+    json_t *o = json_object();
+
+    for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_PGX && run->plan.needs_pair; d++) {
+        AUTO(buf) struct buf text = BUF_INIT(TEXT_LIMIT);
+        driver_connect(&text, d, &facts);
+        put(o, driver_name(d), json_of(buf_str(&text)));
+    }
+    return o;
+}
+
+static json_t *standbys_json(const struct harden_run *run)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < run->seen.known.n; i++) {
+        AUTO(buf) struct buf text = BUF_INIT(TEXT_LIMIT);
+        const struct known_client *c = &run->seen.known.items[i];
+        if (!c->replication || c->address.n == 0)
+            continue;
+        put_standby(&text, run, c);
+        (void)json_array_append_new(array, json_pack("{s:o, s:o}", "address", json_of(c->address), "setting",
+                                                     json_of(buf_str(&text))));
+    }
+    return array;
+}
+
+json_t *harden_report_json(const struct harden_run *run)
+{
+    json_t *o = json_object();
+
+    put(o, "target", json_string(run->shown));
+    put(o, "changes", changes_json(run));
+    put(o, "left", left_json(run));
+    put(o, "ca_file", run->plan.needs_pair ? json_string(run->target.root) : json_null());
+    put(o, "state", json_string(run->target.state));
+    put(o, "clients", clients_json(run));
+    put(o, "needs", needs_json(run));
+    put(o, "standbys", standbys_json(run));
+    return o;
+}
+
+json_t *harden_report_proofs(const struct harden_run *run)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < run->job.proofs.n; i++) {
+        const struct harden_proof *proof = &run->job.proofs.items[i];
+        json_t *o = json_object();
+        put(o, "endpoint", json_of(proof->endpoint));
+        put(o, "plaintext_refused", json_boolean(proof->plain_refused));
+        put(o, "refusal", json_of(proof->refusal));
+        put(o, "verify_full", json_boolean(proof->verified));
+        (void)json_array_append_new(array, o);
+    }
+    return array;
+}

@@ -1,0 +1,12 @@
+/**
+ * Findings that a setting clears.
+ */
+#ifndef PGSEAL_HARDEN_FIX_SETTINGS_H
+#define PGSEAL_HARDEN_FIX_SETTINGS_H
+
+#include "harden/planning.h"
+
+/** True when the finding is one of those; `out` says what came of it. */
+bool fix_settings(struct planning *p, const struct finding *finding, struct fix *out);
+
+#endif

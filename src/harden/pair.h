@@ -1,0 +1,36 @@
+/**
+ * The CA of a server that has none, and the certificate that it gives the server.
+ */
+#ifndef PGSEAL_HARDEN_PAIR_H
+#define PGSEAL_HARDEN_PAIR_H
+
+#include "harden/target.h"
+#include "pki/name.h"
+
+struct env;
+
+struct harden_names {
+    const struct san *sans;
+    size_t n;
+    const char *host; /* the first of them, for examples */
+    bool given;       /* by the user */
+};
+
+/** E_PARAM: a given name that no certificate can carry; E_NOMEM. */
+MUST_CHECK enum code harden_names_make(const char *const *given, size_t n, struct arena *arena,
+                                       struct harden_names *out, struct err *e);
+
+/** Where no names were given and a good certificate is there, take its names. E_NOMEM. */
+MUST_CHECK enum code harden_names_keep(const struct harden_target *target, const struct env *env,
+                                       struct arena *arena, struct harden_names *names, struct err *e);
+
+/**
+ * Make what is not there yet: the state directory, the CA, the certificate. One that is there is kept while it is good:
+ * it fits its key, a third of its life is left, and it has the names that were given.
+ *
+ * out_made  a certificate was issued.
+ */
+MUST_CHECK enum code harden_pair_make(const struct harden_target *target, const struct harden_names *names,
+                                      const struct env *env, bool *out_made, struct err *e);
+
+#endif

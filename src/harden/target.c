@@ -1,0 +1,134 @@
+#include "harden/target.h"
+
+#include "audit/collect_rules.h"
+#include "audit/collect_server.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "renew/pgdata.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { PID_FILE_MAX = 1 << 16, PID_LINES = 5 };
+
+static enum code real_path(const char *path, char out[OS_PATH_MAX], struct err *e)
+{
+    char *real = realpath(path, NULL);
+
+    if (!real)
+        return err_set(e, code_from_errno(errno), "could not read \"%s\": %m", path);
+    enum code code = os_path("", real, out, e);
+    free(real);
+    return code;
+}
+
+static bool has(const char *dir, const char *name)
+{
+    char path[OS_PATH_MAX];
+
+    return os_path(dir, name, path, NULL) == OK && os_exists(path);
+}
+
+static enum code own_files(struct harden_target *t, const char *state, struct err *e)
+{
+    if (state)
+        TRY(real_path(state, t->state, NULL) == OK ? OK : os_path("", state, t->state, e));
+    TRY(os_path(t->state, "ca.crt", t->root, e));
+    TRY(os_path(t->state, "private/server.crt", t->cert, e));
+    TRY(os_path(t->state, "private/server.key", t->key, e));
+    return os_path(t->state, "private/ca", t->ca_dir, e);
+}
+
+/* ---- a server ---- */
+
+/* The port and the socket's directory are lines 4 and 5. [src: PostgreSQL 18, pidfile.h] */
+static enum code find_socket(struct harden_target *t, struct arena *arena, struct err *e)
+{
+    AUTO(buf) struct buf text = BUF_INIT(PID_FILE_MAX);
+    struct str rest, lines[PID_LINES] = { { NULL, 0 } };
+    char path[OS_PATH_MAX];
+
+    TRY(os_path(t->dir, "postmaster.pid", path, e));
+    TRY(os_read_file(path, &text, e));
+    rest = buf_str(&text);
+    for (size_t i = 0; i < PID_LINES && str_split(&rest, '\n', &lines[i]); i++)
+        ;
+    struct str port = str_trim(lines[3].p ? lines[3] : STR("")),
+               dir = str_trim(lines[4].p ? lines[4] : STR(""));
+    if (port.n == 0 || dir.n == 0)
+        return OK;
+    return arena_printf(arena, &t->conninfo, "host='%.*s' port=%.*s dbname=postgres", STR_ARG(dir),
+                        STR_ARG(port))
+               ? OK
+               : err_set(e, E_NOMEM, "out of memory");
+}
+
+/* From either half of the configuration to both. */
+static enum code find_halves(struct harden_target *t, char config[OS_PATH_MAX], struct arena *arena,
+                             struct err *e)
+{
+    const struct collect_source source = { .path = t->path };
+    AUTO(collected) struct collected c = { .settings = NULL };
+
+    TRY(collect_server(&source, arena, &c, e));
+    const struct audit_subject *s = &c.subject;
+    if (!s->owner_seen)
+        return err_set(e, E_NO_FILE, "the data directory of \"%s\" is not here, or not to be entered",
+                       t->path);
+    if (s->n_files == 0)
+        return err_set(e, E_NO_FILE, "the postgresql.conf of \"%s\" could not be found", t->path);
+    if (!str_to_c(s->dir, t->dir, sizeof t->dir) || !str_to_c(s->files[0], config, OS_PATH_MAX))
+        return err_set(e, E_LIMIT, "path name is too long");
+    return OK;
+}
+
+static enum code open_server(struct harden_target *t, const char *state, struct arena *arena, struct err *e)
+{
+    char config[OS_PATH_MAX];
+    struct pgdata pg;
+
+    TRY(find_halves(t, config, arena, e));
+    if (!t->owner.changed)
+        TRY(os_owner_enter(t->dir, &t->owner, e));
+    TRY(pgdata_read(t->dir, arena, &pg, e));
+    t->pid = pg.pid;
+    if (!state)
+        TRY(pgdata_state_dir(t->dir, config, t->state, e));
+    return t->pid != 0 ? find_socket(t, arena, e) : OK;
+}
+
+enum code harden_target_open(const char *path, const char *state, struct arena *arena,
+                             struct harden_target *out, struct err *e)
+{
+    struct harden_target *t = out;
+
+    *t = (struct harden_target){ .pid = 0 };
+    TRY(os_owner_enter(path, &t->owner, e));
+    enum code code = real_path(path, t->path, e);
+    if (code == OK && has(t->path, "pgseal.conf")) {
+        t->is_gate = true;
+        memcpy(t->dir, t->path, sizeof t->dir);
+        code = os_path(t->dir, "harden", t->state, e);
+    } else if (code == OK && !collect_is_server(t->path)) {
+        code = err_set(e, E_PARAM, "\"%s\" is neither a gate's directory nor a server's", path);
+    } else if (code == OK) {
+        code = open_server(t, state, arena, e);
+    }
+    if (code == OK)
+        code = own_files(t, state, e);
+    if (code != OK)
+        harden_target_fini(t);
+    return code;
+}
+
+void harden_target_fini(struct harden_target *target)
+{
+    os_owner_leave(&target->owner);
+}
+
+void harden_target_auto(struct harden_target *target)
+{
+    harden_target_fini(target);
+}

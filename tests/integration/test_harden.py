@@ -1,0 +1,318 @@
+"""
+pgseal harden on running servers: the journey from a stock cluster to a clean audit and back, and what stops it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from lib import pg, run
+
+CONF = """# Stock settings, and one line of a colleague's.
+listen_addresses = '*'
+#log_connections = off
+#ssl = off
+"""
+HBA = """# Debian's rules
+local   all             postgres                                peer
+local   all             all                                     peer
+host    all             all             127.0.0.1/32            scram-sha-256
+host    all             all             ::1/128                 scram-sha-256
+local   replication     all                                     peer
+host    replication     all             127.0.0.1/32            scram-sha-256
+host all all 0.0.0.0/0 scram-sha-256
+"""
+
+needs_root = pytest.mark.skipif(not run.is_root(), reason="another network namespace needs root")
+
+
+class Cluster:
+    """A server whose configuration a test may lay out as it likes."""
+
+    def __init__(self, server, split):
+        self.server = server
+        self.conf = os.path.join(server.dir, "etc") if split else server.data
+        self.split = split
+        if split:
+            os.mkdir(self.conf, 0o755)
+            run.give_to_server(self.conf)
+
+    def write(self, name, text, mode=0o640):
+        path = os.path.join(self.conf, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        run.give_to_server(os.path.dirname(path))
+        with open(path, "wb") as out:
+            out.write(text.encode())
+        os.chmod(path, mode)
+        run.give_to_server(path)
+        return path
+
+    def lay_out(self, conf=CONF, hba=HBA):
+        s = self.server
+        own = {"port": s.port, "unix_socket_directories": s.socket_dir, "fsync": "off", "lc_messages": "C",
+               "max_connections": "50", "shared_buffers": "16MB", "wal_level": "replica"}
+        if self.split:
+            own |= {"data_directory": s.data, "hba_file": self.conf + "/pg_hba.conf",
+                    "ident_file": self.conf + "/pg_ident.conf"}
+        end = "\r\n" if "\r\n" in conf else "\n"
+        self.write("postgresql.conf", conf + pg.conf_text(own).replace("\n", end))
+        self.write("pg_hba.conf", hba)
+        self.write("pg_ident.conf", "")
+        s.arguments = ["-c", f"config_file={self.conf}/postgresql.conf"] if self.split else []
+        if s.process:
+            s.restart()
+        else:
+            s.start()
+        return self
+
+    def sql(self, statements):
+        """As Debian's postgres account: the rules let nobody else in over the socket."""
+        psql = shutil.which("psql") or "psql"
+        done = subprocess.run(run.demoted([psql, "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-h", self.server.socket_dir,
+                                           "-p", str(self.server.port), "-U", "postgres", "postgres"]), input=statements,
+                              capture_output=True, text=True, check=False, cwd="/")
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def files(self):
+        """Every file of the configuration with its bytes, mode and owner."""
+        seen = {}
+        for directory, _names, names in os.walk(self.conf):
+            if not self.split and directory not in (self.conf, self.conf + "/conf.d"):
+                continue
+            if "/pgseal" in directory[len(self.conf):]:
+                continue
+            for name in names:
+                path = os.path.join(directory, name)
+                if name.endswith(".conf"):
+                    st = os.stat(path)
+                    with open(path, "rb") as f:
+                        seen[path] = (f.read(), st.st_mode, st.st_uid, st.st_gid)
+        return seen
+
+
+@pytest.fixture(scope="module")
+def make_cluster(kind, factory):
+    if kind == "gate":
+        pytest.skip("a PostgreSQL is hardened, not a gate")
+
+    def make(split):
+        return Cluster(factory.postgres(factory.distributions[kind], start=False), split)
+    return make
+
+
+@pytest.fixture(scope="module")
+def debian_like(make_cluster):
+    """Configuration apart from the data, as Debian has it."""
+    return make_cluster(True)
+
+
+@pytest.fixture(scope="module")
+def in_pgdata(make_cluster):
+    return make_cluster(False)
+
+
+@pytest.fixture
+def elsewhere():
+    """Another machine, as far as the server can tell: runs a command there, and knows the server's address."""
+    number = os.getpid() % 250
+    name, near, far = f"hard{os.getpid()}", f"h{os.getpid()}a", f"h{os.getpid()}b"
+    own, peer = f"10.231.{number}.1", f"10.231.{number}.2"
+    for command in (f"netns add {name}", f"link add {near} type veth peer name {far} netns {name}",
+                    f"addr add {own}/24 dev {near}", f"link set {near} up",
+                    f"-n {name} addr add {peer}/24 dev {far}", f"-n {name} link set {far} up"):
+        done = subprocess.run(["ip", *command.split()], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+            pytest.skip(f"ip {command}: {done.stderr}")
+
+    class Elsewhere:
+        address, client = own, peer
+
+        @staticmethod
+        def command(argv):
+            return ["ip", "netns", "exec", name, *argv]
+
+    yield Elsewhere
+    subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+def harden(program, cluster, *arguments, status=0, demoted=False, target=None):
+    argv = [program, "harden", target or cluster.conf, *arguments]
+    done = subprocess.run(run.demoted(argv) if demoted else argv, capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == status, done.stdout + done.stderr + cluster.server.log.text()[-2000:]
+    return json.loads(done.stdout) if "--json" in arguments else done.stdout + done.stderr
+
+
+def audit(program, cluster):
+    done = subprocess.run([program, "audit", "--json", cluster.conf], capture_output=True, text=True, check=False)
+    return done.returncode, {f["id"] for f in json.loads(done.stdout)["findings"] if f["severity"] in ("high", "medium")}
+
+
+def ask(elsewhere, cluster, conninfo, password="alice's pass"):
+    """psql of the other machine; its output or its error."""
+    env = {"PATH": os.environ["PATH"], "PGPASSWORD": password, "HOME": "/nonexistent"}
+    done = subprocess.run(elsewhere.command(["psql", "-X", "-At", "-c", "SELECT ssl FROM pg_stat_ssl WHERE pid = "
+                                             "pg_backend_pid()", f"port={cluster.server.port} user=alice dbname=app "
+                                             f"connect_timeout=20 {conninfo}"]),
+                          capture_output=True, text=True, env=env, check=False)
+    return done.stdout.strip() or done.stderr.strip()
+
+
+@needs_root
+@pytest.mark.parametrize("demoted", [False, True], ids=["as root", "as postgres"])
+def test_the_journey(program, debian_like, elsewhere, demoted):
+    cluster = debian_like.lay_out()
+    before = cluster.files()
+    assert ask(elsewhere, cluster, f"host={elsewhere.address} sslmode=disable") == "f"
+    status, found = audit(program, cluster)
+    assert status == 1 and found >= {"tls_off", "plaintext_from_network"}
+    assert "plaintext_from_network" in harden(program, cluster, status=1, demoted=demoted)
+    assert cluster.files() == before
+
+    said = harden(program, cluster, "--apply", "--host", "db.example", demoted=demoted)
+    root = cluster.conf + "/pgseal/ca.crt"
+    assert "sslmode=disable is refused" in said and "logs in over a new connection" in said and root in said
+    assert audit(program, cluster) == (0, set())
+    refused = ask(elsewhere, cluster, f"host={elsewhere.address} sslmode=disable")
+    assert "no pg_hba.conf entry" in refused and "no encryption" in refused
+    verified = f"host=db.example hostaddr={elsewhere.address} sslmode=verify-full sslrootcert={root}"
+    assert ask(elsewhere, cluster, verified) == "t"
+    assert "certificate" in ask(elsewhere, cluster, verified.replace("db.example", "impostor.example"))
+    assert ask(elsewhere, cluster, f"host={elsewhere.address} sslmode=prefer") == "t"
+    assert os.stat(root).st_mode & 0o777 == 0o644 and os.stat(cluster.conf + "/pgseal/private").st_mode & 0o777 == 0o700
+    assert os.stat(cluster.conf + "/pgseal/private/ca/ca.key").st_uid == os.stat(cluster.server.data).st_uid
+    assert "ssl_ca_file = '" not in cluster.files()[cluster.conf + "/postgresql.conf"][0].decode()
+    assert "Nothing to change" in harden(program, cluster, "--apply", "--host", "db.example", demoted=demoted)
+
+    assert "as they were before" in harden(program, cluster, "--undo", demoted=demoted)
+    assert cluster.files() == before and os.path.exists(root)
+    assert ask(elsewhere, cluster, f"host={elsewhere.address} sslmode=disable") == "f"
+    assert "no change to undo" in harden(program, cluster, "--undo", status=1, demoted=demoted)
+
+
+def as_operator(cluster):
+    """Outside of root's tests nobody is the account postgres."""
+    return [] if run.is_root() else ["--conninfo", f"host={cluster.server.socket_dir} port={cluster.server.port} "
+                                     "user=postgres dbname=postgres"]
+
+
+HBA_OPEN = HBA.replace("peer", "trust") if not run.is_root() else HBA
+
+
+def test_configuration_in_pgdata_with_a_directory_and_carriage_returns(program, in_pgdata):
+    cluster = in_pgdata
+    cluster.write("conf.d/10-own.conf", "work_mem = '8MB'\r\n")
+    cluster.lay_out((CONF + "include_dir = 'conf.d'\n").replace("\n", "\r\n"), HBA_OPEN.replace("\n", "\r\n"))
+    before = cluster.files()
+    keep = ["--keep", "trust_on_this_machine"]
+    answer = harden(program, cluster, "--apply", "--conf-d", "--json", *keep, *as_operator(cluster))
+    state = os.path.join(cluster.server.dir, "pgseal-data")
+    assert answer["result"] == "done" and answer["state"] == state and os.path.exists(state + "/private/ca/ca.key")
+    own = cluster.files()[cluster.conf + "/conf.d/99-pgseal.conf"]
+    assert b"ssl = on" in own[0] and own[1] == before[cluster.conf + "/postgresql.conf"][1]
+    assert cluster.files()[cluster.conf + "/postgresql.conf"] == before[cluster.conf + "/postgresql.conf"]
+    rules = cluster.files()[cluster.conf + "/pg_hba.conf"][0]
+    assert rules.count(b"\r\n") == rules.count(b"\n") and b"hostssl all all 0.0.0.0/0" in rules
+    assert all(proof["verify_full"] for proof in answer["proofs"] if "127.0.0.1" in proof["endpoint"])
+    harden(program, cluster, "--undo", *as_operator(cluster))
+    assert cluster.files() == before
+
+
+@needs_root
+def test_roles_with_md5_are_told_and_not_broken(program, in_pgdata, elsewhere):
+    cluster = in_pgdata.lay_out(CONF.replace("# Stock", "#"), HBA.replace("0.0.0.0/0 scram-sha-256", "0.0.0.0/0 md5"))
+    cluster.sql("SET password_encryption = 'md5'; CREATE ROLE old LOGIN PASSWORD 'old-pass';")
+    try:
+        said = harden(program, cluster, "--apply")
+        assert "md5_method" in said and '"old"' in said and "would not log in by scram-sha-256" in said
+        rules = cluster.files()[cluster.conf + "/pg_hba.conf"][0].decode()
+        assert "hostssl all all 0.0.0.0/0 md5" in rules
+        assert ask(elsewhere, cluster, f"host={elsewhere.address} sslmode=require user=old", "old-pass") == "t"
+        harden(program, cluster, "--undo")
+        cluster.sql("ALTER ROLE old PASSWORD NULL; DROP ROLE old;")
+        harden(program, cluster, "--apply")
+        assert "hostssl all all 0.0.0.0/0 scram-sha-256" in cluster.files()[cluster.conf + "/pg_hba.conf"][0].decode()
+        assert ask(elsewhere, cluster, f"host={elsewhere.address} sslmode=require") == "t"
+    finally:
+        harden(program, cluster, "--undo")
+        cluster.sql("DROP ROLE IF EXISTS old;")
+
+
+@needs_root
+def test_a_client_that_would_be_refused_stops_it(program, debian_like, elsewhere):
+    cluster = debian_like.lay_out()
+    harden(program, cluster, "--apply", "--only", "tls_off")                    # TLS is there, and nobody needs it
+    before = cluster.files()
+    client = subprocess.Popen(elsewhere.command(["psql", "-X", "-At", f"host={elsewhere.address} port={cluster.server.port} "
+                                                 "user=alice dbname=app sslmode=disable application_name=old-report"]),
+                              env={"PATH": os.environ["PATH"], "PGPASSWORD": "alice's pass"}, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        client.stdin.write("SELECT 'here';\n")
+        client.stdin.flush()
+        assert client.stdout.readline() == "here\n"
+        said = harden(program, cluster, "--apply", status=1)
+        assert "old-report" in said and "would be refused" in said and "--accept-loss" in said
+        assert cluster.files() == before
+        assert "given up" in harden(program, cluster, "--apply", "--accept-loss", "old-report")
+        client.stdin.write("SELECT 'still';\n")
+        client.stdin.flush()
+        assert client.stdout.readline() == "still\n"                            # sessions that are there stay
+    finally:
+        client.communicate("\\q\n")
+    harden(program, cluster, "--undo")
+    assert cluster.files() == before
+
+
+@needs_root
+def test_a_standby_goes_on(program, factory, debian_like, elsewhere):
+    cluster = debian_like.lay_out(CONF + "max_wal_senders = 4\n", HBA + f"host replication repl {elsewhere.address}/32 scram-sha-256\n")
+    cluster.sql("ALTER ROLE repl PASSWORD 'repl-pass'")
+    standby = pg.Postgres.__new__(pg.Postgres)
+    standby.__dict__.update(cluster.server.__dict__)
+    standby.dir = factory.directory()
+    os.makedirs(standby.dir)
+    run.give_to_server(standby.dir)
+    standby.data, standby.port, standby.process, standby.arguments = standby.dir + "/data", run.free_port(), None, []
+    standby.log, standby.socket_dir = run.Log(standby.dir + "/postgres.log"), standby.dir
+    conninfo = f"host={elsewhere.address} port={cluster.server.port} user=repl password=repl-pass"
+    backup = cluster.server.distribution
+    tool = backup.tool("pg_basebackup") if os.path.exists(backup.tool("pg_basebackup")) else shutil.which("pg_basebackup")
+    done = subprocess.run(run.demoted([tool, "-D", standby.data, "-R", "-N", "-X", "stream", "-c", "fast", "-d", conninfo]),
+                          capture_output=True, text=True, check=False, cwd="/", env=backup.env)
+    if done.returncode != 0 and "incompatible server version" in done.stderr:
+        pytest.skip("no pg_basebackup of this version")
+    assert done.returncode == 0, done.stderr
+    for name, text in (("postgresql.conf", pg.conf_text({"port": standby.port, "unix_socket_directories": standby.dir,
+                                                         "listen_addresses": "", "lc_messages": "C",
+                                                         "fsync": "off", "wal_retrieve_retry_interval": "100ms"})),
+                       ("pg_hba.conf", "local all all trust\n"), ("pg_ident.conf", "")):
+        standby.write(name, text)
+    standby.start()
+    try:
+        state = "SELECT count(*) || ' ' || bool_and(ssl) FROM pg_stat_replication JOIN pg_stat_ssl USING (pid) WHERE state = 'streaming'"
+        run.wait_until(lambda: cluster.sql(state) == "1 false", "the standby to stream", 60)
+        said = harden(program, cluster, "--apply")
+        assert "Standbys need" in said and "sslmode=verify-full" in said and "primary_conninfo" in said
+        assert cluster.sql(state) == "1 false"                                  # undisturbed
+        cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+        run.wait_until(lambda: cluster.sql(state) == "1 true", "the standby to come back in TLS", 60)
+        harden(program, cluster, "--undo")
+    finally:
+        standby.stop()
+
+
+@needs_root
+def test_what_goes_wrong_leaves_everything_as_before(program, debian_like):
+    cluster = debian_like.lay_out()
+    before = cluster.files()
+    says = harden(program, cluster, "--apply", "--conninfo", "host=/nonexistent user=postgres", status=1)
+    assert "could not" in says or "connection" in says
+    assert cluster.files() == before
+    cluster.server.stop()
+    assert "no PostgreSQL runs" in harden(program, cluster, "--apply", status=1)
+    assert cluster.files() == before
