@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/wr.h"
 #include "clerk/clerk_impl.h"
+#include "status/views.h"
 
 enum { COPY_VALUE_MAX = 4 << 20 };
 
@@ -94,7 +95,7 @@ void copy_row(struct buf *out, const struct copy_options *options, struct db_stm
             continue;
         }
         buf_reset(&value);
-        pg_text_write(&value, columns->types[i], &d);
+        pg_text_write(&value, columns->types[i], &d, &view_names);
         if (!buf_ok(&value))
             out->failed = true;
         put_value(out, options, buf_str(&value), columns->count == 1);

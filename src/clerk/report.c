@@ -13,6 +13,7 @@
 #include "sql/sql_parse.h"
 #include "status/schema.h"
 #include "status/vars.h"
+#include "status/views.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -150,7 +151,7 @@ static json_t *json_text_form(enum pg_type type, const struct datum *value)
 {
     AUTO(buf) struct buf text = BUF_INIT(VALUE_TEXT_MAX);
 
-    pg_text_write(&text, type, value);
+    pg_text_write(&text, type, value, &view_names);
     return buf_ok(&text) ? json_str(buf_str(&text)) : NULL;
 }
 

@@ -14,6 +14,7 @@
 #include "sql/sql_parse.h"
 #include "status/clerk_self.h"
 #include "status/vars.h"
+#include "status/views.h"
 
 #include <stdlib.h>
 
@@ -84,7 +85,7 @@ static void put_value(struct wr *w, enum pg_type type, enum pg_format format, co
     if (format == PG_FORMAT_BINARY)
         pg_binary_write(scratch, type, value);
     else
-        pg_text_write(scratch, type, value);
+        pg_text_write(scratch, type, value, &view_names);
     if (!buf_ok(scratch))
         w->b->failed = true;
     wr_u32(w, (uint32_t)scratch->n);

@@ -232,7 +232,7 @@ static enum code read_item(const struct pg_input *env, enum pg_type element, str
     if (r->bad)
         return bad_binary(e);
     TRY(pg_binary_read(env, element, in, &value, e));
-    pg_text_write(&text, element, &value);
+    pg_text_write(&text, element, &value, NULL); /* there are no arrays of relations */
     if (!buf_ok(&text) || !arena_str(env->arena, buf_str(&text), &array->items[i]))
         return err_set(e, E_NOMEM, "out of memory");
     return OK;

@@ -5,16 +5,6 @@
 #include "base/check.h"
 #include "pgtypes/type.h"
 
-static const char *const relations[] = {
-#define VIEW(id, name, schema, access, help) #name,
-#define COL(view, column, type, help)
-#define END(view)
-#include "views.def"
-#undef VIEW
-#undef COL
-#undef END
-};
-
 static struct str without_schema(struct str name)
 {
     if (str_starts(name, STR("pg_catalog.")))
@@ -22,12 +12,13 @@ static struct str without_schema(struct str name)
     return str_starts(name, STR("public.")) ? str_from(name, 7) : name;
 }
 
-static enum code read_class(struct str name, struct datum *out, struct err *e)
+static enum code read_class(const struct pg_relations *relations, struct str name, struct datum *out,
+                            struct err *e)
 {
     struct str bare = without_schema(name);
 
-    for (size_t i = 0; i < COUNT_OF(relations); i++) {
-        if (str_is(bare, relations[i])) {
+    for (size_t i = 0; relations && i < relations->n; i++) {
+        if (str_is(bare, relations->names[i])) {
             *out = datum_int(PGREG_RELATION_BASE + (int64_t)i);
             return OK;
         }
@@ -45,7 +36,8 @@ static enum code read_type(struct str name, struct datum *out, struct err *e)
     return OK;
 }
 
-enum code pgreg_read(enum pg_type type, struct str in, struct datum *out, struct err *e)
+enum code pgreg_read(const struct pg_relations *relations, enum pg_type type, struct str in,
+                     struct datum *out, struct err *e)
 {
     struct str name = str_trim(in);
     uint32_t oid;
@@ -55,7 +47,7 @@ enum code pgreg_read(enum pg_type type, struct str in, struct datum *out, struct
         return OK;
     }
     if (type == PG_REGCLASS)
-        return read_class(name, out, e);
+        return read_class(relations, name, out, e);
     if (type == PG_REGTYPE)
         return read_type(name, out, e);
     if (type == PG_REGPROC && str_is(without_schema(name), "array_in")) {
@@ -70,14 +62,14 @@ enum code pgreg_read(enum pg_type type, struct str in, struct datum *out, struct
     return OK;
 }
 
-static const char *class_name(uint32_t oid)
+static const char *class_name(const struct pg_relations *relations, uint32_t oid)
 {
-    if (oid < PGREG_RELATION_BASE || oid - PGREG_RELATION_BASE >= COUNT_OF(relations))
+    if (!relations || oid < PGREG_RELATION_BASE || oid - PGREG_RELATION_BASE >= relations->n)
         return NULL;
-    return relations[oid - PGREG_RELATION_BASE];
+    return relations->names[oid - PGREG_RELATION_BASE];
 }
 
-void pgreg_write(struct buf *out, enum pg_type type, uint32_t oid)
+void pgreg_write(struct buf *out, const struct pg_relations *relations, enum pg_type type, uint32_t oid)
 {
     const char *name = NULL;
     enum pg_type known;
@@ -85,7 +77,7 @@ void pgreg_write(struct buf *out, enum pg_type type, uint32_t oid)
     if (oid == 0)
         name = "-";
     else if (type == PG_REGCLASS)
-        name = class_name(oid);
+        name = class_name(relations, oid);
     else if (type == PG_REGTYPE && pg_type_of_oid(oid, &known))
         name = pg_type_def(known)->label;
     else if (type == PG_REGPROC && oid == PGREG_ARRAY_IN)

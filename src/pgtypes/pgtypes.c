@@ -213,7 +213,7 @@ enum code pg_text_read(const struct pg_input *env, enum pg_type type, struct str
     case PG_REGCLASS:
     case PG_REGTYPE:
     case PG_REGNAMESPACE:
-        return pgreg_read(type, in, out, e);
+        return pgreg_read(env->relations, type, in, out, e);
     case PG_FLOAT8:
         return read_real(in, out, e);
     case PG_DATE:
@@ -265,7 +265,8 @@ static void write_real(struct buf *out, double v)
     buf_append_c(out, text);
 }
 
-void pg_text_write(struct buf *out, enum pg_type type, const struct datum *value)
+void pg_text_write(struct buf *out, enum pg_type type, const struct datum *value,
+                   const struct pg_relations *relations)
 {
     switch (value->kind) {
     case DATUM_NULL:
@@ -288,7 +289,7 @@ void pg_text_write(struct buf *out, enum pg_type type, const struct datum *value
     else if (type == PG_INTERVAL)
         pgtime_write_interval(out, value->i);
     else if (type == PG_REGPROC || type == PG_REGCLASS || type == PG_REGTYPE || type == PG_REGNAMESPACE)
-        pgreg_write(out, type, (uint32_t)value->i);
+        pgreg_write(out, relations, type, (uint32_t)value->i);
     else
         buf_append_int(out, value->i);
 }

@@ -38,21 +38,30 @@ static inline struct datum datum_text(struct str s)
     return (struct datum){ .kind = DATUM_TEXT, .text = s };
 }
 
+/** What relations are called, in the order of their OIDs. NULL stands for none: a regclass is a number then. */
+struct pg_relations {
+    const char *const *names;
+    size_t n;
+};
+
 /**
  * Read a type's text form.
  *
- * arena    receives texts that had to be rewritten.
- * now_us   what "now" and "today" mean.
+ * arena      receives texts that had to be rewritten.
+ * now_us     what "now" and "today" mean.
+ * relations  borrowed; may be NULL.
  *
  * E_TEXT_REP, E_RANGE, E_DATETIME with PostgreSQL's message. `out->text` may be `in` itself.
  */
 struct pg_input {
     struct arena *arena;
     int64_t now_us;
+    const struct pg_relations *relations;
 };
 MUST_CHECK enum code pg_text_read(const struct pg_input *env, enum pg_type type, struct str in,
                                   struct datum *out, struct err *e);
 /** Append the text form of a value that is not NULL. */
-void pg_text_write(struct buf *out, enum pg_type type, const struct datum *value);
+void pg_text_write(struct buf *out, enum pg_type type, const struct datum *value,
+                   const struct pg_relations *relations);
 
 #endif

@@ -6,6 +6,7 @@
 #include "pgtypes/type.h"
 #include "sql/db_impl.h"
 #include "sql/db_value.h"
+#include "sql/relation.h"
 
 #define ARGS sqlite3_context *cx, int n, sqlite3_value **args
 
@@ -64,14 +65,15 @@ static void cast_by_text(sqlite3_context *cx, enum pg_type from, enum pg_type to
 {
     AUTO(buf) struct buf text = BUF_INIT(TEXT_MAX);
     struct arena arena;
-    struct pg_input input = { &arena, db_of(cx)->cx->now_us };
+    const struct pg_relations *relations = db_of(cx)->schema->names;
+    struct pg_input input = { &arena, db_of(cx)->cx->now_us, relations };
     struct datum out;
     struct err why = { 0 };
 
     if (from == PG_BOOL && pg_type_def(to)->category == 'S')
         buf_append_c(&text, value->i ? "true" : "false");
     else
-        pg_text_write(&text, from, value);
+        pg_text_write(&text, from, value, relations);
     /* A cast always tells the mask, other than what a client is shown. */
     if (from == PG_INET && pg_type_def(to)->category == 'S' && str_find(buf_str(&text), '/') == text.n)
         (void)buf_append_c(&text, str_find(buf_str(&text), ':') < text.n ? "/128" : "/32");
@@ -135,7 +137,7 @@ static void numeric_to_integer(sqlite3_context *cx, enum pg_type to, struct str 
 /* pgseal_real('text'): SQLite would read some spellings of a double as an integer. */
 static void f_real(ARGS)
 {
-    struct pg_input input = { NULL, 0 };
+    struct pg_input input = { NULL, 0, NULL };
     struct datum value;
 
     (void)n;

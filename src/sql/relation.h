@@ -91,6 +91,7 @@ struct relation_call {
 struct sql_schema {
     const struct relation_def *relations;
     size_t relation_count;
+    const struct pg_relations *names; /* the same, for regclass */
     const struct relation_call *calls;
     size_t call_count;
     const struct db_function *functions; /* of its own, beside sql's; ends with a row of NULLs */

@@ -82,7 +82,7 @@ static struct expr *number(struct parser *p, const struct token *t)
         e->type = v <= INT32_MAX ? PG_INT4 : PG_INT8;
         return e;
     }
-    struct pg_input input = { p->arena, 0 };
+    struct pg_input input = { p->arena, 0, NULL };
     e->type = PG_NUMERIC;
     if (!p->failed && pg_text_read(&input, PG_NUMERIC, t->text, &e->value, NULL) != OK) {
         (void)sql_fail(p->e, E_RANGE, t->at, "number is out of range");

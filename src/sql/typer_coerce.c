@@ -156,7 +156,7 @@ static enum code wrap_cast(struct typer *t, struct expr **slot, enum pg_type to)
 /* An untyped literal takes the type that its place asks for. */
 static enum code read_literal(struct typer *t, struct expr *e, enum pg_type type)
 {
-    struct pg_input input = { t->arena, t->in->now_us };
+    struct pg_input input = { t->arena, t->in->now_us, t->in->schema->names };
     struct err why = { 0 };
 
     if (e->value.kind == DATUM_TEXT && pg_text_read(&input, type, e->value.text, &e->value, &why) != OK)

@@ -11,6 +11,7 @@
 #include "status/console_portal.h"
 #include "status/console_query.h"
 #include "status/console_reply.h"
+#include "status/views.h"
 
 static void bare_message(struct buf *out, char type)
 {
@@ -138,7 +139,7 @@ static bool format_at(const struct formats *f, size_t i, enum pg_format *out)
 static enum code bind_value(struct console *c, struct portal *portal, struct rd *r, enum pg_format format,
                             struct err *e)
 {
-    struct pg_input input = { &portal->arena, c->times.transaction_us };
+    struct pg_input input = { &portal->arena, c->times.transaction_us, &view_names };
     enum pg_type type = portal->statement->params[portal->param_count];
     struct datum *out = &portal->params[portal->param_count++];
     int32_t length = rd_i32(r);

@@ -108,6 +108,7 @@ const struct sql_schema *status_schema(void)
     static const struct sql_schema schema = {
         .relations = view_relations,
         .relation_count = VIEW_COUNT,
+        .names = &view_names,
         .calls = calls,
         .call_count = COUNT_OF(calls),
         .functions = status_functions,

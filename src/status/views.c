@@ -54,6 +54,18 @@ const struct relation_def view_relations[VIEW_COUNT] = {
 #undef END
 };
 
+static const char *const names[] = {
+#define VIEW(id, name, schema, access, help) #name,
+#define COL(view, column, type, help)
+#define END(view)
+#include "views.def"
+#undef VIEW
+#undef COL
+#undef END
+};
+
+const struct pg_relations view_names = { names, COUNT_OF(names) };
+
 _Static_assert(VIEW_COUNT <= 64, "a set of views is 64 bits");
 
 const struct view_def *view_def(enum view view)

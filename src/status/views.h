@@ -10,6 +10,8 @@
 const struct view_def *view_def(enum view view);
 /** The same for SQL. */
 extern const struct relation_def view_relations[VIEW_COUNT];
+/** For regclass. */
+extern const struct pg_relations view_names;
 /** OID of a view in pg_class. */
 uint32_t view_oid(enum view view);
 

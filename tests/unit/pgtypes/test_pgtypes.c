@@ -12,6 +12,8 @@
 #include "pgtypes/pgtypes.h"
 
 static const int64_t now_us = INT64_C(1795231830000000); /* 2026-11-21 03:30:30 UTC */
+static const char *const names[] = { "other", "pg_stat_ssl" };
+static const struct pg_relations relations = { names, COUNT_OF(names) };
 
 struct pair {
     enum pg_type type;
@@ -91,7 +93,7 @@ static void text_forms(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(pairs); i++) {
         struct arena arena;
-        struct pg_input input = { &arena, now_us };
+        struct pg_input input = { &arena, now_us, &relations };
         AUTO(buf) struct buf out = BUF_INIT(4096);
         struct datum value;
         struct err e = { 0 };
@@ -104,7 +106,7 @@ static void text_forms(void **state)
         } else {
             if (code != OK)
                 fail_msg("%s: %s", pairs[i].in, e.message);
-            pg_text_write(&out, pairs[i].type, &value);
+            pg_text_write(&out, pairs[i].type, &value, &relations);
             assert_string_equal(buf_c(&out), pairs[i].out);
         }
         arena_fini(&arena);
@@ -119,7 +121,7 @@ static void binary_forms(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(pairs); i++) {
         struct arena arena;
-        struct pg_input input = { &arena, now_us };
+        struct pg_input input = { &arena, now_us, &relations };
         AUTO(buf) struct buf binary = BUF_INIT(4096);
         AUTO(buf) struct buf text = BUF_INIT(4096);
         struct datum value, back;
@@ -131,14 +133,14 @@ static void binary_forms(void **state)
         pg_binary_write(&binary, pairs[i].type, &value);
         assert_true(buf_ok(&binary));
         assert_int_equal(pg_binary_read(&input, pairs[i].type, buf_bytes(&binary), &back, &e), OK);
-        pg_text_write(&text, pairs[i].type, &back);
+        pg_text_write(&text, pairs[i].type, &back, &relations);
         assert_string_equal(buf_c(&text), pairs[i].out);
         for (size_t n = 0; n < binary.n; n++)
             (void)!pg_binary_read(&input, pairs[i].type, bytes_of(binary.p, n), &back, &e);
         for (size_t bit = 0; bit < binary.n * 8; bit++) {
             binary.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
             if (pg_binary_read(&input, pairs[i].type, buf_bytes(&binary), &back, &e) == OK)
-                pg_text_write(&text, pairs[i].type, &back);
+                pg_text_write(&text, pairs[i].type, &back, &relations);
             buf_reset(&text);
             binary.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
@@ -153,7 +155,7 @@ static void texts_cut_and_bent(void **state)
         size_t n = strlen(pairs[i].in);
         for (size_t k = 0; k < n * 9; k++) {
             struct arena arena;
-            struct pg_input input = { &arena, now_us };
+            struct pg_input input = { &arena, now_us, &relations };
             AUTO(buf) struct buf out = BUF_INIT(1 << 16);
             char text[128];
             struct datum value;
@@ -162,7 +164,7 @@ static void texts_cut_and_bent(void **state)
             if (k >= n)
                 text[(k - n) / 8] = (char)(text[(k - n) / 8] ^ (1 << (k - n) % 8));
             if (pg_text_read(&input, pairs[i].type, str_of(text, k < n ? k : n), &value, NULL) == OK)
-                pg_text_write(&out, pairs[i].type, &value);
+                pg_text_write(&out, pairs[i].type, &value, &relations);
             arena_fini(&arena);
         }
     }
