@@ -8,6 +8,7 @@
 #include "audit/finding.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "conf/files.h"
 #include "conf/settings.h"
 #include "os/files.h"
 #include "pki/cert.h"
@@ -296,6 +297,9 @@ static bool is_earlier(const struct subject_host *hosts, size_t at)
 void check_certificates(struct audit *a)
 {
     const struct settings *settings = a->subject->settings;
+    bool lists_count = settings->ssl_crl_file.path || settings->ssl_crl_dir.path;
+    struct settings_file_use use;
+    const char *path;
 
     if (!settings->ssl)
         return;
@@ -304,7 +308,8 @@ void check_certificates(struct audit *a)
     for (size_t i = 0; i < a->subject->n_hosts; i++) /* these are served instead */
         if (!is_earlier(a->subject->hosts, i))
             check_server_file(a, a->subject->hosts[i].cert);
-    check_trust(a, settings->ssl_ca_file.path, settings->ssl_crl_file.path || settings->ssl_crl_dir.path);
-    check_trust(a, settings->ssl_crl_file.path, true);
+    for (size_t i = 0; settings_file_shown(settings, i, &use, &path); i++)
+        if (use.audited && use.named)
+            check_trust(a, path, lists_count);
     check_authorities(a);
 }

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "conf/files.h"
 #include "conf/pgserver.h"
 #include "conf/settings.h"
 #include "os/files.h"
@@ -209,17 +210,26 @@ static enum code look_for(struct server *s, const char *path, unsigned items)
     return missed_file(s, path, "Permission denied", items) ? OK : E_NOMEM;
 }
 
+/* Without what is no judgement to be had where it is not read. */
+static unsigned items_of(const struct settings_file_use *use)
+{
+    if (!use->kind)
+        return ITEM_TLS;
+    return use->named ? ITEM_EXPIRY : ITEM_CERTIFICATE | ITEM_EXPIRY;
+}
+
 static enum code look_for_files(struct server *s)
 {
     const struct settings *settings = s->subject->settings;
+    struct settings_file_use use;
+    const char *path;
 
     if (!settings->ssl)
         return OK;
-    TRY(look_for(s, settings->ssl_cert_file.path, ITEM_CERTIFICATE | ITEM_EXPIRY));
-    TRY(look_for(s, settings->ssl_ca_file.path, ITEM_EXPIRY));
-    TRY(look_for(s, settings->ssl_crl_file.path, ITEM_EXPIRY));
-    TRY(look_for(s, settings->ssl_dh_params_file.path, ITEM_TLS));
-    return look_for(s, settings->ssl_key_file.path, ITEM_TLS);
+    for (size_t i = 0; settings_file_use(settings, i, &use, &path); i++)
+        if (use.reader == FILE_READER_TLS)
+            TRY(look_for(s, path, items_of(&use)));
+    return OK;
 }
 
 /* hba_file or ident_file; NULL: out of memory. */

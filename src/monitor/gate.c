@@ -1,8 +1,9 @@
-/* What a gate's settings name.. gate/views/rows_certificates.c has the same files, as a gate loaded them. */
+/* What a gate's settings name. gate/views/rows_certificates.c has the same files, as a gate loaded them. */
 #include "monitor/gate.h"
 
 #include "base/check.h"
 #include "client/conninfo.h"
+#include "conf/files.h"
 #include "conf/http_place.h"
 #include "conf/settings.h"
 #include "monitor/ask.h"
@@ -28,30 +29,32 @@ static bool wants_proxy(const struct settings *settings, struct str address)
            settings_proxy_expected(settings, (struct sockaddr *)&v6);
 }
 
+/* The files of TLS with clients, as tables/settings.def has them. */
 static enum code add_server(struct monitor_target *target, const struct settings *s, struct err *e)
 {
-    const struct monitor_file cert = { "server", "ssl_cert_file", s->ssl_cert_file.path };
-    const struct monitor_file trusts[] = {
-        { "client ca", "ssl_ca_file", s->ssl_ca_file.path },
-        { "client ca", "ssl_crl_file", s->ssl_crl_file.path },
-        { "chain root", "ssl_chain_root_file", s->ssl_chain_root_file.path },
-        { "peer ca", "cancel_peer_ca_file", s->cancel_peer_ca_file.path },
-    };
     const struct monitor_file crls = { "crl", "ssl_crl_dir", s->ssl_crl_dir.path };
-    const struct monitor_file peer = { "peer client", "cancel_peer_cert_file",
-                                       s->cancel_peer_cert_file.path };
-    struct monitor_row *leaf, *unused;
+    struct monitor_row *leaf = NULL, *first;
+    struct settings_file_use use;
+    const char *path;
 
     if (!s->ssl)
         return OK;
-    TRY(monitor_add_chain(target, &cert, ROLE_SERVER, &leaf, e));
+    for (size_t i = 0; settings_file_shown(s, i, &use, &path); i++) {
+        const struct monitor_file file = { use.kind, use.setting, path };
+        bool served = path == s->ssl_cert_file.path;
+        if (use.reader != FILE_READER_TLS)
+            continue;
+        if (use.named)
+            TRY(monitor_add_trust(target, &file, e));
+        else
+            TRY(monitor_add_chain(target, &file, served ? ROLE_SERVER : ROLE_CLIENT, &first, e));
+        if (served)
+            leaf = first;
+    }
     for (size_t i = 0; i < s->listen_addresses.n; i++)
         if (!wants_proxy(s, s->listen_addresses.at[i]))
             TRY(monitor_ask_served(target, leaf, s->listen_addresses.at[i], (unsigned)s->port, false, e));
-    for (size_t i = 0; i < COUNT_OF(trusts); i++)
-        TRY(monitor_add_trust(target, &trusts[i], e));
-    TRY(monitor_add_crl_dir(target, &crls, e));
-    return monitor_add_chain(target, &peer, ROLE_CLIENT, &unused, e);
+    return monitor_add_crl_dir(target, &crls, e);
 }
 
 static bool is_known(const struct monitor_target *target, X509 *cert)
