@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "harden/change_files.h"
+#include "os/hold.h"
 #include "os/journal.h"
 
 #include <dirent.h>
@@ -28,7 +29,7 @@ struct change {
     unsigned last; /* highest number that was ever given */
 };
 
-/* ---- words ---- */
+/* ---- errors ---- */
 
 static void add_detail(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void add_detail(struct err *e, const char *fmt, ...)
@@ -60,8 +61,10 @@ static enum code make_dir(const char *path, mode_t mode, const struct change_par
     AUTO(os_place) struct os_place parent = OS_PLACE_INIT;
 
     TRY(os_place_find(path, params->uid, &parent, e));
-    TRY(os_mkdir(parent.path, mode, e));
-    return os_place_sync(&parent, e);
+    enum code code = os_mkdir(parent.path, mode, e);
+    if (code != OK)
+        err_hint(e, "Name a directory that %s can make, with --state DIR.", account(params->uid));
+    return code == OK ? os_place_sync(&parent, e) : code;
 }
 
 /* The directory, made if need be; its path without links. */
@@ -176,14 +179,16 @@ struct walk {
     enum change_step step;   /* the last that the journal has */
     enum change_step wanted; /* the last that was to be taken */
     char kind[32];           /* words of "begin" and "done" */
+    struct os_hold hold;
 };
 
 static enum code enter(struct walk *w, enum change_step step, struct err *e)
 {
-    bool has_kind = step == CHANGE_STEP_BEGIN || step == CHANGE_STEP_DONE;
-
     w->wanted = step;
-    TRY(note(w->c, w->number, step, has_kind ? w->kind : "", e));
+    int signal = os_hold_signal(&w->hold);
+    if (signal)
+        return err_set(e, E_CANCELED, "interrupted by signal SIG%s", sigabbrev_np(signal));
+    TRY(note(w->c, w->number, step, step == CHANGE_STEP_DONE ? w->kind : "", e));
     w->step = step;
     return OK;
 }
@@ -271,7 +276,7 @@ static enum code begin(struct walk *w, struct change_report *out, struct err *e)
         (void)snprintf(w->kind, sizeof w->kind, "undo %u", w->set->undoes);
     else
         (void)snprintf(w->kind, sizeof w->kind, "apply");
-    return enter(w, CHANGE_STEP_BEGIN, e);
+    return note(w->c, w->number, CHANGE_STEP_BEGIN, w->kind, e);
 }
 
 static enum code run(struct change *c, struct change_set *set, struct change_report *out, struct err *e)
@@ -279,14 +284,16 @@ static enum code run(struct change *c, struct change_set *set, struct change_rep
     struct walk w = { .c = c, .set = set, .step = CHANGE_STEP_BEGIN };
 
     TRY(begin(&w, out, e));
+    os_hold_begin(&w.hold);
     enum code code = forward(&w, e);
     if (code == OK) {
         out->end = CHANGE_DONE;
         change_set_tidy(set);
-        return OK;
+    } else {
+        out->failed = w.wanted;
+        out->end = back(&w, e);
     }
-    out->failed = w.wanted;
-    out->end = back(&w, e);
+    os_hold_end(&w.hold);
     return code;
 }
 
@@ -305,25 +312,47 @@ static enum code set_of(struct change *c, unsigned number, struct change_set *se
     return os_path(c->changes, name, set->dir, e);
 }
 
+/* The set is initialised. */
+static enum code put_set_back(struct change *c, struct change_set *set, enum change_step farthest,
+                              bool *out_any, struct err *e)
+{
+    bool any = false;
+
+    *out_any = farthest >= CHANGE_STEP_REPLACE;
+    if (!change_set_has_manifest(set)) /* it had not begun to write */
+        return OK;
+    TRY(change_set_load(set, &c->arena, e));
+    TRY(change_set_restore(set, farthest, &any, e));
+    *out_any = *out_any || any;
+    if (*out_any && c->params.hooks.reload)
+        TRY(c->params.hooks.reload(c->params.hooks.ctx, e));
+    change_set_tidy(set);
+    return OK;
+}
+
 static enum code put_back(struct change *c, unsigned number, enum change_step farthest,
                           struct change_report *out, struct err *e)
 {
     AUTO(change_set) struct change_set set;
-    bool touched = farthest >= CHANGE_STEP_REPLACE, any = false;
+    struct os_hold hold;
+    bool any;
 
     TRY(set_of(c, number, &set, e));
-    enum code code = change_set_load(&set, &c->arena, e);
-    if (code != OK && code != E_NO_FILE) /* without a manifest it had not begun to write */
-        return code;
+    os_hold_begin(&hold);
+    enum code code = put_set_back(c, &set, farthest, &any, e);
     if (code == OK)
-        TRY(change_set_restore(&set, farthest, &any, e));
-    if (code == OK && (touched || any) && c->params.hooks.reload)
-        TRY(c->params.hooks.reload(c->params.hooks.ctx, e));
-    change_set_tidy(&set);
-    *out = (struct change_report){ touched || any ? CHANGE_BACK : CHANGE_UNTOUCHED, number, farthest };
-    TRY(note(c, number, CHANGE_STEP_BACK, "", e));
-    change_set_forget(&set);
-    return OK;
+        code = note(c, number, CHANGE_STEP_BACK, "", e);
+    if (code == OK)
+        change_set_forget(&set);
+    os_hold_end(&hold);
+    if (code == OK) {
+        *out = (struct change_report){ any ? CHANGE_BACK : CHANGE_UNTOUCHED, number, farthest };
+        return OK;
+    }
+    add_detail(e, "An earlier run did not end; it had come to the step \"%s\".", change_step_name(farthest));
+    if (e && !e->hint[0])
+        err_hint(e, "To leave the files as they are now instead: rm -r \"%s\"", set.dir);
+    return code;
 }
 
 /* What stands beside the files of a change that was killed while it tidied up. */
@@ -433,14 +462,53 @@ enum code change_undo(struct change *change, struct change_report *out, struct e
     if (!row)
         return err_set(e, E_NO_FILE, "there is no change to undo in \"%s\"", change->params.state);
     TRY(set_of(change, row->number, &old, e));
-    enum code code = change_set_load(&old, &change->arena, e);
-    if (code == E_NO_FILE)
-        return err_set(e, E_DAMAGED, "the backups of change %u are missing in \"%s\"", row->number, old.dir);
-    TRY(code);
+    if (!change_set_has_manifest(&old))
+        return err_set(e, E_DAMAGED, "the backups of the change are missing in \"%s\"", old.dir);
+    TRY(change_set_load(&old, &change->arena, e));
     TRY(set_of(change, change->last + 1, &turned, e));
     TRY(change_set_turn(&old, &turned, e));
     turned.undoes = row->number;
     return run(change, &turned, out, e);
+}
+
+/* ---- words ---- */
+
+void change_say_report(const struct change_report *report, struct buf *out)
+{
+    const char *step = change_step_name(report->failed);
+
+    if (report->number == 0)
+        return;
+    switch (report->end) {
+    case CHANGE_UNTOUCHED:
+        buf_printf(out, "An earlier run was interrupted at the step \"%s\", before it changed any file.",
+                   step);
+        break;
+    case CHANGE_BACK:
+        buf_printf(out,
+                   "An earlier run was interrupted at the step \"%s\". All files are as they were before it.",
+                   step);
+        break;
+    case CHANGE_DONE:
+    case CHANGE_LOST:
+        break;
+    }
+}
+
+void change_say_status(const struct change_status *status, struct buf *out)
+{
+    const char *step = change_step_name(status->step);
+
+    if (status->open == 0)
+        return;
+    if (status->running)
+        buf_printf(out, "Another pgseal harden is at work; it has come to the step \"%s\".", step);
+    else
+        buf_printf(
+            out,
+            "A run was interrupted at the step \"%s\". The next run of pgseal harden with --apply or --undo "
+            "begins by putting back the files as they were before it.",
+            step);
 }
 
 /* ---- a look from outside ---- */
@@ -456,22 +524,27 @@ static const struct change_row *open_row(const struct change_rows *rows)
 enum code change_look(const struct change_params *params, struct change_status *out, struct err *e)
 {
     AUTO(arena) struct arena arena = { .blocks = NULL };
-    char journal[OS_PATH_MAX], lock[OS_PATH_MAX];
+    char journal[OS_PATH_MAX], lock[OS_PATH_MAX], changes[OS_PATH_MAX];
     struct change_status status = { .applied = 0 };
     struct change_rows rows;
+    unsigned last;
 
     arena_init(&arena, ARENA_LIMIT, ARENA_FIRST);
     TRY(os_path(params->state, "private/journal", journal, e));
     TRY(os_path(params->state, "private/lock", lock, e));
+    TRY(os_path(params->state, "private/changes", changes, e));
     TRY(read_journal(journal, &arena, &rows, e));
     const struct change_row *applied = change_rows_applied(&rows), *open = open_row(&rows);
     if (applied) {
         status.applied = applied->number;
         status.applied_unix_s = applied->unix_s;
     }
+    TRY(last_directory(changes, &last, e));
     if (open) {
         status.open = open->number;
         status.step = open->farthest;
+    } else if (last > (rows.n ? rows.rows[rows.n - 1].number : 0)) {
+        status.open = last; /* the journal has lost it */
     }
     status.running = os_lock_held(lock);
     *out = status;

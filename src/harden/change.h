@@ -88,7 +88,8 @@ void change_close(struct change *change);
 void change_auto(struct change **change);
 
 /**
- * Apply a change. Where it fails, `e` has the cause, and its detail ends with what became of the files.
+ * Apply a change. Where it fails, `e` has the cause, and its detail ends with what became of the files. SIGINT, SIGTERM
+ * and SIGHUP wait until the step is over; then the files are put back, and the code is E_CANCELED.
  *
  * out  is set in any case.
  *
@@ -113,8 +114,12 @@ struct change_status {
     enum change_step step; /* how far the open one has come */
 };
 
-/** E_DAMAGED: the journal is. No state directory is no error: nothing was applied. */
+/** No state directory is no error: nothing was applied. E_ACCESS: the process acts as another account. */
 MUST_CHECK enum code change_look(const struct change_params *params, struct change_status *out,
                                  struct err *e);
+
+/** What the report of change_open(), and a status, mean for who runs the command: a sentence or two, or nothing. */
+void change_say_report(const struct change_report *report, struct buf *out);
+void change_say_status(const struct change_status *status, struct buf *out);
 
 #endif

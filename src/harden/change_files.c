@@ -57,7 +57,7 @@ static enum code look(const struct change_item *item, const char *name, struct b
                       struct change_side *out_side, struct err *e)
 {
     struct stat st;
-    enum code code = os_place_read(&item->place, name, out, &st, e);
+    enum code code = item->place.dir < 0 ? E_NO_FILE : os_place_read(&item->place, name, out, &st, e);
 
     *out_side = (struct change_side){ .exists = code == OK };
     if (code == OK)
@@ -228,7 +228,10 @@ static enum code load_item(struct change_set *set, const struct change_entry *en
     TRY(add_item(set, &item, e));
     item->entry = *entry;
     item->moved = true;
-    TRY(find_place(set, item, entry->place, e));
+    enum code code = find_place(set, item, entry->place, e);
+    if (code == E_NO_FILE && !entry->before.exists) /* the new file's directory is gone, and so is the file */
+        return OK;
+    TRY(code);
     if (!str_is(str_c(item->place.path), entry->place))
         return led_elsewhere(entry, item->place.path, e);
     if (entry->before.exists)
@@ -251,6 +254,13 @@ enum code change_set_load(struct change_set *set, struct arena *arena, struct er
     for (size_t i = 0; i < manifest.n; i++)
         TRY(load_item(set, &manifest.entries[i], e));
     return OK;
+}
+
+bool change_set_has_manifest(const struct change_set *set)
+{
+    char path[OS_PATH_MAX];
+
+    return os_path(set->dir, manifest_name, path, NULL) == OK && os_exists(path);
 }
 
 /* The same place, held twice. */
@@ -280,6 +290,8 @@ static enum code turn_item(const struct change_set *set, const struct change_ite
     struct change_item *turned;
     enum found found;
 
+    if (item->place.dir < 0) /* gone, and not there before */
+        return OK;
     TRY(check_way(set, item, e));
     TRY(add_item(out, &turned, e));
     turned->entry = (struct change_entry){ .path = item->entry.path,
@@ -487,8 +499,10 @@ static enum code refuse_foreign(const struct change_set *set, const struct chang
     if (item->entry.before.exists)
         err_detail(e, "As it was before that change, it is \"%s\".", path);
     err_hint(
-        e, "Put back by hand what is right, or add --force: the old file is put back, and the present one is "
-           "kept.");
+        e,
+        "Add --force to put the old file back (the present one is kept beside the backup), or leave all files as "
+        "they are now: rm -r \"%s\"",
+        set->dir);
     return E_BAD_STATE;
 }
 

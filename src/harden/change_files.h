@@ -37,8 +37,10 @@ void change_set_auto(struct change_set *set);
  */
 MUST_CHECK enum code change_set_plan(struct change_set *set, const struct change_file *file,
                                      struct arena *arena, struct err *e);
-/** Read the set of a change that was made: manifest and contents. E_NO_FILE: it has no manifest. E_DAMAGED. */
+/** Read the set of a change that was made: manifest and contents. E_DAMAGED. */
 MUST_CHECK enum code change_set_load(struct change_set *set, struct arena *arena, struct err *e);
+/** False: the change has not begun to write, or a person has given up on it. */
+bool change_set_has_manifest(const struct change_set *set);
 /**
  * Turn a set that was loaded into `out`, which goes the other way from what the files are now. Files that are as they
  * were before the change are left out. E_BAD_STATE: one was edited since.

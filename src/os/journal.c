@@ -44,7 +44,9 @@ bool os_journal_time(struct str *line, int64_t *out_unix_s)
 
 enum code os_journal_load(const char *path, struct buf *out, struct err *e)
 {
-    return os_exists(path) ? os_read_file(path, out, e) : OK;
+    enum code code = os_read_file(path, out, e);
+
+    return code == E_NO_FILE ? OK : code;
 }
 
 /* ---- writing ---- */

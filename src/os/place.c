@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -13,8 +14,9 @@
 #include <unistd.h>
 
 enum {
-    LINKS_MAX = 40,   /* as the kernel's */
-    ACL_MAX = 1 << 16 /* of any extended attribute */
+    LINKS_MAX = 40,    /* as the kernel's */
+    ACL_MAX = 1 << 16, /* of any extended attribute */
+    ACCOUNT_MAX = 256
 };
 
 static void fd_auto(int *fd)
@@ -62,6 +64,21 @@ static bool is_ours(const struct way *way, const struct stat *st)
     return st->st_uid == 0 || st->st_uid == way->uid;
 }
 
+/* A group of the account alone, as many systems give to each: its members are no others. */
+static bool is_own_group(uid_t uid, gid_t gid)
+{
+    const struct passwd *row = getpwuid(uid);
+    char name[ACCOUNT_MAX];
+
+    if (!row || row->pw_gid != gid || !str_to_c(str_c(row->pw_name), name, sizeof name))
+        return false;
+    const struct group *group = getgrgid(gid);
+    for (char **member = group ? group->gr_mem : NULL; member && *member; member++)
+        if (!str_is(str_c(*member), name))
+            return false;
+    return group != NULL;
+}
+
 static enum code check_dir(const struct way *way, struct err *e)
 {
     const char *path = dir_of(way);
@@ -71,10 +88,13 @@ static enum code check_dir(const struct way *way, struct err *e)
         return fail(e, "access directory", path);
     if (!is_ours(way, &st))
         return unsafe(way, path, "belongs to another account", e);
-    mode_t others = st.st_gid == 0 ? S_IWOTH : S_IWOTH | S_IWGRP;
-    if (st.st_mode & others && !(st.st_mode & S_ISVTX))
-        return unsafe(way, path, "can be written by other accounts", e);
-    return OK;
+    if (st.st_mode & S_ISVTX || !(st.st_mode & (S_IWOTH | S_IWGRP)))
+        return OK;
+    if (!(st.st_mode & S_IWOTH) && (st.st_gid == 0 || is_own_group(way->uid, st.st_gid)))
+        return OK;
+    (void)unsafe(way, path, "can be written by other accounts", e);
+    err_hint(e, "chmod %s \"%s\"", st.st_mode & S_IWOTH ? "go-w" : "g-w", path);
+    return E_ACCESS;
 }
 
 /* Into the directory `name`, which becomes a part of the path. */

@@ -2,7 +2,8 @@
  * Files that nobody but root and one account can put something else in the place of.
  *
  * A path is walked from the root, part by part. Each directory on the way, and each link, belongs to root or to the
- * account, and no other account may write there (or the directory has the sticky bit, as /tmp). What was found is held by
+ * account, and no other account may write there (but members of root's group; or the directory has the sticky bit, as
+ * /tmp). What was found is held by
  * an open directory, so a link that is moved later leads nowhere else. A link at the end of the path is followed by the
  * same rule: the place is that of the file.
  */

@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -113,6 +115,59 @@ static void the_server_stays_away(void **state)
     assert_int_equal(world_look(&world).open, 0);
 }
 
+static void interrupt(struct world *w, char letter)
+{
+    if (letter == 'c')
+        assert_int_equal(raise(w->times ? SIGTERM : SIGINT), 0);
+}
+
+static void ctrl_c(void **state)
+{
+    (void)state;
+    struct change_report report;
+    struct err e = { 0 };
+    sigset_t before, after;
+    assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &before), 0);
+    world.during = interrupt;
+    assert_int_equal(world_apply(&world, &report, &e), E_CANCELED);
+    assert_string_equal(e.message, "interrupted by signal SIGINT");
+    assert_int_equal(report.end, CHANGE_BACK);
+    assert_string_equal(world.calls, "acr"); /* the reload is the one of the way back */
+    world_expect_old(&world);
+    world.times = 1;
+    assert_int_equal(world_apply(&world, &report, &e), E_CANCELED);
+    assert_string_equal(e.message, "interrupted by signal SIGTERM");
+    world_expect_old(&world);
+    assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &after), 0);
+    assert_memory_equal(&before, &after, sizeof before);
+    world.times = 0;
+    assert_ptr_not_equal(signal(SIGINT, SIG_IGN), SIG_ERR);
+    assert_int_equal(world_apply(&world, &report, &e), OK);
+    assert_ptr_not_equal(signal(SIGINT, SIG_DFL), SIG_ERR);
+}
+
+/* SIGXFSZ would kill. */
+static void files_may_not_grow(void **state)
+{
+    (void)state;
+    struct change_report report;
+    struct rlimit old, small;
+    struct err e = { 0 };
+    char *large = calloc(1, 1 << 16);
+    assert_non_null(large);
+    world.plan[1].after = bytes_of(large, 1 << 16);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = (struct rlimit){ 1 << 15, old.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    enum code code = world_apply(&world, &report, &e);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(code, E_IO);
+    assert_non_null(strstr(e.message, "File too large"));
+    world_expect_old(&world);
+    world_expect_tidy(&world);
+    free(large);
+}
+
 static void edited_before_it_begins(void **state)
 {
     (void)state;
@@ -160,6 +215,8 @@ static void edited_while_it_is_proved(void **state)
     world.during = NULL;
     assert_int_equal(world_open(&world, &report, &e), E_BAD_STATE);
     assert_non_null(strstr(e.hint, "--force"));
+    assert_non_null(strstr(e.hint, "rm -r \""));
+    assert_non_null(strstr(e.detail, "it had come to the step \"prove\""));
     struct change_params params = world_params(&world);
     AUTO(change) struct change *change = NULL;
     params.force = true;
@@ -167,6 +224,60 @@ static void edited_while_it_is_proved(void **state)
     assert_int_equal(report.end, CHANGE_BACK);
     world_expect_old(&world);
     world_expect(world_path(&world, "state/private/changes/1/1.found"), "somebody's\n", 0600);
+}
+
+/* What the hint says: the files stay, and there is nothing left to put back. */
+static void given_up(void **state)
+{
+    (void)state;
+    struct change_report report;
+    struct err e = { 0 };
+    char command[OS_PATH_MAX + 16];
+    world.fail = 'p';
+    world.times = 1;
+    world.during = edit_hba;
+    assert_int_equal(world_apply(&world, &report, &e), E_CONFIG);
+    world.during = NULL;
+    (void)snprintf(command, sizeof command, "rm -r \"%s\"", world_path(&world, "state/private/changes/1"));
+    assert_int_equal(system(command), 0);
+    assert_int_equal(world_open(&world, &report, &e), OK);
+    assert_int_equal(world_look(&world).open, 0);
+    world_expect(world.path[0], WORLD_NEW_MAIN, 0640);
+    world_expect(world.path[1], "somebody's\n", 0600);
+}
+
+static void the_new_directory_is_gone(void **state)
+{
+    (void)state;
+    struct change_report report;
+    struct err e = { 0 };
+    assert_int_equal(world_apply(&world, &report, &e), OK);
+    assert_int_equal(unlink(world.path[2]), 0);
+    assert_int_equal(rmdir(world_path(&world, "conf.d")), 0);
+    assert_int_equal(world_undo(&world, false, &report, &e), OK);
+    world_expect(world.path[0], WORLD_OLD_MAIN, 0640);
+    world_expect(world.path[1], WORLD_OLD_HBA, 0600);
+}
+
+static void sentences(void **state)
+{
+    (void)state;
+    AUTO(buf) struct buf text = BUF_INIT(1 << 10);
+    struct change_report report = { CHANGE_BACK, 3, CHANGE_STEP_PROVE };
+    change_say_report(&report, &text);
+    assert_str(buf_str(&text),
+               "An earlier run was interrupted at the step \"prove\". All files are as they were before "
+               "it.");
+    struct change_status status = { .open = 3, .step = CHANGE_STEP_REPLACE };
+    buf_reset(&text);
+    change_say_status(&status, &text);
+    assert_non_null(strstr(buf_c(&text), "A run was interrupted at the step \"replace\". The next run"));
+    report.number = 0;
+    status.open = 0;
+    buf_reset(&text);
+    change_say_report(&report, &text);
+    change_say_status(&status, &text);
+    assert_int_equal(text.n, 0);
 }
 
 static void edited_since(void **state)
@@ -441,14 +552,9 @@ static void the_record_is_damaged(void **state)
 
 enum { OTHER = 54321, OTHER_GROUP = 54322 };
 
-/* The rest of the test as an ordinary account, to which everything belongs. */
-static void as_other(void (*body)(void))
+static void in_child_as_other(void (*body)(void))
 {
     int status;
-    char command[OS_PATH_MAX];
-
-    (void)snprintf(command, sizeof command, "chown -R %d:%d %s", OTHER, OTHER_GROUP, world.root);
-    assert_int_equal(system(command), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -459,6 +565,16 @@ static void as_other(void (*body)(void))
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
+}
+
+/* The rest of the test as an ordinary account, to which everything belongs. */
+static void as_other(void (*body)(void))
+{
+    char command[OS_PATH_MAX];
+
+    (void)snprintf(command, sizeof command, "chown -R %d:%d %s", OTHER, OTHER_GROUP, world.root);
+    assert_int_equal(system(command), 0);
+    in_child_as_other(body);
 }
 
 /* In a child a failed assertion has nowhere to jump to. */
@@ -479,6 +595,28 @@ static void apply_where_nothing_can_be_written(void)
     INSIST(world_apply(&world, &report, &e) == E_ACCESS);
     INSIST(report.end == CHANGE_UNTOUCHED && report.failed == CHANGE_STEP_BACKUP &&
            world_state(&world) == 'o');
+}
+
+static void look_at_what_is_anothers(void)
+{
+    struct change_params params = world_params(&world);
+    struct change_status status;
+    struct err e = { 0 };
+
+    INSIST(setresuid(OTHER + 1, OTHER + 1, OTHER + 1) < 0);
+    params.uid = 0;
+    INSIST(change_look(&params, &status, &e) == E_ACCESS);
+}
+
+static void another_account_is_told(void **state)
+{
+    (void)state;
+    struct change_report report;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(world_apply(&world, &report, NULL), OK);
+    assert_int_equal(chown(world_path(&world, ""), OTHER, OTHER_GROUP), 0);
+    in_child_as_other(look_at_what_is_anothers);
 }
 
 static void read_only(void **state)
@@ -664,6 +802,11 @@ int main(void)
         TEST(each_hook_fails),
         TEST(each_hook_fails_in_an_undo),
         TEST(the_server_stays_away),
+        TEST(ctrl_c),
+        TEST(files_may_not_grow),
+        TEST(given_up),
+        TEST(the_new_directory_is_gone),
+        TEST(sentences),
         TEST(edited_before_it_begins),
         TEST(edited_while_it_is_proved),
         TEST(edited_since),
@@ -679,6 +822,7 @@ int main(void)
         TEST(no_file_but_a_regular_one),
         TEST(the_state_directory_is_closed),
         TEST(the_record_is_damaged),
+        TEST(another_account_is_told),
         TEST(read_only),
         TEST(roots_file),
         TEST(owners_stay),
