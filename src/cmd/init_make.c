@@ -359,6 +359,10 @@ static void append_settings(struct buf *out, const struct init_plan *plan)
                        "ssl_ca_file = 'tls/ca.crt'         # client certificates must come from this CA\n"
                        "ssl_crl_file = 'tls/ca.crl'\n"
                        "ssl_min_protocol_version = 'TLSv1.2'\n"
+                       "# Of TLS 1.2 only ciphers with forward secrecy and authenticated encryption.\n"
+                       "ssl_ciphers = 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+                       "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+                       "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305'\n"
                        "reload_policy = strict             # a doubtful certificate refuses the reload\n"
                        "\n# The upstream server.\n");
     (void)buf_append_c(out, "# No dbname in it: each client gets the database that it asks for.\n");

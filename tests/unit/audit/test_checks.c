@@ -4,12 +4,14 @@
 #include "audit/audit.h"
 #include "audit/server_settings.h"
 #include "base/arena.h"
+#include "base/check.h"
 #include "conf/settings.h"
 
 static struct arena arena;
 
 /* The report on a server with these settings, written as NAME, VALUE, … */
 struct judged {
+    bool gate; /* it is one, no server */
     struct audit_subject subject;
     struct settings *settings;
     struct audit_report report;
@@ -29,7 +31,7 @@ static void judge(struct judged *j, const char *const *settings)
         raw[i] = (struct subject_setting){ .name = str_c(settings[2 * i]),
                                            .value = str_c(settings[2 * i + 1]),
                                            .in_force = true };
-    j->subject.kind = SUBJECT_SERVER;
+    j->subject.kind = j->gate ? SUBJECT_GATE : SUBJECT_SERVER;
     j->subject.dir = STR("/nonexistent");
     j->subject.now_unix_s = j->subject.now_unix_s ? j->subject.now_unix_s : 1796000000; /* 2026-11-30 */
     assert_int_equal(server_settings_make(raw, n, &j->subject, &arena, &j->settings), OK);
@@ -56,6 +58,28 @@ static void expect_fips(enum subject_fips fips, const char *groups, const char *
     assert_int_equal(fires(&j, CHECK_FIPS_EMS), ems);
     assert_int_equal(fires(&j, CHECK_FIPS_OFF), fips == FIPS_OFF);
     settings_unref(j.settings);
+}
+
+/* What a gate's own OpenSSL cannot have is no finding; a server's may be another one. */
+static void post_quantum(void **state)
+{
+    static const struct {
+        bool gate;
+        const char *openssl;
+        bool found;
+    } cases[] = {
+        { true, "3.0", false }, { true, "3.4", false }, { true, "3.5", true }, { false, "3.0", true }
+    };
+    const char *const settings[] = { "ssl", "on", "ssl_groups", "X25519:prime256v1", NULL };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct judged j = { .gate = cases[i].gate,
+                            .subject = { .version = 18, .openssl = str_c(cases[i].openssl) } };
+        judge(&j, settings);
+        assert_int_equal(fires(&j, CHECK_GROUPS_NO_PQ), cases[i].found);
+        settings_unref(j.settings);
+    }
 }
 
 static void fips_mode(void **state)
@@ -97,6 +121,7 @@ static void releases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(post_quantum),
         cmocka_unit_test(fips_mode),
         cmocka_unit_test(releases),
     };
