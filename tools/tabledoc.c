@@ -386,10 +386,12 @@ static void markdown_settings(struct buf *out, const struct settings *settings)
     struct setting_family families[SETTING_N_FAMILIES];
 
     setting_families(families);
-    buf_append_c(out,
-                 "<!-- Made by tools/tabledoc.c from tables/settings.def; edit that. -->\n# Settings\n\n"
-                 "Settings of PostgreSQL have its names, units and defaults. `DIR` is the gate's directory.\n"
-                 "What is read *at start* needs a restart; a changed value is kept waiting and logged.\n");
+    buf_append_c(
+        out,
+        "<!-- Made by tools/tabledoc.c from tables/settings.def; edit that. -->\n# Settings\n\n"
+        "Settings of PostgreSQL have its names, units and defaults. `DIR` is the gate's directory.\n"
+        "What is read *at start* needs a restart; a changed value takes effect at the next start, and is "
+        "logged.\n");
     for (size_t i = 0; i < settings->n_rows; i++) {
         if (!first_of_category(settings, i))
             continue;
@@ -402,9 +404,9 @@ static void markdown_settings(struct buf *out, const struct settings *settings)
     buf_append_c(out, "\n## Per database\n\n| setting | meaning |\n|---|---|\n");
     for (size_t i = 0; i < SETTING_N_FAMILIES; i++)
         buf_printf(out, "| `%s.NAME` | %s |\n", families[i].def->name, families[i].short_desc);
-    buf_append_c(
-        out, "\nNAME is the database the client asks for; case matters, and a name that is no plain word is\n"
-             "written in double quotes, as in `upstream.\"My Db\" = 'host=db2'`.\n");
+    buf_append_c(out,
+                 "\nNAME is the database the client asks for; case matters, and a name that is not a "
+                 "plain\nidentifier is written in double quotes, as in `upstream.\"My Db\" = 'host=db2'`.\n");
 }
 
 /* ---- files ---- */

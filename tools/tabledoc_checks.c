@@ -91,8 +91,8 @@ static const char *require_text(const char *require, const char *reading)
         { "FULL", "chain and name, as verify-full" },
         { "STRICT", "chain and name, as verify-full" },
         { "UNREAD", "nothing: sslmode is not read" },
-        { "NEVER", "nothing; nor does any other word" },
-        { "CARELESS", "nothing; nor does any other word, and no other insists on encryption" },
+        { "NEVER", "nothing; nor does any other value" },
+        { "CARELESS", "nothing; nor does any other value, and no other insists on encryption" },
         { "NOTHING", "nothing" },
         { "ROOT", "the chain, where sslrootcert is given" },
         { "FILE", "the chain, where sslrootcert is given or ~/.postgresql/root.crt is there" },
@@ -119,14 +119,13 @@ static void driver_word(struct buf *out, size_t i)
 static void drivers_table(struct buf *out)
 {
     buf_append_c(
-        out,
-        "\n## What drivers make of a connection string\n\n"
-        "`pgseal audit`, `explain` and `probe` read a connection string as its driver does; `--driver` says "
-        "whose it is where the string does not tell, and of which version: `--driver node@8.2`, "
-        "`--driver pgjdbc@42.2.4`. Without one, it is the newest.\n\n"
-        "| --driver | driver | without a word about TLS | ssl=true | sslmode=require verifies | other "
-        "versions |\n"
-        "|---|---|---|---|---|---|\n");
+        out, "\n## How drivers read a connection string\n\n"
+             "`pgseal audit`, `explain` and `probe` read a connection string as its driver does; `--driver` "
+             "names the driver where the string does not show it, and its version: `--driver node@8.2`, "
+             "`--driver pgjdbc@42.2.4`. Without one, it is the newest.\n\n"
+             "| --driver | driver | without a TLS parameter | ssl=true | sslmode=require verifies | other "
+             "versions |\n"
+             "|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < COUNT_OF(drivers); i++) {
         driver_word(out, i);
         buf_printf(out, " | %s | %s | %s | %s | %s |\n", drivers[i].title, drivers[i].unset, drivers[i].ssl,
@@ -147,8 +146,8 @@ static void sources_part(struct buf *out)
         buf_printf(out, "%s `%s`", i ? "," : "", profiles[i].word);
     buf_append_c(
         out,
-        ": it changes severities, and never what is found. Numbers depend on the server's major version, "
-        "`cis-16` and its kin take those of that version.\n\n"
+        ": it changes severities, and never what is found. Numbers depend on the server's major version; "
+        "`cis-16` and the like use those of that version.\n\n"
         "| finding | source | PostgreSQL | number or chapter | severity in its profile |\n"
         "|---|---|---|---|---|\n");
     for (size_t i = 0; i < COUNT_OF(sources); i++) {
@@ -160,7 +159,7 @@ static void sources_part(struct buf *out)
             lower(out, sources[i].severity);
         buf_append_c(out, " |\n");
     }
-    buf_append_c(out, "\n## Where their advice breaks or weakens\n\n");
+    buf_append_c(out, "\n## Where following them does harm\n\n");
     for (size_t i = 0; i < COUNT_OF(notes); i++)
         buf_printf(out, "- `%s`, %s: %s\n", *notes[i].id, source_words[notes[i].source], notes[i].text);
 }

@@ -41,7 +41,7 @@ void metrics_page(struct buf *out)
         out,
         "<!-- Made by tools/tabledoc from tables/metrics.def and monitor_metrics.def; edit those. -->\n# Metrics\n\n"
         "`http_listen` serves them at `/metrics`, in the text format of Prometheus. Counters begin at 0 "
-        "with the gate.\nA worker keeps at most %d sets of labels; what comes after them is counted under "
+        "with the gate.\nA worker keeps at most %d sets of labels; further ones are counted under "
         "`other`.\nHistograms count times in buckets of",
         COUNT_CELLS_MAX);
     for (size_t i = 0; i < COUNT_BOUNDS; i++)

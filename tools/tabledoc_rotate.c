@@ -25,8 +25,9 @@ void rotate_page(struct buf *out)
         out,
         "<!-- Made by tools/tabledoc from tables/rotate.def; edit that. -->\n"
         "# Settings of rotate.conf\n\n"
-        "`rotate.conf` has the syntax of postgresql.conf. Each setting is written `NAME.setting`, NAME being "
-        "the pair's: `server` is `ssl_cert_file` with `ssl_key_file`, `http` a gate's `http_cert_file` with "
+        "`rotate.conf` has the syntax of postgresql.conf. Each setting is written `NAME.setting`, where "
+        "NAME is the pair's name: `server` is `ssl_cert_file` with `ssl_key_file`, `http` a gate's "
+        "`http_cert_file` with "
         "`http_key_file`; any other pair names its files itself. How to use it: [rotate.md](rotate.md).\n\n"
         "| setting | source | default | meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < COUNT_OF(settings); i++) {

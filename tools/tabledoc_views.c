@@ -21,12 +21,12 @@ static const struct function_row functions[] = {
 
 static const char *const access_words[] = {
     [ACCESS_ALL] = "everybody sees all rows",
-    [ACCESS_OWN] = "others than `admin_users` and `stats_users` see their own sessions",
-    [ACCESS_MASK] = "of other users' sessions, others than `admin_users` and `stats_users` see who, not what",
+    [ACCESS_OWN] = "users not in `admin_users` or `stats_users` see their own sessions",
+    [ACCESS_MASK] = "users not in `admin_users` or `stats_users` see of other sessions only whose they are",
     [ACCESS_PRIVILEGED] = "`admin_users` and `stats_users` only",
     [ACCESS_ADMIN] = "`admin_users` only",
     [ACCESS_SETTINGS] =
-        "some rows and the source's file and line are for `admin_users` and `stats_users` only",
+        "some rows, and file and line of the source, are for `admin_users` and `stats_users` only",
     [ACCESS_BUILTIN] = "everybody; made from this table",
 };
 
@@ -141,7 +141,7 @@ void views_page(struct buf *out)
     buf_append_c(
         out,
         "<!-- Made by tools/tabledoc from tables/views.def, functions.def and vars.def; edit those. -->\n"
-        "# The status database\n\nWhat SQL it understands stands in [sql.md](sql.md).\n");
+        "# The status database\n\nIts SQL is described in [sql.md](sql.md).\n");
     views_of(out, "Views of PostgreSQL", SCHEMA_CATALOG, false);
     views_of(out, "Views of pgseal", SCHEMA_PUBLIC, false);
     views_of(out, "System catalog", SCHEMA_CATALOG, true);

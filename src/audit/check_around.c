@@ -49,7 +49,7 @@ static void check_upstream(struct audit *a, const struct subject_connection *u)
         struct str name = host->host.n > 0 ? host->host : host->hostaddr;
         if (u->info->sslmode < SSLMODE_VERIFY_CA)
             audit_add(a, CHECK_UPSTREAM_UNVERIFIED, where,
-                      "with sslmode=%s whoever answers for \"%.*s\" gets the sessions%s",
+                      "with sslmode=%s anyone who impersonates \"%.*s\" gets the sessions%s",
                       sslmode_name(u->info->sslmode), STR_ARG(name),
                       u->info->sslmode < SSLMODE_REQUIRE ? ", in cleartext" : "");
         else if (u->info->sslmode == SSLMODE_VERIFY_CA)
@@ -58,12 +58,13 @@ static void check_upstream(struct audit *a, const struct subject_connection *u)
         if (logs_in_by(route, CONF_LOGIN_TRUST))
             audit_add_setting(
                 a, CHECK_UPSTREAM_TRUST, "upstream_login",
-                "\"%.*s\" may let the gate in as any user without asking, and so others that reach it",
+                "\"%.*s\" may admit the gate as any user without authentication, and anyone else who can "
+                "reach it",
                 STR_ARG(name));
     }
     if (logs_in_by(route, CONF_LOGIN_SERVICE))
         audit_add_setting(a, CHECK_UPSTREAM_SERVICE, "upstream_login",
-                          "sessions are \"%.*s\" on the server, whoever the client was",
+                          "sessions run as \"%.*s\" on the server, whoever the client is",
                           STR_ARG(u->info->user));
 }
 
@@ -168,7 +169,7 @@ void check_operation(struct audit *a)
         return;
     if (settings->ssl && settings->reload_on_change == CONF_RELOAD_OFF)
         audit_add_setting(a, CHECK_RELOAD_OFF, "reload_on_change",
-                          "a renewed certificate is not served by itself");
+                          "a renewed certificate is not loaded automatically");
     if (settings->http_listen.n == 0 || str_is(settings->http_listen, "off"))
         audit_add_setting(a, CHECK_HTTP_OFF, "http_listen", "/metrics is not served");
 }

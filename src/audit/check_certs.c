@@ -47,7 +47,7 @@ static void check_life(struct audit *a, const struct subject *s)
 
     if (expiry.over)
         about(a,
-              audit_add(a, CHECK_CERTIFICATE_EXPIRED, str_c(s->file), "\"%.*s\" was valid until %s",
+              audit_add(a, CHECK_CERTIFICATE_EXPIRED, str_c(s->file), "\"%.*s\" expired at %s",
                         STR_ARG(s->info.subject), expiry_date(s->info.not_after_unix_s, text)),
               s->info.subject);
     else if (expiry.not_yet)
@@ -58,7 +58,7 @@ static void check_life(struct audit *a, const struct subject *s)
     else if (expiry.status == EXPIRY_CRITICAL || ((s->leaf || s->client) && expiry.status == EXPIRY_WARNING))
         about(a,
               audit_add(a, CHECK_CERTIFICATE_EXPIRING, str_c(s->file),
-                        "\"%.*s\" expires in %" PRId64 " days, at %s: %.0f %% of its life are left",
+                        "\"%.*s\" expires in %" PRId64 " days, at %s: %.0f %% of its life is left",
                         STR_ARG(s->info.subject), expiry.days_left,
                         expiry_date(s->info.not_after_unix_s, text), expiry.life_left * 100),
               s->info.subject);
@@ -107,7 +107,7 @@ static void check_leaf(struct audit *a, const struct subject *s)
     if (s->info.n_sans == 0)
         about(a,
               audit_add(a, CHECK_CERTIFICATE_WITHOUT_NAMES, str_c(s->file),
-                        "\"%.*s\" names no host: most clients verify subject alternative names only",
+                        "\"%.*s\" has no subject alternative names, and most clients verify nothing else",
                         STR_ARG(s->info.subject)),
               s->info.subject);
     if (s->info.self_signed)
@@ -177,8 +177,7 @@ static void check_served(struct audit *a, X509 *leaf, const char *file)
     if (a->subject->served.n == 0 || cert_to_der(leaf, &der) != OK)
         return;
     if (!bytes_equal(buf_bytes(&der), a->subject->served))
-        audit_add(a, CHECK_CERTIFICATE_NOT_SERVED, str_c(file),
-                  "clients still get the certificate before it");
+        audit_add(a, CHECK_CERTIFICATE_NOT_SERVED, str_c(file), "clients still get the previous certificate");
 }
 
 static void add_anchors(const char *path, struct cert_list *anchors)
@@ -265,7 +264,7 @@ static void check_crl(struct audit *a, X509_CRL *crl, const char *file)
     struct err e;
 
     if (crl_describe(crl, a->arena, &info, &e) == OK && info.next_update_unix_s < a->subject->now_unix_s)
-        audit_add(a, CHECK_CRL_EXPIRED, str_c(file), "the list of \"%.*s\" was good until %s",
+        audit_add(a, CHECK_CRL_EXPIRED, str_c(file), "the revocation list of \"%.*s\" expired at %s",
                   STR_ARG(info.issuer), expiry_date(info.next_update_unix_s, text));
 }
 

@@ -29,17 +29,17 @@ static void check_proof(struct audit *a, const struct subject_connection *c)
             a, CHECK_CONNECTION_PLAINTEXT, c,
             audit_text(a, "%.*s: with %.*s %s", STR_ARG(l->endpoint), STR_ARG(l->mode),
                        l->meaning.tries
-                           ? "a server that has no TLS, or whoever says so in its place, gets everything "
-                             "readable"
-                           : "everything crosses the network readable"));
+                           ? "a server without TLS, or anyone on the path who claims that it has none, gets "
+                             "everything in cleartext"
+                           : "everything crosses the network in cleartext"));
     else if (!l->meaning.chain)
         check_links_add(a, CHECK_CONNECTION_UNVERIFIED, c,
                         audit_text(a, "%.*s: with %.*s %s accepts any server%s", STR_ARG(l->endpoint),
                                    STR_ARG(l->mode), pasted_driver_name(l->driver),
-                                   l->root_unseen ? ", unless a ~/.postgresql/root.crt lies there" : ""));
+                                   l->root_unseen ? ", unless there is a ~/.postgresql/root.crt" : ""));
     else if (!l->meaning.name)
         check_links_add(a, CHECK_CONNECTION_NAME_UNVERIFIED, c,
-                        audit_text(a, "%.*s: with %.*s any certificate of the CA will do",
+                        audit_text(a, "%.*s: with %.*s any certificate of the CA is accepted",
                                    STR_ARG(l->endpoint), STR_ARG(l->mode)));
 }
 
@@ -61,15 +61,16 @@ static void check_link(struct audit *a, const struct subject_connection *c)
                                    STR_ARG(l->changes)));
     if (l->has_password && str_is(c->name, "PG* variables"))
         check_links_add(a, CHECK_PASSWORD_IN_ENV, c,
-                        audit_text(a, "%.*s: PGPASSWORD is set there", STR_ARG(l->endpoint)));
+                        audit_text(a, "%.*s: the file sets PGPASSWORD", STR_ARG(l->endpoint)));
     if (l->has_password && l->readable)
         check_links_add(
             a, CHECK_PASSWORD_READABLE, c,
-            audit_text(a, "%.*s: its password stands there, and others than the file's owner may read it",
+            audit_text(a, "%.*s: the file contains its password, and other users than the owner can read it",
                        STR_ARG(l->endpoint)));
     else if (l->has_password && c->purpose == PURPOSE_SERVICE)
-        check_links_add(a, CHECK_PASSWORD_IN_SERVICE_FILE, c,
-                        audit_text(a, "the password of service \"%.*s\" stands there", STR_ARG(c->name)));
+        check_links_add(
+            a, CHECK_PASSWORD_IN_SERVICE_FILE, c,
+            audit_text(a, "the file contains the password of service \"%.*s\"", STR_ARG(c->name)));
 }
 
 void check_links(struct audit *a)

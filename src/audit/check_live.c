@@ -16,7 +16,7 @@ static void check_in_force(struct audit *a)
                   live->stale[i].path, "it was written after the server's last load, pg_conf_load_time()");
     for (size_t i = 0; i < live->n_pending; i++)
         audit_add(a, CHECK_SETTINGS_NOT_IN_FORCE, live->pending[i],
-                  "the file asks for another value, which waits for a restart");
+                  "the file has another value, which takes effect after a restart");
 }
 
 /* ---- who is there ---- */
@@ -53,7 +53,7 @@ static void check_service(struct audit *a)
 
     if (live->requires_tls == LIVE_NO)
         audit_add(a, CHECK_SERVICE_TAKES_PLAINTEXT, live->requires_by,
-                  "%.*s takes connections without TLS: %.*s is off", STR_ARG(live->provider_name),
+                  "%.*s accepts connections without TLS: %.*s is off", STR_ARG(live->provider_name),
                   STR_ARG(live->requires_by));
 }
 
@@ -67,11 +67,11 @@ static void check_port(struct audit *a)
         return;
     if (port->plaintext == LIVE_YES && !port->from_here && !a->subject->policy)
         audit_add(a, CHECK_PORT_TAKES_PLAINTEXT, port->endpoint,
-                  "a stranger without TLS is asked for his password, or let in");
+                  "a client without TLS is asked for its password, or admitted");
     if (port->tls == LIVE_NO && a->subject->settings_seen && subject_raw(a->subject, "ssl") &&
         str_is(subject_raw(a->subject, "ssl")->value, "on"))
         audit_add(a, CHECK_SETTINGS_NOT_IN_FORCE, port->endpoint,
-                  "ssl is on, and the port offers no TLS: what answers is not this server, or a proxy");
+                  "ssl is on, but the port offers no TLS: another server or a proxy answers there");
     if (port->missing.n > 0)
         audit_add(a, CHECK_CERTIFICATE_CHAIN, port->endpoint,
                   "\"%.*s\" is not sent: clients that know only the root refuse the server",

@@ -33,11 +33,11 @@ static void check_pgbouncer(struct audit *a)
         return;
     if (str_is(mode, "disable") || str_is(mode, "allow") || str_is(mode, "prefer"))
         audit_add_setting(a, CHECK_POOLER_PLAINTEXT, "pgbouncer.client_tls_sslmode",
-                          "client_tls_sslmode is %.*s: clients come without TLS%s", STR_ARG(mode),
-                          str_is(mode, "disable") ? "" : ", if they like");
+                          "client_tls_sslmode is %.*s: clients %s without TLS", STR_ARG(mode),
+                          str_is(mode, "disable") ? "connect" : "may connect");
     if (str_is(auth, "trust") || str_is(auth, "any"))
         audit_add_setting(a, CHECK_POOLER_AUTH, "pgbouncer.auth_type",
-                          "auth_type is %.*s: nobody proves anything", STR_ARG(auth));
+                          "auth_type is %.*s: clients are not authenticated", STR_ARG(auth));
     if (str_is(auth, "plain"))
         audit_add_setting(a, CHECK_POOLER_AUTH, "pgbouncer.auth_type",
                           "auth_type is plain: clients send the password itself");
@@ -71,8 +71,8 @@ static void check_api(struct audit *a)
         return;
     if (!sealed)
         audit_add_setting(a, CHECK_PATRONI_API_PLAINTEXT, "patroni.restapi.certfile",
-                          "restapi has no certfile: it is spoken to without TLS%s",
-                          asked ? ", and its password with it" : "");
+                          "restapi has no certfile: it is used without TLS%s",
+                          asked ? ", and its password is sent in cleartext" : "");
     if (!asked && !has_prefix(a, "patroni.restapi.allowlist"))
         audit_add_setting(
             a, CHECK_PATRONI_API_OPEN, "patroni.restapi.verify_client",
@@ -89,11 +89,10 @@ static void check_store(struct audit *a, const char *store)
     if (a->nomem || !has_prefix(a, prefix.p))
         return;
     if (!str_is(check_programs_value_of(a, name.p, "http"), "https"))
-        audit_add_setting(a, CHECK_PATRONI_STORE, name.p, "%s is spoken to over %.*s", store,
+        audit_add_setting(a, CHECK_PATRONI_STORE, name.p, "%s is used over %.*s", store,
                           STR_ARG(check_programs_value_of(a, name.p, "http")));
     else if (check_programs_value_of(a, ca.p, "").n == 0)
-        audit_add_setting(a, CHECK_PATRONI_STORE, ca.p, "%s is verified by nothing: there is no cacert",
-                          store);
+        audit_add_setting(a, CHECK_PATRONI_STORE, ca.p, "%s is not verified: there is no cacert", store);
 }
 
 /* [src: PostgreSQL 18, "The Password File"] */

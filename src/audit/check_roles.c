@@ -18,8 +18,7 @@ static void check_settings(struct audit *a)
                           "a new password is stored as %.*s",
                           STR_ARG(encryption ? encryption->value : STR("md5, the default of this version")));
     if (iterations && str_to_u32(iterations->value, 1, UINT32_MAX, &n) && n < ITERATIONS_MIN)
-        audit_add_setting(a, CHECK_SCRAM_ITERATIONS, "scram_iterations",
-                          "new secrets are made with %u iterations", n);
+        audit_add_setting(a, CHECK_SCRAM_ITERATIONS, "scram_iterations", "new secrets get %u iterations", n);
 }
 
 /* ---- roles ---- */
@@ -37,7 +36,7 @@ static void check_secret(struct audit *a, const struct subject_role *r, struct s
         return;
     case SECRET_SCRAM:
         if (r->iterations < ITERATIONS_MIN)
-            audit_add(a, CHECK_SCRAM_ITERATIONS, where, "the secret of \"%.*s\" was made with %u iterations",
+            audit_add(a, CHECK_SCRAM_ITERATIONS, where, "the secret of \"%.*s\" has %u iterations",
                       STR_ARG(r->name), r->iterations);
         return;
     case SECRET_NONE:
@@ -53,7 +52,7 @@ static void check_role(struct audit *a, const struct subject_role *r)
     check_secret(a, r, where);
     if (r->can_login && r->has_valid_until && r->valid_until_unix_s < a->subject->now_unix_s)
         audit_add(a, CHECK_VALID_UNTIL_PASSED, where,
-                  "its password is not taken any more; certificates and peer are");
+                  "its password is no longer accepted; certificates and peer still are");
 }
 
 /* ---- what all roles have in common ---- */

@@ -24,7 +24,7 @@ static void check_trust(struct look *l)
         return; /* the certificate's name is the proof */
     case CLIENTCERT_VERIFY_CA:
         look_report_any(l, CHECK_TRUST_WITH_ANY_CERTIFICATE,
-                        "any certificate of the client CA lets any user in");
+                        "any certificate of the client CA admits any user");
         return;
     case CLIENTCERT_NONE:
         break;
@@ -65,14 +65,14 @@ static void check_passwords(struct look *l)
     enum check check = weak_methods[rule->method].check;
 
     if (needs == HBA_NEEDS_CLEARTEXT)
-        look_report(l, CHECK_PASSWORD_IN_CLEARTEXT, false, "a password is sent as it is");
+        look_report(l, CHECK_PASSWORD_IN_CLEARTEXT, false, "the password is sent in cleartext");
     if (weakness && needs == HBA_NEEDS_CLEARTEXT) /* without TLS it is worse, and said above */
         look_report(l, check, true, weakness);
     else if (weakness)
         look_report_any(l, check, weakness);
     if ((needs == HBA_NEEDS_CLEARTEXT || needs == HBA_NEEDS_MD5_OR_SCRAM || needs == HBA_NEEDS_SCRAM) &&
         rule->clientcert == CLIENTCERT_NONE && l->audit->subject->settings->ssl_ca_file.path)
-        look_report(l, CHECK_PASSWORD_WITHOUT_CERTIFICATE, true, "a password is the only proof");
+        look_report(l, CHECK_PASSWORD_WITHOUT_CERTIFICATE, true, "only a password is required");
 }
 
 static bool is_dead(const struct look *l)
@@ -96,14 +96,14 @@ static void check_rule(struct look *l, struct reach_search *search)
     struct audit *a = l->audit;
 
     if (is_for_mapped(l->rule)) {
-        look_about(l,
-                   audit_add(a, CHECK_RULE_FOR_MAPPED, l->where,
-                             "::ffff:a.b.c.d is a.b.c.d here, as it is for PostgreSQL: the rule matches no "
-                             "connection"));
+        look_about(
+            l, audit_add(
+                   a, CHECK_RULE_FOR_MAPPED, l->where,
+                   "::ffff:a.b.c.d is treated as a.b.c.d, as in PostgreSQL: the rule matches no connection"));
         return;
     }
     if (is_dead(l)) {
-        look_about(l, audit_add(a, CHECK_RULE_NEVER_MATCHES, l->where, "no connection ever is of the type %s",
+        look_about(l, audit_add(a, CHECK_RULE_NEVER_MATCHES, l->where, "no connection can be of the type %s",
                                 hba_type_name(l->rule->type)));
         return;
     }
@@ -155,14 +155,14 @@ static void report_shadow(struct look *l, const struct shadow *shadow)
                                                                        : CHECK_RULE_SHADOWED;
     struct str by = takers(l, shadow);
     if (shadow->n == 1)
-        look_about(l,
-                   audit_add(l->audit, check, l->where, "%.*s takes all its connections first", STR_ARG(by)));
+        look_about(
+            l, audit_add(l->audit, check, l->where, "%.*s matches all its connections first", STR_ARG(by)));
     else if (shadow->n <= SHADOWS_SHOWN)
-        look_about(l, audit_add(l->audit, check, l->where, "%.*s together take all its connections first",
+        look_about(l, audit_add(l->audit, check, l->where, "%.*s together match all its connections first",
                                 STR_ARG(by)));
     else
         look_about(l, audit_add(l->audit, check, l->where,
-                                "%.*s and %zu more rules together take all its connections first",
+                                "%.*s and %zu more rules together match all its connections first",
                                 STR_ARG(by), shadow->n - SHADOWS_SHOWN));
 }
 
@@ -195,7 +195,7 @@ static void check_revocation(struct audit *a, const struct shadow *shadows)
         struct str place = audit_place(a, rule->file, rule->line);
         audit_add_setting(
             a, CHECK_CRL_MISSING, "ssl_crl_file",
-            "the rule at %.*s takes client certificates, and a stolen one stays good until it expires",
+            "the rule at %.*s accepts client certificates, and a stolen one works until it expires",
             STR_ARG(place));
         return;
     }

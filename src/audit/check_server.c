@@ -49,7 +49,7 @@ static void check_version(struct audit *a)
             continue;
         if (day_of(s->now_unix_s) > r->until)
             audit_add(a, CHECK_VERSION_UNSUPPORTED, STR("version"),
-                      "PostgreSQL %u had its last fixes on %04u-%02u-%02u", s->version, r->until / 10000,
+                      "PostgreSQL %u got its last fixes on %04u-%02u-%02u", s->version, r->until / 10000,
                       r->until / 100 % 100, r->until % 100);
         else if (s->minor_seen && s->minor < r->minor)
             audit_add(a, CHECK_VERSION_OUTDATED, s->version_of.n > 0 ? s->version_of : STR("version"),
@@ -121,7 +121,7 @@ static void check_settings(struct audit *a)
     if (!settings->log_disconnections)
         edit_setting(a,
                      audit_add_setting(a, CHECK_LOG_DISCONNECTIONS_OFF, "log_disconnections",
-                                       "ends of sessions are not logged"),
+                                       "the end of sessions is not logged"),
                      "log_disconnections", "on");
     if (listens_everywhere(settings))
         audit_add_setting(a, CHECK_LISTEN_ALL, "listen_addresses", "it listens on all addresses");

@@ -41,7 +41,7 @@ static void check_methods(struct look *l)
         has_option(rule, HBA_OPTION_INCLUDE_REALM, "0") &&
         !hba_rule_option(rule, HBA_OPTION_KRB_REALM, &ignored))
         look_about(l, audit_add(l->audit, CHECK_GSS_ANY_REALM, l->where,
-                                "include_realm=0 without krb_realm: any realm will do"));
+                                "include_realm=0 without krb_realm: any realm is accepted"));
     if (rule->clientcert != CLIENTCERT_NONE && l->audit->subject->settings_seen &&
         !l->audit->subject->settings->ssl_ca_file.path)
         look_about(l, audit_add(l->audit, CHECK_CLIENTCERT_IMPOSSIBLE, l->where,
@@ -136,7 +136,7 @@ static void check_width(struct look *l)
         look_about(l, audit_add(l->audit, CHECK_ALL_ALL, l->where, "its database and user are both all"));
     if (rule->address.kind == HBA_ADDR_NAME)
         look_about(l, audit_add(l->audit, CHECK_HOSTNAME_RULE, l->where,
-                                "the address \"%.*s\" is looked up at every connection",
+                                "the address \"%.*s\" is looked up for every connection",
                                 STR_ARG(rule->address.name)));
     if (rule->method == HBA_METHOD_CERT && rule->map.n == 0)
         look_about(l, audit_add(l->audit, CHECK_CN_UNMAPPED, l->where,
@@ -178,9 +178,9 @@ static void check_twin(struct look *l)
         const struct hba_rule *other = policy_rule(policy, i);
         if (other->type != HBA_HOSTSSL || !is_twin(other, l->rule))
             continue;
-        struct str text = audit_text(l->audit,
-                                     "what the hostssl rule at %.*s takes with TLS comes in here without",
-                                     STR_ARG(audit_place(l->audit, other->file, other->line)));
+        struct str text = audit_text(
+            l->audit, "this rule admits without TLS what the hostssl rule at %.*s admits with TLS",
+            STR_ARG(audit_place(l->audit, other->file, other->line)));
         const char *c = arena_c(l->audit->arena, text);
         if (c)
             look_report(l, CHECK_HOST_BESIDE_HOSTSSL, false, c);
@@ -276,7 +276,7 @@ static void check_certificates_asked(struct audit *a, const struct shadow *shado
             continue;
         look_about(&(struct look){ .audit = a, .rule = rule },
                    audit_add(a, CHECK_CRL_REQUIRED, audit_place(a, rule->file, rule->line),
-                             "the rule takes clients without a certificate"));
+                             "the rule admits clients without a certificate"));
         return;
     }
     if (a->subject->settings_seen && !settings->ssl_crl_file.path && !settings->ssl_crl_dir.path)

@@ -31,10 +31,9 @@ static void check_versions(struct audit *a)
     if (settings->ssl_max_protocol_version != CONF_TLS_ANY &&
         settings->ssl_max_protocol_version < CONF_TLS_1_3)
         edit_setting(a,
-                     audit_add_setting(
-                         a, CHECK_TLS_VERSION_MAXIMUM, "ssl_max_protocol_version",
-                         "no client gets anything newer than %s, and one that demands TLSv1.3 gets nothing",
-                         conf_tls_version_name(settings->ssl_max_protocol_version)),
+                     audit_add_setting(a, CHECK_TLS_VERSION_MAXIMUM, "ssl_max_protocol_version",
+                                       "clients get %s at most, and one that demands TLSv1.3 is refused",
+                                       conf_tls_version_name(settings->ssl_max_protocol_version)),
                      "ssl_max_protocol_version", "''");
 }
 
@@ -61,13 +60,13 @@ static void check_ciphers(struct audit *a)
             a,
             audit_add_setting(
                 a, CHECK_CIPHER_ORDER, "ssl_prefer_server_ciphers",
-                "a TLSv1.2 client decides the cipher, and %zu of ssl_ciphers are without forward secrecy",
+                "a TLSv1.2 client chooses the cipher, and %zu of ssl_ciphers have no forward secrecy",
                 survey.n_static),
             "ssl_prefer_server_ciphers", "on");
     if (survey.n_static + survey.n_cbc > 0)
         edit_setting(a,
                      audit_add_setting(a, CHECK_CIPHERS_LEGACY, "ssl_ciphers",
-                                       "of %zu ciphers %zu are without forward secrecy, and %zu use CBC",
+                                       "of %zu ciphers, %zu have no forward secrecy, and %zu use CBC",
                                        survey.n, survey.n_static, survey.n_cbc),
                      "ssl_ciphers", "'" STRONG_CIPHERS "'");
     if (survey.n_dhe > 0)
@@ -105,7 +104,8 @@ static void check_dh_params(struct audit *a, const char *path)
     if (params)
         judge_dh_params(a, params);
     else
-        audit_add_setting(a, CHECK_DH_PARAMS_WEAK, "ssl_dh_params_file", "\"%s\" holds no parameters", path);
+        audit_add_setting(a, CHECK_DH_PARAMS_WEAK, "ssl_dh_params_file", "\"%s\" contains no parameters",
+                          path);
     EVP_PKEY_free(params);
     BIO_free(bio);
     ERR_clear_error();
@@ -146,7 +146,7 @@ static void check_groups(struct audit *a)
 
     if (s->kind == SUBJECT_SERVER && s->version > 0 && s->version < PG_WITH_GROUPS)
         audit_add_setting(a, CHECK_GROUPS_NO_PQ, "ssl_ecdh_curve",
-                          "PostgreSQL %u has one curve, and no post-quantum one", s->version);
+                          "PostgreSQL %u uses a single curve, and has no post-quantum group", s->version);
     else if (!has_group(groups, "X25519MLKEM768", false) && !is_out_of_reach(s))
         audit_add_setting(a, CHECK_GROUPS_NO_PQ, "ssl_groups", "X25519MLKEM768 is not in it");
     if (s->fips == FIPS_ON && has_group(groups, "X25519", true))
@@ -175,7 +175,7 @@ static void check_passphrase(struct audit *a)
         edit_setting(a,
                      audit_add_setting(a, CHECK_PASSPHRASE_BLOCKS_RELOAD,
                                        "ssl_passphrase_command_supports_reload",
-                                       "\"%s\" has a passphrase, and is not read again at a reload", path),
+                                       "\"%s\" has a passphrase, and is not read at a reload", path),
                      "ssl_passphrase_command_supports_reload", "on");
     if (pem.p)
         OPENSSL_cleanse(pem.p, pem.n);

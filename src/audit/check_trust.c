@@ -63,7 +63,7 @@ static void check_names(struct audit *a, X509 *leaf, const struct cert_info *inf
     if (!has_san(info, cn.value))
         about(a,
               audit_add(a, CHECK_CERTIFICATE_CN_ONLY, str_c(file),
-                        "\"%.*s\" is the common name and no subject alternative name", STR_ARG(cn.value)),
+                        "\"%.*s\" is the common name, but not a subject alternative name", STR_ARG(cn.value)),
               info->subject);
 }
 
@@ -72,10 +72,10 @@ static void check_use(struct audit *a, X509 *leaf, const struct cert_info *info,
     const char *lacks = NULL;
 
     if (!(info->eku & (CERT_EKU_SERVER | CERT_EKU_ANY)))
-        lacks = "its extended key usage is without serverAuth";
+        lacks = "its extended key usage lacks serverAuth";
     else if (X509_get_extension_flags(leaf) & EXFLAG_KUSAGE &&
              !(X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE))
-        lacks = "its key usage is without digitalSignature";
+        lacks = "its key usage lacks digitalSignature";
     if (lacks)
         about(a,
               audit_add(a, CHECK_CERTIFICATE_EKU, str_c(file), "\"%.*s\": %s", STR_ARG(info->subject), lacks),
@@ -92,7 +92,7 @@ static void check_binding(struct audit *a, X509 *leaf, const struct cert_info *i
         str_starts(info->signature, STR("RSASSA-PSS")) || str_equal_nocase(info->signature, STR("rsassaPss")))
         about(a,
               audit_add(a, CHECK_CERTIFICATE_PLUS_UNFIT, str_c(file),
-                        "\"%.*s\" is signed with %.*s, which names no digest for SCRAM-SHA-256-PLUS",
+                        "\"%.*s\" is signed with %.*s, which has no digest for SCRAM-SHA-256-PLUS",
                         STR_ARG(info->subject), STR_ARG(info->signature)),
               info->subject);
 }
@@ -111,8 +111,8 @@ static void check_order(struct audit *a, const struct cert_list *chain, const ch
     struct err e;
 
     if (chain_order(chain, a->arena, &report, &e) == OK && report.fault == CHAIN_OUT_OF_ORDER)
-        audit_add(a, CHECK_CHAIN_ORDER, str_c(file), "\"%.*s\" does not stand behind what it issued",
-                  STR_ARG(report.subject));
+        audit_add(a, CHECK_CHAIN_ORDER, str_c(file),
+                  "\"%.*s\" does not follow the certificate that it issued", STR_ARG(report.subject));
     for (size_t i = 1; i < chain->n; i++) {
         if (is_root(chain->items[i]))
             audit_add(a, CHECK_CHAIN_HAS_ROOT, str_c(file), "certificate %zu is self-signed", i + 1);
@@ -135,7 +135,7 @@ static void check_end(struct audit *a, X509 *issuer, const struct cert_info *lea
         return;
     about(a,
           audit_add(a, CHECK_CERTIFICATE_CA_ENDS_FIRST, str_c(file),
-                    "\"%.*s\" is valid until %s, \"%.*s\" that hangs on it until %s", STR_ARG(subject),
+                    "\"%.*s\" expires at %s, but \"%.*s\", which depends on it, at %s", STR_ARG(subject),
                     expiry_date(end, first), STR_ARG(leaf->subject),
                     expiry_date(leaf->not_after_unix_s, last)),
           subject);
@@ -169,7 +169,7 @@ static void check_public_life(struct audit *a, const struct cert_list *chain, co
     if (public_cas_issued(chain->items[chain->n - 1], &roots))
         about(a,
               audit_add(a, CHECK_CERTIFICATE_OVER_PUBLIC_LIMIT, str_c(file),
-                        "it is valid for %" PRId64 " days; public CAs may give %" PRId64, days, limit),
+                        "it is valid for %" PRId64 " days; public CAs may issue for %" PRId64, days, limit),
               leaf->subject);
 }
 
@@ -247,7 +247,7 @@ static void check_shared(struct audit *a, const struct cert_list *cas)
             continue;
         about(a,
               audit_add(a, CHECK_CLIENT_CA_SHARED, str_c(file),
-                        "\"%.*s\" is issued under ssl_ca_file and may be used by a client",
+                        "\"%.*s\" is issued by a CA of ssl_ca_file and may be used by a client",
                         STR_ARG(info.subject)),
               info.subject);
         return;
@@ -311,7 +311,7 @@ static void check_keys_in(struct audit *a, const char *dir, const struct cert_li
         unsigned mode = st.st_mode & 07777;
         struct finding *f = audit_add(a, CHECK_CA_KEY_ON_SERVER, audit_text(a, "%s", path),
                                       "it is the key of a CA in use%s; its mode is %04o",
-                                      mode & 077 ? ", and others may read it" : "", mode);
+                                      mode & 077 ? ", and others can read it" : "", mode);
         if (f && mode & 077)
             f->severity = FINDING_HIGH;
     }

@@ -30,23 +30,23 @@ static const struct subject_unseen *unseen(const struct audit_subject *subject, 
 static const char *beyond_sight(const struct audit_subject *subject, unsigned item)
 {
     if (subject->n_broken_settings > 0 && item <= 3)
-        return "a settings file is refused, so what runs is not what is written";
+        return "a settings file is refused, so the settings in force differ from it";
     switch (item) {
     case 2:
         return subject->settings->ssl ? NULL : "TLS is off, so no certificate is served";
     case 4:
         return subject->kind == SUBJECT_CLIENT && subject->n_connections > 0
                    ? NULL
-                   : "what sslmode clients use is not seen in the server's files";
+                   : "the server's files do not show which sslmode clients use";
     case 5:
         return subject->kind == SUBJECT_GATE
-                   ? "a new certificate is taken up without a restart; who renews it is not seen here"
-                   : "who renews certificates, and reloads the server then, is not seen here";
+                   ? "a new certificate is loaded without a restart; how it is renewed cannot be seen here"
+                   : "how certificates are renewed, and the server is then reloaded, cannot be seen here";
     case 6:
         return subject->kind == SUBJECT_GATE && subject->settings->http_listen.n > 0 &&
                        !str_is(subject->settings->http_listen, "off")
                    ? NULL
-                   : "no certificate is due; who will be told when one is, is not seen here";
+                   : "no certificate is due; whether anyone is alerted when one is cannot be seen here";
     default:
         return NULL;
     }
@@ -61,11 +61,11 @@ static const char *fulfilled(const struct audit_subject *subject, unsigned item)
     case 2:
         return "the certificate has names, a whole chain and a strong key";
     case 3:
-        return "no rule lets another machine in without TLS";
+        return "no rule admits another machine without TLS";
     case 4:
         return "every connection verifies the server's certificate and its name";
     case 6:
-        return "no certificate is due, and /metrics tells when one is";
+        return "no certificate is due, and /metrics shows when one is";
     default:
         return "no finding";
     }

@@ -109,7 +109,7 @@ enum code client_ini_pgbouncer(struct str text, struct client_items *items)
                                                               ini.line)
                                            : NULL;
             if (item)
-                item->error = STR("the file that is included was not given");
+                item->error = STR("the included file was not given");
             continue;
         }
         if (str_equal_nocase(ini.section, STR("databases"))) {

@@ -101,7 +101,7 @@ static const char *read_values(struct str text, struct client_items *items)
         yaml_event_delete(&event);
     }
     yaml_parser_delete(&parser);
-    return whole ? NULL : "it is not YAML, or too deep: the rest was not read";
+    return whole ? NULL : "it is not YAML, or is nested too deeply: the rest was not read";
 }
 
 /* ---- Patroni's connections ---- */

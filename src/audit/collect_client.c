@@ -125,12 +125,12 @@ enum code collect_client(const char *path, struct str text, const struct client_
     struct stat st;
 
     if (str_has_nul(text))
-        return err_set(e, E_CONFIG, "\"%s\" is not a text", path);
+        return err_set(e, E_CONFIG, "\"%s\" is not a text file", path);
     if (!arena_str(params->arena, text, &kept) ||
         client_file_read(client_file_kind(name, kept), name, kept, params->driver, &items) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     if (!client_file_found(&items))
-        return err_set(e, E_CONFIG, "\"%s\" is not a file that can be judged", path);
+        return err_set(e, E_CONFIG, "\"%s\" is not a file of a type that can be audited", path);
     bool there = stat(path, &st) == 0, readable = there && (st.st_mode & S_IROTH);
     struct str mode;
     if (there && (st.st_mode & (S_IRWXG | S_IRWXO)) &&

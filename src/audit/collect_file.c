@@ -147,5 +147,5 @@ enum code collect_file(const char *path, unsigned version, const struct client_p
         *out = c;
     else
         collected_fini(&c);
-    return code == OK ? OK : err_set(e, code, "\"%s\" cannot be judged", path);
+    return code == OK ? OK : err_set(e, code, "\"%s\" cannot be audited", path);
 }

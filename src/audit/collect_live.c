@@ -25,12 +25,12 @@ static enum code look_from_outside(struct live_look *look, const struct live_par
 {
     struct live_port *port = &look->seen->port;
     struct str host = live_host(look->live);
-    struct str why = STR("--conninfo goes over a unix socket; name the host that clients name");
+    struct str why = STR("--conninfo uses a Unix-domain socket; name the host that clients connect to");
 
     if (params->probe && host.n > 0) {
         if (params->probe(params->ctx, host, live_port(look->live), look->arena, port) != OK)
             return err_set(look->e, E_NOMEM, "out of memory");
-        why = STR("the port did not answer a stranger");
+        why = STR("the port did not answer a client without credentials");
     }
     return port->answered ? OK : live_unseen(look, "what the port answers", why, ITEM_CERTIFICATE);
 }

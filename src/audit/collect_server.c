@@ -120,14 +120,14 @@ static enum code note_opts(struct server *s)
 static enum code note_data(struct server *s)
 {
     const char *named = s->pg.named_dir;
-    struct str version = STR("it names no version of PostgreSQL");
+    struct str version = STR("it does not contain a version of PostgreSQL");
 
     if (s->pg.data_dir)
         return s->pg.version || missed(s, STR("PG_VERSION"), version, ITEM_TLS | ITEM_RULES) ? OK : E_NOMEM;
     bool refused = named && is_directory(named) && access(named, R_OK | X_OK) != 0;
-    const char *why = refused ? "the data directory is not to be read: Permission denied"
+    const char *why = refused ? "the data directory cannot be read: Permission denied"
                       : named ? "there is no data directory there"
-                              : "nothing says where the data directory is";
+                              : "no file names the data directory";
     return missed_file(s, named ? named : "data_directory", why, ITEM_TLS | ITEM_CERTIFICATE | ITEM_RULES)
                ? OK
                : E_NOMEM;
@@ -358,5 +358,5 @@ enum code collect_server(const struct collect_source *source, struct arena *aren
         return OK;
     }
     collected_fini(&c);
-    return err_set(e, code, "the files of \"%s\" cannot be judged", path);
+    return err_set(e, code, "the files of \"%s\" cannot be audited", path);
 }

@@ -79,7 +79,7 @@ static enum code link_settle(const struct pasted *pasted, bool root_file, const 
     if (!put_endpoint(&pasted->options, arena, &link.endpoint) ||
         !put_mode(&pasted->options, pasted->driver, pasted->sslmode_given, arena, &link.mode) ||
         !arena_printf(arena, &link.mode, "%.*s%s%s", STR_ARG(link.mode), source,
-                      pasted->no_verify ? ", set to verify nothing" : ""))
+                      pasted->no_verify ? ", and verification turned off" : ""))
         return err_set(e, E_NOMEM, "out of memory");
     *out = link;
     return OK;

@@ -170,11 +170,12 @@ static enum code await(struct live *live, const char *what, int64_t until, struc
         if (ready < 0 && fd.fd >= 0 && errno == EINTR)
             continue;
         if (ready == 0 || left <= 0)
-            return err_set(e, E_CLOSED, "the server did not answer in time while %s were read", what);
+            return err_set(e, E_CLOSED, "timeout while reading %s", what);
         if (ready < 0 || !PQconsumeInput(live->conn)) {
             struct err cause;
             (void)live_fail(&cause, E_CLOSED, PQerrorMessage(live->conn));
-            return err_set(e, E_CLOSED, "the server went away while %s were read: %s", what, cause.message);
+            return err_set(e, E_CLOSED, "lost the connection to the server while reading %s: %s", what,
+                           cause.message);
         }
     }
     return OK;
@@ -244,7 +245,7 @@ static enum code take_result(struct live *live, const PGresult *result, struct a
         return live_fail(e, code_of(PQresultErrorField(result, PG_DIAG_SQLSTATE)),
                          text ? text : PQresultErrorMessage(result));
     }
-    return err_set(e, E_PROTOCOL, "the server does not answer as a PostgreSQL does: %s", PQresStatus(status));
+    return err_set(e, E_PROTOCOL, "the server gave an unexpected answer: %s", PQresStatus(status));
 }
 
 enum code live_ask(struct live *live, const char *what, const char *sql, struct live_rows *out, struct err *e)
@@ -257,7 +258,8 @@ enum code live_ask(struct live *live, const char *what, const char *sql, struct 
     if (!PQsendQuery(live->conn, sql) || !PQsetSingleRowMode(live->conn)) {
         struct err cause;
         (void)live_fail(&cause, E_CLOSED, PQerrorMessage(live->conn));
-        return err_set(e, E_CLOSED, "the server went away before %s were read: %s", what, cause.message);
+        return err_set(e, E_CLOSED, "lost the connection to the server before reading %s: %s", what,
+                       cause.message);
     }
     do {
         enum code waited = await(live, what, until, e);
@@ -273,7 +275,8 @@ enum code live_ask(struct live *live, const char *what, const char *sql, struct 
     if (PQstatus(live->conn) != CONNECTION_OK) {
         struct err cause = { .code = OK };
         (void)live_fail(&cause, E_CLOSED, code == OK ? PQerrorMessage(live->conn) : err_text(e));
-        return err_set(e, E_CLOSED, "the server went away while %s were read: %s", what, cause.message);
+        return err_set(e, E_CLOSED, "lost the connection to the server while reading %s: %s", what,
+                       cause.message);
     }
     if (code == OK)
         *out = (struct live_rows){ a.cells, a.rows, a.columns };

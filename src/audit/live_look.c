@@ -26,7 +26,7 @@ enum code live_see(struct live_look *look, const struct live_statement *statemen
         return code;
     }
     bool needs = code == E_ACCESS && statement->needs;
-    if (!arena_printf(look->arena, &why, "%s%s%s", err_text(&refusal), needs ? "; this takes " : "",
+    if (!arena_printf(look->arena, &why, "%s%s%s", err_text(&refusal), needs ? "; this requires " : "",
                       needs ? statement->needs : ""))
         return err_set(look->e, E_NOMEM, "out of memory");
     return live_unseen(look, statement->what, why, statement->items);

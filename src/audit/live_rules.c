@@ -237,7 +237,7 @@ static enum code live_rules_load(struct live_look *look, const struct policy_par
     for (size_t i = 0; subject->policy && i < policy_rule_count(subject->policy); i++) {
         enum hba_addr_kind kind = policy_rule(subject->policy, i)->address.kind;
         if (kind == HBA_ADDR_SAMEHOST || kind == HBA_ADDR_SAMENET)
-            return live_unseen(look, "the addresses behind samehost and samenet",
+            return live_unseen(look, "the addresses of samehost and samenet",
                                STR("PostgreSQL does not show its machine's interfaces"), ITEM_RULES);
     }
     return OK;

@@ -48,8 +48,7 @@ static enum code tell_hidden(struct live_look *look)
         if (subject_raw(&look->collected->subject, needed[i]))
             continue;
         if (!arena_printf(look->arena, &why,
-                          "the server does not show it; this takes a member of "
-                          "pg_read_all_settings"))
+                          "the server does not show it; this requires a member of pg_read_all_settings"))
             return live_settings_no_memory(look);
         TRY(live_unseen(look, needed[i], why, ITEM_TLS | (i == 0 ? ITEM_RULES | ITEM_CERTIFICATE : 0)));
     }

@@ -60,13 +60,13 @@ static bool depends(const struct look *l, struct conn_facts facts, enum code on)
 static const char *condition(const struct look *l, const struct conn_facts *facts)
 {
     if (facts->lookup.state == NAME_CONFIRMED)
-        return ", if its host has a name that the rule wants";
+        return ", if its host name matches the rule";
     if (facts->roles && facts->roles->n > 1)
         return ", if the user is a member of the rule's role";
     if (depends(l, *facts, E_NEED_ROLES))
         return ", unless the user is a member of an earlier rule's role";
     if (depends(l, *facts, E_NEED_NAME))
-        return ", unless its host has a name that an earlier rule wants";
+        return ", unless its host name matches an earlier rule";
     return "";
 }
 
@@ -87,12 +87,12 @@ struct finding *look_report(struct look *l, enum check check, bool tls, const ch
     const struct conn_facts *facts = tls ? &l->sealed_facts : &l->plain_facts;
     const char *now = !l->here_only ? ""
                       : l->audit->subject->kind == SUBJECT_GATE
-                          ? " (just now the gate listens on this machine only)"
-                          : " (just now the server listens on this machine only)";
+                          ? " (at present the gate listens on this machine only)"
+                          : " (at present the server listens on this machine only)";
 
     if (reach == REACH_UNKNOWN)
         return look_about(l, audit_add(l->audit, check, l->where,
-                                       "%s, for names that fit the rule's expressions%s", what, now));
+                                       "%s, for names that match the rule's expressions%s", what, now));
     if (reach == REACH_NONE)
         return NULL;
     struct str witness = witness_text(l, facts);

@@ -135,7 +135,7 @@ static bool never_asked(const struct play *p)
 static struct rehearsed_client shut_out(struct play *p, struct str database, const struct decision *d)
 {
     const struct hba_rule *rule = d->verdict == VERDICT_RULE ? d->rule : NULL;
-    struct str why = rule ? STR("a rule rejects it") : STR("no rule lets it in");
+    struct str why = rule ? STR("a rule rejects it") : STR("no rule admits it");
     struct decision sealed;
 
     if (!p->client->tls && p->client->address.n > 0 && decide(p, database, true, &sealed) == OK &&
@@ -148,18 +148,17 @@ static struct rehearsed_client shut_out(struct play *p, struct str database, con
         return rehearse_refused(
             p, rule, rehearse_text(p, "%.*s without TLS", STR_ARG(why)),
             rehearse_text(
-                p, "let it use TLS: sslmode=verify-full with the CA in sslrootcert; line %u takes it then",
+                p, "have it use TLS: sslmode=verify-full with the CA in sslrootcert; then line %u admits it",
                 sealed.rule->line));
     }
-    return rehearse_refused(
-        p, rule, why,
-        rehearse_text(p, "if it is wanted, add a rule for it: %s %.*s \"%.*s\" %.*s%s scram-sha-256",
-                      p->client->address.n == 0 ? "local" : "hostssl",
-                      STR_ARG(p->client->replication ? STR("replication") : database),
-                      STR_ARG(p->client->user), STR_ARG(p->client->address),
-                      p->client->address.n == 0                                 ? ""
-                      : memchr(p->client->address.p, ':', p->client->address.n) ? "/128"
-                                                                                : "/32"));
+    return rehearse_refused(p, rule, why,
+                            rehearse_text(p, "to admit it, add a rule: %s %.*s \"%.*s\" %.*s%s scram-sha-256",
+                                          p->client->address.n == 0 ? "local" : "hostssl",
+                                          STR_ARG(p->client->replication ? STR("replication") : database),
+                                          STR_ARG(p->client->user), STR_ARG(p->client->address),
+                                          p->client->address.n == 0                                 ? ""
+                                          : memchr(p->client->address.p, ':', p->client->address.n) ? "/128"
+                                                                                                    : "/32"));
 }
 
 /* The least version that is asked for. */
@@ -179,12 +178,12 @@ static struct rehearsed_client check_certificate(struct play *p, const struct hb
         STR_ARG(p->client->user));
 
     if (p->client->cert == KNOWN_CERT_NONE || !p->client->tls)
-        return rehearse_refused(p, rule, STR("the rule asks for a client certificate, and it shows none"),
+        return rehearse_refused(p, rule, STR("the rule demands a client certificate, and it presents none"),
                                 change);
     if (p->client->cert == KNOWN_CERT_SHOWN && rule->clientcert == CLIENTCERT_VERIFY_FULL)
-        return doubtful(p, rule, STR("whether its certificate's name fits the user was not seen"),
-                        STR("compare the two"));
-    return doubtful(p, rule, STR("the rule asks for a client certificate; whether it has one was not seen"),
+        return doubtful(p, rule, STR("whether its certificate's name matches the user is not known"),
+                        STR("compare them"));
+    return doubtful(p, rule, STR("the rule demands a client certificate; whether it has one is not known"),
                     change);
 }
 
@@ -205,7 +204,7 @@ static struct rehearsed_client let_in(struct play *p, const struct hba_rule *rul
     if (too_old(p))
         return rehearse_refused(
             p, NULL,
-            rehearse_text(p, "it speaks %.*s, and ssl_min_protocol_version is %s",
+            rehearse_text(p, "it uses %.*s, and ssl_min_protocol_version is %s",
                           STR_ARG(p->client->tls_version),
                           conf_tls_version_name(p->params->proposed->settings->ssl_min_protocol_version)),
             STR("update its TLS library, or its driver"));
@@ -214,14 +213,14 @@ static struct rehearsed_client let_in(struct play *p, const struct hba_rule *rul
         return check_certificate(p, rule);
     if (needs == HBA_NEEDS_SCRAM && role && role->secret == SECRET_MD5)
         return rehearse_refused(p, rule, STR("the rule asks for SCRAM, and the secret of its role is md5"),
-                                STR("set its password anew under password_encryption = scram-sha-256"));
+                                STR("set its password again with password_encryption = scram-sha-256"));
     if (password && role && role->secret == SECRET_NONE)
         return rehearse_refused(p, rule, STR("the rule asks for a password, and its role has none"),
                                 STR("give the role a password, and the client too"));
     if (password && !had_password(method))
-        return doubtful(p, rule,
-                        rehearse_text(p, "the rule asks for a password; it came in by %.*s", STR_ARG(method)),
-                        STR("give the role a password, and the client too"));
+        return doubtful(
+            p, rule, rehearse_text(p, "the rule asks for a password; it logged in by %.*s", STR_ARG(method)),
+            STR("give the role a password, and the client too"));
     if (needs == HBA_NEEDS_PEER && method.n > 0 && !str_is(method, "peer"))
         return doubtful(
             p, rule,
@@ -296,9 +295,9 @@ static struct rehearsed_client play(struct play *p)
         p, NULL,
         in.n > 0 && out.n > 0
             ? rehearse_text(
-                  p, "which database it uses was not seen: \"%.*s\" would let it in, \"%.*s\" would not",
+                  p, "its database is not known: it would be admitted to \"%.*s\", but not to \"%.*s\"",
                   STR_ARG(in), STR_ARG(out))
-            : STR("which database it uses was not seen, and rules differ by it"),
+            : STR("its database is not known, and the rules differ by database"),
         STR(""));
 }
 

@@ -32,7 +32,7 @@ enum code password_parse(struct bytes body, struct password *out, struct err *e)
     if (text.n == 1)
         return err_set(e, E_PASSWORD, "empty password returned by client");
     enum code code = password_set(out, bytes_of(body.p, body.n - 1));
-    return code == OK ? OK : err_set(e, code, "could not take the password");
+    return code == OK ? OK : err_set(e, code, "could not store the password");
 }
 
 enum code password_check_md5(const struct verifier *verifier, const uint8_t salt[MD5_SALT_BYTES],

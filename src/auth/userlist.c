@@ -123,7 +123,7 @@ static const char *parse_line(struct parser *p, char *at, const char *end)
         return "unterminated quoted user name";
     skip_blanks(&at, end);
     if (at == end || *at != '"')
-        return "secret in double quotes expected behind user name";
+        return "secret in double quotes expected after user name";
     if (!take_quoted(&at, end, &entry.secret))
         return "unterminated quoted secret";
     if (entry.user.n == 0)
@@ -158,7 +158,7 @@ static void report_twins(struct parser *p)
         if (!str_equal(first->user, second->user))
             continue;
         (void)diags_add(p->diags, SEV_ERROR, E_SYNTAX, p->file, second->line,
-                        "user \"%.*s\" is listed already on line %u", STR_ARG(second->user), first->line);
+                        "user \"%.*s\" is already listed on line %u", STR_ARG(second->user), first->line);
     }
 }
 

@@ -268,7 +268,7 @@ enum code log_queue_start(const struct env *env, log_queue_tell *tell, struct er
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (why != 0) {
         queue_free(q);
-        return err_set(e, E_NOMEM, "could not start the log's thread: %s", strerror(why));
+        return err_set(e, E_NOMEM, "could not start the log thread: %s", strerror(why));
     }
     env->log->queue = q;
     return OK;

@@ -212,7 +212,7 @@ int clerk_process(int fd)
     struct stat st;
 
     if (fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode)) {
-        (void)fprintf(stderr, "pgseal: \"clerk\" is a process that \"pgseal serve\" starts for itself\n");
+        (void)fprintf(stderr, "pgseal: \"clerk\" can only be started by \"pgseal serve\"\n");
         return 2;
     }
     struct clerk *clerk = clerk_new(&host);

@@ -309,7 +309,7 @@ static enum code hold(struct clerk *clerk, struct open_statement *open, struct e
             session += other->held;
     if (own > HELD_MAX - clerk->held || session > HELD_MAX / 2) {
         (void)err_set(e, E_NOMEM, "out of memory");
-        err_detail(e, "Cursors that are open hold too many rows.");
+        err_detail(e, "Open cursors hold too many rows.");
         return E_NOMEM;
     }
     open->held = own;

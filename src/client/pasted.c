@@ -233,8 +233,7 @@ static bool translate(struct reading *r, struct str keyword, struct str *value, 
     if (*option == CONN_SSLMODE) {
         r->out->no_verify |= str_equal_nocase(*value, STR("no-verify"));
         if (str_equal_nocase(*value, STR("no-verify")))
-            pasted_note(r,
-                        "sslmode=no-verify is node-postgres's and means require: the server is not verified");
+            pasted_note(r, "sslmode=no-verify of node-postgres means require: the server is not verified");
         *value = pasted_sslmode(*value, libpq);
         r->sslmode_given = true;
     }
@@ -294,13 +293,13 @@ static enum code settle_sslmode(struct reading *r)
     if (r->ssl.p) {
         means = ssl_means(r);
         if (!means) {
-            enum code code = err_set(r->e, E_PARAM, "ssl= takes true, false or a word of sslmode");
+            enum code code = err_set(r->e, E_PARAM, "ssl= takes true, false or a value of sslmode");
             err_hint(r->e, "Write sslmode= with disable, allow, prefer, require, verify-ca or verify-full.");
             return code;
         }
     } else if (pasted_default_sslmode(r->driver)) {
         means = pasted_default_sslmode(r->driver);
-        pasted_note(r, "without a word about TLS, %s is read as sslmode=%s", pasted_driver_name(r->driver),
+        pasted_note(r, "without a TLS parameter, %s is read as sslmode=%s", pasted_driver_name(r->driver),
                     means);
     }
     if (means)
@@ -373,7 +372,7 @@ static enum code read_postgres_url(struct reading *r)
 
     enum pasted_driver by_scheme;
     if (!pasted_scheme(base, &by_scheme)) {
-        enum code code = err_set(r->e, E_PARAM, "\"%.*s://\" is not PostgreSQL's", STR_ARG(scheme));
+        enum code code = err_set(r->e, E_PARAM, "\"%.*s://\" is not a scheme of PostgreSQL", STR_ARG(scheme));
         err_hint(r->e, "A URL begins with postgresql://, as in postgresql://user@host:5432/dbname.");
         return code;
     }
@@ -381,7 +380,7 @@ static enum code read_postgres_url(struct reading *r)
         pasted_chose(r, by_scheme);
     if (driver.n > 0) {
         pasted_chose(r, pasted_sqlalchemy(str_from(driver, 1)));
-        pasted_note(r, "\"%.*s\" is SQLAlchemy's and is left out", STR_ARG(driver));
+        pasted_note(r, "\"%.*s\" is specific to SQLAlchemy and is ignored", STR_ARG(driver));
     }
     return read_url(r, str_from(r->text, scheme.n + 3));
 }
@@ -396,14 +395,14 @@ static enum code read_prefixed(struct reading *r)
     if (str_starts(rest, STR("pool:")))
         rest = str_from(rest, 5);
     if (!str_starts(rest, STR("postgresql:"))) {
-        enum code code = err_set(r->e, E_PARAM, "the URL is not of PostgreSQL's %s driver", name);
+        enum code code = err_set(r->e, E_PARAM, "the URL is not for PostgreSQL's %s driver", name);
         err_hint(r->e, "Leave out \"%s:\" and write postgresql://user@host:5432/dbname.", name);
         return code;
     }
     rest = str_from(rest, strlen("postgresql:"));
     struct str front = str_first(rest, str_find(rest, '?'));
     if (r->kind == KIND_JDBC && str_find(front, '@') < front.n) {
-        enum code code = err_set(r->e, E_PARAM, "a JDBC URL has no user and password in front of its host");
+        enum code code = err_set(r->e, E_PARAM, "a JDBC URL cannot have a user and password before the host");
         err_hint(r->e, "Write jdbc:postgresql://host:5432/dbname?user=NAME.");
         return code;
     }
@@ -566,7 +565,7 @@ enum code pasted_parse_for(struct str text, enum pasted_driver driver, struct ar
     unwrap(&r);
     r.kind = kind_of(&r);
     if (r.left_out.p)
-        pasted_note(&r, "\"%.*s\" in front of the connection string is left out", STR_ARG(r.left_out));
+        pasted_note(&r, "\"%.*s\" before the connection string is ignored", STR_ARG(r.left_out));
     TRY(read_kind(&r));
     TRY(settle_sslmode(&r));
     settle_system(&r);

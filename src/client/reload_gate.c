@@ -92,7 +92,7 @@ static enum code hear(struct asking *a, struct msg *out, struct err *e)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return err_set(e, E_CONNECT, "could not hear from the gate: %m");
+            return err_set(e, E_CONNECT, "could not receive from the gate: %m");
         if (n == 0)
             return err_set(e, E_CONNECT, "the gate closed the connection");
         if (!buf_append(&a->in, bytes_of(room, (size_t)n)))
@@ -142,7 +142,7 @@ static enum code reload_gate_ask(struct asking *a, const struct settings *settin
     TRY(reload_gate_say(a, &out, e));
     TRY(hear_out(a, e));
     if (a->told.message.n == 0)
-        return err_set(e, E_PROTOCOL, "the gate did not say what came of it");
+        return err_set(e, E_PROTOCOL, "the gate did not report a result");
     return OK;
 }
 

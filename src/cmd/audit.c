@@ -191,12 +191,12 @@ static int audit_read_options(struct auditing *a)
     a->conninfo = cmd_value(a->cmd, OPT_audit_conninfo);
     a->n = a->cmd->n_args + (a->conninfo != NULL);
     if (a->n == 0)
-        return cmd_usage(a->cmd,
-                         "give a target: the directory of a gate or of a server, a file, or --conninfo");
+        return cmd_usage(
+            a->cmd, "no target given: name the directory of a gate or of a server, a file, or --conninfo");
     if (a->cmd->json + cmd_flag(a->cmd, OPT_audit_sarif) + cmd_flag(a->cmd, OPT_audit_html) > 1)
-        return cmd_usage(a->cmd, "give one of --json, --sarif and --html");
+        return cmd_usage(a->cmd, "only one of --json, --sarif and --html can be given");
     if (cmd_value(a->cmd, OPT_audit_log) && !cmd_value(a->cmd, OPT_audit_rehearse))
-        return cmd_usage(a->cmd, "--log goes with --rehearse");
+        return cmd_usage(a->cmd, "--log requires --rehearse");
     struct policy_params params;
     status = rules_params(a->cmd, cmd_value(a->cmd, OPT_audit_pg_version), &params);
     if (status >= 0)

@@ -45,7 +45,7 @@ static struct look look_of(const struct hba_rule *rule, const struct reach_part 
         return is_near(part) ? (struct look){ "c-medium", "~", "admits without authentication" }
                              : (struct look){ "c-high", "!", "admits without authentication" };
     if (!is_near(part) && !part->tls)
-        return (struct look){ "c-high", "!", "goes on without TLS" };
+        return (struct look){ "c-high", "!", "continues without TLS" };
     if (rule->method == HBA_METHOD_MD5 || hba_method_needs(rule->method) == HBA_NEEDS_CLEARTEXT)
         return (struct look){ "c-medium", "~", "accepts weak authentication" };
     return (struct look){ "c-ok", "✓", "demands strong authentication" };
@@ -67,7 +67,7 @@ static void draw_cell(const struct rule_map *map, size_t r, size_t c, struct buf
 {
     const struct map_column *column = &map->columns[c];
     enum map_cell cell = map->cells[r * map->n_columns + c];
-    struct look look = cell == MAP_LOST ? (struct look){ "c-lost", "", "is taken by earlier rules" }
+    struct look look = cell == MAP_LOST ? (struct look){ "c-lost", "", "is matched by earlier rules" }
                                         : look_of(map->rules[r], &column->part);
     size_t x = RULE_WIDTH + c * CELL_WIDTH, y = HEAD_HEIGHT + r * CELL_HEIGHT;
 

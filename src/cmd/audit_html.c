@@ -194,10 +194,10 @@ static void put_map(struct page *p, const struct audit_subject *subject)
     p->nomem = p->nomem || !audit_draw_map(&map, p->arena, p->out);
     audit_html_say(
         p,
-        "</div><figcaption><p class=\"legend\"><span><b class=\"tag yes\">✓</b> good proof</span>"
-        "<span><b class=\"tag medium\">~</b> weak proof</span><span><b class=\"tag high\">!</b> no TLS, or no "
-        "proof</span><span><b class=\"tag info\">R</b> rejected</span><span>dashed: earlier rules take all of it"
-        "</span></p>");
+        "</div><figcaption><p class=\"legend\"><span><b class=\"tag yes\">✓</b> strong authentication</span>"
+        "<span><b class=\"tag medium\">~</b> weak authentication</span><span><b class=\"tag high\">!</b> no "
+        "TLS, or no authentication</span><span><b class=\"tag info\">R</b> rejected</span><span>dashed: "
+        "earlier rules match all of it</span></p>");
     if (map.n_hidden > 0)
         buf_printf(p->out, "<p class=\"soft\">%zu more rules are not drawn.</p>", map.n_hidden);
     audit_html_say(p, "</figcaption></figure></section>\n");
@@ -211,7 +211,7 @@ static void put_certificates(const struct page *p, const struct audit_report *r)
         return;
     audit_html_say(p,
                    "<section><h2>Certificates</h2><figure><div class=\"wide\" tabindex=\"0\" role=\"region\" "
-                   "aria-label=\"Time line of certificates, can be scrolled\">");
+                   "aria-label=\"Timeline of certificates, can be scrolled\">");
     audit_draw_certificates(r, p->out);
     audit_html_say(
         p,
@@ -232,7 +232,7 @@ static void put_unseen(const struct page *p, const struct audit_subject *subject
 {
     if (subject->n_unseen == 0)
         return;
-    audit_html_say(p, "<section><h2>Not seen</h2><ul class=\"list\">");
+    audit_html_say(p, "<section><h2>Not examined</h2><ul class=\"list\">");
     for (size_t i = 0; i < subject->n_unseen; i++) {
         audit_html_say(p, "<li>");
         tag(p, "unknown", "? unseen");
@@ -281,8 +281,8 @@ enum code audit_html(const struct audit_results *results, int64_t now_unix_s, st
         put_target(&p, &results->items[i], i + 1);
     if (results->rehearsal)
         audit_rehearsal_html(results->rehearsal, out);
-    audit_html_say(&p, "</main><footer class=\"soft\"><p>pgseal " PGSEAL_VERSION
-                       ". Names of files, rules and certificates are "
-                       "shown as text, whatever they hold.</p></footer></body></html>\n");
+    audit_html_say(
+        &p, "</main><footer class=\"soft\"><p>pgseal " PGSEAL_VERSION
+            ". Names of files, rules and certificates are shown as plain text.</p></footer></body></html>\n");
     return p.nomem || !buf_ok(out) ? E_NOMEM : OK;
 }

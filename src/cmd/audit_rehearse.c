@@ -176,9 +176,11 @@ static void put_place(struct buf *out, const struct hba_rule *rule)
 /* "12 known clients: 1 would be refused, 2 may be, 9 go on" */
 static void put_summary(struct buf *out, const struct audit_rehearsal *r)
 {
-    buf_printf(out, "%zu known client%s: %zu would be refused, of %zu nobody can tell, %zu come in as before",
-               r->known.n, r->known.n == 1 ? "" : "s", r->outcome.counts[REHEARSED_OUT],
-               r->outcome.counts[REHEARSED_UNKNOWN], r->outcome.counts[REHEARSED_IN]);
+    buf_printf(
+        out,
+        "%zu known client%s: %zu would be refused, %zu cannot be decided, %zu would be admitted as before",
+        r->known.n, r->known.n == 1 ? "" : "s", r->outcome.counts[REHEARSED_OUT],
+        r->outcome.counts[REHEARSED_UNKNOWN], r->outcome.counts[REHEARSED_IN]);
 }
 
 /* What was not replayed; empty: all of it was. */
@@ -186,13 +188,13 @@ static void put_missing(struct buf *out, const struct audit_rehearsal *r)
 {
     if (r->known.n == 0)
         buf_append_c(out,
-                     "No client is known: give a log with log_connections (--log), a gate with its state, or "
+                     "No client is known: name a log with log_connections (--log), a gate with its state, or "
                      "--conninfo of a running server.");
     if (r->known.unplaced > 0)
-        buf_printf(out, "%zu connections of the log have no numeric address, and were passed over.",
+        buf_printf(out, "%zu connections of the log have no numeric address, and were skipped.",
                    r->known.unplaced);
     if (r->known.beyond > 0)
-        buf_printf(out, "%zu connections of further clients were too many to keep.", r->known.beyond);
+        buf_printf(out, "%zu connections of further clients were not kept.", r->known.beyond);
 }
 
 /* ---- for people ---- */

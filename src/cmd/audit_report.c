@@ -93,7 +93,7 @@ void audit_report_say(const struct cmd *cmd, const struct audit_result *result)
     for (unsigned item = 1; item <= CHECKLIST_ITEMS; item++)
         say_item(cmd, item, &r->checklist[item - 1]);
     if (r->subject->n_unseen > 0)
-        (void)fputs("\nnot seen\n", cmd->out);
+        (void)fputs("\nnot examined\n", cmd->out);
     for (size_t i = 0; i < r->subject->n_unseen; i++) {
         const struct subject_unseen *u = &r->subject->unseen[i];
         (void)fprintf(cmd->out, "  %.*s\n", STR_ARG(u->what));

@@ -37,7 +37,7 @@ static enum code read_numbers(const struct cmd *cmd, struct ca_params *params, s
     uint32_t value;
 
     if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, &params->days))
-        return err_set(e, E_USAGE, "--days takes a number within 1 and %d", CA_DAYS_MAX);
+        return err_set(e, E_USAGE, "--days takes a number from 1 to %d", CA_DAYS_MAX);
     if (!length)
         return OK;
     if (str_is(str_c(length), "none")) {
@@ -90,9 +90,10 @@ static void warn(const struct cmd *cmd, const struct ca_params *params, struct a
     diags_init(&diags, arena);
     struct diag *row = diags_add(&diags, SEV_WARNING, E_UNSUPPORTED, str_c(""), 0,
                                  "certificates signed by an Ed25519 CA break SCRAM channel binding");
-    diags_hint(&diags, row,
-               "libpq's clients will need channel_binding=disable. An Ed25519 key in a certificate that an "
-               "ECDSA CA signed is no problem.");
+    diags_hint(
+        &diags, row,
+        "libpq's clients will need channel_binding=disable. Ed25519 keys of certificates are fine if the "
+        "CA's own key is ECDSA.");
     (void)cmd_diags(cmd, &diags);
 }
 
@@ -109,8 +110,8 @@ static enum code refuse_second(const struct cmd *cmd, const struct ca_place *pla
     TRY(os_path(place->gate_dir, "tls/ca.crt", path, e));
     if (!os_exists(path))
         return OK;
-    (void)err_set(e, E_EXISTS, "the gate has a CA already, whose certificate is \"%s\"", path);
-    err_hint(e, "It is kept elsewhere. With --force a second one is made, which no client knows yet.");
+    (void)err_set(e, E_EXISTS, "the gate already has a CA, whose certificate is \"%s\"", path);
+    err_hint(e, "It is kept elsewhere. With --force a second one is made, which no client trusts yet.");
     return E_EXISTS;
 }
 
@@ -227,7 +228,7 @@ static enum code write_crl(const struct cmd *cmd, struct ca_place *place, struct
     char path[OS_PATH_MAX];
 
     if (days_text && !str_to_u32(str_c(days_text), 1, CA_DAYS_MAX, &days))
-        return err_set(e, E_USAGE, "--crl-days takes a number within 1 and %d", CA_DAYS_MAX);
+        return err_set(e, E_USAGE, "--crl-days takes a number from 1 to %d", CA_DAYS_MAX);
     place->passphrase = source_of(cmd);
     TRY(passphrase_check(&place->passphrase, e));
     TRY(os_owner_enter(ca_place_owner(place), &as, e));
@@ -269,7 +270,7 @@ int cmd_ca(struct cmd *cmd)
     struct err e;
 
     if (cmd->n_args > 1)
-        return cmd_usage(cmd, "one directory, please");
+        return cmd_usage(cmd, "more than one directory given");
     arena_init(&arena, CA_ARENA_LIMIT, CA_ARENA_FIRST);
     enum code code = ca_place_find(cmd_value(cmd, OPT_ca_directory), cmd->n_args ? cmd->args[0] : NULL,
                                    &place, &e);

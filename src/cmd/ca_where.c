@@ -18,7 +18,8 @@ enum code ca_place_find(const char *gate_dir, const char *ca_dir, struct ca_plac
     struct ca_place place = { .apart = ca_dir != NULL, .passphrase = { .what = "the CA's key" } };
 
     if (!gate_dir && !ca_dir)
-        return err_set(e, E_USAGE, "which CA? Name the gate's directory with -D, or the CA's own");
+        return err_set(e, E_USAGE,
+                       "no CA given: name the gate's directory with -D, or the CA's own directory");
     if (gate_dir)
         TRY(os_path("", gate_dir, place.gate_dir, e));
     if (ca_dir)
@@ -42,14 +43,15 @@ static void hint_where(const struct ca_place *place, struct err *e)
 
     if (os_path(place->ca_dir, "ca.crt", path, &ignored) == OK && os_exists(path)) {
         err_hint(
-            e, "Its key is kept elsewhere: name the CA's directory there with --ca (pgseal cert), or behind "
-               "the verb (pgseal ca).");
+            e,
+            "Its key is kept elsewhere: name the CA's directory there with --ca (pgseal cert), or after the "
+            "verb (pgseal ca).");
         return;
     }
     if (place->gate_dir[0] && os_path(place->gate_dir, "tls/ca.crt", root, &ignored) == OK && os_exists(root))
         err_hint(
             e,
-            "The CA of \"%s\" is kept elsewhere: name its directory with --ca (pgseal cert), or behind the "
+            "The CA of \"%s\" is kept elsewhere: name its directory with --ca (pgseal cert), or after the "
             "verb (pgseal ca).",
             root);
     else if (place->gate_dir[0])
@@ -161,15 +163,16 @@ void ca_place_tell_crl(const struct ca_place *place, const struct cmd *cmd, stru
         break;
     case CA_COPY_UNSET:
         row = diags_add(&diags, SEV_WARNING, E_CONFIG, str_c(""), 0,
-                        "the gate in \"%s\" looks into no revocation list: ssl_crl_file is not set",
+                        "the gate in \"%s\" uses no revocation list: ssl_crl_file is not set",
                         place->gate_dir);
         diags_hint(&diags, row, "Copy \"%s/ca.crl\" to \"%s\" and set ssl_crl_file = 'tls/ca.crl'.", crl,
                    place->gate_crl);
         break;
     case CA_COPY_FOREIGN:
         row = diags_add(&diags, SEV_WARNING, E_CONFIG, str_c(""), 0,
-                        "file \"%s\" holds more than this CA's list, and was left as it is", place->gate_crl);
-        diags_hint(&diags, row, "Replace this CA's list in it by that of \"%s/ca.crl\".", crl);
+                        "file \"%s\" contains more than this CA's revocation list, and was not changed",
+                        place->gate_crl);
+        diags_hint(&diags, row, "Replace this CA's list in it with \"%s/ca.crl\".", crl);
         break;
     }
     (void)cmd_diags(cmd, &diags);

@@ -82,7 +82,7 @@ enum code cert_export_check(const struct cert_job *job, const char *base, bool w
             continue;
         TRY(container_path(job, base, container_of_driver(d, with_passphrase), &path, e));
         if (os_exists(path))
-            return err_set(e, E_EXISTS, "file \"%s\" exists already", path);
+            return err_set(e, E_EXISTS, "file \"%s\" already exists", path);
     }
     return OK;
 }
@@ -98,7 +98,7 @@ enum code cert_export_check_renewal(const struct cert_job *job, const char *base
         return OK;
     enum code code = os_read_file(path, &data, e);
     if (code == OK && !key_p12_is_open(buf_bytes(&data))) {
-        code = err_set(e, E_USAGE, "file \"%s\" is protected by a passphrase: name one for the new key, too",
+        code = err_set(e, E_USAGE, "file \"%s\" is protected by a passphrase: give one for the new key, too",
                        path);
         err_hint(e,
                  "--passphrase asks for it, --passphrase-file and --passphrase-command name where it comes "

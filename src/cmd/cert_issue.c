@@ -89,7 +89,7 @@ static enum code read_kind(const struct cert_job *job, struct plan *plan, struct
     if (key && !key_kind_from_name(str_c(key), &plan->kind))
         return err_set(e, E_USAGE, "\"%s\" is not a supported key type (" KEY_KIND_NAMES ")", key);
     if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, &plan->request.days))
-        return err_set(e, E_USAGE, "--days takes a number within 1 and %d", CA_DAYS_MAX);
+        return err_set(e, E_USAGE, "--days takes a number from 1 to %d", CA_DAYS_MAX);
     return OK;
 }
 
@@ -123,12 +123,14 @@ static enum code read_owner(const struct cert_job *job, struct plan *plan, struc
     const struct group *row = group ? getgrnam(group) : NULL;
 
     if (owner && group)
-        return err_set(e, E_USAGE,
-                       "either --owner or --group: PostgreSQL takes 0600 of its own or 0640 of root's");
+        return err_set(
+            e, E_USAGE,
+            "only one of --owner and --group can be given: PostgreSQL accepts a key of its own user with "
+            "mode 0600, or a key of root with 0640");
     if (owner && !user)
-        return err_set(e, E_PARAM, "there is no user \"%s\" on this machine", owner);
+        return err_set(e, E_PARAM, "user \"%s\" does not exist on this machine", owner);
     if (group && !row)
-        return err_set(e, E_PARAM, "there is no group \"%s\" on this machine", group);
+        return err_set(e, E_PARAM, "group \"%s\" does not exist on this machine", group);
     if (user) {
         plan->files.key_uid = user->pw_uid;
         plan->files.key_gid = user->pw_gid;
@@ -235,7 +237,7 @@ static enum code refuse_file(const struct cert_job *job, const struct plan *plan
     struct str other;
 
     if (!name_in(plan->cert_path, job->arena, &other) || str_is(other, plan->name)) {
-        (void)err_set(e, E_EXISTS, "file \"%s\" exists already", path);
+        (void)err_set(e, E_EXISTS, "file \"%s\" already exists", path);
         err_hint(e, "Use \"pgseal cert renew\" to issue it again, or --force to replace it.");
         return E_EXISTS;
     }
@@ -415,8 +417,7 @@ static enum code keep_owner(const struct cert_job *job, struct plan *plan, struc
     struct stat st, above;
 
     if (stat(plan->key_path, &st) < 0) {
-        (void)err_set(e, E_NO_FILE, "there is no private key file \"%s\" beside the certificate",
-                      plan->key_path);
+        (void)err_set(e, E_NO_FILE, "private key file \"%s\" does not exist", plan->key_path);
         return E_NO_FILE;
     }
     TRY(owner_path(job, plan, dir, e));
@@ -442,7 +443,7 @@ static enum code keep_passphrase(const struct cert_job *job, struct plan *plan, 
     if (!encrypted || plan->files.passphrase)
         return OK;
     (void)err_set(e, E_USAGE,
-                  "private key file \"%s\" is protected by a passphrase: name one for the new key, too",
+                  "private key file \"%s\" is protected by a passphrase: give one for the new key, too",
                   plan->key_path);
     err_hint(
         e, "--passphrase asks for it, --passphrase-file and --passphrase-command name where it comes from.");
@@ -461,7 +462,7 @@ static enum code take_old_key(const struct cert_job *job, struct plan *plan, X50
     TRY(os_owner_enter(plan->key_path, &as, e));
     TRY(key_load(plan->key_path, &passphrase, &leaf->key, e));
     if (!key_fits(leaf->key, old))
-        return err_set(e, E_CONFIG, "private key file \"%s\" does not fit the certificate", plan->key_path);
+        return err_set(e, E_CONFIG, "private key file \"%s\" does not match the certificate", plan->key_path);
     plan->files.key_path = NULL; /* it stays as it is */
     return OK;
 }
@@ -499,7 +500,7 @@ static enum code check_name(const struct cert_job *job, const struct plan *plan,
         return OK;
     (void)err_set(e, E_PARAM, "file \"%s\" is the certificate of another user, \"%.*s\"", plan->cert_path,
                   STR_ARG(cn.value));
-    err_hint(e, "Name the file of the one that you mean, or that user.");
+    err_hint(e, "Name the file of the certificate that you mean, or that user.");
     return E_PARAM;
 }
 

@@ -17,7 +17,7 @@ enum code cert_job_crl_days(const struct cert_job *job, unsigned *out, struct er
 
     *out = CA_CRL_DAYS_DEFAULT;
     if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, out))
-        return err_set(e, E_USAGE, "--crl-days takes a number within 1 and %d", CA_DAYS_MAX);
+        return err_set(e, E_USAGE, "--crl-days takes a number from 1 to %d", CA_DAYS_MAX);
     return OK;
 }
 

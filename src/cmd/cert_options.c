@@ -36,6 +36,6 @@ enum code cert_read_use_and_days(const struct cert_job *job, struct ca_request *
     if (word && !ca_use_from_name(str_c(word), &request->use))
         return err_set(e, E_USAGE, "--use takes server, client or both, not \"%s\"", word);
     if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, &request->days))
-        return err_set(e, E_USAGE, "--days takes a number within 1 and %d", CA_DAYS_MAX);
+        return err_set(e, E_USAGE, "--days takes a number from 1 to %d", CA_DAYS_MAX);
     return OK;
 }

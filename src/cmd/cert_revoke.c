@@ -75,7 +75,7 @@ static enum code refuse_several(const struct found *found, struct err *e)
     for (size_t i = 0; i < found->n; i++)
         if (found->match[i])
             (void)buf_printf(&serials, " %.*s", STR_ARG(found->entries[i].serial_hex));
-    (void)err_set(e, E_PARAM, "several certificates bear the name \"%.*s\"", STR_ARG(found->name));
+    (void)err_set(e, E_PARAM, "several certificates have the name \"%.*s\"", STR_ARG(found->name));
     err_detail(e, "Their serial numbers:%.*s%s", STR_ARG(buf_str(&serials)), buf_ok(&serials) ? "" : " ...");
     err_hint(e, "Name one of them, or revoke them all with --all.");
     return E_PARAM;

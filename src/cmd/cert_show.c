@@ -34,8 +34,8 @@ static enum code warn_skipped(struct bytes pem, struct shown *shown, struct err 
         }
         (void)diags_add(
             &shown->diags, SEV_WARNING, E_CONFIG, str_c(shown->path), 0,
-            "certificate %zu in file \"%s\" is a TRUSTED CERTIFICATE behind another one: it counts in a "
-            "file of CAs, and is skipped in ssl_cert_file and sslcert",
+            "certificate %zu in file \"%s\" is a TRUSTED CERTIFICATE after another one: it is read in a "
+            "file of CAs, and skipped in ssl_cert_file and sslcert",
             i + 1, shown->path);
     }
     return OK;

@@ -62,7 +62,7 @@ static enum code plan_paths(const struct cert_job *job, struct signing *s, struc
     s->files.cert_path = s->cert_path;
     s->files.replace = cmd_flag(job->cmd, OPT_cert_force);
     if (!s->files.replace && os_exists(s->cert_path))
-        return err_set(e, E_EXISTS, "file \"%s\" exists already", s->cert_path);
+        return err_set(e, E_EXISTS, "file \"%s\" already exists", s->cert_path);
     if (!out)
         return OK;
     TRY(os_owner_enter(out, &as, e));

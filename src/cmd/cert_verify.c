@@ -69,7 +69,8 @@ static enum code find_root(struct cert_job *job, struct examined *x, struct err 
 
     x->root = cmd_value(job->cmd, OPT_cert_root);
     if (!x->root && !known)
-        return err_set(e, E_USAGE, "whom does the other side trust? Name its CA file with --root, or use -D");
+        return err_set(e, E_USAGE,
+                       "no CA given: name the file that the other side trusts with --root, or use -D");
     if (known)
         TRY(cert_job_ca(job, e));
     if (x->root)
@@ -334,7 +335,7 @@ static void report_text(const struct cert_job *job, const struct examined *x)
     cert_verify_say(job->cmd, x->client ? "accepted" : "verify-ca", &x->ca);
     cert_verify_say(job->cmd, "verify-full", &x->full);
     if (!x->client && !x->host) {
-        (void)fprintf(out, "  %-12s not asked: name the host with --host. The certificate is for",
+        (void)fprintf(out, "  %-12s not checked: name the host with --host. The certificate is for",
                       "verify-full");
         for (size_t i = 0; i < x->info.n_sans; i++)
             (void)fprintf(out, "%s %.*s", i ? "," : "", STR_ARG(x->info.sans[i]));

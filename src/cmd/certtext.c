@@ -184,16 +184,18 @@ void cert_warn(X509 *cert, const struct cert_info *info, struct diags *diags)
     struct diag *row;
 
     if (cert_end_point_hash(cert, hash, &n, &e) == E_UNSUPPORTED) {
-        row = diags_add(diags, SEV_WARNING, E_UNSUPPORTED, str_c(""), 0,
-                        "clients cannot bind SCRAM to this certificate: its signature (%.*s) names no digest",
-                        STR_ARG(info->signature));
+        row = diags_add(
+            diags, SEV_WARNING, E_UNSUPPORTED, str_c(""), 0,
+            "clients cannot use channel binding with this certificate: its signature algorithm (%.*s) has "
+            "no digest",
+            STR_ARG(info->signature));
         diags_hint(diags, row,
                    "libpq's clients then need channel_binding=disable. Use a CA with an ECDSA or RSA key; "
                    "the certificate's own key does not matter.");
     }
     if (str_starts(info->signature, STR("rsassaPss"))) {
         row = diags_add(diags, SEV_WARNING, E_UNSUPPORTED, str_c(""), 0,
-                        "some drivers cannot bind SCRAM to a certificate with an RSA-PSS signature");
+                        "some drivers cannot use channel binding with an RSA-PSS signature");
         diags_hint(diags, row, "Have it signed with RSA (PKCS #1) or ECDSA.");
     }
 }

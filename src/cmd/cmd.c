@@ -302,6 +302,6 @@ int cmd_finish(const struct cmd *cmd, int status)
 {
     if (fflush(cmd->out) == 0 && !ferror(cmd->out))
         return status;
-    (void)fprintf(cmd->err, "pgseal %s: could not write the answer: %m\n", cmd->name);
+    (void)fprintf(cmd->err, "pgseal %s: could not write the output: %m\n", cmd->name);
     return EXIT_CANNOT_RUN;
 }

@@ -125,7 +125,7 @@ static enum code explain_judge(struct explanation *x, struct attempt *a)
         if (code == E_NEED_NAME) {
             facts_look_up(x->arena, conn, a->decision.need);
         } else if (code == E_NEED_ROLES) {
-            explain_note(x, "roles= was not given: taken as if the user were a member of no other role");
+            explain_note(x, "roles= was not given: assuming that the user is a member of no other role");
             x->facts.roles = (struct role_set){ &conn->user, 1 };
             conn->roles = &x->facts.roles;
         } else {
@@ -480,7 +480,7 @@ static int load_running_policy(const struct cmd *cmd, struct policy **out, struc
 
     if (!cmd_value(cmd, OPT_explain_directory) || cmd_value(cmd, OPT_explain_hba) ||
         cmd_value(cmd, OPT_explain_ident))
-        return cmd_usage(cmd, "--running goes with -D DIR, and not with --hba or --ident");
+        return cmd_usage(cmd, "--running requires -D DIR, and cannot be used with --hba or --ident");
     int status = rules_params(cmd, NULL, &params);
     if (status >= 0)
         return status;
@@ -505,7 +505,7 @@ static int load_policy(const struct cmd *cmd, struct policy **out, struct diags 
     if (status >= 0)
         return status;
     if (!hba && !cmd_value(cmd, OPT_explain_directory))
-        return cmd_usage(cmd, "give -D DIR or --hba FILE");
+        return cmd_usage(cmd, "no rules given: use -D DIR or --hba FILE");
     enum code code = load_settings(cmd, &settings, diags);
     if (settings) {
         params.hba_file = str_c(settings->hba_file.path);
@@ -529,9 +529,9 @@ static int explain(struct explanation *x)
     for (size_t i = 0; i < x->facts.n_notes; i++)
         note_str(x, x->facts.notes[i]);
     if (x->facts.host.p)
-        explain_note(x, "host= names the server: it plays no part in the rules");
+        explain_note(x, "host= names the server: rules do not use it");
     if (x->facts.tls_assumed)
-        explain_note(x, "neither tls= nor sslmode= was given: taken as a connection with TLS");
+        explain_note(x, "neither tls= nor sslmode= was given: assuming a connection with TLS");
     if (x->facts.n_attempts > 1)
         explain_note(x, x->facts.attempts[0] ? "sslmode=prefer: with TLS first, then without"
                                              : "sslmode=allow: without TLS first, then with it");

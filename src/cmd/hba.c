@@ -77,7 +77,7 @@ int cmd_hba(struct cmd *cmd)
     if (status >= 0)
         return status;
     if (cmd->n_args != 1)
-        return cmd_usage(cmd, "give one file");
+        return cmd_usage(cmd, "give exactly one file");
     params.hba_file = str_c(cmd->args[0]);
     enum code code = policy_hba_rows(&params, &arena, &rows, NULL, &e);
     if (code != OK) {

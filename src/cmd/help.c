@@ -114,9 +114,10 @@ void help_print(FILE *out)
         print_pair(out, row->name, row->summary, 12);
     print_options(out, (struct listed){ CMD_COMMON, VERB_NONE, CMD_COMMON },
                   "Common options (the help of a command says which it takes)");
-    (void)fputs("\nExit status: 0 fine, 1 a finding or a refusal, 2 wrong usage, 3 could not run.\n"
-                "\"pgseal help COMMAND\" tells more about a command, with examples.\n",
-                out);
+    (void)fputs(
+        "\nExit status: 0 success, 1 a finding or a refusal, 2 invalid usage, 3 could not run.\n\"pgseal "
+        "help COMMAND\" shows more about a command, with examples.\n",
+        out);
 }
 
 void help_command(FILE *out, enum cmd_id command)
@@ -152,7 +153,7 @@ int cmd_help(struct cmd *cmd)
     enum cmd_id command;
 
     if (cmd->n_args > 2)
-        return cmd_usage(cmd, "give one command, and one of its verbs at most");
+        return cmd_usage(cmd, "give one command, and at most one of its verbs");
     if (cmd->n_args == 0) {
         help_print(cmd->out);
         return EXIT_FINE;

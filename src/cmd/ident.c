@@ -38,7 +38,7 @@ int cmd_ident(struct cmd *cmd)
     if (status >= 0)
         return status;
     if (cmd->n_args != 1)
-        return cmd_usage(cmd, "give one file");
+        return cmd_usage(cmd, "give exactly one file");
     params.ident_file = str_c(cmd->args[0]);
     enum code code = policy_ident_rows(&params, &arena, &rows, NULL, &e);
     union view_row *cells = code == OK ? arena_array(&arena, rows.n, sizeof *cells) : NULL;

@@ -92,7 +92,7 @@ static enum code number(const struct cmd *cmd, enum cmd_opt opt, uint32_t max, u
     if (!text)
         return OK;
     if (!str_to_u32(str_c(text), 1, max, &v))
-        return err_set(e, E_USAGE, "\"%s\" is not a number within 1 and %u", text, max);
+        return err_set(e, E_USAGE, "\"%s\" is not a number from 1 to %u", text, max);
     *value = v;
     return OK;
 }
@@ -108,7 +108,8 @@ static enum code plan_options(struct init_plan *plan, const struct cmd *cmd, str
     if (plan->companion &&
         (cmd_value(cmd, OPT_init_host) || cmd_value(cmd, OPT_init_user) || cmd_value(cmd, OPT_init_days)))
         return err_set(e, E_USAGE,
-                       "a companion gate has no certificates: --host, --user and --days are not for it");
+                       "a companion gate has no certificates: --host, --user and --days cannot be used with "
+                       "--companion");
     if (plan->companion)
         plan->listen = "";
     if (cmd_value(cmd, OPT_init_listen))
@@ -131,7 +132,7 @@ static enum code plan_dir(struct init_plan *plan, const char *dir, bool force, s
     TRY(os_dir_empty(dir, &empty, e));
     if (!empty && !force) {
         (void)err_set(e, E_EXISTS, "directory \"%s\" exists but is not empty", dir);
-        err_hint(e, "With --force what is missing is added; files that exist are never replaced.");
+        err_hint(e, "With --force, missing files are added; existing files are never replaced.");
         return E_EXISTS;
     }
     /* 0711: what is public (the CA's certificate, the socket) can be reached, nothing can be listed. */
@@ -176,7 +177,7 @@ int cmd_init(struct cmd *cmd)
     struct err e;
 
     if (cmd->n_args != 1)
-        return cmd_usage(cmd, cmd->n_args ? "one directory, please" : "which directory?");
+        return cmd_usage(cmd, cmd->n_args ? "more than one directory given" : "no directory given");
     struct init_plan *plan = calloc(1, sizeof *plan);
     if (!plan)
         return cmd_error(cmd, &(struct err){ .code = E_NOMEM });

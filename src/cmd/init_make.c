@@ -100,8 +100,8 @@ static enum code have_ca(struct init_plan *plan, struct ca **out, struct err *e)
         TRY(make_ca(plan, dir, &passphrase, e));
     const struct ca_where where = { dir, passphrase.n ? &known : &asked, plan->env };
     TRY(ca_open(&where, CA_SIGN, out, e));
-    TRY(publish(plan, "ca/ca.crt", "tls/ca.crt", "what clients trust: their sslrootcert", e));
-    return publish(plan, "ca/ca.crl", "tls/ca.crl", "what was revoked", e);
+    TRY(publish(plan, "ca/ca.crt", "tls/ca.crt", "the CA certificate: clients' sslrootcert", e));
+    return publish(plan, "ca/ca.crl", "tls/ca.crl", "the revocation list", e);
 }
 
 struct wanted {
@@ -319,21 +319,21 @@ static void append_companion(struct buf *out, const struct init_plan *plan)
                             "\n# The server: TLS, and only if its certificate and name are right.\n"
                             "# No dbname in it: each client gets the database that it asks for.\n");
     setting(out, "upstream", plan->upstream);
-    (void)buf_append_c(out,
-                       "auth_source = upstream             # the server judges; the exchange passes through\n"
-                       "# Passwords for the status database are judged in this database of the server:\n");
+    (void)buf_append_c(
+        out,
+        "auth_source = upstream             # the server checks passwords; the exchange is relayed\n# Passwords for the status database are checked in this database of the server:\n");
     setting(out, "auth_dbname", plan->auth_dbname);
 }
 
 static void append_companion_rules(struct buf *out, const struct init_plan *plan)
 {
     (void)buf_append_c(
-        out, "# Who may connect how, in the syntax of PostgreSQL's pg_hba.conf. The first line that matches\n"
-             "# decides; a connection that matches none is refused. Other machines are not admitted.\n"
-             "#\n"
-             "# TYPE  DATABASE     USER  ADDRESS       METHOD\n"
-             "local   all          all                 scram-sha-256\n"
-             "local   replication  all                 scram-sha-256\n");
+        out,
+        "# Who may connect how, in the syntax of PostgreSQL's pg_hba.conf. The first line that matches\n# applies; a connection that matches none is refused. Other machines are not admitted.\n"
+        "#\n"
+        "# TYPE  DATABASE     USER  ADDRESS       METHOD\n"
+        "local   all          all                 scram-sha-256\n"
+        "local   replication  all                 scram-sha-256\n");
     if (plan->listen[0])
         (void)buf_append_c(out, "host    all          all   127.0.0.1/32  scram-sha-256\n"
                                 "host    all          all   ::1/128       scram-sha-256\n");
@@ -351,26 +351,27 @@ static void append_settings(struct buf *out, const struct init_plan *plan)
                        "\n# Metrics for Prometheus and a page for people, on this machine.\n"
                        "#http_listen = '127.0.0.1:9187'    # then open http://127.0.0.1:9187/status\n"
                        "#http_token_file = 'http.token'    # else every user of this machine may read it\n");
-    (void)buf_append_c(out,
-                       "\n# TLS. Relative names start at this directory.\n"
-                       "ssl = on\n"
-                       "ssl_cert_file = 'tls/server.crt'\n"
-                       "ssl_key_file = 'tls/server.key'\n"
-                       "ssl_ca_file = 'tls/ca.crt'         # client certificates must come from this CA\n"
-                       "ssl_crl_file = 'tls/ca.crl'\n"
-                       "ssl_min_protocol_version = 'TLSv1.2'\n"
-                       "# Of TLS 1.2 only ciphers with forward secrecy and authenticated encryption.\n"
-                       "ssl_ciphers = 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-                       "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-                       "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305'\n"
-                       "reload_policy = strict             # a doubtful certificate refuses the reload\n"
-                       "\n# The upstream server.\n");
+    (void)buf_append_c(
+        out,
+        "\n# TLS. Relative names start at this directory.\n"
+        "ssl = on\n"
+        "ssl_cert_file = 'tls/server.crt'\n"
+        "ssl_key_file = 'tls/server.key'\n"
+        "ssl_ca_file = 'tls/ca.crt'         # client certificates must come from this CA\n"
+        "ssl_crl_file = 'tls/ca.crl'\n"
+        "ssl_min_protocol_version = 'TLSv1.2'\n"
+        "# Of TLS 1.2 only ciphers with forward secrecy and authenticated encryption.\n"
+        "ssl_ciphers = 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+        "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+        "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305'\n"
+        "reload_policy = strict             # refuse reloads with certificates that clients would refuse\n"
+        "\n# The upstream server.\n");
     (void)buf_append_c(out, "# No dbname in it: each client gets the database that it asks for.\n");
     setting(out, "upstream", plan->upstream);
     if (!plan->upstream_is_tcp) {
         (void)buf_append_c(
-            out, "auth_source = upstream             # the password exchange is relayed\n"
-                 "# Passwords for the status database are judged in this database of the server:\n");
+            out,
+            "auth_source = upstream             # the password exchange is relayed\n# Passwords for the status database are checked in this database of the server:\n");
         setting(out, "auth_dbname", plan->auth_dbname);
         return;
     }
@@ -385,16 +386,15 @@ static void append_rules(struct buf *out, const struct init_plan *plan)
 {
     (void)buf_append_c(
         out,
-        "# Who may connect how, in the syntax of PostgreSQL's pg_hba.conf. The first line that matches\n"
-        "# decides; a connection that matches none is refused. Only TLS is admitted, and only with a password that\n"
-        "# never crosses the wire.\n"
+        "# Who may connect how, in the syntax of PostgreSQL's pg_hba.conf. The first line that matches\n# applies; a connection that matches none is refused. Only TLS is admitted, with a password exchange that\n# never sends the password.\n"
         "#\n");
     if (plan->user)
-        (void)buf_printf(out,
-                         "# To demand a client certificate of one user as well, put before the line below:\n"
-                         "# hostssl  all  \"%s\"  all  scram-sha-256  clientcert=verify-full\n"
-                         "#\n",
-                         plan->user);
+        (void)buf_printf(
+            out,
+            "# To demand a client certificate of one user as well, put this before the line below:\n"
+            "# hostssl  all  \"%s\"  all  scram-sha-256  clientcert=verify-full\n"
+            "#\n",
+            plan->user);
     (void)buf_append_c(out, "# TYPE   DATABASE  USER  ADDRESS  METHOD\n"
                             "hostssl  all       all   all      scram-sha-256\n");
 }

@@ -22,8 +22,8 @@ static enum code note_socket(struct init_plan *plan)
     TRY(init_line(
         plan, notes,
         "pg_hba.conf: leave Debian's own first line, \"local all postgres peer\", above the new one: the "
-        "DBA's psql and Debian's scripts log in by it. The new one takes the place of \"local all all "
-        "peer\". A reload is enough: systemctl reload postgresql."));
+        "DBA's psql and Debian's scripts log in through it. The new line replaces \"local all all peer\". A "
+        "reload is enough: systemctl reload postgresql."));
     TRY(init_line(
         plan, notes,
         "listen_addresses takes a restart, which ends all sessions: systemctl restart postgresql. It "
@@ -31,7 +31,7 @@ static enum code note_socket(struct init_plan *plan)
         "leave it as it is, and let pg_hba.conf admit their addresses only."));
     TRY(init_line(
         plan, notes,
-        "Physical replication through the gate: \"all\" does not stand for it. Add \"local replication "
+        "Physical replication through the gate: \"all\" does not match it. Add \"local replication "
         "all scram-sha-256\" there, and \"hostssl replication all all scram-sha-256\" to the gate's "
         "pg_hba.conf."));
     return init_line(
@@ -52,17 +52,17 @@ static enum code note_tcp(struct init_plan *plan)
         "peer\" stays as it is. The key file must belong to the server's user, mode 0600."));
     TRY(init_line(
         plan, notes,
-        "Who verifies the server's present certificate has to trust the new one's CA before it is "
-        "changed: other clients, and standbys with sslmode=verify-ca or verify-full in primary_conninfo."));
+        "Clients that verify the server's present certificate must trust the CA of the new one before it is "
+        "changed, as must standbys with sslmode=verify-ca or verify-full in primary_conninfo."));
     TRY(init_line(
         plan, notes,
-        "SQL: on the primary; standbys get roles and rights from it, but each needs the same pg_hba.conf "
-        "line and a certificate with its own name. The right to read pg_authid holds in one database: "
-        "GRANT it in \"%.*s\", which is auth_dbname.",
+        "SQL: on the primary; standbys get roles and privileges from it, but each needs the same "
+        "pg_hba.conf line and a certificate with its own name. The privilege to read pg_authid is granted "
+        "per database: GRANT it in \"%.*s\", which is auth_dbname.",
         STR_ARG(plan->auth_dbname)));
     TRY(init_line(
         plan, notes,
-        "Physical replication through the gate: \"all\" does not stand for it. Add \"hostssl replication "
+        "Physical replication through the gate: \"all\" does not match it. Add \"hostssl replication "
         "all ADDRESS-OF-THE-GATE/32 scram-sha-256\" there, and \"hostssl replication all all "
         "scram-sha-256\" to the gate's pg_hba.conf."));
     return init_line(
@@ -77,7 +77,7 @@ static enum code note_companion(struct init_plan *plan)
 {
     TRY(init_line(
         plan, &plan->notes,
-        "The server sees connections from this machine, over TLS, and judges the passwords itself; it needs "
+        "The server sees connections from this machine, over TLS, and checks the passwords itself; it needs "
         "nothing else. Replication needs a line of its own: \"hostssl replication all ...\"."));
     return init_line(
         plan, &plan->notes,

@@ -38,7 +38,7 @@ static void say_files(FILE *out, const struct init_plan *plan)
     for (size_t i = 0; i < plan->n_files; i++) {
         const struct init_file *file = &plan->files[i];
         (void)fprintf(out, "  %-*s %s%s\n", NAME_COLUMN, file->name, file->says,
-                      file->kept ? " (was there, kept)" : "");
+                      file->kept ? " (existed, kept)" : "");
     }
 }
 
@@ -72,7 +72,7 @@ static void say_note(FILE *out, struct str note)
 static void say_server(FILE *out, const struct init_plan *plan)
 {
     (void)fprintf(out, "\nThe upstream server, %.*s, needs\n", STR_ARG(plan->upstream));
-    say_lines(out, "in its pg_hba.conf, above other lines that fit but below \"local all postgres peer\"",
+    say_lines(out, "in its pg_hba.conf, above other lines that match but below \"local all postgres peer\"",
               &plan->hba);
     say_lines(out, "in its postgresql.conf", &plan->conf);
     if (plan->sql.n)
@@ -81,7 +81,7 @@ static void say_server(FILE *out, const struct init_plan *plan)
     if (plan->n_upstream_sans)
         (void)fprintf(out, "  If it has a certificate of another CA, name that CA's file in upstream's "
                            "sslrootcert instead.\n");
-    (void)fputs("\nBefore these lines go to a server that is in use:\n", out);
+    (void)fputs("\nBefore you apply these lines to a server that is in use:\n", out);
     for (size_t i = 0; i < plan->notes.n; i++)
         say_note(out, plan->notes.line[i]);
 }
@@ -121,7 +121,7 @@ static enum code init_report_say(FILE *out, const struct init_plan *plan, const 
     else
         TRY(say_clients(out, plan, root, e));
     (void)fprintf(out,
-                  "\nStart the gate (it listens on %s, port %u), after a look at the way to the server:\n",
+                  "\nCheck the connection to the server, then start the gate (it listens on %s, port %u):\n",
                   plan->listen[0] ? plan->listen : "its socket", plan->port);
     AUTO(buf) struct buf dir = BUF_INIT(REPORT_LIMIT);
     conninfo_quote(&dir, str_c(plan->dir));

@@ -89,9 +89,10 @@ static enum code check_companion(const struct init_plan *plan, const struct conn
     if (v[CONN_SSLMODE].p && !str_is(v[CONN_SSLMODE], "verify-full"))
         return err_set(e, E_USAGE, "a companion gate reaches its server with sslmode=verify-full");
     if (v[CONN_SSLROOTCERT].n == 0)
-        return err_set(e, E_USAGE,
-                       "with which CA is the server's certificate verified? Add sslrootcert=FILE, "
-                       "or sslrootcert=system, to --upstream");
+        return err_set(
+            e, E_USAGE,
+            "no CA to verify the server's certificate with: add sslrootcert=FILE, or sslrootcert=system, to "
+            "--upstream");
     return OK;
 }
 
@@ -119,7 +120,7 @@ enum code init_plan_upstream(struct init_plan *plan, const char *text, struct er
 
     TRY(conn_world_system(plan->arena, &world));
     if (given.n != strcspn(given.p, "\r\n"))
-        return err_set(e, E_USAGE, "a connection string is one line");
+        return err_set(e, E_USAGE, "a connection string must be a single line");
     TRY(conninfo_parse(given, &world, CONN_GATE, plan->arena, &info, e));
     TRY(conn_options_parse(given, plan->arena, &options, e));
     for (size_t i = 0; i < info.host_count; i++)

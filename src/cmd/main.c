@@ -29,7 +29,7 @@ static int flush_stdout(void)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return EXIT_FINE;
-    (void)fprintf(stderr, "pgseal: could not write the answer: %m\n");
+    (void)fprintf(stderr, "pgseal: could not write the output: %m\n");
     return EXIT_CANNOT_RUN;
 }
 

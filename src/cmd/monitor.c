@@ -92,7 +92,7 @@ static int monitor_read_options(struct monitor_job *job)
     struct err e;
 
     if (cmd->n_args == 0)
-        return cmd_usage(cmd, "give at least one TARGET");
+        return cmd_usage(cmd, "no target given");
     int status = read_number(cmd, OPT_monitor_timeout, "timeout", MONITOR_TIMEOUT_MAX_S, &job->timeout_s);
     if (status < 0)
         status = read_number(cmd, OPT_monitor_interval, "interval", MONITOR_INTERVAL_MAX_S, &job->interval_s);

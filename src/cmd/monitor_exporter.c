@@ -61,7 +61,7 @@ static void show_metrics(void *ctx, struct http_reply *reply)
         http_reply_send(reply, 200, METRICS_CONTENT_TYPE, buf_bytes(&x->text));
     else
         http_reply_send(reply, 503, "text/plain; charset=utf-8",
-                        str_bytes(STR("nothing was looked at yet\n")));
+                        str_bytes(STR("the targets have not been examined yet\n")));
 }
 
 static void show_health(void *ctx, struct http_reply *reply)
@@ -112,7 +112,7 @@ static enum code make_settings(const char *address, struct settings **out, struc
     };
     if (settings_load(&params, out, &diags) == OK)
         return OK;
-    return err_set(e, E_PARAM, "--listen cannot take \"%s\"", address);
+    return err_set(e, E_PARAM, "invalid --listen address: \"%s\"", address);
 }
 
 static enum code open_http(struct exporter *x, struct err *e)
@@ -147,8 +147,7 @@ static enum code serve(struct exporter *x, struct err *e)
     if (code == OK)
         code = open_http(x, e);
     if (code == OK) {
-        (void)fprintf(x->params->cmd->err, "pgseal: listening on %s, ready to be asked for /metrics\n",
-                      x->params->address);
+        (void)fprintf(x->params->cmd->err, "pgseal: listening on %s, serving /metrics\n", x->params->address);
         (void)fflush(x->params->cmd->err);
         monitor_exporter_look(x);
         loop_run(x->loop);

@@ -69,9 +69,9 @@ static const char *days_text(const struct monitor_row *row, char out[DAYS_TEXT_M
     else if (row->life.not_yet)
         (void)snprintf(out, DAYS_TEXT_MAX, "not yet valid");
     else if (row->not_after_s == INT64_MAX)
-        (void)snprintf(out, DAYS_TEXT_MAX, "no end");
+        (void)snprintf(out, DAYS_TEXT_MAX, "no expiry");
     else if (row->life.over)
-        (void)snprintf(out, DAYS_TEXT_MAX, "ended %" PRId64 " d ago", -row->life.days_left);
+        (void)snprintf(out, DAYS_TEXT_MAX, "expired %" PRId64 " d ago", -row->life.days_left);
     else
         (void)snprintf(out, DAYS_TEXT_MAX, "%" PRId64 " d, %.0f %%", row->life.days_left,
                        100 * row->life.life_left);

@@ -185,7 +185,7 @@ int cmd_probe(struct cmd *cmd)
     if (status >= 0)
         return status;
     if (cmd->n_args == 0)
-        return cmd_usage(cmd, "give at least one HOST[:PORT]");
+        return cmd_usage(cmd, "no HOST[:PORT] given");
     if (conn_world_system(&arena, &world) != OK)
         return cmd_error(cmd, &(struct err){ .code = E_NOMEM });
     params.timeout_s = timeout_s;

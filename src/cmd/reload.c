@@ -54,7 +54,7 @@ static int settings_refused(const struct cmd *cmd, const struct diags *diags, en
     int status = cmd_diags(cmd, diags);
 
     err_set(&e, code,
-            "the gate was not asked to reload: its settings contain errors, and what is in force stays");
+            "the gate was not reloaded: its settings contain errors, and the configuration in force stays");
     (void)cmd_error(cmd, &e);
     return status ? status : code_exit(code);
 }

@@ -127,7 +127,7 @@ static enum code write_metrics(struct run *run, const char *path, struct err *e)
         "# TYPE pgseal_rotate_run_seconds gauge\n");
     buf_append_buf(&text, &run->metrics);
     if (!buf_ok(&text))
-        return err_set(e, E_LIMIT, "there is more to tell than %d bytes", METRICS_LIMIT);
+        return err_set(e, E_LIMIT, "the metrics are longer than %d bytes", METRICS_LIMIT);
     return os_write_file(path, buf_bytes(&text), 0644, OS_WRITE_REPLACE, e);
 }
 
@@ -140,7 +140,7 @@ int cmd_rotate(struct cmd *cmd)
     if (!dir && cmd->n_args == 0)
         return cmd_usage(cmd, "no target given: use -D DIR");
     if (cmd_value(cmd, OPT_rotate_state) && (dir != NULL) + cmd->n_args > 1)
-        return cmd_usage(cmd, "--state is about one target");
+        return cmd_usage(cmd, "--state can be used with one target only");
     run.all = cmd->json ? json_array() : NULL;
     if (dir)
         rotate_target(&run, dir);

@@ -20,8 +20,8 @@ static bool failed_now(const struct renew_report *r)
 static const char *why_due(const struct renew_report *r)
 {
     if (r->other_ca)
-        return "another CA has issued the certificate in use";
-    return r->due.due ? "it is due" : "it was asked for";
+        return "the certificate in use was issued by another CA";
+    return r->due.due ? "it is due" : "it was forced";
 }
 
 static void print_failure(const struct cmd *cmd, const struct renew_report *r)
@@ -30,7 +30,7 @@ static void print_failure(const struct cmd *cmd, const struct renew_report *r)
 
     if (r->outcome == RENEW_WAITING) {
         (void)fprintf(cmd->out, "  The last attempt failed: %s\n", err_text(&r->why));
-        (void)fprintf(cmd->out, "  The next one is not before %s.\n",
+        (void)fprintf(cmd->out, "  The next attempt is made after %s.\n",
                       expiry_date(r->due.next_attempt_unix_s, text));
         return;
     }
@@ -91,7 +91,7 @@ static void print_renewed(const struct cmd *cmd, const struct renew_report *r)
 {
     if (!r->client)
         (void)fprintf(cmd->out, "  SHA-256 %s%s\n", r->sha256,
-                      r->served ? ", served by every listener." : ", not asked for at any listener.");
+                      r->served ? ", served by every listener." : ", not checked at any listener.");
     else if (r->served)
         (void)fprintf(cmd->out, "  SHA-256 %s, taken by the upstream.\n", r->sha256);
     else
@@ -117,10 +117,10 @@ static void print_one(const struct cmd *cmd, const struct renew_report *r)
         return;
     }
     if (r->not_after_unix_s)
-        (void)fprintf(cmd->out, "  The certificate in force ends at %s.\n",
+        (void)fprintf(cmd->out, "  The certificate in force expires at %s.\n",
                       expiry_date(r->not_after_unix_s, text));
     if (r->outcome == RENEW_NOT_DUE)
-        (void)fprintf(cmd->out, "  It will be renewed from %s on.\n", expiry_date(r->due.renew_unix_s, text));
+        (void)fprintf(cmd->out, "  It is due for renewal at %s.\n", expiry_date(r->due.renew_unix_s, text));
     if (r->outcome == RENEW_RENEWED || r->outcome == RENEW_FINISHED)
         print_renewed(cmd, r);
 }

@@ -80,7 +80,7 @@ int cmd_serve(struct cmd *cmd)
     if (!dir)
         return cmd_usage(cmd, "no directory given: use -D DIR");
     if (cmd_flag(cmd, OPT_serve_login) && !cmd_flag(cmd, OPT_serve_check))
-        return cmd_usage(cmd, "--login is for --check");
+        return cmd_usage(cmd, "--login requires --check");
     if (cmd->n_args > 0)
         return cmd_usage(cmd, "too many arguments (first is \"%s\")", cmd->args[0]);
     for (const char *value; (value = cmd_value_at(cmd, OPT_serve_set, n)) != NULL; n++) {

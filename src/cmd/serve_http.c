@@ -81,7 +81,7 @@ static void print_metrics(void *arg, const struct counters *counters)
     if (counters && buf_ok(&text))
         http_reply_send(reply, 200, METRICS_CONTENT_TYPE, buf_bytes(&text));
     else
-        send_text(reply, 503, "out of memory, or the gate stops\n");
+        send_text(reply, 503, "out of memory, or the gate is stopping\n");
 }
 
 static void show_metrics(void *ctx, struct http_reply *reply)

@@ -33,8 +33,8 @@ const struct verb_row verb_rows[] = {
     { CMD_##command, OPT_##command##_##id, long_name, letter, argument, help },
 const struct option_row option_rows[] = {
 #include "commands.def"
-    { CMD_COMMON, OPT_json, "json", 0, NULL, "answer in JSON" },
-    { CMD_COMMON, OPT_verbose, "verbose", 'v', NULL, "say more; may be repeated" },
+    { CMD_COMMON, OPT_json, "json", 0, NULL, "print JSON" },
+    { CMD_COMMON, OPT_verbose, "verbose", 'v', NULL, "print more; may be repeated" },
     { CMD_COMMON, OPT_color, "color", 0, "WHEN", "colours: auto (on a terminal), always or never" },
     { CMD_COMMON, OPT_help, "help", 'h', NULL, "show this and exit" },
     { CMD_COMMON, OPT_COUNT, NULL, 0, NULL, NULL },

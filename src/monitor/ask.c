@@ -153,9 +153,9 @@ static enum code blame_chain(struct monitor_target *target, const struct monitor
 
     TRY(chain_check(&params, &target->arena, &report, e));
     if (report.fault == CHAIN_OUT_OF_ORDER || report.fault == CHAIN_STRAY)
-        ok = monitor_row_blame(
-            leaf, &target->arena, MONITOR_WARNING, "certificate %zu of the chain %s", report.index + 1,
-            report.fault == CHAIN_STRAY ? "does not belong to it" : "stands at the wrong place");
+        ok = monitor_row_blame(leaf, &target->arena, MONITOR_WARNING, "certificate %zu of the chain %s",
+                               report.index + 1,
+                               report.fault == CHAIN_STRAY ? "does not belong to it" : "is out of order");
     if (!ok)
         return ask_no_memory(e);
     if (!ask->verifies)
@@ -244,8 +244,8 @@ static enum code compare(struct monitor_target *target, struct monitor_ask *ask,
         return OK;
     if (!answer->tls || answer->chain->n == 0 || !cert_sha256(answer->chain->items[0], shown)) {
         bool ok = monitor_row_blame(disk, &target->arena, MONITOR_UNKNOWN,
-                                    "could not see what is served at %.*s: %s", STR_ARG(ask->label),
-                                    answer->tls ? "no certificate was shown" : answer->why);
+                                    "could not get the certificate served at %.*s: %s", STR_ARG(ask->label),
+                                    answer->tls ? "no certificate was served" : answer->why);
         return ok ? OK : ask_no_memory(e);
     }
     if (memcmp(shown, disk->info.sha256, sizeof shown) == 0) {
@@ -273,5 +273,5 @@ enum code monitor_ask_answer(struct monitor_target *target, struct monitor_ask *
     if (answer->without_tls && ask->may_lack_tls)
         return OK;
     return monitor_add_fault(target, ask->kind == ASK_UPSTREAM ? "upstream" : "server", ask->label,
-                             MONITOR_UNKNOWN, answer->tls ? "no certificate was shown" : answer->why, e);
+                             MONITOR_UNKNOWN, answer->tls ? "no certificate was served" : answer->why, e);
 }

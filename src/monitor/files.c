@@ -51,7 +51,7 @@ static enum code blame_order(struct monitor_target *target, struct monitor_row *
         return OK;
     bool ok = monitor_row_blame(
         leaf, &target->arena, MONITOR_WARNING, "certificate %zu in the file %s", report.index + 1,
-        report.fault == CHAIN_STRAY ? "does not belong to the chain" : "stands at the wrong place");
+        report.fault == CHAIN_STRAY ? "does not belong to the chain" : "is out of order");
     return ok ? OK : files_no_memory(e);
 }
 

@@ -339,7 +339,7 @@ enum code parent_fork(const struct parent_params *params, int *out_line, int *ou
     p.shared = mmap(NULL, sizeof *p.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (p.signals < 0 || p.shared == MAP_FAILED ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-        return err_set(e, E_IO, "could not make a line to the gate: %s", strerror(errno));
+        return err_set(e, E_IO, "could not create the socket to the gate: %s", strerror(errno));
     p.gate = fork();
     if (p.gate < 0)
         return err_set(e, E_IO, "could not fork the gate: %s", strerror(errno));
@@ -347,7 +347,7 @@ enum code parent_fork(const struct parent_params *params, int *out_line, int *ou
     if (p.gate == 0) {
         *out_line = pair[1];
         os_notify_through(pair[1]);
-        return become_gate(&p) ? OK : err_set(e, E_IO, "the parent has gone");
+        return become_gate(&p) ? OK : err_set(e, E_IO, "the parent process has exited");
     }
     p.line = pair[0];
     *out_line = -1;

@@ -111,7 +111,7 @@ static enum code load_cert(struct ca *ca, struct err *e)
     TRY(os_path(ca->dir, "ca.crt", path, e));
     enum code code = cert_chain_load(path, &list, e);
     if (code == E_NO_FILE) {
-        (void)err_set(e, E_NO_FILE, "there is no certification authority in \"%s\"", ca->dir);
+        (void)err_set(e, E_NO_FILE, "there is no CA in \"%s\"", ca->dir);
     }
     TRY(code);
     if (!X509_up_ref(list.items[0]))
@@ -127,7 +127,7 @@ static enum code load_key(struct ca *ca, const struct key_passphrase *passphrase
     TRY(os_path(ca->dir, "ca.key", path, e));
     TRY(key_load(path, passphrase, &ca->key, e));
     if (!key_fits(ca->key, ca->cert))
-        return err_set(e, E_CONFIG, "private key file \"%s\" does not fit the CA's certificate", path);
+        return err_set(e, E_CONFIG, "private key file \"%s\" does not match the CA's certificate", path);
     return OK;
 }
 
@@ -185,9 +185,9 @@ X509 *ca_certificate(const struct ca *ca)
 static enum code check_params(const struct ca_params *params, struct err *e)
 {
     if (params->common_name.n == 0)
-        return err_set(e, E_PARAM, "a certification authority needs a name");
+        return err_set(e, E_PARAM, "a CA needs a name");
     if (params->days == 0 || params->days > CA_DAYS_MAX)
-        return err_set(e, E_PARAM, "the life of a CA must be within 1 and %d days", CA_DAYS_MAX);
+        return err_set(e, E_PARAM, "the lifetime of a CA must be from 1 to %d days", CA_DAYS_MAX);
     if (params->n_constraints > CA_LIST_MAX)
         return err_set(e, E_LIMIT, "more than %d name constraints", CA_LIST_MAX);
     return OK;
@@ -211,9 +211,9 @@ static enum code refuse_existing(const char *dir, struct err *e)
         TRY(os_path(dir, names[i], path, e));
         if (!os_exists(path))
             continue;
-        (void)err_set(e, E_EXISTS, "file \"%s\" exists already", path);
-        err_hint(e,
-                 "With --force it is replaced, and no certificate of the old CA can be renewed or revoked.");
+        (void)err_set(e, E_EXISTS, "file \"%s\" already exists", path);
+        err_hint(e, "With --force it is replaced, and certificates of the old CA can no longer be renewed or "
+                    "revoked.");
         return E_EXISTS;
     }
     return OK;
@@ -260,7 +260,7 @@ static enum code check_request(const struct ca_request *request, EVP_PKEY *key, 
     if (request->n_sans > CA_LIST_MAX)
         return err_set(e, E_LIMIT, "more than %d alternative names", CA_LIST_MAX);
     if (request->days == 0 || request->days > CA_DAYS_MAX)
-        return err_set(e, E_PARAM, "the life of a certificate must be within 1 and %d days", CA_DAYS_MAX);
+        return err_set(e, E_PARAM, "the lifetime of a certificate must be from 1 to %d days", CA_DAYS_MAX);
     if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && key_bits(key) < 2048)
         return err_set(e, E_PARAM, "RSA keys below 2048 bits are refused by every current TLS library");
     return OK;
@@ -355,8 +355,7 @@ enum code ca_request_of(X509 *cert, struct arena *arena, struct ca_request *out,
     for (size_t i = 0; i < names.n_sans; i++)
         if (names.sans[i].type == SAN_OTHER)
             return err_set(e, E_UNSUPPORTED,
-                           "the certificate has an alternative name of a type that pgseal "
-                           "does not write");
+                           "the certificate has an alternative name of an unsupported type");
     int64_t days = (info.not_after_unix_s - info.not_before_unix_s) / DAY_S;
     *out = (struct ca_request){ .use = use_of(info.eku),
                                 .subject = X509_get_subject_name(cert),
@@ -413,7 +412,7 @@ enum code ca_revoke(struct ca *ca, struct str serial_hex, enum ca_reason reason,
         return err_set(e, E_UNDEFINED, "this CA has issued no certificate with serial number %.*s",
                        STR_ARG(serial_hex));
     if (entry->revoked_unix_s)
-        return err_set(e, E_EXISTS, "certificate %.*s is revoked already", STR_ARG(serial_hex));
+        return err_set(e, E_EXISTS, "certificate %.*s is already revoked", STR_ARG(serial_hex));
     journal_add_revoked(&ca->journal, env_now_s(ca->env), serial_hex, reason);
     return write_journal(ca, e);
 }
@@ -428,7 +427,8 @@ enum code ca_write_crl(struct ca *ca, unsigned days, struct err *e)
 
     CHECK(ca->key);
     if (days == 0 || days > CA_DAYS_MAX)
-        return err_set(e, E_PARAM, "the life of a revocation list must be within 1 and %d days", CA_DAYS_MAX);
+        return err_set(e, E_PARAM, "the lifetime of a revocation list must be from 1 to %d days",
+                       CA_DAYS_MAX);
     arena_init(&arena, ARENA_LIMIT, ARENA_FIRST);
     TRY(parse_journal(ca, &arena, &journal, e));
     TRY(os_path(ca->dir, "ca.crl", path, e));

@@ -380,10 +380,9 @@ static void diagnose_incomplete(const struct chain_report *report, const char *f
         diags_hint(diags, row,
                    "Append that intermediate certificate to the file: clients have only the root.");
     else
-        diags_hint(
-            diags, row,
-            "If it is an intermediate, append it to the file; if it is a root that clients have, name a "
-            "file that holds it in ssl_chain_root_file.");
+        diags_hint(diags, row,
+                   "If it is an intermediate, append it to the file; if it is a root that clients have, set "
+                   "ssl_chain_root_file to a file that contains it.");
 }
 
 void chain_diagnose(const struct chain_report *report, const char *file, bool strict, struct diags *diags)
@@ -401,15 +400,16 @@ void chain_diagnose(const struct chain_report *report, const char *file, bool st
         row = diags_add(diags, SEV_WARNING, E_CONFIG, str_c(file), 0,
                         "certificates in file \"%s\" are out of order: certificate %zu, \"%.*s\"", file,
                         report->index + 1, STR_ARG(report->subject));
-        diags_hint(diags, row,
-                   "The server's own certificate comes first, each other one behind the one it issued.");
+        diags_hint(
+            diags, row,
+            "The server's own certificate comes first, and each other one follows the one that it issued.");
         return;
     case CHAIN_STRAY:
         row = diags_add(
             diags, SEV_WARNING, E_CONFIG, str_c(file), 0,
             "certificate %zu in file \"%s\", \"%.*s\", does not belong to the chain of the first one",
             report->index + 1, file, STR_ARG(report->subject));
-        diags_hint(diags, row, "Remove it, or put the certificates that connect it in between.");
+        diags_hint(diags, row, "Remove it, or add the certificates that connect it.");
         return;
     case CHAIN_INCOMPLETE:
         diagnose_incomplete(report, file, strict, diags);

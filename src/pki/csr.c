@@ -43,8 +43,7 @@ static enum code read_sans(const STACK_OF(X509_EXTENSION) * extensions, struct a
     GENERAL_NAMES_free(names);
     for (size_t i = 0; code == OK && i < csr->names.n_sans; i++)
         if (csr->names.sans[i].type == SAN_OTHER)
-            code = err_set(e, E_UNSUPPORTED,
-                           "the request has an alternative name of a type that pgseal does not write");
+            code = err_set(e, E_UNSUPPORTED, "the request has an alternative name of an unsupported type");
     return code;
 }
 

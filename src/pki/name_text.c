@@ -50,7 +50,7 @@ static enum code read_type(struct reading *r, struct str *out)
     if (equals == r->left.n || out->n == 0)
         return err_set(r->e, E_PARAM, "an attribute such as CN=alice is expected");
     if (!name_field_known(*out))
-        return err_set(r->e, E_PARAM, "unknown attribute in front of \"=\"");
+        return err_set(r->e, E_PARAM, "unknown attribute before \"=\"");
     r->left = str_from(r->left, equals + 1);
     return OK;
 }
@@ -99,7 +99,7 @@ static enum code read_quoted(struct reading *r, struct buf *value)
         return err_set(r->e, E_PARAM, "a double quote is not closed");
     r->left = str_trim(str_from(r->left, 1));
     if (r->left.n > 0 && !ends_value(r))
-        return err_set(r->e, E_PARAM, "a comma is expected behind a value in double quotes");
+        return err_set(r->e, E_PARAM, "a comma is expected after a value in double quotes");
     return OK;
 }
 

@@ -20,7 +20,8 @@ enum code passphrase_check(const struct passphrase_source *source, struct err *e
 {
     int n = (source->file != NULL) + (source->command != NULL) + source->ask;
 
-    return n <= 1 ? OK : err_set(e, E_USAGE, "more than one source of the passphrase of %s", source->what);
+    return n <= 1 ? OK
+                  : err_set(e, E_USAGE, "more than one source given for the passphrase of %s", source->what);
 }
 
 static enum code first_line(struct str text, const struct passphrase_source *source, struct secret *out,
@@ -66,7 +67,7 @@ static enum code from_terminal(const struct passphrase_source *source, bool twic
 
     (void)snprintf(prompt, sizeof prompt, "Passphrase of %s: ", source->what);
     int failed = UI_UTIL_read_pw_string(text, sizeof text - 1, prompt, twice);
-    enum code code = failed ? err_set(e, E_IO, "no passphrase of %s was given", source->what)
+    enum code code = failed ? err_set(e, E_IO, "no passphrase was given for %s", source->what)
                             : first_line(str_c(text), source, out, e);
     wipe(text, sizeof text);
     return code;
@@ -92,7 +93,7 @@ static enum code get_existing(void *ctx, struct secret *out, struct err *e)
 
     if (!passphrase_wanted(source) && !isatty(STDIN_FILENO)) {
         (void)err_set(e, E_CONFIG, "%s is protected by a passphrase, and none was given", source->what);
-        err_hint(e, "Name a file or a command it comes from; see --help.");
+        err_hint(e, "Name a file or a command that has it; see --help.");
         return E_CONFIG;
     }
     return get(source, false, out, e);

@@ -93,7 +93,7 @@ static void check_name(struct line_parser *p, const struct hba_name *name)
                        "\"%.*s\" needs role memberships, which are not known here", STR_ARG(name->text));
     if (name->kind == HBA_NAME_REGEX && regex_set_looks_behind(p->regexes, name->regex))
         (void)line_bad(p, E_UNSUPPORTED, NULL,
-                       "regular expression \"%.*s\" looks behind, which cannot be honoured here",
+                       "regular expression \"%.*s\" uses lookbehind, which is not supported",
                        STR_ARG(str_from(name->text, 1)));
 }
 

@@ -121,14 +121,14 @@ static enum code judge_auth(struct look *look)
                 STR_ARG(plain->method)));
     if (plain->reached && !r->unix_socket && str_is(plain->method, "password"))
         TRY(add(look, "cleartext-password", PROBLEM_HIGH,
-                "without TLS the server asks for the password in the clear"));
+                "without TLS the server asks for the password in cleartext"));
     if (tls->reached && str_is(tls->method, "trust"))
-        TRY(add(look, "trust", PROBLEM_HIGH, "the server lets the user in without any proof"));
+        TRY(add(look, "trust", PROBLEM_HIGH, "the server admits the user without authentication"));
     if (tls->reached && str_is(tls->method, "md5"))
-        TRY(add(look, "md5", PROBLEM_MEDIUM, "passwords are proved with MD5: move to scram-sha-256"));
+        TRY(add(look, "md5", PROBLEM_MEDIUM, "passwords are checked with MD5: change to scram-sha-256"));
     if (tls->reached && str_is(tls->method, "password"))
         TRY(add(look, "password", PROBLEM_MEDIUM,
-                "the server reads the password itself: move to scram-sha-256"));
+                "the client sends the password itself: change to scram-sha-256"));
     if (tls->reached && str_is(tls->method, "scram-sha-256") && !tls->scram_plus)
         TRY(add(look, "no-channel-binding", PROBLEM_LOW, "SCRAM-SHA-256-PLUS is not offered over TLS"));
     return OK;
@@ -153,10 +153,11 @@ static enum code judge_tls(struct look *look)
         TRY(add(look, "no-tls13", PROBLEM_LOW, "TLSv1.3 is not accepted"));
     if (r->injected == ANSWER_YES)
         TRY(add(look, "injected-bytes", PROBLEM_HIGH,
-                "bytes sent before TLS are taken for the session's (CVE-2021-23214): update the server"));
+                "bytes sent before TLS are read as part of the session (CVE-2021-23214): update the server"));
     if (r->direct_no_alpn == ANSWER_YES)
         TRY(add(look, "direct-without-alpn", PROBLEM_LOW,
-                "direct TLS is accepted without ALPN: other protocols may be led here (ALPACA)"));
+                "direct TLS is accepted without ALPN: connections of other protocols can be redirected here "
+                "(ALPACA)"));
     return OK;
 }
 
@@ -249,17 +250,17 @@ static enum code judge_order(struct look *look)
     }
     if (c->missing_intermediate)
         return add(look, "chain-incomplete", PROBLEM_HIGH,
-                   "the chain lacks the intermediate %.*s: put it into ssl_cert_file", STR_ARG(c->missing));
+                   "the chain lacks the intermediate %.*s: append it to ssl_cert_file", STR_ARG(c->missing));
     if (look->roots_known)
         return add(
             look, "issuer-unknown", PROBLEM_HIGH,
-            "the chain ends at %.*s, whose issuer %.*s is not among your roots: put the intermediate into "
+            "the chain ends at %.*s, whose issuer %.*s is not among your roots: append the intermediate to "
             "ssl_cert_file, or give clients the right CA",
             STR_ARG(c->subject), STR_ARG(c->missing));
-    return add(look, "issuer-unknown", PROBLEM_LOW,
-               "the issuer %.*s is neither served nor known here: if it is not the root, it belongs into "
-               "ssl_cert_file",
-               STR_ARG(c->missing));
+    return add(
+        look, "issuer-unknown", PROBLEM_LOW,
+        "the issuer %.*s is neither served nor known here: if it is not the root, append it to ssl_cert_file",
+        STR_ARG(c->missing));
 }
 
 static enum code judge_certificates(struct look *look)
@@ -321,7 +322,7 @@ static enum code judge_asker(struct look *look)
     if (file.n == 0)
         return OK;
     return add(look, "keys-logged", PROBLEM_LOW,
-               "the keys of the TLS sessions of this look were written to \"%.*s\" (sslkeylogfile)",
+               "the keys of the TLS sessions of this probe were written to \"%.*s\" (sslkeylogfile)",
                STR_ARG(file));
 }
 
@@ -333,7 +334,7 @@ static enum code judge_safety(struct look *look)
 
     r->safe = full->connects && (full->verified == PROOF_FULL || r->unix_socket);
     if (r->safe && r->unix_socket)
-        r->because = STR("a unix socket does not leave the machine");
+        r->because = STR("a Unix-domain socket does not leave the machine");
     else if (r->safe)
         ok = arena_printf(look->arena, &r->because, "the chain leads to a CA you trust and names \"%.*s\"",
                           STR_ARG(look->info.hosts[0].host));

@@ -69,7 +69,7 @@ static enum code parse_conninfo(struct str text, enum pasted_driver driver, stru
     t.options = pasted->options;
     t.pasted = pasted;
     if (has_list(v[CONN_HOST]) || has_list(v[CONN_HOSTADDR]) || has_list(v[CONN_PORT]))
-        return err_set(e, E_PARAM, "an endpoint is one host: give the others as endpoints of their own");
+        return err_set(e, E_PARAM, "an endpoint is one host: give each host as its own endpoint");
     struct str host = v[CONN_HOST].n > 0 ? v[CONN_HOST] : v[CONN_HOSTADDR];
     struct str service = v[CONN_SERVICE], port = v[CONN_PORT];
     if (t.options.port_of_uri && !is_port(port))

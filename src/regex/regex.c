@@ -322,7 +322,7 @@ static enum code compiled_form(const struct regex_set *set, unsigned number, boo
     size_t at = 2 * (size_t)number + (behind ? 1 : 0);
 
     if (entry->lookbehind)
-        return err_set(e, E_REGEX, "lookbehind constraints cannot be applied here");
+        return err_set(e, E_REGEX, "lookbehind constraints are not supported");
     if (!have)
         return E_NOMEM;
     CHECK(at < have->n);

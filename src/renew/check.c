@@ -39,9 +39,9 @@ static enum code check_end(const struct view *v, struct err *e)
     if (v->path.end == PATH_ROOT || chain_ends_alike(&v->path, &v->running))
         return OK;
     if (v->path.end == PATH_OWN) {
-        (void)err_set(e, E_CONFIG, "the chain ends in a root that clients are not known to have");
+        (void)err_set(e, E_CONFIG, "the chain ends in a root that clients may not have");
         err_hint(e,
-                 "When all of them have it, name a file that holds it in ssl_chain_root_file, or put it into "
+                 "When all clients have it, set ssl_chain_root_file to a file that contains it, or add it to "
                  "ssl_ca_file.");
         return E_CONFIG;
     }
@@ -71,12 +71,12 @@ static enum code check_date(const struct view *v, size_t i, int64_t leaf_end, st
         return err_set(e, E_CONFIG, "certificate %zu of the chain is not valid before %s", i + 1,
                        expiry_date(from, text));
     if (to <= v->what->now_unix_s)
-        return err_set(e, E_CONFIG, "certificate %zu of the chain has expired: it was valid until %s", i + 1,
+        return err_set(e, E_CONFIG, "certificate %zu of the chain expired at %s", i + 1,
                        expiry_date(to, text));
     if (to < leaf_end)
         return err_set(e, E_CONFIG,
-                       "certificate %zu of the chain ends at %s, before the leaf, which ends at %s", i + 1,
-                       expiry_date(to, text), expiry_date(leaf_end, end));
+                       "certificate %zu of the chain expires at %s, before the leaf, which expires at %s",
+                       i + 1, expiry_date(to, text), expiry_date(leaf_end, end));
     return OK;
 }
 
@@ -94,7 +94,7 @@ static enum code check_anchor(const struct view *v, int64_t leaf_end, struct err
                 latest = to;
     if (latest == 0 || latest >= leaf_end)
         return OK;
-    return err_set(e, E_CONFIG, "the root that issued the chain ends at %s, before the leaf",
+    return err_set(e, E_CONFIG, "the root that issued the chain expires at %s, before the leaf",
                    expiry_date(latest, text));
 }
 
@@ -111,7 +111,7 @@ static enum code check_dates(const struct view *v, struct err *e)
     TRY(cert_times(v->what->running->items[0], &from, &old_end, e));
     if (end >= old_end || v->what->forced)
         return OK;
-    return err_set(e, E_CONFIG, "the new certificate ends at %s, before the old one, which ends at %s",
+    return err_set(e, E_CONFIG, "the new certificate expires at %s, before the old one, which expires at %s",
                    expiry_date(end, text), expiry_date(old_end, old));
 }
 
@@ -134,7 +134,8 @@ static enum code check_names(const struct view *v, struct err *e)
         if (verify_names_cover(&after, &wanted[i]))
             continue;
         TRY(san_text(&wanted[i], v->arena, &text, e));
-        return err_set(e, E_CONFIG, "the certificate has lost the name %.*s", STR_ARG(text));
+        return err_set(e, E_CONFIG, "the certificate does not have the name %.*s of the old one",
+                       STR_ARG(text));
     }
     return OK;
 }

@@ -85,7 +85,7 @@ enum code renew_words(struct str text, struct arena *arena, struct str *out, siz
             if (!take_char(&text, &quoted, word, &n))
                 return err_set(e, E_LIMIT, "a word of a command is longer than %d bytes", WORD_LIMIT);
         if (quoted)
-            return err_set(e, E_PARAM, "a double quote has no end");
+            return err_set(e, E_PARAM, "a double quote is not closed");
         if (n_words == RENEW_WORDS_MAX)
             return err_set(e, E_LIMIT, "a command has more than %d words", RENEW_WORDS_MAX);
         if (!arena_str(arena, str_of(word, n), &out[n_words++]))
@@ -164,7 +164,7 @@ static enum code read_entry(struct reading *r, const struct conf_entry *entry)
     if (i == RENEW_SETTINGS)
         unknown_setting(r, entry);
     else if (!is_name(name))
-        conf_complain(r, entry, "the name of a pair takes letters, digits, - and _, not", name);
+        conf_complain(r, entry, "the name of a pair may have letters, digits, - and _, not", name);
     else if (str_has_nul(entry->value))
         conf_complain(r, entry, "there is a null byte in the value of", entry->name);
     if (i == RENEW_SETTINGS || !is_name(name) || str_has_nul(entry->value))
@@ -241,8 +241,8 @@ static void refuse_foreign(struct reading *r, const struct renew_rule *rule)
         bool given = rule->v[i].n > 0 && !str_is(rule->v[i], rows[i].boot);
         if (given && !strchr(rows[i].sources, source_letters[rule->source]))
             (void)diags_add(r->diags, SEV_ERROR, E_CONFIG, r->path, 0,
-                            "%.*s.%s does not belong to a pair with source = %s", STR_ARG(rule->name),
-                            rows[i].name, source_names[rule->source]);
+                            "%.*s.%s cannot be used with source = %s", STR_ARG(rule->name), rows[i].name,
+                            source_names[rule->source]);
     }
 }
 

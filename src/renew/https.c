@@ -54,7 +54,7 @@ static enum code https_ask(const struct curl *c, CURL *handle, const char *url, 
               c->easy_setopt(handle, CURLOPT_WRITEFUNCTION, https_take) == CURLE_OK &&
               c->easy_setopt(handle, CURLOPT_WRITEDATA, out) == CURLE_OK;
     if (!ok)
-        return err_set(e, E_UNSUPPORTED, "libcurl does not do what is needed");
+        return err_set(e, E_UNSUPPORTED, "libcurl lacks a required feature");
     CURLcode code = c->easy_perform(handle);
     if (code != CURLE_OK)
         return err_set(e, E_CONNECT, "could not get \"%s\": %s", url, c->easy_strerror(code));

@@ -81,11 +81,11 @@ enum code pgdata_reload(const struct pgdata *pg, struct err *e)
 
     find_postmaster(&now);
     if (now.pid == 0)
-        return err_set(e, E_UNAVAILABLE, "no PostgreSQL runs in \"%s\"", pg->dir);
+        return err_set(e, E_UNAVAILABLE, "no PostgreSQL server is running in \"%s\"", pg->dir);
     if (kill(now.pid, SIGHUP) == 0)
         return OK;
-    return err_set(e, code_from_errno(errno), "could not send a signal to the PostgreSQL in \"%s\": %m",
-                   pg->dir);
+    return err_set(e, code_from_errno(errno),
+                   "could not send a signal to the PostgreSQL server in \"%s\": %m", pg->dir);
 }
 
 /* ---- all of it ---- */

@@ -182,7 +182,7 @@ static enum code list_rules(const struct renew_params *params, struct arena *are
     (void)err_set(e, E_NO_FILE,
                   "there is nothing to renew: no file \"%s\", and no certificate of the CA in \"%s\"",
                   target->conf, target->ca_dir);
-    err_hint(e, "Say in \"%s\" where certificates come from, for example: server.source = acme",
+    err_hint(e, "Set in \"%s\" where certificates come from, for example: server.source = acme",
              target->conf);
     return E_NO_FILE;
 }
@@ -196,7 +196,7 @@ static enum code take_lock(const struct renew_params *params, struct os_lock *lo
     TRY(os_path(params->target->work, "lock", path, e));
     enum code code = os_lock_take(path, getpid(), lock, e);
     if (code == E_EXISTS)
-        (void)err_set(e, E_EXISTS, "another pgseal rotate is at work on \"%s\"", params->target->dir);
+        (void)err_set(e, E_EXISTS, "another pgseal rotate is running for \"%s\"", params->target->dir);
     return code;
 }
 

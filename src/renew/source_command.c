@@ -57,7 +57,7 @@ static enum code acme_request(const struct renew_order *order, struct ca_request
             request->common_name = str_from_bytes(san->value);
     }
     if (n == 0)
-        return err_set(e, E_PARAM, "the certificate has no name that an ACME CA could certify");
+        return err_set(e, E_PARAM, "the certificate has no name that an ACME CA can certify");
     request->sans = sans;
     request->n_sans = n;
     return OK;

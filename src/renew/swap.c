@@ -23,7 +23,8 @@ static enum code swap_fail(struct err *e, const char *what, const char *path)
                              strerror(saved));
 
     if (saved == EACCES || saved == EPERM || saved == EROFS)
-        err_hint(e, "The account that owns the configuration must be able to write where the pair lies.");
+        err_hint(
+            e, "The account that owns the configuration must be able to write to the directory of the pair.");
     return code;
 }
 
@@ -130,7 +131,7 @@ enum code swap_live(const struct swap *swap, char out[RENEW_GENERATION_MAX], str
     TRY(live_link(swap, path, e));
     TRY(read_link(path, target, e));
     if (!str_to_c(str_c(target), out, RENEW_GENERATION_MAX))
-        return err_set(e, E_CONFIG, "link \"%s\" leads to no generation", path);
+        return err_set(e, E_CONFIG, "link \"%s\" does not point to a generation", path);
     return OK;
 }
 

@@ -60,7 +60,7 @@ static enum code bring_into_force(struct walk *w, struct err *e)
     TRY(walk_enter(w, RENEW_RELOAD, NULL,
                    reloads     ? NULL
                    : w->unused ? "the target does not read it"
-                               : "it does not run",
+                               : "it is not running",
                    e));
     if (reloads) {
         TRY(renew_target_reload(w->target, e));
@@ -121,7 +121,7 @@ static void walk_fail(struct walk *w, const struct err *why, bool exchanged)
         w->report->outcome = RENEW_UNSETTLED;
         (void)snprintf(words, sizeof words, "%s", err_text(&e));
         e = *why;
-        err_detail(&e, "The old files could not be put back: %s", words);
+        err_detail(&e, "The old files could not be restored: %s", words);
     }
     if (!exchanged)
         (void)!swap_sweep(&w->swap, NULL, &ignored);

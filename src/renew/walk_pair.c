@@ -116,8 +116,7 @@ static enum code plan_key_file(struct walk *w, struct err *e)
 
     w->files = LEAF_FILES_INIT;
     if (stat(w->swap.key_path, &st) < 0)
-        return err_set(e, E_NO_FILE, "there is no private key file \"%s\" beside the certificate",
-                       w->swap.key_path);
+        return err_set(e, E_NO_FILE, "private key file \"%s\" does not exist", w->swap.key_path);
     if (geteuid() == 0) {
         w->files.key_uid = st.st_uid;
         w->files.key_gid = st.st_gid;
@@ -132,7 +131,7 @@ static enum code plan_key_file(struct walk *w, struct err *e)
         w->files.passphrase = &w->passphrase;
     } else if (encrypted) {
         (void)err_set(e, E_CONFIG, "private key file \"%s\" is protected by a passphrase", w->swap.key_path);
-        err_hint(e, "Name the file with its passphrase in %.*s.key_passphrase_file.", STR_ARG(w->rule->name));
+        err_hint(e, "Set %.*s.key_passphrase_file to a file with its passphrase.", STR_ARG(w->rule->name));
         return E_CONFIG;
     }
     return OK;

@@ -98,7 +98,7 @@ static enum code refuse_write(const struct stmt *stmt, struct sql_error *e)
     e->at = 0;
     (void)err_set(&e->err, E_READ_ONLY, "cannot execute %.*s in a read-only transaction",
                   STR_ARG(stmt->name));
-    err_hint(&e->err, "The status database only tells; it is changed through pgseal.conf and pg_hba.conf.");
+    err_hint(&e->err, "The status database is read-only: change pgseal.conf and pg_hba.conf instead.");
     return E_READ_ONLY;
 }
 

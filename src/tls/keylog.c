@@ -71,7 +71,7 @@ static enum code check_log(const char *path, struct err *e)
     if (safe)
         return OK;
     return err_set(e, E_CONFIG,
-                   "SSL key logging file \"%s\" has group or world access, or is no regular file", path);
+                   "SSL key logging file \"%s\" has group or world access, or is not a regular file", path);
 }
 
 enum code context_log_keys(struct tls_context *context, const char *path, struct err *e)

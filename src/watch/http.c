@@ -186,18 +186,18 @@ static void answer(struct http_reply *reply, const char *path, const char *metho
     }
     if (!method_is(method, MHD_HTTP_METHOD_GET) && !method_is(method, MHD_HTTP_METHOD_HEAD)) {
         http_reply_header(reply, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-        send_text(reply, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        send_text(reply, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
         return;
     }
     bool token = access && access->token && access->token->n > 0;
     if (!token && http->names_matter && !host_is_ours(reply->connection)) {
-        send_text(reply, MHD_HTTP_FORBIDDEN, "ask for localhost or an address, or set http_token_file\n");
+        send_text(reply, MHD_HTTP_FORBIDDEN, "use localhost or an address, or set http_token_file\n");
         return;
     }
     bool guarded = token && !route->open;
     if (guarded && !token_fits(reply->connection, access->token)) {
         http_reply_header(reply, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"pgseal\"");
-        send_text(reply, MHD_HTTP_UNAUTHORIZED, "a bearer token is needed\n");
+        send_text(reply, MHD_HTTP_UNAUTHORIZED, "a bearer token is required\n");
         return;
     }
     route->answer(http->params.ctx, reply);

@@ -103,7 +103,7 @@ void page_send_report(struct page *page, struct http_reply *reply)
         return;
     }
     if (page->n_waiting == WAITING_MAX) {
-        send_error(reply, "too many are waiting for an answer");
+        send_error(reply, "too many requests are waiting for an answer");
         return;
     }
     page->waiting[page->n_waiting++] = reply;

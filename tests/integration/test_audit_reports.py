@@ -163,7 +163,7 @@ def test_page_shows_it_all(page):
     assert page.js("return document.title") == "pgseal audit"
     assert page.text("h1") == "Not safe: something must be fixed now"
     text = page.text()
-    assert "A rule lets other machines in without TLS" in text and "pg_hba.conf:4" in text
+    assert "A rule admits other machines without TLS" in text and "pg_hba.conf:4" in text
     assert "pgseal explain … addr=192.168.10.1 user=somebody dbname=legacy tls=none" in text
     assert "It could not be read" in text and "Checklist" in text and "<b>gate & co" in text
     assert page.js("return document.querySelectorAll('img, b:not(.tag), script').length") == 0
@@ -174,7 +174,7 @@ def test_page_shows_it_all(page):
         return Object.entries(found).map(([rule, words]) => [+rule, [...words]])""")
     drawn = dict(drawn)
     assert set(drawn) == {1, 2, 3, 4, 5, 6, 7}
-    assert drawn[6] == ["is taken by earlier rules"] and "goes on without TLS" in drawn[4] and "demands strong authentication" in drawn[2]
+    assert drawn[6] == ["is matched by earlier rules"] and "continues without TLS" in drawn[4] and "demands strong authentication" in drawn[2]
     assert page.js("return document.querySelectorAll('svg rect title').length") > 7
     page.picture("audit")
 

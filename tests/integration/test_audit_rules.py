@@ -109,8 +109,7 @@ def test_covered_rules_name_all_that_cover_them(program, tmp_path):
                     "host app ann 192.168.0.0/16 md5\nhostssl app ann 10.0.0.0/8 reject\n", encoding="utf-8")
     found = [f for f in audit(program, path) if f["id"] == "reject_shadowed"]
     assert [line_of(f) for f in found] == [4]
-    assert found[0]["evidence"] == (f"rule 1 at {path}:1 (scram-sha-256) and rule 2 at {path}:2 (cert) together take "
-                                    "all its connections first")
+    assert found[0]["evidence"] == (f"rule 1 at {path}:1 (scram-sha-256) and rule 2 at {path}:2 (cert) together match all its connections first")
 
 
 def test_what_nobody_can_know_is_possible(program, tmp_path):
@@ -119,4 +118,4 @@ def test_what_nobody_can_know_is_possible(program, tmp_path):
     path.write_text("host all /^(x{3}y|[^a-z]z){2}$ 10.0.0.0/8 trust\n", encoding="utf-8")
     found = {f["id"]: f for f in audit(program, path)}
     assert found["trust_from_network"]["witness"] is None
-    assert "names that fit the rule's expressions" in found["trust_from_network"]["evidence"]
+    assert "names that match the rule's expressions" in found["trust_from_network"]["evidence"]

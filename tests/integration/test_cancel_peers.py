@@ -183,7 +183,7 @@ def test_a_gate_that_is_not_in_the_list_is_not_believed(gates):
         since = far.log.mark()
         gates.sleeping(c)
         cancel(near, c)
-        far.log.wait_for('a cancel request of a gate that is not in', since)
+        far.log.wait_for('cancel request from a gate that is not in', since)
         assert gates.upstream.query(f"SELECT 1 FROM pg_stat_activity WHERE pid = {c.pid} AND state = 'active'")
 
 
@@ -329,7 +329,7 @@ def test_a_gate_that_is_struck_off_the_list_is_not_believed(gates):
         since = one.log.mark()
         gates.sleeping(c)
         cancel(two, c)
-        one.log.wait_for("a cancel request of a gate that is not in", since)
+        one.log.wait_for("cancel request from a gate that is not in", since)
         assert gates.upstream.query(f"SELECT 1 FROM pg_stat_activity WHERE pid = {c.pid} AND state = 'active'")
 
 
@@ -356,7 +356,7 @@ def test_what_was_invented_is_sent_to_nobody(gates):
         with Conn(two) as other:                    # a key is for one pid
             other.send(wire.cancel_request(c.pid ^ 1, c.key))
             assert other.rest() == b""
-        invented = "no gate of cancel_peers has made the key in cancel request"
+        invented = "the key in cancel request was not made by a gate of cancel_peers"
         run.wait_until(lambda: two.words(since).count(invented) == 6, "a line for each")
         assert "event=cancel_forwarded" not in two.words(since)
         gates.sleeping(c)
@@ -389,7 +389,7 @@ def test_gates_without_the_secret_know_each_others_keys_no_more(gates):
         c.ready(version=V3_2)
         since = two.log.mark()
         cancel(two, c)
-        two.log.wait_for("no gate of cancel_peers has made the key in cancel request", since)
+        two.log.wait_for("the key in cancel request was not made by a gate of cancel_peers", since)
         gates.sleeping(c)
         cancel(one, c)                              # its own it knows in any case
         assert CANCELED in c.events()
@@ -441,7 +441,7 @@ def test_own_certificate_and_ca_for_peers(gates, certs):
 
 
 @pytest.mark.parametrize("usage, ca, text", [("server", True, "the certificate is for servers only"),
-                                             ("both", False, '"cancel_peers" needs "ssl" and "ssl_ca_file"')])
+                                             ("both", False, '"cancel_peers" requires "ssl" and "ssl_ca_file"')])
 def test_what_a_load_refuses(factory, certs, usage, ca, text):
     tls = {"cert": certs.ca.issue("localhost", sans=["localhost"], usage=usage)}
     if ca:

@@ -87,7 +87,7 @@ def test_what_help_does_not_list_is_refused(program, commands):
 
 def test_help_of_what_there_is_not(program):
     for words, said in [(["explian"], 'did you mean "explain"'), (["cert", "isue"], 'no verb "isue"'),
-                        (["cert", "issue", "x"], "one of its verbs at most")]:
+                        (["cert", "issue", "x"], "at most one of its verbs")]:
         done = pgseal(program, "help", *words)
         assert (done.returncode, done.stdout) == (2, "") and said in done.stderr
 
@@ -135,7 +135,7 @@ def test_an_answer_that_cannot_be_written(program):
             done = subprocess.run([program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=20,
                                   check=False)
             assert done.returncode == 3, arguments
-            assert "could not write the answer" in done.stderr
+            assert "could not write the output" in done.stderr
 
 
 def test_psql_is_given_the_gates_address(program, tmp_path):

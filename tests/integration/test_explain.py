@@ -85,11 +85,11 @@ PASTED = [
     ("postgres://alice:pw@db/app?sslmode=no-verify", "node-postgres"),
     ("postgres://alice:pw@db/app?schema=public&sslmode=require", '"schema" is not a parameter of libpq'),
     ("postgres://alice:pw@db/app?ssl=require", "ssl=require is read as sslmode=require"),
-    ("postgresql+psycopg2://alice:pw@db/app?sslmode=require", '"+psycopg2" is SQLAlchemy\'s'),
+    ("postgresql+psycopg2://alice:pw@db/app?sslmode=require", '"+psycopg2" is specific to SQLAlchemy'),
     ("jdbc:postgresql://db/app?user=alice&ssl=true", "ssl=true of pgJDBC is read as sslmode=verify-full"),
     ("Host=db;Database=app;Username=alice;Password=pw;SSL Mode=Require", "as Npgsql reads it"),
-    ("DATABASE_URL=postgres://alice:pw@db/app?sslmode=require", '"DATABASE_URL" in front'),
-    ('psql "host=db user=alice dbname=app sslmode=require"', '"psql" in front'),
+    ("DATABASE_URL=postgres://alice:pw@db/app?sslmode=require", '"DATABASE_URL" before'),
+    ('psql "host=db user=alice dbname=app sslmode=require"', '"psql" before'),
 ]
 
 
@@ -129,9 +129,9 @@ def test_driver_that_is_none(explain):
 
 def test_strings_that_are_not_postgresqls(explain, program):
     done = explain("addr=10.0.0.7", "mysql://u:pw@db/app")
-    assert done.returncode != 0 and '"mysql://" is not PostgreSQL' in done.stderr and "HINT" in done.stderr
+    assert done.returncode != 0 and '"mysql://" is not a scheme of PostgreSQL' in done.stderr and "HINT" in done.stderr
     done = subprocess.run([program, "probe", "mysql://u@db/app"], capture_output=True, text=True, check=False)
-    assert done.returncode != 0 and "is not PostgreSQL's" in done.stderr and not done.stdout
+    assert done.returncode != 0 and "is not a scheme of PostgreSQL" in done.stderr and not done.stdout
 
 
 def test_plaintext_is_told_to_use_tls(explain):

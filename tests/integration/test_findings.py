@@ -147,8 +147,8 @@ CASES = {
     "plaintext rejected before": Case(ca=False, crl=None, hba="hostnossl all all all reject\n"
                                       "host all all all scram-sha-256\n"),
     "plaintext by name": Case("plaintext_from_network", hba="hostnossl all all .example.com scram-sha-256\n" + RULE,
-                              says="if its host has a name that the rule wants"),
-    "plaintext by an odd expression": Case("plaintext_from_network", says="names that fit the rule's expressions",
+                              says="if its host name matches the rule"),
+    "plaintext by an odd expression": Case("plaintext_from_network", says="names that match the rule's expressions",
                                            hba="hostnossl all /^(?=ab)a.*$ all scram-sha-256\n" + RULE),
     "plaintext by an expression": Case("plaintext_from_network", says="user=0 dbname=somewhere tls=none",
                                        hba="hostnossl all /^[[:digit:]]+$ all scram-sha-256\n" + RULE),

@@ -37,4 +37,4 @@ def test_word_for_word(program, tmp_path):
             at += 1
         else:
             assert like(printed[at], str(tmp_path)).endswith(like(text, str(tmp_path))), (commands[at], printed[at])
-    assert "rehearsal" in printed[3] and "ready" in printed[-1]
+    assert "rehearsal" in printed[3] and "serving /metrics" in printed[-1]

@@ -450,7 +450,7 @@ def exporter(monitor, *argv):
     process = subprocess.Popen([monitor.program, "monitor", "--listen", f"127.0.0.1:{port}", *map(str, argv)],
                                cwd=monitor.dir, stderr=subprocess.PIPE, text=True)
     try:
-        assert "ready" in process.stderr.readline()
+        assert "serving /metrics" in process.stderr.readline()
         yield port, process
     finally:
         process.send_signal(signal.SIGTERM)

@@ -135,7 +135,7 @@ def test_reasons_to_look(make_gate, certs):
     reasons = fresh_report(port, lambda r: len(r["reasons"]) == 3, "three reasons")["reasons"]
     assert [(r["severity"], r["section"]) for r in reasons] == [
         ("critical", "certificates"), ("warning", "failures"), ("warning", "reloads")]
-    assert reasons[0]["what"] == f"server {gate.path('server.crt')} ends in 5 days"
+    assert reasons[0]["what"] == f"server {gate.path('server.crt')} expires in 5 days"
     assert reasons[1]["what"].startswith("unknown_ca, 1 in the last hour: the client does not trust the CA")
     assert reasons[2]["what"] == (f"the last reload (SIGHUP) was refused: {gate.path('pg_hba.conf')}:6: "
                                   'invalid connection type "nonsense"')
@@ -345,7 +345,7 @@ def test_it_shows_what_there_is(page, busy, certs):
     failures = page.text("#failures")
     for words in ("unknown_ca", "Likely: the client does not trust the CA", "Next: ", "sslrootcert", "1 in the last hour"):
         assert words in failures
-    assert "plaintext" in page.text("#clients") and "1 of 2 clients came without TLS" in page.text("#clients")
+    assert "plaintext" in page.text("#clients") and "1 of 2 clients connected without TLS" in page.text("#clients")
     assert gate.conninfo().split()[0].removeprefix("host=") in page.text("#upstream") and "reached" in page.text("#upstream")
     assert "refused" in page.text("#reloads") and "pg_hba.conf:6" in page.text("#reloads")
     page.picture("desktop-light")
@@ -530,7 +530,7 @@ def test_a_token_is_asked_for(browser, make_gate, certs):
     browser.size(400)
     browser.media()
     browser.open(f"https://localhost:{port}/status")
-    browser.wait_text("#token", "This gate asks for a token")
+    browser.wait_text("#token", "This gate requires a token")
     assert "Certificates and" not in browser.text("main") and browser.js(CONTRAST)[0][0] >= 4.5
     browser.picture("token")
     give = """const field = document.getElementById("token-text"); field.value = arguments[0];

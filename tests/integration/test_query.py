@@ -224,7 +224,7 @@ def test_an_auth_query_that_does_not_say_who_may_log_in(gate, upstream, answer):
     trusting(upstream)
     g = gate(unix(upstream), auth_query=f"SELECT $1, '{scram.secret(PASS)}', NULL, {answer}")
     assert outcome(g, "q_scram", PASS)[1][-1][1]["C"] == "57P03"
-    g.log.wait_for("the fourth column of auth_query must be true or false")
+    g.log.wait_for("the fourth column of auth_query, can log in, must be true or false")
 
 
 # -- one user's trouble --------------------------------------------------------------------------------------------

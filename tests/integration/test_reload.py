@@ -462,7 +462,7 @@ def test_the_command_says_what_came_of_it(gate):
 def test_the_command_where_nobody_can_be_asked(gate):
     gate.write("pgseal.conf", "port = nowhere\n")
     status, _, told = command(gate)
-    assert status == 1 and "the gate was not asked to reload" in told and "pgseal.conf" in told
+    assert status == 1 and "the gate was not reloaded" in told and "pgseal.conf" in told
     gate.configure(settings={"unix_socket_directories": ""})
     status, _, told = command(gate)
     assert status == 3 and "unix_socket_directories is empty" in told

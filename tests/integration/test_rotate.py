@@ -214,8 +214,8 @@ def test_a_command_signs_our_request(rotate, gate, fake_ca, how):
 
 @pytest.mark.parametrize("how, step, words", [
     ("wrong-key", "check", "is not for the new key"),
-    ("lost-name", "check", "has lost the name ip:127.0.0.1"),
-    ("expired", "check", "has expired"),
+    ("lost-name", "check", "does not have the name ip:127.0.0.1 of the old one"),
+    ("expired", "check", "expired at"),
     ("not-yet", "check", "is not valid before"),
     ("outlives", "check", "before the leaf"),
     ("shorter", "check", "before the old one"),
@@ -257,7 +257,7 @@ def test_a_slow_ca_is_not_waited_for_and_never_two_at_once(rotate, gate, fake_ca
     thread = threading.Thread(target=lambda: first.update(rotate("--force", status=1)))
     thread.start()
     run.wait_until(lambda: os.path.exists(os.path.join(fake_ca, "waiting")), "the CA to be asked")
-    assert "another pgseal rotate is at work" in rotate("--force", status=1)
+    assert "another pgseal rotate is running" in rotate("--force", status=1)
     thread.join()
     assert first["step"] == "issue" and "did not end within 3 seconds" in first["error"]
     assert served(gate) == rotate.pair()
@@ -278,8 +278,8 @@ def test_names_may_be_given_up_in_the_file(rotate, gate, fake_ca):
     ("server.sauce = ca", 'Perhaps you meant "source"'),
     ("server.source = magic", "is not one of ca, acme, command and bundle"),
     ("server.source = command", "server.command is not set"),
-    ("server.source = ca\nserver.command = 'x'", "does not belong to a pair with source = ca"),
-    ("server.source = command\nserver.command = 'a \"b'", "a double quote has no end"),
+    ("server.source = ca\nserver.command = 'x'", "cannot be used with source = ca"),
+    ("server.source = command\nserver.command = 'a \"b'", "a double quote is not closed"),
     ("other.source = ca", "other.cert_file is not set"),
     ("source = ca", "settings are written NAME.setting"),
     ("server.source = ca\nserver.days = many", "is not a number from 1 to"),

@@ -133,7 +133,7 @@ TCP = "host=localhost port={port} sslrootcert={ca} passfile={passfile}"
 
 @pytest.mark.parametrize("upstream, settings, words", [
     (TCP, {"auth_user": "reader"},
-     'upstream "default": logged in as user "reader" to database "postgres", auth_query was answered'),
+     'upstream "default": logged in as user "reader" to database "postgres", auth_query returned a row'),
     ("host={dir} port={port}", {"auth_source": "upstream", "upstream_login": None}, 'upstream "default": reached'),
 ])
 def test_the_way_to_the_server_is_proved(server, check_login, upstream, settings, words):
@@ -158,4 +158,4 @@ def test_what_keeps_the_gate_from_its_server_is_told(server, check_login, upstre
 
 def test_login_is_for_check(program, tmp_path):
     done = subprocess.run([program, "serve", "-D", str(tmp_path), "--login"], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "--login is for --check" in done.stderr
+    assert done.returncode == 2 and "--login requires --check" in done.stderr

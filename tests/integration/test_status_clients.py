@@ -41,7 +41,7 @@ def run_psql(gate, certs, script):
 # Each with something its answer has.
 ROWS = {
     r"\d": "pgseal_sessions", r"\d+": "what the gate knows about each session",
-    r"\d pgseal_rules": "shadowed_by", r"\d+ pgseal_rules": "takes all its connections", r"\dS pg_stat_ssl": "client_dn",
+    r"\d pgseal_rules": "shadowed_by", r"\d+ pgseal_rules": "matches all its connections", r"\dS pg_stat_ssl": "client_dn",
     r"\dv": "pgseal_clients", r"\dv+": "who connects how", r"\dvS": "pg_stat_activity",
     r"\l": "pgseal", r"\dn": "public", r"\dn+": "public", r"\dx": "(0 rows)", r"\dT": "(0 rows)", r"\dTS": "inet",
     r"\dconfig ssl": "on", r"\conninfo": "TLSv1.3", r"\encoding": "UTF8",

@@ -650,7 +650,7 @@ def test_a_rule_must_be_honoured_on_the_routes_it_can_take(factory, upstream, ce
         if loads:
             g.start()
         else:
-            assert "cannot pass through" in g.refuses_to_start()[1]
+            assert "cannot be relayed" in g.refuses_to_start()[1]
     finally:
         factory.stop(g)
 

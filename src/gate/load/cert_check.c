@@ -93,14 +93,12 @@ static void tell_other_root(const struct chain_view *v, struct err *e)
 
     if (name_slash(X509_get_subject_name(v->path.own), v->diags->arena, &subject, e) != OK)
         return;
-    struct diag *row = diags_add(
-        v->diags, v->strict ? SEV_ERROR : SEV_WARNING, E_CONFIG, str_c(v->file), 0,
-        "certificate chain in file \"%s\" ends in another root than until now, \"%.*s\"", v->file,
-        STR_ARG(subject));
-    diags_hint(
-        v->diags, row,
-        "Clients that do not have it will refuse the server. When all have it, name a file that holds it "
-        "in ssl_chain_root_file.");
+    struct diag *row = diags_add(v->diags, v->strict ? SEV_ERROR : SEV_WARNING, E_CONFIG, str_c(v->file), 0,
+                                 "certificate chain in file \"%s\" now ends in another root, \"%.*s\"",
+                                 v->file, STR_ARG(subject));
+    diags_hint(v->diags, row,
+               "Clients that do not have it will refuse the server. When all clients have it, set "
+               "ssl_chain_root_file to a file that contains it.");
 }
 
 static enum code tell_end(const struct chain_view *v, struct err *e)
@@ -116,8 +114,8 @@ static enum code tell_end(const struct chain_view *v, struct err *e)
     } else if (v->path.detour) {
         (void)diags_add(
             v->diags, SEV_WARNING, E_CONFIG, str_c(v->file), 0,
-            "certificates in file \"%s\" lead libpq's clients to an issuer that they do not have, "
-            "before the one that they have: remove those of the first path",
+            "certificates in file \"%s\" lead libpq's clients first to an issuer that they do not have: "
+            "remove the certificates of that path",
             v->file);
     }
     if (v->path.error == 0)
@@ -163,7 +161,7 @@ static void cert_check_date(const struct chain_view *v, size_t i)
     struct expiry expiry = expiry_judge(from, to, v->what->now_unix_s);
     if (expiry.over)
         row = diags_add(v->diags, severity, E_CONFIG, str_c(v->file), 0,
-                        "certificate %zu in file \"%s\" has expired: it was valid until %s", i + 1, v->file,
+                        "certificate %zu in file \"%s\" expired at %s", i + 1, v->file,
                         expiry_date(to, text));
     else if (expiry.not_yet)
         row = diags_add(v->diags, severity, E_CONFIG, str_c(v->file), 0,
@@ -196,7 +194,7 @@ static void cert_check_names(const struct inspection *what, X509 *leaf, struct d
         if (verify_names_cover(&after, &before.sans[i]) || san_text(&before.sans[i], arena, &text, &e) != OK)
             continue;
         struct diag *row = diags_add(diags, is_strict(what) ? SEV_ERROR : SEV_WARNING, E_CONFIG, str_c(file),
-                                     0, "certificate in file \"%s\" has lost the name %.*s", file,
+                                     0, "certificate in file \"%s\" no longer has the name %.*s", file,
                                      STR_ARG(text));
         diags_hint(diags, row, "Clients at verify-full that use this name will be refused.");
     }
@@ -250,7 +248,7 @@ static void cert_check_authority(const struct inspection *what, X509 *ca, struct
     if (expiry.over || expiry.not_yet)
         row = diags_add(diags, SEV_WARNING, E_CONFIG, str_c(file), 0,
                         "the client CA \"%.*s\" %s %s: every certificate that it issued is refused",
-                        STR_ARG(subject), expiry.over ? "has expired at" : "is not valid before",
+                        STR_ARG(subject), expiry.over ? "expired at" : "is not valid before",
                         expiry_date(expiry.over ? to : from, text));
     else if (expiry.status == EXPIRY_CRITICAL)
         row = diags_add(
@@ -259,11 +257,12 @@ static void cert_check_authority(const struct inspection *what, X509 *ca, struct
             " days, at %s: then every certificate that it issued will be refused, even one that is "
             "valid longer",
             STR_ARG(subject), expiry.days_left, expiry_date(to, text));
-    diags_hint(diags, row, "%s",
-               expiry.not_yet
-                   ? "Compare the clocks: date -u."
-                   : "Sessions that run go on. Put the CA's new certificate beside the old one, and "
-                     "give clients certificates of the new CA.");
+    diags_hint(
+        diags, row, "%s",
+        expiry.not_yet
+            ? "Compare the clocks: date -u."
+            : "Running sessions continue. Put the CA's new certificate beside the old one, and give clients "
+              "certificates of the new CA.");
 }
 
 /* The same CA is one with the same name and key: a renewed certificate of it verifies the old leaves. */
@@ -293,11 +292,11 @@ static void find_removed(const struct inspection *what, const struct cert_list *
             continue;
         struct diag *row = diags_add(
             diags, SEV_WARNING, E_CONFIG, str_c(path_of(&what->settings->ssl_ca_file)), 0,
-            "the client CA \"%.*s\" is no longer in ssl_ca_file: new connections with "
-            "certificates of it are refused, sessions that run go on",
+            "the client CA \"%.*s\" is no longer in ssl_ca_file: new connections with its certificates are "
+            "refused, running sessions continue",
             STR_ARG(subject));
         diags_hint(diags, row,
-                   "To end those too, use pg_terminate_backend() in the status database; or revoke the "
+                   "To end these, use pg_terminate_backend() in the status database; or revoke the "
                    "certificates while the CA is still in the file.");
     }
 }
@@ -355,7 +354,7 @@ static bool judge_crl(const struct inspection *what, X509_CRL *crl, const struct
         (void)diags_add(
             diags, SEV_WARNING, E_CONFIG, STR(""), 0,
             "the revocation list of \"%.*s\" %s %s: every client certificate of that CA is refused",
-            STR_ARG(info.issuer), expiry.over ? "has expired at" : "is not valid before",
+            STR_ARG(info.issuer), expiry.over ? "expired at" : "is not valid before",
             expiry_date(expiry.over ? info.next_update_unix_s : info.last_update_unix_s, text));
         return false;
     }

@@ -115,7 +115,8 @@ static enum code load_token(const struct settings *settings, struct http_access 
     if (code == OK)
         return OK;
     if (!path)
-        err_hint(&e, "Write a token, e.g. that of \"openssl rand -hex 32\", to a file of mode 0600.");
+        err_hint(&e,
+                 "Write a token, such as the output of \"openssl rand -hex 32\", to a file with mode 0600.");
     diags_add_err(diags, &e);
     return code;
 }

@@ -67,8 +67,9 @@ enum code peers_check(const struct settings *settings, struct diags *diags)
         return E_CONFIG;
     }
     if (!settings->ssl || !settings->ssl_ca_file.path) {
-        diags_add(diags, SEV_ERROR, E_CONFIG, STR(""), 0,
-                  "\"cancel_peers\" needs \"ssl\" and \"ssl_ca_file\": peers show their certificates");
+        diags_add(
+            diags, SEV_ERROR, E_CONFIG, STR(""), 0,
+            "\"cancel_peers\" requires \"ssl\" and \"ssl_ca_file\": gates verify each other's certificates");
         return E_CONFIG;
     }
     return check_usage(settings, diags);

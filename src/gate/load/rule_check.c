@@ -20,7 +20,7 @@ static struct diag *rule_check_complain(struct diags *diags, const struct hba_ru
                                         const struct settings_route *route)
 {
     return diags_add(diags, SEV_ERROR, E_CONFIG, rule->file, rule->line,
-                     "authentication method \"%s\" cannot be honoured: %s (upstream \"%.*s\")",
+                     "authentication method \"%s\" cannot be applied: %s (upstream \"%.*s\")",
                      hba_method_name(rule->method), text, STR_ARG(route->label));
 }
 
@@ -125,11 +125,12 @@ static void warn_md5(const struct hba_rule *rule, const struct settings_route *r
             "\"%.*s\")",
             STR_ARG(route->label));
     }
-    diags_detail(diags, row, "The gate can log in with a client's SCRAM keys, not with what MD5 shows it.");
+    diags_detail(diags, row,
+                 "The gate can log in with a client's SCRAM keys, but an MD5 exchange gives it none.");
     diags_hint(
         diags, row,
         "Give these users SCRAM secrets (password_encryption = scram-sha-256 on the server, then "
-        "\\password USER in psql), or name a way without a secret in upstream_login: cert, peer, trust or "
+        "\\password USER in psql), or add a method without a secret to upstream_login: cert, peer, trust or "
         "service.");
 }
 
@@ -144,9 +145,9 @@ static void check_binding(const struct hba_rule *rule, const struct settings_rou
 {
     if (u->info.channel_binding != CHANNEL_BINDING_REQUIRE)
         return;
-    struct diag *row = rule_check_complain(
-        diags, rule, "an exchange that passes through cannot keep channel_binding=require", route);
-    diags_hint(diags, row, "Set auth_source = query or file, or leave channel_binding out of upstream.");
+    struct diag *row = rule_check_complain(diags, rule,
+                                           "a relayed exchange cannot use channel_binding=require", route);
+    diags_hint(diags, row, "Set auth_source = query or file, or remove channel_binding from upstream.");
 }
 
 /* An exchange that the gate's certificate is part of cannot be passed on to another TLS session. */
@@ -157,10 +158,11 @@ static void check_relayed(const struct hba_rule *rule, const struct settings_rou
         return;
     struct diag *row = rule_check_complain(
         diags, rule,
-        "a TLS client's password exchange cannot pass through to a server that is reached by TLS", route);
-    diags_hint(diags, row,
-               "Set auth_source = query or file, or reach the server by a unix socket, or make the "
-               "rule one for hostnossl or local.");
+        "a TLS client's password exchange cannot be relayed to a server that is reached over TLS", route);
+    diags_hint(
+        diags, row,
+        "Set auth_source = query or file, or reach the server over a Unix-domain socket, or make the rule "
+        "hostnossl or local.");
 }
 
 /* Can a connection that the rule decides take this route? Only names that are spelled out say no. */
@@ -209,7 +211,7 @@ static void check_rule(const struct rule_check *h, const struct hba_rule *rule,
     if (rule->method == HBA_METHOD_REJECT)
         return;
     if (how == HBA_HOW_NEVER || how == HBA_HOW_ABSENT) {
-        rule_check_complain(diags, rule, "the gate can neither judge nor relay it", route);
+        rule_check_complain(diags, rule, "the gate can neither perform nor relay it", route);
         return;
     }
     if (!u->configured)
@@ -221,8 +223,9 @@ static void check_rule(const struct rule_check *h, const struct hba_rule *rule,
         return;
     }
     if (how == HBA_HOW_RELAYED) {
-        struct diag *row = rule_check_complain(diags, rule, "only the upstream server can judge it", route);
-        diags_hint(diags, row, "Set auth_source = upstream, or choose a method that the gate judges.");
+        struct diag *row = rule_check_complain(diags, rule, "only the upstream server can perform it", route);
+        diags_hint(diags, row,
+                   "Set auth_source = upstream, or choose a method that the gate performs itself.");
         return;
     }
     check_login(h, rule, route, u);

@@ -293,7 +293,7 @@ static enum code load_server_tls(struct snapshot *s, const struct snapshot_param
     }
     if (tls_context_end_point(s->server_tls[0]).n == 0)
         diags_add(diags, SEV_WARNING, E_CONFIG, str_c(params.cert_file), 0,
-                  "the certificate's signature names no digest: SCRAM channel binding will fail");
+                  "the certificate's signature algorithm has no digest: SCRAM channel binding will fail");
     const struct inspection inspection = inspection_of(s, p->running, p->env);
     cert_check_server(&inspection, diags);
     cert_check_authorities(&inspection, &s->client_cas, diags);
@@ -413,7 +413,7 @@ static void warn_idle_crl(const struct upstream *u, struct diags *diags)
         return;
     struct diag *row = diags_add(diags, SEV_WARNING, E_CONFIG, u->route->upstream_file,
                                  u->route->upstream_line, "the revocation list of \"upstream\" is not used");
-    diags_hint(diags, row, "Name the file of the server's CA in sslrootcert, with sslmode=verify-full.");
+    diags_hint(diags, row, "Set sslrootcert to the file of the server's CA, and sslmode=verify-full.");
 }
 
 static enum code load_upstreams(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)

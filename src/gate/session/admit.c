@@ -166,7 +166,7 @@ static enum step demand(struct session *s, struct err *e)
     case HBA_HOW_ABSENT:
         break;
     }
-    return admission_refuse(s, "the gate cannot judge this method for this database", e);
+    return admission_refuse(s, "the gate cannot perform this method for this database", e);
 }
 
 /* Over a unix socket the gate's own user, or root, always reaches the status database. */

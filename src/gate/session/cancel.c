@@ -267,7 +267,7 @@ static void look_elsewhere(struct errand *errand, bool pid_known)
                                       : "PID in cancel request did not match any process");
     } else if (secret.n > 0 && key.n > CANCEL_KEY_SHORT && !errand->vouched) {
         count_result(errand, "invented");
-        log_ignored(errand, "no gate of cancel_peers has made the key in cancel request");
+        log_ignored(errand, "the key in cancel request was not made by a gate of cancel_peers");
     } else {
         errand->to = errand->to->shared->workers[0];
         if (loop_post(errand->to->loop, go_to_peers, errand))
@@ -353,7 +353,7 @@ static bool is_peer(const struct session *s)
 static bool take_peer(struct session *s, struct err *e)
 {
     if (!is_peer(s)) {
-        err_set(e, E_AUTH, "a cancel request of a gate that is not in \"cancel_peers\" is not taken");
+        err_set(e, E_AUTH, "cancel request from a gate that is not in \"cancel_peers\"");
         return false;
     }
     pending_leave(s);

@@ -42,7 +42,7 @@ enum step route_step(struct session *s, struct err *e)
     if (snapshot_upstream(s->snapshot, s->admission->route)->configured)
         return session_goto(s, STATE_UPSTREAM);
     if (session_is_console(s)) {
-        s->reason = "auth_source is upstream, and there is no upstream that could judge the password.";
+        s->reason = "auth_source is upstream, and there is no upstream server to check the password.";
         err_set(e, E_UNAVAILABLE, "the upstream server is not available");
         return session_fail(s, PARTING_FATAL);
     }

@@ -22,7 +22,7 @@ enum step startup_step(struct session *s, struct err *e)
     if (packet.kind == HELLO_CANCEL)
         return session_goto(s, STATE_CANCEL);
     if (s->origin == ORIGIN_GATE) {
-        err_set(e, E_PROTOCOL, "received a startup packet where only a cancel request may come");
+        err_set(e, E_PROTOCOL, "received a startup packet where only a cancel request is allowed");
         return session_fail(s, PARTING_LOGGED);
     }
     if (startup_parse(packet.code, packet.body, &s->arena, &s->startup, e) != OK)

@@ -314,7 +314,7 @@ static void upstream_on_data(void *arg, struct bytes data)
     struct err e;
 
     if (!buf_append(&r->in, data)) {
-        err_set(&e, E_LIMIT, "the server says too much before the session is ready");
+        err_set(&e, E_LIMIT, "the server sent too much data before the session was ready");
         upstream_fail(r, &e);
         return;
     }

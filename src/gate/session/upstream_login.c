@@ -110,7 +110,7 @@ bool upstream_without_facts(struct upstream_room *r, const struct server_error *
     if (!atomic_exchange_explicit(r->upstream->refuses_facts, true, memory_order_relaxed)) {
         session_log(r->s, &line, SEV_WARNING, "facts_refused");
         log_str(&line, "message", said->message);
-        log_c(&line, "detail", "Sessions of this upstream go without the parameters of forward_facts.");
+        log_c(&line, "detail", "Sessions of this upstream do not get the parameters of forward_facts.");
         log_c(&line, "hint", "In front of a pooler such as PgBouncer set forward_facts = off.");
         log_end(&line);
     }

@@ -202,7 +202,7 @@ static void take_input(struct session *s)
         stream_wipe(in);
         if (!fits) {
             if (in.n > s->in.limit - s->in.n)
-                err_set(&e, E_LIMIT, "too much data before the session is ready");
+                err_set(&e, E_LIMIT, "too much data before the session was ready");
             else
                 err_set(&e, E_NOMEM, "out of memory");
             session_end(s, PARTING_LOGGED, &e);

@@ -66,7 +66,7 @@ void in_force_set_http_access(struct gate *g)
     };
     if (!g->params->http->set_access(g->http, &access))
         gate_log(g->env, SEV_WARNING, "reload_incomplete",
-                 "out of memory: HTTP clients are asked what they were before");
+                 "out of memory: the TLS settings and the token of HTTP are unchanged");
 }
 
 void in_force_leave_rules(const struct gate *g)

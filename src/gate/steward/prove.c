@@ -79,7 +79,7 @@ static void prove_complain(struct proof *p)
     if (str_starts(str_c(p->why.message), STR("permission denied")))
         diags_hint(p->diags, row,
                    "In database \"%.*s\" of the server: GRANT SELECT ON pg_catalog.pg_authid TO the user of "
-                   "auth_user. The right holds in one database.",
+                   "auth_user. The privilege is granted per database.",
                    STR_ARG(settings->auth_dbname));
     else if (p->why.hint[0])
         diags_hint(p->diags, row, "%s", p->why.hint);
@@ -136,14 +136,14 @@ static void prove_ask(struct proof *p, const struct upstream *upstream)
     bool known = credential.exists;
     wipe(&credential, sizeof credential);
     if (code == OK && !known)
-        code = err_set(&p->why, E_CONFIG, "auth_query has no row for auth_user \"%.*s\"", STR_ARG(user));
+        code = err_set(&p->why, E_CONFIG, "auth_query returned no row for auth_user \"%.*s\"", STR_ARG(user));
     if (code != OK) {
         prove_complain(p);
         return;
     }
     (void)diags_add(
         p->diags, SEV_LOG, OK, p->route->upstream_file, p->route->upstream_line,
-        "upstream \"%.*s\": logged in as user \"%.*s\" to database \"%.*s\", auth_query was answered",
+        "upstream \"%.*s\": logged in as user \"%.*s\" to database \"%.*s\", auth_query returned a row",
         STR_ARG(p->route->label), STR_ARG(user), STR_ARG(settings->auth_dbname));
 }
 

@@ -42,9 +42,10 @@ enum code rehearse_state(const char *dir, struct err *e)
         if (why == 0)
             continue;
         (void)err_set(e, E_ACCESS, "could not open %s \"%s\": %s", files[i].what, path, strerror(why));
-        err_hint(e, "The gate keeps files of its own there. Where its directory cannot be written to, set "
-                    "state_directory in pgseal.conf to one that the gate's user owns, e.g. "
-                    "state_directory = '/var/lib/pgseal'.");
+        err_hint(
+            e, "The gate keeps files of its own there. If its directory is not writable, set state_directory "
+               "in pgseal.conf to a directory that the gate's user owns, such as state_directory = "
+               "'/var/lib/pgseal'.");
         return E_ACCESS;
     }
     return OK;

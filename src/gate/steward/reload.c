@@ -77,7 +77,7 @@ static void restore(struct gate *g)
     g->previous = NULL;
     gate_log(g->env, SEV_WARNING, "reload_rolled_back",
              "a listener serves a different certificate than the one loaded: the previous configuration is "
-             "restored until the files change or SIGHUP");
+             "restored until the files change or SIGHUP is received");
     if (!install(g, previous, true))
         return;
     struct history_row *row = remember(g, RELOAD_CERTIFICATES, "restored");
@@ -239,7 +239,7 @@ static bool install(struct gate *g, struct snapshot *next, bool restored)
     gate_set_log(g, snapshot_settings(next));
     in_force_leave_rules(g);
     if (!clients_set_limit(g->shared.clients, (size_t)snapshot_settings(next)->clients_limit))
-        gate_log(g->env, SEV_WARNING, "reload_incomplete", "out of memory: clients_limit stays what it was");
+        gate_log(g->env, SEV_WARNING, "reload_incomplete", "out of memory: clients_limit is unchanged");
     in_force_set_http_access(g);
     atomic_store(&g->shared.generation, snapshot_generation(next)); /* from here on workers wait for it */
     for (unsigned i = 0; i < g->n_workers; i++) {
@@ -301,7 +301,7 @@ static bool wait_for_key(struct gate *g, enum code code, enum reload_trigger tri
 {
     if (code != E_KEY_FIT || is_order(trigger))
         return false;
-    gate_log(g->env, SEV_INFO, "reload_waits", "the key does not fit the certificate yet");
+    gate_log(g->env, SEV_INFO, "reload_waits", "the key does not match the certificate yet");
     if (!g->key_waits)
         timer_set(g->key_timer, KEY_ALARM_MS);
     g->key_waits = true;

@@ -209,10 +209,9 @@ static enum code take_secret(struct answer *answer, const struct str *v, size_t 
 
     if (n != SECRET_COLUMNS)
         return err_set(&answer->why, E_CONFIG,
-                       "auth_query must give four columns: name, secret, valid until, "
-                       "can log in");
+                       "auth_query must return four columns: name, secret, valid until, can log in");
     if (answer->exists)
-        return err_set(&answer->why, E_CONFIG, "auth_query must not give more than one row");
+        return err_set(&answer->why, E_CONFIG, "auth_query must not return more than one row");
     answer->exists = true;
     answer->expires_at_all = false;
     if (v[1].p && secret_set(&answer->secret, str_bytes(v[1])) != OK)
@@ -221,7 +220,7 @@ static enum code take_secret(struct answer *answer, const struct str *v, size_t 
         return err_set(&answer->why, E_CONFIG, "the user's validity could not be read");
     if (!lookup_read_bool(v[3], &can_log_in))
         return err_set(&answer->why, E_CONFIG,
-                       "the fourth column of auth_query must be true or false: can the user log in?");
+                       "the fourth column of auth_query, can log in, must be true or false");
     answer->no_login = !can_log_in;
     return OK;
 }

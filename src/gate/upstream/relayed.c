@@ -99,7 +99,7 @@ enum relayed_verdict relayed_server(struct relayed *r, struct bytes body, struct
     uint32_t code = rd_u32(&rd);
 
     if (rd.bad)
-        return violation("nothing that could be read", e);
+        return violation("something that could not be read", e);
     if (code == AUTH_OK)
         return r->complete ? RELAYED_DONE : violation("nothing", e);
     if (code == AUTH_SASL)

@@ -136,7 +136,7 @@ static enum code lost(struct clerk_link *link, struct err *e)
 {
     hang_up(link, "the process that runs statements has ended");
     (void)err_set(e, E_BAD_STATE, "lost the process that ran the statement");
-    err_detail(e, "It was killed, or took more memory than it may.");
+    err_detail(e, "It was killed, or exceeded its memory limit.");
     return E_BAD_STATE;
 }
 
@@ -149,7 +149,7 @@ static enum code makes_no_sense(struct clerk_link *link, struct err *e)
 /* Of an answer that is left half read nothing can be made. */
 static enum code clerk_link_no_memory(struct clerk_link *link, struct err *e)
 {
-    hang_up(link, "out of memory for what the process that runs statements said");
+    hang_up(link, "out of memory for a message of the process that runs statements");
     return err_set(e, E_NOMEM, "out of memory");
 }
 

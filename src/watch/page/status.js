@@ -139,7 +139,7 @@
     const reasons = data.reasons || [], worst = reasons.some((r) => r.severity === "critical") ? "critical" : "warning";
     const failed = Object.keys(data.errors || {});
     const kind = reasons.length ? worst : failed.length ? "warning" : "ok";
-    const title = reasons.length ? `Look here: ${many(reasons.length, "reason")}` : failed.length ? "Not everything is known" : "All is well";
+    const title = reasons.length ? `Look here: ${many(reasons.length, "reason")}` : failed.length ? "The status is incomplete" : "All is well";
 
     $("verdict").className = kind;
     patch($("verdict-title"), [title]);
@@ -208,7 +208,7 @@
       h("rect", { class: kind, x: percent(x(from)), width: percent(x(until) - x(from)), y, height });
     const begin = seconds(row.not_before), end = row.not_after ? seconds(row.not_after) : Infinity;
     const renew = row.not_after ? end - (end - begin) / 3 : Infinity, over = end <= now;
-    const label = `${KINDS[row.kind] || row.kind}: from ${day(begin)} ${row.not_after ? `until ${day(end)}, renewal due from ${day(renew)}` : "without end"}`;
+    const label = `${KINDS[row.kind] || row.kind}: from ${day(begin)} ${row.not_after ? `until ${day(end)}, renewal due from ${day(renew)}` : "without expiry"}`;
     return h("svg", { class: "life", role: "img", "aria-label": label },
       h("rect", { class: "rail", width: "100%", y: 5, height: 12 }),
       grid.map(([at]) => h("line", { class: "grid", x1: percent(x(at)), x2: percent(x(at)), y1: 5, y2: 17 })),
@@ -230,7 +230,7 @@
     if (!row.not_before) return [mark(kind, "unreadable"), h("span", { class: "small" }, status.replace(/^\w+: /, ""))];
     if (!row.not_after) return [mark(kind, "no end")];
     const left = seconds(row.not_after) - now;
-    const word = left <= 0 ? "over" : seconds(row.not_before) > now ? "not yet valid" : left < DAY ? `${span(left)} left` : `${many(row.days_left, "day")} left`;
+    const word = left <= 0 ? "expired" : seconds(row.not_before) > now ? "not yet valid" : left < DAY ? `${span(left)} left` : `${many(row.days_left, "day")} left`;
     return [mark(kind, word), h("div", { class: "small soft" }, `${left > 0 ? "until" : "since"} ${day(seconds(row.not_after))}`)];
   }
 
@@ -253,7 +253,7 @@
     return [
       h("ol", { class: "lives" }, axis(view, grid), rows.map(item)),
       h("p", { class: "key", "aria-hidden": "true" },
-        [["past", "lived"], ["span", "to live"], ["zone", "last third: renewal is due"]].map(([kind, word]) =>
+        [["past", "elapsed"], ["span", "remaining"], ["zone", "last third: due for renewal"]].map(([kind, word]) =>
           h("span", {}, h("svg", { class: "life" }, h("rect", { class: kind, width: "100%", height: "100%" })), word))),
       total > rows.length && none(`${number(total - rows.length)} more in pgseal_certificates.`)];
   }
@@ -276,14 +276,14 @@
 
   function neverReached(rule) {
     const lines = (rule.covered_by || []).map(base);
-    return lines.length > 1 ? `never reached: ${list(lines)} together take all` : `never reached: rule ${rule.shadowed_by} takes all`;
+    return lines.length > 1 ? `never reached: ${list(lines)} together match all` : `never reached: rule ${rule.shadowed_by} matches all`;
   }
 
   function drawRules(data) {
     const rows = [...data.rules].sort((a, b) => a.rule_number - b.rule_number), most = Math.max(1, ...rows.map((r) => r.sessions));
     if (!rows.length) return [none("pg_hba.conf has no rule: every connection is refused.")];
     const total = data.gate ? data.gate.rules : rows.length;
-    return [table("Rules in force and what they decided", [
+    return [table("Rules in force and how often they matched", [
       ["Line", "tight", (r) => h("span", { class: "mono", title: r.file_name }, `${base(r.file_name)}:${r.line_number}`)],
       ["Type", "tight", (r) => dash(r.type)], ["Database", "", (r) => dash(list(r.database))], ["User", "", (r) => dash(list(r.user_name))],
       ["Address", "", (r) => dash(r.address && masked(r.address, r.netmask))],
@@ -324,13 +324,13 @@
     const t = data.tightening, rows = data.clients;
     if (!rows.length) return [none("No client has been seen yet.")];
     const step = (setting, n, words) => h("li", {}, h("span", { class: "mono" }, setting),
-      n > 0 ? mark("warning", `${number(n)} of ${many(t.clients, "client")} came ${words}`) : mark("ok", "would affect no client seen so far"));
+      n > 0 ? mark("warning", `${number(n)} of ${many(t.clients, "client")} connected ${words}`) : mark("ok", "would affect no client seen so far"));
     return [
       t && h("ul", { class: "steps" }, step("hostssl everywhere", t.hostssl, "without TLS"),
-        step("ssl_min_protocol_version = TLSv1.2", t.tls12, "with less"), step("ssl_min_protocol_version = TLSv1.3", t.tls13, "with less")),
+        step("ssl_min_protocol_version = TLSv1.2", t.tls12, "with an older version"), step("ssl_min_protocol_version = TLSv1.3", t.tls13, "with an older version")),
       table("Clients, the weakest first", [
         ["Weakness", "tight", (r) => (r.weakness ? mark(r.weakness === "plaintext" ? "critical" : r.weakness === "TLS 1.2" ? "none" : "warning", r.weakness) : mark("ok", "none seen"))],
-        ["User", "", (r) => (r.user_name === null ? h("span", { class: "soft" }, "left before saying") : dash(r.user_name))], ["Address", "tight", (r) => dash(r.client_addr || "unix socket")], ["Application", "", (r) => dash(r.application_name)],
+        ["User", "", (r) => (r.user_name === null ? h("span", { class: "soft" }, "not given") : dash(r.user_name))], ["Address", "tight", (r) => dash(r.client_addr || "unix socket")], ["Application", "", (r) => dash(r.application_name)],
         ["Weakest TLS", "tight", (r) => dash(r.weakest_tls)], ["sslmode seen", "", (r) => dash(r.sslmode)], ["Plaintext", "number", (r) => number(r.plaintext_attempts)], ["TLS failed", "number", (r) => number(r.tls_failures)],
         ["Sessions", "number", (r) => number(r.sessions)], ["Last seen", "time", (r) => ago(r.last_seen)]], rows),
       t && t.clients > rows.length && none(`${number(t.clients - rows.length)} more in pgseal_clients.`)];
@@ -444,8 +444,8 @@
       await request();
     } catch (error) {
       failures++;
-      if (error.cause === "answered") trouble("The gate has no report", `It says: ${error.message}. ${since()}`);
-      else trouble("The gate does not answer", since() || "Nothing has been heard of it yet.");
+      if (error.cause === "answered") trouble("The gate has no report", `It answered: ${error.message}. ${since()}`);
+      else trouble("The gate does not answer", since() || "It has not answered yet.");
     }
     asking = false;
     if ($("token").hidden) {

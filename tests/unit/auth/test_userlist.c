@@ -100,12 +100,12 @@ static void reports_all_errors_in_one_pass(void **state)
     } expected[] = {
         { 1, "user name must be in double quotes" },
         { 3, "unterminated quoted user name" },
-        { 4, "secret in double quotes expected behind user name" },
-        { 5, "secret in double quotes expected behind user name" },
+        { 4, "secret in double quotes expected after user name" },
+        { 5, "secret in double quotes expected after user name" },
         { 6, "unterminated quoted secret" },
         { 7, "user name is empty" },
         { 8, "null byte in line" },
-        { 9, "user \"ok\" is listed already on line 2" },
+        { 9, "user \"ok\" is already listed on line 2" },
     };
     struct listing l;
     size_t i = 0;

@@ -86,7 +86,7 @@ static void test_node_and_prisma(void **state)
     reads("postgres://u@h/d?ssl=require", "user=u dbname=d host=h sslmode=require");
     reads("postgres://u@h/d?ssl=verify-full&x=1", "user=u dbname=d host=h sslmode=verify-full");
     notes("postgres://u@h/d?sslmode=no-verify",
-          "sslmode=no-verify is node-postgres's and means require: the server is not verified");
+          "sslmode=no-verify of node-postgres means require: the server is not verified");
     notes("postgres://u@h/d?schema=public", "\"schema\" is not a parameter of libpq and is ignored");
     notes("postgres://u@h/d?ssl_mode=require",
           "\"ssl_mode\" is not a parameter of libpq and is ignored; did you mean \"sslmode\"?");
@@ -99,7 +99,7 @@ static void test_sqlalchemy_and_ecto(void **state)
 {
     (void)state;
     reads("postgresql+psycopg2://u@h:1/d?sslmode=require", "user=u dbname=d host=h port=1 sslmode=require");
-    notes("postgresql+psycopg2://u@h/d", "\"+psycopg2\" is SQLAlchemy's and is left out");
+    notes("postgresql+psycopg2://u@h/d", "\"+psycopg2\" is specific to SQLAlchemy and is ignored");
     reads("postgresql+asyncpg://u@h/d?ssl=verify-ca", "user=u dbname=d host=h sslmode=verify-ca");
     reads("postgresql+asyncpg://u@h/d", "user=u dbname=d host=h sslmode=prefer");
     reads("ecto://u@h/d", "user=u dbname=d host=h sslmode=disable");
@@ -121,9 +121,9 @@ static void test_jdbc(void **state)
     reads("r2dbc:postgresql://u:geheim@h/d?sslMode=VERIFY_FULL",
           "user=u password=geheim dbname=d host=h sslmode=verify-full");
     reads("r2dbc:pool:postgresql://u@h/d", "user=u dbname=d host=h sslmode=disable");
-    refuses("jdbc:postgresql://u:geheim@h/d", "a JDBC URL has no user and password in front of its host",
+    refuses("jdbc:postgresql://u:geheim@h/d", "a JDBC URL cannot have a user and password before the host",
             "Write jdbc:postgresql://host:5432/dbname?user=NAME.");
-    refuses("jdbc:mysql://h/d?password=geheim", "the URL is not of PostgreSQL's jdbc driver",
+    refuses("jdbc:mysql://h/d?password=geheim", "the URL is not for PostgreSQL's jdbc driver",
             "Leave out \"jdbc:\" and write postgresql://user@host:5432/dbname.");
 }
 
@@ -151,10 +151,10 @@ static void test_wrapped(void **state)
     reads("spring.datasource.url: jdbc:postgresql://h/d", "dbname=d host=h sslmode=prefer");
     reads("psql \"host=h user=u\"", "user=u host=h");
     reads("psql postgresql://u@h/d", "user=u dbname=d host=h");
-    notes("DATABASE_URL=postgres://u@h/d", "\"DATABASE_URL\" in front of the connection string is left out");
+    notes("DATABASE_URL=postgres://u@h/d", "\"DATABASE_URL\" before the connection string is ignored");
     refuses("psql -h db -U app", "the options of psql are not read",
             "Write host= for -h, port= for -p, user= for -U and dbname= for -d.");
-    refuses("mysql://u:geheim@h/d", "\"mysql://\" is not PostgreSQL's",
+    refuses("mysql://u:geheim@h/d", "\"mysql://\" is not a scheme of PostgreSQL",
             "A URL begins with postgresql://, as in postgresql://user@host:5432/dbname.");
 }
 

@@ -69,11 +69,11 @@ static void test_refused(void **state)
         { "", "an attribute such as CN=alice is expected" },
         { "app", "an attribute such as CN=alice is expected" },
         { "=app", "an attribute such as CN=alice is expected" },
-        { "XX=app", "unknown attribute in front of \"=\"" },
+        { "XX=app", "unknown attribute before \"=\"" },
         { "CN=a,", "an attribute such as CN=alice is expected" },
         { "/CN", "an attribute such as CN=alice is expected" },
         { "CN=\"a", "a double quote is not closed" },
-        { "CN=\"a\"b", "a comma is expected behind a value in double quotes" },
+        { "CN=\"a\"b", "a comma is expected after a value in double quotes" },
         { "CN=a\\00b", "the name holds a NUL byte" },
         { "CN=#0c0161", "a value in hexadecimal is not supported" },
     };

@@ -81,7 +81,7 @@ static void what_cannot_be_honoured(void **state)
                 "ERROR:1:\"samerole\" needs role memberships, which are not known here\n"
                 "ERROR:2:\"+grp\" needs role memberships, which are not known here\n");
     expect_load(params, "local all /(?<=a)b trust", "", E_CONFIG,
-                "ERROR:1:regular expression \"(?<=a)b\" looks behind, which cannot be honoured here\n");
+                "ERROR:1:regular expression \"(?<=a)b\" uses lookbehind, which is not supported\n");
     expect_load(params, "local all \"+grp\" trust", "", OK, "");
 }
 
