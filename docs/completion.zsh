@@ -7,18 +7,18 @@ _pgseal() {
         'help:show the help of a command, or of one of its verbs'
         'serve:run the gate in the foreground'
         'reload:reload a running gate, and report the result'
-        'init:make a gate'\''s directory\: private CA, certificate, settings, rules'
-        'ca:make and look at the private CA'
+        'init:create a gate'\''s directory\: private CA, certificate, settings, rules'
+        'ca:create and show the private CA'
         'cert:issue, renew, revoke and check certificates'
         'hba:parse a pg_hba.conf file'
         'ident:parse a pg_ident.conf file'
-        'explain:say which rule governs a connection, and why'
+        'explain:show which rule decides a connection, and why'
         'audit:find errors and weaknesses in a configuration'
-        'probe:examine servers from outside\: what does each sslmode connect to and verify?'
-        'monitor:how long do the certificates and revocation lists in use remain valid?'
+        'probe:examine servers from outside\: what each sslmode connects to and verifies'
+        'monitor:show how long the certificates and revocation lists in use remain valid'
         'psql:run psql on the status database of a gate'
         'harden:mend what the audit finds\: show the changes, apply and prove them, take them back'
-        'rotate:renew the certificates that are due; one that clients would refuse is not served'
+        'rotate:renew certificates that are due, check them as clients would, and load them'
     )
     if (( CURRENT == 2 )); then
         _describe -t commands 'command' commands
@@ -32,25 +32,25 @@ _pgseal() {
     case "$words[2] $verb" in
     'help ')
         _arguments -s -S \
-            {-v,--verbose}'[say more; may be repeated]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:command:(help serve reload init ca cert hba ident explain audit probe monitor psql harden rotate)' ;;
     'serve ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
-            -c+'[set a setting, over what the files say; may be repeated]:NAME=VALUE: ' \
+            -c+'[set a setting, overriding the files; may be repeated]:NAME=VALUE: ' \
             --check'[load all files, test what a start needs, report every error, and exit: 1 if the gate would not start]' \
             --login'[with --check: also connect to every upstream server, and with auth_source = query log in and read a secret]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument: ' ;;
     'reload ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument: ' ;;
@@ -62,13 +62,13 @@ _pgseal() {
             --listen='[the addresses the gate will listen on (default: all with --host, else localhost; with --companion none)]:ADDRESSES: ' \
             --days='[how long certificates are valid (default: 90)]:N: ' \
             --companion'[a gate beside an application that cannot do verify-full: its socket without TLS, verified TLS to --upstream]' \
-            --user='[issue a client certificate for this user, too]:NAME: ' \
+            --user='[also issue a client certificate for this user]:NAME: ' \
             --ca-passphrase'[protect the CA'\''s key with a passphrase asked on the terminal]' \
             --ca-passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --ca-passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
             --force'[write into a directory that is not empty; existing files are never replaced]' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument:_files -/' ;;
@@ -77,7 +77,7 @@ _pgseal() {
             {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
             --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name)]:NAME: ' \
             --org='[its organization]:NAME: ' \
-            --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
+            --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long the CA is valid (default: 3650)]:N: ' \
             --path-length='[how many CAs may follow below it in a chain (default: 0)]:N|none: ' \
             --permit='[limit what it may sign: dns:DOMAIN, ip:NETWORK/BITS, email:DOMAIN, uri:HOST; a leading ! excludes; may be repeated]:NAME: ' \
@@ -85,9 +85,9 @@ _pgseal() {
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
-            --force'[replace a CA that is there already]' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --force'[replace an existing CA]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2:verb:(init show crl)' ;;
@@ -96,16 +96,16 @@ _pgseal() {
             {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
             --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name)]:NAME: ' \
             --org='[its organization]:NAME: ' \
-            --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
+            --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long the CA is valid (default: 3650)]:N: ' \
             --path-length='[how many CAs may follow below it in a chain (default: 0)]:N|none: ' \
             --permit='[limit what it may sign: dns:DOMAIN, ip:NETWORK/BITS, email:DOMAIN, uri:HOST; a leading ! excludes; may be repeated]:NAME: ' \
             --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
-            --force'[replace a CA that is there already]' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --force'[replace an existing CA]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \
@@ -113,8 +113,8 @@ _pgseal() {
     'ca show')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \
@@ -126,8 +126,8 @@ _pgseal() {
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \
@@ -140,31 +140,31 @@ _pgseal() {
             --san='[another alternative name: dns:, ip:, uri:, email:; may be repeated]:NAME: ' \
             --use='[server, client, or both (default: server with --host, else client)]:WORD:(server client both)' \
             --org='[the organization in its subject]:NAME: ' \
-            --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
+            --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
             --self-signed'[no CA: signed by its own key]' \
             --out='[where to write the files (default: DIR/clients of the gate for users, else .)]:DIR:_files -/' \
-            --file='[the name of those files, without .crt (default: NAME, with _ for what no file'\''s name may hold)]:NAME: ' \
+            --file='[the name of those files, without .crt (default: NAME, with _ for characters that a file name cannot have)]:NAME: ' \
             --owner='[owner of the key (0600), such as postgres]:USER: ' \
-            --group='[or: the group that may read it (0640; for keys of root'\''s)]:GROUP: ' \
-            --for='[write what libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
+            --group='[group that may read the key (0640; the key then belongs to root)]:GROUP: ' \
+            --for='[write the files that libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
             --server='[the server in those connection strings]:HOST[\:PORT]: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
             --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
             --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
-            --force'[replace files that are there already]' \
+            --force'[replace existing files]' \
             --keep-key'[renew: keep the old key]' \
             --reason='[revoke: keyCompromise, affiliationChanged, superseded, cessationOfOperation or unspecified (default)]:WORD:(keyCompromise affiliationChanged superseded cessationOfOperation unspecified)' \
             --all'[revoke: every certificate of that name]' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
             --root='[verify: the client'\''s sslrootcert, or system (default: DIR/tls/ca.crt)]:FILE:_files' \
             --crl='[verify: the client'\''s sslcrl]:FILE:_files' \
-            --key-file='[verify: the key that should belong to it]:FILE:_files' \
-            --client'[verify: a client'\''s certificate, as a server would judge it]' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --key-file='[verify: the private key of the certificate]:FILE:_files' \
+            --client'[verify: a client certificate, checked as a server would]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
@@ -177,24 +177,24 @@ _pgseal() {
             --san='[another alternative name: dns:, ip:, uri:, email:; may be repeated]:NAME: ' \
             --use='[server, client, or both (default: server with --host, else client)]:WORD:(server client both)' \
             --org='[the organization in its subject]:NAME: ' \
-            --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
+            --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
             --self-signed'[no CA: signed by its own key]' \
             --out='[where to write the files (default: DIR/clients of the gate for users, else .)]:DIR:_files -/' \
-            --file='[the name of those files, without .crt (default: NAME, with _ for what no file'\''s name may hold)]:NAME: ' \
+            --file='[the name of those files, without .crt (default: NAME, with _ for characters that a file name cannot have)]:NAME: ' \
             --owner='[owner of the key (0600), such as postgres]:USER: ' \
-            --group='[or: the group that may read it (0640; for keys of root'\''s)]:GROUP: ' \
-            --for='[write what libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
+            --group='[group that may read the key (0640; the key then belongs to root)]:GROUP: ' \
+            --for='[write the files that libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
             --server='[the server in those connection strings]:HOST[\:PORT]: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
             --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
             --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
-            --force'[replace files that are there already]' \
+            --force'[replace existing files]' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \
@@ -208,13 +208,13 @@ _pgseal() {
             --use='[server, client, or both (default: server with --host, else client)]:WORD:(server client both)' \
             --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
             --out='[where to write the files (default: DIR/clients of the gate for users, else .)]:DIR:_files -/' \
-            --file='[the name of those files, without .crt (default: NAME, with _ for what no file'\''s name may hold)]:NAME: ' \
+            --file='[the name of those files, without .crt (default: NAME, with _ for characters that a file name cannot have)]:NAME: ' \
             --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
             --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
-            --force'[replace files that are there already]' \
+            --force'[replace existing files]' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \
@@ -223,9 +223,9 @@ _pgseal() {
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, or where --ca says]:DIR:_files -/' \
             --ca='[the CA'\''s directory]:DIR:_files -/' \
-            --key='[kind of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
+            --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
-            --for='[write what libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
+            --for='[write the files that libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
             --server='[the server in those connection strings]:HOST[\:PORT]: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
@@ -234,8 +234,8 @@ _pgseal() {
             --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
             --keep-key'[renew: keep the old key]' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \
@@ -249,16 +249,16 @@ _pgseal() {
             --reason='[revoke: keyCompromise, affiliationChanged, superseded, cessationOfOperation or unspecified (default)]:WORD:(keyCompromise affiliationChanged superseded cessationOfOperation unspecified)' \
             --all'[revoke: every certificate of that name]' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \
             '*:argument:_files' ;;
     'cert show')
         _arguments -s -S \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \
@@ -273,10 +273,10 @@ _pgseal() {
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
             --root='[verify: the client'\''s sslrootcert, or system (default: DIR/tls/ca.crt)]:FILE:_files' \
             --crl='[verify: the client'\''s sslcrl]:FILE:_files' \
-            --key-file='[verify: the key that should belong to it]:FILE:_files' \
-            --client'[verify: a client'\''s certificate, as a server would judge it]' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --key-file='[verify: the private key of the certificate]:FILE:_files' \
+            --client'[verify: a client certificate, checked as a server would]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
@@ -286,8 +286,8 @@ _pgseal() {
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, or where --ca says]:DIR:_files -/' \
             --ca='[the CA'\''s directory]:DIR:_files -/' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \
@@ -295,8 +295,8 @@ _pgseal() {
     'hba ')
         _arguments -s -S \
             --pg-version='[parse as this major version (default 18)]:N: ' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
@@ -304,8 +304,8 @@ _pgseal() {
     'ident ')
         _arguments -s -S \
             --pg-version='[parse as this major version (default 18)]:N: ' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
@@ -314,11 +314,11 @@ _pgseal() {
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
             --running'[the rules the running gate has in force, even if its files have changed since]' \
-            --hba='[a rule file instead]:FILE:_files' \
+            --hba='[a rule file, instead of the gate'\''s]:FILE:_files' \
             --driver='[who reads a connection string that does not tell: libpq (default), pgx, lib/pq, node, ...]:NAME[@VERSION]: ' \
-            --ident='[a map file instead]:FILE:_files' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --ident='[a map file, instead of the gate'\''s]:FILE:_files' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
@@ -326,17 +326,17 @@ _pgseal() {
     'audit ')
         _arguments -s -S \
             --conninfo='[ask this running server through libpq, as psql would connect]:CONNINFO: ' \
-            --driver='[who reads connection strings that do not tell: libpq (default), pgx, lib/pq, node, ...]:NAME[@VERSION]: ' \
+            --driver='[the driver of connection strings that do not show it: libpq (default), pgx, lib/pq, node, ...]:NAME[@VERSION]: ' \
             --profile='[judge by the severities of default, cis (cis-16, cis-17, cis-18), stig, pci, bsi, mozilla-intermediate or mozilla-modern]:NAME:(default cis cis-16 cis-17 cis-18 stig pci bsi mozilla-intermediate mozilla-modern)' \
             --fail-on='[the lowest severity that gives exit status 1: high, medium (default), low, info, or none]:SEVERITY:(high medium low info none)' \
-            --baseline='[a report of an earlier --json: the findings in it do not count]:FILE:_files' \
-            --pg-version='[judge a pg_hba.conf that stands alone as this major version (default 18)]:N: ' \
-            --rehearse='[replay proposed rules, a pg_hba.conf or a directory with one, on the clients that are known]:NEW: ' \
+            --baseline='[an earlier report of --json, whose findings do not count]:FILE:_files' \
+            --pg-version='[the major version for a pg_hba.conf given by itself (default 18)]:N: ' \
+            --rehearse='[replay proposed rules, a pg_hba.conf or a directory with one, against the known clients]:NEW: ' \
             --log='[with --rehearse: a server'\''s log with log_connections; may be repeated]:FILE:_files' \
             --sarif'[print the findings as SARIF 2.1.0, for code scanning]' \
-            --html'[print the report as one page, with the map of rules and a time line of certificates]' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --html'[print the report as one page, with a map of the rules and a timeline of certificates]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
@@ -345,19 +345,19 @@ _pgseal() {
         _arguments -s -S \
             --rootcert='[CA certificates to verify with, or "system" (sslrootcert)]:FILE:_files' \
             --crl='[revocation list to verify with (sslcrl)]:FILE:_files' \
-            --cert='[client certificate to show (sslcert)]:FILE:_files' \
+            --cert='[client certificate to present (sslcert)]:FILE:_files' \
             --key='[its key (sslkey)]:FILE:_files' \
             --driver='[who reads a CONNINFO that does not tell: libpq (default), pgx, lib/pq, node, ...]:NAME[@VERSION]: ' \
-            --address='[connect there instead of where the name leads; names and certificates are judged all the same (hostaddr)]:ADDRESS: ' \
-            {-U+,--user=}'[user to ask as (default: as psql)]:NAME: ' \
-            {-d+,--dbname=}'[database to ask for (default: the user'\''s name)]:NAME: ' \
+            --address='[connect to this address instead of the host'\''s; certificates must still be for the host (hostaddr)]:ADDRESS: ' \
+            {-U+,--user=}'[user to connect as (default: as psql)]:NAME: ' \
+            {-d+,--dbname=}'[database to connect to (default: the user'\''s name)]:NAME: ' \
             --send-password'[log in with the password of PGPASSWORD or the password file, or with scram_client_key and scram_server_key]' \
-            {-q,--quick}'[leave out protocol versions, ciphers and groups]' \
+            {-q,--quick}'[skip protocol versions, ciphers and groups]' \
             {-t+,--timeout=}'[how long each connection may take (default: 5)]:SECONDS: ' \
-            {-j+,--jobs=}'[endpoints to look at at once (default: 16)]:N: ' \
+            {-j+,--jobs=}'[endpoints to examine in parallel (default: 16)]:N: ' \
             --nagios'[one line and status 0, 1, 2 or 3 as a monitoring plugin]' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
@@ -366,15 +366,15 @@ _pgseal() {
         _arguments -s -S \
             --days='[warning and critical below so many days left, instead of shares of the life]:W,C: ' \
             --rootcert='[verify the chains of endpoints with these CA certificates, or "system"]:FILE:_files' \
-            --crl='[revocation lists that certificates of endpoints must not be on]:FILE:_files' \
-            --negotiation='[how endpoints are asked: auto, postgres, direct or tls (default: auto)]:HOW:(auto postgres direct tls)' \
+            --crl='[revocation lists for the certificates of endpoints]:FILE:_files' \
+            --negotiation='[how to start TLS with endpoints: auto, postgres, direct or tls (default: auto)]:HOW:(auto postgres direct tls)' \
             {-t+,--timeout=}'[how long each endpoint may take (default: 5)]:SECONDS: ' \
             --nagios'[one line and status 0, 1, 2 or 3 as a monitoring plugin]' \
             --textfile='[write metrics there, for the textfile collector of node_exporter]:FILE:_files' \
             --listen='[serve metrics at http://ADDRESS/metrics: HOST:PORT, or the path of a Unix-domain socket]:ADDRESS: ' \
-            --interval='[with --listen: how often to look (default: 60)]:SECONDS: ' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --interval='[with --listen: how often to examine the targets (default: 60)]:SECONDS: ' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
@@ -382,7 +382,7 @@ _pgseal() {
     'psql ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument: ' ;;
@@ -399,8 +399,8 @@ _pgseal() {
             --conninfo='[log in to the running server like this, as a superuser (default: over its socket, as the account that it runs under)]:CONNINFO: ' \
             --accept-loss='[go on although clients of this user, application or address would be refused; may be repeated]:NAME: ' \
             --force'[with --undo: put files back although somebody has edited them since]' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
@@ -411,11 +411,11 @@ _pgseal() {
             --pair='[only this pair, such as server; may be repeated]:NAME: ' \
             --clients'[also the client certificates in DIR/clients that the own CA has issued]' \
             --force'[renew now, due or not, and do not wait after failures]' \
-            {-n,--dry-run}'[say what would be done; no certificate is asked for, and nothing is written or changed]' \
-            --state='[the directory of rotate.conf and of what is written (default: of a gate DIR, of a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \
+            {-n,--dry-run}'[show what would be done, and change nothing]' \
+            --state='[the directory of rotate.conf and of the files that rotate writes (default: DIR for a gate; for a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \
             --textfile='[write metrics for node_exporter'\''s textfile collector]:FILE:_files' \
-            --json'[answer in JSON]' \
-            {-v,--verbose}'[say more; may be repeated]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \

@@ -135,7 +135,7 @@ CASES = {
     "no list": Case("crl_missing", crl=None),
     "no list and no need": Case(crl=None, ca=False, hba="hostssl all all all scram-sha-256\n"),
     "plaintext": Case("plaintext_from_network", hba="hostnossl all all all scram-sha-256\n" + RULE,
-                      says="addr=203.0.113.7 user=somebody dbname=somewhere tls=none (just now"),
+                      says="addr=203.0.113.7 user=somebody dbname=somewhere tls=none (at present"),
     "plaintext of a few": Case("plaintext_from_network", hba=RULE + 'host "my app" bob 10.2.0.0/16 scram-sha-256\n',
                                says="addr=10.2.0.1 user=bob dbname='my app' tls=none"),
     "plaintext for replication": Case("plaintext_from_network", "password_without_certificate",
