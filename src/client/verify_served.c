@@ -6,6 +6,8 @@
 #include "base/env.h"
 #include "client/dial.h"
 #include "client/hosts.h"
+#include "conf/settings.h"
+#include "os/files.h"
 #include "pki/cert.h"
 #include "tls/client_context.h"
 #include "tls/context.h"
@@ -13,9 +15,11 @@
 
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <openssl/crypto.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 
-enum { CHECK_TIMEOUT_S = 3 };
+enum { CHECK_TIMEOUT_S = 3, NAME_MAC_BYTES = 16 };
 
 static const uint8_t ssl_request[] = { 0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f };
 
@@ -84,14 +88,57 @@ static enum served compare(const struct served_check *check, const struct tls_en
     return SERVED_OTHER;
 }
 
-bool served_name(const struct env *env, char out[SERVED_NAME_SIZE])
+/* ---- names ---- */
+
+static bool name_of(uint64_t number, const uint8_t *secret, char out[SERVED_NAME_SIZE])
+{
+    uint8_t mac[CERT_SHA256_SIZE] = { 0 };
+    char message[64], hex[2 * NAME_MAC_BYTES + 1];
+    unsigned n = 0;
+
+    /* The words keep these MACs apart from whatever else the secret may be used for. */
+    int length = snprintf(message, sizeof message, "pgseal served name %016" PRIx64, number);
+    if (secret &&
+        !HMAC(EVP_sha256(), secret, OS_NONCE_SIZE, (const uint8_t *)message, (size_t)length, mac, &n))
+        return false;
+    for (size_t i = 0; i < NAME_MAC_BYTES; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", mac[i]);
+    (void)snprintf(out, SERVED_NAME_SIZE, "check-%016" PRIx64 "-%s.pgseal.invalid", number, hex);
+    return true;
+}
+
+bool served_name(const struct env *env, const uint8_t *secret, char out[SERVED_NAME_SIZE])
 {
     uint64_t number;
 
-    if (!env_random(env, &number, sizeof number))
+    return env_random(env, &number, sizeof number) && name_of(number, secret, out);
+}
+
+bool served_name_for(const struct env *env, const char *state_dir, char out[SERVED_NAME_SIZE])
+{
+    uint8_t secret[OS_NONCE_SIZE];
+    char path[OS_PATH_MAX];
+
+    bool known = os_path(state_dir, STATE_SECRET, path, NULL) == OK &&
+                 os_nonce_read(path, secret, NULL) == OK;
+    bool ok = served_name(env, known ? secret : NULL, out);
+    wipe(secret, sizeof secret);
+    return ok;
+}
+
+bool served_name_is(const uint8_t *secret, struct str name)
+{
+    char expected[SERVED_NAME_SIZE];
+    uint64_t number = 0;
+
+    if (!str_starts(name, STR("check-")))
         return false;
-    (void)snprintf(out, SERVED_NAME_SIZE, "check-%016" PRIx64 ".pgseal.invalid", number);
-    return true;
+    for (size_t i = 6; i < 22 && i < name.n; i++) {
+        char c = name.p[i];
+        number = number << 4 | (uint64_t)(c >= 'a' ? c - 'a' + 10 : c - '0');
+    }
+    return name_of(number, secret, expected) && name.n == strlen(expected) &&
+           CRYPTO_memcmp(name.p, expected, name.n) == 0;
 }
 
 /* Each step has the whole time: a gate that has just loaded is busy. */
@@ -109,10 +156,12 @@ static enum code visit(const struct served_check *check, struct tls_context *con
     TRY(dialled(dial, dial_open(dial, &addr, CHECK_TIMEOUT_S, e), "could not connect: ", e));
     if (target->proxy)
         TRY(dialled(dial, dial_send(dial, bytes_of(proxy_local, sizeof proxy_local), e), "", e));
+    if (!target->plain_tls) {
+        more_time(dial);
+        TRY(ask_for_tls(dial, e));
+    }
     more_time(dial);
-    TRY(ask_for_tls(dial, e));
-    more_time(dial);
-    return dialled(dial, dial_handshake(dial, context, check->name, true, e), "", e);
+    return dialled(dial, dial_handshake(dial, context, check->name, !target->plain_tls, e), "", e);
 }
 
 static void verify_served_look(const struct served_check *check, struct tls_context *context,

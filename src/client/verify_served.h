@@ -15,7 +15,7 @@
 struct env;
 struct tls_library;
 
-enum { SERVED_TARGETS_MAX = 64, SERVED_NAME_SIZE = 64 };
+enum { SERVED_TARGETS_MAX = 64, SERVED_NAME_SIZE = 96 };
 
 enum served {
     SERVED_SAME,
@@ -26,6 +26,7 @@ enum served {
 struct served_target {
     struct address address; /* to connect to */
     bool proxy;             /* a PROXY header comes first (LOCAL: the connection speaks for itself) */
+    bool plain_tls;         /* it is no PostgreSQL: TLS begins at once */
     enum served result;
     struct err why;
 };
@@ -41,8 +42,18 @@ struct served_check {
     struct served_target targets[SERVED_TARGETS_MAX];
 };
 
-/** A name that nobody guesses, for a gate to know its own visits by. False: no random bytes. */
-MUST_CHECK bool served_name(const struct env *env, char out[SERVED_NAME_SIZE]);
+/**
+ * A name to ask for, another one each time, by which a gate knows the visits of those who can read its secret: such a
+ * connection, which ends after the handshake, is no client's failure.
+ *
+ * secret  of the gate (os_nonce_file()); NULL: not known, and the name tells nobody anything.
+ * False: no random bytes.
+ */
+MUST_CHECK bool served_name(const struct env *env, const uint8_t *secret, char out[SERVED_NAME_SIZE]);
+/** The same for a gate on this machine, by the file of its secret; should that not be readable, without it. */
+MUST_CHECK bool served_name_for(const struct env *env, const char *state_dir, char out[SERVED_NAME_SIZE]);
+/** Is it such a name, made with this secret? */
+bool served_name_is(const uint8_t *secret, struct str name);
 /** Where a listener is reached: nobody listens on a wildcard's own address, loopback stands for it. */
 struct address served_address(const struct address *listening);
 /** Fill in the results. Blocks for up to some seconds per target: for a pool thread. */

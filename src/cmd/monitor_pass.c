@@ -142,6 +142,7 @@ static void ask(struct pass_ask *asked)
     enum fetch_how how = what->kind == ASK_ENDPOINT ? asked->pass->plan->how : FETCH_POSTGRES;
     const struct fetch_request request = { .host = what->host,
                                            .hostaddr = what->hostaddr,
+                                           .sni = what->sni,
                                            .port = what->port,
                                            .how = what->plain_tls ? FETCH_TLS
                                                   : what->direct  ? FETCH_DIRECT

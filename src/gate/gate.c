@@ -212,8 +212,6 @@ static enum code prepare(struct gate *g, struct err *e)
     TRY(os_lock_take(path, g->params->parent >= 0 ? getppid() : getpid(), &g->lock, e));
     TRY(os_path(g->state_dir, STATE_SECRET, path, e));
     TRY(os_nonce_file(path, g->env, g->shared.nonce, e));
-    if (!served_name(g->env, g->shared.check_name))
-        return err_set(e, E_INTERNAL, "could not generate random bytes");
     loop_pool_prepare();
     g->loop = loop_new();
     if (!g->loop || stop_prepare(g) != OK)

@@ -77,6 +77,7 @@ enum code monitor_ask_served(struct monitor_target *target, struct monitor_row *
         address = STR("::1");
     TRY(new_ask(target, ASK_SERVED, address, port, &ask, e));
     ask->disk = leaf;
+    ask->sni = target->sni;
     ask->plain_tls = plain_tls;
     return OK;
 }

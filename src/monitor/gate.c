@@ -2,7 +2,9 @@
 #include "monitor/gate.h"
 
 #include "base/check.h"
+#include "base/env.h"
 #include "client/conninfo.h"
+#include "client/verify_served.h"
 #include "conf/files.h"
 #include "conf/http_place.h"
 #include "conf/settings.h"
@@ -119,6 +121,17 @@ static enum code gate_add_upstreams(struct monitor_target *target, const struct 
     return OK;
 }
 
+/* The gate then takes the visits for no client's failures, if its secret can be read. */
+static enum code name_visits(struct monitor_target *target, const struct settings *s, struct err *e)
+{
+    const struct env env = env_system();
+    char name[SERVED_NAME_SIZE];
+
+    if (!served_name_for(&env, settings_state_dir(s), name))
+        return OK;
+    return arena_str(&target->arena, str_c(name), &target->sni) ? OK : err_set(e, E_NOMEM, "out of memory");
+}
+
 enum code monitor_add_gate(struct monitor_target *target, const char *dir, struct err *e)
 {
     const struct settings_params params = { .dir = str_c(dir) };
@@ -134,7 +147,9 @@ enum code monitor_add_gate(struct monitor_target *target, const char *dir, struc
         return monitor_add_fault(target, "server", str_c(dir), MONITOR_UNKNOWN,
                                  why ? why : "its settings could not be read", e);
     }
-    enum code code = add_server(target, settings, e);
+    enum code code = name_visits(target, settings, e);
+    if (code == OK)
+        code = add_server(target, settings, e);
     if (code == OK)
         code = add_private_ca(target, dir, e);
     if (code == OK)

@@ -40,6 +40,7 @@ struct monitor_ask {
     struct str label;    /* "db.example.com:5432" */
     struct str host;     /* the name to verify */
     struct str hostaddr; /* where to connect; empty: where the name leads */
+    struct str sni;      /* by which a gate of ours knows the visit; empty: the host's */
     unsigned port;
     bool direct;    /* it is known to be asked without SSLRequest */
     bool plain_tls; /* it is no PostgreSQL */
@@ -59,6 +60,7 @@ struct monitor_target {
     const struct monitor_params *params;
     struct arena arena;
     struct str text; /* as given; borrowed */
+    struct str sni;  /* for the asks of its own listeners */
     struct monitor_rows rows;
     struct monitor_asks asks;
     size_t n_rows, n_asks;

@@ -389,7 +389,7 @@ enum code os_check_client_key_file(const char *path, struct err *e)
 
 /* ---- nonce ---- */
 
-static enum code nonce_read(const char *path, uint8_t out[OS_NONCE_SIZE], struct err *e)
+enum code os_nonce_read(const char *path, uint8_t out[OS_NONCE_SIZE], struct err *e)
 {
     struct buf data = BUF_INIT(OS_NONCE_SIZE);
     enum code code = os_read_file(path, &data, e);
@@ -410,7 +410,7 @@ enum code os_nonce_file(const char *path, const struct env *env, uint8_t out[OS_
 
     for (unsigned i = 0; i < NONCE_TRIES; i++) {
         uint8_t fresh[OS_NONCE_SIZE];
-        code = nonce_read(path, out, e);
+        code = os_nonce_read(path, out, e);
         if (code != E_NO_FILE)
             return code;
         if (!env_random(env, fresh, sizeof fresh))

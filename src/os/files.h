@@ -136,5 +136,7 @@ MUST_CHECK enum code os_check_client_key_file(const char *path, struct err *e);
  */
 MUST_CHECK enum code os_nonce_file(const char *path, const struct env *env, uint8_t out[OS_NONCE_SIZE],
                                    struct err *e);
+/** Only read them. E_NO_FILE. */
+MUST_CHECK enum code os_nonce_read(const char *path, uint8_t out[OS_NONCE_SIZE], struct err *e);
 
 #endif

@@ -49,7 +49,7 @@ struct fetch {
     void *arg;
     enum fetch_state state;
     enum fetch_how wish, how; /* `how` is what is tried now */
-    char host[FETCH_HOST_MAX], hostaddr[FETCH_HOST_MAX];
+    char host[FETCH_HOST_MAX], hostaddr[FETCH_HOST_MAX], sni[FETCH_HOST_MAX];
     unsigned port;
     int64_t deadline_ms;
     struct address addrs[HOST_ADDRESSES_MAX];
@@ -279,7 +279,7 @@ static void shake(struct fetch *f, struct bytes in, bool eof)
 
 static void begin_tls(struct fetch *f)
 {
-    const char *sni = verify_host_is_ip(str_c(f->host)) ? "" : f->host;
+    const char *sni = f->sni[0] ? f->sni : verify_host_is_ip(str_c(f->host)) ? "" : f->host;
     struct err e;
 
     f->tls = tls_engine_new_client(f->fetcher->port, f->fetcher->context, sni, f->how != FETCH_TLS);
@@ -525,6 +525,7 @@ bool fetch_start(struct fetcher *fetcher, const struct fetch_request *request)
     f->fd = -1;
     f->timer = timer_new(fetcher->loop, on_time, f);
     bool fits = str_to_c(request->host, f->host, sizeof f->host) &&
+                str_to_c(request->sni, f->sni, sizeof f->sni) &&
                 str_to_c(request->hostaddr, f->hostaddr, sizeof f->hostaddr);
     /* Not from within this call: answers come from the loop. */
     if (f->timer && fits && loop_post(fetcher->loop, on_turn, fetcher)) {

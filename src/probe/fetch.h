@@ -39,6 +39,7 @@ typedef void fetch_fn(void *arg, const struct fetch_result *result);
 /** Texts are copied. */
 struct fetch_request {
     struct str host;     /* for SNI, and to look up */
+    struct str sni;      /* to ask for instead; empty: as above */
     struct str hostaddr; /* where to connect; empty: where `host` leads */
     unsigned port;
     enum fetch_how how;

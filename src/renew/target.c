@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "client/reload_gate.h"
+#include "conf/http_place.h"
 #include "conf/pgserver.h"
 #include "conf/settings.h"
 #include "tls/context.h"
@@ -218,15 +219,39 @@ static enum code all_listeners(const struct renew_target *t, struct served_check
     return OK;
 }
 
-enum code renew_target_listeners(const struct renew_target *target, const struct env *env,
+/* The gate's pages, where they have TLS: always where others than this machine reach them, and where they have a pair
+ * of their own. */
+static enum code http_listener(const struct renew_target *t, bool own, struct served_check *check,
+                               struct err *e)
+{
+    size_t before = check->n;
+    struct http_place place;
+
+    if (!t->is_gate || own != (t->settings->http_cert_file.path != NULL) ||
+        !http_place_parse(t->settings->http_listen, &place) || place.kind != HTTP_TCP ||
+        (place.loopback && !own))
+        return OK;
+    TRY(add_listener(t, place.host, place.port, check, e));
+    for (size_t i = before; i < check->n; i++) {
+        check->targets[i].plain_tls = true;
+        check->targets[i].proxy = false;
+    }
+    return OK;
+}
+
+enum code renew_target_listeners(const struct renew_target *target, struct str pair, const struct env *env,
                                  struct served_check *check, struct err *e)
 {
+    bool http = str_is(pair, "http");
     size_t n = 0;
 
     *check = (struct served_check){ .library = target->library, .env = env };
-    if (!served_name(env, check->name))
+    const char *state = target->is_gate ? settings_state_dir(target->settings) : "";
+    if (!(target->is_gate ? served_name_for(env, state, check->name) : served_name(env, NULL, check->name)))
         return err_set(e, E_INTERNAL, "no random bytes");
-    TRY(all_listeners(target, check, e));
+    if (!http)
+        TRY(all_listeners(target, check, e));
+    TRY(http_listener(target, http, check, e));
     if (check->n == 0)
         return OK; /* Unix-domain sockets only: no TLS there */
     verify_served(check);

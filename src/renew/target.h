@@ -49,9 +49,13 @@ MUST_CHECK enum code renew_target_open(const struct renew_where *where, struct a
 /** Does it run? Only then is there anything to reload and to ask. */
 bool renew_target_runs(const struct renew_target *target);
 
-/** The TCP listeners that answer now, into check->targets. E_CONNECT: none does, although it listens. */
-MUST_CHECK enum code renew_target_listeners(const struct renew_target *target, const struct env *env,
-                                            struct served_check *check, struct err *e);
+/**
+ * The TCP listeners that serve this pair and answer now, into check->targets: of the pair `http` the gate's own pages, of
+ * `server` PostgreSQL's, and the pages where those have no pair of their own. E_CONNECT: none answers, although it
+ * listens.
+ */
+MUST_CHECK enum code renew_target_listeners(const struct renew_target *target, struct str pair,
+                                            const struct env *env, struct served_check *check, struct err *e);
 /** Let it load its files. OK: a gate has, a PostgreSQL was asked to. */
 MUST_CHECK enum code renew_target_reload(const struct renew_target *target, struct err *e);
 /**

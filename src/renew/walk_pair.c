@@ -301,10 +301,11 @@ static enum code pair_prepare(struct walk *w, struct err *e)
 
 static enum code pair_look_around(struct walk *w, struct err *e)
 {
-    if (!str_is(w->rule->name, "server"))
+    if (!str_is(w->rule->name, "server") && !str_is(w->rule->name, "http"))
         return find_shown(w, e);
     w->verifies = w->runs;
-    return w->verifies ? renew_target_listeners(w->target, w->params->env, &w->listeners, e) : OK;
+    return w->verifies ? renew_target_listeners(w->target, w->rule->name, w->params->env, &w->listeners, e)
+                       : OK;
 }
 
 static enum code pair_verify(struct walk *w, struct err *e)

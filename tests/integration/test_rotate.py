@@ -131,6 +131,34 @@ def test_the_own_ca_renews_without_a_file(own, gate):
     assert own.pair() != new["sha256"]                  # other commands find their way to the pair
 
 
+def test_visits_of_ones_own_are_no_failures(own, gate):
+    """rotate and monitor look at what is served, and go: the gate knows them, and nobody else, by name."""
+    since = gate.log.mark()
+    own("--force")
+    subprocess.run([own.program, "monitor", gate.dir], check=False, capture_output=True)
+    assert "tls_left" not in gate.words(since)
+    name = "check-0123456789abcdef-" + 32 * "0" + ".pgseal.invalid"
+    with Conn(gate) as c:
+        c.start_tls(host=name)
+    gate.log.wait_for(f"event=tls_left .*sni={name}", since)
+
+
+def test_the_pages_have_a_pair_of_their_own(own, gate, certs, fake_ca):
+    port = run.free_port()
+    cert = certs.ca.issue("localhost", sans=["localhost"], usage="server", valid_to=pki.now() + 9 * pki.DAY)
+    cert.write(gate.dir, "http")
+    gate.configure({"http_listen": f"127.0.0.1:{port}", "http_cert_file": "http.crt", "http_key_file": "http.key",
+                    "reload_policy": "postgres"})
+    gate.restart()
+    gate.write("rotate.conf", f"http.source = command\nhttp.command = '{command(fake_ca, 'good')}'\n")
+    shown = lambda: fingerprint(x509.load_pem_x509_certificate(     # noqa: E731
+        ssl.get_server_certificate(("127.0.0.1", port)).encode()))
+    assert shown() == fingerprint(cert.cert)
+    done = own("--force", "--pair", "http")
+    assert (done["pair"], done["result"], done["served"]) == ("http", "renewed", True)
+    assert shown() == done["sha256"] == read_pair(gate.path("http.crt"), gate.path("http.key"))
+
+
 def test_due_with_a_third_of_the_life_left(own, pytestconfig, scratch):
     page = os.path.join(scratch, "rotate-clock")
     env = dict(os.environ, FAULTCLOCK=page, LD_PRELOAD=os.path.join(

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/clean.h"
 #include "client/verify.h"
+#include "client/verify_served.h"
 #include "gate/session/meters.h"
 #include "gate/session/revoke.h"
 #include "gate/session/tally_session.h"
@@ -137,7 +138,7 @@ void seal_log_left(struct session *s)
 {
     struct log_line line;
 
-    if (str_is(s->tls.sni, s->worker->shared->check_name))
+    if (served_name_is(s->worker->shared->nonce, s->tls.sni))
         return;
     bool fits = name_fits(s);
     session_tally_stranger(s, fits ? 0 : CLIENT_WRONG_NAME);

@@ -8,8 +8,6 @@
 
 struct settings;
 
-#define STATE_SECRET "pgseal.secret"
-
 /** Can the gate's own files be written in `dir`? The code and words that opening them would fail with, and what
  * to do about it. */
 MUST_CHECK enum code rehearse_state(const char *dir, struct err *e);

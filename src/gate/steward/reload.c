@@ -136,17 +136,17 @@ static bool check_served(struct gate *g)
     if (fingerprint.n != CERT_SHA256_SIZE || g->listening.n_tcp == 0 || g->draining)
         return false;
     struct check *check = calloc(1, sizeof *check);
-    if (check) {
+    bool named = check && served_name(g->shared.env, g->shared.nonce, check->served.name);
+    if (named) {
         check->gate = g;
         check->generation = g->generation;
         check->served.library = g->http_library;
         check->served.env = g->shared.env;
-        memcpy(check->served.name, g->shared.check_name, sizeof check->served.name);
         memcpy(check->served.fingerprint, fingerprint.p, fingerprint.n);
         for (size_t i = 0; i < g->listening.n_tcp && i < LISTEN_TCP_MAX && i < SERVED_TARGETS_MAX; i++)
             add_target(g, check, &g->listening.tcp[i]);
     }
-    if (check && loop_job(g->loop, check_work, check_done, check))
+    if (named && loop_job(g->loop, check_work, check_done, check))
         return true;
     free(check);
     gate_log(g->env, SEV_WARNING, "served_unchecked", "out of memory");

@@ -35,7 +35,7 @@ struct tls_library;
 struct view_services;
 struct worker;
 
-enum { FORGET_SLOTS = 256, GATE_CHECK_NAME_SIZE = SERVED_NAME_SIZE };
+enum { FORGET_SLOTS = 256 };
 
 /** What all workers of a gate share: relaxed counters, and constants of the process. */
 struct gate_shared {
@@ -45,9 +45,8 @@ struct gate_shared {
     struct shares *relayed;                 /* of these, who has a connection to a server already */
     int pending_most;                       /* what descriptors suffice for */
     _Atomic unsigned long session_ids;
-    uint8_t nonce[32];                     /* of pgseal.secret */
-    char check_name[GATE_CHECK_NAME_SIZE]; /* by which the gate knows its own visits */
-    uid_t uid;                             /* of the gate's process */
+    uint8_t nonce[32]; /* of pgseal.secret */
+    uid_t uid;         /* of the gate's process */
     unsigned n_workers;
     atomic_uint forgotten[FORGET_SLOTS]; /* failed logins by user: lookup.c */
     struct host_roles *roles;            /* primaries and standbys, as logins found them */
