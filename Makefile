@@ -18,7 +18,10 @@
 #   make faults        every allocation of a reload, a login, a look-up fails in its turn (half an hour)
 #   make fuzz          every fuzz target for a minute (fuzz-long: ten)
 #   make bench         speed against pgbouncer, haproxy, stunnel (ten minutes; BENCH_ARGS=--quick: one)
-#   make install       honours PREFIX and DESTDIR
+#   make install       program, manual pages, completions, units, sysusers.d and tmpfiles.d; honours PREFIX and DESTDIR
+#   make dist          the release: a tar archive of the committed tree
+#   make deb           Debian packages for Debian 12 and 13, in build-deb/; as root (DEB_ARGS=trixie: one of them)
+#   make check-deb     the same, then lintian, autopkgtest, and their life on a booted machine: install to purge
 #   make clean
 
 PREFIX ?= /usr/local
@@ -146,7 +149,18 @@ install: all
 	$(NINJA) -C build
 	DESTDIR=$(DESTDIR) $(MESON) install -C build
 
-clean:
-	rm -rf build build-gcc build-clang build-asan build-tsan build-fuzz build-bench
+dist: build/build.ninja
+	$(MESON) dist -C build --no-tests --formats xztar
 
-.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps rotations faults fuzz fuzz-long bench install clean
+deb:
+	tools/deps.sh debian13
+	tools/deb.sh $(DEB_ARGS)
+
+check-deb:
+	tools/deps.sh debian13
+	tools/deb.sh --test $(DEB_ARGS)
+
+clean:
+	rm -rf build build-deb build-gcc build-clang build-asan build-tsan build-fuzz build-bench
+
+.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps rotations faults fuzz fuzz-long bench install dist deb check-deb clean

@@ -325,10 +325,13 @@ static bool allow_threads(scmp_filter_ctx filter)
 /* filter: taken. made: all its rules are in it. */
 static enum code load_filter(scmp_filter_ctx filter, bool made, enum sandbox_state *out, struct err *e)
 {
-    int why = made ? seccomp_load(filter) : -EINVAL;
+    int why = made ? seccomp_load(filter) : 0;
 
     seccomp_release(filter);
-    if (why == -EINVAL && made)
+    if (!made) /* libseccomp tries which features of seccomp(2) there are */
+        return err_set(e, E_IO,
+                       "could not confine system calls: a rule is refused; may seccomp(2) be called here?");
+    if (why == -EINVAL)
         return OK; /* a kernel without seccomp filters */
     if (why != 0)
         return err_set(e, E_IO, "could not confine system calls: %s", strerror(-why));

@@ -1,0 +1,86 @@
+# The life of the package on a machine that has just been booted: installed, configured, started, reloaded, restarted,
+# upgraded, removed, purged. /src/out holds the packages. Run by tests/packages/boot.sh, as root.
+
+step() {
+    echo "  $*"
+}
+fail() {
+    echo "FAILED: $*" >&2
+    systemctl --no-pager --full status pgseal >&2 || true
+    journalctl --no-pager -n 30 >&2 || true
+    exit 1
+}
+gate() { # what verify-full gets of the application's database
+    PGPASSWORD=secret PGCONNECT_TIMEOUT=10 psql -XAtc "$1" \
+        "host=localhost port=6432 user=app dbname=app sslmode=verify-full sslrootcert=/root/ca.crt"
+}
+answers() {
+    [ "$(gate 'SHOW pgseal.version')" = TLSv1.3 ] || fail "verify-full got no answer: $*"
+}
+main_pid() {
+    systemctl show --property=MainPID --value pgseal
+}
+
+package=$(ls /src/out/pgseal_*.deb)
+
+step 'installed: enabled, and waiting for a directory'
+dpkg -i "$package" >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'dpkg -i'; }
+[ "$(systemctl is-enabled pgseal)" = enabled ] || fail 'not enabled'
+[ "$(systemctl is-enabled pgseal-rotate.timer)" = enabled ] || fail 'the timer is not enabled'
+[ "$(systemctl is-enabled pgseal-monitor || true)" = disabled ] || fail 'the monitor is not disabled'
+[ "$(systemctl is-active pgseal || true)" = inactive ] || fail 'it runs without a configuration'
+[ "$(stat -c '%U %G %a' /etc/pgseal)" = 'pgseal pgseal 700' ] || fail '/etc/pgseal'
+[ "$(stat -c '%U %G %a' /var/lib/pgseal)" = 'pgseal pgseal 700' ] || fail '/var/lib/pgseal'
+
+step 'configured and started'
+runuser -u postgres -- psql -qXc "CREATE ROLE app LOGIN PASSWORD 'secret'" -c 'CREATE DATABASE app OWNER app'
+sed -i '1i local all app scram-sha-256' /etc/postgresql/*/main/pg_hba.conf
+systemctl reload postgresql
+runuser -u pgseal -- pgseal init /etc/pgseal --host localhost --upstream 'host=/var/run/postgresql' >/root/init.log
+echo 'port = 6432' >>/etc/pgseal/pgseal.conf
+cp /etc/pgseal/tls/ca.crt /root/ca.crt
+systemctl start pgseal || fail 'start'
+answers 'after the start'
+[ "$(ps -o user= -p "$(main_pid)")" = pgseal ] || fail 'it does not run as pgseal'
+journalctl -u pgseal | grep -q 'event=confined writing="own directories"' || fail 'files are not confined in the unit'
+journalctl -u pgseal | grep -q 'event=confined system_calls=listed' || fail 'system calls are not confined in the unit'
+
+step 'reloaded: a good file counts, a bad one is refused and changes nothing'
+systemctl reload pgseal || fail 'reload'
+cp -p /etc/pgseal/pg_hba.conf /root/pg_hba.conf
+echo 'hostssl all all nonsense' >>/etc/pgseal/pg_hba.conf
+! systemctl reload pgseal 2>/root/reload.log || fail 'a bad file was taken'
+answers 'after a refused reload'
+cp -p /root/pg_hba.conf /etc/pgseal/pg_hba.conf
+systemctl reload pgseal || fail 'reload'
+
+step 'restarted'
+before=$(main_pid)
+systemctl restart pgseal || fail 'restart'
+[ "$(main_pid)" != "$before" ] || fail 'the same process after a restart'
+answers 'after a restart'
+
+step 'the timer: what is due is renewed, in the unit'
+systemctl start pgseal-rotate.service || fail 'rotate'
+[ "$(systemctl is-active pgseal-rotate.timer)" = active ] || fail 'the timer does not run'
+
+step 'upgraded: a later package is taken into service'
+dpkg-deb -R "$package" /root/later
+sed -i 's/^Version: .*/&+later/' /root/later/DEBIAN/control
+dpkg-deb -b /root/later /root/later.deb >/dev/null
+before=$(main_pid)
+dpkg -i /root/later.deb >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'upgrade'; }
+[ "$(systemctl is-active pgseal)" = active ] || fail 'not active after an upgrade'
+[ "$(main_pid)" != "$before" ] || fail 'the old program still runs'
+answers 'after an upgrade'
+
+step 'removed: it is stopped, and its files stay'
+dpkg -r pgseal >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'removal'; }
+! pgrep -x pgseal >/dev/null || fail 'it still runs'
+[ -e /etc/pgseal/pgseal.conf ] || fail 'the configuration went with the package'
+
+step 'purged: keys are left, and named'
+dpkg -P pgseal >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'purge'; }
+grep -q '/etc/pgseal is left, with [1-9][0-9]* private keys' /root/dpkg.log || { cat /root/dpkg.log; fail 'silent about keys'; }
+[ -e /etc/pgseal/ca/ca.key ] || fail 'a key was removed'
+[ ! -e /var/lib/pgseal ] || fail '/var/lib/pgseal is left'
