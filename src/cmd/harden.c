@@ -316,6 +316,5 @@ int cmd_harden(struct cmd *cmd)
     find_server(&run);
     status = change ? change_files(&run) : show(&run);
     harden_plan_fini(&run.plan);
-    harden_target_fini(&run.target);
     return status;
 }

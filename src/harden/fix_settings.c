@@ -238,10 +238,14 @@ static bool is_about_pair(const struct planning *p, const struct finding *f)
 
 static struct fix new_certificate(struct planning *p, const struct finding *f)
 {
+    const char *own = p->subject->settings->ssl_cert_file.path;
+
     if (is_about_pair(p, f)) {
         p->plan->needs_pair = true;
         return (struct fix){ false, STR("") };
     }
+    if (!own || !str_starts(f->where, str_c(own)))
+        return (struct fix){ false, f->fix }; /* a CA's, or a list's */
     if (!p->wish->cert_file)
         return FIX_LEFT("renew it: pgseal cert renew, or pgseal rotate");
     return put_pair(p, reason(p, f));

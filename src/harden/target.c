@@ -1,13 +1,17 @@
 #include "harden/target.h"
 
+#include "audit/careful.h"
 #include "audit/collect_rules.h"
 #include "audit/collect_server.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "conf/pgserver.h"
+#include "os/owner.h"
 #include "renew/pgdata.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -39,6 +43,62 @@ static enum code own_files(struct harden_target *t, const char *state, struct er
     TRY(os_path(t->state, "private/server.crt", t->cert, e));
     TRY(os_path(t->state, "private/server.key", t->key, e));
     return os_path(t->state, "private/ca", t->ca_dir, e);
+}
+
+/* ---- the owner ---- */
+
+/* Where data_directory leads; empty: nothing says so. Read as root, so only of a file that is root's. */
+static enum code data_directory(const char *config, struct arena *arena, struct str *out)
+{
+    const struct conf_fs fs = careful_conf_fs(NULL);
+    const struct conf_entry *entry;
+    struct conf_entries entries;
+    struct diags diags;
+
+    *out = STR("");
+    diags_init(&diags, arena);
+    conf_entries_init(&entries, arena);
+    enum code code = conf_lex_file(&fs, str_c(config), &entries, &diags);
+    if (code != OK)
+        return code == E_NOMEM ? code : OK;
+    STAILQ_FOREACH (entry, &entries.list, next)
+        if (entry->name.p && str_equal_nocase(entry->name, STR("data_directory")))
+            *out = entry->value;
+    return OK;
+}
+
+static enum code become(const char *path, struct err *e)
+{
+    const struct passwd *row;
+
+    if (geteuid() != 0)
+        return OK;
+    TRY(os_owner_become(path, e));
+    row = geteuid() != 0 ? getpwuid(geteuid()) : NULL;
+    if (row) /* libpq looks for files there */
+        (void)setenv("HOME", row->pw_dir, 1);
+    return OK;
+}
+
+/* A configuration may be root's, and the data somebody else's. */
+static enum code become_owner(const char *path, struct arena *arena, struct err *e)
+{
+    char config[OS_PATH_MAX];
+    struct str dir = STR("");
+
+    TRY(become(path, e));
+    if (geteuid() != 0 || has(path, "pgseal.conf") || pgserver_is_data(path))
+        return OK;
+    TRY(os_path(path, "postgresql.conf", config, e));
+    if (!os_exists(config))
+        TRY(os_path("", path, config, e));
+    TRY(become(config, e));
+    if (geteuid() != 0)
+        return OK;
+    if (data_directory(config, arena, &dir) != OK)
+        return err_set(e, E_NOMEM, "out of memory");
+    const char *c = dir.n > 0 ? arena_c(arena, dir) : NULL;
+    return c ? become(c, e) : OK;
 }
 
 /* ---- a server ---- */
@@ -90,8 +150,7 @@ static enum code open_server(struct harden_target *t, const char *state, struct 
     struct pgdata pg;
 
     TRY(find_halves(t, config, arena, e));
-    if (!t->owner.changed)
-        TRY(os_owner_enter(t->dir, &t->owner, e));
+    TRY(become(t->dir, e));
     TRY(pgdata_read(t->dir, arena, &pg, e));
     t->pid = pg.pid;
     if (!state)
@@ -99,36 +158,24 @@ static enum code open_server(struct harden_target *t, const char *state, struct 
     return t->pid != 0 ? find_socket(t, arena, e) : OK;
 }
 
+/* ---- all of it ---- */
+
 enum code harden_target_open(const char *path, const char *state, struct arena *arena,
                              struct harden_target *out, struct err *e)
 {
     struct harden_target *t = out;
 
     *t = (struct harden_target){ .pid = 0 };
-    TRY(os_owner_enter(path, &t->owner, e));
-    enum code code = real_path(path, t->path, e);
-    if (code == OK && has(t->path, "pgseal.conf")) {
+    TRY(become_owner(path, arena, e));
+    TRY(real_path(path, t->path, e));
+    if (has(t->path, "pgseal.conf")) {
         t->is_gate = true;
         memcpy(t->dir, t->path, sizeof t->dir);
-        code = os_path(t->dir, "harden", t->state, e);
-    } else if (code == OK && !collect_is_server(t->path)) {
-        code = err_set(e, E_PARAM, "\"%s\" is neither a gate's directory nor a server's", path);
-    } else if (code == OK) {
-        code = open_server(t, state, arena, e);
+        TRY(os_path(t->dir, "harden", t->state, e));
+    } else if (!collect_is_server(t->path) && !str_ends(str_c(t->path), STR("/postgresql.conf"))) {
+        return err_set(e, E_PARAM, "\"%s\" is neither a gate's directory nor a server's", path);
+    } else {
+        TRY(open_server(t, state, arena, e));
     }
-    if (code == OK)
-        code = own_files(t, state, e);
-    if (code != OK)
-        harden_target_fini(t);
-    return code;
-}
-
-void harden_target_fini(struct harden_target *target)
-{
-    os_owner_leave(&target->owner);
-}
-
-void harden_target_auto(struct harden_target *target)
-{
-    harden_target_fini(target);
+    return own_files(t, state, e);
 }

@@ -6,7 +6,6 @@
 
 #include "base/err.h"
 #include "os/files.h"
-#include "os/owner.h"
 
 struct arena;
 
@@ -17,13 +16,13 @@ struct harden_target {
     char state[OS_PATH_MAX]; /* for what is made */
     /* Of the pair that harden makes; nothing need be there. */
     char root[OS_PATH_MAX], cert[OS_PATH_MAX], key[OS_PATH_MAX], ca_dir[OS_PATH_MAX];
-    struct os_owner owner; /* root has become the owner of `dir`, until harden_target_fini() */
-    pid_t pid;             /* of the postmaster; 0: it does not run, or this is a gate */
-    struct str conninfo;   /* to log in at its socket; empty: it does not run, or has none */
+    pid_t pid;           /* of the postmaster; 0: it does not run, or this is a gate */
+    struct str conninfo; /* to log in at its socket; empty: it does not run, or has none */
 };
 
 /**
- * Find out what a path is, and act as its owner from now on: before anything in it is opened.
+ * Find out what a path is. Root becomes its owner first, for good: before anything is opened that belongs to others
+ * than root.
  *
  * state  the state directory, or NULL.
  *
@@ -31,7 +30,5 @@ struct harden_target {
  */
 MUST_CHECK enum code harden_target_open(const char *path, const char *state, struct arena *arena,
                                         struct harden_target *out, struct err *e);
-void harden_target_fini(struct harden_target *target);
-void harden_target_auto(struct harden_target *target);
 
 #endif

@@ -115,7 +115,7 @@ def in_pgdata(make_cluster):
     return make_cluster(False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def elsewhere():
     """Another machine, as far as the server can tell: runs a command there, and knows the server's address."""
     number = os.getpid() % 250
@@ -306,13 +306,144 @@ def test_a_standby_goes_on(program, factory, debian_like, elsewhere):
         standby.stop()
 
 
+HBA_TRUST = """# as initdb writes it
+local   all             all                                     trust
+host    all             all             127.0.0.1/32            trust
+local   replication     all                                     trust
+"""
+
+
+def rules(cluster):
+    text = cluster.files()[cluster.conf + "/pg_hba.conf"][0].decode()
+    return [" ".join(line.split()) for line in text.splitlines() if line and not line.startswith("#")]
+
+
+@needs_root
+def test_trust_ends_where_everybody_has_a_password(program, in_pgdata):
+    cluster = in_pgdata.lay_out(CONF.replace("'*'", "'localhost'"), HBA_TRUST)
+    said = harden(program, cluster, status=1)
+    assert "trust_on_this_machine" in said and '"nopassword"' in said and "without a password" in said
+    cluster.sql("ALTER ROLE nopassword NOLOGIN; ALTER ROLE limited NOLOGIN; ALTER ROLE repl NOLOGIN")
+    try:
+        harden(program, cluster, "--apply", "--alter-system")
+        assert rules(cluster) == ['local all "postgres" peer', "local all all scram-sha-256",
+                                  "host all all 127.0.0.1/32 scram-sha-256", "local replication all peer"]
+        assert cluster.sql("SELECT source || ' ' || setting FROM pg_file_settings f JOIN pg_settings s USING (name, setting)"
+                           " WHERE name = 'ssl' AND f.sourcefile LIKE '%postgresql.auto.conf'") == "configuration file on"
+        assert audit(program, cluster) == (0, set())
+        cluster.sql("ALTER SYSTEM SET work_mem = '5MB'")                        # its own words go on from there
+        assert "has been changed since" in harden(program, cluster, "--undo", status=1)
+        cluster.sql("ALTER SYSTEM RESET work_mem")
+        harden(program, cluster, "--undo", "--force")
+        assert rules(cluster)[0] == "local all all trust" and cluster.sql("SHOW ssl") == "off"
+    finally:
+        cluster.sql("ALTER ROLE nopassword LOGIN; ALTER ROLE limited LOGIN; ALTER ROLE repl LOGIN")
+
+
 @needs_root
 def test_what_goes_wrong_leaves_everything_as_before(program, debian_like):
     cluster = debian_like.lay_out()
     before = cluster.files()
     says = harden(program, cluster, "--apply", "--conninfo", "host=/nonexistent user=postgres", status=1)
-    assert "could not" in says or "connection" in says
+    assert "/nonexistent" in says and cluster.files() == before
+
+    # Somebody else is at work.
+    harden(program, cluster, "--apply")
+    harden(program, cluster, "--undo")
+    lock = cluster.conf + "/pgseal/private/lock"
+    holder = subprocess.Popen(["python3", "-c", "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.flock(f, fcntl.LOCK_EX);"
+                               " print('held', flush=True); sys.stdin.read()", lock],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        assert "another pgseal harden is at work" in harden(program, cluster, "--apply", status=1)
+    finally:
+        holder.communicate("")
     assert cluster.files() == before
+
+    # TLS does not start: the server keeps that to its log, and it is found out from outside.
+    cluster.lay_out(CONF + "ssl_ca_file = '/nonexistent/ca.crt'\n")
+    before = cluster.files()
+    says = harden(program, cluster, "--apply", status=1)
+    assert "does not answer with TLS" in says and "All files are as before" in says and cluster.files() == before
+    assert cluster.sql("SHOW ssl") == "off"
+
     cluster.server.stop()
     assert "no PostgreSQL runs" in harden(program, cluster, "--apply", status=1)
     assert cluster.files() == before
+
+
+@needs_root
+def test_a_configuration_that_is_roots(program, debian_like):
+    """Its owner alone can put a file in the place of another."""
+    cluster = debian_like.lay_out()
+    before = cluster.files()
+    os.chown(cluster.conf, 0, 0)
+    try:
+        says = harden(program, cluster, "--apply", status=1)
+        assert "pgseal" in says and cluster.files() == before
+    finally:
+        run.give_to_server(cluster.conf)
+
+
+DEBIAN = """
+for d in /etc/postgresql /var/lib/postgresql /var/log/postgresql /var/run/postgresql
+do mkdir -p $d; mount -t tmpfs -o mode=755 none $d || exit 77; chown postgres:postgres $d; done
+cd /
+pg_createcluster $1 main -p $2 > /tmp/null 2>&1 || exit 77
+conf=/etc/postgresql/$1/main
+echo "host all all 0.0.0.0/0 scram-sha-256" >> $conf/pg_hba.conf
+echo "fsync = off" >> $conf/postgresql.conf
+pg_ctlcluster $1 main start || exit 77
+trap 'pg_ctlcluster $1 main stop -m immediate' EXIT
+cp -a $conf /var/log/before
+$0 audit $conf > /dev/null; echo "audit $?"
+$0 harden $conf --apply > /dev/null; echo "harden $?"
+$0 audit $conf > /dev/null; echo "audit $?"
+$0 harden /var/lib/postgresql/$1/main --undo > /dev/null; echo "undo $?"
+rm -r $conf/pgseal; diff -r $conf /var/log/before && echo same
+"""
+
+
+@needs_root
+def test_debians_own_cluster(program, kind, factory):
+    """As the postgresql-common package makes it; the directories are another process's own."""
+    distribution = factory.distributions.get(kind)
+    if not distribution or not distribution.bindir.startswith("/usr/lib/postgresql/") or not shutil.which("pg_createcluster"):
+        pytest.skip("Debian's packages make this cluster")
+    done = subprocess.run(["unshare", "-m", "sh", "-c", DEBIAN.replace("/tmp/null", "/dev/null").replace("/var/log/before", "/var/log/postgresql/before"),
+                           program, str(distribution.major), str(run.free_port())], capture_output=True, text=True, check=False)
+    if done.returncode == 77:
+        pytest.skip("no mount namespace of its own")
+    assert done.stdout.split("\n")[:5] == ["audit 1", "harden 0", "audit 0", "undo 0", "same"], done.stdout + done.stderr
+
+
+def test_a_gate(program, kind, factory, certs):
+    if kind != "gate":
+        pytest.skip("about a gate")
+    gate = factory.gate(hba="local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\nhost all all 10.0.0.0/8 scram-sha-256\n",
+                        settings={"log_connections": "", "ssl_min_protocol_version": "TLSv1", "admin_users": "alice",
+                                  "reload_on_change": "off"}, tls={"cert": certs.server})
+
+    def findings():
+        done = subprocess.run([program, "psql", "-D", gate.dir, "-X", "-At", "-c",
+                               "SELECT id FROM pgseal_findings WHERE severity <> 'info'"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return set(done.stdout.split())
+
+    def hardened(*arguments):
+        return subprocess.run([program, "harden", gate.dir, *arguments], capture_output=True, text=True, check=False)
+
+    clears = {"plaintext_from_network", "tls_version_old", "log_connections_off", "reload_off"}
+    files = {name: open(gate.path(name), "rb").read() for name in ("pgseal.conf", "pg_hba.conf")}
+    before = findings()
+    assert before >= clears
+    shown = hardened()
+    assert shown.returncode == 1 and "+hostssl all all 10.0.0.0/8 scram-sha-256" in shown.stdout
+    done = hardened("--apply")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not findings() & clears and findings() < before
+    assert hardened().returncode == 0
+    assert hardened("--undo").returncode == 0
+    assert {name: open(gate.path(name), "rb").read() for name in files} == files
+    assert findings() == before
