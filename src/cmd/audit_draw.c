@@ -87,20 +87,42 @@ static void draw_cell(const struct rule_map *map, size_t r, size_t c, struct buf
                    x + CELL_WIDTH / 2, y + 14, look.sign);
 }
 
+/* A rule's text with one blank where there are several. */
+static bool rule_text(const struct hba_rule *rule, struct arena *arena, struct str *out)
+{
+    struct str shown;
+    size_t n = 0;
+
+    if (!hba_rule_shown(arena, rule, &shown))
+        return false;
+    char *text = arena_alloc(arena, shown.n + 1);
+    if (!text)
+        return false;
+    for (size_t i = 0; i < shown.n; i++) {
+        bool blank = shown.p[i] == ' ' || shown.p[i] == '\t';
+        if (!blank || (n > 0 && text[n - 1] != ' '))
+            text[n++] = blank ? ' ' : shown.p[i];
+    }
+    *out = str_of(text, n);
+    return true;
+}
+
 static bool draw_rule(const struct rule_map *map, size_t r, struct arena *arena, struct buf *out)
 {
     size_t y = HEAD_HEIGHT + r * CELL_HEIGHT, width = RULE_WIDTH + map->n_columns * CELL_WIDTH;
     struct str shown;
 
-    if (!hba_rule_shown(arena, map->rules[r], &shown))
+    if (!rule_text(map->rules[r], arena, &shown))
         return false;
     buf_printf(out, "<path class=\"grid\" d=\"M0 %zuH%zu\"/>", y, width);
-    buf_printf(out, "<text class=\"mono\" x=\"0\" y=\"%zu\"><tspan class=\"soft\">%u</tspan> ", y + 14,
+    buf_printf(out, "<text class=\"mono whole\" x=\"0\" y=\"%zu\"><tspan class=\"soft\">%u</tspan> ", y + 14,
                map->rules[r]->line);
     html_cut(out, shown, RULE_CHARACTERS);
     buf_append_c(out, "<title>");
     html_text(out, shown);
     buf_append_c(out, "</title></text>");
+    buf_printf(out, "<text class=\"soft mono narrow\" x=\"%d\" y=\"%zu\" text-anchor=\"end\">%u</text>",
+               RULE_WIDTH - 4, y + 14, map->rules[r]->line);
     for (size_t c = 0; c < map->n_columns; c++)
         draw_cell(map, r, c, out);
     return true;
@@ -112,7 +134,7 @@ bool audit_draw_map(const struct rule_map *map, struct arena *arena, struct buf 
     size_t height = HEAD_HEIGHT + map->n_rules * CELL_HEIGHT + 4;
 
     buf_printf(out,
-               "<svg width=\"%zu\" height=\"%zu\" viewBox=\"0 0 %zu %zu\" role=\"img\" "
+               "<svg class=\"map\" width=\"%zu\" height=\"%zu\" viewBox=\"0 0 %zu %zu\" role=\"img\" "
                "aria-label=\"Which part of the connections each rule decides\">",
                width, height, width, height);
     draw_heads(map, out);
@@ -120,6 +142,57 @@ bool audit_draw_map(const struct rule_map *map, struct arena *arena, struct buf 
         if (!draw_rule(map, r, arena, out))
             return false;
     buf_append_c(out, "</svg>");
+    return true;
+}
+
+/* The columns of a row where it does the same as in column `c`; true: this is the first of them. */
+static bool begins(const struct rule_map *map, size_t r, size_t c, struct look look)
+{
+    for (size_t i = 0; i < c; i++)
+        if (map->cells[r * map->n_columns + i] == MAP_DECIDES &&
+            look_of(map->rules[r], &map->columns[i].part).words == look.words)
+            return false;
+    return true;
+}
+
+static void list_places(const struct rule_map *map, size_t r, struct look look, struct buf *out)
+{
+    const char *before = ": ";
+
+    for (size_t c = 0; c < map->n_columns; c++) {
+        const struct map_column *column = &map->columns[c];
+        if (map->cells[r * map->n_columns + c] != MAP_DECIDES ||
+            look_of(map->rules[r], &column->part).words != look.words)
+            continue;
+        buf_append_c(out, before);
+        html_text(out, column->label);
+        buf_append_c(out, column->part.local ? "" : column->part.tls ? " in TLS" : " without TLS");
+        before = ", ";
+    }
+}
+
+bool audit_list_map(const struct rule_map *map, struct arena *arena, struct buf *out)
+{
+    struct str shown;
+
+    for (size_t r = 0; r < map->n_rules; r++) {
+        bool decides = false;
+        if (!rule_text(map->rules[r], arena, &shown))
+            return false;
+        buf_printf(out, "<li><span class=\"soft\">line %u</span><h3 class=\"mono\">", map->rules[r]->line);
+        html_text(out, shown);
+        buf_append_c(out, "</h3>");
+        for (size_t c = 0; c < map->n_columns; c++) {
+            struct look look = look_of(map->rules[r], &map->columns[c].part);
+            if (map->cells[r * map->n_columns + c] != MAP_DECIDES || !begins(map, r, c, look))
+                continue;
+            decides = true;
+            buf_printf(out, "<p>%s", look.words);
+            list_places(map, r, look, out);
+            buf_append_c(out, "</p>");
+        }
+        buf_append_c(out, decides ? "</li>" : "<p>decides nothing: earlier rules take all of it</p></li>");
+    }
     return true;
 }
 
@@ -178,24 +251,43 @@ static void draw_certificate(const struct audit_report *report, size_t i, struct
                classes[e.status], from, y + 19, to - from > 3 ? to - from : 3);
     buf_append_c(out, "<title>");
     html_text(out, c->file);
-    buf_printf(out, "</title></rect><path class=\"now\" d=\"M%d %zuv20\"/>", now, y + 15);
+    buf_append_c(out, "</title></rect>");
+    if (c->not_after_unix_s > span.to)
+        buf_printf(out, "<text class=\"soft\" x=\"%d\" y=\"%zu\">→</text>", LINE_WIDTH + 3, y + 29);
+    buf_printf(out, "<path class=\"now\" d=\"M%d %zuv20\"/>", now, y + 15);
+}
+
+/* Lines at round distances from today, and what they are. */
+static void draw_ticks(struct span span, int64_t now, size_t height, struct buf *out)
+{
+    static const struct {
+        int days;
+        const char *label;
+    } ticks[] = { { 0, "today" }, { 30, "30 d" }, { 90, "90 d" }, { 365, "1 year" } };
+
+    for (size_t i = 0; i < COUNT_OF(ticks); i++) {
+        int64_t time = now + (int64_t)ticks[i].days * DAY_S;
+        if (time > span.to)
+            return;
+        int x = place(span, time);
+        buf_printf(out, "<text class=\"soft\" x=\"%d\" y=\"14\" text-anchor=\"middle\">%s</text>", x,
+                   ticks[i].label);
+        if (ticks[i].days > 0)
+            buf_printf(out, "<path class=\"grid\" d=\"M%d 20V%zu\"/>", x, height);
+    }
 }
 
 void audit_draw_certificates(const struct audit_report *report, struct buf *out)
 {
     struct span span = span_of(report);
-    int now = place(span, report->subject->now_unix_s), width = LINE_WIDTH + 10;
+    int width = LINE_WIDTH + 24;
     size_t height = LINE_HEAD + report->n_certificates * LINE_ROW;
-    char date[EXPIRY_DATE_SIZE];
 
     buf_printf(out,
                "<svg width=\"%d\" height=\"%zu\" viewBox=\"0 0 %d %zu\" role=\"img\" "
                "aria-label=\"How long each certificate is valid\">",
                width, height, width, height);
-    buf_printf(out, "<text class=\"soft\" x=\"%d\" y=\"14\" text-anchor=\"middle\">today</text>", now);
-    buf_printf(out, "<text class=\"soft\" x=\"%d\" y=\"14\" text-anchor=\"end\">", LINE_WIDTH);
-    html_text(out, str_first(str_c(expiry_date(span.to, date)), DATE_LENGTH));
-    buf_append_c(out, "</text>");
+    draw_ticks(span, report->subject->now_unix_s, height, out);
     for (size_t i = 0; i < report->n_certificates; i++)
         draw_certificate(report, i, span, out);
     buf_append_c(out, "</svg>");

@@ -12,6 +12,8 @@ struct rule_map;
 
 /** Append the map. False: out of memory. */
 bool audit_draw_map(const struct rule_map *map, struct arena *arena, struct buf *out);
+/** The same in words, as items of a list. */
+bool audit_list_map(const struct rule_map *map, struct arena *arena, struct buf *out);
 void audit_draw_certificates(const struct audit_report *report, struct buf *out);
 
 #endif

@@ -200,7 +200,10 @@ static void put_map(struct page *p, const struct audit_subject *subject)
         "earlier rules match all of it</span></p>");
     if (map.n_hidden > 0)
         buf_printf(p->out, "<p class=\"soft\">%zu more rules are not drawn.</p>", map.n_hidden);
-    audit_html_say(p, "</figcaption></figure></section>\n");
+    audit_html_say(
+        p, "<details><summary class=\"plain\"><h3>As a list</h3></summary><ul class=\"list\" id=\"rules\">");
+    p->nomem = p->nomem || !audit_list_map(&map, p->arena, p->out);
+    audit_html_say(p, "</ul></details></figcaption></figure></section>\n");
 }
 
 static void put_certificates(const struct page *p, const struct audit_report *r)

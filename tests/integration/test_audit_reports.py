@@ -176,7 +176,26 @@ def test_page_shows_it_all(page):
     assert set(drawn) == {1, 2, 3, 4, 5, 6, 7}
     assert drawn[6] == ["is matched by earlier rules"] and "continues without TLS" in drawn[4] and "demands strong authentication" in drawn[2]
     assert page.js("return document.querySelectorAll('svg rect title').length") > 7
+    # The same in words, for those who cannot point at a cell.
+    page.js("for (const d of document.querySelectorAll('details')) d.open = true")
+    rows = page.js("return [...document.querySelectorAll('#rules li')].map((li) => li.innerText.split('\\n').filter((t) => t))")
+    assert len(rows) == 7 and rows[3] == ["line 4", "host legacy all 192.168.10.0/24 md5",
+                                          "goes on without TLS: 192.168.10.0/24 without TLS",
+                                          "accepts weak authentication: 192.168.10.0/24 in TLS"]
+    assert rows[5][2] == "decides nothing: earlier rules take all of it"
+    labels = page.js("return [...document.querySelectorAll('svg:not(.map) text')].map((t) => t.textContent)")
+    assert {"today", "30 d", "90 d", "→"} <= set(labels)       # the CA lasts longer than the line
     page.picture("audit")
+
+
+def test_map_on_a_phone(page):
+    """Cells come first, with the lines' numbers; the rules' texts are in the list."""
+    page.size(400)
+    page.media()
+    assert page.js("return [...document.querySelectorAll('svg.map .narrow')].every((t) => t.getBoundingClientRect().x >= 0)")
+    assert page.js("return getComputedStyle(document.querySelector('svg.map .whole')).display") == "none"
+    first = page.js("return document.querySelector('svg.map rect').getBoundingClientRect().x")
+    assert 0 < first < 100
 
 
 @pytest.mark.parametrize("width,scheme", [(1100, "light"), (1100, "dark"), (400, "light"), (400, "dark")])
