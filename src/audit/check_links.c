@@ -14,7 +14,10 @@ static struct finding *check_links_add(struct audit *a, enum check check, const 
     struct finding *f = audit_add(a, check, place(a, c), "%.*s", STR_ARG(what));
 
     if (f)
-        f->about = audit_text(a, "%.*s %.*s %.*s", STR_ARG(c->file.n > 0 ? c->file : c->where),
+        f->about = audit_text(a, "%.*s %.*s %.*s",
+                              STR_ARG(c->file.n > 0      ? c->file
+                                      : c->program.n > 0 ? c->program
+                                                         : c->where),
                               STR_ARG(c->name), STR_ARG(c->link->endpoint));
     return f;
 }
@@ -59,6 +62,10 @@ static void check_link(struct audit *a, const struct subject_connection *c)
         check_links_add(a, CHECK_CONNECTION_CHANGES, c,
                         audit_text(a, "%.*s: with %.*s, %.*s", STR_ARG(l->endpoint), STR_ARG(l->mode),
                                    STR_ARG(l->changes)));
+    if (l->has_password && l->in_arguments)
+        check_links_add(a, CHECK_PASSWORD_IN_ARGV, c,
+                        audit_text(a, "%.*s: the arguments of \"%.*s\" contain the password",
+                                   STR_ARG(l->endpoint), STR_ARG(c->program)));
     if (l->has_password && str_is(c->name, "PG* variables"))
         check_links_add(a, CHECK_PASSWORD_IN_ENV, c,
                         audit_text(a, "%.*s: the file sets PGPASSWORD", STR_ARG(l->endpoint)));

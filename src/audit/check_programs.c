@@ -1,5 +1,7 @@
 #include "audit/check_programs.h"
 
+#include "base/check.h"
+
 /* What a program works with; its default where nothing is written. */
 static struct str check_programs_value_of(const struct audit *a, const char *name, const char *otherwise)
 {
@@ -80,19 +82,95 @@ static void check_api(struct audit *a)
             STR_ARG(verify));
 }
 
-static void check_store(struct audit *a, const char *store)
-{
-    struct str prefix = audit_text(a, "patroni.%s.", store),
-               name = audit_text(a, "patroni.%s.protocol", store);
-    struct str ca = audit_text(a, "patroni.%s.cacert", store);
+/* Where the leader's key is kept. */
+static const struct store {
+    const char *name;
+    const char *sealed;       /* the setting that says that it is spoken to over TLS */
+    const char *sealed_value; /* ... by this value; NULL: a boolean */
+    const char *ca;           /* verification depends on this file; NULL: it is on */
+    const char *verify;       /* ... and is turned off by this; NULL: by nothing */
+} stores[] = {
+    { "etcd", "protocol", "https", "cacert", NULL },
+    { "etcd3", "protocol", "https", "cacert", NULL },
+    { "consul", "scheme", "https", NULL, "verify" },
+    { "zookeeper", "use_ssl", NULL, NULL, "verify" },
+};
 
-    if (a->nomem || !has_prefix(a, prefix.p))
+static const char *store_setting(struct audit *a, const struct store *store, const char *setting)
+{
+    struct str name = audit_text(a, "patroni.%s.%s", store->name, setting);
+
+    return a->nomem ? "" : name.p;
+}
+
+/* etcd.url and consul.url have the scheme in them. */
+static bool is_sealed(struct audit *a, const struct store *store)
+{
+    struct str url = check_programs_value_of(a, store_setting(a, store, "url"), "");
+    struct str value = check_programs_value_of(a, store_setting(a, store, store->sealed), "");
+
+    if (url.n > 0)
+        return str_starts(url, STR("https://"));
+    return store->sealed_value ? str_is(value, store->sealed_value) : is_on(value);
+}
+
+/* [src: Patroni 4.1, "YAML Configuration Settings"] */
+static void check_store(struct audit *a, const struct store *store)
+{
+    const char *sealed = store_setting(a, store, store->sealed);
+    struct finding *f = NULL;
+
+    if (a->nomem || !has_prefix(a, store_setting(a, store, "")))
         return;
-    if (!str_is(check_programs_value_of(a, name.p, "http"), "https"))
-        audit_add_setting(a, CHECK_PATRONI_STORE, name.p, "%s is used over %.*s", store,
-                          STR_ARG(check_programs_value_of(a, name.p, "http")));
-    else if (check_programs_value_of(a, ca.p, "").n == 0)
-        audit_add_setting(a, CHECK_PATRONI_STORE, ca.p, "%s is not verified: there is no cacert", store);
+    if (!is_sealed(a, store)) {
+        f = audit_add_setting(a, CHECK_PATRONI_STORE, sealed, "%s is used without TLS", store->name);
+    } else if (store->ca && check_programs_value_of(a, store_setting(a, store, store->ca), "").n == 0) {
+        f = audit_add_setting(a, CHECK_PATRONI_STORE, store_setting(a, store, store->ca),
+                              "%s is not verified: there is no %s", store->name, store->ca);
+    } else if (store->verify) {
+        const char *verify = store_setting(a, store, store->verify);
+        bool on = true;
+        if (str_to_bool(check_programs_value_of(a, verify, "on"), &on) && !on)
+            f = audit_add_setting(a, CHECK_PATRONI_STORE, verify, "%s is not verified: %s is off",
+                                  store->name, store->verify);
+    }
+    if (f && str_is(str_c(store->name), "consul"))
+        f->fix = STR("Set consul.scheme: https and consul.cacert, and leave consul.verify on.");
+    if (f && str_is(str_c(store->name), "zookeeper"))
+        f->fix = STR("Set zookeeper.use_ssl: true and zookeeper.cacert, and leave zookeeper.verify on.");
+}
+
+/* ---- pgBackRest ---- */
+
+/* [src: pgBackRest, "Configuration Reference": repo-storage-verify-tls, tls-server-auth] */
+static void check_backup_setting(struct audit *a, const struct subject_setting *raw)
+{
+    struct str name = str_from(raw->name, sizeof "pgbackrest." - 1);
+    bool verifies = true;
+
+    if (str_ends(name, STR("-storage-verify-tls")) && str_to_bool(raw->value, &verifies) && !verifies)
+        audit_add(a, CHECK_PGBACKREST_UNVERIFIED, audit_place(a, raw->file, raw->line),
+                  "%.*s is off: anyone on the path to the storage can read and replace backups",
+                  STR_ARG(name));
+    if (str_is(name, "tls-server-auth") && str_ends(raw->value, STR("=*")))
+        audit_add(a, CHECK_PGBACKREST_ANY_STANZA, audit_place(a, raw->file, raw->line),
+                  "\"%.*s\" may read and write the backups of every stanza",
+                  STR_ARG(str_first(raw->value, raw->value.n - 2)));
+}
+
+static void check_pgbackrest(struct audit *a)
+{
+    const struct subject_setting *mode = subject_raw(a->subject, "file.mode"),
+                                 *secret = subject_raw(a->subject, "pgbackrest.secret");
+    bool others = mode && mode->value.n > 0 && mode->value.p[mode->value.n - 1] >= '4'; /* the last digit */
+
+    for (size_t i = 0; i < a->subject->n_raw; i++)
+        if (str_starts(a->subject->raw[i].name, STR("pgbackrest.")))
+            check_backup_setting(a, &a->subject->raw[i]);
+    if (secret && others)
+        audit_add_setting(a, CHECK_PASSWORD_READABLE, "pgbackrest.secret",
+                          "the file contains a secret of the storage or of the cipher, and its mode is %.*s",
+                          STR_ARG(mode->value));
 }
 
 /* [src: PostgreSQL 18, "The Password File"] */
@@ -113,12 +191,14 @@ void check_programs(struct audit *a)
         check_passfile(a);
     if (has_prefix(a, "pgbouncer."))
         check_pgbouncer(a);
+    if (has_prefix(a, "pgbackrest."))
+        check_pgbackrest(a);
     if (!has_prefix(a, "patroni."))
         return;
     if (has_prefix(a, "patroni.restapi."))
         check_api(a);
-    check_store(a, "etcd");
-    check_store(a, "etcd3");
+    for (size_t i = 0; i < COUNT_OF(stores); i++)
+        check_store(a, &stores[i]);
     if (is_on(check_programs_value_of(a, "patroni.ctl.insecure", "off")))
         audit_add_setting(a, CHECK_PATRONI_CTL, "patroni.ctl.insecure", "patronictl verifies no certificate");
 }

@@ -71,7 +71,7 @@ static void check_cas(struct audit *a)
             continue;
         struct finding *f = audit_add(
             a, CHECK_SNI_GAP, audit_place(a, host->file, host->line),
-            "its clients' certificates are judged by %s, those of line %u by %s, and the client chooses the name",
+            "client certificates are verified with %s, and those of line %u with %s; the client chooses the name",
             host->ca ? host->ca : "no CA", first->line, first->ca ? first->ca : "no CA");
         if (f)
             f->about = audit_text(a, "%.*s %.*s", STR_ARG(host->file), STR_ARG(host->names[0]));

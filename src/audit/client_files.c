@@ -26,6 +26,8 @@ enum client_file client_file_kind(struct str name, struct str text)
     if (client_files_has(name, "pgbouncer") ||
         (str_ends(name, STR(".ini")) && client_files_has(text, "[pgbouncer]")))
         return CLIENT_FILE_PGBOUNCER;
+    if (client_files_has(name, "pgbackrest") && client_files_has(text, "["))
+        return CLIENT_FILE_PGBACKREST;
     if (is_yaml(name) && client_files_has(text, "postgresql:") &&
         (client_files_has(text, "restapi:") || client_files_has(text, "authentication:")))
         return CLIENT_FILE_PATRONI;
@@ -47,6 +49,8 @@ enum code client_file_read(enum client_file kind, struct str name, struct str te
         return client_ini_service(text, items);
     case CLIENT_FILE_PGBOUNCER:
         return client_ini_pgbouncer(text, items);
+    case CLIENT_FILE_PGBACKREST:
+        return client_ini_pgbackrest(text, items);
     case CLIENT_FILE_ENVIRONMENT:
         return client_text_environment(text, driver, items);
     case CLIENT_FILE_PATRONI:

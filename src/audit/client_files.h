@@ -1,7 +1,7 @@
 /**
  * Configurations of clients: where in their text connections stand, and what they are made with.
  *
- * Service files, pgbouncer.ini, files of environment variables, Patroni's YAML, and any other text in which
+ * Service files, pgbouncer.ini, pgbackrest.conf, files of environment variables, Patroni's YAML, and any other text in which
  * connection strings stand. Pure functions of the text; they look at nothing else.
  */
 #ifndef PGSEAL_AUDIT_CLIENT_FILES_H
@@ -18,6 +18,7 @@ enum client_file {
     CLIENT_FILE_PGBOUNCER,
     CLIENT_FILE_ENVIRONMENT,
     CLIENT_FILE_PATRONI,
+    CLIENT_FILE_PGBACKREST,
     CLIENT_FILE_PASSWORDS, /* ~/.pgpass: only who may read it counts */
     CLIENT_FILE_TEXT,      /* anything else: connection strings that stand in it */
 };

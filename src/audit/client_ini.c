@@ -124,3 +124,32 @@ enum code client_ini_pgbouncer(struct str text, struct client_items *items)
     }
     return put_server_tls(items);
 }
+
+/* ---- pgBackRest ---- */
+
+/* Sections are [global], [global:COMMAND], [STANZA] and [STANZA:COMMAND]; what one of them says is judged wherever
+ * it stands. Values of secrets stay where they are. [src: pgBackRest, "Configuration Reference"] */
+static bool is_secret_of_backup(struct str key)
+{
+    return str_ends(key, STR("-cipher-pass")) || str_ends(key, STR("-key-secret")) ||
+           str_ends(key, STR("-s3-token")) || str_ends(key, STR("-sftp-private-key-passphrase")) ||
+           str_ends(key, STR("-azure-key"));
+}
+
+enum code client_ini_pgbackrest(struct str text, struct client_items *items)
+{
+    struct ini ini = { .rest = text };
+
+    if (!client_items_set(items, "pgbackrest", STR("file"), STR("yes"), 1))
+        return E_NOMEM;
+    while (next_line(&ini, "#")) {
+        struct str key = str_trim(ini.key), value = str_trim(ini.value);
+        if (!ini.pair)
+            continue;
+        if (is_secret_of_backup(key) && value.n > 0)
+            key = STR("secret"), value = STR("yes");
+        if (!client_items_set(items, "pgbackrest", key, value, ini.line))
+            return E_NOMEM;
+    }
+    return OK;
+}

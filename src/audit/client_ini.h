@@ -10,5 +10,7 @@
 MUST_CHECK enum code client_ini_service(struct str text, struct client_items *items);
 /** As PgBouncer reads it. [src: PgBouncer 1.24, "config"] E_NOMEM. */
 MUST_CHECK enum code client_ini_pgbouncer(struct str text, struct client_items *items);
+/** pgbackrest.conf: what it is set to, by "pgbackrest.OPTION". */
+MUST_CHECK enum code client_ini_pgbackrest(struct str text, struct client_items *items);
 
 #endif

@@ -3,6 +3,7 @@
 #include "audit/collect_client.h"
 #include "audit/collect_file.h"
 #include "audit/collect_gate.h"
+#include "audit/collect_processes.h"
 #include "audit/collect_server.h"
 #include "base/arena.h"
 #include "lex/conninfo_hide.h"
@@ -20,8 +21,8 @@ static bool has_name(const char *path, const char *name)
     return strcmp(slash ? slash + 1 : path, name) == 0;
 }
 
-static enum code of_directory(const struct collect_params *p, const char *path, struct collected *out,
-                              struct err *e)
+static enum code of_directory(const struct collect_params *p, const struct client_params *client,
+                              const char *path, struct collected *out, struct err *e)
 {
     char gate[OS_PATH_MAX];
 
@@ -36,10 +37,12 @@ static enum code of_directory(const struct collect_params *p, const char *path, 
                             e);
     if (collect_is_server(path))
         return collect_server(&(struct collect_source){ path, p->now_unix_s, p->drafts }, p->arena, out, e);
+    if (collect_is_processes(path))
+        return collect_processes(path, client, out, e);
     return err_set(
         e, E_CONFIG,
         "\"%s\" has no pgseal.conf, PG_VERSION or postgresql.conf: it is neither a gate's directory nor "
-        "a server's",
+        "a server's, nor /proc",
         p->target);
 }
 
@@ -63,7 +66,7 @@ enum code collect_target(const struct collect_params *params, struct collected *
     if (!path)
         return err_set(e, E_NOMEM, "out of memory");
     if (S_ISDIR(st.st_mode))
-        TRY(of_directory(params, path, out, e));
+        TRY(of_directory(params, &client, path, out, e));
     else if (!S_ISREG(st.st_mode))
         return err_set(e, E_CONFIG, "\"%s\" is neither a file nor a directory", params->target);
     else if (has_name(path, "postgresql.conf") || has_name(path, "postgresql.auto.conf"))

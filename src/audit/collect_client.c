@@ -13,7 +13,7 @@
 
 #include <sys/stat.h>
 
-static enum code collect_client_begin(const struct client_params *params, struct collected *c)
+enum code collect_client_begin(const struct client_params *params, struct collected *c)
 {
     static const unsigned elsewhere = ITEM_TLS | ITEM_CERTIFICATE | ITEM_RULES | ITEM_ROTATION | ITEM_EXPIRY;
     const struct subject_unseen rest = { STR("the server"), STR("only the client's side was given"),
@@ -53,7 +53,7 @@ enum code collect_string(struct str text, const struct client_params *params, st
 /* ---- a file ---- */
 
 /* What is read with libpq's options but stands in no string. */
-static enum code link_of_item(const struct client_item *item, struct arena *arena, struct subject_link *out,
+enum code collect_client_link(const struct client_item *item, struct arena *arena, struct subject_link *out,
                               struct err *e)
 {
     if (item->error.p)
@@ -82,7 +82,7 @@ static enum code add_item(struct collected *c, const struct client_item *item, c
     struct str what;
     struct err e;
 
-    enum code code = link_of_item(item, arena, &link, &e);
+    enum code code = collect_client_link(item, arena, &link, &e);
     if (code == E_NOMEM)
         return code;
     if (code != OK) {

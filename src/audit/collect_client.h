@@ -4,10 +4,13 @@
 #ifndef PGSEAL_AUDIT_COLLECT_CLIENT_H
 #define PGSEAL_AUDIT_COLLECT_CLIENT_H
 
+#include "base/err.h"
 #include "client/pasted_words.h"
 
 struct arena;
+struct client_item;
 struct collected;
+struct subject_link;
 
 struct client_params {
     enum pasted_driver driver; /* whose strings they are where nothing tells */
@@ -34,5 +37,10 @@ MUST_CHECK enum code collect_string(struct str text, const struct client_params 
  */
 MUST_CHECK enum code collect_client(const char *path, struct str text, const struct client_params *params,
                                     struct collected *out, struct err *e);
+/** A subject of which nothing but the client's side is seen. E_NOMEM. */
+MUST_CHECK enum code collect_client_begin(const struct client_params *params, struct collected *out);
+/** What an item of a file amounts to. E_PARAM: it cannot be read, and `e` says why; E_NOMEM. */
+MUST_CHECK enum code collect_client_link(const struct client_item *item, struct arena *arena,
+                                         struct subject_link *out, struct err *e);
 
 #endif

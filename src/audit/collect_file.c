@@ -139,7 +139,7 @@ enum code collect_file(const char *path, unsigned version, const struct client_p
                 e,
                 "A target is a gate's directory, a data directory, the directory of a postgresql.conf, or one of "
                 "the files postgresql.conf, pg_hba.conf, a certificate, a revocation list, a key; or a service file, "
-                "pgbouncer.ini, Patroni's YAML, a file of environment variables, or a text with connection strings.");
+                "pgbouncer.ini, pgbackrest.conf, Patroni's YAML, a file of environment variables, or a text with connection strings.");
         return code;
     }
     enum code code = collect_file_fill(&c, kind, path, client->arena);

@@ -21,6 +21,7 @@ struct subject_link {
     bool root_unseen;       /* sslmode=require, and nobody saw whether a root.crt makes it verify */
     bool has_password;      /* written there */
     bool readable;          /* … in a file that others may read */
+    bool in_arguments;      /* it stands in a command line, which every user sees */
 };
 
 /** E_NOMEM. */

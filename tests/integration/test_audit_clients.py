@@ -176,6 +176,50 @@ def test_libpq_agrees(program, kind, server_factory, certs, tmp_path):
         assert connects(sealed) is (says == [PLAIN]), mode       # with a root certificate require verifies the chain
 
 
+# ---- processes ----
+
+def sleeping(*arguments, **env):
+    """A process with these arguments and this environment."""
+    return subprocess.Popen(["sh", "-c", "read -r _", "sh", *arguments], stdin=subprocess.PIPE,
+                            env={"PATH": os.environ["PATH"], **env})
+
+
+def ended(process):
+    process.communicate(b"\n", timeout=30)
+
+
+@pytest.mark.parametrize("arguments,env,says", [
+    ((), {"PGPASSWORD": "very-secret", "PGHOST": "db.example", "PGSSLMODE": "verify-full"}, {"password_in_env"}),
+    ((), {"DATABASE_URL": "postgres://u:very-secret@db.example/d", "X": "a\nPGPASSWORD=y"}, {PLAIN}),
+    ((), {"PGPORT": "5433", "PGDATA": "/x", "PASSWORD": "y"}, set()),
+    (("postgresql://u:very-secret@db.example/d?sslmode=verify-full",), {}, {"password_in_argv"}),
+    (("--dbname=host=db.example user=u password=very-secret sslmode=require",), {}, {"password_in_argv", UNVERIFIED}),
+    (("postgresql://u@db.example/d?sslmode=verify-full", "user=x", "password=y", "a=b"), {}, set()),
+    (("PGPASSWORD=very-secret psql",), {}, {"password_in_argv"})])
+def test_one_process(program, arguments, env, says):
+    process = sleeping(*arguments, **env)
+    try:
+        found, done = report(program, f"/proc/{process.pid}")
+        assert {f["id"] for f in found["findings"]} == says and "very-secret" not in done.stdout
+        assert all(f["where"].startswith(f"process {process.pid} (sh), ") for f in found["findings"])
+        assert found["targets"][0]["kind"] == "client"
+    finally:
+        ended(process)
+
+
+def test_all_processes(program, tmp_path):
+    """What many processes inherit is told once; what others hide is said, and one that ends is none."""
+    for pid, name in (("11", "worker"), ("12", "worker"), ("13", "other"), ("x", "none"), ("self", "self")):
+        (tmp_path / pid).mkdir()
+        (tmp_path / pid / "comm").write_text(name + "\n", encoding="utf-8")
+        (tmp_path / pid / "environ").write_bytes(b"PGPASSWORD=very-secret\0PGHOST=db.example\0")
+        (tmp_path / pid / "cmdline").write_bytes(b"prog\0" + b"\xff" * 9)
+    (tmp_path / "14").mkdir()
+    found, done = report(program, tmp_path)
+    assert len(by_id(found, "password_in_env")) == 2 and len(by_id(found, PLAIN)) == 2 and "very-secret" not in done.stdout
+    assert audit(program, "/proc").returncode in (0, 1)
+
+
 # ---- files ----
 
 def write(tmp_path, name, text, mode=0o600):
@@ -268,6 +312,30 @@ def test_patroni(program, tmp_path):
     assert report(program, write(tmp_path, "patroni.yml", sealed))[1].returncode == 0
     broken = report(program, write(tmp_path, "patroni.yml", PATRONI + "  - [\n"))[0]
     assert any("not YAML" in u["why"] for u in broken["targets"][0]["unseen"])
+
+
+@pytest.mark.parametrize("store,fires", [
+    ("consul:\n  host: c:8501\n", "without TLS"), ("consul:\n  scheme: https\n", None),
+    ("consul:\n  url: https://c:8501\n", None), ("consul:\n  url: http://c:8500\n", "without TLS"),
+    ("consul:\n  scheme: https\n  verify: false\n", "verify is off"),
+    ("zookeeper:\n  hosts: [z:2181]\n", "without TLS"), ("zookeeper:\n  use_ssl: true\n", None),
+    ("zookeeper:\n  use_ssl: true\n  verify: no\n", "verify is off"),
+    ("etcd:\n  protocol: https\n", "no cacert"), ("etcd:\n  url: https://e:2379\n  cacert: /ca\n", None)])
+def test_stores_of_patroni(program, tmp_path, store, fires):
+    path = write(tmp_path, "patroni.yml", "postgresql:\n  authentication: {}\n" + store)
+    found = by_id(report(program, path)[0], "patroni_store_unverified")
+    assert [fires in f["evidence"] for f in found] == ([True] if fires else [])
+
+
+@pytest.mark.parametrize("line,mode,fires", [
+    ("repo1-storage-verify-tls=n", 0o640, {"pgbackrest_unverified"}), ("repo1-storage-verify-tls=y", 0o640, set()),
+    ("tls-server-auth=db.example=*", 0o640, {"pgbackrest_any_stanza"}), ("tls-server-auth=db.example=main", 0o640, set()),
+    ("repo1-s3-key-secret=very-secret", 0o644, {"password_readable"}), ("repo1-cipher-pass=very-secret", 0o640, set())])
+def test_pgbackrest(program, tmp_path, line, mode, fires):
+    path = write(tmp_path, "pgbackrest.conf", f"[global]\nrepo1-type=s3\n{line}\n[main]\npg1-path=/data\n", mode)
+    found, done = report(program, path)
+    assert {f["id"] for f in found["findings"]} == fires and "very-secret" not in done.stdout
+    assert all(f["where"] == f"{path}:3" for f in found["findings"])
 
 
 @pytest.mark.parametrize("name,text,says", [
