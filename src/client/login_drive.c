@@ -43,7 +43,7 @@ enum login_cert login_cert_over(const struct tls_engine *tls)
 
 static struct bytes end_point_of(struct login_drive *drive, const struct tls_engine *tls)
 {
-    struct x509_st *cert = tls ? tls_engine_peer(tls) : NULL;
+    AUTO(cert) struct x509_st *cert = tls ? tls_engine_peer(tls) : NULL;
     struct err ignored;
     size_t n = 0;
 

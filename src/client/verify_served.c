@@ -71,7 +71,7 @@ static enum code ask_for_tls(struct dial *dial, struct err *e)
 
 static enum served compare(const struct served_check *check, const struct tls_engine *engine, struct err *e)
 {
-    struct x509_st *cert = tls_engine_peer(engine);
+    AUTO(cert) struct x509_st *cert = tls_engine_peer(engine);
     uint8_t served[CERT_SHA256_SIZE];
     char expected_hex[CERT_SHA256_TEXT], served_hex[CERT_SHA256_TEXT];
 

@@ -229,9 +229,10 @@ static bool send_all(struct fetch *f, struct bytes data, struct err *e)
 /* TLS broke off: an endpoint that wanted a certificate of ours has shown its own before that. */
 static void shake_failed(struct fetch *f, const struct err *e)
 {
+    AUTO(cert) X509 *shown = tls_engine_peer(f->tls);
     struct cert_list chain = { 0 };
 
-    if (tls_engine_peer(f->tls) && collect(f, &chain)) {
+    if (shown && collect(f, &chain)) {
         succeed(f, &chain);
         return;
     }

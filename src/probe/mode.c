@@ -98,7 +98,7 @@ static enum code check_peer(struct play *p, enum conn_method method, struct err 
 {
     struct dial *dial = p->look->dial;
     struct cert_names names;
-    X509 *cert = tls_engine_peer(dial->tls);
+    AUTO(cert) X509 *cert = tls_engine_peer(dial->tls);
 
     TRY(negotiate_alpn(method, tls_engine_alpn(dial->tls) ? STR("postgresql") : STR(""), e));
     if (p->proof != PROOF_FULL)

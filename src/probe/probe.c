@@ -101,7 +101,7 @@ static enum code find_addresses(struct look *look, struct err *e)
 
 static void see_fingerprint(struct look *look, struct address_seen *seen)
 {
-    X509 *cert = tls_engine_peer(look->dial->tls);
+    AUTO(cert) X509 *cert = tls_engine_peer(look->dial->tls);
 
     seen->has_certificate = cert && cert_sha256(cert, seen->sha256);
 }

@@ -325,7 +325,7 @@ static enum code visit_address(struct visit *v, const struct conn_addr *addr, st
     v->answered = true;
     (void)str_to_c(negotiate_sni(info, host), sni, sizeof sni);
     TRY(visit_handshake(v, sni, e));
-    X509 *cert = tls_engine_peer(v->dial->tls);
+    AUTO(cert) X509 *cert = tls_engine_peer(v->dial->tls);
     if (!cert)
         return err_set(e, E_TLS, "the server showed no certificate");
     if (v->server->verify_name) {

@@ -28,6 +28,10 @@ enum tls_protocol {
     TLS_PROTOCOL_HTTP        /* "http/1.1" */
 };
 
+/** Who seals and opens records when the handshake is over. TLS 1.2 and ciphers that tls/record.h does not know are
+ * OpenSSL's in any case. */
+enum tls_records { TLS_RECORDS_OPENSSL, TLS_RECORDS_OWN };
+
 /** Where the passphrase of an encrypted key comes from. */
 enum tls_passphrase {
     TLS_PASSPHRASE_PROMPT, /* OpenSSL asks on the terminal; the answer is kept in `passphrase` for the next
@@ -45,6 +49,7 @@ struct tls_server_params {
     bool takes_cancels; /* TLS_PROTOCOL_CANCEL may be chosen too */
     bool reload;        /* a bad DH file is then a warning, and the built-in group is used */
     enum tls_version min_version, max_version;
+    enum tls_records records;
     enum tls_passphrase passphrase_from;
     struct secret *passphrase; /* borrowed */
 };
@@ -58,6 +63,7 @@ struct tls_client_params {
     bool no_prompt;                   /* an encrypted key without a password then fails */
     bool any_version;                 /* probe: no lower bound and security level 0 */
     enum tls_version min_version, max_version;
+    enum tls_records records;
     const char *ciphers, *tls13_ciphers, *groups; /* NULL: the library's defaults (probe sets them) */
     enum tls_protocol protocol;                   /* to offer, where ALPN is offered */
     const char *keylog_file;                      /* NULL: the sessions' secrets are told to nobody */

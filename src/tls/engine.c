@@ -11,18 +11,13 @@
 #include "tls/context_base.h"
 #include "tls/diag.h"
 #include "tls/engine_impl.h"
+#include "tls/handover.h"
 
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-struct tls_port {
-    BIO_METHOD *method;
-    BIO *bio;
-    struct tls_io *io; /* of the step under way */
-};
 
 /* ---- the BIO ---- */
 
@@ -84,7 +79,8 @@ struct tls_port *tls_port_new(void)
     port->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "pgseal worker");
     if (!port->method || BIO_meth_set_read_ex(port->method, port_read) != 1 ||
         BIO_meth_set_write_ex(port->method, port_write) != 1 ||
-        BIO_meth_set_ctrl(port->method, port_ctrl) != 1 || !(port->bio = BIO_new(port->method))) {
+        BIO_meth_set_ctrl(port->method, port_ctrl) != 1 || !(port->bio = BIO_new(port->method)) ||
+        !(port->records = record_tools_new())) {
         tls_port_free(port);
         return NULL;
     }
@@ -99,6 +95,7 @@ void tls_port_free(struct tls_port *port)
         return;
     BIO_free(port->bio);
     BIO_meth_free(port->method);
+    record_tools_free(port->records);
     free(port);
 }
 
@@ -114,6 +111,8 @@ static struct tls_engine *engine_new(struct tls_port *port, struct tls_context *
                               .protocol = context->protocol,
                               .min_version = context->min_version,
                               .max_version = context->max_version,
+                              .record_max = context->record_max,
+                              .own = context->own_records,
                               .server = server,
                               .alert_sent = -1,
                               .alert_received = -1 };
@@ -159,7 +158,11 @@ void tls_engine_free(struct tls_engine *engine)
 {
     if (!engine)
         return;
+    if (!engine->ssl)
+        record_fini(&engine->record, engine->port->records);
     SSL_free(engine->ssl);
+    handover_forget(engine);
+    handover_forget_facts(engine);
     free(engine->verify_detail);
     free(engine);
 }
@@ -223,10 +226,15 @@ enum tls_status tls_engine_handshake(struct tls_engine *engine, struct tls_io *i
 {
     const char *what = engine->server ? "could not accept SSL connection" : "SSL error";
 
+    if (!engine->ssl)
+        return TLS_DONE;
     step_begin(engine, io);
     int result = SSL_do_handshake(engine->ssl);
-    if (result == 1)
+    if (result == 1) {
+        if (engine->own)
+            (void)handover_try(engine);
         return TLS_DONE;
+    }
     enum tls_status status = classify(engine, result, what, e);
     if (status == TLS_CLOSED) { /* a close_notify in the middle of the handshake */
         engine->failed = true;
@@ -237,12 +245,30 @@ enum tls_status tls_engine_handshake(struct tls_engine *engine, struct tls_io *i
     return status;
 }
 
+/* Our own records have no queue of errors; their reasons have OpenSSL's numbers, so that the words are the same. */
+static enum tls_status own_status(struct tls_engine *engine, enum tls_status status, struct err *e)
+{
+    const struct record *record = &engine->record;
+
+    if (status != TLS_FAILED)
+        return status;
+    engine->failed = true;
+    if (record->alert_heard)
+        engine->alert_received = record->alert;
+    else
+        engine->alert_sent = record->alert;
+    explain(engine, ERR_PACK(ERR_LIB_SSL, 0, record->reason), 0, "SSL error", e);
+    return TLS_FAILED;
+}
+
 enum tls_status tls_engine_read(struct tls_engine *engine, struct tls_io *io, struct bytes dst, size_t *out_n,
                                 struct err *e)
 {
     size_t total = 0, n;
     enum tls_status status = TLS_DONE;
 
+    if (!engine->ssl)
+        return own_status(engine, record_read(&engine->record, engine->port->records, io, dst, out_n), e);
     step_begin(engine, io);
     while (total < dst.n) {
         int result = SSL_read_ex(engine->ssl, (uint8_t *)(uintptr_t)dst.p + total, dst.n - total, &n);
@@ -267,6 +293,8 @@ enum tls_status tls_engine_write(struct tls_engine *engine, struct tls_io *io, s
     size_t total = 0, n;
     enum tls_status status = TLS_DONE;
 
+    if (!engine->ssl)
+        return own_status(engine, record_write(&engine->record, engine->port->records, io, src, out_n), e);
     step_begin(engine, io);
     while (total < src.n) {
         int result = SSL_write_ex(engine->ssl, src.p + total, src.n - total, &n);
@@ -282,6 +310,10 @@ enum tls_status tls_engine_write(struct tls_engine *engine, struct tls_io *io, s
 
 void tls_engine_close(struct tls_engine *engine, struct tls_io *io)
 {
+    if (!engine->ssl) {
+        record_close(&engine->record, engine->port->records, io);
+        return;
+    }
     if (engine->failed || !SSL_is_init_finished(engine->ssl))
         return;
     step_begin(engine, io);
@@ -291,7 +323,7 @@ void tls_engine_close(struct tls_engine *engine, struct tls_io *io)
 
 void tls_engine_set_bulk(struct tls_engine *engine, bool bulk)
 {
-    if (engine->bulk == bulk || !engine->relaxed)
+    if (engine->bulk == bulk || !engine->relaxed || !engine->ssl)
         return;
     engine->bulk = bulk;
     if (bulk)
@@ -305,114 +337,13 @@ void tls_engine_relax(struct tls_engine *engine)
     if (engine->relaxed)
         return;
     engine->relaxed = true;
+    if (!engine->ssl) {
+        handover_pack(engine);
+        return;
+    }
     /* Gives the record buffers back, wiped: once, where RELEASE_BUFFERS would wipe 16 KB at every step of the
      * login. Refused while they hold the beginning of a record; then OpenSSL goes on wiping. */
     if (SSL_free_buffers(engine->ssl) == 1)
         (void)SSL_clear_options(engine->ssl, SSL_OP_CLEANSE_PLAINTEXT);
     (void)SSL_set_mode(engine->ssl, SSL_MODE_RELEASE_BUFFERS);
-}
-
-/* ---- facts ---- */
-
-const char *tls_engine_version(const struct tls_engine *engine)
-{
-    return SSL_get_version(engine->ssl);
-}
-
-const char *tls_engine_cipher(const struct tls_engine *engine)
-{
-    return SSL_get_cipher_name(engine->ssl);
-}
-
-int tls_engine_bits(const struct tls_engine *engine)
-{
-    int bits = 0;
-
-    (void)SSL_get_cipher_bits(engine->ssl, &bits);
-    return bits;
-}
-
-const char *tls_engine_group(const struct tls_engine *engine)
-{
-    int nid = (int)SSL_get_negotiated_group(engine->ssl);
-    const char *name = nid ? SSL_group_to_name(engine->ssl, nid) : NULL;
-
-    return name ? name : "";
-}
-
-const char *tls_engine_sni(const struct tls_engine *engine)
-{
-    const char *name = SSL_get_servername(engine->ssl, TLSEXT_NAMETYPE_host_name);
-
-    return name ? name : "";
-}
-
-static bool agreed_on(const struct tls_engine *engine, enum tls_protocol protocol)
-{
-    const unsigned char *name;
-    unsigned n;
-
-    SSL_get0_alpn_selected(engine->ssl, &name, &n);
-    return bytes_equal(bytes_of(name, n), bytes_from(protocol_alpn(protocol), 1));
-}
-
-bool tls_engine_alpn(const struct tls_engine *engine)
-{
-    return agreed_on(engine, engine->protocol);
-}
-
-bool tls_engine_is_cancel(const struct tls_engine *engine)
-{
-    return engine->server && agreed_on(engine, TLS_PROTOCOL_CANCEL);
-}
-
-struct x509_st *tls_engine_peer(const struct tls_engine *engine)
-{
-    return SSL_get0_peer_certificate(engine->ssl);
-}
-
-size_t tls_engine_peer_chain(const struct tls_engine *engine, struct x509_st **out, size_t max)
-{
-    STACK_OF(X509) *chain = SSL_get_peer_cert_chain(engine->ssl);
-    size_t n = chain ? (size_t)sk_X509_num(chain) : 0;
-
-    for (size_t i = 0; i < n && i < max; i++)
-        out[i] = sk_X509_value(chain, (int)i);
-    return n < max ? n : max;
-}
-
-bool tls_engine_cert_requested(const struct tls_engine *engine)
-{
-    return engine->cert_requested;
-}
-
-bool tls_engine_cert_sent(const struct tls_engine *engine)
-{
-    return engine->cert_sent;
-}
-
-size_t tls_engine_peer_ca_names(const struct tls_engine *engine, const struct X509_name_st **out, size_t max)
-{
-    const STACK_OF(X509_NAME) *names = SSL_get0_peer_CA_list(engine->ssl);
-    size_t n = names ? (size_t)sk_X509_NAME_num(names) : 0;
-
-    for (size_t i = 0; i < n && i < max; i++)
-        out[i] = sk_X509_NAME_value(names, (int)i);
-    return n < max ? n : max;
-}
-
-void tls_engine_facts(const struct tls_engine *engine, struct tls_handshake_facts *out)
-{
-    *out = (struct tls_handshake_facts){
-        .reason = engine->reason,
-        .alert_sent = engine->alert_sent,
-        .alert_received = engine->alert_received,
-        .verify_error = engine->verify_error,
-        .verify_depth = engine->verify_depth,
-        .offered_min = engine->offered_min,
-        .offered_max = engine->offered_max,
-        .min_version = engine->min_version,
-        .max_version = engine->max_version,
-        .sni = tls_engine_sni(engine),
-    };
 }

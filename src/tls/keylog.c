@@ -8,6 +8,7 @@
 #include "tls/keylog.h"
 
 #include "tls/context_base.h"
+#include "tls/handover.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,6 +59,13 @@ static void write_line(const SSL *ssl, const char *line)
     OPENSSL_cleanse(out, n);
 }
 
+/* OpenSSL has one callback, and the handover to our own records listens too. */
+static void hear_line(const SSL *ssl, const char *line)
+{
+    handover_hear(ssl, line);
+    write_line(ssl, line);
+}
+
 /* Stricter than libpq, which appends to whatever is there [choice: the file opens every recorded session]. */
 static enum code check_log(const char *path, struct err *e)
 {
@@ -87,6 +95,6 @@ enum code context_log_keys(struct tls_context *context, const char *path, struct
         free(copy);
         return err_set(e, E_NOMEM, "out of memory");
     }
-    SSL_CTX_set_keylog_callback(context->ssl_ctx, write_line);
+    SSL_CTX_set_keylog_callback(context->ssl_ctx, hear_line);
     return OK;
 }

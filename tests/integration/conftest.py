@@ -13,18 +13,21 @@ import signal
 import pytest
 
 from lib import pg, pki, run
-from lib.gate import Gate
+from lib.gate import BASE_SETTINGS, Gate
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def pytest_addoption(parser):
     parser.addoption("--target", default="all", help="all, postgres, gate, or names: gate,pg15,pg18")
+    parser.addoption("--tls-record-layer", choices=["own", "openssl"], help="of every gate (the setting's default: own)")
     parser.addoption("--clock", action="store_true", help="also what a clock judges (make check-clock)")
     parser.addoption("--build", default=os.path.join(HERE, "..", "..", "build"), help="build directory of the gate")
 
 
 def pytest_configure(config):
+    if config.getoption("--tls-record-layer"):
+        BASE_SETTINGS["tls_record_layer"] = config.getoption("--tls-record-layer")
     config.addinivalue_line("markers", "clock: asserts how long something takes; wants an idle machine (--clock)")
 
 

@@ -17,6 +17,7 @@
 #include "gate/load/http_access.h"
 #include "gate/load/peers.h"
 #include "gate/load/rule_check.h"
+#include "gate/load/tls_params.h"
 #include "os/command.h"
 #include "pki/cert.h"
 #include "pki/crl.h"
@@ -167,29 +168,6 @@ int64_t snapshot_loaded_us(const struct snapshot *snapshot)
 
 /* ---- parts of a load ---- */
 
-/* Texts of the settings end in a NUL: they live in an arena. */
-static const char *file_text(const struct settings_file *file)
-{
-    return file->path ? file->path : "";
-}
-
-static enum tls_version tls_version_of(enum conf_tls_version version)
-{
-    switch (version) {
-    case CONF_TLS_ANY:
-        return TLS_ANY;
-    case CONF_TLS_1_0:
-        return TLS_1_0;
-    case CONF_TLS_1_1:
-        return TLS_1_1;
-    case CONF_TLS_1_2:
-        return TLS_1_2;
-    case CONF_TLS_1_3:
-        return TLS_1_3;
-    }
-    UNREACHABLE();
-}
-
 /* [src: PostgreSQL 18, ssl_passphrase_command; run_ssl_passphrase_command] */
 static enum tls_passphrase find_passphrase(const struct snapshot_params *p, const struct settings *settings,
                                            struct diags *diags)
@@ -215,28 +193,6 @@ static enum tls_passphrase find_passphrase(const struct snapshot_params *p, cons
         OK)
         diags_add_err(diags, &e); /* and the key will fail to load */
     return TLS_PASSPHRASE_GIVEN;
-}
-
-static struct tls_server_params server_params(const struct snapshot_params *p,
-                                              const struct settings *settings)
-{
-    return (struct tls_server_params){
-        .cert_file = file_text(&settings->ssl_cert_file),
-        .key_file = file_text(&settings->ssl_key_file),
-        .ca_file = file_text(&settings->ssl_ca_file),
-        .crl_file = file_text(&settings->ssl_crl_file),
-        .crl_dir = file_text(&settings->ssl_crl_dir),
-        .dh_params_file = file_text(&settings->ssl_dh_params_file),
-        .ciphers = settings->ssl_ciphers.p,
-        .tls13_ciphers = settings->ssl_tls13_ciphers.p,
-        .groups = settings->ssl_groups.p,
-        .prefer_server_ciphers = settings->ssl_prefer_server_ciphers,
-        .takes_cancels = settings->cancel_peers.n > 0,
-        .reload = p->running != NULL,
-        .min_version = tls_version_of(settings->ssl_min_protocol_version),
-        .max_version = tls_version_of(settings->ssl_max_protocol_version),
-        .passphrase = p->passphrase,
-    };
 }
 
 static struct inspection inspection_of(const struct snapshot *s, const struct snapshot *running,
@@ -268,7 +224,7 @@ void snapshot_inspect(const struct snapshot *snapshot, const struct env *env, st
 
 static enum code load_server_tls(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
-    struct tls_server_params params = server_params(p, s->settings);
+    struct tls_server_params params = tls_params_server(s->settings, p->passphrase, p->running != NULL);
     struct err e;
 
     if (!s->settings->ssl)
@@ -304,7 +260,7 @@ static enum code load_server_tls(struct snapshot *s, const struct snapshot_param
 /* After load_server_tls(): a passphrase has been asked for by then, if there is one. */
 static enum code load_guard(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
-    struct tls_server_params params = server_params(p, s->settings);
+    struct tls_server_params params = tls_params_server(s->settings, p->passphrase, p->running != NULL);
 
     if (!http_access_wants_tls(s->settings) && !http_access_wants_token(s->settings))
         return OK;
@@ -351,6 +307,7 @@ static enum code load_upstream_tls(struct snapshot *s, struct upstream *u, const
         .key_password = u->files.key_password.n ? u->files.key_password.p : NULL,
         .no_prompt = true,
         .protocol = u->route ? TLS_PROTOCOL_POSTGRESQL : TLS_PROTOCOL_CANCEL,
+        .records = tls_params_records(s->settings),
         .min_version = u->info.tls_min ? (enum tls_version)(TLS_1_0 + u->info.tls_min - TLS_BOUND_1_0)
                                        : TLS_ANY,
         .max_version = u->info.tls_max ? (enum tls_version)(TLS_1_0 + u->info.tls_max - TLS_BOUND_1_0)
@@ -502,8 +459,8 @@ static enum code load_policy(struct snapshot *s, const struct snapshot_params *p
         .generation = s->generation,
         .ssl_on = s->settings->ssl,
         .roles_known = rule_check_knows_roles(s->settings),
-        .hba_file = str_c(file_text(&s->settings->hba_file)),
-        .ident_file = str_c(file_text(&s->settings->ident_file)),
+        .hba_file = str_c(s->settings->hba_file.path),
+        .ident_file = str_c(s->settings->ident_file.path),
     };
     const struct policy_params params = {
         .hba_file = head.hba_file,

@@ -333,7 +333,7 @@ bool cancel_is_idle(const struct session *s)
 /* Whom we listen to: who shows a certificate with the name of one of cancel_peers. */
 static bool is_peer(const struct session *s)
 {
-    X509 *cert = s->client.tls ? tls_engine_peer(s->client.tls) : NULL;
+    AUTO(cert) X509 *cert = s->client.tls ? tls_engine_peer(s->client.tls) : NULL;
     AUTO(arena) struct arena scratch;
     struct cert_names names;
     struct err ignored;

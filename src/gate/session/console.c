@@ -215,13 +215,12 @@ static const struct dn_field *dn_fields(struct arena *arena, const struct name_a
     return fields;
 }
 
-static bool extension_params(struct session *s, struct console_tls *out)
+static bool extension_params(struct session *s, X509 *cert, struct console_tls *out)
 {
     struct peer_extension *from;
     struct err ignored;
 
-    if (peer_cert_extensions(tls_engine_peer(s->client.tls), &s->scratch, &from, &out->extension_count,
-                             &ignored) != OK)
+    if (peer_cert_extensions(cert, &s->scratch, &from, &out->extension_count, &ignored) != OK)
         return false;
     struct ssl_extension *extensions = arena_array(&s->scratch, out->extension_count, sizeof *extensions);
     for (size_t i = 0; extensions && i < out->extension_count; i++)
@@ -232,11 +231,12 @@ static bool extension_params(struct session *s, struct console_tls *out)
 
 static bool cert_params(struct session *s, struct console_tls *out)
 {
+    AUTO(cert) X509 *cert = tls_engine_peer(s->client.tls);
     struct peer_names names;
     struct err ignored;
 
-    if (!extension_params(s, out) ||
-        peer_cert_names(tls_engine_peer(s->client.tls), &s->scratch, &names, &ignored) != OK)
+    if (!cert || !extension_params(s, cert, out) ||
+        peer_cert_names(cert, &s->scratch, &names, &ignored) != OK)
         return false;
     out->subject_fields = dn_fields(&s->scratch, names.subject, names.n_subject, &out->subject_field_count);
     out->issuer_fields = dn_fields(&s->scratch, names.issuer, names.n_issuer, &out->issuer_field_count);

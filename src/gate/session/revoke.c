@@ -6,9 +6,11 @@
  */
 #include "gate/session/revoke.h"
 
+#include "base/check.h"
 #include "base/log.h"
 #include "gate/session/session.h"
 #include "gate/work/worker.h"
+#include "pki/cert.h"
 #include "pki/crl.h"
 #include "tls/engine.h"
 
@@ -16,7 +18,7 @@ static bool is_revoked(struct session *s)
 {
     struct snapshot *snapshot = s->worker->snapshot;
     const struct crl_list *lists = snapshot_crls(snapshot);
-    struct x509_st *cert = s->client.tls ? tls_engine_peer(s->client.tls) : NULL;
+    AUTO(cert) struct x509_st *cert = s->client.tls ? tls_engine_peer(s->client.tls) : NULL;
 
     if (!cert || !snapshot_settings(snapshot)->ssl_crl_ends_sessions)
         return false;

@@ -99,7 +99,7 @@ static enum step seal_failed(struct session *s, const struct err *e)
 static enum code read_facts(struct session *s, struct err *e)
 {
     struct tls_engine *engine = s->client.tls;
-    struct x509_st *cert = tls_engine_peer(engine);
+    AUTO(cert) struct x509_st *cert = tls_engine_peer(engine);
 
     s->tls.used = true;
     s->tls.alpn = tls_engine_alpn(engine);

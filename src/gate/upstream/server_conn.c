@@ -143,7 +143,7 @@ static enum code check_server(struct server_conn *leg, struct err *e)
 {
     AUTO(arena) struct arena scratch;
     struct cert_names names;
-    X509 *cert = tls_engine_peer(leg->stream.tls);
+    AUTO(cert) X509 *cert = tls_engine_peer(leg->stream.tls);
 
     arena_init(&scratch, LEG_ARENA_MAX, 1024);
     TRY(negotiate_alpn(leg->step.method, tls_engine_alpn(leg->stream.tls) ? STR("postgresql") : STR(""), e));
