@@ -15,6 +15,7 @@
 #   make soak          an hour of mixed traffic with reloads and kills (SOAK_SECONDS=600: ten minutes), then
 #                      200 certificate swaps under 300 connections a second and 200 busy sessions (soak-swaps)
 #   make rotations     100 renewals under connections, on a gate and on a PostgreSQL (PGSEAL_ROTATIONS=5: as make check)
+#   make acme          ACME clients against pebble, each three times with the account that it has made
 #   make faults        every allocation of a reload, a login, a look-up fails in its turn (half an hour)
 #   make fuzz          every fuzz target for a minute (fuzz-long: ten)
 #   make bench         speed against pgbouncer, haproxy, stunnel (ten minutes; BENCH_ARGS=--quick: one)
@@ -122,6 +123,9 @@ rotations: deps-check
 	PGSEAL_ROTATIONS=$${PGSEAL_ROTATIONS:-100} PGSEAL_TEST_SECONDS=3600 \
 	    $(PYTHON) -m pytest -q tests/integration/test_rotate.py -k under_connections --build build
 
+acme: deps-check
+	PGSEAL_ACME_ROUNDS=3 $(PYTHON) -m pytest -q tests/integration/test_rotate_acme.py --target=gate --build build
+
 faults: deps-check
 	@$(MAKE) --no-print-directory all
 	PGSEAL_EVERY_STACK=1 PGSEAL_TEST_SECONDS=3600 \
@@ -163,4 +167,4 @@ check-deb:
 clean:
 	rm -rf build build-deb build-gcc build-clang build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps rotations faults fuzz fuzz-long bench install dist deb check-deb clean
+.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps rotations acme faults fuzz fuzz-long bench install dist deb check-deb clean

@@ -26,7 +26,7 @@ build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev libsql
 quickstart='openssl'
 check="openssl procps iproute2 curl python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
        $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver
-       python3-psycopg2 python3-gevent python3-asyncpg ruby-pg php-cli php-pgsql zsh fish pebble uacme dehydrated"
+       python3-psycopg2 python3-gevent python3-asyncpg ruby-pg php-cli php-pgsql zsh fish pebble uacme dehydrated lego certbot"
 debian13='debootstrap debian-archive-keyring'
 bench='pgbouncer haproxy stunnel4 libcmocka-dev python3-psycopg python3-cryptography'
 

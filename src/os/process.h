@@ -16,7 +16,7 @@ struct os_process {
 
 /**
  * Run it to its end, in a process group of its own, which does not outlive the call. Where root acts as somebody
- * else (os/owner.h), the program is that account's for good.
+ * else (os/owner.h), the program is that account's for good. Its umask is 022, whatever ours is.
  *
  * out         what it wrote to standard output, up to the buffer's limit.
  * out_status  its exit status.

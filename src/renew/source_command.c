@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +19,8 @@ enum {
     OUT_LIMIT = 4 << 20,
     SAID_LIMIT = 64 * 1024,
     NAME_MAX_ACME = 64,
-    NONCE_ATTEMPTS = 5
+    NONCE_ATTEMPTS = 5,
+    TREE_OPEN_MAX = 16
 };
 
 /* Where one run of a program works. */
@@ -245,6 +247,22 @@ static enum code source_command_run(struct desk *desk, const struct words *words
     return os_process_failed(&process, status, &said, e);
 }
 
+/* Not every client keeps its account's key from others. */
+static int protect_file(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)at;
+    return kind == FTW_F && (st->st_mode & 077) != 0 && chmod(path, st->st_mode & 0700) < 0 ? -1 : 0;
+}
+
+static enum code protect_account(const struct desk *desk, struct err *e)
+{
+    if (desk->order->rule->source != RENEW_ACME ||
+        nftw(desk->account, protect_file, TREE_OPEN_MAX, FTW_PHYS) == 0)
+        return OK;
+    return err_set(e, code_from_errno(errno), "could not set permissions in directory \"%s\": %m",
+                   desk->account);
+}
+
 /* uacme has a command of its own for the account. */
 static enum code prepare_account(struct desk *desk, struct err *e)
 {
@@ -262,6 +280,7 @@ static enum code prepare_account(struct desk *desk, struct err *e)
     add_option(&words, "-a", rule->v[RENEW_SET_DIRECTORY]);
     TRY(add_text(desk->order, STR("new"), &words, e));
     TRY(source_command_run(desk, &words, &out, e));
+    TRY(protect_account(desk, e));
     return os_check_secret_file(key, "account key file", e);
 }
 
@@ -347,7 +366,11 @@ enum code renew_from_command(const struct renew_order *order, struct leaf *leaf,
         TRY(client_words(order, &words, e));
     else
         TRY(add_text(order, order->rule->v[RENEW_SET_COMMAND], &words, e));
-    TRY(source_command_run(&desk, &words, &printed, e));
+    enum code code = source_command_run(&desk, &words, &printed, e);
+    struct err ignored;
+    if (protect_account(&desk, code == OK ? e : &ignored) != OK && code == OK)
+        return e->code;
+    TRY(code);
     TRY(take_chain(&desk, &printed, chain, e));
     return take_key(&desk, leaf, e);
 }

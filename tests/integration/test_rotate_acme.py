@@ -27,8 +27,9 @@ pytestmark = pytest.mark.skipif(not shutil.which("pebble"), reason="pebble is no
 class Pebble:
     """The CA, its challenge server, and what clients need in their environment."""
 
-    def __init__(self, directory, certs):
+    def __init__(self, directory, certs, answers_http=True):
         self.dir, self.processes, self.rejects = directory, [], 10     # percent of good nonces that are refused
+        self.answers_http = answers_http                # else whoever wants a certificate listens there itself
         self.port, self.management, self.http, self.dns, self.challenges = (run.free_port() for _ in range(5))
         self.url = f"https://localhost:{self.port}/dir"
         own = certs.ca.issue("localhost", sans=["localhost", "127.0.0.1"], usage="server")
@@ -56,7 +57,8 @@ class Pebble:
             return False
 
     def start(self):
-        self.spawn(["pebble-challtestsrv", "-dns01", f"127.0.0.1:{self.dns}", "-http01", f"127.0.0.1:{self.http}",
+        self.spawn(["pebble-challtestsrv", "-dns01", f"127.0.0.1:{self.dns}",
+                    "-http01", f"127.0.0.1:{self.http}" if self.answers_http else "",
                     "-https01", "", "-tlsalpn01", "", "-management", f"127.0.0.1:{self.challenges}",
                     "-defaultIPv6", ""])
         self.spawn(["pebble", "-config", os.path.join(self.dir, "pebble.json"), "-dnsserver",
@@ -88,6 +90,16 @@ def pebble(scratch, certs):
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def pebble_alone(scratch, certs):
+    """For clients that answer http-01 themselves."""
+    directory = os.path.join(scratch, "pebble-alone")
+    os.mkdir(directory)
+    server = Pebble(directory, certs, answers_http=False).start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def trusted(program, certs, scratch):
     """The program, run where the system's trust store is the CA of pebble's own certificate: uacme knows no other."""
@@ -100,8 +112,7 @@ exec unshare -m sh -c 'mount --bind {certs.ca_file} /etc/ssl/certs/ca-certificat
     return path
 
 
-@pytest.fixture
-def acme(make_gate, trusted, certs, pebble):
+def make_acme(make_gate, trusted, certs, pebble):
     """A gate whose clients have pebble's root, and whose certificate the CA of the house has issued until now."""
     gate = make_gate(hba=HBA, settings={"ssl_chain_root_file": "acme-root.crt"}, tls={
         "cert": certs.ca.issue("db.example", sans=["localhost", "db.example"], usage="server",
@@ -111,6 +122,11 @@ def acme(make_gate, trusted, certs, pebble):
     rotate = Rotate(trusted, gate)
     rotate.acme = lambda **more: rotate.configure(source="acme", directory=pebble.url, names="db.example", **more)
     return rotate
+
+
+@pytest.fixture
+def acme(make_gate, trusted, certs, pebble):
+    return make_acme(make_gate, trusted, certs, pebble)
 
 
 def chain_length(path):
@@ -157,6 +173,28 @@ def test_dehydrated(acme, pebble):
     acme.acme(client="dehydrated", arguments=f"--config {config}")
     done = acme("--force", env=pebble.env)
     assert done["result"] == "renewed" and served(acme.server) == acme.pair() == done["sha256"]
+
+
+OWN_HTTP = {"lego": "--email admin@example.com --http --http.port 127.0.0.1:{port}",
+            "certbot": "--register-unsafely-without-email --standalone --http-01-address 127.0.0.1 --http-01-port {port}"}
+
+
+@pytest.mark.parametrize("client", OWN_HTTP)
+def test_clients_that_listen_themselves(make_gate, trusted, certs, pebble_alone, client):
+    """`make acme` does it again with the account that is there."""
+    if not shutil.which(client):
+        pytest.skip(f"{client} is not installed: tools/deps.sh check")
+    acme = make_acme(make_gate, trusted, certs, pebble_alone)
+    acme.acme(client=client, account=client, arguments=OWN_HTTP[client].format(port=pebble_alone.http))
+    seen = {acme.pair()}
+    for _ in range(int(os.environ.get("PGSEAL_ACME_ROUNDS", "1"))):
+        done = acme("--force")
+        assert done["result"] == "renewed" and served(acme.server) == acme.pair() == done["sha256"] not in seen
+        assert chain_length(acme.server.path("server.crt")) == 3
+        seen.add(done["sha256"])
+    account = acme.server.path(f"rotate/{client}")
+    keys = [os.path.join(d, f) for d, _, files in os.walk(account) for f in files if "key" in f]
+    assert keys and all(os.stat(k).st_mode & 0o077 == 0 for k in keys) and os.stat(account).st_mode & 0o777 == 0o700
 
 
 def test_a_root_that_clients_do_not_have_changes_nothing(acme, pebble):
