@@ -45,20 +45,6 @@ static char *joined(struct arena *arena, const char *dir, const char *name)
     return arena_printf(arena, &out, "%s/%s", dir, name) ? arena_c(arena, out) : NULL;
 }
 
-static bool has_file(const char *dir, const char *name)
-{
-    char path[OS_PATH_MAX];
-
-    return os_path(dir, name, path, NULL) == OK && os_exists(path);
-}
-
-static bool is_directory(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 bool collect_is_server(const char *path)
 {
     return pgserver_is(path);
@@ -124,7 +110,7 @@ static enum code note_data(struct server *s)
 
     if (s->pg.data_dir)
         return s->pg.version || missed(s, STR("PG_VERSION"), version, ITEM_TLS | ITEM_RULES) ? OK : E_NOMEM;
-    bool refused = named && is_directory(named) && access(named, R_OK | X_OK) != 0;
+    bool refused = named && os_is_directory(named) && access(named, R_OK | X_OK) != 0;
     const char *why = refused ? "the data directory cannot be read: Permission denied"
                       : named ? "there is no data directory there"
                               : "no file names the data directory";
@@ -323,9 +309,9 @@ static enum code choose(struct server *s, const char *path)
     const char *started = s->pg.opts.data_directory.n > 0 ? arena_c(s->arena, s->pg.opts.data_directory)
                                                           : NULL;
     const char *beside = s->pg.config_dir;
-    s->config_dir = started && has_file(started, "pg_hba.conf")                 ? started
-                    : s->pg.data_dir && has_file(s->pg.data_dir, "pg_hba.conf") ? s->pg.data_dir
-                                                                                : beside;
+    s->config_dir = started && os_has(started, "pg_hba.conf")                 ? started
+                    : s->pg.data_dir && os_has(s->pg.data_dir, "pg_hba.conf") ? s->pg.data_dir
+                                                                              : beside;
     s->subject->dir = str_c(s->pg.data_dir ? s->pg.data_dir : s->config_dir);
     return OK;
 }

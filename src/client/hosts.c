@@ -52,6 +52,19 @@ bool conn_addr_equal(const struct conn_addr *a, const struct conn_addr *b)
     return bytes_equal(bytes_of(&a->ss, a->n), bytes_of(&b->ss, b->n));
 }
 
+size_t conn_addrs_found(const struct addrinfo *found, struct conn_addr *out, size_t max)
+{
+    size_t n = 0;
+
+    for (; found && n < max; found = found->ai_next) {
+        if (found->ai_addrlen > sizeof out[n].ss)
+            continue;
+        out[n] = (struct conn_addr){ .n = found->ai_addrlen };
+        memcpy(&out[n++].ss, found->ai_addr, found->ai_addrlen);
+    }
+    return n;
+}
+
 void conn_addr_text(const struct conn_addr *addr, char out[128])
 {
     const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&addr->ss;

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
+struct addrinfo;
 struct arena;
 struct buf;
 struct conninfo;
@@ -27,6 +28,8 @@ struct conn_addr {
     socklen_t n;
 };
 
+/** What getaddrinfo() has found, without ports; NULL: nothing. Returns how many were taken, at most `max`. */
+size_t conn_addrs_found(const struct addrinfo *found, struct conn_addr *out, size_t max);
 /** Numeric text without port, or the socket's path ("@…" for an abstract one), into `out`; cut if need be. */
 void conn_addr_text(const struct conn_addr *addr, char out[128]);
 bool conn_addr_equal(const struct conn_addr *a, const struct conn_addr *b);

@@ -181,15 +181,7 @@ static void verify_served_look(const struct served_check *check, struct tls_cont
 
 void verify_served(struct served_check *check)
 {
-    static const struct tls_client_params anybody = {
-        .root_file = "",
-        .crl_file = "",
-        .crl_dir = "",
-        .cert_file = "",
-        .key_file = "",
-        .any_version = true,
-        .no_prompt = true,
-    };
+    static const struct tls_client_params anybody = { TLS_CLIENT_LOOKS };
     struct tls_context *context = NULL;
     struct err e = { 0 };
 

@@ -5,35 +5,10 @@
 #include "cmd/usage.h"
 #include "cmd/view_out.h"
 #include "policy/rows.h"
+#include "status/file_rows.h"
 
 #define ROWS_ARENA_MAX ((size_t)1 << 30)
 enum { ROWS_ARENA_FIRST = 16 * 1024 };
-
-static struct cell hba_text_or_null(struct str s)
-{
-    return s.p ? cell_text(s) : (struct cell){ .kind = CELL_NULL };
-}
-
-static struct cell texts_or_null(struct str_list list)
-{
-    return list.items ? cell_texts(list.items, list.n) : (struct cell){ .kind = CELL_NULL };
-}
-
-static void hba_fill(const struct hba_row *row, struct row_pg_hba_file_rules *out)
-{
-    if (row->rule_number)
-        out->rule_number = cell_int(row->rule_number);
-    out->file_name = cell_text(row->file_name);
-    out->line_number = cell_int(row->line_number);
-    out->type = hba_text_or_null(row->type);
-    out->database = texts_or_null(row->database);
-    out->user_name = texts_or_null(row->user_name);
-    out->address = hba_text_or_null(row->address);
-    out->netmask = hba_text_or_null(row->netmask);
-    out->auth_method = hba_text_or_null(row->auth_method);
-    out->options = texts_or_null(row->options);
-    out->error = hba_text_or_null(row->error);
-}
 
 /** What PostgreSQL's view hides goes to standard error, and into the table only. */
 static void tell_hidden(const struct cmd *cmd, const struct hba_row *row, struct row_pg_hba_file_rules *out)
@@ -53,7 +28,7 @@ static int print_rows(const struct cmd *cmd, struct arena *arena, const struct h
     if (!cells)
         return cmd_error(cmd, &(struct err){ .code = E_NOMEM });
     for (size_t i = 0; i < rows->n; i++) {
-        hba_fill(&rows->rows[i], &cells[i].pg_hba_file_rules);
+        file_row_hba(&rows->rows[i], &cells[i].pg_hba_file_rules);
         tell_hidden(cmd, &rows->rows[i], &cells[i].pg_hba_file_rules);
     }
     if (cmd->json)

@@ -5,26 +5,10 @@
 #include "cmd/usage.h"
 #include "cmd/view_out.h"
 #include "policy/rows.h"
+#include "status/file_rows.h"
 
 #define ROWS_ARENA_MAX ((size_t)1 << 30)
 enum { ROWS_ARENA_FIRST = 16 * 1024 };
-
-static struct cell ident_text_or_null(struct str s)
-{
-    return s.p ? cell_text(s) : (struct cell){ .kind = CELL_NULL };
-}
-
-static void ident_fill(const struct ident_row *row, struct row_pg_ident_file_mappings *out)
-{
-    if (row->map_number)
-        out->map_number = cell_int(row->map_number);
-    out->file_name = cell_text(row->file_name);
-    out->line_number = cell_int(row->line_number);
-    out->map_name = ident_text_or_null(row->map_name);
-    out->sys_name = ident_text_or_null(row->sys_name);
-    out->pg_username = ident_text_or_null(row->pg_username);
-    out->error = ident_text_or_null(row->error);
-}
 
 int cmd_ident(struct cmd *cmd)
 {
@@ -47,7 +31,7 @@ int cmd_ident(struct cmd *cmd)
         return cmd_error(cmd, &e);
     }
     for (size_t i = 0; i < rows.n; i++)
-        ident_fill(&rows.rows[i], &cells[i].pg_ident_file_mappings);
+        file_row_ident(&rows.rows[i], &cells[i].pg_ident_file_mappings);
     if (cmd->json)
         view_out_json(cmd->out, VIEW_PG_IDENT_FILE_MAPPINGS, cells, rows.n);
     else

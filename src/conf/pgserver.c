@@ -27,20 +27,6 @@ static char *joined(struct arena *arena, const char *dir, const char *name)
     return arena_printf(arena, &out, "%s/%s", dir, name) ? arena_c(arena, out) : NULL;
 }
 
-static bool has_file(const char *dir, const char *name)
-{
-    char path[OS_PATH_MAX];
-
-    return os_path(dir, name, path, NULL) == OK && os_exists(path);
-}
-
-static bool is_directory(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 static bool same_directory(const char *a, const char *b)
 {
     struct stat x, y;
@@ -59,12 +45,12 @@ static char *parent_of(struct arena *arena, const char *path)
 
 bool pgserver_is_data(const char *dir)
 {
-    return has_file(dir, "PG_VERSION");
+    return os_has(dir, "PG_VERSION");
 }
 
 bool pgserver_is(const char *dir)
 {
-    return pgserver_is_data(dir) || has_file(dir, "postgresql.conf");
+    return pgserver_is_data(dir) || os_has(dir, "postgresql.conf");
 }
 
 /* ---- single files ---- */
@@ -198,7 +184,7 @@ static enum code find_config(const struct conf_fs *fs, struct pgserver *pg, cons
     pg->version = read_version(fs, pg->data_dir);
     TRY(read_opts(fs, pg));
     *out = started_config(pg);
-    if (!*out && has_file(pg->data_dir, "postgresql.conf"))
+    if (!*out && os_has(pg->data_dir, "postgresql.conf"))
         *out = joined(pg->arena, pg->data_dir, "postgresql.conf");
     else if (!*out)
         *out = debian_config(fs, pg);
@@ -231,7 +217,7 @@ static void file_init(struct pgserver_file *file, struct arena *arena)
 enum code pgserver_read(const struct conf_fs *fs, const char *path, struct arena *arena, struct pgserver *out)
 {
     const char *config = path;
-    bool here = is_directory(path);
+    bool here = os_is_directory(path);
 
     *out = (struct pgserver){ .arena = arena, .base = path };
     if (here && pgserver_is_data(path))
@@ -251,7 +237,7 @@ enum code pgserver_read(const struct conf_fs *fs, const char *path, struct arena
     }
     if (!out->data_dir)
         TRY(find_data(fs, out));
-    if (!out->data_dir || !has_file(out->data_dir, "postgresql.auto.conf"))
+    if (!out->data_dir || !os_has(out->data_dir, "postgresql.auto.conf"))
         return OK;
     char *automatic = joined(arena, out->data_dir, "postgresql.auto.conf");
     return automatic ? read_settings(fs, automatic, &out->automatic) : E_NOMEM;

@@ -258,6 +258,20 @@ bool os_exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
+bool os_has(const char *dir, const char *name)
+{
+    char path[OS_PATH_MAX];
+
+    return os_path(dir, name, path, NULL) == OK && os_exists(path);
+}
+
+bool os_is_directory(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* ---- locks ---- */
 
 /* 0: not readable. */

@@ -83,6 +83,10 @@ MUST_CHECK enum code os_mkdir(const char *path, mode_t mode, struct err *e);
 MUST_CHECK enum code os_dir_empty(const char *path, bool *out, struct err *e);
 /** True when something (also a dangling link) is there. */
 bool os_exists(const char *path);
+/** The same for dir/name. */
+bool os_has(const char *dir, const char *name);
+/** True for a directory, links followed. */
+bool os_is_directory(const char *path);
 
 /* ---- lock files ---- */
 

@@ -183,16 +183,6 @@ static enum code read_int(enum pg_type type, struct bytes in, struct datum *out,
     return OK;
 }
 
-static enum code keep_text(struct arena *arena, const struct buf *text, struct datum *out, struct err *e)
-{
-    struct str copy;
-
-    if (!buf_ok(text) || !arena_str(arena, buf_str(text), &copy))
-        return err_set(e, E_NOMEM, "out of memory");
-    *out = datum_text(copy);
-    return OK;
-}
-
 static enum code read_inet(const struct pg_input *env, struct bytes in, struct datum *out, struct err *e)
 {
     AUTO(buf) struct buf text = BUF_INIT(128);
@@ -211,7 +201,7 @@ static enum code read_inet(const struct pg_input *env, struct bytes in, struct d
         return bad_binary(e);
     memcpy(inet.addr, addr.p, size);
     pginet_write(&text, &inet);
-    return keep_text(env->arena, &text, out, e);
+    return pg_text_keep(env->arena, &text, out, e);
 }
 
 /* One element as text, the form in which arrays are kept. */
@@ -265,7 +255,7 @@ static enum code read_array(const struct pg_input *env, enum pg_type type, struc
     if (rd_end(&r) != OK)
         return bad_binary(e);
     pgarray_write(&text, array.items, array.nulls, array.count);
-    return keep_text(env->arena, &text, out, e);
+    return pg_text_keep(env->arena, &text, out, e);
 }
 
 static enum code read_numeric(const struct pg_input *env, struct bytes in, struct datum *out, struct err *e)
@@ -274,7 +264,7 @@ static enum code read_numeric(const struct pg_input *env, struct bytes in, struc
 
     if (pgnumeric_read_binary(in, &text) != OK)
         return bad_binary(e);
-    return keep_text(env->arena, &text, out, e);
+    return pg_text_keep(env->arena, &text, out, e);
 }
 
 enum code pg_binary_read(const struct pg_input *env, enum pg_type type, struct bytes in, struct datum *out,

@@ -120,8 +120,7 @@ static enum code read_real(struct str in, struct datum *out, struct err *e)
     return OK;
 }
 
-/* Text that a reader has written anew, moved to the arena. */
-static enum code keep_text(struct arena *arena, const struct buf *text, struct datum *out, struct err *e)
+enum code pg_text_keep(struct arena *arena, const struct buf *text, struct datum *out, struct err *e)
 {
     struct str copy;
 
@@ -171,7 +170,7 @@ static enum code read_array(const struct pg_input *env, enum pg_type type, struc
             TRY(pg_text_read(env, pg_type_def(type)->element, array.items[i], &item, e));
     }
     pgarray_write(&text, array.items, array.nulls, array.count);
-    return keep_text(env->arena, &text, out, e);
+    return pg_text_keep(env->arena, &text, out, e);
 }
 
 static enum code read_rewritten(const struct pg_input *env, enum pg_type type, struct str in,
@@ -188,7 +187,7 @@ static enum code read_rewritten(const struct pg_input *env, enum pg_type type, s
             return bad_text(type, in, e);
         pginet_write(&text, &inet);
     }
-    return keep_text(env->arena, &text, out, e);
+    return pg_text_keep(env->arena, &text, out, e);
 }
 
 enum code pg_text_read(const struct pg_input *env, enum pg_type type, struct str in, struct datum *out,

@@ -541,13 +541,7 @@ bool fetch_start(struct fetcher *fetcher, const struct fetch_request *request)
 
 struct fetcher *fetcher_new(struct loop *loop, int64_t timeout_ms)
 {
-    const struct tls_client_params params = { .root_file = "",
-                                              .crl_file = "",
-                                              .crl_dir = "",
-                                              .cert_file = "",
-                                              .key_file = "",
-                                              .no_prompt = true,
-                                              .any_version = true };
+    const struct tls_client_params params = { TLS_CLIENT_LOOKS };
     struct fetcher *fetcher = calloc(1, sizeof *fetcher);
     struct err ignored;
 

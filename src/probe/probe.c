@@ -59,12 +59,7 @@ static enum code resolve(struct look *look, struct str host, struct err *e)
 
     if (str_to_c(host, name, sizeof name))
         error = getaddrinfo(name, NULL, &hints, &list);
-    for (const struct addrinfo *a = error == 0 ? list : NULL; a && look->n_addrs < HOST_ADDRESSES_MAX;
-         a = a->ai_next) {
-        struct conn_addr *addr = &look->addrs[look->n_addrs++];
-        *addr = (struct conn_addr){ .n = a->ai_addrlen };
-        memcpy(&addr->ss, a->ai_addr, a->ai_addrlen);
-    }
+    look->n_addrs = conn_addrs_found(error == 0 ? list : NULL, look->addrs, HOST_ADDRESSES_MAX);
     if (list)
         freeaddrinfo(list);
     if (error != 0)
@@ -94,8 +89,6 @@ static enum code find_addresses(struct look *look, struct err *e)
         return err_set(e, E_NOMEM, "out of memory");
     return OK;
 }
-
-/* ---- TLS that verifies nothing ---- */
 
 /* ---- single questions ---- */
 
@@ -254,13 +247,7 @@ static enum answer see_injected(struct look *look)
     enum { PATIENCE_US = 1000000 };
     AUTO(buf) struct buf out = BUF_INIT(2048), in = BUF_INIT(LOOK_INPUT_MAX);
     struct parameter user = { STR("user"), look->info.user };
-    const struct tls_client_params params = { .root_file = "",
-                                              .crl_file = "",
-                                              .crl_dir = "",
-                                              .cert_file = "",
-                                              .key_file = "",
-                                              .no_prompt = true,
-                                              .any_version = true };
+    const struct tls_client_params params = { TLS_CLIENT_LOOKS };
     struct tls_context *context = NULL;
     struct err e;
 

@@ -9,6 +9,7 @@
 #include "pgtypes/pgarray.h"
 #include "sql/db_impl.h"
 #include "sql/db_value.h"
+#include "sql/vtab.h"
 
 #include <stdlib.h>
 
@@ -47,27 +48,16 @@ static int sqlite_connect(sqlite3 *sql, void *aux, int argc, const char *const *
                           char **error)
 {
     const struct series_module *m = aux;
-    struct series_table *table;
-    int rc;
 
     (void)argc, (void)argv, (void)error;
-    m->db->declaring = true;
-    rc = sqlite3_declare_vtab(sql, "CREATE TABLE x(value, a HIDDEN, b HIDDEN, c HIDDEN)");
-    m->db->declaring = false;
-    if (rc != SQLITE_OK)
-        return rc;
-    table = sqlite3_malloc(sizeof *table);
-    if (table == NULL)
-        return SQLITE_NOMEM;
-    *table = (struct series_table){ .db = m->db, .unnest = m->unnest };
-    *out = &table->base;
-    return SQLITE_OK;
-}
-
-static int disconnect(sqlite3_vtab *base)
-{
-    sqlite3_free(base);
-    return SQLITE_OK;
+    int rc = vtab_declare(m->db, sql, "CREATE TABLE x(value, a HIDDEN, b HIDDEN, c HIDDEN)",
+                          sizeof(struct series_table), out);
+    if (rc == SQLITE_OK) {
+        struct series_table *table = (struct series_table *)(void *)*out;
+        table->db = m->db;
+        table->unnest = m->unnest;
+    }
+    return rc;
 }
 
 /* All arguments must be known before the first row. */
@@ -196,7 +186,7 @@ static int rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out)
 static const sqlite3_module module = {
     .xConnect = sqlite_connect,
     .xBestIndex = best_index,
-    .xDisconnect = disconnect,
+    .xDisconnect = vtab_disconnect,
     .xOpen = open_cursor,
     .xClose = close_cursor,
     .xFilter = filter,

@@ -67,14 +67,29 @@ static const char *declared_type(enum pg_type type)
                : "TEXT";
 }
 
+int vtab_declare(struct db *db, sqlite3 *sql, const char *declaration, size_t size, sqlite3_vtab **out)
+{
+    db->declaring = true; /* the fence would take the declaration for a CREATE TABLE */
+    int rc = sqlite3_declare_vtab(sql, declaration);
+    db->declaring = false;
+    if (rc != SQLITE_OK)
+        return rc;
+    *out = calloc(1, size);
+    return *out ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+int vtab_disconnect(sqlite3_vtab *base)
+{
+    free(base);
+    return SQLITE_OK;
+}
+
 static int sqlite_connect(sqlite3 *sql, void *aux, int argc, const char *const *argv, sqlite3_vtab **out,
                           char **error)
 {
     const struct module_context *m = aux;
     const struct relation_def *def = &m->db->schema->relations[m->relation];
     AUTO(buf) struct buf text = BUF_INIT(DECLARATION_MAX);
-    struct table *table;
-    int rc;
 
     (void)argc, (void)argv, (void)error;
     buf_append_c(&text, "CREATE TABLE x(");
@@ -84,23 +99,13 @@ static int sqlite_connect(sqlite3 *sql, void *aux, int argc, const char *const *
     buf_append_c(&text, ")");
     if (!buf_ok(&text))
         return SQLITE_NOMEM;
-    m->db->declaring = true; /* the fence would take the declaration for a CREATE TABLE */
-    rc = sqlite3_declare_vtab(sql, buf_c(&text));
-    m->db->declaring = false;
-    if (rc != SQLITE_OK)
-        return rc;
-    table = sqlite3_malloc(sizeof *table);
-    if (table == NULL)
-        return SQLITE_NOMEM;
-    *table = (struct table){ .db = m->db, .relation = m->relation };
-    *out = &table->base;
-    return SQLITE_OK;
-}
-
-static int disconnect(sqlite3_vtab *base)
-{
-    sqlite3_free(base);
-    return SQLITE_OK;
+    int rc = vtab_declare(m->db, sql, buf_c(&text), sizeof(struct table), out);
+    if (rc == SQLITE_OK) {
+        struct table *table = (struct table *)(void *)*out;
+        table->db = m->db;
+        table->relation = m->relation;
+    }
+    return rc;
 }
 
 static bool can_index(const struct relation_def *def, int column)
@@ -306,7 +311,7 @@ static int rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out)
 static const sqlite3_module module = {
     .xConnect = sqlite_connect,
     .xBestIndex = best_index,
-    .xDisconnect = disconnect,
+    .xDisconnect = vtab_disconnect,
     .xOpen = open_cursor,
     .xClose = close_cursor,
     .xFilter = filter,

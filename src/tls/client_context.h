@@ -9,6 +9,11 @@
 struct tls_context;
 struct tls_library;
 
+/** Members of struct tls_client_params for who only looks: nothing is verified, nothing shown of one's own. */
+#define TLS_CLIENT_LOOKS                                                                                     \
+    .root_file = "", .crl_file = "", .crl_dir = "", .cert_file = "", .key_file = "", .no_prompt = true,      \
+    .any_version = true
+
 /** Build the context of the client side; messages are libpq's [src: libpq, initialize_SSL]. */
 MUST_CHECK enum code tls_client_context_new(struct tls_library *library,
                                             const struct tls_client_params *params, struct tls_context **out,

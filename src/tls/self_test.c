@@ -106,13 +106,7 @@ enum code tls_context_self_test(struct tls_library *library, const struct tls_se
                                 struct tls_context *context, struct cert_list *out_chain, struct err *e)
 {
     const struct tls_client_params like = {
-        .root_file = "",
-        .crl_file = "",
-        .crl_dir = "",
-        .cert_file = "",
-        .key_file = "",
-        .any_version = true,
-        .no_prompt = true,
+        TLS_CLIENT_LOOKS,
         .min_version = params->min_version,
         .max_version = params->max_version,
         .ciphers = params->ciphers,

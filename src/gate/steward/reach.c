@@ -55,16 +55,10 @@ static enum code answer_name(struct attempts *a, const struct conn_host *host)
     struct conn_addr found[HOST_ADDRESSES_MAX];
     struct addrinfo *list = NULL;
     char name[NI_MAXHOST];
-    size_t n = 0;
 
     if (str_to_c(host->host, name, sizeof name))
         (void)!getaddrinfo(name, NULL, &hints, &list);
-    for (const struct addrinfo *at = list; at && n < HOST_ADDRESSES_MAX; at = at->ai_next) {
-        if (at->ai_addrlen > sizeof found[n].ss)
-            continue;
-        found[n] = (struct conn_addr){ .n = at->ai_addrlen };
-        memcpy(&found[n++].ss, at->ai_addr, at->ai_addrlen);
-    }
+    size_t n = conn_addrs_found(list, found, HOST_ADDRESSES_MAX);
     if (list)
         freeaddrinfo(list);
     return attempts_resolved(a, found, n);

@@ -152,7 +152,6 @@ static void hash_files(struct watch *watch, bool rules, uint8_t out[WATCH_HASH])
 {
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     struct watched *file;
-    struct stat st;
 
     memset(out, 0, WATCH_HASH);
     if (!md || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1) {
@@ -166,7 +165,7 @@ static void hash_files(struct watch *watch, bool rules, uint8_t out[WATCH_HASH])
             hash_identity(md, file->path);
         else
             hash_content(md, file->path);
-        if (stat(file->path, &st) == 0 && S_ISDIR(st.st_mode))
+        if (os_is_directory(file->path))
             hash_directory(md, file->path, rules);
     }
     (void)EVP_DigestFinal_ex(md, out, NULL);
@@ -323,7 +322,7 @@ static void watch_way(struct watch *watch, const char *path, int links)
     }
     const char *name = split(path, prefix);
     watch_directory(watch, prefix, name);
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+    if (os_is_directory(path))
         watch_directory(watch, path, NULL);
 }
 

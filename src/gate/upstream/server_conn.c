@@ -298,17 +298,10 @@ static void on_resolved(void *arg, int gai_error, const struct addrinfo *found, 
 {
     struct server_conn *leg = arg;
     struct conn_addr addrs[HOST_ADDRESSES_MAX];
-    size_t n = 0;
+    size_t n = conn_addrs_found(gai_error == 0 ? found : NULL, addrs, HOST_ADDRESSES_MAX);
 
     (void)name;
     leg->resolve = NULL;
-    for (; gai_error == 0 && found && n < HOST_ADDRESSES_MAX; found = found->ai_next) {
-        if (found->ai_addrlen > sizeof addrs[n].ss)
-            continue;
-        addrs[n] = (struct conn_addr){ .n = found->ai_addrlen };
-        memcpy(&addrs[n].ss, found->ai_addr, found->ai_addrlen);
-        n++;
-    }
     if (n == 0)
         err_set(&leg->last, E_CONNECT, "could not translate host name \"%.*s\" to address: %s",
                 STR_ARG(present_host(leg)->host), gai_strerror(gai_error ? gai_error : EAI_NONAME));

@@ -11,10 +11,11 @@
 #include "policy/rows.h"
 #include "policy/shadow.h"
 #include "policy/words.h"
+#include "status/file_rows.h"
 
 #include <arpa/inet.h>
 
-/* ---- cells; texts and lists whose pointer is NULL are NULL ---- */
+/* ---- cells; texts whose pointer is NULL are NULL ---- */
 
 static struct cell rows_config_text(struct str s)
 {
@@ -24,11 +25,6 @@ static struct cell rows_config_text(struct str s)
 static struct cell number(unsigned n)
 {
     return n ? cell_int(n) : (struct cell){ .kind = CELL_NULL };
-}
-
-static struct cell texts(struct str_list list)
-{
-    return list.items ? cell_texts(list.items, list.n) : (struct cell){ .kind = CELL_NULL };
 }
 
 static enum code rows_config_no_memory(struct err *e)
@@ -134,22 +130,8 @@ enum code rows_make_hba(struct rows *rows, struct rows_list *out, struct err *e)
 
     TRY(policy_hba_rows(&params, &rows->arena, &found, NULL, e));
     TRY(rows_config_begin(rows, found.n, out, e));
-    for (size_t i = 0; i < found.n; i++) {
-        const struct hba_row *from = &found.rows[i];
-        out->at[i].pg_hba_file_rules = (struct row_pg_hba_file_rules){
-            .rule_number = number(from->rule_number),
-            .file_name = rows_config_text(from->file_name),
-            .line_number = cell_int(from->line_number),
-            .type = rows_config_text(from->type),
-            .database = texts(from->database),
-            .user_name = texts(from->user_name),
-            .address = rows_config_text(from->address),
-            .netmask = rows_config_text(from->netmask),
-            .auth_method = rows_config_text(from->auth_method),
-            .options = texts(from->options),
-            .error = rows_config_text(from->error),
-        };
-    }
+    for (size_t i = 0; i < found.n; i++)
+        file_row_hba(&found.rows[i], &out->at[i].pg_hba_file_rules);
     return OK;
 }
 
@@ -160,18 +142,8 @@ enum code rows_make_ident(struct rows *rows, struct rows_list *out, struct err *
 
     TRY(policy_ident_rows(&params, &rows->arena, &found, NULL, e));
     TRY(rows_config_begin(rows, found.n, out, e));
-    for (size_t i = 0; i < found.n; i++) {
-        const struct ident_row *from = &found.rows[i];
-        out->at[i].pg_ident_file_mappings = (struct row_pg_ident_file_mappings){
-            .map_number = number(from->map_number),
-            .file_name = rows_config_text(from->file_name),
-            .line_number = cell_int(from->line_number),
-            .map_name = rows_config_text(from->map_name),
-            .sys_name = rows_config_text(from->sys_name),
-            .pg_username = rows_config_text(from->pg_username),
-            .error = rows_config_text(from->error),
-        };
-    }
+    for (size_t i = 0; i < found.n; i++)
+        file_row_ident(&found.rows[i], &out->at[i].pg_ident_file_mappings);
     return OK;
 }
 

@@ -1,0 +1,49 @@
+#include "status/file_rows.h"
+
+#include "policy/rows.h"
+
+/* Texts and lists whose pointer is NULL are NULL. */
+static struct cell text(struct str s)
+{
+    return s.p ? cell_text(s) : (struct cell){ .kind = CELL_NULL };
+}
+
+static struct cell texts(struct str_list list)
+{
+    return list.items ? cell_texts(list.items, list.n) : (struct cell){ .kind = CELL_NULL };
+}
+
+static struct cell number(unsigned n)
+{
+    return n ? cell_int(n) : (struct cell){ .kind = CELL_NULL };
+}
+
+void file_row_hba(const struct hba_row *row, struct row_pg_hba_file_rules *out)
+{
+    *out = (struct row_pg_hba_file_rules){
+        .rule_number = number(row->rule_number),
+        .file_name = text(row->file_name),
+        .line_number = cell_int(row->line_number),
+        .type = text(row->type),
+        .database = texts(row->database),
+        .user_name = texts(row->user_name),
+        .address = text(row->address),
+        .netmask = text(row->netmask),
+        .auth_method = text(row->auth_method),
+        .options = texts(row->options),
+        .error = text(row->error),
+    };
+}
+
+void file_row_ident(const struct ident_row *row, struct row_pg_ident_file_mappings *out)
+{
+    *out = (struct row_pg_ident_file_mappings){
+        .map_number = number(row->map_number),
+        .file_name = text(row->file_name),
+        .line_number = cell_int(row->line_number),
+        .map_name = text(row->map_name),
+        .sys_name = text(row->sys_name),
+        .pg_username = text(row->pg_username),
+        .error = text(row->error),
+    };
+}
