@@ -2,7 +2,7 @@
 
 #include "audit/check_shape.h"
 #include "audit/edit.h"
-#include "audit/look.h"
+#include "audit/rule_audit.h"
 #include "base/check.h"
 #include "base/ip.h"
 #include "conf/settings.h"
@@ -15,7 +15,7 @@ enum { SHADOWS_SHOWN = 8 };
 
 /* ---- checks ---- */
 
-static void check_trust(struct look *l)
+static void check_trust(struct rule_audit *l)
 {
     bool from_network = l->plain != REACH_NONE || l->sealed != REACH_NONE;
 
@@ -23,17 +23,18 @@ static void check_trust(struct look *l)
     case CLIENTCERT_VERIFY_FULL:
         return; /* the certificate's name is the proof */
     case CLIENTCERT_VERIFY_CA:
-        look_report_any(l, CHECK_TRUST_WITH_ANY_CERTIFICATE,
-                        "any certificate of the client CA admits any user");
+        rule_audit_report_any(l, CHECK_TRUST_WITH_ANY_CERTIFICATE,
+                              "any certificate of the client CA admits any user");
         return;
     case CLIENTCERT_NONE:
         break;
     }
     if (from_network)
-        look_report_any(l, CHECK_TRUST_FROM_NETWORK, "another machine is admitted without authentication");
+        rule_audit_report_any(l, CHECK_TRUST_FROM_NETWORK,
+                              "another machine is admitted without authentication");
     else
-        look_about(l, audit_add(l->audit, CHECK_TRUST_HERE, l->where,
-                                "anyone on this machine is admitted without authentication"));
+        rule_audit_about(l, audit_add(l->audit, CHECK_TRUST_HERE, l->where,
+                                      "anyone on this machine is admitted without authentication"));
 }
 
 #define SOUND                                                                                                \
@@ -57,7 +58,7 @@ static const struct {
 #undef X
 };
 
-static void check_passwords(struct look *l)
+static void check_passwords(struct rule_audit *l)
 {
     const struct hba_rule *rule = l->rule;
     enum hba_needs needs = hba_method_needs(rule->method);
@@ -65,17 +66,17 @@ static void check_passwords(struct look *l)
     enum check check = weak_methods[rule->method].check;
 
     if (needs == HBA_NEEDS_CLEARTEXT)
-        look_report(l, CHECK_PASSWORD_IN_CLEARTEXT, false, "the password is sent in cleartext");
+        rule_audit_report(l, CHECK_PASSWORD_IN_CLEARTEXT, false, "the password is sent in cleartext");
     if (weakness && needs == HBA_NEEDS_CLEARTEXT) /* without TLS it is worse, and said above */
-        look_report(l, check, true, weakness);
+        rule_audit_report(l, check, true, weakness);
     else if (weakness)
-        look_report_any(l, check, weakness);
+        rule_audit_report_any(l, check, weakness);
     if ((needs == HBA_NEEDS_CLEARTEXT || needs == HBA_NEEDS_MD5_OR_SCRAM || needs == HBA_NEEDS_SCRAM) &&
         rule->clientcert == CLIENTCERT_NONE && l->audit->subject->settings->ssl_ca_file.path)
-        look_report(l, CHECK_PASSWORD_WITHOUT_CERTIFICATE, true, "only a password is required");
+        rule_audit_report(l, CHECK_PASSWORD_WITHOUT_CERTIFICATE, true, "only a password is required");
 }
 
-static bool is_dead(const struct look *l)
+static bool is_dead(const struct rule_audit *l)
 {
     return l->rule->type == HBA_HOSTGSSENC ||
            (l->rule->type == HBA_HOSTSSL && !l->audit->subject->settings->ssl);
@@ -91,20 +92,20 @@ static bool is_for_mapped(const struct hba_rule *rule)
            memcmp(address->mask, all, sizeof all) == 0;
 }
 
-static void check_rule(struct look *l, struct reach_search *search)
+static void check_rule(struct rule_audit *l, struct reach_search *search)
 {
     struct audit *a = l->audit;
 
     if (is_for_mapped(l->rule)) {
-        look_about(
+        rule_audit_about(
             l, audit_add(
                    a, CHECK_RULE_FOR_MAPPED, l->where,
                    "::ffff:a.b.c.d is treated as a.b.c.d, as in PostgreSQL: the rule matches no connection"));
         return;
     }
     if (is_dead(l)) {
-        look_about(l, audit_add(a, CHECK_RULE_NEVER_MATCHES, l->where, "no connection can be of the type %s",
-                                hba_type_name(l->rule->type)));
+        rule_audit_about(l, audit_add(a, CHECK_RULE_NEVER_MATCHES, l->where,
+                                      "no connection can be of the type %s", hba_type_name(l->rule->type)));
         return;
     }
     if (l->rule->method == HBA_METHOD_REJECT)
@@ -115,8 +116,8 @@ static void check_rule(struct look *l, struct reach_search *search)
         a->nomem = true;
         return;
     }
-    struct finding *f = look_report(l, CHECK_PLAINTEXT_FROM_NETWORK, false,
-                                    "another machine may connect without TLS");
+    struct finding *f = rule_audit_report(l, CHECK_PLAINTEXT_FROM_NETWORK, false,
+                                          "another machine may connect without TLS");
     if (l->rule->type == HBA_HOST)
         edit_rule_type(l, f, "hostssl");
     if (l->rule->method == HBA_METHOD_TRUST)
@@ -127,7 +128,7 @@ static void check_rule(struct look *l, struct reach_search *search)
 }
 
 /* "rule 3 at pg_hba.conf:7 (scram-sha-256)", and so on. */
-static struct str takers(struct look *l, const struct shadow *shadow)
+static struct str takers(struct rule_audit *l, const struct shadow *shadow)
 {
     const struct policy *policy = l->audit->subject->policy;
     struct str text = STR("");
@@ -144,7 +145,7 @@ static struct str takers(struct look *l, const struct shadow *shadow)
     return text;
 }
 
-static void report_shadow(struct look *l, const struct shadow *shadow)
+static void report_shadow(struct rule_audit *l, const struct shadow *shadow)
 {
     const struct policy *policy = l->audit->subject->policy;
     bool lets_in = false;
@@ -155,15 +156,15 @@ static void report_shadow(struct look *l, const struct shadow *shadow)
                                                                        : CHECK_RULE_SHADOWED;
     struct str by = takers(l, shadow);
     if (shadow->n == 1)
-        look_about(
+        rule_audit_about(
             l, audit_add(l->audit, check, l->where, "%.*s matches all its connections first", STR_ARG(by)));
     else if (shadow->n <= SHADOWS_SHOWN)
-        look_about(l, audit_add(l->audit, check, l->where, "%.*s together match all its connections first",
-                                STR_ARG(by)));
+        rule_audit_about(l, audit_add(l->audit, check, l->where,
+                                      "%.*s together match all its connections first", STR_ARG(by)));
     else
-        look_about(l, audit_add(l->audit, check, l->where,
-                                "%.*s and %zu more rules together match all its connections first",
-                                STR_ARG(by), shadow->n - SHADOWS_SHOWN));
+        rule_audit_about(l, audit_add(l->audit, check, l->where,
+                                      "%.*s and %zu more rules together match all its connections first",
+                                      STR_ARG(by), shadow->n - SHADOWS_SHOWN));
 }
 
 /* ---- all rules ---- */
@@ -216,12 +217,12 @@ void check_rules(struct audit *a)
     }
     for (size_t i = 0; i < policy_rule_count(policy) && !a->nomem; i++) {
         const struct hba_rule *rule = policy_rule(policy, i);
-        struct look look = { .audit = a, .rule = rule, .here_only = here_only };
-        look.where = audit_place(a, rule->file, rule->line);
+        struct rule_audit rule_audit = { .audit = a, .rule = rule, .here_only = here_only };
+        rule_audit.where = audit_place(a, rule->file, rule->line);
         if (shadows[i].n > 0 && !is_for_mapped(rule))
-            report_shadow(&look, &shadows[i]);
+            report_shadow(&rule_audit, &shadows[i]);
         else
-            check_rule(&look, search);
+            check_rule(&rule_audit, search);
     }
     check_revocation(a, shadows);
     check_shape_of_file(a, shadows);

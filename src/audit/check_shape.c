@@ -10,7 +10,7 @@
 
 enum { PLACES_MAX = 2048 };
 
-static bool reaches(const struct look *l)
+static bool reaches(const struct rule_audit *l)
 {
     return l->plain != REACH_NONE || l->sealed != REACH_NONE;
 }
@@ -24,28 +24,29 @@ static bool has_option(const struct hba_rule *rule, enum hba_option option, cons
 
 /* ---- methods ---- */
 
-static void check_methods(struct look *l)
+static void check_methods(struct rule_audit *l)
 {
     const struct hba_rule *rule = l->rule;
     struct str ignored;
 
     if (rule->method == HBA_METHOD_IDENT)
-        look_report_any(l, CHECK_IDENT_FROM_NETWORK, "the client's machine is asked who its user is");
+        rule_audit_report_any(l, CHECK_IDENT_FROM_NETWORK, "the client's machine is asked who its user is");
     if (rule->method == HBA_METHOD_RADIUS)
-        look_about(l, audit_add(l->audit, CHECK_RADIUS, l->where, "passwords are judged by a RADIUS server"));
+        rule_audit_about(
+            l, audit_add(l->audit, CHECK_RADIUS, l->where, "passwords are judged by a RADIUS server"));
     if (rule->method == HBA_METHOD_LDAP && !has_option(rule, HBA_OPTION_LDAPTLS, "1") &&
         !has_option(rule, HBA_OPTION_LDAPSCHEME, "ldaps"))
-        look_about(l, audit_add(l->audit, CHECK_LDAP_IN_CLEAR, l->where,
-                                "passwords go to the LDAP server without TLS"));
+        rule_audit_about(l, audit_add(l->audit, CHECK_LDAP_IN_CLEAR, l->where,
+                                      "passwords go to the LDAP server without TLS"));
     if ((rule->method == HBA_METHOD_GSS || rule->method == HBA_METHOD_SSPI) &&
         has_option(rule, HBA_OPTION_INCLUDE_REALM, "0") &&
         !hba_rule_option(rule, HBA_OPTION_KRB_REALM, &ignored))
-        look_about(l, audit_add(l->audit, CHECK_GSS_ANY_REALM, l->where,
-                                "include_realm=0 without krb_realm: any realm is accepted"));
+        rule_audit_about(l, audit_add(l->audit, CHECK_GSS_ANY_REALM, l->where,
+                                      "include_realm=0 without krb_realm: any realm is accepted"));
     if (rule->clientcert != CLIENTCERT_NONE && l->audit->subject->settings_seen &&
         !l->audit->subject->settings->ssl_ca_file.path)
-        look_about(l, audit_add(l->audit, CHECK_CLIENTCERT_IMPOSSIBLE, l->where,
-                                "the rule asks for a client certificate, and ssl_ca_file is not set"));
+        rule_audit_about(l, audit_add(l->audit, CHECK_CLIENTCERT_IMPOSSIBLE, l->where,
+                                      "the rule asks for a client certificate, and ssl_ca_file is not set"));
 }
 
 /* ---- replication ---- */
@@ -72,18 +73,18 @@ static bool is_strong(const struct hba_rule *rule)
            rule->method == HBA_METHOD_GSS || rule->clientcert == CLIENTCERT_VERIFY_FULL;
 }
 
-static void check_replication(struct look *l)
+static void check_replication(struct rule_audit *l)
 {
     const struct hba_rule *rule = l->rule;
 
     if (!is_for_replication(rule) || !reaches(l))
         return;
     if (l->plain != REACH_NONE)
-        look_report(l, CHECK_REPLICATION_OPEN, false, "a standby may connect without TLS");
+        rule_audit_report(l, CHECK_REPLICATION_OPEN, false, "a standby may connect without TLS");
     else if (takes_any_address(rule))
-        look_report(l, CHECK_REPLICATION_OPEN, true, "a standby may connect from any address");
+        rule_audit_report(l, CHECK_REPLICATION_OPEN, true, "a standby may connect from any address");
     else if (!is_strong(rule))
-        look_report(l, CHECK_REPLICATION_OPEN, true, "the method for a standby is weak");
+        rule_audit_report(l, CHECK_REPLICATION_OPEN, true, "the method for a standby is weak");
 }
 
 /* ---- names and addresses ---- */
@@ -105,7 +106,7 @@ static bool is_superuser(const struct audit_subject *subject, struct str name)
 }
 
 /* A superuser whom the rule takes by name. */
-static bool names_superuser(const struct look *l, struct str *out)
+static bool names_superuser(const struct rule_audit *l, struct str *out)
 {
     for (size_t i = 0; i < l->rule->n_users; i++) {
         const struct hba_name *user = &l->rule->users[i];
@@ -119,7 +120,7 @@ static bool names_superuser(const struct look *l, struct str *out)
     return false;
 }
 
-static void check_width(struct look *l)
+static void check_width(struct rule_audit *l)
 {
     const struct hba_rule *rule = l->rule;
     struct str who;
@@ -127,20 +128,22 @@ static void check_width(struct look *l)
     if (!reaches(l))
         return;
     if (names_superuser(l, &who))
-        look_about(l, audit_add(l->audit, CHECK_SUPERUSER_FROM_NETWORK, l->where,
-                                "%.*s may log in from another machine", STR_ARG(who)));
+        rule_audit_about(l, audit_add(l->audit, CHECK_SUPERUSER_FROM_NETWORK, l->where,
+                                      "%.*s may log in from another machine", STR_ARG(who)));
     if (takes_any_address(rule))
-        look_about(l, audit_add(l->audit, CHECK_ANY_ADDRESS, l->where, "the rule is for every address"));
+        rule_audit_about(l,
+                         audit_add(l->audit, CHECK_ANY_ADDRESS, l->where, "the rule is for every address"));
     if (has_kind(rule->databases, rule->n_databases, HBA_NAME_ALL) &&
         has_kind(rule->users, rule->n_users, HBA_NAME_ALL))
-        look_about(l, audit_add(l->audit, CHECK_ALL_ALL, l->where, "its database and user are both all"));
+        rule_audit_about(l,
+                         audit_add(l->audit, CHECK_ALL_ALL, l->where, "its database and user are both all"));
     if (rule->address.kind == HBA_ADDR_NAME)
-        look_about(l, audit_add(l->audit, CHECK_HOSTNAME_RULE, l->where,
-                                "the address \"%.*s\" is looked up for every connection",
-                                STR_ARG(rule->address.name)));
+        rule_audit_about(l, audit_add(l->audit, CHECK_HOSTNAME_RULE, l->where,
+                                      "the address \"%.*s\" is looked up for every connection",
+                                      STR_ARG(rule->address.name)));
     if (rule->method == HBA_METHOD_CERT && rule->map.n == 0)
-        look_about(l, audit_add(l->audit, CHECK_CN_UNMAPPED, l->where,
-                                "the rule has no map: the certificate's name is the role's"));
+        rule_audit_about(l, audit_add(l->audit, CHECK_CN_UNMAPPED, l->where,
+                                      "the rule has no map: the certificate's name is the role's"));
 }
 
 /* ---- host beside hostssl ---- */
@@ -168,7 +171,7 @@ static bool is_twin(const struct hba_rule *a, const struct hba_rule *b)
            same_names(a->users, a->n_users, b->users, b->n_users);
 }
 
-static void check_twin(struct look *l)
+static void check_twin(struct rule_audit *l)
 {
     const struct policy *policy = l->audit->subject->policy;
 
@@ -183,12 +186,12 @@ static void check_twin(struct look *l)
             STR_ARG(audit_place(l->audit, other->file, other->line)));
         const char *c = arena_c(l->audit->arena, text);
         if (c)
-            look_report(l, CHECK_HOST_BESIDE_HOSTSSL, false, c);
+            rule_audit_report(l, CHECK_HOST_BESIDE_HOSTSSL, false, c);
         return;
     }
 }
 
-void check_shape_of_rule(struct look *l)
+void check_shape_of_rule(struct rule_audit *l)
 {
     bool server = l->audit->subject->kind == SUBJECT_SERVER;
 
@@ -274,9 +277,9 @@ static void check_certificates_asked(struct audit *a, const struct shadow *shado
         bool asks = rule->clientcert == CLIENTCERT_VERIFY_FULL || rule->method == HBA_METHOD_REJECT;
         if (rule->type == HBA_LOCAL || shadows[i].n > 0 || asks)
             continue;
-        look_about(&(struct look){ .audit = a, .rule = rule },
-                   audit_add(a, CHECK_CRL_REQUIRED, audit_place(a, rule->file, rule->line),
-                             "the rule admits clients without a certificate"));
+        rule_audit_about(&(struct rule_audit){ .audit = a, .rule = rule },
+                         audit_add(a, CHECK_CRL_REQUIRED, audit_place(a, rule->file, rule->line),
+                                   "the rule admits clients without a certificate"));
         return;
     }
     if (a->subject->settings_seen && !settings->ssl_crl_file.path && !settings->ssl_crl_dir.path)

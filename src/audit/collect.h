@@ -15,8 +15,9 @@ struct collect_params {
     unsigned version;          /* of rule files that stand alone; 0: the newest */
     enum pasted_driver driver; /* of connection strings where nothing tells whose they are */
     int64_t now_unix_s;
-    const struct careful_drafts *drafts; /* files of a gate or a server as they are proposed; NULL: none */
-    struct arena *arena;                 /* owns what is found */
+    const struct regular_file_drafts
+        *drafts;         /* files of a gate or a server as they are proposed; NULL: none */
+    struct arena *arena; /* owns what is found */
 };
 
 /**

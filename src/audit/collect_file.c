@@ -1,8 +1,8 @@
 #include "audit/collect_file.h"
 
-#include "audit/careful.h"
 #include "audit/collect_client.h"
 #include "audit/collect_rules.h"
+#include "audit/regular_file.h"
 #include "audit/server_settings.h"
 #include "base/arena.h"
 #include "base/buf.h"
@@ -109,7 +109,7 @@ static enum code collect_file_fill(struct collected *c, enum file_kind kind, con
         return E_NOMEM;
     if (kind != FILE_RULES)
         return OK;
-    const struct hba_lex_fs fs = careful_hba_fs(NULL);
+    const struct hba_lex_fs fs = regular_file_hba_fs(NULL);
     const struct policy_params params = { .hba_file = str_c(path),
                                           .fs = &fs,
                                           .pg_version = c->subject.version,

@@ -1,7 +1,7 @@
 #include "audit/collect_gate.h"
 
-#include "audit/careful.h"
 #include "audit/collect_rules.h"
+#include "audit/regular_file.h"
 #include "audit/server_program.h"
 #include "audit/server_settings.h"
 #include "base/arena.h"
@@ -79,7 +79,7 @@ static enum code collect_gate_refused(struct collected *c, const char *dir, cons
 static enum code read_gate(struct collected *c, const struct collect_source *source, struct arena *arena,
                            struct diags *diags)
 {
-    const struct hba_lex_fs fs = careful_hba_fs(source->drafts);
+    const struct hba_lex_fs fs = regular_file_hba_fs(source->drafts);
     const struct policy_params policy = { .hba_file = str_c(c->settings->hba_file.path),
                                           .ident_file = str_c(c->settings->ident_file.path),
                                           .fs = source->drafts ? &fs : NULL,
@@ -99,7 +99,7 @@ enum code collect_gate(const struct collect_source *source, struct arena *arena,
                        struct err *e)
 {
     const char *dir = source->path;
-    const struct conf_fs fs = careful_conf_fs(source->drafts);
+    const struct conf_fs fs = regular_file_conf_fs(source->drafts);
     const struct settings_params params = { .dir = str_c(dir), .fs = source->drafts ? &fs : NULL };
     struct collected c = { .subject = { .kind = SUBJECT_GATE,
                                         .name = str_c(dir),

@@ -1,7 +1,7 @@
 #include "audit/collect_live.h"
 
+#include "audit/live_audit.h"
 #include "audit/live_links.h"
-#include "audit/live_look.h"
 #include "audit/live_roles.h"
 #include "audit/live_rules.h"
 #include "audit/live_settings.h"
@@ -9,30 +9,30 @@
 #include "base/check.h"
 #include "lex/conninfo_hide.h"
 
-static enum code see_all(struct live_look *look)
+static enum code query_all(struct live_audit *audit)
 {
-    TRY(live_settings(look));
-    TRY(live_service(look));
-    TRY(live_in_force(look));
-    TRY(live_rules(look));
-    TRY(live_roles(look));
-    TRY(live_sessions(look));
-    return live_links(look);
+    TRY(live_settings(audit));
+    TRY(live_service(audit));
+    TRY(live_in_force(audit));
+    TRY(live_rules(audit));
+    TRY(live_roles(audit));
+    TRY(live_sessions(audit));
+    return live_links(audit);
 }
 
 /* Over a unix socket no port is known that other machines could reach. */
-static enum code look_from_outside(struct live_look *look, const struct live_params *params)
+static enum code probe_port(struct live_audit *audit, const struct live_params *params)
 {
-    struct live_port *port = &look->seen->port;
-    struct str host = live_host(look->live);
+    struct live_port *port = &audit->seen->port;
+    struct str host = live_host(audit->live);
     struct str why = STR("--conninfo uses a Unix-domain socket; name the host that clients connect to");
 
     if (params->probe && host.n > 0) {
-        if (params->probe(params->ctx, host, live_port(look->live), look->arena, port) != OK)
-            return err_set(look->e, E_NOMEM, "out of memory");
+        if (params->probe(params->ctx, host, live_port(audit->live), audit->arena, port) != OK)
+            return err_set(audit->e, E_NOMEM, "out of memory");
         why = STR("the port did not answer a client without credentials");
     }
-    return port->answered ? OK : live_unseen(look, "what the port answers", why, ITEM_CERTIFICATE);
+    return port->answered ? OK : live_audit_unseen(audit, "what the port answers", why, ITEM_CERTIFICATE);
 }
 
 enum code collect_live(const struct live_params *params, struct arena *arena, struct collected *out,
@@ -41,20 +41,20 @@ enum code collect_live(const struct live_params *params, struct arena *arena, st
     AUTO(live) struct live *live = NULL;
     AUTO(collected) struct collected c = { .subject = { .kind = SUBJECT_SERVER } };
     struct subject_live *seen = ARENA_NEW(arena, struct subject_live);
-    struct live_look look = { .arena = arena, .collected = &c, .seen = seen, .e = e };
+    struct live_audit audit = { .arena = arena, .collected = &c, .seen = seen, .e = e };
 
     if (!seen)
         return err_set(e, E_NOMEM, "out of memory");
     TRY(live_open(params->conninfo, arena, &live, e));
-    look.live = live;
+    audit.live = live;
     c.subject.name = conninfo_hidden(arena, str_c(params->conninfo));
     c.subject.version = live_version(live);
     c.subject.minor = live_minor(live);
     c.subject.minor_seen = true;
     c.subject.now_unix_s = params->now_unix_s;
     c.subject.live = seen;
-    TRY(see_all(&look));
-    TRY(look_from_outside(&look, params));
+    TRY(query_all(&audit));
+    TRY(probe_port(&audit, params));
     *out = c;
     c = (struct collected){ .settings = NULL };
     return OK;

@@ -7,7 +7,7 @@
 #include "audit/subject.h"
 
 struct arena;
-struct careful_drafts;
+struct regular_file_drafts;
 struct policy;
 struct policy_params;
 struct settings;
@@ -16,7 +16,7 @@ struct settings;
 struct collect_source {
     const char *path;
     int64_t now_unix_s;
-    const struct careful_drafts *drafts; /* files as they are proposed; NULL: none */
+    const struct regular_file_drafts *drafts; /* files as they are proposed; NULL: none */
 };
 
 /** A subject and the owners of what it borrows; released when the report has been told. */

@@ -1,10 +1,10 @@
 /* The files of a PostgreSQL server, and what of them is not to be seen. */
 #include "audit/collect_server.h"
 
-#include "audit/careful.h"
 #include "audit/collect_rules.h"
 #include "audit/collect_standby.h"
 #include "audit/hosts_file.h"
+#include "audit/regular_file.h"
 #include "audit/server_program.h"
 #include "audit/server_settings.h"
 #include "base/arena.h"
@@ -29,7 +29,7 @@ enum { FIPS_FILE_MAX = 64, ALL_ITEMS = 0x7e };
 struct server {
     struct arena *arena;
     struct audit_subject *subject;
-    const struct careful_drafts *drafts;
+    const struct regular_file_drafts *drafts;
     struct pgserver pg;
     const char *config_dir; /* where hba_file is if nothing is said */
     struct subject_setting *raw;
@@ -189,7 +189,7 @@ static enum code look_for(struct server *s, const char *path, unsigned items)
         return OK;
     if (elsewhere) /* only a copy of the settings is here */
         return missed_file(s, path, "it is not on this machine", items) ? OK : E_NOMEM;
-    if (careful_is_special(path))
+    if (regular_file_is_special(path))
         return missed_file(s, path, "it is not a regular file", items) ? OK : E_NOMEM;
     if (access(path, R_OK) == 0 || errno != EACCES)
         return OK;
@@ -251,7 +251,7 @@ static enum code read_maps(struct server *s, const struct policy_params *params)
 static enum code read_rules(struct server *s, struct policy **out)
 {
     const struct settings *settings = s->subject->settings;
-    const struct hba_lex_fs fs = careful_hba_fs(s->drafts);
+    const struct hba_lex_fs fs = regular_file_hba_fs(s->drafts);
     const char *hba = rules_path(s, settings->hba_file.path, "pg_hba.conf");
     const char *ident = rules_path(s, settings->ident_file.path, "pg_ident.conf");
 
@@ -282,7 +282,7 @@ static enum subject_fips read_fips(void)
 {
     AUTO(buf) struct buf text = BUF_INIT(FIPS_FILE_MAX);
     struct err e;
-    enum code code = careful_read("/proc/sys/crypto/fips_enabled", &text, &e);
+    enum code code = regular_file_read("/proc/sys/crypto/fips_enabled", &text, &e);
 
     if (code != OK)
         return code == E_NO_FILE ? FIPS_OFF : FIPS_UNSEEN;
@@ -291,7 +291,7 @@ static enum subject_fips read_fips(void)
 
 static enum code choose(struct server *s, const char *path)
 {
-    const struct conf_fs fs = careful_conf_fs(s->drafts);
+    const struct conf_fs fs = regular_file_conf_fs(s->drafts);
     struct stat st;
 
     TRY(pgserver_read(&fs, path, s->arena, &s->pg));

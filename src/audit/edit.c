@@ -71,7 +71,7 @@ void edit_setting(struct audit *a, struct finding *f, const char *setting, const
 
 /* ---- rules ---- */
 
-void edit_rule_type(struct look *l, struct finding *f, const char *type)
+void edit_rule_type(struct rule_audit *l, struct finding *f, const char *type)
 {
     struct str old = str_c(hba_type_name(l->rule->type)), before;
 

@@ -4,7 +4,7 @@
 #ifndef PGSEAL_AUDIT_EDIT_H
 #define PGSEAL_AUDIT_EDIT_H
 
-#include "audit/look.h"
+#include "audit/rule_audit.h"
 
 /**
  * Give a setting another value, where it is written or at the end of the main file; `value` as in the file,
@@ -13,6 +13,6 @@
  */
 void edit_setting(struct audit *a, struct finding *f, const char *setting, const char *value);
 /** Give the rule another type. No edit where its record is more than one line. `f` may be NULL. */
-void edit_rule_type(struct look *l, struct finding *f, const char *type);
+void edit_rule_type(struct rule_audit *l, struct finding *f, const char *type);
 
 #endif

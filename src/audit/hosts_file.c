@@ -1,7 +1,7 @@
 #include "audit/hosts_file.h"
 
-#include "audit/careful.h"
 #include "audit/collect_rules.h"
+#include "audit/regular_file.h"
 #include "base/arena.h"
 
 enum { PG_WITH_HOSTS = 19, FIELDS_NEEDED = 3, FIELDS_MAX = 6, FIELD_CA = 3, FIELD_RELOAD = 5 };
@@ -103,7 +103,7 @@ enum code hosts_file_collect(const char *config_dir, struct arena *arena, struct
 {
     const struct subject_setting *sni = subject_raw(subject, "ssl_sni"),
                                  *file = subject_raw(subject, "hosts_file");
-    const struct hba_lex_fs fs = careful_hba_fs(NULL);
+    const struct hba_lex_fs fs = regular_file_hba_fs(NULL);
     const struct hba_lex_params params = { .fs = &fs, .pg_version = subject->version };
     struct str path = file ? file->value : STR("");
     struct hba_lines lines;

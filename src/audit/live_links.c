@@ -1,7 +1,7 @@
 #include "audit/live_links.h"
 
 #include "audit/link.h"
-#include "audit/live_look.h"
+#include "audit/live_audit.h"
 #include "base/arena.h"
 #include "client/conninfo_text.h"
 #include "lex/conninfo_hide.h"
@@ -64,45 +64,46 @@ static const struct live_statement dblink_statement = {
     0,
 };
 
-static enum code live_links_no_memory(struct live_look *look)
+static enum code live_links_no_memory(struct live_audit *audit)
 {
-    return err_set(look->e, E_NOMEM, "out of memory");
+    return err_set(audit->e, E_NOMEM, "out of memory");
 }
 
 /* What libpq would refuse connects to nobody; it is said, for it may be what is not understood here. */
-static enum code add_text(struct live_look *look, struct str text, struct subject_connection connection)
+static enum code add_text(struct live_audit *audit, struct str text, struct subject_connection connection)
 {
     struct subject_link link;
     struct str what, why;
     struct err e;
 
-    enum code code = link_of_text(text, PASTED_LIBPQ, look->arena, &link, &e);
+    enum code code = link_of_text(text, PASTED_LIBPQ, audit->arena, &link, &e);
     if (code == E_NOMEM)
-        return live_links_no_memory(look);
+        return live_links_no_memory(audit);
     if (code == OK)
-        return link_add(look->collected, look->arena, connection, link) ? OK : live_links_no_memory(look);
-    if (!arena_printf(look->arena, &what, "the connection of %.*s", STR_ARG(connection.where)) ||
-        !arena_printf(look->arena, &why, "%s", err_text(&e)))
-        return live_links_no_memory(look);
+        return link_add(audit->collected, audit->arena, connection, link) ? OK : live_links_no_memory(audit);
+    if (!arena_printf(audit->arena, &what, "the connection of %.*s", STR_ARG(connection.where)) ||
+        !arena_printf(audit->arena, &why, "%s", err_text(&e)))
+        return live_links_no_memory(audit);
     const struct subject_unseen unseen = { what, why, ITEM_VERIFIED };
-    return collect_unseen(&look->collected->subject, look->arena, unseen) ? OK : live_links_no_memory(look);
+    return collect_unseen(&audit->collected->subject, audit->arena, unseen) ? OK
+                                                                            : live_links_no_memory(audit);
 }
 
 /* primary_conninfo is what the next start uses, the receiver's string what runs. */
-static enum code see_primary(struct live_look *look)
+static enum code see_primary(struct live_audit *audit)
 {
-    const struct subject_setting *raw = subject_raw(&look->collected->subject, "primary_conninfo");
+    const struct subject_setting *raw = subject_raw(&audit->collected->subject, "primary_conninfo");
     struct live_rows rows = { .n = 0 };
     bool seen;
 
-    TRY(live_see(look, &receiver_statement, &rows, &seen));
+    TRY(live_audit_query(audit, &receiver_statement, &rows, &seen));
     bool running = seen && rows.n > 0 && live_cell(&rows, 0, 1).n > 0;
     if (running)
         return add_text(
-            look, live_cell(&rows, 0, 1),
+            audit, live_cell(&rows, 0, 1),
             (struct subject_connection){ .purpose = PURPOSE_STANDBY, .where = STR("pg_stat_wal_receiver") });
     if (raw && raw->value.n > 0)
-        return add_text(look, raw->value,
+        return add_text(audit, raw->value,
                         (struct subject_connection){ .purpose = PURPOSE_STANDBY,
                                                      .file = raw->file,
                                                      .line = raw->line,
@@ -110,20 +111,20 @@ static enum code see_primary(struct live_look *look)
     return OK;
 }
 
-static enum code see_subscriptions(struct live_look *look)
+static enum code see_subscriptions(struct live_audit *audit)
 {
     struct live_rows rows = { .n = 0 };
     bool seen;
 
-    TRY(live_see(look, &subscriptions_statement, &rows, &seen));
+    TRY(live_audit_query(audit, &subscriptions_statement, &rows, &seen));
     for (size_t i = 0; seen && i < rows.n; i++) {
         struct str where;
-        if (!arena_printf(look->arena, &where, "subscription \"%.*s\" of database \"%.*s\"",
+        if (!arena_printf(audit->arena, &where, "subscription \"%.*s\" of database \"%.*s\"",
                           STR_ARG(live_cell(&rows, i, 0)), STR_ARG(live_cell(&rows, i, 1))))
-            return live_links_no_memory(look);
-        if (live_cell(&rows, i, 2).n == 0 && live_version(look->live) >= SUBSCRIPTION_SERVERS_SINCE)
+            return live_links_no_memory(audit);
+        if (live_cell(&rows, i, 2).n == 0 && live_version(audit->live) >= SUBSCRIPTION_SERVERS_SINCE)
             continue; /* it names a foreign server, which is looked at by itself */
-        TRY(add_text(look, live_cell(&rows, i, 2),
+        TRY(add_text(audit, live_cell(&rows, i, 2),
                      (struct subject_connection){
                          .purpose = PURPOSE_SUBSCRIPTION, .name = live_cell(&rows, i, 0), .where = where }));
     }
@@ -131,12 +132,12 @@ static enum code see_subscriptions(struct live_look *look)
 }
 
 /* One row per option, a server's rows behind each other. */
-static enum code see_servers(struct live_look *look)
+static enum code see_servers(struct live_audit *audit)
 {
     struct live_rows rows = { .n = 0 };
     bool seen;
 
-    TRY(live_see(look, &servers_statement, &rows, &seen));
+    TRY(live_audit_query(audit, &servers_statement, &rows, &seen));
     for (size_t i = 0; seen && i < rows.n;) {
         struct str name = live_cell(&rows, i, 0), where;
         struct conn_options options = { 0 };
@@ -146,62 +147,63 @@ static enum code see_servers(struct live_look *look)
             if (conn_option_find(live_cell(&rows, i, 1), &option))
                 options.v[option] = live_cell(&rows, i, 2);
         }
-        if (!arena_printf(look->arena, &where, "foreign server \"%.*s\"", STR_ARG(name)) ||
-            link_of_options(&options, look->arena, &link) != OK ||
-            !link_add(look->collected, look->arena,
+        if (!arena_printf(audit->arena, &where, "foreign server \"%.*s\"", STR_ARG(name)) ||
+            link_of_options(&options, audit->arena, &link) != OK ||
+            !link_add(audit->collected, audit->arena,
                       (struct subject_connection){ .purpose = PURPOSE_FOREIGN, .name = name, .where = where },
                       link))
-            return live_links_no_memory(look);
+            return live_links_no_memory(audit);
     }
     rows.n = 0;
-    TRY(live_see(look, &mappings_statement, &rows, &seen));
+    TRY(live_audit_query(audit, &mappings_statement, &rows, &seen));
     if (seen && live_number(&rows, 0, 0) > 0)
-        TRY(live_unseen(look, "the options of user mappings",
-                        STR("PostgreSQL shows them to the user itself, the server's owner and superusers"),
-                        0));
+        TRY(live_audit_unseen(
+            audit, "the options of user mappings",
+            STR("PostgreSQL shows them to the user itself, the server's owner and superusers"), 0));
     return OK;
 }
 
-static enum code see_dblink(struct live_look *look)
+static enum code see_dblink(struct live_audit *audit)
 {
     struct live_rows rows = { .n = 0 };
     bool seen;
 
-    TRY(live_see(look, &dblink_statement, &rows, &seen));
+    TRY(live_audit_query(audit, &dblink_statement, &rows, &seen));
     for (size_t i = 0; seen && i < rows.n; i++) {
         struct str where;
-        if (!arena_printf(look->arena, &where, "line %u of function \"%.*s\".\"%.*s\"",
+        if (!arena_printf(audit->arena, &where, "line %u of function \"%.*s\".\"%.*s\"",
                           live_number(&rows, i, 2) ? live_number(&rows, i, 2) : 1,
                           STR_ARG(live_cell(&rows, i, 0)), STR_ARG(live_cell(&rows, i, 1))) ||
-            !link_add(look->collected, look->arena,
+            !link_add(audit->collected, audit->arena,
                       (struct subject_connection){ .purpose = PURPOSE_DBLINK, .where = where },
                       (struct subject_link){ .driver = PASTED_LIBPQ }))
-            return live_links_no_memory(look);
+            return live_links_no_memory(audit);
     }
     return OK;
 }
 
-static enum code tell_other_databases(struct live_look *look)
+static enum code tell_other_databases(struct live_audit *audit)
 {
     struct live_rows rows = { .n = 0 };
     struct str why;
     bool seen;
 
-    TRY(live_see(look, &databases_statement, &rows, &seen));
+    TRY(live_audit_query(audit, &databases_statement, &rows, &seen));
     if (!seen || rows.n == 0)
         return OK;
-    if (!arena_printf(look->arena, &why,
+    if (!arena_printf(audit->arena, &why,
                       "each database shows its own; name %zu more in --conninfo, such as \"%.*s\"", rows.n,
                       STR_ARG(live_cell(&rows, 0, 0))))
-        return live_links_no_memory(look);
-    return live_unseen(look, "foreign servers and dblink calls of other databases", why, ITEM_VERIFIED);
+        return live_links_no_memory(audit);
+    return live_audit_unseen(audit, "foreign servers and dblink calls of other databases", why,
+                             ITEM_VERIFIED);
 }
 
-enum code live_links(struct live_look *look)
+enum code live_links(struct live_audit *audit)
 {
-    TRY(see_primary(look));
-    TRY(see_subscriptions(look));
-    TRY(see_servers(look));
-    TRY(see_dblink(look));
-    return tell_other_databases(look);
+    TRY(see_primary(audit));
+    TRY(see_subscriptions(audit));
+    TRY(see_servers(audit));
+    TRY(see_dblink(audit));
+    return tell_other_databases(audit);
 }

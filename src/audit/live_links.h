@@ -6,9 +6,9 @@
 
 #include "base/err.h"
 
-struct live_look;
+struct live_audit;
 
-/** Fill the subject's connections. E_CLOSED, E_LIMIT, E_NOMEM: see look->e. */
-MUST_CHECK enum code live_links(struct live_look *look);
+/** Fill the subject's connections. E_CLOSED, E_LIMIT, E_NOMEM: see audit->e. */
+MUST_CHECK enum code live_links(struct live_audit *audit);
 
 #endif

@@ -1,6 +1,6 @@
 #include "audit/live_roles.h"
 
-#include "audit/live_look.h"
+#include "audit/live_audit.h"
 #include "base/arena.h"
 #include "base/check.h"
 
@@ -59,23 +59,23 @@ static struct subject_role read_role(const struct live_rows *rows, size_t i)
     return role;
 }
 
-enum code live_roles(struct live_look *look)
+enum code live_roles(struct live_audit *audit)
 {
     struct live_rows rows = { .n = 0 };
     bool seen;
 
-    TRY(live_see(look, &secrets_statement, &rows, &seen));
+    TRY(live_audit_query(audit, &secrets_statement, &rows, &seen));
     if (!seen)
-        TRY(live_see(look, &roles_statement, &rows, &seen));
+        TRY(live_audit_query(audit, &roles_statement, &rows, &seen));
     if (!seen)
         return OK;
-    struct subject_role *roles = arena_array(look->arena, rows.n, sizeof *roles);
+    struct subject_role *roles = arena_array(audit->arena, rows.n, sizeof *roles);
     if (!roles)
-        return err_set(look->e, E_NOMEM, "out of memory");
+        return err_set(audit->e, E_NOMEM, "out of memory");
     for (size_t i = 0; i < rows.n; i++)
         roles[i] = read_role(&rows, i);
-    look->collected->subject.roles = roles;
-    look->collected->subject.n_roles = rows.n;
+    audit->collected->subject.roles = roles;
+    audit->collected->subject.n_roles = rows.n;
     return OK;
 }
 
@@ -98,31 +98,31 @@ static const struct live_statement sessions_statement = {
     0,
 };
 
-enum code live_sessions(struct live_look *look)
+enum code live_sessions(struct live_audit *audit)
 {
     struct live_rows rows = { .n = 0 };
     bool seen;
 
-    TRY(live_see(look, &may_see_statement, &rows, &seen));
+    TRY(live_audit_query(audit, &may_see_statement, &rows, &seen));
     if (seen && !live_true(&rows, 0, 0))
-        TRY(live_unseen(look, "the sessions of other roles",
-                        STR("PostgreSQL shows them to members of pg_read_all_stats"), 0));
+        TRY(live_audit_unseen(audit, "the sessions of other roles",
+                              STR("PostgreSQL shows them to members of pg_read_all_stats"), 0));
     rows.n = 0;
-    TRY(live_see(look, &sessions_statement, &rows, &seen));
-    struct live_session *sessions = arena_array(look->arena, rows.n, sizeof *sessions);
+    TRY(live_audit_query(audit, &sessions_statement, &rows, &seen));
+    struct live_session *sessions = arena_array(audit->arena, rows.n, sizeof *sessions);
     if (!sessions)
-        return err_set(look->e, E_NOMEM, "out of memory");
+        return err_set(audit->e, E_NOMEM, "out of memory");
     for (size_t i = 0; seen && i < rows.n; i++)
-        sessions[look->seen->n_sessions++] = (struct live_session){ .user = live_cell(&rows, i, 0),
-                                                                    .application = live_cell(&rows, i, 1),
-                                                                    .address = live_cell(&rows, i, 2),
-                                                                    .sealed = live_true(&rows, i, 3),
-                                                                    .tls_version = live_cell(&rows, i, 4),
-                                                                    .standby = live_true(&rows, i, 5),
-                                                                    .database = live_cell(&rows, i, 6),
-                                                                    .shows_certificate = live_true(&rows, i,
-                                                                                                   7) };
-    look->seen->sessions = sessions;
+        sessions[audit->seen->n_sessions++] = (struct live_session){ .user = live_cell(&rows, i, 0),
+                                                                     .application = live_cell(&rows, i, 1),
+                                                                     .address = live_cell(&rows, i, 2),
+                                                                     .sealed = live_true(&rows, i, 3),
+                                                                     .tls_version = live_cell(&rows, i, 4),
+                                                                     .standby = live_true(&rows, i, 5),
+                                                                     .database = live_cell(&rows, i, 6),
+                                                                     .shows_certificate = live_true(&rows, i,
+                                                                                                    7) };
+    audit->seen->sessions = sessions;
     return OK;
 }
 
@@ -151,13 +151,13 @@ static const struct live_statement provider_statement = {
 };
 
 /* What the parameter says; where there is none, only the service's own interface tells. */
-static enum code see_requirement(struct live_look *look)
+static enum code see_requirement(struct live_audit *audit)
 {
-    struct subject_live *seen = look->seen;
+    struct subject_live *seen = audit->seen;
     const char *name = seen->provider == PROVIDER_RDS     ? "rds.force_ssl"
                        : seen->provider == PROVIDER_AZURE ? "require_secure_transport"
                                                           : NULL;
-    const struct subject_setting *raw = name ? subject_raw(&look->collected->subject, name) : NULL;
+    const struct subject_setting *raw = name ? subject_raw(&audit->collected->subject, name) : NULL;
     struct str what, why;
     bool on;
 
@@ -166,30 +166,30 @@ static enum code see_requirement(struct live_look *look)
         seen->requires_tls = on ? LIVE_YES : LIVE_NO;
         return OK;
     }
-    if (!arena_printf(look->arena, &what, "whether %.*s requires TLS", STR_ARG(seen->provider_name)) ||
-        !arena_printf(look->arena, &why, name ? "the server does not show %s" : "%s",
+    if (!arena_printf(audit->arena, &what, "whether %.*s requires TLS", STR_ARG(seen->provider_name)) ||
+        !arena_printf(audit->arena, &why, name ? "the server does not show %s" : "%s",
                       name ? name
                       : seen->provider == PROVIDER_CLOUD_SQL
                           ? "that is ipConfiguration.sslMode, which only the service's interface shows"
                           : "that is set outside PostgreSQL, where only the service's interface shows it"))
-        return err_set(look->e, E_NOMEM, "out of memory");
+        return err_set(audit->e, E_NOMEM, "out of memory");
     const struct subject_unseen unseen = { what, why, ITEM_RULES };
-    if (!collect_unseen(&look->collected->subject, look->arena, unseen))
-        return err_set(look->e, E_NOMEM, "out of memory");
+    if (!collect_unseen(&audit->collected->subject, audit->arena, unseen))
+        return err_set(audit->e, E_NOMEM, "out of memory");
     return OK;
 }
 
-enum code live_service(struct live_look *look)
+enum code live_service(struct live_audit *audit)
 {
     struct live_rows rows = { .n = 0 };
     bool seen;
 
-    TRY(live_see(look, &provider_statement, &rows, &seen));
-    for (size_t p = 0; p < COUNT_OF(providers) && look->seen->provider == PROVIDER_NONE; p++)
+    TRY(live_audit_query(audit, &provider_statement, &rows, &seen));
+    for (size_t p = 0; p < COUNT_OF(providers) && audit->seen->provider == PROVIDER_NONE; p++)
         for (size_t i = 0; i < rows.n; i++)
             if (str_is(live_cell(&rows, i, 0), providers[p].role)) {
-                look->seen->provider = providers[p].provider;
-                look->seen->provider_name = str_c(providers[p].name);
+                audit->seen->provider = providers[p].provider;
+                audit->seen->provider_name = str_c(providers[p].name);
             }
-    return look->seen->provider == PROVIDER_NONE ? OK : see_requirement(look);
+    return audit->seen->provider == PROVIDER_NONE ? OK : see_requirement(audit);
 }

@@ -6,13 +6,13 @@
 
 #include "base/err.h"
 
-struct live_look;
+struct live_audit;
 
 /** Fill the subject's roles; of secrets only their kind is asked for. E_CLOSED, E_LIMIT, E_NOMEM. */
-MUST_CHECK enum code live_roles(struct live_look *look);
+MUST_CHECK enum code live_roles(struct live_audit *audit);
 /** Fill the sessions of other machines. As above. */
-MUST_CHECK enum code live_sessions(struct live_look *look);
+MUST_CHECK enum code live_sessions(struct live_audit *audit);
 /** Which service runs the server, by its roles, and what it says about TLS; after live_settings(). As above. */
-MUST_CHECK enum code live_service(struct live_look *look);
+MUST_CHECK enum code live_service(struct live_audit *audit);
 
 #endif

@@ -8,7 +8,7 @@
  */
 #include "audit/live_rules.h"
 
-#include "audit/live_look.h"
+#include "audit/live_audit.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
@@ -98,13 +98,13 @@ static bool append_row(struct buf *text, unsigned *line, unsigned number, struct
     return buf_append_str(text, rule);
 }
 
-static enum code add_segments(struct live_look *look, const struct live_rows *rows, struct str path,
+static enum code add_segments(struct live_audit *audit, const struct live_rows *rows, struct str path,
                               struct files *files)
 {
-    struct segment *items = arena_array(look->arena, files->n + rows->n, sizeof *items);
+    struct segment *items = arena_array(audit->arena, files->n + rows->n, sizeof *items);
 
     if (!items)
-        return err_set(look->e, E_NOMEM, "out of memory");
+        return err_set(audit->e, E_NOMEM, "out of memory");
     if (files->n > 0)
         memcpy(items, files->items, files->n * sizeof *items);
     files->items = items;
@@ -119,15 +119,15 @@ static enum code add_segments(struct live_look *look, const struct live_rows *ro
         while (++row < rows->n && !begins_segment(rows, row));
         buf_append_byte(&text, '\n');
         if (!ok || !buf_ok(&text))
-            return err_set(look->e, E_LIMIT, "the server's rule files are too long");
-        if (!arena_str(look->arena, buf_str(&text), &segment->text))
-            return err_set(look->e, E_NOMEM, "out of memory");
+            return err_set(audit->e, E_LIMIT, "the server's rule files are too long");
+        if (!arena_str(audit->arena, buf_str(&text), &segment->text))
+            return err_set(audit->e, E_NOMEM, "out of memory");
     }
     return OK;
 }
 
 /* One file for the parser: the only one, or one of a name of its own that includes all others. */
-static enum code add_top(struct live_look *look, struct files *files, size_t first, struct str path,
+static enum code add_top(struct live_audit *audit, struct files *files, size_t first, struct str path,
                          struct str *out_path)
 {
     AUTO(buf) struct buf text = BUF_INIT(FILES_BYTES_MAX);
@@ -140,13 +140,13 @@ static enum code add_top(struct live_look *look, struct files *files, size_t fir
     }
     for (size_t i = first; i < files->n; i++)
         buf_printf(&text, "include \"%.*s\"\n", STR_ARG(files->items[i].path));
-    items = arena_array(look->arena, files->n + 1, sizeof *items);
+    items = arena_array(audit->arena, files->n + 1, sizeof *items);
     if (!items || !buf_ok(&text))
-        return err_set(look->e, E_NOMEM, "out of memory");
+        return err_set(audit->e, E_NOMEM, "out of memory");
     if (files->n > 0)
         memcpy(items, files->items, files->n * sizeof *items);
-    if (!arena_str(look->arena, buf_str(&text), &items[files->n].text))
-        return err_set(look->e, E_NOMEM, "out of memory");
+    if (!arena_str(audit->arena, buf_str(&text), &items[files->n].text))
+        return err_set(audit->e, E_NOMEM, "out of memory");
     items[files->n++].path = path;
     files->items = items;
     return OK;
@@ -192,10 +192,10 @@ static int any_server(const char *name)
 
 /* ---- rules ---- */
 
-static enum code take_broken(struct live_look *look, const struct live_rows *rows, struct str path,
+static enum code take_broken(struct live_audit *audit, const struct live_rows *rows, struct str path,
                              size_t *out_n)
 {
-    struct audit_subject *subject = &look->collected->subject;
+    struct audit_subject *subject = &audit->collected->subject;
 
     *out_n = 0;
     for (size_t i = 0; i < rows->n; i++) {
@@ -203,9 +203,9 @@ static enum code take_broken(struct live_look *look, const struct live_rows *row
         if (live_cell(rows, i, 3).n == 0)
             continue;
         (*out_n)++;
-        if (!collect_broken(&subject->broken_rules, &subject->n_broken_rules, look->arena,
+        if (!collect_broken(&subject->broken_rules, &subject->n_broken_rules, audit->arena,
                             (struct subject_broken){ file, live_number(rows, i, 1), live_cell(rows, i, 3) }))
-            return err_set(look->e, E_NOMEM, "out of memory");
+            return err_set(audit->e, E_NOMEM, "out of memory");
     }
     return OK;
 }
@@ -227,47 +227,48 @@ static bool list_no_ifaces(void *ctx, bool (*each)(void *arg, const struct iface
 
 static const struct iface_source no_ifaces = { list_no_ifaces, NULL };
 
-static enum code live_rules_load(struct live_look *look, const struct policy_params *params)
+static enum code live_rules_load(struct live_audit *audit, const struct policy_params *params)
 {
-    struct audit_subject *subject = &look->collected->subject;
+    struct audit_subject *subject = &audit->collected->subject;
 
-    if (collect_rules(params, subject, look->arena, &look->collected->policy) != OK)
-        return err_set(look->e, E_NOMEM, "out of memory");
+    if (collect_rules(params, subject, audit->arena, &audit->collected->policy) != OK)
+        return err_set(audit->e, E_NOMEM, "out of memory");
     subject->ifaces = &no_ifaces;
     for (size_t i = 0; subject->policy && i < policy_rule_count(subject->policy); i++) {
         enum hba_addr_kind kind = policy_rule(subject->policy, i)->address.kind;
         if (kind == HBA_ADDR_SAMEHOST || kind == HBA_ADDR_SAMENET)
-            return live_unseen(look, "the addresses of samehost and samenet",
-                               STR("PostgreSQL does not show its machine's interfaces"), ITEM_RULES);
+            return live_audit_unseen(audit, "the addresses of samehost and samenet",
+                                     STR("PostgreSQL does not show its machine's interfaces"), ITEM_RULES);
     }
     return OK;
 }
 
-static enum code see_maps(struct live_look *look, struct files *files, struct str *out_path)
+static enum code see_maps(struct live_audit *audit, struct files *files, struct str *out_path)
 {
-    bool with_files = live_version(look->live) >= FILES_SINCE;
-    struct str path = path_of(&look->collected->subject, "ident_file", STR("/pg_ident_file_mappings"));
+    bool with_files = live_version(audit->live) >= FILES_SINCE;
+    struct str path = path_of(&audit->collected->subject, "ident_file", STR("/pg_ident_file_mappings"));
     struct live_rows rows = { .n = 0 };
     size_t first = files->n, broken;
     bool seen;
 
     *out_path = STR("");
-    if (live_version(look->live) < MAPS_SINCE)
-        return live_unseen(look, "the user name maps", STR("PostgreSQL shows them since version 15"), 0);
-    TRY(live_see(look, with_files ? &maps_of_files_statement : &maps_statement, &rows, &seen));
+    if (live_version(audit->live) < MAPS_SINCE)
+        return live_audit_unseen(audit, "the user name maps", STR("PostgreSQL shows them since version 15"),
+                                 0);
+    TRY(live_audit_query(audit, with_files ? &maps_of_files_statement : &maps_statement, &rows, &seen));
     if (!seen)
         return OK;
-    TRY(take_broken(look, &rows, path, &broken));
+    TRY(take_broken(audit, &rows, path, &broken));
     if (broken > 0)
         return OK;
-    TRY(add_segments(look, &rows, path, files));
-    return add_top(look, files, first, STR("/pg_ident_file_mappings"), out_path);
+    TRY(add_segments(audit, &rows, path, files));
+    return add_top(audit, files, first, STR("/pg_ident_file_mappings"), out_path);
 }
 
-enum code live_rules(struct live_look *look)
+enum code live_rules(struct live_audit *audit)
 {
-    bool with_files = live_version(look->live) >= FILES_SINCE;
-    struct audit_subject *subject = &look->collected->subject;
+    bool with_files = live_version(audit->live) >= FILES_SINCE;
+    struct audit_subject *subject = &audit->collected->subject;
     struct str path = path_of(subject, "hba_file", STR("/pg_hba_file_rules"));
     struct files files = { .n = 0 };
     struct live_rows rows = { .n = 0 };
@@ -275,19 +276,19 @@ enum code live_rules(struct live_look *look)
     size_t broken;
     bool seen;
 
-    TRY(see_maps(look, &files, &ident));
+    TRY(see_maps(audit, &files, &ident));
     struct live_statement statement = with_files ? rules_of_files_statement : rules_statement;
-    if (look->seen->requires_tls == LIVE_YES)
+    if (audit->seen->requires_tls == LIVE_YES)
         statement.items = 0; /* the service's parameter stands for them */
-    TRY(live_see(look, &statement, &rows, &seen));
+    TRY(live_audit_query(audit, &statement, &rows, &seen));
     if (!seen)
         return OK;
-    TRY(take_broken(look, &rows, path, &broken));
+    TRY(take_broken(audit, &rows, path, &broken));
     if (broken > 0)
         return OK; /* the rules in force are those of an earlier load, which nobody shows */
     size_t first = files.n;
-    TRY(add_segments(look, &rows, path, &files));
-    TRY(add_top(look, &files, first, STR("/pg_hba_file_rules"), &path));
+    TRY(add_segments(audit, &rows, path, &files));
+    TRY(add_top(audit, &files, first, STR("/pg_hba_file_rules"), &path));
     const struct hba_lex_fs fs = { give_segment, list_nothing, no_directory, &files };
     const struct policy_params params = { .hba_file = path,
                                           .ident_file = ident,
@@ -296,5 +297,5 @@ enum code live_rules(struct live_look *look)
                                           .features = { .roles_known = true, .oauth_unchecked = true },
                                           .fs = &fs,
                                           .resolve_server = any_server };
-    return live_rules_load(look, &params);
+    return live_rules_load(audit, &params);
 }

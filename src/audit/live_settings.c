@@ -1,6 +1,6 @@
 #include "audit/live_settings.h"
 
-#include "audit/live_look.h"
+#include "audit/live_audit.h"
 #include "audit/server_settings.h"
 #include "base/arena.h"
 #include "base/check.h"
@@ -36,49 +36,50 @@ static bool is_file_setting(struct str name)
     return false;
 }
 
-static enum code live_settings_no_memory(struct live_look *look)
+static enum code live_settings_no_memory(struct live_audit *audit)
 {
-    return err_set(look->e, E_NOMEM, "out of memory");
+    return err_set(audit->e, E_NOMEM, "out of memory");
 }
 
-static enum code tell_hidden(struct live_look *look)
+static enum code tell_hidden(struct live_audit *audit)
 {
     for (size_t i = 0; i < COUNT_OF(needed); i++) {
         struct str why;
-        if (subject_raw(&look->collected->subject, needed[i]))
+        if (subject_raw(&audit->collected->subject, needed[i]))
             continue;
-        if (!arena_printf(look->arena, &why,
+        if (!arena_printf(audit->arena, &why,
                           "the server does not show it; this requires a member of pg_read_all_settings"))
-            return live_settings_no_memory(look);
-        TRY(live_unseen(look, needed[i], why, ITEM_TLS | (i == 0 ? ITEM_RULES | ITEM_CERTIFICATE : 0)));
+            return live_settings_no_memory(audit);
+        TRY(live_audit_unseen(audit, needed[i], why,
+                              ITEM_TLS | (i == 0 ? ITEM_RULES | ITEM_CERTIFICATE : 0)));
     }
     return OK;
 }
 
-static enum code note_pending(struct live_look *look, const struct live_rows *rows)
+static enum code note_pending(struct live_audit *audit, const struct live_rows *rows)
 {
-    struct str *pending = arena_array(look->arena, rows->n, sizeof *pending);
+    struct str *pending = arena_array(audit->arena, rows->n, sizeof *pending);
 
     if (!pending)
-        return live_settings_no_memory(look);
+        return live_settings_no_memory(audit);
     for (size_t i = 0; i < rows->n; i++)
         if (live_true(rows, i, 4))
-            pending[look->seen->n_pending++] = live_cell(rows, i, 0);
-    look->seen->pending = pending;
+            pending[audit->seen->n_pending++] = live_cell(rows, i, 0);
+    audit->seen->pending = pending;
     return OK;
 }
 
-enum code live_settings(struct live_look *look)
+enum code live_settings(struct live_audit *audit)
 {
-    struct audit_subject *subject = &look->collected->subject;
+    struct audit_subject *subject = &audit->collected->subject;
     struct live_rows rows = { .n = 0 };
     bool seen;
 
-    TRY(live_see(look, &settings_statement, &rows, &seen));
-    struct subject_setting *raw = arena_array(look->arena, rows.n, sizeof *raw);
-    struct subject_setting *read = arena_array(look->arena, rows.n, sizeof *read);
+    TRY(live_audit_query(audit, &settings_statement, &rows, &seen));
+    struct subject_setting *raw = arena_array(audit->arena, rows.n, sizeof *raw);
+    struct subject_setting *read = arena_array(audit->arena, rows.n, sizeof *read);
     if (!raw || !read)
-        return live_settings_no_memory(look);
+        return live_settings_no_memory(audit);
     for (size_t i = 0; i < rows.n; i++) {
         raw[i] = (struct subject_setting){ .name = live_cell(&rows, i, 0),
                                            .value = live_cell(&rows, i, 1),
@@ -90,12 +91,12 @@ enum code live_settings(struct live_look *look)
         if (is_file_setting(raw[i].name))
             read[i].value = STR("");
     }
-    if (server_settings_make(read, rows.n, subject, look->arena, &look->collected->settings) != OK)
-        return live_settings_no_memory(look);
+    if (server_settings_make(read, rows.n, subject, audit->arena, &audit->collected->settings) != OK)
+        return live_settings_no_memory(audit);
     subject->raw = raw;
     subject->settings_seen = seen;
-    TRY(note_pending(look, &rows));
-    return seen ? tell_hidden(look) : OK;
+    TRY(note_pending(audit, &rows));
+    return seen ? tell_hidden(audit) : OK;
 }
 
 /* ---- in force? ---- */
@@ -119,25 +120,25 @@ static const struct live_statement stale_statement = {
     0,
 };
 
-enum code live_in_force(struct live_look *look)
+enum code live_in_force(struct live_audit *audit)
 {
-    struct audit_subject *subject = &look->collected->subject;
+    struct audit_subject *subject = &audit->collected->subject;
     struct live_rows rows = { .n = 0 };
     bool seen;
 
-    TRY(live_see(look, &broken_statement, &rows, &seen));
+    TRY(live_audit_query(audit, &broken_statement, &rows, &seen));
     for (size_t i = 0; seen && i < rows.n; i++)
-        if (!collect_broken(&subject->broken_settings, &subject->n_broken_settings, look->arena,
+        if (!collect_broken(&subject->broken_settings, &subject->n_broken_settings, audit->arena,
                             (struct subject_broken){ live_cell(&rows, i, 0), live_number(&rows, i, 1),
                                                      live_cell(&rows, i, 2) }))
-            return live_settings_no_memory(look);
+            return live_settings_no_memory(audit);
     rows.n = 0;
-    TRY(live_see(look, &stale_statement, &rows, &seen));
-    struct live_stale *stale = arena_array(look->arena, rows.n, sizeof *stale);
+    TRY(live_audit_query(audit, &stale_statement, &rows, &seen));
+    struct live_stale *stale = arena_array(audit->arena, rows.n, sizeof *stale);
     if (!stale)
-        return live_settings_no_memory(look);
+        return live_settings_no_memory(audit);
     for (size_t i = 0; seen && i < rows.n; i++)
-        stale[look->seen->n_stale++] = (struct live_stale){ live_cell(&rows, i, 0), live_true(&rows, i, 1) };
-    look->seen->stale = stale;
+        stale[audit->seen->n_stale++] = (struct live_stale){ live_cell(&rows, i, 0), live_true(&rows, i, 1) };
+    audit->seen->stale = stale;
     return OK;
 }

@@ -6,11 +6,11 @@
 
 #include "base/err.h"
 
-struct live_look;
+struct live_audit;
 
-/** Fill the subject's settings. E_CLOSED, E_LIMIT, E_NOMEM: see look->e. */
-MUST_CHECK enum code live_settings(struct live_look *look);
+/** Fill the subject's settings. E_CLOSED, E_LIMIT, E_NOMEM: see audit->e. */
+MUST_CHECK enum code live_settings(struct live_audit *audit);
 /** What is newer on disk than in force, and what the files have wrong. As above. */
-MUST_CHECK enum code live_in_force(struct live_look *look);
+MUST_CHECK enum code live_in_force(struct live_audit *audit);
 
 #endif

@@ -1,6 +1,6 @@
 #include "audit/server_program.h"
 
-#include "audit/careful.h"
+#include "audit/regular_file.h"
 #include "audit/subject.h"
 #include "base/arena.h"
 #include "base/check.h"
@@ -85,7 +85,7 @@ static void search(struct str chunk, struct program *out)
 static void read_program(const char *path, struct program *out)
 {
     char chunk[CHUNK];
-    int fd = careful_is_special(path) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = regular_file_is_special(path) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     size_t kept = 0, total = 0;
     ssize_t n;
 

@@ -23,8 +23,8 @@ static void translate(const struct probe_report *report, struct live_port *out)
 }
 
 /* As a stranger: nothing of the connection string but host and port counts. */
-static enum code audit_live_look(void *ctx, struct str host, struct str port, struct arena *arena,
-                                 struct live_port *out)
+static enum code audit_live_probe(void *ctx, struct str host, struct str port, struct arena *arena,
+                                  struct live_port *out)
 {
     const struct cmd *cmd = ctx;
     struct conn_world world = conn_world_files();
@@ -44,7 +44,7 @@ static enum code audit_live_look(void *ctx, struct str host, struct str port, st
     out->from_here = conn_meaning_is_local(&target.options);
     TRY(probe_kit_init(&kit));
     world.getenv = NULL;
-    enum code code = probe_look(&params, &kit, &target, arena, &report, &e);
+    enum code code = probe_endpoint(&params, &kit, &target, arena, &report, &e);
     probe_kit_fini(&kit);
     if (code == OK)
         translate(&report, out);
@@ -56,7 +56,7 @@ enum code audit_live(const struct cmd *cmd, const char *conninfo, struct arena *
 {
     struct cmd context = *cmd;
     const struct live_params params = {
-        .conninfo = conninfo, .now_unix_s = env_now_s(&cmd->env), .probe = audit_live_look, .ctx = &context
+        .conninfo = conninfo, .now_unix_s = env_now_s(&cmd->env), .probe = audit_live_probe, .ctx = &context
     };
 
     return collect_live(&params, arena, out, e);

@@ -46,8 +46,8 @@ static void *probe_thread(void *arg)
 
     for (size_t i = atomic_fetch_add(&work->next, 1); i < work->n; i = atomic_fetch_add(&work->next, 1)) {
         struct probe_result *result = &work->results[i];
-        result->code = ready ? probe_look(work->params, &kit, &work->targets[i], &work->arenas[i],
-                                          &result->report, &result->err)
+        result->code = ready ? probe_endpoint(work->params, &kit, &work->targets[i], &work->arenas[i],
+                                              &result->report, &result->err)
                              : err_set(&result->err, E_NOMEM, "out of memory");
         atomic_fetch_add(&work->finished, 1);
     }

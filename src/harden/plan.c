@@ -7,9 +7,9 @@
  */
 #include "harden/plan.h"
 
-#include "audit/careful.h"
 #include "audit/collect_gate.h"
 #include "audit/collect_server.h"
+#include "audit/regular_file.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
@@ -50,7 +50,7 @@ static bool is_wanted(const struct harden_wish *wish, const struct finding *f)
 
 /* ---- one look ---- */
 
-static enum code collect(const struct harden_wish *wish, const struct careful_drafts *drafts,
+static enum code collect(const struct harden_wish *wish, const struct regular_file_drafts *drafts,
                          struct collected *out, struct err *e)
 {
     const struct collect_source source = { wish->target, wish->now_unix_s, drafts };
@@ -71,8 +71,8 @@ static enum code collect(const struct harden_wish *wish, const struct careful_dr
 static enum code look(const struct harden_wish *wish, const struct harden_plan *plan, struct collected *out,
                       struct audit_report *report, struct err *e)
 {
-    struct careful_draft *items = arena_array(wish->arena, plan->n_texts, sizeof *items);
-    struct careful_drafts drafts = { items, 0 };
+    struct regular_file_draft *items = arena_array(wish->arena, plan->n_texts, sizeof *items);
+    struct regular_file_drafts drafts = { items, 0 };
 
     if (!items)
         return plan_nomem(e);

@@ -1,6 +1,6 @@
 #include "harden/planning.h"
 
-#include "audit/careful.h"
+#include "audit/regular_file.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
@@ -40,7 +40,7 @@ static enum code read_text(struct planning *p, struct str path, struct harden_te
     if (fresh && !is_own_file(p, path) && !(p->plan->auto_file && str_is(path, p->plan->auto_file)))
         return E_NO_FILE;
     if (!fresh)
-        TRY(careful_read(c, &content, NULL));
+        TRY(regular_file_read(c, &content, NULL));
     if (!arena_str(p->wish->arena, buf_str(&content), &copy) || !arena_str(p->wish->arena, path, &name))
         return E_NOMEM;
     TRY(harden_text_init(text, name, copy, p->wish->arena));

@@ -126,7 +126,7 @@ static enum code look_at(struct proving *p, const char *host, struct probe_repor
     target.options.v[CONN_DBNAME] = STR(STRANGER);
     if (params->plan->needs_pair)
         target.options.v[CONN_SSLROOTCERT] = str_c(params->target->root);
-    return probe_look(&probe, &p->kit, &target, params->arena, report, e);
+    return probe_endpoint(&probe, &p->kit, &target, params->arena, report, e);
 }
 
 static enum code judge(struct proving *p, const struct sockaddr_storage *address,

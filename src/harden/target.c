@@ -1,8 +1,8 @@
 #include "harden/target.h"
 
-#include "audit/careful.h"
 #include "audit/collect_rules.h"
 #include "audit/collect_server.h"
+#include "audit/regular_file.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
@@ -50,7 +50,7 @@ static enum code own_files(struct harden_target *t, const char *state, struct er
 /* Where data_directory leads; empty: nothing says so. Read as root, so only of a file that is root's. */
 static enum code data_directory(const char *config, struct arena *arena, struct str *out)
 {
-    const struct conf_fs fs = careful_conf_fs(NULL);
+    const struct conf_fs fs = regular_file_conf_fs(NULL);
     const struct conf_entry *entry;
     struct conf_entries entries;
     struct diags diags;

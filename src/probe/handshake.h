@@ -4,8 +4,8 @@
 #ifndef PGSEAL_PROBE_HANDSHAKE_H
 #define PGSEAL_PROBE_HANDSHAKE_H
 
-#include "probe/look.h"
+#include "probe/probe_run.h"
 
-MUST_CHECK enum code look_tls(struct look *look, const struct look_tls *how, struct err *e);
+MUST_CHECK enum code probe_handshake(struct probe_run *run, const struct probe_handshake *how, struct err *e);
 
 #endif

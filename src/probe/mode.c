@@ -15,13 +15,13 @@
 #include "client/verify.h"
 #include "pgwire/frontend.h"
 #include "pgwire/hello.h"
-#include "probe/look.h"
+#include "probe/probe_run.h"
 #include "tls/client_context.h"
 
 enum { ERROR_TEXT_MAX = 1 << 16 };
 
 struct play {
-    struct look *look;
+    struct probe_run *run;
     const struct conninfo *info;
     struct attempts attempts;
     struct mode_verdict *verdict;
@@ -31,15 +31,17 @@ struct play {
     bool encrypted;
 };
 
-enum code look_conninfo(const struct look *look, enum sslmode mode, struct conninfo *out, struct err *e)
+enum code probe_mode_conninfo(const struct probe_run *run, enum sslmode mode, struct conninfo *out,
+                              struct err *e)
 {
-    struct conn_options options = look->options;
+    struct conn_options options = run->options;
 
     options.v[CONN_SSLMODE] = str_c(sslmode_name(mode));
-    return conninfo_build(&options, look->params->world, CONN_LIBPQ, look->arena, out, e);
+    return conninfo_build(&options, run->params->world, CONN_LIBPQ, run->arena, out, e);
 }
 
-struct str look_server_text(struct look *look, const struct server_error *error, const struct err *e)
+struct str probe_mode_server_text(struct probe_run *run, const struct server_error *error,
+                                  const struct err *e)
 {
     AUTO(buf) struct buf text = BUF_INIT(ERROR_TEXT_MAX);
     struct str out = STR("");
@@ -53,7 +55,7 @@ struct str look_server_text(struct look *look, const struct server_error *error,
         (void)buf_printf(&text, "\nHINT:  %.*s", STR_ARG(error->hint));
     if (text.n == 0 && e)
         (void)buf_append_c(&text, err_text(e));
-    (void)arena_str(look->arena, buf_str(&text), &out);
+    (void)arena_str(run->arena, buf_str(&text), &out);
     return out;
 }
 
@@ -76,7 +78,7 @@ static enum code make_context(struct play *p, struct tls_context **out, struct e
                                                [TLS_BOUND_1_3] = TLS_1_3 };
     struct tls_files files;
 
-    TRY(tls_files_find(p->info, p->look->params->world, p->look->arena, &files, e));
+    TRY(tls_files_find(p->info, p->run->params->world, p->run->arena, &files, e));
     const struct tls_client_params params = {
         .root_file = files.root == TLS_ROOT_SYSTEM ? "system" : files.root_file.p,
         .crl_file = files.crl_file.p,
@@ -91,12 +93,12 @@ static enum code make_context(struct play *p, struct tls_context **out, struct e
         .max_version = bounds[p->info->tls_max],
     };
     p->proof = files.root == TLS_ROOT_NONE ? PROOF_NO : (files.verify_name ? PROOF_FULL : PROOF_CA);
-    return tls_client_context_new(p->look->kit->library, &params, out, e);
+    return tls_client_context_new(p->run->kit->library, &params, out, e);
 }
 
 static enum code check_peer(struct play *p, enum conn_method method, struct err *e)
 {
-    struct dial *dial = p->look->dial;
+    struct dial *dial = p->run->dial;
     struct cert_names names;
     AUTO(cert) X509 *cert = tls_engine_peer(dial->tls);
 
@@ -105,24 +107,24 @@ static enum code check_peer(struct play *p, enum conn_method method, struct err 
         return OK;
     if (!cert)
         return err_set(e, E_TLS, "certificate could not be obtained: no SSL error reported");
-    TRY(cert_names_of(cert, p->look->arena, &names, e));
+    TRY(cert_names_of(cert, p->run->arena, &names, e));
     return verify_host(&names, p->info->hosts[p->attempts.step.host].host, e);
 }
 
 static enum code seal(struct play *p, enum conn_method method, struct err *e)
 {
-    struct look *look = p->look;
+    struct probe_run *run = p->run;
     struct tls_context *context = NULL;
     char name[256] = "";
 
     p->event = EVENT_TLS_FAILED;
     TRY(make_context(p, &context, e));
     (void)str_to_c(negotiate_sni(p->info, &p->info->hosts[p->attempts.step.host]), name, sizeof name);
-    enum code code = dial_handshake(look->dial, context, name, true, e);
+    enum code code = dial_handshake(run->dial, context, name, true, e);
     tls_context_free(context); /* the session holds what it needs */
     if (code == OK)
         code = check_peer(p, method, e);
-    if (look->dial->timed_out)
+    if (run->dial->timed_out)
         p->event = EVENT_TIMEOUT;
     p->encrypted = code == OK;
     return code;
@@ -131,14 +133,14 @@ static enum code seal(struct play *p, enum conn_method method, struct err *e)
 /* SSLRequest and its answer. */
 static enum code ask_for_tls(struct play *p, struct err *e)
 {
-    AUTO(buf) struct buf out = BUF_INIT(64), in = BUF_INIT(LOOK_INPUT_MAX);
+    AUTO(buf) struct buf out = BUF_INIT(64), in = BUF_INIT(PROBE_INPUT_MAX);
 
     negotiate_hello(METHOD_TLS, &out);
     p->event = EVENT_CLOSED;
-    enum code code = dial_send(p->look->dial, buf_bytes(&out), e);
+    enum code code = dial_send(p->run->dial, buf_bytes(&out), e);
     if (code == OK)
-        code = dial_receive(p->look->dial, &in, e);
-    if (p->look->dial->timed_out)
+        code = dial_receive(p->run->dial, &in, e);
+    if (p->run->dial->timed_out)
         p->event = EVENT_TIMEOUT;
     if (code != OK)
         return code;
@@ -147,7 +149,7 @@ static enum code ask_for_tls(struct play *p, struct err *e)
 
 /* ---- logging in ---- */
 
-static struct bytes password_for(struct look *look, const struct conninfo *info, struct password *room)
+static struct bytes password_for(struct probe_run *run, const struct conninfo *info, struct password *room)
 {
     const struct conn_host *host = &info->hosts[0];
     const struct passfile_key key = { passfile_host(host), host->port_text, info->dbname, info->user };
@@ -155,14 +157,14 @@ static struct bytes password_for(struct look *look, const struct conninfo *info,
     struct err ignored;
     bool found = false;
 
-    if (!look->params->send_password)
+    if (!run->params->send_password)
         return bytes_of(NULL, 0);
     if (info->password.n > 0)
         return info->password;
-    if (file.n == 0 && look->params->world->home.n > 0 &&
-        !arena_printf(look->arena, &file, "%.*s/.pgpass", STR_ARG(look->params->world->home)))
+    if (file.n == 0 && run->params->world->home.n > 0 &&
+        !arena_printf(run->arena, &file, "%.*s/.pgpass", STR_ARG(run->params->world->home)))
         return bytes_of(NULL, 0);
-    if (passfile_lookup(look->params->world, file, &key, room, &found, &ignored) != OK || !found)
+    if (passfile_lookup(run->params->world, file, &key, room, &found, &ignored) != OK || !found)
         return bytes_of(NULL, 0);
     return password_bytes(room);
 }
@@ -183,43 +185,42 @@ static enum code send_login(void *to, struct bytes data, struct err *e)
     return dial_send(to, data, e);
 }
 
-static struct login_drive *make_login(struct look *look, const struct conninfo *info)
+static struct login_drive *make_login(struct probe_run *run, const struct conninfo *info)
 {
     AUTO(password) struct password room = { 0 };
     AUTO(scram_keys) struct scram_keys keys = { .iterations = 0 };
     struct parameter parameters[LOGIN_PARAMETERS_MAX];
     const struct login_params params = {
         .parameters = parameters,
-        .parameter_count = login_parameters(info, look->params->world, parameters),
+        .parameter_count = login_parameters(info, run->params->world, parameters),
         .user = info->user,
-        .creds = { .password = password_for(look, info, &room),
-                   .keys = keys_for(info, &keys) ? &keys : NULL },
+        .creds = { .password = password_for(run, info, &room), .keys = keys_for(info, &keys) ? &keys : NULL },
         .auth_allowed = info->auth_allowed,
-        .env = look->params->env,
+        .env = run->params->env,
     };
-    const struct login_line line = { .tls = look->dial->tls, .send = send_login, .to = look->dial };
+    const struct login_line line = { .tls = run->dial->tls, .send = send_login, .to = run->dial };
 
     return login_drive_new(info, &params, &line);
 }
 
 /* Exchange messages until the session is ready or something ends it. */
-static enum login_step converse(struct look *look, struct login_drive *login, struct err *e)
+static enum login_step converse(struct probe_run *run, struct login_drive *login, struct err *e)
 {
-    AUTO(buf) struct buf in = BUF_INIT(LOOK_INPUT_MAX);
+    AUTO(buf) struct buf in = BUF_INIT(PROBE_INPUT_MAX);
     enum login_step step = login_drive_begin(login, e) == OK ? LOGIN_MORE : LOGIN_LOST;
 
     while (step == LOGIN_MORE || step == LOGIN_AUTHENTICATED) {
-        if (step == LOGIN_MORE && dial_receive(look->dial, &in, e) != OK)
+        if (step == LOGIN_MORE && dial_receive(run->dial, &in, e) != OK)
             return LOGIN_LOST;
         step = login_drive_feed(login, &in, e);
     }
     return step;
 }
 
-enum login_step look_login(struct look *look, const struct conninfo *info, struct login_drive **out_login,
-                           struct err *e)
+enum login_step probe_mode_login(struct probe_run *run, const struct conninfo *info,
+                                 struct login_drive **out_login, struct err *e)
 {
-    struct login_drive *login = make_login(look, info);
+    struct login_drive *login = make_login(run, info);
     AUTO(buf) struct buf bye = BUF_INIT(64);
     struct err ignored;
 
@@ -228,10 +229,10 @@ enum login_step look_login(struct look *look, const struct conninfo *info, struc
         (void)err_set(e, E_NOMEM, "out of memory");
         return LOGIN_FAIL;
     }
-    enum login_step step = converse(look, login, e);
+    enum login_step step = converse(run, login, e);
     if (step == LOGIN_READY) {
         frontend_terminate(&bye);
-        (void)!dial_send(look->dial, buf_bytes(&bye), &ignored);
+        (void)!dial_send(run->dial, buf_bytes(&bye), &ignored);
     }
     return step;
 }
@@ -239,14 +240,14 @@ enum login_step look_login(struct look *look, const struct conninfo *info, struc
 static bool log_in(struct play *p, struct err *e)
 {
     AUTO(login_drive) struct login_drive *drive = NULL;
-    enum login_step step = look_login(p->look, p->info, &drive, e);
+    enum login_step step = probe_mode_login(p->run, p->info, &drive, e);
     bool accepted = step == LOGIN_READY;
 
-    p->event = p->look->dial->timed_out ? EVENT_TIMEOUT : EVENT_CLOSED;
+    p->event = p->run->dial->timed_out ? EVENT_TIMEOUT : EVENT_CLOSED;
     if (!drive)
         return false;
     const struct login *login = login_drive_login(drive);
-    if (step == LOGIN_FAIL && login_facts(login)->lacks_password && !p->look->params->send_password)
+    if (step == LOGIN_FAIL && login_facts(login)->lacks_password && !p->run->params->send_password)
         accepted = true; /* so far, so good: the password is not ours to send */
     else if (step == LOGIN_FAIL || step == LOGIN_REFUSED)
         p->event = login_event(login);
@@ -256,7 +257,7 @@ static bool log_in(struct play *p, struct err *e)
         accepted = false;
     }
     if (step == LOGIN_REFUSED)
-        mode_complain(p, look_server_text(p->look, login_server_error(login), e));
+        mode_complain(p, probe_mode_server_text(p->run, login_server_error(login), e));
     else if (!accepted)
         mode_complain(p, str_c(err_text(e)));
     return accepted;
@@ -271,15 +272,15 @@ static enum code open_address(struct play *p, struct err *e)
     const struct attempt_step *step = &p->attempts.step;
 
     p->encrypted = false;
-    enum code code = dial_open(p->look->dial, &step->addr, p->look->params->timeout_s, e);
+    enum code code = dial_open(p->run->dial, &step->addr, p->run->params->timeout_s, e);
     if (code == OK) {
         p->event = EVENT_LOCAL_ERROR;
-        code = conn_socket_check_peer(p->info, &step->addr, p->look->dial->fd, e);
+        code = conn_socket_check_peer(p->info, &step->addr, p->run->dial->fd, e);
         if (code != OK)
             mode_complain(p, str_c(err_text(e)));
         return code;
     }
-    p->event = p->look->dial->timed_out ? EVENT_TIMEOUT : EVENT_CONNECT_FAILED;
+    p->event = p->run->dial->timed_out ? EVENT_TIMEOUT : EVENT_CONNECT_FAILED;
     mode_complain(p, str_c(err_text(e)));
     if (p->event == EVENT_CONNECT_FAILED)
         (void)buf_append_c(&p->error, conn_addr_is_unix(&step->addr) ? local : tcp);
@@ -314,15 +315,15 @@ static bool attempt(struct play *p)
 
 static enum code play(struct play *p, struct err *e)
 {
-    struct look *look = p->look;
+    struct probe_run *run = p->run;
 
-    TRY(attempts_init(&p->attempts, p->info, NULL, look->params->env, look->arena));
+    TRY(attempts_init(&p->attempts, p->info, NULL, run->params->env, run->arena));
     for (;;) {
         switch (p->attempts.step.action) {
         case ATTEMPT_RESOLVE:
-            if (look->resolve_error.n > 0)
-                (void)buf_append_str(&p->error, look->resolve_error);
-            TRY(attempts_resolved(&p->attempts, look->addrs, look->n_addrs));
+            if (run->resolve_error.n > 0)
+                (void)buf_append_str(&p->error, run->resolve_error);
+            TRY(attempts_resolved(&p->attempts, run->addrs, run->n_addrs));
             break;
         case ATTEMPT_CONNECT:
         case ATTEMPT_CONTINUE:
@@ -339,24 +340,24 @@ static enum code play(struct play *p, struct err *e)
     }
 }
 
-enum code look_mode(struct look *look, enum sslmode mode, struct mode_verdict *out, struct err *e)
+enum code probe_mode(struct probe_run *run, enum sslmode mode, struct mode_verdict *out, struct err *e)
 {
     struct conninfo info;
     struct mode_verdict verdict = { .error = STR("") };
-    struct play p = { .look = look, .info = &info, .verdict = &verdict, .error = BUF_INIT(ERROR_TEXT_MAX) };
+    struct play p = { .run = run, .info = &info, .verdict = &verdict, .error = BUF_INIT(ERROR_TEXT_MAX) };
     struct err why;
-    enum code code = look_conninfo(look, mode, &info, &why);
+    enum code code = probe_mode_conninfo(run, mode, &info, &why);
 
     if (code == OK)
         code = play(&p, e);
     else
         (void)buf_append_c(&p.error, err_text(&why));
-    dial_close(look->dial);
+    dial_close(run->dial);
     if (code == E_PARAM)
         code = OK; /* options that contradict each other are the verdict */
     verdict.encrypted = verdict.connects && p.encrypted;
     verdict.verified = verdict.encrypted ? p.proof : PROOF_NO;
-    if (code == OK && !verdict.connects && !arena_str(look->arena, buf_str(&p.error), &verdict.error))
+    if (code == OK && !verdict.connects && !arena_str(run->arena, buf_str(&p.error), &verdict.error))
         code = err_set(e, E_NOMEM, "out of memory");
     buf_fini(&p.error);
     if (code == OK)

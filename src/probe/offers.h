@@ -4,9 +4,9 @@
 #ifndef PGSEAL_PROBE_OFFERS_H
 #define PGSEAL_PROBE_OFFERS_H
 
-#include "probe/look.h"
+#include "probe/probe_run.h"
 
 /** Protocol versions, cipher suites, groups. */
-MUST_CHECK enum code look_offers(struct look *look, struct err *e);
+MUST_CHECK enum code probe_offers(struct probe_run *run, struct err *e);
 
 #endif

@@ -16,9 +16,9 @@
 #include "pgwire/frontend.h"
 #include "pgwire/hello.h"
 #include "probe/handshake.h"
-#include "probe/look.h"
 #include "probe/mode.h"
 #include "probe/offers.h"
+#include "probe/probe_run.h"
 #include "probe/problems.h"
 #include "tls/client_context.h"
 
@@ -49,7 +49,7 @@ const char *problem_severity_name(enum problem_severity severity)
 
 /* ---- where ---- */
 
-static enum code resolve(struct look *look, struct str host, struct err *e)
+static enum code resolve(struct probe_run *run, struct str host, struct err *e)
 {
     const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
     struct addrinfo *list = NULL;
@@ -59,77 +59,77 @@ static enum code resolve(struct look *look, struct str host, struct err *e)
 
     if (str_to_c(host, name, sizeof name))
         error = getaddrinfo(name, NULL, &hints, &list);
-    look->n_addrs = conn_addrs_found(error == 0 ? list : NULL, look->addrs, HOST_ADDRESSES_MAX);
+    run->n_addrs = conn_addrs_found(error == 0 ? list : NULL, run->addrs, HOST_ADDRESSES_MAX);
     if (list)
         freeaddrinfo(list);
     if (error != 0)
-        ok = arena_printf(look->arena, &look->resolve_error,
+        ok = arena_printf(run->arena, &run->resolve_error,
                           "could not translate host name \"%.*s\" to address: %s", STR_ARG(host),
                           gai_strerror(error));
     return ok ? OK : err_set(e, E_NOMEM, "out of memory");
 }
 
 /* Let the sequence of attempts tell the addresses: it knows ports, sockets and abstract names. */
-static enum code find_addresses(struct look *look, struct err *e)
+static enum code find_addresses(struct probe_run *run, struct err *e)
 {
     struct attempts attempts;
 
-    TRY(attempts_init(&attempts, &look->info, NULL, look->params->env, look->arena));
+    TRY(attempts_init(&attempts, &run->info, NULL, run->params->env, run->arena));
     if (attempts.step.action == ATTEMPT_RESOLVE) {
-        TRY(resolve(look, look->info.hosts[0].host, e));
-        TRY(attempts_resolved(&attempts, look->addrs, look->n_addrs));
+        TRY(resolve(run, run->info.hosts[0].host, e));
+        TRY(attempts_resolved(&attempts, run->addrs, run->n_addrs));
     }
-    look->n_addrs = 0;
-    while (attempts.step.action == ATTEMPT_CONNECT && look->n_addrs < HOST_ADDRESSES_MAX) {
-        look->addrs[look->n_addrs++] = attempts.step.addr;
+    run->n_addrs = 0;
+    while (attempts.step.action == ATTEMPT_CONNECT && run->n_addrs < HOST_ADDRESSES_MAX) {
+        run->addrs[run->n_addrs++] = attempts.step.addr;
         attempts_event(&attempts, EVENT_CONNECT_FAILED);
     }
-    if (look->n_addrs == 0 && look->resolve_error.n == 0 && attempts.passed.code != OK &&
-        !arena_str(look->arena, str_c(err_text(&attempts.passed)), &look->resolve_error))
+    if (run->n_addrs == 0 && run->resolve_error.n == 0 && attempts.passed.code != OK &&
+        !arena_str(run->arena, str_c(err_text(&attempts.passed)), &run->resolve_error))
         return err_set(e, E_NOMEM, "out of memory");
     return OK;
 }
 
 /* ---- single questions ---- */
 
-static void see_fingerprint(struct look *look, struct address_seen *seen)
+static void see_fingerprint(struct probe_run *run, struct address_seen *seen)
 {
-    AUTO(cert) X509 *cert = tls_engine_peer(look->dial->tls);
+    AUTO(cert) X509 *cert = tls_engine_peer(run->dial->tls);
 
     seen->has_certificate = cert && cert_sha256(cert, seen->sha256);
 }
 
-static enum code see_address(struct look *look, size_t i, struct err *e)
+static enum code see_address(struct probe_run *run, size_t i, struct err *e)
 {
-    struct address_seen *seen = &look->report->addresses[i];
-    const struct look_tls how = { .address = i };
+    struct address_seen *seen = &run->report->addresses[i];
+    const struct probe_handshake how = { .address = i };
     struct err why = { 0 };
     char text[128];
 
-    conn_addr_text(&look->addrs[i], text);
-    bool ok = arena_str(look->arena, str_c(text), &seen->text);
+    conn_addr_text(&run->addrs[i], text);
+    bool ok = arena_str(run->arena, str_c(text), &seen->text);
     seen->error = STR("");
-    seen->reachable = dial_open(look->dial, &look->addrs[i], look->params->timeout_s, &why) == OK;
+    seen->reachable = dial_open(run->dial, &run->addrs[i], run->params->timeout_s, &why) == OK;
     if (!seen->reachable)
-        ok = ok && arena_str(look->arena, str_c(err_text(&why)), &seen->error);
-    else if (!look->report->unix_socket && look->n_addrs > 1 && look_tls(look, &how, &why) == OK)
-        see_fingerprint(look, seen);
-    dial_close(look->dial);
+        ok = ok && arena_str(run->arena, str_c(err_text(&why)), &seen->error);
+    else if (!run->report->unix_socket && run->n_addrs > 1 && probe_handshake(run, &how, &why) == OK)
+        see_fingerprint(run, seen);
+    dial_close(run->dial);
     return ok ? OK : err_set(e, E_NOMEM, "out of memory");
 }
 
-static enum code see_addresses(struct look *look, struct err *e)
+static enum code see_addresses(struct probe_run *run, struct err *e)
 {
-    struct probe_report *r = look->report;
+    struct probe_report *r = run->report;
 
-    r->addresses = arena_array(look->arena, look->n_addrs, sizeof *r->addresses);
+    r->addresses = arena_array(run->arena, run->n_addrs, sizeof *r->addresses);
     if (!r->addresses)
         return err_set(e, E_NOMEM, "out of memory");
-    r->n_addresses = look->n_addrs;
-    for (size_t i = look->n_addrs; i-- > 0;) {
-        TRY(see_address(look, i, e));
+    r->n_addresses = run->n_addrs;
+    for (size_t i = run->n_addrs; i-- > 0;) {
+        TRY(see_address(run, i, e));
         if (r->addresses[i].reachable) {
-            look->best = i;
+            run->best = i;
             r->reachable = true;
         }
     }
@@ -137,18 +137,17 @@ static enum code see_addresses(struct look *look, struct err *e)
 }
 
 /* The first byte of the answer to a request, 0: none. */
-static char see_answer(struct look *look, void (*request)(struct buf *out))
+static char see_answer(struct probe_run *run, void (*request)(struct buf *out))
 {
-    AUTO(buf) struct buf out = BUF_INIT(64), in = BUF_INIT(LOOK_INPUT_MAX);
+    AUTO(buf) struct buf out = BUF_INIT(64), in = BUF_INIT(PROBE_INPUT_MAX);
     struct err ignored;
     char answer = '\0';
 
     request(&out);
-    if (dial_open(look->dial, &look->addrs[look->best], look->params->timeout_s, &ignored) == OK &&
-        dial_send(look->dial, buf_bytes(&out), &ignored) == OK &&
-        dial_receive(look->dial, &in, &ignored) == OK)
+    if (dial_open(run->dial, &run->addrs[run->best], run->params->timeout_s, &ignored) == OK &&
+        dial_send(run->dial, buf_bytes(&out), &ignored) == OK && dial_receive(run->dial, &in, &ignored) == OK)
         answer = (char)in.p[0];
-    dial_close(look->dial);
+    dial_close(run->dial);
     return answer;
 }
 
@@ -176,11 +175,11 @@ static struct str method_name(const struct login_facts *facts)
 }
 
 /* Over the connection that stands. */
-static void see_auth(struct look *look, struct auth_seen *out)
+static void see_auth(struct probe_run *run, struct auth_seen *out)
 {
     AUTO(login_drive) struct login_drive *drive = NULL;
     struct err e = { 0 };
-    enum login_step step = look_login(look, &look->info, &drive, &e);
+    enum login_step step = probe_mode_login(run, &run->info, &drive, &e);
 
     if (drive) {
         const struct login *login = login_drive_login(drive);
@@ -189,38 +188,38 @@ static void see_auth(struct look *look, struct auth_seen *out)
         out->reached = facts->asked_anything || facts->in_auth_ok;
         out->scram_plus = facts->offered_plus;
         if (step == LOGIN_REFUSED && !out->reached)
-            out->refusal = look_server_text(look, login_server_error(login), &e);
+            out->refusal = probe_mode_server_text(run, login_server_error(login), &e);
         else if (!out->reached)
-            (void)arena_str(look->arena, str_c(err_text(&e)), &out->refusal);
+            (void)arena_str(run->arena, str_c(err_text(&e)), &out->refusal);
     }
-    dial_close(look->dial);
+    dial_close(run->dial);
 }
 
-static void see_plain(struct look *look)
+static void see_plain(struct probe_run *run)
 {
     struct err e = { 0 };
 
-    if (dial_open(look->dial, &look->addrs[look->best], look->params->timeout_s, &e) == OK)
-        see_auth(look, &look->report->auth_plain);
-    look->silent = look->dial->timed_out;
-    dial_close(look->dial);
+    if (dial_open(run->dial, &run->addrs[run->best], run->params->timeout_s, &e) == OK)
+        see_auth(run, &run->report->auth_plain);
+    run->silent = run->dial->timed_out;
+    dial_close(run->dial);
 }
 
-static enum answer see_direct(struct look *look, bool no_alpn)
+static enum answer see_direct(struct probe_run *run, bool no_alpn)
 {
-    const struct look_tls how = { .direct = true, .no_alpn = no_alpn, .address = look->best };
-    AUTO(buf) struct buf in = BUF_INIT(LOOK_INPUT_MAX), out = BUF_INIT(256);
-    struct parameter user = { STR("user"), look->info.user };
+    const struct probe_handshake how = { .direct = true, .no_alpn = no_alpn, .address = run->best };
+    AUTO(buf) struct buf in = BUF_INIT(PROBE_INPUT_MAX), out = BUF_INIT(256);
+    struct parameter user = { STR("user"), run->info.user };
     struct err e;
-    bool ok = look_tls(look, &how, &e) == OK;
+    bool ok = probe_handshake(run, &how, &e) == OK;
 
     if (ok && !no_alpn) {
-        ok = tls_engine_alpn(look->dial->tls);
+        ok = tls_engine_alpn(run->dial->tls);
     } else if (ok) { /* a refusal without ALPN comes behind the handshake: see whether anybody listens */
         frontend_startup(&out, PROTOCOL_3_0, &user, 1);
-        ok = dial_send(look->dial, buf_bytes(&out), &e) == OK && dial_receive(look->dial, &in, &e) == OK;
+        ok = dial_send(run->dial, buf_bytes(&out), &e) == OK && dial_receive(run->dial, &in, &e) == OK;
     }
-    dial_close(look->dial);
+    dial_close(run->dial);
     return ok ? ANSWER_YES : ANSWER_NO;
 }
 
@@ -242,72 +241,72 @@ static bool is_taken(struct bytes in)
  * A StartupMessage in the same packet as the SSLRequest: a server that answers it once TLS stands has taken
  * bytes that anybody could have put there for the session's [src: CVE-2021-23214].
  */
-static enum answer see_injected(struct look *look)
+static enum answer see_injected(struct probe_run *run)
 {
     enum { PATIENCE_US = 1000000 };
-    AUTO(buf) struct buf out = BUF_INIT(2048), in = BUF_INIT(LOOK_INPUT_MAX);
-    struct parameter user = { STR("user"), look->info.user };
+    AUTO(buf) struct buf out = BUF_INIT(2048), in = BUF_INIT(PROBE_INPUT_MAX);
+    struct parameter user = { STR("user"), run->info.user };
     const struct tls_client_params params = { TLS_CLIENT_LOOKS };
     struct tls_context *context = NULL;
     struct err e;
 
     frontend_ssl_request(&out);
     frontend_startup(&out, PROTOCOL_3_0, &user, 1);
-    bool taken = dial_open(look->dial, &look->addrs[look->best], look->params->timeout_s, &e) == OK &&
-                 dial_send(look->dial, buf_bytes(&out), &e) == OK &&
-                 dial_receive(look->dial, &in, &e) == OK && in.n == 1 && in.p[0] == 'S' &&
-                 tls_client_context_new(look->kit->library, &params, &context, &e) == OK &&
-                 dial_handshake(look->dial, context, "", true, &e) == OK;
+    bool taken = dial_open(run->dial, &run->addrs[run->best], run->params->timeout_s, &e) == OK &&
+                 dial_send(run->dial, buf_bytes(&out), &e) == OK && dial_receive(run->dial, &in, &e) == OK &&
+                 in.n == 1 && in.p[0] == 'S' &&
+                 tls_client_context_new(run->kit->library, &params, &context, &e) == OK &&
+                 dial_handshake(run->dial, context, "", true, &e) == OK;
     buf_reset(&in);
-    look->dial->deadline_us = env_mono_us(look->params->env) + PATIENCE_US;
-    taken = taken && dial_receive(look->dial, &in, &e) == OK && is_taken(buf_bytes(&in));
+    run->dial->deadline_us = env_mono_us(run->params->env) + PATIENCE_US;
+    taken = taken && dial_receive(run->dial, &in, &e) == OK && is_taken(buf_bytes(&in));
     tls_context_free(context);
-    dial_close(look->dial);
+    dial_close(run->dial);
     return taken ? ANSWER_YES : ANSWER_NO;
 }
 
 /* The handshake that the report's TLS facts come from, and the login over it. */
-static enum code see_tls(struct look *look, struct err *e)
+static enum code see_tls(struct probe_run *run, struct err *e)
 {
-    struct probe_report *r = look->report;
-    const struct look_tls how = { .address = look->best, .direct = look->use_direct };
+    struct probe_report *r = run->report;
+    const struct probe_handshake how = { .address = run->best, .direct = run->use_direct };
     struct err why = { 0 };
     bool ok = true;
 
-    r->tls = look_tls(look, &how, &why) == OK;
+    r->tls = probe_handshake(run, &how, &why) == OK;
     if (!r->tls)
-        return arena_str(look->arena, str_c(err_text(&why)), &r->tls_error) ? OK : E_NOMEM;
-    struct tls_engine *tls = look->dial->tls;
-    ok = arena_str(look->arena, str_c(tls_engine_version(tls)), &r->tls_version) &&
-         arena_str(look->arena, str_c(tls_engine_cipher(tls)), &r->tls_cipher) &&
-         arena_str(look->arena, str_c(tls_engine_group(tls)), &r->tls_group);
-    see_fingerprint(look, &r->addresses[look->best]);
+        return arena_str(run->arena, str_c(err_text(&why)), &r->tls_error) ? OK : E_NOMEM;
+    struct tls_engine *tls = run->dial->tls;
+    ok = arena_str(run->arena, str_c(tls_engine_version(tls)), &r->tls_version) &&
+         arena_str(run->arena, str_c(tls_engine_cipher(tls)), &r->tls_cipher) &&
+         arena_str(run->arena, str_c(tls_engine_group(tls)), &r->tls_group);
+    see_fingerprint(run, &r->addresses[run->best]);
     r->alpn = tls_engine_alpn(tls);
     r->cert_requested = tls_engine_cert_requested(tls);
     if (!ok)
         return err_set(e, E_NOMEM, "out of memory");
-    TRY(look_certificates(look, e));
-    see_auth(look, &r->auth_tls);
+    TRY(probe_certificate_problems(run, e));
+    see_auth(run, &r->auth_tls);
     return OK;
 }
 
-static enum code see_over_tcp(struct look *look, struct err *e)
+static enum code see_over_tcp(struct probe_run *run, struct err *e)
 {
-    struct probe_report *r = look->report;
+    struct probe_report *r = run->report;
 
-    r->ssl_answer = see_answer(look, frontend_ssl_request);
-    look->silent = look->silent && look->dial->timed_out;
-    if (look->silent)
-        return arena_str(look->arena, STR("timeout expired"), &r->tls_error) ? OK : E_NOMEM;
-    r->gss_answer = see_answer(look, frontend_gssenc_request);
-    r->direct_tls = see_direct(look, false);
-    look->use_direct = r->ssl_answer != 'S' && r->direct_tls == ANSWER_YES;
-    TRY(see_tls(look, e));
+    r->ssl_answer = see_answer(run, frontend_ssl_request);
+    run->silent = run->silent && run->dial->timed_out;
+    if (run->silent)
+        return arena_str(run->arena, STR("timeout expired"), &r->tls_error) ? OK : E_NOMEM;
+    r->gss_answer = see_answer(run, frontend_gssenc_request);
+    r->direct_tls = see_direct(run, false);
+    run->use_direct = r->ssl_answer != 'S' && r->direct_tls == ANSWER_YES;
+    TRY(see_tls(run, e));
     if (!r->tls)
         return OK;
-    r->direct_no_alpn = r->direct_tls == ANSWER_YES ? see_direct(look, true) : ANSWER_NO;
-    r->injected = r->ssl_answer == 'S' ? see_injected(look) : ANSWER_NO;
-    return look->params->quick ? OK : look_offers(look, e);
+    r->direct_no_alpn = r->direct_tls == ANSWER_YES ? see_direct(run, true) : ANSWER_NO;
+    r->injected = r->ssl_answer == 'S' ? see_injected(run) : ANSWER_NO;
+    return run->params->quick ? OK : probe_offers(run, e);
 }
 
 /* ---- the whole ---- */
@@ -320,69 +319,71 @@ static void forget_secrets(struct conn_options *options)
         options->v[secrets[i]] = (struct str){ 0 };
 }
 
-static enum code prepare(struct look *look, const struct probe_target *target, struct err *e)
+static enum code prepare(struct probe_run *run, const struct probe_target *target, struct err *e)
 {
-    look->options = look->params->options;
+    run->options = run->params->options;
     for (size_t i = 0; i < CONN_OPTION_COUNT; i++) {
         if (target->options.v[i].p)
-            look->options.v[i] = target->options.v[i];
+            run->options.v[i] = target->options.v[i];
     }
-    if (target->options.v[CONN_HOST].p && !look->options.v[CONN_HOSTADDR].p)
-        look->options.v[CONN_HOSTADDR] = STR(""); /* PGHOSTADDR is about some other server */
-    TRY(conn_options_defaults(&look->options, look->params->world, CONN_LIBPQ, look->arena, e));
-    if (!look->params->send_password)
-        forget_secrets(&look->options);
-    if (!look->options.v[CONN_SCRAM_CLIENT_KEY].p != !look->options.v[CONN_SCRAM_SERVER_KEY].p)
+    if (target->options.v[CONN_HOST].p && !run->options.v[CONN_HOSTADDR].p)
+        run->options.v[CONN_HOSTADDR] = STR(""); /* PGHOSTADDR is about some other server */
+    TRY(conn_options_defaults(&run->options, run->params->world, CONN_LIBPQ, run->arena, e));
+    if (!run->params->send_password)
+        forget_secrets(&run->options);
+    if (!run->options.v[CONN_SCRAM_CLIENT_KEY].p != !run->options.v[CONN_SCRAM_SERVER_KEY].p)
         return err_set(e, E_PARAM, "\"scram_client_key\" and \"scram_server_key\" must be given together");
-    struct conn_options plain = look->options;
-    struct str host = look->options.v[CONN_HOST], port = look->options.v[CONN_PORT];
+    struct conn_options plain = run->options;
+    struct str host = run->options.v[CONN_HOST], port = run->options.v[CONN_PORT];
     if (str_find(host, ',') < host.n || str_find(port, ',') < port.n)
         return err_set(e, E_PARAM, "an endpoint is one host: %.*s", STR_ARG(target->text));
     plain.v[CONN_SSLNEGOTIATION] = STR("postgres"); /* the facts do not hang on the asker's preferences */
     plain.v[CONN_SSLROOTCERT] = STR("");
     plain.v[CONN_SSLMODE] = STR("disable");
-    return conninfo_build(&plain, look->params->world, CONN_LIBPQ, look->arena, &look->info, e);
+    return conninfo_build(&plain, run->params->world, CONN_LIBPQ, run->arena, &run->info, e);
 }
 
-static enum code look_at(struct look *look, const struct probe_target *target, struct err *e)
+static enum code probe_all(struct probe_run *run, const struct probe_target *target, struct err *e)
 {
-    struct probe_report *r = look->report;
+    struct probe_report *r = run->report;
 
-    TRY(prepare(look, target, e));
-    r->unix_socket = look->info.hosts[0].kind == CONN_HOST_UNIX;
-    TRY(find_addresses(look, e));
-    TRY(see_addresses(look, e));
+    TRY(prepare(run, target, e));
+    r->unix_socket = run->info.hosts[0].kind == CONN_HOST_UNIX;
+    TRY(find_addresses(run, e));
+    TRY(see_addresses(run, e));
     if (r->reachable) {
-        see_plain(look);
+        see_plain(run);
         if (!r->unix_socket)
-            TRY(see_over_tcp(look, e));
+            TRY(see_over_tcp(run, e));
     }
     for (unsigned mode = 0; mode < PROBE_MODES; mode++) {
-        if (look->silent && mode > 0)
+        if (run->silent && mode > 0)
             r->modes[mode] =
                 r->modes[0]; /* neither plaintext nor SSLRequest was answered: all time out alike */
         else
-            TRY(look_mode(look, (enum sslmode)mode, &r->modes[mode], e));
+            TRY(probe_mode(run, (enum sslmode)mode, &r->modes[mode], e));
     }
-    return look_problems(look, e);
+    return probe_problems(run, e);
 }
 
-enum code probe_look(const struct probe_params *params, struct probe_kit *kit,
-                     const struct probe_target *target, struct arena *arena, struct probe_report *out,
-                     struct err *e)
+enum code probe_endpoint(const struct probe_params *params, struct probe_kit *kit,
+                         const struct probe_target *target, struct arena *arena, struct probe_report *out,
+                         struct err *e)
 {
-    struct look *look = ARENA_NEW(arena, struct look);
+    struct probe_run *run = ARENA_NEW(arena, struct probe_run);
     AUTO(dial) struct dial *dial = dial_new(params->env, kit->port);
     struct probe_report report = { .target = *target };
 
-    if (!look || !dial)
+    if (!run || !dial)
         return err_set(e, E_NOMEM, "out of memory");
     if (target->pasted)
         report.meaning = conn_meaning_pasted(target->pasted,
                                              conn_meaning_reads_root_file(target->pasted->driver) &&
                                                  conn_meaning_has_root_file(params->world, arena));
-    *look = (struct look){ .params = params, .kit = kit, .arena = arena, .report = &report, .dial = dial };
-    TRY(look_at(look, target, e));
+    *run = (struct probe_run){
+        .params = params, .kit = kit, .arena = arena, .report = &report, .dial = dial
+    };
+    TRY(probe_all(run, target, e));
     *out = report;
     return OK;
 }

@@ -1,5 +1,5 @@
 /**
- * Look at an endpoint from outside: what every sslmode gets there, and all else a stranger can learn.
+ * Examine an endpoint from outside: what every sslmode gets there, and what any client can learn.
  *
  * One call per endpoint, blocking, bounded by timeouts; calls for different endpoints may run on different
  * threads, each with a `struct probe_kit` of its own. No password is sent unless `send_password` says so.
@@ -39,7 +39,7 @@ struct probe_kit {
 MUST_CHECK enum code probe_kit_init(struct probe_kit *kit);
 void probe_kit_fini(struct probe_kit *kit);
 
-/** Where to look. */
+/** What to probe. */
 struct probe_target {
     struct str text;             /* to be shown: as given, of a conninfo host and port only (no secrets) */
     struct conn_options options; /* host, port, and what else a conninfo says; over the command line's */
@@ -88,7 +88,7 @@ struct str_list_of {
 
 enum answer { ANSWER_UNKNOWN, ANSWER_NO, ANSWER_YES };
 
-/** All that was seen. Everything lives in the arena that probe_look() was given. */
+/** All that was seen. Everything lives in the arena that probe_endpoint() was given. */
 struct probe_report {
     struct probe_target target;
     struct conn_meaning meaning; /* of target.pasted */
@@ -122,8 +122,8 @@ struct probe_report {
 };
 
 /** Look at everything. E_NOMEM; whatever the server does is a finding, not a failure. */
-MUST_CHECK enum code probe_look(const struct probe_params *params, struct probe_kit *kit,
-                                const struct probe_target *target, struct arena *arena,
-                                struct probe_report *out, struct err *e);
+MUST_CHECK enum code probe_endpoint(const struct probe_params *params, struct probe_kit *kit,
+                                    const struct probe_target *target, struct arena *arena,
+                                    struct probe_report *out, struct err *e);
 
 #endif

@@ -8,97 +8,98 @@
 #include "client/verify.h"
 #include "pki/expiry.h"
 #include "pki/trust.h"
-#include "probe/look.h"
+#include "probe/probe_run.h"
 #include "probe/texts.h"
 
 enum { CHAIN_SEEN_MAX = 32, CA_NAMES_MAX = 256, RSA_BITS_MIN = 2048, EC_BITS_MIN = 224 };
 
 /* ---- certificates ---- */
 
-static enum code anchors_of(struct look *look, struct trust *out)
+static enum code anchors_of(struct probe_run *run, struct trust *out)
 {
-    struct str root = look->options.v[CONN_SSLROOTCERT];
+    struct str root = run->options.v[CONN_SSLROOTCERT];
     struct str path = root;
     struct err ignored;
 
-    if (root.n == 0 && look->params->world->home.n > 0 &&
-        !arena_printf(look->arena, &path, "%.*s/.postgresql/root.crt", STR_ARG(look->params->world->home)))
+    if (root.n == 0 && run->params->world->home.n > 0 &&
+        !arena_printf(run->arena, &path, "%.*s/.postgresql/root.crt", STR_ARG(run->params->world->home)))
         return E_NOMEM;
-    char *name = path.n > 0 ? arena_c(look->arena, path) : NULL;
+    char *name = path.n > 0 ? arena_c(run->arena, path) : NULL;
     return name ? trust_load(name, out, &ignored) : E_NO_FILE;
 }
 
-static enum code judge_chain(struct look *look, X509 *const *certs, size_t n, struct err *e)
+static enum code judge_chain(struct probe_run *run, X509 *const *certs, size_t n, struct err *e)
 {
     struct cert_list chain = { 0 };
     struct trust anchors = { 0 };
     enum code code = OK;
 
-    look->roots_known = anchors_of(look, &anchors) == OK;
+    run->roots_known = anchors_of(run, &anchors) == OK;
 
     for (size_t i = 0; i < n && code == OK; i++)
         code = cert_list_add(&chain, certs[i]);
     const struct chain_params params = { .chain = &chain,
-                                         .anchors = look->roots_known ? &anchors.certs : NULL,
-                                         .system = !look->roots_known,
-                                         .now_unix_s = env_now_s(look->params->env) };
+                                         .anchors = run->roots_known ? &anchors.certs : NULL,
+                                         .system = !run->roots_known,
+                                         .now_unix_s = env_now_s(run->params->env) };
     if (code == OK)
-        code = chain_check(&params, look->arena, &look->report->chain_report, e);
+        code = chain_check(&params, run->arena, &run->report->chain_report, e);
     cert_list_fini(&chain);
     trust_fini(&anchors);
     return code;
 }
 
-static enum code see_ca_names(struct look *look, struct err *e)
+static enum code see_ca_names(struct probe_run *run, struct err *e)
 {
     const X509_NAME *names[CA_NAMES_MAX];
-    size_t n = tls_engine_peer_ca_names(look->dial->tls, names, CA_NAMES_MAX);
+    size_t n = tls_engine_peer_ca_names(run->dial->tls, names, CA_NAMES_MAX);
 
     for (size_t i = 0; i < n; i++) {
         struct str text;
-        TRY(name_slash(names[i], look->arena, &text, e));
-        TRY(look_add(look, &look->report->ca_names, text, e));
+        TRY(name_slash(names[i], run->arena, &text, e));
+        TRY(probe_texts_add(run, &run->report->ca_names, text, e));
     }
     return OK;
 }
 
-enum code look_certificates(struct look *look, struct err *e)
+enum code probe_certificate_problems(struct probe_run *run, struct err *e)
 {
-    struct probe_report *r = look->report;
+    struct probe_report *r = run->report;
     X509 *certs[CHAIN_SEEN_MAX];
     struct cert_names names;
     struct err why;
-    size_t n = tls_engine_peer_chain(look->dial->tls, certs, CHAIN_SEEN_MAX);
+    size_t n = tls_engine_peer_chain(run->dial->tls, certs, CHAIN_SEEN_MAX);
 
-    TRY(see_ca_names(look, e));
+    TRY(see_ca_names(run, e));
     if (n == 0)
         return OK;
-    r->chain = arena_array(look->arena, n, sizeof *r->chain);
+    r->chain = arena_array(run->arena, n, sizeof *r->chain);
     if (!r->chain)
         return err_set(e, E_NOMEM, "out of memory");
     for (size_t i = 0; i < n; i++) {
-        if (cert_describe(certs[i], look->arena, &r->chain[i], &why) != OK)
+        if (cert_describe(certs[i], run->arena, &r->chain[i], &why) != OK)
             break; /* a certificate that cannot be read ends the list; verification has its own word on it */
         r->n_chain = i + 1;
     }
-    if (cert_names_of(certs[0], look->arena, &names, &why) == OK)
-        r->names_host = verify_host(&names, look->info.hosts[0].host, &why) == OK;
-    return judge_chain(look, certs, n, e);
+    if (cert_names_of(certs[0], run->arena, &names, &why) == OK)
+        r->names_host = verify_host(&names, run->info.hosts[0].host, &why) == OK;
+    return judge_chain(run, certs, n, e);
 }
 
 /* ---- problems ---- */
 
 /* One more; E_NOMEM. */
 PRINTF_LIKE(4, 5)
-static enum code add(struct look *look, const char *id, enum problem_severity severity, const char *fmt, ...)
+static enum code add(struct probe_run *run, const char *id, enum problem_severity severity, const char *fmt,
+                     ...)
 {
-    struct probe_report *r = look->report;
-    struct problem *grown = arena_array(look->arena, r->n_problems + 1, sizeof *grown);
+    struct probe_report *r = run->report;
+    struct problem *grown = arena_array(run->arena, r->n_problems + 1, sizeof *grown);
     struct str what;
     va_list args;
 
     va_start(args, fmt);
-    bool ok = arena_vprintf(look->arena, &what, fmt, args);
+    bool ok = arena_vprintf(run->arena, &what, fmt, args);
     va_end(args);
     if (!ok || !grown)
         return E_NOMEM;
@@ -110,52 +111,52 @@ static enum code add(struct look *look, const char *id, enum problem_severity se
     return OK;
 }
 
-static enum code judge_auth(struct look *look)
+static enum code judge_auth(struct probe_run *run)
 {
-    const struct probe_report *r = look->report;
+    const struct probe_report *r = run->report;
     const struct auth_seen *plain = &r->auth_plain, *tls = &r->auth_tls;
 
     if (plain->reached && !r->unix_socket)
-        TRY(add(look, "plaintext-accepted", PROBLEM_HIGH,
+        TRY(add(run, "plaintext-accepted", PROBLEM_HIGH,
                 "a connection without TLS reaches authentication (%.*s): use hostssl rules only",
                 STR_ARG(plain->method)));
     if (plain->reached && !r->unix_socket && str_is(plain->method, "password"))
-        TRY(add(look, "cleartext-password", PROBLEM_HIGH,
+        TRY(add(run, "cleartext-password", PROBLEM_HIGH,
                 "without TLS the server asks for the password in cleartext"));
     if (tls->reached && str_is(tls->method, "trust"))
-        TRY(add(look, "trust", PROBLEM_HIGH, "the server admits the user without authentication"));
+        TRY(add(run, "trust", PROBLEM_HIGH, "the server admits the user without authentication"));
     if (tls->reached && str_is(tls->method, "md5"))
-        TRY(add(look, "md5", PROBLEM_MEDIUM, "passwords are checked with MD5: change to scram-sha-256"));
+        TRY(add(run, "md5", PROBLEM_MEDIUM, "passwords are checked with MD5: change to scram-sha-256"));
     if (tls->reached && str_is(tls->method, "password"))
-        TRY(add(look, "password", PROBLEM_MEDIUM,
+        TRY(add(run, "password", PROBLEM_MEDIUM,
                 "the client sends the password itself: change to scram-sha-256"));
     if (tls->reached && str_is(tls->method, "scram-sha-256") && !tls->scram_plus)
-        TRY(add(look, "no-channel-binding", PROBLEM_LOW, "SCRAM-SHA-256-PLUS is not offered over TLS"));
+        TRY(add(run, "no-channel-binding", PROBLEM_LOW, "SCRAM-SHA-256-PLUS is not offered over TLS"));
     return OK;
 }
 
-static enum code judge_tls(struct look *look)
+static enum code judge_tls(struct probe_run *run)
 {
-    const struct probe_report *r = look->report;
+    const struct probe_report *r = run->report;
     bool tls13 = false;
 
     if (r->unix_socket)
         return OK;
     if (!r->tls)
-        return add(look, "no-tls", PROBLEM_HIGH, "no TLS session: %.*s", STR_ARG(r->tls_error));
+        return add(run, "no-tls", PROBLEM_HIGH, "no TLS session: %.*s", STR_ARG(r->tls_error));
     for (size_t i = 0; i < r->protocols.n; i++) {
         tls13 |= str_is(r->protocols.items[i], "TLSv1.3");
         if (str_is(r->protocols.items[i], "TLSv1") || str_is(r->protocols.items[i], "TLSv1.1"))
-            TRY(add(look, "old-protocol", PROBLEM_HIGH, "%.*s is accepted: set ssl_min_protocol_version",
+            TRY(add(run, "old-protocol", PROBLEM_HIGH, "%.*s is accepted: set ssl_min_protocol_version",
                     STR_ARG(r->protocols.items[i])));
     }
     if (r->protocols.n > 0 && !tls13)
-        TRY(add(look, "no-tls13", PROBLEM_LOW, "TLSv1.3 is not accepted"));
+        TRY(add(run, "no-tls13", PROBLEM_LOW, "TLSv1.3 is not accepted"));
     if (r->injected == ANSWER_YES)
-        TRY(add(look, "injected-bytes", PROBLEM_HIGH,
+        TRY(add(run, "injected-bytes", PROBLEM_HIGH,
                 "bytes sent before TLS are read as part of the session (CVE-2021-23214): update the server"));
     if (r->direct_no_alpn == ANSWER_YES)
-        TRY(add(look, "direct-without-alpn", PROBLEM_LOW,
+        TRY(add(run, "direct-without-alpn", PROBLEM_LOW,
                 "direct TLS is accepted without ALPN: connections of other protocols can be redirected here "
                 "(ALPACA)"));
     return OK;
@@ -176,13 +177,13 @@ static bool is_weak(struct str cipher)
     return str_starts(cipher, STR("DES-")) || str_ends(cipher, STR("DES-CBC3-SHA"));
 }
 
-static enum code judge_ciphers(struct look *look)
+static enum code judge_ciphers(struct probe_run *run)
 {
-    const struct str_list_of *ciphers = &look->report->ciphers;
+    const struct str_list_of *ciphers = &run->report->ciphers;
 
     for (size_t i = 0; i < ciphers->n; i++) {
         if (is_weak(ciphers->items[i]))
-            TRY(add(look, "weak-cipher", PROBLEM_MEDIUM, "%.*s is accepted: tighten ssl_ciphers",
+            TRY(add(run, "weak-cipher", PROBLEM_MEDIUM, "%.*s is accepted: tighten ssl_ciphers",
                     STR_ARG(ciphers->items[i])));
     }
     return OK;
@@ -208,94 +209,94 @@ static bool signature_is_weak(struct str name)
     return false;
 }
 
-static enum code judge_cert(struct look *look, const struct cert_info *cert)
+static enum code judge_cert(struct probe_run *run, const struct cert_info *cert)
 {
     struct expiry x = expiry_judge(cert->not_before_unix_s, cert->not_after_unix_s,
-                                   env_now_s(look->params->env));
+                                   env_now_s(run->params->env));
 
     if (x.over)
-        TRY(add(look, "expired", PROBLEM_HIGH, "certificate %.*s expired %lld days ago",
+        TRY(add(run, "expired", PROBLEM_HIGH, "certificate %.*s expired %lld days ago",
                 STR_ARG(cert->subject), (long long)-x.days_left));
     else if (x.not_yet)
-        TRY(add(look, "not-yet-valid", PROBLEM_HIGH, "certificate %.*s is not valid yet",
+        TRY(add(run, "not-yet-valid", PROBLEM_HIGH, "certificate %.*s is not valid yet",
                 STR_ARG(cert->subject)));
     else if (x.status != EXPIRY_OK)
-        TRY(add(look, "expires-soon", x.status == EXPIRY_CRITICAL ? PROBLEM_MEDIUM : PROBLEM_LOW,
+        TRY(add(run, "expires-soon", x.status == EXPIRY_CRITICAL ? PROBLEM_MEDIUM : PROBLEM_LOW,
                 "certificate %.*s expires in %lld days", STR_ARG(cert->subject), (long long)x.days_left));
     if (key_is_weak(cert))
-        TRY(add(look, "weak-key", PROBLEM_HIGH, "certificate %.*s has a weak key (%.*s)",
+        TRY(add(run, "weak-key", PROBLEM_HIGH, "certificate %.*s has a weak key (%.*s)",
                 STR_ARG(cert->subject), STR_ARG(cert->key)));
     if (!cert->self_signed && signature_is_weak(cert->signature))
-        TRY(add(look, "weak-signature", PROBLEM_HIGH, "certificate %.*s has a weak signature (%.*s)",
+        TRY(add(run, "weak-signature", PROBLEM_HIGH, "certificate %.*s has a weak signature (%.*s)",
                 STR_ARG(cert->subject), STR_ARG(cert->signature)));
     return OK;
 }
 
-static enum code judge_order(struct look *look)
+static enum code judge_order(struct probe_run *run)
 {
-    const struct chain_report *c = &look->report->chain_report;
+    const struct chain_report *c = &run->report->chain_report;
 
     switch (c->fault) {
     case CHAIN_FINE:
     case CHAIN_EMPTY:
         return OK;
     case CHAIN_OUT_OF_ORDER:
-        return add(look, "chain-order", PROBLEM_MEDIUM, "the chain is out of order at %.*s",
+        return add(run, "chain-order", PROBLEM_MEDIUM, "the chain is out of order at %.*s",
                    STR_ARG(c->subject));
     case CHAIN_STRAY:
-        return add(look, "chain-stray", PROBLEM_LOW, "%.*s does not belong to the chain that is served",
+        return add(run, "chain-stray", PROBLEM_LOW, "%.*s does not belong to the chain that is served",
                    STR_ARG(c->subject));
     case CHAIN_INCOMPLETE:
         break;
     }
     if (c->missing_intermediate)
-        return add(look, "chain-incomplete", PROBLEM_HIGH,
+        return add(run, "chain-incomplete", PROBLEM_HIGH,
                    "the chain lacks the intermediate %.*s: append it to ssl_cert_file", STR_ARG(c->missing));
-    if (look->roots_known)
+    if (run->roots_known)
         return add(
-            look, "issuer-unknown", PROBLEM_HIGH,
+            run, "issuer-unknown", PROBLEM_HIGH,
             "the chain ends at %.*s, whose issuer %.*s is not among your roots: append the intermediate to "
             "ssl_cert_file, or give clients the right CA",
             STR_ARG(c->subject), STR_ARG(c->missing));
     return add(
-        look, "issuer-unknown", PROBLEM_LOW,
+        run, "issuer-unknown", PROBLEM_LOW,
         "the issuer %.*s is neither served nor known here: if it is not the root, append it to ssl_cert_file",
         STR_ARG(c->missing));
 }
 
-static enum code judge_certificates(struct look *look)
+static enum code judge_certificates(struct probe_run *run)
 {
-    const struct probe_report *r = look->report;
+    const struct probe_report *r = run->report;
 
     if (r->n_chain == 0)
         return OK;
     for (size_t i = 0; i < r->n_chain; i++)
-        TRY(judge_cert(look, &r->chain[i]));
+        TRY(judge_cert(run, &r->chain[i]));
     if (!r->names_host)
-        TRY(add(look, "wrong-name", PROBLEM_HIGH, "the certificate %.*s is not for host \"%.*s\"",
-                STR_ARG(r->chain[0].subject), STR_ARG(look->info.hosts[0].host)));
+        TRY(add(run, "wrong-name", PROBLEM_HIGH, "the certificate %.*s is not for host \"%.*s\"",
+                STR_ARG(r->chain[0].subject), STR_ARG(run->info.hosts[0].host)));
     if (str_starts(r->chain[0].signature, STR("ED")))
         TRY(add(
-            look, "no-binding-digest", PROBLEM_MEDIUM,
+            run, "no-binding-digest", PROBLEM_MEDIUM,
             "a certificate signed with %.*s breaks SCRAM channel binding: clients need channel_binding=disable",
             STR_ARG(r->chain[0].signature)));
-    return judge_order(look);
+    return judge_order(run);
 }
 
-static enum code judge_addresses(struct look *look)
+static enum code judge_addresses(struct probe_run *run)
 {
-    const struct probe_report *r = look->report;
+    const struct probe_report *r = run->report;
     const struct address_seen *first = NULL;
 
     for (size_t i = 0; i < r->n_addresses; i++) {
         const struct address_seen *a = &r->addresses[i];
         if (!a->reachable && r->reachable)
-            TRY(add(look, "address-unreachable", PROBLEM_LOW, "address %.*s does not answer: %.*s",
+            TRY(add(run, "address-unreachable", PROBLEM_LOW, "address %.*s does not answer: %.*s",
                     STR_ARG(a->text), STR_ARG(a->error)));
         if (!a->has_certificate)
             continue;
         if (first && memcmp(first->sha256, a->sha256, sizeof a->sha256) != 0)
-            TRY(add(look, "different-certificates", PROBLEM_MEDIUM,
+            TRY(add(run, "different-certificates", PROBLEM_MEDIUM,
                     "%.*s and %.*s serve different certificates", STR_ARG(first->text), STR_ARG(a->text)));
         first = first ? first : a;
     }
@@ -315,20 +316,20 @@ struct str probe_short_error(struct str text)
 }
 
 /* About whoever looks, not about the server; said where it will be read. */
-static enum code judge_asker(struct look *look)
+static enum code judge_client(struct probe_run *run)
 {
-    struct str file = look->options.v[CONN_SSLKEYLOGFILE];
+    struct str file = run->options.v[CONN_SSLKEYLOGFILE];
 
     if (file.n == 0)
         return OK;
-    return add(look, "keys-logged", PROBLEM_LOW,
+    return add(run, "keys-logged", PROBLEM_LOW,
                "the keys of the TLS sessions of this probe were written to \"%.*s\" (sslkeylogfile)",
                STR_ARG(file));
 }
 
-static enum code judge_safety(struct look *look)
+static enum code judge_safety(struct probe_run *run)
 {
-    struct probe_report *r = look->report;
+    struct probe_report *r = run->report;
     const struct mode_verdict *full = &r->modes[SSLMODE_VERIFY_FULL];
     bool ok = true;
 
@@ -336,27 +337,27 @@ static enum code judge_safety(struct look *look)
     if (r->safe && r->unix_socket)
         r->because = STR("a Unix-domain socket does not leave the machine");
     else if (r->safe)
-        ok = arena_printf(look->arena, &r->because, "the chain leads to a CA you trust and names \"%.*s\"",
-                          STR_ARG(look->info.hosts[0].host));
+        ok = arena_printf(run->arena, &r->because, "the chain leads to a CA you trust and names \"%.*s\"",
+                          STR_ARG(run->info.hosts[0].host));
     else
         r->because = probe_short_error(full->error);
     return ok ? OK : E_NOMEM;
 }
 
-static enum code judge_all(struct look *look)
+static enum code judge_all(struct probe_run *run)
 {
-    if (look->report->reachable) {
-        TRY(judge_tls(look));
-        TRY(judge_auth(look));
-        TRY(judge_certificates(look));
-        TRY(judge_ciphers(look));
-        TRY(judge_addresses(look));
-        TRY(judge_asker(look));
+    if (run->report->reachable) {
+        TRY(judge_tls(run));
+        TRY(judge_auth(run));
+        TRY(judge_certificates(run));
+        TRY(judge_ciphers(run));
+        TRY(judge_addresses(run));
+        TRY(judge_client(run));
     }
-    return judge_safety(look);
+    return judge_safety(run);
 }
 
-enum code look_problems(struct look *look, struct err *e)
+enum code probe_problems(struct probe_run *run, struct err *e)
 {
-    return judge_all(look) == OK ? OK : err_set(e, E_NOMEM, "out of memory");
+    return judge_all(run) == OK ? OK : err_set(e, E_NOMEM, "out of memory");
 }

@@ -4,9 +4,10 @@
 #ifndef PGSEAL_PROBE_TEXTS_H
 #define PGSEAL_PROBE_TEXTS_H
 
-#include "probe/look.h"
+#include "probe/probe_run.h"
 
 /** A growing list of texts. */
-MUST_CHECK enum code look_add(struct look *look, struct str_list_of *list, struct str text, struct err *e);
+MUST_CHECK enum code probe_texts_add(struct probe_run *run, struct str_list_of *list, struct str text,
+                                     struct err *e);
 
 #endif

@@ -1,4 +1,4 @@
-#include "audit/careful.h"
+#include "audit/regular_file.h"
 
 #include "base/buf.h"
 #include "lex/conf_disk.h"
@@ -7,25 +7,25 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-bool careful_is_special(const char *path)
+bool regular_file_is_special(const char *path)
 {
     struct stat st;
 
     return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
-enum code careful_read(const char *path, struct buf *out, struct err *e)
+enum code regular_file_read(const char *path, struct buf *out, struct err *e)
 {
-    if (careful_is_special(path))
+    if (regular_file_is_special(path))
         return err_set(e, E_IO, "\"%s\" is not a regular file", path);
     return os_read_file(path, out, e);
 }
 
 /* ---- drafts ---- */
 
-static const struct careful_draft *draft_of(void *ctx, const char *path)
+static const struct regular_file_draft *draft_of(void *ctx, const char *path)
 {
-    const struct careful_drafts *drafts = ctx;
+    const struct regular_file_drafts *drafts = ctx;
 
     for (size_t i = 0; drafts && i < drafts->n; i++)
         if (str_is(drafts->items[i].path, path))
@@ -34,7 +34,7 @@ static const struct careful_draft *draft_of(void *ctx, const char *path)
 }
 
 /* The name of a draft that is to be made in this directory; empty: it is not, or is there. */
-static struct str new_name(const struct careful_draft *draft, const char *dir)
+static struct str new_name(const struct regular_file_draft *draft, const char *dir)
 {
     struct str path = draft->path;
     size_t slash = path.n;
@@ -50,12 +50,12 @@ static struct str new_name(const struct careful_draft *draft, const char *dir)
 
 static enum code conf_read(void *ctx, const char *path, struct buf *out, struct err *e)
 {
-    const struct careful_draft *draft = draft_of(ctx, path);
+    const struct regular_file_draft *draft = draft_of(ctx, path);
     const struct conf_fs disk = conf_fs_disk();
 
     if (draft)
         return buf_append_str(out, draft->text) ? OK : err_set(e, E_NOMEM, "out of memory");
-    if (careful_is_special(path))
+    if (regular_file_is_special(path))
         return err_set(e, E_IO, "not a regular file");
     return disk.read(disk.ctx, path, out, e);
 }
@@ -63,7 +63,7 @@ static enum code conf_read(void *ctx, const char *path, struct buf *out, struct 
 static enum code conf_list(void *ctx, const char *path, bool (*add)(void *add_ctx, struct str name),
                            void *add_ctx, struct err *e)
 {
-    const struct careful_drafts *drafts = ctx;
+    const struct regular_file_drafts *drafts = ctx;
     const struct conf_fs disk = conf_fs_disk();
 
     TRY(disk.list(disk.ctx, path, add, add_ctx, e));
@@ -75,7 +75,7 @@ static enum code conf_list(void *ctx, const char *path, bool (*add)(void *add_ct
     return OK;
 }
 
-struct conf_fs careful_conf_fs(const struct careful_drafts *drafts)
+struct conf_fs regular_file_conf_fs(const struct regular_file_drafts *drafts)
 {
     return (struct conf_fs){ conf_read, conf_list, (void *)(uintptr_t)drafts };
 }
@@ -84,11 +84,11 @@ struct conf_fs careful_conf_fs(const struct careful_drafts *drafts)
 
 static int hba_read(void *ctx, const char *path, struct buf *out)
 {
-    const struct careful_draft *draft = draft_of(ctx, path);
+    const struct regular_file_draft *draft = draft_of(ctx, path);
 
     if (draft)
         return buf_append_str(out, draft->text) ? 0 : ENOMEM;
-    if (careful_is_special(path))
+    if (regular_file_is_special(path))
         return EINVAL;
     return hba_lex_disk.read_file(hba_lex_disk.ctx, path, out);
 }
@@ -105,7 +105,7 @@ static int hba_is_dir(void *ctx, const char *path)
     return hba_lex_disk.is_dir(hba_lex_disk.ctx, path);
 }
 
-struct hba_lex_fs careful_hba_fs(const struct careful_drafts *drafts)
+struct hba_lex_fs regular_file_hba_fs(const struct regular_file_drafts *drafts)
 {
     return (struct hba_lex_fs){ hba_read, hba_list, hba_is_dir, (void *)(uintptr_t)drafts };
 }

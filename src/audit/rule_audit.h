@@ -1,13 +1,13 @@
 /**
- * One rule under the eyes of the audit, and how something about it is reported.
+ * The audit of one rule, and how a finding about it is reported.
  */
-#ifndef PGSEAL_AUDIT_LOOK_H
-#define PGSEAL_AUDIT_LOOK_H
+#ifndef PGSEAL_AUDIT_RULE_AUDIT_H
+#define PGSEAL_AUDIT_RULE_AUDIT_H
 
 #include "audit/finding.h"
 #include "policy/reach.h"
 
-struct look {
+struct rule_audit {
     struct audit *audit;
     const struct hba_rule *rule;
     struct str where;
@@ -17,13 +17,13 @@ struct look {
 };
 
 /** What the finding is about is the rule's text, which stays when lines are added above it. Returns `f`. */
-struct finding *look_about(struct look *l, struct finding *f);
+struct finding *rule_audit_about(struct rule_audit *l, struct finding *f);
 /**
  * Report `what` with the connection that shows it, without TLS or with it. NULL: there is none, and nothing is
  * reported.
  */
-struct finding *look_report(struct look *l, enum check check, bool tls, const char *what);
+struct finding *rule_audit_report(struct rule_audit *l, enum check check, bool tls, const char *what);
 /** The same, without TLS if that is possible, else with it. */
-struct finding *look_report_any(struct look *l, enum check check, const char *what);
+struct finding *rule_audit_report_any(struct rule_audit *l, enum check check, const char *what);
 
 #endif

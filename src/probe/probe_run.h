@@ -1,8 +1,8 @@
 /**
- * What the files of probe/ share: one look at one endpoint.
+ * What the files of probe/ share: the state of the probe of one endpoint.
  */
-#ifndef PGSEAL_PROBE_LOOK_H
-#define PGSEAL_PROBE_LOOK_H
+#ifndef PGSEAL_PROBE_RUN_H
+#define PGSEAL_PROBE_RUN_H
 
 #include "client/dial.h"
 #include "client/hosts.h"
@@ -10,9 +10,9 @@
 #include "probe/probe.h"
 #include "tls/context.h"
 
-enum { LOOK_INPUT_MAX = 1 << 20 };
+enum { PROBE_INPUT_MAX = 1 << 20 };
 
-struct look {
+struct probe_run {
     const struct probe_params *params;
     struct probe_kit *kit;
     struct arena *arena;
@@ -32,7 +32,7 @@ struct look {
 /**
  * Connect to the best address and get to TLS without verifying anything, with these limits. E_* with text.
  */
-struct look_tls {
+struct probe_handshake {
     enum tls_version min, max;
     const char *ciphers, *tls13_ciphers, *groups;
     bool no_alpn;

@@ -1,5 +1,5 @@
 /* Evidence about a rule: a connection that shows it. */
-#include "audit/look.h"
+#include "audit/rule_audit.h"
 
 #include "base/buf.h"
 #include "base/check.h"
@@ -25,7 +25,7 @@ static void put_value(struct buf *out, const char *key, struct str value)
     buf_append_c(out, quote ? "'" : "");
 }
 
-static struct str witness_text(struct look *l, const struct conn_facts *facts)
+static struct str witness_text(struct rule_audit *l, const struct conn_facts *facts)
 {
     AUTO(buf) struct buf out = BUF_INIT(WITNESS_MAX);
     struct str text = STR("");
@@ -45,7 +45,7 @@ static struct str witness_text(struct look *l, const struct conn_facts *facts)
 }
 
 /* Does the answer depend on what the witness leaves open? */
-static bool depends(const struct look *l, struct conn_facts facts, enum code on)
+static bool depends(const struct rule_audit *l, struct conn_facts facts, enum code on)
 {
     struct decision decision;
 
@@ -57,7 +57,7 @@ static bool depends(const struct look *l, struct conn_facts facts, enum code on)
 }
 
 /* What lets the connection in besides what explain is told: its host's name, its user's roles. */
-static const char *condition(const struct look *l, const struct conn_facts *facts)
+static const char *condition(const struct rule_audit *l, const struct conn_facts *facts)
 {
     if (facts->lookup.state == NAME_CONFIRMED)
         return ", if its host name matches the rule";
@@ -70,7 +70,7 @@ static const char *condition(const struct look *l, const struct conn_facts *fact
     return "";
 }
 
-struct finding *look_about(struct look *l, struct finding *f)
+struct finding *rule_audit_about(struct rule_audit *l, struct finding *f)
 {
     struct str shown;
 
@@ -81,7 +81,7 @@ struct finding *look_about(struct look *l, struct finding *f)
     return f;
 }
 
-struct finding *look_report(struct look *l, enum check check, bool tls, const char *what)
+struct finding *rule_audit_report(struct rule_audit *l, enum check check, bool tls, const char *what)
 {
     enum reach reach = tls ? l->sealed : l->plain;
     const struct conn_facts *facts = tls ? &l->sealed_facts : &l->plain_facts;
@@ -91,19 +91,19 @@ struct finding *look_report(struct look *l, enum check check, bool tls, const ch
                           : " (at present the server listens on this machine only)";
 
     if (reach == REACH_UNKNOWN)
-        return look_about(l, audit_add(l->audit, check, l->where,
-                                       "%s, for names that match the rule's expressions%s", what, now));
+        return rule_audit_about(l, audit_add(l->audit, check, l->where,
+                                             "%s, for names that match the rule's expressions%s", what, now));
     if (reach == REACH_NONE)
         return NULL;
     struct str witness = witness_text(l, facts);
-    struct finding *f = look_about(l, audit_add(l->audit, check, l->where, "%s: %.*s%s%s", what,
-                                                STR_ARG(witness), condition(l, facts), now));
+    struct finding *f = rule_audit_about(l, audit_add(l->audit, check, l->where, "%s: %.*s%s%s", what,
+                                                      STR_ARG(witness), condition(l, facts), now));
     if (f)
         f->witness = witness;
     return f;
 }
 
-struct finding *look_report_any(struct look *l, enum check check, const char *what)
+struct finding *rule_audit_report_any(struct rule_audit *l, enum check check, const char *what)
 {
-    return look_report(l, check, l->plain == REACH_NONE, what);
+    return rule_audit_report(l, check, l->plain == REACH_NONE, what);
 }
