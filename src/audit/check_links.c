@@ -19,6 +19,10 @@ static struct finding *check_links_add(struct audit *a, enum check check, const 
                                       : c->program.n > 0 ? c->program
                                                          : c->where),
                               STR_ARG(c->name), STR_ARG(c->link->endpoint));
+    bool proof = check == CHECK_CONNECTION_PLAINTEXT || check == CHECK_CONNECTION_UNVERIFIED ||
+                 check == CHECK_CONNECTION_NAME_UNVERIFIED;
+    if (f && proof && c->fix.n > 0)
+        f->fix = c->fix;
     return f;
 }
 

@@ -1,6 +1,7 @@
 #include "audit/check_live.h"
 
 #include "audit/check_certs.h"
+#include "audit/remedy.h"
 #include "audit/subject_live.h"
 #include "base/check.h"
 #include "pki/cert.h"
@@ -57,6 +58,29 @@ static void check_service(struct audit *a)
                   STR_ARG(live->requires_by));
 }
 
+/* ---- user mappings ---- */
+
+/* [src: PostgreSQL 18, "postgres_fdw", password_required] */
+static void check_mappings(struct audit *a)
+{
+    for (size_t i = 0; i < a->subject->live->n_mappings; i++) {
+        const struct live_mapping *m = &a->subject->live->mappings[i];
+        struct str user = STR("PUBLIC"), server = STR("");
+        if (!m->without_password)
+            continue;
+        struct finding *f = audit_add(a, CHECK_MAPPING_WITHOUT_PASSWORD,
+                                      audit_text(a, "user mapping of \"%.*s\" for foreign server \"%.*s\"",
+                                                 STR_ARG(m->user), STR_ARG(m->server)),
+                                      "password_required is off");
+        bool quoted = (str_is(m->user, "public") || remedy_name(m->user, a->arena, &user)) &&
+                      remedy_name(m->server, a->arena, &server);
+        if (f && quoted)
+            f->fix = audit_text(
+                a, "ALTER USER MAPPING FOR %.*s SERVER %.*s OPTIONS (SET password_required 'true');",
+                STR_ARG(user), STR_ARG(server));
+    }
+}
+
 /* ---- the port ---- */
 
 static void check_port(struct audit *a)
@@ -87,5 +111,6 @@ void check_live(struct audit *a)
     check_in_force(a);
     check_sessions(a);
     check_service(a);
+    check_mappings(a);
     check_port(a);
 }

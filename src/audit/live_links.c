@@ -2,6 +2,8 @@
 
 #include "audit/link.h"
 #include "audit/live_audit.h"
+#include "audit/live_foreign.h"
+#include "audit/remedy.h"
 #include "base/arena.h"
 #include "client/conninfo_text.h"
 #include "lex/conninfo_hide.h"
@@ -27,23 +29,6 @@ static const struct live_statement subscriptions_statement = {
                          " JOIN pg_catalog.pg_database d ON d.oid = s.subdbid ORDER BY 2, 1",
     "a superuser",
     ITEM_VERIFIED,
-};
-static const struct live_statement servers_statement = {
-    "the foreign servers",
-    "SELECT s.srvname, o.option_name, o.option_value FROM pg_catalog.pg_foreign_server s"
-    " JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw"
-    " LEFT JOIN LATERAL pg_catalog.pg_options_to_table(s.srvoptions) o ON o.option_name !~ 'passw|secret|key$'"
-    " WHERE w.fdwname IN ('postgres_fdw', 'dblink_fdw') ORDER BY 1",
-    NULL,
-    ITEM_VERIFIED,
-};
-static const struct live_statement mappings_statement = {
-    "the user mappings",
-    "SELECT count(*) FROM pg_catalog.pg_user_mappings WHERE umoptions IS NULL AND srvname IN (SELECT s.srvname"
-    " FROM pg_catalog.pg_foreign_server s JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw"
-    " WHERE w.fdwname IN ('postgres_fdw', 'dblink_fdw'))",
-    NULL,
-    0,
 };
 static const struct live_statement databases_statement = {
     "the other databases",
@@ -89,6 +74,24 @@ static enum code add_text(struct live_audit *audit, struct str text, struct subj
                                                                             : live_links_no_memory(audit);
 }
 
+/* What the string should be, as a statement; none where it cannot be read. */
+static enum code put_fix(struct live_audit *audit, struct str text, struct str database,
+                         struct subject_connection *connection)
+{
+    struct conn_options options = { .port_of_uri = false };
+    struct err ignored;
+
+    enum code code = conn_options_parse(text, audit->arena, &options, &ignored);
+    if (code == E_PARAM)
+        return OK;
+    if (code == OK)
+        code = connection->purpose == PURPOSE_STANDBY
+                   ? remedy_standby(&options, audit->arena, &connection->fix)
+                   : remedy_subscription(connection->name, database, &options, audit->arena,
+                                         &connection->fix);
+    return code == OK ? OK : live_links_no_memory(audit);
+}
+
 /* primary_conninfo is what the next start uses, the receiver's string what runs. */
 static enum code see_primary(struct live_audit *audit)
 {
@@ -98,17 +101,16 @@ static enum code see_primary(struct live_audit *audit)
 
     TRY(live_audit_query(audit, &receiver_statement, &rows, &seen));
     bool running = seen && rows.n > 0 && live_cell(&rows, 0, 1).n > 0;
-    if (running)
-        return add_text(
-            audit, live_cell(&rows, 0, 1),
-            (struct subject_connection){ .purpose = PURPOSE_STANDBY, .where = STR("pg_stat_wal_receiver") });
-    if (raw && raw->value.n > 0)
-        return add_text(audit, raw->value,
-                        (struct subject_connection){ .purpose = PURPOSE_STANDBY,
-                                                     .file = raw->file,
-                                                     .line = raw->line,
-                                                     .where = STR("primary_conninfo") });
-    return OK;
+    struct str text = running ? live_cell(&rows, 0, 1) : raw ? raw->value : STR("");
+    struct subject_connection connection = { .purpose = PURPOSE_STANDBY,
+                                             .where = running ? STR("pg_stat_wal_receiver")
+                                                              : STR("primary_conninfo") };
+    if (text.n == 0)
+        return OK;
+    if (!running)
+        connection.file = raw->file, connection.line = raw->line;
+    TRY(put_fix(audit, text, STR(""), &connection));
+    return add_text(audit, text, connection);
 }
 
 static enum code see_subscriptions(struct live_audit *audit)
@@ -124,42 +126,12 @@ static enum code see_subscriptions(struct live_audit *audit)
             return live_links_no_memory(audit);
         if (live_cell(&rows, i, 2).n == 0 && live_version(audit->live) >= SUBSCRIPTION_SERVERS_SINCE)
             continue; /* it names a foreign server, which is looked at by itself */
-        TRY(add_text(audit, live_cell(&rows, i, 2),
-                     (struct subject_connection){
-                         .purpose = PURPOSE_SUBSCRIPTION, .name = live_cell(&rows, i, 0), .where = where }));
+        struct subject_connection connection = { .purpose = PURPOSE_SUBSCRIPTION,
+                                                 .name = live_cell(&rows, i, 0),
+                                                 .where = where };
+        TRY(put_fix(audit, live_cell(&rows, i, 2), live_cell(&rows, i, 1), &connection));
+        TRY(add_text(audit, live_cell(&rows, i, 2), connection));
     }
-    return OK;
-}
-
-/* One row per option, a server's rows behind each other. */
-static enum code see_servers(struct live_audit *audit)
-{
-    struct live_rows rows = { .n = 0 };
-    bool seen;
-
-    TRY(live_audit_query(audit, &servers_statement, &rows, &seen));
-    for (size_t i = 0; seen && i < rows.n;) {
-        struct str name = live_cell(&rows, i, 0), where;
-        struct conn_options options = { 0 };
-        struct subject_link link;
-        for (; i < rows.n && str_equal(live_cell(&rows, i, 0), name); i++) {
-            enum conn_option option;
-            if (conn_option_find(live_cell(&rows, i, 1), &option))
-                options.v[option] = live_cell(&rows, i, 2);
-        }
-        if (!arena_printf(audit->arena, &where, "foreign server \"%.*s\"", STR_ARG(name)) ||
-            link_of_options(&options, audit->arena, &link) != OK ||
-            !link_add(audit->collected, audit->arena,
-                      (struct subject_connection){ .purpose = PURPOSE_FOREIGN, .name = name, .where = where },
-                      link))
-            return live_links_no_memory(audit);
-    }
-    rows.n = 0;
-    TRY(live_audit_query(audit, &mappings_statement, &rows, &seen));
-    if (seen && live_number(&rows, 0, 0) > 0)
-        TRY(live_audit_unseen(
-            audit, "the options of user mappings",
-            STR("PostgreSQL shows them to the user itself, the server's owner and superusers"), 0));
     return OK;
 }
 
@@ -203,7 +175,7 @@ enum code live_links(struct live_audit *audit)
 {
     TRY(see_primary(audit));
     TRY(see_subscriptions(audit));
-    TRY(see_servers(audit));
+    TRY(live_foreign(audit));
     TRY(see_dblink(audit));
     return tell_other_databases(audit);
 }

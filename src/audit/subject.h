@@ -66,6 +66,7 @@ struct subject_connection {
     struct str file;             /* where it is written; empty: in no file */
     unsigned line;               /* 0: none */
     struct str where;            /* where it is written if in no file, such as a row */
+    struct str fix;              /* a statement that makes it verified; empty: none is known */
     struct str program;          /* the name of the process that has it; empty: none */
     const struct conninfo *info; /* effective values */
     const struct settings_route *route; /* PURPOSE_UPSTREAM; else NULL */

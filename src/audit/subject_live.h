@@ -33,6 +33,12 @@ struct live_stale {
     bool rules; /* rules or maps; else settings, certificates and keys */
 };
 
+/** A user mapping of a foreign server that connects to PostgreSQL. */
+struct live_mapping {
+    struct str server, user; /* user: public for PUBLIC */
+    bool without_password;   /* password_required is off */
+};
+
 enum live_answer { LIVE_UNKNOWN, LIVE_NO, LIVE_YES };
 
 /** What the port showed to a stranger. */
@@ -57,6 +63,8 @@ struct subject_live {
     size_t n_stale;
     const struct str *pending; /* settings that wait for a restart */
     size_t n_pending;
+    const struct live_mapping *mappings;
+    size_t n_mappings;
     struct live_port port;
 };
 

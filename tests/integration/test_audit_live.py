@@ -72,7 +72,7 @@ def test_the_served_certificate_is_judged(program, server, certs, tmp_path):
         item(found, 2) is not None
     assert "what the port answers" not in unseen(found)
     over_socket, _done = report(program, f"host={server.socket_dir} port={server.port} user=postgres")
-    assert "unix socket" in unseen(over_socket)["what the port answers"] and item(over_socket, 2) is None
+    assert "Unix-domain socket" in unseen(over_socket)["what the port answers"] and item(over_socket, 2) is None
 
 
 def test_stored_secrets_by_kind(program, server):
@@ -112,6 +112,10 @@ def test_connections_that_go_out(program, server):
         db.execute("CREATE SERVER safe FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host 'far.example',"
                    " sslmode 'verify-full', sslrootcert '/ca.crt')")
         db.execute(f"CREATE USER MAPPING FOR postgres SERVER far OPTIONS (user 'u', password '{secret}')")
+        db.execute("CREATE EXTENSION IF NOT EXISTS postgres_fdw")
+        db.execute("CREATE SERVER pgfar FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'far.example', sslmode 'verify-full')")
+        db.execute("CREATE USER MAPPING FOR alice SERVER pgfar OPTIONS (user 'u', password_required 'false')")
+        db.execute("CREATE USER MAPPING FOR PUBLIC SERVER pgfar OPTIONS (user 'u', password_required 'true')")
         db.execute("CREATE FUNCTION calls() RETURNS int LANGUAGE plpgsql AS $$ BEGIN\n"
                    f" PERFORM dblink_connect('host=x password={secret}'); RETURN 1; END $$")
         db.execute("CREATE SUBSCRIPTION sub1 CONNECTION 'host=pub.example dbname=app"
@@ -129,6 +133,19 @@ def test_connections_that_go_out(program, server):
             'subscription "sub2" of database "postgres"']
         assert [f["where"] for f in by_id(found, "connection_in_text")] == ['line 2 of function "public"."calls"']
         assert item(found, 4) is False
+        fixes = {f["where"]: f["fix"] for f in found["findings"] if f["id"].startswith("connection_")}
+        assert fixes['subscription "sub1" of database "postgres"'].startswith(
+            'In database "postgres": ALTER SUBSCRIPTION "sub1" CONNECTION \'dbname=app host=pub.example sslmode=verify-full '
+            "sslrootcert=CA_FILE\'; add the password")
+        assert fixes['foreign server "far"'] == (
+            'ALTER SERVER "far" OPTIONS (SET sslmode \'verify-full\', ADD sslrootcert \'CA_FILE\');')
+        db = server.admin()
+        db.execute(fixes['foreign server "far"'])
+        db.close()
+        assert [(f["where"], f["fix"]) for f in by_id(found, "mapping_without_password")] == [(
+            'user mapping of "alice" for foreign server "pgfar"',
+            'ALTER USER MAPPING FOR "alice" SERVER "pgfar" OPTIONS (SET password_required \'true\');')]
+        assert "the options of user mappings" not in unseen(found)
         assert "name 1" not in unseen(found)["foreign servers and dblink calls of other databases"]
     finally:
         with server.admin() as db:
@@ -139,6 +156,7 @@ def test_connections_that_go_out(program, server):
             db.execute("DROP FUNCTION calls()")
             db.execute("DROP SERVER far CASCADE")
             db.execute("DROP SERVER safe")
+            db.execute("DROP EXTENSION postgres_fdw CASCADE")
 
 
 def test_names_of_users_are_no_code(program, server):
@@ -321,6 +339,22 @@ def test_sessions_and_standbys(program):
         'pg_stat_ssl, session of "alice" at 10.0.0.7', 'pg_stat_ssl, standby of "repl" at 10.0.0.8'}
     assert item(found, 3) is False
     assert [f["where"] for f in by_id(found, "connection_plaintext")] == ["pg_stat_wal_receiver"]
+    assert by_id(found, "connection_plaintext")[0]["fix"].startswith(
+        "ALTER SYSTEM SET primary_conninfo = 'user=repl passfile=/x host=primary.example port=5432 sslmode=verify-full "
+        "sslrootcert=CA_FILE'; SELECT pg_reload_conf();")
+
+
+def test_options_of_user_mappings(program):
+    """A wrapper that takes sslmode in a mapping: what the mapping says wins over the server."""
+    found = answered(program, {
+        "pg_user_mappings m": table(("far", "ann", "user", "u", "f"), ("far", "ben", "sslmode", "disable", "f"),
+                                    ("far", "cat", None, None, "t")),
+        "pg_foreign_server s": table(("far", "host", "far.example"), ("far", "sslmode", "verify-full"))})
+    plain = by_id(found, "connection_plaintext")
+    assert [f["where"] for f in plain] == ['user mapping of "ben" for foreign server "far"']
+    assert plain[0]["fix"] == ('ALTER USER MAPPING FOR "ben" SERVER "far" OPTIONS (SET sslmode \'verify-full\', '
+                               "ADD sslrootcert 'CA_FILE');")
+    assert "the options of user mappings" in unseen(found)
 
 
 @pytest.mark.parametrize("value,passes", [("on", True), ("off", False)])
