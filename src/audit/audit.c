@@ -7,6 +7,7 @@
 #include "audit/check_keys.h"
 #include "audit/check_links.h"
 #include "audit/check_live.h"
+#include "audit/check_pair.h"
 #include "audit/check_programs.h"
 #include "audit/check_roles.h"
 #include "audit/check_rules.h"
@@ -66,6 +67,7 @@ enum code audit_run(const struct audit_subject *subject, enum audit_profile prof
     check_links(&a);
     check_programs(&a);
     check_files(&a);
+    check_pairs(&a);
     check_operation(&a);
     check_server(&a);
     check_key_reuse(&a);

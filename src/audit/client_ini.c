@@ -8,6 +8,7 @@ struct ini {
     struct str rest, section, key, value;
     unsigned line;
     bool pair, open; /* a NAME = VALUE line; a line that begins a section */
+    bool closed;     /* ... with its bracket */
 };
 
 /* The next line that says something. `comment`: the signs that begin one. */
@@ -23,6 +24,7 @@ static bool next_line(struct ini *ini, const char *comment)
         ini->open = line.p[0] == '[';
         if (ini->open)
             ini->section = str_first(str_from(line, 1), str_find(str_from(line, 1), ']'));
+        ini->closed = str_ends(line, STR("]"));
         size_t equals = str_find(line, '=');
         ini->pair = !ini->open && equals < line.n;
         ini->key = str_first(line, equals);
@@ -104,12 +106,16 @@ enum code client_ini_pgbouncer(struct str text, struct client_items *items)
     while (next_line(&ini, "#;")) {
         struct str key = str_trim(ini.key), value = str_trim(ini.value);
         if (!ini.pair) {
-            struct client_item *item = str_starts(str_trim(ini.key), STR("%include"))
-                                           ? client_items_add(items, PURPOSE_POOLER, STR("%include"),
-                                                              ini.line)
-                                           : NULL;
-            if (item)
-                item->error = STR("the included file was not given");
+            bool include = str_starts(key, STR("%include"));
+            if (ini.open && ini.closed)
+                continue;
+            struct client_item *item = client_items_add(items, PURPOSE_POOLER,
+                                                        include ? STR("%include") : STR("a line"), ini.line);
+            if (!item)
+                return E_NOMEM;
+            item->error =
+                include ? STR("the included file was not given")
+                        : STR("the line is neither a section nor a setting: PgBouncer refuses the file");
             continue;
         }
         if (str_equal_nocase(ini.section, STR("databases"))) {

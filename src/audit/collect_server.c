@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FIPS_FILE_MAX = 64, ALL_ITEMS = 0x7e };
+enum { FIPS_FILE_MAX = 64, ALL_ITEMS = 0x7e, VERSION_KNOWN = 19 };
 
 struct server {
     struct arena *arena;
@@ -289,6 +289,20 @@ static enum subject_fips read_fips(void)
     return text.n > 0 && text.p[0] == '1' ? FIPS_ON : FIPS_OFF;
 }
 
+/* What a version makes of its files that nobody here has seen is not passed. */
+static enum code note_version(struct server *s)
+{
+    struct str what;
+
+    if (s->pg.version <= VERSION_KNOWN)
+        return OK;
+    return arena_printf(s->arena, &what, "PostgreSQL %u", s->pg.version) &&
+                   missed(s, what, STR("it is newer than what is known here, and was read as version 19"),
+                          ITEM_TLS | ITEM_RULES)
+               ? OK
+               : E_NOMEM;
+}
+
 static enum code choose(struct server *s, const char *path)
 {
     const struct conf_fs fs = regular_file_conf_fs(s->drafts);
@@ -299,6 +313,7 @@ static enum code choose(struct server *s, const char *path)
     TRY(note_opts(s));
     TRY(note_config(s));
     TRY(note_data(s));
+    TRY(note_version(s));
     if (s->pg.data_dir && stat(s->pg.data_dir, &st) == 0) {
         s->subject->owner_seen = true;
         s->subject->owner = st.st_uid;

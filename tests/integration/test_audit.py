@@ -342,6 +342,46 @@ def test_pipes_are_not_read(program, data, name):
     assert any(name in text for text in told)
 
 
+UTF16 = "host all all all trust\nssl = off\n".encode("utf-16")
+
+
+@pytest.mark.parametrize("name,content,fires", [
+    ("pg_hba.conf", b"host all all all\0 trust\n", "rules_broken"),
+    ("pg_hba.conf", b"host all all all trust\r\nlocal all all peer\r\n", "trust_from_network"),     # CRLF is no matter
+    ("pg_hba.conf", UTF16, "rules_broken"), ("pg_hba.conf", b"\xef\xbb\xbfhost all all all trust\n", "rules_broken"),
+    ("pg_hba.conf", b"host all all all tru", "rules_broken"), ("pg_hba.conf", b"", "rules_broken"),
+    ("postgresql.conf", UTF16, "settings_broken"), ("postgresql.conf", b"ssl = on\0\n", "settings_broken"),
+    ("postgresql.conf", b"ssl = on\nlisten_addresses = '*", "settings_broken"),
+    ("postgresql.conf", b"ssl = off\r\n", "tls_off"), ("postgresql.auto.conf", b"ssl = 'of", "settings_broken"),
+    ("server.crt", b"-----BEGIN CERTIFICATE-----\nMIIB", "certificate_unreadable"),
+    ("server.crt", UTF16, "certificate_unreadable"), ("server.key", UTF16, "key_unusable")])
+def test_files_that_are_half_written_or_no_text(program, data, name, content, fires):
+    """As a server would take them; none of them is clean."""
+    (data.path / name).write_bytes(content)
+    found, done = report(program, data.path)
+    assert done.returncode == 1 and fires in ids(found) and not all(item(found, i) for i in (1, 2, 3))
+
+
+def test_targets_that_are_no_files(program, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    os.symlink("loop", tmp_path / "loop")
+    with open(tmp_path / "pg_hba.conf", "wb") as f:
+        f.truncate(3 << 30)
+    for target, says in (("pipe", "neither a file nor a directory"), ("loop", "symbolic links"), ("pg_hba.conf", "larger than"),
+                         ("/dev/zero", "neither a file"), ("/proc/self/mem", "Input/output error"), ("gone", "No such file")):
+        done = audit(program, tmp_path / target)
+        assert (done.returncode, done.stdout) == (3, "") and says in done.stderr, target
+
+
+@pytest.mark.parametrize("version,fires", [("9.6", True), ("11", True), ("18", False), ("99", False)])
+def test_data_of_another_version(program, data, version, fires):
+    data.write("PG_VERSION", version + "\n")
+    found, done = report(program, data.path)
+    assert ("version_unsupported" in ids(found)) is fires and found["targets"][0]["version"] == int(version.split(".")[0])
+    told = {u["what"] for u in found["targets"][0]["unseen"]}
+    assert ("PostgreSQL 99" in told) is (version == "99")
+
+
 @pytest.mark.parametrize("version", ["garbage", "", "15.4\n17"])
 def test_data_of_no_version(program, data, version):
     data.write("PG_VERSION", version + "\n")
@@ -480,6 +520,9 @@ def program_of(data_dir, content):
 
 BADS = {
     "quiet": Bad(),
+    "half a key": Bad("key_unusable", do=lambda path, _ca: put(path / "server.key", (path / "server.key").read_bytes()[:99])),
+    "another key": Bad("key_unusable", do=lambda path, ca: put(path / "server.key", ca.issue("x").key_pem())),
+    "no key": Bad("key_unusable", do=lambda path, _ca: os.unlink(path / "server.key")),
     "tls 1.2": Bad("tls_version_12", conf="ssl_min_protocol_version = 'TLSv1.2'\n"),
     "legacy ciphers": Bad("tls_version_12", "ciphers_legacy", "ciphers_dhe",
                           conf="ssl_min_protocol_version = 'TLSv1.2'\nssl_ciphers = 'HIGH:MEDIUM:+3DES:!aNULL'\n"),
@@ -575,9 +618,13 @@ BADS = {
     "names, and SNI off": Bad(version=19, do=lambda d, ca: put(d / "pg_hosts.conf", b"x server.crt server.key\n")),
     "no name at all": Bad(version=19, conf="ssl_sni = on\n"),
     "a host's old certificate": Bad("certificate_expired", version=19, conf="ssl_sni = on\n", do=lambda d, ca: (
-        put(d / "pg_hosts.conf", b"* old.crt server.key\n"),
-        put(d / "old.crt", ca.issue("db.example", sans=["db.example"], usage="server",
-                                    valid_from=pki.now() - 9 * pki.DAY, valid_to=pki.now() - pki.DAY).pem()))),
+        put(d / "pg_hosts.conf", b"* old.crt old.key\n"),
+        old := ca.issue("db.example", sans=["db.example"], usage="server", valid_from=pki.now() - 9 * pki.DAY,
+                        valid_to=pki.now() - pki.DAY),
+        put(d / "old.crt", old.pem()), put(d / "old.key", old.key_pem()))),
+    "a host's other key": Bad("key_unusable", version=19, conf="ssl_sni = on\n", do=lambda d, ca: (
+        put(d / "pg_hosts.conf", b"* other.crt server.key\n"),
+        put(d / "other.crt", ca.issue("db.example", sans=["db.example"], usage="server").pem()))),
     "a CA for each name": Bad("sni_gap", "crl_missing", version=19, conf="ssl_sni = on\nssl_ca_file = 'ca.crt'\n",
                               rules="hostssl app bob 10.0.0.0/8 scram-sha-256 clientcert=verify-full\n", do=lambda d, ca: (
                                   put(d / "ca.crt", ca.pem()),

@@ -278,6 +278,9 @@ def test_pgbouncer(program, tmp_path):
                                      "server_tls_sslmode = verify-full\nserver_tls_ca_file = /ca.crt\n")
     found, done = report(program, path)
     assert done.returncode == 0 and found["checklist"][3]["pass"] is True
+    write(tmp_path, "pgbouncer.ini", "[databases]\n[pgbou")
+    half = report(program, path)[0]
+    assert [u["what"] for u in half["targets"][0]["unseen"]][-1] == f"{path}:2" and half["checklist"][3]["pass"] is None
     write(tmp_path, "pgbouncer.ini", "[databases]\n[pgbouncer]\nlisten_addr = *\n")
     assert "disable" in by_id(report(program, path)[0], "pooler_plaintext")[0]["evidence"]      # the default
 
