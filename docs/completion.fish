@@ -282,7 +282,7 @@ complete -c pgseal -n '__pgseal_at harden ' -l conf-d -d 'write settings to 99-p
 complete -c pgseal -n '__pgseal_at harden ' -l alter-system -d 'write settings to postgresql.auto.conf, and print them as ALTER SYSTEM'
 complete -c pgseal -n '__pgseal_at harden ' -l conninfo -x -d 'log in to the running server like this, as a superuser (default: over its socket, as the account that it runs under)'
 complete -c pgseal -n '__pgseal_at harden ' -l accept-loss -x -d 'go on although clients of this user, application or address would be refused; may be repeated'
-complete -c pgseal -n '__pgseal_at harden ' -l force -d 'with --undo: put files back although somebody has edited them since'
+complete -c pgseal -n '__pgseal_at harden ' -l force -d 'put files back although somebody has edited them since; what was there is kept beside the backups'
 complete -c pgseal -n '__pgseal_at harden ' -l json -d 'print JSON'
 complete -c pgseal -n '__pgseal_at harden ' -l verbose -s v -d 'print more; may be repeated'
 complete -c pgseal -n '__pgseal_at harden ' -l color -x -a 'auto always never' -d 'colours: auto (on a terminal), always or never'

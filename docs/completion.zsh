@@ -398,7 +398,7 @@ _pgseal() {
             --alter-system'[write settings to postgresql.auto.conf, and print them as ALTER SYSTEM]' \
             --conninfo='[log in to the running server like this, as a superuser (default: over its socket, as the account that it runs under)]:CONNINFO: ' \
             --accept-loss='[go on although clients of this user, application or address would be refused; may be repeated]:NAME: ' \
-            --force'[with --undo: put files back although somebody has edited them since]' \
+            --force'[put files back although somebody has edited them since; what was there is kept beside the backups]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define HARDEN_ARENA_MAX ((size_t)1 << 30)
-enum { HARDEN_ARENA_FIRST = 64 * 1024, HARDEN_DIFF_MAX = 64 << 20 };
+enum { HARDEN_ARENA_FIRST = 64 * 1024, HARDEN_DIFF_MAX = 64 << 20, SENTENCE_MAX = 1024 };
 
 /* ---- options ---- */
 
@@ -127,6 +127,7 @@ static enum code plan(struct harden_run *run, struct err *e)
     if (!hosts)
         return err_set(e, E_NOMEM, "out of memory");
     TRY(harden_names_make(hosts, n, run->arena, &run->names, e));
+    TRY(harden_pair_choose(&run->target, &run->names, &run->cmd->env, e));
     TRY(harden_names_keep(&run->target, &run->cmd->env, run->arena, &run->names, e));
     run->accepted.names = values(run, OPT_harden_accept_loss, &run->accepted.n);
     if (!run->accepted.names)
@@ -155,11 +156,27 @@ static enum code print_diff(struct harden_run *run, struct err *e)
     return OK;
 }
 
+/* What a run that was killed, or one that is at work, means for this one. True: the files are not what they will be. */
+static bool say_status(const struct harden_run *run)
+{
+    const struct change_params params = { .state = run->target.state };
+    AUTO(buf) struct buf text = BUF_INIT(SENTENCE_MAX);
+    struct change_status status = { .open = 0 };
+    struct err ignored;
+
+    if (change_look(&params, &status, &ignored) == OK)
+        change_say_status(&status, &text);
+    if (text.n > 0)
+        (void)fprintf(run->cmd->err, "pgseal harden: %s\n", buf_c(&text));
+    return status.open != 0;
+}
+
 static int show(struct harden_run *run)
 {
     const struct cmd *cmd = run->cmd;
     struct err e = { .code = OK };
 
+    bool open = say_status(run);
     enum code code = plan(run, &e);
     if (code == OK && cmd->json)
         code = json_print(cmd->out, harden_report_json(run), &e);
@@ -169,12 +186,12 @@ static int show(struct harden_run *run)
         return cmd_error(cmd, &e);
     bool changes = harden_plan_changes(&run->plan);
     if (!cmd->json) {
-        (void)fputs(changes ? "" : "Nothing to change.\n", cmd->out);
+        (void)fputs(changes || open ? "" : "Nothing to change.\n", cmd->out);
         harden_report_say(run);
         if (changes)
             (void)fprintf(cmd->out, "\nApply it: pgseal harden %s --apply\n", run->shown);
     }
-    return changes ? EXIT_FINDING : EXIT_FINE;
+    return changes || open ? EXIT_FINDING : EXIT_FINE;
 }
 
 /* ---- a change ---- */
@@ -190,9 +207,10 @@ static enum code begin(struct harden_run *run, struct change **out, struct chang
                        struct err *e)
 {
     TRY(harden_job_open(&run->job, cmd_flag(run->cmd, OPT_harden_force), out, report, e));
-    if (report->end == CHANGE_BACK)
-        (void)fprintf(run->cmd->err,
-                      "pgseal harden: an earlier run did not end; its files were put back as before\n");
+    AUTO(buf) struct buf text = BUF_INIT(SENTENCE_MAX);
+    change_say_report(report, &text);
+    if (text.n > 0)
+        (void)fprintf(run->cmd->err, "pgseal harden: %s\n", buf_c(&text));
     return OK;
 }
 
@@ -224,13 +242,11 @@ static enum code can_apply(const struct harden_run *run, struct err *e)
 }
 
 /* With its files in place the plan is judged as the server will see it. */
-static enum code make_pair(struct harden_run *run, struct err *e)
+static enum code make_pair(struct harden_run *run, bool *made, struct err *e)
 {
-    bool made;
-
     if (!run->plan.needs_pair)
         return OK;
-    TRY(harden_pair_make(&run->target, &run->names, &run->cmd->env, &made, e));
+    TRY(harden_pair_make(&run->target, &run->names, &run->cmd->env, made, e));
     harden_plan_fini(&run->plan);
     run->plan = (struct harden_plan){ .n_texts = 0 };
     TRY(harden_plan_make(&run->wish, &run->plan, e));
@@ -240,6 +256,7 @@ static enum code make_pair(struct harden_run *run, struct err *e)
 static int apply_plan(struct harden_run *run, struct change *change, struct change_report *report)
 {
     struct err e = { .code = OK };
+    bool made = false;
 
     enum code code = plan(run, &e);
     if (code == OK && !harden_plan_changes(&run->plan)) {
@@ -255,9 +272,11 @@ static int apply_plan(struct harden_run *run, struct change *change, struct chan
         return status == EXIT_FINE ? EXIT_FINDING : status;
     }
     if (code == OK)
-        code = make_pair(run, &e);
+        code = make_pair(run, &made, &e);
     if (code == OK)
         code = harden_job_apply(&run->job, change, report, &e);
+    if (code != OK && made && report->end != CHANGE_LOST)
+        harden_pair_forget(&run->target);
     if (code != OK)
         return say_failure(run, report, &e);
     if (!run->cmd->json)
@@ -265,17 +284,32 @@ static int apply_plan(struct harden_run *run, struct change *change, struct chan
     return tell(run, "done");
 }
 
+/* Who cannot log in any more, or has a server that does not start, needs the old files most. */
+static void say_unasked(const struct harden_run *run)
+{
+    if (run->target.is_gate || run->asked)
+        return;
+    if (run->target.pid == 0)
+        (void)fprintf(run->cmd->err,
+                      "pgseal harden: no PostgreSQL runs in \"%s\"; it reads the files when it starts\n",
+                      run->target.dir);
+    else
+        (void)fprintf(
+            run->cmd->err,
+            "pgseal harden: the server was told to load the files (SIGHUP), but not asked whether it has: %s\n",
+            err_text(&run->unasked));
+}
+
 static int undo(struct harden_run *run, struct change *change, struct change_report *report)
 {
     struct err e = { .code = OK };
 
-    enum code code = ask_server(run, &e);
-    if (code == OK)
-        code = can_apply(run, &e);
-    if (code == OK)
-        code = change_undo(change, report, &e);
+    if (ask_server(run, &e) != OK)
+        run->asked = false;
+    enum code code = change_undo(change, report, &e);
     if (code != OK)
         return say_failure(run, report, &e);
+    say_unasked(run);
     if (!run->cmd->json)
         (void)fprintf(run->cmd->out,
                       "The files are as they were before. The CA and the certificate stay in %s.\n",

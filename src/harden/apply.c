@@ -36,7 +36,25 @@ static enum code job_reload(void *ctx, struct err *e)
 
     if (job->target->is_gate)
         return reload_gate_of(job, e);
-    return job->server ? harden_server_reload(job->server, e) : OK;
+    if (job->server && job->seen)
+        return harden_server_reload(job->server, e);
+    return harden_server_signal(job->target->pid, e);
+}
+
+/* Also where the new rules let nobody in who could ask for it. */
+static enum code job_reload_back(void *ctx, struct err *e)
+{
+    const struct harden_job *job = ctx;
+    struct err ignored;
+
+    if (job->target->is_gate)
+        return reload_gate_of(job, e);
+    if (job->server && harden_server_reload(job->server, &ignored) == OK)
+        return OK;
+    TRY(harden_server_signal(job->target->pid, e));
+    if (job->server)
+        harden_server_await(job->server);
+    return OK;
 }
 
 static bool gate_runs(const struct harden_job *job)
@@ -65,12 +83,14 @@ static enum code job_prove(void *ctx, struct err *e)
 enum code harden_job_open(struct harden_job *job, bool force, struct change **out,
                           struct change_report *report, struct err *e)
 {
-    struct change_params params = {
-        .state = job->target->state,
-        .env = job->env,
-        .hooks = { .check = job_check, .reload = job_reload, .prove = job_prove, .ctx = job },
-        .force = force
-    };
+    struct change_params params = { .state = job->target->state,
+                                    .env = job->env,
+                                    .hooks = { .check = job_check,
+                                               .reload = job_reload,
+                                               .prove = job_prove,
+                                               .reload_back = job_reload_back,
+                                               .ctx = job },
+                                    .force = force };
     struct stat st;
 
     if (stat(job->target->dir, &st) != 0)

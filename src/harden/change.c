@@ -198,6 +198,14 @@ static enum code call(const struct walk *w, enum code (*hook)(void *ctx, struct 
     return hook ? hook(w->c->params.hooks.ctx, e) : OK;
 }
 
+static enum code reload_back(const struct change *c, struct err *e)
+{
+    const struct change_hooks *hooks = &c->params.hooks;
+    enum code (*reload)(void *ctx, struct err *e) = hooks->reload_back ? hooks->reload_back : hooks->reload;
+
+    return reload ? reload(hooks->ctx, e) : OK;
+}
+
 static enum code forward(struct walk *w, struct err *e)
 {
     const struct change_hooks *hooks = &w->c->params.hooks;
@@ -246,7 +254,7 @@ static enum change_end back(const struct walk *w, struct err *e)
         err_hint(e, "%s", why.hint[0] ? why.hint : "The next run of pgseal harden tries again.");
         return CHANGE_LOST;
     }
-    if (touched && call(w, w->c->params.hooks.reload, &why) != OK) {
+    if (touched && reload_back(w->c, &why) != OK) {
         add_detail(
             e,
             "The change failed at the step \"%s\". All files are as before, but the server has not read them "
@@ -324,8 +332,8 @@ static enum code put_set_back(struct change *c, struct change_set *set, enum cha
     TRY(change_set_load(set, &c->arena, e));
     TRY(change_set_restore(set, farthest, &any, e));
     *out_any = *out_any || any;
-    if (*out_any && c->params.hooks.reload)
-        TRY(c->params.hooks.reload(c->params.hooks.ctx, e));
+    if (*out_any)
+        TRY(reload_back(c, e));
     change_set_tidy(set);
     return OK;
 }

@@ -37,8 +37,9 @@ struct change_file {
 };
 
 /**
- * What only the caller can do, in the order of the calls; each may be NULL. On the way back reload() is called alone,
- * once the old files are in their places. A server that does not run has nothing to reload: that is OK.
+ * What only the caller can do, in the order of the calls; each may be NULL. On the way back reload_back(), or where there
+ * is none reload(), is called alone, once the old files are in their places: perhaps nobody can log in just then. A server
+ * that does not run has nothing to reload: that is OK.
  */
 struct change_hooks {
     enum code (*also)(void *ctx, struct err *e); /* change by other ways: ALTER SYSTEM */
@@ -46,6 +47,7 @@ struct change_hooks {
                        struct err *e); /* how does the server see the files, before it uses them? */
     enum code (*reload)(void *ctx, struct err *e); /* … and be sure that it has done so */
     enum code (*prove)(void *ctx, struct err *e);  /* does it do now what it should? */
+    enum code (*reload_back)(void *ctx, struct err *e);
     void *ctx;
 };
 

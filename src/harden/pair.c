@@ -12,9 +12,16 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <unistd.h>
 
-enum { NAMES_MAX = 32, HOST_MAX = 256, PAIR_ARENA_MAX = 16 << 20, PAIR_ARENA_FIRST = 16 * 1024 };
+enum {
+    NAMES_MAX = 32,
+    HOST_MAX = 256,
+    PAIRS_MAX = 1000,
+    PAIR_ARENA_MAX = 16 << 20,
+    PAIR_ARENA_FIRST = 16 * 1024
+};
 
 static enum code pair_nomem(struct err *e)
 {
@@ -163,6 +170,39 @@ static const char *host_of(const struct san *san, struct arena *arena)
     return arena_c(arena, str_from(text, str_find(text, ':') + 1));
 }
 
+static enum code pair_paths(struct harden_target *t, unsigned number, struct err *e)
+{
+    char cert[sizeof "private/server-.crt" + 16], key[sizeof cert];
+
+    (void)snprintf(cert, sizeof cert, number > 1 ? "private/server-%u.crt" : "private/server.crt", number);
+    (void)snprintf(key, sizeof key, number > 1 ? "private/server-%u.key" : "private/server.key", number);
+    TRY(os_path(t->state, cert, t->cert, e));
+    return os_path(t->state, key, t->key, e);
+}
+
+/* The last pair that was made, or begun; 1 where there is none. */
+static enum code find_last(struct harden_target *t, unsigned *out, struct err *e)
+{
+    for (unsigned n = 1; n < PAIRS_MAX; n++) {
+        TRY(pair_paths(t, n, e));
+        if (os_exists(t->cert) || os_exists(t->key))
+            continue;
+        *out = n > 1 ? n - 1 : 1;
+        return pair_paths(t, *out, e);
+    }
+    return err_set(e, E_LIMIT, "more than %d certificates in \"%s/private\"", PAIRS_MAX - 2, t->state);
+}
+
+enum code harden_pair_choose(struct harden_target *target, const struct harden_names *names,
+                             const struct env *env, struct err *e)
+{
+    unsigned last = 1;
+
+    TRY(find_last(target, &last, e));
+    bool any = os_exists(target->cert) || os_exists(target->key);
+    return !any || is_good(target, names, env) ? OK : pair_paths(target, last + 1, e);
+}
+
 enum code harden_names_keep(const struct harden_target *target, const struct env *env, struct arena *arena,
                             struct harden_names *names, struct err *e)
 {
@@ -194,6 +234,7 @@ static enum code make_ca(const struct harden_target *t, const char *host, const 
     if (!os_exists(path)) {
         buf_printf(&name, "pgseal CA %.48s", host);
         params.common_name = buf_str(&name);
+        params.replace = !os_exists(t->root); /* a key without a certificate is what a killed run has left */
         TRY(ca_create(t->ca_dir, &params, env, e));
     }
     if (os_exists(t->root))
@@ -219,7 +260,6 @@ static enum code issue(const struct harden_target *t, const struct harden_names 
     TRY(leaf_make(&(struct leaf_wish){ ca, env, &request, KEY_P256 }, &leaf, e));
     files.cert_path = t->cert;
     files.key_path = t->key;
-    files.replace = true;
     return leaf_write(&leaf, &files, e);
 }
 
@@ -238,4 +278,10 @@ enum code harden_pair_make(const struct harden_target *target, const struct hard
     TRY(issue(target, names, env, e));
     *out_made = true;
     return OK;
+}
+
+void harden_pair_forget(const struct harden_target *target)
+{
+    (void)unlink(target->cert);
+    (void)unlink(target->key);
 }

@@ -20,17 +20,26 @@ struct harden_names {
 MUST_CHECK enum code harden_names_make(const char *const *given, size_t n, struct arena *arena,
                                        struct harden_names *out, struct err *e);
 
+/**
+ * Which pair is it? The last one, while it is good: it fits its key, a third of its life is left, and it has the names
+ * that were given. Otherwise one of a new name, target->cert and target->key: a pair that the server may be using is
+ * never overwritten, so that whoever goes back to the old settings has the old certificate, too.
+ */
+MUST_CHECK enum code harden_pair_choose(struct harden_target *target, const struct harden_names *names,
+                                        const struct env *env, struct err *e);
+
 /** Where no names were given and a good certificate is there, take its names. E_NOMEM. */
 MUST_CHECK enum code harden_names_keep(const struct harden_target *target, const struct env *env,
                                        struct arena *arena, struct harden_names *names, struct err *e);
 
 /**
- * Make what is not there yet: the state directory, the CA, the certificate. One that is there is kept while it is good:
- * it fits its key, a third of its life is left, and it has the names that were given.
+ * Make what is not there yet: the state directory, the CA, the certificate that was chosen.
  *
  * out_made  a certificate was issued.
  */
 MUST_CHECK enum code harden_pair_make(const struct harden_target *target, const struct harden_names *names,
                                       const struct env *env, bool *out_made, struct err *e);
+/** Remove a certificate that was made for a change that has failed. */
+void harden_pair_forget(const struct harden_target *target);
 
 #endif

@@ -10,12 +10,14 @@
 #include "base/check.h"
 #include "os/files.h"
 
+#include <errno.h>
 #include <pwd.h>
+#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LOG_MAX ((size_t)256 << 20)
-enum { RELOAD_MS = 10000, PAUSE_MS = 50, PG_WITH_HBA_FILES = 16, PG_WITH_IDENT_VIEW = 15 };
+enum { RELOAD_MS = 10000, AWAIT_MS = 2000, PAUSE_MS = 50, PG_WITH_HBA_FILES = 16, PG_WITH_IDENT_VIEW = 15 };
 
 static enum code server_nomem(struct err *e)
 {
@@ -258,4 +260,22 @@ enum code harden_server_reload(const struct harden_server *server, struct err *e
                            RELOAD_MS / 1000);
         (void)nanosleep(&pause, NULL);
     }
+}
+
+enum code harden_server_signal(pid_t pid, struct err *e)
+{
+    if (pid <= 0 || kill(pid, SIGHUP) == 0 || errno == ESRCH)
+        return OK;
+    return err_set(e, code_from_errno(errno), "could not send SIGHUP to the server (PID %d): %m", (int)pid);
+}
+
+void harden_server_await(const struct harden_server *server)
+{
+    const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
+    int64_t until = mono_ms() + AWAIT_MS;
+    struct str when;
+    struct err ignored;
+
+    while (loaded_at(server, false, &when, &ignored) != OK && mono_ms() < until)
+        (void)nanosleep(&pause, NULL);
 }

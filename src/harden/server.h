@@ -7,6 +7,8 @@
 #include "audit/known.h"
 #include "audit/subject.h"
 
+#include <sys/types.h>
+
 struct arena;
 struct collected;
 
@@ -44,6 +46,10 @@ MUST_CHECK enum code harden_server_check(const struct harden_server *server, con
                                          bool loaded, struct err *e);
 /** Have it load its files, and wait until a new session has them: at most ten seconds. E_CONNECT: nobody gets in. */
 MUST_CHECK enum code harden_server_reload(const struct harden_server *server, struct err *e);
+/** Ask its postmaster to do so, without a session. OK where it does not run (any more). E_ACCESS. */
+MUST_CHECK enum code harden_server_signal(pid_t pid, struct err *e);
+/** Wait until somebody can log in, for a while. */
+void harden_server_await(const struct harden_server *server);
 /** One setting of a new session, such as "ssl". */
 MUST_CHECK enum code harden_server_show(const struct harden_server *server, const char *setting,
                                         struct str *out, struct err *e);

@@ -91,6 +91,21 @@ static void each_hook_fails_in_an_undo(void **state)
     world_expect_old(&world);
 }
 
+static void another_reload_on_the_way_back(void **state)
+{
+    (void)state;
+    struct change_report report;
+    struct err e = { 0 };
+    world.has_back = true;
+    world.fail = 'r';
+    world.times = 99;
+    assert_int_equal(world_apply(&world, &report, &e), E_CONFIG);
+    assert_int_equal(report.end, CHANGE_BACK);
+    assert_string_equal(world.calls, "acrb");
+    assert_int_equal(world_look(&world).open, 0);
+    world_expect_old(&world);
+}
+
 /* The files are back, the server has not heard of it: the next run tells it. */
 static void the_server_stays_away(void **state)
 {
@@ -801,6 +816,7 @@ int main(void)
         TEST(applied_and_undone),
         TEST(each_hook_fails),
         TEST(each_hook_fails_in_an_undo),
+        TEST(another_reload_on_the_way_back),
         TEST(the_server_stays_away),
         TEST(ctrl_c),
         TEST(files_may_not_grow),

@@ -76,6 +76,11 @@ static enum code hook_reload(void *ctx, struct err *e)
     return hook(ctx, 'r', e);
 }
 
+static enum code hook_back(void *ctx, struct err *e)
+{
+    return hook(ctx, 'b', e);
+}
+
 static enum code hook_prove(void *ctx, struct err *e)
 {
     return hook(ctx, 'p', e);
@@ -87,7 +92,7 @@ struct change_params world_params(struct world *w)
         .state = w->state,
         .uid = geteuid(),
         .env = &w->env,
-        .hooks = { hook_also, hook_check, hook_reload, hook_prove, w },
+        .hooks = { hook_also, hook_check, hook_reload, hook_prove, w->has_back ? hook_back : NULL, w },
     };
 }
 

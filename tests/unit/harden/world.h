@@ -20,7 +20,8 @@ struct world {
              [OS_PATH_MAX]; /* main.conf 0640, hba.conf 0600, and conf.d/new.conf, which is not there */
     struct change_file plan[WORLD_FILES];
     struct env env;
-    char calls[64]; /* a letter per call: a check r p */
+    bool has_back;  /* there is a hook for the reload on the way back */
+    char calls[64]; /* a letter per call: a c r p b */
     char fail;      /* the letter of the hook that fails; 0: none */
     unsigned times; /* … so many times */
     void (*during)(struct world *w, char letter);
