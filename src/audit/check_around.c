@@ -136,7 +136,7 @@ void check_files(struct audit *a)
         for (size_t i = 0; i < n; i++)
             check_writable(a, paths[i].path.p);
     }
-    for (size_t i = 0; settings->ssl && settings_file_shown(settings, i, &use, &path); i++)
+    for (size_t i = 0; settings->ssl && settings_file_listed(settings, i, &use, &path); i++)
         if (use.audited)
             check_writable(a, path);
 }

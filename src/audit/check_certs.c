@@ -307,7 +307,7 @@ void check_certificates(struct audit *a)
     for (size_t i = 0; i < a->subject->n_hosts; i++) /* these are served instead */
         if (!is_earlier(a->subject->hosts, i))
             check_server_file(a, a->subject->hosts[i].cert);
-    for (size_t i = 0; settings_file_shown(settings, i, &use, &path); i++)
+    for (size_t i = 0; settings_file_listed(settings, i, &use, &path); i++)
         if (use.audited && use.named)
             check_trust(a, path, lists_count);
     check_authorities(a);

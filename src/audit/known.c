@@ -37,7 +37,7 @@ static void merge(struct known_client *to, const struct known_client *from)
     if (from->tls_version.n > 0 &&
         (to->tls_version.n == 0 || str_compare(from->tls_version, to->tls_version) < 0))
         to->tls_version = from->tls_version;
-    if (from->cert == KNOWN_CERT_NONE || to->cert == KNOWN_CERT_UNSEEN)
+    if (from->cert == KNOWN_CERT_NONE || to->cert == KNOWN_CERT_UNKNOWN)
         to->cert = from->cert;
     to->upgrades = to->upgrades && from->upgrades;
     if (to->method.n == 0)
@@ -109,9 +109,9 @@ void known_add_sessions(struct known_clients *known, const struct audit_subject 
                                        .address = s->address,
                                        .tls_version = s->tls_version,
                                        .source = STR("pg_stat_ssl"),
-                                       .cert = s->shows_certificate ? KNOWN_CERT_SHOWN
+                                       .cert = s->shows_certificate ? KNOWN_CERT_PRESENTED
                                                : asked              ? KNOWN_CERT_NONE
-                                                                    : KNOWN_CERT_UNSEEN,
+                                                                    : KNOWN_CERT_UNKNOWN,
                                        .tls = s->tls_version.n > 0,
                                        .replication = s->standby && s->database.n == 0,
                                        .times = 1 };

@@ -9,7 +9,7 @@
 struct arena;
 struct audit_subject;
 
-enum known_cert { KNOWN_CERT_UNSEEN, KNOWN_CERT_NONE, KNOWN_CERT_SHOWN };
+enum known_cert { KNOWN_CERT_UNKNOWN, KNOWN_CERT_NONE, KNOWN_CERT_PRESENTED };
 
 struct known_client {
     struct str user, application;

@@ -180,7 +180,7 @@ static struct rehearsed_client check_certificate(struct play *p, const struct hb
     if (p->client->cert == KNOWN_CERT_NONE || !p->client->tls)
         return rehearse_refused(p, rule, STR("the rule demands a client certificate, and it presents none"),
                                 change);
-    if (p->client->cert == KNOWN_CERT_SHOWN && rule->clientcert == CLIENTCERT_VERIFY_FULL)
+    if (p->client->cert == KNOWN_CERT_PRESENTED && rule->clientcert == CLIENTCERT_VERIFY_FULL)
         return doubtful(p, rule, STR("whether its certificate's name matches the user is not known"),
                         STR("compare them"));
     return doubtful(p, rule, STR("the rule demands a client certificate; whether it has one is not known"),
@@ -209,7 +209,7 @@ static struct rehearsed_client let_in(struct play *p, const struct hba_rule *rul
                           conf_tls_version_name(p->params->proposed->settings->ssl_min_protocol_version)),
             STR("update its TLS library, or its driver"));
     if (rule->clientcert != CLIENTCERT_NONE &&
-        !(p->client->cert == KNOWN_CERT_SHOWN && rule->clientcert == CLIENTCERT_VERIFY_CA))
+        !(p->client->cert == KNOWN_CERT_PRESENTED && rule->clientcert == CLIENTCERT_VERIFY_CA))
         return check_certificate(p, rule);
     if (needs == HBA_NEEDS_SCRAM && role && role->secret == SECRET_MD5)
         return rehearse_refused(p, rule, STR("the rule asks for SCRAM, and the secret of its role is md5"),

@@ -52,7 +52,7 @@ static bool depends(const struct rule_audit *l, struct conn_facts facts, enum co
     if (on == E_NEED_ROLES)
         facts.roles = NULL;
     else
-        facts.lookup = (struct name_lookup){ .state = NAME_NOT_ASKED };
+        facts.lookup = (struct name_lookup){ .state = NAME_NOT_LOOKED_UP };
     return policy_match(l->audit->subject->policy, &facts, NULL, &decision) == on;
 }
 
@@ -74,7 +74,7 @@ struct finding *rule_audit_about(struct rule_audit *l, struct finding *f)
 {
     struct str shown;
 
-    if (f && hba_rule_shown(l->audit->arena, l->rule, &shown))
+    if (f && hba_rule_redacted(l->audit->arena, l->rule, &shown))
         f->about = audit_text(l->audit, "%.*s %.*s", STR_ARG(l->rule->file), STR_ARG(shown));
     else
         l->audit->nomem = true;

@@ -13,10 +13,10 @@ static char fold(char c)
 
 size_t closest_distance(struct str a, struct str b)
 {
-    size_t rows[3][NEAR_NAME_MAX + 1];
+    size_t rows[3][CLOSEST_NAME_MAX + 1];
     size_t *before = rows[0], *above = rows[1], *row = rows[2];
 
-    if (a.n > NEAR_NAME_MAX || b.n > NEAR_NAME_MAX)
+    if (a.n > CLOSEST_NAME_MAX || b.n > CLOSEST_NAME_MAX)
         return SIZE_MAX;
     for (size_t j = 0; j <= b.n; j++)
         above[j] = j;
@@ -49,12 +49,12 @@ struct closest closest_begin(struct str name)
     return (struct closest){ .name = name, .distance = SIZE_MAX };
 }
 
-void closest_offer(struct closest *near, struct str known)
+void closest_offer(struct closest *search, struct str known)
 {
-    size_t distance = closest_distance(near->name, known);
+    size_t distance = closest_distance(search->name, known);
 
-    if (distance >= near->distance || !closest_enough(near->name, known, distance))
+    if (distance >= search->distance || !closest_enough(search->name, known, distance))
         return;
-    near->distance = distance;
-    near->best = known;
+    search->distance = distance;
+    search->best = known;
 }

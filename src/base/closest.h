@@ -7,7 +7,7 @@
 #include "base/slice.h"
 
 /** Longest name that is compared; longer ones are far from everything. */
-enum { NEAR_NAME_MAX = 64 };
+enum { CLOSEST_NAME_MAX = 64 };
 
 /**
  * Letters added, dropped, changed or swapped with their neighbour, ASCII case ignored. SIZE_MAX: too long.
@@ -25,6 +25,6 @@ struct closest {
 
 struct closest closest_begin(struct str name);
 /** Of names that are equally near the first one stays. */
-void closest_offer(struct closest *near, struct str known);
+void closest_offer(struct closest *search, struct str known);
 
 #endif

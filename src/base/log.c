@@ -12,7 +12,7 @@
 
 enum { LOG_TAIL = 8 }; /* kept free for the mark of a cut line and the line end */
 
-bool log_wanted(const struct log *log, enum severity severity)
+bool log_enabled(const struct log *log, enum severity severity)
 {
     return log && (int)severity >= atomic_load_explicit(&log->min_severity, memory_order_relaxed);
 }
@@ -212,7 +212,7 @@ static void put_head(struct log_line *line, int64_t now_us, enum severity severi
 
 void log_begin(struct log_line *line, const struct env *env, enum severity severity, const char *event)
 {
-    line->log = log_wanted(env->log, severity) ? env->log : NULL;
+    line->log = log_enabled(env->log, severity) ? env->log : NULL;
     if (!line->log)
         return;
     line->format = atomic_load_explicit(&line->log->format, memory_order_relaxed);

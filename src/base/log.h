@@ -25,7 +25,7 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 struct log {
     int fd;
-    _Atomic int min_severity;       /* enum severity; see log_wanted() */
+    _Atomic int min_severity;       /* enum severity; see log_enabled() */
     _Atomic enum log_format format; /* of the lines that are begun from now on */
     bool levels;                    /* each line begins with its syslog level, as sd-daemon(3) has it: <6> */
     _Atomic unsigned long lost;     /* lines that could not be written; see log_lost() */
@@ -47,7 +47,7 @@ struct log_line {
 };
 
 /** True when lines of this severity are written, in the server's order of severities (LOG above ERROR). */
-bool log_wanted(const struct log *log, enum severity severity);
+bool log_enabled(const struct log *log, enum severity severity);
 /** Lines that were dropped or could not be written. */
 unsigned long log_lost(const struct log *log);
 /** Begin a line. `env->log` may be NULL; then everything below does nothing. `event`: static. */

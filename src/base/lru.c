@@ -29,110 +29,110 @@ struct lru {
 
 struct lru *lru_new(size_t slots, size_t row_size, size_t key_size, size_t limit)
 {
-    struct lru *aged = calloc(1, sizeof *aged);
+    struct lru *lru = calloc(1, sizeof *lru);
 
-    if (!aged)
+    if (!lru)
         return NULL;
-    *aged = (struct lru){ .n_slots = slots, .row_size = row_size, .key_size = key_size, .limit = limit };
-    TAILQ_INIT(&aged->ages[0]);
-    TAILQ_INIT(&aged->ages[1]);
-    aged->slots = calloc(slots, sizeof *aged->slots);
-    if (!aged->slots) {
-        free(aged);
+    *lru = (struct lru){ .n_slots = slots, .row_size = row_size, .key_size = key_size, .limit = limit };
+    TAILQ_INIT(&lru->ages[0]);
+    TAILQ_INIT(&lru->ages[1]);
+    lru->slots = calloc(slots, sizeof *lru->slots);
+    if (!lru->slots) {
+        free(lru);
         return NULL;
     }
-    return aged;
+    return lru;
 }
 
-static void lru_forget(struct lru *aged, struct entry *entry)
+static void lru_forget(struct lru *lru, struct entry *entry)
 {
     LIST_REMOVE(entry, chain);
-    TAILQ_REMOVE(&aged->ages[entry->high], entry, age);
-    aged->n--;
+    TAILQ_REMOVE(&lru->ages[entry->high], entry, age);
+    lru->n--;
     free(entry);
 }
 
-static void forget_beyond(struct lru *aged, size_t limit)
+static void forget_beyond(struct lru *lru, size_t limit)
 {
-    while (aged->n > limit)
-        lru_forget(aged, TAILQ_FIRST(&aged->ages[TAILQ_EMPTY(&aged->ages[0])]));
+    while (lru->n > limit)
+        lru_forget(lru, TAILQ_FIRST(&lru->ages[TAILQ_EMPTY(&lru->ages[0])]));
 }
 
-void lru_free(struct lru *aged)
+void lru_free(struct lru *lru)
 {
-    if (!aged)
+    if (!lru)
         return;
-    forget_beyond(aged, 0);
-    free(aged->slots);
-    free(aged);
+    forget_beyond(lru, 0);
+    free(lru->slots);
+    free(lru);
 }
 
-size_t lru_count(const struct lru *aged)
+size_t lru_count(const struct lru *lru)
 {
-    return aged->n;
+    return lru->n;
 }
 
-void lru_limit(struct lru *aged, size_t limit)
+void lru_limit(struct lru *lru, size_t limit)
 {
-    aged->limit = limit;
-    forget_beyond(aged, limit);
+    lru->limit = limit;
+    forget_beyond(lru, limit);
 }
 
-static uint32_t hash_of(const struct lru *aged, const void *key)
+static uint32_t hash_of(const struct lru *lru, const void *key)
 {
-    return (uint32_t)hash_bytes(HASH_BEGIN, bytes_of(key, aged->key_size));
+    return (uint32_t)hash_bytes(HASH_BEGIN, bytes_of(key, lru->key_size));
 }
 
-static struct chain *chain_of(const struct lru *aged, uint32_t hash)
+static struct chain *chain_of(const struct lru *lru, uint32_t hash)
 {
-    return &aged->slots[hash & (uint32_t)(aged->n_slots - 1)];
+    return &lru->slots[hash & (uint32_t)(lru->n_slots - 1)];
 }
 
-static struct entry *find(const struct lru *aged, const void *key, uint32_t hash)
+static struct entry *find(const struct lru *lru, const void *key, uint32_t hash)
 {
     struct entry *entry;
 
-    LIST_FOREACH (entry, chain_of(aged, hash), chain)
-        if (entry->hash == hash && memcmp(entry->row, key, aged->key_size) == 0)
+    LIST_FOREACH (entry, chain_of(lru, hash), chain)
+        if (entry->hash == hash && memcmp(entry->row, key, lru->key_size) == 0)
             return entry;
     return NULL;
 }
 
-static void move(struct lru *aged, struct entry *entry, bool high)
+static void move(struct lru *lru, struct entry *entry, bool high)
 {
-    TAILQ_REMOVE(&aged->ages[entry->high], entry, age);
+    TAILQ_REMOVE(&lru->ages[entry->high], entry, age);
     entry->high = high;
-    TAILQ_INSERT_TAIL(&aged->ages[high], entry, age);
+    TAILQ_INSERT_TAIL(&lru->ages[high], entry, age);
 }
 
-void *lru_note(struct lru *aged, const void *key, bool high)
+void *lru_note(struct lru *lru, const void *key, bool high)
 {
-    uint32_t hash = hash_of(aged, key);
-    struct entry *entry = find(aged, key, hash);
+    uint32_t hash = hash_of(lru, key);
+    struct entry *entry = find(lru, key, hash);
 
     if (entry) {
-        move(aged, entry, entry->high || high);
+        move(lru, entry, entry->high || high);
         return entry->row;
     }
-    bool full = aged->n >= aged->limit;
-    if (aged->limit == 0 || (full && !high && TAILQ_EMPTY(&aged->ages[0])))
+    bool full = lru->n >= lru->limit;
+    if (lru->limit == 0 || (full && !high && TAILQ_EMPTY(&lru->ages[0])))
         return NULL;
-    entry = calloc(1, sizeof *entry + aged->row_size);
+    entry = calloc(1, sizeof *entry + lru->row_size);
     if (!entry)
         return NULL;
-    forget_beyond(aged, aged->limit - 1);
+    forget_beyond(lru, lru->limit - 1);
     entry->hash = hash;
     entry->high = high;
-    memcpy(entry->row, key, aged->key_size);
-    LIST_INSERT_HEAD(chain_of(aged, hash), entry, chain);
-    TAILQ_INSERT_TAIL(&aged->ages[high], entry, age);
-    aged->n++;
+    memcpy(entry->row, key, lru->key_size);
+    LIST_INSERT_HEAD(chain_of(lru, hash), entry, chain);
+    TAILQ_INSERT_TAIL(&lru->ages[high], entry, age);
+    lru->n++;
     return entry->row;
 }
 
-void *lru_find(const struct lru *aged, const void *key)
+void *lru_find(const struct lru *lru, const void *key)
 {
-    struct entry *entry = find(aged, key, hash_of(aged, key));
+    struct entry *entry = find(lru, key, hash_of(lru, key));
 
     return entry ? entry->row : NULL;
 }
@@ -143,9 +143,9 @@ static struct entry *entry_of(const void *row)
     return (struct entry *)(uintptr_t)((const char *)row - offsetof(struct entry, row));
 }
 
-void *lru_next(const struct lru *aged, bool high, const void *row)
+void *lru_next(const struct lru *lru, bool high, const void *row)
 {
-    struct entry *entry = row ? TAILQ_NEXT(entry_of(row), age) : TAILQ_FIRST(&aged->ages[high]);
+    struct entry *entry = row ? TAILQ_NEXT(entry_of(row), age) : TAILQ_FIRST(&lru->ages[high]);
 
     return entry ? entry->row : NULL;
 }

@@ -16,24 +16,24 @@ struct lru;
 /** `slots`: a power of two. NULL when memory ran out. */
 struct lru *lru_new(size_t slots, size_t row_size, size_t key_size, size_t limit);
 /** NULL is fine. */
-void lru_free(struct lru *aged);
+void lru_free(struct lru *lru);
 
-size_t lru_count(const struct lru *aged);
+size_t lru_count(const struct lru *lru);
 /** Rows beyond the new limit are forgotten at once. */
-void lru_limit(struct lru *aged, size_t limit);
+void lru_limit(struct lru *lru, size_t limit);
 
 /**
  * The row of this key, which is now the youngest of its kind; a new one is zero behind its key. `high` makes
  * it a high one for good. NULL when memory ran out or there is no room: none at all, or none for low ones.
  * Borrowed until the next lru_note() or lru_limit().
  */
-void *lru_note(struct lru *aged, const void *key, bool high);
+void *lru_note(struct lru *lru, const void *key, bool high);
 /** NULL: there is none. */
-void *lru_find(const struct lru *aged, const void *key);
+void *lru_find(const struct lru *lru, const void *key);
 /**
  * Walk the rows of a kind from the oldest to the youngest: NULL begins, and ends. Nothing may be noted
  * meanwhile.
  */
-void *lru_next(const struct lru *aged, bool high, const void *row);
+void *lru_next(const struct lru *lru, bool high, const void *row);
 
 #endif

@@ -12,15 +12,15 @@ enum { TEXT_ARENA_MAX = 32 << 20 };
 static enum code plan_one(const struct clerk_text *request, struct stmt *stmt, struct wr *w,
                           struct sql_error *e)
 {
-    const struct plan_asker asker = { status_schema(), request->is_admin, request->can_see_all,
-                                      request->now_us };
+    const struct plan_context context = { status_schema(), request->is_admin, request->can_see_all,
+                                          request->now_us };
     struct plan *plan = plan_new();
 
     if (plan == NULL)
         return sql_fail(e, E_NOMEM, 0, "out of memory");
     memcpy(plan->params, request->params, request->param_count * sizeof plan->params[0]);
     plan->param_count = request->param_count;
-    enum code code = plan_make(plan, stmt, &asker, e);
+    enum code code = plan_make(plan, stmt, &context, e);
     if (code == OK)
         batch_put_statement(w, plan, request->text);
     plan_free(plan);

@@ -47,7 +47,7 @@ struct report {
 
 static struct plan *plan_of(const struct query *query, int64_t now_us)
 {
-    const struct plan_asker asker = { .schema = status_schema(), .can_see_all = true, .now_us = now_us };
+    const struct plan_context context = { .schema = status_schema(), .can_see_all = true, .now_us = now_us };
     struct plan *plan = plan_new();
     struct sql_error e = { 0 };
     struct stmt *stmt;
@@ -56,7 +56,7 @@ static struct plan *plan_of(const struct query *query, int64_t now_us)
         return NULL;
     enum code code = sql_parse(&plan->arena, str_c(query->sql), &stmt, &e);
     if (code == OK)
-        code = plan_make(plan, stmt, &asker, &e);
+        code = plan_make(plan, stmt, &context, &e);
     CHECK(code == OK || code == E_NOMEM); /* the table's SQL is ours */
     if (code == OK)
         return plan;

@@ -242,7 +242,7 @@ static bool run_keep(struct open_statement *open, const struct plan *plan)
 static enum code plan(struct open_statement *open, const struct clerk_text *text, struct plan *plan,
                       struct err *e)
 {
-    const struct plan_asker asker = { status_schema(), text->is_admin, text->can_see_all, text->now_us };
+    const struct plan_context context = { status_schema(), text->is_admin, text->can_see_all, text->now_us };
     struct sql_error placed = { 0 };
     struct stmt *stmt;
 
@@ -250,7 +250,7 @@ static enum code plan(struct open_statement *open, const struct clerk_text *text
     plan->param_count = text->param_count;
     enum code code = sql_parse(&plan->arena, text->text, &stmt, &placed);
     if (code == OK)
-        code = plan_make(plan, stmt, &asker, &placed);
+        code = plan_make(plan, stmt, &context, &placed);
     if (code != OK) {
         *e = placed.err;
         return code;

@@ -91,7 +91,7 @@ static enum code demand_failed(const struct login *login, const char *reason, st
 
 enum code login_check_certificate(enum sslcertmode mode, enum login_cert cert, struct err *e)
 {
-    if (mode == SSLCERT_REQUIRE && cert == LOGIN_CERT_NOT_ASKED)
+    if (mode == SSLCERT_REQUIRE && cert == LOGIN_CERT_NOT_REQUESTED)
         return err_set(e, E_AUTH, "server did not request an SSL certificate");
     if (mode == SSLCERT_REQUIRE && cert == LOGIN_CERT_NONE)
         return err_set(e, E_AUTH, "server accepted connection without a valid SSL certificate");
@@ -244,9 +244,9 @@ static enum code take_final(struct login *login, struct bytes payload, struct er
 
 static void note_request(struct login *login, unsigned bit)
 {
-    if (!login->facts.asked_anything)
+    if (!login->facts.requested_authentication)
         login->facts.asked = (enum auth_method_bit)bit;
-    login->facts.asked_anything = true;
+    login->facts.requested_authentication = true;
 }
 
 static enum code refuse_method(struct login *login, uint32_t request, struct err *e)

@@ -29,7 +29,7 @@ struct login_creds {
 };
 
 /** What became of a client certificate in the handshake. */
-enum login_cert { LOGIN_CERT_NOT_ASKED, LOGIN_CERT_NONE, LOGIN_CERT_SENT };
+enum login_cert { LOGIN_CERT_NOT_REQUESTED, LOGIN_CERT_NONE, LOGIN_CERT_SENT };
 
 struct login_params {
     uint32_t protocol;     /* to ask for: PROTOCOL_3_0 or PROTOCOL_3_2 */
@@ -77,10 +77,10 @@ struct server_error {
 
 /** What was learnt. Texts live in the login's arena. */
 struct login_facts {
-    uint32_t protocol;          /* the version that is spoken */
-    enum auth_method_bit asked; /* what the server asked for; AUTH_BIT_NONE: nothing */
-    bool asked_anything;        /* an authentication request other than Ok came */
-    bool lacks_password;        /* … and could be answered, had we a password: LOGIN_FAIL for that alone */
+    uint32_t protocol;             /* the version that is spoken */
+    enum auth_method_bit asked;    /* what the server asked for; AUTH_BIT_NONE: nothing */
+    bool requested_authentication; /* an authentication request other than Ok came */
+    bool lacks_password; /* … and could be answered, had we a password: LOGIN_FAIL for that alone */
     bool offered_scram;
     bool offered_plus;
     bool used_plus;  /* channel binding was completed */

@@ -37,7 +37,7 @@ static void destroy(struct login_drive *drive)
 enum login_cert login_cert_over(const struct tls_engine *tls)
 {
     if (!tls || !tls_engine_cert_requested(tls))
-        return LOGIN_CERT_NOT_ASKED;
+        return LOGIN_CERT_NOT_REQUESTED;
     return tls_engine_cert_sent(tls) ? LOGIN_CERT_SENT : LOGIN_CERT_NONE;
 }
 

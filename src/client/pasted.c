@@ -187,7 +187,7 @@ static bool is_libpq(const struct reading *r)
 static void note_left_out(struct reading *r, struct str keyword)
 {
     struct closest near = closest_begin(keyword);
-    bool plain = keyword.n > 0 && keyword.n <= NEAR_NAME_MAX;
+    bool plain = keyword.n > 0 && keyword.n <= CLOSEST_NAME_MAX;
 
     for (size_t i = 0; i < keyword.n; i++)
         plain = plain && (is_name_char(keyword.p[i]) || keyword.p[i] == ' ');

@@ -45,7 +45,7 @@ static void hint_home(const struct find *f, enum conn_option option)
                  conn_option_keyword(option));
 }
 
-static struct conn_file tlsfiles_look(const struct find *f, struct str path)
+static struct conn_file tlsfiles_stat(const struct find *f, struct str path)
 {
     return f->world->stat_file(f->world->ctx, path.p);
 }
@@ -72,7 +72,7 @@ static enum code find_root(const struct find *f)
         f->out->root = TLS_ROOT_SYSTEM;
         return OK;
     }
-    if (path.n > 0 && tlsfiles_look(f, path).error == 0) {
+    if (path.n > 0 && tlsfiles_stat(f, path).error == 0) {
         f->out->root = TLS_ROOT_FILE;
         f->out->root_file = path;
         return find_crl(f);
@@ -87,7 +87,7 @@ static enum code find_root(const struct find *f)
 
 static enum code check_key(const struct find *f, struct str path)
 {
-    struct conn_file key = tlsfiles_look(f, path);
+    struct conn_file key = tlsfiles_stat(f, path);
 
     if (key.error == ENOENT)
         return err_set(f->e, E_TLS, "certificate present, but not private key file \"%.*s\"", STR_ARG(path));
@@ -139,7 +139,7 @@ static enum code find_cert(const struct find *f)
     TRY(path_of(f, CONN_SSLCERT, "postgresql.crt", &path));
     if (path.n == 0)
         return OK;
-    struct conn_file cert = tlsfiles_look(f, path);
+    struct conn_file cert = tlsfiles_stat(f, path);
     if (cert.error == ENOENT || cert.error == ENOTDIR)
         return OK;
     if (cert.error != 0) {

@@ -135,7 +135,7 @@ enum code verify_host(const struct cert_names *names, struct str host, struct er
                    c.first, c.examined - 1, c.examined == 2 ? "" : "s", STR_ARG(host));
 }
 
-bool verify_names_cover(const struct cert_names *names, const struct san *wanted)
+bool verify_names_match(const struct cert_names *names, const struct san *wanted)
 {
     for (size_t i = 0; i < names->n_sans; i++) {
         if (names->sans[i].type != wanted->type)

@@ -25,6 +25,6 @@ bool verify_host_is_ip(struct str host);
 /** One text comparison: ASCII case-insensitive, `*.` at the front of `pattern` stands for one label. */
 bool verify_name_matches(struct str pattern, struct str host);
 /** Does any name of `names` cover this one: the same, or a wildcard for it? */
-bool verify_names_cover(const struct cert_names *names, const struct san *wanted);
+bool verify_names_match(const struct cert_names *names, const struct san *wanted);
 
 #endif

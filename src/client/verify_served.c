@@ -164,8 +164,8 @@ static enum code visit(const struct served_check *check, struct tls_context *con
     return dialled(dial, dial_handshake(dial, context, check->name, !target->plain_tls, e), "", e);
 }
 
-static void verify_served_look(const struct served_check *check, struct tls_context *context,
-                               struct served_target *target)
+static void verify_served_ask(const struct served_check *check, struct tls_context *context,
+                              struct served_target *target)
 {
     struct tls_port *port = tls_port_new();
     struct dial *dial = port ? dial_new(check->env, port) : NULL;
@@ -191,7 +191,7 @@ void verify_served(struct served_check *check)
         check->targets[i].result = SERVED_UNKNOWN;
         check->targets[i].why = e;
         if (context)
-            verify_served_look(check, context, &check->targets[i]);
+            verify_served_ask(check, context, &check->targets[i]);
     }
     tls_context_free(context);
 }

@@ -93,7 +93,7 @@ static bool rule_text(const struct hba_rule *rule, struct arena *arena, struct s
     struct str shown;
     size_t n = 0;
 
-    if (!hba_rule_shown(arena, rule, &shown))
+    if (!hba_rule_redacted(arena, rule, &shown))
         return false;
     char *text = arena_alloc(arena, shown.n + 1);
     if (!text)

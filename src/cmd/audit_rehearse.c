@@ -38,7 +38,7 @@ static void add_row(void *arg, const struct client_row *row)
         .user = member(row->key.user, sizeof row->key.user),
         .application = member(row->key.application, sizeof row->key.application),
         .source = STR("pgseal_clients"),
-        .cert = row->issuer[0] ? KNOWN_CERT_SHOWN : KNOWN_CERT_UNSEEN,
+        .cert = row->issuer[0] ? KNOWN_CERT_PRESENTED : KNOWN_CERT_UNKNOWN,
         .times = (uint64_t)row->sessions,
     };
 
@@ -51,10 +51,10 @@ static void add_row(void *arg, const struct client_row *row)
         client.tls_version = member(row->tls_version, sizeof row->tls_version);
         known_add(known, &client);
     }
-    if (row->seen & (CLIENT_PLAIN | CLIENT_TOLD_N | CLIENT_LOCAL)) {
+    if (row->seen & (CLIENT_PLAIN | CLIENT_PLAIN_AFTER_N | CLIENT_LOCAL)) {
         client.tls = false;
         client.tls_version = STR("");
-        client.upgrades = (row->seen & (CLIENT_WENT_UP | CLIENT_TOLD_N)) != 0;
+        client.upgrades = (row->seen & (CLIENT_WENT_UP | CLIENT_PLAIN_AFTER_N)) != 0;
         known_add(known, &client);
     }
 }

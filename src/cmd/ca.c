@@ -125,7 +125,7 @@ static enum code init(const struct cmd *cmd, struct ca_place *place, struct aren
     TRY(passphrase_check(&source, e));
     TRY(refuse_second(cmd, place, e));
     TRY(read_params(cmd, arena, &params, e));
-    if (passphrase_wanted(&source)) {
+    if (passphrase_requested(&source)) {
         TRY(passphrase_new(&source, &passphrase, e));
         params.passphrase = &passphrase;
     }
@@ -250,7 +250,7 @@ static enum code write_crl(const struct cmd *cmd, struct ca_place *place, struct
         if (copied)
             (void)fprintf(cmd->out, "  copied to    %s\n", place->gate_crl);
     }
-    ca_place_tell_crl(place, cmd, arena);
+    ca_place_explain_crl(place, cmd, arena);
     return OK;
 }
 

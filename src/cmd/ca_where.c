@@ -145,7 +145,7 @@ enum code ca_place_write_crl(struct ca_place *place, struct ca *ca, unsigned day
     return place->gate_dir[0] ? copy_crl(place, ca, as, e) : OK;
 }
 
-void ca_place_tell_crl(const struct ca_place *place, const struct cmd *cmd, struct arena *arena)
+void ca_place_explain_crl(const struct ca_place *place, const struct cmd *cmd, struct arena *arena)
 {
     const char *crl = place->ca_dir;
     struct diag *row = NULL;

@@ -52,6 +52,6 @@ MUST_CHECK enum code ca_place_root(const struct ca_place *place, char out[OS_PAT
 MUST_CHECK enum code ca_place_write_crl(struct ca_place *place, struct ca *ca, unsigned days,
                                         struct os_owner *as, struct err *e);
 /** After that: tell whoever revoked something what is still to be done until gates obey. */
-void ca_place_tell_crl(const struct ca_place *place, const struct cmd *cmd, struct arena *arena);
+void ca_place_explain_crl(const struct ca_place *place, const struct cmd *cmd, struct arena *arena);
 
 #endif

@@ -155,7 +155,7 @@ static enum code read_passphrase(const struct cert_job *job, struct plan *plan, 
     struct passphrase_source source = new_source(job);
 
     TRY(passphrase_check(&source, e));
-    if (!passphrase_wanted(&source))
+    if (!passphrase_requested(&source))
         return OK;
     TRY(passphrase_new(&source, &plan->passphrase, e));
     plan->files.passphrase = &plan->passphrase;

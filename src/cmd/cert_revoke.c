@@ -144,7 +144,7 @@ enum code cert_revoke(struct cert_job *job, struct err *e)
             TRY(ca_revoke(ca, found.entries[i].serial_hex, reason, e));
     TRY(ca_place_write_crl(&job->place, ca, days, &as, e));
     TRY(report_revoked(job, &found, reason, e));
-    ca_place_tell_crl(&job->place, job->cmd, job->arena);
+    ca_place_explain_crl(&job->place, job->cmd, job->arena);
     return OK;
 }
 

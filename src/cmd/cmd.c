@@ -80,7 +80,7 @@ static int unknown_option(const struct cmd *cmd, enum cmd_id command, const char
     return cmd_usage(cmd, "unknown option --%.*s", STR_ARG(name));
 }
 
-static bool color_wanted(enum cmd_color when)
+static bool color_enabled(enum cmd_color when)
 {
     const char *no_color = getenv("NO_COLOR");
     const char *term = getenv("TERM");
@@ -205,7 +205,7 @@ int cmd_parse(struct cmd *cmd, enum cmd_id command, int argc, char **argv)
         if (status >= 0)
             return status;
     }
-    cmd->color = color_wanted(color);
+    cmd->color = color_enabled(color);
     cmd->args = argv + optind;
     cmd->n_args = (size_t)(argc - optind);
     int status = take_verb(cmd, command);

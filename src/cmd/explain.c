@@ -331,7 +331,7 @@ static struct str rule_text(const struct explanation *x, const struct hba_rule *
 {
     struct str text;
 
-    return hba_rule_shown(x->arena, rule, &text) ? text : STR("");
+    return hba_rule_redacted(x->arena, rule, &text) ? text : STR("");
 }
 
 static void json_member(FILE *out, const char *name, struct str text)

@@ -71,7 +71,7 @@ static enum code make_ca(struct init_plan *plan, const char *dir, struct secret 
 
     if (!arena_printf(plan->arena, &params.common_name, "pgseal CA %.48s", plan->host))
         return init_make_nomem(e);
-    if (passphrase_wanted(&plan->ca_passphrase)) {
+    if (passphrase_requested(&plan->ca_passphrase)) {
         TRY(passphrase_new(&plan->ca_passphrase, passphrase, e));
         params.passphrase = passphrase;
     }

@@ -2,7 +2,7 @@
  * The upstream server: what the gate's own settings say about it, and what its files must say about the gate.
  *
  * Over a unix socket the gate relays the password exchange, so the server must demand it there. Over TCP the
- * leg has TLS, an exchange bound to the gate's certificate cannot be passed on, and the gate judges itself:
+ * connection has TLS, so an exchange bound to the gate's certificate cannot be relayed, and the gate checks passwords itself:
  * it reads secrets as a role of its own and logs in with each client's own SCRAM keys.
  */
 #include "cmd/init_upstream.h"

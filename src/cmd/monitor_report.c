@@ -150,7 +150,7 @@ static json_t *texts_json(const struct str *texts, size_t n)
 
 static json_t *served_json(enum monitor_served served)
 {
-    return served == SERVED_NOT_ASKED ? json_null() : json_boolean(served == SERVED_MATCHES);
+    return served == SERVED_NOT_CHECKED ? json_null() : json_boolean(served == SERVED_MATCHES);
 }
 
 /* What an inventory asks for besides: whose it is, what for, where. */

@@ -60,8 +60,8 @@ bool settings_file_use(const struct settings *settings, size_t i, struct setting
     return false;
 }
 
-bool settings_file_shown(const struct settings *settings, size_t i, struct settings_file_use *out,
-                         const char **out_path)
+bool settings_file_listed(const struct settings *settings, size_t i, struct settings_file_use *out,
+                          const char **out_path)
 {
     for (size_t at = 0; at < COUNT_OF(rows); at++) {
         if (rows[at].place != i + 1)

@@ -24,7 +24,7 @@ struct settings_file_use {
 bool settings_file_use(const struct settings *settings, size_t i, struct settings_file_use *out,
                        const char **out_path);
 /** Those that have a kind, in the order in which they are shown, from 0; false behind the last. */
-bool settings_file_shown(const struct settings *settings, size_t i, struct settings_file_use *out,
-                         const char **out_path);
+bool settings_file_listed(const struct settings *settings, size_t i, struct settings_file_use *out,
+                          const char **out_path);
 
 #endif

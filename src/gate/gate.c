@@ -88,8 +88,8 @@ static enum code make_workers(struct gate *g)
     g->http_library = tls_library_new();
     g->counters = counters_new(COUNT_CELLS_MAX);
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
-    STAILQ_INIT(&g->askers);
-    STAILQ_INIT(&g->reach.askers);
+    STAILQ_INIT(&g->waiters);
+    STAILQ_INIT(&g->reach.waiters);
     g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
     g->shared.clerk = clerk_link_new(g->params->parent, g->params->env);

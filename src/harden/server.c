@@ -42,7 +42,7 @@ static void add_sessions(const struct live_rows *rows, struct known_clients *kno
                                        .address = live_cell(rows, i, 2),
                                        .tls = live_true(rows, i, 4),
                                        .tls_version = live_cell(rows, i, 5),
-                                       .cert = live_true(rows, i, 6) ? KNOWN_CERT_SHOWN : KNOWN_CERT_NONE,
+                                       .cert = live_true(rows, i, 6) ? KNOWN_CERT_PRESENTED : KNOWN_CERT_NONE,
                                        .replication = walsender && database.n == 0,
                                        .source = STR("pg_stat_activity"),
                                        .times = 1 };

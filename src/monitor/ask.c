@@ -250,7 +250,7 @@ static enum code compare(struct monitor_target *target, struct monitor_ask *ask,
         return ok ? OK : ask_no_memory(e);
     }
     if (memcmp(shown, disk->info.sha256, sizeof shown) == 0) {
-        if (disk->served == SERVED_NOT_ASKED)
+        if (disk->served == SERVED_NOT_CHECKED)
             disk->served = SERVED_MATCHES;
         return OK;
     }

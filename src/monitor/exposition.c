@@ -79,7 +79,7 @@ static bool has_value(enum monitor_metric metric, const struct monitor_row *row)
     case MONITOR_METRIC_STATUS:
         return true;
     case MONITOR_METRIC_SERVED:
-        return row->served != SERVED_NOT_ASKED;
+        return row->served != SERVED_NOT_CHECKED;
     case MONITOR_METRIC_TARGET_STATUS:
     case MONITOR_METRIC_ENDED:
     case MONITOR_METRIC_DURATION:

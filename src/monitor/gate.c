@@ -41,7 +41,7 @@ static enum code add_server(struct monitor_target *target, const struct settings
 
     if (!s->ssl)
         return OK;
-    for (size_t i = 0; settings_file_shown(s, i, &use, &path); i++) {
+    for (size_t i = 0; settings_file_listed(s, i, &use, &path); i++) {
         const struct monitor_file file = { use.kind, use.setting, path };
         bool served = path == s->ssl_cert_file.path;
         if (use.reader != FILE_READER_TLS)

@@ -13,7 +13,7 @@ enum monitor_status { MONITOR_OK, MONITOR_WARNING, MONITOR_UNKNOWN, MONITOR_CRIT
 /** "ok", "warning", "critical", "unknown". */
 const char *monitor_status_name(enum monitor_status status);
 
-enum monitor_served { SERVED_NOT_ASKED, SERVED_MATCHES, SERVED_DIFFERS };
+enum monitor_served { SERVED_NOT_CHECKED, SERVED_MATCHES, SERVED_DIFFERS };
 
 /** Texts live in the arena of its target. */
 struct monitor_row {

@@ -43,8 +43,8 @@ struct question {
     uid_t uid;
     int gai_error;
     struct addrinfo *found;
-    TAILQ_HEAD(, resolve) askers; /* who have not been answered */
-    TAILQ_ENTRY(question) entry;  /* in the list of its lane and state */
+    TAILQ_HEAD(, resolve) waiters; /* who have not been answered */
+    TAILQ_ENTRY(question) entry;   /* in the list of its lane and state */
 };
 
 struct resolve {
@@ -135,7 +135,7 @@ static void lane_move(enum lane lane)
         q->since_ms = now_ms();
         q->refs++;
         q->turn = NULL;
-        q->loop = TAILQ_FIRST(&q->askers)->loop;
+        q->loop = TAILQ_FIRST(&q->waiters)->loop;
         loop_send(q->loop, turn); /* under the lock: who cancels it later finds its loop told */
     }
 }
@@ -201,8 +201,8 @@ static void question_settle(struct question *q)
         TAILQ_INSERT_TAIL(&road.failed, q, entry);
         forget_failures();
     }
-    while ((r = TAILQ_FIRST(&q->askers)) != NULL) {
-        TAILQ_REMOVE(&q->askers, r, entry);
+    while ((r = TAILQ_FIRST(&q->waiters)) != NULL) {
+        TAILQ_REMOVE(&q->waiters, r, entry);
         send_answer(r);
     }
     lane_move(q->lane);
@@ -326,8 +326,8 @@ static bool give_up(struct resolve *r)
     lock();
     bool open = r->answer != NULL;
     if (open) {
-        TAILQ_REMOVE(&q->askers, r, entry);
-        if (q->state == QUESTION_WAITING && TAILQ_EMPTY(&q->askers))
+        TAILQ_REMOVE(&q->waiters, r, entry);
+        if (q->state == QUESTION_WAITING && TAILQ_EMPTY(&q->waiters))
             TAILQ_REMOVE(&road.lanes[q->lane].waiting, q, entry);
         question_unref(q);
     }
@@ -408,7 +408,7 @@ static void resolve_ask(struct question *q, struct resolve *r)
     if (r->question->state == QUESTION_FAILED) {
         send_answer(r);
     } else {
-        TAILQ_INSERT_TAIL(&r->question->askers, r, entry);
+        TAILQ_INSERT_TAIL(&r->question->waiters, r, entry);
         lane_move(q->lane);
     }
     question_unref(q);
@@ -426,7 +426,7 @@ static struct question *question_new(enum lane lane, void (*ask_it)(struct quest
     q->refs = 1;
     q->lane = lane;
     q->ask = ask_it;
-    TAILQ_INIT(&q->askers);
+    TAILQ_INIT(&q->waiters);
     q->turn = loop_message_new(on_turn, q);
     if (q->turn)
         return q;

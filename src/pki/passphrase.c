@@ -11,7 +11,7 @@
 
 enum { PROMPT_MAX = 256, FILE_LIMIT = 2 * SECRET_MAX };
 
-bool passphrase_wanted(const struct passphrase_source *source)
+bool passphrase_requested(const struct passphrase_source *source)
 {
     return source->file || source->command || source->ask;
 }
@@ -91,7 +91,7 @@ static enum code get_existing(void *ctx, struct secret *out, struct err *e)
 {
     const struct passphrase_source *source = ctx;
 
-    if (!passphrase_wanted(source) && !isatty(STDIN_FILENO)) {
+    if (!passphrase_requested(source) && !isatty(STDIN_FILENO)) {
         (void)err_set(e, E_CONFIG, "%s is protected by a passphrase, and none was given", source->what);
         err_hint(e, "Name a file or a command that has it; see --help.");
         return E_CONFIG;

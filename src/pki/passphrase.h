@@ -15,7 +15,7 @@ struct passphrase_source {
 };
 
 /** True when a source was named. */
-bool passphrase_wanted(const struct passphrase_source *source);
+bool passphrase_requested(const struct passphrase_source *source);
 /** E_USAGE when more than one was named. */
 MUST_CHECK enum code passphrase_check(const struct passphrase_source *source, struct err *e);
 /** For a key that is about to be written; the terminal asks twice. Empty ones are refused. */

@@ -246,7 +246,7 @@ static enum code name_fits(const struct match *m, struct str pattern, bool *out)
 
     *out = false;
     switch (lookup->state) {
-    case NAME_NOT_ASKED:
+    case NAME_NOT_LOOKED_UP:
         m->out->need = MATCH_NEED_REVERSE;
         return E_NEED_NAME;
     case NAME_REVERSE:

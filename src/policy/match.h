@@ -32,7 +32,7 @@ bool role_set_has(const struct role_set *set, struct str role);
 
 /** How far the peer's host name is known; one reverse and at most one forward lookup per connection. */
 enum name_state {
-    NAME_NOT_ASKED,
+    NAME_NOT_LOOKED_UP,
     NAME_REVERSE,        /* `name` is set, its addresses were not asked for yet */
     NAME_CONFIRMED,      /* one of the addresses of `name` is the peer's */
     NAME_MISMATCH,       /* none is */

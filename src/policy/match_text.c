@@ -109,7 +109,7 @@ static void lookup_detail(const struct name_lookup *lookup, struct err *e)
     struct str name = lookup->name;
 
     switch (lookup->state) {
-    case NAME_NOT_ASKED:
+    case NAME_NOT_LOOKED_UP:
         break;
     case NAME_REVERSE:
         err_detail_log(e, "Client IP address resolved to \"%.*s\", forward lookup not checked.",
@@ -175,7 +175,7 @@ static void explain_address(const struct hba_rule *rule, const struct conn_facts
                             size_t size)
 {
     static const char *const lookups[] = {
-        [NAME_NOT_ASKED] = "the client's host name is not known",
+        [NAME_NOT_LOOKED_UP] = "the client's host name is not known",
         [NAME_REVERSE] = "the client's host name is another",
         [NAME_CONFIRMED] = "the client's host name is another",
         [NAME_MISMATCH] = "the addresses of the client's host name do not include the client's",

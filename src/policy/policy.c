@@ -91,7 +91,7 @@ static void check_name(struct line_parser *p, const struct hba_name *name)
     if (roles && !p->params->features.roles_known)
         (void)line_bad(p, E_UNSUPPORTED, "Set \"auth_source = query\", or name the users.",
                        "\"%.*s\" needs role memberships, which are not known here", STR_ARG(name->text));
-    if (name->kind == HBA_NAME_REGEX && regex_set_looks_behind(p->regexes, name->regex))
+    if (name->kind == HBA_NAME_REGEX && regex_set_has_lookbehind(p->regexes, name->regex))
         (void)line_bad(p, E_UNSUPPORTED, NULL,
                        "regular expression \"%.*s\" uses lookbehind, which is not supported",
                        STR_ARG(str_from(name->text, 1)));

@@ -88,7 +88,7 @@ static void show_field(struct str field, struct buf *plain, struct buf *out)
     buf_append_str(out, field);
 }
 
-bool hba_rule_shown(struct arena *arena, const struct hba_rule *rule, struct str *out)
+bool hba_rule_redacted(struct arena *arena, const struct hba_rule *rule, struct str *out)
 {
     AUTO(buf) struct buf plain = BUF_INIT(rule->raw.n + 1);
     AUTO(buf) struct buf shown = BUF_INIT(rule->raw.n * sizeof HIDDEN);

@@ -21,6 +21,6 @@ bool hba_option_is_secret(enum hba_option option);
 /**
  * `raw` as it may be shown: passwords hidden, and then without a comment; in `arena`. False: out of memory.
  */
-bool hba_rule_shown(struct arena *arena, const struct hba_rule *rule, struct str *out);
+bool hba_rule_redacted(struct arena *arena, const struct hba_rule *rule, struct str *out);
 
 #endif

@@ -153,7 +153,7 @@ static char see_answer(struct probe_run *run, void (*request)(struct buf *out))
 
 static struct str method_name(const struct login_facts *facts)
 {
-    if (!facts->asked_anything)
+    if (!facts->requested_authentication)
         return facts->in_auth_ok ? STR("trust") : STR("");
     switch (facts->asked) {
     case AUTH_BIT_PASSWORD:
@@ -185,7 +185,7 @@ static void see_auth(struct probe_run *run, struct auth_seen *out)
         const struct login *login = login_drive_login(drive);
         const struct login_facts *facts = login_facts(login);
         out->method = method_name(facts);
-        out->reached = facts->asked_anything || facts->in_auth_ok;
+        out->reached = facts->requested_authentication || facts->in_auth_ok;
         out->scram_plus = facts->offered_plus;
         if (step == LOGIN_REFUSED && !out->reached)
             out->refusal = probe_mode_server_text(run, login_server_error(login), &e);
@@ -337,7 +337,7 @@ static enum code prepare(struct probe_run *run, const struct probe_target *targe
     struct str host = run->options.v[CONN_HOST], port = run->options.v[CONN_PORT];
     if (str_find(host, ',') < host.n || str_find(port, ',') < port.n)
         return err_set(e, E_PARAM, "an endpoint is one host: %.*s", STR_ARG(target->text));
-    plain.v[CONN_SSLNEGOTIATION] = STR("postgres"); /* the facts do not hang on the asker's preferences */
+    plain.v[CONN_SSLNEGOTIATION] = STR("postgres"); /* the facts do not depend on the user's preferences */
     plain.v[CONN_SSLROOTCERT] = STR("");
     plain.v[CONN_SSLMODE] = STR("disable");
     return conninfo_build(&plain, run->params->world, CONN_LIBPQ, run->arena, &run->info, e);

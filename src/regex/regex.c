@@ -261,7 +261,7 @@ enum code regex_set_add(struct regex_set *set, struct str pattern, bool captures
     return OK;
 }
 
-bool regex_set_looks_behind(const struct regex_set *set, unsigned number)
+bool regex_set_has_lookbehind(const struct regex_set *set, unsigned number)
 {
     CHECK(number < set->n);
     return set->entries[number].lookbehind;

@@ -35,7 +35,7 @@ MUST_CHECK enum code regex_set_add(struct regex_set *set, struct str pattern, bo
                                    struct err *e);
 
 /** True when it has (?<=…) or (?<!…): the syntax is checked, but regex_search() cannot apply it. */
-bool regex_set_looks_behind(const struct regex_set *set, unsigned number);
+bool regex_set_has_lookbehind(const struct regex_set *set, unsigned number);
 
 struct regex_match {
     bool matched;

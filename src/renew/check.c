@@ -131,7 +131,7 @@ static enum code check_names(const struct view *v, struct err *e)
         n = before.n_sans;
     }
     for (size_t i = 0; i < n; i++) {
-        if (verify_names_cover(&after, &wanted[i]))
+        if (verify_names_match(&after, &wanted[i]))
             continue;
         TRY(san_text(&wanted[i], v->arena, &text, e));
         return err_set(e, E_CONFIG, "the certificate does not have the name %.*s of the old one",

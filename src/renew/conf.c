@@ -145,7 +145,7 @@ static bool is_name(struct str name)
               c == '-'))
             return false;
     }
-    return name.n > 0 && name.n <= NEAR_NAME_MAX;
+    return name.n > 0 && name.n <= CLOSEST_NAME_MAX;
 }
 
 static enum code read_entry(struct reading *r, const struct conf_entry *entry)

@@ -291,7 +291,7 @@ static enum code converse(struct visit *v, struct login_drive *login, struct err
     if (step == LOGIN_REFUSED)
         return err_set(e, E_AUTH, "%.*s", STR_ARG(login_server_error(login_drive_login(login))->message));
     /* A password is not shown: that it is asked for says that the certificate was taken. */
-    bool asks = step == LOGIN_FAIL && login_facts(login_drive_login(login))->asked_anything;
+    bool asks = step == LOGIN_FAIL && login_facts(login_drive_login(login))->requested_authentication;
     return step == LOGIN_AUTHENTICATED || step == LOGIN_READY || asks ? OK : E_CONNECT;
 }
 

@@ -44,16 +44,16 @@ static bool keep_columns(struct plan *plan, const struct select *s)
     return true;
 }
 
-static enum code plan_select(struct plan *plan, struct select *s, const struct plan_asker *asker,
+static enum code plan_select(struct plan *plan, struct select *s, const struct plan_context *context,
                              struct sql_error *e)
 {
     AUTO(buf) struct buf sql = BUF_INIT(DB_SQL_MAX);
     struct typing typing = {
         .arena = &plan->arena,
-        .schema = asker->schema,
-        .now_us = asker->now_us,
-        .can_see_all = asker->can_see_all,
-        .is_admin = asker->is_admin,
+        .schema = context->schema,
+        .now_us = context->now_us,
+        .can_see_all = context->can_see_all,
+        .is_admin = context->is_admin,
         .params = plan->params,
         .param_count = plan->param_count,
     };
@@ -72,25 +72,25 @@ static enum code plan_select(struct plan *plan, struct select *s, const struct p
 }
 
 /* SHOW is a query on current_setting(), whose column goes by the setting's own name. */
-static enum code plan_show(struct plan *plan, const struct stmt *stmt, const struct plan_asker *asker,
+static enum code plan_show(struct plan *plan, const struct stmt *stmt, const struct plan_context *context,
                            struct sql_error *e)
 {
     struct stmt *query;
-    struct str name = asker->schema->setting_name(stmt->name);
+    struct str name = context->schema->setting_name(stmt->name);
 
     if (name.n == 0) {
         TRY(sql_parse(&plan->arena,
                       STR("SELECT name, current_setting(name) AS setting, short_desc AS description "
                           "FROM pg_settings ORDER BY 1"),
                       &query, e));
-        return plan_select(plan, query->select, asker, e);
+        return plan_select(plan, query->select, context, e);
     }
     TRY(sql_parse(&plan->arena, STR("SELECT current_setting('')"), &query, e));
     if (!arena_str(&plan->arena, name, &name))
         return sql_fail(e, E_NOMEM, stmt->at, "out of memory");
     query->select->targets->expr->args->value = datum_text(name);
     query->select->targets->name = name;
-    return plan_select(plan, query->select, asker, e);
+    return plan_select(plan, query->select, context, e);
 }
 
 static enum code refuse_write(const struct stmt *stmt, struct sql_error *e)
@@ -102,7 +102,8 @@ static enum code refuse_write(const struct stmt *stmt, struct sql_error *e)
     return E_READ_ONLY;
 }
 
-enum code plan_make(struct plan *plan, struct stmt *stmt, const struct plan_asker *asker, struct sql_error *e)
+enum code plan_make(struct plan *plan, struct stmt *stmt, const struct plan_context *context,
+                    struct sql_error *e)
 {
     plan->stmt = stmt;
     if (!arena_str(&plan->arena, stmt->text, &plan->text))
@@ -110,8 +111,8 @@ enum code plan_make(struct plan *plan, struct stmt *stmt, const struct plan_aske
     if (stmt->kind == STMT_READ_ONLY)
         return refuse_write(stmt, e);
     if (stmt->kind == STMT_SHOW)
-        return plan_show(plan, stmt, asker, e);
+        return plan_show(plan, stmt, context, e);
     if (stmt->kind == STMT_SELECT || stmt->kind == STMT_DECLARE || stmt->kind == STMT_COPY)
-        return plan_select(plan, stmt->select, asker, e);
+        return plan_select(plan, stmt->select, context, e);
     return OK;
 }

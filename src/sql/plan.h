@@ -28,7 +28,7 @@ struct plan *plan_new(void);
 void plan_free(struct plan *plan);
 
 /** Who asks what: for rights, and for what "now" means in a literal. */
-struct plan_asker {
+struct plan_context {
     const struct sql_schema *schema; /* what may be named */
     bool is_admin;
     bool can_see_all;
@@ -41,7 +41,7 @@ struct plan_asker {
  *
  * stmt  borrowed; completed in place.
  */
-MUST_CHECK enum code plan_make(struct plan *plan, struct stmt *stmt, const struct plan_asker *asker,
+MUST_CHECK enum code plan_make(struct plan *plan, struct stmt *stmt, const struct plan_context *context,
                                struct sql_error *e);
 
 #endif

@@ -95,7 +95,7 @@ const char *client_sslmode(const struct client_row *row, int64_t now_us)
 {
     if (row->seen & CLIENT_PLAIN && !(row->seen & CLIENT_FELL_BACK))
         return mode_of_plain(row, now_us);
-    if (row->seen & (CLIENT_FELL_BACK | CLIENT_TOLD_N))
+    if (row->seen & (CLIENT_FELL_BACK | CLIENT_PLAIN_AFTER_N))
         return "prefer";
     if (row->seen & CLIENT_DIRECT)
         return "require or stronger, direct";

@@ -40,16 +40,16 @@ struct client_key {
 
 /** What was ever seen; a set of bits. The values are on disk. */
 enum client_seen {
-    CLIENT_PLAIN = 1,       /* a StartupMessage in plaintext, unasked */
-    CLIENT_TOLD_N = 2,      /* the same after its SSLRequest was answered N */
-    CLIENT_TLS = 4,         /* a StartupMessage inside TLS */
-    CLIENT_DIRECT = 8,      /* TLS without asking */
-    CLIENT_LEFT_AT_N = 16,  /* asked for TLS, was told N, left */
-    CLIENT_DISTRUSTS = 32,  /* broke off over our certificate */
-    CLIENT_WRONG_NAME = 64, /* left after the handshake, which showed another name */
-    CLIENT_FELL_BACK = 128, /* plaintext right after TLS had failed or been refused */
-    CLIENT_WENT_UP = 256,   /* TLS right after plaintext had been refused */
-    CLIENT_LOCAL = 512      /* over a unix socket, where TLS is no question */
+    CLIENT_PLAIN = 1,         /* a StartupMessage in plaintext, unasked */
+    CLIENT_PLAIN_AFTER_N = 2, /* the same after its SSLRequest was answered N */
+    CLIENT_TLS = 4,           /* a StartupMessage inside TLS */
+    CLIENT_DIRECT = 8,        /* TLS without asking */
+    CLIENT_LEFT_AT_N = 16,    /* asked for TLS, was told N, left */
+    CLIENT_DISTRUSTS = 32,    /* broke off over our certificate */
+    CLIENT_WRONG_NAME = 64,   /* left after the handshake, which showed another name */
+    CLIENT_FELL_BACK = 128,   /* plaintext right after TLS had failed or been refused */
+    CLIENT_WENT_UP = 256,     /* TLS right after plaintext had been refused */
+    CLIENT_LOCAL = 512        /* over a unix socket, where TLS is no question */
 };
 enum { CLIENT_SEEN_ALL = 1023 };
 

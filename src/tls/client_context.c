@@ -1,5 +1,5 @@
 /*
- * The client side's context: of the gate's upstream leg, and of `probe`.
+ * The client side's context: of the gate's upstream connections, and of `probe`.
  * [src: PostgreSQL 18, "SSL Support"; fe-secure-openssl.c initialize_SSL]
  */
 #include "tls/client_context.h"

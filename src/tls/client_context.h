@@ -1,5 +1,5 @@
 /**
- * The client side's context: of the gate's upstream leg, and of `probe`.
+ * The client side's context: of the gate's upstream connections, and of `probe`.
  */
 #ifndef PGSEAL_TLS_CLIENT_CONTEXT_H
 #define PGSEAL_TLS_CLIENT_CONTEXT_H

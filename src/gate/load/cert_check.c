@@ -191,7 +191,7 @@ static void cert_check_names(const struct inspection *what, X509 *leaf, struct d
         cert_names_of(leaf, arena, &after, &e) != OK)
         return;
     for (size_t i = 0; i < before.n_sans; i++) {
-        if (verify_names_cover(&after, &before.sans[i]) || san_text(&before.sans[i], arena, &text, &e) != OK)
+        if (verify_names_match(&after, &before.sans[i]) || san_text(&before.sans[i], arena, &text, &e) != OK)
             continue;
         struct diag *row = diags_add(diags, is_strict(what) ? SEV_ERROR : SEV_WARNING, E_CONFIG, str_c(file),
                                      0, "certificate in file \"%s\" no longer has the name %.*s", file,

@@ -143,10 +143,10 @@ enum code http_access_load_cancels(const struct settings *settings, struct http_
     return code;
 }
 
-void http_access_fini(struct http_access *guard)
+void http_access_fini(struct http_access *access)
 {
-    tls_context_free(guard->tls);
-    guard->tls = NULL;
-    secret_wipe(&guard->token);
-    secret_wipe(&guard->cancels);
+    tls_context_free(access->tls);
+    access->tls = NULL;
+    secret_wipe(&access->token);
+    secret_wipe(&access->cancels);
 }

@@ -38,7 +38,7 @@ const char *http_access_key_file(const struct settings *settings);
 MUST_CHECK enum code http_access_load(const struct settings *settings, struct tls_library *library,
                                       const struct tls_server_params *params, struct http_access *out,
                                       struct diags *diags);
-void http_access_fini(struct http_access *guard);
+void http_access_fini(struct http_access *access);
 
 /** Read cancel_secret_file, where it is set. The same rules. */
 MUST_CHECK enum code http_access_load_cancels(const struct settings *settings, struct http_access *out,

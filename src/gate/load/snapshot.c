@@ -53,7 +53,7 @@ struct snapshot {
     struct crl_list crls;
     struct cert_list client_cas;
     struct cert_list served; /* what clients get, the leaf first */
-    struct http_access guard;
+    struct http_access access;
     struct arena arena;
 };
 
@@ -77,7 +77,7 @@ static void snapshot_free(struct snapshot *snapshot)
     crl_list_fini(&snapshot->crls);
     cert_list_fini(&snapshot->client_cas);
     cert_list_fini(&snapshot->served);
-    http_access_fini(&snapshot->guard);
+    http_access_fini(&snapshot->access);
     userlist_unref(snapshot->users);
     policy_unref(snapshot->policy);
     settings_unref(snapshot->settings);
@@ -153,7 +153,7 @@ const struct crl_list *snapshot_crls(const struct snapshot *snapshot)
 
 const struct http_access *snapshot_http_access(const struct snapshot *snapshot)
 {
-    return &snapshot->guard;
+    return &snapshot->access;
 }
 
 unsigned snapshot_generation(const struct snapshot *snapshot)
@@ -258,7 +258,7 @@ static enum code load_server_tls(struct snapshot *s, const struct snapshot_param
 }
 
 /* After load_server_tls(): a passphrase has been asked for by then, if there is one. */
-static enum code load_guard(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+static enum code load_http(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
     struct tls_server_params params = tls_params_server(s->settings, p->passphrase, p->running != NULL);
 
@@ -268,7 +268,7 @@ static enum code load_guard(struct snapshot *s, const struct snapshot_params *p,
         params.passphrase_from = find_passphrase(p, s->settings, diags);
     else
         params.passphrase_from = p->passphrase->n > 0 ? TLS_PASSPHRASE_GIVEN : TLS_PASSPHRASE_REFUSE;
-    return http_access_load(s->settings, p->http_library, &params, &s->guard, diags);
+    return http_access_load(s->settings, p->http_library, &params, &s->access, diags);
 }
 
 static bool upstream_may_tls(const struct conninfo *info)
@@ -507,7 +507,7 @@ static enum code load_parts(struct snapshot *s, const struct snapshot_params *p,
 {
     static enum code (*const parts[])(struct snapshot * s, const struct snapshot_params *p,
                                       struct diags *diags) = {
-        load_policy, load_server_tls, load_guard, load_upstreams, load_peers, load_users,
+        load_policy, load_server_tls, load_http, load_upstreams, load_peers, load_users,
     };
     enum code result = OK;
 
@@ -516,10 +516,10 @@ static enum code load_parts(struct snapshot *s, const struct snapshot_params *p,
         result = result == OK ? code : result;
     }
     TRY(result);
-    TRY(http_access_load_cancels(s->settings, &s->guard, diags));
+    TRY(http_access_load_cancels(s->settings, &s->access, diags));
     TRY(load_hits(s, p->running));
-    const struct rule_check honour = { s->settings, s->policy, s->upstreams, s->users, diags };
-    return rule_check_check(&honour);
+    const struct rule_check check = { s->settings, s->policy, s->upstreams, s->users, diags };
+    return rule_check_check(&check);
 }
 
 enum code snapshot_load(const struct snapshot_params *params, struct snapshot **out, struct diags *diags)

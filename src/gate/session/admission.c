@@ -138,7 +138,7 @@ enum step admission_look_up(struct session *s, enum lookup_kind kind, struct err
 {
     struct admission *a = s->admission;
     const struct lookup_question question = {
-        s->snapshot, a->route, kind, s->startup.user, a->roles_asked_anew, prefix_of_address(&s->peer.ss)
+        s->snapshot, a->route, kind, s->startup.user, a->roles_refreshed, prefix_of_address(&s->peer.ss)
     };
 
     a->lookup = lookup_new(s->worker, &question, on_lookup, s);
@@ -160,7 +160,7 @@ static bool must_ask_for_login(const struct session *s)
 {
     const struct admission *a = s->admission;
 
-    return a->route->auth_source == CONF_AUTH_QUERY && !a->credential_asked && route_hides_user(s);
+    return a->route->auth_source == CONF_AUTH_QUERY && !a->credential_requested && route_hides_user(s);
 }
 
 enum step admission_proved(struct session *s, struct err *e)

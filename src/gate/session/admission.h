@@ -30,13 +30,13 @@ struct admission {
     const struct method *method; /* who carries out the rule's method; NULL: the server, or nobody */
     struct conn_facts facts;
     struct decision decision;
-    struct str os_user; /* who is at the other end of a unix socket, once os_user_asked and looked up */
+    struct str os_user; /* who is at the other end of a unix socket, once os_user_requested and looked up */
     const char *os_user_error; /* why nobody is known; NULL: one is */
-    bool os_user_asked;
+    bool os_user_requested;
     const struct settings_route *route; /* of the requested database */
     bool relayed;                       /* the upstream server judges; the exchange passes through */
     struct credential credential;
-    bool credential_asked; /* for: `credential` is what auth_query says, or could not say */
+    bool credential_requested; /* for: `credential` is what auth_query says, or could not say */
     struct scram_server scram;
     uint8_t md5_salt[MD5_SALT_BYTES];
     struct scram_keys keys; /* ClientKey and ServerKey after SCRAM */
@@ -45,7 +45,7 @@ struct admission {
     struct buf final;         /* SASLFinal, held back until the upstream server has agreed */
     struct lookup *lookup;
     bool roles_cached;     /* facts.roles may have changed on the server meanwhile */
-    bool roles_asked_anew; /* … and were asked for once more */
+    bool roles_refreshed;  /* … and were asked for once more */
     struct derive *derive; /* a password is being hashed, or was */
 };
 

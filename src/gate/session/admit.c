@@ -112,7 +112,7 @@ static enum step find_secret(struct session *s, struct err *e)
         return a->method->begin(s, e);
     case CONF_AUTH_QUERY:
         a->stage = ADMIT_SECRET;
-        a->credential_asked = true;
+        a->credential_requested = true;
         return admission_look_up(s, LOOKUP_SECRET, e);
     }
     UNREACHABLE();
@@ -210,7 +210,7 @@ static enum step match(struct session *s, struct err *e)
     }
     bool refused = a->decision.verdict == VERDICT_NO_RULE || a->decision.rule->method == HBA_METHOD_REJECT;
     if (refused && a->roles_cached) { /* a membership that was granted or revoked meanwhile counts */
-        a->roles_asked_anew = true;
+        a->roles_refreshed = true;
         return admission_look_up(s, LOOKUP_ROLES, e);
     }
     if (a->decision.verdict == VERDICT_NO_RULE)

@@ -38,51 +38,51 @@
 
 enum {
     CANCEL_MS = 10000,
-    PEER_ERRANDS_MAX = 64, /* of one connection of another gate */
+    PEER_TASKS_MAX = 64, /* of one connection of another gate */
     PEER_ARENA_MAX = 256 * 1024
 };
 
 /** A request on its way: made by the worker that accepted it, carried out by the one that has the session. */
-struct errand {
+struct cancel_task {
     struct worker *from, *to;
-    struct session *asker; /* NULL: has gone meanwhile. Only touched on `from` */
+    struct session *client; /* NULL: has gone meanwhile. Only touched on `from` */
     uint32_t pid;
     uint8_t key[CANCEL_KEY_MAX];
     size_t key_n;
     struct snapshot *snapshot; /* of the session: its upstream's contexts */
     struct cancel_route route;
-    struct server_conn *leg;
-    struct forward *forward;       /* instead of `leg`, where no session of ours has the key */
+    struct server_conn *conn;
+    struct forward *forward;       /* instead of `conn`, where no session of ours has the key */
     bool from_peer;                /* another gate sent it: it goes no further */
     bool limited;                  /* it would have gone further, but there were too many */
     bool vouched;                  /* its key carries a MAC that fits */
     uint32_t number;               /* on the other gate's connection */
     struct prefix prefix;          /* of the client */
-    struct errand *next;           /* of the asker's */
+    struct cancel_task *next;      /* of the client's */
     struct timer *deadline;        /* a server that takes the request but never closes is not waited for */
     struct loop_message *way_back; /* to `from`, which must not fail; NULL once sent */
-    LIST_ENTRY(errand) entry;      /* while `leg` or `forward` is there: on `to` */
+    LIST_ENTRY(cancel_task) entry; /* while `conn` or `forward` is there: on `to` */
 };
 
-static void errand_free(struct errand *errand)
+static void cancel_task_free(struct cancel_task *task)
 {
-    if (!errand)
+    if (!task)
         return;
-    wipe(errand->key, sizeof errand->key);
-    wipe(&errand->route, sizeof errand->route);
-    loop_message_free(errand->way_back);
-    snapshot_unref(errand->snapshot);
-    free(errand);
+    wipe(task->key, sizeof task->key);
+    wipe(&task->route, sizeof task->route);
+    loop_message_free(task->way_back);
+    snapshot_unref(task->snapshot);
+    free(task);
 }
 
-static void forget_errand(struct session *asker, const struct errand *errand)
+static void forget_task(struct session *client, const struct cancel_task *task)
 {
-    struct errand **at = &asker->errand;
+    struct cancel_task **at = &client->cancel_task;
 
-    while (*at != errand)
+    while (*at != task)
         at = &(*at)->next;
-    *at = errand->next;
-    asker->n_errands--;
+    *at = task->next;
+    client->n_cancel_tasks--;
 }
 
 /* Another gate is told which of its requests it was, and may send more. */
@@ -101,225 +101,224 @@ static void answer_peer(struct session *peer, uint32_t number)
 /* On `from`: the client may go. */
 static void report(void *arg)
 {
-    struct errand *errand = arg;
-    struct session *asker = errand->asker;
-    uint32_t number = errand->number;
-    bool limited = errand->limited;
+    struct cancel_task *task = arg;
+    struct session *client = task->client;
+    uint32_t number = task->number;
+    bool limited = task->limited;
 
-    if (asker)
-        forget_errand(asker, errand);
-    errand_free(errand);
-    if (!asker)
+    if (client)
+        forget_task(client, task);
+    cancel_task_free(task);
+    if (!client)
         return;
     if (limited)
-        session_tally_failure(asker, CAUSE_CANCELS);
-    if (asker->origin == ORIGIN_GATE)
-        answer_peer(asker, number);
+        session_tally_failure(client, CAUSE_CANCELS);
+    if (client->origin == ORIGIN_GATE)
+        answer_peer(client, number);
     else
-        session_end(asker, PARTING_SILENT, NULL);
+        session_end(client, PARTING_SILENT, NULL);
 }
 
-static struct errand *errand_new(struct worker *from, struct worker *to, uint32_t pid)
+static struct cancel_task *cancel_task_new(struct worker *from, struct worker *to, uint32_t pid)
 {
-    struct errand *errand = calloc(1, sizeof *errand);
+    struct cancel_task *task = calloc(1, sizeof *task);
 
-    if (!errand)
+    if (!task)
         return NULL;
-    errand->from = from;
-    errand->to = to;
-    errand->pid = pid;
-    errand->way_back = loop_message_new(report, errand);
-    if (errand->way_back)
-        return errand;
-    errand_free(errand);
+    task->from = from;
+    task->to = to;
+    task->pid = pid;
+    task->way_back = loop_message_new(report, task);
+    if (task->way_back)
+        return task;
+    cancel_task_free(task);
     return NULL;
 }
 
 /* On `to`. */
-static void carried_out(struct errand *errand)
+static void finish_task(struct cancel_task *task)
 {
-    if (errand->leg || errand->forward)
-        LIST_REMOVE(errand, entry);
-    server_conn_free(errand->leg);
-    errand->leg = NULL;
-    forward_free(errand->forward);
-    errand->forward = NULL;
-    timer_close(errand->deadline);
-    errand->deadline = NULL;
-    snapshot_unref(errand->snapshot);
-    errand->snapshot = NULL;
-    struct loop_message *way_back = errand->way_back;
-    errand->way_back = NULL;
-    loop_send(errand->from->loop, way_back);
+    if (task->conn || task->forward)
+        LIST_REMOVE(task, entry);
+    server_conn_free(task->conn);
+    task->conn = NULL;
+    forward_free(task->forward);
+    task->forward = NULL;
+    timer_close(task->deadline);
+    task->deadline = NULL;
+    snapshot_unref(task->snapshot);
+    task->snapshot = NULL;
+    struct loop_message *way_back = task->way_back;
+    task->way_back = NULL;
+    loop_send(task->from->loop, way_back);
 }
 
 static void cancel_on_ready(void *arg)
 {
-    struct errand *errand = arg;
+    struct cancel_task *task = arg;
     AUTO(buf) struct buf out = BUF_INIT(512);
     struct err e;
 
-    frontend_cancel(&out, errand->route.pid, bytes_of(errand->route.key, errand->route.key_n));
-    bool sent = server_conn_send_buf(errand->leg, &out, &e) == OK;
+    frontend_cancel(&out, task->route.pid, bytes_of(task->route.key, task->route.key_n));
+    bool sent = server_conn_send_buf(task->conn, &out, &e) == OK;
     buf_fini_secret(&out);
     if (!sent)
-        carried_out(errand);
+        finish_task(task);
 }
 
-static void carried_out_late(void *arg)
+static void finish_task_late(void *arg)
 {
-    carried_out(arg);
+    finish_task(arg);
 }
 
-static void set_out(struct errand *errand)
+static void start_deadline(struct cancel_task *task)
 {
-    errand->deadline = timer_new(errand->to->loop, carried_out_late, errand);
-    if (errand->deadline)
-        timer_set(errand->deadline, CANCEL_MS);
-    LIST_INSERT_HEAD(&errand->to->errands, errand, entry);
+    task->deadline = timer_new(task->to->loop, finish_task_late, task);
+    if (task->deadline)
+        timer_set(task->deadline, CANCEL_MS);
+    LIST_INSERT_HEAD(&task->to->cancel_tasks, task, entry);
 }
 
 static void cancel_on_data(void *arg, struct bytes data)
 {
     (void)data;
-    carried_out(arg); /* a server that answers a cancel is not one */
+    finish_task(arg); /* a server that answers a cancel is not one */
 }
 
 static void on_end(void *arg, const struct err *e)
 {
     (void)e;
-    carried_out(arg);
+    finish_task(arg);
 }
 
-static void log_ignored(const struct errand *errand, const char *why)
+static void log_ignored(const struct cancel_task *task, const char *why)
 {
     struct log_line line;
 
-    log_begin(&line, &errand->to->env, SEV_LOG, "cancel_ignored");
+    log_begin(&line, &task->to->env, SEV_LOG, "cancel_ignored");
     log_c(&line, "message", why);
-    log_int(&line, "pid", errand->pid);
+    log_int(&line, "pid", task->pid);
     log_end(&line);
 }
 
 /* On `to`: begin to tell the session's server. */
-static bool go_to_server(struct errand *errand, const struct session *target)
+static bool go_to_server(struct cancel_task *task, const struct session *target)
 {
-    const struct server_conn_owner owner = { cancel_on_ready, cancel_on_data, on_end, on_end, errand };
+    const struct server_conn_owner owner = { cancel_on_ready, cancel_on_data, on_end, on_end, task };
 
-    errand->route = *target->cancel_route;
-    errand->snapshot = snapshot_ref(target->snapshot);
-    const struct settings_route *route = settings_route(snapshot_settings(errand->snapshot),
+    task->route = *target->cancel_route;
+    task->snapshot = snapshot_ref(target->snapshot);
+    const struct settings_route *route = settings_route(snapshot_settings(task->snapshot),
                                                         target->startup.database);
-    errand->leg = server_conn_new_at(errand->to, snapshot_upstream(errand->snapshot, route), &errand->route,
-                                     &owner);
-    if (!errand->leg)
+    task->conn = server_conn_new_at(task->to, snapshot_upstream(task->snapshot, route), &task->route, &owner);
+    if (!task->conn)
         return false;
-    set_out(errand);
+    start_deadline(task);
     return true;
 }
 
-static void count_result(const struct errand *errand, const char *result)
+static void count_result(const struct cancel_task *task, const char *result)
 {
-    meters_cancel(errand->to->counters, result);
+    meters_cancel(task->to->counters, result);
 }
 
 /* On `to`, which is the first worker: it has the connections to the other gates. */
 static void go_to_peers(void *arg)
 {
-    struct errand *errand = arg;
-    const struct forward_request request = { .cancel = { errand->pid, bytes_of(errand->key, errand->key_n) },
-                                             .prefix = errand->prefix,
-                                             .vouched = errand->vouched };
+    struct cancel_task *task = arg;
+    const struct forward_request request = { .cancel = { task->pid, bytes_of(task->key, task->key_n) },
+                                             .prefix = task->prefix,
+                                             .vouched = task->vouched };
     struct log_line line;
 
-    if (errand->to->ended) {
-        errand_free(errand);
+    if (task->to->ended) {
+        cancel_task_free(task);
         return;
     }
-    errand->forward = forward_new(errand->to, &request, carried_out_late, errand);
-    if (!errand->forward) {
-        errand->limited = true;
-        count_result(errand, "limited");
-        log_ignored(errand, "too many cancel requests for the gates of cancel_peers");
-        carried_out(errand);
+    task->forward = forward_new(task->to, &request, finish_task_late, task);
+    if (!task->forward) {
+        task->limited = true;
+        count_result(task, "limited");
+        log_ignored(task, "too many cancel requests for the gates of cancel_peers");
+        finish_task(task);
         return;
     }
-    count_result(errand, "forwarded");
-    log_begin(&line, &errand->to->env, SEV_LOG, "cancel_forwarded");
-    log_int(&line, "pid", errand->pid);
+    count_result(task, "forwarded");
+    log_begin(&line, &task->to->env, SEV_LOG, "cancel_forwarded");
+    log_int(&line, "pid", task->pid);
     log_end(&line);
-    set_out(errand);
+    start_deadline(task);
 }
 
 /* On `to`: nobody here has the key. Perhaps somebody elsewhere does, unless nobody can. */
-static void look_elsewhere(struct errand *errand, bool pid_known)
+static void try_peers(struct cancel_task *task, bool pid_known)
 {
-    struct snapshot *snapshot = errand->to->snapshot;
+    struct snapshot *snapshot = task->to->snapshot;
     const struct bytes secret = secret_bytes(&snapshot_http_access(snapshot)->cancels),
-                       key = bytes_of(errand->key, errand->key_n);
+                       key = bytes_of(task->key, task->key_n);
     size_t n_peers;
 
     (void)snapshot_peers(snapshot, &n_peers);
-    errand->vouched = secret.n > 0 && cancel_key_fits(secret, errand->pid, key);
-    if (errand->from_peer || n_peers == 0) {
-        count_result(errand, "unknown");
-        log_ignored(errand, pid_known ? "wrong key in cancel request"
-                                      : "PID in cancel request did not match any process");
-    } else if (secret.n > 0 && key.n > CANCEL_KEY_SHORT && !errand->vouched) {
-        count_result(errand, "invented");
-        log_ignored(errand, "the key in cancel request was not made by a gate of cancel_peers");
+    task->vouched = secret.n > 0 && cancel_key_fits(secret, task->pid, key);
+    if (task->from_peer || n_peers == 0) {
+        count_result(task, "unknown");
+        log_ignored(task, pid_known ? "wrong key in cancel request"
+                                    : "PID in cancel request did not match any process");
+    } else if (secret.n > 0 && key.n > CANCEL_KEY_SHORT && !task->vouched) {
+        count_result(task, "invented");
+        log_ignored(task, "the key in cancel request was not made by a gate of cancel_peers");
     } else {
-        errand->to = errand->to->shared->workers[0];
-        if (loop_post(errand->to->loop, go_to_peers, errand))
+        task->to = task->to->shared->workers[0];
+        if (loop_post(task->to->loop, go_to_peers, task))
             return;
     }
-    carried_out(errand);
+    finish_task(task);
 }
 
 /* On `to`: find the session and go to its server. */
-static void carry_out(void *arg)
+static void deliver_task(void *arg)
 {
-    struct errand *errand = arg;
+    struct cancel_task *task = arg;
     bool pid_known;
 
-    if (errand->to->ended) { /* posted to a loop that runs no more: everybody is going */
-        errand_free(errand);
+    if (task->to->ended) { /* posted to a loop that runs no more: everybody is going */
+        cancel_task_free(task);
         return;
     }
-    struct session *target = registry_find(errand->to, errand->pid, bytes_of(errand->key, errand->key_n),
-                                           &pid_known);
+    struct session *target = registry_find(task->to, task->pid, bytes_of(task->key, task->key_n), &pid_known);
 
     if (target && target->console) {
-        count_result(errand, "sent");
+        count_result(task, "sent");
         session_cancel(target);
     } else if (target && target->cancel_route) {
-        count_result(errand, "sent");
-        if (go_to_server(errand, target))
+        count_result(task, "sent");
+        if (go_to_server(task, target))
             return;
     } else {
-        look_elsewhere(errand, pid_known);
+        try_peers(task, pid_known);
         return;
     }
-    carried_out(errand);
+    finish_task(task);
 }
 
 void cancel_session(struct session *s)
 {
-    struct errand *errand = s->cancel_route ? errand_new(s->worker, s->worker, (uint32_t)s->pid) : NULL;
-    if (errand && !go_to_server(errand, s))
-        errand_free(errand);
+    struct cancel_task *task = s->cancel_route ? cancel_task_new(s->worker, s->worker, (uint32_t)s->pid)
+                                               : NULL;
+    if (task && !go_to_server(task, s))
+        cancel_task_free(task);
 }
 
 void cancel_abandon(struct worker *worker)
 {
-    struct errand *errand;
+    struct cancel_task *task;
 
-    while ((errand = LIST_FIRST(&worker->errands)) != NULL) {
-        LIST_REMOVE(errand, entry);
-        server_conn_free(errand->leg);
-        forward_free(errand->forward);
-        timer_close(errand->deadline);
-        errand_free(errand);
+    while ((task = LIST_FIRST(&worker->cancel_tasks)) != NULL) {
+        LIST_REMOVE(task, entry);
+        server_conn_free(task->conn);
+        forward_free(task->forward);
+        timer_close(task->deadline);
+        cancel_task_free(task);
     }
     forwarder_free(worker->forwarder);
     worker->forwarder = NULL;
@@ -327,7 +326,7 @@ void cancel_abandon(struct worker *worker)
 
 bool cancel_is_idle(const struct session *s)
 {
-    return s->state == STATE_CANCEL && s->origin == ORIGIN_GATE && s->n_errands == 0;
+    return s->state == STATE_CANCEL && s->origin == ORIGIN_GATE && s->n_cancel_tasks == 0;
 }
 
 /* Whom we listen to: who shows a certificate with the name of one of cancel_peers. */
@@ -361,27 +360,27 @@ static bool take_peer(struct session *s, struct err *e)
     return true;
 }
 
-static bool send_errand(struct session *s, const struct cancel *cancel)
+static bool send_task(struct session *s, const struct cancel *cancel)
 {
     struct gate_shared *shared = s->worker->shared;
     struct worker *to = shared->workers[registry_worker(cancel->key, shared->n_workers)];
-    struct errand *errand = errand_new(s->worker, to, cancel->pid);
+    struct cancel_task *task = cancel_task_new(s->worker, to, cancel->pid);
 
-    if (!errand)
+    if (!task)
         return false;
-    errand->asker = s;
-    errand->from_peer = s->origin == ORIGIN_GATE;
-    errand->number = s->n_requests++;
-    errand->prefix = prefix_of_address(&s->peer.ss);
-    errand->key_n = cancel->key.n;
-    memcpy(errand->key, cancel->key.p, cancel->key.n);
-    if (!loop_post(errand->to->loop, carry_out, errand)) {
-        errand_free(errand);
+    task->client = s;
+    task->from_peer = s->origin == ORIGIN_GATE;
+    task->number = s->n_requests++;
+    task->prefix = prefix_of_address(&s->peer.ss);
+    task->key_n = cancel->key.n;
+    memcpy(task->key, cancel->key.p, cancel->key.n);
+    if (!loop_post(task->to->loop, deliver_task, task)) {
+        cancel_task_free(task);
         return false;
     }
-    errand->next = s->errand;
-    s->errand = errand;
-    s->n_errands++;
+    task->next = s->cancel_task;
+    s->cancel_task = task;
+    s->n_cancel_tasks++;
     return true;
 }
 
@@ -406,7 +405,7 @@ static enum step take_request(struct session *s, struct err *e)
     }
     if (s->origin == ORIGIN_GATE && s->n_requests == 0 && !take_peer(s, e))
         return session_fail(s, PARTING_LOGGED);
-    if (!send_errand(s, &cancel))
+    if (!send_task(s, &cancel))
         return session_fail(s, PARTING_SILENT);
     wipe(s->in.p, packet.used);
     buf_consume(&s->in, packet.used);
@@ -418,18 +417,18 @@ enum step cancel_step(struct session *s, struct err *e)
     enum step step = STEP_JOB;
 
     if (s->origin != ORIGIN_GATE)
-        return s->errand ? STEP_JOB : take_request(s, e);
-    while (step == STEP_JOB && s->n_errands < PEER_ERRANDS_MAX)
+        return s->cancel_task ? STEP_JOB : take_request(s, e);
+    while (step == STEP_JOB && s->n_cancel_tasks < PEER_TASKS_MAX)
         step = take_request(s, e);
     return step;
 }
 
 void cancel_leave(struct session *s)
 {
-    for (struct errand *errand = s->errand; errand; errand = errand->next)
-        errand->asker = NULL;
-    s->errand = NULL;
-    s->n_errands = 0;
+    for (struct cancel_task *task = s->cancel_task; task; task = task->next)
+        task->client = NULL;
+    s->cancel_task = NULL;
+    s->n_cancel_tasks = 0;
 }
 
 void cancel_drain(struct session *s, bool now)

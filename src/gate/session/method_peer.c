@@ -29,9 +29,9 @@ enum step method_peer_find_user(struct session *s, struct err *e)
     uid_t uid;
     gid_t gid;
 
-    if (a->os_user_asked)
+    if (a->os_user_requested)
         return STEP_DONE;
-    a->os_user_asked = true;
+    a->os_user_requested = true;
     if (!socket_peer_ids(s->client.fd, &uid, &gid)) {
         a->os_user_error = "could not get peer credentials";
         return STEP_DONE;

@@ -55,7 +55,7 @@ enum step relay_enter(struct session *s, struct err *e)
 {
     (void)e;
     session_phase_none(s);
-    server_conn_take_stream(s->leg, &s->server, on_server, s);
+    server_conn_take_stream(s->server_conn, &s->server, on_server, s);
     session_login_over(s); /* before anything that may end the session: nobody looks for it then */
     /* Counted before it is told: who has heard of its session may ask for the numbers at once. */
     session_ready(s);

@@ -27,7 +27,7 @@
 struct admission;
 struct console_room;
 struct count_cell;
-struct errand;
+struct cancel_task;
 struct resolve;
 struct share;
 struct upstream_room;
@@ -131,7 +131,7 @@ struct session {
     struct str peer_name;     /* of the client's address, where a rule wanted it looked up */
     struct address *balancer; /* who sent the PROXY header; NULL: nobody */
     struct stream client;
-    struct stream server; /* from relay on; before that it belongs to the leg */
+    struct stream server; /* from relay on; before that it belongs to server_conn */
     struct timer *deadline;
     struct arena arena;   /* lives as long as the session */
     struct arena scratch; /* freed when relay begins */
@@ -147,10 +147,10 @@ struct session {
     struct str identity;             /* authenticated name for logs; p == NULL: the method sets none */
     enum cause cause;                /* of a refusal, where somebody knows better than its code */
     const char *reason; /* for the log only: why the client is, or will be, refused; NULL: nothing to add */
-    struct admission *admission; /* room admit; in scratch */
-    struct server_conn *leg;     /* room upstream */
-    struct errand *errand;       /* room cancel: the first of those under way */
-    uint32_t n_errands;
+    struct admission *admission;     /* room admit; in scratch */
+    struct server_conn *server_conn; /* room upstream */
+    struct cancel_task *cancel_task; /* room cancel: the first of those under way */
+    uint32_t n_cancel_tasks;
     uint32_t n_requests; /* of another gate, on this connection */
     struct upstream_room *upstream_room;
     struct console_room *console;

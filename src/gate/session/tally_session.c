@@ -106,7 +106,7 @@ static void add_tls(struct session *s, bool refused, struct client_row *row)
 static void add_plain(const struct session *s, bool refused, struct client_row *row)
 {
     row->plaintext = 1;
-    row->seen = s->hello.ssl_done ? CLIENT_TOLD_N : CLIENT_PLAIN;
+    row->seen = s->hello.ssl_done ? CLIENT_PLAIN_AFTER_N : CLIENT_PLAIN;
     if (s->hello.ssl_done) {
         row->tls_us = now_of(s); /* it would have taken it */
         return;

@@ -29,7 +29,7 @@
 static void try_again(struct upstream_room *r)
 {
     upstream_forget_attempt(r);
-    server_conn_again(r->s->leg);
+    server_conn_again(r->s->server_conn);
 }
 
 static enum step give_up(struct upstream_room *r, struct err *e)
@@ -67,7 +67,7 @@ static void begin_login(struct upstream_room *r)
 {
     struct session *s = r->s;
     bool service = upstream_is_service(r);
-    const struct login_line line = server_conn_line(s->leg, feed_login, r);
+    const struct login_line line = server_conn_line(s->server_conn, feed_login, r);
     struct login_params params = {
         .user = service ? r->upstream->info.user : s->startup.user,
         .env = session_env(s),
@@ -135,7 +135,7 @@ static void feed_login(void *arg)
     case LOGIN_FAIL:
         e.code = E_AUTH; /* ours to say, and no other attempt can do better */
         s->reason = "The gate cannot log in to the upstream server.";
-        if (!r->has_secret && login_facts(login)->asked_anything)
+        if (!r->has_secret && login_facts(login)->requested_authentication)
             s->cause = CAUSE_NO_SECRET;
         upstream_attempt_failed(r, EVENT_LOCAL_ERROR, &e);
         return;
@@ -161,7 +161,7 @@ static void begin_relayed(struct upstream_room *r)
         upstream_fail(r, &e);
         return;
     }
-    if (server_conn_send_buf(s->leg, &out, &e) != OK)
+    if (server_conn_send_buf(s->server_conn, &out, &e) != OK)
         upstream_attempt_failed(r, EVENT_CLOSED, &e);
 }
 
@@ -189,7 +189,8 @@ static void relayed_success(struct upstream_room *r)
     struct err e;
 
     buf_reset(&r->refusal); /* of a server that was tried before */
-    if (login_check_certificate(r->upstream->info.sslcertmode, server_conn_certificate(s->leg), &e) != OK) {
+    if (login_check_certificate(r->upstream->info.sslcertmode, server_conn_certificate(s->server_conn), &e) !=
+        OK) {
         upstream_fail(r, &e);
         return;
     }
@@ -257,7 +258,7 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
     switch (verdict) {
     case RELAYED_TO_CLIENT:
         r->client_engaged = true;
-        server_conn_untimed(s->leg); /* how long the client takes says nothing of the server */
+        server_conn_untimed(s->server_conn); /* how long the client takes says nothing of the server */
         return true;
     case RELAYED_HOLD:
         return true;
@@ -293,7 +294,7 @@ static void feed_relayed(struct upstream_room *r)
     session_resume(r->s);
 }
 
-/* ---- the leg's callbacks ---- */
+/* ---- the server connection's callbacks ---- */
 
 static void upstream_on_ready(void *arg)
 {
@@ -375,8 +376,8 @@ enum step upstream_enter(struct session *s, struct err *e)
     s->upstream_user = s->startup.user;
     const struct server_conn_owner owner = { upstream_on_ready, upstream_on_data, on_closed, on_failed, r,
                                              on_lapsed };
-    s->leg = server_conn_new(s->worker, r->upstream, &owner);
-    if (!s->leg) {
+    s->server_conn = server_conn_new(s->worker, r->upstream, &owner);
+    if (!s->server_conn) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_FATAL);
     }
@@ -405,7 +406,7 @@ static enum step take_answer(struct upstream_room *r, struct err *e)
     if (relayed_client(&r->exchange, msg.body, e) != OK)
         return session_fail(s, PARTING_FATAL);
     s->gs2 = r->exchange.gs2;
-    code = server_conn_send(s->leg, bytes_of(s->in.p, used), e);
+    code = server_conn_send(s->server_conn, bytes_of(s->in.p, used), e);
     wipe(s->in.p, used);
     buf_consume(&s->in, used);
     if (code != OK) {
@@ -432,8 +433,8 @@ void upstream_leave(struct session *s)
 {
     struct upstream_room *r = s->upstream_room;
 
-    server_conn_free(s->leg);
-    s->leg = NULL;
+    server_conn_free(s->server_conn);
+    s->server_conn = NULL;
     if (!r)
         return;
     s->upstream_room = NULL;

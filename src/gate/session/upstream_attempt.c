@@ -31,11 +31,12 @@ void upstream_forget_attempt(struct upstream_room *r)
 void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, const struct err *e)
 {
     if (r->client_engaged) {
-        if (event == EVENT_SERVER_BUSY || (event == EVENT_ATTRS_MISMATCH && !server_conn_unfit(r->s->leg)))
-            server_conn_pass_over(r->s->leg);
+        if (event == EVENT_SERVER_BUSY ||
+            (event == EVENT_ATTRS_MISMATCH && !server_conn_unfit(r->s->server_conn)))
+            server_conn_pass_over(r->s->server_conn);
         upstream_fail(r, e);
         return;
     }
     upstream_forget_attempt(r);
-    server_conn_event(r->s->leg, event, e);
+    server_conn_event(r->s->server_conn, event, e);
 }

@@ -122,7 +122,7 @@ bool upstream_without_facts(struct upstream_room *r, const struct server_error *
 /* Is this a way to log in, for this session over this connection? */
 static bool applies(const struct upstream_room *r, enum conf_upstream_login login)
 {
-    const struct server_conn *leg = r->s->leg;
+    const struct server_conn *conn = r->s->server_conn;
     const struct admission *a = r->s->admission;
 
     switch (login) {
@@ -131,11 +131,11 @@ static bool applies(const struct upstream_room *r, enum conf_upstream_login logi
     case CONF_LOGIN_PASSWORD:
         return a->password.n > 0;
     case CONF_LOGIN_CERT:
-        return server_conn_certificate(leg) == LOGIN_CERT_SENT;
+        return server_conn_certificate(conn) == LOGIN_CERT_SENT;
     case CONF_LOGIN_PEER:
-        return server_conn_is_unix(leg);
+        return server_conn_is_unix(conn);
     case CONF_LOGIN_TRUST:
-        return server_conn_is_unix(leg) || (server_conn_is_tls(leg) && r->upstream->verified);
+        return server_conn_is_unix(conn) || (server_conn_is_tls(conn) && r->upstream->verified);
     case CONF_LOGIN_SERVICE:
         return true;
     }
@@ -203,14 +203,14 @@ unsigned upstream_choose_login(struct upstream_room *r, struct login_creds *cred
 {
     unsigned allowed = upstream_is_service(r) ? choose_service(r, creds) : choose_own(r, creds);
 
-    if (server_conn_is_unix(r->s->leg)) /* what a server lets in by its socket is its own affair */
+    if (server_conn_is_unix(r->s->server_conn)) /* what a server lets in by its socket is its own affair */
         allowed |= AUTH_BIT_NONE;
     return allowed & r->upstream->info.auth_allowed;
 }
 
 enum code upstream_find_password(struct upstream_room *r, struct err *e)
 {
-    const struct conn_host *host = server_conn_host(r->s->leg);
+    const struct conn_host *host = server_conn_host(r->s->server_conn);
     struct str passfile = r->upstream->info.options.v[CONN_PASSFILE];
     const struct conn_world world = conn_world_files();
     bool found = false;

@@ -23,7 +23,7 @@ static enum code own_key(struct upstream_room *r, struct bytes body, struct err 
     r->route.pid = r->facts.pid;
     memcpy(r->route.key, r->facts.key, r->facts.key_n);
     r->route.key_n = r->facts.key_n;
-    server_conn_route(s->leg, &r->route);
+    server_conn_route(s->server_conn, &r->route);
     registry_remove(s->worker, s); /* of an attempt that came to nothing: found under the pid it had */
     s->pid = (int32_t)r->route.pid;
     s->cancel_route = arena_alloc(&s->arena, sizeof *s->cancel_route);
@@ -53,7 +53,7 @@ static void log_authorized(struct session *s)
         log_c(&line, "cipher", s->tls.cipher);
         log_int(&line, "bits", s->tls.bits);
     }
-    server_conn_text(s->leg, server);
+    server_conn_text(s->server_conn, server);
     log_c(&line, "upstream", server);
     log_str(&line, "upstream_user", s->upstream_user);
     log_int(&line, "pid", s->pid);
@@ -66,7 +66,7 @@ static void hand_over(struct upstream_room *r, char state)
     struct session *s = r->s;
     char server[128];
 
-    server_conn_accepted(s->leg);
+    server_conn_accepted(s->server_conn);
     meters_upstream(s, true);
     log_authorized(s);
     buf_append_buf(&s->out, &s->admission->final);
@@ -74,7 +74,7 @@ static void hand_over(struct upstream_room *r, char state)
     buf_append_buf(&s->out, &r->held);
     backend_ready(&s->out, state);
     s->follow.state = state;
-    server_conn_text(s->leg, server);
+    server_conn_text(s->server_conn, server);
     (void)arena_str(&s->arena, str_c(server), &s->server_text); /* for the views only */
     s->follow.ready = true;
     r->handed_over = true;
@@ -93,9 +93,9 @@ static void judge_attrs(struct upstream_room *r, char state)
     struct err e;
 
     r->facts.transaction_state = state;
-    server_conn_role(r->s->leg, login_role(&r->facts));
+    server_conn_role(r->s->server_conn, login_role(&r->facts));
     /* With one try a preference is no more than that: the next sessions know better where to look first. */
-    if (server_conn_any_attrs(r->s->leg) || (r->client_engaged && wanted == ATTRS_PREFER_STANDBY))
+    if (server_conn_any_attrs(r->s->server_conn) || (r->client_engaged && wanted == ATTRS_PREFER_STANDBY))
         wanted = ATTRS_ANY;
     switch (login_attrs(&r->facts, wanted, &e)) {
     case ATTRS_SUITS:
@@ -104,13 +104,13 @@ static void judge_attrs(struct upstream_room *r, char state)
     case ATTRS_UNKNOWN:
         r->stage = UPSTREAM_ATTRS;
         frontend_query(&out, login_attrs_query(wanted));
-        if (server_conn_send_buf(r->s->leg, &out, &e) == OK)
+        if (server_conn_send_buf(r->s->server_conn, &out, &e) == OK)
             return;
         upstream_attempt_failed(r, EVENT_CLOSED, &e);
         return;
     case ATTRS_MISMATCH:
         frontend_terminate(&out);
-        (void)!server_conn_send_buf(r->s->leg, &out, &r->why);
+        (void)!server_conn_send_buf(r->s->server_conn, &out, &r->why);
         upstream_attempt_failed(r, EVENT_ATTRS_MISMATCH, &e);
         return;
     }
@@ -122,9 +122,9 @@ static void judged(struct upstream_room *r)
     AUTO(buf) struct buf out = BUF_INIT(16);
     struct err ignored;
 
-    server_conn_accepted(r->s->leg);
+    server_conn_accepted(r->s->server_conn);
     frontend_terminate(&out);
-    (void)!server_conn_send_buf(r->s->leg, &out, &ignored);
+    (void)!server_conn_send_buf(r->s->server_conn, &out, &ignored);
     r->handed_over = true;
     session_resume(r->s);
 }

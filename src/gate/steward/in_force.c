@@ -57,10 +57,10 @@ void in_force_set_http_access(struct gate *g)
 {
     if (!g->http)
         return;
-    const struct http_access *guard = snapshot_http_access(g->snapshot);
+    const struct http_access *loaded = snapshot_http_access(g->snapshot);
     const struct gate_http_access access = {
-        .tls = guard->tls,
-        .token = guard->token.n > 0 ? &guard->token : NULL,
+        .tls = loaded->tls,
+        .token = loaded->token.n > 0 ? &loaded->token : NULL,
         .owner = snapshot_ref(g->snapshot),
         .release = release_snapshot,
     };

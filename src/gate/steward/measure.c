@@ -37,7 +37,7 @@ struct measurement {
     struct snapshot *snapshot; /* a reference */
     int64_t now_us;
     bool incomplete; /* memory ran out for a part that is no cell */
-    struct measure_askers askers;
+    struct measure_waiters waiters;
 };
 
 static void set(struct counters *sum, enum metric metric, int64_t value)
@@ -211,14 +211,14 @@ static void measure_work(void *arg)
 
 /* ---- the steward again ---- */
 
-static void measure_tell(struct measure_askers *askers, const struct counters *sum)
+static void measure_answer(struct measure_waiters *waiters, const struct counters *sum)
 {
-    struct measure_asker *asker;
+    struct measure_waiter *waiter;
 
-    while ((asker = STAILQ_FIRST(askers)) != NULL) {
-        STAILQ_REMOVE_HEAD(askers, next);
-        asker->done(asker->arg, sum);
-        free(asker);
+    while ((waiter = STAILQ_FIRST(waiters)) != NULL) {
+        STAILQ_REMOVE_HEAD(waiters, next);
+        waiter->done(waiter->arg, sum);
+        free(waiter);
     }
 }
 
@@ -237,13 +237,13 @@ static void measure_finish(void *arg)
     struct gate *g = m->gate;
 
     /* A counter that is missing would look like one that began anew. */
-    measure_tell(&m->askers, counters_whole(m->sum) && !m->incomplete ? m->sum : NULL);
+    measure_answer(&m->waiters, counters_whole(m->sum) && !m->incomplete ? m->sum : NULL);
     free_measurement(m);
     g->measuring = false;
     if (gate_is_over(g)) {
-        measure_tell(&g->askers, NULL);
+        measure_answer(&g->waiters, NULL);
         loop_stop(g->loop);
-    } else if (!STAILQ_EMPTY(&g->askers)) {
+    } else if (!STAILQ_EMPTY(&g->waiters)) {
         measure_begin(g);
     }
 }
@@ -281,22 +281,22 @@ static void measure_begin(struct gate *g)
     if (!m || !loop_job(g->loop, measure_work, measure_finish, m)) {
         if (m)
             free_measurement(m);
-        measure_tell(&g->askers, NULL);
+        measure_answer(&g->waiters, NULL);
         return;
     }
-    STAILQ_INIT(&m->askers);
-    STAILQ_CONCAT(&m->askers, &g->askers);
+    STAILQ_INIT(&m->waiters);
+    STAILQ_CONCAT(&m->waiters, &g->waiters);
     g->measuring = true;
 }
 
 bool measure_ask(struct gate *g, void (*done)(void *arg, const struct counters *counters), void *arg)
 {
-    struct measure_asker *asker = malloc(sizeof *asker);
+    struct measure_waiter *waiter = malloc(sizeof *waiter);
 
-    if (!asker)
+    if (!waiter)
         return false;
-    *asker = (struct measure_asker){ .done = done, .arg = arg };
-    STAILQ_INSERT_TAIL(&g->askers, asker, next);
+    *waiter = (struct measure_waiter){ .done = done, .arg = arg };
+    STAILQ_INSERT_TAIL(&g->waiters, waiter, next);
     if (!g->measuring)
         measure_begin(g);
     return true;

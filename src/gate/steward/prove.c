@@ -24,7 +24,7 @@ struct proof {
     struct snapshot *snapshot;
     const struct settings_route *route;
     struct diags *diags;
-    struct server_conn *leg;
+    struct server_conn *conn;
     bool reached;
     struct err why;
 };
@@ -94,23 +94,23 @@ static void reach(struct proof *p, const struct upstream *upstream)
     char where[128];
 
     p->reached = false;
-    p->leg = server_conn_new(p->worker, upstream, &owner);
-    if (!p->leg)
+    p->conn = server_conn_new(p->worker, upstream, &owner);
+    if (!p->conn)
         (void)err_set(&p->why, E_NOMEM, "out of memory");
     else
         loop_run(p->worker->loop);
     if (p->reached) {
-        server_conn_text(p->leg, where);
+        server_conn_text(p->conn, where);
         (void)diags_add(p->diags, SEV_LOG, OK, p->route->upstream_file, p->route->upstream_line,
                         "upstream \"%.*s\": reached %s%s", STR_ARG(p->route->label), where,
-                        !server_conn_is_tls(p->leg) ? " without TLS"
-                        : upstream->verified        ? " over TLS, its certificate verified"
-                                                    : " over TLS");
+                        !server_conn_is_tls(p->conn) ? " without TLS"
+                        : upstream->verified         ? " over TLS, its certificate verified"
+                                                     : " over TLS");
     } else {
         prove_complain(p);
     }
-    server_conn_free(p->leg);
-    p->leg = NULL;
+    server_conn_free(p->conn);
+    p->conn = NULL;
 }
 
 /* The gate's own login, and a question whose answer is known: auth_user is a user. */

@@ -31,10 +31,10 @@ enum {
     ARENA_MAX = 1 << 20
 };
 
-struct reach_asker {
+struct reach_waiter {
     void (*done)(void *arg, const char *why);
     void *arg;
-    STAILQ_ENTRY(reach_asker) next;
+    STAILQ_ENTRY(reach_waiter) next;
 };
 
 /* One look; the pool thread's while it is there. */
@@ -171,16 +171,16 @@ static const char *why_not(const struct gate *g)
     return why || g->reach.reached ? why : "unreachable: no server can be connected to";
 }
 
-static void reach_tell(struct gate *g)
+static void reach_answer(struct gate *g)
 {
-    struct reach_askers askers = STAILQ_HEAD_INITIALIZER(askers);
-    struct reach_asker *asker;
+    struct reach_waiters waiters = STAILQ_HEAD_INITIALIZER(waiters);
+    struct reach_waiter *waiter;
 
-    STAILQ_CONCAT(&askers, &g->reach.askers);
-    while ((asker = STAILQ_FIRST(&askers)) != NULL) {
-        STAILQ_REMOVE_HEAD(&askers, next);
-        asker->done(asker->arg, why_not(g));
-        free(asker);
+    STAILQ_CONCAT(&waiters, &g->reach.waiters);
+    while ((waiter = STAILQ_FIRST(&waiters)) != NULL) {
+        STAILQ_REMOVE_HEAD(&waiters, next);
+        waiter->done(waiter->arg, why_not(g));
+        free(waiter);
     }
 }
 
@@ -195,7 +195,7 @@ static void reach_finish(void *arg)
     g->reach.looking = false;
     snapshot_unref(look->snapshot);
     free(look);
-    reach_tell(g);
+    reach_answer(g);
     if (gate_is_over(g))
         loop_stop(g->loop);
 }
@@ -225,13 +225,13 @@ bool reach_ask(struct gate *g, void (*done)(void *arg, const char *why), void *a
         done(arg, why_not(g));
         return true;
     }
-    struct reach_asker *asker = malloc(sizeof *asker);
-    if (!asker || !(g->reach.looking || reach_begin(g))) {
-        free(asker);
+    struct reach_waiter *waiter = malloc(sizeof *waiter);
+    if (!waiter || !(g->reach.looking || reach_begin(g))) {
+        free(waiter);
         return false;
     }
-    *asker = (struct reach_asker){ .done = done, .arg = arg };
-    STAILQ_INSERT_TAIL(&g->reach.askers, asker, next);
+    *waiter = (struct reach_waiter){ .done = done, .arg = arg };
+    STAILQ_INSERT_TAIL(&g->reach.waiters, waiter, next);
     return true;
 }
 

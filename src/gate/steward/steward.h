@@ -23,20 +23,20 @@ enum reload_trigger {
     RELOAD_FILES         /* rule or settings files were replaced */
 };
 
-struct measure_asker {
+struct measure_waiter {
     void (*done)(void *arg, const struct counters *counters);
     void *arg;
-    STAILQ_ENTRY(measure_asker) next;
+    STAILQ_ENTRY(measure_waiter) next;
 };
-STAILQ_HEAD(measure_askers, measure_asker);
+STAILQ_HEAD(measure_waiters, measure_waiter);
 
-struct reach_asker;
-STAILQ_HEAD(reach_askers, reach_asker);
+struct reach_waiter;
+STAILQ_HEAD(reach_waiters, reach_waiter);
 
 /** Whether any server answers (reach.c). */
 struct reach {
-    struct reach_askers askers; /* who waits for the look that is under way */
-    bool looking;               /* on the pool, and it holds a snapshot */
+    struct reach_waiters waiters; /* who waits for the look that is under way */
+    bool looking;                 /* on the pool, and it holds a snapshot */
     bool reached;
     unsigned generation; /* of the snapshot whose servers were looked at */
     int64_t until_ms;    /* the answer is good */
@@ -70,7 +70,7 @@ struct gate {
     struct timer *cert_check_timer; /* certificates and revocation lists grow old without any reload */
     struct history history;         /* what reloads came to */
     struct counters *counters;      /* what happens to the gate as a whole */
-    struct measure_askers askers;   /* who wants the next measurement */
+    struct measure_waiters waiters; /* who wants the next measurement */
     bool measuring;                 /* one is on the pool, and holds a snapshot */
     struct reach reach;
     bool key_waits;

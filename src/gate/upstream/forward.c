@@ -48,7 +48,7 @@ struct link {
     struct forwarder *all;
     struct snapshot *snapshot; /* of the peer's contexts */
     const struct upstream *peer;
-    struct server_conn *leg; /* NULL: no connection */
+    struct server_conn *conn; /* NULL: no connection */
     bool ready;
     bool answers; /* it has answered on this connection: more than one may be on its way */
     bool stale;   /* of a snapshot that is in force no more */
@@ -125,15 +125,15 @@ static void flush(struct link *link)
         ask->sent = true;
         ask->number = link->numbers++;
         frontend_cancel(&out, ask->pid, bytes_of(ask->key, ask->key_n));
-        (void)!server_conn_send_buf(link->leg, &out, &ignored);
+        (void)!server_conn_send_buf(link->conn, &out, &ignored);
         buf_fini_secret(&out);
     }
 }
 
 static void disconnect(struct link *link)
 {
-    server_conn_free(link->leg);
-    link->leg = NULL;
+    server_conn_free(link->conn);
+    link->conn = NULL;
     link->ready = link->answers = false;
     link->numbers = 0;
     buf_reset(&link->in);
@@ -144,7 +144,7 @@ static void forward_on_ready(void *arg)
     struct link *link = arg;
 
     link->ready = true;
-    server_conn_accepted(link->leg);
+    server_conn_accepted(link->conn);
     flush(link);
 }
 
@@ -183,9 +183,9 @@ static bool connect_link(struct link *link)
                                              .failed = on_failed,
                                              .arg = link };
 
-    if (!link->leg)
-        link->leg = server_conn_new(link->all->worker, link->peer, &owner);
-    return link->leg != NULL;
+    if (!link->conn)
+        link->conn = server_conn_new(link->all->worker, link->peer, &owner);
+    return link->conn != NULL;
 }
 
 static void end_all(struct link *link, struct ask_list *list)

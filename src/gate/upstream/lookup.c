@@ -63,8 +63,8 @@ struct answer {
 struct line {
     struct lookups *lookups;
     struct str upstream;
-    struct snapshot *snapshot; /* whose conninfo it was made with; the asker holds a reference */
-    struct server_query *asker;
+    struct snapshot *snapshot; /* whose conninfo it was made with; the waiting session holds a reference */
+    struct server_query *query;
     struct answer *asked;
     uint64_t turn; /* of the question that was asked last */
     LIST_ENTRY(line) entry;
@@ -347,7 +347,7 @@ static void ask_next(struct line *line)
         line->asked = answer;
         line->turn = answer->turn;
         answer->state = ANSWER_ASKED;
-        if (server_query_ask(line->asker, sql, answer->user) == OK)
+        if (server_query_ask(line->query, sql, answer->user) == OK)
             return;
         line->asked = NULL;
         err_set(&e, E_NOMEM, "out of memory");
@@ -371,8 +371,8 @@ static struct line *line_of(struct lookups *all, struct snapshot *snapshot, cons
     line->lookups = all;
     line->snapshot = snapshot;
     const struct server_query_owner owner = { on_row, on_done, on_lost, line };
-    line->asker = server_query_new(all->worker, snapshot, upstream, &owner);
-    if (!line->asker) {
+    line->query = server_query_new(all->worker, snapshot, upstream, &owner);
+    if (!line->query) {
         free(line);
         return NULL;
     }
@@ -383,7 +383,7 @@ static struct line *line_of(struct lookups *all, struct snapshot *snapshot, cons
 static void line_free(struct line *line)
 {
     LIST_REMOVE(line, entry);
-    server_query_free(line->asker);
+    server_query_free(line->query);
     free(line);
 }
 

@@ -22,7 +22,7 @@ static bool wants_scram(const struct relayed *r)
     return r->needs == HBA_NEEDS_SCRAM || r->needs == HBA_NEEDS_MD5_OR_SCRAM;
 }
 
-/* The operator's require_auth holds on this leg too, whoever proves himself over it. */
+/* The operator's require_auth applies to this connection too, whoever authenticates over it. */
 static bool excluded(const struct relayed *r, unsigned bit)
 {
     return (r->allowed & bit) == 0;

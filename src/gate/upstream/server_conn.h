@@ -17,7 +17,7 @@ struct session;
 struct upstream;
 struct worker;
 
-/** All are called from the loop, never from within a leg_ function; the last thing they touch may be
+/** All are called from the loop, never from within one of these functions; the last thing they touch may be
  * server_conn_free(). */
 struct server_conn_owner {
     /** Connected, encrypted and verified as the conninfo demands. */
@@ -30,7 +30,7 @@ struct server_conn_owner {
     void (*failed)(void *arg, const struct err *e);
     void *arg;
     /** connect_timeout has given up a connection after `ready`: what was begun over it is void, and `ready`
-     * or `failed` follows. NULL: nothing was begun. The leg must not be freed here. */
+     * or `failed` follows. NULL: nothing was begun. It must not be freed here. */
     void (*lapsed)(void *arg);
 };
 
@@ -52,46 +52,46 @@ struct server_conn *server_conn_new_at(struct worker *worker, const struct upstr
                                        const struct cancel_route *route,
                                        const struct server_conn_owner *owner);
 /** Close everything. NULL is fine. */
-void server_conn_free(struct server_conn *leg);
+void server_conn_free(struct server_conn *conn);
 
 /** Send; `data` of a kind that must not stay in memory is the caller's to wipe. E_CLOSED where no connection
  * is ready: what was meant for one server never goes to the next. */
-MUST_CHECK enum code server_conn_send(struct server_conn *leg, struct bytes data, struct err *e);
+MUST_CHECK enum code server_conn_send(struct server_conn *conn, struct bytes data, struct err *e);
 /** The same for what was put together: E_NOMEM, and nothing is sent, where a part of it was lost. */
-MUST_CHECK enum code server_conn_send_buf(struct server_conn *leg, const struct buf *data, struct err *e);
+MUST_CHECK enum code server_conn_send_buf(struct server_conn *conn, const struct buf *data, struct err *e);
 /**
  * The login over this connection came to nothing: go on as libpq would. `failed` is called when nothing is
  * left, `ready` when another connection stands.
  */
-void server_conn_event(struct server_conn *leg, enum attempt_event event, const struct err *e);
+void server_conn_event(struct server_conn *conn, enum attempt_event event, const struct err *e);
 /** Connect to the present address once more, in the same way: `ready` or `failed` follows, from the loop. */
-void server_conn_again(struct server_conn *leg);
+void server_conn_again(struct server_conn *conn);
 /** The present address does not suit, but there is no second try: the next sessions try others first. */
-void server_conn_pass_over(struct server_conn *leg);
+void server_conn_pass_over(struct server_conn *conn);
 /** From here on the time is somebody else's, who is limited otherwise: connect_timeout does not count it. */
-void server_conn_untimed(struct server_conn *leg);
+void server_conn_untimed(struct server_conn *conn);
 /** What the server of the present address told of its role: sessions to come go by it. */
-void server_conn_role(struct server_conn *leg, enum host_role role);
+void server_conn_role(struct server_conn *conn, enum host_role role);
 /** The present address is remembered as one that does not suit target_session_attrs. */
-bool server_conn_unfit(const struct server_conn *leg);
+bool server_conn_unfit(const struct server_conn *conn);
 /** The session is accepted. */
-void server_conn_accepted(struct server_conn *leg);
+void server_conn_accepted(struct server_conn *conn);
 /** True in the pass in which target_session_attrs does not matter. */
-bool server_conn_any_attrs(const struct server_conn *leg);
+bool server_conn_any_attrs(const struct server_conn *conn);
 
 /** The host of the present attempt; not of a server_conn_new_at(). */
-const struct conn_host *server_conn_host(const struct server_conn *leg);
-bool server_conn_is_tls(const struct server_conn *leg);
-bool server_conn_is_unix(const struct server_conn *leg);
+const struct conn_host *server_conn_host(const struct server_conn *conn);
+bool server_conn_is_tls(const struct server_conn *conn);
+bool server_conn_is_unix(const struct server_conn *conn);
 /** Did this server ask for the gate's certificate, and was there one to send? */
-enum login_cert server_conn_certificate(const struct server_conn *leg);
+enum login_cert server_conn_certificate(const struct server_conn *conn);
 /** For a login over this connection; `worked` is called with `arg`. */
-struct login_line server_conn_line(struct server_conn *leg, void (*worked)(void *arg), void *arg);
+struct login_line server_conn_line(struct server_conn *conn, void (*worked)(void *arg), void *arg);
 /** Fill address, method and host of `out`. */
-void server_conn_route(const struct server_conn *leg, struct cancel_route *out);
-/** Hand the connection over; `fn` hears of its readiness from now on, and the leg is free to go. */
-void server_conn_take_stream(struct server_conn *leg, struct stream *out, poll_fn *fn, void *arg);
+void server_conn_route(const struct server_conn *conn, struct cancel_route *out);
+/** Hand the connection over; `fn` hears of its readiness from now on, and the rest may be freed. */
+void server_conn_take_stream(struct server_conn *conn, struct stream *out, poll_fn *fn, void *arg);
 /** "127.0.0.1:5432" or the socket's path. */
-void server_conn_text(const struct server_conn *leg, char out[128]);
+void server_conn_text(const struct server_conn *conn, char out[128]);
 
 #endif

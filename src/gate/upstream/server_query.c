@@ -20,13 +20,13 @@
 #include <stdlib.h>
 
 enum {
-    ASKER_IN_MAX = 1 << 20,
-    ASKER_OUT_MAX = 64 * 1024,
-    ASKER_ARENA_MAX = 1 << 20,
-    ASKER_TIMEOUT_MS = 10000, /* from a question to its answer, connecting included */
-    ASKER_IDLE_MS = 60000,    /* a session that nobody needs goes: it would hold up a server's shutdown */
-    ASKER_PARAMETERS_MAX = 6,
-    ASKER_READY_MAX = 3 /* ReadyForQuery to the three parts of a question */
+    QUERY_IN_MAX = 1 << 20,
+    QUERY_OUT_MAX = 64 * 1024,
+    QUERY_ARENA_MAX = 1 << 20,
+    QUERY_TIMEOUT_MS = 10000, /* from a question to its answer, connecting included */
+    QUERY_IDLE_MS = 60000,    /* a session that nobody needs goes: it would hold up a server's shutdown */
+    QUERY_PARAMETERS_MAX = 6,
+    QUERY_READY_MAX = 3 /* ReadyForQuery to the three parts of a question */
 };
 
 /*
@@ -34,17 +34,17 @@ enum {
  * is said in the question's own transaction, not in the StartupMessage: poolers such as PgBouncer refuse
  * these parameters there, and may give every transaction another server.
  */
-#define ASKER_BEGIN                                                                                          \
+#define QUERY_BEGIN                                                                                          \
     "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog; SET LOCAL statement_timeout = '5s'; "              \
     "SET LOCAL row_security = off"
-#define ASKER_END "COMMIT"
+#define QUERY_END "COMMIT"
 
 enum server_query_stage {
-    ASKER_IDLE, /* no session */
-    ASKER_CONNECT,
-    ASKER_LOGIN,
-    ASKER_READY, /* no question is open */
-    ASKER_BUSY
+    QUERY_IDLE, /* no session */
+    QUERY_CONNECT,
+    QUERY_LOGIN,
+    QUERY_READY, /* no question is open */
+    QUERY_BUSY
 };
 
 struct server_query {
@@ -53,7 +53,7 @@ struct server_query {
     const struct upstream *upstream;
     struct server_query_owner owner;
     enum server_query_stage stage;
-    struct server_conn *leg;
+    struct server_conn *conn;
     struct login_drive *login;
     struct arena arena; /* of the present login */
     struct buf in;
@@ -69,21 +69,21 @@ static enum code connect_now(struct server_query *a);
 
 static void hang_up(struct server_query *a)
 {
-    server_conn_free(a->leg);
-    a->leg = NULL;
+    server_conn_free(a->conn);
+    a->conn = NULL;
     login_drive_free(a->login);
     a->login = NULL;
     buf_fini_secret(&a->in);
     password_wipe(&a->password);
     arena_reset(&a->arena);
-    a->stage = ASKER_IDLE;
+    a->stage = QUERY_IDLE;
 }
 
 /* The session is over, with whatever was asked; the next question makes a new one. */
 static void dead(struct server_query *a, const struct err *e)
 {
-    bool asked = a->stage != ASKER_READY && a->stage != ASKER_IDLE;
-    struct err why = *e; /* it may be the leg's own */
+    bool asked = a->stage != QUERY_READY && a->stage != QUERY_IDLE;
+    struct err why = *e; /* it may be the connection's own */
 
     timer_stop(a->timer);
     hang_up(a);
@@ -96,9 +96,9 @@ static void on_lost(void *arg, const struct err *e)
 {
     struct server_query *a = arg;
 
-    if (a->stage != ASKER_BUSY || !a->reused) {
+    if (a->stage != QUERY_BUSY || !a->reused) {
         /* Its last words say more than that it has gone. */
-        dead(a, a->stage == ASKER_BUSY && a->why.message[0] ? &a->why : e);
+        dead(a, a->stage == QUERY_BUSY && a->why.message[0] ? &a->why : e);
         return;
     }
     struct err why = *e;
@@ -131,7 +131,7 @@ static struct str auth_user(const struct server_query *a)
 static enum code find_password(struct server_query *a, struct str user, struct str database, struct err *e)
 {
     struct str passfile = a->upstream->info.options.v[CONN_PASSFILE];
-    const struct conn_host *host = server_conn_host(a->leg);
+    const struct conn_host *host = server_conn_host(a->conn);
     const struct conn_world world = conn_world_files();
     bool found;
 
@@ -148,7 +148,7 @@ static enum code begin_login(struct server_query *a, struct err *e)
 {
     const struct conninfo *info = &a->upstream->info;
     struct str user = auth_user(a), database = snapshot_settings(a->snapshot)->auth_dbname;
-    const struct parameter parameters[ASKER_PARAMETERS_MAX] = {
+    const struct parameter parameters[QUERY_PARAMETERS_MAX] = {
         { STR("user"), user },
         { STR("database"), database },
         { STR("application_name"), STR("pgseal") },
@@ -157,18 +157,18 @@ static enum code begin_login(struct server_query *a, struct err *e)
         { STR("TimeZone"), STR("UTC") },
     };
     TRY(find_password(a, user, database, e));
-    enum login_cert certificate = server_conn_certificate(a->leg);
-    bool at_once = server_conn_is_unix(a->leg) || certificate == LOGIN_CERT_SENT || a->upstream->verified;
+    enum login_cert certificate = server_conn_certificate(a->conn);
+    bool at_once = server_conn_is_unix(a->conn) || certificate == LOGIN_CERT_SENT || a->upstream->verified;
     const struct login_params params = {
         .parameters = parameters,
-        .parameter_count = ASKER_PARAMETERS_MAX,
+        .parameter_count = QUERY_PARAMETERS_MAX,
         .user = user,
         .creds = { .password = password_bytes(&a->password) },
         .auth_allowed = info->auth_allowed &
                         ((at_once ? AUTH_BIT_NONE : 0u) | AUTH_BIT_PASSWORD | AUTH_BIT_MD5 | AUTH_BIT_SCRAM),
         .env = &a->worker->env,
     };
-    const struct login_line line = server_conn_line(a->leg, feed_login, a);
+    const struct login_line line = server_conn_line(a->conn, feed_login, a);
     a->login = login_drive_new(info, &params, &line);
     if (!a->login)
         return err_set(e, E_NOMEM, "out of memory");
@@ -179,9 +179,9 @@ static void send_question(struct server_query *a)
 {
     struct err e;
 
-    a->stage = ASKER_BUSY;
-    a->unready = ASKER_READY_MAX;
-    if (server_conn_send_buf(a->leg, &a->question, &e) != OK)
+    a->stage = QUERY_BUSY;
+    a->unready = QUERY_READY_MAX;
+    if (server_conn_send_buf(a->conn, &a->question, &e) != OK)
         on_lost(a, &e);
 }
 
@@ -190,12 +190,12 @@ static void server_query_on_ready(void *arg)
     struct server_query *a = arg;
     struct err e;
 
-    a->stage = ASKER_LOGIN;
+    a->stage = QUERY_LOGIN;
     login_drive_free(a->login);
     a->login = NULL;
     buf_reset(&a->in);
     if (begin_login(a, &e) != OK)
-        server_conn_event(a->leg, EVENT_LOCAL_ERROR, &e);
+        server_conn_event(a->conn, EVENT_LOCAL_ERROR, &e);
 }
 
 static void feed_login(void *arg)
@@ -212,16 +212,16 @@ static void feed_login(void *arg)
         feed_login(a); /* what is behind it, up to ReadyForQuery */
         return;
     case LOGIN_READY:
-        server_conn_role(a->leg, login_role(login_facts(login)));
-        server_conn_accepted(a->leg);
+        server_conn_role(a->conn, login_role(login_facts(login)));
+        server_conn_accepted(a->conn);
         send_question(a);
         return;
     case LOGIN_REFUSED:
     case LOGIN_FAIL:
-        server_conn_event(a->leg, login_event(login), &e);
+        server_conn_event(a->conn, login_event(login), &e);
         return;
     case LOGIN_LOST:
-        server_conn_event(a->leg, EVENT_CLOSED, &e);
+        server_conn_event(a->conn, EVENT_CLOSED, &e);
         return;
     }
 }
@@ -230,11 +230,11 @@ static void feed_login(void *arg)
 
 static bool read_row(struct server_query *a, struct bytes body)
 {
-    struct str values[ASKER_COLUMNS_MAX];
+    struct str values[QUERY_COLUMNS_MAX];
     struct rd r = rd_over(body);
     size_t n = rd_u16(&r);
 
-    if (n > ASKER_COLUMNS_MAX)
+    if (n > QUERY_COLUMNS_MAX)
         return false;
     for (size_t i = 0; i < n; i++) {
         int32_t length = rd_i32(&r);
@@ -272,7 +272,7 @@ static void feed_answer(struct server_query *a)
     size_t used;
 
     for (;;) {
-        enum code code = msg_next(buf_bytes(&a->in), ASKER_IN_MAX, &msg, &used);
+        enum code code = msg_next(buf_bytes(&a->in), QUERY_IN_MAX, &msg, &used);
         if (code == E_MORE)
             return;
         if (code == OK && msg.type == 'E' && !a->why.message[0]) /* later ones follow from the first */
@@ -288,8 +288,8 @@ static void feed_answer(struct server_query *a)
         wipe(a->in.p, used); /* a row may hold a secret */
         buf_consume(&a->in, used);
         if (over) {
-            a->stage = ASKER_READY;
-            timer_set(a->timer, ASKER_IDLE_MS);
+            a->stage = QUERY_READY;
+            timer_set(a->timer, QUERY_IDLE_MS);
             a->owner.done(a->owner.arg, a->why.message[0] ? &a->why : NULL);
             return;
         }
@@ -308,9 +308,9 @@ static void server_query_on_data(void *arg, struct bytes data)
         dead(a, &e);
         return;
     }
-    if (a->stage == ASKER_LOGIN)
+    if (a->stage == QUERY_LOGIN)
         feed_login(a);
-    else if (a->stage == ASKER_BUSY)
+    else if (a->stage == QUERY_BUSY)
         feed_answer(a);
     else
         buf_reset(&a->in); /* notices between questions */
@@ -329,9 +329,9 @@ struct server_query *server_query_new(struct worker *worker, struct snapshot *sn
     a->snapshot = snapshot_ref(snapshot);
     a->upstream = upstream;
     a->owner = *owner;
-    a->in = BUF_INIT(ASKER_IN_MAX);
-    a->question = BUF_INIT(ASKER_OUT_MAX);
-    arena_init(&a->arena, ASKER_ARENA_MAX, 1024);
+    a->in = BUF_INIT(QUERY_IN_MAX);
+    a->question = BUF_INIT(QUERY_OUT_MAX);
+    arena_init(&a->arena, QUERY_ARENA_MAX, 1024);
     a->timer = timer_new(worker->loop, on_timeout, a);
     if (!a->timer) {
         server_query_free(a);
@@ -356,7 +356,7 @@ void server_query_free(struct server_query *a)
  * text. All goes out at once. */
 static void write_question(struct buf *out, struct str sql, struct str parameter)
 {
-    frontend_query(out, STR(ASKER_BEGIN));
+    frontend_query(out, STR(QUERY_BEGIN));
     struct wr w = wr_begin(out, 'P');
     wr_cstr(&w, STR(""));
     wr_cstr(&w, sql);
@@ -377,7 +377,7 @@ static void write_question(struct buf *out, struct str sql, struct str parameter
     wr_end(&w);
     w = wr_begin(out, 'S');
     wr_end(&w);
-    frontend_query(out, STR(ASKER_END));
+    frontend_query(out, STR(QUERY_END));
 }
 
 /* A proof that the pool is still working on was for the server that is given up. */
@@ -387,7 +387,7 @@ static void on_lapsed(void *arg)
 
     login_drive_free(a->login);
     a->login = NULL;
-    a->stage = ASKER_CONNECT;
+    a->stage = QUERY_CONNECT;
 }
 
 static enum code connect_now(struct server_query *a)
@@ -396,24 +396,24 @@ static enum code connect_now(struct server_query *a)
         server_query_on_ready, server_query_on_data, on_lost, on_lost, a, on_lapsed
     };
 
-    a->stage = ASKER_CONNECT;
+    a->stage = QUERY_CONNECT;
     a->reused = false;
-    a->leg = server_conn_new(a->worker, a->upstream, &owner);
-    if (!a->leg)
-        a->stage = ASKER_IDLE;
-    return a->leg ? OK : E_NOMEM;
+    a->conn = server_conn_new(a->worker, a->upstream, &owner);
+    if (!a->conn)
+        a->stage = QUERY_IDLE;
+    return a->conn ? OK : E_NOMEM;
 }
 
 enum code server_query_ask(struct server_query *a, struct str sql, struct str parameter)
 {
-    CHECK(a->stage == ASKER_IDLE || a->stage == ASKER_READY);
+    CHECK(a->stage == QUERY_IDLE || a->stage == QUERY_READY);
     buf_reset(&a->question);
     write_question(&a->question, sql, parameter);
     if (!buf_ok(&a->question))
         return E_LIMIT;
     a->why = (struct err){ 0 };
-    timer_set(a->timer, ASKER_TIMEOUT_MS);
-    if (a->stage == ASKER_IDLE)
+    timer_set(a->timer, QUERY_TIMEOUT_MS);
+    if (a->stage == QUERY_IDLE)
         return connect_now(a);
     a->reused = true;
     send_question(a);

@@ -14,7 +14,7 @@ struct snapshot;
 struct upstream;
 struct worker;
 
-enum { ASKER_COLUMNS_MAX = 8 };
+enum { QUERY_COLUMNS_MAX = 8 };
 
 struct server_query_owner {
     /** A row; values[i].p is NULL for SQL's NULL. Borrowed for the call. */
@@ -31,8 +31,8 @@ struct server_query_owner {
 struct server_query *server_query_new(struct worker *worker, struct snapshot *snapshot,
                                       const struct upstream *upstream,
                                       const struct server_query_owner *owner);
-void server_query_free(struct server_query *asker);
+void server_query_free(struct server_query *query);
 /** Ask, with one text parameter. Only when no question is open. Answers come from the loop. */
-MUST_CHECK enum code server_query_ask(struct server_query *asker, struct str sql, struct str parameter);
+MUST_CHECK enum code server_query_ask(struct server_query *query, struct str sql, struct str parameter);
 
 #endif

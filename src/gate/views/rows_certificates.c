@@ -232,7 +232,7 @@ static enum code add_own(struct listing *l, const struct settings *settings, str
     struct settings_file_use use;
     const char *path;
 
-    for (size_t i = 0; settings_file_shown(settings, i, &use, &path); i++) {
+    for (size_t i = 0; settings_file_listed(settings, i, &use, &path); i++) {
         struct source source = { use.setting, path, use.kind, use.named };
         if (use.reader == FILE_READER_HTTP && !path) /* it has that of TLS with clients */
             source = (struct source){ "ssl_cert_file", http_access_cert_file(settings), use.kind, use.named };

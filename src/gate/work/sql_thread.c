@@ -21,7 +21,7 @@ struct sql_thread {
     bool running;
 };
 
-/* A question under way. Each loop and the asker hold it. */
+/* A question under way. Each loop and the caller hold it. */
 struct asked {
     struct sql_thread *thread;
     struct question question;

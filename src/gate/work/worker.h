@@ -82,7 +82,7 @@ struct steward_hooks {
 };
 
 struct lru;
-struct errand;
+struct cancel_task;
 struct forwarder;
 struct gather_part;
 struct lookups;
@@ -109,11 +109,11 @@ struct worker {
     struct count_cell *received, *sent; /* bytes that clients send and get */
     struct tally *tally;
     struct client_counts clients;
-    struct registry *registry;          /* session/registry.h */
-    struct lookups *lookups;            /* upstream/lookup.h */
-    struct forwarder *forwarder;        /* of cancel requests to other gates; the first worker's */
-    LIST_HEAD(, errand) errands;        /* session/cancel.h */
-    LIST_HEAD(, gather_part) gathering; /* views/gather.h */
+    struct registry *registry;             /* session/registry.h */
+    struct lookups *lookups;               /* upstream/lookup.h */
+    struct forwarder *forwarder;           /* of cancel requests to other gates; the first worker's */
+    LIST_HEAD(, cancel_task) cancel_tasks; /* session/cancel.h */
+    LIST_HEAD(, gather_part) gathering;    /* views/gather.h */
     TAILQ_HEAD(session_list, session) sessions;
     size_t n_owed;      /* while draining: sessions from before that are still there */
     size_t n_alive;     /* sessions whose memory has not come back */

@@ -114,7 +114,7 @@ static void sessions(void **state)
     known_add_sessions(&r.known, &subject);
     assert_int_equal(r.known.n, 2); /* GSS has rules of its own */
     assert_true(r.known.items[0].tls && !r.known.items[0].replication);
-    assert_int_equal(r.known.items[0].cert, KNOWN_CERT_UNSEEN);
+    assert_int_equal(r.known.items[0].cert, KNOWN_CERT_UNKNOWN);
     assert_true(!r.known.items[1].tls && r.known.items[1].replication);
     arena_fini(&r.arena);
 }

@@ -257,7 +257,7 @@ static void closest_names_are_found(void **state)
     assert_int_equal(closest_distance(STR("ssl_cret_fil"), STR("ssl_cert_file")), 2);
     assert_true(closest_enough(STR("sevre"), STR("serve"), 1));
     assert_false(closest_enough(STR("abc"), STR("xyz"), 3));
-    char longer[NEAR_NAME_MAX + 1] = { 0 };
+    char longer[CLOSEST_NAME_MAX + 1] = { 0 };
     assert_true(closest_distance(str_of(longer, sizeof longer), STR("port")) == SIZE_MAX);
 }
 

@@ -70,7 +70,7 @@ static inline void rooms_open(struct rooms *r, struct env env)
     worker->received = count_cell(worker->counters, METRIC_RECEIVED, NULL);
     worker->sent = count_cell(worker->counters, METRIC_SENT, NULL);
     CHECK(client_counts_init(worker) && stream_room_init(&worker->room, worker->loop));
-    LIST_INIT(&worker->errands);
+    LIST_INIT(&worker->cancel_tasks);
     LIST_INIT(&worker->gathering);
     TAILQ_INIT(&worker->sessions);
 }

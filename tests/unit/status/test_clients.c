@@ -129,7 +129,7 @@ static void the_order_of_tries_tells_the_mode(void **state)
                       nothing = stranger(1, 0);
 
     (void)state;
-    told_n.seen = CLIENT_TOLD_N;
+    told_n.seen = CLIENT_PLAIN_AFTER_N;
     direct.seen |= CLIENT_DIRECT;
     local.seen = CLIENT_LOCAL;
     assert_string_equal(MODE(NULL, 99 * S_US, plain(10 * S_US, false)), "disable or allow");
