@@ -293,7 +293,8 @@ json_t *audit_rehearsal_json(const struct audit_rehearsal *r)
     for (unsigned i = 0; i < REHEARSED_OUTCOMES; i++)
         audit_rehearse_put(o, outcome_name((enum rehearsed)i),
                            json_integer((json_int_t)r->outcome.counts[i]));
-    audit_rehearse_put(o, "passed_over", json_integer((json_int_t)(r->known.unplaced + r->known.beyond)));
+    audit_rehearse_put(o, "passed_over",
+                       json_integer((json_int_t)r->known.unplaced + (json_int_t)r->known.beyond));
     audit_rehearse_put(o, "clients", clients);
     return o;
 }

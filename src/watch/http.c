@@ -204,6 +204,7 @@ static void answer(struct http_reply *reply, const char *path, const char *metho
 }
 
 /* libmicrohttpd calls this when the headers are there, and again when the connection was resumed. */
+/* NOLINTNEXTLINE(readability-function-size): the parameters are libmicrohttpd's */
 static enum MHD_Result mhd_on_request(void *arg, struct MHD_Connection *connection, const char *path,
                                       const char *method, const char *version, const char *upload,
                                       size_t *upload_n, void **state)

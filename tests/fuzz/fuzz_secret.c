@@ -3,6 +3,14 @@
 #include "auth/saslprep.h"
 #include "fuzz.h"
 
+static bool same_scram(const struct scram_verifier *a, const struct scram_verifier *b)
+{
+    return a->iterations == b->iterations && a->mock == b->mock && a->salt_text_n == b->salt_text_n &&
+           memcmp(a->salt_text, b->salt_text, a->salt_text_n) == 0 &&
+           memcmp(a->stored_key, b->stored_key, sizeof a->stored_key) == 0 &&
+           memcmp(a->server_key, b->server_key, sizeof a->server_key) == 0;
+}
+
 static void check_secret(struct str secret, struct str password)
 {
     AUTO(verifier) struct verifier verifier;
@@ -17,7 +25,7 @@ static void check_secret(struct str secret, struct str password)
     AUTO(verifier) struct verifier again;
     CHECK(scram_verifier_print(&verifier.scram, &text));
     verifier_parse(buf_str(&text), &again);
-    CHECK(memcmp(&verifier, &again, sizeof verifier) == 0);
+    CHECK(again.type == VERIFIER_SCRAM && same_scram(&verifier.scram, &again.scram));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -144,92 +144,90 @@ static void values_are_understood(void **state)
     load_fini(&load);
 }
 
+static const char unit_hint[] =
+    "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".";
+static const struct {
+    const char *line;
+    const char *message;
+    const char *detail;
+    const char *hint;
+} refusals[] = {
+    { "authentication_timeout = 700",
+      "700 s is outside the valid range for parameter \"authentication_timeout\" (1 s .. 600 s)", "", "" },
+    { "authentication_timeout = 5kB", "invalid value for parameter \"authentication_timeout\": \"5kB\"", "",
+      unit_hint },
+    { "authentication_timeout = '60 s x'",
+      "invalid value for parameter \"authentication_timeout\": \"60 s x\"", "", unit_hint },
+    { "authentication_timeout = 99999999999999",
+      "invalid value for parameter \"authentication_timeout\": \"99999999999999\"", "",
+      "Value exceeds integer range." },
+    { "authentication_timeout = ''", "invalid value for parameter \"authentication_timeout\": \"\"", "", "" },
+    { "authentication_timeout = 0.2",
+      "0 s is outside the valid range for parameter \"authentication_timeout\" (1 s .. 600 s)", "", "" },
+    { "port = 3s", "invalid value for parameter \"port\": \"3s\"", "", "" },
+    { "port = 99999", "99999 is outside the valid range for parameter \"port\" (1 .. 65535)", "", "" },
+    { "port = nan", "invalid value for parameter \"port\": \"nan\"", "", "" },
+    { "unix_socket_permissions = 1000",
+      "1000 is outside the valid range for parameter \"unix_socket_permissions\" (0 .. 511)", "", "" },
+    { "ssl = maybe", "parameter \"ssl\" requires a Boolean value", "", "" },
+    { "ssl_min_protocol_version = ''", "invalid value for parameter \"ssl_min_protocol_version\": \"\"", "",
+      "Available values: TLSv1, TLSv1.1, TLSv1.2, TLSv1.3." },
+    { "ssl_max_protocol_version = x", "invalid value for parameter \"ssl_max_protocol_version\": \"x\"", "",
+      "Available values: , TLSv1, TLSv1.1, TLSv1.2, TLSv1.3." },
+    { "log_min_messages = x", "invalid value for parameter \"log_min_messages\": \"x\"", "",
+      "Available values: debug5, debug4, debug3, debug2, debug1, info, notice, warning, error, log, fatal, "
+      "panic." },
+    { "ssl_library = x", "parameter \"ssl_library\" cannot be changed", "", "" },
+    { "log_connections = 'on,receipt'", "invalid value for parameter \"log_connections\": \"on,receipt\"",
+      "Cannot specify log_connections option \"on\" in a list with other options.",
+      "Available values: receipt, authentication, authorization, setup_durations, all, on, off." },
+    { "log_connections = foo", "invalid value for parameter \"log_connections\": \"foo\"",
+      "Invalid option \"foo\".",
+      "Available values: receipt, authentication, authorization, setup_durations, all, on, off." },
+    { "log_connections = 'receipt,,'", "invalid value for parameter \"log_connections\": \"receipt,,\"",
+      "Invalid list syntax in parameter \"log_connections\".", "" },
+    { "log_destination = bar", "invalid value for parameter \"log_destination\": \"bar\"",
+      "Unrecognized key word: \"bar\".", "Available values: stderr, jsonlog." },
+    { "log_destination = 'a b'", "invalid value for parameter \"log_destination\": \"a b\"",
+      "List syntax is invalid.", "" },
+    { "listen_addresses = 'a b'", "invalid list syntax in parameter \"listen_addresses\"", "", "" },
+    { "wrokers = 3", "unrecognized configuration parameter \"wrokers\"", "",
+      "Perhaps you meant \"workers\"." },
+    { "upsteam.x = 3", "unrecognized configuration parameter \"upsteam.x\"", "",
+      "Per database there are upstream.NAME, auth_source.NAME and upstream_login.NAME." },
+    { "port.x = 3", "unrecognized configuration parameter \"port.x\"", "",
+      "Per database there are upstream.NAME, auth_source.NAME and upstream_login.NAME." },
+    { "upstream_login = ''", "invalid value for parameter \"upstream_login\": \"\"", "",
+      "Available values: scram, password, cert, peer, trust, service." },
+    { "upstream_login.\"A b\" = 'scram,scram'",
+      "invalid value for parameter \"upstream_login.\"A b\"\": \"scram,scram\"",
+      "Key word \"scram\" is given twice.",
+      "Available values: scram, password, cert, peer, trust, service." },
+    { "proxy_protocol_from = 'x'", "invalid value for parameter \"proxy_protocol_from\": \"x\"",
+      "\"x\" is not a network such as 10.0.0.0/8 or fd00::/8.", "" },
+    { "proxy_protocol_from = '10.0.0.0/33'",
+      "invalid value for parameter \"proxy_protocol_from\": \"10.0.0.0/33\"",
+      "\"10.0.0.0/33\" is not a network such as 10.0.0.0/8 or fd00::/8.", "" },
+    { "cancel_peers = 'x'", "invalid value for parameter \"cancel_peers\": \"x\"", "\"x\" is not host:port.",
+      "" },
+    { "http_listen = 'x'", "invalid value for parameter \"http_listen\": \"x\"", "",
+      "Write host:port, the path of a Unix-domain socket, or off." },
+    { "auth_source = file", "\"auth_source\" is \"file\", but \"auth_file\" is not set", "",
+      "Set \"auth_file\" to a file in the format of PgBouncer's userlist.txt." },
+};
+
 static void messages_are_postgres(void **state)
 {
-    static const char units[] =
-        "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".";
-    static const struct {
-        const char *line;
-        const char *message;
-        const char *detail;
-        const char *hint;
-    } rows[] = {
-        { "authentication_timeout = 700",
-          "700 s is outside the valid range for parameter \"authentication_timeout\" (1 s .. 600 s)", "",
-          "" },
-        { "authentication_timeout = 5kB", "invalid value for parameter \"authentication_timeout\": \"5kB\"",
-          "", units },
-        { "authentication_timeout = '60 s x'",
-          "invalid value for parameter \"authentication_timeout\": \"60 s x\"", "", units },
-        { "authentication_timeout = 99999999999999",
-          "invalid value for parameter \"authentication_timeout\": \"99999999999999\"", "",
-          "Value exceeds integer range." },
-        { "authentication_timeout = ''", "invalid value for parameter \"authentication_timeout\": \"\"", "",
-          "" },
-        { "authentication_timeout = 0.2",
-          "0 s is outside the valid range for parameter \"authentication_timeout\" (1 s .. 600 s)", "", "" },
-        { "port = 3s", "invalid value for parameter \"port\": \"3s\"", "", "" },
-        { "port = 99999", "99999 is outside the valid range for parameter \"port\" (1 .. 65535)", "", "" },
-        { "port = nan", "invalid value for parameter \"port\": \"nan\"", "", "" },
-        { "unix_socket_permissions = 1000",
-          "1000 is outside the valid range for parameter \"unix_socket_permissions\" (0 .. 511)", "", "" },
-        { "ssl = maybe", "parameter \"ssl\" requires a Boolean value", "", "" },
-        { "ssl_min_protocol_version = ''", "invalid value for parameter \"ssl_min_protocol_version\": \"\"",
-          "", "Available values: TLSv1, TLSv1.1, TLSv1.2, TLSv1.3." },
-        { "ssl_max_protocol_version = x", "invalid value for parameter \"ssl_max_protocol_version\": \"x\"",
-          "", "Available values: , TLSv1, TLSv1.1, TLSv1.2, TLSv1.3." },
-        { "log_min_messages = x", "invalid value for parameter \"log_min_messages\": \"x\"", "",
-          "Available values: debug5, debug4, debug3, debug2, debug1, info, notice, warning, error, log, fatal, "
-          "panic." },
-        { "ssl_library = x", "parameter \"ssl_library\" cannot be changed", "", "" },
-        { "log_connections = 'on,receipt'", "invalid value for parameter \"log_connections\": \"on,receipt\"",
-          "Cannot specify log_connections option \"on\" in a list with other options.",
-          "Available values: receipt, authentication, authorization, setup_durations, all, on, off." },
-        { "log_connections = foo", "invalid value for parameter \"log_connections\": \"foo\"",
-          "Invalid option \"foo\".",
-          "Available values: receipt, authentication, authorization, setup_durations, all, on, off." },
-        { "log_connections = 'receipt,,'", "invalid value for parameter \"log_connections\": \"receipt,,\"",
-          "Invalid list syntax in parameter \"log_connections\".", "" },
-        { "log_destination = bar", "invalid value for parameter \"log_destination\": \"bar\"",
-          "Unrecognized key word: \"bar\".", "Available values: stderr, jsonlog." },
-        { "log_destination = 'a b'", "invalid value for parameter \"log_destination\": \"a b\"",
-          "List syntax is invalid.", "" },
-        { "listen_addresses = 'a b'", "invalid list syntax in parameter \"listen_addresses\"", "", "" },
-        { "wrokers = 3", "unrecognized configuration parameter \"wrokers\"", "",
-          "Perhaps you meant \"workers\"." },
-        { "upsteam.x = 3", "unrecognized configuration parameter \"upsteam.x\"", "",
-          "Per database there are upstream.NAME, auth_source.NAME and upstream_login.NAME." },
-        { "port.x = 3", "unrecognized configuration parameter \"port.x\"", "",
-          "Per database there are upstream.NAME, auth_source.NAME and upstream_login.NAME." },
-        { "upstream_login = ''", "invalid value for parameter \"upstream_login\": \"\"", "",
-          "Available values: scram, password, cert, peer, trust, service." },
-        { "upstream_login.\"A b\" = 'scram,scram'",
-          "invalid value for parameter \"upstream_login.\"A b\"\": \"scram,scram\"",
-          "Key word \"scram\" is given twice.",
-          "Available values: scram, password, cert, peer, trust, service." },
-        { "proxy_protocol_from = 'x'", "invalid value for parameter \"proxy_protocol_from\": \"x\"",
-          "\"x\" is not a network such as 10.0.0.0/8 or fd00::/8.", "" },
-        { "proxy_protocol_from = '10.0.0.0/33'",
-          "invalid value for parameter \"proxy_protocol_from\": \"10.0.0.0/33\"",
-          "\"10.0.0.0/33\" is not a network such as 10.0.0.0/8 or fd00::/8.", "" },
-        { "cancel_peers = 'x'", "invalid value for parameter \"cancel_peers\": \"x\"",
-          "\"x\" is not host:port.", "" },
-        { "http_listen = 'x'", "invalid value for parameter \"http_listen\": \"x\"", "",
-          "Write host:port, the path of a Unix-domain socket, or off." },
-        { "auth_source = file", "\"auth_source\" is \"file\", but \"auth_file\" is not set", "",
-          "Set \"auth_file\" to a file in the format of PgBouncer's userlist.txt." },
-    };
-
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(refusals); i++) {
         struct load load;
-        load_c(&load, rows[i].line);
+        load_c(&load, refusals[i].line);
         assert_int_equal(load.code, E_CONFIG);
         assert_null(load.settings);
         assert_int_equal(load.diags.errors, 1);
-        assert_str(diag_at(&load, 0)->message, rows[i].message);
-        assert_str(diag_at(&load, 0)->detail, rows[i].detail);
-        assert_str(diag_at(&load, 0)->hint, rows[i].hint);
+        assert_str(diag_at(&load, 0)->message, refusals[i].message);
+        assert_str(diag_at(&load, 0)->detail, refusals[i].detail);
+        assert_str(diag_at(&load, 0)->hint, refusals[i].hint);
         assert_str(diag_at(&load, 0)->file, "/d/pgseal.conf");
         load_fini(&load);
     }

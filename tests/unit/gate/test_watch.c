@@ -1,5 +1,6 @@
 /* Changes of a gate's files, made on the disk: which are told, as what, and when. */
 #include "../pki/made.h"
+#include "../tree.h"
 #include "base/secret.h"
 #include "gate/load/snapshot.h"
 #include "gate/steward/watch.h"
@@ -157,7 +158,6 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct place *p = *state;
-    char command[128];
 
     watch_free(p->watch);
     timer_close(p->timer);
@@ -165,8 +165,7 @@ static int tear_down(void **state)
     snapshot_unref(p->snapshot);
     tls_library_free(p->library);
     buf_fini(&p->cert);
-    (void)snprintf(command, sizeof command, "rm -r %s", p->dir);
-    assert_int_equal(system(command), 0);
+    assert_true(tree_remove(p->dir));
     free(p);
     return 0;
 }

@@ -1,4 +1,5 @@
 /* Changes that are applied, that fail, and that are taken back. */
+#include "../tree.h"
 #include "base/buf.h"
 #include "world.h"
 
@@ -247,14 +248,12 @@ static void given_up(void **state)
     (void)state;
     struct change_report report;
     struct err e = { 0 };
-    char command[OS_PATH_MAX + 16];
     world.fail = 'p';
     world.times = 1;
     world.during = edit_hba;
     assert_int_equal(world_apply(&world, &report, &e), E_CONFIG);
     world.during = NULL;
-    (void)snprintf(command, sizeof command, "rm -r \"%s\"", world_path(&world, "state/private/changes/1"));
-    assert_int_equal(system(command), 0);
+    assert_true(tree_remove(world_path(&world, "state/private/changes/1")));
     assert_int_equal(world_open(&world, &report, &e), OK);
     assert_int_equal(world_look(&world).open, 0);
     world_expect(world.path[0], WORLD_NEW_MAIN, 0640);
@@ -583,12 +582,17 @@ static void in_child_as_other(void (*body)(void))
 }
 
 /* The rest of the test as an ordinary account, to which everything belongs. */
+static int give_to_other(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return lchown(path, OTHER, OTHER_GROUP);
+}
+
 static void as_other(void (*body)(void))
 {
-    char command[OS_PATH_MAX];
-
-    (void)snprintf(command, sizeof command, "chown -R %d:%d %s", OTHER, OTHER_GROUP, world.root);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(nftw(world.root, give_to_other, TREE_OPEN_MAX, FTW_PHYS), 0);
     in_child_as_other(body);
 }
 
