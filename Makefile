@@ -24,6 +24,8 @@
 #   make dist          the release: a tar archive of the committed tree
 #   make deb           Debian packages for Debian 12 and 13, in build-deb/; as root (DEB_ARGS=trixie: one of them)
 #   make check-deb     the same, then lintian, autopkgtest, and their life on a booted machine: install to purge
+#   make image         an OCI image, without a daemon, and what is in it (SPDX), in build-image/; as root
+#   make check-image   the same twice, compared byte by byte, then run: no capabilities, read-only root
 #   make clean
 
 PREFIX ?= /usr/local
@@ -173,7 +175,17 @@ check-deb:
 	tools/deps.sh debian13
 	tools/deb.sh --test $(DEB_ARGS)
 
-clean:
-	rm -rf build build-deb build-gcc build-clang build-asan build-tsan build-fuzz build-bench
+image:
+	tools/deps.sh debian13 image
+	test -e build-deb/trixie/pgseal_*.deb || tools/deb.sh trixie
+	tools/image.sh
 
-.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps rotations acme faults fuzz fuzz-long bench install dist deb check-deb clean
+check-image:
+	tools/deps.sh debian13 image
+	tools/deb.sh trixie
+	tools/image.sh --test
+
+clean:
+	rm -rf build build-deb build-image build-gcc build-clang build-asan build-tsan build-fuzz build-bench
+
+.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps rotations acme faults fuzz fuzz-long bench install dist deb check-deb image check-image clean

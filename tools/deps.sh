@@ -5,7 +5,8 @@
 #   quickstart  a PostgreSQL of Debian's, its client and openssl: `make quickstart`
 #   check       the test runners, linters and drivers: `make check`
 #   bench       the peers that `make bench` measures
-#   debian13    what makes a folder with a Debian 13: `make check-debian13`
+#   debian13    what makes a folder with a Debian 13: `make check-debian13`, `make deb`
+#   image       what makes and runs an OCI image: `make image`
 #
 # For Debian 12 and 13; where names differ, by what the distribution has.
 #
@@ -28,6 +29,7 @@ check="openssl procps iproute2 curl python3-pytest python3-pytest-xdist python3-
        $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver
        python3-psycopg2 python3-gevent python3-asyncpg ruby-pg php-cli php-pgsql zsh fish pebble uacme dehydrated lego certbot"
 debian13='debootstrap debian-archive-keyring'
+image='mmdebstrap umoci dpkg-dev runc crun'
 bench='pgbouncer haproxy stunnel4 libcmocka-dev python3-psycopg python3-cryptography'
 
 report=no
@@ -85,7 +87,8 @@ for group in "$@"; do
     check) need $check; need_server; need_node; need_java ;;
     bench) need $bench; need_server ;;
     debian13) need $debian13 ;;
-    *) echo "deps: unknown group \"$group\": build, quickstart, check, bench or debian13" >&2; exit 2 ;;
+    image) need $image ;;
+    *) echo "deps: unknown group \"$group\": build, quickstart, check, bench, debian13 or image" >&2; exit 2 ;;
     esac
 done
 missing=${missing# }
