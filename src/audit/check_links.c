@@ -1,5 +1,6 @@
 #include "audit/check_links.h"
 
+#include "audit/edit_link.h"
 #include "audit/link.h"
 
 /* FILE:LINE, else the row. */
@@ -23,6 +24,8 @@ static struct finding *check_links_add(struct audit *a, enum check check, const 
                  check == CHECK_CONNECTION_NAME_UNVERIFIED;
     if (f && proof && c->fix.n > 0)
         f->fix = c->fix;
+    if (proof)
+        edit_sslmode(a, f, c);
     return f;
 }
 

@@ -27,8 +27,8 @@ enum client_file {
 struct client_item {
     enum subject_purpose purpose;
     struct str name;
-    unsigned line;
-    struct str text;             /* a connection string; p is NULL: `options` */
+    unsigned line, mode_line; /* mode_line: of its sslmode, if that has a line of its own; 0: it has none */
+    struct str text;          /* a connection string; p is NULL: `options` */
     struct conn_options options; /* what is said beside the text, or instead of it */
     enum pasted_driver driver;
     bool no_verify;   /* said to verify nothing */

@@ -54,8 +54,11 @@ enum code client_ini_service(struct str text, struct client_items *items)
             item->error = STR("libpq refuses the service: syntax error in service file");
         else if (option == CONN_SERVICE)
             item->error = STR("libpq refuses the service: nested service specifications not supported");
-        else if (!item->options.v[option].p)
+        else if (!item->options.v[option].p) {
             item->options.v[option] = ini.value;
+            if (option == CONN_SSLMODE)
+                item->mode_line = ini.line;
+        }
     }
     return OK;
 }
@@ -92,19 +95,25 @@ static enum code put_server_tls(struct client_items *items)
         for (size_t m = 0; m < sizeof map / sizeof map[0]; m++)
             for (size_t i = 0;
                  i < items->n && items->settings[s].in_force && str_is(items->settings[s].name, map[m].name);
-                 i++)
+                 i++) {
                 items->items[i].options.v[map[m].option] = items->settings[s].value;
+                if (map[m].option == CONN_SSLMODE)
+                    items->items[i].mode_line = items->settings[s].line;
+            }
     return OK;
 }
 
 enum code client_ini_pgbouncer(struct str text, struct client_items *items)
 {
     struct ini ini = { .rest = text };
+    unsigned section = 0; /* where server_tls_sslmode would be added */
 
     if (!client_items_set(items, "pgbouncer", STR("file"), STR("yes"), 1))
         return E_NOMEM;
     while (next_line(&ini, "#;")) {
         struct str key = str_trim(ini.key), value = str_trim(ini.value);
+        if (ini.open && str_equal_nocase(ini.section, STR("pgbouncer")))
+            section = ini.line;
         if (!ini.pair) {
             bool include = str_starts(key, STR("%include"));
             if (ini.open && ini.closed)
@@ -128,6 +137,8 @@ enum code client_ini_pgbouncer(struct str text, struct client_items *items)
                 return E_NOMEM;
         }
     }
+    for (size_t i = 0; i < items->n; i++)
+        items->items[i].mode_line = section;
     return put_server_tls(items);
 }
 

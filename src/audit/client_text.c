@@ -137,6 +137,8 @@ enum code client_text_environment(struct str text, enum pasted_driver driver, st
             items->items[variables].options.v[option] = value;
             if (option == CONN_SSLMODE || option == CONN_HOST)
                 items->items[variables].line = line;
+            if (option == CONN_SSLMODE)
+                items->items[variables].mode_line = line;
         } else if (begins_url(value) || begins_list(value)) {
             if (!add_string(items, name, value, line, driver))
                 return E_NOMEM;

@@ -146,6 +146,7 @@ static bool add_role(struct client_items *items, const char *role, struct str ho
     if (!item)
         return false;
     item->options = options;
+    item->mode_line = options.v[CONN_SSLMODE].p ? line : 0;
     item->options.v[CONN_HOST] = host;
     return true;
 }

@@ -94,11 +94,13 @@ static enum code add_item(struct collected *c, const struct client_item *item, c
         return collect_unseen(&c->subject, arena, unseen) ? OK : E_NOMEM;
     }
     link.readable = readable;
-    return link_add(
-               c, arena,
-               (struct subject_connection){
-                   .purpose = item->purpose, .name = item->name, .file = str_c(path), .line = item->line },
-               link)
+    return link_add(c, arena,
+                    (struct subject_connection){ .purpose = item->purpose,
+                                                 .name = item->name,
+                                                 .file = str_c(path),
+                                                 .line = item->line,
+                                                 .mode_line = item->mode_line },
+                    link)
                ? OK
                : E_NOMEM;
 }

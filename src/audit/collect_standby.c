@@ -2,7 +2,10 @@
 
 #include "audit/collect_rules.h"
 #include "audit/link.h"
+#include "audit/remedy.h"
 #include "base/arena.h"
+#include "base/check.h"
+#include "client/conninfo_text.h"
 
 /* Relative paths count from the data directory, in which a server works. */
 static bool settle_path(struct subject_link *link, struct str dir, struct arena *arena)
@@ -30,13 +33,13 @@ enum code collect_standby(struct collected *collected, struct arena *arena)
                        collect_unseen(&collected->subject, arena, unseen)
                    ? OK
                    : E_NOMEM;
-    return settle_path(&link, collected->subject.dir, arena) &&
-                   link_add(collected, arena,
-                            (struct subject_connection){ .purpose = PURPOSE_STANDBY,
-                                                         .file = raw->file,
-                                                         .line = raw->line,
-                                                         .where = STR("primary_conninfo") },
-                            link)
+    struct subject_connection connection = {
+        .purpose = PURPOSE_STANDBY, .file = raw->file, .line = raw->line, .where = STR("primary_conninfo")
+    };
+    struct conn_options options = { .port_of_uri = false };
+    if (raw->source == SUBJECT_FROM_AUTO_FILE && conn_options_parse(raw->value, arena, &options, &e) == OK)
+        TRY(remedy_standby(&options, arena, &connection.fix));
+    return settle_path(&link, collected->subject.dir, arena) && link_add(collected, arena, connection, link)
                ? OK
                : E_NOMEM;
 }

@@ -1,5 +1,6 @@
 #include "audit/edit.h"
 
+#include "audit/subject_live.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "conf/settings.h"
@@ -21,7 +22,7 @@ static bool open_file(struct audit *a, struct str file)
 }
 
 /* One physical line, without its end. */
-static bool line_of(struct audit *a, struct str file, unsigned line, struct str *out)
+bool edit_line(struct audit *a, struct str file, unsigned line, struct str *out)
 {
     struct audit_lines *lines = &a->lines;
 
@@ -51,18 +52,33 @@ static struct str main_file(const struct audit_subject *subject)
     return subject->n_files > 0 ? subject->files[0] : STR("");
 }
 
+/* A service's parameters are set elsewhere. [src: PostgreSQL 18, "ALTER SYSTEM"] */
+static void put_statement(struct audit *a, struct finding *f, const char *setting, const char *value)
+{
+    const struct subject_live *live = a->subject->live;
+
+    if (!live || live->provider == PROVIDER_NONE)
+        f->fix = audit_text(a, "ALTER SYSTEM SET %s = %s; SELECT pg_reload_conf();", setting, value);
+}
+
 void edit_setting(struct audit *a, struct finding *f, const char *setting, const char *value)
 {
     const struct subject_setting *raw = subject_raw(a->subject, setting);
     struct str file, before = STR("");
     unsigned line;
 
-    if (!f || (raw && raw->source != SUBJECT_FROM_FILE))
+    if (!f)
+        return;
+    if (a->subject->live || (raw && raw->source == SUBJECT_FROM_AUTO_FILE)) {
+        put_statement(a, f, setting, value);
+        return;
+    }
+    if (raw && raw->source != SUBJECT_FROM_FILE)
         return;
     subject_place(a->subject, setting, &file, &line);
     if (file.n == 0 || line == 0)
         file = main_file(a->subject), line = 0;
-    if (file.n == 0 || (line > 0 && !line_of(a, file, line, &before)))
+    if (file.n == 0 || (line > 0 && !edit_line(a, file, line, &before)))
         return;
     f->edit = (struct finding_edit){
         .file = file, .line = line, .before = before, .after = audit_text(a, "%s = %s", setting, value)
@@ -71,11 +87,25 @@ void edit_setting(struct audit *a, struct finding *f, const char *setting, const
 
 /* ---- rules ---- */
 
+/* The files of a live server may be on another machine: the line is told, not changed. */
+static void tell_line(struct rule_audit *l, struct finding *f, const char *type)
+{
+    struct str old = str_c(hba_type_name(l->rule->type)), text = str_trim(l->rule->raw);
+
+    if (str_starts(text, old) && text.n > old.n && char_is_blank(text.p[old.n]))
+        f->fix = audit_text(l->audit, "Make line %u of %.*s: %s%.*s; then SELECT pg_reload_conf().",
+                            l->rule->line, STR_ARG(l->rule->file), type, STR_ARG(str_from(text, old.n)));
+}
+
 void edit_rule_type(struct rule_audit *l, struct finding *f, const char *type)
 {
     struct str old = str_c(hba_type_name(l->rule->type)), before;
 
-    if (!f || !line_of(l->audit, l->rule->file, l->rule->line, &before))
+    if (f && l->audit->subject->live) {
+        tell_line(l, f, type);
+        return;
+    }
+    if (!f || !edit_line(l->audit, l->rule->file, l->rule->line, &before))
         return;
     struct str trimmed = str_trim(before);
     size_t indent = (size_t)(trimmed.p - before.p);

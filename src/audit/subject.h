@@ -65,6 +65,7 @@ struct subject_connection {
     struct str name;             /* what it is called there, such as a subscription's name; empty: nothing */
     struct str file;             /* where it is written; empty: in no file */
     unsigned line;               /* 0: none */
+    unsigned mode_line;          /* of its sslmode, if it stands on a line of its own; 0: it does not */
     struct str where;            /* where it is written if in no file, such as a row */
     struct str fix;              /* a statement that makes it verified; empty: none is known */
     struct str program;          /* the name of the process that has it; empty: none */

@@ -775,6 +775,21 @@ def test_edits_are_lines_of_the_files(program, data):
                                             "after": "log_connections = on"}
 
 
+def test_fixes_of_what_alter_system_wrote(program, data):
+    """A line of postgresql.auto.conf is changed by a statement."""
+    data.write("postgresql.auto.conf", "log_disconnections = 'off'\nprimary_conninfo = 'host=10.0.0.9 sslmode=require'\n")
+    found = {f["id"]: f for f in report(program, data.path)[0]["findings"]}
+    assert found["log_disconnections_off"]["edit"] is None
+    assert found["log_disconnections_off"]["fix"] == "ALTER SYSTEM SET log_disconnections = on; SELECT pg_reload_conf();"
+    assert found["connection_unverified"]["edit"] is None
+    assert found["connection_unverified"]["fix"].startswith(
+        "ALTER SYSTEM SET primary_conninfo = 'host=10.0.0.9 sslmode=verify-full sslrootcert=CA_FILE';")
+    data.write("postgresql.auto.conf", "")
+    append(data.path / "postgresql.conf", "primary_conninfo = 'host=10.0.0.9 user=rep'\n")
+    edit = {f["id"]: f for f in report(program, data.path)[0]["findings"]}["connection_plaintext"]["edit"]
+    assert edit["after"] == "primary_conninfo = 'host=10.0.0.9 user=rep sslmode=verify-full'"
+
+
 def test_ten_thousand_expressions(program, data):
     """Never clean, never a crash; what is not known is said as possible."""
     rules = "".join(f"host /^db{i}_[0-9]+$ /^u{i}(a|b)*$ 10.{i // 250}.{i % 250}.0/24 scram-sha-256\n" for i in range(10000))

@@ -341,6 +341,54 @@ def test_pgbackrest(program, tmp_path, line, mode, fires):
     assert all(f["where"] == f"{path}:3" for f in found["findings"])
 
 
+EDITS = [
+    ("pg_service.conf", "[a]\nhost=db.example\nsslmode=require\npassword=very-secret\n", 3, "sslmode=verify-full"),
+    ("pg_service.conf", "[a]\nhost=db.example\npassword=very-secret\n", 1, "[a]\nsslmode=verify-full"),
+    (".env", "X=1\nDATABASE_URL='postgres://u@db.example/d' # x\n", 2, "DATABASE_URL='postgres://u@db.example/d?sslmode=verify-full' # x"),
+    (".env", "DATABASE_URL=postgres://u@db.example/d?a=b&sslmode=prefer&c=d\n", 1,
+     "DATABASE_URL=postgres://u@db.example/d?a=b&sslmode=verify-full&c=d"),
+    (".env", "export PGHOST=db.example\nexport PGPASSWORD=very-secret\n", None, "export PGSSLMODE=verify-full"),
+    (".env", "PGHOST=db.example\nPGSSLMODE=require\n", 2, "PGSSLMODE=verify-full"),
+    ("pgbouncer.ini", "[databases]\na = host=10.0.0.5\n[pgbouncer]\nlisten_addr = 127.0.0.1\n", 3,
+     "[pgbouncer]\nserver_tls_sslmode = verify-full"),
+    ("pgbouncer.ini", "[databases]\na = host=10.0.0.5\n[pgbouncer]\nserver_tls_sslmode = allow\n", 4,
+     "server_tls_sslmode = verify-full"),
+    ("patroni.yml", "restapi:\n  listen: 127.0.0.1:8008\npostgresql:\n  authentication:\n    rewind:\n      username: r\n", 6,
+     "      username: r\n      sslmode: verify-full"),
+    ("patroni.yml", "restapi: {}\npostgresql:\n  authentication:\n    rewind: {username: r, sslmode: require}\n", 4,
+     "    rewind: {username: r, sslmode: verify-full}"),
+    ("app.yaml", "a: Host=db.example;Username=a;SSL Mode=Require\nb: \"Host=db.example;Username=a;SSL Mode=Require\"\n", 2,
+     'b: "Host=db.example;Username=a;SSL Mode=VerifyFull"'),
+    ("application.properties", "u=r2dbc:postgresql://db.example/d\n", 1, "u=r2dbc:postgresql://db.example/d?sslMode=verify-full"),
+    ("database.yml", "production:\n  sslmode: require\n", 2, "  sslmode: verify-full"),
+    # What holds a password is not shown; two on a line cannot be told apart; this driver verifies nothing.
+    (".env", "DATABASE_URL=postgres://u:very-secret@db.example/d\n", None, None),
+    ("patroni.yml", "restapi: {}\npostgresql:\n  authentication:\n    rewind: {username: r, password: very-secret}\n", None, None),
+    ("x.txt", "postgres://u@db.example/d postgres://u@other.example/d\n", None, None),
+    ("x.txt", "postgresql+pg8000://u@db.example/d\n", None, None)]
+
+
+@pytest.mark.parametrize("name,text,line,after", EDITS)
+def test_edits(program, tmp_path, name, text, line, after):
+    """Each edit is of a line that is there, and what it makes of the file is found no more."""
+    path = write(tmp_path, name, text)
+    found, done = report(program, path)
+    edits = [f["edit"] for f in found["findings"] if f["id"] in (PLAIN, UNVERIFIED, NAME)]
+    assert edits and "very-secret" not in done.stdout
+    if after is None:
+        assert edits == [None] * len(edits)
+        return
+    assert (edits[0]["file"], edits[0]["line"], edits[0]["after"]) == (str(path), line, after)
+    lines = text.splitlines()
+    if line:
+        assert edits[0]["before"] == lines[line - 1]
+        lines[line - 1] = after
+    else:
+        lines.append(after)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert verdict(report(program, path)[0]) == []
+
+
 @pytest.mark.parametrize("name,text,says", [
     ("appsettings.json", '{"ConnectionStrings": {"Default": "Host=db.example;Username=a;SSL Mode=Require"}}', UNVERIFIED),
     ("application.properties", "# x\nspring.datasource.url=jdbc:postgresql://db.example/d?sslmode=prefer\n", PLAIN),

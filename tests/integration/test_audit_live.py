@@ -63,6 +63,11 @@ def test_a_server_is_seen(program, server):
     assert [f["where"] for f in plain] == [server.path("pg_hba.conf") + ":3"]   # the first line is the fixture's own
     assert "addr=192.168.0.1" in plain[0]["witness"] and item(found, 3) is False
     assert not by_id(found, "rules_broken") and not by_id(found, "certificate_unreadable")
+    assert plain[0]["edit"] is None and plain[0]["fix"] == (
+        f"Make line 3 of {server.path('pg_hba.conf')}: hostssl app all 192.168.0.0 255.255.0.0 scram-sha-256; "
+        "then SELECT pg_reload_conf().")
+    assert by_id(found, "log_disconnections_off")[0]["fix"] == (
+        "ALTER SYSTEM SET log_disconnections = on; SELECT pg_reload_conf();")
 
 
 def test_the_served_certificate_is_judged(program, server, certs, tmp_path):
