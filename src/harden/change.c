@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "harden/change_files.h"
+#include "harden/change_moves.h"
 #include "os/hold.h"
 #include "os/journal.h"
 

@@ -293,6 +293,13 @@ bool os_place_is_mounted(const struct os_place *place)
            st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
+bool os_place_has(const struct os_place *place, const char *name)
+{
+    struct stat st;
+
+    return fstatat(place->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 enum code os_place_read(const struct os_place *place, const char *name, struct buf *out,
                         struct stat *out_stat, struct err *e)
 {

@@ -44,6 +44,9 @@ MUST_CHECK enum code os_place_check_writable(const struct os_place *place, struc
 /** True when the file itself is a mount point, so that nothing can take its place. */
 bool os_place_is_mounted(const struct os_place *place);
 
+/** True when something is beside the place under this name. */
+bool os_place_has(const struct os_place *place, const char *name);
+
 /**
  * Append the file's bytes to `out`. E_NO_FILE where there is none, E_ACCESS for a link or anything but a regular file.
  *

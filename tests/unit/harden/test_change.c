@@ -547,6 +547,25 @@ static void the_state_directory_is_closed(void **state)
     assert_int_equal(change_open(&params, &change, &report, &e), E_NO_FILE);
 }
 
+/* With another state directory, so another lock. */
+static void another_run_is_under_way(void **state)
+{
+    (void)state;
+    struct change_report report;
+    struct err e = { 0 };
+    const char *left = world_path(&world, ".hba.conf.pgseal-old");
+    world_put(left, "another's\n", 0600);
+    assert_int_equal(world_apply(&world, &report, &e), E_BAD_STATE);
+    assert_int_equal(report.end, CHANGE_UNTOUCHED);
+    assert_non_null(strstr(e.message, "hba.conf\" is under way, or was interrupted"));
+    assert_non_null(strstr(e.detail, ".hba.conf.pgseal-old"));
+    world_expect_old(&world);
+    world_expect(left, "another's\n", 0600);
+    assert_false(os_exists(world_path(&world, ".main.conf.pgseal-new")));
+    assert_int_equal(unlink(left), 0);
+    assert_int_equal(world_apply(&world, &report, &e), OK);
+}
+
 static void the_record_is_damaged(void **state)
 {
     (void)state;
@@ -841,6 +860,7 @@ int main(void)
         TEST(others_may_move_something),
         TEST(no_file_but_a_regular_one),
         TEST(the_state_directory_is_closed),
+        TEST(another_run_is_under_way),
         TEST(the_record_is_damaged),
         TEST(another_account_is_told),
         TEST(read_only),
