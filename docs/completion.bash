@@ -40,7 +40,7 @@ _pgseal()
     'probe ') options='--rootcert --crl --cert --key --driver --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
     'monitor ') options='--days --rootcert --crl --negotiation --timeout --nagios --textfile --listen --interval --json --verbose --color --help ' ;;
     'psql ') options='--directory --verbose --help ' ;;
-    'harden ') options='--apply --undo --only --keep --host --state --conf-d --alter-system --conninfo --accept-loss --force --json --verbose --color --help ' ;;
+    'harden ') options='--apply --undo --only --keep --host --state --conf-d --alter-system --conninfo --accept-loss --force --json --verbose --help ' ;;
     'rotate ') options='--directory --pair --clients --force --dry-run --state --textfile --json --verbose --color --help ' ;;
     esac
     [ "$command" != help ] || arguments='help serve reload init ca cert hba ident explain audit probe monitor psql harden rotate'
@@ -139,7 +139,6 @@ _pgseal()
     'harden --state') arguments='directories' ;;
     'harden --conninfo') arguments='nothing' ;;
     'harden --accept-loss') arguments='nothing' ;;
-    'harden --color') arguments='auto always never' ;;
     'rotate --directory'|'rotate -D') arguments='directories' ;;
     'rotate --pair') arguments='nothing' ;;
     'rotate --state') arguments='directories' ;;

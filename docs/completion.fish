@@ -285,7 +285,6 @@ complete -c pgseal -n '__pgseal_at harden ' -l accept-loss -x -d 'go on although
 complete -c pgseal -n '__pgseal_at harden ' -l force -d 'put files back although somebody has edited them since; what was there is kept beside the backups'
 complete -c pgseal -n '__pgseal_at harden ' -l json -d 'print JSON'
 complete -c pgseal -n '__pgseal_at harden ' -l verbose -s v -d 'print more; may be repeated'
-complete -c pgseal -n '__pgseal_at harden ' -l color -x -a 'auto always never' -d 'colours: auto (on a terminal), always or never'
 complete -c pgseal -n '__pgseal_at harden ' -l help -s h -d 'show this and exit'
 complete -c pgseal -n '__pgseal_at harden ' -f
 complete -c pgseal -n '__pgseal_at rotate ' -l directory -s D -x -a '(__fish_complete_directories (commandline -ct))' -d 'the target'

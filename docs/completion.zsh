@@ -401,7 +401,6 @@ _pgseal() {
             --force'[put files back although somebody has edited them since; what was there is kept beside the backups]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument: ' ;;

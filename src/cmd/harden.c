@@ -78,7 +78,7 @@ static void find_server(struct harden_run *run)
     const char *given = cmd_value(run->cmd, OPT_harden_conninfo);
     const char *conninfo = given ? given : run->target.conninfo.n > 0 ? run->target.conninfo.p : NULL;
 
-    run->server = (struct harden_server){ conninfo, run->wish.now_unix_s, run->arena };
+    run->server = (struct harden_server){ conninfo, run->target.pid, run->wish.now_unix_s, run->arena };
     run->job = (struct harden_job){
         .target = &run->target, .names = &run->names, .env = &run->cmd->env, .arena = run->arena
     };
@@ -311,9 +311,9 @@ static int undo(struct harden_run *run, struct change *change, struct change_rep
         return say_failure(run, report, &e);
     say_unasked(run);
     if (!run->cmd->json)
-        (void)fprintf(run->cmd->out,
-                      "The files are as they were before. The CA and the certificate stay in %s.\n",
-                      run->target.state);
+        (void)fputs("The files are as they were before.\n", run->cmd->out);
+    if (!run->cmd->json && os_exists(run->target.root))
+        (void)fprintf(run->cmd->out, "The CA and the certificate stay in %s.\n", run->target.state);
     return tell(run, "undone");
 }
 

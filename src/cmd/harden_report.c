@@ -70,6 +70,14 @@ static unsigned port_of(const struct harden_run *run)
     return (unsigned)run->plan.after.subject.settings->port;
 }
 
+/* Has the server used the certificate before? */
+static bool is_pair(const struct harden_run *run)
+{
+    const char *path = run->plan.before.subject.settings->ssl_cert_file.path;
+
+    return path && strcmp(path, run->target.cert) == 0;
+}
+
 static void say_pair(const struct harden_run *run)
 {
     AUTO(buf) struct buf text = BUF_INIT(TEXT_LIMIT);
@@ -77,7 +85,7 @@ static void say_pair(const struct harden_run *run)
     if (!run->plan.needs_pair)
         return;
     head(run, "Certificate");
-    buf_printf(&text, "The server gets a certificate of its own CA, in %s, for", run->target.state);
+    buf_printf(&text, "A CA of the server's own, and a certificate of it, in %s, for", run->target.state);
     for (size_t i = 0; i < run->names.n; i++) {
         struct str san;
         if (san_text(&run->names.sans[i], run->arena, &san, NULL) == OK)
@@ -86,6 +94,11 @@ static void say_pair(const struct harden_run *run)
     buf_append_c(&text,
                  run->names.given ? "." : ". If clients call it by another name, give it with --host.");
     item(run, "", buf_str(&text));
+    if (run->plan.before.subject.settings->ssl && !is_pair(run))
+        item(
+            run, "note",
+            STR("Clients that verify the present certificate, with a copy of it, are refused from the reload on "
+                "unless they know the new CA: give them its file first."));
 }
 
 static void say_left(const struct harden_run *run)
@@ -117,67 +130,60 @@ static void put_client(struct buf *out, const struct known_client *c)
         buf_append_c(out, ", over the unix socket");
 }
 
-static const char *outcome_of(const struct harden_run *run, const struct rehearsed_client *c)
+static const char *outcome_of(const struct harden_client *c)
 {
-    switch (c->outcome) {
-    case REHEARSED_OUT:
-        return harden_client_blocks(c, &run->accepted) ? "refused" : "given up";
-    case REHEARSED_UNKNOWN:
-        return "unknown";
-    case REHEARSED_IN:
-    case REHEARSED_OUTCOMES:
-        break;
-    }
-    return "admitted";
+    return c->accepted ? "given up" : c->blocks ? "refused" : "unknown";
 }
 
-static void say_client(const struct harden_run *run, const struct rehearsed_client *c, FILE *out)
+static void say_client(const struct harden_client *c, FILE *out)
 {
     AUTO(buf) struct buf text = BUF_INIT(TEXT_LIMIT);
 
-    put_client(&text, c->client);
-    (void)fprintf(out, "  %-8s ", outcome_of(run, c));
+    put_client(&text, c->played->client);
+    (void)fprintf(out, "  %-8s ", outcome_of(c));
     (void)fold_word(out, buf_str(&text));
     (void)fputc('\n', out);
-    fold_say(out, "is", c->why);
-    if (c->change.n > 0)
-        fold_say(out, "fix", c->change);
+    fold_say(out, "is", c->played->why);
+    if (c->played->change.n > 0)
+        fold_say(out, "fix", c->played->change);
 }
 
 static void say_rehearsal(const struct harden_run *run)
 {
-    const struct rehearsal *r = &run->clients.outcome;
+    const struct harden_clients *c = &run->clients;
 
+    if (run->target.is_gate)
+        return;
+    head(run, "Clients");
     if (!run->asked) {
-        if (run->target.is_gate)
-            return;
-        head(run, "Clients");
         item(run, "",
              run->target.pid ? str_c(err_text(&run->unasked))
                              : STR("The server does not run: who is connected was not to be seen."));
         return;
     }
-    head(run, "Clients");
-    (void)fprintf(run->cmd->out,
-                  "  %zu known: %zu would be refused, of %zu nobody can tell, %zu come in as before\n", r->n,
-                  r->counts[REHEARSED_OUT], r->counts[REHEARSED_UNKNOWN], r->counts[REHEARSED_IN]);
-    for (size_t i = 0; i < r->n && r->items[i].outcome != REHEARSED_IN; i++)
-        say_client(run, &r->items[i], run->cmd->out);
+    (void)fprintf(
+        run->cmd->out, "  %zu known: %zu would be refused, of %zu nobody can tell, %zu come in as before",
+        run->seen.known.n, c->counts[REHEARSED_OUT], c->counts[REHEARSED_UNKNOWN], c->counts[REHEARSED_IN]);
+    if (c->today > 0)
+        (void)fprintf(run->cmd->out, ", %zu would be refused today", c->today);
+    (void)fputc('\n', run->cmd->out);
+    for (size_t i = 0; i < c->n; i++)
+        say_client(&c->items[i], run->cmd->out);
 }
 
 void harden_report_blocked(const struct harden_run *run)
 {
-    const struct rehearsal *r = &run->clients.outcome;
+    const struct harden_clients *c = &run->clients;
 
     (void)fprintf(run->cmd->err,
                   "pgseal harden: %zu known client%s would be refused, and nothing was changed:\n",
-                  run->clients.blocking, run->clients.blocking == 1 ? "" : "s");
-    for (size_t i = 0; i < r->n; i++)
-        if (harden_client_blocks(&r->items[i], &run->accepted))
-            say_client(run, &r->items[i], run->cmd->err);
-    (void)fprintf(run->cmd->err,
-                  "hint: Mend them first, or accept the loss: --accept-loss USER, APPLICATION or "
-                  "ADDRESS.\n");
+                  c->blocking, c->blocking == 1 ? "" : "s");
+    for (size_t i = 0; i < c->n; i++)
+        if (c->items[i].blocks)
+            say_client(&c->items[i], run->cmd->err);
+    (void)fprintf(
+        run->cmd->err,
+        "HINT:  Mend them first, or accept the loss: --accept-loss USER, APPLICATION or ADDRESS.\n");
 }
 
 /* ---- what others need ---- */
@@ -237,8 +243,9 @@ static void say_standbys(const struct harden_run *run)
     if (run->seen.standby)
         (void)fprintf(
             run->cmd->out,
-            "\nThis server is a standby: harden the primary, too, and verify it in primary_conninfo "
-            "with sslmode=verify-full.\n");
+            "\nThis server is a standby. Harden the primary, too; then append to primary_conninfo here, "
+            "where the last word counts:\n  sslmode=verify-full sslrootcert=%s/primary-ca.crt\n",
+            run->target.state);
 }
 
 void harden_report_say(const struct harden_run *run)
@@ -263,7 +270,7 @@ static void say_proof(const struct harden_run *run, const struct harden_proof *p
                   proof->plain_refused ? "is refused" : "is taken, by a rule for this machine");
     if (run->plan.needs_pair)
         (void)fprintf(run->cmd->out, "; sslmode=verify-full %s",
-                      proof->verified ? "verifies the server" : "is not let in from here");
+                      proof->verified ? "verifies the server" : "is let in by no rule");
     (void)fputc('\n', run->cmd->out);
 }
 
@@ -329,28 +336,33 @@ static json_t *left_json(const struct harden_run *run)
     return array;
 }
 
+static json_t *client_json(const struct harden_client *c)
+{
+    const struct known_client *k = c->played->client;
+    json_t *o = json_object();
+
+    put(o, "outcome", json_string(outcome_of(c)));
+    put(o, "blocks", json_boolean(c->blocks));
+    put(o, "user", json_of(k->user));
+    put(o, "application", json_of(k->application));
+    put(o, "address", k->address.n > 0 ? json_of(k->address) : json_null());
+    put(o, "replication", json_boolean(k->replication));
+    put(o, "tls", json_boolean(k->tls));
+    put(o, "source", json_of(k->source));
+    put(o, "why", json_of(c->played->why));
+    put(o, "change", json_of(c->played->change));
+    return o;
+}
+
 static json_t *clients_json(const struct harden_run *run)
 {
-    const struct rehearsal *r = &run->clients.outcome;
-    json_t *array = json_array();
+    json_t *array;
 
-    if (!run->asked) {
-        json_decref(array);
+    if (!run->asked)
         return json_null();
-    }
-    for (size_t i = 0; i < r->n; i++) {
-        const struct rehearsed_client *c = &r->items[i];
-        json_t *o = json_object();
-        put(o, "outcome", json_string(outcome_of(run, c)));
-        put(o, "user", json_of(c->client->user));
-        put(o, "application", json_of(c->client->application));
-        put(o, "address", c->client->address.n > 0 ? json_of(c->client->address) : json_null());
-        put(o, "replication", json_boolean(c->client->replication));
-        put(o, "tls", json_boolean(c->client->tls));
-        put(o, "why", json_of(c->why));
-        put(o, "change", json_of(c->change));
-        (void)json_array_append_new(array, o);
-    }
+    array = json_array();
+    for (size_t i = 0; i < run->clients.n; i++)
+        (void)json_array_append_new(array, client_json(&run->clients.items[i]));
     return array;
 }
 

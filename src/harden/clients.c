@@ -1,5 +1,6 @@
 #include "harden/clients.h"
 
+#include "base/arena.h"
 #include "base/check.h"
 
 static bool accepts(const struct harden_accepted *accepted, const struct known_client *c)
@@ -14,23 +15,52 @@ static bool accepts(const struct harden_accepted *accepted, const struct known_c
 }
 
 /* A standby of which nobody can tell is not put at risk, either. */
-bool harden_client_blocks(const struct rehearsed_client *client, const struct harden_accepted *accepted)
+static bool is_lost(const struct rehearsed_client *c)
 {
-    bool lost = client->outcome == REHEARSED_OUT ||
-                (client->outcome == REHEARSED_UNKNOWN && client->client->replication);
+    return c->outcome == REHEARSED_OUT || (c->outcome == REHEARSED_UNKNOWN && c->client->replication);
+}
 
-    return lost && !accepts(accepted, client->client);
+/* By place in the list of known clients. */
+static enum code refused_today(const struct harden_seen *seen, struct rehearse_params *params, bool **out)
+{
+    bool *refused = arena_array(params->arena, seen->known.n, sizeof *refused);
+    struct rehearsal today;
+
+    params->proposed = params->current;
+    if (!refused || rehearse(params, &seen->known, &today) != OK)
+        return E_NOMEM;
+    for (size_t i = 0; i < today.n; i++)
+        refused[today.items[i].client - seen->known.items] = today.items[i].outcome == REHEARSED_OUT;
+    *out = refused;
+    return OK;
 }
 
 enum code harden_clients_play(const struct harden_plan *plan, const struct harden_seen *seen,
                               const struct harden_accepted *accepted, struct rehearse_params *params,
                               struct harden_clients *out)
 {
+    struct rehearsal proposed;
+    bool *today;
+
     params->proposed = &plan->after.subject;
     params->current = &plan->before.subject;
-    *out = (struct harden_clients){ .blocking = 0 };
-    TRY(rehearse(params, &seen->known, &out->outcome));
-    for (size_t i = 0; i < out->outcome.n; i++)
-        out->blocking += harden_client_blocks(&out->outcome.items[i], accepted);
+    *out = (struct harden_clients){ .items = arena_array(params->arena, seen->known.n, sizeof *out->items) };
+    TRY(rehearse(params, &seen->known, &proposed));
+    TRY(refused_today(seen, params, &today));
+    if (!out->items)
+        return E_NOMEM;
+    for (size_t i = 0; i < proposed.n; i++) {
+        const struct rehearsed_client *c = &proposed.items[i];
+        if (today[c->client - seen->known.items]) {
+            out->today++;
+            continue;
+        }
+        out->counts[c->outcome]++;
+        if (c->outcome == REHEARSED_IN)
+            continue;
+        bool accept = accepts(accepted, c->client), blocks = is_lost(c) && !accept;
+        out->items[out->n++] = (struct harden_client){ c, is_lost(c) && accept, blocks };
+        out->blocking += blocks;
+    }
     return OK;
 }

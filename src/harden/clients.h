@@ -14,16 +14,23 @@ struct harden_accepted {
     size_t n;
 };
 
-struct harden_clients {
-    struct rehearsal outcome;
-    size_t blocking; /* that would be refused, and nobody has accepted it */
+/** One that something becomes of. */
+struct harden_client {
+    const struct rehearsed_client *played;
+    bool accepted; /* its loss is */
+    bool blocks;   /* its loss stops a change */
 };
 
-/** Would this one's loss stop a change? */
-bool harden_client_blocks(const struct rehearsed_client *client, const struct harden_accepted *accepted);
+struct harden_clients {
+    size_t counts[REHEARSED_OUTCOMES];
+    size_t today;                /* that the rules of today refuse already: no change is to blame */
+    struct harden_client *items; /* all others that do not go on as before */
+    size_t n;
+    size_t blocking;
+};
 
 /**
- * look_up  of rehearse_params, or NULL.
+ * params  `look_up` and `arena` are set.
  * E_NOMEM.
  */
 MUST_CHECK enum code harden_clients_play(const struct harden_plan *plan, const struct harden_seen *seen,

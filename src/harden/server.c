@@ -13,11 +13,13 @@
 #include <errno.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LOG_MAX ((size_t)256 << 20)
-enum { RELOAD_MS = 10000, AWAIT_MS = 2000, PAUSE_MS = 50, PG_WITH_HBA_FILES = 16, PG_WITH_IDENT_VIEW = 15 };
+enum { RELOAD_MS = 10000, AWAIT_MS = 2000, PAUSE_MS = 50, PG_WITH_HBA_FILES = 16 };
 
 static enum code server_nomem(struct err *e)
 {
@@ -52,8 +54,23 @@ static void add_sessions(const struct live_rows *rows, struct known_clients *kno
     }
 }
 
-/* The log, if it is a file that may be read: the collector's, or where the postmaster's stderr goes. */
-static enum code read_log(struct live *live, struct arena *arena, struct harden_seen *out, struct err *e)
+/* Where the postmaster's stderr goes, as Debian's scripts have it. False: to no file. */
+static bool stderr_of(pid_t pid, char out[OS_PATH_MAX])
+{
+    char link[64];
+    struct stat st;
+
+    (void)snprintf(link, sizeof link, "/proc/%ld/fd/2", (long)pid);
+    ssize_t n = pid > 0 ? readlink(link, out, OS_PATH_MAX - 1) : -1;
+    if (n <= 0)
+        return false;
+    out[n] = '\0';
+    return out[0] == '/' && stat(out, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* The log, if it is a file that may be read: the collector's, or the postmaster's stderr. */
+static enum code read_log(struct live *live, const struct harden_server *server, struct harden_seen *out,
+                          struct err *e)
 {
     static const char sql[] =
         "SELECT CASE WHEN f LIKE '/%' THEN f ELSE pg_catalog.current_setting('data_directory') || '/' || f END"
@@ -68,10 +85,11 @@ static enum code read_log(struct live *live, struct arena *arena, struct harden_
         *e = ignored;
         return code;
     }
-    if (code != OK || !str_to_c(live_cell(&rows, 0, 0), path, sizeof path) || !path[0] ||
-        os_read_file(path, &text, NULL) != OK)
+    if (code != OK || !str_to_c(live_cell(&rows, 0, 0), path, sizeof path))
+        path[0] = '\0';
+    if ((!path[0] && !stderr_of(server->pid, path)) || os_read_file(path, &text, NULL) != OK)
         return OK;
-    if (!arena_str(arena, str_c(path), &out->log))
+    if (!arena_str(server->arena, str_c(path), &out->log))
         return server_nomem(e);
     known_add_log(&out->known, buf_str(&text), out->log);
     return out->known.nomem ? server_nomem(e) : OK;
@@ -191,7 +209,7 @@ enum code harden_server_look(const struct harden_server *server, struct harden_s
     TRY(see_self(live, out, e));
     TRY(live_ask(live, "the sessions", sessions_sql, &rows, e));
     add_sessions(&rows, &out->known);
-    TRY(read_log(live, server->arena, out, e));
+    TRY(read_log(live, server, out, e));
     TRY(see_files(live, server->arena, out, e));
     TRY(collect_live(&params, server->arena, &c, e));
     out->roles = c.subject.roles;
@@ -200,21 +218,6 @@ enum code harden_server_look(const struct harden_server *server, struct harden_s
 }
 
 /* ---- reload ---- */
-
-enum code harden_server_show(const struct harden_server *server, const char *setting, struct str *out,
-                             struct err *e)
-{
-    AUTO(live) struct live *live = NULL;
-    struct live_rows rows;
-    struct str sql;
-
-    if (!arena_printf(server->arena, &sql, "SELECT pg_catalog.current_setting('%s', true)", setting))
-        return server_nomem(e);
-    TRY(live_open(server->conninfo, server->arena, &live, e));
-    TRY(live_ask(live, "a setting", sql.p, &rows, e));
-    *out = live_cell(&rows, 0, 0);
-    return OK;
-}
 
 /* A new session inherits the time of the postmaster's last load. */
 static enum code loaded_at(const struct harden_server *server, bool ask, struct str *out, struct err *e)

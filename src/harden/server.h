@@ -14,6 +14,7 @@ struct collected;
 
 struct harden_server {
     const char *conninfo; /* borrowed */
+    pid_t pid;            /* of the postmaster */
     int64_t now_unix_s;
     struct arena *arena;
 };
@@ -50,8 +51,5 @@ MUST_CHECK enum code harden_server_reload(const struct harden_server *server, st
 MUST_CHECK enum code harden_server_signal(pid_t pid, struct err *e);
 /** Wait until somebody can log in, for a while. */
 void harden_server_await(const struct harden_server *server);
-/** One setting of a new session, such as "ssl". */
-MUST_CHECK enum code harden_server_show(const struct harden_server *server, const char *setting,
-                                        struct str *out, struct err *e);
 
 #endif
