@@ -119,3 +119,49 @@ def test_what_nobody_can_know_is_possible(program, tmp_path):
     found = {f["id"]: f for f in audit(program, path)}
     assert found["trust_from_network"]["witness"] is None
     assert "names that match the rule's expressions" in found["trust_from_network"]["evidence"]
+
+
+CENSUS_FILES = 8
+SOURCES = ["127.1.2.3", "127.1.2.9", "127.1.7.3", "127.5.0.1", "127.200.0.1", None]      # None: the unix socket
+
+
+def census():
+    """Every connection that the files can tell apart, more or less."""
+    for source in SOURCES:
+        for tls in ([False, True] if source else [False]):
+            for user in ("ann", "ben", "cat"):
+                for database in ("postgres", "app", "ann"):
+                    yield {"unix": source is None, "source": source, "tls": tls, "user": user, "database": database,
+                           "replication": None}
+                yield {"unix": source is None, "source": source, "tls": tls, "user": user, "database": "",
+                       "replication": "true"}
+                yield {"unix": source is None, "source": source, "tls": tls, "user": user, "database": "app",
+                       "replication": "database"}
+
+
+def test_nothing_gets_in_unnoticed(program, judge, tmp_path):
+    """What the server lets in has a finding at its line; a line that is said to be covered lets nobody in."""
+    dice, path, seen = random.Random(7), tmp_path / "pg_hba.conf", 0
+    for _ in range(CENSUS_FILES):
+        lines = generate(dice).replace("scram-sha-256", "trust").splitlines()
+        for _local in range(2):
+            words = ["local", *map(dice.choice, (DATABASES, USERS, ["trust", "reject"]))]
+            lines.insert(dice.randint(0, len(lines)), " ".join(words))
+        text = "\n".join(lines) + "\n"
+        path.write_text(text, encoding="utf-8")
+        found = {}
+        for finding in audit(program, path):
+            if finding["where"].startswith(f"{path}:"):
+                found.setdefault(line_of(finding), set()).add(finding["id"])
+        rules.load(judge, re.sub(r"\b10\.", "127.", text))
+        for client in census():
+            answer = rules.asked_postgres(judge, client)
+            if answer[0] != "trust":
+                continue
+            seen += 1
+            said = found.get(answer[1] - 1, set())       # the administrator's own line comes first
+            wanted = "trust_on_this_machine" if client["unix"] else "trust_from_network"
+            assert wanted in said and not said & {"rule_shadowed", "reject_shadowed"}, (text, client, answer)
+            if not client["unix"] and not client["tls"]:
+                assert said & {"plaintext_from_network", "host_beside_hostssl"}, (text, client, answer)
+    assert seen > 30 * CENSUS_FILES
