@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 
+import psycopg
 import pytest
 
 from lib import psql
@@ -141,3 +142,21 @@ def test_of_go(program, servers, certs, go, driver, name):
                           env=psql.environment(HOME="/nonexistent"), capture_output=True, text=True, timeout=120, check=True)
     judged(program, driver, dict.fromkeys(text for text, _server in tries),
            [(text, server, said == "connected", said) for (text, server), said in zip(tries, done.stdout.splitlines())])
+
+
+def test_libpq(program, servers, certs, monkeypatch):
+    """The libpq that is installed; what it makes of sslrootcert=system changed with 16."""
+    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.setenv("SSL_CERT_FILE", certs.ca_file)
+    major = psycopg.pq.version() // 10000
+    tails = MODES[:4] + ["?sslmode=require&sslrootcert={ca}", "?sslmode=verify-ca&sslrootcert={ca}",
+                         "?sslmode=verify-full&sslrootcert={ca}", "?sslrootcert=system", "?ssl=true"]
+    tries = [(f"postgresql://alice@db.example/app{tail.format(ca=certs.ca_file)}", server) for tail in tails for server in SERVERS]
+
+    def connect(text, server):
+        try:
+            psycopg.connect(text.replace("db.example", f"localhost:{servers[server]}"), connect_timeout=20).close()
+            return text, server, True, None
+        except psycopg.OperationalError as e:
+            return text, server, False, str(e)
+    judged(program, f"libpq@{major}", dict.fromkeys(text for text, _server in tries), [connect(*one) for one in tries])
