@@ -53,7 +53,7 @@ void check_pairs(struct audit *a)
 {
     const struct settings *s = a->subject->settings;
 
-    if (!s->ssl)
+    if (!s->ssl || a->subject->live) /* whose files lie on its machine */
         return;
     if (s->ssl_key_file.path && s->ssl_key_file.path[0])
         check_pair(a, s->ssl_key_file.path, s->ssl_cert_file.path);

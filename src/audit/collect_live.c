@@ -9,17 +9,6 @@
 #include "base/check.h"
 #include "lex/conninfo_hide.h"
 
-static enum code query_all(struct live_audit *audit)
-{
-    TRY(live_settings(audit));
-    TRY(live_service(audit));
-    TRY(live_in_force(audit));
-    TRY(live_rules(audit));
-    TRY(live_roles(audit));
-    TRY(live_sessions(audit));
-    return live_links(audit);
-}
-
 /* Over a unix socket no port is known that other machines could reach. */
 static enum code probe_port(struct live_audit *audit, const struct live_params *params)
 {
@@ -33,6 +22,19 @@ static enum code probe_port(struct live_audit *audit, const struct live_params *
         why = STR("the port did not answer a client without credentials");
     }
     return port->answered ? OK : live_audit_unseen(audit, "what the port answers", why, ITEM_CERTIFICATE);
+}
+
+/* The port comes before the service: where no parameter tells, it does. */
+static enum code query_all(struct live_audit *audit, const struct live_params *params)
+{
+    TRY(live_settings(audit));
+    TRY(probe_port(audit, params));
+    TRY(live_service(audit));
+    TRY(live_in_force(audit));
+    TRY(live_rules(audit));
+    TRY(live_roles(audit));
+    TRY(live_sessions(audit));
+    return live_links(audit);
 }
 
 enum code collect_live(const struct live_params *params, struct arena *arena, struct collected *out,
@@ -53,8 +55,7 @@ enum code collect_live(const struct live_params *params, struct arena *arena, st
     c.subject.minor_seen = true;
     c.subject.now_unix_s = params->now_unix_s;
     c.subject.live = seen;
-    TRY(query_all(&audit));
-    TRY(probe_port(&audit, params));
+    TRY(query_all(&audit, params));
     *out = c;
     c = (struct collected){ .settings = NULL };
     return OK;

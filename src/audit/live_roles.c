@@ -150,7 +150,7 @@ static const struct live_statement provider_statement = {
     0,
 };
 
-/* What the parameter says; where there is none, only the service's own interface tells. */
+/* What the parameter says; where there is none, what the port says, or only the service's own interface. */
 static enum code see_requirement(struct live_audit *audit)
 {
     struct subject_live *seen = audit->seen;
@@ -164,6 +164,12 @@ static enum code see_requirement(struct live_audit *audit)
     if (raw && str_to_bool(raw->value, &on)) {
         seen->requires_by = raw->name;
         seen->requires_tls = on ? LIVE_YES : LIVE_NO;
+        return OK;
+    }
+    /* All of the service's rules are the same for everybody: one refusal tells. */
+    if (seen->provider == PROVIDER_CLOUD_SQL && seen->port.plaintext == LIVE_NO && !seen->port.from_here) {
+        seen->requires_by = STR("ipConfiguration.sslMode");
+        seen->requires_tls = LIVE_YES;
         return OK;
     }
     if (!arena_printf(audit->arena, &what, "whether %.*s requires TLS", STR_ARG(seen->provider_name)) ||

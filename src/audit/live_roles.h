@@ -12,7 +12,7 @@ struct live_audit;
 MUST_CHECK enum code live_roles(struct live_audit *audit);
 /** Fill the sessions of other machines. As above. */
 MUST_CHECK enum code live_sessions(struct live_audit *audit);
-/** Which service runs the server, by its roles, and what it says about TLS; after live_settings(). As above. */
+/** Which service runs the server, by its roles, and what it says about TLS; after live_settings() and the look at the port. As above. */
 MUST_CHECK enum code live_service(struct live_audit *audit);
 
 #endif

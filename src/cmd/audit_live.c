@@ -4,18 +4,31 @@
 #include "audit/collect_live.h"
 #include "audit/subject_live.h"
 #include "base/arena.h"
+#include "base/check.h"
 #include "client/conninfo_defaults.h"
 #include "client/meaning.h"
 #include "cmd/cmd.h"
 #include "probe/probe.h"
 
+/* A client may be refused for many reasons: these are the server's words where TLS is the one. */
+static bool is_about_tls(struct str refusal)
+{
+    static const char *const words[] = { "no encryption", "SSL off", "insecure connection",
+                                         "requires a valid client certificate" };
+
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (refusal.n > 0 && memmem(refusal.p, refusal.n, words[i], strlen(words[i])))
+            return true;
+    return false;
+}
+
 static void translate(const struct probe_report *report, struct live_port *out)
 {
     out->answered = report->reachable;
     out->tls = report->tls ? LIVE_YES : report->ssl_answer == 'N' ? LIVE_NO : LIVE_UNKNOWN;
-    out->plaintext = !report->auth_plain.reached       ? LIVE_UNKNOWN
-                     : report->auth_plain.method.n > 0 ? LIVE_YES
-                                                       : LIVE_NO;
+    out->plaintext = report->auth_plain.reached                 ? LIVE_YES
+                     : is_about_tls(report->auth_plain.refusal) ? LIVE_NO
+                                                                : LIVE_UNKNOWN;
     out->chain = report->chain;
     out->n_chain = report->n_chain;
     if (report->chain_report.fault == CHAIN_INCOMPLETE && report->chain_report.missing_intermediate)

@@ -268,15 +268,19 @@ def message(kind, body):
     return kind + struct.pack("!I", len(body) + 4) + body
 
 
-def greet(sock, version):
-    """Refuse TLS, let the client in."""
-    code, _body = fake.read_packet(sock)
+def greet(sock, version, stranger=None):
+    """Refuse TLS, let the client in; not the user postgres, where there is a `stranger` for him."""
+    code, body = fake.read_packet(sock)
     while code == 80877103 or code == 80877104:
         sock.sendall(b"N")
-        code, _body = fake.read_packet(sock)
+        code, body = fake.read_packet(sock)
+    if stranger and b"user\0postgres\0" in body:
+        sock.sendall(message(b"E", b"SFATAL\0C28000\0M" + stranger + b"\0\0"))
+        return False
     parameters = [("client_encoding", "UTF8")] + ([("server_version", version)] if version else [])
     sock.sendall(message(b"R", struct.pack("!I", 0))
                  + b"".join(message(b"S", f"{k}\0{v}\0".encode()) for k, v in parameters) + message(b"Z", b"I"))
+    return True
 
 
 def read_query(sock):
@@ -320,18 +324,23 @@ def table(*rows):
     return head + body + message(b"C", b"SELECT 0\0") + message(b"Z", b"I")
 
 
-def answered(program, replies):
-    """The report on a server that answers statements by a part of their text, and refuses all others."""
+def answered(program, replies, host="127.0.0.1", stranger=None):
+    """
+    The report on a server that answers statements by a part of their text, and refuses all others.
+
+    stranger  what others than the audit's session are told instead of being let in.
+    """
     refusal = message(b"E", b"SERROR\0C42501\0Mpermission denied\0\0") + message(b"Z", b"I")
 
     def handle(_server, sock):
-        greet(sock, "16.4")
+        if not greet(sock, "16.4", stranger):
+            return
         while (query := read_query(sock)) is not None:
             known = {"set_config": EMPTY, **replies}
             sock.sendall(next((reply for part, reply in known.items() if part.encode() in query), refusal))
 
     server = fake.Upstream(handle)
-    return report(program, f"host=127.0.0.1 port={server.port} user=u dbname=d sslmode=disable gssencmode=disable")[0]
+    return report(program, f"host={host} port={server.port} user=u dbname=d sslmode=disable gssencmode=disable")[0]
 
 
 def test_sessions_and_standbys(program):
@@ -360,6 +369,21 @@ def test_options_of_user_mappings(program):
     assert plain[0]["fix"] == ('ALTER USER MAPPING FOR "ben" SERVER "far" OPTIONS (SET sslmode \'verify-full\', '
                                "ADD sslrootcert 'CA_FILE');")
     assert "the options of user mappings" in unseen(found)
+
+
+@pytest.mark.parametrize("stranger,passes", [
+    (b'pg_hba.conf rejects connection for host "10.0.0.7", user "postgres", database "postgres", no encryption', True),
+    (b"sorry, too many clients already", None), (None, False)])
+def test_cloud_sql_is_judged_by_its_port(program, stranger, passes):
+    """No parameter tells; the port does, where it is not this machine's own, which may be a proxy of the service's."""
+    settings = {"ssl": "on", "ssl_min_protocol_version": "TLSv1.2", "ssl_ciphers": "HIGH:!aNULL", "listen_addresses": "*"}
+    replies = {"FROM pg_catalog.pg_settings UNION": table(*[(k, v, None, None, "f") for k, v in settings.items()]),
+               "'azure_pg_admin'": table(("cloudsqlsuperuser",))}
+    found = answered(program, replies, host="0.0.0.0", stranger=stranger)
+    assert not by_id(found, "key_unusable")        # the key lies on the server's machine
+    assert item(found, 3) is passes and len(by_id(found, "port_takes_plaintext")) == (1 if passes is False else 0)
+    assert ("whether Google Cloud SQL requires TLS" in unseen(found)) is (passes is not True)
+    assert item(answered(program, replies, stranger=stranger), 3) is None
 
 
 @pytest.mark.parametrize("value,passes", [("on", True), ("off", False)])
