@@ -83,7 +83,7 @@ static void print_bundle(const struct cmd *cmd, const struct renew_report *r)
     print_changes(cmd, r);
     print_servers(cmd, r);
     if (r->not_after_unix_s)
-        (void)fprintf(cmd->out, "  The first of the roots in force ends at %s.\n",
+        (void)fprintf(cmd->out, "  The first of the roots in force expires at %s.\n",
                       expiry_date(r->not_after_unix_s, text));
 }
 

@@ -12,6 +12,8 @@ enum code renew_ca_dir(const struct renew_order *order, char out[OS_PATH_MAX], s
     return os_path(order->target->dir, dir.n > 0 ? dir.p : order->target->ca_dir, out, e);
 }
 
+enum ca_issuer { CA_ISSUER_SAME, CA_ISSUER_OTHER, CA_ISSUER_AWAY };
+
 static enum code open_ca(const struct renew_order *order, enum ca_access access, struct ca **out,
                          struct err *e)
 {
@@ -24,13 +26,24 @@ static enum code open_ca(const struct renew_order *order, enum ca_access access,
     return ca_open(&(struct ca_where){ dir, &passphrase, order->env }, access, out, e);
 }
 
-bool renew_ca_issued(const struct renew_order *order)
+static enum ca_issuer look_at_ca(const struct renew_order *order)
 {
     AUTO(ca) struct ca *ca = NULL;
     struct err ignored;
 
-    return open_ca(order, CA_READ, &ca, &ignored) == OK &&
-           cert_issued_by(order->old->items[0], ca_certificate(ca));
+    if (open_ca(order, CA_READ, &ca, &ignored) != OK)
+        return CA_ISSUER_AWAY;
+    return cert_issued_by(order->old->items[0], ca_certificate(ca)) ? CA_ISSUER_SAME : CA_ISSUER_OTHER;
+}
+
+bool renew_ca_issued(const struct renew_order *order)
+{
+    return look_at_ca(order) == CA_ISSUER_SAME;
+}
+
+bool renew_ca_is_another(const struct renew_order *order)
+{
+    return look_at_ca(order) == CA_ISSUER_OTHER;
 }
 
 /* What follows the leaf: as until now where the CA is the same, else the CA itself where it is no root. */

@@ -94,7 +94,7 @@ static enum code pair_judge(struct walk *w, struct err *e)
     struct renew_order order = order_of(w);
 
     (void)e;
-    report->other_ca = w->rule->source == RENEW_CA && !renew_ca_issued(&order);
+    report->other_ca = w->rule->source == RENEW_CA && renew_ca_is_another(&order);
     facts.at_once = report->other_ca;
     struct ari_window window = ari_window_of(&order, w->params->dry_run);
     facts.window_start_unix_s = window.start_unix_s;

@@ -1,0 +1,39 @@
+"""A page of docs/howto/ followed word for word: its commands run as they stand, and print what stands there."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+def like(text, directory):
+    """Without what differs from day to day: numbers, fingerprints, the directory, the width of columns."""
+    text = text.replace(directory + "/gate/", "").replace(directory + "/", "")
+    text = re.sub(r"\b[0-9a-f]{64}\b", "HASH", text)
+    return re.sub(r"[ \t]+", " ", re.sub(r"\d+", "N", text)).strip()
+
+
+def follow(page, program, directory, around=("bash", "-c"), before="", after="", **env):
+    """
+    Run all ``sh`` blocks of docs/howto/PAGE in one shell, in `directory`; a ``text`` block is the end of what the block
+    before it prints. Returns what each block printed, and behind it what `after` did.
+    """
+    text = (ROOT / "docs/howto" / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(sh|text)\n(.*?)^```$", text, re.M | re.S)
+    commands = [part for kind, part in blocks if kind == "sh"]
+    script = f"set -e\n{before}\n" + "".join(f"{part}echo '=== end {i}'\n" for i, part in enumerate(commands)) + after
+    env = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "PGSEAL_SHARE": str(ROOT / "dist"), **env}
+    env["PATH"] = f"{os.path.dirname(program)}:{env['PATH']}"
+    done = subprocess.run([*around, script], cwd=directory, env=env, text=True, capture_output=True, timeout=120,
+                          check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed = re.split(r"=== end \d+\n", done.stdout)
+    at = -1
+    for kind, part in blocks:
+        if kind == "sh":
+            at += 1
+        else:
+            assert like(printed[at], str(directory)).endswith(like(part, str(directory))), (commands[at], printed[at])
+    return printed
