@@ -26,7 +26,7 @@ build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev libsql
        libjansson-dev libidn-dev tcl8.6-dev libseccomp-dev uthash-dev libcmocka-dev libpq-dev libyaml-dev libcurl4-openssl-dev'
 quickstart='openssl'
 check="openssl procps iproute2 curl python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
-       $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver
+       $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver libnss3-tools
        python3-psycopg2 python3-gevent python3-asyncpg ruby-pg php-cli php-pgsql zsh fish pebble uacme dehydrated lego certbot"
 debian13='debootstrap debian-archive-keyring'
 image='mmdebstrap umoci dpkg-dev runc crun'
