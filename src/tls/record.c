@@ -321,6 +321,26 @@ static enum piece take_header(const struct step *s)
     return check_header(s) ? PIECE_WHOLE : PIECE_BAD;
 }
 
+/* In a transfer one piece follows the other, and memory is made once. */
+static bool make_body(const struct step *s, size_t size)
+{
+    struct record *r = s->r;
+
+    if (r->body_room >= size)
+        return true;
+    free(r->body);
+    r->body = malloc(size);
+    r->body_room = (uint16_t)(r->body ? size : 0);
+    return r->body || fail(s, SSL_AD_INTERNAL_ERROR, ERR_R_MALLOC_FAILURE);
+}
+
+static void drop_body(struct record *r)
+{
+    free(r->body);
+    r->body = NULL;
+    r->body_room = 0;
+}
+
 /* *out is borrowed: of the input, or r->body. */
 static enum piece take_body(const struct step *s, struct bytes *out)
 {
@@ -328,15 +348,13 @@ static enum piece take_body(const struct step *s, struct bytes *out)
     struct bytes in = s->io->in;
     size_t size = body_size(r);
 
-    if (!r->body && in.n >= size) {
+    if (r->body_n == 0 && in.n >= size) {
         *out = bytes_of(in.p, size);
         s->io->in = bytes_from(in, size);
         return PIECE_WHOLE;
     }
-    if (!r->body && !(r->body = malloc(size))) {
-        (void)fail(s, SSL_AD_INTERNAL_ERROR, ERR_R_MALLOC_FAILURE);
+    if (!make_body(s, size))
         return PIECE_BAD;
-    }
     size_t n = size - r->body_n < in.n ? size - r->body_n : in.n;
     if (n > 0)
         memcpy(r->body + r->body_n, in.p, n);
@@ -348,8 +366,6 @@ static enum piece take_body(const struct step *s, struct bytes *out)
 
 static void record_over(struct record *r)
 {
-    free(r->body);
-    r->body = NULL;
     r->body_n = 0;
     r->header_n = 0;
 }
@@ -437,6 +453,8 @@ enum tls_status record_read(struct record *record, struct record_tools *tools, s
     if (record->failed || record->closed)
         return record->failed ? TLS_FAILED : TLS_CLOSED;
     enum tls_status status = read_records(&s, dst, out_n);
+    if (record->body_n == 0)
+        drop_body(record);
     if (status == TLS_WANT_INPUT && io->eof) /* who ends without close_notify may have been cut off */
         return fail(&s, SSL_AD_DECODE_ERROR, SSL_R_UNEXPECTED_EOF_WHILE_READING), TLS_FAILED;
     if (status != TLS_FAILED && must_ask(record) && !record->said_close && has_room(io, KEY_UPDATE_SIZE) &&

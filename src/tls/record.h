@@ -22,8 +22,9 @@ enum {
 /** One session. Callers embed it; between steps nothing else belongs to it but `body`. */
 struct record {
     struct record_keys open, seal;
-    uint8_t *body;     /* of a record that has only begun to come; NULL: none has */
-    uint16_t body_n;   /* what of it is there */
+    uint8_t *body;   /* of a record that has only begun to come; NULL: none has */
+    uint16_t body_n; /* what of it is there */
+    uint16_t body_room;
     uint16_t send_max; /* content of a record that we send */
     uint16_t receive_max;
     uint32_t reason;               /* OpenSSL's number (SSL_R_…) for how it failed */
