@@ -131,7 +131,8 @@ void check_files(struct audit *a)
         check_writable(a, settings->files.at[i].p);
     for (size_t i = 0; i < a->subject->n_files; i++)
         check_writable(a, a->subject->files[i].p);
-    if (a->subject->policy && !a->subject->live) { /* what a live server names lies on its machine */
+    if (a->subject->policy && !a->subject->live &&
+        !a->subject->manifest) { /* what a live server names lies on its machine */
         paths = policy_paths(a->subject->policy, &n);
         for (size_t i = 0; i < n; i++)
             check_writable(a, paths[i].path.p);

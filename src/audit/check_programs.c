@@ -185,7 +185,7 @@ static void check_passfile(struct audit *a)
 
 void check_programs(struct audit *a)
 {
-    if (a->subject->kind != SUBJECT_CLIENT)
+    if (a->subject->kind == SUBJECT_GATE)
         return;
     if (has_prefix(a, "passfile."))
         check_passfile(a);

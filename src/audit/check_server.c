@@ -94,7 +94,7 @@ static void check_modes(struct audit *a)
 
     if (s->owner_seen && s->dir_mode & 027)
         audit_add(a, CHECK_PGDATA_MODE, s->dir, "its mode is %04o", s->dir_mode);
-    if (!s->policy)
+    if (!s->policy || s->manifest)
         return;
     paths = policy_paths(s->policy, &n);
     for (size_t i = 0; i < n; i++)

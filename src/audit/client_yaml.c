@@ -13,7 +13,12 @@ struct place {
     struct str path[DEPTH_MAX]; /* of the map or list at that depth */
     struct str key;             /* of the value that comes next; p is NULL: a key comes next */
     bool map[DEPTH_MAX];
+    unsigned count[DEPTH_MAX]; /* of what stands in that list so far */
     size_t depth;
+    const char *prefix; /* of all names */
+    bool numbered;      /* documents and the maps of lists have numbers in the names */
+    unsigned document;
+    struct str document_prefix;
 };
 
 static bool join(struct arena *arena, struct str path, struct str key, struct str *out)
@@ -28,6 +33,11 @@ static bool open_level(struct place *at, bool map, struct arena *arena)
 {
     struct str parent = at->depth > 0 ? at->path[at->depth - 1] : STR("");
 
+    if (at->numbered && map && at->depth > 0 && !at->map[at->depth - 1] &&
+        !arena_printf(arena, &parent, "%.*s[%u]", STR_ARG(parent), at->count[at->depth - 1]++))
+        return false;
+    if (at->depth < DEPTH_MAX)
+        at->count[at->depth] = 0;
     if (at->depth == DEPTH_MAX || !join(arena, parent, at->key.p ? at->key : STR(""), &at->path[at->depth]))
         return false;
     at->map[at->depth++] = map;
@@ -48,7 +58,8 @@ static bool take_scalar(struct place *at, const yaml_event_t *event, struct clie
         return true;
     }
     bool ok = join(items->arena, at->path[at->depth - 1], at->key.p ? at->key : STR(""), &path) &&
-              client_items_set(items, "patroni", path, value, (unsigned)event->start_mark.line + 1);
+              client_items_set(items, at->document_prefix.p, path, value,
+                               (unsigned)event->start_mark.line + 1);
     at->key = str_of(NULL, 0);
     return ok;
 }
@@ -70,20 +81,21 @@ static bool take_event(struct place *at, const yaml_event_t *event, struct clien
     case YAML_ALIAS_EVENT:
         at->key = str_of(NULL, 0);
         return true;
+    case YAML_DOCUMENT_START_EVENT:
+        return !at->numbered ||
+               arena_printf(items->arena, &at->document_prefix, "%s%u", at->prefix, at->document++);
     case YAML_NO_EVENT:
     case YAML_STREAM_START_EVENT:
     case YAML_STREAM_END_EVENT:
-    case YAML_DOCUMENT_START_EVENT:
     case YAML_DOCUMENT_END_EVENT:
         return true;
     }
     return true;
 }
 
-/* NULL: all of it was read. */
-static const char *read_values(struct str text, struct client_items *items)
+const char *client_yaml_values(struct str text, const char *prefix, bool numbered, struct client_items *items)
 {
-    struct place at = { .depth = 0 };
+    struct place at = { .prefix = prefix, .numbered = numbered, .document_prefix = str_c(prefix) };
     yaml_parser_t parser;
     bool more = true, whole = true;
 
@@ -154,7 +166,7 @@ static bool add_role(struct client_items *items, const char *role, struct str ho
 enum code client_yaml_patroni(struct str text, struct client_items *items)
 {
     static const char *const roles[] = { "replication", "rewind" };
-    const char *error = read_values(text, items);
+    const char *error = client_yaml_values(text, "patroni", false, items);
 
     if (error) {
         struct client_item *item = client_items_add(items, PURPOSE_CLUSTER, STR("the file"), 0);

@@ -1,6 +1,7 @@
 #include "audit/collect_file.h"
 
 #include "audit/collect_client.h"
+#include "audit/collect_manifest.h"
 #include "audit/collect_rules.h"
 #include "audit/regular_file.h"
 #include "audit/server_settings.h"
@@ -132,14 +133,16 @@ enum code collect_file(const char *path, unsigned version, const struct client_p
     enum file_kind kind = kind_of(buf_str(&text), path);
     OPENSSL_cleanse(kind == FILE_KEY ? text.p : NULL, kind == FILE_KEY ? text.n : 0);
     if (kind == FILE_OTHER) {
-        enum code code = collect_client(path, buf_str(&text), client, out, e);
+        bool manifest = collect_is_manifest(str_c(path), buf_str(&text));
+        enum code code = manifest ? collect_manifest(path, buf_str(&text), client, out, e)
+                                  : collect_client(path, buf_str(&text), client, out, e);
         buf_fini_secret(&text);
         if (code == E_CONFIG)
             err_hint(
                 e,
                 "A target is a gate's directory, a data directory, the directory of a postgresql.conf, or one of "
                 "the files postgresql.conf, pg_hba.conf, a certificate, a revocation list, a key; or a service file, "
-                "pgbouncer.ini, pgbackrest.conf, Patroni's YAML, a file of environment variables, or a text with connection strings.");
+                "pgbouncer.ini, pgbackrest.conf, Patroni's YAML, CloudNativePG's manifests, a file of environment variables, or a text with connection strings.");
         return code;
     }
     enum code code = collect_file_fill(&c, kind, path, client->arena);

@@ -31,6 +31,7 @@ enum subject_kind {
 enum subject_source {
     SUBJECT_FROM_FILE,         /* postgresql.conf and what it includes; pgseal.conf */
     SUBJECT_FROM_AUTO_FILE,    /* postgresql.auto.conf: ALTER SYSTEM */
+    SUBJECT_FROM_MANIFEST,     /* of Kubernetes: the operator writes the server's files */
     SUBJECT_FROM_COMMAND_LINE, /* postmaster.opts, -c */
     SUBJECT_FROM_SERVER        /* a live server said so */
 };
@@ -132,6 +133,7 @@ struct subject_broken {
 struct audit_subject {
     enum subject_kind kind;
     struct str name;  /* the target, as the user wrote it */
+    bool manifest;    /* of a cluster that runs elsewhere: files that it names are not on this machine */
     struct str dir;   /* the gate's, or the data directory; empty: not known */
     unsigned version; /* major version of the server; 0: not known */
     unsigned minor;   /* its minor version, if `minor_seen` */

@@ -341,6 +341,77 @@ def test_pgbackrest(program, tmp_path, line, mode, fires):
     assert all(f["where"] == f"{path}:3" for f in found["findings"])
 
 
+CLUSTER = """apiVersion: postgresql.cnpg.io/v1
+kind: Cluster
+metadata:
+  name: db
+spec:
+  instances: 3
+  imageName: ghcr.io/cloudnative-pg/postgresql:17.2
+  postgresql:
+    parameters:
+      log_connections: "on"
+    pg_hba:
+      - hostssl app app 10.0.0.0/8 scram-sha-256
+      - hostnossl all all all reject
+  externalClusters:
+    - connectionParameters:
+        host: old.example
+        user: rep
+      name: old
+    - name: other
+      connectionParameters: {host: other.example, sslmode: verify-full}
+      sslRootCert: {name: ca, key: ca.crt}
+---
+apiVersion: postgresql.cnpg.io/v1
+kind: Pooler
+metadata: {name: pool}
+spec:
+  cluster: {name: db}
+  pgbouncer:
+    parameters:
+      client_tls_sslmode: require
+"""
+
+
+def test_cloudnativepg(program, tmp_path):
+    path = write(tmp_path, "cluster.yaml", CLUSTER)
+    found, _done = report(program, path)
+    target = found["targets"][0]
+    assert target["kind"] == "server" and target["version"] == 17
+    assert not by_id(found, "plaintext_from_network") and not by_id(found, "pooler_plaintext")
+    assert not by_id(found, "log_connections_off") and len(by_id(found, "log_disconnections_off")) == 1
+    assert [f["where"] for f in by_id(found, PLAIN)] == [f"{path}:16"]
+    assert by_id(found, PLAIN)[0]["edit"]["after"] == "        host: old.example\n        sslmode: verify-full"
+    assert {f["where"] for f in by_id(found, NAME)} == {f"{path}:6", f"{path}:24"}
+    assert found["checklist"][1]["pass"] is None and found["checklist"][2]["pass"] is True
+    assert all(f["id"] not in ("hba_mode", "clientcert_impossible", "certificate_unreadable") for f in found["findings"])
+
+
+def test_cloudnativepg_takes_plaintext(program, tmp_path):
+    """The operator's own last rule, and rules of the manifest at their lines."""
+    path = write(tmp_path, "cluster.yaml", CLUSTER.replace("hostnossl all all all reject", "host all bob 10.0.0.0/8 trust")
+                 .replace("      client_tls_sslmode: require\n", "      max_client_conn: 5\n"))
+    found, done = report(program, path)
+    assert done.returncode == 1
+    assert [f["where"] for f in by_id(found, "trust_from_network")] == [f"{path}:13"]
+    assert [f["where"].rpartition("/")[2] for f in by_id(found, "plaintext_from_network")] == ["cluster.yaml:13", "pg_hba.conf:6"]
+    assert [f["where"] for f in by_id(found, "pooler_plaintext")] == [f"{path}:24"]
+
+
+def test_manifests_of_other_kinds(program, tmp_path):
+    pooler = CLUSTER.partition("---\n")[2]
+    found, _done = report(program, write(tmp_path, "pooler.yaml", pooler))
+    assert found["targets"][0]["kind"] == "client" and len(by_id(found, NAME)) == 1
+    done = audit(program, write(tmp_path, "backup.yaml", "apiVersion: postgresql.cnpg.io/v1\nkind: Backup\n"))
+    assert done.returncode == 3 and "neither a Cluster nor a Pooler" in done.stderr
+    two = CLUSTER.replace("---\n" + pooler, "---\n" + CLUSTER.partition("---\n")[0].replace("name: db", "name: db2"))
+    found, _done = report(program, write(tmp_path, "two.yaml", two))
+    assert 'cluster "db2"' in {u["what"] for u in found["targets"][0]["unseen"]}
+    found, _done = report(program, write(tmp_path, "half.yaml", CLUSTER.replace("---\n", "  x: [\n---\n")))
+    assert any("not YAML" in u["why"] for u in found["targets"][0]["unseen"]) and found["checklist"][2]["pass"] is not True
+
+
 EDITS = [
     ("pg_service.conf", "[a]\nhost=db.example\nsslmode=require\npassword=very-secret\n", 3, "sslmode=verify-full"),
     ("pg_service.conf", "[a]\nhost=db.example\npassword=very-secret\n", 1, "[a]\nsslmode=verify-full"),
