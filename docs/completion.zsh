@@ -17,7 +17,7 @@ _pgseal() {
         'probe:examine servers from outside\: what each sslmode connects to and verifies'
         'monitor:show how long the certificates and revocation lists in use remain valid'
         'psql:run psql on the status database of a gate'
-        'harden:mend what the audit finds\: show the changes, apply and prove them, take them back'
+        'harden:fix what the audit finds\: show the changes, apply and verify them, undo them'
         'rotate:renew certificates that are due, check them as clients would, and load them'
     )
     if (( CURRENT == 2 )); then
@@ -315,7 +315,7 @@ _pgseal() {
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
             --running'[the rules the running gate has in force, even if its files have changed since]' \
             --hba='[a rule file, instead of the gate'\''s]:FILE:_files' \
-            --driver='[who reads a connection string that does not tell: libpq (default), pgx, lib/pq, node, ...]:NAME[@VERSION]: ' \
+            --driver='[the driver of a connection string that does not show it: libpq (default), pgx, lib/pq, node, ...]:NAME[@VERSION]: ' \
             --ident='[a map file, instead of the gate'\''s]:FILE:_files' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
@@ -347,7 +347,7 @@ _pgseal() {
             --crl='[revocation list to verify with (sslcrl)]:FILE:_files' \
             --cert='[client certificate to present (sslcert)]:FILE:_files' \
             --key='[its key (sslkey)]:FILE:_files' \
-            --driver='[who reads a CONNINFO that does not tell: libpq (default), pgx, lib/pq, node, ...]:NAME[@VERSION]: ' \
+            --driver='[the driver of a CONNINFO that does not show it: libpq (default), pgx, lib/pq, node, ...]:NAME[@VERSION]: ' \
             --address='[connect to this address instead of the host'\''s; certificates must still be for the host (hostaddr)]:ADDRESS: ' \
             {-U+,--user=}'[user to connect as (default: as psql)]:NAME: ' \
             {-d+,--dbname=}'[database to connect to (default: the user'\''s name)]:NAME: ' \
@@ -388,17 +388,17 @@ _pgseal() {
             '*:argument: ' ;;
     'harden ')
         _arguments -s -S \
-            --apply'[make the changes, prove them, or put everything back]' \
-            --undo'[take back what the last --apply changed; the CA and certificate stay]' \
-            --only='[only findings of this id, such as tls_off, also of the severity info; may be repeated]:ID: ' \
-            --keep='[leave findings of this id as they are; may be repeated]:ID: ' \
+            --apply'[make the changes and verify them, or restore everything]' \
+            --undo'[undo what the last --apply changed; the CA and certificate stay]' \
+            --only='[only findings with this id, such as tls_off, even of severity info; may be repeated]:ID: ' \
+            --keep='[leave findings with this id as they are; may be repeated]:ID: ' \
             --host='[a name or address by which clients call the server, for its certificate; may be repeated (default: the machine'\''s)]:NAME: ' \
-            --state='[the directory of the CA, the certificate, and the backups (default: of a gate DIR/harden, of a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \
+            --state='[the directory of the CA, the certificate, and the backups (default: DIR/harden for a gate; for a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \
             --conf-d'[write settings to 99-pgseal.conf in the directory that include_dir names]' \
             --alter-system'[write settings to postgresql.auto.conf, and print them as ALTER SYSTEM]' \
-            --conninfo='[log in to the running server like this, as a superuser (default: over its socket, as the account that it runs under)]:CONNINFO: ' \
+            --conninfo='[log in to the running server with this, as a superuser (default: over its socket, as the account that it runs under)]:CONNINFO: ' \
             --accept-loss='[go on although clients of this user, application or address would be refused; may be repeated]:NAME: ' \
-            --force'[put files back although somebody has edited them since; what was there is kept beside the backups]' \
+            --force'[restore files even if they have been edited since; the edited files are kept beside the backups]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
@@ -408,7 +408,7 @@ _pgseal() {
         _arguments -s -S \
             {-D+,--directory=}'[the target]:DIR:_files -/' \
             --pair='[only this pair, such as server; may be repeated]:NAME: ' \
-            --clients'[also the client certificates in DIR/clients that the own CA has issued]' \
+            --clients'[also the client certificates in DIR/clients that the gate'\''s own CA issued]' \
             --force'[renew now, due or not, and do not wait after failures]' \
             {-n,--dry-run}'[show what would be done, and change nothing]' \
             --state='[the directory of rotate.conf and of the files that rotate writes (default: DIR for a gate; for a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \

@@ -30,10 +30,10 @@ static void judge_client(struct audit *a, const char *file)
         return; /* libpq goes on without a file that is not there, and refuses to connect with a bad one */
     check_certificate_of_client(a, &info, file);
     if (!(info.eku & (CERT_EKU_CLIENT | CERT_EKU_ANY)))
-        add_client(a, file, &info, "is used as a client's, and its extended key usage is without clientAuth");
+        add_client(a, file, &info, "is used by a client, and its extended key usage lacks clientAuth");
     public_cas_load(&roots);
     if (public_cas_issued(chain.items[chain.n - 1], &roots))
-        add_client(a, file, &info, "is used as a client's, and a public CA issued it");
+        add_client(a, file, &info, "is used by a client, and was issued by a public CA");
 }
 
 /* Absolute; NULL: none, or it is not known from where it counts. */

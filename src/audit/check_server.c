@@ -53,8 +53,8 @@ static void check_version(struct audit *a)
                       r->until / 100 % 100, r->until % 100);
         else if (s->minor_seen && s->minor < r->minor)
             audit_add(a, CHECK_VERSION_OUTDATED, s->version_of.n > 0 ? s->version_of : STR("version"),
-                      "it is PostgreSQL %u.%u; the newest that this pgseal knows of is %u.%u", s->version,
-                      s->minor, s->version, r->minor);
+                      "it is PostgreSQL %u.%u; the newest version known here is %u.%u", s->version, s->minor,
+                      s->version, r->minor);
     }
 }
 
@@ -78,7 +78,7 @@ static void check_openssl(struct audit *a)
         if (!str_is(s->openssl, openssls[i].series) || day_of(s->now_unix_s) <= until)
             continue;
         audit_add(a, CHECK_OPENSSL_UNSUPPORTED, STR("OpenSSL"),
-                  "%.*s: OpenSSL %s had its last public fixes by %04u-%02u-%02u", STR_ARG(s->openssl_of),
+                  "%.*s: OpenSSL %s got its last public fixes by %04u-%02u-%02u", STR_ARG(s->openssl_of),
                   openssls[i].series, until / 10000, until / 100 % 100, until % 100);
     }
 }

@@ -39,10 +39,10 @@ static void check_gap(struct audit *a)
     if (any_name)
         return;
     if (!no_name)
-        put_edit(
-            a, audit_add(a, CHECK_SNI_GAP, s->hosts_file,
-                         "it has neither a line for * nor one for /no_sni/: clients that connect by address, "
-                         "or set sslsni=0, or use a libpq before 14, are refused"));
+        put_edit(a,
+                 audit_add(a, CHECK_SNI_GAP, s->hosts_file,
+                           "it has no line for * or /no_sni/: clients that connect by address, set sslsni=0, "
+                           "or use libpq before 14 are refused"));
     else if (!some_name)
         put_edit(a, audit_add(a, CHECK_SNI_GAP, s->hosts_file,
                               "it has a line for /no_sni/ only: clients that connect by a name are refused"));

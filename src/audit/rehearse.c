@@ -144,7 +144,8 @@ static struct rehearsed_client shut_out(struct play *p, struct str database, con
             return doubtful(
                 p, rule,
                 rehearse_text(p, "%.*s without TLS, which the server does not offer yet", STR_ARG(why)),
-                STR("libpq and most drivers use TLS when it is offered; look at those that must be told"));
+                STR("libpq and most drivers use TLS when it is offered; check those that must be configured "
+                    "to"));
         return rehearse_refused(
             p, rule, rehearse_text(p, "%.*s without TLS", STR_ARG(why)),
             rehearse_text(
@@ -224,8 +225,8 @@ static struct rehearsed_client let_in(struct play *p, const struct hba_rule *rul
     if (needs == HBA_NEEDS_PEER && method.n > 0 && !str_is(method, "peer"))
         return doubtful(
             p, rule,
-            rehearse_text(p, "the rule asks for the account's name; it came in by %.*s", STR_ARG(method)),
-            STR("see that its account has the name of its role, or use a password"));
+            rehearse_text(p, "the rule asks for the account's name; it logged in by %.*s", STR_ARG(method)),
+            STR("make sure that its account has the name of its role, or use a password"));
     return (struct rehearsed_client){ p->client, REHEARSED_IN, rule, STR(""), STR("") };
 }
 

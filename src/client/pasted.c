@@ -267,7 +267,7 @@ static void settle_system(struct reading *r)
     if (!str_is(v[CONN_SSLROOTCERT], "system"))
         return;
     if (is_libpq(r) && r->driver != PASTED_LIBPQ) {
-        pasted_note(r, "%s takes sslrootcert=system for the name of a file", name);
+        pasted_note(r, "%s reads sslrootcert=system as the name of a file", name);
         v[CONN_SSLROOTCERT] = STR("./system");
     } else if (!is_libpq(r) && pasted_system_verifies(r->driver, r->out->sslmode_given)) {
         pasted_note(r, "sslrootcert=system of %s is read as sslmode=verify-full", name);

@@ -191,7 +191,7 @@ bool audit_list_map(const struct rule_map *map, struct arena *arena, struct buf 
             list_places(map, r, look, out);
             buf_append_c(out, "</p>");
         }
-        buf_append_c(out, decides ? "</li>" : "<p>decides nothing: earlier rules take all of it</p></li>");
+        buf_append_c(out, decides ? "</li>" : "<p>decides nothing: earlier rules match all of it</p></li>");
     }
     return true;
 }

@@ -8,8 +8,8 @@ int cmd_read_driver(const struct cmd *cmd, enum cmd_opt option, enum pasted_driv
 
     if (word && !pasted_driver_find(str_c(word), driver))
         return cmd_usage(cmd,
-                         "--driver does not know \"%s\": docs/checks.md lists the drivers, and a version is "
-                         "written as in node@8.2",
+                         "--driver takes a driver of docs/checks.md, with a version as in node@8.2, not "
+                         "\"%s\"",
                          word);
     return -1;
 }

@@ -42,12 +42,12 @@ static int read_options(struct harden_run *run)
     const struct cmd *cmd = run->cmd;
 
     if (cmd->n_args != 1)
-        return cmd_usage(cmd, cmd->n_args ? "one target, please"
-                                          : "give a target: the directory of a gate or of a server");
+        return cmd_usage(cmd, cmd->n_args ? "more than one target given"
+                                          : "no target given: name the directory of a gate or of a server");
     if (cmd_flag(cmd, OPT_harden_apply) && cmd_flag(cmd, OPT_harden_undo))
-        return cmd_usage(cmd, "give one of --apply and --undo");
+        return cmd_usage(cmd, "only one of --apply and --undo can be given");
     if (cmd_flag(cmd, OPT_harden_conf_d) && cmd_flag(cmd, OPT_harden_alter_system))
-        return cmd_usage(cmd, "give one of --conf-d and --alter-system");
+        return cmd_usage(cmd, "only one of --conf-d and --alter-system can be given");
     run->wish.way = cmd_flag(cmd, OPT_harden_conf_d)         ? HARDEN_CONF_D
                     : cmd_flag(cmd, OPT_harden_alter_system) ? HARDEN_ALTER_SYSTEM
                                                              : HARDEN_IN_PLACE;
@@ -92,7 +92,7 @@ static enum code ask_server(struct harden_run *run, struct err *e)
     if (run->target.is_gate || run->target.pid == 0)
         return OK;
     if (!run->job.server) {
-        (void)err_set(&run->unasked, E_CONNECT, "the server has no unix socket: give --conninfo");
+        (void)err_set(&run->unasked, E_CONNECT, "the server has no Unix-domain socket: use --conninfo");
         return OK;
     }
     enum code code = harden_server_look(&run->server, &run->seen, &run->unasked);
@@ -233,11 +233,12 @@ static enum code can_apply(const struct harden_run *run, struct err *e)
         return OK;
     if (run->target.pid == 0)
         return err_set(e, E_UNAVAILABLE,
-                       "no PostgreSQL runs in \"%s\": start it, for it has to prove the change",
+                       "no PostgreSQL server is running in \"%s\": start it, so that the change can be "
+                       "verified",
                        run->target.dir);
     (void)err_set(e, run->unasked.code, "could not log in to the running server: %s",
                   err_text(&run->unasked));
-    err_hint(e, "Give --conninfo of a superuser.");
+    err_hint(e, "Use --conninfo with a superuser.");
     return e->code;
 }
 
@@ -291,12 +292,14 @@ static void say_unasked(const struct harden_run *run)
         return;
     if (run->target.pid == 0)
         (void)fprintf(run->cmd->err,
-                      "pgseal harden: no PostgreSQL runs in \"%s\"; it reads the files when it starts\n",
+                      "pgseal harden: no PostgreSQL server is running in \"%s\"; it reads the files when it "
+                      "starts\n",
                       run->target.dir);
     else
         (void)fprintf(
             run->cmd->err,
-            "pgseal harden: the server was told to load the files (SIGHUP), but not asked whether it has: %s\n",
+            "pgseal harden: the server was signaled to load the files (SIGHUP), but could not be asked "
+            "whether it has: %s\n",
             err_text(&run->unasked));
 }
 

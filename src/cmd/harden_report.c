@@ -92,7 +92,7 @@ static void say_pair(const struct harden_run *run)
             buf_printf(&text, "%s %.*s", i > 0 ? "," : "", STR_ARG(san));
     }
     buf_append_c(&text,
-                 run->names.given ? "." : ". If clients call it by another name, give it with --host.");
+                 run->names.given ? "." : ". If clients use another name for it, add that with --host.");
     item(run, "", buf_str(&text));
     if (run->plan.before.subject.settings->ssl && !is_pair(run))
         item(
@@ -132,7 +132,7 @@ static void put_client(struct buf *out, const struct known_client *c)
 
 static const char *outcome_of(const struct harden_client *c)
 {
-    return c->accepted ? "given up" : c->blocks ? "refused" : "unknown";
+    return c->accepted ? "dropped" : c->blocks ? "refused" : "unknown";
 }
 
 static void say_client(const struct harden_client *c, FILE *out)
@@ -158,12 +158,13 @@ static void say_rehearsal(const struct harden_run *run)
     if (!run->asked) {
         item(run, "",
              run->target.pid ? str_c(err_text(&run->unasked))
-                             : STR("The server does not run: who is connected was not to be seen."));
+                             : STR("The server is not running, so its clients could not be seen."));
         return;
     }
-    (void)fprintf(
-        run->cmd->out, "  %zu known: %zu would be refused, of %zu nobody can tell, %zu come in as before",
-        run->seen.known.n, c->counts[REHEARSED_OUT], c->counts[REHEARSED_UNKNOWN], c->counts[REHEARSED_IN]);
+    (void)fprintf(run->cmd->out,
+                  "  %zu known: %zu would be refused, %zu cannot be decided, %zu would be admitted as before",
+                  run->seen.known.n, c->counts[REHEARSED_OUT], c->counts[REHEARSED_UNKNOWN],
+                  c->counts[REHEARSED_IN]);
     if (c->today > 0)
         (void)fprintf(run->cmd->out, ", %zu would be refused today", c->today);
     (void)fputc('\n', run->cmd->out);
@@ -181,9 +182,8 @@ void harden_report_blocked(const struct harden_run *run)
     for (size_t i = 0; i < c->n; i++)
         if (c->items[i].blocks)
             say_client(&c->items[i], run->cmd->err);
-    (void)fprintf(
-        run->cmd->err,
-        "HINT:  Mend them first, or accept the loss: --accept-loss USER, APPLICATION or ADDRESS.\n");
+    (void)fprintf(run->cmd->err,
+                  "HINT:  Fix them first, or accept the loss: --accept-loss USER, APPLICATION or ADDRESS.\n");
 }
 
 /* ---- what others need ---- */
@@ -232,10 +232,10 @@ static void say_standbys(const struct harden_run *run)
         if (!c->replication || c->address.n == 0)
             continue;
         if (!any)
-            (void)fprintf(run->cmd->out,
-                          "\nStandbys need a copy of the CA, %s, before they connect again; a reload "
-                          "takes the new string\n",
-                          run->target.root);
+            (void)fprintf(
+                run->cmd->out,
+                "\nStandbys need a copy of the CA, %s, before they connect again; a reload is enough for the new string\n",
+                run->target.root);
         any = true;
         put_standby(&text, run, c);
         (void)fprintf(run->cmd->out, "  %.*s: %s\n", STR_ARG(c->address), buf_c(&text));
@@ -267,7 +267,7 @@ void harden_report_say(const struct harden_run *run)
 static void say_proof(const struct harden_run *run, const struct harden_proof *proof)
 {
     (void)fprintf(run->cmd->out, "  %.*s: sslmode=disable %s", STR_ARG(proof->endpoint),
-                  proof->plain_refused ? "is refused" : "is taken, by a rule for this machine");
+                  proof->plain_refused ? "is refused" : "is admitted, by a rule for this machine");
     if (run->plan.needs_pair)
         (void)fprintf(run->cmd->out, "; sslmode=verify-full %s",
                       proof->verified ? "verifies the server" : "is let in by no rule");
@@ -284,7 +284,7 @@ void harden_report_done(const struct harden_run *run)
         (void)fprintf(run->cmd->out, "  role \"%.*s\" logs in over a new connection\n",
                       STR_ARG(run->seen.role));
     harden_report_say(run);
-    (void)fprintf(run->cmd->out, "\nTake it back: pgseal harden %s --undo\n", run->shown);
+    (void)fprintf(run->cmd->out, "\nTo undo it: pgseal harden %s --undo\n", run->shown);
 }
 
 /* ---- JSON ---- */

@@ -73,8 +73,8 @@ static void say_written(const struct cmd *cmd, const struct probe_report *r)
         return;
     (void)fprintf(cmd->out, "\n  As written, %s %s, and verifies %s.\n", pasted_driver_name(p->driver),
                   m.encrypts ? "always encrypts"
-                  : m.tries  ? "goes on unencrypted where the server has no TLS"
-                             : "does not insist on encryption",
+                  : m.tries  ? "continues unencrypted if the server has no TLS"
+                             : "does not require encryption",
                   m.name    ? "this host"
                   : m.chain ? "the CA, not the host"
                             : "nothing");

@@ -71,7 +71,7 @@ static void print_servers(const struct cmd *cmd, const struct renew_report *r)
     }
     if (r->n_servers == 0 && !failed_now(r))
         (void)fprintf(cmd->out,
-                      "  No upstream names the file in sslrootcert: no server was asked. Name some in "
+                      "  No upstream names the file in sslrootcert: no server was checked. Name some in "
                       "%.*s.endpoints.\n",
                       STR_ARG(r->name));
 }
@@ -93,11 +93,11 @@ static void print_renewed(const struct cmd *cmd, const struct renew_report *r)
         (void)fprintf(cmd->out, "  SHA-256 %s%s\n", r->sha256,
                       r->served ? ", served by every listener." : ", not checked at any listener.");
     else if (r->served)
-        (void)fprintf(cmd->out, "  SHA-256 %s, taken by the upstream.\n", r->sha256);
+        (void)fprintf(cmd->out, "  SHA-256 %s, accepted by the upstream server.\n", r->sha256);
     else
         (void)fprintf(
             cmd->out,
-            "  SHA-256 %s\n  A copy at the client is still the old one: hand it the new \"%.*s\" and its key.\n",
+            "  SHA-256 %s\n  The client's copy is still the old one: give it the new \"%.*s\" and its key.\n",
             r->sha256, STR_ARG(r->file));
 }
 

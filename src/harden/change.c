@@ -64,7 +64,7 @@ static enum code make_dir(const char *path, mode_t mode, const struct change_par
     TRY(os_place_find(path, params->uid, &parent, e));
     enum code code = os_mkdir(parent.path, mode, e);
     if (code != OK)
-        err_hint(e, "Name a directory that %s can make, with --state DIR.", account(params->uid));
+        err_hint(e, "Name a directory that %s can create, with --state DIR.", account(params->uid));
     return code == OK ? os_place_sync(&parent, e) : code;
 }
 
@@ -84,7 +84,7 @@ static enum code get_dir(const char *path, mode_t mode, const struct change_para
     if (fstat(place.dir, &st) < 0)
         return err_set(e, E_IO, "could not access directory \"%s\": %m", path);
     if (mode == 0700 && (st.st_mode & 077 || st.st_uid != params->uid)) {
-        (void)err_set(e, E_ACCESS, "directory \"%s\" must belong to %s and be closed to all others",
+        (void)err_set(e, E_ACCESS, "directory \"%s\" must belong to %s and be accessible to nobody else",
                       place.path, account(params->uid));
         err_hint(e, "chown %s \"%s\" && chmod 0700 \"%s\"", account(params->uid), place.path, place.path);
         return E_ACCESS;
@@ -111,7 +111,7 @@ static enum code take_lock(struct change *c, struct err *e)
     TRY(os_path(c->private, "lock", path, e));
     enum code code = os_lock_take(path, getpid(), &c->lock, e);
     if (code == E_EXISTS && e)
-        (void)snprintf(e->message, sizeof e->message, "another pgseal harden is at work with \"%s\"",
+        (void)snprintf(e->message, sizeof e->message, "another pgseal harden is running for \"%s\"",
                        c->params.state);
     return code;
 }
@@ -250,7 +250,7 @@ static enum change_end back(const struct walk *w, struct err *e)
 
     note_failure(w, e);
     if (touched && change_set_restore(w->set, w->step, &any, &why) != OK) {
-        add_detail(e, "The change failed at the step \"%s\", and not everything could be put back: %s. %s",
+        add_detail(e, "The change failed at the step \"%s\", and not everything could be restored: %s. %s",
                    step, err_text(&why), why.detail);
         err_hint(e, "%s", why.hint[0] ? why.hint : "The next run of pgseal harden tries again.");
         return CHANGE_LOST;
@@ -358,7 +358,7 @@ static enum code put_back(struct change *c, unsigned number, enum change_step fa
         *out = (struct change_report){ any ? CHANGE_BACK : CHANGE_UNTOUCHED, number, farthest };
         return OK;
     }
-    add_detail(e, "An earlier run did not end; it had come to the step \"%s\".", change_step_name(farthest));
+    add_detail(e, "An earlier run did not end; it had reached the step \"%s\".", change_step_name(farthest));
     if (e && !e->hint[0])
         err_hint(e, "To leave the files as they are now instead: rm -r \"%s\"", set.dir);
     return code;
@@ -511,12 +511,12 @@ void change_say_status(const struct change_status *status, struct buf *out)
     if (status->open == 0)
         return;
     if (status->running)
-        buf_printf(out, "Another pgseal harden is at work; it has come to the step \"%s\".", step);
+        buf_printf(out, "Another pgseal harden is running; it has reached the step \"%s\".", step);
     else
         buf_printf(
             out,
             "A run was interrupted at the step \"%s\". The next run of pgseal harden with --apply or --undo "
-            "begins by putting back the files as they were before it.",
+            "begins by restoring the files as they were before it.",
             step);
 }
 

@@ -55,7 +55,7 @@ static enum code check_replaceable(const struct change_item *item, const struct 
     }
     TRY(code);
     if (before->exists && geteuid() != 0 && before->owned.uid != geteuid()) {
-        (void)err_set(e, E_ACCESS, "file \"%s\" belongs to root, and would no longer do so", path);
+        (void)err_set(e, E_ACCESS, "file \"%s\" belongs to root, and would change its owner", path);
         err_hint(
             e,
             "Give it to the account that owns the server's files (chown), or edit it by hand as pgseal harden "
@@ -200,8 +200,7 @@ static enum code turn_item(const struct change_set *set, const struct change_ite
         err_detail(e, "As it was hardened, it is \"%s\".", path);
         err_hint(
             e,
-            "Take the later edits out of the file, or add --force: the old file is put back, and the present "
-            "one is kept.");
+            "Remove the later edits from the file, or add --force: the old file is restored, and the present one is kept.");
         return E_BAD_STATE;
     }
     if (found == CHANGE_FOUND_OLD) {

@@ -54,7 +54,7 @@ static bool open_record(struct planning *p, const struct finding *f, struct reco
     out->text = planning_text(p, out->rule->file);
     struct str line = out->text ? harden_text_line(out->text, out->rule->line) : (struct str){ NULL, 0 };
     if (!line.p || !rule_line_parse(line, out->rule, &out->parts)) {
-        *fix = FIX_LEFT("the record is more than one line of its file: change it by hand");
+        *fix = FIX_LEFT("the record spans several lines of its file: change it by hand");
         return false;
     }
     out->why = planning_print(p, "%s: %s", check_id(f->check), check_title(f->check));
@@ -182,7 +182,8 @@ static void secrets_fini(struct secrets *s)
 
 static struct str unseen_roles(void)
 {
-    return STR("the kinds of passwords were not seen: let harden log in to the running server (--conninfo)");
+    return STR("the kinds of stored passwords are not known: let harden log in to the running server "
+               "(--conninfo)");
 }
 
 /* Secrets that scram-sha-256 cannot use; empty: there are none. */
@@ -191,11 +192,11 @@ static struct str old_secrets(struct planning *p, struct secrets *s)
     if (s->n[SECRET_MD5] > 0)
         return planning_print(
             p,
-            "%s stored as md5 would not log in by scram-sha-256: set the password anew with "
-            "\\password, then run harden again",
+            "%s stored as md5 could not log in by scram-sha-256: set the password again with \\password, "
+            "then run harden again",
             buf_c(&s->names[SECRET_MD5]));
     if (s->n[SECRET_ODD] > 0)
-        return planning_print(p, "the stored password of %s is of no known kind: set it anew",
+        return planning_print(p, "the stored password of %s is in no known format: set it again",
                               buf_c(&s->names[SECRET_ODD]));
     return STR("");
 }
@@ -220,8 +221,8 @@ static struct fix ask_password(struct planning *p, const struct record *r, struc
     if (s->n[SECRET_SCRAM] == 0 || (r->near && s->n[SECRET_NONE] > 0))
         return (struct fix){
             false, s->n[SECRET_NONE] == 0
-                       ? STR("no role that the rule takes has a password: set one, or delete the rule")
-                       : planning_print(p, "%s would not log in without a password: set one with \\password",
+                       ? STR("no role that the rule matches has a password: set one, or delete the rule")
+                       : planning_print(p, "%s could not log in without a password: set one with \\password",
                                         buf_c(&s->names[SECRET_NONE]))
         };
     return replace_part(p, r, r->parts.method, STR("scram-sha-256"));
@@ -236,7 +237,7 @@ static struct fix ask_here(struct planning *p, const struct record *r, struct se
     struct str line, quoted;
 
     if (own.n == 0)
-        return FIX_LEFT("nobody is known who could still log in: use peer or scram-sha-256");
+        return FIX_LEFT("no role is known that could still log in: use peer or scram-sha-256");
     if (others == 0)
         return replace_part(p, r, parts.method, STR("peer"));
     struct fix fix = ask_password(p, r, s);

@@ -101,8 +101,8 @@ static enum code refuse_broken(const struct audit_subject *s, struct err *e)
             return OK;
         const struct subject_unseen *u = s->n_unseen > 0 ? &s->unseen[0] : NULL;
         if (!u)
-            return err_set(e, E_CONFIG, "the rules were not to be seen");
-        return err_set(e, E_ACCESS, "\"%.*s\" was not to be seen: %.*s", STR_ARG(u->what), STR_ARG(u->why));
+            return err_set(e, E_CONFIG, "the rules could not be read");
+        return err_set(e, E_ACCESS, "\"%.*s\" could not be read: %.*s", STR_ARG(u->what), STR_ARG(u->why));
     }
     (void)err_set(e, E_CONFIG, "%.*s", STR_ARG(b->error));
     err_where(e, b->file, b->line);
@@ -200,7 +200,7 @@ static enum code make(struct planning *p, struct err *e)
         if (p->n_edits == 0)
             return OK;
     }
-    return err_set(e, E_INTERNAL, "the edits come to no end");
+    return err_set(e, E_INTERNAL, "the edits do not converge");
 }
 
 enum code harden_plan_make(const struct harden_wish *wish, struct harden_plan *out, struct err *e)

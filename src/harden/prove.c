@@ -144,7 +144,7 @@ static enum code judge(struct proving *p, const struct sockaddr_storage *address
     out->plain_refused = !plain->connects;
     out->refusal = plain->error;
     if (plain->connects && expect(p, address, false) == EXPECT_OUT)
-        return err_set(e, E_AUTH, "%.*s still lets clients in without TLS", STR_ARG(out->endpoint));
+        return err_set(e, E_AUTH, "%.*s still admits clients without TLS", STR_ARG(out->endpoint));
     out->verified = full->connects && full->verified == PROOF_FULL;
     if (p->has_sha256 && !out->verified && expect(p, address, true) == EXPECT_IN)
         return err_set(e, E_TLS, "a client at sslmode=verify-full is refused by %.*s: %.*s",

@@ -188,7 +188,7 @@ static enum code see_self(struct live *live, struct harden_seen *out, struct err
     if (live_true(&rows, 0, 3) && account && str_is(out->role, account->pw_name))
         out->operator_role = out->role;
     if (!out->superuser)
-        return err_set(e, E_ACCESS, "role \"%.*s\" is no superuser", STR_ARG(out->role));
+        return err_set(e, E_ACCESS, "role \"%.*s\" is not a superuser", STR_ARG(out->role));
     if (!out->standby)
         return OK;
     TRY(live_ask(live, "the standby's connection", receiver_sql, &rows, e));
@@ -253,7 +253,7 @@ enum code harden_server_reload(const struct harden_server *server, struct err *e
     for (;;) {
         enum code code = loaded_at(server, false, &now, &why);
         if (code != OK) {
-            (void)err_set(e, code, "after the reload you could not log in any more: %s", err_text(&why));
+            (void)err_set(e, code, "after the reload you could no longer log in: %s", err_text(&why));
             return code;
         }
         if (!str_equal(before, now))

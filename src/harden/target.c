@@ -135,7 +135,7 @@ static enum code find_halves(struct harden_target *t, char config[OS_PATH_MAX], 
     TRY(collect_server(&source, arena, &c, e));
     const struct audit_subject *s = &c.subject;
     if (!s->owner_seen)
-        return err_set(e, E_NO_FILE, "the data directory of \"%s\" is not here, or not to be entered",
+        return err_set(e, E_NO_FILE, "the data directory of \"%s\" does not exist, or cannot be entered",
                        t->path);
     if (s->n_files == 0)
         return err_set(e, E_NO_FILE, "the postgresql.conf of \"%s\" could not be found", t->path);

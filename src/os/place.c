@@ -54,7 +54,7 @@ static enum code unsafe(const struct way *way, const char *path, const char *why
     const struct passwd *row = way->uid == 0 ? NULL : getpwuid(way->uid);
 
     (void)err_set(e, E_ACCESS, "\"%s\" %s", path, why);
-    err_detail(e, "Nobody but root%s%s may decide which file is at the end of this path.", row ? " and " : "",
+    err_detail(e, "Nobody but root%s%s may be able to change where this path leads.", row ? " and " : "",
                row ? row->pw_name : "");
     return E_ACCESS;
 }

@@ -330,7 +330,7 @@ static enum code load_filter(scmp_filter_ctx filter, bool made, enum sandbox_sta
     seccomp_release(filter);
     if (!made) /* libseccomp tries which features of seccomp(2) there are */
         return err_set(e, E_IO,
-                       "could not confine system calls: a rule is refused; may seccomp(2) be called here?");
+                       "could not confine system calls: a rule was refused; is seccomp(2) allowed here?");
     if (why == -EINVAL)
         return OK; /* a kernel without seccomp filters */
     if (why != 0)

@@ -49,7 +49,7 @@ static enum code add_certificate(const struct certfile *f, const unsigned char *
 
     if (!cert)
         return certfile_fail(f, NULL);
-    return at == der + n ? certfile_add(f, cert) : certfile_fail(f, "there are bytes behind the certificate");
+    return at == der + n ? certfile_add(f, cert) : certfile_fail(f, "there are bytes after the certificate");
 }
 
 static enum code add_pkcs7(const struct certfile *f, const unsigned char *der, long n)
@@ -62,9 +62,9 @@ static enum code add_pkcs7(const struct certfile *f, const unsigned char *der, l
         return certfile_fail(f, NULL);
     STACK_OF(X509) *certs = PKCS7_type_is_signed(p7) && p7->d.sign ? p7->d.sign->cert : NULL;
     if (at != der + n)
-        code = certfile_fail(f, "there are bytes behind the PKCS#7 structure");
+        code = certfile_fail(f, "there are bytes after the PKCS#7 structure");
     else if (sk_X509_num(certs) <= 0)
-        code = certfile_fail(f, "the PKCS#7 structure holds no certificate");
+        code = certfile_fail(f, "the PKCS#7 structure contains no certificate");
     for (int i = 0; code == OK && i < sk_X509_num(certs); i++)
         code = certfile_add(f, sk_X509_value(certs, i));
     PKCS7_free(p7);

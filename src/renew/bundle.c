@@ -216,7 +216,7 @@ static enum code plan_all(struct planning *p, struct err *e)
     for (size_t i = 0; i < p->fetched.n; i++)
         TRY(plan_fetched(p, &p->fetched.items[i], e));
     if (plan->roots.n == 0)
-        return err_set(e, E_CONFIG, "the bundle holds no valid root");
+        return err_set(e, E_CONFIG, "the bundle contains no valid root");
     for (size_t i = 0; i < p->running.n; i++)
         TRY(plan_running(p, &p->running.items[i], e));
     if (p->running.n != facts->running->n) /* one of them is there twice */

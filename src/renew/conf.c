@@ -263,7 +263,7 @@ static void check_needs(struct reading *r, const struct renew_rule *rule)
         need(r, rule, RENEW_SET_ROOTS_FILE);
         if (known)
             (void)diags_add(r->diags, SEV_ERROR, E_CONFIG, r->path, 0,
-                            "%.*s is a pair: a bundle needs another name", STR_ARG(rule->name));
+                            "%.*s is the name of a pair: a bundle needs another name", STR_ARG(rule->name));
         return;
     }
     if (rule->source == RENEW_COMMAND)

@@ -58,7 +58,7 @@ static enum code add_host(const struct finding *f, const struct renew_server *li
     if (host->kind == CONN_HOST_UNIX || host->port == 0)
         return OK;
     if (f->out->n == SERVERS_MAX)
-        return err_set(f->e, E_LIMIT, "there are more than %d servers to ask", SERVERS_MAX);
+        return err_set(f->e, E_LIMIT, "there are more than %d servers to check", SERVERS_MAX);
     struct renew_server *server = &f->out->items[f->out->n++];
     *server = *like;
     server->host = i;
@@ -327,7 +327,7 @@ static enum code visit_address(struct visit *v, const struct conn_addr *addr, st
     TRY(visit_handshake(v, sni, e));
     AUTO(cert) X509 *cert = tls_engine_peer(v->dial->tls);
     if (!cert)
-        return err_set(e, E_TLS, "the server showed no certificate");
+        return err_set(e, E_TLS, "the server sent no certificate");
     if (v->server->verify_name) {
         TRY(cert_names_of(cert, v->arena, &names, e));
         TRY(verify_host(&names, host->host, e));
@@ -409,7 +409,7 @@ enum code renew_servers_show(struct renew_servers *servers, const struct renew_t
     }
     if (!bad)
         return OK;
-    return err_set(e, bad->result, "%.*s (%.*s) does not take the client certificate: %s",
+    return err_set(e, bad->result, "%.*s (%.*s) does not accept the client certificate: %s",
                    STR_ARG(bad->label), STR_ARG(bad->setting), err_text(&bad->why));
 }
 
@@ -428,7 +428,9 @@ enum code renew_servers_ask(struct renew_servers *servers, const struct renew_ta
         (void)err_set(e, first, "the new roots do not verify %.*s (%.*s): %s", STR_ARG(server->label),
                       STR_ARG(server->setting), err_text(&server->why));
         if (first == E_CONNECT) {
-            (void)err_set(e, first, "%.*s (%.*s) does not answer, and a root that it may need goes away: %s",
+            (void)err_set(e, first,
+                          "%.*s (%.*s) does not answer, and a root that it may need is to be "
+                          "removed: %s",
                           STR_ARG(server->label), STR_ARG(server->setting), err_text(&server->why));
         }
     }

@@ -82,8 +82,8 @@ static enum code bundle_load(struct walk *w, struct err *e)
     TRY(note_sha256(w, &text, e));
     TRY(trust_from_pem(buf_bytes(&text), w->swap.cert_path, &trust, e));
     if (trust.crls.n > 0) {
-        (void)err_set(e, E_CONFIG, "file \"%s\" holds revocation lists, too", w->swap.cert_path);
-        err_hint(e, "Move them to a file of their own, and name that in sslcrl.");
+        (void)err_set(e, E_CONFIG, "file \"%s\" contains revocation lists, too", w->swap.cert_path);
+        err_hint(e, "Move them to a separate file, and set sslcrl to it.");
         return E_CONFIG;
     }
     for (size_t i = 0; i < trust.certs.n; i++) {

@@ -181,7 +181,7 @@ static enum code check_forms(const struct walk *w, struct err *e)
         TRY(os_path("", form.p, path, e));
         if (!os_exists(path))
             continue;
-        (void)err_set(e, E_UNSUPPORTED, "beside the pair lies another form of it, \"%s\"", path);
+        (void)err_set(e, E_UNSUPPORTED, "there is another form of the pair, \"%s\"", path);
         err_hint(e, "Use \"pgseal cert renew -D %s %s\", which renews all forms, or remove the file.",
                  w->target->dir, w->swap.cert_path);
         return E_UNSUPPORTED;
@@ -246,7 +246,7 @@ static enum code show_new(struct walk *w, const char *cert_path, const char *key
         if (server->result == OK || !w->shown->taken[i])
             continue;
         return err_set(e, server->result,
-                       "%.*s (%.*s) took the old client certificate, but not the new one: %s",
+                       "%.*s (%.*s) accepted the old client certificate, but not the new one: %s",
                        STR_ARG(server->label), STR_ARG(server->setting), err_text(&server->why));
     }
     return OK;

@@ -692,7 +692,7 @@ def test_a_client_of_a_public_ca(program, certs, tmp_path):
     put(data.path / "rep.crt", certs.ca.issue("rep").pem())
     found = [f["evidence"] for f in under_public(program, certs, data.path)["findings"]
              if f["id"] == "certificate_client_from_public_ca"]
-    assert len(found) == 1 and "a public CA issued it" in found[0]
+    assert len(found) == 1 and "was issued by a public CA" in found[0]
 
 
 def test_one_key_on_two_hosts(program, certs, tmp_path):

@@ -182,7 +182,7 @@ def test_page_shows_it_all(page):
     assert len(rows) == 7 and rows[3] == ["line 4", "host legacy all 192.168.10.0/24 md5",
                                           "goes on without TLS: 192.168.10.0/24 without TLS",
                                           "accepts weak authentication: 192.168.10.0/24 in TLS"]
-    assert rows[5][2] == "decides nothing: earlier rules take all of it"
+    assert rows[5][2] == "decides nothing: earlier rules match all of it"
     labels = page.js("return [...document.querySelectorAll('svg:not(.map) text')].map((t) => t.textContent)")
     assert {"today", "30 d", "90 d", "→"} <= set(labels)       # the CA lasts longer than the line
     page.picture("audit")

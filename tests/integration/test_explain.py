@@ -115,7 +115,7 @@ def test_a_driver_that_uses_no_tls_is_judged_without(explain):
     ("node@8.2", "postgres://carl@db/app?sslmode=require", False, "node-postgres 8.0 to 8.3 does not read sslmode"),
     ("node", "postgres://carl@db/app?sslmode=prefer", True, None),     # and does not go on without
     ("lib/pq@1.13", "postgres://carl@db/app", False, "lib/pq after 1.12 is read as sslmode=prefer"),
-    ("libpq@15", "postgres://carl@db/app?sslmode=require&sslrootcert=system", True, "for the name of a file")])
+    ("libpq@15", "postgres://carl@db/app?sslmode=require&sslrootcert=system", True, "as the name of a file")])
 def test_driver_says_who_reads(explain, driver, text, tls, note):
     """The rules take carl without TLS only; a driver that falls back gets there."""
     answer = explain("--driver", driver, "addr=10.9.0.7", text, code=1)

@@ -221,7 +221,7 @@ def test_methods_are_left_where_passwords_were_not_seen(program, with_pair, tmp_
 def test_a_record_of_several_lines_is_told(program, with_pair, tmp_path):
     data = with_pair(Data(tmp_path / "data", hba="local all all peer\nhost all all \\\n  10.0.0.0/8 scram-sha-256\n"))
     answer = harden(program, data)
-    assert "more than one line" in left(answer)["plaintext_from_network"]
+    assert "spans several lines" in left(answer)["plaintext_from_network"]
 
 
 def test_included_rules_are_edited_in_their_file(program, with_pair, tmp_path):

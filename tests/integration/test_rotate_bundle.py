@@ -194,7 +194,7 @@ def test_endpoints_of_the_file(rotate, gate, cloud, upstream, host, error):
     (lambda c: c.one.pem() + c.new.pem()[:12], "cut off or malformed"),
     (lambda c: c.one.pem() + c.new.key_pem(), "not a certificate"),
     (lambda c: c.one.cert.public_bytes(serialization.Encoding.DER)[:-1], "could not read file"),
-    (lambda c: c.expired.pem() + c.middle.pem(), "holds no valid root"),
+    (lambda c: c.expired.pem() + c.middle.pem(), "contains no valid root"),
     (lambda c: b"<html>404</html>\n", "contains no certificate"),
     (lambda c: None, "could not open file"),
 ])

@@ -125,7 +125,7 @@ def test_the_upstream_has_to_take_it(companion, upstream):
     companion.how("wrong-subject")
     done = companion("--force", status=1)["upstream"]
     assert (done["result"], done["step"]) == ("failed", "check") and own_pair(gate) == before
-    assert "took the old client certificate, but not the new one: certificate authentication failed" in done["error"]
+    assert "accepted the old client certificate, but not the new one: certificate authentication failed" in done["error"]
     companion.how("client")
     done = companion("--force")["upstream"]
     assert (done["result"], done["served"]) == ("renewed", True) and own_pair(gate) == done["sha256"] != before

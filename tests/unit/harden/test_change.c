@@ -222,7 +222,7 @@ static void edited_while_it_is_proved(void **state)
     world.during = edit_hba;
     assert_int_equal(world_apply(&world, &report, &e), E_CONFIG);
     assert_int_equal(report.end, CHANGE_LOST);
-    assert_non_null(strstr(e.detail, "not everything could be put back"));
+    assert_non_null(strstr(e.detail, "not everything could be restored"));
     assert_non_null(strstr(e.detail, "hba.conf"));
     assert_non_null(strstr(e.detail, "state/private/changes/1/1.before"));
     world_expect(world.path[0], WORLD_NEW_MAIN, 0640);
@@ -232,7 +232,7 @@ static void edited_while_it_is_proved(void **state)
     assert_int_equal(world_open(&world, &report, &e), E_BAD_STATE);
     assert_non_null(strstr(e.hint, "--force"));
     assert_non_null(strstr(e.hint, "rm -r \""));
-    assert_non_null(strstr(e.detail, "it had come to the step \"prove\""));
+    assert_non_null(strstr(e.detail, "it had reached the step \"prove\""));
     struct change_params params = world_params(&world);
     AUTO(change) struct change *change = NULL;
     params.force = true;
@@ -402,7 +402,7 @@ static void open_a_second(struct world *w, char letter)
     if (letter != 'c')
         return;
     assert_int_equal(change_open(&params, &second, &report, &e), E_EXISTS);
-    assert_non_null(strstr(e.message, "another pgseal harden is at work"));
+    assert_non_null(strstr(e.message, "another pgseal harden is running"));
     struct change_status status = world_look(w);
     assert_true(status.running);
     assert_int_equal(status.open, 1);
@@ -532,7 +532,7 @@ static void the_state_directory_is_closed(void **state)
     assert_int_equal(world_open(&world, &report, &e), OK);
     assert_int_equal(chmod(world_path(&world, "state/private"), 0750), 0);
     assert_int_equal(world_open(&world, &report, &e), E_ACCESS);
-    assert_non_null(strstr(e.message, "closed to all others"));
+    assert_non_null(strstr(e.message, "accessible to nobody else"));
     assert_int_equal(chmod(world_path(&world, "state/private"), 0700), 0);
     assert_int_equal(chmod(world.state, 0777), 0);
     assert_int_equal(world_open(&world, &report, &e), E_ACCESS);
