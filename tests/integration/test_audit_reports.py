@@ -180,7 +180,7 @@ def test_page_shows_it_all(page):
     page.js("for (const d of document.querySelectorAll('details')) d.open = true")
     rows = page.js("return [...document.querySelectorAll('#rules li')].map((li) => li.innerText.split('\\n').filter((t) => t))")
     assert len(rows) == 7 and rows[3] == ["line 4", "host legacy all 192.168.10.0/24 md5",
-                                          "goes on without TLS: 192.168.10.0/24 without TLS",
+                                          "continues without TLS: 192.168.10.0/24 without TLS",
                                           "accepts weak authentication: 192.168.10.0/24 in TLS"]
     assert rows[5][2] == "decides nothing: earlier rules match all of it"
     labels = page.js("return [...document.querySelectorAll('svg:not(.map) text')].map((t) => t.textContent)")

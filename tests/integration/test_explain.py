@@ -111,7 +111,7 @@ def test_a_driver_that_uses_no_tls_is_judged_without(explain):
 
 
 @pytest.mark.parametrize("driver, text, tls, note", [
-    ("node", "postgres://carl@db/app", False, "without a word about TLS, node-postgres is read as sslmode=disable"),
+    ("node", "postgres://carl@db/app", False, "without a TLS parameter, node-postgres is read as sslmode=disable"),
     ("node@8.2", "postgres://carl@db/app?sslmode=require", False, "node-postgres 8.0 to 8.3 does not read sslmode"),
     ("node", "postgres://carl@db/app?sslmode=prefer", True, None),     # and does not go on without
     ("lib/pq@1.13", "postgres://carl@db/app", False, "lib/pq after 1.12 is read as sslmode=prefer"),

@@ -252,7 +252,7 @@ def test_killed_anywhere(rotate, gate, cloud, pytestconfig):
 @pytest.mark.parametrize("text, words", [
     ("rds.source = bundle\n", "rds.bundle is not set"),
     ("server.source = bundle\nserver.bundle = x\nserver.roots_file = y\n", "a bundle needs another name"),
-    (conf(key="rsa-2048"), "does not belong to a pair with source = bundle"),
+    (conf(key="rsa-2048"), "cannot be used with source = bundle"),
     (conf(keep_days="no"), "is not a number from 0 to"),
 ])
 def test_mistakes_in_the_file(rotate, gate, text, words):
