@@ -128,7 +128,7 @@ static enum code find_resource(const struct renew_order *order, struct buf *out,
 
     if (ari.n > 0)
         return buf_append_str(out, ari) ? OK : err_set(e, E_LIMIT, "the address is too long");
-    TRY(https_get(directory.n > 0 ? directory.p : DEFAULT_DIRECTORY, &answer, e));
+    TRY(https_get(directory.n > 0 ? directory.p : DEFAULT_DIRECTORY, order->rule->timeout_s, &answer, e));
     AUTO(json) json_t *json = answer.n ? read_json(buf_bytes(&answer)) : NULL;
     const json_t *url = json_object_get(json, "renewalInfo");
     if (!json_is_string(url))
@@ -145,7 +145,7 @@ static enum code ari_ask(const struct renew_order *order, struct ari_window *out
     if (url.n > 0 && url.p[url.n - 1] != '/')
         buf_append_byte(&url, '/');
     TRY(ari_id(order->old->items[0], &url, e));
-    TRY(https_get(buf_c(&url), &answer, e));
+    TRY(https_get(buf_c(&url), order->rule->timeout_s, &answer, e));
     return ari_parse(buf_bytes(&answer), out, e);
 }
 

@@ -49,7 +49,6 @@ static enum code https_ask(const struct curl *c, CURL *handle, const char *url, 
               c->easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
               c->easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
               c->easy_setopt(handle, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-              c->easy_setopt(handle, CURLOPT_TIMEOUT, (long)TIMEOUT_S) == CURLE_OK &&
               c->easy_setopt(handle, CURLOPT_USERAGENT, "pgseal/" PGSEAL_VERSION) == CURLE_OK &&
               c->easy_setopt(handle, CURLOPT_WRITEFUNCTION, https_take) == CURLE_OK &&
               c->easy_setopt(handle, CURLOPT_WRITEDATA, out) == CURLE_OK;
@@ -63,7 +62,7 @@ static enum code https_ask(const struct curl *c, CURL *handle, const char *url, 
                                : err_set(e, E_CONNECT, "\"%s\" was answered with status %ld", url, status);
 }
 
-enum code https_get(const char *url, struct buf *out, struct err *e)
+enum code https_get(const char *url, unsigned timeout_s, struct buf *out, struct err *e)
 {
     struct curl c = { 0 };
 
@@ -72,7 +71,10 @@ enum code https_get(const char *url, struct buf *out, struct err *e)
     CURL *handle = c.easy_init();
     if (!handle)
         return err_set(e, E_NOMEM, "out of memory");
-    enum code code = https_ask(&c, handle, url, out, e);
+    long most = timeout_s < TIMEOUT_S ? timeout_s : TIMEOUT_S;
+    enum code code = c.easy_setopt(handle, CURLOPT_TIMEOUT, most) == CURLE_OK
+                         ? https_ask(&c, handle, url, out, e)
+                         : err_set(e, E_UNSUPPORTED, "libcurl lacks a required feature");
     c.easy_cleanup(handle);
     return code; /* the library stays loaded: OpenSSL does not like to lose what it has given it */
 }

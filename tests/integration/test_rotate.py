@@ -251,17 +251,40 @@ def test_a_command_signs_our_request(rotate, gate, fake_ca, how):
     ("half-chain", "check", "the chain is incomplete"),
     ("truncated", "issue", "chain.pem"),
     ("empty", "issue", "chain.pem"),
+    ("huge", "issue", "chain.pem"),
+    ("impostor", "check", "clients refuse the chain"),
+    ("another", "check", "is not for the new key"),
+    ("stops-halfway", "issue", "did not end within 2 seconds"),
     ("dead", "issue", "ended with status 7"),
 ])
 def test_what_a_bad_ca_delivers_changes_nothing(rotate, gate, fake_ca, how, step, words):
     before = rotate.pair()
-    rotate.configure(source="command", command=command(fake_ca, how), renew_at="99")
+    rotate.configure(source="command", command=command(fake_ca, how), renew_at="99",
+                     timeout="2" if how == "stops-halfway" else "60")
     done = rotate(status=1)
     assert (done["result"], done["step"]) == ("failed", step) and words in done["error"], done
     assert how != "dead" or "out for lunch" in done["detail"]
     assert rotate.pair() == before == served(gate)
     pairs = gate.path("server.pairs")
     assert not os.path.exists(pairs) or len(os.listdir(pairs)) <= 2
+
+
+def test_files_that_are_broken_already(rotate, gate, fake_ca):
+    """Nothing is put over them: who broke them may want to see them."""
+    rotate.configure(source="command", command=command(fake_ca, "good"))
+    good = gate.path("server.crt"), gate.path("server.key")
+    kept = [open(path, "rb").read() for path in good]
+    for path, content, words in ((good[0], kept[0][:-80], "server.crt"), (good[0], b"", "server.crt"),
+                                 (good[1], None, "server.key")):
+        if content is None:
+            os.unlink(path)
+        else:
+            pki.write_file(path, content)
+        done = rotate("--force", status=1)
+        assert (done["result"], done["step"]) in (("failed", "begin"), ("failed", "key")) and words in done["error"], done
+        assert not os.path.exists(gate.path("server.pairs"))
+        for at, text in zip(good, kept):
+            pki.write_file(at, text, 0o600)
 
 
 def test_after_a_failure_it_waits_and_says_so(rotate, fake_ca, gate):

@@ -210,20 +210,27 @@ def test_a_root_that_clients_do_not_have_changes_nothing(acme, pebble):
     assert served(acme.server) == before == acme.pair()
 
 
+STOPS_HALFWAY = -1      # as status
+
+
 # -- ACME Renewal Information ---------------------------------------------------------------------------------------------
 @contextlib.contextmanager
 def information(certs, directory, answers):
     """A CA that tells windows: path → (status, body). Yields its address and the paths it was asked for."""
-    asked = []
+    asked, done = [], threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):       # pylint: disable=invalid-name   # the library's
             asked.append(self.path)
             status, body = next((answers[p] for p in answers if self.path.startswith(p)), (404, ""))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))      # the end of a TLS connection is no end of a body
+            stops = status == STOPS_HALFWAY
+            self.send_response(200 if stops else status)
+            # The end of a TLS connection is no end of a body.
+            self.send_header("Content-Length", str(len(body) * (2 if stops else 1)))
             self.end_headers()
             self.wfile.write(body.encode())
+            if stops:
+                done.wait(run.PATIENCE)
 
         def log_message(self, *args):   # pylint: disable=arguments-differ
             pass
@@ -236,6 +243,7 @@ def information(certs, directory, answers):
     try:
         yield f"https://localhost:{server.server_port}", asked
     finally:
+        done.set()
         server.shutdown()
         server.server_close()
 
@@ -262,7 +270,7 @@ def asking(make_gate, trusted, certs, fake_ca):     # noqa: F811
                                                           valid_from=pki.now() - 10 * pki.DAY,
                                                           valid_to=pki.now() + 80 * pki.DAY), "ca": certs.ca.pem()})
     rotate = Rotate(trusted, gate)
-    rotate.ask = lambda url: rotate.configure(source="command", command=command(fake_ca, "good"), ari=url)
+    rotate.ask = lambda url: rotate.configure(source="command", command=command(fake_ca, "good"), ari=url, timeout="2")
     return rotate
 
 
@@ -283,7 +291,8 @@ def test_the_window_of_the_ca_decides(asking, certs, tmp_path):
 
 
 @pytest.mark.parametrize("answer", [(500, ""), (200, ""), (200, "<html>"), (200, window(-1, -2)), (302, window(-2, -1)),
-                                    (200, window(-2, -1)[:-3]), (200, "x" * 100000), None])
+                                    (200, window(-2, -1)[:-3]), (200, "x" * 100000), (STOPS_HALFWAY, window(-2, -1)),
+                                    None])
 def test_a_ca_that_answers_nonsense_has_no_wish(asking, certs, tmp_path, answer):
     with information(certs, str(tmp_path), {"/": answer} if answer else {}) as (url, asked):
         asking.ask(url + "/ri")

@@ -5,6 +5,7 @@ DIR holds ca.crt, ca.key and, for half a chain, sub.crt and sub.key, as lib/pki.
 """
 
 import os
+import signal
 import sys
 import time
 
@@ -32,6 +33,8 @@ def names_of(csr):
 
 def sign(csr, issuer, how):
     cert, key = issuer
+    if how == "impostor":                               # the CA's name, and not its key
+        key = pki.new_key()
     begins, ends = {"expired": (pki.now() - 90 * pki.DAY, pki.now() - pki.DAY),
                     "not-yet": (pki.now() + pki.DAY, pki.now() + 90 * pki.DAY),
                     "outlives": (pki.now() - pki.DAY, cert.not_valid_after + pki.DAY),
@@ -62,6 +65,10 @@ def main(how, directory, csr_path, out_path):
             time.sleep(0.05)
     if how == "empty":
         return 0
+    if how == "huge":
+        with open(out_path, "wb") as f:
+            f.write(b"a certificate, or not\n" * (1 << 20))
+        return 0
     with open(csr_path, "rb") as f:
         csr = x509.load_pem_x509_csr(f.read())
     assert csr.is_signature_valid
@@ -71,8 +78,14 @@ def main(how, directory, csr_path, out_path):
         pem += load(directory, "sub")[0].public_bytes(serialization.Encoding.PEM)
     if how == "truncated":
         pem = pem[:len(pem) // 2]
+    if how == "another":                                # somebody else's answer
+        pem = load(directory, "sub")[0].public_bytes(serialization.Encoding.PEM)
     with open(out_path, "wb") as f:
-        f.write(pem)
+        f.write(pem[:len(pem) // 2] if how == "stops-halfway" else pem)
+    if how == "stops-halfway":
+        sys.stdout.write("half of it is there\n")
+        sys.stdout.flush()
+        signal.pause()
     return 0
 
 
