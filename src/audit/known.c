@@ -282,11 +282,10 @@ static void read_line(struct log *log, struct str line)
 
     if (str_starts(text, STR("connection received: host="))) {
         value = str_from(text, sizeof "connection received: host=" - 1);
-        struct str address = value;
         size_t n = 0;
         while (n < value.n && !strchr(" \"", value.p[n]))
             n++;
-        address = str_first(value, n);
+        struct str address = str_first(value, n);
         *p = (struct pending){ .pid = pid, .address = address, .local = str_is(address, "[local]") };
     } else if (str_starts(text, STR("connection authenticated: ")) && p->pid == pid) {
         (void)known_value_of(text, STR(" method="), " \"", &p->method);

@@ -93,6 +93,7 @@ enum code live_open(const char *conninfo, struct arena *arena, struct live **out
     live->arena = arena;
     live->conn = PQconnectdbParams(keys, values, 1);
     if (!live->conn)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): AUTO() frees it */
         return err_set(e, E_NOMEM, "out of memory");
     if (PQstatus(live->conn) != CONNECTION_OK)
         return live_fail(e, E_CONNECT, PQerrorMessage(live->conn));

@@ -61,6 +61,7 @@ enum code code_from_errno(int errno_value)
     }
 }
 
+#undef err_set
 enum code err_set(struct err *e, enum code code, const char *fmt, ...)
 {
     va_list args;

@@ -59,6 +59,9 @@ enum code code_from_errno(int errno_value);
 
 /** Fill `e` (may be NULL) and return `code`, so that `return err_set(e, …)` is one statement. */
 enum code err_set(struct err *e, enum code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+#ifdef __clang_analyzer__ /* which cannot see that this function returns `code` */
+#define err_set(e, code, ...) (err_set(e, code, __VA_ARGS__), (code))
+#endif
 /** Add to an error that err_set has filled. `e` may be NULL. */
 void err_detail(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /** The same for what a client must not learn [src: PostgreSQL 18, errdetail_log]. */

@@ -55,6 +55,7 @@ static void lru_forget(struct lru *lru, struct entry *entry)
 static void forget_beyond(struct lru *lru, size_t limit)
 {
     while (lru->n > limit)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow TAILQ_REMOVE */
         lru_forget(lru, TAILQ_FIRST(&lru->ages[TAILQ_EMPTY(&lru->ages[0])]));
 }
 

@@ -113,8 +113,8 @@ enum attrs_verdict login_attrs(const struct login_facts *facts, enum session_att
 {
     bool standby_known = facts->in_hot_standby.p != NULL;
     bool read_known = standby_known && facts->default_read_only.p != NULL;
-    bool standby = is_on(facts->in_hot_standby);
-    bool read_only = standby || is_on(facts->default_read_only);
+    bool standby = standby_known && is_on(facts->in_hot_standby);
+    bool read_only = standby || (read_known && is_on(facts->default_read_only));
 
     switch (wanted) {
     case ATTRS_ANY:

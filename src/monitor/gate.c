@@ -35,7 +35,7 @@ static bool wants_proxy(const struct settings *settings, struct str address)
 static enum code add_server(struct monitor_target *target, const struct settings *s, struct err *e)
 {
     const struct monitor_file crls = { "crl", "ssl_crl_dir", s->ssl_crl_dir.path };
-    struct monitor_row *leaf = NULL, *first;
+    struct monitor_row *leaf = NULL, *first = NULL;
     struct settings_file_use use;
     const char *path;
 

@@ -28,6 +28,7 @@ static void fault_log(struct line_parser *p, enum severity severity, enum code c
         diags_hint(p->diags, row, "%s%s%s", hint ? hint : "", hint && unseen[0] ? " " : "", unseen);
 }
 
+#undef line_bad
 enum code line_bad(struct line_parser *p, enum code code, const char *hint, const char *fmt, ...)
 {
     va_list args;

@@ -13,6 +13,9 @@ enum code line_bad(struct line_parser *p, enum code code, const char *hint, cons
     PRINTF_LIKE(4, 5);
 /** The same where PostgreSQL's view shows nothing. */
 enum code line_bad_hidden(struct line_parser *p, enum code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+#ifdef __clang_analyzer__ /* as err_set() */
+#define line_bad(p, code, ...) (line_bad(p, code, __VA_ARGS__), (code))
+#endif
 /** Only log (SEV_LOG). */
 void line_log(struct line_parser *p, const char *hint, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /** The method of the record needs an argument that is not given. */

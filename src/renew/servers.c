@@ -102,7 +102,8 @@ static enum code add_upstream(const struct finding *f, const struct settings_rou
     const char *file = arena_c(f->arena, info->options.v[option]);
     if (!file)
         return servers_nomem(f->e);
-    if (!same_path(file, f->roots_path ? f->roots_path : f->cert_path))
+    const char *own = f->roots_path ? f->roots_path : f->cert_path;
+    if (!own || !same_path(file, own))
         return OK;
     like.verify_name = info->sslmode == SSLMODE_VERIFY_FULL;
     add_files(f, &like);

@@ -540,6 +540,7 @@ enum code snapshot_load(const struct snapshot_params *params, struct snapshot **
     s->n_workers = params->n_workers;
     s->loaded_us = params->env->now_unix_us(params->env->ctx);
     enum code code = OK;
+    CHECK(!params->certificates_only || params->running);
     if (params->certificates_only)
         s->settings = settings_ref(params->running->settings);
     else

@@ -69,6 +69,7 @@ static enum code try_name(const struct settings *settings, struct str name, stru
     if (gai != 0)
         return err_set(e, E_CONFIG, "could not translate host name \"%s\", service \"%s\" to address: %s",
                        host, service, gai_strerror(gai));
+    (void)err_set(e, E_CONFIG, "host name \"%s\" has no address", host);
     for (const struct addrinfo *at = found; at && code != OK; at = at->ai_next) {
         struct address address = { .n = at->ai_addrlen };
         int fd;

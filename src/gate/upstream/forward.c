@@ -257,6 +257,7 @@ static struct link *link_of(struct forwarder *all, const struct upstream *peer)
     struct link *link;
 
     LIST_FOREACH (link, &all->links, entry)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow LIST_REMOVE */
         if (link->peer == peer && !link->stale)
             return link;
     link = calloc(1, sizeof *link);
@@ -358,12 +359,14 @@ void forward_free(struct forward *forward)
 
 void forwarder_free(struct forwarder *all)
 {
-    struct link *link;
+    struct link *link, *next;
 
     if (!all)
         return;
-    while ((link = LIST_FIRST(&all->links)) != NULL)
+    for (link = LIST_FIRST(&all->links); link; link = next) {
+        next = LIST_NEXT(link, entry);
         link_free(link);
+    }
     rate_free(all->rate);
     free(all);
 }

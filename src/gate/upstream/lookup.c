@@ -300,6 +300,7 @@ static struct answer *next_question(const struct line *line)
     struct answer *answer, *next = NULL;
 
     TAILQ_FOREACH (answer, &line->lookups->answers, entry)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow TAILQ_REMOVE */
         if (is_queued(line, answer) && (!next || answer->turn < next->turn))
             next = answer;
     return next;
@@ -414,6 +415,7 @@ static void on_tell(void *arg)
         TAILQ_REMOVE(&all->waiting, lookup, entry);
         void (*done)(void *) = lookup->done;
         lookup->done = NULL;
+        /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): it does not follow TAILQ_REMOVE */
         done(lookup->arg); /* may free the lookup, and others with it */
     }
     drop_lines(all);
@@ -542,15 +544,19 @@ void lookup_forget(struct worker *worker, struct str user)
 
 void lookups_free(struct lookups *all)
 {
-    struct line *line;
-    struct answer *answer;
+    struct line *line, *next_line;
+    struct answer *answer, *next;
 
     if (!all)
         return;
-    while ((line = LIST_FIRST(&all->lines)) != NULL)
+    for (line = LIST_FIRST(&all->lines); line; line = next_line) {
+        next_line = LIST_NEXT(line, entry);
         line_free(line);
-    while ((answer = TAILQ_FIRST(&all->answers)) != NULL)
+    }
+    for (answer = TAILQ_FIRST(&all->answers); answer; answer = next) {
+        next = TAILQ_NEXT(answer, entry);
         answer_free(all, answer);
+    }
     timer_close(all->tell);
     free(all);
 }

@@ -159,7 +159,7 @@ static void on_loop(void *arg)
 /* Give each loop its share. False when memory ran out for one of them. */
 static bool hand_out(struct asked *asked)
 {
-    bool all = true;
+    size_t failed = 0;
 
     for (size_t i = 0; i < asked->question.n_loops; i++) {
         struct share *share = malloc(sizeof *share);
@@ -168,13 +168,13 @@ static bool hand_out(struct asked *asked)
         if (share && loop_post(asked->question.loops[i], on_loop, share))
             continue;
         free(share);
-        all = false;
-        (void)pthread_mutex_lock(&asked->thread->lock);
-        asked->left--;
-        (void)pthread_mutex_unlock(&asked->thread->lock);
-        asked_drop(asked);
+        failed++;
     }
-    return all;
+    (void)pthread_mutex_lock(&asked->thread->lock);
+    asked->left -= failed;
+    (void)pthread_mutex_unlock(&asked->thread->lock);
+    atomic_fetch_sub_explicit(&asked->refs, failed, memory_order_acq_rel); /* the asker's own stays */
+    return failed == 0;
 }
 
 /* True when all have answered in time. */
