@@ -9,8 +9,8 @@
 #   make check-tsan    the same under ThreadSanitizer
 #   make check-clock   the tests that a clock judges (how long something takes at most, what answers in equal time),
 #                      which `make check` leaves out: on a machine that does nothing else
-#   make check-strict  gcc and clang without a warning; unit tests and fuzz corpora under the sanitizers; ten
-#                      seconds of each fuzz target (what CI runs beside `make check`)
+#   make check-strict  gcc and clang without a warning; a build without its optional parts; unit tests and fuzz corpora
+#                      under the sanitizers; ten seconds of each fuzz target (what CI runs beside `make check`)
 #   make check-tidy    clang-tidy, as .clang-tidy says, over everything
 #   make soak          an hour of mixed traffic with reloads and kills (SOAK_SECONDS=600: ten minutes), then
 #                      200 certificate swaps under 300 connections a second and 200 busy sessions (soak-swaps)
@@ -102,6 +102,10 @@ check-strict: deps-check
 	test -f build-asan/build.ninja || $(SANITIZE) -Db_sanitize=address,undefined build-asan
 	$(NINJA) -C build-asan
 	$(MESON) test -C build-asan --print-errorlogs --suite unit --suite fuzz
+	test -f build-bare/build.ninja || \
+	    CC=gcc $(MESON) setup -Dwerror=true -Dtests=false -Dhttp=disabled -Dyaml=disabled -Dcurl=disabled build-bare
+	$(NINJA) -C build-bare pgseal
+	tests/bare.sh build-bare/pgseal
 	$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=10
 	@echo 'check-strict: clean'
 
@@ -177,6 +181,6 @@ check-image:
 	tools/image.sh --test
 
 clean:
-	rm -rf build build-deb build-image build-gcc build-clang build-asan build-tsan build-fuzz build-bench
+	rm -rf build build-deb build-image build-bare build-gcc build-clang build-asan build-tsan build-fuzz build-bench
 
 .PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps rotations acme faults fuzz fuzz-long bench install dist deb check-deb image check-image clean

@@ -1,0 +1,8 @@
+/* A program that was built without libcurl (-Dcurl=disabled). */
+#include "renew/https.h"
+
+enum code https_get(const char *url, struct buf *out, struct err *e)
+{
+    (void)out;
+    return err_set(e, E_UNSUPPORTED, "could not get \"%s\": HTTPS is not supported by this build", url);
+}
