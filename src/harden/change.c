@@ -152,12 +152,18 @@ static enum code read_journal(const char *path, struct arena *arena, struct chan
     return change_rows_read(buf_str(&text), arena, out, e);
 }
 
+/* That the journal has; 0: none. */
+static unsigned last_number(const struct change_rows *rows)
+{
+    return rows->rows && rows->n > 0 ? rows->rows[rows->n - 1].number : 0;
+}
+
 static enum code read_past(struct change *c, struct err *e)
 {
     TRY(read_journal(c->journal, &c->arena, &c->rows, e));
     TRY(last_directory(c->changes, &c->last, e));
-    if (c->rows.n > 0 && c->rows.rows[c->rows.n - 1].number > c->last)
-        c->last = c->rows.rows[c->rows.n - 1].number;
+    if (last_number(&c->rows) > c->last)
+        c->last = last_number(&c->rows);
     return OK;
 }
 
@@ -378,7 +384,7 @@ static void tidy(struct change *c, const struct change_row *row)
 
 static enum code recover(struct change *c, struct change_report *out, struct err *e)
 {
-    unsigned known = c->rows.n ? c->rows.rows[c->rows.n - 1].number : 0;
+    unsigned known = last_number(&c->rows);
 
     for (unsigned n = c->last; n > known; n--)
         TRY(put_back(c, n, CHANGE_STEP_BEGIN, out, e));
@@ -535,7 +541,7 @@ enum code change_look(const struct change_params *params, struct change_status *
     AUTO(arena) struct arena arena = { .blocks = NULL };
     char journal[OS_PATH_MAX], lock[OS_PATH_MAX], changes[OS_PATH_MAX];
     struct change_status status = { .applied = 0 };
-    struct change_rows rows;
+    struct change_rows rows = { NULL, 0 };
     unsigned last;
 
     arena_init(&arena, ARENA_LIMIT, ARENA_FIRST);
@@ -552,7 +558,7 @@ enum code change_look(const struct change_params *params, struct change_status *
     if (open) {
         status.open = open->number;
         status.step = open->farthest;
-    } else if (last > (rows.n ? rows.rows[rows.n - 1].number : 0)) {
+    } else if (last > last_number(&rows)) {
         status.open = last; /* the journal has lost it */
     }
     status.running = os_lock_held(lock);

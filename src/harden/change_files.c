@@ -13,16 +13,18 @@ static const char manifest_name[] = "manifest";
 
 /* ---- making a set ---- */
 
-static enum code add_item(struct change_set *set, struct change_item **out, struct err *e)
+/* NULL: there are too many. */
+static struct change_item *add_item(struct change_set *set, struct err *e)
 {
-    if (set->n == CHANGE_FILES_MAX)
-        return err_set(e, E_LIMIT, "a change of more than %d files", CHANGE_FILES_MAX);
+    if (set->n == CHANGE_FILES_MAX) {
+        (void)err_set(e, E_LIMIT, "a change of more than %d files", CHANGE_FILES_MAX);
+        return NULL;
+    }
     struct change_item *item = &set->items[set->n++];
     *item = (struct change_item){ .place = OS_PLACE_INIT,
                                   .before = BUF_INIT(OS_FILE_LIMIT),
                                   .after = BUF_INIT(OS_FILE_LIMIT) };
-    *out = item;
-    return OK;
+    return item;
 }
 
 /* path  the entry's, or its place. */
@@ -73,10 +75,11 @@ static enum code check_replaceable(const struct change_item *item, const struct 
 enum code change_set_plan(struct change_set *set, const struct change_file *file, struct arena *arena,
                           struct err *e)
 {
-    struct change_item *item;
+    struct change_item *item = add_item(set, e);
     struct change_side side;
 
-    TRY(add_item(set, &item, e));
+    if (!item)
+        return E_LIMIT;
     struct change_entry *entry = &item->entry;
     entry->path = arena_c(arena, str_c(file->path));
     entry->by_also = file->by_also;
@@ -117,9 +120,10 @@ static enum code led_elsewhere(const struct change_entry *entry, const char *now
 
 static enum code load_item(struct change_set *set, const struct change_entry *entry, struct err *e)
 {
-    struct change_item *item;
+    struct change_item *item = add_item(set, e);
 
-    TRY(add_item(set, &item, e));
+    if (!item)
+        return E_LIMIT;
     item->entry = *entry;
     item->staged = item->moved = true;
     enum code code = find_place(set, item, entry->place, e);
@@ -187,7 +191,9 @@ static enum code turn_item(const struct change_set *set, const struct change_ite
     if (item->place.dir < 0) /* gone, and not there before */
         return OK;
     TRY(check_way(set, item, e));
-    TRY(add_item(out, &turned, e));
+    turned = add_item(out, e);
+    if (!turned)
+        return E_LIMIT;
     turned->entry = (struct change_entry){ .path = item->entry.path,
                                            .place = item->entry.place,
                                            .after = item->entry.before };

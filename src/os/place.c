@@ -187,7 +187,7 @@ static enum code walk(struct way *way, struct err *e)
     for (;;) {
         char name[NAME_MAX + 1];
         struct stat st;
-        bool last;
+        bool last = false;
 
         TRY(next_part(way, name, &last, e));
         if (!name[0])
