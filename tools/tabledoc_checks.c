@@ -76,10 +76,11 @@ static const char *subject_text(const char *subject)
 }
 
 static const struct {
-    const char *word, *from, *before, *title, *unset, *ssl, *require, *reading, *changes;
+    const char *word, *from, *before, *title, *unset, *ssl, *require, *reading, *binding, *direct, *changes;
 } drivers[] = {
-#define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, changes)            \
-    { word, from, before, title, unset, ssl, #require, #reading, changes },
+#define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, binding, direct,    \
+          changes)                                                                                           \
+    { word, from, before, title, unset, ssl, #require, #reading, binding, direct, changes },
 #include "drivers.def"
 #undef X
 };
@@ -123,13 +124,14 @@ static void drivers_table(struct buf *out)
              "`pgseal audit`, `explain` and `probe` read a connection string as its driver does; `--driver` "
              "names the driver where the string does not show it, and its version: `--driver node@8.2`, "
              "`--driver pgjdbc@42.2.4`. Without one, it is the newest.\n\n"
-             "| --driver | driver | without a TLS parameter | ssl=true | sslmode=require verifies | other "
-             "versions |\n"
-             "|---|---|---|---|---|---|\n");
+             "| --driver | driver | without a TLS parameter | ssl=true | sslmode=require verifies | "
+             "channel binding | direct TLS | other versions |\n"
+             "|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < COUNT_OF(drivers); i++) {
         driver_word(out, i);
-        buf_printf(out, " | %s | %s | %s | %s | %s |\n", drivers[i].title, drivers[i].unset, drivers[i].ssl,
-                   require_text(drivers[i].require, drivers[i].reading), drivers[i].changes);
+        buf_printf(out, " | %s | %s | %s | %s | %s | %s | %s |\n", drivers[i].title, drivers[i].unset,
+                   drivers[i].ssl, require_text(drivers[i].require, drivers[i].reading), drivers[i].binding,
+                   drivers[i].direct, drivers[i].changes);
     }
 }
 

@@ -7,7 +7,8 @@
 enum { VERSION_PARTS = 3, VERSION_PART_MAX = 9999 };
 
 static const struct pasted_reader drivers[] = {
-#define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, changes)            \
+#define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, binding, direct,    \
+          changes)                                                                                           \
     [PASTED_##name] = { PASTED_##driver,                                                                     \
                         word,                                                                                \
                         from,                                                                                \

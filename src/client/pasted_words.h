@@ -8,7 +8,8 @@
 
 /** A driver's first row is of its newest version, the others of the versions that they name. */
 enum pasted_driver {
-#define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, changes)            \
+#define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, binding, direct,    \
+          changes)                                                                                           \
     PASTED_##name,
 #include "drivers.def"
 #undef X
