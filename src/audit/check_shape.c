@@ -4,11 +4,12 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "conf/settings.h"
+#include "policy/match.h"
 #include "policy/method.h"
 #include "policy/policy.h"
 #include "policy/words.h"
 
-enum { PLACES_MAX = 2048 };
+enum { PLACES_MAX = 2048, SAMENET_V4_BITS = 24, SAMENET_V6_BITS = 64 };
 
 static bool reaches(const struct rule_audit *l)
 {
@@ -120,6 +121,40 @@ static bool names_superuser(const struct rule_audit *l, struct str *out)
     return false;
 }
 
+/* The widest network of this machine's interfaces, for samenet. */
+struct widest {
+    unsigned bits, full; /* of the prefix, of the address; full is 0: none yet */
+};
+
+static bool take_interface(void *arg, const struct iface *iface)
+{
+    struct widest *w = arg;
+    unsigned bits = 0, full = iface->family == AF_INET ? 32 : 128;
+
+    for (unsigned i = 0; i < full / 8; i++)
+        bits += (unsigned)__builtin_popcount(iface->mask[i]);
+    bool here = iface->family == AF_INET ? iface->addr[0] == 127 : bits == full;
+    if (!here && (w->full == 0 || full - bits > w->full - w->bits))
+        *w = (struct widest){ bits, full };
+    return true;
+}
+
+/* [src: PostgreSQL 18, "The pg_hba.conf File", samenet] */
+static void check_samenet(struct rule_audit *l)
+{
+    const struct audit_subject *s = l->audit->subject;
+    struct widest widest = { 0 };
+
+    if (l->rule->address.kind != HBA_ADDR_SAMENET || !s->ifaces || s->live || s->manifest ||
+        !s->ifaces->list(s->ifaces->ctx, take_interface, &widest) || widest.full == 0)
+        return;
+    if (widest.full == 32 ? widest.bits < SAMENET_V4_BITS : widest.bits < SAMENET_V6_BITS)
+        rule_audit_about(
+            l, audit_add(l->audit, CHECK_ANY_ADDRESS, l->where,
+                         "samenet takes a whole /%u network: an interface of this machine has that mask",
+                         widest.bits));
+}
+
 static void check_width(struct rule_audit *l)
 {
     const struct hba_rule *rule = l->rule;
@@ -130,6 +165,7 @@ static void check_width(struct rule_audit *l)
     if (names_superuser(l, &who))
         rule_audit_about(l, audit_add(l->audit, CHECK_SUPERUSER_FROM_NETWORK, l->where,
                                       "%.*s may log in from another machine", STR_ARG(who)));
+    check_samenet(l);
     if (takes_any_address(rule))
         rule_audit_about(l,
                          audit_add(l->audit, CHECK_ANY_ADDRESS, l->where, "the rule is for every address"));

@@ -165,7 +165,7 @@ static bool add_role(struct client_items *items, const char *role, struct str ho
 
 enum code client_yaml_patroni(struct str text, struct client_items *items)
 {
-    static const char *const roles[] = { "replication", "rewind" };
+    static const char *const roles[] = { "superuser", "replication", "rewind" };
     const char *error = client_yaml_values(text, "patroni", false, items);
 
     if (error) {

@@ -37,15 +37,38 @@ static const struct live_statement databases_statement = {
     NULL,
     0,
 };
-/* Only where it stands, for the text around it may hold a password. */
+/* Only where it is, for the text around it may hold a password. Jobs count where the extension pg_cron made the
+ * table: another table of that name may be anybody's. */
+#define CALLS_DBLINK "~ '\\mdblink(_connect|_connect_u|_exec|_send_query)?\\s*\\('"
+
 static const struct live_statement dblink_statement = {
-    "the functions that call dblink",
-    "SELECT n.nspname, p.proname, array_length(regexp_split_to_array(substring(p.prosrc FROM"
+    "the functions and views that call dblink",
+    "SELECT 'function', n.nspname, p.proname, array_length(regexp_split_to_array(substring(p.prosrc FROM"
     " '^(.*?)\\mdblink(?:_connect|_connect_u|_exec|_send_query)?\\s*\\('), E'\\n'), 1)"
     " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
     " JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE l.lanname NOT IN ('c', 'internal')"
-    " AND p.prosrc ~ '\\mdblink(_connect|_connect_u|_exec|_send_query)?\\s*\\(' ORDER BY 1, 2",
+    " AND p.prosrc " CALLS_DBLINK
+    " UNION ALL SELECT 'view', v.schemaname, v.viewname, NULL FROM pg_catalog.pg_views v"
+    " WHERE v.definition " CALLS_DBLINK " UNION ALL SELECT 'view', m.schemaname, m.matviewname, NULL"
+    " FROM pg_catalog.pg_matviews m WHERE m.definition " CALLS_DBLINK " ORDER BY 1, 2, 3",
     NULL,
+    0,
+};
+static const struct live_statement cron_statement = {
+    "the extension pg_cron",
+    "SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid"
+    " JOIN pg_catalog.pg_class c ON c.oid = d.objid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE d.deptype = 'e' AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid ="
+    " 'pg_catalog.pg_extension'::pg_catalog.regclass AND e.extname = 'pg_cron' AND n.nspname = 'cron'"
+    " AND c.relname = 'job'",
+    NULL,
+    0,
+};
+static const struct live_statement jobs_statement = {
+    "the jobs of pg_cron",
+    "SELECT 'job', 'cron', jobid::pg_catalog.text, NULL FROM cron.job WHERE command " CALLS_DBLINK
+    " ORDER BY jobid",
+    "a grant on cron.job",
     0,
 };
 
@@ -135,23 +158,39 @@ static enum code see_subscriptions(struct live_audit *audit)
     return OK;
 }
 
-static enum code see_dblink(struct live_audit *audit)
+/* Kind, schema, name, and the line where there is one. */
+static enum code add_calls(struct live_audit *audit, const struct live_rows *rows)
 {
-    struct live_rows rows = { .n = 0 };
-    bool seen;
-
-    TRY(live_audit_query(audit, &dblink_statement, &rows, &seen));
-    for (size_t i = 0; seen && i < rows.n; i++) {
-        struct str where;
-        if (!arena_printf(audit->arena, &where, "line %u of function \"%.*s\".\"%.*s\"",
-                          live_number(&rows, i, 2) ? live_number(&rows, i, 2) : 1,
-                          STR_ARG(live_cell(&rows, i, 0)), STR_ARG(live_cell(&rows, i, 1))) ||
+    for (size_t i = 0; i < rows->n; i++) {
+        struct str where, line = STR("");
+        struct str kind = live_cell(rows, i, 0);
+        if (str_is(kind, "function") && !arena_printf(audit->arena, &line, "line %u of ",
+                                                      live_number(rows, i, 3) ? live_number(rows, i, 3) : 1))
+            return live_links_no_memory(audit);
+        if (!arena_printf(audit->arena, &where, "%.*s%.*s \"%.*s\".\"%.*s\"", STR_ARG(line), STR_ARG(kind),
+                          STR_ARG(live_cell(rows, i, 1)), STR_ARG(live_cell(rows, i, 2))) ||
             !link_add(audit->collected, audit->arena,
                       (struct subject_connection){ .purpose = PURPOSE_DBLINK, .where = where },
                       (struct subject_link){ .driver = PASTED_LIBPQ }))
             return live_links_no_memory(audit);
     }
     return OK;
+}
+
+static enum code see_dblink(struct live_audit *audit)
+{
+    struct live_rows rows = { .n = 0 }, jobs = { .n = 0 };
+    bool seen;
+
+    TRY(live_audit_query(audit, &dblink_statement, &rows, &seen));
+    if (seen)
+        TRY(add_calls(audit, &rows));
+    rows.n = 0;
+    TRY(live_audit_query(audit, &cron_statement, &rows, &seen));
+    if (!seen || rows.n == 0)
+        return OK;
+    TRY(live_audit_query(audit, &jobs_statement, &jobs, &seen));
+    return seen ? add_calls(audit, &jobs) : OK;
 }
 
 static enum code tell_other_databases(struct live_audit *audit)

@@ -66,8 +66,7 @@ def test_a_server_is_seen(program, server):
     assert plain[0]["edit"] is None and plain[0]["fix"] == (
         f"Make line 3 of {server.path('pg_hba.conf')}: hostssl app all 192.168.0.0 255.255.0.0 scram-sha-256; "
         "then SELECT pg_reload_conf().")
-    assert by_id(found, "log_disconnections_off")[0]["fix"] == (
-        "ALTER SYSTEM SET log_disconnections = on; SELECT pg_reload_conf();")
+    assert by_id(found, "ciphers_legacy")[0]["fix"].startswith("ALTER SYSTEM SET ssl_ciphers = 'ECDHE-")
 
 
 def test_the_served_certificate_is_judged(program, server, certs, tmp_path):
@@ -125,6 +124,7 @@ def test_connections_that_go_out(program, server):
                    f" PERFORM dblink_connect('host=x password={secret}'); RETURN 1; END $$")
         db.execute("CREATE SUBSCRIPTION sub1 CONNECTION 'host=pub.example dbname=app"
                    f" password=''{secret} x'' sslmode=prefer' PUBLICATION p WITH (connect = false)")
+        db.execute("CREATE VIEW through AS SELECT * FROM dblink('host=x', 'SELECT 1') AS t(a int)")
         db.execute(f"CREATE SUBSCRIPTION sub2 CONNECTION 'postgresql://u:{secret}@pub.example/app?sslmode=verify-ca'"
                    " PUBLICATION p WITH (connect = false)")
     try:
@@ -136,7 +136,8 @@ def test_connections_that_go_out(program, server):
         assert [f["where"] for f in by_id(found, "connection_unverified")] == ['foreign server "far"']
         assert [f["where"] for f in by_id(found, "connection_name_unverified")] == [
             'subscription "sub2" of database "postgres"']
-        assert [f["where"] for f in by_id(found, "connection_in_text")] == ['line 2 of function "public"."calls"']
+        assert [f["where"] for f in by_id(found, "connection_in_text")] == [
+            'line 2 of function "public"."calls"', 'view "public"."through"']
         assert item(found, 4) is False
         fixes = {f["where"]: f["fix"] for f in found["findings"] if f["id"].startswith("connection_")}
         assert fixes['subscription "sub1" of database "postgres"'].startswith(
@@ -158,6 +159,7 @@ def test_connections_that_go_out(program, server):
                 db.execute(f"ALTER SUBSCRIPTION {name} DISABLE")
                 db.execute(f"ALTER SUBSCRIPTION {name} SET (slot_name = NONE)")
                 db.execute(f"DROP SUBSCRIPTION {name}")
+            db.execute("DROP VIEW through")
             db.execute("DROP FUNCTION calls()")
             db.execute("DROP SERVER far CASCADE")
             db.execute("DROP SERVER safe")
@@ -356,6 +358,17 @@ def test_sessions_and_standbys(program):
     assert by_id(found, "connection_plaintext")[0]["fix"].startswith(
         "ALTER SYSTEM SET primary_conninfo = 'user=repl passfile=/x host=primary.example port=5432 sslmode=verify-full "
         "sslrootcert=CA_FILE'; SELECT pg_reload_conf();")
+
+
+def test_jobs_and_odd_secrets(program):
+    """What no server of a test has: pg_cron, and a secret of no known kind."""
+    row = ("ann", "f", "t", "f", "-1", "4102444800", "odd", None)
+    found = answered(program, {
+        "'pg_cron'": table(("1",)), "FROM cron.job": table(("job", "cron", "7", None)),
+        "pg_authid": table(row, ("ben", *row[1:6], "scram", "4096"), ("cat", *row[1:6], "none", None))})
+    assert [f["where"] for f in by_id(found, "connection_in_text")] == ['job "cron"."7"']
+    assert [f["where"] for f in by_id(found, "password_clear_or_odd")] == ['role "ann"']
+    assert not by_id(answered(program, {"FROM cron.job": table(("job", "cron", "7", None))}), "connection_in_text")
 
 
 def test_options_of_user_mappings(program):

@@ -3,9 +3,14 @@
 
 #include "audit/audit.h"
 #include "audit/server_settings.h"
+#include "audit/subject_live.h"
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/check.h"
 #include "conf/settings.h"
+#include "lex/hba_lex.h"
+#include "policy/match.h"
+#include "policy/policy.h"
 
 static struct arena arena;
 
@@ -118,12 +123,84 @@ static void releases(void **state)
     expect_release(99, 0, "9.9", false, false);
 }
 
+static void expect_port(enum live_answer plaintext, bool from_here, bool fires_too)
+{
+    static const char *const settings[] = { "ssl", "on", NULL };
+    struct subject_live live = { .port = { .answered = true,
+                                           .endpoint = STR("db:5432"),
+                                           .tls = LIVE_YES,
+                                           .plaintext = plaintext,
+                                           .from_here = from_here } };
+    struct judged j = { .subject = { .version = 18, .live = &live } };
+
+    judge(&j, settings);
+    assert_int_equal(fires(&j, CHECK_PORT_TAKES_PLAINTEXT), fires_too);
+    settings_unref(j.settings);
+}
+
+static void ports(void **state)
+{
+    (void)state;
+    expect_port(LIVE_YES, false, true);
+    expect_port(LIVE_YES, true, false); /* rules for this machine say nothing about others */
+    expect_port(LIVE_NO, false, false);
+    expect_port(LIVE_UNKNOWN, false, false);
+}
+
+/* ---- samenet ---- */
+
+static int read_rules(void *ctx, const char *path, struct buf *out)
+{
+    (void)path;
+    return buf_append_c(out, ctx) ? 0 : 12;
+}
+
+static bool list_one(void *ctx, bool (*each)(void *arg, const struct iface *iface), void *arg)
+{
+    const struct iface loopback = { AF_INET, { 127, 0, 0, 1 }, { 255 } };
+
+    return each(arg, &loopback) && each(arg, ctx);
+}
+
+static void expect_samenet(const struct iface *iface, bool live, bool fires_too)
+{
+    static const char *const settings[] = { "ssl", "on", NULL };
+    static const char rules[] = "hostssl app ann samenet scram-sha-256\n";
+    const struct hba_lex_fs fs = { read_rules, NULL, NULL, (void *)(uintptr_t)rules };
+    const struct iface_source source = { list_one, (void *)(uintptr_t)iface };
+    const struct policy_params params = { .hba_file = STR("/x/pg_hba.conf"), .fs = &fs, .ssl_on = true };
+    struct subject_live nothing = { .n_sessions = 0 };
+    AUTO(policy) struct policy *policy = NULL;
+    struct judged j = { .subject = { .version = 18, .ifaces = &source, .live = live ? &nothing : NULL } };
+    struct diags diags;
+
+    arena_reset(&arena);
+    diags_init(&diags, &arena);
+    assert_int_equal(policy_load(&params, &policy, &diags), OK);
+    j.subject.policy = policy;
+    judge(&j, settings);
+    assert_int_equal(fires(&j, CHECK_ANY_ADDRESS), fires_too);
+    settings_unref(j.settings);
+}
+
+static void samenet(void **state)
+{
+    const struct iface wide = { AF_INET, { 10, 1, 2, 3 }, { 255, 255 } },
+                       narrow = { AF_INET, { 10, 1, 2, 3 }, { 255, 255, 255 } },
+                       wide6 = { AF_INET6, { 0xfd }, { 255, 255, 255 } };
+
+    (void)state;
+    expect_samenet(&wide, false, true);
+    expect_samenet(&narrow, false, false);
+    expect_samenet(&wide6, false, true);
+    expect_samenet(&wide, true, false); /* these are not that server's interfaces */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(post_quantum),
-        cmocka_unit_test(fips_mode),
-        cmocka_unit_test(releases),
+        cmocka_unit_test(post_quantum), cmocka_unit_test(fips_mode), cmocka_unit_test(releases),
+        cmocka_unit_test(ports),        cmocka_unit_test(samenet),
     };
 
     arena_init(&arena, 64 << 20, 4096);
