@@ -1,5 +1,5 @@
 /*
- * A server that costs next to nothing: what stands behind every proxy that is measured.
+ * A server that costs next to nothing: the upstream of every proxy that is measured.
  *
  *     bench_stub SOCKET
  *

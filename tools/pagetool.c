@@ -30,7 +30,7 @@ static bool read_file(const char *path, struct buf *out)
     return whole && buf_ok(out);
 }
 
-/* 'sha256-…' of what stands between the tags, to the byte. */
+/* 'sha256-…' of what is between the tags, to the byte. */
 static void put_hash(struct buf *out, struct str inside)
 {
     uint8_t digest[SHA256_DIGEST_LENGTH];

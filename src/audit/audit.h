@@ -2,7 +2,7 @@
  * What is wrong with a configuration, or weaker than it need be: the checks of tables/checks.def.
  *
  * An audit is a function from what was seen (subject.h) to findings and a checklist. Nothing is claimed that
- * was not looked at: where a rule is said to let somebody in, policy_match() has agreed; a point of the
+ * was not looked at: where a rule is said to admit a client, policy_match() has agreed; a point of the
  * checklist is fulfilled only if everything that it depends on was seen.
  */
 #ifndef PGSEAL_AUDIT_AUDIT_H

@@ -1,5 +1,5 @@
 /**
- * What stands around rules and TLS: the upstream servers, who may touch the files, how the gate is run.
+ * Checks besides rules and TLS: the upstream servers, who may change the files, how the gate is run.
  */
 #ifndef PGSEAL_AUDIT_CHECK_AROUND_H
 #define PGSEAL_AUDIT_CHECK_AROUND_H

@@ -1,5 +1,5 @@
 /**
- * Connections that go out: whether they are encrypted, and whom they end at.
+ * Connections that go out: whether they are encrypted, and whether the server is verified.
  */
 #ifndef PGSEAL_AUDIT_CHECK_LINKS_H
 #define PGSEAL_AUDIT_CHECK_LINKS_H

@@ -27,7 +27,7 @@ static bool is_same_client(const struct live_session *x, const struct live_sessi
     return str_equal(x->user, y->user) && str_equal(x->address, y->address) && x->standby == y->standby;
 }
 
-/* One finding per user and address, however many sessions they have: these stand behind each other. */
+/* One finding per user and address, however many sessions they have: these follow each other. */
 static void check_sessions(struct audit *a)
 {
     const struct live_session *told = NULL;

@@ -111,7 +111,7 @@ static void check_dh_params(struct audit *a, const char *path)
     ERR_clear_error();
 }
 
-/* `needed`: not behind a sign that lets OpenSSL pass over a group that it does not have, or takes it out again.
+/* `needed`: not after a sign that lets OpenSSL pass over a group that it does not have, or takes it out again.
  * [src: OpenSSL 3.5, SSL_CTX_set1_groups_list(3)] */
 static bool has_group(struct str groups, const char *name, bool needed)
 {

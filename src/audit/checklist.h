@@ -1,5 +1,5 @@
 /**
- * The checklist: which of its points are fulfilled, which are not, and of which nobody can tell.
+ * The checklist: which of its points are fulfilled, which are not, and which cannot be decided.
  */
 #ifndef PGSEAL_AUDIT_CHECKLIST_H
 #define PGSEAL_AUDIT_CHECKLIST_H

@@ -20,7 +20,7 @@ enum client_file {
     CLIENT_FILE_PATRONI,
     CLIENT_FILE_PGBACKREST,
     CLIENT_FILE_PASSWORDS, /* ~/.pgpass: only who may read it counts */
-    CLIENT_FILE_TEXT,      /* anything else: connection strings that stand in it */
+    CLIENT_FILE_TEXT,      /* anything else: connection strings that are in it */
 };
 
 /** One connection, or why something that looks like one could not be read. */
@@ -44,7 +44,7 @@ struct client_items {
     bool too_many; /* settings were left out, and that was said */
 };
 
-/** Which kind of file it is, by its name and what stands in it. */
+/** Which kind of file it is, by its name and what is in it. */
 enum client_file client_file_kind(struct str name, struct str text);
 /**
  * Read it.

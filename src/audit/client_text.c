@@ -21,7 +21,7 @@ static bool is_word_char(char c)
            c == '.' || c == '-' || c == '+';
 }
 
-/* A URL of a PostgreSQL driver begins here, behind no other word. */
+/* A URL of a PostgreSQL driver begins here, after no other word. */
 static bool begins_url(struct str s)
 {
     static const struct str starts[] = { { "jdbc:postgresql:", 16 },
@@ -75,7 +75,7 @@ static struct str unquoted(struct str s)
 {
     if (s.n > 0 && (s.p[0] == '"' || s.p[0] == '\''))
         return str_first(str_from(s, 1), str_find(str_from(s, 1), s.p[0]));
-    for (size_t i = 1; i < s.n; i++) /* a comment behind a value */
+    for (size_t i = 1; i < s.n; i++) /* a comment after a value */
         if (s.p[i] == '#' && char_is_blank(s.p[i - 1]))
             return str_trim(str_first(s, i));
     return s;
@@ -178,7 +178,7 @@ static enum pasted_driver driver_of_file(struct str name, enum pasted_driver oth
     return otherwise;
 }
 
-/* Up to what cannot stand in a URL; signs of the text around it are not its own. */
+/* Up to what cannot be in a URL; signs of the text around it are not its own. */
 static struct str whole_url(struct str s)
 {
     size_t n = 0;

@@ -13,7 +13,7 @@ struct place {
     struct str path[DEPTH_MAX]; /* of the map or list at that depth */
     struct str key;             /* of the value that comes next; p is NULL: a key comes next */
     bool map[DEPTH_MAX];
-    unsigned count[DEPTH_MAX]; /* of what stands in that list so far */
+    unsigned count[DEPTH_MAX]; /* of what is in that list so far */
     size_t depth;
     const char *prefix; /* of all names */
     bool numbered;      /* documents and the maps of lists have numbers in the names */

@@ -52,7 +52,7 @@ enum code collect_string(struct str text, const struct client_params *params, st
 
 /* ---- a file ---- */
 
-/* What is read with libpq's options but stands in no string. */
+/* What is read with libpq's options but is in no string. */
 enum code collect_client_link(const struct client_item *item, struct arena *arena, struct subject_link *out,
                               struct err *e)
 {

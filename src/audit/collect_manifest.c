@@ -69,7 +69,7 @@ static bool whole_path(const struct manifest *m, unsigned document, const char *
     return arena_printf(m->arena, out, "cnpg%u.%s", document, path);
 }
 
-/* What is behind the prefix; p is NULL: the setting is not below it. */
+/* What is after the prefix; p is NULL: the setting is not below it. */
 static struct str below(const struct manifest *m, size_t i, struct str prefix)
 {
     struct str name = m->items.settings[i].name;

@@ -10,7 +10,7 @@
 struct client_params;
 struct collected;
 
-/** By the name of the file and what stands in it. */
+/** By the name of the file and what is in it. */
 bool collect_is_manifest(struct str name, struct str text);
 /**
  * Read it. Rules are those that the operator writes: its own, those of spec.postgresql.pg_hba at their lines in

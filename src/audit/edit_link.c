@@ -6,7 +6,7 @@
 
 #define VERIFIED "verify-full"
 
-/* Where a word stands in a line, any case; `n` is the line's length where it does not, or does twice. */
+/* Where a word is in a line, any case; `n` is the line's length where it does not, or does twice. */
 static size_t find_once(struct str line, const char *word)
 {
     size_t at = line.n, n = strlen(word);
@@ -26,7 +26,7 @@ static bool is_value_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
 }
 
-/* sslmode=require, sslmode: require, 'sslmode' => 'require', SSL Mode=Require: the word behind it. */
+/* sslmode=require, sslmode: require, 'sslmode' => 'require', SSL Mode=Require: the word after it. */
 static bool find_value(struct str line, struct str *out)
 {
     static const char *const names[] = { "sslmode", "ssl mode" };

@@ -7,8 +7,8 @@
 #include "audit/finding.h"
 
 /**
- * Set sslmode=verify-full where the connection is written: in the place of the word that is there, else behind the
- * URL, or on a line of its own behind the section or role. No edit where the line holds several connections, or
+ * Set sslmode=verify-full where the connection is written: in the place of the word that is there, else after the
+ * URL, or on a line of its own after the section or role. No edit where the line holds several connections, or
  * where its driver has another word for it. `f` may be NULL.
  */
 void edit_sslmode(struct audit *a, struct finding *f, const struct subject_connection *connection);

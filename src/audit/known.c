@@ -152,7 +152,7 @@ static size_t known_find(struct str text, struct str word)
     return text.n;
 }
 
-/* The text behind `word`, up to the first of `ends`; false: it is not there. */
+/* The text after `word`, up to the first of `ends`; false: it is not there. */
 static bool known_value_of(struct str text, struct str word, const char *ends, struct str *out)
 {
     size_t at = known_find(text, word), n = 0;

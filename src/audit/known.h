@@ -16,7 +16,7 @@ struct known_client {
     struct str database;    /* p == NULL: not known */
     struct str address;     /* numeric; empty: over a unix socket */
     struct str tls_version; /* the lowest seen, "TLSv1.2"; empty: not known */
-    struct str method;      /* by which it was let in; empty: not known */
+    struct str method;      /* by which it was admitted; empty: not known */
     struct str source;      /* where it was seen: "pg_stat_ssl", a log's name */
     enum known_cert cert;
     bool tls;

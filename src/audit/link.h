@@ -18,10 +18,10 @@ struct subject_link {
     struct str changes;     /* what another version of the driver makes of it; empty: nothing known */
     struct str client_cert; /* sslcert; empty: none. Relative ones count from where nobody knows */
     bool local;             /* nothing crosses a network */
-    bool root_unseen;       /* sslmode=require, and nobody saw whether a root.crt makes it verify */
+    bool root_unseen;       /* sslmode=require, and it is not known whether a root.crt makes it verify */
     bool has_password;      /* written there */
     bool readable;          /* … in a file that others may read */
-    bool in_arguments;      /* it stands in a command line, which every user sees */
+    bool in_arguments;      /* it is in a command line, which every user sees */
 };
 
 /** E_NOMEM. */

@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "client/conninfo_text.h"
 
-/* ---- what is asked: one row per option, those of a server or mapping behind each other ---- */
+/* ---- what is asked: one row per option, those of a server or mapping after each other ---- */
 
 #define OF_POSTGRES "w.fdwname IN ('postgres_fdw', 'dblink_fdw')"
 #define IS_SECRET "o.option_name ~ 'passw|secret|key$' AND o.option_name <> 'password_required'"

@@ -28,7 +28,7 @@ struct rehearsal {
 
 struct rehearse_params {
     const struct audit_subject *proposed; /* its policy is not NULL */
-    const struct audit_subject *current;  /* whose roles are known; NULL: nobody's */
+    const struct audit_subject *current;  /* whose roles are known; NULL: none are */
     /** Ask the name service; NULL: what depends on it stays unknown. */
     void (*look_up)(struct arena *arena, struct conn_facts *facts, enum match_need need);
     struct arena *arena; /* owns the result */

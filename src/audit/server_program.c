@@ -22,10 +22,10 @@ enum {
 struct program {
     bool version_seen, library_seen;
     uint32_t major, minor;
-    char library[16]; /* what is behind libssl.so.: "3", "1.1", "10" */
+    char library[16]; /* what is after libssl.so.: "3", "1.1", "10" */
 };
 
-/* ---- what stands in the file ---- */
+/* ---- what is in the file ---- */
 
 static bool is_digit(char c)
 {

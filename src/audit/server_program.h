@@ -2,7 +2,7 @@
  * The program of a PostgreSQL server, as a file: its minor version, and the OpenSSL that it is linked with.
  *
  * Nothing is run, for the data directory's owner says which program that is. The version is the text that
- * `postgres --version` prints, found where it stands in the file.
+ * `postgres --version` prints, found where it is in the file.
  */
 #ifndef PGSEAL_AUDIT_SERVER_PROGRAM_H
 #define PGSEAL_AUDIT_SERVER_PROGRAM_H

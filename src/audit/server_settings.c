@@ -133,7 +133,7 @@ static void put_line(struct buf *out, const char *name, struct str value)
     buf_append_c(out, "'\n");
 }
 
-/* Line I + 1 is that of raw[lines[I]]; what has its default stands behind them. */
+/* Line I + 1 is that of raw[lines[I]]; what has its default follows them. */
 static enum code write_text(const struct audit_subject *subject, struct buf *out, size_t *lines)
 {
     unsigned version = subject->version ? subject->version : VERSION_NEWEST;

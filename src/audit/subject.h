@@ -56,7 +56,7 @@ enum subject_purpose {
     PURPOSE_FOREIGN,      /* a foreign server: postgres_fdw, dblink_fdw */
     PURPOSE_DBLINK,       /* a text that calls dblink */
     PURPOSE_SERVICE,      /* an entry of a service file */
-    PURPOSE_POOLER,       /* PgBouncer and its kin */
+    PURPOSE_POOLER,       /* PgBouncer and the like */
     PURPOSE_CLUSTER,      /* Patroni's own connections */
     PURPOSE_APPLICATION   /* a connection string of an application */
 };
@@ -66,7 +66,7 @@ struct subject_connection {
     struct str name;             /* what it is called there, such as a subscription's name; empty: nothing */
     struct str file;             /* where it is written; empty: in no file */
     unsigned line;               /* 0: none */
-    unsigned mode_line;          /* of its sslmode, if it stands on a line of its own; 0: it does not */
+    unsigned mode_line;          /* of its sslmode, if it is on a line of its own; 0: it does not */
     struct str where;            /* where it is written if in no file, such as a row */
     struct str fix;              /* a statement that makes it verified; empty: none is known */
     struct str program;          /* the name of the process that has it; empty: none */

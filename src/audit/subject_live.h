@@ -41,7 +41,7 @@ struct live_mapping {
 
 enum live_answer { LIVE_UNKNOWN, LIVE_NO, LIVE_YES };
 
-/** What the port showed to a stranger. */
+/** What the port showed to a client without credentials. */
 struct live_port {
     bool answered;
     struct str endpoint;             /* HOST:PORT */

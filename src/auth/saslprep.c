@@ -204,7 +204,7 @@ static size_t composable(struct points_view view)
 
 /*
  * Does this code point begin something new: does neither it nor what it decomposes into ever join, or change
- * places with, what stands before it? True for most letters of most texts, and for every one that Public
+ * places with, what precedes it? True for most letters of most texts, and for every one that Public
  * Review Issue 29 is about; false where it is not known. [src: UAX 15, "Stability of Concatenation"]
  */
 static bool begins(uint32_t point)

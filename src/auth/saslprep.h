@@ -21,7 +21,7 @@ enum { SASLPREP_MAX = 11 * PASSWORD_MAX };
  *           Its limit should be SASLPREP_MAX.
  *
  * E_LIMIT: longer than PASSWORD_MAX, or hundreds of marks in a row, on which normalizing takes too long
- * [choice: strangers send passwords]. E_NOMEM.
+ * [choice: unauthenticated clients send passwords]. E_NOMEM.
  */
 MUST_CHECK enum code saslprep(struct bytes password, struct buf *out);
 

@@ -39,7 +39,7 @@ struct scram_keys {
     uint8_t server_key[SCRAM_KEY_BYTES];
     uint32_t iterations;
     size_t salt_text_n;
-    char salt_text[SCRAM_SALT_TEXT_MAX]; /* base64, as it stands in the secret */
+    char salt_text[SCRAM_SALT_TEXT_MAX]; /* base64, as it is in the secret */
 };
 
 void scram_keys_wipe(struct scram_keys *keys);

@@ -211,7 +211,7 @@ static enum code challenge(struct scram_client *client, struct str message, stru
     if (at.n > 0)
         return err_set(e, E_PROTOCOL, "malformed SCRAM message (garbage at end of server-first-message)");
     TRY(check_keys_fit(client, e));
-    client->nonce_at = client->auth_message.n + 2; /* behind "r=" */
+    client->nonce_at = client->auth_message.n + 2; /* after "r=" */
     client->nonce_n = nonce.n;
     if (!buf_append_str(&client->auth_message, message) || !buf_append_byte(&client->auth_message, ','))
         return err_set(e, E_NOMEM, "out of memory");

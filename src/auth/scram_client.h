@@ -72,7 +72,7 @@ void scram_client_auto(struct scram_client *client);
 /**
  * Choose a mechanism and write the body of SASLInitialResponse.
  *
- * mechanisms  payload of AuthenticationSASL behind its code.
+ * mechanisms  payload of AuthenticationSASL after its code.
  * out         appended to; holds no secret.
  */
 MUST_CHECK enum code scram_client_start(struct scram_client *client, struct bytes mechanisms, struct buf *out,

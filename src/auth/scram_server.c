@@ -102,7 +102,7 @@ static enum code PRINTF_LIKE(2, 3) malformed(struct err *e, const char *fmt, ...
     return E_PROTOCOL;
 }
 
-/* The value behind `x=`, up to the next comma, which is swallowed. *at stands on the attribute's letter. */
+/* The value after `x=`, up to the next comma, which is swallowed. *at is on the attribute's letter. */
 static enum code take_value(struct str *at, struct str *out, struct err *e)
 {
     char attribute = peek(*at);

@@ -21,7 +21,7 @@ struct scram_server_params {
     const struct scram_verifier *verifier; /* real or mock; copied */
     bool tls;                              /* PLUS is offered exactly then */
     /* tls-server-end-point of the certificate we served; borrowed as long as the exchange runs. Empty: none
-     * is defined for this certificate (Ed25519); PLUS is offered all the same and fails, as in PostgreSQL. */
+     * is defined for this certificate (Ed25519); PLUS is offered anyway and fails, as in PostgreSQL. */
     struct bytes cert_hash;
     const struct env *env; /* borrowed; for the nonce */
 };
@@ -55,7 +55,7 @@ bool scram_server_mechanisms(bool tls, struct buf *out);
 /**
  * One SASLInitialResponse or SASLResponse.
  *
- * body  of the `p` message, behind its length word; borrowed. Bodies over SCRAM_MESSAGE_MAX fail.
+ * body  of the `p` message, after its length word; borrowed. Bodies over SCRAM_MESSAGE_MAX fail.
  * out   set unless SCRAM_FAIL: payload to send, valid until the next call. May be empty (R11 without data).
  * e     filled on SCRAM_FAIL: E_PROTOCOL, E_AUTH, E_UNSUPPORTED or E_PASSWORD, with message and detail as
  *       PostgreSQL sends them; E_INTERNAL where no binding is defined, or libcrypto failed.

@@ -1,7 +1,7 @@
 /**
  * PgBouncer's userlist.txt (`auth_file`): users and their secrets, immutable once loaded.
  *
- *   "user" "secret"            ; anything behind the secret is ignored
+ *   "user" "secret"            ; anything after the secret is ignored
  *   ; a comment line
  *
  * A quote inside is doubled. The secret is MD5, SCRAM-SHA-256$… or a cleartext password; the empty secret is

@@ -6,7 +6,7 @@
  *
  * A user without a usable secret gets a mock verifier, so that the exchange looks the same from outside and
  * fails at its last step only. Its salt depends on the user's name and the installation's nonce alone: a
- * stable answer tells nobody who exists [src: PostgreSQL 18, auth-scram.c mock_scram_secret].
+ * stable answer does not reveal who exists [src: PostgreSQL 18, auth-scram.c mock_scram_secret].
  */
 #ifndef PGSEAL_AUTH_VERIFIER_H
 #define PGSEAL_AUTH_VERIFIER_H
@@ -27,7 +27,7 @@ struct scram_verifier {
     uint32_t iterations;
     bool mock; /* fails at the last step, whatever the proof */
     size_t salt_text_n;
-    char salt_text[SCRAM_SALT_TEXT_MAX]; /* base64, sent as it stands */
+    char salt_text[SCRAM_SALT_TEXT_MAX]; /* base64, sent unchanged */
     uint8_t stored_key[SCRAM_KEY_BYTES];
     uint8_t server_key[SCRAM_KEY_BYTES];
 };

@@ -32,7 +32,7 @@ void *arena_alloc(struct arena *arena, size_t n);
 /** `count` zeroed elements; NULL also when the product wraps. */
 void *arena_array(struct arena *arena, size_t count, size_t size);
 #define ARENA_NEW(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
-/** Copies; a NUL is put behind them for the sake of C interfaces. False when memory ran out. */
+/** Copies; a NUL is put after them for the sake of C interfaces. False when memory ran out. */
 bool arena_str(struct arena *arena, struct str s, struct str *out);
 /** The same as a C string; NULL when memory ran out or `s` holds a NUL. */
 char *arena_c(struct arena *arena, struct str s);

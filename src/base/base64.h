@@ -16,7 +16,7 @@ bool base64_encode(struct bytes data, struct buf *out);
 /**
  * Decode `text` into out[size].
  *
- * Space, tab, CR and LF are skipped; bits behind the last byte are ignored; a missing pad is an error, as is
+ * Space, tab, CR and LF are skipped; bits after the last byte are ignored; a missing pad is an error, as is
  * any other character or a result that does not fit. `out` may be written to on failure; *out_n is not. [src:
  * PostgreSQL 18, base64.c pg_b64_decode]
  */

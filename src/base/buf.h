@@ -32,7 +32,7 @@ static inline bool buf_ok(const struct buf *b)
     return !b->failed;
 }
 
-bool buf_reserve(struct buf *b, size_t more); /* room for `more` bytes behind n */
+bool buf_reserve(struct buf *b, size_t more); /* room for `more` bytes after n */
 bool buf_append(struct buf *b, struct bytes data);
 /** What was lost on the way to `more` is lost here too: `b` has failed then. */
 bool buf_append_buf(struct buf *b, const struct buf *more);
@@ -46,7 +46,7 @@ bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(print
 bool buf_vprintf(struct buf *b, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
 /** Drop `n` bytes at the front. */
 void buf_consume(struct buf *b, size_t n);
-/** A NUL behind the bytes (not counted in n), so that p is a C string; "" on failure. */
+/** A NUL after the bytes (not counted in n), so that p is a C string; "" on failure. */
 const char *buf_c(struct buf *b);
 static inline struct bytes buf_bytes(const struct buf *b)
 {

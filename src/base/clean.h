@@ -1,5 +1,5 @@
 /**
- * What a stranger says of himself, fit to be shown: on a terminal, on a page, in a row.
+ * Text that clients chose, made safe to show: on a terminal, on a page, in a row.
  *
  * Names are matched, and passed on, as they came; only what people read goes through here.
  */

@@ -42,7 +42,7 @@ struct err {
     char message[640]; /* without a final full stop where PostgreSQL's has none */
     char detail[768];
     char hint[384];
-    bool detail_is_for_log; /* the client does not hear it */
+    bool detail_is_for_log; /* the client does not get it */
     char sqlstate[6];       /* of an error that another server reported; empty: the code's */
 };
 
@@ -54,7 +54,7 @@ const char *code_sqlstate(enum code code);
 int code_exit(enum code code);
 /** The default text of a code. */
 const char *code_text(enum code code);
-/** The code that fits an errno of open(2) and its kin: E_NO_FILE, E_ACCESS, E_DISK_FULL, E_NOMEM or E_IO. */
+/** The code for an errno of open(2) and the like: E_NO_FILE, E_ACCESS, E_DISK_FULL, E_NOMEM or E_IO. */
 enum code code_from_errno(int errno_value);
 
 /** Fill `e` (may be NULL) and return `code`, so that `return err_set(e, …)` is one statement. */

@@ -1,5 +1,5 @@
 /**
- * FNV-1a, 64 bits: for tables that are bounded, so that chains are short whoever chooses the keys.
+ * FNV-1a, 64 bits: for tables that are bounded, so that chains are short even if a client chooses the keys.
  */
 #ifndef PGSEAL_BASE_HASH_H
 #define PGSEAL_BASE_HASH_H

@@ -9,7 +9,7 @@
  * of PostgreSQL's jsonlog where it has them, and bytes that are not UTF-8 appear as \xNN.
  *
  * A line leaves in one write(2), so threads never mix theirs: at once, or by the thread of log_queue.h. A write
- * that fails is counted and otherwise ignored: a full disk stops nobody.
+ * that fails is counted and otherwise ignored: a full disk stops no session.
  */
 #ifndef PGSEAL_BASE_LOG_H
 #define PGSEAL_BASE_LOG_H

@@ -23,7 +23,7 @@ size_t lru_count(const struct lru *lru);
 void lru_limit(struct lru *lru, size_t limit);
 
 /**
- * The row of this key, which is now the youngest of its kind; a new one is zero behind its key. `high` makes
+ * The row of this key, which is now the youngest of its kind; a new one is zero after its key. `high` makes
  * it a high one for good. NULL when memory ran out or there is no room: none at all, or none for low ones.
  * Borrowed until the next lru_note() or lru_limit().
  */

@@ -108,7 +108,7 @@ size_t str_find(struct str s, char c);
 bool str_split(struct str *rest, char sep, struct str *out_part);
 /** Decimal digits only, no sign, no blanks, within [min, max]. Returns false and leaves *out otherwise. */
 bool str_to_u32(struct str s, uint32_t min, uint32_t max, uint32_t *out);
-/** The base for strtol() and its kin: 0, but 10 before "0b", which glibc reads as a binary number since 2.38. */
+/** The base for strtol() and the like: 0, but 10 before "0b", which glibc reads as a binary number since 2.38. */
 int c_number_base(const char *text);
 /** An optional '-' is accepted. */
 bool str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out);

@@ -1,7 +1,7 @@
 /**
  * The clerk: reads, types and runs the statements of the status database, and makes the status report.
  *
- * What it is told and what it answers stands in status/clerk_wire.h. clerk_answer() is a function from a request
+ * What it is told and what it answers is in status/clerk_wire.h. clerk_answer() is a function from a request
  * to an answer; clerk_process() is the process around it, which has a socket to the gate and nothing else.
  */
 #ifndef PGSEAL_CLERK_CLERK_H

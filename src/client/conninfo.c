@@ -82,7 +82,7 @@ static enum code fill_names(const struct build *b)
     return OK;
 }
 
-/* What stands in a port's place in a URI may be the beginning of a password with an unencoded slash. */
+/* What is in a port's place in a URI may be the beginning of a password with an unencoded slash. */
 static enum code read_port(const struct build *b, struct str text, int32_t *out)
 {
     enum code code = conn_parse_int(text, "port", out, b->e);
@@ -320,7 +320,7 @@ static enum code build_socket(const struct build *b)
 /* ---- the gate's dialect ---- */
 
 /*
- * What a gate's upstream cannot honour is refused rather than read and forgotten: these belong to the
+ * What a gate's upstream cannot apply is refused rather than read and forgotten: these belong to the
  * session of the client, or to ways of logging in that the gate does not have.
  */
 static enum code check_gate_options(const struct build *b)

@@ -65,7 +65,7 @@ bool conn_option_find(struct str keyword, enum conn_option *out)
     return false;
 }
 
-/* How a word that stands in a keyword's place is quoted. */
+/* How a word that is in a keyword's place is quoted. */
 static struct str shown_word(const struct text *t, struct str word)
 {
     enum conn_option unused;

@@ -39,7 +39,7 @@ MUST_CHECK enum code dial_open(struct dial *dial, const struct conn_addr *addr, 
                                struct err *e);
 /** Harmless when closed. With TLS says close_notify. */
 void dial_close(struct dial *dial);
-/** Send everything, encrypted where TLS stands. E_CONNECT, E_CLOSED, E_TLS. */
+/** Send everything, encrypted once TLS is established. E_CONNECT, E_CLOSED, E_TLS. */
 MUST_CHECK enum code dial_send(struct dial *dial, struct bytes data, struct err *e);
 /** Append at least one byte to `in`. E_CLOSED: the server closed; the message is libpq's. */
 MUST_CHECK enum code dial_receive(struct dial *dial, struct buf *in, struct err *e);

@@ -90,7 +90,7 @@ struct attempt_step {
     size_t host; /* index into conninfo->hosts */
     struct conn_addr addr;
     enum conn_method method;
-    bool new_address; /* CONNECT: another address than before, connect_timeout starts anew */
+    bool new_address; /* CONNECT: another address than before, connect_timeout starts again */
 };
 
 /** What became of a step. */

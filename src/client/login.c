@@ -384,7 +384,7 @@ static enum login_step fail_text(struct login *login, struct err *e, const char 
     return fail_here(login);
 }
 
-/* A server of protocol 2, or one that could not even fork, sends bare text behind its E. */
+/* A server of protocol 2, or one that could not even fork, sends bare text after its E. */
 static enum login_step take_bare_error(struct login *login, struct bytes in, size_t *used, struct err *e)
 {
     struct str text = str_from_bytes(bytes_from(in, 1));

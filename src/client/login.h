@@ -75,7 +75,7 @@ struct server_error {
     struct str hint;
 };
 
-/** What was learnt. Texts live in the login's arena. */
+/** What was learned. Texts live in the login's arena. */
 struct login_facts {
     uint32_t protocol;             /* the version that is spoken */
     enum auth_method_bit asked;    /* what the server asked for; AUTH_BIT_NONE: nothing */

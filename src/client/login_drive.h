@@ -46,7 +46,7 @@ MUST_CHECK enum code login_drive_begin(struct login_drive *drive, struct err *e)
  * this is called again.
  */
 enum login_step login_drive_feed(struct login_drive *drive, struct buf *in, struct err *e);
-/** For what was learnt: facts, the server's error, the event. */
+/** For what was learned: facts, the server's error, the event. */
 const struct login *login_drive_login(const struct login_drive *drive);
 /** NULL is fine. `worked` is not called any more; what the pool still holds goes back when it has finished. */
 void login_drive_free(struct login_drive *drive);

@@ -1,8 +1,8 @@
 /**
  * The first bytes of a connection, from the client's side: SSLRequest and the judgement of its answer.
  *
- * Nothing a server says before TLS stands is ever shown to anybody [src: CVE-2024-10977], and not one byte
- * may stand behind its `S` [src: CVE-2021-23222].
+ * Nothing a server says before TLS is established is ever shown [src: CVE-2024-10977], and not one byte
+ * may follow its `S` [src: CVE-2021-23222].
  */
 #ifndef PGSEAL_CLIENT_NEGOTIATE_H
 #define PGSEAL_CLIENT_NEGOTIATE_H

@@ -28,7 +28,7 @@ enum code passfile_check(const struct conn_file *file, struct str path, struct e
 }
 
 /*
- * Compare the field at the front of `*line` with `token` and step behind its colon.
+ * Compare the field at the front of `*line` with `token` and step after its colon.
  * A line without a further colon matches nothing.
  */
 static bool match_field(struct str *line, struct str token)

@@ -128,7 +128,7 @@ static bool begins_with_option(struct str s, struct str *word)
     return equals < s.n && pasted_word_option(*word, &unused);
 }
 
-/* libpq's own words make a list of Npgsql's only with a semicolon and another word behind it. */
+/* libpq's own words make a list of Npgsql's only with a semicolon and another word after it. */
 static bool is_list(struct str s)
 {
     struct str first, second;
@@ -385,7 +385,7 @@ static enum code read_postgres_url(struct reading *r)
     return read_url(r, str_from(r->text, scheme.n + 3));
 }
 
-/* Behind jdbc: and r2dbc: stands postgresql:, with hosts behind // or only a database. */
+/* After jdbc: and r2dbc: comes postgresql:, with hosts after // or only a database. */
 static enum code read_prefixed(struct reading *r)
 {
     const char *name = r->kind == KIND_JDBC ? "jdbc" : "r2dbc";

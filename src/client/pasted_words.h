@@ -49,7 +49,7 @@ enum pasted_driver pasted_family(enum pasted_driver driver);
 /** As people call it: "pgJDBC". */
 const char *pasted_driver_name(enum pasted_driver driver);
 /**
- * The driver of a word of --driver: "pgjdbc", "node@8.2", and those that stand on another one, such as "psycopg".
+ * The driver of a word of --driver: "pgjdbc", "node@8.2", and those that are based on another one, such as "psycopg".
  * False also when the version is none.
  */
 bool pasted_driver_find(struct str word, enum pasted_driver *out);

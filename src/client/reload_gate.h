@@ -1,5 +1,5 @@
 /**
- * Let a running gate load its files, and hear what came of it.
+ * Reload a running gate, and get the result.
  *
  * The gate is asked in its status database, over a Unix-domain socket: there its own account and root are let
  * in, and pg_reload_conf() tells in a notice what a signal could not.

@@ -15,7 +15,7 @@ struct finding;
  * E_CONFIG: the file is no such report; E_NO_FILE and kin; E_NOMEM.
  */
 MUST_CHECK enum code audit_baseline_read(const char *path, struct audit_baseline **out, struct err *e);
-/** Is it in the report? Each entry answers for as many findings as it stands there; NULL: nothing is. */
+/** Is it in the report? Each entry answers for as many findings as it is listed; NULL: nothing is. */
 bool audit_baseline_take(struct audit_baseline *baseline, const struct finding *finding);
 /** NULL is fine. */
 void audit_baseline_free(struct audit_baseline *baseline);

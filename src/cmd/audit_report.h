@@ -11,7 +11,7 @@
 struct audit_rehearsal;
 struct cmd;
 
-/** One target, and what came of it. */
+/** One target, and the result. */
 struct audit_result {
     const char *target;
     struct err error; /* E_…: it could not be looked at; the report is empty then */

@@ -139,7 +139,7 @@ static json_t *one(json_t *item)
     return list;
 }
 
-/* A line replaced: what it says now is deleted, the new text stands in its place. */
+/* A line replaced: what it says now is deleted, the new text is in its place. */
 static json_t *fix(const struct finding *f)
 {
     json_t *o = json_object(), *change = json_object(), *replacement = json_object();

@@ -2,7 +2,7 @@
  * pgseal cert issue, renew.
  *
  * Everything that could refuse is asked before the CA signs: names, existing files, passphrases. What is
- * signed stands in the journal for good.
+ * signed is in the journal for good.
  */
 #include "cmd/cert_issue.h"
 

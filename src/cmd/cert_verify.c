@@ -2,7 +2,7 @@
  * pgseal cert verify: what the other side would say.
  *
  * For a server's certificate that is libpq, whose words for a chain it refuses are few (`SSL error:
- * certificate verify failed`), so OpenSSL's reason stands beside them; for a client's certificate (--client)
+ * certificate verify failed`), so OpenSSL's reason is beside them; for a client's certificate (--client)
  * it is the server, whose log tells more than the alert the client sees [src: PostgreSQL 18, "SSL Support" of
  * libpq; be-secure-openssl.c verify_cb].
  */

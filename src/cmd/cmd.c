@@ -163,7 +163,7 @@ static int refuse_foreign(const struct cmd *cmd, enum cmd_id command)
     return -1;
 }
 
-/* --help wins over all that stands behind it; a verb in front of or behind it is asked about. */
+/* --help wins over all that follows it; a verb in front of or after it is asked about. */
 static int show_help(const struct cmd *cmd, enum cmd_id command, int argc, char **argv)
 {
     const struct verb_row *verb = NULL;

@@ -92,7 +92,7 @@ struct cmd {
 bool cmd_flag(const struct cmd *cmd, enum cmd_opt id);
 /** The last value given, or NULL. */
 const char *cmd_value(const struct cmd *cmd, enum cmd_opt id);
-/** The `index`-th value of an option that may be repeated, or NULL behind the last. */
+/** The `index`-th value of an option that may be repeated, or NULL after the last. */
 const char *cmd_value_at(const struct cmd *cmd, enum cmd_opt id, size_t index);
 
 /** Print an error with detail and hint to standard error; returns its exit status. */
@@ -118,7 +118,7 @@ int cmd_finish(const struct cmd *cmd, int status);
 #undef EXAMPLE
 
 /**
- * Fill `cmd` from the arguments behind the command's name.
+ * Fill `cmd` from the arguments after the command's name.
  * Returns -1 to go on, else the exit status of an invocation that ends here.
  */
 int cmd_parse(struct cmd *cmd, enum cmd_id command, int argc, char **argv);

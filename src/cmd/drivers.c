@@ -81,7 +81,7 @@ static void append_url(struct buf *out, const char *value)
             (void)buf_printf(out, "%%%02X", (unsigned)(unsigned char)*c);
 }
 
-/* An IPv6 address stands in brackets in a URL. */
+/* An IPv6 address is in brackets in a URL. */
 static void append_url_host(struct buf *out, const char *host)
 {
     bool v6 = strchr(host, ':') != NULL;

@@ -10,7 +10,7 @@
 
 /** A text that may hold anything, its control bytes as \xNN; returns the columns it takes. */
 size_t fold_word(FILE *out, struct str word);
-/** A line behind its label, folded at blanks. */
+/** A line after its label, folded at blanks. */
 void fold_say(FILE *out, const char *label, struct str text);
 
 #endif

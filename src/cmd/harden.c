@@ -1,7 +1,7 @@
 /*
  * pgseal harden: what the audit found is mended, in one change that proves itself and can be taken back.
  *
- * src/harden makes the plan and the change; here options are read, and what came of it is told.
+ * src/harden makes the plan and the change; here options are read, and the result is told.
  */
 #include "cmd/harden.h"
 

@@ -11,7 +11,7 @@
  * as \xNN, characters that turn the direction of writing as \u{NNNN}.
  */
 void html_text(struct buf *out, struct str text);
-/** The same, cut behind `most` characters with an ellipsis. */
+/** The same, cut after `most` characters with an ellipsis. */
 void html_cut(struct buf *out, struct str text, size_t most);
 
 #endif

@@ -45,7 +45,7 @@ enum code init_put(struct init_plan *plan, const struct init_file *file, struct 
 
 /* ---- certificates ---- */
 
-/* What everybody may read of the CA lies in tls/, so that ca/ can move to another machine. */
+/* What everybody may read of the CA is in tls/, so that ca/ can move to another machine. */
 static enum code publish(struct init_plan *plan, const char *name, const char *to, const char *says,
                          struct err *e)
 {

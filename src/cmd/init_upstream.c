@@ -39,7 +39,7 @@ static bool wants_verification(struct str sslmode)
     return !sslmode.p || str_is(sslmode, "verify-ca") || str_is(sslmode, "verify-full");
 }
 
-/* Names of the hosts behind, for the certificate we issue to them. */
+/* Names of the upstream hosts, for the certificate we issue to them. */
 static enum code plan_server_names(struct init_plan *plan, const struct conninfo *info, struct err *e)
 {
     plan->upstream_sans = arena_array(plan->arena, info->host_count, sizeof *plan->upstream_sans);

@@ -1,4 +1,4 @@
-/* `pgseal reload`: the running gate loads its files, and says what came of it. */
+/* `pgseal reload`: the running gate loads its files, and reports the result. */
 #include "base/arena.h"
 #include "base/check.h"
 #include "client/reload_gate.h"

@@ -78,7 +78,7 @@ static bool begins_number(struct str s)
            str_starts(s, STR("HBA "));
 }
 
-/* Numbers stand behind each other, as in "2.2.7, 4.2.1"; "5929, section 4.1" is one place. */
+/* Numbers follow each other, as in "2.2.7, 4.2.1"; "5929, section 4.1" is one place. */
 static struct str next_number(struct str *rest)
 {
     struct str all = *rest;

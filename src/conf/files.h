@@ -20,10 +20,10 @@ struct settings_file_use {
     bool audited;      /* who may write it matters */
 };
 
-/** The uses in the order of the settings' names; false behind the last. out_path: NULL where it is not set. */
+/** The uses in the order of the settings' names; false after the last. out_path: NULL where it is not set. */
 bool settings_file_use(const struct settings *settings, size_t i, struct settings_file_use *out,
                        const char **out_path);
-/** Those that have a kind, in the order in which they are shown, from 0; false behind the last. */
+/** Those that have a kind, in the order in which they are shown, from 0; false after the last. */
 bool settings_file_listed(const struct settings *settings, size_t i, struct settings_file_use *out,
                           const char **out_path);
 

@@ -78,7 +78,7 @@ static unsigned read_version(const struct conf_fs *fs, const char *data_dir)
     return str_to_u32(line, VERSION_MIN, VERSION_MAX, &version) ? version : 0;
 }
 
-/* /etc/postgresql/15/main: the version stands in the path, too. */
+/* /etc/postgresql/15/main: the version is in the path, too. */
 static unsigned version_of_path(const char *dir)
 {
     struct str rest = str_c(dir);

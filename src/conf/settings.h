@@ -57,7 +57,7 @@ struct settings_route {
     struct str database; /* empty for the default route (index 0) */
     /**
      * What metrics, views and messages call it: `default`, or the database. A database that is called
-     * default, or whose name begins with a double quote, stands in double quotes, so that no two labels are
+     * default, or whose name begins with a double quote, is in double quotes, so that no two labels are
      * the same.
      */
     struct str label;

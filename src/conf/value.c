@@ -69,7 +69,7 @@ static bool convert_time(struct str unit, double *value)
     return false;
 }
 
-/* A number as C's strtol and strtod read it. Returns what is behind it, or NULL. */
+/* A number as C's strtol and strtod read it. Returns what is after it, or NULL. */
 static const char *scan_number(const char *text, double *out)
 {
     char *end;
@@ -394,7 +394,7 @@ static enum code parse_names(const struct setting_def *def, const struct value_p
     return OK;
 }
 
-/* ADDRESS or ADDRESS/BITS. Bits behind the prefix are cleared. */
+/* ADDRESS or ADDRESS/BITS. Bits after the prefix are cleared. */
 static bool parse_net(struct str text, struct settings_net *out)
 {
     struct settings_net net = { .prefix_bits = 0 };

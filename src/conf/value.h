@@ -11,7 +11,7 @@ struct buf;
 /**
  * Understand one value.
  *
- * text    a NUL stands behind it.
+ * text    a NUL follows it.
  * member  where to write, of the type that goes with def->type; untouched on failure.
  *
  * E_PARAM with message, detail and hint in PostgreSQL's words; E_NOMEM.

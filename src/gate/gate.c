@@ -150,7 +150,7 @@ static void free_gate(struct gate *g)
     stop_free(g);
     loop_free(g->loop);
     tls_library_free(
-        g->http_library); /* behind the last job of the loop: it may be a check of what is served */
+        g->http_library); /* after the last job of the loop: it may be a check of what is served */
     overview_free(g->overview);
     sql_thread_free(g->shared.sql);
     clerk_link_free(g->shared.clerk);

@@ -30,7 +30,7 @@ struct gate_findings {
 };
 
 /**
- * Looks at a snapshot for pgseal_findings. The audit stands beside the gate, so whoever stands above both
+ * Looks at a snapshot for pgseal_findings. The audit is beside the gate, so whoever is above both
  * hands it in. Called on the SQL thread; may read files. E_NOMEM.
  */
 typedef enum code gate_auditor(const struct snapshot *snapshot, int64_t now_unix_s, struct arena *arena,

@@ -370,7 +370,7 @@ static enum code put_back(struct change *c, unsigned number, enum change_step fa
     return code;
 }
 
-/* What stands beside the files of a change that was killed while it tidied up. */
+/* What is beside the files of a change that was killed while it tidied up. */
 static void tidy(struct change *c, const struct change_row *row)
 {
     AUTO(change_set) struct change_set set;

@@ -1,4 +1,4 @@
-/* What stands in a file's place, compared with what the change knows of it. */
+/* What is in a file's place, compared with what the change knows of it. */
 #include "harden/change_item.h"
 
 #include "base/arena.h"

@@ -14,7 +14,7 @@ struct change_item {
     struct change_entry entry;
     struct os_place place;
     struct buf before, after; /* bytes; wiped at the end */
-    bool staged;              /* what stands beside the file is this change's */
+    bool staged;              /* what is beside the file is this change's */
     bool moved;               /* the file may be what the change made of it */
 };
 

@@ -27,7 +27,7 @@ void change_set_expect_also(struct change_set *set);
  */
 MUST_CHECK enum code change_set_restore(const struct change_set *set, enum change_step farthest,
                                         bool *out_any, struct err *e);
-/** Remove what stands beside the files. */
+/** Remove what is beside the files. */
 void change_set_tidy(const struct change_set *set);
 
 #endif

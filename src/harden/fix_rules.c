@@ -248,7 +248,7 @@ static struct fix ask_here(struct planning *p, const struct record *r, struct se
         p->nomem = true;
         return fix;
     }
-    /* The method stands behind the user, and has moved with it. */
+    /* The method follows the user, and has moved with it. */
     size_t from_end = parts.line.n - (size_t)(parts.method.p - parts.line.p);
     parts.line = line;
     parts.method = str_of(line.p + line.n - from_end, parts.method.n);

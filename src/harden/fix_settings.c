@@ -73,7 +73,7 @@ static unsigned line_of(const struct harden_text *text, const char *name)
     return found;
 }
 
-/* Behind the default that is commented out, where the file has one; else at the end. */
+/* After the default that is commented out, where the file has one; else at the end. */
 static unsigned place_for(const struct harden_text *text, const char *name)
 {
     struct setting_line parts;

@@ -6,7 +6,7 @@
 
 #include "harden/planning.h"
 
-/** True when the finding is one of those; `out` says what came of it. */
+/** True when the finding is one of those; `out` receives the result. */
 bool fix_settings(struct planning *p, const struct finding *finding, struct fix *out);
 
 #endif

@@ -8,7 +8,7 @@
 
 struct arena;
 
-/** Where name and value stand in a line. */
+/** Where name and value are in a line. */
 struct setting_line {
     struct str name, value; /* views of the line; the value with its quotes */
 };
@@ -20,7 +20,7 @@ bool setting_line_commented(struct str line, struct setting_line *out);
 /** The line with another value; comment and blanks stay. False when memory ran out. */
 bool setting_line_set(struct str line, const struct setting_line *parts, struct str value,
                       struct arena *arena, struct str *out);
-/** A value in quotes, as it stands in a file. */
+/** A value in quotes, as it is in a file. */
 bool setting_value_quoted(struct str value, struct arena *arena, struct str *out);
 
 #endif

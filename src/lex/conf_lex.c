@@ -281,7 +281,7 @@ static bool ends_line(const struct conf_token *token)
 }
 
 /* The token that did not fit, as an error may quote it: what follows a connection string may be a password's
- * second half, behind a quote in it. */
+ * second half, after a quote in it. */
 static struct str shown_token(const struct lexer *lx, struct str name, const struct conf_token *token)
 {
     if (token->text.p != name.p && str_starts_nocase(name, STR("upstream")))

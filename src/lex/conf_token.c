@@ -21,7 +21,7 @@ static bool is_hex(char c)
     return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-/* The byte at `at`; NUL behind the end, which no pattern accepts. */
+/* The byte at `at`; NUL after the end, which no pattern accepts. */
 static char at(struct str s, size_t i)
 {
     return i < s.n ? s.p[i] : '\0';

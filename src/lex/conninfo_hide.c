@@ -165,7 +165,7 @@ static bool hide_locations(struct str s, struct buf *out)
     return true;
 }
 
-/* Where the credentials of a URI end, 0: it has none; `s` begins behind ://. */
+/* Where the credentials of a URI end, 0: it has none; `s` begins after ://. */
 static size_t credentials_end(struct str s)
 {
     size_t at = 0;
@@ -220,7 +220,7 @@ size_t conninfo_uri_leftover(struct str s)
     return str_find(s, ':') < last ? last : 0;
 }
 
-/* `start`: behind ://. */
+/* `start`: after ://. */
 static void hide_uri(struct str s, size_t start, struct buf *out)
 {
     struct str uri = str_from(s, start);
@@ -242,7 +242,7 @@ static void hide_uri(struct str s, size_t start, struct buf *out)
         hide_query(str_from(s, query + 1), out);
 }
 
-/* Position behind the first ://, or 0. */
+/* Position after the first ://, or 0. */
 static size_t behind_scheme(struct str s)
 {
     for (size_t i = 0; i + 3 <= s.n; i++)

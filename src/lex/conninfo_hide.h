@@ -12,7 +12,7 @@
 struct arena;
 struct buf;
 
-/** What stands in the place of a secret, however long it was. */
+/** What is in the place of a secret, however long it was. */
 #define HIDDEN "********"
 
 /** True for `password` and the other SECRET rows of tables/conninfo.def. */
@@ -28,9 +28,9 @@ void conninfo_hide(struct str text, struct buf *out);
 /** The same text in `arena`, or HIDDEN when memory ran out. */
 struct str conninfo_hidden(struct arena *arena, struct str text);
 /**
- * Where the last @ ends that a URI should not have, 0: there is none. Such an @, behind a colon, is what a
- * password comes to whose @ or / was not percent-encoded: it stands in hosts or path, or in a parameter that
- * is not libpq's. `s`: the URI behind its "://".
+ * Where the last @ ends that a URI should not have, 0: there is none. Such an @, after a colon, is what a
+ * password comes to whose @ or / was not percent-encoded: it is in hosts or path, or in a parameter that
+ * is not libpq's. `s`: the URI after its "://".
  */
 size_t conninfo_uri_leftover(struct str s);
 /**

@@ -29,7 +29,7 @@ int64_t loop_now_ms(const struct loop *loop);
  * Run `fn(arg)` on the loop's thread, soon. Thread-safe. False when memory ran out: fn will not be called.
  */
 MUST_CHECK bool loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
-/** The same for what is owed all the same when memory has run out: waits until there is some. */
+/** The same for what is owed anyway when memory has run out: waits until there is some. */
 void loop_post_owed(struct loop *loop, void (*fn)(void *arg), void *arg);
 /** The same in two steps, the second of which cannot fail. NULL when memory ran out. */
 struct loop_message;

@@ -7,7 +7,7 @@
  *
  * On behalf of clients: who asks what is being asked already shares the answer; one client prefix (of IPv6 48
  * bits) has at most a quarter of these lookups at once; nobody waits longer than RESOLVE_CLIENT_MS, and then
- * hears EAI_AGAIN; and that a name server failed is remembered for RESOLVE_FAILED_MS.
+ * gets EAI_AGAIN; and that a name server failed is remembered for RESOLVE_FAILED_MS.
  */
 #ifndef PGSEAL_NET_RESOLVE_H
 #define PGSEAL_NET_RESOLVE_H

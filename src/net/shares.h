@@ -1,7 +1,7 @@
 /**
  * Places that clients hold for a while, shared out by prefix (net/prefix.h).
  *
- * While there is room everybody may have it: behind NAT, or in a cluster, many clients have one address. When
+ * While there is room, any client may have it: behind NAT, or in a cluster, many clients have one address. When
  * there are too many, the oldest of the heaviest prefix yields: of the site that holds most places, the
  * network that holds most of its, the place that was taken first. Of equally heavy ones it is the one that
  * has the oldest place. So who takes many places takes them from himself.

@@ -101,7 +101,7 @@ MUST_CHECK enum code stream_tls_connect(struct stream *stream, struct tls_contex
  * Go on with the handshake; `early` are bytes that were received before TLS began (may be empty; then one
  * recv).
  *
- * STREAM_DATA: done; `out` holds what was decrypted behind it, may be empty. STREAM_AGAIN: needs more.
+ * STREAM_DATA: done; `out` holds what was decrypted after it, may be empty. STREAM_AGAIN: needs more.
  * STREAM_FAIL: `e` says why; an alert has been sent as far as the socket took it.
  */
 enum stream_status stream_handshake(struct stream *stream, struct bytes early, struct bytes *out,

@@ -78,7 +78,7 @@ MUST_CHECK enum code os_write_target(const struct os_target *target, struct byte
 /** Make one directory with exactly this mode. OK when a directory is there already (its mode is kept). */
 MUST_CHECK enum code os_mkdir(const char *path, mode_t mode, struct err *e);
 /**
- * True also when `path` does not exist at all. E_IO and its kin when it cannot be read or is no directory.
+ * True also when `path` does not exist at all. E_IO and the like when it cannot be read or is no directory.
  */
 MUST_CHECK enum code os_dir_empty(const char *path, bool *out, struct err *e);
 /** True when something (also a dangling link) is there. */
@@ -122,7 +122,7 @@ void os_lock_auto(struct os_lock *lock);
  * [src: PostgreSQL 18, "Secure TCP/IP Connections with SSL", ssl_key_file]
  */
 MUST_CHECK enum code os_check_key_file(const char *path, struct err *e);
-/** The same rule for another file that holds secrets; `what` stands in the message, e.g. "auth file". */
+/** The same rule for another file that holds secrets; `what` is in the message, e.g. "auth file". */
 MUST_CHECK enum code os_check_secret_file(const char *path, const char *what, struct err *e);
 /**
  * The client's rule, in libpq's words: root-owned 0640 or less, others 0600 or less; the owner is not

@@ -80,7 +80,7 @@ static bool send_packet(int line, char type, const char *text, int fd)
     return sendmsg(line, &message, MSG_NOSIGNAL) >= 0;
 }
 
-/* Text is a C string behind the type. *out_fd may be NULL: none is taken. */
+/* Text is a C string after the type. *out_fd may be NULL: none is taken. */
 static bool receive_packet(int line, char packet[PARENT_PACKET_MAX], int *out_fd)
 {
     union descriptor_room room = { 0 };

@@ -40,7 +40,7 @@ static void running_auto(struct running *r)
     close_fd(&r->failed);
 }
 
-/* Only what is safe between fork() and exec: the process has no threads, but keep it short all the same. */
+/* Only what is safe between fork() and exec: the process has no threads, but keep it short anyway. */
 static _Noreturn void become(const struct os_process *process, int out, int err, int failed)
 {
     int null = open("/dev/null", O_RDONLY);

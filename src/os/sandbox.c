@@ -96,7 +96,7 @@ static enum code restrict_files(int rules, uint64_t handled, const struct sandbo
 {
     for (size_t i = 0; i < writable->n; i++)
         TRY(allow_below(rules, writable->at[i], ALLOWED_BELOW & handled, e));
-    /* The log may be a file, a terminal or a pipe by name; /dev/null and its kin harm nobody. */
+    /* The log may be a file, a terminal or a pipe by name; /dev/null and the like harm nobody. */
     TRY(allow_below(rules, "/dev", LANDLOCK_ACCESS_FS_WRITE_FILE, e));
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_landlock_restrict_self, rules, 0) != 0)
         return sandbox_refused("confine file access", e);

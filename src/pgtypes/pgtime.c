@@ -160,7 +160,7 @@ static bool take_number(struct str *s, size_t max_digits, int64_t *out)
     return true;
 }
 
-/* Digits behind a point, as microseconds; further places are cut. */
+/* Digits after a point, as microseconds; further places are cut. */
 static int64_t take_fraction(struct str *s)
 {
     int64_t us = 0, unit = 100000;

@@ -16,7 +16,7 @@ struct buf;
 #define TIME_INFINITY INT64_MAX
 #define TIME_MINUS_INFINITY INT64_MIN
 
-/** "2026-11-21 03:10:12.5", with "+00" behind where `zone`. */
+/** "2026-11-21 03:10:12.5", with "+00" after where `zone`. */
 void pgtime_write(struct buf *out, int64_t unix_us, bool zone);
 /** "2026-11-21". */
 void pgtime_write_date(struct buf *out, int64_t unix_days);

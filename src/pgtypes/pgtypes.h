@@ -60,7 +60,7 @@ struct pg_input {
 };
 MUST_CHECK enum code pg_text_read(const struct pg_input *env, enum pg_type type, struct str in,
                                   struct datum *out, struct err *e);
-/** For readers: a text that was written anew, moved to the arena. E_NOMEM, also where `text` has failed. */
+/** For readers: a text that was written again, moved to the arena. E_NOMEM, also where `text` has failed. */
 MUST_CHECK enum code pg_text_keep(struct arena *arena, const struct buf *text, struct datum *out,
                                   struct err *e);
 /** Append the text form of a value that is not NULL. */

@@ -23,7 +23,7 @@ enum auth_code {
     AUTH_SASL_FINAL = 12
 };
 
-/** 'R' with a code and a payload as it stands (empty for AUTH_OK; mechanism list for AUTH_SASL). */
+/** 'R' with a code and a payload unchanged (empty for AUTH_OK; mechanism list for AUTH_SASL). */
 void backend_auth(struct buf *out, enum auth_code code, struct bytes payload);
 /** 'R' 10: the mechanisms as C strings and a final NUL. */
 void backend_auth_sasl(struct buf *out, const struct str *mechanisms, size_t count);

@@ -119,9 +119,9 @@ static enum code take_pair(struct parameter pair, bool *logical, struct startup 
 }
 
 /*
- * Reading stops at an empty name, at a name behind which no byte is left for a value, or at the end, and it
+ * Reading stops at an empty name, at a name after which no byte is left for a value, or at the end, and it
  * must have stopped at the last byte of the packet. A missing NUL at the very end counts as one that stands
- * behind it.
+ * after it.
  */
 static enum code read_pairs(struct str body, struct startup *s, struct err *e)
 {

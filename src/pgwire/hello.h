@@ -36,7 +36,7 @@ enum hello_kind { HELLO_SSL, HELLO_GSSENC, HELLO_CANCEL, HELLO_STARTUP };
 struct hello_packet {
     enum hello_kind kind;
     uint32_t code;     /* of a StartupMessage: the protocol version asked for */
-    struct bytes body; /* behind the code; borrowed from the input */
+    struct bytes body; /* after the code; borrowed from the input */
     size_t used;       /* bytes of the packet */
 };
 

@@ -36,7 +36,7 @@ MUST_CHECK enum code msg_next(struct bytes in, size_t length_max, struct msg *ou
  * Follows a stream of messages by their headers only.
  *
  * Feed every byte that a server sends; `state` is the transaction state of the last ReadyForQuery
- * ('I', 'T', 'E') or 0 before the first, and `between` is true when the stream stands between two messages.
+ * ('I', 'T', 'E') or 0 before the first, and `between` is true when the stream is between two messages.
  */
 struct msg_follow {
     uint32_t skip;   /* body bytes still to pass over */

@@ -8,7 +8,7 @@
  *   issued/    a copy of every certificate issued, SERIAL.crt (0644)
  *   ca.lock    two runs at once take turns by refusing the second
  *
- * Every file is replaced as a whole (os_write_file). A certificate stands in the journal before anybody can
+ * Every file is replaced as a whole (os_write_file). A certificate is in the journal before anybody can
  * have it, so whatever exists can be found and revoked.
  */
 #ifndef PGSEAL_PKI_CA_H
@@ -22,7 +22,7 @@ enum {
     CA_BACKDATE_S = 300,    /* notBefore lies this far back, for clocks that are slow */
     CA_DAYS_DEFAULT = 3650, /* life of the CA certificate */
     CA_LEAF_DAYS_DEFAULT = 90,
-    /* nextUpdate of a CRL [choice: it is read from a local file and written anew with every command; a short
+    /* nextUpdate of a CRL [choice: it is read from a local file and written again with every command; a short
      * life would only lock everybody out of a gate nobody has touched for a month] */
     CA_CRL_DAYS_DEFAULT = 365,
     CA_DAYS_MAX = 36500,
@@ -108,7 +108,7 @@ struct ca_request {
  */
 MUST_CHECK enum code ca_issue(struct ca *ca, const struct ca_request *request, EVP_PKEY *key, X509 **out,
                               struct err *e);
-/** A certificate signed by its own key; it belongs to no CA and stands in no journal. */
+/** A certificate signed by its own key; it belongs to no CA and is in no journal. */
 MUST_CHECK enum code ca_self_sign(const struct ca_request *request, EVP_PKEY *key, const struct env *env,
                                   X509 **out, struct err *e);
 /** The request that would make `cert` again (subject, SANs, use, days of life); texts in `arena`. */

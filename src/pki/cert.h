@@ -27,7 +27,7 @@ MUST_CHECK enum code cert_list_add(struct cert_list *list, X509 *cert);
 
 /**
  * The certificates of a file that holds one's own (ssl_cert_file, sslcert), as OpenSSL loads them: the first
- * CERTIFICATE or TRUSTED CERTIFICATE, and every CERTIFICATE behind it. Other blocks and text between them are
+ * CERTIFICATE or TRUSTED CERTIFICATE, and every CERTIFICATE after it. Other blocks and text between them are
  * passed over.
  *
  * file  for messages only.
@@ -40,7 +40,7 @@ MUST_CHECK enum code cert_chain_from_pem(struct bytes pem, const char *file, str
                                          struct err *e);
 /** The same from a file; no certificate in it is E_CONFIG. */
 MUST_CHECK enum code cert_chain_load(const char *path, struct cert_list *out, struct err *e);
-/** One certificate, nothing behind it. E_TLS. */
+/** One certificate, nothing after it. E_TLS. */
 MUST_CHECK enum code cert_from_der(struct bytes der, X509 **out, struct err *e);
 void cert_free(X509 *cert);
 void cert_auto(X509 **cert);

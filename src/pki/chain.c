@@ -298,7 +298,7 @@ const char *chain_error_text(int error)
 
 /* ---- order and completeness ---- */
 
-/* Does a certificate in front of this one need it? The place of one behind it that does, otherwise. */
+/* Does a certificate in front of this one need it? The place of one after it that does, otherwise. */
 static bool issued_before(const struct cert_list *chain, size_t at)
 {
     for (size_t i = 0; i < at; i++)
@@ -320,7 +320,7 @@ static enum chain_fault place_of(const struct cert_list *chain, size_t at, size_
     for (size_t i = 0; i < at; i++)
         if (X509_cmp(chain->items[i], chain->items[at]) == 0 ||
             cert_issued_by(chain->items[at], chain->items[i]))
-            return CHAIN_OUT_OF_ORDER; /* there twice, or the end certificate stands behind its issuer */
+            return CHAIN_OUT_OF_ORDER; /* there twice, or the end certificate follows its issuer */
     return CHAIN_STRAY;
 }
 

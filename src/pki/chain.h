@@ -70,7 +70,7 @@ struct chain_report {
 
 /**
  * Judge the certificates of ssl_cert_file: each one issued one in front of it, and the path ends in a root
- * of clients or in a self-signed certificate of its own. Several issuers of one certificate may stand behind
+ * of clients or in a self-signed certificate of its own. Several issuers of one certificate may follow
  * it. A fault of the order is told before incompleteness.
  * [src: PostgreSQL 18, "Creating Certificates": intermediates belong in the server's file; RFC 8446 §4.4.2]
  */
@@ -84,7 +84,7 @@ MUST_CHECK enum code chain_incomplete(const struct chain_path *path, struct aren
                                       struct chain_report *out, struct err *e);
 /**
  * Turn a report into a row of `diags`: an empty chain is an error; order and strays are warnings, for clients
- * find their path all the same; incompleteness is a warning, or an error when `strict`. CHAIN_FINE adds
+ * find their path anyway; incompleteness is a warning, or an error when `strict`. CHAIN_FINE adds
  * nothing.
  */
 void chain_diagnose(const struct chain_report *report, const char *file, bool strict, struct diags *diags);

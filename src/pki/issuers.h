@@ -1,5 +1,5 @@
 /**
- * Who stands above a certificate, and what it is for: for lists of what is in use.
+ * Who is above a certificate, and what it is for: for lists of what is in use.
  */
 #ifndef PGSEAL_PKI_ISSUERS_H
 #define PGSEAL_PKI_ISSUERS_H

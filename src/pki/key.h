@@ -60,7 +60,7 @@ MUST_CHECK enum code key_to_pem(const EVP_PKEY *key, const struct secret *passph
 MUST_CHECK enum code key_to_pk8(const EVP_PKEY *key, const struct secret *passphrase, struct buf *out,
                                 struct err *e);
 /**
- * PKCS#12 with the key, its certificate and the chain behind it, AES-256 and SHA-256.
+ * PKCS#12 with the key, its certificate and the chain after it, AES-256 and SHA-256.
  * chain  borrowed certificates that follow the leaf, `n_chain` of them.
  */
 struct key_p12 {

@@ -105,7 +105,7 @@ static enum code read_quoted(struct reading *r, struct buf *value)
 
 static enum code read_value(struct reading *r, struct buf *value)
 {
-    size_t keep = 0; /* blanks at the end do not count, unless a backslash stands before them */
+    size_t keep = 0; /* blanks at the end do not count, unless a backslash precedes them */
 
     if (r->spelling != NAME_SLASH)
         while (r->left.n > 0 && char_is_blank(r->left.p[0]))

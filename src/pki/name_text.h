@@ -15,12 +15,12 @@ enum { NAME_TEXT_MAX = 64 };
 enum name_spelling {
     NAME_RFC2253, /* CN=alice,O=Acme: the last attribute first */
     NAME_SLASH,   /* /O=Acme/CN=alice: as pg_stat_ssl.client_dn has it */
-    NAME_OPENSSL, /* O = Acme, CN = alice, perhaps behind "subject=": as openssl x509 -subject prints it */
+    NAME_OPENSSL, /* O = Acme, CN = alice, perhaps after "subject=": as openssl x509 -subject prints it */
 };
 
 /**
- * Read a name. The commas of NAME_OPENSSL have a blank behind them, those of NAME_RFC2253 have none: this
- * tells the two apart. In all of them a backslash stands before a delimiter, or before two hex digits.
+ * Read a name. The commas of NAME_OPENSSL have a blank after them, those of NAME_RFC2253 have none: this
+ * tells the two apart. In all of them a backslash precedes a delimiter, or two hex digits.
  *
  * out           returned to caller: X509_NAME_free().
  * out_spelling  as what the text was read.

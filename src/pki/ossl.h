@@ -11,7 +11,7 @@
 enum { OSSL_REASON_MAX = 256 };
 
 /**
- * The reason of the first queued error in PostgreSQL's words, and an empty queue behind it: OpenSSL's reason
+ * The reason of the first queued error in PostgreSQL's words, and an empty queue after it: OpenSSL's reason
  * string, the system's text for system errors, `no SSL error reported`, or `SSL error code N`.
  * [src: PostgreSQL 18, be-secure-openssl.c SSLerrmessage]
  */

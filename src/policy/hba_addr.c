@@ -55,7 +55,7 @@ static int numeric(struct arena *arena, struct str text, sa_family_t *family, ui
     return problem;
 }
 
-/** The number behind the slash: all of the text, as strtol reads it. */
+/** The number after the slash: all of the text, as strtol reads it. */
 static bool prefix_length(struct arena *arena, struct str text, long max, long *out)
 {
     char *c = arena_c(arena, text), *end = NULL;

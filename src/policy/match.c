@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-/* Kinds of connection, as bits of rule_keys.classes; physical replication has its own set behind these. */
+/* Kinds of connection, as bits of rule_keys.classes; physical replication has its own set after these. */
 enum {
     CLASS_LOCAL,
     CLASS_V4, /* then TLS, then GSS */

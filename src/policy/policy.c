@@ -83,7 +83,7 @@ static enum code read_lines(const struct load *l, struct str path, struct diags 
     return code;
 }
 
-/** What cannot be honoured is an error of the line that needs it. */
+/** What cannot be applied is an error of the line that needs it. */
 static void check_name(struct line_parser *p, const struct hba_name *name)
 {
     bool roles = name->kind == HBA_NAME_SAMEROLE || name->kind == HBA_NAME_MEMBER;

@@ -116,7 +116,7 @@ struct hba_rule {
 
 struct policy; /* immutable */
 
-/** What the caller can honour; what a record needs beyond it is an error with file and line. */
+/** What the caller can apply; what a record needs beyond it is an error with file and line. */
 struct policy_features {
     bool roles_known;     /* memberships can be looked up: `+role`, samerole, samegroup */
     bool oauth_unchecked; /* oauth is judged elsewhere: do not ask for oauth_validator_libraries */
@@ -211,7 +211,7 @@ struct ident_row {
     struct str error;
 };
 
-/** Passwords stand in pg_hba_file_rules, as in PostgreSQL's, and nowhere else. */
+/** Passwords are in pg_hba_file_rules, as in PostgreSQL's, and nowhere else. */
 enum hba_secrets { HBA_SECRETS_HIDDEN, HBA_SECRETS_SHOWN };
 
 struct hba_rows {

@@ -44,7 +44,7 @@ struct ident_line {
     unsigned line;
     struct hba_name system; /* EXACT or REGEX */
     struct hba_name role;   /* EXACT, ALL, MEMBER or REGEX */
-    size_t group_at;        /* where \1 stands in role.text if it is to be replaced; else SIZE_MAX */
+    size_t group_at;        /* where \1 is in role.text if it is to be replaced; else SIZE_MAX */
 };
 
 /** What protects a TCP connection. */
@@ -60,7 +60,7 @@ typedef uint32_t key_lanes __attribute__((vector_size(KEY_LANES * sizeof(uint32_
 /**
  * Four rules' fields in the form that most rules can be dismissed by, without looking at them: a bit per kind
  * of connection, the first word of address and mask, and two bits per name of a field (all bits where a field
- * has keywords or expressions). What passes may still not fit. Lanes behind the last rule have no class.
+ * has keywords or expressions). What passes may still not fit. Lanes after the last rule have no class.
  */
 struct rule_keys {
     key_lanes classes; /* a bit per kind of connection */

@@ -52,7 +52,7 @@ static enum code address_columns(struct arena *arena, const struct hba_addr *add
     UNREACHABLE();
 }
 
-/** The text behind the equals sign, or p == NULL when PostgreSQL does not show the option. */
+/** The text after the equals sign, or p == NULL when PostgreSQL does not show the option. */
 static struct str shown_value(const struct hba_rule *rule, enum hba_option option)
 {
     struct str value = str_of(NULL, 0);

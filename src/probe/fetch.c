@@ -396,7 +396,7 @@ static void connect_next(struct fetch *f)
         return;
     }
     f->state = FETCH_CONNECTS;
-    /* An address that does not answer leaves time for those behind it. */
+    /* An address that does not answer leaves time for those after it. */
     timer_set(f->timer, left_ms(f) / (int64_t)(f->n_addrs - f->at));
     poll_set(f->poll, POLL_WRITE);
 }

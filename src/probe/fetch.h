@@ -26,7 +26,7 @@ enum {
 
 /** What an endpoint showed; borrowed for the time of the call. */
 struct fetch_result {
-    bool tls;           /* `chain` was shown, leaf first; it may be empty all the same */
+    bool tls;           /* `chain` was shown, leaf first; it may be empty anyway */
     bool refused;       /* nobody listens there */
     bool without_tls;   /* the answer to SSLRequest was N */
     enum fetch_how how; /* what it was shown to */

@@ -215,7 +215,7 @@ static enum answer see_direct(struct probe_run *run, bool no_alpn)
 
     if (ok && !no_alpn) {
         ok = tls_engine_alpn(run->dial->tls);
-    } else if (ok) { /* a refusal without ALPN comes behind the handshake: see whether anybody listens */
+    } else if (ok) { /* a refusal without ALPN comes after the handshake: see whether anybody listens */
         frontend_startup(&out, PROTOCOL_3_0, &user, 1);
         ok = dial_send(run->dial, buf_bytes(&out), &e) == OK && dial_receive(run->dial, &in, &e) == OK;
     }
@@ -223,7 +223,7 @@ static enum answer see_direct(struct probe_run *run, bool no_alpn)
     return ok ? ANSWER_YES : ANSWER_NO;
 }
 
-/* A server that has the fault mended answers all the same, to say what it thinks of such bytes. */
+/* A server that has the fault mended answers anyway, to say what it thinks of such bytes. */
 static bool is_taken(struct bytes in)
 {
     struct server_error error;

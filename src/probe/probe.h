@@ -56,7 +56,7 @@ struct mode_verdict {
     struct str error; /* as psql prints it; empty: none */
 };
 
-/** What a server asks a stranger for. */
+/** What a server asks a client without credentials for. */
 struct auth_seen {
     bool reached;       /* an authentication request, or Ok, came */
     struct str method;  /* "scram-sha-256", "md5", "password", "gss", "sspi", "trust"; empty: none came */
@@ -101,7 +101,7 @@ struct probe_report {
     char gss_answer;            /* to GSSENCRequest */
     enum answer direct_tls;     /* ClientHello as first bytes, with ALPN */
     enum answer direct_no_alpn; /* the same without ALPN: a PostgreSQL refuses it */
-    enum answer injected; /* bytes sent behind SSLRequest were taken for the session's: CVE-2021-23214 */
+    enum answer injected;       /* bytes sent after SSLRequest were taken for the session's: CVE-2021-23214 */
     struct auth_seen auth_plain;
     struct auth_seen auth_tls;
     /* of a handshake that verifies nothing; tls false: there was none */

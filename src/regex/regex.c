@@ -23,7 +23,7 @@ _Static_assert(sizeof(Tcl_UniChar) == sizeof(uint16_t), "regex_text is made of T
 
 struct entry {
     struct regex_text text;
-    struct regex_text behind; /* the same behind any character; empty: was not asked for */
+    struct regex_text behind; /* the same after any character; empty: was not asked for */
     bool captures;
     bool remembers;  /* its parentheses are remembered: for captures, or for a back reference in it */
     bool lookbehind; /* in PostgreSQL's engine only */
@@ -45,7 +45,7 @@ enum { THREAD_SETS = 4 };
 struct thread_set {
     uint64_t id; /* 0: free */
     uint64_t used;
-    Tcl_Obj **objects; /* two by number: the expression, and it behind a character; NULL: not met yet */
+    Tcl_Obj **objects; /* two by number: the expression, and it after a character; NULL: not met yet */
     size_t n;
 };
 
@@ -170,7 +170,7 @@ static bool may_refer_back(struct str pattern)
     return false;
 }
 
-/** The engine's words are the server's, behind a preface; where the two differ, the server's. */
+/** The engine's words are the server's, after a preface; where the two differ, the server's. */
 static enum code compile_error(Tcl_Interp *interp, struct err *e)
 {
     static const struct {
@@ -390,7 +390,7 @@ size_t regex_subject_byte(const struct regex_subject *subject, size_t character)
     return subject->at[character];
 }
 
-/* An older dialect was not put behind a character: only its ^ knows that this is no beginning. */
+/* An older dialect was not put after a character: only its ^ knows that this is no beginning. */
 static bool is_behind(const struct entry *entry)
 {
     return entry->behind.n > entry->text.n;

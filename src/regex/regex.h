@@ -72,7 +72,7 @@ struct regex_found {
 };
 
 /**
- * Search from a character on. Groups are told if captures were asked for. What stands in front of it is seen by ^, \m and their like. The set is one of
+ * Search from a character on. Groups are told if captures were asked for. What precedes it is seen by ^, \m and their like. The set is one of
  * REGEX_UTF8. Errors as regex_search().
  */
 MUST_CHECK enum code regex_find(const struct regex_set *set, unsigned number,

@@ -7,7 +7,7 @@
  * brackets, and its [[:punct:]] is ASCII's, Tcl's is Unicode's;
  *   - \D, \W and \S become such sets, too: they match a newline even where (?n) keeps [^…] from it;
  *   - (?<=…) and (?<!…) exist in PostgreSQL only.
- *   - a literal, behind ***=, is escaped character by character: Tcl 8.6 makes a glob of such a pattern in a
+ *   - a literal, after ***=, is escaped character by character: Tcl 8.6 makes a glob of such a pattern in a
  *     buffer too small for many of \ * [ ] ? and overruns its stack (TclReToGlob).
  * A fault inside a rewritten part is replaced by a short part with the same fault, so that errors come in the
  * same order as in the server. Patterns in the older dialects, (?e), (?b) and (?q), keep their brackets.
@@ -244,7 +244,7 @@ static void set_add_range(const struct scan *s, struct set *set, uint32_t from, 
 enum escape { ESCAPE_CODE, ESCAPE_CLASS, ESCAPE_OTHER, ESCAPE_BAD };
 
 /**
- * What stands behind a backslash. ESCAPE_CODE: *out is the character, the escape is consumed. ESCAPE_CLASS:
+ * What follows a backslash. ESCAPE_CODE: *out is the character, the escape is consumed. ESCAPE_CLASS:
  * *out is the letter, consumed. ESCAPE_OTHER: nothing is consumed, the engines agree.
  */
 static enum escape take_escape(struct scan *s, uint32_t *out)
@@ -438,7 +438,7 @@ static bool take_range(struct scan *s, struct bracket *b, uint32_t from)
     return !b->set.full;
 }
 
-/** Read a bracket expression behind its opening; false on a fault. */
+/** Read a bracket expression after its opening; false on a fault. */
 static bool take_bracket(struct scan *s, struct bracket *b)
 {
     uint32_t code;

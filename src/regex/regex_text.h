@@ -23,7 +23,7 @@ struct regex_source {
     enum regex_encoding encoding;
     /**
      * Let the expression begin with any one character, so that what follows it can be searched for with that
-     * character in sight: Tcl's engine forgets what stands in front of where it begins. Not possible in the
+     * character in sight: Tcl's engine forgets what precedes where it begins. Not possible in the
      * older dialects, which stay as they are.
      */
     bool behind;

@@ -26,7 +26,7 @@ enum renew_setting {
     RENEW_SETTINGS
 };
 
-/** What the file says of one pair. Texts live in the arena, with a NUL behind them. */
+/** What the file says of one pair. Texts live in the arena, with a NUL after them. */
 struct renew_rule {
     struct str name;
     struct str v[RENEW_SETTINGS]; /* as written; a NULL `p`: not set, the default is empty */

@@ -4,7 +4,7 @@
  *   2026-11-29T23:30:00Z server swap 20261129T233000-1 20260901T221500-1
  *   2026-11-29T23:30:01Z server failed - check: the certificate has lost the name dns:db.example.com
  *
- * One line per step: time, pair, event, generation or "-", and words for people; behind a swap stands the generation
+ * One line per step: time, pair, event, generation or "-", and words for people; after a swap comes the generation
  * that was in force before. A line is on the disk before
  * what it announces is done, so that the next run knows where one that was killed had come to. A last line
  * without its end was not finished and counts for nothing.

@@ -29,12 +29,12 @@ struct pgdata {
 /**
  * dir  the data directory.
  * arena  receives texts.
- * E_CONFIG with the first error of a file; E_NO_FILE and its kin.
+ * E_CONFIG with the first error of a file; E_NO_FILE and the like.
  */
 MUST_CHECK enum code pgdata_read(const char *dir, struct arena *arena, struct pgdata *out, struct err *e);
 
 /**
- * Where what is made for a server is kept: beside its configuration, or, where that lies in the data directory, beside
+ * Where what is made for a server is kept: beside its configuration, or, where that is in the data directory, beside
  * the data directory, so that no base backup takes the CA's key along. Both paths are absolute. E_LIMIT.
  */
 MUST_CHECK enum code pgdata_state_dir(const char *dir, const char *config_file, char out[OS_PATH_MAX],

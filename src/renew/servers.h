@@ -48,7 +48,7 @@ MUST_CHECK enum code renew_servers_ask(struct renew_servers *servers, const stru
                                        const char *roots_file, bool silent_may_be, const struct env *env,
                                        struct err *e);
 
-/** Upstreams of a gate whose sslcert is this file, and whose key lies in a file of their own. */
+/** Upstreams of a gate whose sslcert is this file, and whose key is in a file of their own. */
 MUST_CHECK enum code renew_servers_shown(const struct renew_target *target, const char *cert_path,
                                          struct arena *arena, struct renew_servers *out, struct err *e);
 

@@ -284,7 +284,7 @@ static enum code prepare_account(struct desk *desk, struct err *e)
     return os_check_secret_file(key, "account key file", e);
 }
 
-/* ---- what came of it ---- */
+/* ---- the result ---- */
 
 /* The newest certificate that lego has put into its own tree. */
 static enum code find_lego(const struct desk *desk, char out[OS_PATH_MAX], struct err *e)

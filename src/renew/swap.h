@@ -6,9 +6,9 @@
  *   tls/server.pairs/live -> 20261129T233000-1
  *   tls/server.pairs/20261129T233000-1/server.crt, server.key
  *
- * A single file is a pair whose key lies in the certificate's file; its directory is called NAME.roots.
+ * A single file is a pair whose key is in the certificate's file; its directory is called NAME.roots.
  *
- * The generations lie beside the certificate. Exchanging the pair is one rename of the link `live`, so that whoever
+ * The generations are beside the certificate. Exchanging the pair is one rename of the link `live`, so that whoever
  * opens the two files, whenever that is, gets a key that fits its certificate: also after a power failure. Files
  * that are not such links yet become the first generation, with owner and mode kept; nothing changes for readers.
  */

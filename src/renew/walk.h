@@ -65,7 +65,7 @@ struct walk {
     struct bundle_work *bundle;
 };
 
-/** Renew one pair or file, or finish what a killed run began. The report says what came of it. */
+/** Renew one pair or file, or finish what a killed run began. The report has the result. */
 void renew_walk(const struct walk_kind *kind, const struct renew_params *params,
                 const struct renew_rule *rule, struct arena *arena, struct renew_report *out);
 

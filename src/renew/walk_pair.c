@@ -164,7 +164,7 @@ static enum code issue(struct walk *w, struct err *e)
     return renew_from_command(&order, &w->leaf, &w->chain, e);
 }
 
-/* cert renew writes them all anew; here they would be left behind. */
+/* cert renew writes them all again; here they would be left behind. */
 static enum code check_forms(const struct walk *w, struct err *e)
 {
     static const char *const endings[] = { ".p12", ".pk8" };

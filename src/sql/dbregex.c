@@ -1,4 +1,4 @@
-/* ~ and its kin, and regexp_replace(), by the same engine that matches pg_hba.conf. [src: PostgreSQL 18, "POSIX
+/* ~ and the like, and regexp_replace(), by the same engine that matches pg_hba.conf. [src: PostgreSQL 18, "POSIX
  * Regular Expressions"; regexp.c; varlena.c replace_text_regexp] */
 #include "base/arena.h"
 #include "base/buf.h"
@@ -31,7 +31,7 @@ static void pattern_free(void *p)
 }
 
 /*
- * Options stand in front of the pattern, where the engine reads them. Those of the pattern's own come later,
+ * Options are in front of the pattern, where the engine reads them. Those of the pattern's own come later,
  * and so override them; ***= makes of the rest a literal, which is option q.
  */
 static void put_source(struct buf *out, struct str options, struct str text)

@@ -70,7 +70,7 @@ struct column_def {
 
 enum { RELATION_COLUMNS_MAX = 40 };
 
-/** Who may name a relation; others hear 42501. */
+/** Who may name a relation; others get 42501. */
 enum relation_readers { READERS_ALL, READERS_PRIVILEGED, READERS_ADMIN };
 
 struct relation_def {

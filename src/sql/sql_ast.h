@@ -45,7 +45,7 @@ struct expr {
     enum expr_kind kind;
     uint32_t at;
     enum pg_type type; /* PG_UNKNOWN until known; of a cast: its goal */
-    struct expr *next; /* in the list it stands in */
+    struct expr *next; /* in the list it is in */
     struct str name;   /* column, function or operator */
     struct str table;  /* qualifier of a column or star */
     struct expr *args;

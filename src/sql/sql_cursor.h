@@ -51,7 +51,7 @@ void sql_want_word(struct parser *p, const char *word);
 void sql_want_punct(struct parser *p, const char *punct);
 /** An identifier: quoted, or a word that is not reserved. Empty on failure. */
 struct str sql_want_name(struct parser *p);
-/** An identifier where any word may stand, as behind AS. */
+/** An identifier where any word may stand, as after AS. */
 struct str sql_want_label(struct parser *p);
 /** True when the token can be an alias without AS. */
 bool sql_is_alias(const struct parser *p, size_t ahead);
@@ -70,7 +70,7 @@ struct name_list sql_names(struct parser *p);
 
 bool sql_at_select(const struct parser *p, size_t ahead);
 
-/** Word `index` of those that cannot be names, sorted; NULL behind the last one. */
+/** Word `index` of those that cannot be names, sorted; NULL after the last one. */
 const char *sql_reserved_word(size_t index);
 
 #endif

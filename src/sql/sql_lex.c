@@ -170,7 +170,7 @@ static bool take_code(struct lexer *l, unsigned base, size_t max, uint32_t *out)
     return n > 0;
 }
 
-/* The character behind a backslash in E'…'. */
+/* The character after a backslash in E'…'. */
 static enum code take_escape(struct lexer *l, struct buf *text)
 {
     static const char plain[] = "b\bf\fn\nr\rt\t";
@@ -200,7 +200,7 @@ static enum code take_escape(struct lexer *l, struct buf *text)
     return OK;
 }
 
-/* True when only white space with a line break stands before another quote: the literal goes on there. */
+/* True when only white space with a line break precedes another quote: the literal goes on there. */
 static bool continues(struct lexer *l)
 {
     size_t i = l->i;

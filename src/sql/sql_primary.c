@@ -8,7 +8,7 @@
 
 /* ---- types ---- */
 
-/* (n) or (n, m) behind a type: read and not applied, except that a length is refused where it would cut. */
+/* (n) or (n, m) after a type: read and not applied, except that a length is refused where it would cut. */
 static void type_modifier(struct parser *p)
 {
     uint32_t at = sql_peek(p, 0)->at;

@@ -13,7 +13,7 @@ struct expr *sql_expr_list(struct parser *p, size_t *count);
 struct expr *sql_primary(struct parser *p);
 /** A type's name; PG_UNKNOWN and failed when it is none. */
 enum pg_type sql_type_name(struct parser *p);
-/** The list behind ORDER BY. */
+/** The list after ORDER BY. */
 struct order *sql_order_list(struct parser *p);
 
 #endif

@@ -12,8 +12,8 @@ struct buf;
 MUST_CHECK enum code sql_utf8_check(struct str text, struct err *e);
 
 /**
- * Append the text with every byte that does not belong to a valid character as \xNN: what strangers send (a
- * server name, a user) must not make a row unreadable for whoever looks at it.
+ * Append the text with every byte that does not belong to a valid character as \xNN: what clients send (a
+ * server name, a user) must not make a row unreadable.
  */
 void sql_utf8_clean(struct buf *out, struct str text);
 

@@ -108,7 +108,7 @@ static enum code type_case(struct typer *t, struct scope *scope, struct expr *e)
     return e->otherwise != NULL ? type_coerce(t, &e->otherwise, result) : OK;
 }
 
-/* A literal behind a cast is read as the cast's type, so it must not become text before. */
+/* A literal after a cast is read as the cast's type, so it must not become text before. */
 static enum code type_cast_expr(struct typer *t, struct scope *scope, struct expr *e)
 {
     TRY(type_args(t, scope, e));

@@ -218,7 +218,7 @@ static int eof(sqlite3_vtab_cursor *base)
     return c->row >= c->count;
 }
 
-/* Stand on a row that may be seen, or behind the last. */
+/* Stand on a row that may be seen, or after the last. */
 static int vtab_settle(struct cursor *c)
 {
     while (!eof(&c->base) && !vtab_load(c, c->by_index ? c->index[c->row].row : c->row))

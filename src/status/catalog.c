@@ -1,5 +1,5 @@
 /*
- * pg_class and its kin, as far as drivers and postgres_fdw's IMPORT FOREIGN SCHEMA read them.
+ * pg_class and the like, as far as drivers and postgres_fdw's IMPORT FOREIGN SCHEMA read them.
  *
  * PostgreSQL's own views are listed in pg_catalog, where everyone looks for them, and again in public beside
  * ours, so that IMPORT FOREIGN SCHEMA public brings everything the gate tells. [choice: one import, whole

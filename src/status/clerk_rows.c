@@ -9,7 +9,7 @@ enum { LAST_VIEW = UINT8_MAX, ROWS_MAX = 1 << 26 };
 
 /* ---- who sees what ---- */
 
-/* pg_stat_activity of somebody else's session: who it is, not what it does. */
+/* pg_stat_activity of another owner's session: who it is, not what it does. */
 static void mask_activity(struct row_pg_stat_activity *row)
 {
     struct row_pg_stat_activity shown = {

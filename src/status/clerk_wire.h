@@ -19,9 +19,9 @@
  *   A  what became of the action                   a  reload, or signal a session
  *                                                  e  an error, with its place in the text
  *
- * The gate does not trust the clerk, which has read strangers' statements: everything that comes from there has
+ * The gate does not trust the clerk, which has read clients' statements: everything that comes from there has
  * a limit, and only well-formed rows and notices are passed on to a client. The clerk trusts the gate's
- * content, but reads it within bounds all the same.
+ * content, but reads it within bounds anyway.
  */
 #ifndef PGSEAL_STATUS_CLERK_WIRE_H
 #define PGSEAL_STATUS_CLERK_WIRE_H

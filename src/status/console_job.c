@@ -68,7 +68,7 @@ static void put_plan(struct buf *out, const struct console_job *job, const struc
     wr_end(&w);
 }
 
-/* What the clerk must know to begin: behind what it must know to go on. */
+/* What the clerk must know to begin: after what it must know to go on. */
 static void put_run(struct wr *w, const struct console_job *job)
 {
     const struct console *c = job->console;

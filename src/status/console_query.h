@@ -16,9 +16,9 @@ void console_script_planned(struct console *c, struct buf *out);
 void console_script_step(struct console *c, struct buf *out);
 /** Outside a transaction block, a transaction begins when the message came: after console_show_query(). */
 void console_mark_time(struct console *c);
-/** Such a statement is heard in a failed transaction too. */
+/** Such a statement is executed in a failed transaction, too. */
 bool console_ends_failure(enum stmt_kind kind);
-/** In a failed transaction only its end is heard. False, and reported, for everything else. */
+/** In a failed transaction only its end is accepted. False, and reported, for everything else. */
 bool console_may_run(struct console *c, enum stmt_kind kind, struct buf *out);
 
 #endif

@@ -27,7 +27,7 @@ size_t vars_count(const struct vars *vars);
  * The spelling that SHOW uses as a column's name; borrowed, or `name` itself where nothing better is known.
  */
 struct str vars_proper_name(struct str name);
-/** The variables by position, for SHOW ALL; false behind the last. */
+/** The variables by position, for SHOW ALL; false after the last. */
 bool vars_at(const struct vars *vars, size_t i, struct str *out_name, struct str *out_value,
              struct str *out_help);
 /** False when the session has no such setting. */

@@ -29,7 +29,7 @@ static EVP_PKEY *built_in(OSSL_LIB_CTX *library)
     return key;
 }
 
-/* Which of DH_check's complaints stands in the error queue? */
+/* Which of DH_check's complaints is in the error queue? */
 static enum code check_failed_why(struct err *e)
 {
     bool not_prime = false, seen = false;

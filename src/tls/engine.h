@@ -5,7 +5,7 @@
  * tls_io`), so that a wake-up costs one recv and one send. This is the one door to OpenSSL's I/O: every call
  * clears the error queue, calls, classifies, and drains the queue into a `struct err`.
  *
- * OpenSSL makes the handshake. Behind it, where the context says so (`enum tls_records`) and the session is of TLS 1.3,
+ * OpenSSL makes the handshake. After it, where the context says so (`enum tls_records`) and the session is of TLS 1.3,
  * its `SSL` is freed and `tls/record.h` carries the session.
  */
 #ifndef PGSEAL_TLS_ENGINE_H

@@ -1,5 +1,5 @@
 /**
- * The inside of an engine: for engine.c, the callbacks of its handshake, and the handover behind that.
+ * The inside of an engine: for engine.c, the callbacks of its handshake, and the handover after that.
  */
 #ifndef PGSEAL_TLS_ENGINE_IMPL_H
 #define PGSEAL_TLS_ENGINE_IMPL_H

@@ -3,7 +3,7 @@
  *
  * The key-log callback is OpenSSL's public way to a session's traffic secrets. With tickets off and without
  * read-ahead OpenSSL has sealed and opened nothing under them when the handshake returns, so both counters begin
- * at 0, and what the peer has sent behind its Finished still lies in the worker's buffer.
+ * at 0, and what the peer has sent after its Finished still is in the worker's buffer.
  */
 #include "tls/handover.h"
 

@@ -9,7 +9,7 @@
 /** What a worker lends for one step. */
 struct tls_io {
     struct bytes in; /* what the socket gave; consumed from the front */
-    bool eof;        /* the peer has closed its side behind `in` */
+    bool eof;        /* the peer has closed its side after `in` */
     uint8_t *out;    /* room for what is to be sent */
     size_t out_n;
     size_t out_size;
@@ -20,7 +20,7 @@ enum tls_status {
     TLS_WANT_INPUT, /* all input is consumed, more is needed */
     TLS_WANT_ROOM,  /* `out` is full: send it, then go on */
     TLS_CLOSED,     /* the peer said close_notify */
-    TLS_FAILED      /* `e` says why; what stands in `out` (an alert) is still to be sent */
+    TLS_FAILED      /* `e` says why; what is in `out` (an alert) is still to be sent */
 };
 
 #endif

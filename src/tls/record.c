@@ -1,7 +1,7 @@
 /*
  * Records of TLS 1.3, and the few messages that may come after Finished.
  *
- * A record is opened where it lies in the worker's input, straight into the worker's plaintext. Only one that has
+ * A record is opened where it is in the worker's input, straight into the worker's plaintext. Only one that has
  * not come whole is copied, into memory that lives until the rest is there; so an idle session has none. The header
  * goes into the AEAD as it came: a version that was tampered with is a bad MAC like any other byte.
  */
@@ -73,7 +73,7 @@ static bool open_with(const struct step *s)
     return record_keys_open_with(s->tools, s->r->cipher, &s->r->open);
 }
 
-/* Behind has_room() and seal_with(). */
+/* After has_room() and seal_with(). */
 static bool put(const struct step *s, struct bytes content, uint8_t type)
 {
     if (!record_seal(s->tools, &s->r->seal, content, type, s->io->out + s->io->out_n))
@@ -182,7 +182,7 @@ void record_close(struct record *record, struct record_tools *tools, struct tls_
     record->said_close = true;
 }
 
-/* ---- what may come behind Finished ---- */
+/* ---- what may come after Finished ---- */
 
 /* One more that brings no data. */
 static bool bear(const struct step *s, uint32_t reason)
@@ -206,7 +206,7 @@ static bool message_begins(const struct step *s)
         if (n < TICKET_MIN || n > TICKET_MAX)
             return fail(s, SSL_AD_DECODE_ERROR, SSL_R_LENGTH_MISMATCH);
         break;
-    default: /* CertificateRequest among them: we never offer authentication behind the handshake */
+    default: /* CertificateRequest among them: we never offer authentication after the handshake */
         return unexpected(s, SSL_R_UNEXPECTED_MESSAGE);
     }
     s->r->message_left = (uint32_t)n;
@@ -461,6 +461,6 @@ enum tls_status record_read(struct record *record, struct record_tools *tools, s
         !update_seal(&s))
         return TLS_FAILED;
     if (status == TLS_CLOSED)
-        io->in = bytes_from(io->in, io->in.n); /* what comes behind a closure is ignored */
+        io->in = bytes_from(io->in, io->in.n); /* what comes after a closure is ignored */
     return status;
 }

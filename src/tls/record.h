@@ -1,7 +1,7 @@
 /**
  * A TLS 1.3 session after its handshake, as bytes in, bytes out: what OpenSSL's `SSL` does then, in 300 bytes.
  *
- * Opens what the peer sends, seals what we send, and takes part in all that RFC 8446 lets happen behind Finished:
+ * Opens what the peer sends, seals what we send, and takes part in all that RFC 8446 lets happen after Finished:
  * KeyUpdate both ways, alerts, tickets (which are ignored), padding, empty records. Whatever else comes ends the
  * session with the alert that the RFC names for it. Knows no sockets and no `SSL`.
  * [src: RFC 8446 §4.6, §5, §6]
@@ -59,9 +59,9 @@ MUST_CHECK bool record_init(struct record *record, struct record_tools *tools,
 void record_fini(struct record *record, struct record_tools *tools);
 
 /**
- * Open what stands in io->in into `dst`, which has room for RECORD_READ_MIN bytes at least. All of the input is
+ * Open what is in io->in into `dst`, which has room for RECORD_READ_MIN bytes at least. All of the input is
  * consumed, unless `dst` is full (TLS_DONE) or the session is over. *out_n counts the bytes whatever the status.
- * TLS_FAILED: record->reason and record->alert say why; the alert stands in io->out as far as there was room.
+ * TLS_FAILED: record->reason and record->alert say why; the alert is in io->out as far as there was room.
  */
 enum tls_status record_read(struct record *record, struct record_tools *tools, struct tls_io *io,
                             struct bytes dst, size_t *out_n);

@@ -2,7 +2,7 @@
  * The keys of TLS 1.3 records, and one record sealed or opened under them.
  *
  * A direction of a session is its traffic secret, what is derived from that, and a counter: no cipher context.
- * Those belong to the worker (`struct record_tools`) and take a session's key anew for each step.
+ * Those belong to the worker (`struct record_tools`) and take a session's key again for each step.
  * [src: RFC 8446 §5.2, §5.3, §7.2, §7.3]
  */
 #ifndef PGSEAL_TLS_RECORD_KEYS_H

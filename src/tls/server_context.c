@@ -20,7 +20,7 @@
 #include <openssl/pem.h>
 #include <unistd.h>
 
-/* What TLS has room for in a CertificateRequest, less what else stands there. [src: RFC 8446 §4.2.4] */
+/* What TLS has room for in a CertificateRequest, less what else is there. [src: RFC 8446 §4.2.4] */
 enum { CA_NAMES_MAX = 65535 - 512 };
 
 /* With 8,192 bytes of room libpq takes such a record whole. What it has no room for stays inside its OpenSSL, and

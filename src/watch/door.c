@@ -402,7 +402,7 @@ void door_shut(struct door *door)
     socket_unlink_unix(&door->local);
     if (door->rule)
         for (size_t i = 0; i < door->n_listeners; i++)
-            accept_from(door, door->listeners[i].fd); /* who stands there already */
+            accept_from(door, door->listeners[i].fd); /* who is there already */
     for (size_t i = 0; i < door->n_listeners; i++) {
         poll_close(door->listeners[i].poll);
         (void)close(door->listeners[i].fd);

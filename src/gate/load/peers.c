@@ -19,7 +19,7 @@ static const char *either(const struct settings_file *own, const struct settings
     return own->path ? own->path : other->path;
 }
 
-/* host:port, as the setting's parser has made sure of; an IPv6 address stands in brackets. */
+/* host:port, as the setting's parser has made sure of; an IPv6 address is in brackets. */
 static void split(struct str peer, struct str *host, struct str *port)
 {
     size_t colon = peer.n;

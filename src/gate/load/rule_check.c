@@ -1,4 +1,4 @@
-/* Rules × routes: what cannot be honoured refuses the load, naming rule and remedy. */
+/* Rules × routes: what cannot be applied refuses the load, naming rule and remedy. */
 #include "gate/load/rule_check.h"
 
 #include "auth/userlist.h"

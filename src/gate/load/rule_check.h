@@ -1,5 +1,5 @@
 /**
- * Can the gate do what the rules promise? Asked at load, so that nothing is found out at a login.
+ * Can the gate enforce the rules? Checked at load, so that a login does not find out.
  */
 #ifndef PGSEAL_GATE_LOAD_RULE_CHECK_H
 #define PGSEAL_GATE_LOAD_RULE_CHECK_H
@@ -23,7 +23,7 @@ struct rule_check {
 /** True when memberships can be looked up: every upstream server is asked for secrets too. */
 bool rule_check_knows_roles(const struct settings *settings);
 /**
- * Every rule against every route: methods that nobody could judge, password exchanges that cannot pass
+ * Every rule against every route: methods that nothing can perform, password exchanges that cannot pass
  * through a TLS server, rules that leave no way to log in to the server. One row per rule and
  * cause. Rules whose clients come in only if the server asks the gate for no secret are warned about.
  */

@@ -33,7 +33,7 @@ struct upstream {
     struct conninfo info;
     struct tls_files files;
     struct tls_context **tls; /* one per worker; NULL: never TLS */
-    /* The one thing that is learnt later: a pooler behind took no parameters of forward_facts. Relaxed. */
+    /* The one thing that is learned later: an upstream pooler took no parameters of forward_facts. Relaxed. */
     atomic_bool *refuses_facts;
 };
 
@@ -79,7 +79,7 @@ struct snapshot_params {
     const struct env *env;
     unsigned generation;
     bool confined;          /* programs cannot be run any more */
-    bool certificates_only; /* settings and rules stay those of `running`; users are read anew */
+    bool certificates_only; /* settings and rules stay those of `running`; users are read again */
 };
 
 /** Say again what is wrong with the certificates and revocation lists in force, as of now. */

@@ -12,7 +12,7 @@ struct worker;
 void accept_again(void *worker);
 /** The load may have been decided: whoever was held comes in. */
 void accept_held(struct worker *worker);
-/** Take whoever stands in the queues, and listen no more. */
+/** Take whoever is in the queues, and listen no more. */
 void accept_stop(struct worker *worker);
 /** A session has given its descriptors back. */
 void accept_freed(struct worker *worker);

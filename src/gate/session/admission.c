@@ -122,7 +122,7 @@ enum code admission_succeeded(struct session *s, struct err *e)
             return admission_failed(s, e);
         }
     }
-    if (!s->identity.p) /* `trust` proves nothing, and is told all the same */
+    if (!s->identity.p) /* `trust` proves nothing, and is told anyway */
         log_authenticated(s);
     s->admitted_mono_us = env_mono_us(session_env(s));
     return OK;
@@ -155,7 +155,7 @@ enum step admission_done(struct session *s)
     return session_goto(s, STATE_ROUTE);
 }
 
-/* Nobody behind will see this user's own login, and auth_query can tell whether it is allowed. */
+/* No server will see this user's own login, and auth_query can tell whether it is allowed. */
 static bool must_ask_for_login(const struct session *s)
 {
     const struct admission *a = s->admission;

@@ -76,7 +76,7 @@ void admission_identified(struct session *s, struct str identity);
 enum step admission_look_up(struct session *s, enum lookup_kind kind, struct err *e);
 /** On to ROUTE. */
 enum step admission_done(struct session *s);
-/** `"trust" authentication failed for user "U"` and its kin: what the method tells a client
+/** `"trust" authentication failed for user "U"` and the like: what the method tells a client
  * [src: PostgreSQL 18, auth_failed]. */
 enum code admission_failed(const struct session *s, struct err *e);
 

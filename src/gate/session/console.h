@@ -13,7 +13,7 @@ struct worker;
 struct gather;
 
 /**
- * The views, which stand above the sessions that they show; the steward hands them in (gate_shared.views).
+ * The views, which are above the sessions that they show; the steward hands them in (gate_shared.views).
  * All on the worker's thread.
  */
 struct view_services {

@@ -1,7 +1,7 @@
 /*
  * First bytes: one peeked byte tells direct TLS, the rest are packets without a type byte.
  *
- * What stands behind an accepted SSLRequest belongs to the TLS engine and to nothing else; behind a refused
+ * What follows an accepted SSLRequest belongs to the TLS engine and to nothing else; after a refused
  * one nothing may stand [src: CVE-2021-23214; PostgreSQL 18, "SSL Session Encryption"].
  */
 #include "gate/session/greet.h"
@@ -36,7 +36,7 @@ static enum step ended(struct session *s, struct err *e)
     return session_fail(s, PARTING_LOGGED);
 }
 
-/* 'N' was written: what the client sent behind its request was meant for somebody in the middle. */
+/* 'N' was written: what the client sent after its request was meant for somebody in the middle. */
 static enum step refuse_stuffed(struct session *s, const char *request, struct err *e)
 {
     err_set(e, E_PROTOCOL, "received unencrypted data after %s request", request);

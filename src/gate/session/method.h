@@ -1,7 +1,7 @@
 /**
  * How the gate carries out an authentication method: one file each, as method_scram.c.
  *
- * Which method has which unit stands in tables/hba_methods.def.
+ * Which method has which unit is in tables/hba_methods.def.
  */
 #ifndef PGSEAL_GATE_SESSION_METHOD_H
 #define PGSEAL_GATE_SESSION_METHOD_H

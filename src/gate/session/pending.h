@@ -2,7 +2,7 @@
  * How many connections there may be: those that are not authenticated, bounded by max_pending_connections and
  * shared out by prefix (net/shares.h), and those that are, bounded by max_connections.
  *
- * A place that is taken away ends its session: behind its StartupMessage with FATAL 53300, before that
+ * A place that is taken away ends its session: after its StartupMessage with FATAL 53300, before that
  * without a byte.
  */
 #ifndef PGSEAL_GATE_PENDING_H
@@ -36,7 +36,7 @@ bool pending_make_room(struct gate_shared *shared);
  * Together with those that are authenticated these are no more than max_connections. E_TOO_MANY.
  */
 MUST_CHECK enum code pending_relay(struct session *s, struct err *e);
-/** The client has proved who it is: it counts. E_TOO_MANY; *out_late: PostgreSQL says so behind R(0). */
+/** The client has proved who it is: it counts. E_TOO_MANY; *out_late: PostgreSQL says so after R(0). */
 MUST_CHECK enum code pending_admit(struct session *s, bool *out_late, struct err *e);
 
 #endif

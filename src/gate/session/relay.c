@@ -64,7 +64,7 @@ enum step relay_enter(struct session *s, struct err *e)
     if (!session_send(s))
         return STEP_JOB;
     arena_fini(&s->scratch);
-    if (s->in.n > 0) { /* pipelined behind the login */
+    if (s->in.n > 0) { /* pipelined after the login */
         s->flags |= SESSION_BUSY;
         if (stream_write(&s->server, buf_bytes(&s->in), NULL) != OK) {
             over(s);

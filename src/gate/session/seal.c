@@ -1,7 +1,7 @@
 /*
  * TLS with the client.
  *
- * Whatever was received behind the SSLRequest is the engine's first input. When the handshake stands,
+ * Whatever was received after the SSLRequest is the engine's first input. When the handshake stands,
  * everything a rule may ask for is read off it once; after that only the facts are looked at.
  */
 #include "gate/session/seal.h"

@@ -54,7 +54,7 @@ enum parting {
     PARTING_FATAL,    /* ErrorResponse with severity FATAL, then close */
     PARTING_FATAL_V2, /* the same in the format of protocol 2 */
     PARTING_YIELDED,  /* as PARTING_FATAL, but whether the client takes it is not waited for */
-    PARTING_RELAYED,  /* the server's own ErrorResponse stands in s->out already; one line in the log */
+    PARTING_RELAYED,  /* the server's own ErrorResponse is in s->out already; one line in the log */
     PARTING_LOGGED,   /* no byte for the client; one line in the log */
     PARTING_SILENT,   /* neither */
     PARTING_ABRUPT    /* neither, and no close_notify */
@@ -74,7 +74,7 @@ enum session_flag {
     /* Its place. CROWDED is refused in greet or startup, so it is never COUNTED. */
     SESSION_CROWDED = 1 << 0, /* came when no descriptor was left */
     SESSION_COUNTED = 1 << 1, /* counts against max_connections: from route or upstream to farewell */
-    /* The end of its worker. Either, both, or neither: a client that came late is told to go all the same. */
+    /* The end of its worker. Either, both, or neither: a client that came late is told to go anyway. */
     SESSION_LATE = 1 << 2,     /* the drain does not wait for it: came meanwhile, or had said nothing */
     SESSION_DRAINING = 1 << 3, /* ends at the next ReadyForQuery(idle) */
     /* The client. BUSY only in relay; DEAF in any state, and for good. */
@@ -143,7 +143,7 @@ struct session {
     const struct hba_rule *rule;     /* of the snapshot's policy; NULL before */
     struct str upstream_user;        /* the role the gate acts as on the server */
     const struct upstream *upstream; /* of the snapshot; NULL: none yet */
-    struct str server_text;          /* its address, once the session stands */
+    struct str server_text;          /* its address, once the session is established */
     struct str identity;             /* authenticated name for logs; p == NULL: the method sets none */
     enum cause cause;                /* of a refusal, where somebody knows better than its code */
     const char *reason; /* for the log only: why the client is, or will be, refused; NULL: nothing to add */

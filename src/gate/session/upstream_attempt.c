@@ -15,7 +15,7 @@ void upstream_fail(struct upstream_room *r, const struct err *e)
     session_resume(r->s);
 }
 
-/* What was learnt from one server is of no use with the next. */
+/* What was learned from one server is of no use with the next. */
 void upstream_forget_attempt(struct upstream_room *r)
 {
     login_drive_free(r->login);

@@ -17,7 +17,7 @@ enum {
 enum upstream_stage {
     UPSTREAM_CONNECT, /* no connection yet */
     UPSTREAM_LOGIN,   /* the gate logs in, or the exchange passes through */
-    UPSTREAM_READY,   /* behind AuthenticationOk, before ReadyForQuery */
+    UPSTREAM_READY,   /* after AuthenticationOk, before ReadyForQuery */
     UPSTREAM_ATTRS    /* asking a server before 14 what target_session_attrs wants to know */
 };
 

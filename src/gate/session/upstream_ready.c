@@ -129,7 +129,7 @@ static void judged(struct upstream_room *r)
     session_resume(r->s);
 }
 
-/* An ErrorResponse behind R(0): the client gets all that was said, in order, and the connection ends. */
+/* An ErrorResponse after R(0): the client gets all that was said, in order, and the connection ends. */
 static void late_error(struct upstream_room *r, struct bytes message)
 {
     struct session *s = r->s;

@@ -8,7 +8,7 @@
 
 /** AuthenticationOk was read: go on to ReadyForQuery with what r->in holds. */
 void upstream_authenticated(struct upstream_room *r);
-/** Go on with what r->in holds behind AuthenticationOk. */
+/** Go on with what r->in holds after AuthenticationOk. */
 void upstream_after_ok(struct upstream_room *r);
 
 #endif

@@ -302,7 +302,7 @@ static void on_sessions_changed(struct worker *worker)
 }
 
 /*
- * Another gate is to have the address at once. Who stands in the queue comes in and hears 57P03; closing the
+ * Another gate is to have the address at once. Who is in the queue comes in and hears 57P03; closing the
  * listener would reset him.
  */
 static void stop_listening(struct worker *worker)

@@ -33,7 +33,7 @@ void worker_order_free(struct worker_order *order);
 void worker_loaded(struct worker *worker);
 /**
  * From any thread: listen no more, and end the sessions at their next ReadyForQuery(idle), or at once. Who
- * stands in the listeners' queues still comes in, and hears 57P03. The loop ends when no worker has sessions.
+ * is in the listeners' queues still comes in, and hears 57P03. The loop ends when no worker has sessions.
  */
 MUST_CHECK bool worker_drain(struct worker *worker, bool now);
 

@@ -1,5 +1,5 @@
 /**
- * Who connects how, over all workers and restarts: a table in memory, written behind to pgseal.clients in state_directory.
+ * Who connects how, over all workers and restarts: a table in memory, written to pgseal.clients in state_directory from time to time.
  *
  * Workers count for themselves and hand their tables over every few seconds, or when a statement asks; the
  * SQL thread adds them up. The file is a copy: whatever is wrong with it, the gate counts on and says so

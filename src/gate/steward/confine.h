@@ -1,5 +1,5 @@
 /**
- * Giving up what the gate does not need once it serves; what is in force stands in the log.
+ * Giving up what the gate does not need once it serves; what is in force is in the log.
  */
 #ifndef PGSEAL_GATE_STEWARD_CONFINE_H
 #define PGSEAL_GATE_STEWARD_CONFINE_H

@@ -236,7 +236,7 @@ static void measure_finish(void *arg)
     struct measurement *m = arg;
     struct gate *g = m->gate;
 
-    /* A counter that is missing would look like one that began anew. */
+    /* A counter that is missing would look like one that began again. */
     measure_answer(&m->waiters, counters_whole(m->sum) && !m->incomplete ? m->sum : NULL);
     free_measurement(m);
     g->measuring = false;

@@ -1,5 +1,5 @@
 /**
- * One set of numbers for whoever asks: the workers' counters summed up, and what only files and the snapshot can tell.
+ * The metrics of a scrape: the workers' counters summed up, and what only files and the snapshot show.
  */
 #ifndef PGSEAL_GATE_STEWARD_MEASURE_H
 #define PGSEAL_GATE_STEWARD_MEASURE_H

@@ -1,5 +1,5 @@
 /**
- * Can any server be reached? A readiness probe asks, so the answer is found out when it is wanted and kept for a moment.
+ * Can any server be reached? For readiness probes: found out on request, and kept for a moment.
  */
 #ifndef PGSEAL_GATE_STEWARD_REACH_H
 #define PGSEAL_GATE_STEWARD_REACH_H

@@ -378,7 +378,7 @@ static void load_and_install(struct gate *g, enum reload_trigger trigger, bool l
         watch_mark(g->watch); /* there may be other files now */
 }
 
-/* note: what came of it, for a client; NULL: nobody asks. */
+/* note: the result, for a client; NULL: nobody asks. */
 static void attempt(struct gate *g, enum reload_trigger trigger, bool last_word, struct err *note)
 {
     atomic_store(&g->shared.loading, true);

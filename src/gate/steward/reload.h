@@ -10,7 +10,7 @@
 void reload_begin(struct gate *g, enum reload_trigger trigger);
 /** SIGHUP is pending: take it, and load. */
 void reload_signalled(void *gate);
-/** The same for pg_reload_conf(): `note` says what came of it. */
+/** The same for pg_reload_conf(): `note` receives the result. */
 void reload_asked(struct gate *g, struct err *note);
 /** Watch files and dates from now on; the first snapshot is in force. */
 MUST_CHECK enum code reload_start(struct gate *g);

@@ -3,7 +3,7 @@
  *
  * Certificates, keys, CAs and revocation lists count by content: replaced by rename, written in place or
  * swapped behind a symbolic link (Kubernetes' `..data`). Rules and settings count by identity: they react
- * when another file stands at their path, never to an editor's save. Either way a change is told only after 1
+ * when another file is at their path, never to an editor's save. Either way a change is told only after 1
  * s of silence with equal hashes, and once: the same state is not told again.
  */
 #ifndef PGSEAL_GATE_STEWARD_WATCH_H

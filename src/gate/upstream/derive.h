@@ -23,7 +23,7 @@ struct derive *derive_check(const struct verifier *verifier, struct str user, st
 /** scram_verifier_make() with a salt of SCRAM_SALT_BYTES. */
 struct derive *derive_verifier(struct bytes password, const uint8_t salt[SCRAM_SALT_BYTES],
                                uint32_t iterations, const struct derive_owner *owner);
-/** After `done`: what came of it. */
+/** After `done`: the result. */
 enum code derive_code(const struct derive *derive);
 /** After derive_verifier() ended with OK. */
 const struct scram_verifier *derive_made(const struct derive *derive);

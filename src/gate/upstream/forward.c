@@ -197,7 +197,7 @@ static void end_all(struct link *link, struct ask_list *list)
         end_ask(ask);
 }
 
-/* What was on its way is sent once more, over another connection: the peer may have been started anew. */
+/* What was on its way is sent once more, over another connection: the peer may have been started again. */
 static void send_again(struct link *link)
 {
     struct ask *ask;

@@ -47,7 +47,7 @@ bool lookup_cached(const struct lookup *lookup);
  */
 MUST_CHECK enum code lookup_take(struct lookup *lookup, struct arena *arena, struct credential *credential,
                                  const struct role_set **roles, struct err *e);
-/** A login failed, perhaps on an answer that is no longer true: all workers ask anew next time. */
+/** A login failed, perhaps on an answer that is no longer true: all workers ask again next time. */
 void lookup_forget(struct worker *worker, struct str user);
 
 /** Give up all queries and forget all answers; NULL is fine. */

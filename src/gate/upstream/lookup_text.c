@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-/* A number in front of `sep`, or all of `*rest` for '\0'; digits behind it in seconds do not matter. */
+/* A number in front of `sep`, or all of `*rest` for '\0'; digits after it in seconds do not matter. */
 static bool take_number(struct str *rest, char sep, int *out)
 {
     struct str part = *rest;

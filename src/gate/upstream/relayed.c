@@ -122,7 +122,7 @@ static enum code check_mechanism(struct relayed *r, struct bytes body, struct er
         return err_set(e, E_PROTOCOL, "client selected an invalid SASL authentication mechanism");
     (void)rd_u32(&rd); /* length of the first message */
     if (wants_scram(r))
-        r->gs2 = (char)rd_u8(&rd); /* 0 behind the end: the server will say what it thinks of that */
+        r->gs2 = (char)rd_u8(&rd); /* 0 after the end: the server will say what it thinks of that */
     return OK;
 }
 

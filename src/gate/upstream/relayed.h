@@ -1,8 +1,8 @@
 /**
  * A password exchange that passes through the gate, and the proof that it was the one the rule demands.
  *
- * The gate offers no channel binding it cannot pass on, and takes the server's AuthenticationOk only behind a
- * whole exchange of the right kind: a server that trusts its socket lets nobody past a scram-sha-256
+ * The gate offers no channel binding it cannot pass on, and takes the server's AuthenticationOk only after a
+ * whole exchange of the right kind: a server that trusts its socket admits no one past a scram-sha-256
  * rule. Sans-I/O: messages in, verdicts out.
  */
 #ifndef PGSEAL_GATE_UPSTREAM_RELAYED_H

@@ -61,7 +61,7 @@ MUST_CHECK enum code server_conn_send(struct server_conn *conn, struct bytes dat
 MUST_CHECK enum code server_conn_send_buf(struct server_conn *conn, const struct buf *data, struct err *e);
 /**
  * The login over this connection came to nothing: go on as libpq would. `failed` is called when nothing is
- * left, `ready` when another connection stands.
+ * left, `ready` when another connection is established.
  */
 void server_conn_event(struct server_conn *conn, enum attempt_event event, const struct err *e);
 /** Connect to the present address once more, in the same way: `ready` or `failed` follows, from the loop. */
@@ -89,7 +89,7 @@ enum login_cert server_conn_certificate(const struct server_conn *conn);
 struct login_line server_conn_line(struct server_conn *conn, void (*worked)(void *arg), void *arg);
 /** Fill address, method and host of `out`. */
 void server_conn_route(const struct server_conn *conn, struct cancel_route *out);
-/** Hand the connection over; `fn` hears of its readiness from now on, and the rest may be freed. */
+/** Hand the connection over; `fn` is called for its readiness from now on, and the rest may be freed. */
 void server_conn_take_stream(struct server_conn *conn, struct stream *out, poll_fn *fn, void *arg);
 /** "127.0.0.1:5432" or the socket's path. */
 void server_conn_text(const struct server_conn *conn, char out[128]);

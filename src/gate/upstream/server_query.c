@@ -209,7 +209,7 @@ static void feed_login(void *arg)
     case LOGIN_WORK:
         return;
     case LOGIN_AUTHENTICATED:
-        feed_login(a); /* what is behind it, up to ReadyForQuery */
+        feed_login(a); /* what is after it, up to ReadyForQuery */
         return;
     case LOGIN_READY:
         server_conn_role(a->conn, login_role(login_facts(login)));

@@ -59,7 +59,7 @@ static void answered(void *arg)
     overview_fn *done = o->done;
 
     o->done = NULL;
-    if (done) /* it may ask anew */
+    if (done) /* it may ask again */
         done(o->arg, buf_bytes(&o->json), o->err.code == OK ? NULL : &o->err);
     if (!o->done)
         buf_fini(&o->json);

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum {
-    GRACE_US = 500 * 1000,        /* behind the time at which a clerk stops by itself */
+    GRACE_US = 500 * 1000,        /* after the time at which a clerk stops by itself */
     CANCEL_GRACE_US = 250 * 1000, /* for a clerk that was told to stop */
     READ_STEP = 64 * 1024
 };
@@ -274,7 +274,7 @@ static enum code receive_some(struct asking *a, struct err *e)
     return OK;
 }
 
-/* One whole frame, and nothing behind it. */
+/* One whole frame, and nothing after it. */
 static enum code receive_frame(struct asking *a, struct msg *out, struct err *e)
 {
     struct clerk_link *link = a->link;

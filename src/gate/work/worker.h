@@ -77,7 +77,7 @@ struct steward_hooks {
     void (*worker_closed)(struct gate *gate);
     /** A worker's loop has ended. */
     void (*worker_ended)(struct gate *gate);
-    /** Load the files anew; `note` says what came of it. */
+    /** Load the files again; `note` receives the result. */
     void (*reload)(struct gate *gate, struct err *note);
 };
 
