@@ -19,7 +19,6 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#define CLIENTS_FILE "pgseal.clients"
 #define LOG_MAX ((size_t)1 << 30)
 enum { WHO_MAX = 1024 };
 
@@ -65,7 +64,7 @@ static enum code add_gate(struct audit_rehearsal *r, const struct audit_subject 
 
     if (!realpath(settings_state_dir(subject->settings), dir))
         return OK;
-    TRY(os_path(dir, CLIENTS_FILE, path, e));
+    TRY(os_path(dir, STATE_CLIENTS, path, e));
     return client_store_load(path, add_row, &r->known, e);
 }
 

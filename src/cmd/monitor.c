@@ -187,6 +187,7 @@ int cmd_monitor(struct cmd *cmd)
         job.plan.loop = loop_new();
         job.plan.fetcher = job.plan.loop ? fetcher_new(job.plan.loop, (int64_t)job.timeout_s * 1000) : NULL;
         job.plan.params.world = &job.world;
+        job.plan.params.inventory = cmd->json;
         status = job.plan.fetcher && conn_world_system(&job.arena, &job.world) == OK
                      ? run(&job)
                      : cmd_error(cmd, &(struct err){ .code = E_NOMEM });

@@ -135,8 +135,8 @@ static json_t *date_json(const struct monitor_row *row, int64_t unix_s)
 {
     char text[TIME_TEXT_MAX];
 
-    return monitor_row_is_dated(row) && unix_s != INT64_MAX ? json_string(time_text(unix_s, text))
-                                                            : json_null();
+    bool known = monitor_row_is_dated(row) || (row->seen && unix_s != 0);
+    return known && unix_s != INT64_MAX ? json_string(time_text(unix_s, text)) : json_null();
 }
 
 static json_t *texts_json(const struct str *texts, size_t n)
@@ -180,9 +180,10 @@ static json_t *row_json(const struct monitor_target *target, const struct monito
         "{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "target", json_of(target->text), "kind",
         row->kind, "subject", monitor_report_text_or_null(row->info.subject), "not_before",
         date_json(row, row->not_before_s), "not_after", date_json(row, row->not_after_s), "days_left",
-        ends ? json_integer(row->life.days_left) : json_null(), "life_left",
-        ends ? json_real(row->life.life_left) : json_null(), "status", monitor_status_name(row->status),
-        "error", monitor_report_text_or_null(row->error), "served_matches", served_json(row->served));
+        ends || (row->seen && row->not_after_s != 0) ? json_integer(row->life.days_left) : json_null(),
+        "life_left", ends ? json_real(row->life.life_left) : json_null(), "status",
+        monitor_status_name(row->status), "error", monitor_report_text_or_null(row->error), "served_matches",
+        served_json(row->served));
 
     if (object)
         put_inventory(object, row);

@@ -187,6 +187,7 @@ const struct setting_row *settings_find(const struct settings *settings, struct 
 /** The lock that a running gate holds in that directory. */
 #define STATE_LOCK "pgseal.lock"
 #define STATE_SECRET "pgseal.secret"
+#define STATE_CLIENTS "pgseal.clients"
 /** Where the gate keeps what it writes itself: state_directory, or the gate's directory. Lives as long. */
 const char *settings_state_dir(const struct settings *settings);
 /** True when a connection from `peer` (IPv4, IPv6 or IPv4 in IPv6) must begin with a PROXY header. */

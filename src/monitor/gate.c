@@ -10,6 +10,7 @@
 #include "conf/settings.h"
 #include "monitor/ask.h"
 #include "monitor/files.h"
+#include "monitor/seen.h"
 #include "os/files.h"
 
 #include <arpa/inet.h>
@@ -156,6 +157,8 @@ enum code monitor_add_gate(struct monitor_target *target, const char *dir, struc
         code = add_http(target, settings, e);
     if (code == OK)
         code = gate_add_upstreams(target, settings, e);
+    if (code == OK && target->params->inventory)
+        code = monitor_add_seen(target, settings_state_dir(settings), e);
     settings_unref(settings);
     return code;
 }

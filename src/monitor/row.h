@@ -22,6 +22,7 @@ struct monitor_row {
     struct str deployed; /* the setting that names the file, or how the endpoint was asked; empty: neither */
     X509 *cert;          /* NULL: a revocation list, or nothing that could be read; owned */
     bool is_crl;
+    bool seen;             /* a client has shown it: only its end is known, and it is nobody's alarm */
     struct cert_info info; /* of `cert`; a list has subject, issuer and serial (its number) of its own */
     struct str *path;      /* issuers, from the certificate's own to the root */
     size_t n_path;

@@ -32,8 +32,8 @@ void monitor_target_fini(struct monitor_target *target)
     target->params = NULL;
 }
 
-static enum code new_row(struct monitor_target *target, const char *kind, struct str where,
-                         struct monitor_row **out, struct err *e)
+enum code monitor_add_row(struct monitor_target *target, const char *kind, struct str where,
+                          struct monitor_row **out, struct err *e)
 {
     struct monitor_row *row = ARENA_NEW(&target->arena, struct monitor_row);
 
@@ -76,7 +76,7 @@ enum code monitor_add_cert(struct monitor_target *target, const char *kind, stru
         code = cert_list_add(&target->known, cert);
     if (code != OK && code != E_LIMIT) /* beyond that, issuers are not looked for */
         return err_set(e, E_NOMEM, "out of memory");
-    TRY(new_row(target, kind, where, &row, e));
+    TRY(monitor_add_row(target, kind, where, &row, e));
     (void)X509_up_ref(cert);
     row->cert = cert;
     row->info = info;
@@ -103,7 +103,7 @@ enum code monitor_add_crl(struct monitor_target *target, struct str where, X509_
     code = crl_list_add(&target->crls, crl);
     if (code != OK)
         return err_set(e, code, "too many revocation lists, or out of memory");
-    TRY(new_row(target, "crl", where, &row, e));
+    TRY(monitor_add_row(target, "crl", where, &row, e));
     row->is_crl = true;
     row->info.subject = row->info.issuer = info.issuer;
     row->info.serial = info.number;
@@ -119,7 +119,7 @@ enum code monitor_add_fault(struct monitor_target *target, const char *kind, str
 {
     struct monitor_row *row;
 
-    TRY(new_row(target, kind, where, &row, e));
+    TRY(monitor_add_row(target, kind, where, &row, e));
     return monitor_row_blame(row, &target->arena, status, "%s", why) ? OK
                                                                      : err_set(e, E_NOMEM, "out of memory");
 }

@@ -26,6 +26,7 @@ struct monitor_params {
     const struct trust *roots;   /* what endpoints are verified with; NULL: they are not */
     bool system_roots;           /* … the system's trust store instead */
     const struct crl_list *crls; /* what endpoints' certificates must not be on; NULL: none */
+    bool inventory;              /* what clients have shown, too */
 };
 
 enum monitor_ask_kind {
@@ -73,6 +74,10 @@ void monitor_target_init(struct monitor_target *target, const struct monitor_par
 void monitor_target_fini(struct monitor_target *target);
 
 /* ---- for those who fill it ---- */
+
+/** An empty row, to be filled. */
+MUST_CHECK enum code monitor_add_row(struct monitor_target *target, const char *kind, struct str where,
+                                     struct monitor_row **out, struct err *e);
 
 /** A row for a certificate (one more reference is taken). NULL in *out where the target has too many. */
 MUST_CHECK enum code monitor_add_cert(struct monitor_target *target, const char *kind, struct str where,

@@ -284,6 +284,23 @@ def kinds(rows):
     return sorted((r["kind"], r["status"]) for r in rows)
 
 
+def test_the_inventory_has_the_certificates_that_clients_showed(monitor, make_gate, ca):
+    gate = make_gate(tls={"cert": lived(ca, 90, 80), "ca": ca.pem()}, hba="hostssl all all 127.0.0.1/32 cert\n")
+    cert = ca.issue("alice", valid_to=pki.now() + 3 * DAY)
+    crt, key = cert.write(monitor.dir, "alice")
+    with psycopg.connect(host="localhost", port=gate.port, user="alice", dbname="app", sslmode="verify-full",
+                         sslrootcert=monitor.write("seen-root.crt", ca.pem()), sslcert=crt, sslkey=key,
+                         application_name="billing") as db:
+        assert db.execute("SELECT 1").fetchall() == [(1,)]
+    gate.stop()                                         # what it remembers of clients is on the disk then
+    row, = [r for r in monitor.rows(gate.dir) if r["kind"] == "client seen"]
+    assert (row["subject"], row["issuer"], row["serial"]) == ("/CN=alice", "/CN=monitor test CA", str(cert.serial))
+    assert row["location"].startswith("alice from ") and row["deployed"] == "billing"
+    assert (row["not_before"], row["life_left"], row["status"]) == (None, None, "ok") and row["days_left"] in (2, 3)
+    assert row["not_after"] == cert.cert.not_valid_after.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert "client seen" not in monitor.run(gate.dir).stdout        # in a list for people it would hide the rest
+
+
 def test_gate(monitor, make_gate, upstream, ca):
     root = monitor.write("root.crt", ca.pem())
     crt, key = lived(ca, 90, 80, usage="client").write(monitor.dir, "client")

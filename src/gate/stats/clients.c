@@ -11,6 +11,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "base/lru.h"
+#include "conf/settings.h"
 #include "gate/work/sql_thread.h"
 #include "net/loop.h"
 #include "os/files.h"
@@ -27,7 +28,6 @@ enum {
     /* After so long every worker has handed over what it had seen by then. */
     SETTLED_MS = CLIENTS_HAND_OVER_MS + 1000
 };
-#define CLIENTS_FILE "pgseal.clients"
 
 struct ledger_row {
     struct client_row row; /* first: lru.h finds the key at its begin */
@@ -448,7 +448,7 @@ struct clients *clients_new(struct sql_thread *sql, const char *dir, const struc
     c->env = env;
     c->rows = lru_new(LEDGER_SLOTS, sizeof(struct ledger_row), sizeof(struct client_key), 0);
     c->timer = timer_new(sql_thread_loop(sql), on_timer, c);
-    if (!c->rows || !c->timer || os_path(dir, CLIENTS_FILE, c->path, &ignored) != OK) {
+    if (!c->rows || !c->timer || os_path(dir, STATE_CLIENTS, c->path, &ignored) != OK) {
         clients_stop(c);
         clients_free(c);
         return NULL;
