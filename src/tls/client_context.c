@@ -7,7 +7,6 @@
 #include "pki/der.h"
 #include "tls/context_base.h"
 #include "tls/diag.h"
-#include "tls/handover.h"
 #include "tls/handshake_cb.h"
 #include "tls/keylog.h"
 
@@ -176,7 +175,7 @@ enum code tls_client_context_new(struct tls_library *library, const struct tls_c
     TRY(context_new(library, TLS_client_method(), &c, e));
     SSL_CTX_set_info_callback(c->ssl_ctx, engine_info_cb);
     SSL_CTX_set_cert_cb(c->ssl_ctx, engine_cert_cb, NULL);
-    context_set_records(c, params->records);
+    c->own_records = params->records == TLS_RECORDS_OWN;
     enum code code = set_limits(c, params, e);
     if (code == OK)
         code = load_roots(c, library, params, e);

@@ -19,6 +19,7 @@ struct tls_context {
     bool takes_cancels;                        /* server side: TLS_PROTOCOL_CANCEL is on offer too */
     enum tls_protocol protocol;                /* what a client offers, and a server accepts */
     bool own_records;                          /* enum tls_records */
+    bool logs_keys;                            /* into a file */
     size_t record_max;                         /* content of a record that is sent; 0: as much as there is */
     enum tls_version min_version, max_version; /* for the hint of a version failure */
     uint8_t end_point[TLS_HASH_MAX];

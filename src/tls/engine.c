@@ -113,6 +113,7 @@ static struct tls_engine *engine_new(struct tls_port *port, struct tls_context *
                               .max_version = context->max_version,
                               .record_max = context->record_max,
                               .own = context->own_records,
+                              .logs_keys = context->logs_keys,
                               .server = server,
                               .alert_sent = -1,
                               .alert_received = -1 };
@@ -229,6 +230,7 @@ enum tls_status tls_engine_handshake(struct tls_engine *engine, struct tls_io *i
     if (!engine->ssl)
         return TLS_DONE;
     step_begin(engine, io);
+    handover_listen(engine);
     int result = SSL_do_handshake(engine->ssl);
     if (result == 1) {
         if (engine->own)

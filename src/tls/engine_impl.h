@@ -44,7 +44,9 @@ struct tls_engine {
     int verify_error, verify_depth;
     int16_t alert_sent, alert_received;
     uint16_t offered_min, offered_max;
-    bool own; /* the records are to be ours */
+    bool own;       /* the records are to be ours */
+    bool late;      /* in a handshake: what the key log says from here on is of use */
+    bool logs_keys; /* the context has a key log of its own */
     bool server;
     bool failed;
     bool bulk;

@@ -1,6 +1,9 @@
 /*
  * The end of a handshake.
  *
+ * OpenSSL's key log writes its lines with printf, at 2.5 us each. So it is listened to only from the CertificateVerify
+ * on, when the secrets of the handshake itself have gone by; contexts are one thread's, and their engines take turns.
+ *
  * The key-log callback is OpenSSL's public way to a session's traffic secrets. With tickets off and without
  * read-ahead OpenSSL has sealed and opened nothing under them when the handshake returns, so both counters begin
  * at 0, and what the peer has sent after its Finished still is in the worker's buffer.
@@ -62,11 +65,20 @@ void handover_hear(const SSL *ssl, const char *line)
         engine->handover->server_n = secret_of(line, engine->handover->server);
 }
 
-void context_set_records(struct tls_context *context, enum tls_records records)
+void handover_listen(struct tls_engine *engine)
 {
-    context->own_records = records == TLS_RECORDS_OWN;
-    if (context->own_records)
-        SSL_CTX_set_keylog_callback(context->ssl_ctx, handover_hear);
+    if (engine->own && !engine->logs_keys)
+        SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(engine->ssl), engine->late ? handover_hear : NULL);
+}
+
+void handover_watch(struct tls_engine *engine)
+{
+    OSSL_HANDSHAKE_STATE verified = engine->server ? TLS_ST_SW_CERT_VRFY : TLS_ST_CR_CERT_VRFY;
+
+    if (!engine->own || engine->late || SSL_get_state(engine->ssl) != verified)
+        return;
+    engine->late = true;
+    handover_listen(engine);
 }
 
 void handover_forget(struct tls_engine *engine)

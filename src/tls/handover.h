@@ -6,10 +6,10 @@
 
 #include "tls/engine_impl.h"
 
-struct tls_context;
-
-/** Say whose the records of this context's sessions are. Before context_log_keys(). */
-void context_set_records(struct tls_context *context, enum tls_records records);
+/** Before each step of a handshake: the context's key log is this engine's. */
+void handover_listen(struct tls_engine *engine);
+/** At each state of a handshake. */
+void handover_watch(struct tls_engine *engine);
 /** One line of the key log of a session's handshake: keeps both traffic secrets. */
 void handover_hear(const SSL *ssl, const char *line);
 /**

@@ -7,6 +7,7 @@
 #include "pki/name.h"
 #include "tls/context_base.h"
 #include "tls/engine_impl.h"
+#include "tls/handover.h"
 
 static struct tls_engine *engine_of(const SSL *ssl)
 {
@@ -15,9 +16,11 @@ static struct tls_engine *engine_of(const SSL *ssl)
 
 void engine_info_cb(const SSL *ssl, int where, int ret)
 {
-    struct tls_engine *e;
+    struct tls_engine *e = engine_of(ssl);
 
-    if (!(where & SSL_CB_ALERT) || !(e = engine_of(ssl)))
+    if (e && where & SSL_CB_LOOP)
+        handover_watch(e);
+    if (!e || !(where & SSL_CB_ALERT))
         return;
     if (where & SSL_CB_READ)
         e->alert_received = (int16_t)(ret & 0xff);

@@ -95,6 +95,7 @@ enum code context_log_keys(struct tls_context *context, const char *path, struct
         free(copy);
         return err_set(e, E_NOMEM, "out of memory");
     }
+    context->logs_keys = true;
     SSL_CTX_set_keylog_callback(context->ssl_ctx, hear_line);
     return OK;
 }

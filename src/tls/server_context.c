@@ -12,7 +12,6 @@
 #include "tls/context_base.h"
 #include "tls/dh.h"
 #include "tls/diag.h"
-#include "tls/handover.h"
 #include "tls/handshake_cb.h"
 
 #include <fcntl.h>
@@ -279,7 +278,7 @@ static enum code build(struct tls_context *c, struct tls_library *library, const
     TRY(set_versions(c, p, e));
     SSL_CTX_set_options(c->ssl_ctx, SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
     SSL_CTX_set_num_tickets(c->ssl_ctx, 0);
-    context_set_records(c, p->records);
+    c->own_records = p->records == TLS_RECORDS_OWN;
     c->record_max = p->protocol == TLS_PROTOCOL_POSTGRESQL ? RECORD_MAX : 0;
     if (c->record_max && SSL_CTX_set_max_send_fragment(c->ssl_ctx, RECORD_MAX) != 1)
         return err_set(e, E_INTERNAL, "could not limit the length of TLS records");
