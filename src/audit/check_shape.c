@@ -23,6 +23,25 @@ static bool has_option(const struct hba_rule *rule, enum hba_option option, cons
     return hba_rule_option(rule, option, &text) && str_is(text, value);
 }
 
+/* With the connection that shows it, where another machine can make one. */
+static void tell(struct rule_audit *l, enum check check, const char *what)
+{
+    if (reaches(l))
+        rule_audit_report_any(l, check, what);
+    else
+        rule_audit_about(l, audit_add(l->audit, check, l->where, "%s", what));
+}
+
+static void tell_text(struct rule_audit *l, enum check check, struct str what)
+{
+    const char *c = arena_c(l->audit->arena, what);
+
+    if (c)
+        tell(l, check, c);
+    else
+        l->audit->nomem = true;
+}
+
 /* ---- methods ---- */
 
 static void check_methods(struct rule_audit *l)
@@ -33,21 +52,18 @@ static void check_methods(struct rule_audit *l)
     if (rule->method == HBA_METHOD_IDENT)
         rule_audit_report_any(l, CHECK_IDENT_FROM_NETWORK, "the client's machine is asked who its user is");
     if (rule->method == HBA_METHOD_RADIUS)
-        rule_audit_about(
-            l, audit_add(l->audit, CHECK_RADIUS, l->where, "passwords are judged by a RADIUS server"));
+        tell(l, CHECK_RADIUS, "passwords are judged by a RADIUS server");
     if (rule->method == HBA_METHOD_LDAP && !has_option(rule, HBA_OPTION_LDAPTLS, "1") &&
         !has_option(rule, HBA_OPTION_LDAPSCHEME, "ldaps"))
-        rule_audit_about(l, audit_add(l->audit, CHECK_LDAP_IN_CLEAR, l->where,
-                                      "passwords go to the LDAP server without TLS"));
+        tell(l, CHECK_LDAP_IN_CLEAR, "passwords go to the LDAP server without TLS");
     if ((rule->method == HBA_METHOD_GSS || rule->method == HBA_METHOD_SSPI) &&
         has_option(rule, HBA_OPTION_INCLUDE_REALM, "0") &&
         !hba_rule_option(rule, HBA_OPTION_KRB_REALM, &ignored))
-        rule_audit_about(l, audit_add(l->audit, CHECK_GSS_ANY_REALM, l->where,
-                                      "include_realm=0 without krb_realm: any realm is accepted"));
+        tell(l, CHECK_GSS_ANY_REALM, "include_realm=0 without krb_realm: any realm is accepted");
     if (rule->clientcert != CLIENTCERT_NONE && l->audit->subject->settings_seen &&
         !l->audit->subject->settings->ssl_ca_file.path)
-        rule_audit_about(l, audit_add(l->audit, CHECK_CLIENTCERT_IMPOSSIBLE, l->where,
-                                      "the rule asks for a client certificate, and ssl_ca_file is not set"));
+        tell(l, CHECK_CLIENTCERT_IMPOSSIBLE,
+             "the rule asks for a client certificate, and ssl_ca_file is not set");
 }
 
 /* ---- replication ---- */
@@ -149,10 +165,23 @@ static void check_samenet(struct rule_audit *l)
         !s->ifaces->list(s->ifaces->ctx, take_interface, &widest) || widest.full == 0)
         return;
     if (widest.full == 32 ? widest.bits < SAMENET_V4_BITS : widest.bits < SAMENET_V6_BITS)
-        rule_audit_about(
-            l, audit_add(l->audit, CHECK_ANY_ADDRESS, l->where,
-                         "samenet takes a whole /%u network: an interface of this machine has that mask",
-                         widest.bits));
+        tell_text(l, CHECK_ANY_ADDRESS,
+                  audit_text(l->audit,
+                             "samenet takes a whole /%u network: an interface of this machine has that mask",
+                             widest.bits));
+}
+
+/* The connection that is at hand shows it only if it is that user's. */
+static void tell_superuser(struct rule_audit *l, struct str who)
+{
+    const struct conn_facts *facts = l->plain != REACH_NONE ? &l->plain_facts : &l->sealed_facts;
+    struct str what = audit_text(l->audit, "%.*s may log in from another machine", STR_ARG(who));
+
+    if (str_equal(facts->user, who))
+        tell_text(l, CHECK_SUPERUSER_FROM_NETWORK, what);
+    else
+        rule_audit_about(l,
+                         audit_add(l->audit, CHECK_SUPERUSER_FROM_NETWORK, l->where, "%.*s", STR_ARG(what)));
 }
 
 static void check_width(struct rule_audit *l)
@@ -163,23 +192,19 @@ static void check_width(struct rule_audit *l)
     if (!reaches(l))
         return;
     if (names_superuser(l, &who))
-        rule_audit_about(l, audit_add(l->audit, CHECK_SUPERUSER_FROM_NETWORK, l->where,
-                                      "%.*s may log in from another machine", STR_ARG(who)));
+        tell_superuser(l, who);
     check_samenet(l);
     if (takes_any_address(rule))
-        rule_audit_about(l,
-                         audit_add(l->audit, CHECK_ANY_ADDRESS, l->where, "the rule is for every address"));
+        tell(l, CHECK_ANY_ADDRESS, "the rule is for every address");
     if (has_kind(rule->databases, rule->n_databases, HBA_NAME_ALL) &&
         has_kind(rule->users, rule->n_users, HBA_NAME_ALL))
-        rule_audit_about(l,
-                         audit_add(l->audit, CHECK_ALL_ALL, l->where, "its database and user are both all"));
+        tell(l, CHECK_ALL_ALL, "its database and user are both all");
     if (rule->address.kind == HBA_ADDR_NAME)
-        rule_audit_about(l, audit_add(l->audit, CHECK_HOSTNAME_RULE, l->where,
-                                      "the address \"%.*s\" is looked up for every connection",
-                                      STR_ARG(rule->address.name)));
+        tell_text(l, CHECK_HOSTNAME_RULE,
+                  audit_text(l->audit, "the address \"%.*s\" is looked up for every connection",
+                             STR_ARG(rule->address.name)));
     if (rule->method == HBA_METHOD_CERT && rule->map.n == 0)
-        rule_audit_about(l, audit_add(l->audit, CHECK_CN_UNMAPPED, l->where,
-                                      "the rule has no map: the certificate's name is the role's"));
+        tell(l, CHECK_CN_UNMAPPED, "the rule has no map: the certificate's name is the role's");
 }
 
 /* ---- host beside hostssl ---- */

@@ -644,6 +644,11 @@ BADS = {
 ELSEWHERE = {"fips_ems", "groups_fail_in_fips", "certificate_over_public_limit"}
 
 
+# Of these, each finding of another machine's connection shows one.
+WITNESSED = {"plaintext_from_network", "host_beside_hostssl", "replication_from_network_open", "ident_from_network", "radius",
+             "ldap_in_clear", "clientcert_impossible", "gss_any_realm", "any_address", "all_all", "hostname_rule", "cn_unmapped"}
+
+
 @pytest.mark.parametrize("name", BADS)
 def test_check(program, certs, tmp_path, name):
     bad = BADS[name]
@@ -659,6 +664,7 @@ def test_check(program, certs, tmp_path, name):
     found, _ = report(program, data.path)
     assert ids(found) - ALWAYS - {"password_without_certificate"} == bad.fires - ALWAYS, found["findings"]
     assert all(f["evidence"] and f["why"] and f["fix"] and f["where"] for f in found["findings"])
+    assert all(f["witness"] and f["witness"] in f["evidence"] for f in found["findings"] if f["id"] in WITNESSED)
 
 
 def under_public(program, certs, *arguments):
