@@ -28,9 +28,11 @@ static void put_statements(const struct harden_text *text, struct buf *out)
     for (size_t i = 0; i < text->n; i++) {
         const struct harden_line *line = &text->lines[i];
         bool same = line->before.p && line->after.p && str_equal(line->before, line->after);
-        if (!same && line->after.p && setting_line_parse(line->after, &parts))
-            buf_printf(out, "ALTER SYSTEM SET %.*s = %.*s;  -- %.*s\n", STR_ARG(parts.name),
-                       STR_ARG(parts.value), STR_ARG(line->why));
+        if (same || !line->after.p || !setting_line_parse(line->after, &parts))
+            continue;
+        buf_printf(out, "ALTER SYSTEM SET %.*s = %.*s;  -- ", STR_ARG(parts.name), STR_ARG(parts.value));
+        harden_text_reasons(line, 1, out);
+        buf_append_byte(out, '\n');
     }
 }
 

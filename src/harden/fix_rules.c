@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "conf/settings.h"
 #include "harden/rule_line.h"
 #include "policy/reach.h"
 
@@ -117,6 +118,8 @@ static struct fix demand_tls(struct planning *p, const struct finding *f)
 
     if (!open_record(p, f, &r, &fix))
         return fix;
+    if (!p->subject->settings->ssl && !planning_wants(p, CHECK_TLS_OFF, check_severity(CHECK_TLS_OFF)))
+        return FIX_LEFT("TLS is off, and tls_off is excluded: nobody could connect");
     if (r.rule->type == HBA_HOSTSSL || r.rule->type == HBA_LOCAL || r.rule->type == HBA_HOSTGSSENC)
         return FIX_LEFT("decide who may connect from where, and change the rule by hand");
     if (r.rule->type == HBA_HOST)
@@ -221,7 +224,7 @@ static struct fix ask_password(struct planning *p, const struct record *r, struc
     if (s->n[SECRET_SCRAM] == 0 || (r->near && s->n[SECRET_NONE] > 0))
         return (struct fix){
             false, s->n[SECRET_NONE] == 0
-                       ? STR("no role that the rule matches has a password: set one, or delete the rule")
+                       ? STR("no role that could use the rule has a password: set one, or delete the rule")
                        : planning_print(p, "%s could not log in without a password: set one with \\password",
                                         buf_c(&s->names[SECRET_NONE]))
         };

@@ -240,10 +240,6 @@ static struct fix new_certificate(struct planning *p, const struct finding *f)
 {
     const char *own = p->subject->settings->ssl_cert_file.path;
 
-    if (is_about_pair(p, f)) {
-        p->plan->needs_pair = true;
-        return (struct fix){ false, STR("") };
-    }
     if (!own || !str_starts(f->where, str_c(own)))
         return (struct fix){ false, f->fix }; /* a CA's, or a list's */
     if (!p->wish->cert_file)
@@ -266,6 +262,11 @@ bool fix_settings(struct planning *p, const struct finding *f, struct fix *out)
 {
     unsigned version = p->subject->kind == SUBJECT_SERVER ? p->subject->version : 0;
 
+    if (is_about_pair(p, f)) {
+        p->plan->needs_pair = true;
+        *out = (struct fix){ false, STR("") };
+        return true;
+    }
     if (f->check == CHECK_TLS_OFF) {
         *out = turn_on(p, reason(p, f));
         return true;
@@ -275,9 +276,8 @@ bool fix_settings(struct planning *p, const struct finding *f, struct fix *out)
         return true;
     }
     if (is_of_certificate(f->check)) {
-        *out = is_about_pair(p, f) ? (struct fix){ false, STR("") }
-                                   : FIX_LEFT("ask the CA that issued the certificate for a new one; pgseal "
-                                              "rotate can do that by itself");
+        *out = FIX_LEFT("ask the CA that issued the certificate for a new one; pgseal "
+                        "rotate can do that by itself");
         return true;
     }
     if (f->check == CHECK_SCRAM_ITERATIONS && str_starts(f->where, STR("role ")))

@@ -31,23 +31,6 @@ static enum code plan_nomem(struct err *e)
     return err_set(e, E_NOMEM, "out of memory");
 }
 
-/* ---- what is asked for ---- */
-
-static bool lists(const struct harden_checks *checks, enum check check)
-{
-    for (size_t i = 0; i < checks->n; i++)
-        if (checks->items[i] == check)
-            return true;
-    return false;
-}
-
-static bool is_wanted(const struct harden_wish *wish, const struct finding *f)
-{
-    if (lists(&wish->keep, f->check))
-        return false;
-    return wish->only.n > 0 ? lists(&wish->only, f->check) : f->severity <= FINDING_LOW;
-}
-
 /* ---- one look ---- */
 
 static enum code collect(const struct harden_wish *wish, const struct regular_file_drafts *drafts,
@@ -146,7 +129,7 @@ static enum code round_of(struct planning *p, struct err *e)
     if (!p->plan->left || (p->subject->policy && !p->search))
         return plan_nomem(e);
     for (size_t i = 0; i < report->findings.n && !p->nomem; i++)
-        if (is_wanted(p->wish, &report->findings.items[i]))
+        if (planning_wants(p, report->findings.items[i].check, report->findings.items[i].severity))
             fix_one(p, &report->findings.items[i]);
     planning_finish(p);
     return p->nomem ? plan_nomem(e) : OK;

@@ -10,6 +10,23 @@
 
 enum { EDITS_FIRST = 64 };
 
+static bool lists(const struct harden_checks *checks, enum check check)
+{
+    for (size_t i = 0; i < checks->n; i++)
+        if (checks->items[i] == check)
+            return true;
+    return false;
+}
+
+bool planning_wants(const struct planning *p, enum check check, enum finding_severity severity)
+{
+    const struct harden_wish *wish = p->wish;
+
+    if (lists(&wish->keep, check))
+        return false;
+    return wish->only.n > 0 ? lists(&wish->only, check) : severity <= FINDING_LOW;
+}
+
 struct str planning_print(struct planning *p, const char *fmt, ...)
 {
     struct str out = STR("");

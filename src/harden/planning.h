@@ -43,6 +43,8 @@ struct harden_text *planning_text(struct planning *p, struct str path);
 /** Note an edit for the end of the round. Of several findings about one line the first gets its way; the others have
  * theirs in the next round. */
 void planning_edit(struct planning *p, struct edit edit);
+/** Shall findings of this check and severity go? */
+bool planning_wants(const struct planning *p, enum check check, enum finding_severity severity);
 /** Make all edits, from the last line to the first, so that numbers of lines stay true meanwhile. */
 void planning_finish(struct planning *p);
 struct str planning_print(struct planning *p, const char *fmt, ...) PRINTF_LIKE(2, 3);

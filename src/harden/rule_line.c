@@ -10,32 +10,40 @@ enum { ADDRESS_MAX = 64 };
 
 static bool is_space(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v' || c == '\n';
+    return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* The next field: words that commas join. Empty: there is none. */
+/* One token. False: there is none. `out_more`: a comma ends it, and the field goes on. */
+static bool next_token(struct str line, size_t *at, struct str *out, bool *out_more)
+{
+    bool in_quote = false, saw_quote = false;
+    size_t i = *at;
+
+    while (i < line.n && (is_space(line.p[i]) || line.p[i] == ','))
+        i++;
+    size_t begin = i;
+    for (; i < line.n && (in_quote || !is_space(line.p[i])); i++) {
+        char c = line.p[i];
+        if (!in_quote && (c == '#' || c == ','))
+            break;
+        in_quote = in_quote != (c == '"');
+        saw_quote = saw_quote || c == '"';
+    }
+    *out_more = i < line.n && line.p[i] == ',';
+    *at = i < line.n && line.p[i] == '#' ? line.n : i;
+    *out = str_of(line.p + begin, i - begin);
+    return saw_quote || i > begin;
+}
+
+/* The next field: tokens that commas join. Empty: there is none. */
 static struct str next_field(struct str line, size_t *at)
 {
-    size_t i = *at, begin;
-    bool quoted = false, joined = false;
+    struct str field = STR(""), token;
+    bool more = true;
 
-    while (i < line.n && is_space(line.p[i]))
-        i++;
-    begin = i;
-    for (; i < line.n; i++) {
-        char c = line.p[i];
-        if (!quoted && c == '#')
-            break;
-        if (!quoted && is_space(c)) {
-            if (!joined)
-                break;
-            continue;
-        }
-        joined = !quoted && c == ',';
-        quoted = quoted != (c == '"');
-    }
-    *at = i;
-    return str_of(line.p + begin, i - begin);
+    while (more && next_token(line, at, &token, &more))
+        field = field.n == 0 ? token : str_of(field.p, (size_t)(token.p + token.n - field.p));
+    return field;
 }
 
 static bool is_bare_address(struct str field)
@@ -52,7 +60,7 @@ bool rule_line_parse(struct str line, const struct hba_rule *rule, struct rule_l
     struct rule_line parts = { .line = line };
     size_t at = 0;
 
-    if (!str_equal(str_trim(line), str_trim(rule->raw)) || str_ends(line, STR("\\")))
+    if (!str_equal(line, rule->raw) || str_ends(line, STR("\\")))
         return false;
     parts.type = next_field(line, &at);
     parts.database = next_field(line, &at);

@@ -7,9 +7,14 @@
 
 enum { VALUE_MAX = 1 << 16 };
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
 static size_t skip_blanks(struct str line, size_t at)
 {
-    while (at < line.n && char_is_blank(line.p[at]))
+    while (at < line.n && is_blank(line.p[at]))
         at++;
     return at;
 }
@@ -34,7 +39,7 @@ static size_t value_end(struct str line, size_t at)
         }
         return line.n;
     }
-    while (i < line.n && !char_is_blank(line.p[i]) && line.p[i] != '#')
+    while (i < line.n && !is_blank(line.p[i]) && line.p[i] != '#')
         i++;
     return i;
 }

@@ -105,9 +105,9 @@ static struct str both(struct harden_text *text, struct str old, struct str more
 {
     struct str out = old;
 
-    if (old.n == 0 || str_equal(old, more))
+    if (old.n == 0)
         return more;
-    if (!arena_printf(text->arena, &out, "%.*s; %.*s", STR_ARG(old), STR_ARG(more)))
+    if (!arena_printf(text->arena, &out, "%.*s\n%.*s", STR_ARG(old), STR_ARG(more)))
         text->nomem = true;
     return out;
 }
@@ -210,18 +210,30 @@ static size_t put_change(const struct harden_text *text, size_t i, size_t end, s
     return stop;
 }
 
-/* Each reason of the hunk once. */
-static void put_reasons(const struct harden_text *text, size_t from, size_t to, struct buf *out)
+/* Was it said before, by an earlier line or by this one? */
+static bool was_said(const struct harden_line *lines, size_t line, struct str why)
+{
+    struct str rest, one;
+
+    for (size_t i = 0; i <= line; i++) {
+        rest = lines[i].why;
+        while (str_split(&rest, '\n', &one) && (i < line || one.p != why.p))
+            if (str_equal(one, why))
+                return true;
+    }
+    return false;
+}
+
+void harden_text_reasons(const struct harden_line *lines, size_t n, struct buf *out)
 {
     size_t begin = out->n;
+    struct str rest, one;
 
-    for (size_t i = from; i < to; i++) {
-        struct str why = text->lines[i].why;
-        bool seen = why.n == 0;
-        for (size_t k = from; k < i && !seen; k++)
-            seen = str_equal(text->lines[k].why, why);
-        if (!seen)
-            buf_printf(out, "%s%.*s", out->n > begin ? "; " : " ", STR_ARG(why));
+    for (size_t i = 0; i < n; i++) {
+        rest = lines[i].why;
+        while (str_split(&rest, '\n', &one))
+            if (one.n > 0 && !was_said(lines, i, one))
+                buf_printf(out, "%s%.*s", out->n > begin ? "; " : "", STR_ARG(one));
     }
 }
 
@@ -269,8 +281,8 @@ static void put_hunk(const struct harden_text *text, struct range hunk, struct b
     put_range(out, '-', old_first, n_old);
     buf_append_byte(out, ' ');
     put_range(out, '+', new_first, n_new);
-    buf_append_c(out, " @@");
-    put_reasons(text, hunk.from, hunk.to, out);
+    buf_append_c(out, " @@ ");
+    harden_text_reasons(&text->lines[hunk.from], hunk.to - hunk.from, out);
     buf_append_byte(out, '\n');
     for (size_t i = hunk.from; i < hunk.to;) {
         if (differs(&text->lines[i])) {

@@ -13,7 +13,7 @@ struct buf;
 
 struct harden_line {
     struct str before, after; /* with their ends; p is NULL: there was or is no such line */
-    struct str why;           /* of a line that changes */
+    struct str why;           /* of a line that changes: reasons, a line each */
 };
 
 struct harden_text {
@@ -43,6 +43,8 @@ void harden_text_remove(struct harden_text *text, unsigned number, struct str wh
 /** The file as it is to be, and as it was. */
 void harden_text_after(const struct harden_text *text, struct buf *out);
 void harden_text_before(const struct harden_text *text, struct buf *out);
+/** Append the reasons of these lines, each once, with semicolons between. */
+void harden_text_reasons(const struct harden_line *lines, size_t n, struct buf *out);
 /** A unified diff as patch(1) takes it; each hunk's heading says why. Nothing where nothing changes. */
 void harden_text_diff(const struct harden_text *text, struct buf *out);
 

@@ -340,6 +340,31 @@ def test_trust_ends_where_everybody_has_a_password(program, in_pgdata):
         cluster.sql("ALTER ROLE nopassword LOGIN; ALTER ROLE limited LOGIN; ALTER ROLE repl LOGIN")
 
 
+HBA_ALL_KINDS = """local all postgres peer
+host all all samehost scram-sha-256
+host all alice,bob 10.1.0.0/16 ident
+host "app" alice 192.168.0.0 255.255.0.0 password  # the old application
+hostnossl all alice 172.16.0.0/12 md5
+host all alice all trust
+host all nopassword 10.0.0.0/8 trust
+"""
+
+
+@needs_root
+def test_rules_of_all_kinds(program, in_pgdata):
+    cluster = in_pgdata.lay_out(hba=HBA_ALL_KINDS)
+    answer = harden(program, cluster, "--json", status=1)
+    diff = [change["diff"] for change in answer["changes"] if change["file"].endswith("pg_hba.conf")][0]
+    assert [line[1:] for line in diff.splitlines()[3:] if line[0] != "-"] == [
+        "local all postgres peer", "host all all samehost scram-sha-256", "hostssl all alice,bob 10.1.0.0/16 scram-sha-256",
+        'hostssl "app" alice 192.168.0.0 255.255.0.0 scram-sha-256  # the old application',
+        "hostssl all alice 172.16.0.0/12 scram-sha-256", "host all alice 127.0.0.1/32 scram-sha-256",
+        "host all alice ::1/128 scram-sha-256", "hostssl all alice all scram-sha-256",
+        "hostssl all nopassword 10.0.0.0/8 trust"]
+    assert [(entry["id"], entry["why"].split(":")[0]) for entry in answer["left"] if entry["severity"] == "high"] == [
+        ("trust_from_network", '"nopassword" could not log in without a password')]
+
+
 @needs_root
 def test_what_goes_wrong_leaves_everything_as_before(program, debian_like):
     cluster = debian_like.lay_out()

@@ -181,7 +181,7 @@ def test_alter_system(program, with_pair, tmp_path):
 
 
 def test_only_and_keep(program, with_pair, tmp_path):
-    data = with_pair(Data(tmp_path / "data"))
+    data = with_pair(Data(tmp_path / "data", CONF.replace("ssl = off", "ssl = on")))
     only = harden(program, data, "--only", "plaintext_from_network")
     assert [os.path.basename(change["file"]) for change in only["changes"]] == ["pg_hba.conf"]
     keep = harden(program, data, "--keep", "plaintext_from_network", "--keep", "host_beside_hostssl")
@@ -189,6 +189,14 @@ def test_only_and_keep(program, with_pair, tmp_path):
     info = harden(program, data, "--only", "no_closing_reject")
     assert "reject" in info["changes"][0]["diff"]
     assert "no finding" in harden(program, data, "--only", "nothing", status=2)
+
+
+@pytest.mark.parametrize("choice", [("--only", "plaintext_from_network"), ("--keep", "tls_off")])
+def test_tls_is_not_demanded_where_it_stays_off(program, with_pair, tmp_path, choice):
+    data = with_pair(Data(tmp_path / "data"))
+    answer = harden(program, data, *choice, status=0 if choice[0] == "--only" else 1)
+    assert "nobody could connect" in left(answer)["plaintext_from_network"]
+    assert not any(change["file"].endswith("pg_hba.conf") for change in answer["changes"])
 
 
 def test_programs_of_this_machine_go_on(program, with_pair, tmp_path):
