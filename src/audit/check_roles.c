@@ -30,9 +30,9 @@ static void check_secret(struct audit *a, const struct subject_role *r, struct s
         audit_add(a, CHECK_MD5_SECRET, where, "the password of \"%.*s\" is stored as md5%s", STR_ARG(r->name),
                   r->superuser ? ", and it is a superuser" : "");
         return;
-    case SECRET_ODD:
-        audit_add(a, CHECK_ODD_SECRET, where, "what is stored for \"%.*s\" is neither SCRAM-SHA-256 nor md5",
-                  STR_ARG(r->name));
+    case SECRET_UNRECOGNIZED:
+        audit_add(a, CHECK_UNRECOGNIZED_SECRET, where,
+                  "what is stored for \"%.*s\" is neither SCRAM-SHA-256 nor md5", STR_ARG(r->name));
         return;
     case SECRET_SCRAM:
         if (r->iterations < ITERATIONS_MIN)

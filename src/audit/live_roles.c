@@ -12,7 +12,7 @@
 static const struct live_statement secrets_statement = {
     "the kinds of passwords",
     ROLE "CASE WHEN rolpassword IS NULL THEN 'none' WHEN rolpassword ~ '^md5[0-9a-f]{32}$' THEN 'md5'"
-         " WHEN rolpassword ~ '^SCRAM-SHA-256\\$[0-9]+:' THEN 'scram' ELSE 'odd' END,"
+         " WHEN rolpassword ~ '^SCRAM-SHA-256\\$[0-9]+:' THEN 'scram' ELSE 'other' END,"
          " substring(rolpassword FROM '^SCRAM-SHA-256\\$([0-9]{1,9}):') FROM pg_catalog.pg_authid ORDER BY 1",
     "a superuser",
     0,
@@ -29,9 +29,10 @@ static enum subject_secret secret_of(struct str kind)
     static const struct {
         const char *word;
         enum subject_secret secret;
-    } map[] = {
-        { "none", SECRET_NONE }, { "scram", SECRET_SCRAM }, { "md5", SECRET_MD5 }, { "odd", SECRET_ODD }
-    };
+    } map[] = { { "none", SECRET_NONE },
+                { "scram", SECRET_SCRAM },
+                { "md5", SECRET_MD5 },
+                { "other", SECRET_UNRECOGNIZED } };
 
     for (size_t i = 0; i < COUNT_OF(map); i++)
         if (str_is(kind, map[i].word))

@@ -82,7 +82,7 @@ enum subject_secret {
     SECRET_NONE,
     SECRET_SCRAM,
     SECRET_MD5,
-    SECRET_ODD /* neither, such as a clear text */
+    SECRET_UNRECOGNIZED /* neither, such as a clear text */
 };
 
 struct subject_role {

@@ -139,8 +139,8 @@ static bool takes_role(const struct hba_rule *rule, struct str role)
 }
 
 struct secrets {
-    size_t n[SECRET_ODD + 1]; /* roles other than the operator's, by what they have */
-    struct buf names[SECRET_ODD + 1];
+    size_t n[SECRET_UNRECOGNIZED + 1]; /* roles other than the operator's, by what they have */
+    struct buf names[SECRET_UNRECOGNIZED + 1];
 };
 
 static bool is_for_replication_only(const struct hba_rule *rule)
@@ -198,9 +198,9 @@ static struct str old_secrets(struct planning *p, struct secrets *s)
             "%s stored as md5 could not log in by scram-sha-256: set the password again with \\password, "
             "then run harden again",
             buf_c(&s->names[SECRET_MD5]));
-    if (s->n[SECRET_ODD] > 0)
+    if (s->n[SECRET_UNRECOGNIZED] > 0)
         return planning_print(p, "the stored password of %s is in no known format: set it again",
-                              buf_c(&s->names[SECRET_ODD]));
+                              buf_c(&s->names[SECRET_UNRECOGNIZED]));
     return STR("");
 }
 
@@ -234,7 +234,7 @@ static struct fix ask_password(struct planning *p, const struct record *r, struc
 /* The operator by the account of the same name, everybody else by password. */
 static struct fix ask_here(struct planning *p, const struct record *r, struct secrets *s)
 {
-    size_t others = s->n[SECRET_NONE] + s->n[SECRET_SCRAM] + s->n[SECRET_MD5] + s->n[SECRET_ODD];
+    size_t others = s->n[SECRET_NONE] + s->n[SECRET_SCRAM] + s->n[SECRET_MD5] + s->n[SECRET_UNRECOGNIZED];
     struct str own = p->wish->operator_role;
     struct rule_line parts = r->parts;
     struct str line, quoted;

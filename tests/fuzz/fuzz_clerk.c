@@ -64,7 +64,7 @@ static void request(struct bytes rest)
 
 /* ---- 1: a session hears ---- */
 
-struct liar {
+struct hostile_clerk {
     struct bytes rest;
     unsigned left;
 };
@@ -72,14 +72,14 @@ struct liar {
 static enum code ask(void *ctx, struct clerk_call *call, char *out_type, struct bytes *out_body,
                      struct err *e)
 {
-    struct liar *liar = ctx;
+    struct hostile_clerk *hostile_clerk = ctx;
 
-    if (liar->left == 0 || liar->rest.n == 0)
+    if (hostile_clerk->left == 0 || hostile_clerk->rest.n == 0)
         return err_set(e, E_BAD_STATE, "lost");
-    liar->left--;
+    hostile_clerk->left--;
     call->generation = 1;
-    *out_type = (char)fuzz_byte(&liar->rest);
-    *out_body = fuzz_chunk(&liar->rest);
+    *out_type = (char)fuzz_byte(&hostile_clerk->rest);
+    *out_body = fuzz_chunk(&hostile_clerk->rest);
     return OK;
 }
 
@@ -136,8 +136,8 @@ static void session(struct bytes rest)
 {
     AUTO(buf) struct buf out = BUF_INIT(OUT_MAX);
     AUTO(buf) struct buf in = BUF_INIT(4096);
-    struct liar liar = { rest, ANSWERS_MAX };
-    const struct clerk_line line = { &liar, ask, forget, nothing, nothing };
+    struct hostile_clerk hostile_clerk = { rest, ANSWERS_MAX };
+    const struct clerk_line line = { &hostile_clerk, ask, forget, nothing, nothing };
     const struct console_params params = { .env = &fuzz_env,
                                            .user = STR("alice"),
                                            .database = STR("pgseal") };

@@ -367,7 +367,7 @@ def test_jobs_and_odd_secrets(program):
         "'pg_cron'": table(("1",)), "FROM cron.job": table(("job", "cron", "7", None)),
         "pg_authid": table(row, ("ben", *row[1:6], "scram", "4096"), ("cat", *row[1:6], "none", None))})
     assert [f["where"] for f in by_id(found, "connection_in_text")] == ['job "cron"."7"']
-    assert [f["where"] for f in by_id(found, "password_clear_or_odd")] == ['role "ann"']
+    assert [f["where"] for f in by_id(found, "password_unrecognized")] == ['role "ann"']
     assert not by_id(answered(program, {"FROM cron.job": table(("job", "cron", "7", None))}), "connection_in_text")
 
 

@@ -37,21 +37,21 @@ def without_tls(kind, server_factory):
 
 
 @pytest.fixture
-def before_liar(make_gate, certs):
+def hostile_upstream(make_gate, certs):
     """A function: script → (scripted server, gate before it). Clients are trusted, the upstream must have TLS."""
     servers = []
 
     def make(script, sslmode="verify-full", hba="host all all 127.0.0.1/32 trust\n", passfile=None, **settings):
-        lying = scripted_server.Scripted(script)
-        servers.append(lying)
-        conninfo = (f"host=localhost hostaddr=127.0.0.1 port={lying.port} sslmode={sslmode} "
+        hostile = scripted_server.Scripted(script)
+        servers.append(hostile)
+        conninfo = (f"host=localhost hostaddr=127.0.0.1 port={hostile.port} sslmode={sslmode} "
                     f"sslrootcert={certs.ca_file} user=alice{f' passfile={passfile}' if passfile else ''}")
         settings.setdefault("upstream_login", "trust, service")
-        return lying, make_gate(upstream=settings.pop("upstream", conninfo), hba=hba, settings=settings)
+        return hostile, make_gate(upstream=settings.pop("upstream", conninfo), hba=hba, settings=settings)
 
     yield make
-    for lying in servers:
-        lying.__exit__()
+    for hostile in servers:
+        hostile.__exit__()
 
 
 @pytest.fixture(scope="module")
@@ -103,18 +103,18 @@ def test_cve_2021_23214_bytes_behind_a_refused_ssl_request(without_tls):
 
 @pytest.mark.parametrize("stuffed", [b"E", b"\x16", message("R", struct.pack("!I", 0)),
                                      scripted_server.error_response("28000", LIE)])
-def test_cve_2021_23222_bytes_stuffed_behind_the_servers_s(before_liar, stuffed):
+def test_cve_2021_23222_bytes_stuffed_behind_the_servers_s(hostile_upstream, stuffed):
     """Also CVE-2021-43767 (Odyssey): what a server says before TLS is not listened to."""
     def script(peer):
         peer.expect_ssl_request()
         peer.send(b"S" + stuffed)
         peer.notes["rest"] = peer.sock.recv(1)
 
-    lying, gate = before_liar(script)
+    hostile, gate = hostile_upstream(script)
     events = refused_as_unavailable(gate)
     assert LIE not in repr(events)
-    lying.check()
-    for peer in lying.peers:
+    hostile.check()
+    for peer in hostile.peers:
         assert peer.notes.get("rest", b"") in (b"", b"\x16"), "nothing but a ClientHello may follow"
 
 
@@ -122,31 +122,31 @@ def test_cve_2021_23222_bytes_stuffed_behind_the_servers_s(before_liar, stuffed)
     scripted_server.error_response("28000", LIE), b"E" + LIE.encode() + b"\n\0", message("R", struct.pack("!I", 0)),
     message("R", struct.pack("!I", 3)), message("v", struct.pack("!II", 0, 0)), b"N" + message("R", struct.pack("!I", 0)),
     b"N" + scripted_server.error_response("28000", LIE), message("N", b"SNOTICE\0M" + LIE.encode() + b"\0\0")])
-def test_cve_2024_10977_what_is_said_before_tls(before_liar, said):
+def test_cve_2024_10977_what_is_said_before_tls(hostile_upstream, said):
     """Nor is it an answer: CVE-2026-14681 on this leg, a login judged before the transport is final."""
     def script(peer):
         peer.expect_ssl_request()
         peer.send(said)
         peer.notes["rest"] = peer.sock.recv(65536)
 
-    lying, gate = before_liar(script)
+    hostile, gate = hostile_upstream(script)
     assert LIE not in repr(refused_as_unavailable(gate))
-    lying.check()
-    assert [peer.notes.get("rest", b"") for peer in lying.peers] == [b""] * len(lying.peers)
+    hostile.check()
+    assert [peer.notes.get("rest", b"") for peer in hostile.peers] == [b""] * len(hostile.peers)
 
 
 @pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
-def test_a_server_that_refuses_tls_gets_nothing(before_liar, sslmode):
+def test_a_server_that_refuses_tls_gets_nothing(hostile_upstream, sslmode):
     """No StartupMessage, hence no user name and no password, without the TLS that was asked for."""
     def script(peer):
         peer.expect_ssl_request()
         peer.send(b"N")
         peer.notes["rest"] = peer.sock.recv(1)
 
-    lying, gate = before_liar(script, sslmode)
+    hostile, gate = hostile_upstream(script, sslmode)
     refused_as_unavailable(gate)
-    lying.check()
-    assert [p.notes.get("rest") for p in lying.peers] == [b""] * len(lying.peers)
+    hostile.check()
+    assert [p.notes.get("rest") for p in hostile.peers] == [b""] * len(hostile.peers)
 
 
 # -- endless requests ---------------------------------------------------------------------------------------------
@@ -287,27 +287,27 @@ def cpu_seconds(pid):
 
 
 @pytest.mark.parametrize("iterations", [1, 4095, 2000000000, 99999999999])
-def test_unbounded_iterations_the_clients_keys(before_liar, server_cert, iterations):
+def test_unbounded_iterations_the_clients_keys(hostile_upstream, server_cert, iterations):
     """The keys that a login gave fit one number of iterations: no proof leaves for another one."""
-    lying, gate = before_liar(lambda peer: scram_script(peer, server_cert, iterations),
+    hostile, gate = hostile_upstream(lambda peer: scram_script(peer, server_cert, iterations),
                        hba="host all all 127.0.0.1/32 scram-sha-256\n", upstream_login="scram")
     before = cpu_seconds(gate.process.pid)
     with Conn(gate) as c:
         events = c.login(ALICE)
     assert cpu_seconds(gate.process.pid) - before < 2
     assert [e for e in events if e[0] == "E"] and ("Z", "I") not in events, events
-    lying.check()
-    assert lying.peers and all(p.notes.get("answer", b"") == b"" for p in lying.peers)
+    hostile.check()
+    assert hostile.peers and all(p.notes.get("answer", b"") == b"" for p in hostile.peers)
 
 
-def test_the_right_iterations_do_get_a_proof(before_liar, server_cert):
+def test_the_right_iterations_do_get_a_proof(hostile_upstream, server_cert):
     """What the test above would see if the gate went on."""
-    lying, gate = before_liar(lambda peer: scram_script(peer, server_cert, 4096),
+    hostile, gate = hostile_upstream(lambda peer: scram_script(peer, server_cert, 4096),
                               hba="host all all 127.0.0.1/32 scram-sha-256\n", upstream_login="scram")
     with Conn(gate) as c:
         c.login(ALICE)
-    lying.check()
-    assert lying.peers and lying.peers[0].notes["answer"][:1] == b"p"
+    hostile.check()
+    assert hostile.peers and hostile.peers[0].notes["answer"][:1] == b"p"
 
 
 def begun(peer, cert):
@@ -377,7 +377,7 @@ def has_an_endless_nonce(peer, nonce):
     breaks_off_at_once, breaks_off_behind_the_challenge, proves_nothing, says_an_error_instead_of_a_proof,
     asks_for_the_password_after_all, asks_for_md5_after_all, begins_again, has_a_nonce_of_its_own,
     has_an_endless_nonce])
-def test_a_server_that_leaves_the_exchange(before_liar, server_cert, scratch, says, own):
+def test_a_server_that_leaves_the_exchange(hostile_upstream, server_cert, scratch, says, own):
     """It has proved nothing: nobody is let in, and no password follows where a proof was begun."""
     def script(peer):
         nonce = begun(peer, server_cert)
@@ -391,25 +391,25 @@ def test_a_server_that_leaves_the_exchange(before_liar, server_cert, scratch, sa
         passfile = os.path.join(scratch, "flaws-own")
         pki.write_file(passfile, "*:*:*:*:secret\n", 0o600)
         settings = {"upstream_login": "scram", "auth_source": "query", "auth_file": None, "auth_user": "reader"}
-    lying, gate = before_liar(script, hba="host all all 127.0.0.1/32 scram-sha-256\n",
+    hostile, gate = hostile_upstream(script, hba="host all all 127.0.0.1/32 scram-sha-256\n",
                               passfile=passfile if own else None, **settings)
     with Conn(gate) as c:
         events = c.login(ALICE)
     assert ("Z", "I") not in events and any(e[0] == "E" for e in events), events
-    lying.check()
-    for peer in lying.peers:
+    hostile.check()
+    for peer in hostile.peers:
         assert peer.notes.get("rest", b"") == b"", peer.notes
 
 
-def test_unbounded_iterations_the_gates_own_password(before_liar, server_cert, scratch):
+def test_unbounded_iterations_the_gates_own_password(hostile_upstream, server_cert, scratch):
     """The gate reads secrets with a password of its own: a server may not make it compute for minutes."""
     passfile = os.path.join(scratch, "flaws-pass")
     pki.write_file(passfile, "*:*:*:*:secret\n", 0o600)
-    lying = scripted_server.Scripted(lambda peer: scram_script(peer, server_cert, 2000000000))
-    with lying:
-        _, gate = before_liar(lambda peer: None, hba="host all all 127.0.0.1/32 scram-sha-256\n",
+    hostile = scripted_server.Scripted(lambda peer: scram_script(peer, server_cert, 2000000000))
+    with hostile:
+        _, gate = hostile_upstream(lambda peer: None, hba="host all all 127.0.0.1/32 scram-sha-256\n",
                        auth_source="query", auth_file=None, auth_user="reader", upstream_login="scram",
-                       upstream=f"host=localhost hostaddr=127.0.0.1 port={lying.port} sslmode=require "
+                       upstream=f"host=localhost hostaddr=127.0.0.1 port={hostile.port} sslmode=require "
                                 f"user=reader passfile={passfile}")
         before = cpu_seconds(gate.pid)
         with Conn(gate) as c:
@@ -417,8 +417,8 @@ def test_unbounded_iterations_the_gates_own_password(before_liar, server_cert, s
             events = c.dialogue()
         assert events[0][0] == "E" and events[0][1]["C"] == "57P03", events
         assert cpu_seconds(gate.pid) - before < 2
-        lying.check()
-        assert lying.peers and all(p.notes.get("answer", b"") == b"" for p in lying.peers)
+        hostile.check()
+        assert hostile.peers and all(p.notes.get("answer", b"") == b"" for p in hostile.peers)
 
 
 # -- secrets read from the server ---------------------------------------------------------------------------------

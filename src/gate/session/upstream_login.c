@@ -193,7 +193,7 @@ static unsigned choose_own(const struct upstream_room *r, struct login_creds *cr
             allowed |= AUTH_BIT_NONE;
             break;
         case CONF_LOGIN_SERVICE:
-            break; /* another user: what precedes it applied */
+            break; /* another user: the entries before it applied */
         }
     }
     return allowed;

@@ -6,7 +6,7 @@
 enum { T0_S = 1795228200 }; /* 2026-11-21 02:30:00 UTC */
 
 static const struct str db_all[] = { { "all", 3 } };
-static const struct str db_odd[] = { { "/^a{1,2}$", 9 }, { "", 0 }, { "sales", 5 } };
+static const struct str db_other[] = { { "/^a{1,2}$", 9 }, { "", 0 }, { "sales", 5 } };
 static const struct str options[] = { { "map=x", 5 }, { "clientcert=verify-full", 22 } };
 
 struct fixed_session {
@@ -91,7 +91,7 @@ static void fill_rule(size_t i, struct row_pg_hba_file_rules *row)
     row->file_name = cell_c("/etc/pgseal/pg_hba.conf");
     row->line_number = cell_int((int64_t)i + 10);
     row->type = cell_c("hostssl");
-    row->database = i == 0 ? cell_texts(db_all, 1) : cell_texts(db_odd, 3);
+    row->database = i == 0 ? cell_texts(db_all, 1) : cell_texts(db_other, 3);
     row->user_name = cell_texts(db_all, 1);
     row->address = cell_c("10.0.0.0");
     row->netmask = cell_c("255.0.0.0");
@@ -127,7 +127,7 @@ static void fill_certificate(struct row_pgseal_certificates *row)
     row->kind = cell_c("server");
     row->file = cell_c("/etc/pgseal/tls/server.crt");
     row->serial = cell_c("340282366920938463463374607431768211455");
-    row->sans = cell_texts(db_odd, 1);
+    row->sans = cell_texts(db_other, 1);
     row->not_before = cell_int(INT64_C(1795000000000000));
     row->not_after = cell_int(INT64_C(1802776000000000));
     row->days_left = cell_int(87);
