@@ -172,7 +172,7 @@ static enum code read_unbound_flag(struct scram_server *server, struct str *at, 
 
 static enum code read_bound_flag(struct scram_server *server, struct str *at, struct err *e)
 {
-    struct str type;
+    struct str type = STR("");
 
     if (!server->plus)
         return malformed(e,
@@ -214,7 +214,7 @@ static bool nonce_is_printable(struct str nonce)
 static enum code read_client_first(struct scram_server *server, struct str message, struct str *out_nonce,
                                    struct err *e)
 {
-    struct str at = message, ignored, nonce;
+    struct str at = message, ignored, nonce = STR("");
     char attribute;
 
     TRY(read_gs2_header(server, &at, e));
@@ -304,8 +304,8 @@ static enum code decode_proof(struct str text, uint8_t out[SCRAM_KEY_BYTES], str
 static enum code read_client_final(struct scram_server *server, struct str message, struct str *out_nonce,
                                    uint8_t out_proof[SCRAM_KEY_BYTES], struct err *e)
 {
-    struct str at = message, value, before;
-    char attribute;
+    struct str at = message, value = STR(""), before;
+    char attribute = '\0';
 
     TRY(scram_server_read_attribute(&at, 'c', &value, e));
     TRY(check_binding(server, value, e));
@@ -344,7 +344,7 @@ static enum code check_proof(struct scram_server *server, const uint8_t proof[SC
 static enum code step_final(struct scram_server *server, struct str message, struct err *e)
 {
     uint8_t proof[SCRAM_KEY_BYTES], signature[SCRAM_KEY_BYTES];
-    struct str nonce;
+    struct str nonce = STR("");
 
     TRY(read_client_final(server, message, &nonce, proof, e));
     struct str expected = str_of((const char *)server->auth_message.p + server->nonce_at, server->nonce_n);

@@ -265,7 +265,7 @@ int cmd_audit(struct cmd *cmd)
 
     arena_init(&arena, AUDIT_ARENA_MAX, AUDIT_ARENA_FIRST);
     int status = audit_read_options(&a);
-    baseline = a.baseline;
+    baseline = a.baseline; /* NOLINT(clang-analyzer-deadcode.DeadStores): AUTO() reads it */
     if (status >= 0)
         return status;
     a.collected = arena_array(&arena, a.n, sizeof *a.collected);

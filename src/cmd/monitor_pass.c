@@ -138,6 +138,7 @@ static void ask(struct pass_ask *asked)
 {
     static const struct err no_memory = { .code = E_NOMEM };
     const struct monitor_ask *what = asked->ask;
+    CHECK(what);
     const struct fetch_result lost = { .err = &no_memory };
     enum fetch_how how = what->kind == ASK_ENDPOINT ? asked->pass->plan->how : FETCH_POSTGRES;
     const struct fetch_request request = { .host = what->host,

@@ -113,7 +113,7 @@ static enum code bound_socket(const struct address *address, bool shared, int *o
 
 enum code socket_probe_bind(struct address *address, int *out_fd, struct err *e)
 {
-    int fd;
+    int fd = -1;
 
     TRY(bound_socket(address, false, &fd, e));
     /* SO_REUSEADDR lets a second bind succeed where a listener exists; only listening tells. */
@@ -129,7 +129,7 @@ enum code socket_probe_bind(struct address *address, int *out_fd, struct err *e)
 
 enum code socket_listen_tcp(const struct address *address, int *out_fd, struct err *e)
 {
-    int fd, on = 1;
+    int fd = -1, on = 1;
 
     TRY(bound_socket(address, true, &fd, e));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* accepted sockets inherit both */

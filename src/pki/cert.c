@@ -90,6 +90,7 @@ enum code cert_chain_from_pem(struct bytes pem, const char *file, struct cert_li
         return err_set(e, full ? E_LIMIT : E_NOMEM, "too many certificates in file \"%s\"", file);
     }
     if (!ossl_end_of_pem())
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): AUTO() frees the list */
         return err_set(e, E_CONFIG, "could not read certificate %zu in file \"%s\": %s", list.n + 1, file,
                        ossl_reason(reason));
     ERR_clear_error();

@@ -138,9 +138,13 @@ void prepared_free(struct console *c, struct prepared *p)
 
 void prepared_free_all(struct console *c)
 {
-    for (size_t i = 0; i < PREPARED_BUCKETS; i++)
-        while (!LIST_EMPTY(&c->statements[i]))
-            prepared_free(c, LIST_FIRST(&c->statements[i]));
+    for (size_t i = 0; i < PREPARED_BUCKETS; i++) {
+        struct prepared *p, *next;
+        for (p = LIST_FIRST(&c->statements[i]); p; p = next) {
+            next = LIST_NEXT(p, next);
+            prepared_free(c, p);
+        }
+    }
 }
 
 void portal_describe(struct buf *out, const struct statement *statement, const enum pg_format *formats)

@@ -445,6 +445,7 @@ static void execute_kind(struct console *c, struct portal *portal, int64_t limit
 
 void console_execute(struct console *c, struct portal *portal, int64_t limit, bool describe, struct buf *out)
 {
+    CHECK(portal);
     if (portal->cursor) /* its statement is gone; what is left is a query */
         execute_query(c, portal, limit, out);
     else if (console_may_run(c, portal->statement->kind, out))

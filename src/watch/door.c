@@ -412,13 +412,15 @@ void door_shut(struct door *door)
 
 void door_close(struct door *door)
 {
-    struct visitor *v;
+    struct visitor *v, *next;
 
     if (!door)
         return;
     door_shut(door);
-    while ((v = LIST_FIRST(&door->visitors)) != NULL)
+    for (v = LIST_FIRST(&door->visitors); v; v = next) {
+        next = LIST_NEXT(v, entry);
         leave(v);
+    }
     rule_unref(door->rule);
     timer_close(door->pause);
     stream_room_fini(&door->room);

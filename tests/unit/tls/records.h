@@ -107,6 +107,7 @@ static inline uint8_t records_hear(struct records *p, struct bytes *out)
     static uint8_t inner[RECORD_BODY_MAX];
     size_t n = p->io.out_n < RECORD_HEADER ? 0 : (size_t)p->sent[3] << 8 | p->sent[4];
 
+    *out = bytes_of(NULL, 0);
     if (n == 0)
         return 0;
     CHECK(p->io.out_n >= RECORD_HEADER + n && n > RECORD_TAG && p->sent[0] == DATA && p->sent[1] == 3 &&
