@@ -13,8 +13,9 @@ enum { ROTATE_ARENA_MAX = 64 << 20, ROTATE_ARENA_FIRST = 16 * 1024, METRICS_LIMI
 /* One invocation over all its targets. */
 struct run {
     struct cmd *cmd;
-    json_t *all;        /* NULL without --json */
-    struct buf metrics; /* for --textfile */
+    json_t *all;                   /* NULL without --json */
+    struct rotate_metrics metrics; /* for --textfile */
+    bool busy;                     /* another run is at work on a target, and will tell of it */
     int status;
 };
 
@@ -58,7 +59,7 @@ static size_t wanted_pairs(const struct cmd *cmd, struct str *out, size_t max)
 
 static void rotate_tell(struct run *run, const char *target, const struct renew_report *reports, size_t n)
 {
-    rotate_metrics(target, reports, n, env_now_s(&run->cmd->env), &run->metrics);
+    rotate_metrics_add(&run->metrics, target, reports, n, env_now_s(&run->cmd->env));
     if (run->all) {
         json_t *array = rotate_json(target, reports, n);
         (void)json_array_extend(run->all, array);
@@ -94,6 +95,7 @@ static void rotate_target(struct run *run, const char *dir)
     if (code == OK && load_conf(&target, &arena, &conf, &diags) != OK) {
         (void)cmd_diags(run->cmd, &diags);
         worsen(run, EXIT_FINDING);
+        rotate_metrics_add_unread(&run->metrics, dir, env_now_s(&run->cmd->env));
         return;
     }
     struct renew_params params = { .target = &target,
@@ -107,10 +109,13 @@ static void rotate_target(struct run *run, const char *dir)
                                    .dry_run = where.look };
     if (code == OK)
         code = renew_all(&params, &arena, &reports, &n, &e);
-    if (code != OK)
-        worsen(run, cmd_error(run->cmd, &e));
-    else
+    run->busy = run->busy || code == E_EXISTS;
+    if (code == OK) {
         rotate_tell(run, dir, reports, n);
+        return;
+    }
+    worsen(run, cmd_error(run->cmd, &e));
+    rotate_metrics_add_unread(&run->metrics, dir, env_now_s(&run->cmd->env));
 }
 
 /* ---- the command ---- */
@@ -119,28 +124,21 @@ static enum code write_metrics(struct run *run, const char *path, struct err *e)
 {
     AUTO(buf) struct buf text = BUF_INIT(METRICS_LIMIT);
 
-    buf_append_c(
-        &text,
-        "# HELP pgseal_rotate_failed The last run could not renew the pair; step says where it ended.\n"
-        "# TYPE pgseal_rotate_failed gauge\n"
-        "# TYPE pgseal_rotate_not_after_seconds gauge\n"
-        "# TYPE pgseal_rotate_run_seconds gauge\n");
-    buf_append_buf(&text, &run->metrics);
-    if (!buf_ok(&text))
-        return err_set(e, E_LIMIT, "the metrics are longer than %d bytes", METRICS_LIMIT);
+    TRY(rotate_metrics_text(&run->metrics, &text, e));
     return os_write_file(path, buf_bytes(&text), 0644, OS_WRITE_REPLACE, e);
 }
 
 int cmd_rotate(struct cmd *cmd)
 {
     const char *dir = cmd_value(cmd, OPT_rotate_directory), *textfile = cmd_value(cmd, OPT_rotate_textfile);
-    struct run run = { .cmd = cmd, .metrics = BUF_INIT(METRICS_LIMIT) };
+    struct run run = { .cmd = cmd };
     struct err e = { 0 };
 
     if (!dir && cmd->n_args == 0)
         return cmd_usage(cmd, "no target given: use -D DIR");
     if (cmd_value(cmd, OPT_rotate_state) && (dir != NULL) + cmd->n_args > 1)
         return cmd_usage(cmd, "--state can be used with one target only");
+    rotate_metrics_init(&run.metrics);
     run.all = cmd->json ? json_array() : NULL;
     if (dir)
         rotate_target(&run, dir);
@@ -151,8 +149,8 @@ int cmd_rotate(struct cmd *cmd)
         (void)fputc('\n', cmd->out);
         json_decref(run.all);
     }
-    if (textfile && write_metrics(&run, textfile, &e) != OK)
+    if (textfile && !run.busy && write_metrics(&run, textfile, &e) != OK)
         worsen(&run, cmd_error(cmd, &e));
-    buf_fini(&run.metrics);
+    rotate_metrics_fini(&run.metrics);
     return run.status;
 }

@@ -191,9 +191,7 @@ static json_t *report_json(const char *target, const struct renew_report *r)
     (void)json_object_set_new(object, "source", json_string(renew_source_name(r->source)));
     (void)json_object_set_new(object, "result", json_string(renew_outcome_name(r->outcome)));
     (void)json_object_set_new(object, "due", json_boolean(r->due.due));
-    (void)json_object_set_new(object, "step",
-                              failed && r->outcome != RENEW_WAITING ? json_string(renew_event_name(r->step))
-                                                                    : json_null());
+    (void)json_object_set_new(object, "step", failed ? json_string(renew_event_name(r->step)) : json_null());
     (void)json_object_set_new(object, "error", failed ? json_string(err_text(&r->why)) : json_null());
     (void)json_object_set_new(object, "detail",
                               failed && r->why.detail[0] ? json_string(r->why.detail) : json_null());
@@ -222,6 +220,8 @@ json_t *rotate_json(const char *target, const struct renew_report *reports, size
 
 /* ---- for Prometheus ---- */
 
+enum { METRICS_LIMIT = 1 << 20 };
+
 /* A label's value. [src: Prometheus documentation, "Exposition formats"] */
 static void label(struct buf *out, const char *name, struct str value)
 {
@@ -242,19 +242,72 @@ static void labels(struct buf *out, const char *metric, const char *target, cons
     label(out, "pair", r->name);
 }
 
-void rotate_metrics(const char *target, const struct renew_report *reports, size_t n, int64_t now_unix_s,
-                    struct buf *out)
+void rotate_metrics_init(struct rotate_metrics *metrics)
+{
+    metrics->failed = metrics->not_after = metrics->run = BUF_INIT(METRICS_LIMIT);
+}
+
+void rotate_metrics_fini(struct rotate_metrics *metrics)
+{
+    buf_fini(&metrics->failed);
+    buf_fini(&metrics->not_after);
+    buf_fini(&metrics->run);
+}
+
+static void add_failed(struct rotate_metrics *metrics, const char *target, const struct renew_report *r,
+                       const char *step)
+{
+    labels(&metrics->failed, "pgseal_rotate_failed", target, r);
+    buf_append_c(&metrics->failed, ",");
+    label(&metrics->failed, "step", str_c(step));
+    buf_printf(&metrics->failed, "} %d\n", step[0] != '\0');
+}
+
+static void add_number(struct buf *out, const char *metric, const char *target, const struct renew_report *r,
+                       int64_t value)
+{
+    labels(out, metric, target, r);
+    buf_printf(out, "} %" PRId64 "\n", value);
+}
+
+void rotate_metrics_add_unread(struct rotate_metrics *metrics, const char *target, int64_t now_unix_s)
+{
+    const struct renew_report none = { .name = STR("") };
+
+    add_failed(metrics, target, &none, renew_event_name(RENEW_BEGIN));
+    add_number(&metrics->run, "pgseal_rotate_run_seconds", target, &none, now_unix_s);
+}
+
+void rotate_metrics_add(struct rotate_metrics *metrics, const char *target,
+                        const struct renew_report *reports, size_t n, int64_t now_unix_s)
 {
     for (size_t i = 0; i < n; i++) {
         const struct renew_report *r = &reports[i];
-        bool failed = failed_now(r);
-        labels(out, "pgseal_rotate_failed", target, r);
-        buf_append_c(out, ",");
-        label(out, "step", str_c(failed ? renew_event_name(r->step) : ""));
-        buf_printf(out, "} %d\n", failed);
-        labels(out, "pgseal_rotate_not_after_seconds", target, r);
-        buf_printf(out, "} %" PRId64 "\n", r->not_after_unix_s);
-        labels(out, "pgseal_rotate_run_seconds", target, r);
-        buf_printf(out, "} %" PRId64 "\n", now_unix_s);
+        add_failed(metrics, target, r, failed_now(r) ? renew_event_name(r->step) : "");
+        if (r->not_after_unix_s != 0)
+            add_number(&metrics->not_after, "pgseal_rotate_not_after_seconds", target, r,
+                       r->not_after_unix_s);
+        add_number(&metrics->run, "pgseal_rotate_run_seconds", target, r, now_unix_s);
     }
+}
+
+enum code rotate_metrics_text(const struct rotate_metrics *metrics, struct buf *out, struct err *e)
+{
+    const struct {
+        const char *name, *help;
+        const struct buf *lines;
+    } families[] = {
+        { "pgseal_rotate_failed", "1: the last run could not renew the pair; step says where it ended.",
+          &metrics->failed },
+        { "pgseal_rotate_not_after_seconds",
+          "When the certificate in force expires, or the first of the roots.", &metrics->not_after },
+        { "pgseal_rotate_run_seconds", "When it was last looked at.", &metrics->run },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(families); i++) {
+        buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", families[i].name, families[i].help,
+                   families[i].name);
+        buf_append_buf(out, families[i].lines);
+    }
+    return buf_ok(out) ? OK : err_set(e, E_LIMIT, "the metrics are longer than %d bytes", METRICS_LIMIT);
 }

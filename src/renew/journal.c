@@ -51,6 +51,8 @@ static void journal_take(struct renew_past *past, enum renew_event event, int64_
         past->failures++;
         past->failed_unix_s = when;
         past->why = words;
+        if (!event_from_name(str_first(words, str_find(words, ':')), &past->step))
+            past->step = RENEW_BEGIN;
         break;
     case RENEW_BACK:
         past->open = STR("");

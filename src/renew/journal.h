@@ -50,6 +50,7 @@ struct renew_past {
     int64_t failed_unix_s; /* of the last failure since then; 0: none */
     unsigned failures;     /* since then */
     struct str why;        /* of the last failure: "STEP: words"; empty: none */
+    enum renew_event step; /* that STEP; RENEW_BEGIN where it cannot be read */
     struct str open;       /* generation of a swap that was neither done nor taken back; empty: none */
     struct str before;     /* … and the one in force before it */
 };

@@ -187,6 +187,7 @@ static enum code walk_settle(struct walk *w, bool *out, struct err *e)
     }
     if (report->due.waits && !forced) {
         report->outcome = RENEW_WAITING;
+        report->step = w->past.step;
         (void)err_set(&report->why, E_UNAVAILABLE, "%.*s", STR_ARG(w->past.why));
         return OK;
     }

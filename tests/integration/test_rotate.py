@@ -3,8 +3,10 @@
 old pair in force.
 """
 
+import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -293,10 +295,50 @@ def test_after_a_failure_it_waits_and_says_so(rotate, fake_ca, gate):
     waits = rotate(status=1)
     assert waits["result"] == "waiting" and waits["next_attempt"] and "status 7" in waits["error"]
     rotate.configure(source="command", command=command(fake_ca, "good"), renew_at="99")
-    metrics = gate.path("metrics.prom")
-    rotate("--textfile", metrics, status=1)
-    assert 'pgseal_rotate_failed{' in open(metrics, encoding="ascii").read()
     assert rotate("--force")["result"] == "renewed"
+
+
+def test_metrics_and_exit_status_say_which_step_failed(rotate, gate, fake_ca):
+    file = gate.path("metrics.prom")
+
+    def failed(*words, status):
+        rotate("--textfile", file, *words, status=status)
+        done = subprocess.run(["promtool", "check", "metrics"], stdin=open(file, "rb"), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        with open(file, encoding="ascii") as f:
+            return re.findall(r'^pgseal_rotate_failed\{.*pair="(.*?)",step="(.*?)"\} (\d)$', f.read(), re.M)
+
+    rotate.configure(source="command", command=command(fake_ca, "lost-name"), renew_at="99")
+    assert failed(status=1) == [("server", "check", "1")]
+    assert failed(status=1) == [("server", "check", "1")]                   # it waits, after a failure of that step
+    rotate.configure(source="command", command=command(fake_ca, "good"), renew_at="99")
+    assert failed("--force", status=0) == [("server", "", "0")]
+    rotate.configure(source="nonsense")
+    assert failed(status=1) == [("", "begin", "1")]                         # no file, no pairs, and not nothing
+    with open(gate.path("rotate/lock"), "w", encoding="ascii") as lock:
+        rotate.configure(source="command", command=command(fake_ca, "good"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert failed(status=1) == [("", "begin", "1")]                     # the other run will write what it finds
+    for words, status in ((("--no-such-option",), 2), (("--pair", "other"), 1)):
+        assert subprocess.run([rotate.program, "rotate", "-D", gate.dir, *words], capture_output=True,
+                              check=False).returncode == status
+
+
+def tree(directory):
+    return {path: (os.lstat(path).st_mtime_ns, os.lstat(path).st_ino)
+            for at, _, files in os.walk(directory) for path in [at, *(os.path.join(at, f) for f in files)]}
+
+
+def test_a_dry_run_touches_nothing(rotate, gate, fake_ca):
+    """What is due is told; nobody is asked for a certificate, and not a file is written."""
+    rotate.configure(source="command", command=command(fake_ca, "dead"), renew_at="99")
+    before, ours = tree(gate.dir), os.path.exists(gate.path("rotate"))
+    told = rotate("--dry-run")
+    assert (told["result"], told["due"], told["error"]) == ("would be renewed", True, None)
+    after = tree(gate.dir)
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    assert {path for path in changed if not path.startswith(gate.socket_dir + "/.s.") and "log" not in path} == set()
+    assert not ours and not os.path.exists(gate.path("rotate"))
 
 
 def test_a_slow_ca_is_not_waited_for_and_never_two_at_once(rotate, gate, fake_ca):

@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RULES = [ROOT / "dist/prometheus/pgseal.rules.yml", ROOT / "dist/prometheus/pgseal-monitor.rules.yml"]
+RULES = [ROOT / "dist/prometheus/pgseal.rules.yml", ROOT / "dist/prometheus/pgseal-monitor.rules.yml",
+         ROOT / "dist/prometheus/pgseal-rotate.rules.yml"]
 DASHBOARDS = [ROOT / "dist/grafana/pgseal.json", ROOT / "dist/grafana/pgseal-certificates.json"]
 
 complaints = []
@@ -34,6 +35,8 @@ def known_names():
     of = {"ROW": {"target", "kind", "location", "subject", "serial"}, "TARGET": {"target"}, "RUN": set()}
     rows = re.findall(r'^X\(MONITOR_METRIC_\w+, "(\w+)", (\w+),', (ROOT / "tables/monitor_metrics.def").read_text(), re.M)
     names.update((name, of[kind]) for name, kind in rows)
+    families = re.findall(r'\{ "(pgseal_rotate_\w+)", "', (ROOT / "src/cmd/rotate_report.c").read_text())
+    names.update((name, {"target", "pair"} | ({"step"} if name.endswith("_failed") else set())) for name in families)
     return names
 
 

@@ -39,6 +39,8 @@ static void failures_count_until_done(void **state)
                                      "2026-11-29T23:31:00Z server failed - check: second one\n");
     assert_int_equal(past.failures, 2);
     assert_str(past.why, "check: second one");
+    assert_int_equal(past.step, RENEW_CHECK);
+    assert_int_equal(past_of("2026-11-29T23:30:00Z server failed - nonsense\n").step, RENEW_BEGIN);
     past = past_of("2026-11-29T23:30:00Z server failed - issue: first\n2026-11-29T23:31:00Z server done G\n");
     assert_int_equal(past.failures, 0);
 }
