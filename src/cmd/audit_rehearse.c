@@ -58,14 +58,15 @@ static void add_row(void *arg, const struct client_row *row)
     }
 }
 
-static enum code add_gate(struct audit_rehearsal *r, const struct audit_subject *subject, struct err *e)
+enum code audit_rehearsal_add_gate(struct known_clients *known, const struct audit_subject *subject,
+                                   struct err *e)
 {
     char dir[PATH_MAX], path[OS_PATH_MAX];
 
     if (!realpath(settings_state_dir(subject->settings), dir))
         return OK;
     TRY(os_path(dir, STATE_CLIENTS, path, e));
-    return client_store_load(path, add_row, &r->known, e);
+    return client_store_load(path, add_row, known, e);
 }
 
 static enum code add_log(struct audit_rehearsal *r, const char *path, struct err *e)
@@ -86,7 +87,7 @@ static enum code gather(const struct audit_rehearsal_params *params, struct audi
         const struct audit_subject *subject = params->targets[i];
         known_add_sessions(&r->known, subject);
         if (subject->kind == SUBJECT_GATE)
-            TRY(add_gate(r, subject, e));
+            TRY(audit_rehearsal_add_gate(&r->known, subject, e));
     }
     for (size_t i = 0; (log = cmd_value_at(params->cmd, OPT_audit_log, i)); i++)
         TRY(add_log(r, log, e));

@@ -36,6 +36,9 @@ struct audit_rehearsal_params {
 MUST_CHECK enum code audit_rehearsal_run(const struct audit_rehearsal_params *params,
                                          struct audit_rehearsal *out, struct err *e);
 void audit_rehearsal_fini(struct audit_rehearsal *rehearsal);
+/** The clients that a gate has written down. None is no error. */
+MUST_CHECK enum code audit_rehearsal_add_gate(struct known_clients *known,
+                                              const struct audit_subject *subject, struct err *e);
 
 void audit_rehearsal_say(const struct cmd *cmd, const struct audit_rehearsal *rehearsal);
 json_t *audit_rehearsal_json(const struct audit_rehearsal *rehearsal);

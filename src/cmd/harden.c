@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "cmd/audit_rehearse.h"
 #include "cmd/certtext.h"
 #include "cmd/facts.h"
 #include "cmd/harden_report.h"
@@ -113,8 +114,13 @@ static enum code rehearse_plan(struct harden_run *run, struct err *e)
 {
     struct rehearse_params rehearsal = { .look_up = facts_look_up, .arena = run->arena };
 
-    if (!run->asked)
+    if (run->target.is_gate) {
+        known_init(&run->seen.known, run->arena);
+        TRY(audit_rehearsal_add_gate(&run->seen.known, &run->plan.before.subject, e));
+    } else if (!run->asked) {
         return OK;
+    }
+    run->rehearsed = true;
     enum code code = harden_clients_play(&run->plan, &run->seen, &run->accepted, &rehearsal, &run->clients);
     return code == OK ? OK : err_set(e, code, "out of memory");
 }

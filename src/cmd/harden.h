@@ -24,6 +24,7 @@ struct harden_run {
     struct harden_server server;
     struct harden_seen seen;
     struct harden_accepted accepted;
+    bool rehearsed; /* with those that are known */
     struct harden_clients clients;
     struct harden_job job;
 };

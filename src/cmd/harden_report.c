@@ -154,10 +154,8 @@ static void say_rehearsal(const struct harden_run *run)
 {
     const struct harden_clients *c = &run->clients;
 
-    if (run->target.is_gate)
-        return;
     head(run, "Clients");
-    if (!run->asked) {
+    if (!run->rehearsed) {
         item(run, "",
              run->target.pid ? str_c(err_text(&run->unasked))
                              : STR("The server is not running, so its clients could not be seen."));
@@ -360,7 +358,7 @@ static json_t *clients_json(const struct harden_run *run)
 {
     json_t *array;
 
-    if (!run->asked)
+    if (!run->rehearsed)
         return json_null();
     array = json_array();
     for (size_t i = 0; i < run->clients.n; i++)

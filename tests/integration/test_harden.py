@@ -472,3 +472,30 @@ def test_a_gate(program, kind, factory, certs):
     assert hardened("--undo").returncode == 0
     assert {name: open(gate.path(name), "rb").read() for name in files} == files
     assert findings() == before
+
+
+@needs_root
+def test_a_client_of_a_gate_stops_it(program, kind, factory, certs, elsewhere):
+    if kind != "gate":
+        pytest.skip("about a gate")
+    gate = factory.gate(hba="local all all scram-sha-256\nhost all all 10.0.0.0/8 scram-sha-256\n",
+                        settings={"listen_addresses": "*"}, tls={"cert": certs.server})
+    done = subprocess.run(elsewhere.command(["psql", "-X", "-At", "-c", "SELECT 1", f"host={elsewhere.address} port={gate.port} "
+                                             "user=alice dbname=app sslmode=disable application_name=old-report"]),
+                          env={"PATH": os.environ["PATH"], "PGPASSWORD": "alice's pass"}, capture_output=True, text=True, check=False)
+    assert done.stdout == "1\n", done.stderr
+
+    def hardened(*arguments):
+        return subprocess.run([program, "harden", gate.dir, *arguments], capture_output=True, text=True, check=False)
+
+    run.wait_until(lambda: "old-report" in hardened().stdout, "the gate to write its clients down", 60)
+    with open(gate.path("pg_hba.conf"), encoding="utf-8") as f:
+        before = f.read()
+    refused = hardened("--apply")
+    assert refused.returncode == 1 and "old-report" in refused.stderr and "--accept-loss" in refused.stderr
+    with open(gate.path("pg_hba.conf"), encoding="utf-8") as f:
+        assert f.read() == before
+    accepted = hardened("--apply", "--accept-loss", "alice")
+    assert accepted.returncode == 0, accepted.stderr
+    with open(gate.path("pg_hba.conf"), encoding="utf-8") as f:
+        assert "hostssl all all 10.0.0.0/8 scram-sha-256\n" in f.read()
