@@ -225,6 +225,7 @@ static enum code fill_rules(struct manifest *m, unsigned document)
                                     .features = { .roles_known = true, .oauth_unchecked = true } };
 
     TRY(write_rules(m, document));
+    m->collected->subject.operators_rules = params.hba_file;
     if (find(m, document, "spec.postgresql.ldap.server")) {
         const struct subject_unseen unseen = { STR("the rule of spec.postgresql.ldap"),
                                                STR("it is not read here"), ITEM_RULES };

@@ -70,9 +70,28 @@ static const char *condition(const struct rule_audit *l, const struct conn_facts
     return "";
 }
 
+/* A rule that the operator of a manifest writes itself: what is written in the manifest is what can be changed. */
+static void settle_operators(struct rule_audit *l, struct finding *f)
+{
+    if (!l->audit->subject->manifest || !str_equal(l->rule->file, l->audit->subject->operators_rules))
+        return;
+    if (l->rule->line <= MANIFEST_FIXED_RULES) {
+        f->severity = FINDING_INFO;
+        f->fix = STR(
+            "CloudNativePG writes this rule, and it cannot be changed; a NetworkPolicy limits who reaches it.");
+    } else {
+        f->fix = STR(
+            "CloudNativePG appends this rule: add \"hostnossl all all all reject\", or rules that are narrower "
+            "and a last reject, to spec.postgresql.pg_hba.");
+    }
+}
+
 struct finding *rule_audit_about(struct rule_audit *l, struct finding *f)
 {
     struct str shown;
+
+    if (f)
+        settle_operators(l, f);
 
     if (f && hba_rule_redacted(l->audit->arena, l->rule, &shown))
         f->about = audit_text(l->audit, "%.*s %.*s", STR_ARG(l->rule->file), STR_ARG(shown));

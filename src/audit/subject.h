@@ -130,9 +130,13 @@ struct subject_broken {
     struct str error; /* in PostgreSQL's words */
 };
 
+/** Of a manifest, the rules that come before its own. */
+enum { MANIFEST_FIXED_RULES = 4 };
+
 struct audit_subject {
     enum subject_kind kind;
-    struct str name;  /* the target, as the user wrote it */
+    struct str name;            /* the target, as the user wrote it */
+    struct str operators_rules; /* of a manifest: the file of the rules that the operator writes */
     bool manifest;    /* of a cluster that runs elsewhere: files that it names are not on this machine */
     struct str dir;   /* the gate's, or the data directory; empty: not known */
     unsigned version; /* major version of the server; 0: not known */

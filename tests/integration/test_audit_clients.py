@@ -385,6 +385,8 @@ def test_cloudnativepg(program, tmp_path):
     assert by_id(found, PLAIN)[0]["edit"]["after"] == "        host: old.example\n        sslmode: verify-full"
     assert {f["where"] for f in by_id(found, NAME)} == {f"{path}:6", f"{path}:24"}
     assert found["checklist"][1]["pass"] is None and found["checklist"][2]["pass"] is True
+    operators = [f for f in found["findings"] if "/pgdata/pg_hba.conf:" in f["where"] and int(f["where"][-1]) < 5]
+    assert operators and all(f["severity"] == "info" and "NetworkPolicy" in f["fix"] for f in operators)
     assert all(f["id"] not in ("hba_mode", "clientcert_impossible", "certificate_unreadable") for f in found["findings"])
 
 
@@ -396,6 +398,10 @@ def test_cloudnativepg_takes_plaintext(program, tmp_path):
     assert done.returncode == 1
     assert [f["where"] for f in by_id(found, "trust_from_network")] == [f"{path}:13"]
     assert [f["where"].rpartition("/")[2] for f in by_id(found, "plaintext_from_network")] == ["cluster.yaml:13", "pg_hba.conf:6"]
+    assert "hostnossl all all all reject" in by_id(found, "plaintext_from_network")[1]["fix"]
+    relative = subprocess.run([program, "audit", "--json", path.name], cwd=tmp_path, capture_output=True, check=False)
+    own, last = by_id(json.loads(relative.stdout), "plaintext_from_network")
+    assert "spec.postgresql.pg_hba" not in own["fix"] and "spec.postgresql.pg_hba" in last["fix"]
     assert [f["where"] for f in by_id(found, "pooler_plaintext")] == [f"{path}:24"]
 
 
