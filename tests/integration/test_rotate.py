@@ -404,17 +404,25 @@ def test_the_deploy_hook(rotate, gate, certs, tmp_path, client):
 
 
 # -- a PostgreSQL that serves TLS itself ------------------------------------------------------------------------------
-@pytest.fixture
-def postgres(factory, debian, certs):
-    server = factory.postgres(debian, hba=HBA, tls={
+def make_postgres(factory, distribution, certs, **settings):
+    return factory.postgres(distribution, hba=HBA, settings=settings, tls={
         "cert": certs.ca.issue("db.example", sans=NAMES, usage="server", valid_to=pki.now() + 20 * pki.DAY),
         "ca": certs.ca.pem()})
+
+
+@pytest.fixture
+def postgres(factory, debian, certs):
+    server = make_postgres(factory, debian, certs)
     yield server
     factory.stop(server)
 
 
 @pytest.fixture
 def pg_rotate(program, postgres, fake_ca):
+    return rotate_of(program, postgres, fake_ca)
+
+
+def rotate_of(program, postgres, fake_ca):
     """Its rotate.conf, in a state directory of the server's account, and a CA that the account can reach."""
     state = os.path.join(postgres.dir, "pgseal-data")
     os.mkdir(state)
@@ -449,54 +457,3 @@ def test_what_a_server_does_not_take_is_put_back(pg_rotate, postgres):
     done = pg_rotate("--force", status=1)
     assert (done["result"], done["step"]) == ("failed", "verify"), done
     assert served(postgres) == before == pg_rotate.pair()
-
-
-# -- under load -------------------------------------------------------------------------------------------------------
-def rotate_under_connections(server, rotate, rounds):
-    """Somebody connects all the time; nobody is refused, and none gets an old certificate after "done"."""
-    stop, failures, made = threading.Event(), [], [0]
-    done_with = [None]                                  # what every connection must see that begins from now on
-
-    def connect():
-        while not stop.is_set():
-            expected = done_with[0]
-            try:
-                with Conn(server) as c:
-                    c.start_tls()
-                    got = fingerprint(x509.load_der_x509_certificate(c.tls.getpeercert(True)))
-                    c.ready()
-                if expected and got != expected and got in old:
-                    failures.append(f"{got} was served after it was exchanged")
-                made[0] += 1
-            except Exception as e:      # pylint: disable=broad-except   # whatever it is, a client was refused
-                failures.append(repr(e))
-
-    old = set()
-    threads = [threading.Thread(target=connect) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in range(rounds):
-            before = rotate.pair()
-            done = rotate("--force")
-            old.add(before)
-            done_with[0] = done["sha256"]
-            assert done["result"] == "renewed" and not failures, failures[:3]
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert not failures, failures[:3]
-    assert made[0] > rounds
-
-
-ROUNDS = int(os.environ.get("PGSEAL_ROTATIONS", "5"))
-
-
-def test_rotations_under_connections_on_a_gate(own, gate):
-    rotate_under_connections(gate, own, ROUNDS)
-
-
-def test_rotations_under_connections_on_a_server(pg_rotate, postgres):
-    pg_rotate.configure(source="command", command=command(pg_rotate.ca, "good"))
-    rotate_under_connections(postgres, pg_rotate, ROUNDS)

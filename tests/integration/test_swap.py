@@ -550,10 +550,10 @@ def test_a_certificate_that_outlives_its_ca(make_gate, certs):
 class Load:
     """tests/load/load_client.c: it ends with the words of the first failure, of whatever kind."""
 
-    def __init__(self, gate, certs, build, sessions, rate):
+    def __init__(self, gate, certs, build, sessions, rate, databases=("app", "pgseal")):
         self.process = subprocess.Popen(
             [os.path.join(build, "tests/load/load_client"), str(gate.port), certs.ca_file, "alice",
-             str(sessions), str(SWAP_PAUSE_MS), str(rate), "app", "pgseal"],
+             str(sessions), str(SWAP_PAUSE_MS), str(rate), *databases],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n", self.process.stderr.read()
 

@@ -60,9 +60,34 @@ systemctl restart pgseal || fail 'restart'
 [ "$(main_pid)" != "$before" ] || fail 'the same process after a restart'
 answers 'after a restart'
 
-step 'the timer: what is due is renewed, in the unit'
+step 'the timer: it starts the unit, which renews, and the gate serves what is new'
+served() {
+    openssl s_client -connect localhost:6432 -starttls postgres </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256
+}
 systemctl start pgseal-rotate.service || fail 'rotate'
 [ "$(systemctl is-active pgseal-rotate.timer)" = active ] || fail 'the timer does not run'
+before=$(served)
+mkdir -p /var/lib/prometheus/node-exporter /run/systemd/system/pgseal-rotate.timer.d
+metrics=/var/lib/prometheus/node-exporter/pgseal.prom
+echo "PGSEAL_ROTATE=--force --textfile $metrics" >/etc/default/pgseal-rotate
+printf '[Timer]\nOnCalendar=\nOnActiveSec=1s\nRandomizedDelaySec=0\nAccuracySec=100ms\n' \
+    >/run/systemd/system/pgseal-rotate.timer.d/now.conf
+systemctl daemon-reload
+systemctl restart pgseal-rotate.timer
+tries=0
+until [ -e $metrics ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 200 ] || { journalctl --no-pager -u pgseal-rotate >&2; fail 'the timer started nothing'; }
+    sleep 0.1
+done
+[ -n "$before" ] && [ "$(served)" != "$before" ] || fail 'the old certificate is still served'
+grep -q '^pgseal_rotate_failed{.*pair="server",step=""} 0' $metrics || { cat $metrics >&2; fail 'metrics'; }
+[ "$(stat -c '%U %a' /etc/pgseal/tls/server.pairs/live/server.key)" = 'pgseal 600' ] || fail "the new key's owner"
+answers 'after a renewal'
+echo 'PGSEAL_ROTATE=--no-such-option' >/etc/default/pgseal-rotate
+! systemctl start pgseal-rotate.service 2>/dev/null || fail 'a failure of the command is none of the unit'
+rm -r /etc/default/pgseal-rotate /run/systemd/system/pgseal-rotate.timer.d
+systemctl daemon-reload
 
 step 'upgraded: a later package is taken into service'
 dpkg-deb -R "$package" /root/later

