@@ -133,7 +133,7 @@ static enum code plan(struct harden_run *run, struct err *e)
     if (!hosts)
         return err_set(e, E_NOMEM, "out of memory");
     TRY(harden_names_make(hosts, n, run->arena, &run->names, e));
-    TRY(harden_pair_choose(&run->target, &run->names, &run->cmd->env, e));
+    TRY(harden_pair_choose(&run->target, &run->names, &run->cmd->env, run->arena, e));
     TRY(harden_names_keep(&run->target, &run->cmd->env, run->arena, &run->names, e));
     run->accepted.names = values(run, OPT_harden_accept_loss, &run->accepted.n);
     if (!run->accepted.names)
@@ -144,6 +144,8 @@ static enum code plan(struct harden_run *run, struct err *e)
     if (!run->target.is_gate) {
         run->wish.cert_file = run->target.cert;
         run->wish.key_file = run->target.key;
+        run->wish.own_dir = run->target.own_dir;
+        run->wish.names_given = run->names.given;
     }
     TRY(harden_plan_make(&run->wish, &run->plan, e));
     run->job.plan = &run->plan;

@@ -84,6 +84,17 @@ static void say_pair(const struct harden_run *run)
 {
     AUTO(buf) struct buf text = BUF_INIT(TEXT_LIMIT);
 
+    const char *present = run->plan.before.subject.settings->ssl_cert_file.path;
+
+    if (!run->plan.needs_pair && !run->target.is_gate && present &&
+        !harden_names_in(present, &run->names, run->arena)) {
+        head(run, "Certificate");
+        buf_printf(&text,
+                   "\"%s\" lacks a name that was given with --host, and stays: ask the CA that issued it for "
+                   "one with all names.",
+                   present);
+        item(run, "note", buf_str(&text));
+    }
     if (!run->plan.needs_pair)
         return;
     head(run, "Certificate");

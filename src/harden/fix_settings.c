@@ -292,3 +292,15 @@ bool fix_settings(struct planning *p, const struct finding *f, struct fix *out)
     }
     return false;
 }
+
+void fix_names(struct planning *p)
+{
+    const struct settings *settings = p->subject->settings;
+    const char *path = settings->ssl ? settings->ssl_cert_file.path : NULL;
+
+    if (!p->wish->names_given || !p->wish->cert_file || !path || strcmp(path, p->wish->cert_file) == 0 ||
+        !str_starts(str_c(path), str_c(p->wish->own_dir)))
+        return;
+    p->finding = NULL;
+    (void)put_pair(p, STR("--host: the certificate lacks a name that was given"));
+}

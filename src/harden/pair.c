@@ -37,6 +37,11 @@ struct naming {
     const char *host;
 };
 
+static bool same_name(const struct san *a, const struct san *b)
+{
+    return a->type == b->type && bytes_equal(a->value, b->value);
+}
+
 static enum code add_name(struct naming *g, const char *name, struct err *e)
 {
     struct san san;
@@ -45,7 +50,7 @@ static enum code add_name(struct naming *g, const char *name, struct err *e)
         return OK;
     TRY(san_parse(str_c(name), g->arena, &san, e));
     for (size_t i = 0; i < g->n; i++)
-        if (g->sans[i].type == san.type && bytes_equal(g->sans[i].value, san.value))
+        if (same_name(&g->sans[i], &san))
             return OK;
     g->sans[g->n++] = san;
     if (!g->host)
@@ -136,12 +141,19 @@ static bool has_names(X509 *cert, const struct harden_names *names, struct arena
     for (size_t i = 0; names->given && i < names->n; i++) {
         bool found = false;
         for (size_t k = 0; k < have.n_sans && !found; k++)
-            found = have.sans[k].type == names->sans[i].type &&
-                    bytes_equal(have.sans[k].value, names->sans[i].value);
+            found = same_name(&have.sans[k], &names->sans[i]);
         if (!found)
             return false;
     }
     return true;
+}
+
+bool harden_names_in(const char *cert_file, const struct harden_names *names, struct arena *arena)
+{
+    AUTO(cert_list) struct cert_list list = { 0 };
+
+    return cert_chain_load(cert_file, &list, NULL) != OK || list.n == 0 ||
+           has_names(list.items[0], names, arena);
 }
 
 static bool is_good(const struct harden_target *t, const struct harden_names *names, const struct env *env)
@@ -193,13 +205,37 @@ static enum code find_last(struct harden_target *t, unsigned *out, struct err *e
     return err_set(e, E_LIMIT, "more than %d certificates in \"%s/private\"", PAIRS_MAX - 2, t->state);
 }
 
-enum code harden_pair_choose(struct harden_target *target, const struct harden_names *names,
-                             const struct env *env, struct err *e)
+/* Clients call the server by the names it has had. */
+static enum code add_former(const struct harden_target *t, struct arena *arena, struct harden_names *names,
+                            struct err *e)
+{
+    AUTO(cert_list) struct cert_list list = { 0 };
+    struct cert_names former;
+
+    if (!names->given || cert_chain_load(t->cert, &list, NULL) != OK || list.n == 0)
+        return OK;
+    enum code code = cert_names_of(list.items[0], arena, &former, e);
+    if (code != OK)
+        return code == E_NOMEM ? code : OK;
+    for (size_t i = 0; i < former.n_sans && names->n < NAMES_MAX; i++) {
+        bool there = false;
+        for (size_t k = 0; k < names->n && !there; k++)
+            there = same_name(&names->sans[k], &former.sans[i]);
+        if (!there)
+            names->sans[names->n++] = former.sans[i];
+    }
+    return OK;
+}
+
+enum code harden_pair_choose(struct harden_target *target, struct harden_names *names, const struct env *env,
+                             struct arena *arena, struct err *e)
 {
     unsigned last = 1;
 
     TRY(find_last(target, &last, e));
     bool any = os_exists(target->cert) || os_exists(target->key);
+    if (any)
+        TRY(add_former(target, arena, names, e));
     return !any || is_good(target, names, env) ? OK : pair_paths(target, last + 1, e);
 }
 

@@ -128,6 +128,7 @@ static enum code round_of(struct planning *p, struct err *e)
                                    : NULL;
     if (!p->plan->left || (p->subject->policy && !p->search))
         return plan_nomem(e);
+    fix_names(p);
     for (size_t i = 0; i < report->findings.n && !p->nomem; i++)
         if (planning_wants(p, report->findings.items[i].check, report->findings.items[i].severity))
             fix_one(p, &report->findings.items[i]);

@@ -32,6 +32,8 @@ struct harden_wish {
     /* The certificate and key that take the place of one that no client can verify; NULL: there are none. The files
      * need not be there yet. */
     const char *cert_file, *key_file;
+    const char *own_dir;              /* where pairs of harden's own lie; NULL: nowhere */
+    bool names_given;                 /* a pair of harden's own that lacks them makes room for cert_file */
     const struct subject_role *roles; /* NULL: not seen */
     size_t n_roles;
     struct str operator_role; /* whose login must go on, by the account of the same name; empty: nobody's */

@@ -39,6 +39,7 @@ static enum code own_files(struct harden_target *t, const char *state, struct er
 {
     if (state)
         TRY(real_path(state, t->state, NULL) == OK ? OK : os_path("", state, t->state, e));
+    TRY(os_path(t->state, "private/", t->own_dir, e));
     TRY(os_path(t->state, "ca.crt", t->root, e));
     TRY(os_path(t->state, "private/server.crt", t->cert, e));
     TRY(os_path(t->state, "private/server.key", t->key, e));

@@ -15,7 +15,7 @@ struct harden_target {
     char dir[OS_PATH_MAX];   /* the gate's, or the data directory */
     char state[OS_PATH_MAX]; /* for what is made */
     /* Of the pair that harden makes; nothing need be there. */
-    char root[OS_PATH_MAX], cert[OS_PATH_MAX], key[OS_PATH_MAX], ca_dir[OS_PATH_MAX];
+    char own_dir[OS_PATH_MAX], root[OS_PATH_MAX], cert[OS_PATH_MAX], key[OS_PATH_MAX], ca_dir[OS_PATH_MAX];
     pid_t pid;           /* of the postmaster; 0: it does not run, or this is a gate */
     struct str conninfo; /* to log in at its socket; empty: it does not run, or has none */
 };

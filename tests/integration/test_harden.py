@@ -187,6 +187,11 @@ def test_the_journey(program, debian_like, elsewhere, demoted):
     assert os.stat(cluster.conf + "/pgseal/private/ca/ca.key").st_uid == os.stat(cluster.server.data).st_uid
     assert "ssl_ca_file = '" not in cluster.files()[cluster.conf + "/postgresql.conf"][0].decode()
     assert "Nothing to change" in harden(program, cluster, "--apply", "--host", "db.example", demoted=demoted)
+    more = verified.replace("db.example", f"db{int(demoted)}.example")
+    harden(program, cluster, "--apply", "--host", f"db{int(demoted)}.example", demoted=demoted)
+    assert ask(elsewhere, cluster, more) == "t" and ask(elsewhere, cluster, verified) == "t"
+    harden(program, cluster, "--undo", demoted=demoted)
+    assert "does not match" in ask(elsewhere, cluster, more) and ask(elsewhere, cluster, verified) == "t"
 
     assert "as they were before" in harden(program, cluster, "--undo", demoted=demoted)
     assert cluster.files() == before and os.path.exists(root)

@@ -128,6 +128,13 @@ def test_a_certificate_of_its_own_ca_where_there_is_none(program, tmp_path):
     assert not os.path.exists(state)                        # nothing is written
 
 
+def test_a_certificate_of_another_ca_is_kept_and_its_missing_name_told(program, with_pair, tmp_path):
+    data = with_pair(Data(tmp_path / "data"))
+    for host, told in (("db.example", False), ("other.example", True)):
+        done = subprocess.run([program, "harden", str(data.path), "--host", host], capture_output=True, text=True, check=False)
+        assert ("lacks a name" in done.stdout) is told and "ssl_cert_file" not in done.stdout
+
+
 def test_what_overrides_is_edited_where_it_is(program, with_pair, tmp_path):
     data = with_pair(Data(tmp_path / "data", "ssl = on\ninclude_dir = 'conf.d'\nlisten_addresses = '*'\n"))
     data.write("conf.d/10-tls.conf", "ssl_min_protocol_version = 'TLSv1'  # printers\n")
