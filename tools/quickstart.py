@@ -142,11 +142,25 @@ class Story:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if made.returncode != 0:
             raise Failed(f"pgseal init failed:\n{made.stdout}{made.stderr}")
+        self.admit_to_status()
         self.root = os.path.join(self.gate, "tls", "ca.crt")
         log = os.path.join(self.dir, "gate.log")
         process = self.spawn([self.program, "serve", "-D", self.gate], log)
         wait_for_line(process, log, "ready to accept connections", "the gate")
         return process
+
+    def admit_to_status(self):
+        """What init leaves to the operator: who, besides the gate's own user, reads the status database."""
+        for name, old, new in (
+                ("pgseal.conf", "stats_users = ''", f"stats_users = '{USER}'"),
+                ("pg_hba.conf", "#hostssl pgseal    dba, monitor  all  scram-sha-256",
+                 f"hostssl  pgseal    {USER}   all      scram-sha-256")):
+            path = os.path.join(self.gate, name)
+            text = read(path)
+            if text.count(old) != 1:
+                raise Failed(f"pgseal init wrote no {old} into {path}")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text.replace(old, new))
 
     def spawn(self, argv, log):
         with open(log, "ab") as f:
@@ -171,7 +185,7 @@ class Story:
         return self.psql(options, sql)
 
     def status(self, sql):
-        """The status database, as anybody with a password reads it."""
+        """The status database, as a user of stats_users reads it."""
         return self.psql({"host": "localhost", "hostaddr": "127.0.0.1", "port": self.port, "dbname": "pgseal",
                           "sslmode": "verify-full", "sslrootcert": self.root}, sql)
 
@@ -263,7 +277,7 @@ STATUS = [
 
 def show_status(story):
     """The status database's answers; True if each is what it should be."""
-    heading("The gate's own database, dbname=pgseal; the last two as its administrator (pgseal psql)")
+    heading("The gate's own database, dbname=pgseal, as a user of stats_users; the last two as the gate itself (pgseal psql)")
     good = []
     for who, sql, wanted in STATUS:
         got = getattr(story, who)(sql)

@@ -306,6 +306,15 @@ struct str init_socket_dir(const struct init_plan *plan)
     return dir.n + SOCKET_NAME_MAX <= sizeof address.sun_path ? dir : STR("/tmp");
 }
 
+/* Nobody yet. */
+static void append_status_users(struct buf *out)
+{
+    (void)buf_append_c(
+        out, "\n# The status database, dbname=pgseal. pg_hba.conf admits these users only.\n"
+             "admin_users = ''                   # may reload, cancel and terminate, and see everything\n"
+             "stats_users = ''                   # may see all sessions\n");
+}
+
 /* Clients of a companion are on this machine, and have no TLS. */
 static void append_companion(struct buf *out, const struct init_plan *plan)
 {
@@ -323,6 +332,26 @@ static void append_companion(struct buf *out, const struct init_plan *plan)
         out,
         "auth_source = upstream             # the server checks passwords; the exchange is relayed\n# Passwords for the status database are checked in this database of the server:\n");
     setting(out, "auth_dbname", plan->auth_dbname);
+    append_status_users(out);
+}
+
+/* The status database is one of "all", but is not for the application's users. */
+#define STATUS_RULES_NOTE                                                                                       \
+    "# The status database is for the users in admin_users and stats_users of pgseal.conf. Name them here as\n" \
+    "# well. The gate's own account needs no rule (pgseal psql).\n"                                             \
+    "#\n"
+
+static void append_status_rules(struct buf *out, const struct init_plan *plan)
+{
+    if (!plan->companion) {
+        (void)buf_append_c(out, "#hostssl pgseal    dba, monitor  all  scram-sha-256\n"
+                                "hostssl  pgseal    all   all      reject\n");
+        return;
+    }
+    (void)buf_append_c(out, "#local  pgseal       dba, monitor        scram-sha-256\n"
+                            "local   pgseal       all                 reject\n");
+    if (plan->listen[0])
+        (void)buf_append_c(out, "host    pgseal       all   all           reject\n");
 }
 
 static void append_companion_rules(struct buf *out, const struct init_plan *plan)
@@ -330,10 +359,10 @@ static void append_companion_rules(struct buf *out, const struct init_plan *plan
     (void)buf_append_c(
         out,
         "# Who may connect how, in the syntax of PostgreSQL's pg_hba.conf. The first line that matches\n# applies; a connection that matches none is refused. Other machines are not admitted.\n"
-        "#\n"
-        "# TYPE  DATABASE     USER  ADDRESS       METHOD\n"
-        "local   all          all                 scram-sha-256\n"
-        "local   replication  all                 scram-sha-256\n");
+        "#\n" STATUS_RULES_NOTE "# TYPE  DATABASE     USER  ADDRESS       METHOD\n");
+    append_status_rules(out, plan);
+    (void)buf_append_c(out, "local   all          all                 scram-sha-256\n"
+                            "local   replication  all                 scram-sha-256\n");
     if (plan->listen[0])
         (void)buf_append_c(out, "host    all          all   127.0.0.1/32  scram-sha-256\n"
                                 "host    all          all   ::1/128       scram-sha-256\n");
@@ -391,12 +420,13 @@ static void append_rules(struct buf *out, const struct init_plan *plan)
     if (plan->user)
         (void)buf_printf(
             out,
-            "# To demand a client certificate of one user as well, put this before the line below:\n"
+            "# To demand a client certificate of one user as well, put this before the last line:\n"
             "# hostssl  all  \"%s\"  all  scram-sha-256  clientcert=verify-full\n"
             "#\n",
             plan->user);
-    (void)buf_append_c(out, "# TYPE   DATABASE  USER  ADDRESS  METHOD\n"
-                            "hostssl  all       all   all      scram-sha-256\n");
+    (void)buf_append_c(out, STATUS_RULES_NOTE "# TYPE   DATABASE  USER  ADDRESS  METHOD\n");
+    append_status_rules(out, plan);
+    (void)buf_append_c(out, "hostssl  all       all   all      scram-sha-256\n");
 }
 
 enum code init_write_conf(struct init_plan *plan, struct err *e)
@@ -414,6 +444,7 @@ enum code init_write_conf(struct init_plan *plan, struct err *e)
         append_companion_rules(&rules, plan);
     } else {
         append_settings(&settings, plan);
+        append_status_users(&settings);
         append_rules(&rules, plan);
     }
     if (!buf_ok(&settings) || !buf_ok(&rules))

@@ -358,7 +358,8 @@ def test_init_refuses_and_completes(tool):
     assert (again["host"], again["port"]) == ("db.example.com", 7000)      # as the kept files say
     assert open(tool.path("gate/tls/server.key"), "rb").read() == key
     hba = [line for line in open(tool.path("gate/pg_hba.conf"), encoding="utf-8") if not line.startswith("#")]
-    assert [line.split() for line in hba] == [["hostssl", "all", "all", "all", "scram-sha-256"]]
+    assert [line.split() for line in hba] == [["hostssl", "pgseal", "all", "all", "reject"],
+                                              ["hostssl", "all", "all", "all", "scram-sha-256"]]
 
 
 @pytest.mark.parametrize("conninfo, database", [("host=db1,db2 port=5433", "postgres"),
@@ -905,6 +906,22 @@ def test_init_writes_what_a_server_behind_needs(tool, factory):
         factory.stop(server)
 
 
+def status_is_for_those_named(tool, gate, log, connect):
+    """init admits nobody to the status database; its own comment, with a name in it, admits that user."""
+    with pytest.raises(psycopg.OperationalError, match='pg_hba.conf rejects connection for host "127.0.0.1", user "alice", '
+                                                       'database "pgseal", SSL encryption'):
+        connect(dbname="pgseal")
+    with open(tool.path("gate/pg_hba.conf"), encoding="utf-8") as f:
+        rules = f.read()
+    assert rules.count("#hostssl pgseal    dba, monitor ") == 1
+    with open(tool.path("gate/pg_hba.conf"), "w", encoding="utf-8") as f:
+        f.write(rules.replace("#hostssl pgseal    dba, monitor ", "hostssl pgseal alice "))
+    since = log.mark()
+    gate.send_signal(signal.SIGHUP)
+    log.wait_for("event=reloaded", since)
+    assert connect(dbname="pgseal", show="SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == "TLSv1.3"
+
+
 def test_the_gate_that_init_made(tool, factory):
     """init, serve, psql at every sslmode; then a renewal and a revocation, taken up by the running gate."""
     behind = factory.postgres(hba="local all all scram-sha-256\n")
@@ -921,9 +938,9 @@ def test_the_gate_that_init_made(tool, factory):
         stem = tool.path("gate/clients/alice")
         to = {"port": port, "dbname": "app", "user": "alice", "password": "alice's pass", "sslrootcert": made["ca_file"]}
 
-        def connect(**more):
+        def connect(show="SHOW pgseal.version", **more):
             with psycopg.connect(**{"host": "localhost", "sslmode": "verify-full", **to, **more}) as db:
-                return db.execute("SHOW pgseal.version").fetchone()[0]
+                return db.execute(show).fetchone()[0]
 
         for sslmode in ["allow", "prefer", "require", "verify-ca", "verify-full"]:
             assert connect(sslmode=sslmode) == "TLSv1.3"
@@ -945,6 +962,7 @@ def test_the_gate_that_init_made(tool, factory):
         assert connect() == "TLSv1.3"
         with pytest.raises(psycopg.OperationalError, match="certificate revoked"):
             connect(**shown)
+        status_is_for_those_named(tool, gate, log, connect)
     finally:
         gate.send_signal(signal.SIGINT)
         assert gate.wait(run.PATIENCE) == 0, log.text()
