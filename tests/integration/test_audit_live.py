@@ -360,9 +360,9 @@ def test_sessions_and_standbys(program):
         "sslrootcert=CA_FILE'; SELECT pg_reload_conf();")
 
 
-def test_jobs_and_odd_secrets(program):
-    """What no server of a test has: pg_cron, and a secret of no known kind."""
-    row = ("ann", "f", "t", "f", "-1", "4102444800", "odd", None)
+def test_jobs_and_unrecognized_secrets(program):
+    """What no server of a test has: pg_cron, and a secret in no known format."""
+    row = ("ann", "f", "t", "f", "-1", "4102444800", "other", None)
     found = answered(program, {
         "'pg_cron'": table(("1",)), "FROM cron.job": table(("job", "cron", "7", None)),
         "pg_authid": table(row, ("ben", *row[1:6], "scram", "4096"), ("cat", *row[1:6], "none", None))})
