@@ -12,7 +12,7 @@
 
 enum {
     ROOM_IN = 64 * 1024,
-    ROOM_PLAIN = ROOM_IN + 32 * 1024, /* all of `in`, and the record that OpenSSL had begun */
+    ROOM_PLAIN = ROOM_IN + 32 * 1024, /* all of `in`, and the record that had begun before */
     ROOM_OUT = ROOM_PLAIN + 4 * 1024, /* all of a read as records: a batch is one send */
     ROOM_ALIGN = 4096,
     /* Off OpenSSL's own alignment: equal page offsets make the copy into the record buffer slow. */
@@ -243,7 +243,7 @@ static enum stream_status receive(struct stream *stream, uint8_t *dst, size_t si
     return STREAM_FAIL;
 }
 
-/* Decrypt all of `io->in`; what OpenSSL wants to say meanwhile is sent. */
+/* Decrypt all of `io->in`; what TLS wants to say meanwhile is sent. */
 static enum stream_status decrypt(struct stream *stream, struct tls_io *io, struct bytes *out, struct err *e)
 {
     size_t n = 0;
@@ -288,12 +288,11 @@ enum stream_status stream_read(struct stream *stream, struct bytes *out, struct 
         return status;
     struct tls_io io = lend(stream, *out);
     status = decrypt(stream, &io, out, e);
-    if (status == STREAM_AGAIN && (stream->broken || stream->unsendable)) { /* what OpenSSL had to answer */
+    if (status == STREAM_AGAIN && (stream->broken || stream->unsendable)) { /* what TLS had to answer */
         err_set(e, E_CLOSED, "connection is broken");
         return STREAM_FAIL;
     }
-    if (stream->eof &&
-        status == STREAM_AGAIN) /* end of file between records is told by OpenSSL as a failure */
+    if (stream->eof && status == STREAM_AGAIN) /* end of file between records is told by TLS as a failure */
         return STREAM_EOF;
     return status;
 }

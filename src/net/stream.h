@@ -1,8 +1,8 @@
 /**
  * One connected socket, with or without TLS, over buffers that its worker lends.
  *
- * A wake-up costs one recv and, per batch, one send. Nothing is kept for an idle connection but what OpenSSL
- * keeps: input is decrypted to its end at once, and only output that the socket does not take is stored
+ * A wake-up costs one recv and, per batch, one send. Nothing is kept for an idle connection but its TLS
+ * session: input is decrypted to its end at once, and only output that the socket does not take is stored
  * (`pending`); while there is some, the owner stops reading the other side.
  *
  * Where a function fills a `struct err`, NULL may be given: an error is 2 KB, and not everybody reads it.
