@@ -6,6 +6,7 @@
 #include "conf/settings.h"
 #include "pki/cert.h"
 #include "policy/match.h"
+#include "policy/method.h"
 #include "probe/probe.h"
 
 #include <arpa/inet.h>
@@ -88,6 +89,25 @@ static void find_addresses(struct proving *p, const struct settings *settings)
 
 enum expected { EXPECT_UNKNOWN, EXPECT_IN, EXPECT_OUT };
 
+/* Does it let everybody come as far as a password? */
+static bool is_open_to_strangers(const struct hba_rule *rule)
+{
+    switch (hba_method_needs(rule->method)) {
+    case HBA_NEEDS_NOTHING:
+    case HBA_NEEDS_CLEARTEXT:
+    case HBA_NEEDS_MD5_OR_SCRAM:
+    case HBA_NEEDS_SCRAM:
+        return rule->clientcert == CLIENTCERT_NONE;
+    case HBA_NEEDS_CERT:
+    case HBA_NEEDS_PEER:
+    case HBA_NEEDS_GSS:
+    case HBA_NEEDS_OAUTHBEARER:
+    case HBA_NEEDS_OTHER:
+        break;
+    }
+    return false;
+}
+
 /* A stranger who talks to this machine from its own address. */
 static enum expected expect(const struct proving *p, const struct sockaddr_storage *address, bool tls)
 {
@@ -101,7 +121,9 @@ static enum expected expect(const struct proving *p, const struct sockaddr_stora
 
     if (!subject->policy || policy_match(subject->policy, &facts, NULL, &d) != OK)
         return EXPECT_UNKNOWN;
-    return d.verdict == VERDICT_RULE && d.rule->method != HBA_METHOD_REJECT ? EXPECT_IN : EXPECT_OUT;
+    if (d.verdict != VERDICT_RULE || d.rule->method == HBA_METHOD_REJECT)
+        return EXPECT_OUT;
+    return is_open_to_strangers(d.rule) ? EXPECT_IN : EXPECT_UNKNOWN;
 }
 
 /* ---- one address ---- */

@@ -177,7 +177,6 @@ static enum code see_self(struct live *live, struct harden_seen *out, struct err
     static const char sql[] =
         "SELECT current_user, pg_catalog.current_setting('is_superuser') = 'on', pg_catalog.pg_is_in_recovery(),"
         " pg_catalog.inet_client_addr() IS NULL";
-    static const char receiver_sql[] = "SELECT conninfo FROM pg_catalog.pg_stat_wal_receiver";
     const struct passwd *account = getpwuid(geteuid());
     struct live_rows rows;
 
@@ -189,10 +188,6 @@ static enum code see_self(struct live *live, struct harden_seen *out, struct err
         out->operator_role = out->role;
     if (!out->superuser)
         return err_set(e, E_ACCESS, "role \"%.*s\" is not a superuser", STR_ARG(out->role));
-    if (!out->standby)
-        return OK;
-    TRY(live_ask(live, "the standby's connection", receiver_sql, &rows, e));
-    out->primary_conninfo = live_cell(&rows, 0, 0);
     return OK;
 }
 

@@ -26,11 +26,10 @@ struct harden_seen {
     struct str role;          /* who logged in */
     struct str operator_role; /* the same where it came in as the account of its name; else empty */
     bool superuser;
-    bool standby;                /* it is in recovery */
-    struct known_clients known;  /* sessions, and those of the log where one can be read */
-    struct str primary_conninfo; /* of a standby; secrets are not shown */
-    struct str log;              /* the log that was read; empty: none */
-    struct str *errors;          /* what it refuses in its files now, "FILE:LINE: why" */
+    bool standby;               /* it is in recovery */
+    struct known_clients known; /* sessions, and those of the log where one can be read */
+    struct str log;             /* the log that was read; empty: none */
+    struct str *errors;         /* what it refuses in its files now, "FILE:LINE: why" */
     size_t n_errors;
 };
 

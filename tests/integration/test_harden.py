@@ -345,6 +345,21 @@ def test_trust_ends_where_everybody_has_a_password(program, in_pgdata):
         cluster.sql("ALTER ROLE nopassword LOGIN; ALTER ROLE limited LOGIN; ALTER ROLE repl LOGIN")
 
 
+@needs_root
+def test_rules_that_ask_for_certificates(program, in_pgdata, certs):
+    """A stranger has none, and is no proof against the change."""
+    ca = in_pgdata.write("client-ca.crt", certs.ca.pem().decode())
+    cert, key = in_pgdata.write("self.crt", ""), in_pgdata.write("self.key", "", 0o600)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=self",
+                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    cluster = in_pgdata.lay_out(CONF + f"ssl = on\nssl_ca_file = '{ca}'\nssl_cert_file = '{cert}'\nssl_key_file = '{key}'\n",
+                                HBA.replace("host all all 0.0.0.0/0", "host all all 10.99.0.0/16")
+                                + "hostssl all all ::/0 cert\nhostssl all all 0.0.0.0/0 cert\n")
+    said = harden(program, cluster, "--apply")
+    assert "is refused" in said and "unless they know the new CA" in " ".join(said.split()) and "server.crt" in cluster.sql("SHOW ssl_cert_file")
+    harden(program, cluster, "--undo")
+
+
 HBA_ALL_KINDS = """local all postgres peer
 host all all samehost scram-sha-256
 host all alice,bob 10.1.0.0/16 ident
