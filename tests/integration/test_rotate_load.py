@@ -31,20 +31,20 @@ class Watch:
 
     def __init__(self, server):
         self.server, self.stop = server, threading.Event()
-        self.failures, self.old, self.made = [], set(), 0
-        self.done_with = None                           # what every connection must see that begins from now on
+        self.failures, self.made = [], 0
+        self.done = {}                                  # certificate → its number, from the oldest on
         self.threads = [threading.Thread(target=self.look) for _ in range(WATCHERS)]
 
     def look(self):
         while not self.stop.is_set():
-            expected = self.done_with
+            least = len(self.done) - 1                  # from now on nobody is shown an older one
             try:
                 with Conn(self.server) as c:
                     c.start_tls()
                     got = fingerprint(x509.load_der_x509_certificate(c.tls.getpeercert(True)))
                     c.ready()
-                if expected and got in self.old and got != expected:
-                    self.failures.append(f"{got} was served after it was exchanged for {expected}")
+                if self.done.get(got, least) < least:
+                    self.failures.append(f"certificate {self.done[got]} was served when {least} was done")
                 self.made += 1
             except Exception as e:      # pylint: disable=broad-except   # whatever it is, a client was refused
                 self.failures.append(repr(e))
@@ -68,11 +68,10 @@ def rotate_under_load(server, rotate, ca_file, pytestconfig, rate):
         stack.callback(load.end)
         watch = stack.enter_context(Watch(server))
         load.say()
-        for _ in range(ROUNDS):
-            before = rotate.pair()
+        watch.done[rotate.pair()] = 0
+        for i in range(ROUNDS):
             done = rotate("--force")
-            watch.old.add(before)
-            watch.done_with = done["sha256"]
+            watch.done[done["sha256"]] = i + 1
             assert done["result"] == "renewed" and not watch.failures, watch.failures[:3]
         told = load.result()
     reached = told["connections"] / told["seconds"]
