@@ -73,6 +73,7 @@ struct server_error {
     struct str message;
     struct str detail;
     struct str hint;
+    struct str routine; /* of the server's source: never translated */
 };
 
 /** What was learned. Texts live in the login's arena. */

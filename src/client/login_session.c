@@ -78,6 +78,8 @@ enum code server_error_parse(struct bytes body, struct server_error *out)
             error.detail = value;
         else if (field == 'H')
             error.hint = value;
+        else if (field == 'R')
+            error.routine = value;
     }
     TRY(rd_end(&r));
     *out = error;

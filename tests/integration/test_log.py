@@ -144,7 +144,8 @@ def refusing(request, make_gate, scratch):
             directory = os.path.join(scratch, f"refusing-{request.param}-{code}")
             stack.enter_context(fake.Upstream(script, directory))
             relayed = request.param == "relayed"
-            return make_gate(upstream=f"host={directory} port=5432", settings=RELAYED if relayed else {},
+            settings = {"authentication_timeout": "1s"} if code == "53300" else {}     # it is asked again until then
+            return make_gate(upstream=f"host={directory} port=5432", settings={**settings, **(RELAYED if relayed else {})},
                              hba=f"host all all 127.0.0.1/32 {'scram-sha-256' if relayed else 'trust'}\n")
 
         yield make

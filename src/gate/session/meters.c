@@ -140,6 +140,24 @@ void meters_upstream(struct session *s, bool reached)
 
     count_add(count_cell(counters_of(s), METRIC_UPSTREAM_CONNECTS, labels), 1);
     count_set(count_cell(counters_of(s), when, labels), env->now_unix_us(env->ctx));
+    (void)count_cell(counters_of(s), METRIC_LOGIN_WAIT_SECONDS, labels); /* told as 0 */
+    (void)count_cell(counters_of(s), METRIC_UPSTREAM_FULL, labels);
+}
+
+void meters_login_waited(struct session *s, int64_t waited_us)
+{
+    const struct settings_route *route = settings_route(session_settings(s), s->startup.database);
+    const struct str labels[] = { route->label };
+
+    count_time(count_cell(counters_of(s), METRIC_LOGIN_WAIT_SECONDS, labels), waited_us);
+}
+
+void meters_login_full(struct session *s)
+{
+    const struct settings_route *route = settings_route(session_settings(s), s->startup.database);
+    const struct str labels[] = { route->label };
+
+    count_add(count_cell(counters_of(s), METRIC_UPSTREAM_FULL, labels), 1);
 }
 
 void meters_cancel(struct counters *counters, const char *result)

@@ -9,6 +9,7 @@
 #include "tls/cause.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct counters;
 struct session;
@@ -39,6 +40,10 @@ void meters_authenticated(struct session *s, enum meters_auth result);
 
 /** The upstream server was reached, or was not. */
 void meters_upstream(struct session *s, bool reached);
+/** It waited so long to log in to the server. */
+void meters_login_waited(struct session *s, int64_t waited_us);
+/** The server had no room for it, and is tried again. */
+void meters_login_full(struct session *s);
 /** A cancel request was sent, forwarded or unknown; static. */
 void meters_cancel(struct counters *counters, const char *result);
 

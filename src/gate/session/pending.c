@@ -7,6 +7,7 @@
 #include "gate/stats/tally.h"
 #include "gate/work/worker.h"
 #include "net/shares.h"
+#include "net/turns.h"
 
 #include <limits.h>
 
@@ -25,8 +26,9 @@ enum code pending_open(struct gate_shared *shared)
     shared->pending = shares_new();
     shared->pending_local = shares_new();
     shared->relayed = shares_new();
+    shared->turns = turns_new();
     shared->pending_most = INT_MAX;
-    return shared->pending && shared->pending_local && shared->relayed ? OK : E_NOMEM;
+    return shared->pending && shared->pending_local && shared->relayed && shared->turns ? OK : E_NOMEM;
 }
 
 void pending_close(struct gate_shared *shared)
@@ -34,6 +36,7 @@ void pending_close(struct gate_shared *shared)
     shares_free(shared->pending);
     shares_free(shared->pending_local);
     shares_free(shared->relayed);
+    turns_free(shared->turns);
 }
 
 int pending_limit(const struct gate_shared *shared, const struct settings *settings, bool local)
@@ -63,7 +66,7 @@ static struct shares *shares_of(const struct session *s)
     return session_is_local(s) ? shared->pending_local : shared->pending;
 }
 
-static struct prefix prefix_of(const struct session *s)
+struct prefix pending_prefix(const struct session *s)
 {
     uid_t uid;
     gid_t gid;
@@ -149,7 +152,7 @@ static void on_relayed_yields(void *arg)
 bool pending_enter(struct session *s)
 {
     const struct share_owner owner = { s->worker->loop, on_pending_yields, s };
-    const struct prefix prefix = prefix_of(s);
+    const struct prefix prefix = pending_prefix(s);
 
     share_leave(s->pending);
     s->pending = shares_take(shares_of(s), &prefix, &owner);
@@ -209,7 +212,7 @@ enum code pending_relay(struct session *s, struct err *e)
 {
     struct gate_shared *shared = s->worker->shared;
     const struct share_owner owner = { s->worker->loop, on_relayed_yields, s };
-    const struct prefix prefix = prefix_of(s);
+    const struct prefix prefix = pending_prefix(s);
     long connections = atomic_load(&shared->connections);
     bool late;
 

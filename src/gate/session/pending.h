@@ -9,6 +9,7 @@
 #define PGSEAL_GATE_PENDING_H
 
 #include "base/err.h"
+#include "net/prefix.h"
 
 struct gate_shared;
 struct session;
@@ -24,6 +25,8 @@ int pending_limit(const struct gate_shared *shared, const struct settings *setti
 /** How many descriptors the settings may ask for, at most. */
 long pending_descriptors(const struct gate_shared *shared, const struct settings *settings);
 
+/** On whose account its places are. */
+struct prefix pending_prefix(const struct session *s);
 /** A connection was accepted, or a PROXY header has told whose it is. False: memory ran out. */
 MUST_CHECK bool pending_enter(struct session *s);
 /** It is over. Harmless on one that was authenticated. */

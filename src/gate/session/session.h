@@ -172,6 +172,7 @@ struct session {
     int64_t handshake_us;             /* how long TLS took; 0: no TLS, negative: it goes on */
     int64_t ready_us;                 /* when it was admitted; 0: not yet */
     int64_t ready_mono_us;            /* the same moment, for its duration */
+    int64_t login_wait_us;            /* for its turns at the server; negative: it waits since then */
     struct count_cell *metered;       /* where it counts among the sessions */
     uint64_t metered_in, metered_out; /* what of client.received and sent is counted */
     int64_t active_ms;                /* of the loop's clock: bytes last went either way */

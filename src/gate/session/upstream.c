@@ -18,6 +18,7 @@
 #include "gate/session/upstream_impl.h"
 #include "gate/session/upstream_login.h"
 #include "gate/session/upstream_ready.h"
+#include "gate/session/upstream_turn.h"
 #include "gate/work/worker.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
@@ -96,6 +97,7 @@ static void keep_refusal(struct upstream_room *r, struct bytes body)
 {
     struct wr w;
 
+    r->full = false;
     buf_reset(&r->refusal);
     w = wr_begin(&r->refusal, 'E');
     wr_bytes(&w, body);
@@ -130,6 +132,8 @@ static void feed_login(void *arg)
             keep_refusal(r, login_server_error(login)->body);
         else
             e.code = E_UNAVAILABLE; /* bare text, as from one that could not fork: nothing to pass on */
+        if (upstream_turn_full(r, login_server_error(login), &e))
+            return;
         upstream_attempt_failed(r, login_event(login), &e);
         return;
     case LOGIN_FAIL:
@@ -243,6 +247,8 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
             err_set(&e, E_AUTH, "%.*s", STR_ARG(said.message));
             err_sqlstate_set(&e, said.sqlstate);
         }
+        if (parsed && upstream_turn_full(r, &said, &e))
+            return false;
         upstream_attempt_failed(
             r, parsed && str_is(said.sqlstate, "57P03") ? EVENT_SERVER_BUSY : EVENT_SERVER_ERROR, &e);
         return false;
@@ -259,6 +265,7 @@ static bool relayed_message(struct upstream_room *r, const struct msg *msg, size
     case RELAYED_TO_CLIENT:
         r->client_engaged = true;
         server_conn_untimed(s->server_conn); /* how long the client takes says nothing of the server */
+        upstream_turn_done(r);
         return true;
     case RELAYED_HOLD:
         return true;
@@ -344,7 +351,11 @@ static void on_closed(void *arg, const struct err *e)
 
 static void on_failed(void *arg, const struct err *e)
 {
-    upstream_fail(arg, e);
+    struct upstream_room *r = arg;
+
+    if (r->full)
+        buf_reset(&r->refusal); /* it had no room then; now it is something else */
+    upstream_fail(r, e);
 }
 
 /* A proof that the pool is still working on was for the server that is given up. */
@@ -354,6 +365,15 @@ static void on_lapsed(void *arg)
 }
 
 /* ---- the room ---- */
+
+/* Of a client that ends while it waits, and has asked nothing, there is nobody left to serve. */
+static enum step wait_turn(struct session *s, struct err *e)
+{
+    if (!(s->flags & SESSION_DEAF) || s->in.n > 0)
+        return STEP_MORE;
+    err_set(e, E_CLOSED, "the client closed the connection while it waited to log in to the server");
+    return session_fail(s, PARTING_LOGGED);
+}
 
 enum step upstream_enter(struct session *s, struct err *e)
 {
@@ -375,13 +395,30 @@ enum step upstream_enter(struct session *s, struct err *e)
     arena_init(&r->arena, SESSION_SCRATCH_MAX, 2048);
     s->upstream_user = s->startup.user;
     const struct server_conn_owner owner = { upstream_on_ready, upstream_on_data, on_closed, on_failed, r,
-                                             on_lapsed };
+                                             on_lapsed,         upstream_turn };
     s->server_conn = server_conn_new(s->worker, r->upstream, &owner);
     if (!s->server_conn) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_FATAL);
     }
-    return STEP_JOB;
+    return r->waits ? wait_turn(s, e) : STEP_JOB;
+}
+
+bool upstream_too_late(struct session *s)
+{
+    struct upstream_room *r = s->upstream_room;
+
+    if (s->state != STATE_UPSTREAM)
+        return false;
+    if (r->waits)
+        s->cause = CAUSE_UPSTREAM_BUSY;
+    if (!r->full || r->refusal.n == 0)
+        return false;
+    s->cause = CAUSE_SERVER_FULL;
+    upstream_turn_leave(r);
+    r->failed = true;
+    session_resume(s);
+    return true;
 }
 
 static enum proof_kind proof_owed(const struct relayed *exchange)
@@ -403,6 +440,9 @@ static enum step take_answer(struct upstream_room *r, struct err *e)
         return STEP_MORE;
     if (code != OK)
         return STEP_FAIL;
+    code = upstream_turn_again(r, e);
+    if (code != OK)
+        return code == E_MORE ? STEP_JOB : session_fail(s, PARTING_FATAL);
     if (relayed_client(&r->exchange, msg.body, e) != OK)
         return session_fail(s, PARTING_FATAL);
     s->gs2 = r->exchange.gs2;
@@ -424,6 +464,8 @@ enum step upstream_step(struct session *s, struct err *e)
         return give_up(r, e);
     if (r->handed_over)
         return session_goto(s, r->judge_only ? STATE_CONSOLE : STATE_RELAY);
+    if (r->waits && !r->client_engaged)
+        return wait_turn(s, e);
     if (r->relayed && r->exchange.wait != RELAYED_NOTHING)
         return take_answer(r, e);
     return STEP_JOB;
@@ -438,6 +480,7 @@ void upstream_leave(struct session *s)
     if (!r)
         return;
     s->upstream_room = NULL;
+    upstream_turn_leave(r);
     login_drive_free(r->login);
     buf_fini_secret(&r->in);
     buf_fini(&r->held);

@@ -9,6 +9,9 @@
 /** Connect and log in, or relay the exchange. */
 enum step upstream_enter(struct session *s, struct err *e);
 enum step upstream_step(struct session *s, struct err *e);
+/** authentication_timeout has come. True: a server without room was tried again until now, and its refusal is
+ * passed on; the session has ended. */
+bool upstream_too_late(struct session *s);
 void upstream_leave(struct session *s);
 
 #endif

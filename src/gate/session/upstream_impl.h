@@ -39,6 +39,12 @@ struct upstream_room {
     struct login_facts facts;
     struct password password; /* of the service user */
     struct cancel_route route;
+    struct turn *turn; /* at the server of turn_addr; NULL: none is needed now */
+    struct conn_addr turn_addr;
+    struct timer *turn_pause; /* the server had no room; NULL: it always had */
+    int64_t turn_asked_us;    /* when it began to wait */
+    bool waits;               /* for its turn, or for room at the server */
+    bool full;                /* `refusal` is of a server without room */
     bool handed_over;
     bool failed;
     struct err why;

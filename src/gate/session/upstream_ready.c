@@ -9,6 +9,7 @@
 #include "gate/session/registry.h"
 #include "gate/session/upstream_attempt.h"
 #include "gate/session/upstream_impl.h"
+#include "gate/session/upstream_turn.h"
 #include "gate/work/worker.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
@@ -67,6 +68,7 @@ static void hand_over(struct upstream_room *r, char state)
     char server[128];
 
     server_conn_accepted(s->server_conn);
+    upstream_turn_done(r);
     meters_upstream(s, true);
     log_authorized(s);
     buf_append_buf(&s->out, &s->admission->final);
@@ -123,6 +125,7 @@ static void judged(struct upstream_room *r)
     struct err ignored;
 
     server_conn_accepted(r->s->server_conn);
+    upstream_turn_done(r);
     frontend_terminate(&out);
     (void)!server_conn_send_buf(r->s->server_conn, &out, &ignored);
     r->handed_over = true;
@@ -135,6 +138,7 @@ static void late_error(struct upstream_room *r, struct bytes message)
     struct session *s = r->s;
     struct err e;
 
+    r->full = false;
     buf_append_buf(&r->refusal, &s->admission->final);
     backend_auth(&r->refusal, AUTH_OK, bytes_of(NULL, 0));
     buf_append_buf(&r->refusal, &r->held);
@@ -144,6 +148,8 @@ static void late_error(struct upstream_room *r, struct bytes message)
     if (server_error_parse(bytes_from(message, MSG_HEADER), &said) == OK) {
         err_set(&e, E_AUTH, "%.*s", STR_ARG(said.message));
         err_sqlstate_set(&e, said.sqlstate);
+        if (upstream_turn_full(r, &said, &e))
+            return;
     }
     upstream_fail(r, &e);
 }

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/count.h"
 #include "base/log.h"
+#include "client/hosts.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/pending.h"
 #include "gate/steward/ready.h"
@@ -20,6 +21,8 @@
 #include "gate/views/rows_certificates.h"
 #include "net/loop.h"
 #include "net/shares.h"
+#include "net/socket.h"
+#include "net/turns.h"
 #include "policy/method.h"
 #include "policy/policy.h"
 #include "tls/cause.h"
@@ -27,6 +30,7 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { CELLS_MAX = 16 * 1024, RULES_MAX = 500, CERTIFICATES_MAX = 512, MICRO = 1000000 };
 #define MEASURE_ARENA_MAX ((size_t)64 << 20)
@@ -88,6 +92,21 @@ static void add_pending(const struct gate *g, struct counters *sum)
         count_set(count_cell(sum, METRIC_PENDING_NOW, &label), (int64_t)shares_count(shares[i]));
         count_set(count_cell(sum, METRIC_PENDING_LIMIT, &label), pending_limit(&g->shared, settings, i == 1));
     }
+}
+
+static void add_logins_at(void *arg, struct bytes resource, const struct turn_count *count)
+{
+    struct conn_addr addr = { .n = (socklen_t)resource.n };
+    char text[TURN_RESOURCE_MAX];
+
+    memcpy(&addr.ss, resource.p, resource.n);
+    if (conn_addr_is_unix(&addr))
+        conn_addr_text(&addr, text);
+    else
+        address_text(&(struct address){ .ss = addr.ss, .n = addr.n }, text, sizeof text);
+    const struct str label = str_c(text);
+    count_set(count_cell(arg, METRIC_LOGINS_NOW, &label), (int64_t)count->held);
+    count_set(count_cell(arg, METRIC_LOGINS_WAITING, &label), (int64_t)count->waiting);
 }
 
 static void add_loads(const struct gate *g, struct counters *sum)
@@ -268,6 +287,7 @@ static struct measurement *measurement_new(struct gate *g)
         counters_merge(m->sum, g->workers[i]->counters);
     add_gate(g, m->sum);
     add_pending(g, m->sum);
+    turns_count(g->shared.turns, add_logins_at, m->sum);
     add_loads(g, m->sum);
     measure_add_upstreams(m->sum);
     return m;

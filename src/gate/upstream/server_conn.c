@@ -11,12 +11,11 @@
 #include "base/env.h"
 #include "client/negotiate.h"
 #include "client/socket.h"
-#include "client/verify.h"
 #include "gate/load/snapshot.h"
+#include "gate/upstream/server_verify.h"
 #include "gate/work/worker.h"
 #include "net/resolve.h"
 #include "net/socket.h"
-#include "pki/cert.h"
 #include "tls/context.h"
 #include "tls/engine.h"
 
@@ -32,6 +31,7 @@ enum {
 
 enum server_conn_phase {
     SERVER_CONN_RESOLVE,
+    SERVER_CONN_TURN, /* of the present address */
     SERVER_CONN_CONNECT,
     SERVER_CONN_REPLY,
     SERVER_CONN_HANDSHAKE,
@@ -145,25 +145,6 @@ static void start_tls(struct server_conn *conn)
     stream_set_reading(&conn->stream, true);
 }
 
-/* Name and ALPN of a server whose chain the handshake has verified. */
-static enum code check_server(struct server_conn *conn, struct err *e)
-{
-    AUTO(arena) struct arena scratch;
-    struct cert_names names;
-    AUTO(cert) X509 *cert = tls_engine_peer(conn->stream.tls);
-
-    arena_init(&scratch, SERVER_CONN_ARENA_MAX, 1024);
-    TRY(negotiate_alpn(conn->step.method, tls_engine_alpn(conn->stream.tls) ? STR("postgresql") : STR(""),
-                       e));
-    if (!cert)
-        return err_set(e, E_TLS, "certificate could not be obtained");
-    if (conn->upstream->files.verify_name) {
-        TRY(cert_names_of(cert, &scratch, &names, e));
-        TRY(verify_host(&names, present_host(conn)->host, e));
-    }
-    return OK;
-}
-
 static void become_ready(struct server_conn *conn)
 {
     conn->phase = SERVER_CONN_READY;
@@ -179,7 +160,7 @@ static void handshake(struct server_conn *conn)
     case STREAM_AGAIN:
         return;
     case STREAM_DATA:
-        if (check_server(conn, &conn->last) != OK)
+        if (server_verify(conn->upstream, &conn->step, conn->stream.tls, &conn->last) != OK)
             break;
         if (plain.n > 0) { /* a server speaks only when spoken to */
             err_set(&conn->last, E_PROTOCOL, "received data before the startup packet was sent");
@@ -264,6 +245,11 @@ static void read_reply(struct server_conn *conn)
     attempt_over(conn, event);
 }
 
+static enum code ask_turn(struct server_conn *conn, const struct conn_addr *addr)
+{
+    return conn->owner.turn ? conn->owner.turn(conn->owner.arg, addr, &conn->last) : OK;
+}
+
 /* Returns false when the attempt failed at once, with conn->last set. */
 static bool start_connect(struct server_conn *conn)
 {
@@ -271,8 +257,16 @@ static bool start_connect(struct server_conn *conn)
     int fd;
 
     stream_close(&conn->stream);
+    enum code code = ask_turn(conn, &conn->step.addr);
+    if (code == E_MORE) {
+        conn->phase = SERVER_CONN_TURN;
+        conn->step.new_address = true; /* connect_timeout begins when the turn has come */
+        server_conn_untimed(conn);
+    }
+    if (code != OK)
+        return code == E_MORE;
     conn->phase = SERVER_CONN_CONNECT;
-    enum code code = socket_connect(&address, &fd, &conn->last);
+    code = socket_connect(&address, &fd, &conn->last);
     if (code != OK && (errno == EMFILE || errno == ENFILE) &&
         conn->worker->hooks->needs_descriptor(conn->worker))
         code = socket_connect(&address, &fd, &conn->last);
@@ -328,8 +322,8 @@ static bool start_resolve(struct server_conn *conn)
 
     conn->phase = SERVER_CONN_RESOLVE;
     stream_close(&conn->stream);
-    if (conn->timeout) /* it was the address's before; a name is not timed, as in libpq */
-        timer_stop(conn->timeout);
+    server_conn_untimed(conn); /* the time was the address's before; a name is not timed, as in libpq */
+    (void)ask_turn(conn, NULL);
     if (!str_to_c(present_host(conn)->host, host, sizeof host))
         err_set(&conn->last, E_CONNECT, "host name is too long");
     else
@@ -409,6 +403,7 @@ static void on_stream(void *arg, unsigned events)
         pass_on(conn);
         return;
     case SERVER_CONN_RESOLVE:
+    case SERVER_CONN_TURN:
     case SERVER_CONN_CONNECT:
     case SERVER_CONN_FAILED:
         return;
@@ -504,6 +499,12 @@ void server_conn_again(struct server_conn *conn)
     conn->step.action = ATTEMPT_CONNECT;
     conn->step.new_address = false; /* connect_timeout goes on */
     act(conn);
+}
+
+void server_conn_go(struct server_conn *conn)
+{
+    if (conn->phase == SERVER_CONN_TURN)
+        act(conn);
 }
 
 void server_conn_pass_over(struct server_conn *conn)

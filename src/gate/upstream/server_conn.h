@@ -32,6 +32,9 @@ struct server_conn_owner {
     /** connect_timeout has given up a connection after `ready`: what was begun over it is void, and `ready`
      * or `failed` follows. NULL: nothing was begun. It must not be freed here. */
     void (*lapsed)(void *arg);
+    /** May this address be connected to? OK; E_MORE: later, server_conn_go() goes on; else the attempt fails.
+     * `addr` NULL: none is for now. Called from within these functions too. NULL: always. */
+    enum code (*turn)(void *arg, const struct conn_addr *addr, struct err *e);
 };
 
 /** Where a session's server was reached, so that a cancel reaches the same one with the same protection. */
@@ -66,6 +69,8 @@ MUST_CHECK enum code server_conn_send_buf(struct server_conn *conn, const struct
 void server_conn_event(struct server_conn *conn, enum attempt_event event, const struct err *e);
 /** Connect to the present address once more, in the same way: `ready` or `failed` follows, from the loop. */
 void server_conn_again(struct server_conn *conn);
+/** After E_MORE of `turn`: ask again. From the loop. */
+void server_conn_go(struct server_conn *conn);
 /** The present address does not suit, but there is no second try: the next sessions try others first. */
 void server_conn_pass_over(struct server_conn *conn);
 /** From here on the time is somebody else's, who is limited otherwise: connect_timeout does not count it. */

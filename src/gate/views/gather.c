@@ -149,6 +149,8 @@ static void copy_session(struct gather_part *part, const struct session *s, stru
     card->started_us = s->started_us;
     card->ready_us = s->ready_us;
     card->handshake_us = s->handshake_us > 0 ? s->handshake_us : 0;
+    card->login_waits = s->login_wait_us < 0;
+    card->login_wait_us = s->login_wait_us + (card->login_waits ? env_mono_us(env) : 0);
     card->bytes_in = (int64_t)s->client.received;
     card->bytes_out = (int64_t)s->client.sent;
     copy_client(part, s, card);

@@ -45,6 +45,8 @@ struct session_card {
     struct console_times times; /* of the status database's own sessions */
     int64_t bytes_in, bytes_out;
     int64_t handshake_us; /* 0: not measured */
+    int64_t login_wait_us;
+    bool login_waits;
 };
 
 /** What one worker copied. */

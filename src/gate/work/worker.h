@@ -32,6 +32,7 @@ struct snapshot;
 struct sql_thread;
 struct tally;
 struct tls_library;
+struct turns;
 struct view_services;
 struct worker;
 
@@ -43,6 +44,7 @@ struct gate_shared {
     _Atomic long connections;               /* authenticated: they count against max_connections */
     struct shares *pending, *pending_local; /* who is not, over TCP and over unix sockets: pending.h */
     struct shares *relayed;                 /* of these, who has a connection to a server already */
+    struct turns *turns;                    /* to log in, by server: session/upstream_turn.h */
     int pending_most;                       /* what descriptors suffice for */
     _Atomic unsigned long session_ids;
     uint8_t nonce[32]; /* of pgseal.secret */
