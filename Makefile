@@ -25,6 +25,7 @@
 #   make dist          the release: a tar archive of the committed tree
 #   make deb           Debian packages for Debian 12 and 13, in build-deb/; as root (DEB_ARGS=trixie: one of them)
 #   make check-deb     the same, then lintian, autopkgtest, and their life on a booted machine: install to purge
+#   make site          the manual as static pages, in build-site/site
 #   make image         an OCI image, without a daemon, and what is in it (SPDX), in build-image/; as root
 #   make check-image   the same twice, compared byte by byte, then run: no capabilities, read-only root
 #   make clean
@@ -184,6 +185,10 @@ check-deb:
 	tools/deps.sh debian13
 	tools/deb.sh --test $(DEB_ARGS)
 
+site:
+	tools/deps.sh site
+	tools/site.sh
+
 image:
 	tools/deps.sh debian13 image
 	test -e build-deb/trixie/pgseal_*.deb || tools/deb.sh trixie
@@ -195,6 +200,6 @@ check-image:
 	tools/image.sh --test
 
 clean:
-	rm -rf build build-deb build-image build-bare build-gcc build-clang build-asan build-tsan build-fuzz build-bench
+	rm -rf build build-deb build-image build-site build-bare build-gcc build-clang build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps storm rotations acme faults fuzz fuzz-long bench install dist deb check-deb image check-image clean
+.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps storm rotations acme faults fuzz fuzz-long bench install dist deb check-deb image check-image clean site

@@ -6,6 +6,7 @@
 #   check       the test runners, linters and drivers: `make check`
 #   bench       the peers that `make bench` measures
 #   debian13    what makes a folder with a Debian 13: `make check-debian13`, `make deb`
+#   site        what makes the manual's static pages: `make site`
 #   image       what makes and runs an OCI image: `make image`
 #
 # For Debian 12 and 13; where names differ, by what the distribution has.
@@ -29,6 +30,7 @@ check="openssl procps iproute2 curl python3-pytest python3-pytest-xdist python3-
        $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver libnss3-tools
        python3-psycopg2 python3-gevent python3-asyncpg ruby-pg php-cli php-pgsql zsh fish pebble uacme dehydrated lego certbot"
 debian13='debootstrap debian-archive-keyring'
+site='mkdocs mandoc'
 image='mmdebstrap umoci dpkg-dev runc crun'
 bench='pgbouncer haproxy stunnel4 libcmocka-dev python3-psycopg python3-cryptography'
 
@@ -88,7 +90,8 @@ for group in "$@"; do
     bench) need $bench; need_server ;;
     debian13) need $debian13 ;;
     image) need $image ;;
-    *) echo "deps: unknown group \"$group\": build, quickstart, check, bench, debian13 or image" >&2; exit 2 ;;
+    site) need $site ;;
+    *) echo "deps: unknown group \"$group\": build, quickstart, check, bench, debian13, image or site" >&2; exit 2 ;;
     esac
 done
 missing=${missing# }
