@@ -62,6 +62,14 @@ static void show_page(void *ctx, struct http_reply *reply)
     page_send_html(reply);
 }
 
+/* Relative, for those who reach the gate below a path of another server. */
+static void lead_to_page(void *ctx, struct http_reply *reply)
+{
+    (void)ctx;
+    http_reply_header(reply, "Location", "status");
+    send_text(reply, 302, "see /status\n");
+}
+
 static void show_report(void *ctx, struct http_reply *reply)
 {
     const struct shown *shown = ctx;
@@ -97,6 +105,7 @@ static const struct http_route routes[] = {
     /* Asked by those who start and stop gates, and have no token to show. */
     { .path = "/healthz", .open = true, .answer = show_health },
     { .path = "/readyz", .open = true, .answer = show_readiness },
+    { .path = "/", .open = true, .answer = lead_to_page },
     /* The page has nothing in it but the question for the report, and the form for a token. */
     { .path = "/status", .open = true, .answer = show_page },
     { .path = "/status.json", .answer = show_report },

@@ -72,7 +72,9 @@ def test_health_and_readiness(shown):
 
 def test_other_paths_and_methods(shown):
     gate, port = shown
-    assert ask(port, "/")[0] == 404
+    status, headers, _ = ask(port, "/")
+    assert (status, headers["Location"]) == (302, "status")
+    assert ask(port, "//")[0] == 404
     assert ask(port, "/healthz/")[0] == 404
     assert ask(port, "/healthz?a=b")[0] == 200
     status, headers, _ = ask(port, "/healthz", "POST")

@@ -121,18 +121,53 @@
     return `${address}/${bits}`;
   }
 
-  /** A table that scrolls by itself; columns: [title, class, cell of a row]. */
+  /** A table, or cards where it has no room; columns: [title, class, cell of a row]. The roles stay when display changes. */
   function table(label, columns, rows, attrs) {
-    return h("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" },
-      h("table", {},
-        h("thead", {}, h("tr", {}, columns.map(([title, kind]) => h("th", { scope: "col", class: kind || null }, title)))),
-        h("tbody", {}, rows.map((row) => h("tr", attrs ? attrs(row) : {},
-          columns.map(([, kind, cell], i) => h(i ? "td" : "th", i ? { class: kind || null } : { scope: "row", class: kind || null }, cell(row))))))));
+    return h("div", { class: columns.length > 6 || columns.some(([, kind]) => kind === "long") ? "table wide" : "table" },
+      h("table", { role: "table", "aria-label": label },
+        h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(([title, kind]) => h("th", { scope: "col", role: "columnheader", class: kind || null }, title)))),
+        h("tbody", { role: "rowgroup" }, rows.map((row) => h("tr", { role: "row", ...(attrs ? attrs(row) : {}) },
+          columns.map(([title, kind, cell], i) => (i ? h("td", { role: "cell", class: kind || null, "data-label": title }, cell(row))
+            : h("th", { scope: "row", role: "rowheader", class: kind || null }, cell(row)))))))));
   }
 
   const bar = (share, kind) => h("svg", { class: "bar", "aria-hidden": "true" }, h("rect", { class: "rail", width: "100%", height: "100%", rx: 2 }),
     share > 0 && h("rect", { class: kind || "", width: `${Math.max(1, Math.min(100, share * 100)).toFixed(2)}%`, height: "100%", rx: 2 }));
   const none = (text) => h("p", { class: "soft" }, text);
+
+  // ---- commands to paste ---------------------------------------------------------------------------------------
+  const shell = (word) => (/^[\w.,:@%+=/-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+  const identifier = (name) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`);
+  const directory = (path) => String(path || "").replace(/[^/]*$/, "").replace(/(.)\/$/, "$1");
+  let known = {};                                // of the gate; see learn()
+
+  function learn(data) {
+    const g = data.gate || {}, server = (data.certificates || []).find((r) => r.kind === "server" && r.sans);
+    const names = ((server && server.sans) || []).filter((name) => /^dns:/i.test(name) && !name.includes("*")).map((name) => name.slice(4));
+    const dir = directory(((data.rules || [])[0] || {}).file_name);
+    const file = (name) => name && (name.startsWith("/") || !dir ? name : `${dir}/${name}`);
+    const listed = (g.listen_addresses || "").split(",").map((name) => name.trim()).filter((name) => name && name !== "*");
+    known = { dir, port: g.port, database: g.status_database, host: names[0] || listed[0], ssl_cert_file: file(g.ssl_cert_file), ssl_ca_file: file(g.ssl_ca_file), ssl_crl_file: file(g.ssl_crl_file) };
+  }
+
+  /** A hint with what the gate knows in place of the words in capitals; about: a row of failing_clients. What nobody knows stays. */
+  function fill(hint, about) {
+    const { user_name: user, client_addr: address, sni } = about || {};
+    const values = [
+      [/\bHOST:PORT\b/g, known.host && `${shell(known.host)}:${known.port}`], [/--host HOST\b/g, (sni || known.host) && `--host ${shell(sni || known.host)}`],
+      [/--host NAME\b/g, sni && `--host ${shell(sni)}`],
+      [/\bssl_(?:cert|ca|crl)_file\b/g, (name) => (known[name] ? shell(known[name]) : name)],
+      [/-D DIR\b/g, known.dir && `-D ${shell(known.dir)}`], [/\bpgseal ident pg_ident\.conf/g, known.dir && `pgseal ident ${shell(`${known.dir}/pg_ident.conf`)}`],
+      [/\bpgseal cert renew(?=$|[,;])/g, known.dir && `pgseal cert renew -D ${shell(known.dir)} server`],
+      [/\bpgseal cert (issue|renew)(?= NAME| --host)/g, (_, verb) => (known.dir ? `pgseal cert ${verb} -D ${shell(known.dir)}` : `pgseal cert ${verb}`)],
+      [/(cert (?:issue|renew)(?: -D (?:'[^']*'|\S+))?) NAME\b/g, user && ((_, command) => `${command} ${shell(user)}`)],
+      [/\baddr=A\b/g, address && `addr=${shell(address)}`], [/\buser=U\b/g, user && `user=${shell(user)}`],
+      [/\\password USER\b/g, user && (() => `\\password ${identifier(user)}`)], [/\bALTER ROLE USER\b/g, user && (() => `ALTER ROLE ${identifier(user)}`)],
+    ];
+    return values.reduce((text, [words, value]) => (value ? text.replace(words, typeof value === "string" ? () => value : value) : text), String(hint));
+  }
+
+  const failing = (data, cause) => (data.failing_clients || []).find((r) => r.cause === cause);
 
   // ---- verdict -------------------------------------------------------------------------------------------------
   function drawVerdict(data) {
@@ -148,7 +183,9 @@
       reasons.length > 0 && h("ul", { class: "reasons" }, reasons.map((r) => h("li", {},
         mark(r.severity === "critical" ? "critical" : "warning", r.severity),
         h("div", {}, h("a", { href: `#${r.section === "failures" || SECTIONS[r.section] ? r.section : "verdict"}` }, r.what),
-          r.next && h("p", { class: "next small" }, r.next))))),
+          r.next && h("p", { class: "next small" }, fill(r.next, r.section === "failures" ? failing(data, r.what.split(",")[0]) : null)))))),
+      data.strangers && data.strangers.failures > 0 && h("p", { class: "note small" },
+        h("a", { href: "#failures" }, many(data.strangers.failures, "failed connection")), ` in the last hour came from ${many(data.strangers.addresses, "address", "addresses")} where no client was ever admitted; they do not count.`),
       ...failed.map((name) => h("p", { class: "small" }, `The query “${name}” failed: ${data.errors[name]}`)),
     ].filter(Boolean));
     const g = data.gate;
@@ -158,7 +195,7 @@
     patch($("facts"), [h("dl", { class: "facts" },
       fact("Sessions", number(g.sessions), h("span", { class: "soft" }, ` of ${number(g.max_connections)}`)),
       fact("Configuration", `generation ${g.generation}`, h("span", { class: "soft" }, ", loaded ", ago(g.loaded_at))),
-      fact("Up", h("time", { datetime: g.started_at, title: exact(g.started_at) }, span(now - seconds(g.started_at)))),
+      fact("Started", h("time", { datetime: g.started_at, title: exact(g.started_at) }, `${span(now - seconds(g.started_at))} ago`)),
       fact("TLS", g.ssl ? `${g.ssl_min_protocol_version} and up` : "off"),
       fact("Listens on", g.listen_addresses ? `${g.listen_addresses}, port ${g.port}` : "unix sockets only"),
       fact("Version", `pgseal ${g.version}`))]);
@@ -231,7 +268,7 @@
     if (!row.not_after) return [mark(kind, "no end")];
     const left = seconds(row.not_after) - now;
     const word = left <= 0 ? "expired" : seconds(row.not_before) > now ? "not yet valid" : left < DAY ? `${span(left)} left` : `${many(row.days_left, "day")} left`;
-    return [mark(kind, word), h("div", { class: "small soft" }, `${left > 0 ? "until" : "since"} ${day(seconds(row.not_after))}`)];
+    return [mark(kind, word), h("div", { class: "small soft" }, `${left > 0 ? "until" : "since"} `, h("time", { datetime: row.not_after, title: exact(row.not_after) }, day(seconds(row.not_after))))];
   }
 
   function drawCertificates(data) {
@@ -270,7 +307,7 @@
         bar(r.sessions / total, TRANSPORTS[r.transport] ?? "warning"), h("span", { class: "number" }, number(r.sessions)),
         h("span", { class: "more" }, `${many(r.users, "user")}${r.addresses ? ` from ${many(r.addresses, "address", "addresses")}` : ""}, ${bytes(r.bytes_in)} in, ${bytes(r.bytes_out)} out`)))),
       (data.ciphers || []).length > 0 && table("Ciphers in use", [
-        ["Version", "tight", (r) => dash(r.tls_version)], ["Cipher", "", (r) => dash(r.tls_cipher)], ["Group", "", (r) => dash(r.tls_group)],
+        ["Version", "tight", (r) => dash(r.tls_version)], ["Cipher", "broad", (r) => dash(r.tls_cipher)], ["Group", "", (r) => dash(r.tls_group)],
         ["Sessions", "number", (r) => number(r.sessions)]], data.ciphers)];
   }
 
@@ -287,7 +324,7 @@
       ["Line", "tight", (r) => h("span", { class: "mono", title: r.file_name }, `${base(r.file_name)}:${r.line_number}`)],
       ["Type", "tight", (r) => dash(r.type)], ["Database", "", (r) => dash(list(r.database))], ["User", "", (r) => dash(list(r.user_name))],
       ["Address", "", (r) => dash(r.address && masked(r.address, r.netmask))],
-      ["Method", "", (r) => [r.auth_method, r.options && h("span", { class: "soft" }, ` ${list(r.options)}`)]],
+      ["Method", "broad", (r) => [r.auth_method, r.options && h("span", { class: "soft" }, ` ${list(r.options)}`)]],
       ["Sessions", "tight number", (r) => [r.sessions > 0 && bar(r.sessions / most), number(r.sessions)]],
       ["Hits", "number", (r) => number(r.hits)], ["Last hit", "time", (r) => ago(r.last_hit)],
       ...(rows.some((r) => r.shadowed_by) ? [["Note", "", (r) => (r.shadowed_by ? mark("warning", neverReached(r)) : "")]] : []),
@@ -312,29 +349,33 @@
       h("ul", { class: "causes" }, data.failures.map((r) => h("li", {},
         h("div", {}, h("h3", {}, r.cause), h("p", { class: "small soft" }, `${many(r.count, "time")} from ${many(r.addresses, "address", "addresses")}, last `, ago(r.last_seen))),
         trend(r),
-        h("p", { class: "small" }, r.likely ? `Likely: ${r.likely}.` : "", r.hint && h("span", { class: "next" }, "Next: ", h("span", { class: "mono" }, r.hint)))))),
+        h("p", { class: "small" }, r.likely ? `Likely: ${r.likely}.` : "", r.hint && h("span", { class: "next" }, "Next: ", h("span", { class: "mono" }, fill(r.hint, failing(data, r.cause)))))))),
       h("h3", {}, "Latest, by client"),
       table("Latest failures by client", [
-        ["Client", "tight", (r) => dash(r.client_addr || "unix socket")], ["Cause", "", (r) => dash(r.cause)], ["User", "", (r) => dash(r.user_name)],
-        ["Asked for", "", (r) => dash(r.sni)], ["TLS", "tight", (r) => dash(r.tls_version)], ["Alert", "", (r) => dash(r.alert)],
+        ["Client", "", (r) => dash(r.client_addr || "unix socket")], ["Cause", "", (r) => dash(r.cause)], ["User", "", (r) => dash(r.user_name)],
+        ["Asked for", "broad", (r) => dash(r.sni)], ["TLS", "tight", (r) => dash(r.tls_version)], ["Alert", "", (r) => dash(r.alert)],
         ["Times", "number", (r) => number(r.count)], ["Last", "time", (r) => ago(r.last_seen)]], data.failing_clients || [])];
   }
 
   function drawClients(data) {
-    const t = data.tightening, rows = data.clients;
-    if (!rows.length) return [none("No client has been seen yet.")];
+    const t = data.tightening, admitted = data.clients.filter((r) => r.sessions > 0), others = data.clients.filter((r) => !(r.sessions > 0));
+    if (!data.clients.length) return [none("No client has been seen yet.")];
     const step = (setting, n, words) => h("li", {}, h("span", { class: "mono" }, setting),
-      n > 0 ? mark("warning", `${number(n)} of ${many(t.clients, "client")} connected ${words}`) : mark("ok", "would affect no client seen so far"));
+      n > 0 ? mark("warning", `${number(n)} of ${many(t.clients, "admitted client")} connected ${words}`) : mark("ok", "would affect no admitted client"));
+    const rest = (total, shown) => total > shown && none(`${number(total - shown)} more in pgseal_clients.`);
     return [
-      t && h("ul", { class: "steps" }, step("hostssl everywhere", t.hostssl, "without TLS"),
+      t && t.clients > 0 && h("ul", { class: "steps" }, step("hostssl everywhere", t.hostssl, "without TLS"),
         step("ssl_min_protocol_version = TLSv1.2", t.tls12, "with an older version"), step("ssl_min_protocol_version = TLSv1.3", t.tls13, "with an older version")),
-      table("Clients, the weakest first", [
-        ["Weakness", "tight", (r) => (r.weakness ? mark(r.weakness === "plaintext" ? "critical" : r.weakness === "TLS 1.2" ? "none" : "warning", r.weakness) : mark("ok", "none seen"))],
-        ["User", "", (r) => (r.user_name === null ? h("span", { class: "soft" }, "not given") : dash(r.user_name))], ["Address", "tight", (r) => dash(r.client_addr || "unix socket")], ["Application", "", (r) => dash(r.application_name)],
-        ["Weakest TLS", "tight", (r) => dash(r.weakest_tls)], ["sslmode seen", "", (r) => dash(r.sslmode)], ["Plaintext", "number", (r) => number(r.plaintext_attempts)], ["TLS failed", "number", (r) => number(r.tls_failures)],
-        ["Sessions", "number", (r) => number(r.sessions)], ["Last seen", "time", (r) => ago(r.last_seen)]], rows),
-      t && t.clients > rows.length && none(`${number(t.clients - rows.length)} more in pgseal_clients.`)];
+      ...(admitted.length ? [h("h3", {}, `Admitted: ${number(t ? t.clients : admitted.length)}`), clientTable("Admitted clients, the weakest first", admitted), t && rest(t.clients, admitted.length)] : []),
+      ...(others.length ? [h("h3", {}, `Never admitted: ${number(t ? t.never_admitted : others.length)}`), clientTable("Clients that were never admitted", others), t && rest(t.never_admitted, others.length)] : [])];
   }
+
+  const clientTable = (label, rows) =>
+      table(label, [
+        ["Weakness", "tight", (r) => (r.weakness ? mark(!(r.sessions > 0) || r.weakness === "TLS 1.2" ? "none" : r.weakness === "plaintext" ? "critical" : "warning", r.weakness) : mark("ok", "none seen"))],
+        ["User", "", (r) => (r.user_name === null ? h("span", { class: "soft" }, "not given") : dash(r.user_name))], ["Address", "", (r) => dash(r.client_addr || "unix socket")], ["Application", "", (r) => dash(r.application_name)],
+        ["Weakest TLS", "tight", (r) => dash(r.weakest_tls)], ["sslmode seen", "broad", (r) => dash(r.sslmode)], ["Plaintext", "number", (r) => number(r.plaintext_attempts)], ["TLS failed", "number", (r) => number(r.tls_failures)],
+        ["Sessions", "number", (r) => number(r.sessions)], ["Last seen", "time", (r) => ago(r.last_seen)]], rows);
 
   // ---- upstream, reloads, findings -----------------------------------------------------------------------------------
   function drawUpstream(data) {
@@ -366,7 +407,7 @@
     if (!data.findings.length) return [];
     return [table("Findings of the audit", [
       ["Severity", "tight", (r) => mark(r.severity === "high" ? "critical" : r.severity === "medium" ? "warning" : "none", r.severity)],
-      ["Check", "tight", (r) => h("span", { class: "mono" }, r.id)], ["Where", "", (r) => (r.where ? h("span", { class: "mono", title: r.where }, base(r.where)) : dash(null))], ["What", "long", (r) => dash(r.what)], ["Fix", "long", (r) => dash(r.fix)]], data.findings)];
+      ["Check", "broad", (r) => h("span", { class: "mono" }, r.id)], ["Where", "broad", (r) => (r.where ? h("span", { class: "mono", title: r.where }, base(r.where)) : dash(null))], ["What", "long", (r) => dash(r.what)], ["Fix", "long", (r) => dash(r.fix && fill(r.fix))]], data.findings)];
   }
 
   const SECTIONS = {
@@ -376,7 +417,9 @@
 
   function draw(data) {
     now = data.gate ? seconds(data.gate.now) : Date.now() / 1000;
+    learn(data);
     drawVerdict(data);
+    patch($("in-sql"), [known.dir ? `pgseal psql -D ${shell(known.dir)}` : "pgseal psql"]);
     for (const [id, [member, fill]] of Object.entries(SECTIONS)) {
       const shown = Array.isArray(data[member]) ? fill(data) : [none(`Not known: ${(data.errors || {})[member] || "the gate did not say"}`)];
       patch($(id).querySelector(".body"), shown.filter(Boolean));
@@ -388,7 +431,7 @@
 
   function sayLive() {
     const text = !last ? "no answer yet" : Date.now() - last < 1500 ? "updated now" : `updated ${span((Date.now() - last) / 1000)} ago`;
-    patch($("live"), [text]);
+    patch($("live"), [last ? h("time", { datetime: new Date(last).toISOString(), title: exact(new Date(last).toISOString()) }, text) : text]);
     const wait = $("next-try");
     if (wait) patch(wait, [due > Date.now() ? `Next try in ${span((due - Date.now()) / 1000)}.` : "Trying now."]);
   }
