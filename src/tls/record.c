@@ -121,16 +121,24 @@ static bool update_due(const struct record *r)
     return r->answer_due || r->seal.sequence >= record_limit(r->cipher) || must_ask(r);
 }
 
-/* Say KeyUpdate, and go over to the next keys; the worker's context then has those. */
+/*
+ * Say KeyUpdate, and go over to the next keys; the worker's context then has those. The keys in use stay as they are
+ * until the next ones are whole: the alert of a failure goes out under them, and no number of theirs is used again.
+ */
 static bool update_seal(const struct step *s)
 {
     struct record *r = s->r;
+    struct record_keys next = r->seal;
     const bool ask = must_ask(r);
     const uint8_t message[KEY_UPDATE_SIZE] = { MESSAGE_KEY_UPDATE, 0, 0, 1,
                                                ask ? UPDATE_REQUESTED : UPDATE_NOT_REQUESTED };
 
-    if (!seal_with(s) || !put(s, bytes_of(message, sizeof message), TYPE_HANDSHAKE) ||
-        !record_keys_update(s->tools, r->cipher, &r->seal) || !seal_with(s))
+    bool ok = record_keys_update(s->tools, r->cipher, &next) && seal_with(s) &&
+              put(s, bytes_of(message, sizeof message), TYPE_HANDSHAKE);
+    if (ok)
+        r->seal = next;
+    wipe(&next, sizeof next);
+    if (!ok || !seal_with(s))
         return fail_inside(s);
     r->asked |= ask;
     r->answer_due = false;

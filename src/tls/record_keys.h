@@ -39,7 +39,8 @@ uint64_t record_limit(enum record_cipher cipher);
 /** Begin with a traffic secret of record_secret_size() bytes. False: OpenSSL refused, or memory ran out. */
 MUST_CHECK bool record_keys_begin(struct record_tools *tools, enum record_cipher cipher, struct bytes secret,
                                   struct record_keys *out);
-/** The next generation of the same direction, its counter at 0. */
+/** The next generation of the same direction, its counter at 0. False: these are keys of no generation, not to be used
+ * any more. */
 MUST_CHECK bool record_keys_update(struct record_tools *tools, enum record_cipher cipher,
                                    struct record_keys *keys);
 
