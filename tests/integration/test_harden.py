@@ -4,7 +4,9 @@ pgseal harden on running servers: the journey from a stock cluster to a clean au
 
 import json
 import os
+import random
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -115,29 +117,50 @@ def in_pgdata(make_cluster):
     return make_cluster(False)
 
 
+class Elsewhere:
+    """A network namespace that reaches this one as another machine would."""
+
+    def __init__(self):
+        subnet = f"10.{random.randrange(200, 250)}.{random.randrange(250)}"
+        self.address, self.client = f"{subnet}.1", f"{subnet}.2"
+        self.name, self.near = f"hard{os.getpid()}", f"h{os.getpid()}a"
+
+    def open(self):
+        far = f"h{os.getpid()}b"
+        for command in (f"netns add {self.name}", f"link add {self.near} type veth peer name {far} netns {self.name}",
+                        f"addr add {self.address}/24 dev {self.near}", f"link set {self.near} up",
+                        f"-n {self.name} addr add {self.client}/24 dev {far}", f"-n {self.name} link set {far} up"):
+            subprocess.run(["ip", *command.split()], capture_output=True, text=True, check=True)
+
+    def command(self, argv):
+        return ["ip", "netns", "exec", self.name, *argv]
+
+    def reaches(self):
+        """Nobody else on the machine has the same addresses."""
+        with socket.create_server((self.address, 0)) as server:
+            connect = f"import socket; socket.create_connection(('{self.address}', {server.getsockname()[1]}), 10)"
+            return subprocess.run(self.command(["python3", "-c", connect]), capture_output=True, check=False).returncode == 0
+
+    def close(self):
+        subprocess.run(["ip", "link", "del", self.near], capture_output=True, check=False)
+        subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)
+
+
 @pytest.fixture(scope="session")
 def elsewhere():
     """Another machine, as far as the server can tell: runs a command there, and knows the server's address."""
-    number = os.getpid() % 250
-    name, near, far = f"hard{os.getpid()}", f"h{os.getpid()}a", f"h{os.getpid()}b"
-    own, peer = f"10.231.{number}.1", f"10.231.{number}.2"
-    for command in (f"netns add {name}", f"link add {near} type veth peer name {far} netns {name}",
-                    f"addr add {own}/24 dev {near}", f"link set {near} up",
-                    f"-n {name} addr add {peer}/24 dev {far}", f"-n {name} link set {far} up"):
-        done = subprocess.run(["ip", *command.split()], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
-            pytest.skip(f"ip {command}: {done.stderr}")
-
-    class Elsewhere:
-        address, client = own, peer
-
-        @staticmethod
-        def command(argv):
-            return ["ip", "netns", "exec", name, *argv]
-
-    yield Elsewhere
-    subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+    for _ in range(5):
+        other = Elsewhere()
+        try:
+            other.open()
+            if other.reaches():
+                yield other
+                return
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"no network namespace: {error}")
+        finally:
+            other.close()
+    pytest.skip("no network of its own")
 
 
 def harden(program, cluster, *arguments, status=0, demoted=False, target=None):
