@@ -543,7 +543,7 @@ def test_an_allocation_fails_in_an_answer_over_http(short_of_memory, certs, scra
 
 
 def test_an_allocation_fails_while_a_certificate_is_revoked(short_of_memory, certs):
-    """What a reload that ran short could not do, the next one does: the session ends."""
+    """The session ends: with a reload that was done, whatever it ran short of; else with the next one."""
     cert = certs.ca.issue("alice", usage="client")
     files = certs.client("short-of-memory", cert)
     g, memory = short_of_memory(
@@ -560,8 +560,10 @@ def test_an_allocation_fails_while_a_certificate_is_revoked(short_of_memory, cer
         with Conn(g, timeout=5) as c:
             c.start_tls(client_context(cert=files))
             c.ready(ALICE)
-            result = deprived_by(lambda: reload_with(cert))
-            reload(g)
+            done = []
+            result = deprived_by(lambda: done.append(reload_with(cert)))
+            if not done:
+                reload(g)
             events = c.events()
             assert events[-1] in ends and [e[1]["C"] for e in events[:-1]] in (["57P01"], []), events
         reload_with()

@@ -2,7 +2,7 @@
  * Sessions whose certificate was revoked while they lived.
  *
  * PostgreSQL looks at a certificate once, in the handshake. Sessions may live for weeks; a certificate that
- * is revoked because its key was stolen should not. [choice: ssl_crl_ends_sessions, off unless set]
+ * is revoked because its key was stolen should not. [choice: ssl_crl_ends_sessions]
  */
 #include "gate/session/revoke.h"
 
@@ -14,14 +14,19 @@
 #include "pki/crl.h"
 #include "tls/engine.h"
 
-static bool is_revoked(struct session *s)
+/* Lists that are to be asked; NULL: none. */
+static const struct crl_list *lists_for(const struct session *s)
 {
     struct snapshot *snapshot = s->worker->snapshot;
     const struct crl_list *lists = snapshot_crls(snapshot);
-    AUTO(cert) struct x509_st *cert = s->client.tls ? tls_engine_peer(s->client.tls) : NULL;
 
-    if (!cert || !snapshot_settings(snapshot)->ssl_crl_ends_sessions)
-        return false;
+    if (s->state == STATE_FAREWELL || !s->client.tls || !s->tls.has_cert)
+        return NULL;
+    return lists->n > 0 && snapshot_settings(snapshot)->ssl_crl_ends_sessions ? lists : NULL;
+}
+
+static bool is_listed(const struct crl_list *lists, struct x509_st *cert)
+{
     for (size_t i = 0; i < lists->n; i++)
         if (crl_revokes(lists->items[i], cert))
             return true;
@@ -30,12 +35,18 @@ static bool is_revoked(struct session *s)
 
 bool session_end_revoked(struct session *s)
 {
+    const struct crl_list *lists = lists_for(s);
+    AUTO(cert) struct x509_st *cert = lists ? tls_engine_peer(s->client.tls) : NULL;
     struct log_line line;
 
-    if (s->state == STATE_FAREWELL || !s->tls.has_cert || !is_revoked(s))
+    /* It is kept as DER, and memory may be short: of whom we cannot tell, the session ends too. */
+    if (!lists || (cert && !is_listed(lists, cert)))
         return false;
-    session_log(s, &line, SEV_LOG, "certificate_revoked");
-    log_c(&line, "message", "the client's certificate has been revoked; its session ends");
+    session_log(s, &line, SEV_LOG, cert ? "certificate_revoked" : "certificate_unread");
+    log_c(&line, "message",
+          cert ? "the client's certificate has been revoked; its session ends"
+               : "memory ran out before the client's certificate was compared with the revocation lists; its "
+                 "session ends");
     log_str(&line, "serial", s->tls.cert.serial);
     log_str(&line, "subject", s->tls.cert.slash);
     log_str(&line, "issuer", s->tls.cert.issuer);

@@ -10,7 +10,8 @@ struct session;
 
 /**
  * End the session (57P01) when the worker's snapshot has a revocation list in force that names its client's
- * certificate, and ssl_crl_ends_sessions is on. True: the session is on its way out.
+ * certificate, and ssl_crl_ends_sessions is on; or when memory is too short to look. True: the session is on its way
+ * out.
  */
 bool session_end_revoked(struct session *s);
 
