@@ -72,12 +72,22 @@ static void rotate_tell(struct run *run, const char *target, const struct renew_
             worsen(run, EXIT_FINDING);
 }
 
-static void rotate_target(struct run *run, const char *dir)
+/* Where the target is: looked for as the owner of what was named, which may not be the owner of the data. */
+static enum code find_dir(const char *path, struct arena *arena, char out[OS_PATH_MAX], struct err *e)
+{
+    AUTO(os_owner) struct os_owner as = { 0 };
+
+    TRY(os_owner_enter(path, &as, e));
+    return renew_target_find(path, arena, out, e);
+}
+
+static void rotate_target(struct run *run, const char *named)
 {
     AUTO(os_owner) struct os_owner as = { 0 };
     AUTO(arena) struct arena arena = { .blocks = NULL };
     AUTO(renew_target) struct renew_target target = { 0 };
     const struct renew_hooks hooks = { .publish_crl = publish_crl };
+    char dir[OS_PATH_MAX];
     struct renew_where where = { dir, cmd_value(run->cmd, OPT_rotate_state),
                                  cmd_flag(run->cmd, OPT_rotate_dry_run) };
     struct renew_report *reports = NULL;
@@ -89,13 +99,15 @@ static void rotate_target(struct run *run, const char *dir)
 
     arena_init(&arena, ROTATE_ARENA_MAX, ROTATE_ARENA_FIRST);
     diags_init(&diags, &arena);
-    enum code code = os_owner_enter(dir, &as, &e);
+    enum code code = find_dir(named, &arena, dir, &e);
+    if (code == OK)
+        code = os_owner_enter(dir, &as, &e);
     if (code == OK)
         code = renew_target_open(&where, &arena, &target, &e);
     if (code == OK && load_conf(&target, &arena, &conf, &diags) != OK) {
         (void)cmd_diags(run->cmd, &diags);
         worsen(run, EXIT_FINDING);
-        rotate_metrics_add_unread(&run->metrics, dir, env_now_s(&run->cmd->env));
+        rotate_metrics_add_unread(&run->metrics, named, env_now_s(&run->cmd->env));
         return;
     }
     struct renew_params params = { .target = &target,
@@ -111,11 +123,11 @@ static void rotate_target(struct run *run, const char *dir)
         code = renew_all(&params, &arena, &reports, &n, &e);
     run->busy = run->busy || code == E_EXISTS;
     if (code == OK) {
-        rotate_tell(run, dir, reports, n);
+        rotate_tell(run, named, reports, n);
         return;
     }
     worsen(run, cmd_error(run->cmd, &e));
-    rotate_metrics_add_unread(&run->metrics, dir, env_now_s(&run->cmd->env));
+    rotate_metrics_add_unread(&run->metrics, named, env_now_s(&run->cmd->env));
 }
 
 /* ---- the command ---- */

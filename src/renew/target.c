@@ -8,6 +8,7 @@
 #include "conf/http_place.h"
 #include "conf/pgserver.h"
 #include "conf/settings.h"
+#include "lex/conf_disk.h"
 #include "tls/context.h"
 
 #include <errno.h>
@@ -34,6 +35,21 @@ void renew_target_auto(struct renew_target *target)
 }
 
 /* ---- opening ---- */
+
+enum code renew_target_find(const char *path, struct arena *arena, char out[OS_PATH_MAX], struct err *e)
+{
+    const struct conf_fs disk = conf_fs_disk();
+    struct pgserver server;
+
+    if (os_has(path, "pgseal.conf") || pgserver_is_data(path) || !pgserver_is(path))
+        return os_path("", path, out, e);
+    if (pgserver_read(&disk, path, arena, &server) != OK)
+        return err_set(e, E_NOMEM, "out of memory");
+    if (!server.data_dir)
+        return err_set(e, E_NO_FILE, "the data directory of \"%s\" does not exist, or cannot be entered",
+                       path);
+    return os_path("", server.data_dir, out, e);
+}
 
 static enum code add_certs(const char *path, struct cert_list *list, struct err *e)
 {
@@ -140,7 +156,7 @@ static enum code target_fill(const struct renew_where *where, struct arena *aren
     TRY(os_path(t->dir, "pgseal.conf", probe, e));
     t->is_gate = os_exists(probe);
     if (!t->is_gate && !pgserver_is_data(t->dir))
-        return err_set(e, E_PARAM, "\"%s\" is neither a gate's directory nor a data directory", t->dir);
+        return err_set(e, E_PARAM, "\"%s\" is neither a gate's directory nor a server's", t->dir);
     if (where->state || t->is_gate)
         TRY(os_path("", where->state ? where->state : t->dir, state, e));
     else

@@ -1,5 +1,6 @@
 /**
- * What is renewed: a gate's directory, or the data directory of a PostgreSQL that serves TLS itself.
+ * What is renewed: a gate's directory, or the data directory of a PostgreSQL that serves TLS itself. The directory of
+ * its postgresql.conf leads there.
  */
 #ifndef PGSEAL_RENEW_TARGET_H
 #define PGSEAL_RENEW_TARGET_H
@@ -11,6 +12,10 @@
 struct env;
 struct settings;
 struct tls_library;
+
+/** The data directory that the directory of a postgresql.conf belongs to; else `path` itself. E_NO_FILE, E_LIMIT. */
+MUST_CHECK enum code renew_target_find(const char *path, struct arena *arena, char out[OS_PATH_MAX],
+                                       struct err *e);
 
 struct renew_target {
     bool is_gate;
@@ -34,7 +39,7 @@ void renew_target_auto(struct renew_target *target);
 /**
  * Read what is there, and make the working directory.
  *
- * dir    a gate's directory or a data directory.
+ * dir    a gate's directory or a data directory; see renew_target_find().
  * state  directory for rotate.conf and what is written; NULL: of a gate DIR itself, and DIR/rotate to write in; of a
  *        PostgreSQL the one beside its configuration, or beside its data directory where both are one.
  * arena  receives texts.
