@@ -129,6 +129,14 @@ static void say_left(const struct harden_run *run)
     }
 }
 
+static void say_notes(const struct harden_run *run)
+{
+    if (run->plan.n_notes > 0)
+        head(run, "Passwords");
+    for (size_t i = 0; i < run->plan.n_notes; i++)
+        item(run, "note", run->plan.notes[i]);
+}
+
 /* "ann" of app from 10.0.0.7 */
 static void put_client(struct buf *out, const struct known_client *c)
 {
@@ -268,6 +276,7 @@ void harden_report_say(const struct harden_run *run)
                       STR_ARG(run->plan.managed_by));
     say_pair(run);
     say_left(run);
+    say_notes(run);
     say_rehearsal(run);
     say_needs(run);
     say_standbys(run);
@@ -287,6 +296,10 @@ static void say_proof(const struct harden_run *run, const struct harden_proof *p
 
 void harden_report_done(const struct harden_run *run)
 {
+    (void)fputs("Changed\n", run->cmd->out);
+    for (size_t i = 0; i < run->plan.n_texts; i++)
+        if (run->plan.texts[i]->changed)
+            (void)fprintf(run->cmd->out, "  %.*s\n", STR_ARG(run->plan.texts[i]->path));
     if (run->job.proofs.n > 0)
         head(run, "Proved");
     for (size_t i = 0; i < run->job.proofs.n; i++)
@@ -344,6 +357,15 @@ static json_t *left_json(const struct harden_run *run)
         put(o, "why", json_of(left->why));
         (void)json_array_append_new(array, o);
     }
+    return array;
+}
+
+static json_t *notes_json(const struct harden_run *run)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < run->plan.n_notes; i++)
+        (void)json_array_append_new(array, json_of(run->plan.notes[i]));
     return array;
 }
 
@@ -413,6 +435,7 @@ json_t *harden_report_json(const struct harden_run *run)
     put(o, "target", json_string(run->shown));
     put(o, "changes", changes_json(run));
     put(o, "left", left_json(run));
+    put(o, "notes", notes_json(run));
     put(o, "ca_file", run->plan.needs_pair ? json_string(run->target.root) : json_null());
     put(o, "state", json_string(run->target.state));
     put(o, "clients", clients_json(run));

@@ -63,9 +63,11 @@ static bool open_record(struct planning *p, const struct finding *f, struct reco
     return true;
 }
 
-static struct fix replace_part(struct planning *p, const struct record *r, struct str part, struct str text)
+/* `names`: the roles that the new rule asks for a password that they do not have; empty: none. */
+static struct fix replace_for(struct planning *p, const struct record *r, struct str part, struct str text,
+                              struct str names)
 {
-    struct str line;
+    struct str line, note = STR("");
 
     if (str_equal(part, text))
         return (struct fix){ false, STR("") };
@@ -73,8 +75,24 @@ static struct fix replace_part(struct planning *p, const struct record *r, struc
         p->nomem = true;
         return (struct fix){ false, STR("") };
     }
-    planning_edit(p, (struct edit){ EDIT_REPLACE, r->text, r->rule->line, line, r->why });
+    if (names.n > 0)
+        note = planning_print(
+            p,
+            "The rule \"%.*s\" asks for a password, and these roles have none: %.*s. Set it "
+            "with \\password.",
+            STR_ARG(str_trim(line)), STR_ARG(names));
+    planning_edit(p, (struct edit){ .kind = EDIT_REPLACE,
+                                    .text = r->text,
+                                    .line = r->rule->line,
+                                    .content = line,
+                                    .why = r->why,
+                                    .note = note });
     return (struct fix){ true, STR("") };
+}
+
+static struct fix replace_part(struct planning *p, const struct record *r, struct str part, struct str text)
+{
+    return replace_for(p, r, part, text, STR(""));
 }
 
 /* ---- without TLS ---- */
@@ -151,6 +169,26 @@ static bool is_for_replication_only(const struct hba_rule *rule)
     return rule->n_databases > 0;
 }
 
+/* Roles without a password that the rule takes, the operator's among them. */
+static struct str shut_out(struct planning *p, const struct record *r)
+{
+    AUTO(buf) struct buf names = BUF_INIT(NAMES_MAX);
+    bool replication = is_for_replication_only(r->rule);
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->wish->n_roles; i++) {
+        const struct subject_role *role = &p->wish->roles[i];
+        if (!role->can_login || role->secret != SECRET_NONE || !takes_role(r->rule, role->name) ||
+            (replication && !role->replication))
+            continue;
+        if (n++ < NAMES_SHOWN)
+            buf_printf(&names, "%s\"%.*s\"", names.n > 0 ? ", " : "", STR_ARG(role->name));
+        else if (n == NAMES_SHOWN + 1)
+            buf_append_c(&names, ", ...");
+    }
+    return n > 0 ? planning_print(p, "%s", buf_c(&names)) : STR("");
+}
+
 static void count_secrets(const struct planning *p, const struct hba_rule *rule, struct secrets *out)
 {
     bool replication = is_for_replication_only(rule);
@@ -214,7 +252,7 @@ static struct fix ask_scram(struct planning *p, const struct record *r, struct s
     return replace_part(p, r, r->parts.method, STR("scram-sha-256"));
 }
 
-/* Nothing was asked for. From other machines a role without a password stays out then; see the rehearsal. */
+/* Nothing was asked for. From other machines a role without a password stays out then, and is named. */
 static struct fix ask_password(struct planning *p, const struct record *r, struct secrets *s)
 {
     struct str old = old_secrets(p, s);
@@ -228,7 +266,8 @@ static struct fix ask_password(struct planning *p, const struct record *r, struc
                        : planning_print(p, "%s could not log in without a password: set one with \\password",
                                         buf_c(&s->names[SECRET_NONE]))
         };
-    return replace_part(p, r, r->parts.method, STR("scram-sha-256"));
+    return replace_for(p, r, r->parts.method, STR("scram-sha-256"),
+                       r->rule->type == HBA_LOCAL ? STR("") : shut_out(p, r));
 }
 
 /* The operator by the account of the same name, everybody else by password. */

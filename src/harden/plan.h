@@ -17,7 +17,7 @@ enum harden_way {
     HARDEN_ALTER_SYSTEM /* in postgresql.auto.conf */
 };
 
-enum { HARDEN_TEXTS_MAX = 64, HARDEN_CHECKS_MAX = 64 };
+enum { HARDEN_TEXTS_MAX = 64, HARDEN_CHECKS_MAX = 64, HARDEN_NOTES_MAX = 64 };
 
 struct harden_checks {
     enum check items[HARDEN_CHECKS_MAX];
@@ -53,6 +53,8 @@ struct harden_plan {
     size_t n_texts;
     struct harden_left *left; /* what was asked for and stays */
     size_t n_left;
+    struct str notes[HARDEN_NOTES_MAX]; /* who loses what by an edit, in a sentence each */
+    size_t n_notes;
     bool needs_pair; /* the settings name wish->cert_file */
     struct str
         managed_by; /* a program that writes the same files again, such as Ansible; empty: none is known */

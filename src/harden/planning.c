@@ -126,6 +126,14 @@ void planning_edit(struct planning *p, struct edit edit)
 
 /* ---- the end of a round ---- */
 
+static void keep_note(struct planning *p, const struct edit *edit)
+{
+    struct harden_plan *plan = p->plan;
+
+    if (edit->note.n > 0 && plan->n_notes < HARDEN_NOTES_MAX)
+        plan->notes[plan->n_notes++] = edit->note;
+}
+
 static int by_place(const void *a, const void *b)
 {
     const struct edit *x = a, *y = b;
@@ -145,6 +153,7 @@ void planning_finish(struct planning *p)
         qsort(p->edits, p->n_edits, sizeof *p->edits, by_place);
     for (size_t i = 0; i < p->n_edits; i++) {
         const struct edit *edit = &p->edits[i];
+        keep_note(p, edit);
         switch (edit->kind) {
         case EDIT_REPLACE:
             harden_text_replace(edit->text, edit->line, edit->content, edit->why);

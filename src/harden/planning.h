@@ -15,6 +15,7 @@ struct edit {
     struct harden_text *text;
     unsigned line;
     struct str content, why;
+    struct str note;             /* what it costs somebody; empty: nothing */
     size_t order;                /* of those at one line */
     const struct finding *owner; /* set by planning_edit() */
 };

@@ -210,6 +210,9 @@ def test_the_journey(program, debian_like, elsewhere, demoted):
     assert os.stat(cluster.conf + "/pgseal/private/ca/ca.key").st_uid == os.stat(cluster.server.data).st_uid
     assert "ssl_ca_file = '" not in cluster.files()[cluster.conf + "/postgresql.conf"][0].decode()
     assert "Nothing to change" in harden(program, cluster, "--apply", "--host", "db.example", demoted=demoted)
+    renewed = [program, "rotate", "--force", cluster.conf]                      # either half leads to the other
+    assert "served by every listener" in subprocess.run(run.demoted(renewed) if demoted else renewed, capture_output=True,
+                                                        text=True, check=True).stdout
     more = verified.replace("db.example", f"db{int(demoted)}.example")
     harden(program, cluster, "--apply", "--host", f"db{int(demoted)}.example", demoted=demoted)
     assert ask(elsewhere, cluster, more) == "t" and ask(elsewhere, cluster, verified) == "t"
@@ -366,6 +369,15 @@ def test_trust_ends_where_everybody_has_a_password(program, in_pgdata):
         assert rules(cluster)[0] == "local all all trust" and cluster.sql("SHOW ssl") == "off"
     finally:
         cluster.sql("ALTER ROLE nopassword LOGIN; ALTER ROLE limited LOGIN; ALTER ROLE repl LOGIN")
+
+
+@needs_root
+def test_roles_without_a_password_are_named(program, in_pgdata):
+    """They have been trusted, whoever is connected at the moment; the operator's role, too."""
+    cluster = in_pgdata.lay_out(CONF, HBA.replace("0.0.0.0/0 scram-sha-256", "0.0.0.0/0 trust"))
+    note, = harden(program, cluster, "--json", status=1)["notes"]
+    assert '"hostssl all all 0.0.0.0/0 scram-sha-256"' in note and '"nopassword"' in note and '"postgres"' in note
+    assert '"alice"' not in note
 
 
 @needs_root
