@@ -107,7 +107,7 @@ static const char *json_key(const char *key)
 static bool put_json_character(struct log_line *line, struct str *rest)
 {
     unsigned char c = (unsigned char)rest->p[0];
-    size_t n = c ? utf8_front(*rest) : 1;
+    size_t n = c ? utf8_front(*rest) : 0; /* many readers of JSON refuse \\u0000 */
     char code[8];
 
     if (n == 0)
@@ -144,6 +144,13 @@ static void put_json_int(struct log_line *line, const char *key, long long value
     int n = snprintf(text, sizeof text, ",\"%s\":%lld", json_key(key), value);
 
     log_put(line, text, (size_t)n);
+}
+
+/* PostgreSQL's id of a session is a text; a line with one is of a backend. */
+static void put_json_session(struct log_line *line, struct str value)
+{
+    put_json_string(line, "session_id", value);
+    put_json_string(line, "backend_type", STR("client backend"));
 }
 
 /* "ADDRESS:PORT", "[ADDRESS]:PORT" or "[local]" */
@@ -255,12 +262,13 @@ void log_int(struct log_line *line, const char *key, long long value)
 
     if (!line->log)
         return;
-    if (line->format == LOG_JSON) {
-        put_json_int(line, key, value);
-        return;
-    }
     int n = snprintf(text, sizeof text, "%lld", value);
-    put_text(line, key, str_of(text, (size_t)n));
+    if (line->format == LOG_TEXT)
+        put_text(line, key, str_of(text, (size_t)n));
+    else if (strcmp(key, "session") == 0)
+        put_json_session(line, str_of(text, (size_t)n));
+    else
+        put_json_int(line, key, value);
 }
 
 void log_err(struct log_line *line, const struct err *e)

@@ -80,6 +80,8 @@ def test_jsonlog_is_one_object_a_line_with_postgresqls_names(make_gate, certs):
     refused = next(line for line in lines if line["event"] == "refused")
     assert (refused["user"], refused["dbname"], refused["remote_host"]) == ("\\xff\"\n", "nowhere", "127.0.0.1")
     assert refused["error_severity"] == "FATAL" and isinstance(refused["remote_port"], int)
+    assert refused["session_id"] == "2" and refused["backend_type"] == "client backend"
+    assert {"session", "client", "user_name", "database", "sqlstate"}.isdisjoint(set().union(*map(set, lines)))
     assert any(line["event"] == "ready" for line in lines)
 
 

@@ -72,9 +72,12 @@ static void json_has_postgres_names(void **state)
         (long)getpid());
     assert_string_equal(heard(&p), want);
     log_begin(&line, &p.env, SEV_LOG, "x");
+    log_int(&line, "session", 42);
     log_c(&line, "client", "[local]");
     log_end(&line);
-    assert_non_null(strstr(heard(&p), ",\"remote_host\":\"[local]\"}\n"));
+    assert_non_null(strstr(
+        heard(&p),
+        "\"event\":\"x\",\"session_id\":\"42\",\"backend_type\":\"client backend\",\"remote_host\":\"[local]\"}\n"));
     close_log(&p);
 }
 
