@@ -86,6 +86,11 @@ enum code server_error_parse(struct bytes body, struct server_error *out)
     return OK;
 }
 
+bool server_error_is_full(const struct server_error *error, bool admitted)
+{
+    return str_is(error->sqlstate, "53300") && (!admitted || str_is(error->routine, "InitPostgres"));
+}
+
 /* ---- target_session_attrs ---- */
 
 static bool is_on(struct str value)

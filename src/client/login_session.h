@@ -20,6 +20,11 @@ MUST_CHECK enum code login_note_parameter(struct login_facts *facts, struct aren
 
 /** Take an 'E' or 'N' message's body apart; all borrowed from it. E_PROTOCOL: not well formed. */
 MUST_CHECK enum code server_error_parse(struct bytes body, struct server_error *out);
+/**
+ * Has the server no room for anybody, or for superusers only? That passes, unlike the limit of a role or a database.
+ * admitted  it came behind AuthenticationOk. [src: PostgreSQL 18, InitProcess, InitPostgres]
+ */
+bool server_error_is_full(const struct server_error *error, bool admitted);
 /** A BackendKeyData message into facts->pid and ->key, by the rules of facts->protocol. E_PROTOCOL. */
 MUST_CHECK enum code login_note_key(struct login_facts *facts, struct bytes body, struct err *e);
 /** What the server has told of its role; unknown before PostgreSQL 14. */

@@ -304,6 +304,21 @@ def test_the_refusal_is_passed_on_in_the_end(gate, slow, stack):
     assert "cause=server_full" in g.log.text(since)
 
 
+def test_a_look_up_waits_for_room_too(gate, postgres, stack):
+    g = gate(f"host={postgres.socket_dir} port={postgres.port}", auth_source="query", auth_file=None, auth_user="postgres",
+             hba="host all all 127.0.0.0/8 scram-sha-256\n")
+    with contextlib.ExitStack() as crowd:
+        for _ in range(97):
+            crowd.enter_context(Conn(postgres)).ready(user="bob")
+        for _ in range(3):      # those that are reserved
+            crowd.enter_context(contextlib.closing(postgres.admin()))
+        since = postgres.log.mark()
+        c = begin(g, stack, SOURCES[0])
+        postgres.log.wait_for(FULL[1], since)
+    assert c.event()[:2] == ("R", 10)
+    assert c.sasl(ALICE)[-1] == ("Z", "I")
+
+
 @pytest.mark.parametrize("who, said", [
     ({}, message("R", struct.pack("!I", 0)) + error("53300", 'too many connections for role "alice"',
                                                     "InitializeSessionUserId")),

@@ -3,6 +3,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "client/login.h"
+#include "client/login_session.h"
 #include "gate/session/meters.h"
 #include "gate/session/pending.h"
 #include "gate/session/session.h"
@@ -42,10 +43,9 @@ static void begin_wait(struct upstream_room *r)
 
 static void end_wait(struct upstream_room *r)
 {
-    int64_t now = now_us(r);
-
     if (!r->waits)
         return;
+    int64_t now = now_us(r);
     r->waits = false;
     r->s->login_wait_us += now;
     meters_login_waited(r->s, now - r->turn_asked_us);
@@ -128,21 +128,12 @@ void upstream_turn_done(struct upstream_room *r)
 
 /* ---- a server without room ---- */
 
-/*
- * Before AuthenticationOk it has no process for anybody; behind it, none for this user: the rest is reserved. A
- * limit of the role or the database is told there too, by others [src: PostgreSQL 18, InitPostgres].
- */
-static bool is_full(const struct upstream_room *r, const struct server_error *said)
-{
-    return str_is(said->sqlstate, "53300") &&
-           (r->stage != UPSTREAM_READY || str_is(said->routine, "InitPostgres"));
-}
-
 bool upstream_turn_full(struct upstream_room *r, const struct server_error *said, const struct err *e)
 {
     struct session *s = r->s;
 
-    if (r->client_engaged || !r->turn || s->startup.replication != REPLICATION_NONE || !is_full(r, said))
+    if (r->client_engaged || !r->turn || s->startup.replication != REPLICATION_NONE ||
+        !server_error_is_full(said, r->stage == UPSTREAM_READY))
         return false;
     if (!r->turn_pause)
         r->turn_pause = timer_new(s->worker->loop, on_turn, r);

@@ -24,6 +24,7 @@ enum {
     QUERY_OUT_MAX = 64 * 1024,
     QUERY_ARENA_MAX = 1 << 20,
     QUERY_TIMEOUT_MS = 10000, /* from a question to its answer, connecting included */
+    QUERY_FULL_MS = 100,      /* before a server without room is asked again */
     QUERY_IDLE_MS = 60000,    /* a session that nobody needs goes: it would hold up a server's shutdown */
     QUERY_PARAMETERS_MAX = 6,
     QUERY_READY_MAX = 3 /* ReadyForQuery to the three parts of a question */
@@ -62,6 +63,8 @@ struct server_query {
     bool reused;         /* the question went over a session from before, and nothing has answered it yet */
     struct password password;
     struct timer *timer;
+    struct timer *pause; /* while the server has no room */
+    bool full;
     struct err why;
 };
 
@@ -76,6 +79,9 @@ static void hang_up(struct server_query *a)
     buf_fini_secret(&a->in);
     password_wipe(&a->password);
     arena_reset(&a->arena);
+    if (a->full)
+        timer_stop(a->pause);
+    a->full = false;
     a->stage = QUERY_IDLE;
 }
 
@@ -116,7 +122,38 @@ static void on_timeout(void *arg)
     struct err e;
 
     err_set(&e, E_UNAVAILABLE, "the server did not answer a look-up in time");
-    dead(a, &e);
+    dead(a, a->full ? &a->why : &e);
+}
+
+/* ---- a server without room ---- */
+
+static enum code wait_for_room(void *arg, const struct conn_addr *addr, struct err *e)
+{
+    const struct server_query *a = arg;
+
+    (void)e;
+    return addr && a->full ? E_MORE : OK;
+}
+
+static void on_pause_over(void *arg)
+{
+    struct server_query *a = arg;
+
+    a->full = false;
+    a->why = (struct err){ 0 };
+    server_conn_go(a->conn);
+}
+
+/* Until the question has waited too long. */
+static void ask_again_later(struct server_query *a, const struct err *e)
+{
+    login_drive_free(a->login);
+    a->login = NULL;
+    a->stage = QUERY_CONNECT;
+    a->full = true;
+    a->why = *e;
+    timer_set(a->pause, QUERY_FULL_MS);
+    server_conn_again(a->conn);
 }
 
 /* ---- login ---- */
@@ -217,6 +254,12 @@ static void feed_login(void *arg)
         send_question(a);
         return;
     case LOGIN_REFUSED:
+        if (server_error_is_full(login_server_error(login), login_facts(login)->in_auth_ok)) {
+            ask_again_later(a, &e);
+            return;
+        }
+        server_conn_event(a->conn, login_event(login), &e);
+        return;
     case LOGIN_FAIL:
         server_conn_event(a->conn, login_event(login), &e);
         return;
@@ -333,7 +376,8 @@ struct server_query *server_query_new(struct worker *worker, struct snapshot *sn
     a->question = BUF_INIT(QUERY_OUT_MAX);
     arena_init(&a->arena, QUERY_ARENA_MAX, 1024);
     a->timer = timer_new(worker->loop, on_timeout, a);
-    if (!a->timer) {
+    a->pause = timer_new(worker->loop, on_pause_over, a);
+    if (!a->timer || !a->pause) {
         server_query_free(a);
         return NULL;
     }
@@ -346,6 +390,7 @@ void server_query_free(struct server_query *a)
         return;
     hang_up(a);
     timer_close(a->timer);
+    timer_close(a->pause);
     buf_fini(&a->question);
     arena_fini(&a->arena);
     snapshot_unref(a->snapshot);
@@ -393,7 +438,7 @@ static void on_lapsed(void *arg)
 static enum code connect_now(struct server_query *a)
 {
     const struct server_conn_owner owner = {
-        server_query_on_ready, server_query_on_data, on_lost, on_lost, a, on_lapsed
+        server_query_on_ready, server_query_on_data, on_lost, on_lost, a, on_lapsed, wait_for_room
     };
 
     a->stage = QUERY_CONNECT;
