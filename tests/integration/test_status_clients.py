@@ -193,8 +193,9 @@ def test_pgjdbc(gate, certs, more):
     with connect(gate, certs) as db:
         views = db.execute("SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
                            "WHERE nspname = 'public' AND relname LIKE 'pgseal%'").fetchone()[0]
+        columns = len(db.execute("SELECT * FROM pgseal_rules LIMIT 0").description)
     assert said["PostgreSQL"] == "18" and said["getCatalogs"] == "1" and said["getSchemas"] == "2"
-    assert said["getTables"] in (str(views), "TABLE 0") and said["getColumns"] == "13"
+    assert said["getTables"] in (str(views), "TABLE 0") and said["getColumns"] == str(columns)
     assert f"getTables {views}\ngetTables TABLE 0\n" in got.stdout
     assert int(said["getTypeInfo"]) > 10 and said["getSQLKeywords"] == "true"
     for what in ("getPrimaryKeys", "getIndexInfo", "getFunctions", "getProcedures", "getTablePrivileges"):
