@@ -46,8 +46,11 @@ void metrics_page(struct buf *out)
         COUNT_CELLS_MAX);
     for (size_t i = 0; i < COUNT_BOUNDS; i++)
         buf_printf(out, " %g", (double)count_bounds_us[i] / 1e6);
-    buf_append_c(out, " seconds.\nAlert rules are in `dist/prometheus/`, a dashboard for Grafana in "
-                      "`dist/grafana/`.\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n");
+    buf_append_c(out,
+                 " seconds.\nAlert rules are in `dist/prometheus/`. Dashboards for Grafana 10 and "
+                 "later are in `dist/grafana/`: `pgseal.json` for gates, `pgseal-certificates.json` for what "
+                 "`pgseal monitor` sees.\nWithout Grafana, [the status page](status-page.md) shows one "
+                 "gate.\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < METRIC_COUNT; i++) {
         const struct metric_def def = metric_def((enum metric)i);
         buf_printf(out, "| `%s` | %s | ", def.name, metric_type_name(def.type));
