@@ -145,6 +145,15 @@ class IdleRow(Row):
             client.end()
 
 
+def start_stub(build, directory):
+    """The bench's own server, at the directory's socket."""
+    socket = os.path.join(directory, ".s.PGSQL.5432")
+    stub = subprocess.Popen([os.path.join(build, "bench", "bench_stub"), socket])
+    run.wait_until(lambda: os.path.exists(socket), "the stub's socket")
+    os.chmod(socket, 0o777)
+    return stub
+
+
 class Bench:
     def __init__(self, build, options):
         self.build = build
@@ -159,11 +168,8 @@ class Bench:
         for kind, cert in certs.items():
             for ending, content in (("crt", cert.pem()), ("key", cert.key_pem()), ("pem", cert.pem() + cert.key_pem())):
                 pki.write_file(os.path.join(self.scratch, f"{kind}.{ending}"), content, 0o644)
-        socket = os.path.join(self.scratch, ".s.PGSQL.5432")
-        self.stub = subprocess.Popen([os.path.join(self.build, "bench", "bench_stub"), socket])
-        run.wait_until(lambda: os.path.exists(socket), "the stub's socket")
-        os.chmod(socket, 0o777)
-        self.start_targets(certs, socket)
+        self.stub = start_stub(self.build, self.scratch)
+        self.start_targets(certs, os.path.join(self.scratch, ".s.PGSQL.5432"))
 
     def start_targets(self, certs, socket):
         def add(target):

@@ -153,10 +153,10 @@ cert = {cert}.pem
 class GateTarget(Target):
     """The gate as it is deployed: SCRAM judged here, pg_hba.conf, the server on a unix socket."""
 
-    def __init__(self, program, directory, name, cert, **settings):
+    def __init__(self, program, directory, name, cert, upstream=None, **settings):
         super().__init__(name)
         self.gate = gate.Gate(
-            program, os.path.join(directory, name.replace(" ", "-")), f"host={directory} port=5432",
+            program, os.path.join(directory, name.replace(" ", "-")), upstream or f"host={directory} port=5432",
             settings={"workers": 1, "max_connections": MAX_SESSIONS, "log_connections": "off",
                       "log_disconnections": "off", **settings},
             hba="hostnossl all all 127.0.0.1/32 scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n",
