@@ -1,17 +1,28 @@
-/* The event loop over libuv. */
+/*
+ * The event loop: epoll for descriptors, a heap of timers; libuv inside it, for signals, jobs and messages.
+ *
+ * A descriptor costs two epoll_ctl(2) in its life, and one more where its interest changes for long. libuv takes
+ * seven, as it probes each descriptor first and forgets it at each change.
+ */
 #include "net/loop.h"
 
 #include "base/check.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
-enum { POST_AGAIN_NS = 10 * 1000 * 1000 };
+enum {
+    POST_AGAIN_NS = 10 * 1000 * 1000,
+    EVENTS_MAX = 256, /* of one turn; who is left is ready in the next one */
+    HEAP_MIN = 16
+};
 
 struct loop_message {
     void (*fn)(void *arg);
@@ -21,25 +32,41 @@ struct loop_message {
 
 STAILQ_HEAD(message_list, loop_message);
 
+struct poll {
+    struct loop *loop;
+    poll_fn *fn;
+    void *arg;
+    int fd;
+    unsigned events; /* what the owner wants to hear of */
+    unsigned armed;  /* what epoll watches: all of `events`, perhaps more */
+    bool closed;     /* epoll may have told of it already in this turn */
+    SLIST_ENTRY(poll) next;
+};
+
+SLIST_HEAD(poll_list, poll);
+
+struct timer {
+    struct loop *loop;
+    timer_fn *fn;
+    void *arg;
+    int64_t due_ms;
+    uint64_t order; /* of those that are due at once, whoever was set first is first */
+    size_t at;      /* its place in the heap; 0: it does not run */
+};
+
 struct loop {
     uv_loop_t uv;
     uv_async_t wake;
     uv_mutex_t lock; /* guards `messages` only */
     struct message_list messages;
-};
-
-struct poll {
-    uv_poll_t uv;
-    poll_fn *fn;
-    void *arg;
-    unsigned events; /* what the owner wants to hear of */
-    unsigned armed;  /* what libuv watches: all of `events`, perhaps more */
-};
-
-struct timer {
-    uv_timer_t uv;
-    timer_fn *fn;
-    void *arg;
+    int epoll;   /* holds libuv's own, which is told of as `data.ptr` NULL */
+    bool uv_due; /* libuv has something to do that no descriptor tells of */
+    bool stopped;
+    struct poll_list closed; /* in this turn */
+    int64_t now_ms;
+    struct timer **heap; /* from 1; there is room for all timers */
+    size_t running, timers, room;
+    uint64_t order;
 };
 
 struct signal_watch {
@@ -48,7 +75,7 @@ struct signal_watch {
     void *arg;
 };
 
-/* Every handle is the first member of a struct that malloc gave. */
+/* Every handle of libuv's is the first member of a struct that malloc gave. */
 static void free_handle(uv_handle_t *handle)
 {
     free(handle);
@@ -72,6 +99,22 @@ static void run_messages(uv_async_t *wake)
     }
 }
 
+static void update_now(struct loop *loop)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    loop->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool watch_uv(struct loop *loop)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+
+    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+    return loop->epoll >= 0 && epoll_ctl(loop->epoll, EPOLL_CTL_ADD, uv_backend_fd(&loop->uv), &event) == 0;
+}
+
 struct loop *loop_new(void)
 {
     struct loop *loop = calloc(1, sizeof *loop);
@@ -79,17 +122,34 @@ struct loop *loop_new(void)
     if (!loop)
         return NULL;
     STAILQ_INIT(&loop->messages);
+    SLIST_INIT(&loop->closed);
+    loop->epoll = -1;
+    loop->uv_due = true;
+    update_now(loop);
     if (uv_loop_init(&loop->uv) != 0) {
         free(loop);
         return NULL;
     }
-    if (uv_mutex_init(&loop->lock) != 0 || uv_async_init(&loop->uv, &loop->wake, run_messages) != 0) {
+    if (!watch_uv(loop) || uv_mutex_init(&loop->lock) != 0 ||
+        uv_async_init(&loop->uv, &loop->wake, run_messages) != 0) {
         (void)uv_loop_close(&loop->uv);
+        if (loop->epoll >= 0)
+            (void)close(loop->epoll);
         free(loop);
         return NULL;
     }
     loop->wake.data = loop;
     return loop;
+}
+
+static void free_closed(struct loop *loop)
+{
+    struct poll *poll;
+
+    while ((poll = SLIST_FIRST(&loop->closed)) != NULL) {
+        SLIST_REMOVE_HEAD(&loop->closed, next);
+        free(poll);
+    }
 }
 
 void loop_free(struct loop *loop)
@@ -99,25 +159,67 @@ void loop_free(struct loop *loop)
     run_messages(&loop->wake);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)
-        ; /* a message may have stopped it once more */
+        ;
     CHECK(uv_loop_close(&loop->uv) == 0);
+    CHECK(loop->timers == 0);
     uv_mutex_destroy(&loop->lock);
+    free_closed(loop);
+    (void)close(loop->epoll);
+    free(loop->heap);
     free(loop);
+}
+
+/* Until the next timer is due; -1: for ever. */
+static int patience(const struct loop *loop)
+{
+    if (loop->uv_due)
+        return 0;
+    if (loop->running == 0)
+        return -1;
+    int64_t ms = loop->heap[1]->due_ms - loop->now_ms;
+    return ms <= 0 ? 0 : ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+static void poll_tell(struct poll *poll, uint32_t got);
+static void run_timers(struct loop *loop);
+
+/* libuv's own timers are not used: it has something to do when its descriptor says so, or when `uv_due` does. */
+static void turn(struct loop *loop)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int n = epoll_wait(loop->epoll, events, EVENTS_MAX, patience(loop));
+
+    update_now(loop);
+    for (int i = 0; i < n; i++)
+        if (events[i].data.ptr)
+            poll_tell(events[i].data.ptr, events[i].events);
+        else
+            loop->uv_due = true;
+    if (loop->uv_due) {
+        loop->uv_due = false;
+        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    }
+    update_now(loop);
+    run_timers(loop);
+    free_closed(loop);
 }
 
 void loop_run(struct loop *loop)
 {
-    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    update_now(loop);
+    while (!loop->stopped)
+        turn(loop);
+    loop->stopped = false;
 }
 
 void loop_stop(struct loop *loop)
 {
-    uv_stop(&loop->uv);
+    loop->stopped = true;
 }
 
 int64_t loop_now_ms(const struct loop *loop)
 {
-    return (int64_t)uv_now(&loop->uv);
+    return loop->now_ms;
 }
 
 struct loop_message *loop_message_new(void (*fn)(void *arg), void *arg)
@@ -224,71 +326,65 @@ unsigned loop_pool_size(void)
 
 /* ---- descriptors ---- */
 
+/*
+ * What epoll watches. Unasked it tells of errors and hang-ups, again and again: whoever wants nothing is told
+ * once for each change, and hears of it again when he asks.
+ */
+static bool arm(struct poll *poll, int op, unsigned events)
+{
+    struct epoll_event event = { .data.ptr = poll };
+
+    if (events & POLL_READ)
+        event.events |= EPOLLIN;
+    if (events & POLL_WRITE)
+        event.events |= EPOLLOUT;
+    if (!events)
+        event.events = EPOLLET;
+    poll->armed = events;
+    return epoll_ctl(poll->loop->epoll, op, poll->fd, &event) == 0;
+}
+
+/* Nearly all begin with reading. What fails for want of memory does so here: no later change needs any. */
 struct poll *poll_new(struct loop *loop, int fd, poll_fn *fn, void *arg)
 {
     struct poll *poll = calloc(1, sizeof *poll);
 
     if (!poll)
         return NULL;
-    if (uv_poll_init(&loop->uv, &poll->uv, fd) != 0) {
+    *poll = (struct poll){ .loop = loop, .fd = fd, .fn = fn, .arg = arg };
+    if (!arm(poll, EPOLL_CTL_ADD, POLL_READ)) {
         free(poll);
         return NULL;
     }
-    poll->fn = fn;
-    poll->arg = arg;
     return poll;
 }
 
-/* Let libuv watch what is wanted. */
-static void loop_start(struct poll *poll);
-
-static void on_poll(uv_poll_t *uv, int status, int events)
+/* An error shows itself at a read or write, perhaps not at the next one: there may be data before it. */
+static void poll_tell(struct poll *poll, uint32_t got)
 {
-    struct poll *poll = (struct poll *)uv;
     unsigned ready = 0;
 
-    if (status < 0) {
-        /* An error shows itself at a read or write, perhaps not at the next one: there may be data before it.
-         * libuv has stopped watching, the owner has not. */
-        ready = poll->events;
-        loop_start(poll);
-    } else {
-        if (events & UV_READABLE)
-            ready |= POLL_READ;
-        if (events & UV_WRITABLE)
-            ready |= POLL_WRITE;
-        if (ready & ~poll->events)
-            loop_start(poll);
-        ready &= poll->events;
-    }
-    if (ready)
-        poll->fn(poll->arg, ready);
-}
-
-static void loop_start(struct poll *poll)
-{
-    int uv_events = 0;
-
-    if (poll->events & POLL_READ)
-        uv_events |= UV_READABLE;
-    if (poll->events & POLL_WRITE)
-        uv_events |= UV_WRITABLE;
-    poll->armed = poll->events;
-    if (uv_events)
-        (void)uv_poll_start(&poll->uv, uv_events, on_poll);
-    else
-        (void)uv_poll_stop(&poll->uv);
+    if (poll->closed)
+        return;
+    if (got & (EPOLLIN | EPOLLERR | EPOLLHUP))
+        ready |= POLL_READ;
+    if (got & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+        ready |= POLL_WRITE;
+    if (ready & poll->armed & ~poll->events)
+        (void)arm(poll, EPOLL_CTL_MOD, poll->events);
+    if (ready & poll->events)
+        poll->fn(poll->arg, ready & poll->events);
 }
 
 /*
- * Each change costs two system calls in libuv, and most interest that ends is back before anything happens:
- * so less interest is only noted, until an event that nobody wants shows that it lasts.
+ * Most interest that ends is back before anything happens: so less interest is only noted, until an event that
+ * nobody wants shows that it lasts.
  */
 void poll_set(struct poll *poll, unsigned events)
 {
     poll->events = events;
     if (events & ~poll->armed)
-        loop_start(poll);
+        (void)arm(poll, EPOLL_CTL_MOD, events);
 }
 
 void poll_rebind(struct poll *poll, poll_fn *fn, void *arg)
@@ -299,45 +395,105 @@ void poll_rebind(struct poll *poll, poll_fn *fn, void *arg)
 
 void poll_close(struct poll *poll)
 {
-    if (poll)
-        uv_close((uv_handle_t *)&poll->uv, free_handle);
+    if (!poll)
+        return;
+    /* Closing alone would do only where no other process holds the descriptor. */
+    (void)epoll_ctl(poll->loop->epoll, EPOLL_CTL_DEL, poll->fd, NULL);
+    poll->closed = true;
+    SLIST_INSERT_HEAD(&poll->loop->closed, poll, next);
 }
 
 /* ---- timers ---- */
 
-struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg)
+static bool is_before(const struct timer *a, const struct timer *b)
 {
-    struct timer *timer = calloc(1, sizeof *timer);
-
-    if (!timer)
-        return NULL;
-    (void)uv_timer_init(&loop->uv, &timer->uv);
-    timer->fn = fn;
-    timer->arg = arg;
-    return timer;
+    return a->due_ms != b->due_ms ? a->due_ms < b->due_ms : a->order < b->order;
 }
 
-static void on_timer(uv_timer_t *uv)
+static void place(struct timer *timer, size_t at)
 {
-    struct timer *timer = (struct timer *)uv;
+    timer->loop->heap[at] = timer;
+    timer->at = at;
+}
 
-    timer->fn(timer->arg);
+/* The place `at` is free: let the timer find its own from there. */
+static void settle(struct timer *timer, size_t at)
+{
+    struct loop *loop = timer->loop;
+
+    for (; at > 1 && is_before(timer, loop->heap[at / 2]); at /= 2)
+        place(loop->heap[at / 2], at);
+    for (size_t child; (child = 2 * at) <= loop->running; at = child) {
+        if (child < loop->running && is_before(loop->heap[child + 1], loop->heap[child]))
+            child++;
+        if (!is_before(loop->heap[child], timer))
+            break;
+        place(loop->heap[child], at);
+    }
+    place(timer, at);
+}
+
+struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg)
+{
+    if (loop->timers + 1 >= loop->room) {
+        size_t room = loop->room ? 2 * loop->room : HEAP_MIN;
+        struct timer **heap = realloc(loop->heap, room * sizeof(struct timer *));
+        if (!heap)
+            return NULL;
+        loop->heap = heap;
+        loop->room = room;
+    }
+    struct timer *timer = calloc(1, sizeof *timer);
+    if (!timer)
+        return NULL;
+    *timer = (struct timer){ .loop = loop, .fn = fn, .arg = arg };
+    loop->timers++;
+    return timer;
 }
 
 void timer_set(struct timer *timer, int64_t delay_ms)
 {
-    (void)uv_timer_start(&timer->uv, on_timer, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
+    struct loop *loop = timer->loop;
+    int64_t delay = delay_ms < 0 ? 0 : delay_ms;
+
+    timer_stop(timer);
+    timer->due_ms = delay > INT64_MAX - loop->now_ms ? INT64_MAX : loop->now_ms + delay;
+    timer->order = loop->order++;
+    settle(timer, ++loop->running);
 }
 
 void timer_stop(struct timer *timer)
 {
-    (void)uv_timer_stop(&timer->uv);
+    struct loop *loop = timer->loop;
+    size_t at = timer->at;
+
+    if (at == 0)
+        return;
+    timer->at = 0;
+    struct timer *last = loop->heap[loop->running--];
+    if (last != timer)
+        settle(last, at);
 }
 
 void timer_close(struct timer *timer)
 {
-    if (timer)
-        uv_close((uv_handle_t *)&timer->uv, free_handle);
+    if (!timer)
+        return;
+    timer_stop(timer);
+    timer->loop->timers--;
+    free(timer);
+}
+
+/* Those that were set before: one that sets itself again has its turn in the next one. */
+static void run_timers(struct loop *loop)
+{
+    uint64_t end = loop->order;
+
+    while (loop->running > 0 && loop->heap[1]->due_ms <= loop->now_ms && loop->heap[1]->order < end) {
+        struct timer *timer = loop->heap[1];
+        timer_stop(timer);
+        timer->fn(timer->arg);
+    }
 }
 
 /* ---- signals ---- */
@@ -357,6 +513,8 @@ struct signal_watch *signal_watch_new(struct loop *loop, int signum, void (*fn)(
     if (!watch)
         return NULL;
     (void)uv_signal_init(&loop->uv, &watch->uv);
+    watch->uv.data = loop;
+    loop->uv_due = true;
     watch->fn = fn;
     watch->arg = arg;
     if (uv_signal_start(&watch->uv, loop_on_signal, signum) != 0) {
@@ -370,6 +528,7 @@ void signal_watch_close(struct signal_watch *watch)
 {
     if (!watch)
         return;
+    ((struct loop *)watch->uv.data)->uv_due = true;
     (void)uv_signal_stop(&watch->uv);
     uv_close((uv_handle_t *)&watch->uv, free_handle);
 }

@@ -2,10 +2,9 @@
  * One thread's event loop: readiness of descriptors, timers, signals, and messages from other threads.
  *
  * Everything here belongs to the loop's thread, save loop_post() and loop_send().
- * libuv is used by readiness only; no other file knows it.
+ * libuv serves signals, jobs and messages; no other file knows it.
  *
- * Handles are closed in two steps: after a close no callback comes any more, and the memory goes back when
- * the loop has returned the handle. The pointer is dead for the caller at once.
+ * After a close no callback comes any more, and the pointer is dead for the caller at once.
  */
 #ifndef PGSEAL_NET_LOOP_H
 #define PGSEAL_NET_LOOP_H

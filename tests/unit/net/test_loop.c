@@ -1,10 +1,34 @@
-/* Descriptors whose interest changes, and what they are told. */
+/* Descriptors whose interest changes, and what they are told; timers; what both cost. */
 #include "../unit.h"
 
 #include "turn.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* ---- what is asked of the kernel ---- */
+
+static int controls, waits;
+
+int __real_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
+int __real_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout);
+int __wrap_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout);
+
+int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+    controls++;
+    return __real_epoll_ctl(epoll, op, fd, event);
+}
+
+int __wrap_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout)
+{
+    waits++;
+    return __real_epoll_wait(epoll, events, max, timeout);
+}
 
 /* ---- descriptors ---- */
 
@@ -104,6 +128,62 @@ static void a_peer_that_leaves_is_told_when_somebody_asks(void **state)
     loop_free(loop);
 }
 
+static void a_peer_that_left_does_not_keep_the_loop_awake(void **state)
+{
+    struct loop *loop = loop_new();
+    struct timer *timer = timer_new(loop, stop, loop);
+    struct ear ear;
+
+    (void)state;
+    assert_non_null(timer);
+    ear_open(&ear, loop);
+    (void)close(ear.peer);
+    ear.peer = -1;
+    timer_set(timer, 100);
+    waits = 0;
+    loop_run(loop);
+    assert_in_range(waits, 1, 10);
+    assert_int_equal(ear.heard, 0);
+    ear_close(&ear);
+    timer_close(timer);
+    loop_free(loop);
+}
+
+static void a_descriptor_is_registered_once(void **state)
+{
+    struct loop *loop = loop_new();
+    struct ear ear;
+
+    (void)state;
+    assert_non_null(loop);
+    turn(loop);
+    controls = 0;
+    ear_open(&ear, loop);
+    for (int i = 0; i < 3; i++) { /* paused for a moment, as while the other side is written to */
+        poll_set(ear.poll, POLL_READ);
+        assert_int_equal(write(ear.peer, "x", 1), 1);
+        turn(loop);
+        assert_int_equal(ear.heard, POLL_READ);
+        poll_set(ear.poll, 0);
+    }
+    ear_close(&ear);
+    assert_int_equal(controls, 2);
+    loop_free(loop);
+}
+
+static void what_cannot_be_watched_is_refused(void **state)
+{
+    struct loop *loop = loop_new();
+    FILE *file = tmpfile();
+
+    (void)state;
+    assert_non_null(loop);
+    assert_non_null(file);
+    assert_null(poll_new(loop, fileno(file), on_ear, NULL));
+    (void)fclose(file);
+    loop_free(loop);
+}
+
 static void who_is_closed_in_a_batch_is_not_told_in_it(void **state)
 {
     struct loop *loop = loop_new();
@@ -137,13 +217,125 @@ static void another_thread_is_heard(void **state)
     loop_free(loop);
 }
 
+/* ---- timers ---- */
+
+enum { BELLS = 500, DELAY_MAX_MS = 20 };
+
+struct bell {
+    struct belfry *belfry;
+    struct timer *timer;
+    int delay_ms, number;
+    bool rang, silent;
+};
+
+struct belfry {
+    struct loop *loop;
+    struct bell bells[BELLS];
+    int left;
+    const struct bell *last;
+};
+
+static void ring(void *arg)
+{
+    struct bell *bell = arg;
+    struct belfry *belfry = bell->belfry;
+    const struct bell *last = belfry->last;
+
+    assert_false(bell->rang || bell->silent);
+    bell->rang = true;
+    /* All were set at one moment of the loop's clock. */
+    assert_true(!last || last->delay_ms < bell->delay_ms ||
+                (last->delay_ms == bell->delay_ms && last->number < bell->number));
+    belfry->last = bell;
+    if (bell->number % 5 == 0) { /* from its own callback */
+        timer_close(bell->timer);
+        bell->timer = NULL;
+    }
+    if (--belfry->left == 0)
+        loop_stop(belfry->loop);
+}
+
+static void timers_come_in_order(void **state)
+{
+    struct belfry *belfry = calloc(1, sizeof *belfry);
+    unsigned seed = 1;
+
+    (void)state;
+    assert_non_null(belfry);
+    belfry->loop = loop_new();
+    assert_non_null(belfry->loop);
+    for (int i = 0; i < BELLS; i++) {
+        struct bell *bell = &belfry->bells[i];
+        seed = seed * 1103515245 + 12345;
+        *bell = (struct bell){ .belfry = belfry, .delay_ms = (int)(seed >> 16) % DELAY_MAX_MS, .number = i };
+        bell->timer = timer_new(belfry->loop, ring, bell);
+        assert_non_null(bell->timer);
+        timer_set(bell->timer, DELAY_MAX_MS - bell->delay_ms); /* the earlier time does not count */
+    }
+    for (int i = 0; i < BELLS; i++)
+        timer_set(belfry->bells[i].timer, belfry->bells[i].delay_ms);
+    for (int i = 0; i < BELLS; i++) {
+        struct bell *bell = &belfry->bells[i];
+        bell->silent = i % 3 == 0;
+        if (!bell->silent)
+            belfry->left++;
+        else if (i % 2 == 0)
+            timer_stop(bell->timer);
+        else {
+            timer_close(bell->timer);
+            bell->timer = NULL;
+        }
+    }
+    loop_run(belfry->loop);
+    for (int i = 0; i < BELLS; i++) {
+        assert_int_equal(belfry->bells[i].rang, !belfry->bells[i].silent);
+        timer_close(belfry->bells[i].timer);
+    }
+    loop_free(belfry->loop);
+    free(belfry);
+}
+
+struct restless {
+    struct timer *timer;
+    int times;
+};
+
+static void again(void *arg)
+{
+    struct restless *restless = arg;
+
+    restless->times++;
+    timer_set(restless->timer, 0);
+}
+
+static void a_timer_that_is_always_due_starves_nobody(void **state)
+{
+    struct loop *loop = loop_new();
+    struct restless restless = { 0 };
+
+    (void)state;
+    assert_non_null(loop);
+    restless.timer = timer_new(loop, again, &restless);
+    assert_non_null(restless.timer);
+    timer_set(restless.timer, 0);
+    turn(loop);
+    assert_true(restless.times > 0);
+    timer_close(restless.timer);
+    loop_free(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_is_wanted_is_told),
         cmocka_unit_test(a_peer_that_leaves_is_told_when_somebody_asks),
+        cmocka_unit_test(a_peer_that_left_does_not_keep_the_loop_awake),
+        cmocka_unit_test(a_descriptor_is_registered_once),
+        cmocka_unit_test(what_cannot_be_watched_is_refused),
         cmocka_unit_test(who_is_closed_in_a_batch_is_not_told_in_it),
         cmocka_unit_test(another_thread_is_heard),
+        cmocka_unit_test(timers_come_in_order),
+        cmocka_unit_test(a_timer_that_is_always_due_starves_nobody),
     };
 
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
