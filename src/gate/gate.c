@@ -32,6 +32,7 @@
 #include "gate/work/clerk_link.h"
 #include "gate/work/sql_thread.h"
 #include "net/loop.h"
+#include "net/pending_watch.h"
 #include "os/descriptors.h"
 #include "os/files.h"
 #include "os/notify.h"

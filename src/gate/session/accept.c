@@ -14,6 +14,7 @@
 #include "gate/session/worker_thread.h"
 #include "gate/session/worker_thread_impl.h"
 #include "gate/work/worker.h"
+#include "net/pending_watch.h"
 #include "net/socket.h"
 #include "os/parent.h"
 

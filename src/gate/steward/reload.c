@@ -20,6 +20,7 @@
 #include "gate/steward/steward_log.h"
 #include "gate/steward/watch.h"
 #include "net/loop.h"
+#include "net/pending_watch.h"
 #include "tls/context.h"
 
 #include <stdio.h>
