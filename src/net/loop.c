@@ -61,6 +61,7 @@ struct loop {
     int epoll;   /* holds libuv's own, which is told of as `data.ptr` NULL */
     bool uv_due; /* libuv has something to do that no descriptor tells of */
     bool stopped;
+    uint64_t round;          /* one or more turns */
     struct poll_list closed; /* in this turn */
     int64_t now_ms;
     struct timer **heap; /* from 1; there is room for all timers */
@@ -188,6 +189,8 @@ static void turn(struct loop *loop)
     struct epoll_event events[EVENTS_MAX];
     int n = epoll_wait(loop->epoll, events, EVENTS_MAX, patience(loop));
 
+    if (n < EVENTS_MAX)
+        loop->round++;
     update_now(loop);
     for (int i = 0; i < n; i++)
         if (events[i].data.ptr)
@@ -219,6 +222,11 @@ void loop_stop(struct loop *loop)
 int64_t loop_now_ms(const struct loop *loop)
 {
     return loop->now_ms;
+}
+
+uint64_t loop_round(const struct loop *loop)
+{
+    return loop->round;
 }
 
 struct loop_message *loop_message_new(void (*fn)(void *arg), void *arg)

@@ -23,6 +23,9 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 /** Milliseconds of a clock that never steps back, as of the last wake-up. */
 int64_t loop_now_ms(const struct loop *loop);
+/** Which round this is, in each of which all that is ready is told: who is told in two that follow each other is
+ * busy. */
+uint64_t loop_round(const struct loop *loop);
 
 /**
  * Run `fn(arg)` on the loop's thread, soon. Thread-safe. False when memory ran out: fn will not be called.

@@ -25,8 +25,8 @@
 #include <unistd.h>
 
 enum {
-    ACCEPT_BATCH = 64,  /* per wake-up and listener: the sessions that exist get their turn too */
-    ACCEPT_LAST = 4096, /* before a listener is closed: more than its queue holds */
+    ACCEPT_BATCH_MAX = 64, /* per wake-up and listener: the sessions that exist get their turn too */
+    ACCEPT_LAST = 4096,    /* before a listener is closed: more than its queue holds */
     ACCEPT_PAUSE_MS =
         200, /* after descriptors ran out, or when memory did for the word that a load is over */
     NEED_LINES_US = 1000000 /* between two lines in the log about descriptors */
@@ -212,10 +212,22 @@ static void accept_some(const struct listener *listener, int most)
     }
 }
 
+/*
+ * Whoever comes alone is accepted alone: to ask once more costs a descriptor and an inode in the kernel, whether
+ * somebody is there or not. Where they come round after round, more of them are taken each time.
+ */
 static void on_acceptable(void *arg, unsigned events)
 {
+    struct listener *listener = arg;
+    uint64_t round = loop_round(listener->worker->loop);
+
     (void)events;
-    accept_some(arg, ACCEPT_BATCH);
+    if (listener->round + 1 < round)
+        listener->batch = 1;
+    else if (listener->batch < ACCEPT_BATCH_MAX)
+        listener->batch *= 2;
+    listener->round = round;
+    accept_some(listener, listener->batch);
 }
 
 enum code worker_add_listener(struct worker *worker, int fd, bool tcp)

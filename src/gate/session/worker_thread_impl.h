@@ -14,6 +14,8 @@ struct listener {
     struct worker *worker;
     int fd;
     bool tcp; /* then the descriptor is this worker's own */
+    int batch;
+    uint64_t round; /* the last one in which it was ready */
     struct poll *poll;
     LIST_ENTRY(listener) entry;
 };
