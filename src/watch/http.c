@@ -292,6 +292,14 @@ static void drop_message(void *arg, const char *format, va_list args)
     (void)args;
 }
 
+/* No route has a byte that is written with %; decoded, "/%00..." would end at its NUL and be "/". */
+static size_t keep_escaped(void *arg, struct MHD_Connection *connection, char *text)
+{
+    (void)arg;
+    (void)connection;
+    return strlen(text);
+}
+
 static enum code start_daemon(struct http *http, struct err *e)
 {
     const union MHD_DaemonInfo *info;
@@ -301,7 +309,8 @@ static enum code start_daemon(struct http *http, struct err *e)
         NULL, mhd_on_request, http, MHD_OPTION_EXTERNAL_LOGGER, drop_message, NULL,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_MAX, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
+        MHD_OPTION_END);
     info = http->daemon ? MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     http->timer = timer_new(http->params.loop, on_timer, http);
     http->poll = info ? poll_new(http->params.loop, info->epoll_fd, http_on_ready, http) : NULL;

@@ -75,6 +75,7 @@ def test_other_paths_and_methods(shown):
     status, headers, _ = ask(port, "/")
     assert (status, headers["Location"]) == (302, "status")
     assert ask(port, "//")[0] == 404
+    assert ask(port, "/%68ealthz")[0] == ask(port, "/%00")[0] == 404
     assert ask(port, "/healthz/")[0] == 404
     assert ask(port, "/healthz?a=b")[0] == 200
     status, headers, _ = ask(port, "/healthz", "POST")
