@@ -21,6 +21,7 @@
 #include "os/files.h"
 #include "policy/reach.h"
 
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #define CONF_D_NAME "99-pgseal.conf"
@@ -116,6 +117,31 @@ static void fix_one(struct planning *p, const struct finding *f)
         keep_left(p, f, fix.why);
 }
 
+/* A rule asks for a better password before it is made two, one of them for this machine: both have the method then. */
+static bool comes_first(enum check check)
+{
+    return check == CHECK_MD5_METHOD || check == CHECK_PASSWORD_METHOD;
+}
+
+static void fix_all(struct planning *p, bool first)
+{
+    const struct audit_report *report = &p->plan->is;
+
+    for (size_t i = 0; i < report->findings.n && !p->nomem; i++) {
+        const struct finding *f = &report->findings.items[i];
+        if (comes_first(f->check) == first && planning_wants(p, f->check, f->severity))
+            fix_one(p, f);
+    }
+}
+
+/* As the findings come: the worst first. */
+static int by_finding(const void *a, const void *b)
+{
+    const struct harden_left *x = a, *y = b;
+
+    return (x->finding > y->finding) - (x->finding < y->finding);
+}
+
 static enum code round_of(struct planning *p, struct err *e)
 {
     const struct audit_report *report = &p->plan->is;
@@ -129,9 +155,10 @@ static enum code round_of(struct planning *p, struct err *e)
     if (!p->plan->left || (p->subject->policy && !p->search))
         return plan_nomem(e);
     fix_names(p);
-    for (size_t i = 0; i < report->findings.n && !p->nomem; i++)
-        if (planning_wants(p, report->findings.items[i].check, report->findings.items[i].severity))
-            fix_one(p, &report->findings.items[i]);
+    fix_all(p, true);
+    fix_all(p, false);
+    if (p->plan->n_left > 1)
+        qsort(p->plan->left, p->plan->n_left, sizeof *p->plan->left, by_finding);
     planning_finish(p);
     return p->nomem ? plan_nomem(e) : OK;
 }

@@ -14,8 +14,6 @@
 #include <net/if.h>
 #include <netdb.h>
 
-#define STRANGER "postgres"
-
 struct proving {
     const struct prove_params *params;
     struct probe_kit kit;
@@ -114,8 +112,8 @@ static enum expected expect(const struct proving *p, const struct sockaddr_stora
     const struct audit_subject *subject = &p->params->plan->after.subject;
     const struct conn_facts facts = { .tls = tls,
                                       .peer = *address,
-                                      .user = STR(STRANGER),
-                                      .database = STR(STRANGER),
+                                      .user = STR(HARDEN_STRANGER),
+                                      .database = STR(HARDEN_STRANGER),
                                       .ifaces = subject->ifaces };
     struct decision d;
 
@@ -144,8 +142,8 @@ static enum code look_at(struct proving *p, const char *host, struct probe_repor
     target.options.v[CONN_HOST] = str_c(params->plan->needs_pair ? params->names->host : host);
     target.options.v[CONN_HOSTADDR] = str_c(host);
     target.options.v[CONN_PORT] = port;
-    target.options.v[CONN_USER] = STR(STRANGER);
-    target.options.v[CONN_DBNAME] = STR(STRANGER);
+    target.options.v[CONN_USER] = STR(HARDEN_STRANGER);
+    target.options.v[CONN_DBNAME] = STR(HARDEN_STRANGER);
     if (params->plan->needs_pair)
         target.options.v[CONN_SSLROOTCERT] = str_c(params->target->root);
     return probe_endpoint(&probe, &p->kit, &target, params->arena, report, e);

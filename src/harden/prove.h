@@ -11,6 +11,9 @@ struct env;
 
 enum { HARDEN_PROOFS_MAX = 16 };
 
+/** The role that is asked for, and the database; no password is shown. */
+#define HARDEN_STRANGER "postgres"
+
 /** What was seen at one address. */
 struct harden_proof {
     struct str endpoint; /* HOST:PORT */

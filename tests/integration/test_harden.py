@@ -255,7 +255,9 @@ def test_configuration_in_pgdata_with_a_directory_and_carriage_returns(program, 
 
 @needs_root
 def test_roles_with_md5_are_told_and_not_broken(program, in_pgdata, elsewhere):
-    cluster = in_pgdata.lay_out(CONF.replace("# Stock", "#"), HBA.replace("0.0.0.0/0 scram-sha-256", "0.0.0.0/0 md5"))
+    own = "host    all             all             ::1/128                 scram-sha-256\n"
+    cluster = in_pgdata.lay_out(CONF.replace("# Stock", "#"), HBA.replace("0.0.0.0/0 scram-sha-256", "0.0.0.0/0 md5")
+                                .replace(own, "") + "host all all ::/0 md5\n")
     cluster.sql("SET password_encryption = 'md5'; CREATE ROLE old LOGIN PASSWORD 'old-pass';")
     try:
         said = harden(program, cluster, "--apply")
@@ -266,7 +268,8 @@ def test_roles_with_md5_are_told_and_not_broken(program, in_pgdata, elsewhere):
         harden(program, cluster, "--undo")
         cluster.sql("ALTER ROLE old PASSWORD NULL; DROP ROLE old;")
         harden(program, cluster, "--apply")
-        assert "hostssl all all 0.0.0.0/0 scram-sha-256" in cluster.files()[cluster.conf + "/pg_hba.conf"][0].decode()
+        rules = cluster.files()[cluster.conf + "/pg_hba.conf"][0].decode()
+        assert "hostssl all all 0.0.0.0/0 scram-sha-256" in rules and "md5" not in rules    # nor for this machine
         assert ask(elsewhere, cluster, f"host={elsewhere.address} sslmode=require") == "t"
     finally:
         harden(program, cluster, "--undo")
