@@ -6,6 +6,7 @@
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
 #include "cmd/fold.h"
+#include "os/files.h"
 
 enum { SOURCES_MAX = 4096 };
 
@@ -80,6 +81,17 @@ static void say_summary(const struct cmd *cmd, const struct audit_result *result
     (void)fputc('\n', cmd->out);
 }
 
+/* Where pgseal harden can help. */
+static void say_next(const struct cmd *cmd, const struct audit_result *result)
+{
+    const struct audit_report *r = &result->report;
+    size_t n = r->counts[FINDING_HIGH] + r->counts[FINDING_MEDIUM] + r->counts[FINDING_LOW];
+
+    if (n > 0 && r->subject->kind != SUBJECT_CLIENT && os_is_directory(result->target))
+        (void)fprintf(cmd->out, "\nTo see the changes that clear what can be cleared: pgseal harden %s\n",
+                      result->target);
+}
+
 void audit_report_say(const struct cmd *cmd, const struct audit_result *result)
 {
     const struct audit_report *r = &result->report;
@@ -99,6 +111,7 @@ void audit_report_say(const struct cmd *cmd, const struct audit_result *result)
         (void)fprintf(cmd->out, "  %.*s\n", STR_ARG(u->what));
         fold_say(cmd->out, "", u->why);
     }
+    say_next(cmd, result);
 }
 
 /* ---- JSON ---- */

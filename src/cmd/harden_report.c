@@ -253,7 +253,8 @@ static void say_standbys(const struct harden_run *run)
         if (!any)
             (void)fprintf(
                 run->cmd->out,
-                "\nStandbys need a copy of the CA, %s, before they connect again; a reload is enough for the new string\n",
+                "\nStandbys need a copy of %s, and this string, to verify the server. Keep the password and "
+                "the other settings of the present one; a reload there is enough\n",
                 run->target.root);
         any = true;
         put_standby(&text, run, c);
@@ -290,7 +291,7 @@ static void say_proof(const struct harden_run *run, const struct harden_proof *p
                   proof->plain_refused ? "is refused" : "is admitted, by a rule for this machine");
     if (run->plan.needs_pair)
         (void)fprintf(run->cmd->out, "; sslmode=verify-full %s",
-                      proof->verified ? "verifies the server" : "is let in by no rule");
+                      proof->verified ? "verifies the server" : "is refused by the rules");
     (void)fputc('\n', run->cmd->out);
 }
 
@@ -301,7 +302,7 @@ void harden_report_done(const struct harden_run *run)
         if (run->plan.texts[i]->changed)
             (void)fprintf(run->cmd->out, "  %.*s\n", STR_ARG(run->plan.texts[i]->path));
     if (run->job.proofs.n > 0)
-        head(run, "Proved");
+        head(run, "Proved, with user \"" HARDEN_STRANGER "\"");
     for (size_t i = 0; i < run->job.proofs.n; i++)
         say_proof(run, &run->job.proofs.items[i]);
     if (run->asked)

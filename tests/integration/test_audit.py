@@ -127,7 +127,7 @@ def test_broken_rules_are_never_clean(program, gate_dir):
 def test_text_shows_the_checklist_and_no_control_bytes(program, gate_dir):
     append(gate_dir / "pg_hba.conf", 'host all "\x1b[31mred" 10.0.0.0/8 trust\n')
     done = audit(program, "--color", "never", gate_dir)
-    assert done.returncode == 1 and "checklist\n" in done.stdout
+    assert done.returncode == 1 and "checklist\n" in done.stdout and f"pgseal harden {gate_dir}" in done.stdout
     assert "\x1b" not in done.stdout and "\\x1b[31mred" in done.stdout
     assert "\x1b[31mhigh" in audit(program, "--color", "always", gate_dir).stdout
 
