@@ -264,6 +264,45 @@ def test_a_client_that_stalls_holds_no_turn(gate, postgres, stack):
     assert not g.metrics.has("pgseal_upstream_logins")
 
 
+def test_an_answer_waits_for_a_turn_too(gate, stack, tmp_path):
+    """A relayed exchange goes on when the server's attention is free, before those that have not begun."""
+    silent, heard = threading.Semaphore(0), []
+
+    def script(up, sock):
+        number = up.accepted
+        up.startup(sock)
+        if number == 2:
+            silent.acquire(timeout=60)
+        sock.sendall(message("R", struct.pack("!I", 3)))
+        heard.append((number, sock.recv(4096)))
+        sock.sendall(READY)
+        while sock.recv(4096):
+            pass
+
+    os.chmod(tmp_path.parent, 0o755)
+    os.chmod(tmp_path, 0o755)
+    server = stack.enter_context(Upstream(script, str(tmp_path / "u")))
+    stack.callback(silent.release)
+    g = gate(f"host={tmp_path}/u port=5432", upstream_login_limit="1", auth_source="upstream", auth_file=None,
+             upstream_login=None, hba="host all all 127.0.0.0/8 password\n")
+    first = begin(g, stack, SOURCES[0])
+    assert first.event()[:2] == ("R", 3)
+    second = begin(g, stack, SOURCES[1])
+    run.wait_until(lambda: server.accepted == 2, "the second login")
+    third = begin(g, stack, SOURCES[2])
+    wait_until_waiting(g, 1)
+    first.send(wire.password("one"))
+    wait_until_waiting(g, 2)
+    assert heard == []
+    silent.release()
+    assert is_served(first)
+    assert second.event()[:2] == ("R", 3) and third.event()[:2] == ("R", 3)
+    second.send(wire.password("two"))
+    third.send(wire.password("three"))
+    assert is_served(second) and is_served(third)
+    assert heard[0] == (1, wire.password("one")) and len(heard) == 3
+
+
 # -- a server that is full ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("late", [False, True], ids=["no process", "none that is not reserved"])
 def test_a_full_server_is_asked_again(gate, slow, stack, late):
