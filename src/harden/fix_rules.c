@@ -129,6 +129,14 @@ static void keep_loopback(struct planning *p, const struct record *r)
     }
 }
 
+/* Such a setting outlives every edit of a file. */
+static bool is_off_for_good(const struct planning *p)
+{
+    const struct subject_setting *ssl = subject_raw(p->subject, "ssl");
+
+    return !p->subject->settings->ssl && ssl && ssl->source == SUBJECT_FROM_COMMAND_LINE;
+}
+
 static struct fix demand_tls(struct planning *p, const struct finding *f)
 {
     struct record r;
@@ -138,6 +146,10 @@ static struct fix demand_tls(struct planning *p, const struct finding *f)
         return fix;
     if (!p->subject->settings->ssl && !planning_wants(p, CHECK_TLS_OFF, check_severity(CHECK_TLS_OFF)))
         return FIX_LEFT("TLS is off, and tls_off is excluded: nobody could connect");
+    if (is_off_for_good(p))
+        return FIX_LEFT(
+            "TLS is off by the server's command line (-c ssl=off), and nobody could connect: change that, then "
+            "run harden again");
     if (r.rule->type == HBA_HOSTSSL || r.rule->type == HBA_LOCAL || r.rule->type == HBA_HOSTGSSENC)
         return FIX_LEFT("decide who may connect from where, and change the rule by hand");
     if (r.rule->type == HBA_HOST)

@@ -206,6 +206,14 @@ def test_tls_is_not_demanded_where_it_stays_off(program, with_pair, tmp_path, ch
     assert not any(change["file"].endswith("pg_hba.conf") for change in answer["changes"])
 
 
+def test_tls_is_not_demanded_of_a_server_started_without(program, with_pair, tmp_path):
+    data = with_pair(Data(tmp_path / "data"))
+    data.write("postmaster.opts", f'postgres "-D" "{data.path}" "-c" "ssl=off"\n')
+    answer = harden(program, data)
+    assert "-c ssl=off" in left(answer)["plaintext_from_network"] and "command line" in left(answer)["tls_off"]
+    assert not any(change["file"].endswith("pg_hba.conf") for change in answer["changes"])
+
+
 def test_programs_of_this_machine_go_on(program, with_pair, tmp_path):
     """A rule for everybody takes loopback too; that part keeps its line."""
     data = with_pair(Data(tmp_path / "data", hba="local all all peer\nhost all all all scram-sha-256\n"))
