@@ -141,6 +141,7 @@ rotations: deps-check
 	    $(PYTHON) -m pytest -q -rP tests/integration/test_rotate_load.py --build build
 
 storm: deps-check
+	@$(MAKE) --no-print-directory all
 	PGSEAL_STORM=$${PGSEAL_STORM:-2000} PGSEAL_TEST_SECONDS=600 \
 	    $(PYTHON) -m pytest -q tests/integration/test_login_pacing.py -k storm --target=gate --build build
 
