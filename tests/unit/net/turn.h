@@ -10,8 +10,7 @@ static inline void turn_stop(void *arg)
 }
 
 /**
- * What is ready and what was posted is told, then the loop stops. By a message, which is heard where descriptors are: a
- * timer may come before they are looked at (libuv since 1.45).
+ * What is ready and what was posted is told, then the loop stops.
  */
 static inline void turn_once(struct loop *loop)
 {
