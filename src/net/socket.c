@@ -198,13 +198,14 @@ enum code socket_listen_unix(const char *path, mode_t mode, struct unix_listener
     return OK;
 }
 
-void socket_unlink_unix(const struct unix_listener *listener)
+void socket_unlink_unix(struct unix_listener *listener)
 {
     struct stat st;
 
     if (listener->path[0] && listener->path[0] != '@' && lstat(listener->path, &st) == 0 &&
         S_ISSOCK(st.st_mode) && st.st_dev == listener->dev && st.st_ino == listener->ino)
         (void)unlink(listener->path);
+    listener->path[0] = '\0'; /* once it is closed, another socket there may have its number */
 }
 
 /* ---- connections ---- */

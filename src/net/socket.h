@@ -49,7 +49,7 @@ struct unix_listener {
 MUST_CHECK enum code socket_listen_unix(const char *path, mode_t mode, struct unix_listener *out,
                                         struct err *e);
 /** Remove the file, where it is still this socket's. May be repeated. */
-void socket_unlink_unix(const struct unix_listener *listener);
+void socket_unlink_unix(struct unix_listener *listener);
 
 /** Accept one connection; -1 with errno when there is none or descriptors ran out. From socket_listen_tcp()
  * it inherits TCP_NODELAY and SO_KEEPALIVE. */

@@ -150,7 +150,7 @@ enum code listen_open(const struct settings *settings, struct worker **workers, 
     return OK;
 }
 
-void listen_hide(const struct listen_set *set)
+void listen_hide(struct listen_set *set)
 {
     for (size_t i = 0; i < set->n_unix; i++)
         socket_unlink_unix(&set->sockets[i]);

@@ -32,7 +32,7 @@ struct listen_set {
 MUST_CHECK enum code listen_open(const struct settings *settings, struct worker **workers, unsigned n_workers,
                                  const struct env *env, struct listen_set *out, struct err *e);
 /** Nobody finds the unix sockets any more; who has come already can still be accepted. May be repeated. */
-void listen_hide(const struct listen_set *set);
+void listen_hide(struct listen_set *set);
 /** No worker polls the unix sockets any more: hide and close them. May be repeated. */
 void listen_close(struct listen_set *set);
 
