@@ -330,6 +330,18 @@ static void add_certs(const char *path, struct cert_list *out)
             return;
 }
 
+/* The CA that pgseal harden makes: in ca/ beside the certificate. */
+static void check_ca_beside(struct audit *a, const char *cert, struct cert_list *in_use)
+{
+    char dir[OS_PATH_MAX], ca[OS_PATH_MAX], file[OS_PATH_MAX];
+
+    if (!cert || os_dir_of(cert, dir, NULL) != OK || strcmp(dir, a->subject->settings->dir.p) == 0 ||
+        os_path(dir, "ca", ca, NULL) != OK || os_path(ca, "ca.crt", file, NULL) != OK || !os_exists(file))
+        return;
+    add_certs(file, in_use);
+    check_keys_in(a, ca, in_use);
+}
+
 static void check_ca_keys(struct audit *a, const struct cert_list *cas)
 {
     AUTO(cert_list) struct cert_list in_use = { 0 };
@@ -346,6 +358,7 @@ static void check_ca_keys(struct audit *a, const struct cert_list *cas)
         add_certs(own, &in_use);
     check_keys_in(a, dir, &in_use);
     check_keys_in(a, settings->dir.p, &in_use);
+    check_ca_beside(a, seen(a, settings->ssl_cert_file.path), &in_use);
     const char *ca = settings->ssl_ca_file.path, *slash = ca ? strrchr(ca, '/') : NULL;
     if (!slash || slash == ca)
         return;

@@ -200,6 +200,8 @@ def test_the_journey(program, debian_like, elsewhere, demoted):
     root = cluster.conf + "/pgseal/ca.crt"
     assert "sslmode=disable is refused" in said and "logs in over a new connection" in said and root in said
     assert audit(program, cluster) == (0, set())
+    told = subprocess.run([program, "audit", cluster.conf], capture_output=True, text=True, check=True).stdout
+    assert "ca_key_on_server" in told and cluster.conf + "/pgseal/private/ca/ca.key" in told
     refused = ask(elsewhere, cluster, f"host={elsewhere.address} sslmode=disable")
     assert "no pg_hba.conf entry" in refused and "no encryption" in refused
     verified = f"host=db.example hostaddr={elsewhere.address} sslmode=verify-full sslrootcert={root}"
