@@ -31,7 +31,7 @@ struct look {
     const char *class, *sign, *words;
 };
 
-static bool is_near(const struct reach_part *part)
+static bool is_this_machine(const struct reach_part *part)
 {
     return part->local || (part->family == AF_INET && part->addr[0] == 127);
 }
@@ -42,9 +42,9 @@ static struct look look_of(const struct hba_rule *rule, const struct reach_part 
     if (rule->method == HBA_METHOD_REJECT)
         return (struct look){ "c-reject", "R", "rejects" };
     if (rule->method == HBA_METHOD_TRUST && rule->clientcert != CLIENTCERT_VERIFY_FULL)
-        return is_near(part) ? (struct look){ "c-medium", "~", "admits without authentication" }
-                             : (struct look){ "c-high", "!", "admits without authentication" };
-    if (!is_near(part) && !part->tls)
+        return is_this_machine(part) ? (struct look){ "c-medium", "~", "admits without authentication" }
+                                     : (struct look){ "c-high", "!", "admits without authentication" };
+    if (!is_this_machine(part) && !part->tls)
         return (struct look){ "c-high", "!", "continues without TLS" };
     if (rule->method == HBA_METHOD_MD5 || hba_method_needs(rule->method) == HBA_NEEDS_CLEARTEXT)
         return (struct look){ "c-medium", "~", "accepts weak authentication" };

@@ -27,17 +27,17 @@ struct pattern pattern_both(const struct pattern *a, const struct pattern *b)
     return both;
 }
 
-bool box_near(struct box *box, bool host, bool yes)
+bool box_same_machine(struct box *box, bool host, bool yes)
 {
-    unsigned is = host ? NEAR_HOST_YES : NEAR_NET_YES, is_not = host ? NEAR_HOST_NO : NEAR_NET_NO;
+    unsigned is = host ? IS_SAMEHOST : IS_SAMENET, is_not = host ? NOT_SAMEHOST : NOT_SAMENET;
 
     if (box->near & (yes ? is_not : is))
         return false;
     box->near |= yes ? is : is_not;
     if (host && yes) /* its own addresses are in its networks */
-        return box_near(box, false, true);
+        return box_same_machine(box, false, true);
     if (!host && !yes)
-        return box_near(box, true, false);
+        return box_same_machine(box, true, false);
     return true;
 }
 
@@ -152,15 +152,15 @@ static bool restrict_names(struct boxing *b, struct names *names, const struct t
 /* What follows for the other name once one is given. */
 static bool box_settle(struct boxing *b, struct box *box)
 {
-    if (box->same < 0 && !box->same_told && (box->user.is || box->db.is)) {
-        box->same_told = true;
+    if (box->same < 0 && !box->same_settled && (box->user.is || box->db.is)) {
+        box->same_settled = true;
         if (!restrict_names(b, box->user.is ? &box->db : &box->user, box->user.is ? box->user.is : box->db.is,
                             false))
             return false;
     }
-    if (box->role && !box->role_told && box->db.is) {
+    if (box->role && !box->role_settled && box->db.is) {
         struct token *role = ARENA_NEW(b->arena, struct token);
-        box->role_told = true;
+        box->role_settled = true;
         if (!role) {
             b->nomem = true;
             return true;

@@ -34,7 +34,7 @@ struct names {
 };
 
 /** What of this machine the peer is, where its addresses are not known. */
-enum { NEAR_HOST_YES = 1, NEAR_HOST_NO = 2, NEAR_NET_YES = 4, NEAR_NET_NO = 8 };
+enum { IS_SAMEHOST = 1, NOT_SAMEHOST = 2, IS_SAMENET = 4, NOT_SAMENET = 8 };
 
 struct box {
     struct pattern net;
@@ -43,7 +43,7 @@ struct box {
     const struct said *hosts; /* patterns of names, as tokens' texts */
     int same; /* 1: the database is called like the user, and `db` is not used; -1: it is not */
     int role; /* 1: like a role of the user's; -1: it is not */
-    bool same_told, role_told;
+    bool same_settled, role_settled;
     unsigned near;
     size_t next; /* index of the rule to look at next */
 };
@@ -66,7 +66,7 @@ MUST_CHECK bool box_database(struct boxing *b, struct box *box, const struct tok
 /** The peer's name, confirmed by its address; `pattern` as in the address field. */
 MUST_CHECK bool box_host(struct boxing *b, struct box *box, const struct token *pattern, bool yes);
 /** samehost, else samenet. */
-MUST_CHECK bool box_near(struct box *box, bool host, bool yes);
+MUST_CHECK bool box_same_machine(struct box *box, bool host, bool yes);
 
 /** Do they share an address? */
 bool pattern_meets(const struct pattern *a, const struct pattern *b);

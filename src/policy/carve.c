@@ -308,9 +308,9 @@ static void take_condition(struct work *w, const struct box *box, const struct c
             push(w, &without);
         return;
     }
-    if (box_near(&with, kind == HBA_ADDR_SAMEHOST, true))
+    if (box_same_machine(&with, kind == HBA_ADDR_SAMEHOST, true))
         (void)take_names(w, &with, by, true);
-    if (box_near(&without, kind == HBA_ADDR_SAMEHOST, false))
+    if (box_same_machine(&without, kind == HBA_ADDR_SAMEHOST, false))
         push(w, &without);
 }
 
@@ -508,7 +508,7 @@ static void carve_address(struct work *w, struct box start)
         return;
     }
     if ((kind == HBA_ADDR_SAMEHOST || kind == HBA_ADDR_SAMENET) &&
-        !box_near(&start, kind == HBA_ADDR_SAMEHOST, true))
+        !box_same_machine(&start, kind == HBA_ADDR_SAMEHOST, true))
         return;
     carve_names(w, start);
 }

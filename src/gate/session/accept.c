@@ -73,8 +73,8 @@ static void let_in(struct worker *worker, const struct accepted *accepted)
 {
     struct session *s = walk_new(worker, accepted->fd, &accepted->peer, accepted->local);
 
-    if (s && accepted->crowded)
-        s->flags |= SESSION_CROWDED;
+    if (s && accepted->last_descriptor)
+        s->flags |= SESSION_WITHOUT_DESCRIPTOR;
     keep_spare(worker);
 }
 
@@ -151,9 +151,9 @@ bool accept_give_descriptor(struct worker *worker)
 
 /*
  * Descriptors ran out. Somebody who has not logged in yields; the worker's spare one serves until his is
- * free. Where nobody can yield (*out_crowded), whoever comes is told so. -1, with errno: later.
+ * free. Where nobody can yield (*out_last), whoever comes is told so. -1, with errno: later.
  */
-static int accept_in_need(const struct listener *listener, struct address *peer, bool *out_crowded)
+static int accept_in_need(const struct listener *listener, struct address *peer, bool *out_last)
 {
     struct worker *worker = listener->worker;
     struct worker_thread *thread = worker_thread_of(worker);
@@ -163,7 +163,7 @@ static int accept_in_need(const struct listener *listener, struct address *peer,
         return -1;
     }
     log_need(worker, EMFILE);
-    *out_crowded = !pending_make_room(worker->shared);
+    *out_last = !pending_make_room(worker->shared);
     if (thread->accepting.spare < 0) {
         errno = EMFILE;
         return -1;
@@ -191,10 +191,10 @@ static void accept_some(const struct listener *listener, int most)
     struct address peer;
 
     for (int i = 0; i < most; i++) {
-        bool crowded = false;
+        bool last_descriptor = false;
         int fd = socket_accept(listener->fd, &peer);
         if (fd < 0 && ran_out(errno))
-            fd = accept_in_need(listener, &peer, &crowded);
+            fd = accept_in_need(listener, &peer, &last_descriptor);
         if (fd < 0) {
             if (ran_out(errno))
                 pause_accepting(worker);
@@ -203,7 +203,9 @@ static void accept_some(const struct listener *listener, int most)
         bool local = peer.ss.ss_family == AF_UNIX;
         if (!local)
             set_keepalive(worker, fd);
-        const struct accepted accepted = { .local = local, .crowded = crowded, .fd = fd, .peer = peer };
+        const struct accepted accepted = {
+            .local = local, .last_descriptor = last_descriptor, .fd = fd, .peer = peer
+        };
         if (load_under_way(worker)) {
             hold(worker, &accepted);
             return;

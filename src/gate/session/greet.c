@@ -96,7 +96,7 @@ enum step greet_step(struct session *s, struct err *e)
     if (first && s->in.n > 0 && s->in.p[0] == HELLO_TLS_BYTE) {
         if (!tls_usable(s))
             return session_fail(s, PARTING_SILENT);
-        if (s->flags & SESSION_CROWDED)
+        if (s->flags & SESSION_WITHOUT_DESCRIPTOR)
             return turn_away(s);
         s->tls.direct = true;
         return session_goto(s, STATE_SEAL);
@@ -114,7 +114,7 @@ enum step greet_step(struct session *s, struct err *e)
         case HELLO_CANCEL:
             return session_goto(s, STATE_STARTUP);
         case HELLO_SSL: {
-            if (s->flags & SESSION_CROWDED)
+            if (s->flags & SESSION_WITHOUT_DESCRIPTOR)
                 return turn_away(s);
             char answer = hello_answer_ssl(&s->hello, tls_usable(s));
             buf_append_byte(&s->out, (uint8_t)answer);

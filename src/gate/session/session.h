@@ -71,8 +71,8 @@ enum origin {
 
 /** What else is true of a session. */
 enum session_flag {
-    /* Its place. CROWDED is refused in greet or startup, so it is never COUNTED. */
-    SESSION_CROWDED = 1 << 0, /* came when no descriptor was left */
+    /* Its place. WITHOUT_DESCRIPTOR is refused in greet or startup, so it is never COUNTED. */
+    SESSION_WITHOUT_DESCRIPTOR = 1 << 0, /* came when no descriptor was left */
     SESSION_COUNTED = 1 << 1, /* counts against max_connections: from route or upstream to farewell */
     /* The end of its worker. Either, both, or neither: a client that came late is told to go anyway. */
     SESSION_LATE = 1 << 2,     /* the drain does not wait for it: came meanwhile, or had said nothing */

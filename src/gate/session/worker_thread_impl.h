@@ -23,7 +23,7 @@ struct listener {
 /** A connection that was accepted. */
 struct accepted {
     bool local;
-    bool crowded; /* on the last descriptor, and nobody can yield */
+    bool last_descriptor; /* on the last descriptor, and nobody can yield */
     int fd;
     struct address peer;
 };
