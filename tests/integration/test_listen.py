@@ -2,10 +2,13 @@
 Where the gate listens: several addresses, IPv6, unix sockets; and who is refused at start.
 """
 
+import contextlib
 import os
 import socket
 import stat
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -92,3 +95,26 @@ def session_of(pid):
         return os.getsid(pid)
     except ProcessLookupError:
         return None
+
+
+def test_who_comes_before_the_gate_is_ready_is_served(make_gate, certs):
+    """The kernel takes connections from listen(2) on: they wait until the gate's threads run, and not longer."""
+    gate = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"workers": "1"})
+    for _ in range(5):
+        gate.stop()
+        first = []
+
+        def come(first=first):
+            deadline = time.monotonic() + run.PATIENCE
+            while not first and time.monotonic() < deadline:
+                with contextlib.suppress(OSError):
+                    first.append(Conn(At(gate, "127.0.0.1"), timeout=10))
+
+        thread = threading.Thread(target=come)
+        thread.start()
+        gate.start()
+        thread.join()
+        with first[0] as c:
+            c.start_tls()
+            c.send(startup())
+            assert c.dialogue()[0][:2] == ("R", 0)

@@ -9,6 +9,7 @@ import os
 import shutil
 import ssl
 import subprocess
+import tempfile
 import threading
 import urllib.request
 
@@ -83,8 +84,7 @@ class Pebble:
 
 @pytest.fixture(scope="module")
 def pebble(scratch, certs):
-    directory = os.path.join(scratch, "pebble")
-    os.mkdir(directory)
+    directory = tempfile.mkdtemp(prefix="pebble-", dir=scratch)
     server = Pebble(directory, certs).start()
     yield server
     server.stop()
@@ -93,8 +93,7 @@ def pebble(scratch, certs):
 @pytest.fixture(scope="module")
 def pebble_alone(scratch, certs):
     """For clients that answer http-01 themselves."""
-    directory = os.path.join(scratch, "pebble-alone")
-    os.mkdir(directory)
+    directory = tempfile.mkdtemp(prefix="pebble-alone-", dir=scratch)
     server = Pebble(directory, certs, answers_http=False).start()
     yield server
     server.stop()

@@ -239,7 +239,7 @@ enum code worker_add_listener(struct worker *worker, int fd, bool tcp)
 
     if (!listener)
         return E_NOMEM;
-    *listener = (struct listener){ .worker = worker, .fd = fd, .tcp = tcp };
+    *listener = (struct listener){ .worker = worker, .fd = fd, .tcp = tcp, .batch = 1 };
     listener->poll = poll_new(worker->loop, fd, on_acceptable, listener);
     if (!listener->poll) {
         free(listener);
