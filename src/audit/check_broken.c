@@ -20,4 +20,5 @@ void check_broken(struct audit *a)
 {
     add_all(a, CHECK_SETTINGS_BROKEN, a->subject->broken_settings, a->subject->n_broken_settings);
     add_all(a, CHECK_RULES_BROKEN, a->subject->broken_rules, a->subject->n_broken_rules);
+    add_all(a, CHECK_CLIENT_FILE_BROKEN, a->subject->broken_client, a->subject->n_broken_client);
 }

@@ -33,6 +33,7 @@ struct client_item {
     enum pasted_driver driver;
     bool no_verify;   /* said to verify nothing */
     struct str error; /* p is NULL: none */
+    bool elsewhere;   /* of `error`: what is missing is not in the file, which is not at fault */
 };
 
 struct client_items {

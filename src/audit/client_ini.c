@@ -125,6 +125,7 @@ enum code client_ini_pgbouncer(struct str text, struct client_items *items)
             item->error =
                 include ? STR("the included file was not given")
                         : STR("the line is neither a section nor a setting: PgBouncer refuses the file");
+            item->elsewhere = include;
             continue;
         }
         if (str_equal_nocase(ini.section, STR("databases"))) {

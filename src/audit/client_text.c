@@ -256,8 +256,10 @@ static bool scan_line(struct str line, unsigned number, enum pasted_driver drive
             continue;
         if (!add_string(items, STR(""), text, number, driver))
             return false;
-        if (is_placeholder(text))
+        if (is_placeholder(text)) {
             items->items[items->n - 1].error = STR("parts of it are filled in later");
+            items->items[items->n - 1].elsewhere = true;
+        }
         found = true;
         i += text.n;
     }

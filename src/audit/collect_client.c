@@ -82,6 +82,10 @@ static enum code add_item(struct collected *c, const struct client_item *item, c
     struct str what;
     struct err e;
 
+    if (item->error.p && !item->elsewhere &&
+        !collect_broken(&c->subject.broken_client, &c->subject.n_broken_client, arena,
+                        (struct subject_broken){ str_c(path), item->line, item->error }))
+        return E_NOMEM;
     enum code code = collect_client_link(item, arena, &link, &e);
     if (code == E_NOMEM)
         return code;

@@ -165,6 +165,8 @@ struct audit_subject {
     size_t n_broken_rules;
     const struct subject_broken *broken_settings;
     size_t n_broken_settings;
+    const struct subject_broken *broken_client; /* of programs that connect */
+    size_t n_broken_client;
 
     const struct subject_host *hosts;
     size_t n_hosts;

@@ -281,6 +281,7 @@ def test_pgbouncer(program, tmp_path):
     write(tmp_path, "pgbouncer.ini", "[databases]\n[pgbou")
     half = report(program, path)[0]
     assert [u["what"] for u in half["targets"][0]["unseen"]][-1] == f"{path}:2" and half["checklist"][3]["pass"] is None
+    assert ("client_file_broken", f"{path}:2") in {(f["id"], f["where"]) for f in half["findings"]}
     write(tmp_path, "pgbouncer.ini", "[databases]\n[pgbouncer]\nlisten_addr = *\n")
     assert "disable" in by_id(report(program, path)[0], "pooler_plaintext")[0]["evidence"]      # the default
 
@@ -315,6 +316,7 @@ def test_patroni(program, tmp_path):
     assert report(program, write(tmp_path, "patroni.yml", sealed))[1].returncode == 0
     broken = report(program, write(tmp_path, "patroni.yml", PATRONI + "  - [\n"))[0]
     assert any("not YAML" in u["why"] for u in broken["targets"][0]["unseen"])
+    assert [f["where"] for f in by_id(broken, "client_file_broken")] == [str(path)]
 
 
 @pytest.mark.parametrize("store,fires", [
