@@ -174,7 +174,7 @@ enum code harden_target_open(const char *path, const char *state, struct arena *
         memcpy(t->dir, t->path, sizeof t->dir);
         TRY(os_path(t->dir, "harden", t->state, e));
     } else if (!collect_is_server(t->path) && !str_ends(str_c(t->path), STR("/postgresql.conf"))) {
-        return err_set(e, E_PARAM, "\"%s\" is neither a gate's directory nor a server's", path);
+        return err_set(e, E_NO_FILE, "\"%s\" is neither a gate's directory nor a server's", path);
     } else {
         TRY(open_server(t, state, arena, e));
     }

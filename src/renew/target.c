@@ -156,7 +156,7 @@ static enum code target_fill(const struct renew_where *where, struct arena *aren
     TRY(os_path(t->dir, "pgseal.conf", probe, e));
     t->is_gate = os_exists(probe);
     if (!t->is_gate && !pgserver_is_data(t->dir))
-        return err_set(e, E_PARAM, "\"%s\" is neither a gate's directory nor a server's", t->dir);
+        return err_set(e, E_NO_FILE, "\"%s\" is neither a gate's directory nor a server's", t->dir);
     if (where->state || t->is_gate)
         TRY(os_path("", where->state ? where->state : t->dir, state, e));
     else

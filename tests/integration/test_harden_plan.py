@@ -279,4 +279,4 @@ def test_files_that_a_server_refuses_come_first(program, tmp_path):
     data = Data(tmp_path / "data", hba="host all all 10.0.0.0/8\n")
     says = harden(program, data, status=1)
     assert "pg_hba.conf:1" in says and "correct them first" in says
-    assert "neither a gate's directory nor a server's" in harden(program, str(tmp_path), status=1)
+    assert "neither a gate's directory nor a server's" in harden(program, str(tmp_path), status=3)
