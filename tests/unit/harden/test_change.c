@@ -155,7 +155,8 @@ static void ctrl_c(void **state)
     assert_string_equal(e.message, "interrupted by signal SIGTERM");
     world_expect_old(&world);
     assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &after), 0);
-    assert_memory_equal(&before, &after, sizeof before);
+    for (int i = 1; i < SIGRTMAX; i++) /* the kernel fills in a part of the set only */
+        assert_int_equal(sigismember(&before, i), sigismember(&after, i));
     world.times = 0;
     assert_ptr_not_equal(signal(SIGINT, SIG_IGN), SIG_ERR);
     assert_int_equal(world_apply(&world, &report, &e), OK);
