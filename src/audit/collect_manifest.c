@@ -403,10 +403,15 @@ enum code collect_manifest(const char *path, struct str text, const struct clien
     const char *error = client_yaml_values(text, "cnpg", true, &m.items);
     enum code code = fill(&m, params, &found);
     const struct subject_unseen unseen = { str_c(path), str_c(error), ITEM_TLS | ITEM_RULES | ITEM_VERIFIED };
-    if (code == OK && error && !collect_unseen(&c.subject, params->arena, unseen))
+    if (code == OK && error &&
+        (!collect_unseen(&c.subject, params->arena, unseen) ||
+         !collect_broken(&c.subject.broken_client, &c.subject.n_broken_client, params->arena,
+                         (struct subject_broken){ str_c(path), 0, str_c(error) })))
         code = E_NOMEM;
     if (code != OK)
         return err_set(e, code, "\"%s\" cannot be judged", path);
+    if (found == 0 && error)
+        return err_set(e, E_CONFIG, "\"%s\" cannot be judged: %s", path, error);
     if (found == 0)
         return err_set(e, E_CONFIG, "\"%s\" describes neither a Cluster nor a Pooler of CloudNativePG", path);
     *out = c;

@@ -418,6 +418,7 @@ def test_manifests_of_other_kinds(program, tmp_path):
     assert 'cluster "db2"' in {u["what"] for u in found["targets"][0]["unseen"]}
     found, _done = report(program, write(tmp_path, "half.yaml", CLUSTER.replace("---\n", "  x: [\n---\n")))
     assert any("not YAML" in u["why"] for u in found["targets"][0]["unseen"]) and found["checklist"][2]["pass"] is not True
+    assert len(by_id(found, "client_file_broken")) == 1
 
 
 EDITS = [
