@@ -16,11 +16,9 @@
 #include "os/owner.h"
 #include "pki/journal.h"
 
-#include <errno.h>
 #include <grp.h>
 #include <openssl/x509.h>
 #include <pwd.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 enum { KEY_FILE_LIMIT = 1 << 20 };
@@ -176,17 +174,6 @@ static enum code file_name(const struct cert_job *job, const char *name, const c
     return OK;
 }
 
-static enum code make_absolute(char path[OS_PATH_MAX], struct err *e)
-{
-    char *real = realpath(path, NULL);
-
-    if (!real)
-        return err_set(e, code_from_errno(errno), "could not resolve \"%s\": %m", path);
-    enum code code = os_path("", real, path, e);
-    free(real);
-    return code;
-}
-
 static enum code plan_paths(const struct cert_job *job, struct plan *plan, struct err *e)
 {
     const char *out = cmd_value(job->cmd, OPT_cert_out), *file;
@@ -203,7 +190,7 @@ static enum code plan_paths(const struct cert_job *job, struct plan *plan, struc
         TRY(os_path(job->place.gate_dir, "clients", dir, e));
     TRY(os_owner_enter(plan->in_gate ? job->place.gate_dir : dir, &as, e));
     TRY(os_mkdir(dir, 0700, e));
-    TRY(make_absolute(dir, e)); /* connection strings are used elsewhere */
+    TRY(os_real_path(dir, "resolve", dir, e)); /* connection strings are used elsewhere */
     TRY(os_path(dir, file, plan->base, e));
     if (!arena_printf(job->arena, &path, "%s.crt", plan->base))
         return cert_issue_nomem(e);
@@ -356,7 +343,7 @@ enum code cert_issue(struct cert_job *job, struct err *e)
         TRY(cert_job_ca(job, e));
         TRY(ca_place_root(&job->place, plan.root, e));
         if (os_exists(plan.root))
-            TRY(make_absolute(plan.root, e));
+            TRY(os_real_path(plan.root, "resolve", plan.root, e));
     }
     TRY(read_sans(job, &plan, e));
     TRY(read_use(job, &plan, e));
@@ -395,7 +382,7 @@ static enum code find_renewed(const struct cert_job *job, struct plan *plan, str
         TRY(os_path("", name, plan->cert_path, e));
     }
     if (os_exists(plan->cert_path))
-        TRY(make_absolute(plan->cert_path, e));
+        TRY(os_real_path(plan->cert_path, "resolve", plan->cert_path, e));
     path = str_c(plan->cert_path);
     path.n -= str_ends(path, STR(".crt")) || str_ends(path, STR(".pem")) ? 4 : 0;
     if (!str_to_c(path, plan->base, sizeof plan->base) ||
@@ -481,7 +468,7 @@ static enum code check_issuer(struct cert_job *job, struct plan *plan, X509 *old
     TRY(ca_place_open(&job->place, CA_READ, &job->cmd->env, &ca, e));
     if (cert_issued_by(old, ca_certificate(ca))) {
         TRY(ca_place_root(&job->place, plan->root, e));
-        return os_exists(plan->root) ? make_absolute(plan->root, e) : OK;
+        return os_exists(plan->root) ? os_real_path(plan->root, "resolve", plan->root, e) : OK;
     }
     TRY(name_slash(X509_get_issuer_name(old), job->arena, &issuer, e));
     return err_set(e, E_PARAM, "\"%s\" was issued by \"%.*s\", not by the CA in \"%s\"", plan->cert_path,

@@ -17,7 +17,6 @@
 #include "os/owner.h"
 #include "pki/leaf.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -137,12 +136,7 @@ static enum code plan_dir(struct init_plan *plan, const char *dir, bool force, s
     }
     /* 0711: what is public (the CA's certificate, the socket) can be reached, nothing can be listed. */
     TRY(os_mkdir(dir, 0711, e));
-    char *real = realpath(dir, NULL);
-    if (!real)
-        return err_set(e, code_from_errno(errno), "could not resolve \"%s\": %m", dir);
-    enum code code = os_path("", real, plan->dir, e);
-    free(real);
-    return code;
+    return os_real_path(dir, "resolve", plan->dir, e);
 }
 
 /* Where files were there before, they are right, not this run's options. */

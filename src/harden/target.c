@@ -10,35 +10,16 @@
 #include "os/owner.h"
 #include "renew/pgdata.h"
 
-#include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum { PID_FILE_MAX = 1 << 16, PID_LINES = 5 };
 
-static enum code real_path(const char *path, char out[OS_PATH_MAX], struct err *e)
-{
-    char *real = realpath(path, NULL);
-
-    if (!real)
-        return err_set(e, code_from_errno(errno), "could not read \"%s\": %m", path);
-    enum code code = os_path("", real, out, e);
-    free(real);
-    return code;
-}
-
-static bool has(const char *dir, const char *name)
-{
-    char path[OS_PATH_MAX];
-
-    return os_path(dir, name, path, NULL) == OK && os_exists(path);
-}
-
 static enum code own_files(struct harden_target *t, const char *state, struct err *e)
 {
     if (state)
-        TRY(real_path(state, t->state, NULL) == OK ? OK : os_path("", state, t->state, e));
+        TRY(os_real_path(state, "read", t->state, NULL) == OK ? OK : os_path("", state, t->state, e));
     TRY(os_path(t->state, "private/", t->own_dir, e));
     TRY(os_path(t->state, "ca.crt", t->root, e));
     TRY(os_path(t->state, "private/server.crt", t->cert, e));
@@ -88,7 +69,7 @@ static enum code become_owner(const char *path, struct arena *arena, struct err 
     struct str dir = STR("");
 
     TRY(become(path, e));
-    if (geteuid() != 0 || has(path, "pgseal.conf") || pgserver_is_data(path))
+    if (geteuid() != 0 || os_has(path, "pgseal.conf") || pgserver_is_data(path))
         return OK;
     TRY(os_path(path, "postgresql.conf", config, e));
     if (!os_exists(config))
@@ -168,8 +149,8 @@ enum code harden_target_open(const char *path, const char *state, struct arena *
 
     *t = (struct harden_target){ .pid = 0 };
     TRY(become_owner(path, arena, e));
-    TRY(real_path(path, t->path, e));
-    if (has(t->path, "pgseal.conf")) {
+    TRY(os_real_path(path, "read", t->path, e));
+    if (os_has(t->path, "pgseal.conf")) {
         t->is_gate = true;
         memcpy(t->dir, t->path, sizeof t->dir);
         TRY(os_path(t->dir, "harden", t->state, e));

@@ -17,6 +17,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -71,6 +72,17 @@ enum code os_path(const char *dir, const char *name, char out[OS_PATH_MAX], stru
         return err_set(e, E_LIMIT, "path name is too long: \"%s\"", name);
     memcpy(out, path, (size_t)n + 1);
     return OK;
+}
+
+enum code os_real_path(const char *path, const char *doing, char out[OS_PATH_MAX], struct err *e)
+{
+    char *real = realpath(path, NULL);
+
+    if (!real)
+        return err_set(e, code_from_errno(errno), "could not %s \"%s\": %m", doing, path);
+    enum code code = os_path("", real, out, e);
+    free(real);
+    return code;
 }
 
 /* ---- reading ---- */

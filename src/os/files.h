@@ -25,6 +25,13 @@ enum {
  * E_LIMIT when it does not fit.
  */
 MUST_CHECK enum code os_path(const char *dir, const char *name, char out[OS_PATH_MAX], struct err *e);
+/**
+ * Where `path` really is: absolute, links followed. [src: realpath(3)]
+ *
+ * doing  for the error, "could not DOING "path"": "resolve", "read".
+ * E_NO_FILE and the like; E_LIMIT when it does not fit.
+ */
+MUST_CHECK enum code os_real_path(const char *path, const char *doing, char out[OS_PATH_MAX], struct err *e);
 
 /** The directory that a path names something in, "." if it says none. E_LIMIT. */
 MUST_CHECK enum code os_dir_of(const char *path, char out[OS_PATH_MAX], struct err *e);

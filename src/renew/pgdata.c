@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 enum { PG_PORT = 5432 };
@@ -133,13 +132,8 @@ enum code pgdata_read(const char *dir, struct arena *arena, struct pgdata *out, 
 {
     struct pgdata pg = { 0 };
     struct pgserver server;
-    char *real = realpath(dir, NULL);
 
-    if (!real)
-        return err_set(e, code_from_errno(errno), "could not resolve \"%s\": %m", dir);
-    enum code code = os_path("", real, pg.dir, e);
-    free(real);
-    TRY(code);
+    TRY(os_real_path(dir, "resolve", pg.dir, e));
     TRY(read_server(pg.dir, arena, &server, e));
     TRY(os_path("", server.config.path, pg.config_file, e));
     TRY(understand(&server, &pg, e));

@@ -11,10 +11,8 @@
 #include "lex/conf_disk.h"
 #include "tls/context.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 enum { PATIENCE_MS = 10000, PAUSE_MS = 50, ANSWER_ARENA_MAX = 1 << 20, ANSWER_ARENA_FIRST = 1024 };
@@ -146,13 +144,8 @@ static enum code target_fill(const struct renew_where *where, struct arena *aren
                              struct err *e)
 {
     char state[OS_PATH_MAX], probe[OS_PATH_MAX];
-    char *real = realpath(where->dir, NULL);
 
-    if (!real)
-        return err_set(e, code_from_errno(errno), "could not resolve \"%s\": %m", where->dir);
-    enum code code = os_path("", real, t->dir, e);
-    free(real);
-    TRY(code);
+    TRY(os_real_path(where->dir, "resolve", t->dir, e));
     TRY(os_path(t->dir, "pgseal.conf", probe, e));
     t->is_gate = os_exists(probe);
     if (!t->is_gate && !pgserver_is_data(t->dir))

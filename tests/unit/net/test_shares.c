@@ -2,10 +2,9 @@
 #include "../unit.h"
 
 #include "net/shares.h"
+#include "prefix_text.h"
 #include "turn.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 
 enum { PLACES_MAX = 64 };
@@ -22,21 +21,6 @@ static struct {
     size_t n;
     unsigned turns;
 } t;
-
-static struct prefix prefix(const char *text)
-{
-    struct sockaddr_storage address = { 0 };
-    struct sockaddr_in ipv4 = { .sin_family = AF_INET };
-    struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6 };
-
-    if (inet_pton(AF_INET, text, &ipv4.sin_addr) == 1) {
-        memcpy(&address, &ipv4, sizeof ipv4);
-    } else {
-        assert_int_equal(inet_pton(AF_INET6, text, &ipv6.sin6_addr), 1);
-        memcpy(&address, &ipv6, sizeof ipv6);
-    }
-    return prefix_of_address(&address);
-}
 
 static void on_yield(void *arg)
 {

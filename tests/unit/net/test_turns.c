@@ -3,10 +3,9 @@
 
 #include "base/check.h"
 #include "net/turns.h"
+#include "prefix_text.h"
 #include "turn.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -26,21 +25,6 @@ static struct {
     unsigned told;
     size_t limit;
 } t;
-
-static struct prefix prefix(const char *text)
-{
-    struct sockaddr_storage address = { 0 };
-    struct sockaddr_in ipv4 = { .sin_family = AF_INET };
-    struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6 };
-
-    if (inet_pton(AF_INET, text, &ipv4.sin_addr) == 1) {
-        memcpy(&address, &ipv4, sizeof ipv4);
-    } else {
-        assert_int_equal(inet_pton(AF_INET6, text, &ipv6.sin6_addr), 1);
-        memcpy(&address, &ipv6, sizeof ipv6);
-    }
-    return prefix_of_address(&address);
-}
 
 static void on_go(void *arg)
 {
