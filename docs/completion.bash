@@ -35,6 +35,7 @@ _pgseal()
     'cert list') options='--directory --ca --json --verbose --help ' ;;
     'hba ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
     'ident ') options='--pg-version --json --verbose --color --help ' arguments=files ;;
+    'hosts ') options='--json --verbose --color --help ' arguments=files ;;
     'explain ') options='--directory --running --hba --driver --ident --json --verbose --color --help ' ;;
     'audit ') options='--conninfo --driver --profile --fail-on --baseline --pg-version --rehearse --log --sarif --html --json --verbose --color --help ' ;;
     'probe ') options='--rootcert --crl --cert --key --driver --address --user --dbname --send-password --quick --timeout --jobs --nagios --json --verbose --color --help ' ;;
@@ -43,10 +44,10 @@ _pgseal()
     'harden ') options='--apply --undo --only --keep --host --state --conf-d --alter-system --conninfo --accept-loss --force --json --verbose --help ' ;;
     'rotate ') options='--directory --pair --clients --force --dry-run --state --textfile --json --verbose --color --help ' ;;
     esac
-    [ "$command" != help ] || arguments='help serve reload init ca cert hba ident explain audit probe monitor psql harden rotate'
+    [ "$command" != help ] || arguments='help serve reload init ca cert hba ident hosts explain audit probe monitor psql harden rotate'
     if [ "$COMP_CWORD" -eq 1 ]; then
         options='--help --version'
-        arguments='help serve reload init ca cert hba ident explain audit probe monitor psql harden rotate'
+        arguments='help serve reload init ca cert hba ident hosts explain audit probe monitor psql harden rotate'
     fi
     case "$command $previous" in
     'serve --directory'|'serve -D') arguments='directories' ;;
@@ -98,6 +99,7 @@ _pgseal()
     'hba --color') arguments='auto always never' ;;
     'ident --pg-version') arguments='nothing' ;;
     'ident --color') arguments='auto always never' ;;
+    'hosts --color') arguments='auto always never' ;;
     'explain --directory'|'explain -D') arguments='directories' ;;
     'explain --hba') arguments='files' ;;
     'explain --driver') arguments='nothing' ;;

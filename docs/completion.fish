@@ -28,6 +28,7 @@ complete -c pgseal -n __pgseal_lacks_command -a ca -d 'create and show the priva
 complete -c pgseal -n __pgseal_lacks_command -a cert -d 'issue, renew, revoke and check certificates'
 complete -c pgseal -n __pgseal_lacks_command -a hba -d 'parse a pg_hba.conf file'
 complete -c pgseal -n __pgseal_lacks_command -a ident -d 'parse a pg_ident.conf file'
+complete -c pgseal -n __pgseal_lacks_command -a hosts -d 'parse a pg_hosts.conf file'
 complete -c pgseal -n __pgseal_lacks_command -a explain -d 'show which rule decides a connection, and why'
 complete -c pgseal -n __pgseal_lacks_command -a audit -d 'find errors and weaknesses in a configuration'
 complete -c pgseal -n __pgseal_lacks_command -a probe -d 'examine servers from outside: what each sslmode connects to and verifies'
@@ -37,7 +38,7 @@ complete -c pgseal -n __pgseal_lacks_command -a harden -d 'fix what the audit fi
 complete -c pgseal -n __pgseal_lacks_command -a rotate -d 'renew certificates that are due, check them as clients would, and load them'
 complete -c pgseal -n '__pgseal_at help ' -l verbose -s v -d 'print more; may be repeated'
 complete -c pgseal -n '__pgseal_at help ' -l help -s h -d 'show this and exit'
-complete -c pgseal -n '__pgseal_at help ' -a 'help serve reload init ca cert hba ident explain audit probe monitor psql harden rotate'
+complete -c pgseal -n '__pgseal_at help ' -a 'help serve reload init ca cert hba ident hosts explain audit probe monitor psql harden rotate'
 complete -c pgseal -n '__pgseal_at serve ' -l directory -s D -x -a '(__fish_complete_directories (commandline -ct))' -d 'the gate\'s directory'
 complete -c pgseal -n '__pgseal_at serve ' -s c -x -d 'set a setting, overriding the files; may be repeated'
 complete -c pgseal -n '__pgseal_at serve ' -l check -d 'load all files, test what a start needs, report every error, and exit: 1 if the gate would not start'
@@ -211,6 +212,11 @@ complete -c pgseal -n '__pgseal_at ident ' -l verbose -s v -d 'print more; may b
 complete -c pgseal -n '__pgseal_at ident ' -l color -x -a 'auto always never' -d 'colours: auto (on a terminal), always or never'
 complete -c pgseal -n '__pgseal_at ident ' -l help -s h -d 'show this and exit'
 complete -c pgseal -n '__pgseal_at ident ' -F
+complete -c pgseal -n '__pgseal_at hosts ' -l json -d 'print JSON'
+complete -c pgseal -n '__pgseal_at hosts ' -l verbose -s v -d 'print more; may be repeated'
+complete -c pgseal -n '__pgseal_at hosts ' -l color -x -a 'auto always never' -d 'colours: auto (on a terminal), always or never'
+complete -c pgseal -n '__pgseal_at hosts ' -l help -s h -d 'show this and exit'
+complete -c pgseal -n '__pgseal_at hosts ' -F
 complete -c pgseal -n '__pgseal_at explain ' -l directory -s D -x -a '(__fish_complete_directories (commandline -ct))' -d 'the gate\'s directory'
 complete -c pgseal -n '__pgseal_at explain ' -l running -d 'the rules the running gate has in force, even if its files have changed since'
 complete -c pgseal -n '__pgseal_at explain ' -l hba -r -F -d 'a rule file, instead of the gate\'s'

@@ -12,6 +12,7 @@ _pgseal() {
         'cert:issue, renew, revoke and check certificates'
         'hba:parse a pg_hba.conf file'
         'ident:parse a pg_ident.conf file'
+        'hosts:parse a pg_hosts.conf file'
         'explain:show which rule decides a connection, and why'
         'audit:find errors and weaknesses in a configuration'
         'probe:examine servers from outside\: what each sslmode connects to and verifies'
@@ -35,7 +36,7 @@ _pgseal() {
             {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
-            '*:command:(help serve reload init ca cert hba ident explain audit probe monitor psql harden rotate)' ;;
+            '*:command:(help serve reload init ca cert hba ident hosts explain audit probe monitor psql harden rotate)' ;;
     'serve ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
@@ -304,6 +305,14 @@ _pgseal() {
     'ident ')
         _arguments -s -S \
             --pg-version='[parse as this major version (default 18)]:N: ' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument:_files' ;;
+    'hosts ')
+        _arguments -s -S \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \

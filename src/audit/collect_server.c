@@ -1,9 +1,9 @@
 /* The files of a PostgreSQL server, and what of them is not to be seen. */
 #include "audit/collect_server.h"
 
+#include "audit/collect_hosts.h"
 #include "audit/collect_rules.h"
 #include "audit/collect_standby.h"
-#include "audit/hosts_file.h"
 #include "audit/regular_file.h"
 #include "audit/server_program.h"
 #include "audit/server_settings.h"
@@ -345,7 +345,7 @@ enum code collect_server(const struct collect_source *source, struct arena *aren
     if (code == OK)
         code = gather(&s, &c.settings);
     if (code == OK)
-        code = hosts_file_collect(s.config_dir, arena, &c.subject);
+        code = collect_hosts(s.config_dir, arena, &c.subject);
     if (code == OK)
         code = collect_standby(&c, arena);
     if (code == OK && s.pg.data_dir)

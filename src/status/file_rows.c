@@ -1,5 +1,6 @@
 #include "status/file_rows.h"
 
+#include "conf/hosts_file.h"
 #include "policy/rows.h"
 
 /* Texts and lists whose pointer is NULL are NULL. */
@@ -46,4 +47,22 @@ void file_row_ident(const struct ident_row *row, struct row_pg_ident_file_mappin
         .pg_username = text(row->pg_username),
         .error = text(row->error),
     };
+}
+
+void file_row_host(const struct host_line *line, unsigned entry, struct row_pgseal_hosts *out)
+{
+    *out = (struct row_pgseal_hosts){
+        .file_name = text(line->file),
+        .line_number = cell_int(line->line),
+        .error = text(line->error),
+    };
+    if (line->error.p)
+        return;
+    out->host_number = number(entry);
+    out->hostnames = cell_texts(line->names, line->n_names);
+    out->ssl_cert = text(line->cert);
+    out->ssl_key = text(line->key);
+    out->ssl_ca = text(line->ca);
+    out->passphrase_command = text(line->command);
+    out->passphrase_command_reload = cell_bool(line->command_reloads);
 }

@@ -22,7 +22,7 @@ host  pgseal  alice,bob,carol  127.0.0.1/32  scram-sha-256
 host  app     carol            127.0.0.1/32  ldap ldapserver=127.0.0.1 ldapbasedn=dc=x "ldapbindpasswd={SECRET} {SECRET}" ldapbinddn=cn=x
 host  app     bob              127.0.0.1/32  radius "radiusservers=127.0.0.1,127.0.0.1" radiussecrets="{SECRET},{SECRET}" # {SECRET}
 """
-SUPERUSERS = ["pg_hba_file_rules", "pg_file_settings", "pg_ident_file_mappings"]
+SUPERUSERS = ["pg_hba_file_rules", "pg_file_settings", "pg_ident_file_mappings", "pgseal_hosts"]
 
 
 def upstream(rest):

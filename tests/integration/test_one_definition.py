@@ -40,7 +40,15 @@ m  /(          bob
 m  only
 m  x           all
 """
-CASES = {"hba": ("pg_hba_file_rules", "pg_hba.conf", HBA), "ident": ("pg_ident_file_mappings", "pg_ident.conf", IDENT)}
+HOSTS = r"""
+db.example,"db 2.example" server.crt server.key
+*           default.crt  default.key  ca.crt  "echo 'a, b'"  yes
+/no_sni/    none.crt
+DB.example  twice.crt    twice.key
+x           a.crt        a.key        ""      cmd            maybe
+"""
+CASES = {"hba": ("pg_hba_file_rules", "pg_hba.conf", HBA), "ident": ("pg_ident_file_mappings", "pg_ident.conf", IDENT),
+         "hosts": ("pgseal_hosts", "pg_hosts.conf", HOSTS)}
 
 
 @pytest.fixture(scope="module")

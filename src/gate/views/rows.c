@@ -27,6 +27,7 @@ static make_fn *maker_of(enum view view)
         [VIEW_PG_FILE_SETTINGS] = rows_make_file_settings,
         [VIEW_PG_HBA_FILE_RULES] = rows_make_hba,
         [VIEW_PG_IDENT_FILE_MAPPINGS] = rows_make_ident,
+        [VIEW_PGSEAL_HOSTS] = rows_make_hosts,
         [VIEW_PGSEAL_RULES] = rows_make_rules,
         [VIEW_PGSEAL_FAILURES] = rows_make_failures,
         [VIEW_PGSEAL_CLIENTS] = rows_make_clients,

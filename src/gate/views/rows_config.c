@@ -2,9 +2,11 @@
 
 #include "base/check.h"
 #include "conf/defs.h"
+#include "conf/hosts_file.h"
 #include "gate/load/snapshot.h"
 #include "gate/views/rows.h"
 #include "gate/work/worker.h"
+#include "lex/hba_lex.h"
 #include "policy/method.h"
 #include "policy/policy.h"
 #include "policy/reach.h"
@@ -144,6 +146,24 @@ enum code rows_make_ident(struct rows *rows, struct rows_list *out, struct err *
     TRY(rows_config_begin(rows, found.n, out, e));
     for (size_t i = 0; i < found.n; i++)
         file_row_ident(&found.rows[i], &out->at[i].pg_ident_file_mappings);
+    return OK;
+}
+
+/* As PostgreSQL, which takes a file that is not there for an empty one. */
+enum code rows_make_hosts(struct rows *rows, struct rows_list *out, struct err *e)
+{
+    const char *path = snapshot_settings(rows->snapshot)->hosts_file.path;
+    const struct hba_lex_params lex = { 0 };
+    struct hba_lines lines;
+    struct host_lines found = { 0 };
+    unsigned number = 0;
+
+    enum code code = path ? hosts_file_read(&lex, str_c(path), &rows->arena, &lines, &found, e) : E_NO_FILE;
+    if (code != OK && code != E_NO_FILE)
+        return code;
+    TRY(rows_config_begin(rows, found.n, out, e));
+    for (size_t i = 0; i < found.n; i++)
+        file_row_host(&found.at[i], number += !found.at[i].error.p, &out->at[i].pgseal_hosts);
     return OK;
 }
 

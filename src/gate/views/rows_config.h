@@ -13,6 +13,7 @@ MUST_CHECK enum code rows_make_settings(struct rows *rows, struct rows_list *out
 MUST_CHECK enum code rows_make_file_settings(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_hba(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_ident(struct rows *rows, struct rows_list *out, struct err *e);
+MUST_CHECK enum code rows_make_hosts(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_rules(struct rows *rows, struct rows_list *out, struct err *e);
 MUST_CHECK enum code rows_make_findings(struct rows *rows, struct rows_list *out, struct err *e);
 

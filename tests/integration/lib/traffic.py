@@ -25,7 +25,7 @@ from .wire import Conn
 NAMES = 200             # users that do not exist: a bounded number, so that what is remembered of them is too
 TABLES = ["pg_stat_ssl", "pg_stat_activity", "pg_settings", "pgseal_sessions", "pgseal_certificates", "pgseal_rules",
           "pgseal_failures", "pgseal_clients", "pgseal_generations"]
-ADMIN_TABLES = ["pg_file_settings", "pg_hba_file_rules", "pg_ident_file_mappings"]
+ADMIN_TABLES = ["pg_file_settings", "pg_hba_file_rules", "pg_ident_file_mappings", "pgseal_hosts"]
 
 
 class World:
