@@ -38,6 +38,16 @@ static void merge_last(struct client_row *row, const struct client_row *seen)
         row->gs2 = seen->gs2;
 }
 
+static void merge_evidence(struct client_row *row, const struct client_row *seen)
+{
+    keep_later(&row->ca_new_us, seen->ca_new_us);
+    keep_later(&row->ca_failed_us, seen->ca_failed_us);
+    keep_later(&row->strange_taken_us, seen->strange_taken_us);
+    keep_later(&row->strange_refused_us, seen->strange_refused_us);
+    keep_later(&row->misnamed_taken_us, seen->misnamed_taken_us);
+    keep_later(&row->misnamed_refused_us, seen->misnamed_refused_us);
+}
+
 void client_merge(struct client_row *row, const struct client_row *seen)
 {
     if (seen->last_us >= row->last_us)
@@ -56,6 +66,7 @@ void client_merge(struct client_row *row, const struct client_row *seen)
     keep_later(&row->tls_us, seen->tls_us);
     keep_later(&row->tls_refused_us, seen->tls_refused_us);
     keep_later(&row->tls_failed_us, seen->tls_failed_us);
+    merge_evidence(row, seen);
 }
 
 static bool follows(int64_t first_us, int64_t then_us)
@@ -107,6 +118,46 @@ const char *client_sslmode(const struct client_row *row, int64_t now_us)
     if (row->seen & CLIENT_WRONG_NAME)
         return "verify-full";
     return row->seen & CLIENT_DISTRUSTS ? "verify-ca or stronger" : "";
+}
+
+bool client_owes(const struct client_row *row, const struct client_row *nameless)
+{
+    return nameless->strange_refused_us > row->strange_refused_us ||
+           nameless->misnamed_refused_us > row->misnamed_refused_us;
+}
+
+bool client_charge(struct client_row *row, const struct client_row *nameless, bool alone)
+{
+    bool news = nameless->ca_failed_us > row->ca_failed_us || (alone && client_owes(row, nameless));
+
+    keep_later(&row->ca_failed_us, nameless->ca_failed_us);
+    if (alone) {
+        keep_later(&row->strange_refused_us, nameless->strange_refused_us);
+        keep_later(&row->misnamed_refused_us, nameless->misnamed_refused_us);
+    }
+    return news;
+}
+
+/* The latest of each kind counts: clients are configured anew. */
+const char *client_verifies(const struct client_row *row, int64_t *out_us)
+{
+    bool takes_strangers = row->strange_taken_us > row->strange_refused_us;
+    bool takes_names = row->misnamed_taken_us > row->misnamed_refused_us;
+
+    *out_us = takes_strangers ? row->strange_taken_us
+              : takes_names   ? row->misnamed_taken_us
+                              : row->strange_refused_us;
+    if (takes_strangers)
+        return "no";
+    if (takes_names)
+        return "chain only";
+    if (row->strange_refused_us == 0)
+        return "unknown";
+    if (row->misnamed_refused_us == 0)
+        return "chain only";
+    if (row->misnamed_refused_us > *out_us)
+        *out_us = row->misnamed_refused_us;
+    return "yes";
 }
 
 const char *client_binding(const struct client_row *row)

@@ -73,6 +73,12 @@ struct client_row {
     int64_t tls_us; /* last StartupMessage inside TLS, or after asking for it */
     int64_t tls_refused_us;
     int64_t tls_failed_us;
+    /* Evidence. Who takes a chain is known by its StartupMessage; who refuses one has said no more than its
+     * address. */
+    int64_t ca_new_us;                              /* last StartupMessage behind the next CA's chain */
+    int64_t ca_failed_us;                           /* last refusal of that chain */
+    int64_t strange_taken_us, strange_refused_us;   /* of a stranger's chain */
+    int64_t misnamed_taken_us, misnamed_refused_us; /* of a right chain with a wrong name */
 };
 
 /** Copy a text into a member, cut to its size. */
@@ -89,6 +95,17 @@ void client_merge(struct client_row *row, const struct client_row *seen);
 bool client_conclude(struct client_row *row, const struct client_row *nameless);
 /** What the wire tells of its sslmode, the weakest that fits; static; "" when it tells nothing. */
 const char *client_sslmode(const struct client_row *row, int64_t now_us);
+/**
+ * What handshakes of its address have shown is laid to a row of that address: a refusal of the next CA's chain
+ * in any case, those of a canary only where the row has the address for itself (`alone`). True when something
+ * new was learned.
+ */
+bool client_charge(struct client_row *row, const struct client_row *nameless, bool alone);
+/** Would client_charge() lay a canary's refusal to it, were it alone? */
+bool client_owes(const struct client_row *row, const struct client_row *nameless);
+/** Does it verify the server? "yes", "chain only", "no" or "unknown", static; *out_us: since when that is known,
+ * 0 for "unknown". */
+const char *client_verifies(const struct client_row *row, int64_t *out_us);
 /** "used", "possible", "none" or "": what SCRAM's gs2 header said of channel binding. */
 const char *client_binding(const struct client_row *row);
 

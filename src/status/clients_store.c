@@ -19,7 +19,8 @@
 
 enum {
     APPLICATION_ID = 0x70677363, /* "pgsc" */
-    VERSION = 2,
+    VERSION = 3,
+    VERSION_OLD = 2, /* without the last six columns; still read, and brought up to date when it is written */
     BUSY_MS = 1000,
     PATH_MAX_N = OS_PATH_MAX + 32,
     VALUE_MAX = 4096,
@@ -28,21 +29,29 @@ enum {
 #define COUNT_MAX ((int64_t)1 << 53)
 #define DATE_MAX_S INT64_C(253402300799) /* the end of the year 9999, and of X.509's dates */
 
-#define COLUMNS                                                                                                     \
+#define COLUMNS_OLD                                                                                                 \
     "user, address, application, tls_version, sni, issuer, subject, serial, alpn, gs2, seen, sessions, plaintext, " \
     "tls_failures, first_us, last_us, plain_us, plain_refused_us, tls_us, tls_refused_us, tls_failed_us, "          \
     "cert_ends_s"
+#define COLUMNS                                                                                              \
+    COLUMNS_OLD ", ca_new_us, ca_failed_us, strange_taken_us, strange_refused_us, misnamed_taken_us, "       \
+                "misnamed_refused_us"
 
-static const char schema[] =
-    "CREATE TABLE clients (user TEXT NOT NULL, address TEXT NOT NULL, application TEXT NOT NULL, "
-    "tls_version TEXT NOT NULL, sni TEXT NOT NULL, issuer TEXT NOT NULL, "
-    "subject TEXT NOT NULL, serial TEXT NOT NULL, "
-    "alpn INTEGER NOT NULL, gs2 INTEGER NOT NULL, seen INTEGER NOT NULL, sessions INTEGER NOT NULL, "
-    "plaintext INTEGER NOT NULL, tls_failures INTEGER NOT NULL, first_us INTEGER NOT NULL, "
-    "last_us INTEGER NOT NULL, plain_us INTEGER NOT NULL, plain_refused_us INTEGER NOT NULL, "
-    "tls_us INTEGER NOT NULL, tls_refused_us INTEGER NOT NULL, tls_failed_us INTEGER NOT NULL, "
-    "cert_ends_s INTEGER NOT NULL, "
-    "PRIMARY KEY (user, address, application)) WITHOUT ROWID";
+#define SCHEMA(more)                                                                                         \
+    "CREATE TABLE clients (user TEXT NOT NULL, address TEXT NOT NULL, application TEXT NOT NULL, "           \
+    "tls_version TEXT NOT NULL, sni TEXT NOT NULL, issuer TEXT NOT NULL, "                                   \
+    "subject TEXT NOT NULL, serial TEXT NOT NULL, "                                                          \
+    "alpn INTEGER NOT NULL, gs2 INTEGER NOT NULL, seen INTEGER NOT NULL, sessions INTEGER NOT NULL, "        \
+    "plaintext INTEGER NOT NULL, tls_failures INTEGER NOT NULL, first_us INTEGER NOT NULL, "                 \
+    "last_us INTEGER NOT NULL, plain_us INTEGER NOT NULL, plain_refused_us INTEGER NOT NULL, "               \
+    "tls_us INTEGER NOT NULL, tls_refused_us INTEGER NOT NULL, tls_failed_us INTEGER NOT NULL, "             \
+    "cert_ends_s INTEGER NOT NULL, " more "PRIMARY KEY (user, address, application)) WITHOUT ROWID"
+
+static const char schema_old[] = SCHEMA("");
+static const char schema[] = SCHEMA(
+    "ca_new_us INTEGER NOT NULL, ca_failed_us INTEGER NOT NULL, "
+    "strange_taken_us INTEGER NOT NULL, strange_refused_us INTEGER NOT NULL, "
+    "misnamed_taken_us INTEGER NOT NULL, misnamed_refused_us INTEGER NOT NULL, ");
 
 struct text_column {
     size_t at, size;
@@ -59,10 +68,23 @@ static const struct text_column texts[] = { TEXT(key.user),    TEXT(key.address)
 /* Those of one type; alpn, gs2 and seen stand before them. */
 enum { FIRST_NUMBER = COUNT_OF(texts), FIRST_COUNT = FIRST_NUMBER + 3 };
 #define COUNT(member) offsetof(struct client_row, member)
-static const size_t counts[] = { COUNT(sessions),         COUNT(plaintext),  COUNT(tls_failures),
-                                 COUNT(first_us),         COUNT(last_us),    COUNT(plain_us),
-                                 COUNT(plain_refused_us), COUNT(tls_us),     COUNT(tls_refused_us),
-                                 COUNT(tls_failed_us),    COUNT(cert_ends_s) };
+static const size_t counts[] = { COUNT(sessions),
+                                 COUNT(plaintext),
+                                 COUNT(tls_failures),
+                                 COUNT(first_us),
+                                 COUNT(last_us),
+                                 COUNT(plain_us),
+                                 COUNT(plain_refused_us),
+                                 COUNT(tls_us),
+                                 COUNT(tls_refused_us),
+                                 COUNT(tls_failed_us),
+                                 COUNT(cert_ends_s),
+                                 COUNT(ca_new_us),
+                                 COUNT(ca_failed_us),
+                                 COUNT(strange_taken_us),
+                                 COUNT(strange_refused_us),
+                                 COUNT(misnamed_taken_us),
+                                 COUNT(misnamed_refused_us) };
 
 struct store {
     sqlite3 *sql;
@@ -144,28 +166,29 @@ static void fence(const struct store *s)
     (void)sqlite3_limit(s->sql, SQLITE_LIMIT_ATTACHED, 0);
 }
 
-/* Is it ours, or empty? */
-static enum code check_schema(const struct store *s, bool *out_empty, struct err *e)
+/* Is it ours, or empty? *out_version: 0 when it is. */
+static enum code check_schema(const struct store *s, int64_t *out_version, struct err *e)
 {
     char sql[sizeof schema + 128];
     int64_t objects, ours, id, version;
 
-    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM sqlite_schema WHERE sql = '%s'", schema);
     int rc = clients_store_ask(s, "SELECT count(*) FROM sqlite_schema", &objects);
-    if (rc == SQLITE_OK)
-        rc = clients_store_ask(s, sql, &ours);
     if (rc == SQLITE_OK)
         rc = clients_store_ask(s, "PRAGMA application_id", &id);
     if (rc == SQLITE_OK)
         rc = clients_store_ask(s, "PRAGMA user_version", &version);
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM sqlite_schema WHERE sql = '%s'",
+                   version == VERSION_OLD ? schema_old : schema);
+    if (rc == SQLITE_OK)
+        rc = clients_store_ask(s, sql, &ours);
     if (rc != SQLITE_OK)
         return clients_store_failed(s, rc, e);
-    *out_empty = objects == 0 && id == 0 && version == 0;
-    if (*out_empty)
+    *out_version = version;
+    if (objects == 0 && id == 0 && version == 0)
         return OK;
     if (id != APPLICATION_ID)
         return damaged(s->path, "it belongs to another program", e);
-    if (version != VERSION)
+    if (version != VERSION && version != VERSION_OLD)
         return damaged(s->path, "it was written by another version of pgseal", e);
     return objects == 1 && ours == 1 ? OK : damaged(s->path, "its schema is not the one it should have", e);
 }
@@ -260,11 +283,15 @@ static enum code check_pages(const struct store *s, struct err *e)
     return whole ? check_size(s, e) : damaged(s->path, "its pages do not fit together", e);
 }
 
-static enum code read_rows(const struct store *s, client_row_fn *each, void *arg, struct err *e)
+static enum code read_rows(const struct store *s, int64_t version, client_row_fn *each, void *arg,
+                           struct err *e)
 {
     struct client_row row;
     sqlite3_stmt *stmt;
-    int rc = sqlite3_prepare_v2(s->sql, "SELECT " COLUMNS " FROM clients ORDER BY last_us", -1, &stmt, NULL);
+    const char *sql = version == VERSION_OLD ? "SELECT " COLUMNS_OLD
+                                               ", 0, 0, 0, 0, 0, 0 FROM clients ORDER BY last_us"
+                                             : "SELECT " COLUMNS " FROM clients ORDER BY last_us";
+    int rc = sqlite3_prepare_v2(s->sql, sql, -1, &stmt, NULL);
 
     if (rc != SQLITE_OK)
         return clients_store_failed(s, rc, e);
@@ -279,7 +306,7 @@ static enum code read_rows(const struct store *s, client_row_fn *each, void *arg
 enum code client_store_load(const char *path, client_row_fn *each, void *arg, struct err *e)
 {
     struct store s;
-    bool empty = false;
+    int64_t version = 0;
 
     if (!os_exists(path))
         return OK;
@@ -287,9 +314,9 @@ enum code client_store_load(const char *path, client_row_fn *each, void *arg, st
     if (code == OK)
         code = check_pages(&s, e);
     if (code == OK)
-        code = check_schema(&s, &empty, e);
-    if (code == OK && !empty)
-        code = read_rows(&s, each, arg, e);
+        code = check_schema(&s, &version, e);
+    if (code == OK && version != 0)
+        code = read_rows(&s, version, each, arg, e);
     close_store(&s);
     return code;
 }
@@ -322,7 +349,7 @@ static int write_rows(const struct store *s, const struct client_changes *change
     sqlite3_stmt *stmt;
     int rc = sqlite3_prepare_v2(s->sql,
                                 "INSERT OR REPLACE INTO clients (" COLUMNS
-                                ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                                ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                                 -1, &stmt, NULL);
 
     while (rc == SQLITE_OK && (row = changes->next(changes->arg)) != NULL) {
@@ -361,16 +388,30 @@ static int make_schema(const struct store *s)
     return clients_store_run(s, sql);
 }
 
+/* In the transaction that writes: either all of it is of this version, or nothing. */
+static int bring_up_to_date(const struct store *s)
+{
+    int rc = clients_store_run(s, "ALTER TABLE clients RENAME TO before");
+
+    if (rc == SQLITE_OK)
+        rc = make_schema(s);
+    return rc == SQLITE_OK ? clients_store_run(s, "INSERT INTO clients (" COLUMNS ") SELECT " COLUMNS_OLD
+                                                  ", 0, 0, 0, 0, 0, 0 FROM before; DROP TABLE before")
+                           : rc;
+}
+
 static enum code write_all(const struct store *s, const struct client_changes *changes, struct err *e)
 {
-    bool empty;
+    int64_t version;
     int rc = clients_store_run(s, "BEGIN IMMEDIATE");
 
     if (rc != SQLITE_OK)
         return clients_store_failed(s, rc, e);
-    TRY(check_schema(s, &empty, e));
-    if (empty)
+    TRY(check_schema(s, &version, e));
+    if (version == 0)
         rc = make_schema(s);
+    else if (version == VERSION_OLD)
+        rc = bring_up_to_date(s);
     if (rc == SQLITE_OK)
         rc = write_rows(s, changes);
     if (rc == SQLITE_OK)

@@ -333,7 +333,7 @@ def test_a_file_that_cannot_be_used_is_put_aside(kept, damage):
         os.truncate(path, os.path.getsize(path) - 100)
     else:
         db = sqlite3.connect(path)
-        db.execute("PRAGMA application_id = 1" if damage.startswith("another") else "PRAGMA user_version = 3")
+        db.execute("PRAGMA application_id = 1" if damage.startswith("another") else "PRAGMA user_version = 4")
         db.close()
     with open(path, "rb") as f:
         content = f.read()

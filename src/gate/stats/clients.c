@@ -256,23 +256,28 @@ static bool is_recent(const struct clients *c, const struct client_row *row)
  * failed is only laid to a client that has its address for itself: to know that, all workers must have handed
  * over what they saw. `all`: they have; otherwise what is recent is put off, and true says so.
  */
+static bool conclude_row(struct clients *c, struct ledger_row *row, bool all)
+{
+    struct ledger_row *other = nameless(c, &row->row);
+    bool alone = other && other->neighbours == 1;
+    bool settled = all || !alone || (!is_recent(c, &row->row) && !is_recent(c, &other->row));
+    bool news = client_conclude(&row->row, alone && settled ? &other->row : NULL);
+
+    if (other && client_charge(&row->row, &other->row, alone && settled))
+        news = true;
+    if (news)
+        row->changed = c->dirty = true;
+    return !settled && (row->row.plain_us > 0 || client_owes(&row->row, &other->row));
+}
+
 static bool conclude(struct clients *c, bool all)
 {
     struct ledger_row *row = NULL;
     bool high = false, put_off = false;
 
     count_neighbours(c);
-    while ((row = next_row(c, &high, row)) != NULL) {
-        struct ledger_row *other = row->row.plain_us ? nameless(c, &row->row) : NULL;
-        if (other && other->neighbours > 1)
-            other = NULL;
-        if (other && !all && (is_recent(c, &row->row) || is_recent(c, &other->row))) {
-            put_off = true;
-            other = NULL;
-        }
-        if (client_conclude(&row->row, other ? &other->row : NULL))
-            row->changed = c->dirty = true;
-    }
+    while ((row = next_row(c, &high, row)) != NULL)
+        put_off |= conclude_row(c, row, all);
     return put_off;
 }
 

@@ -10,9 +10,15 @@ static struct cell rows_clients_text(const char *c)
     return cell_text_or_null(str_c(c));
 }
 
+static struct cell moment(int64_t us)
+{
+    return us > 0 ? cell_int(us) : (struct cell){ .kind = CELL_NULL };
+}
+
 void rows_fill_client(const struct rows *rows, size_t index, struct row_pgseal_clients *out)
 {
     const struct client_row *from = &rows->clients[index];
+    int64_t verified_us;
 
     out->user_name = rows_clients_text(from->key.user);
     out->client_addr = rows_clients_text(from->key.address);
@@ -23,6 +29,10 @@ void rows_fill_client(const struct rows *rows, size_t index, struct row_pgseal_c
     out->tls_failures = cell_int(from->tls_failures);
     out->weakest_tls = rows_clients_text(from->tls_version);
     out->sslmode = rows_clients_text(client_sslmode(from, rows->now_us));
+    out->verifies = rows_clients_text(client_verifies(from, &verified_us));
+    out->verified_at = moment(verified_us);
+    out->ca_new_at = moment(from->ca_new_us);
+    out->ca_failed_at = moment(from->ca_failed_us);
     out->direct_tls = cell_bool(from->seen & CLIENT_DIRECT);
     out->sni = rows_clients_text(from->sni);
     if (from->alpn)

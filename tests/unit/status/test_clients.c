@@ -157,6 +157,50 @@ static void the_order_of_tries_tells_the_mode(void **state)
     assert_string_equal(MODE(NULL, 99 * S_US, local), "");
 }
 
+static const char *verified(struct client_row row, int64_t us)
+{
+    int64_t at_us;
+    const char *text = client_verifies(&row, &at_us);
+
+    assert_int_equal(at_us, us);
+    return text;
+}
+
+/* The latest evidence of each kind counts, the weakest that fits is said. */
+static void canaries_show_who_verifies(void **state)
+{
+#define SHOWN(us, ...) verified((struct client_row){ __VA_ARGS__ }, us)
+    (void)state;
+    assert_string_equal(SHOWN(0, .sessions = 1), "unknown");
+    assert_string_equal(SHOWN(5, .strange_taken_us = 5), "no");
+    assert_string_equal(SHOWN(5, .strange_taken_us = 5, .misnamed_refused_us = 9), "no");
+    assert_string_equal(SHOWN(6, .strange_taken_us = 5, .strange_refused_us = 6), "chain only");
+    assert_string_equal(SHOWN(7, .strange_refused_us = 6, .misnamed_taken_us = 7), "chain only");
+    assert_string_equal(SHOWN(7, .misnamed_taken_us = 7), "chain only");
+    assert_string_equal(SHOWN(8, .strange_refused_us = 6, .misnamed_taken_us = 7, .misnamed_refused_us = 8),
+                        "yes");
+    assert_string_equal(SHOWN(9, .strange_refused_us = 9, .misnamed_refused_us = 8), "yes");
+    assert_string_equal(SHOWN(0, .misnamed_refused_us = 8), "unknown"); /* why it left, nobody knows */
+#undef SHOWN
+}
+
+static void refusals_are_charged(void **state)
+{
+    struct client_row address = stranger(1, 0), row = tls(1, false, "TLSv1.3");
+
+    (void)state;
+    address.ca_failed_us = 7;
+    address.strange_refused_us = 8;
+    assert_true(client_owes(&row, &address));
+    assert_true(client_charge(&row, &address, false));
+    assert_true(row.ca_failed_us == 7 && row.strange_refused_us == 0);
+    assert_false(client_charge(&row, &address, false));
+    assert_true(client_charge(&row, &address, true));
+    assert_true(row.strange_refused_us == 8);
+    assert_false(client_charge(&row, &address, true));
+    assert_false(client_owes(&row, &address));
+}
+
 /* A bounded table: rows without sessions go first, then the oldest. */
 static void what_is_forgotten_first(void **state)
 {
@@ -269,6 +313,12 @@ static void give(size_t n)
         CLIENT_PUT(given.rows[i].subject, STR("/CN=somebody"));
         CLIENT_PUT(given.rows[i].serial, STR("1234567890123456789012345678901234567890"));
         given.rows[i].cert_ends_s = 1800000000 + (int64_t)i;
+        given.rows[i].ca_new_us = 11;
+        given.rows[i].ca_failed_us = 12;
+        given.rows[i].strange_taken_us = 13;
+        given.rows[i].strange_refused_us = 14;
+        given.rows[i].misnamed_taken_us = 15;
+        given.rows[i].misnamed_refused_us = 16;
         given.rows[i].gs2 = 'y';
         given.rows[i].alpn = true;
     }
@@ -354,7 +404,8 @@ static void run_sql(const char *sql)
 static void foreign_files_are_known(void **state)
 {
     static const char *const changes[] = {
-        "PRAGMA user_version = 3",
+        "PRAGMA user_version = 4",
+        "PRAGMA user_version = 2", /* of which the table was another */
         "PRAGMA application_id = 1",
         "CREATE TRIGGER t AFTER INSERT ON clients BEGIN DELETE FROM clients; END",
         "CREATE VIEW v AS SELECT 1",
@@ -376,6 +427,46 @@ static void foreign_files_are_known(void **state)
     }
     run_sql("CREATE TABLE others (a)");
     assert_int_equal(save(10, &e), E_DAMAGED);
+}
+
+static const char old_file[] =
+    "PRAGMA application_id = 1885827939; PRAGMA user_version = 2; "
+    "CREATE TABLE clients (user TEXT NOT NULL, address TEXT NOT NULL, application TEXT NOT NULL, "
+    "tls_version TEXT NOT NULL, sni TEXT NOT NULL, issuer TEXT NOT NULL, "
+    "subject TEXT NOT NULL, serial TEXT NOT NULL, "
+    "alpn INTEGER NOT NULL, gs2 INTEGER NOT NULL, seen INTEGER NOT NULL, sessions INTEGER NOT NULL, "
+    "plaintext INTEGER NOT NULL, tls_failures INTEGER NOT NULL, first_us INTEGER NOT NULL, "
+    "last_us INTEGER NOT NULL, plain_us INTEGER NOT NULL, plain_refused_us INTEGER NOT NULL, "
+    "tls_us INTEGER NOT NULL, tls_refused_us INTEGER NOT NULL, tls_failed_us INTEGER NOT NULL, "
+    "cert_ends_s INTEGER NOT NULL, "
+    "PRIMARY KEY (user, address, application)) WITHOUT ROWID; "
+    "INSERT INTO clients VALUES ('old', '192.0.2.1', 'app', 'TLSv1.3', 'db', '', '', '7', 1, 112, 4, 5, 0, 0, "
+    "1, 2, 0, 0, 3, 0, 0, 9)";
+
+/* What an earlier version wrote is read, and written on. */
+static void an_older_file_is_taken_over(void **state)
+{
+    struct err e;
+
+    (void)state;
+    run_sql(old_file);
+    assert_int_equal(load(&e), OK);
+    assert_int_equal(loaded.n, 1);
+    assert_string_equal(loaded.rows[0].key.user, "old");
+    assert_int_equal(loaded.rows[0].sessions, 5);
+    assert_true(loaded.rows[0].cert_ends_s == 9 && loaded.rows[0].ca_new_us == 0);
+    give(2);
+    assert_int_equal(save(10, &e), OK);
+    assert_int_equal(load(&e), OK);
+    assert_int_equal(loaded.n, 3);
+    size_t with_evidence = 0;
+    for (size_t i = 0; i < loaded.n; i++)
+        with_evidence += loaded.rows[i].misnamed_refused_us == 16;
+    assert_int_equal(with_evidence, 2);
+    assert_int_equal(client_store_set_aside(path, &e), OK);
+    run_sql(old_file);
+    run_sql("ALTER TABLE clients ADD COLUMN more TEXT");
+    assert_int_equal(load(&e), E_DAMAGED);
 }
 
 /* Values that nobody could have counted do no harm. */
@@ -488,11 +579,14 @@ int main(void)
         cmocka_unit_test(rows_are_added_in_any_order),
         cmocka_unit_test(texts_are_cut),
         cmocka_unit_test(the_order_of_tries_tells_the_mode),
+        cmocka_unit_test(canaries_show_who_verifies),
+        cmocka_unit_test(refusals_are_charged),
         cmocka_unit_test(what_is_forgotten_first),
         FILE_TEST(what_was_saved_is_there),
         FILE_TEST(the_file_is_bounded),
         FILE_TEST(others_files_are_left_alone),
         FILE_TEST(foreign_files_are_known),
+        FILE_TEST(an_older_file_is_taken_over),
         FILE_TEST(odd_values_are_cut),
         FILE_TEST(every_truncation_is_known),
         FILE_TEST(no_flipped_bit_does_harm),
