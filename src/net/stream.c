@@ -73,12 +73,18 @@ static void update_poll(struct stream *stream)
         events |= POLL_READ;
     if ((stream->pending.n > 0 || stream->connecting) && !stream->broken && !stream->unsendable)
         events |= POLL_WRITE;
-    poll_set(stream->poll, events);
+    poll_set(stream->poll, stream->held ? 0 : events);
 }
 
 void stream_set_reading(struct stream *stream, bool reading)
 {
     stream->reading = reading;
+    update_poll(stream);
+}
+
+void stream_hold(struct stream *stream, bool held)
+{
+    stream->held = held;
     update_poll(stream);
 }
 
@@ -117,6 +123,7 @@ static enum code write_failed(struct stream *stream, struct err *e)
 /* Bytes as they go on the wire. */
 static enum code send_raw(struct stream *stream, struct bytes data, struct err *e)
 {
+    CHECK(!stream->held);
     if (stream->broken || stream->unsendable)
         return err_set(e, E_CLOSED, "connection is broken");
     if (stream->pending.n == 0 && data.n > 0) {
@@ -140,6 +147,7 @@ static enum code send_raw(struct stream *stream, struct bytes data, struct err *
 
 enum code stream_flush(struct stream *stream, struct err *e)
 {
+    CHECK(!stream->held);
     if (stream->broken || stream->unsendable)
         return err_set(e, E_CLOSED, "connection is broken");
     if (stream->pending.n == 0)
@@ -168,6 +176,7 @@ static enum stream_status tls_gone(struct stream *stream)
 
 static struct tls_io lend(struct stream *stream, struct bytes in)
 {
+    CHECK(!stream->held);
     return (struct tls_io){ .in = in, .eof = stream->eof, .out = stream->room->out, .out_size = ROOM_OUT };
 }
 
@@ -207,6 +216,7 @@ void stream_finish(struct stream *stream)
 {
     if (stream->fd < 0 || stream->finishing || stream->broken || stream->unsendable)
         return;
+    CHECK(!stream->held);
     stream->finishing = true;
     if (stream->tls) {
         struct tls_io io = lend(stream, bytes_of(NULL, 0));
@@ -222,8 +232,8 @@ void stream_finish(struct stream *stream)
 static enum stream_status receive(struct stream *stream, uint8_t *dst, size_t size, size_t *out_n,
                                   struct err *e)
 {
+    CHECK(!stream->held);
     ssize_t n = recv(stream->fd, dst, size, 0);
-
     *out_n = 0;
     if (n > 0) {
         *out_n = (size_t)n;

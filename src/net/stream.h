@@ -43,6 +43,7 @@ struct stream {
     bool broken;            /* the socket failed: neither way any more */
     bool unsendable;        /* a send failed; what the peer said before may still be read */
     bool tls_failed;        /* the TLS session failed; an alert may still be on its way */
+    bool held;              /* nothing goes either way until another process has it, or this one again */
     struct buf pending;
     uint64_t received, sent; /* bytes on the socket */
 };
@@ -57,6 +58,8 @@ void stream_close(struct stream *stream);
 
 /** Want input or not. */
 void stream_set_reading(struct stream *stream, bool reading);
+/** Hear of nothing, read and send nothing, until it is let go: what comes meanwhile waits in the kernel. */
+void stream_hold(struct stream *stream, bool held);
 /** Want to hear, as writability, that connect(2) has ended. */
 void stream_set_connecting(struct stream *stream, bool connecting);
 /** Move the connection to another owner; `from` is closed to its former one. */

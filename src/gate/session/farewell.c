@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/env.h"
+#include "base/secret.h"
 #include "gate/session/meters.h"
 #include "gate/session/pending.h"
 #include "gate/session/roster.h"
@@ -22,10 +23,8 @@
 
 enum { FAREWELL_MS = 2000 };
 
-static void session_free(struct session *s)
+void farewell_release(struct session *s)
 {
-    meters_freed(s);
-    pending_leave(s);
     stream_close(&s->client);
     stream_close(&s->server);
     timer_close(s->deadline);
@@ -34,8 +33,19 @@ static void session_free(struct session *s)
     arena_fini(&s->scratch);
     arena_fini(&s->arena);
     snapshot_unref(s->snapshot);
-    roster_freed(s->worker, s->flags & SESSION_LATE);
+    wipe(s->key, sizeof s->key);
     free(s);
+}
+
+static void session_free(struct session *s)
+{
+    struct worker *worker = s->worker;
+    bool late = s->flags & SESSION_LATE;
+
+    meters_freed(s);
+    pending_leave(s);
+    farewell_release(s);
+    roster_freed(worker, late);
 }
 
 /* What the code of a refusal says, where nobody knew better. */
@@ -113,7 +123,7 @@ static void log_end_of(struct session *s, const struct err *e)
         if (s->rule) {
             log_str(&line, "rule_file", s->rule->file);
             log_int(&line, "rule_line", s->rule->line);
-            if (!hba_rule_has_secret(s->rule))
+            if (s->rule->raw.n > 0 && !hba_rule_has_secret(s->rule))
                 log_str(&line, "rule", s->rule->raw);
         }
         session_log_cause(s, &line, cause_of(s, e));
@@ -154,16 +164,27 @@ static void farewell_say(struct session *s, const struct err *e)
     buf_fini_secret(&s->out);
 }
 
+static void leave_lists(struct session *s)
+{
+    if (s->flags & SESSION_COUNTED)
+        atomic_fetch_sub_explicit(&s->worker->shared->connections, 1, memory_order_relaxed);
+    s->flags &= ~(unsigned)SESSION_COUNTED;
+    roster_remove(s->worker, s);
+}
+
+void farewell_without_a_word(struct session *s)
+{
+    leave_lists(s);
+    session_free(s);
+}
+
 void farewell_enter(struct session *s, const struct err *e)
 {
     log_end_of(s, e);
     if (!s->ready_us)
         session_tally_ended(s, e);
     farewell_say(s, e);
-    if (s->flags & SESSION_COUNTED)
-        atomic_fetch_sub_explicit(&s->worker->shared->connections, 1, memory_order_relaxed);
-    s->flags &= ~(unsigned)SESSION_COUNTED;
-    roster_remove(s->worker, s);
+    leave_lists(s);
     if (!s->deadline) { /* born without one: nobody else holds the session yet */
         session_free(s);
         return;

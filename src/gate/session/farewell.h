@@ -12,5 +12,12 @@ void farewell_client_readable(struct session *s);
 void farewell_client_writable(struct session *s);
 /** The client's time is up, or it has gone: free. */
 void farewell_deadline(struct session *s);
+/**
+ * Another process has the session, or keeps it: this one's descriptors and keys go, and it is counted no more. No byte, no
+ * shutdown(2), no line in the log. Not from below the session's own callbacks.
+ */
+void farewell_without_a_word(struct session *s);
+/** The memory and descriptors of a session that is in no list yet. */
+void farewell_release(struct session *s);
 
 #endif

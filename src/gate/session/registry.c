@@ -72,6 +72,16 @@ struct session *registry_next(struct worker *worker, uint32_t pid, const struct 
     return s;
 }
 
+static void insert(struct worker *worker, struct session *session, struct bytes key)
+{
+    struct session **slot = &worker->registry->slots[slot_of((uint32_t)session->pid)];
+
+    memcpy(session->key, key.p, key.n);
+    session->key_n = (uint8_t)key.n;
+    session->key_next = *slot;
+    *slot = session;
+}
+
 enum code registry_add(struct worker *worker, struct session *session, uint8_t n)
 {
     const struct env *env = &worker->env;
@@ -90,14 +100,22 @@ enum code registry_add(struct worker *worker, struct session *session, uint8_t n
             TRY(cancel_key_sign(secret, (uint32_t)session->pid, key));
         if (registry_find(worker, (uint32_t)session->pid, drawn, &known))
             continue;
-        memcpy(session->key, key, n);
-        session->key_n = n;
-        struct session **slot = &worker->registry->slots[slot_of((uint32_t)session->pid)];
-        session->key_next = *slot;
-        *slot = session;
+        insert(worker, session, drawn);
         return OK;
     }
     return E_INTERNAL;
+}
+
+bool registry_put(struct worker *worker, struct session *session, struct bytes key)
+{
+    bool known;
+
+    if (key.n < 4 || key.n > sizeof session->key ||
+        registry_worker(key, worker->shared->n_workers) != worker->index ||
+        registry_find(worker, (uint32_t)session->pid, key, &known))
+        return false;
+    insert(worker, session, key);
+    return true;
 }
 
 void registry_remove(struct worker *worker, struct session *session)

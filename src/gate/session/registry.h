@@ -19,6 +19,9 @@ void registry_free(struct registry *registry);
  * shared table; over all workers keys are as random as before. n: 4 or 32.
  */
 MUST_CHECK enum code registry_add(struct worker *worker, struct session *session, uint8_t n);
+/** Remember a session under the (pid, key) that its client has already. False: it is another worker's, or not the only
+ * one. */
+MUST_CHECK bool registry_put(struct worker *worker, struct session *session, struct bytes key);
 /** Forget it, under the pid it was added with. Harmless on a session that is not there. */
 void registry_remove(struct worker *worker, struct session *session);
 /** Constant time in the key; NULL when nothing fits. `pid_known` tells the two log lines apart. */

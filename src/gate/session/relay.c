@@ -16,8 +16,6 @@
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
 
-static void on_server(void *arg, unsigned events);
-
 static void over(struct session *s)
 {
     session_end(s, PARTING_SILENT, NULL);
@@ -55,7 +53,8 @@ enum step relay_enter(struct session *s, struct err *e)
 {
     (void)e;
     session_phase_none(s);
-    server_conn_take_stream(s->server_conn, &s->server, on_server, s);
+    s->server_sslmode = s->upstream->info.sslmode;
+    server_conn_take_stream(s->server_conn, &s->server, relay_on_server, s);
     session_login_over(s); /* before anything that may end the session: nobody looks for it then */
     /* Counted before it is told: who has heard of its session may ask for the numbers at once. */
     session_ready(s);
@@ -153,7 +152,7 @@ static void server_readable(struct session *s)
     update(s);
 }
 
-static void on_server(void *arg, unsigned events)
+void relay_on_server(void *arg, unsigned events)
 {
     struct session *s = arg;
 
@@ -170,9 +169,27 @@ static void on_server(void *arg, unsigned events)
 
 void relay_drain(struct session *s, bool now)
 {
-    s->flags |= SESSION_DRAINING;
-    if (now || idle(s))
+    s->flags |= SESSION_DRAINING | (now && s->flags & SESSION_HELD ? (unsigned)SESSION_DOOMED : 0);
+    if (!(s->flags & SESSION_HELD) && (now || idle(s)))
         say_goodbye(s);
+}
+
+void relay_hold(struct session *s)
+{
+    s->flags |= SESSION_HELD;
+    stream_hold(&s->client, true);
+    stream_hold(&s->server, true);
+}
+
+void relay_go_on(struct session *s)
+{
+    s->flags &= ~(unsigned)SESSION_HELD;
+    stream_hold(&s->client, false);
+    stream_hold(&s->server, false);
+    if (s->flags & SESSION_DRAINING)
+        relay_drain(s, s->flags & SESSION_DOOMED);
+    if (s->state == STATE_RELAY)
+        update(s);
 }
 
 void relay_leave(struct session *s)

@@ -12,5 +12,12 @@ void relay_client_readable(struct session *s);
 void relay_client_writable(struct session *s);
 void relay_drain(struct session *s, bool now);
 void relay_leave(struct session *s);
+/** The server's socket is ready. `arg`: the session. */
+void relay_on_server(void *arg, unsigned events);
+
+/** Neither pipe carries anything, and nothing ends the session, until relay_go_on(). */
+void relay_hold(struct session *s);
+/** What came meanwhile is seen now; the session may end of it. */
+void relay_go_on(struct session *s);
 
 #endif

@@ -78,9 +78,12 @@ enum session_flag {
     SESSION_LATE = 1 << 2,     /* the drain does not wait for it: came meanwhile, or had said nothing */
     SESSION_DRAINING = 1 << 3, /* ends at the next ReadyForQuery(idle) */
     /* The client. BUSY only in relay; DEAF in any state, and for good. */
-    SESSION_DEAF = 1 << 4, /* nothing more is read of it: end of file, or nobody is left to hear it */
-    SESSION_BUSY = 1 << 5, /* has sent something since the last ReadyForQuery */
-    SESSION_BOUND = 1 << 6 /* its password exchange was bound to the TLS channel */
+    SESSION_DEAF = 1 << 4,  /* nothing more is read of it: end of file, or nobody is left to hear it */
+    SESSION_BUSY = 1 << 5,  /* has sent something since the last ReadyForQuery */
+    SESSION_BOUND = 1 << 6, /* its password exchange was bound to the TLS channel */
+    /* Between two processes; only in relay. */
+    SESSION_HELD = 1 << 7,  /* nothing is read, written or ended: see pack.h */
+    SESSION_DOOMED = 1 << 8 /* was to end at once meanwhile */
 };
 
 enum {
@@ -144,6 +147,7 @@ struct session {
     struct str upstream_user;        /* the role the gate acts as on the server */
     const struct upstream *upstream; /* of the snapshot; NULL: none yet */
     struct str server_text;          /* its address, once the session is established */
+    enum sslmode server_sslmode;     /* as its upstream said when the session began */
     struct str identity;             /* authenticated name for logs; p == NULL: the method sets none */
     enum cause cause;                /* of a refusal, where somebody knows better than its code */
     const char *reason; /* for the log only: why the client is, or will be, refused; NULL: nothing to add */
@@ -173,6 +177,7 @@ struct session {
     int64_t ready_us;                 /* when it was admitted; 0: not yet */
     int64_t ready_mono_us;            /* the same moment, for its duration */
     int64_t login_wait_us;            /* for its turns at the server; negative: it waits since then */
+    uint32_t upgrades;                /* how often another process has taken it over */
     struct count_cell *metered;       /* where it counts among the sessions */
     uint64_t metered_in, metered_out; /* what of client.received and sent is counted */
     int64_t active_ms;                /* of the loop's clock: bytes last went either way */

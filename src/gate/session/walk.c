@@ -228,7 +228,7 @@ static void take_input(struct session *s)
     session_resume(s);
 }
 
-static void on_client(void *arg, unsigned events)
+void walk_on_client(void *arg, unsigned events)
 {
     struct session *s = arg;
 
@@ -272,29 +272,38 @@ static enum origin origin_of(const struct settings *settings, const struct addre
                                                                                  : ORIGIN_TCP;
 }
 
-struct session *walk_new(struct worker *worker, int fd, const struct address *peer, bool local)
+static struct session *session_make(struct worker *worker)
 {
     struct session *s = calloc(1, sizeof *s);
 
-    if (!s || stream_open(&s->client, &worker->room, fd, on_client, s) != OK) {
+    if (!s)
+        return NULL;
+    s->walk = &ways;
+    s->worker = worker;
+    s->client.fd = s->server.fd = -1;
+    arena_init(&s->arena, SESSION_ARENA_MAX, SESSION_ARENA_FIRST);
+    arena_init(&s->scratch, SESSION_SCRATCH_MAX, 1024);
+    s->in = BUF_INIT(2 * SESSION_IN_MAX); /* the last read before the pause is never lost */
+    s->out = BUF_INIT(SESSION_OUT_MAX);
+    return s;
+}
+
+struct session *walk_new(struct worker *worker, int fd, const struct address *peer, bool local)
+{
+    struct session *s = session_make(worker);
+
+    if (!s || stream_open(&s->client, &worker->room, fd, walk_on_client, s) != OK) {
         if (!s)
             (void)close(fd);
         free(s);
         return NULL;
     }
-    s->walk = &ways;
-    s->worker = worker;
     s->snapshot = snapshot_ref(worker->snapshot);
     s->id = atomic_fetch_add_explicit(&worker->shared->session_ids, 1, memory_order_relaxed) + 1;
     s->peer = *peer;
     s->origin = origin_of(session_settings(s), peer, local);
     s->flags = worker->draining ? SESSION_LATE : 0;
-    s->server.fd = -1;
     s->started_us = session_env(s)->now_unix_us(session_env(s)->ctx);
-    arena_init(&s->arena, SESSION_ARENA_MAX, SESSION_ARENA_FIRST);
-    arena_init(&s->scratch, SESSION_SCRATCH_MAX, 1024);
-    s->in = BUF_INIT(2 * SESSION_IN_MAX); /* the last read before the pause is never lost */
-    s->out = BUF_INIT(SESSION_OUT_MAX);
     s->deadline = timer_new(worker->loop, on_deadline, s);
     meters_accepted(s);
     roster_add(worker, s);
@@ -306,6 +315,23 @@ struct session *walk_new(struct worker *worker, int fd, const struct address *pe
     if (s->origin != ORIGIN_BALANCER)
         session_log_received(s);
     stream_set_reading(&s->client, true);
+    return s;
+}
+
+struct session *walk_adopt(struct worker *worker)
+{
+    struct session *s = session_make(worker);
+
+    if (!s)
+        return NULL;
+    s->deadline = timer_new(worker->loop, on_deadline, s);
+    if (!s->deadline) {
+        free(s);
+        return NULL;
+    }
+    s->snapshot = snapshot_ref(worker->snapshot);
+    s->state = STATE_RELAY;
+    s->flags = SESSION_HELD | (worker->draining ? (unsigned)SESSION_LATE : 0);
     return s;
 }
 

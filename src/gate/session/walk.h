@@ -11,6 +11,10 @@ struct worker;
 
 /** Take over an accepted descriptor. NULL: memory ran out, the descriptor is closed. */
 struct session *walk_new(struct worker *worker, int fd, const struct address *peer, bool local);
+/** A session that another process has begun: in relay, held, without streams, in no list. NULL: memory ran out. */
+struct session *walk_adopt(struct worker *worker);
+/** The client's socket is ready. `arg`: the session. */
+void walk_on_client(void *arg, unsigned events);
 /** The gate is about to end: end now; a client that has not sent a StartupMessage yet gets a moment to learn why. */
 void walk_hurry(struct session *s);
 

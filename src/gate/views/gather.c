@@ -130,11 +130,11 @@ static void copy_admission(struct gather_part *part, const struct session *s, st
 static void copy_server(struct gather_part *part, const struct session *s, struct session_card *card)
 {
     gather_copy(part, s->server_text, &card->upstream);
-    if (!s->server.tls || !s->upstream)
+    if (!s->server.tls)
         return;
     copy_c(part, tls_engine_version(s->server.tls), &card->upstream_tls);
     copy_c(part, tls_engine_cipher(s->server.tls), &card->upstream_cipher);
-    card->upstream_sslmode = s->upstream->info.sslmode;
+    card->upstream_sslmode = s->server_sslmode;
 }
 
 static void copy_session(struct gather_part *part, const struct session *s, struct session_card *card)
@@ -148,6 +148,7 @@ static void copy_session(struct gather_part *part, const struct session *s, stru
     card->worker = s->worker->index;
     card->started_us = s->started_us;
     card->ready_us = s->ready_us;
+    card->upgrades = s->upgrades;
     card->handshake_us = s->handshake_us > 0 ? s->handshake_us : 0;
     card->login_waits = s->login_wait_us < 0;
     card->login_wait_us = s->login_wait_us + (card->login_waits ? env_mono_us(env) : 0);

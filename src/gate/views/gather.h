@@ -47,6 +47,7 @@ struct session_card {
     int64_t handshake_us; /* 0: not measured */
     int64_t login_wait_us;
     bool login_waits;
+    unsigned upgrades; /* how often another process has taken it over */
 };
 
 /** What one worker copied. */
