@@ -187,12 +187,7 @@ static void gate_on_signal(void *arg, int signum)
 
     if (gate_is_over(g))
         return;
-    bool now = signum == SIGINT;
-    if (g->draining && !now)
-        return;
-    gate_log(g->env, SEV_LOG, "stop",
-             now ? "received fast shutdown request" : "received smart shutdown request");
-    stop_drain(g, now);
+    stop_ask(g, signum == SIGINT);
 }
 
 /* ---- start ---- */
@@ -343,6 +338,7 @@ enum code gate_run(const struct gate_params *params)
                 abort(); /* out of memory while giving up: nothing is owed to anybody */
     } else {
         loop_run(g.loop);
+        stop_report(&g);
         gate_log(g.env, SEV_LOG, "stopped", "pgseal is shut down");
     }
     free_gate(&g);

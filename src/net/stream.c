@@ -307,6 +307,11 @@ enum stream_status stream_read(struct stream *stream, struct bytes *out, struct 
     return status;
 }
 
+bool stream_midway(const struct stream *stream)
+{
+    return stream->tls && tls_engine_midway(stream->tls);
+}
+
 void stream_wipe(struct bytes read)
 {
     wipe((uint8_t *)(uintptr_t)read.p, read.n); /* memory of a worker's room, writable */

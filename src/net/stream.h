@@ -84,6 +84,8 @@ MUST_CHECK enum code stream_flush(struct stream *stream, struct err *e);
  * may come with `stream->eof` or `stream->broken` set; the next call then tells.
  */
 enum stream_status stream_read(struct stream *stream, struct bytes *out, struct err *e);
+/** True when the peer has begun to say something that has not come whole: a TLS record. */
+bool stream_midway(const struct stream *stream);
 /** Overwrite what a read has lent: before relay it may be a password. */
 void stream_wipe(struct bytes read);
 /** The secrets are over: what is read from here on leaves its traces as any traffic does, and costs less. */

@@ -51,8 +51,10 @@ static const uint8_t *follow_whole(struct msg_follow *f, const uint8_t *p, const
             break;
         length = word;
         last = p;
-        if (*p == 'Z' && length > LENGTH_WORD)
+        if (*p == 'Z' && length > LENGTH_WORD) {
             f->state = (char)p[length];
+            f->n_ready++;
+        }
         p += 1 + (size_t)length;
     }
     if (last) {
@@ -75,6 +77,7 @@ void msg_follow(struct msg_follow *f, struct bytes data)
             if (f->type == 'Z') {
                 f->state = (char)p[n - 1];
                 f->ready = n == f->skip;
+                f->n_ready += f->ready;
             }
             f->skip -= (uint32_t)n;
             p += n;
@@ -90,4 +93,66 @@ void msg_follow(struct msg_follow *f, struct bytes data)
         if (++f->have == MSG_HEADER)
             header_done(f);
     }
+}
+
+/* ---- the client's side ---- */
+
+static bool asks(char type)
+{
+    return type == 'Q' || type == 'S' || type == 'F';
+}
+
+/* Messages that are here whole, up to the first that is not. */
+static const uint8_t *ask_whole(struct msg_asked *a, const uint8_t *p, const uint8_t *end)
+{
+    uint32_t word;
+
+    while (end - p >= MSG_HEADER) {
+        memcpy(&word, p + 1, sizeof word);
+        word = be32toh(word);
+        if (word < LENGTH_WORD || (size_t)(end - p) <= word)
+            break;
+        a->type = (char)*p;
+        a->n += asks(a->type);
+        p += 1 + (size_t)word;
+    }
+    return p;
+}
+
+static void ask_header_byte(struct msg_asked *a, uint8_t byte)
+{
+    if (a->have == 0) {
+        a->type = (char)byte;
+        a->length = 0;
+    } else {
+        a->length = a->length << 8 | byte;
+    }
+    if (++a->have < MSG_HEADER)
+        return;
+    a->have = 0;
+    a->bad = a->length < LENGTH_WORD;
+    a->skip = a->bad ? 0 : a->length - LENGTH_WORD;
+    a->n += !a->bad && asks(a->type);
+}
+
+void msg_ask(struct msg_asked *a, struct bytes data)
+{
+    const uint8_t *p = data.p, *end = data.p + data.n;
+
+    while (p < end && !a->bad) {
+        if (msg_asked_whole(a) && (p = ask_whole(a, p, end)) == end)
+            return;
+        if (a->skip == 0) {
+            ask_header_byte(a, *p++);
+            continue;
+        }
+        size_t n = (size_t)(end - p) < a->skip ? (size_t)(end - p) : a->skip;
+        a->skip -= (uint32_t)n;
+        p += n;
+    }
+}
+
+bool msg_asked_closed(const struct msg_asked *a)
+{
+    return msg_asked_whole(a) && !(a->type && strchr("PBDECH", a->type));
 }

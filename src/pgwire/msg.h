@@ -39,9 +39,10 @@ MUST_CHECK enum code msg_next(struct bytes in, size_t length_max, struct msg *ou
  * ('I', 'T', 'E') or 0 before the first, and `between` is true when the stream is between two messages.
  */
 struct msg_follow {
-    uint32_t skip;   /* body bytes still to pass over */
-    uint32_t length; /* length word under construction */
-    uint8_t have;    /* header bytes seen, 0…5 */
+    uint32_t skip;    /* body bytes still to pass over */
+    uint32_t length;  /* length word under construction */
+    uint32_t n_ready; /* how many ReadyForQuery there were; it wraps */
+    uint8_t have;     /* header bytes seen, 0…5 */
     char type;
     char state;
     bool ready; /* the last complete message was a ReadyForQuery */
@@ -53,5 +54,30 @@ static inline bool msg_between(const struct msg_follow *f)
 {
     return f->have == 0 && f->skip == 0;
 }
+
+/**
+ * Follows what a client sends after its login, by headers only: how many ReadyForQuery it will get.
+ *
+ * Query, Sync and FunctionCall are answered with one each. What the server skips is counted too: a Sync during COPY
+ * FROM STDIN, and a Query between an error of the extended protocol and its Sync.
+ * [src: PostgreSQL 18, "Message Flow"]
+ */
+struct msg_asked {
+    uint32_t skip;
+    uint32_t length;
+    uint32_t n; /* how many were asked for; it wraps */
+    uint8_t have;
+    char type; /* of the last message */
+    bool bad;
+};
+
+void msg_ask(struct msg_asked *a, struct bytes data);
+/** True when the stream is between two messages. */
+static inline bool msg_asked_whole(const struct msg_asked *a)
+{
+    return a->have == 0 && a->skip == 0;
+}
+/** True when nothing has come in part: no message, and no messages of the extended protocol whose Sync is missing. */
+bool msg_asked_closed(const struct msg_asked *a);
 
 #endif

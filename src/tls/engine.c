@@ -310,6 +310,11 @@ enum tls_status tls_engine_write(struct tls_engine *engine, struct tls_io *io, s
     return status;
 }
 
+bool tls_engine_midway(const struct tls_engine *engine)
+{
+    return engine->ssl ? SSL_has_pending(engine->ssl) != 0 : engine->record.header_n > 0;
+}
+
 void tls_engine_close(struct tls_engine *engine, struct tls_io *io)
 {
     if (!engine->ssl) {

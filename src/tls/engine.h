@@ -41,6 +41,8 @@ enum tls_status tls_engine_read(struct tls_engine *engine, struct tls_io *io, st
 /** Encrypt `src`; *out_n bytes were taken, also when the status is not DONE. */
 enum tls_status tls_engine_write(struct tls_engine *engine, struct tls_io *io, struct bytes src,
                                  size_t *out_n, struct err *e);
+/** True when a record has begun to come, and is not here whole. */
+bool tls_engine_midway(const struct tls_engine *engine);
 /** Say close_notify. Does nothing before the handshake has ended or after a failure. */
 void tls_engine_close(struct tls_engine *engine, struct tls_io *io);
 /** Give the record buffers back between reads (idle) or keep them (bulk transfer). Until

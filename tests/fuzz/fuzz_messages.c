@@ -19,6 +19,28 @@ static size_t walk(struct bytes all, char *out_state)
     return all.n - rest.n;
 }
 
+/* What a client's stream asks for. */
+static void ask(struct bytes all, size_t step)
+{
+    struct msg_asked whole = { 0 }, pieces = { 0 };
+    struct bytes rest = all;
+    uint32_t asked = 0;
+    struct msg msg;
+    size_t used;
+
+    msg_ask(&whole, all);
+    for (struct bytes left = all; left.n > 0; left = bytes_from(left, step))
+        msg_ask(&pieces, bytes_of(left.p, left.n < step ? left.n : step));
+    CHECK(whole.bad == pieces.bad && whole.n == pieces.n);
+    while (msg_next(rest, UINT32_MAX, &msg, &used) == OK) {
+        asked += msg.type == 'Q' || msg.type == 'S' || msg.type == 'F';
+        rest = bytes_from(rest, used);
+    }
+    CHECK(whole.n == asked || whole.n == asked + 1); /* the last one may have come in part */
+    if (!whole.bad)
+        CHECK(whole.skip == pieces.skip && msg_asked_whole(&whole) == (rest.n == 0));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes rest = bytes_of(data, size);
@@ -26,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct msg_follow whole = { 0 }, pieces = { 0 };
     char state;
 
+    ask(rest, step);
     msg_follow(&whole, rest);
     for (struct bytes left = rest; left.n > 0; left = bytes_from(left, step))
         msg_follow(&pieces, bytes_of(left.p, left.n < step ? left.n : step));
@@ -34,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     CHECK(whole.skip == pieces.skip && whole.length == pieces.length && whole.have == pieces.have);
     CHECK(whole.type == pieces.type && whole.state == pieces.state && whole.ready == pieces.ready);
+    CHECK(whole.n_ready == pieces.n_ready);
     size_t end = walk(rest, &state);
     CHECK(msg_between(&whole) == (end == rest.n));
     return 0;

@@ -224,7 +224,7 @@ def test_who_waits_is_told_of_the_stop(gate, slow, stack):
     wait_until_waiting(g, 2)
     g.kill(signal.SIGTERM)
     for c in clients:
-        assert c.events() == [fatal("57P01", "terminating connection due to administrator command"), EOF]
+        assert c.events() == [fatal("57P03", "the database system is shutting down"), EOF]
 
 
 def test_the_limit_is_reloaded(gate, slow, stack):

@@ -126,12 +126,14 @@ def test_the_manager_hears_the_parent(make_gate, scratch, monkeypatch):
             data, control, _, _ = manager.recvmsg(4096, socket.CMSG_SPACE(12))
             return data, struct.unpack("iII", control[0][2])[0]
 
-        g = make_gate(start=False, hba=HBA)
+        g = make_gate(start=False, hba=HBA, settings={"shutdown_delay": "7s"})
         monkeypatch.setenv("NOTIFY_SOCKET", path)
         g.start()
         assert hear() == (b"READY=1", g.process.pid)
         g.kill(signal.SIGINT)
-        assert hear() == (b"STOPPING=1", g.process.pid)
+        text, pid = hear()
+        assert pid == g.process.pid and text.startswith(b"STOPPING=1\nEXTEND_TIMEOUT_USEC=")
+        assert int(text.rpartition(b"=")[2]) > 1000000 * (60 + 7)     # drain_timeout and shutdown_delay
         assert g.process.wait(run.PATIENCE) == 0
     os.unlink(path)
 

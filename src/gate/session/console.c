@@ -144,7 +144,7 @@ static enum step feed(struct console_room *r, struct err *e)
     struct session *s = r->s;
 
     if (s->in.n == 0) {
-        if (s->flags & SESSION_DRAINING && idle(r))
+        if (s->flags & SESSION_DUE && idle(r))
             return shut_down(s, e);
         return s->flags & SESSION_DEAF ? session_fail(s, PARTING_SILENT) : STEP_MORE;
     }
@@ -390,7 +390,7 @@ void console_drain(struct session *s, bool now)
 {
     struct err e;
 
-    if (!now && !idle(s->console))
+    if (!now && !(s->flags & SESSION_DUE && console_room_idle(s)))
         return;
     (void)shut_down(s, &e);
     session_end(s, PARTING_FATAL, &e);
@@ -412,6 +412,11 @@ void console_leave(struct session *s)
 }
 
 /* ---- what others ask ---- */
+
+bool console_room_idle(const struct session *s)
+{
+    return s->console && idle(s->console);
+}
 
 char console_room_state(const struct session *s, bool *out_busy)
 {

@@ -31,6 +31,8 @@ enum { CONSOLE_PID_FIRST = 1 << 30 /* above every pid of an operating system */ 
 
 /** Transaction state as in ReadyForQuery; *busy: a statement is being worked on. Worker's thread. */
 char console_room_state(const struct session *s, bool *out_busy);
+/** It waits for the next statement, outside a transaction. Worker's thread. */
+bool console_room_idle(const struct session *s);
 /** The statement being run or run last; borrowed until the session goes on. */
 struct str console_room_query(const struct session *s);
 /** When it, its transaction and the present state began. Worker's thread. */

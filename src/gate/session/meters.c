@@ -13,6 +13,7 @@
 #include "tls/engine.h"
 
 #include <ctype.h>
+#include <stdatomic.h>
 
 static struct counters *counters_of(const struct session *s)
 {
@@ -165,4 +166,23 @@ void meters_cancel(struct counters *counters, const char *result)
     const struct str labels[] = { str_c(result) };
 
     count_add(count_cell(counters, METRIC_CANCELS, labels), 1);
+}
+
+/* ---- a drain ---- */
+
+void meters_drains(struct session *s)
+{
+    if (s->worker->draining && s->ready_us && !(s->flags & SESSION_DRAINING))
+        atomic_fetch_add_explicit(&s->worker->shared->drain_left, 1, memory_order_relaxed);
+}
+
+void meters_drained(struct session *s, bool told)
+{
+    struct gate_shared *shared = s->worker->shared;
+    enum drained how = !told ? DRAINED_CLIENT : s->flags & SESSION_DUE ? DRAINED_IDLE : DRAINED_CUT;
+
+    if (!s->worker->draining || !s->ready_us || !(s->flags & SESSION_DRAINING))
+        return;
+    atomic_fetch_sub_explicit(&shared->drain_left, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&shared->drained[how], 1, memory_order_relaxed);
 }

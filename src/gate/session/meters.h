@@ -30,6 +30,11 @@ void meters_handshake_ended(struct session *s, bool done);
 /** The server's ReadyForQuery is on its way to the client. */
 void meters_connected(struct session *s);
 
+/** The gate stops, and the session is told to drain; before its flags say so. */
+void meters_drains(struct session *s);
+/** And it ends; `told`: with 57P01. */
+void meters_drained(struct session *s, bool told);
+
 void meters_failed(struct counters *counters, enum cause cause);
 /** A StartupMessage led to a session, or to a refusal. Nothing where there was none. */
 void meters_startup(struct session *s, bool admitted);

@@ -20,7 +20,8 @@
 enum {
     METHOD_VERSION = 18,
     /* What goes over of the flags. The drain's own bookkeeping is each process's. */
-    FLAGS = SESSION_COUNTED | SESSION_DRAINING | SESSION_DEAF | SESSION_BUSY | SESSION_BOUND | SESSION_DOOMED
+    FLAGS = SESSION_COUNTED | SESSION_DRAINING | SESSION_DEAF | SESSION_BUSY | SESSION_BOUND |
+            SESSION_DOOMED | SESSION_DUE | SESSION_COPIED
 };
 
 /* ---- addresses ---- */
@@ -82,6 +83,13 @@ static void form_state(struct form *f, struct session *s)
     form_char(f, &s->follow.state);
     form_bool(f, &s->follow.ready);
     form_bool(f, &s->follow.bad);
+    form_u32(f, &s->follow.n_ready);
+    form_u32(f, &s->asked.skip);
+    form_u32(f, &s->asked.length);
+    form_u32(f, &s->asked.n);
+    s->asked.have = (uint8_t)form_below(f, s->asked.have, MSG_HEADER);
+    form_char(f, &s->asked.type);
+    form_bool(f, &s->asked.bad);
 }
 
 static void form_times(struct form *f, struct session *s)

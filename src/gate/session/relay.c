@@ -33,9 +33,32 @@ static void update(struct session *s)
     stream_set_reading(&s->server, !stream_blocked(&s->client));
 }
 
-static bool idle(const struct session *s)
+bool relay_idle(const struct session *s)
 {
     return s->follow.ready && s->follow.state == 'I' && msg_between(&s->follow) && !(s->flags & SESSION_BUSY);
+}
+
+/* Nothing that the client has sent is on its way. A client may send the next query before it has the answer. */
+static bool all_answered(const struct session *s)
+{
+    return s->asked.bad || (s->asked.n == s->follow.n_ready && msg_asked_closed(&s->asked));
+}
+
+/* What the server has said may end what the client has asked for. */
+static void note_answers(struct session *s)
+{
+    if (!msg_between(&s->follow))
+        return;
+    if (s->follow.type == 'G')
+        s->flags |= SESSION_COPIED;
+    if (!s->follow.ready)
+        return;
+    if (s->flags & SESSION_COPIED) { /* a Sync that came with the Execute was skipped */
+        s->asked.n = s->follow.n_ready;
+        s->flags &= ~(unsigned)SESSION_COPIED;
+    }
+    if (all_answered(s))
+        s->flags &= ~(unsigned)SESSION_BUSY;
 }
 
 static void say_goodbye(struct session *s)
@@ -47,6 +70,14 @@ static void say_goodbye(struct session *s)
     (void)!stream_write(&s->server, buf_bytes(&out), &e);
     err_set(&e, E_SHUTDOWN, "terminating connection due to administrator command");
     session_end(s, msg_between(&s->follow) ? PARTING_FATAL : PARTING_LOGGED, &e);
+}
+
+/* Its turn has come, and it is idle; but what the client has sent by now is answered first. */
+static void part(struct session *s)
+{
+    relay_client_readable(s);
+    if (s->state == STATE_RELAY && relay_idle(s) && !stream_midway(&s->client))
+        say_goodbye(s);
 }
 
 enum step relay_enter(struct session *s, struct err *e)
@@ -63,8 +94,10 @@ enum step relay_enter(struct session *s, struct err *e)
     if (!session_send(s))
         return STEP_JOB;
     arena_fini(&s->scratch);
+    s->asked.n = s->follow.n_ready;
     if (s->in.n > 0) { /* pipelined after the login */
         s->flags |= SESSION_BUSY;
+        msg_ask(&s->asked, buf_bytes(&s->in));
         if (stream_write(&s->server, buf_bytes(&s->in), NULL) != OK) {
             over(s);
             return STEP_JOB;
@@ -80,8 +113,6 @@ enum step relay_enter(struct session *s, struct err *e)
         return STEP_JOB;
     }
     update(s);
-    if (s->flags & SESSION_DRAINING)
-        relay_drain(s, false);
     return STEP_JOB;
 }
 
@@ -95,6 +126,7 @@ void relay_client_readable(struct session *s)
     case STREAM_DATA:
         s->flags |= SESSION_BUSY;
         s->active_ms = loop_now_ms(s->worker->loop);
+        msg_ask(&s->asked, in);
         if (stream_write(&s->server, in, NULL) != OK) {
             /* What the server said before it closed is still to be read. */
             s->flags |= SESSION_DEAF;
@@ -129,15 +161,15 @@ static void server_readable(struct session *s)
     case STREAM_DATA:
         s->active_ms = loop_now_ms(s->worker->loop);
         msg_follow(&s->follow, in);
-        if (s->follow.ready && msg_between(&s->follow))
-            s->flags &= ~(unsigned)SESSION_BUSY;
+        note_answers(s);
         if (stream_write(&s->client, in, NULL) != OK) {
             over(s);
             return;
         }
-        if (s->flags & SESSION_DRAINING && idle(s)) {
-            say_goodbye(s);
-            return;
+        if (s->flags & SESSION_DUE && relay_idle(s)) {
+            part(s);
+            if (s->state != STATE_RELAY)
+                return;
         }
         if (stream_over(&s->server)) {
             over(s);
@@ -169,9 +201,12 @@ void relay_on_server(void *arg, unsigned events)
 
 void relay_drain(struct session *s, bool now)
 {
-    s->flags |= SESSION_DRAINING | (now && s->flags & SESSION_HELD ? (unsigned)SESSION_DOOMED : 0);
-    if (!(s->flags & SESSION_HELD) && (now || idle(s)))
+    if (s->flags & SESSION_HELD)
+        s->flags |= SESSION_DRAINING | (now ? (unsigned)SESSION_DOOMED : 0);
+    else if (now)
         say_goodbye(s);
+    else if (s->flags & SESSION_DUE && relay_idle(s))
+        part(s);
 }
 
 void relay_hold(struct session *s)

@@ -11,6 +11,8 @@ enum step relay_enter(struct session *s, struct err *e);
 void relay_client_readable(struct session *s);
 void relay_client_writable(struct session *s);
 void relay_drain(struct session *s, bool now);
+/** The server waits for the next query, outside a transaction. */
+bool relay_idle(const struct session *s);
 void relay_leave(struct session *s);
 /** The server's socket is ready. `arg`: the session. */
 void relay_on_server(void *arg, unsigned events);

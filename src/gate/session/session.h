@@ -76,14 +76,16 @@ enum session_flag {
     SESSION_COUNTED = 1 << 1, /* counts against max_connections: from route or upstream to farewell */
     /* The end of its worker. Either, both, or neither: a client that came late is told to go anyway. */
     SESSION_LATE = 1 << 2,     /* the drain does not wait for it: came meanwhile, or had said nothing */
-    SESSION_DRAINING = 1 << 3, /* ends at the next ReadyForQuery(idle) */
+    SESSION_DRAINING = 1 << 3, /* is to end; in relay and console when its turn comes: */
+    SESSION_DUE = 1 << 10,     /* it ends at the next ReadyForQuery(idle) */
     /* The client. BUSY only in relay; DEAF in any state, and for good. */
-    SESSION_DEAF = 1 << 4,  /* nothing more is read of it: end of file, or nobody is left to hear it */
-    SESSION_BUSY = 1 << 5,  /* has sent something since the last ReadyForQuery */
-    SESSION_BOUND = 1 << 6, /* its password exchange was bound to the TLS channel */
+    SESSION_DEAF = 1 << 4,   /* nothing more is read of it: end of file, or nobody is left to hear it */
+    SESSION_BUSY = 1 << 5,   /* has asked for something that the server has not answered in full */
+    SESSION_BOUND = 1 << 6,  /* its password exchange was bound to the TLS channel */
+    SESSION_COPIED = 1 << 7, /* the server wanted COPY data since the last ReadyForQuery; only in relay */
     /* Between two processes; only in relay. */
-    SESSION_HELD = 1 << 7,  /* nothing is read, written or ended: see pack.h */
-    SESSION_DOOMED = 1 << 8 /* was to end at once meanwhile */
+    SESSION_HELD = 1 << 8,  /* nothing is read, written or ended: see pack.h */
+    SESSION_DOOMED = 1 << 9 /* was to end at once meanwhile */
 };
 
 enum {
@@ -163,10 +165,11 @@ struct session {
     struct share *relayed; /* its place at the server, while that judges it */
     /* relay */
     struct msg_follow follow;
-    int32_t pid;                       /* the server's backend pid; 0: none yet */
-    uint8_t key[32];                   /* the cancel key that the client holds */
-    uint8_t key_n;                     /* its length; 0: not in the registry */
-    char gs2;                          /* the client's flag in SCRAM's first message; 0: there was none */
+    struct msg_asked asked; /* by the client: as many ReadyForQuery as follow.n_ready when all are answered */
+    int32_t pid;            /* the server's backend pid; 0: none yet */
+    uint8_t key[32];        /* the cancel key that the client holds */
+    uint8_t key_n;          /* its length; 0: not in the registry */
+    char gs2;               /* the client's flag in SCRAM's first message; 0: there was none */
     struct session *key_next;          /* registry's chain */
     struct cancel_route *cancel_route; /* how to reach the session's server for a cancel */
     int64_t started_us;
@@ -211,7 +214,7 @@ void session_host(const struct session *s, char *out, size_t size);
 void session_resume(struct session *s);
 /** End a session with this error, whatever it is doing. */
 void session_end(struct session *s, enum parting parting, const struct err *e);
-/** The gate is to stop, or this session: end now, or at the next ReadyForQuery(idle). */
+/** The gate is to stop, or this session: end now; or, in relay and console, when it is due (walk_due()). */
 void session_drain(struct session *s, bool now);
 /** Cancel what the session is doing, as if its client had asked. On its worker. */
 void session_cancel(struct session *s);

@@ -62,8 +62,12 @@ static void drain_login(struct session *s, bool now)
 {
     struct err e;
 
-    (void)now;
-    err_set(&e, E_SHUTDOWN, "terminating connection due to administrator command");
+    if (now) {
+        err_set(&e, E_SHUTDOWN, "terminating connection due to administrator command");
+    } else { /* libpq and its kin try the next host of their list for no other code */
+        s->cause = CAUSE_STOPPING;
+        err_set(&e, E_UNAVAILABLE, "the database system is shutting down");
+    }
     session_end(s, PARTING_FATAL, &e);
 }
 
@@ -114,12 +118,16 @@ static void end(struct session *s, enum parting parting, const struct err *e)
         states[s->state].leave(s);
     s->parting = parting;
     enter_state(s, STATE_FAREWELL);
+    meters_drained(s, e && e->code == E_SHUTDOWN);
     farewell_enter(s, e);
 }
 
 static void drain(struct session *s, bool now)
 {
+    meters_drains(s);
     s->flags |= SESSION_DRAINING;
+    if (now)
+        s->flags &= ~(unsigned)SESSION_DUE;
     if (states[s->state].drain)
         states[s->state].drain(s, now);
 }
@@ -256,6 +264,22 @@ void walk_on_client(void *arg, unsigned events)
         session_resume(s);
     else
         take_input(s);
+}
+
+/* ---- a drain ---- */
+
+bool walk_idle(const struct session *s)
+{
+    return s->state == STATE_RELAY ? relay_idle(s) : s->state == STATE_CONSOLE && console_room_idle(s);
+}
+
+void walk_due(struct session *s)
+{
+    s->flags |= SESSION_DUE;
+    if (s->state == STATE_CONSOLE && console_room_idle(s))
+        take_input(s);
+    if (s->state != STATE_FAREWELL)
+        drain(s, false);
 }
 
 /* ---- birth ---- */

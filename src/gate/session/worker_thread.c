@@ -69,7 +69,7 @@ static bool worker_thread_fill(struct worker_thread *thread)
     worker->received = count_cell(worker->counters, METRIC_RECEIVED, NULL);
     worker->sent = count_cell(worker->counters, METRIC_SENT, NULL);
     thread->accepting.pause = timer_new(worker->loop, accept_again, worker);
-    return thread->accepting.pause && client_counts_init(worker) &&
+    return thread->accepting.pause && drain_init(&thread->drain, worker) && client_counts_init(worker) &&
            stream_room_init(&worker->room, worker->loop);
 }
 
@@ -108,6 +108,7 @@ void worker_free(struct worker *worker)
     loop_message_free(thread->finish);
     loop_message_free(thread->closed);
     timer_close(thread->accepting.pause);
+    drain_fini(&thread->drain);
     client_counts_fini(worker);
     loop_free(worker->loop);
     stream_room_fini(&worker->room);
@@ -319,16 +320,21 @@ static void stop_listening(struct worker *worker)
 static void drain(struct worker *worker, bool now)
 {
     struct worker_thread *thread = worker_thread_of(worker);
+    bool first = !worker->draining;
 
-    if (!worker->draining) {
+    if (first) {
         worker->n_owed = worker->n_alive;
         worker->draining = true;
         stop_listening(worker);
     }
     drain_sessions(worker, now);
     thread->hurried = thread->hurried || now;
-    if (now)
+    if (now) {
+        drain_stop(&thread->drain);
         worker->n_owed = 0;
+    } else if (first) {
+        drain_begin(&thread->drain);
+    }
     note_drained(worker);
 }
 

@@ -2,6 +2,7 @@
 #ifndef PGSEAL_GATE_SESSION_WORKER_THREAD_IMPL_H
 #define PGSEAL_GATE_SESSION_WORKER_THREAD_IMPL_H
 
+#include "gate/session/drain.h"
 #include "gate/session/worker_thread.h"
 #include "net/socket.h"
 
@@ -42,6 +43,7 @@ struct accepting {
 struct worker_thread {
     struct worker worker; /* what everything else knows of it; the first member: see worker_thread_of() */
     struct accepting accepting;
+    struct drain drain;
     bool hurried;                /* told to end at once */
     bool drained;                /* of its own sessions; others may have some still */
     bool finishing;              /* nobody has: what is left ends, then the loop */

@@ -67,6 +67,20 @@ static void add_zeros(struct counters *sum)
     }
 }
 
+static void add_drain(const struct gate_shared *shared, struct counters *sum)
+{
+    static const char *const results[DRAINED_COUNT] = {
+        [DRAINED_IDLE] = "idle", [DRAINED_CUT] = "cut", [DRAINED_CLIENT] = "client"
+    };
+
+    set(sum, METRIC_DRAIN_LEFT, atomic_load_explicit(&shared->drain_left, memory_order_relaxed));
+    for (size_t i = 0; i < DRAINED_COUNT; i++) {
+        const struct str label = str_c(results[i]);
+        unsigned long n = atomic_load_explicit(&shared->drained[i], memory_order_relaxed);
+        count_set(count_cell(sum, METRIC_DRAINED, &label), (int64_t)n);
+    }
+}
+
 static void add_gate(const struct gate *g, struct counters *sum)
 {
     const struct str build[] = { STR(PGSEAL_VERSION), str_c(OpenSSL_version(OPENSSL_VERSION_STRING)) };
@@ -78,6 +92,7 @@ static void add_gate(const struct gate *g, struct counters *sum)
     set(sum, METRIC_READY, ready_not(g) == NULL);
     set(sum, METRIC_CONNECTIONS_NOW, connections);
     set(sum, METRIC_CONNECTIONS_LIMIT, snapshot_settings(g->snapshot)->max_connections);
+    add_drain(&g->shared, sum);
     set(sum, METRIC_LOG_LOST, (int64_t)log_lost(g->env->log));
 }
 

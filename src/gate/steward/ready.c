@@ -4,7 +4,7 @@
 
 const char *ready_not(const struct gate *gate)
 {
-    if (gate->draining)
+    if (gate->draining || gate->leaving)
         return "draining: the gate was told to stop";
     if (!gate->ready)
         return "starting: the listeners are not open yet";

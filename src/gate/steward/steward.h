@@ -63,6 +63,7 @@ struct gate {
     struct loop *loop;
     struct signal_watch *signals[2];
     struct pending_watch *hangup;
+    struct timer *delay_timer; /* shutdown_delay */
     struct timer *drain_timer;
     struct timer *release_timer; /* the SQL thread has not written its last in time */
     struct watch *watch;
@@ -75,6 +76,7 @@ struct gate {
     struct reach reach;
     bool key_waits;
     enum reload_trigger key_trigger; /* of the attempt that waits */
+    bool leaving; /* told to stop with a shutdown_delay, in which connections are still accepted */
     bool draining;
     bool ready;                /* all workers listen */
     bool programs;             /* some can be run: asks for a passphrase at reloads */

@@ -8,8 +8,10 @@
 
 /** Make its timers. */
 MUST_CHECK enum code stop_prepare(struct gate *g);
-/** End the sessions at their next ReadyForQuery(idle), or now; the first time also stop listening. */
-void stop_drain(struct gate *g, bool now);
+/** Told to stop. Not `now`: shutdown_delay, then a drain; a second time changes nothing. */
+void stop_ask(struct gate *g, bool now);
+/** All workers have ended: the log says how the sessions did. */
+void stop_report(const struct gate *g);
 /** A worker listens no more. After the last one the lock is given up. */
 void stop_worker_closed(struct gate *g);
 /** A worker's loop has ended. */

@@ -151,6 +151,7 @@ static void copy_session(struct gather_part *part, const struct session *s, stru
     card->upgrades = s->upgrades;
     card->handshake_us = s->handshake_us > 0 ? s->handshake_us : 0;
     card->login_waits = s->login_wait_us < 0;
+    card->draining = s->flags & SESSION_DRAINING;
     card->login_wait_us = s->login_wait_us + (card->login_waits ? env_mono_us(env) : 0);
     card->bytes_in = (int64_t)s->client.received;
     card->bytes_out = (int64_t)s->client.sent;

@@ -48,6 +48,7 @@ struct session_card {
     int64_t login_wait_us;
     bool login_waits;
     unsigned upgrades; /* how often another process has taken it over */
+    bool draining;
 };
 
 /** What one worker copied. */

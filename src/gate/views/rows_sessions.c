@@ -196,6 +196,7 @@ void rows_fill_sessions(struct rows *rows, const struct session_card *card, stru
     if (card->login_wait_us > 0)
         out->login_wait_us = cell_int(card->login_wait_us);
     out->upgrades = cell_int(card->upgrades);
+    out->draining = cell_bool(card->draining);
     out->bytes_in = cell_int(card->bytes_in);
     out->bytes_out = cell_int(card->bytes_out);
     out->connected_at = cell_int(card->started_us);

@@ -38,6 +38,14 @@ struct worker;
 
 enum { FORGET_SLOTS = 256 };
 
+/** How sessions that were served when the gate was told to stop have ended. */
+enum drained {
+    DRAINED_IDLE,   /* between two transactions */
+    DRAINED_CUT,    /* in one, or in a query: at drain_timeout, or by SIGINT */
+    DRAINED_CLIENT, /* the client, or the server, was first */
+    DRAINED_COUNT
+};
+
 /** What all workers of a gate share: relaxed counters, and constants of the process. */
 struct gate_shared {
     struct env *env;
@@ -71,6 +79,8 @@ struct gate_shared {
     struct gate *gate;             /* the hooks' argument, and nobody else's */
     const struct history *history; /* what reloads came to; the steward's */
     gate_auditor *auditor;         /* makes pgseal_findings; may be NULL */
+    _Atomic long drain_left;       /* sessions that the drain has still to end */
+    _Atomic unsigned long drained[DRAINED_COUNT];
 };
 
 /** What workers and sessions want of the steward. Each is called on the steward's loop. */

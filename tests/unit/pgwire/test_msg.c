@@ -42,6 +42,7 @@ static void following_in_any_slices(void **state)
         assert_true(msg_between(&f));
         assert_true(f.ready);
         assert_int_equal(f.state, 'T');
+        assert_int_equal(f.n_ready, 2);
     }
     struct msg_follow f = { 0 };
     msg_follow(&f, bytes_of(b.p, b.n - 1));
@@ -52,11 +53,45 @@ static void following_in_any_slices(void **state)
     assert_true(f.bad);
 }
 
+static void what_a_client_asks_for(void **state)
+{
+    (void)state;
+    static const char sent[] = "Q\0\0\0\x06;\0P\0\0\0\x0bxSQ;\0\0\0S\0\0\0\x04" /* Query, Parse, Sync */
+                               "d\0\0\0\x06QSS\0\0\0\x04"                       /* CopyData, Sync */
+                               "F\0\0\0\x05zX\0\0\0\x04";                       /* FunctionCall, Terminate */
+    const struct bytes all = bytes_of(sent, sizeof sent - 1);
+
+    for (size_t slice = 1; slice <= all.n; slice++) {
+        struct msg_asked a = { 0 };
+        for (size_t at = 0; at < all.n; at += slice)
+            msg_ask(&a, bytes_of(all.p + at, at + slice <= all.n ? slice : all.n - at));
+        assert_false(a.bad);
+        assert_true(msg_asked_whole(&a));
+        assert_int_equal(a.n, 4);
+    }
+    struct msg_asked a = { 0 };
+    msg_ask(&a, bytes_of(sent, 3));
+    assert_false(msg_asked_whole(&a));
+    msg_ask(&a, bytes_of(sent + 3, 3));
+    assert_false(msg_asked_whole(&a));
+    msg_ask(&a, bytes_of(sent + 6, 1));
+    assert_true(msg_asked_whole(&a) && msg_asked_closed(&a));
+    assert_int_equal(a.n, 1);
+    msg_ask(&a, bytes_of(sent + 7, 12));
+    assert_true(msg_asked_whole(&a) && !msg_asked_closed(&a)); /* Parse, and no Sync yet */
+    msg_ask(&a, bytes_of(sent + 19, 5));
+    assert_true(msg_asked_closed(&a));
+    assert_int_equal(a.n, 2);
+    msg_ask(&a, bytes_of("Q\0\0\0\x03", 5));
+    assert_true(a.bad);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lying_lengths_are_told_at_once),
         cmocka_unit_test(following_in_any_slices),
+        cmocka_unit_test(what_a_client_asks_for),
     };
 
     return cmocka_run_group_tests_name("msg", tests, NULL, NULL);
