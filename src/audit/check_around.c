@@ -140,6 +140,10 @@ void check_files(struct audit *a)
     for (size_t i = 0; settings->ssl && settings_file_listed(settings, i, &use, &path); i++)
         if (use.audited)
             check_writable(a, path);
+    for (size_t i = 0; settings->ssl && !a->subject->live && settings_file_use(settings, i, &use, &path); i++)
+        if (path && path[0] && os_is_mounted_alone(path))
+            audit_add(a, CHECK_CERTIFICATE_MOUNTED_ALONE, str_c(path), "%s is the root of a mount",
+                      use.setting);
 }
 
 /* ---- operation ---- */

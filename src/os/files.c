@@ -284,6 +284,14 @@ bool os_is_directory(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool os_is_mounted_alone(const char *path)
+{
+    struct statx st;
+
+    return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 && S_ISREG(st.stx_mode) &&
+           (st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
 /* ---- locks ---- */
 
 /* 0: not readable. */

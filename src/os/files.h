@@ -94,6 +94,11 @@ bool os_exists(const char *path);
 bool os_has(const char *dir, const char *name);
 /** True for a directory, links followed. */
 bool os_is_directory(const char *path);
+/**
+ * True for a file that was mounted by itself, links followed: a Secret's or ConfigMap's `subPath`, or a container's
+ * volume of one file. Who replaces the file replaces it elsewhere; here the old one stays.
+ */
+bool os_is_mounted_alone(const char *path);
 
 /* ---- lock files ---- */
 

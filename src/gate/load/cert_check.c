@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "client/verify.h"
+#include "conf/files.h"
 #include "conf/settings.h"
 #include "os/files.h"
 #include "pki/chain.h"
@@ -427,4 +428,21 @@ void cert_check_revocation(const struct inspection *what, struct crl_list *out, 
     }
     lists.n = kept;
     *out = lists;
+}
+
+/* ---- mounts ---- */
+
+void cert_check_mounts(const struct settings *settings, struct diags *diags)
+{
+    struct settings_file_use use;
+    const char *path;
+
+    for (size_t i = 0; settings_file_use(settings, i, &use, &path); i++) {
+        if (!path || !path[0] || !os_is_mounted_alone(path))
+            continue;
+        struct diag *row = diags_add(
+            diags, SEV_WARNING, E_CONFIG, str_c(path), 0,
+            "\"%s\" is mounted by itself: when it is renewed, the old file stays here", path);
+        diags_hint(diags, row, "Mount the whole Secret or directory, without subPath.");
+    }
 }

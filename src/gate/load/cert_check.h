@@ -52,4 +52,7 @@ void cert_check_authorities(const struct inspection *what, struct cert_list *out
  */
 void cert_check_revocation(const struct inspection *what, struct crl_list *out, struct diags *diags);
 
+/** Files of certificates that were mounted by themselves: a renewal never reaches them. All are warnings. */
+void cert_check_mounts(const struct settings *settings, struct diags *diags);
+
 #endif

@@ -250,6 +250,7 @@ static enum code load_server_tls(struct snapshot *s, const struct snapshot_param
     if (tls_context_end_point(s->server_tls[0]).n == 0)
         diags_add(diags, SEV_WARNING, E_CONFIG, str_c(params.cert_file), 0,
                   "the certificate's signature algorithm has no digest: SCRAM channel binding will fail");
+    cert_check_mounts(s->settings, diags);
     const struct inspection inspection = inspection_of(s, p->running, p->env);
     cert_check_server(&inspection, diags);
     cert_check_authorities(&inspection, &s->client_cas, diags);
