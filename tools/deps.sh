@@ -28,7 +28,7 @@ build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev libsql
 quickstart='openssl'
 check="openssl procps iproute2 curl python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
        $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver libnss3-tools
-       python3-psycopg2 python3-gevent python3-asyncpg ruby-pg php-cli php-pgsql zsh fish pebble uacme dehydrated lego certbot"
+       python3-yaml python3-psycopg2 python3-gevent python3-asyncpg ruby-pg php-cli php-pgsql zsh fish pebble uacme dehydrated lego certbot"
 debian13='debootstrap debian-archive-keyring'
 site='mkdocs mandoc'
 image='mmdebstrap umoci dpkg-dev runc crun'
@@ -76,6 +76,10 @@ need_node() {
     command -v npm >/dev/null || need npm
 }
 
+# Google's package has the same file as Debian's.
+need_kubectl() {
+    command -v kubectl >/dev/null || need kubernetes-client
+}
 # pgJDBC is one jar; its tests are Java sources, and any JDK runs those.
 need_java() {
     command -v javac >/dev/null || need default-jdk-headless
@@ -86,7 +90,7 @@ for group in "$@"; do
     case $group in
     build) need $build ;;
     quickstart) need $quickstart; need_server ;;
-    check) need $check; need_server; need_node; need_java ;;
+    check) need $check; need_server; need_node; need_java; need_kubectl ;;
     bench) need $bench; need_server ;;
     debian13) need $debian13 ;;
     image) need $image ;;
