@@ -368,3 +368,21 @@ def test_java_jsse(gate, scratch):
     assert done.stdout.splitlines()[-1] == "60 echoes", done.stdout[-2000:] + done.stderr[-2000:]
     assert done.stderr.count("Produced KeyUpdate") + done.stderr.count("Produced post-handshake KeyUpdate") > 20, \
         done.stderr[-2000:]
+
+
+@pytest.fixture(scope="module")
+def go_echo(tmp_path_factory):
+    program = tmp_path_factory.mktemp("go") / "echo"
+    subprocess.run(["go", "build", "-p", "1", "-o", program, os.path.join(HERE, "go", "echo.go")], check=True, timeout=300,
+                   env={**os.environ, "GO111MODULE": "off", "GOFLAGS": "",
+                        "GOCACHE": os.environ.get("GOCACHE", os.path.expanduser("~/.cache/go-build"))})
+    return program
+
+
+@pytest.mark.skipif(not shutil.which("go"), reason="go is not installed (golang-go)")
+@pytest.mark.parametrize("cipher", CIPHERS)
+def test_go(make_gate, certs, go_echo, cipher):
+    """Its records grow from 1 to 16 KiB as it sends, and it wants a close_notify at the end."""
+    gate = make_gate(hba="hostssl app all 127.0.0.1/32 trust\n", tls={"cert": certs.server}, settings={"ssl_tls13_ciphers": cipher})
+    done = subprocess.run([go_echo, f"{gate.host}:{gate.port}", "alice"], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == f"{cipher}, 60 echoes, then EOF\n", done.stdout + done.stderr
