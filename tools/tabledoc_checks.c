@@ -76,11 +76,12 @@ static const char *subject_text(const char *subject)
 }
 
 static const struct {
-    const char *word, *from, *before, *title, *unset, *ssl, *require, *reading, *binding, *direct, *changes;
+    const char *word, *from, *before, *title, *unset, *ssl, *require, *reading, *binding, *direct, *again,
+        *unless, *changes;
 } drivers[] = {
 #define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, binding, direct,    \
-          changes)                                                                                           \
-    { word, from, before, title, unset, ssl, #require, #reading, binding, direct, changes },
+          again, unless, changes)                                                                            \
+    { word, from, before, title, unset, ssl, #require, #reading, binding, direct, #again, unless, changes },
 #include "drivers.def"
 #undef X
 };
@@ -106,6 +107,23 @@ static const char *require_text(const char *require, const char *reading)
     abort();
 }
 
+/* When a changed file of roots is seen. */
+static void again_text(struct buf *out, size_t i)
+{
+    static const char *const texts[][2] = {
+        { "NEXT", "at the next connection" },
+        { "RESTART", "never: restart the application" },
+        { "UNKNOWN", "not known" },
+    };
+
+    for (size_t t = 0; t < COUNT_OF(texts); t++)
+        if (strcmp(texts[t][0], drivers[i].again) == 0)
+            buf_printf(out, " %s", texts[t][1]);
+    if (*drivers[i].unless)
+        buf_printf(out, "; %s", drivers[i].unless);
+    buf_append_c(out, " |");
+}
+
 /* A version of the row. */
 static void driver_word(struct buf *out, size_t i)
 {
@@ -125,13 +143,15 @@ static void drivers_table(struct buf *out)
              "names the driver where the string does not show it, and its version: `--driver node@8.2`, "
              "`--driver pgjdbc@42.2.4`. Without one, it is the newest.\n\n"
              "| --driver | driver | without a TLS parameter | ssl=true | sslmode=require verifies | "
-             "channel binding | direct TLS | other versions |\n"
-             "|---|---|---|---|---|---|---|---|\n");
+             "channel binding | direct TLS | a changed file of roots is seen | other versions |\n"
+             "|---|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < COUNT_OF(drivers); i++) {
         driver_word(out, i);
-        buf_printf(out, " | %s | %s | %s | %s | %s | %s | %s |\n", drivers[i].title, drivers[i].unset,
+        buf_printf(out, " | %s | %s | %s | %s | %s | %s |", drivers[i].title, drivers[i].unset,
                    drivers[i].ssl, require_text(drivers[i].require, drivers[i].reading), drivers[i].binding,
-                   drivers[i].direct, drivers[i].changes);
+                   drivers[i].direct);
+        again_text(out, i);
+        buf_printf(out, " %s |\n", drivers[i].changes);
     }
 }
 

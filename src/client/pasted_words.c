@@ -8,7 +8,7 @@ enum { VERSION_PARTS = 3, VERSION_PART_MAX = 9999 };
 
 static const struct pasted_reader drivers[] = {
 #define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, binding, direct,    \
-          changes)                                                                                           \
+          again, unless, changes)                                                                            \
     [PASTED_##name] = { PASTED_##driver,                                                                     \
                         word,                                                                                \
                         from,                                                                                \
@@ -19,6 +19,8 @@ static const struct pasted_reader drivers[] = {
                         PASTED_REQUIRE_##require,                                                            \
                         PASTED_READING_##reading,                                                            \
                         PASTED_SYSTEM_##system,                                                              \
+                        PASTED_AGAIN_##again,                                                                \
+                        unless,                                                                              \
                         changes },
 #include "drivers.def"
 #undef X

@@ -9,7 +9,7 @@
 /** A driver's first row is of its newest version, the others of the versions that they name. */
 enum pasted_driver {
 #define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, binding, direct,    \
-          changes)                                                                                           \
+          again, unless, changes)                                                                            \
     PASTED_##name,
 #include "drivers.def"
 #undef X
@@ -31,6 +31,7 @@ enum pasted_reading {
     PASTED_READING_NEVER,
     PASTED_READING_CARELESS
 };
+enum pasted_again { PASTED_AGAIN_NEXT, PASTED_AGAIN_RESTART, PASTED_AGAIN_UNKNOWN };
 enum pasted_system { PASTED_SYSTEM_NO, PASTED_SYSTEM_DEFAULT, PASTED_SYSTEM_ALWAYS };
 
 /** A row of drivers.def, where its columns are explained. */
@@ -40,6 +41,8 @@ struct pasted_reader {
     enum pasted_require require;
     enum pasted_reading reading;
     enum pasted_system system;
+    enum pasted_again again; /* when it reads the file of roots anew … */
+    const char *unless;      /* … and when not; empty: always so */
     const char *changes;
 };
 
