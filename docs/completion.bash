@@ -13,7 +13,7 @@ _pgseal()
     fi
     for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do
         case "$command $word" in
-        'ca init'|'ca show'|'ca crl'|'cert issue'|'cert sign'|'cert renew'|'cert revoke'|'cert show'|'cert verify'|'cert list') verb=$word; break ;;
+        'ca init'|'ca show'|'ca crl'|'ca rollover'|'cert issue'|'cert sign'|'cert renew'|'cert revoke'|'cert show'|'cert verify'|'cert list') verb=$word; break ;;
         esac
     done
     case "$command $verb" in
@@ -21,10 +21,11 @@ _pgseal()
     'serve ') options='--directory --check --login --verbose --help ' ;;
     'reload ') options='--directory --json --verbose --help ' ;;
     'init ') options='--host --upstream --port --listen --days --companion --user --ca-passphrase --ca-passphrase-file --ca-passphrase-command --force --json --verbose --help ' arguments=directories ;;
-    'ca ') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --crl-days --force --json --verbose --help ' arguments='init show crl' ;;
+    'ca ') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --crl-days --bundle --replaces --seen --accept --force --json --verbose --color --help ' arguments='init show crl rollover' ;;
     'ca init') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --json --verbose --help ' arguments=directories ;;
     'ca show') options='--directory --json --verbose --help ' arguments=directories ;;
     'ca crl') options='--directory --passphrase --passphrase-file --passphrase-command --crl-days --json --verbose --help ' arguments=directories ;;
+    'ca rollover') options='--directory --name --key --days --passphrase --passphrase-file --passphrase-command --bundle --replaces --seen --accept --force --json --verbose --color --help ' arguments=directories ;;
     'cert ') options='--directory --ca --host --san --use --org --key --days --self-signed --out --file --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --keep-key --reason --all --crl-days --root --crl --key-file --client --json --verbose --color --help ' arguments='issue sign renew revoke show verify list' ;;
     'cert issue') options='--directory --ca --host --san --use --org --key --days --self-signed --out --file --owner --group --for --server --passphrase --passphrase-file --passphrase-command --ca-passphrase-file --ca-passphrase-command --force --crl-days --json --verbose --help ' ;;
     'cert sign') options='--directory --ca --host --san --use --days --out --file --ca-passphrase-file --ca-passphrase-command --force --crl-days --json --verbose --help ' arguments=files ;;
@@ -71,6 +72,11 @@ _pgseal()
     'ca --passphrase-file') arguments='files' ;;
     'ca --passphrase-command') arguments='nothing' ;;
     'ca --crl-days') arguments='nothing' ;;
+    'ca --bundle') arguments='files' ;;
+    'ca --replaces') arguments='files' ;;
+    'ca --seen') arguments='nothing' ;;
+    'ca --accept') arguments='nothing' ;;
+    'ca --color') arguments='auto always never' ;;
     'cert --directory'|'cert -D') arguments='directories' ;;
     'cert --ca') arguments='directories' ;;
     'cert --host') arguments='nothing' ;;

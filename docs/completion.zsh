@@ -27,7 +27,7 @@ _pgseal() {
     fi
     for word in ${words[3,CURRENT-1]}; do
         case "$words[2] $word" in
-        'ca init'|'ca show'|'ca crl'|'cert issue'|'cert sign'|'cert renew'|'cert revoke'|'cert show'|'cert verify'|'cert list') verb=$word; break ;;
+        'ca init'|'ca show'|'ca crl'|'ca rollover'|'cert issue'|'cert sign'|'cert renew'|'cert revoke'|'cert show'|'cert verify'|'cert list') verb=$word; break ;;
         esac
     done
     case "$words[2] $verb" in
@@ -76,7 +76,7 @@ _pgseal() {
     'ca ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
-            --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name)]:NAME: ' \
+            --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name; rollover: the old one'\''s with the next number)]:NAME: ' \
             --org='[its organization]:NAME: ' \
             --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long the CA is valid (default: 3650)]:N: ' \
@@ -86,16 +86,21 @@ _pgseal() {
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
-            --force'[replace an existing CA]' \
+            --bundle='[rollover start: the CA is somebody else'\''s, and this file has its new roots]:FILE:_files' \
+            --replaces='[... and this one the roots that they replace (default: those of the server'\''s certificate)]:FILE:_files' \
+            --seen='[rollover: only clients seen within so many days count (default: 30)]:DAYS: ' \
+            --accept='[rollover: go on although clients of this user, address or application are not ready; may be repeated]:NAME: ' \
+            --force'[replace an existing CA; rollover: go on although clients are not ready, and print who will break]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
-            '2:verb:(init show crl)' ;;
+            '2:verb:(init show crl rollover)' ;;
     'ca init')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
-            --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name)]:NAME: ' \
+            --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name; rollover: the old one'\''s with the next number)]:NAME: ' \
             --org='[its organization]:NAME: ' \
             --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long the CA is valid (default: 3650)]:N: ' \
@@ -104,7 +109,7 @@ _pgseal() {
             --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
-            --force'[replace an existing CA]' \
+            --force'[replace an existing CA; rollover: go on although clients are not ready, and print who will break]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
@@ -129,6 +134,27 @@ _pgseal() {
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '2: : ' \
+            '*:argument:_files -/' ;;
+    'ca rollover')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
+            --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name; rollover: the old one'\''s with the next number)]:NAME: ' \
+            --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
+            --days='[how long the CA is valid (default: 3650)]:N: ' \
+            --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
+            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --bundle='[rollover start: the CA is somebody else'\''s, and this file has its new roots]:FILE:_files' \
+            --replaces='[... and this one the roots that they replace (default: those of the server'\''s certificate)]:FILE:_files' \
+            --seen='[rollover: only clients seen within so many days count (default: 30)]:DAYS: ' \
+            --accept='[rollover: go on although clients of this user, address or application are not ready; may be repeated]:NAME: ' \
+            --force'[replace an existing CA; rollover: go on although clients are not ready, and print who will break]' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
+            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \

@@ -342,6 +342,17 @@ static void check_ca_beside(struct audit *a, const char *cert, struct cert_list 
     check_keys_in(a, ca, in_use);
 }
 
+/* During a rollover there are two CAs. */
+static void check_rollover_keys(struct audit *a, const struct cert_list *in_use)
+{
+    static const char *const names[] = { "ca.next", "ca.old" };
+    char dir[OS_PATH_MAX];
+
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (os_path(a->subject->settings->dir.p, names[i], dir, NULL) == OK)
+            check_keys_in(a, dir, in_use);
+}
+
 static void check_ca_keys(struct audit *a, const struct cert_list *cas)
 {
     AUTO(cert_list) struct cert_list in_use = { 0 };
@@ -357,6 +368,7 @@ static void check_ca_keys(struct audit *a, const struct cert_list *cas)
     if (os_exists(own))
         add_certs(own, &in_use);
     check_keys_in(a, dir, &in_use);
+    check_rollover_keys(a, &in_use);
     check_keys_in(a, settings->dir.p, &in_use);
     check_ca_beside(a, seen(a, settings->ssl_cert_file.path), &in_use);
     const char *ca = settings->ssl_ca_file.path, *slash = ca ? strrchr(ca, '/') : NULL;

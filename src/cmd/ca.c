@@ -1,6 +1,7 @@
 /* pgseal ca: make a CA, look at it. */
 #include "base/arena.h"
 #include "base/check.h"
+#include "cmd/ca_rollover.h"
 #include "cmd/ca_where.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
@@ -269,6 +270,8 @@ int cmd_ca(struct cmd *cmd)
     struct ca_place place;
     struct err e;
 
+    if (cmd->verb == VERB_ca_rollover)
+        return ca_rollover(cmd);
     if (cmd->n_args > 1)
         return cmd_usage(cmd, "more than one directory given");
     arena_init(&arena, CA_ARENA_LIMIT, CA_ARENA_FIRST);

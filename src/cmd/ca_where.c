@@ -8,8 +8,10 @@
 #include "cmd/gate_dir.h"
 #include "os/owner.h"
 #include "pki/trust.h"
+#include "renew/rollover_text.h"
 
 #include <openssl/x509.h>
+#include <stdio.h>
 
 enum { FACTS_ARENA_LIMIT = 1 << 22, FACTS_ARENA_FIRST = 4096 };
 
@@ -83,8 +85,25 @@ enum code ca_place_root(const struct ca_place *place, char out[OS_PATH_MAX], str
     return os_path(place->ca_dir, "ca.crt", out, e);
 }
 
-/* Does the file hold nothing but lists of this CA? */
-static bool is_ours(const char *path, X509 *authority)
+/* The CA, and during a rollover the other one beside it. */
+static enum code find_siblings(const struct ca_place *place, X509 *authority, struct cert_list *out)
+{
+    static const char *const endings[] = { "next", "old" };
+    char path[OS_PATH_MAX];
+    struct err ignored;
+
+    TRY(cert_list_add(out, authority));
+    for (size_t i = 0; i < COUNT_OF(endings); i++) {
+        AUTO(cert_list) struct cert_list found = { .n = 0 };
+        int n = snprintf(path, sizeof path, "%s.%s/ca.crt", place->ca_dir, endings[i]);
+        if (n < (int)sizeof path && os_exists(path) && cert_chain_load(path, &found, &ignored) == OK)
+            TRY(cert_list_add(out, found.items[0]));
+    }
+    return OK;
+}
+
+/* Does the file hold nothing but lists of these? */
+static bool is_ours(const char *path, const struct cert_list *authorities)
 {
     AUTO(trust) struct trust found = { 0 };
     struct err ignored;
@@ -93,10 +112,27 @@ static bool is_ours(const char *path, X509 *authority)
         return true;
     if (trust_load(path, &found, &ignored) != OK || found.certs.n > 0)
         return false;
-    for (size_t i = 0; i < found.crls.n; i++)
-        if (X509_NAME_cmp(X509_CRL_get_issuer(found.crls.items[i]), X509_get_subject_name(authority)) != 0)
+    for (size_t i = 0; i < found.crls.n; i++) {
+        bool known = false;
+        for (size_t j = 0; j < authorities->n; j++)
+            known = known || X509_NAME_cmp(X509_CRL_get_issuer(found.crls.items[i]),
+                                           X509_get_subject_name(authorities->items[j])) == 0;
+        if (!known)
             return false;
+    }
     return true;
+}
+
+/* In the place of this CA's list; the other one's stays. */
+static enum code put_list(const char *path, X509 *authority, struct str list, struct err *e)
+{
+    AUTO(buf) struct buf before = BUF_INIT(OS_FILE_LIMIT), after = BUF_INIT(OS_FILE_LIMIT);
+    const struct cert_list own = { &authority, 1 };
+
+    if (os_exists(path))
+        TRY(os_read_file(path, &before, e));
+    TRY(rollover_text_put_lists(buf_str(&before), &own, list, &after, e));
+    return os_write_file(path, buf_bytes(&after), 0644, OS_WRITE_REPLACE, e);
 }
 
 /* Where the gate reads its list; without settings that can be read, where init put it. */
@@ -118,11 +154,15 @@ static enum code find_gate_crl(struct ca_place *place, struct err *e)
 /* The list is the CA's to read and the gate's to write. */
 static enum code copy_crl(struct ca_place *place, const struct ca *ca, struct os_owner *as, struct err *e)
 {
+    AUTO(cert_list) struct cert_list authorities = { .n = 0 };
     AUTO(buf) struct buf crl = BUF_INIT(OS_FILE_LIMIT);
+    X509 *authority = ca_certificate(ca);
     char from[OS_PATH_MAX];
 
     TRY(os_path(place->ca_dir, "ca.crl", from, e));
     TRY(os_read_file(from, &crl, e));
+    if (find_siblings(place, authority, &authorities) != OK)
+        return err_set(e, E_NOMEM, "out of memory");
     if (place->apart) {
         os_owner_leave(as);
         TRY(os_owner_enter(place->gate_dir, as, e));
@@ -131,8 +171,9 @@ static enum code copy_crl(struct ca_place *place, const struct ca *ca, struct os
     TRY(find_gate_crl(place, e));
     if (place->copied == CA_COPY_UNSET)
         return OK;
-    if (is_ours(place->gate_crl, ca_certificate(ca)))
-        return os_write_file(place->gate_crl, buf_bytes(&crl), 0644, OS_WRITE_REPLACE, e);
+    if (is_ours(place->gate_crl, &authorities))
+        return authorities.n == 1 ? os_write_file(place->gate_crl, buf_bytes(&crl), 0644, OS_WRITE_REPLACE, e)
+                                  : put_list(place->gate_crl, authority, buf_str(&crl), e);
     place->copied = CA_COPY_FOREIGN;
     return OK;
 }

@@ -1,0 +1,297 @@
+/* `pgseal ca rollover start|servers|status|finish|abort`. */
+#include "cmd/ca_rollover.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/secret.h"
+#include "cmd/ca_rollover_report.h"
+#include "cmd/ca_rollover_seen.h"
+#include "cmd/ca_where.h"
+#include "cmd/certtext.h"
+#include "cmd/rotate_report.h"
+#include "cmd/usage.h"
+#include "conf/settings.h"
+#include "os/owner.h"
+#include "renew/rollover_walk.h"
+
+enum {
+    ROLLOVER_ARENA_MAX = 128 << 20,
+    ROLLOVER_ARENA_FIRST = 16 * 1024,
+    SEEN_DAYS = 30,
+    DAY_S = 86400,
+    ACCEPT_MAX = 256
+};
+
+/* One invocation. */
+struct rolling {
+    const struct cmd *cmd;
+    struct arena *arena;
+    struct rollover *state;
+    struct rollover_report report;
+    struct rollover_verdicts verdicts;
+    struct rollover_obstacles obstacles;
+    int status;
+};
+
+/* A gate's list is where its settings say. */
+static enum code publish_crl(void *ctx, const struct renew_target *target, const char *ca_dir, struct ca *ca,
+                             struct err *e)
+{
+    AUTO(os_owner) struct os_owner as = { 0 };
+    struct ca_place place;
+
+    (void)ctx;
+    TRY(ca_place_find(target->dir, ca_dir, &place, e));
+    return ca_place_write_crl(&place, ca, CA_CRL_DAYS_DEFAULT, &as, e);
+}
+
+/* ---- evidence ---- */
+
+static enum code names_of(const struct cert_list *roots, struct arena *arena, struct str **out, struct err *e)
+{
+    struct str *names = arena_array(arena, roots->n, sizeof *names);
+    struct cert_info info;
+
+    if (!names)
+        return err_set(e, E_NOMEM, "out of memory");
+    for (size_t i = 0; i < roots->n; i++) {
+        TRY(cert_describe(roots->items[i], arena, &info, e));
+        names[i] = info.subject;
+    }
+    *out = names;
+    return OK;
+}
+
+/* That the gate does not answer is part of the report. */
+static enum code judge_clients(struct rolling *r, bool client_side, struct err *e)
+{
+    const struct rollover *state = r->state;
+    struct rollover_evidence evidence = { .n_old = state->old.n,
+                                          .n_next = state->next.n,
+                                          .own = state->past.own,
+                                          .server_side = state->server_side,
+                                          .client_side = state->client_side && client_side,
+                                          .since_unix_s = r->report.now_unix_s -
+                                                          (int64_t)r->report.seen_days * DAY_S };
+    struct str accept[ACCEPT_MAX], *old_names, *next_names;
+    struct rollover_client *clients;
+    const char *name;
+
+    while (evidence.n_accept < ACCEPT_MAX && (name = cmd_value_at(r->cmd, OPT_ca_accept, evidence.n_accept)))
+        accept[evidence.n_accept++] = str_c(name);
+    evidence.accept = accept;
+    TRY(names_of(&state->old, r->arena, &old_names, e));
+    TRY(names_of(&state->next, r->arena, &next_names, e));
+    evidence.old_names = old_names;
+    evidence.next_names = next_names;
+    if (rollover_clients_ask(state->target.settings, r->arena, &clients, &evidence.n, &r->report.unseen) !=
+        OK)
+        return OK;
+    evidence.clients = clients;
+    TRY(rollover_judge(&evidence, r->arena, &r->verdicts, e));
+    r->report.verdicts = &r->verdicts;
+    return OK;
+}
+
+/* Is everybody ready, or is it forced? Tells who is not. */
+static enum code may_go_on(struct rolling *r, bool *out, struct err *e)
+{
+    const struct rollover_verdicts *all = r->report.verdicts;
+    bool force = cmd_flag(r->cmd, OPT_ca_force);
+    bool ready = all && all->waiting == 0 && r->obstacles.n == 0;
+
+    (void)e;
+    *out = ready || force;
+    if (!r->cmd->json)
+        rollover_print_unready(r->cmd, &r->report, *out);
+    if (!*out)
+        r->status = EXIT_FINDING;
+    if (!*out && !r->cmd->json)
+        (void)fprintf(
+            r->cmd->out,
+            "Nothing was changed. With --force it is done all the same, --accept NAME goes on without "
+            "a user, address or application.\n");
+    return OK;
+}
+
+/* ---- the words ---- */
+
+static enum code print_state(struct rolling *r, struct err *e)
+{
+    TRY(rollover_open_phase(r->state->past.phase) ? rollover_look(r->state, e) : OK);
+    if (r->cmd->json)
+        return json_print(r->cmd->out, rollover_json(&r->report), e);
+    rollover_print_status(r->cmd, &r->report);
+    return OK;
+}
+
+static enum code do_status(struct rolling *r, struct err *e)
+{
+    if (rollover_open_phase(r->state->past.phase))
+        TRY(judge_clients(r, true, e));
+    return print_state(r, e);
+}
+
+static enum code give_known(void *ctx, struct secret *out, struct err *e)
+{
+    const struct secret *known = ctx;
+
+    return secret_set(out, secret_bytes(known)) == OK ? OK : err_set(e, E_NOMEM, "out of memory");
+}
+
+static enum code read_wish(const struct cmd *cmd, struct rollover_wish *out, struct err *e)
+{
+    const char *key = cmd_value(cmd, OPT_ca_key), *days = cmd_value(cmd, OPT_ca_days);
+    struct rollover_wish wish = { .bundle = cmd_value(cmd, OPT_ca_bundle),
+                                  .replaces = cmd_value(cmd, OPT_ca_replaces),
+                                  .name = str_c(cmd_value(cmd, OPT_ca_name)),
+                                  .has_key = key != NULL };
+
+    if (key && !key_kind_from_name(str_c(key), &wish.key))
+        return err_set(e, E_USAGE, "\"%s\" is not a supported key type (" KEY_KIND_NAMES ")", key);
+    if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, &wish.days))
+        return err_set(e, E_USAGE, "--days takes a number from 1 to %d", CA_DAYS_MAX);
+    if (wish.replaces && !wish.bundle)
+        return err_set(e, E_USAGE, "--replaces belongs to --bundle");
+    *out = wish;
+    return OK;
+}
+
+static enum code do_start(struct rolling *r, struct err *e)
+{
+    AUTO(secret) struct secret passphrase = { .n = 0 };
+    struct key_passphrase known = { give_known, &passphrase };
+    struct passphrase_source source = { .file = cmd_value(r->cmd, OPT_ca_passphrase_file),
+                                        .command = cmd_value(r->cmd, OPT_ca_passphrase_command),
+                                        .ask = cmd_flag(r->cmd, OPT_ca_passphrase),
+                                        .what = "the new CA's key" };
+    struct rollover_wish wish;
+
+    TRY(passphrase_check(&source, e));
+    TRY(read_wish(r->cmd, &wish, e));
+    if (passphrase_requested(&source)) {
+        TRY(passphrase_new(&source, &passphrase, e));
+        wish.passphrase = &passphrase;
+        wish.known = &known;
+    }
+    TRY(rollover_start(r->state, &wish, e));
+    TRY(rollover_look(r->state, e));
+    if (r->cmd->json)
+        return json_print(r->cmd->out, rollover_json(&r->report), e);
+    rollover_print_started(r->cmd, &r->report);
+    return OK;
+}
+
+static void print_issued(const struct rolling *r, const struct rollover_issued *issued)
+{
+    if (issued->n > 0 && !r->cmd->json)
+        rotate_print(r->cmd, r->state->target.dir, issued->reports, issued->n);
+}
+
+static enum code do_servers(struct rolling *r, struct err *e)
+{
+    struct rollover_issued issued = { .n = 0 };
+    enum rollover_phase phase = r->state->past.phase;
+    bool go_on = true;
+
+    if (phase == ROLLOVER_STARTED && r->state->server_side) {
+        TRY(judge_clients(r, false, e));
+        TRY(may_go_on(r, &go_on, e));
+        if (!go_on)
+            return r->cmd->json ? print_state(r, e) : OK;
+    }
+    enum code code = rollover_servers(r->state, cmd_value(r->cmd, OPT_ca_passphrase_file), &issued, e);
+    print_issued(r, &issued);
+    TRY(code);
+    return print_state(r, e);
+}
+
+static enum code do_finish(struct rolling *r, struct err *e)
+{
+    bool go_on = true;
+
+    if (r->state->past.phase == ROLLOVER_ISSUED) {
+        TRY(judge_clients(r, true, e));
+        TRY(rollover_obstacles_find(r->state, &r->obstacles, e));
+        r->report.obstacles = &r->obstacles;
+        TRY(may_go_on(r, &go_on, e));
+        if (!go_on)
+            return r->cmd->json ? print_state(r, e) : OK;
+    }
+    TRY(rollover_finish(r->state, e));
+    r->report.obstacles = NULL;
+    TRY(print_state(r, e));
+    if (!r->cmd->json && r->state->aside[0])
+        (void)fprintf(r->cmd->out, "The old CA, with its key, was put aside: %s\n", r->state->aside);
+    if (!r->cmd->json)
+        (void)fprintf(r->cmd->out,
+                      "Remove rollover_probe, rollover_cert_file and rollover_key_file from the settings.\n");
+    return OK;
+}
+
+static enum code do_abort(struct rolling *r, struct err *e)
+{
+    struct rollover_issued issued;
+    enum code code = rollover_abort(r->state, cmd_value(r->cmd, OPT_ca_passphrase_file), &issued, e);
+
+    print_issued(r, &issued);
+    TRY(code);
+    TRY(print_state(r, e));
+    if (!r->cmd->json && r->state->aside[0])
+        (void)fprintf(r->cmd->out, "The new CA, with its key, was put aside: %s\n", r->state->aside);
+    return OK;
+}
+
+/* ---- */
+
+static const struct {
+    const char *word;
+    enum code (*run)(struct rolling *r, struct err *e);
+    bool looks;
+} words[] = {
+    { "start", do_start, false },   { "servers", do_servers, false }, { "status", do_status, true },
+    { "finish", do_finish, false }, { "abort", do_abort, false },
+};
+
+static enum code roll(struct rolling *r, size_t word, struct err *e)
+{
+    const char *dir = cmd_value(r->cmd, OPT_ca_directory), *seen = cmd_value(r->cmd, OPT_ca_seen);
+    AUTO(os_owner) struct os_owner as = { 0 };
+    AUTO(rollover) struct rollover state = { .lock = OS_LOCK_INIT };
+    const struct renew_hooks hooks = { .publish_crl = publish_crl };
+    const struct rollover_params params = { .dir = dir,
+                                            .ca_dir = r->cmd->n_args > 1 ? r->cmd->args[1] : NULL,
+                                            .hooks = &hooks,
+                                            .env = &r->cmd->env,
+                                            .arena = r->arena,
+                                            .look = words[word].looks };
+
+    r->report.seen_days = SEEN_DAYS;
+    if (seen && !str_to_u32(str_c(seen), 1, CA_DAYS_MAX, &r->report.seen_days))
+        return err_set(e, E_USAGE, "--seen takes a number of days from 1 to %d", CA_DAYS_MAX);
+    r->report.now_unix_s = env_now_s(&r->cmd->env);
+    r->report.state = r->state = &state;
+    TRY(os_owner_enter(dir, &as, e));
+    TRY(rollover_open(&params, &state, e));
+    return words[word].run(r, e);
+}
+
+int ca_rollover(struct cmd *cmd)
+{
+    AUTO(arena) struct arena arena = { .blocks = NULL };
+    struct rolling rolling = { .cmd = cmd, .arena = &arena, .status = EXIT_FINE };
+    struct err e = { 0 };
+
+    if (!cmd_value(cmd, OPT_ca_directory))
+        return cmd_usage(cmd, "no directory given: use -D DIR");
+    if (cmd->n_args == 0 || cmd->n_args > 2)
+        return cmd_usage(
+            cmd, "rollover takes one of start, servers, status, finish, abort, and at most one directory");
+    arena_init(&arena, ROLLOVER_ARENA_MAX, ROLLOVER_ARENA_FIRST);
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (str_is(str_c(cmd->args[0]), words[i].word)) {
+            enum code code = roll(&rolling, i, &e);
+            return code == OK ? rolling.status : cmd_error(cmd, &e);
+        }
+    return cmd_usage(cmd, "\"%s\" is not one of start, servers, status, finish, abort", cmd->args[0]);
+}

@@ -1,0 +1,94 @@
+/* Rows of pgseal_clients. */
+#include "cmd/ca_rollover_seen.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "client/gate_talk.h"
+#include "conf/settings.h"
+#include "pgtypes/pgtime.h"
+
+enum column {
+    COLUMN_USER,
+    COLUMN_ADDRESS,
+    COLUMN_APPLICATION,
+    COLUMN_SSLMODE,
+    COLUMN_VERIFIES,
+    COLUMN_VERIFIED,
+    COLUMN_NEXT,
+    COLUMN_FAILED,
+    COLUMN_ISSUER,
+    COLUMN_CERT_END,
+    COLUMN_SEEN,
+    COLUMNS
+};
+
+const char rollover_clients_sql[] =
+    "SELECT user_name, client_addr, application_name, sslmode, verifies, verified_at, ca_new_at, ca_failed_at, "
+    "cert_issuer, cert_not_after, last_seen FROM pgseal_clients";
+
+/* 0 where there is none, or where it cannot be read: such evidence does not count. */
+static int64_t time_of(struct str text)
+{
+    int64_t us;
+    bool out_of_range;
+
+    if (!text.p || !pgtime_read(text, 0, &us, &out_of_range) || us == TIME_INFINITY || us < 0)
+        return 0;
+    return us / USECS_PER_SEC;
+}
+
+static struct str text_of(struct str cell)
+{
+    return cell.p ? cell : STR("");
+}
+
+enum code rollover_clients_of(const struct gate_rows *rows, struct arena *arena, struct rollover_client **out,
+                              struct err *e)
+{
+    struct rollover_client *all = arena_array(arena, rows->n, sizeof *all);
+
+    if (!all)
+        return err_set(e, E_NOMEM, "out of memory");
+    if (rows->columns != COLUMNS)
+        return err_set(e, E_PROTOCOL, "the gate's answer has %zu columns instead of %d", rows->columns,
+                       COLUMNS);
+    for (size_t i = 0; i < rows->n; i++) {
+        const struct str *cells = rows->cells + i * COLUMNS;
+        all[i] = (struct rollover_client){ .user = text_of(cells[COLUMN_USER]),
+                                           .address = text_of(cells[COLUMN_ADDRESS]),
+                                           .application = text_of(cells[COLUMN_APPLICATION]),
+                                           .sslmode = text_of(cells[COLUMN_SSLMODE]),
+                                           .verifies = text_of(cells[COLUMN_VERIFIES]),
+                                           .verified_unix_s = time_of(cells[COLUMN_VERIFIED]),
+                                           .next_unix_s = time_of(cells[COLUMN_NEXT]),
+                                           .failed_unix_s = time_of(cells[COLUMN_FAILED]),
+                                           .cert_issuer = text_of(cells[COLUMN_ISSUER]),
+                                           .cert_end_unix_s = time_of(cells[COLUMN_CERT_END]),
+                                           .seen_unix_s = time_of(cells[COLUMN_SEEN]) };
+    }
+    *out = all;
+    return OK;
+}
+
+enum code rollover_clients_ask(const struct settings *settings, struct arena *arena,
+                               struct rollover_client **out, size_t *out_n, struct err *e)
+{
+    AUTO(gate_talk) struct gate_talk talk = GATE_TALK_INIT;
+    struct gate_rows rows = { .n = 0 };
+
+    TRY(gate_talk_open(settings, "pgseal ca rollover", arena, &talk, e));
+    if (!talk.failed)
+        TRY(gate_talk_query(&talk, str_c(rollover_clients_sql), &rows, e));
+    if (talk.failed && str_is(talk.told.sqlstate, "42703")) { /* undefined column */
+        (void)err_set(
+            e, E_UNSUPPORTED,
+            "the running gate keeps no evidence of who knows which CA: it is older than this program");
+        err_hint(e, "Restart it, or run: pgseal upgrade -D %.*s", STR_ARG(settings->dir));
+        return E_UNSUPPORTED;
+    }
+    if (talk.failed)
+        return err_set(e, E_ACCESS, "the gate refused to answer: %.*s", STR_ARG(talk.told.message));
+    TRY(rollover_clients_of(&rows, arena, out, e));
+    *out_n = rows.n;
+    return OK;
+}

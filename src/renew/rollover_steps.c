@@ -1,0 +1,288 @@
+/* The single steps of a rollover. */
+#include "renew/rollover_steps.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/env.h"
+#include "conf/settings.h"
+#include "os/journal.h"
+#include "pki/leaf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STAMP_SIZE = 32, ASIDE_MAX = 99 };
+
+static enum code steps_nomem(struct err *e)
+{
+    return err_set(e, E_NOMEM, "out of memory");
+}
+
+/* ---- the journal ---- */
+
+enum code rollover_enter(struct rollover *r, enum rollover_phase phase, const char *words, struct err *e)
+{
+    struct str line;
+
+    if (!arena_printf(r->arena, &line, "%s%s%s", rollover_phase_word(phase), words ? " " : "",
+                      words ? words : ""))
+        return steps_nomem(e);
+    TRY(os_journal_add(r->journal, line, r->env, e));
+    r->past.phase = phase;
+    r->past.step = ROLLOVER_STEP_NONE;
+    r->past.phase_unix_s = env_now_s(r->env);
+    r->past.issued = r->past.issued || phase == ROLLOVER_ISSUING;
+    return OK;
+}
+
+enum code rollover_step(struct rollover *r, enum rollover_step step, struct err *e)
+{
+    struct str line;
+
+    if (!arena_printf(r->arena, &line, "step %s", rollover_step_name(step)))
+        return steps_nomem(e);
+    TRY(os_journal_add(r->journal, line, r->env, e));
+    r->past.step = step;
+    return OK;
+}
+
+void rollover_note_failed(struct rollover *r, const struct err *why)
+{
+    struct err ignored;
+    struct str line;
+
+    if (arena_printf(r->arena, &line, "failed %s: %s", rollover_step_name(r->past.step), err_text(why)))
+        (void)!os_journal_add(r->journal, line, r->env, &ignored);
+}
+
+/* ---- roots and lists ---- */
+
+enum code rollover_write_roots(struct rollover *r, const char *name, const struct cert_list *roots,
+                               struct err *e)
+{
+    AUTO(buf) struct buf pem = BUF_INIT(OS_FILE_LIMIT);
+    char path[OS_PATH_MAX];
+
+    TRY(os_path(r->dir, name, path, e));
+    for (size_t i = 0; i < roots->n; i++)
+        if (cert_to_pem(roots->items[i], &pem) != OK)
+            return steps_nomem(e);
+    return os_write_file(path, buf_bytes(&pem), 0644, OS_WRITE_REPLACE, e);
+}
+
+/* With the mode that it has. */
+static enum code rewrite(const char *path, struct str before, const struct buf *after, struct err *e)
+{
+    struct os_target target = { path, { 0644, (uid_t)-1, (gid_t)-1 }, OS_WRITE_REPLACE };
+    struct stat st;
+
+    if (str_equal(before, buf_str(after)))
+        return OK;
+    if (stat(path, &st) == 0)
+        target.owned.mode = st.st_mode & 07777;
+    return os_write_target(&target, buf_bytes(after), e);
+}
+
+static enum code edit_roots_of(const char *path, const struct cert_list *add, const struct cert_list *drop,
+                               struct err *e)
+{
+    AUTO(buf) struct buf text = BUF_INIT(OS_FILE_LIMIT), more = BUF_INIT(OS_FILE_LIMIT);
+    AUTO(buf) struct buf less = BUF_INIT(OS_FILE_LIMIT);
+    const struct cert_list none = { .n = 0 };
+
+    TRY(os_read_file(path, &text, e));
+    TRY(rollover_text_add_roots(buf_str(&text), add ? add : &none, &more, e));
+    TRY(rollover_text_drop_roots(buf_str(&more), drop ? drop : &none, &less, e));
+    return rewrite(path, buf_str(&text), &less, e);
+}
+
+enum code rollover_edit_roots(struct rollover *r, const struct cert_list *add, const struct cert_list *drop,
+                              struct err *e)
+{
+    for (size_t i = 0; i < r->n_files; i++)
+        if (!r->files[i].lists)
+            TRY(edit_roots_of(r->files[i].real, add, drop, e));
+    return OK;
+}
+
+enum code rollover_edit_lists(struct rollover *r, enum rollover_lists add, const struct cert_list *drop,
+                              struct err *e)
+{
+    AUTO(buf) struct buf fresh = BUF_INIT(OS_FILE_LIMIT);
+    const struct cert_list *comes = add == ROLLOVER_LISTS_NEXT ? &r->next : &r->old;
+    char dir[OS_PATH_MAX], path[OS_PATH_MAX];
+
+    if (add != ROLLOVER_LISTS_NONE && r->past.own && rollover_find_ca(r, add == ROLLOVER_LISTS_NEXT, dir)) {
+        TRY(os_path(dir, "ca.crl", path, e));
+        TRY(os_read_file(path, &fresh, e));
+    }
+    for (size_t i = 0; i < r->n_files; i++) {
+        AUTO(buf) struct buf text = BUF_INIT(OS_FILE_LIMIT), more = BUF_INIT(OS_FILE_LIMIT);
+        AUTO(buf) struct buf less = BUF_INIT(OS_FILE_LIMIT);
+        const struct cert_list none = { .n = 0 };
+        if (!r->files[i].lists)
+            continue;
+        TRY(os_read_file(r->files[i].real, &text, e));
+        TRY(rollover_text_put_lists(buf_str(&text), fresh.n ? comes : &none, buf_str(&fresh), &more, e));
+        TRY(rollover_text_put_lists(buf_str(&more), drop ? drop : &none, STR(""), &less, e));
+        TRY(rewrite(r->files[i].real, buf_str(&text), &less, e));
+    }
+    return OK;
+}
+
+enum code rollover_reload(struct rollover *r, struct err *e)
+{
+    TRY(rollover_step(r, ROLLOVER_STEP_RELOAD, e));
+    return renew_target_runs(&r->target) ? renew_target_reload(&r->target, e) : OK;
+}
+
+/* ---- the pair of a probed handshake ---- */
+
+static bool pair_is_good(const struct rollover *r, const char *cert, const char *key)
+{
+    const struct key_passphrase *none = NULL;
+    AUTO(cert_list) struct cert_list chain = { .n = 0 };
+    AUTO(key) EVP_PKEY *found = NULL;
+    struct err ignored;
+    int64_t from, to;
+
+    return os_exists(cert) && os_exists(key) && cert_chain_load(cert, &chain, &ignored) == OK &&
+           key_load(key, none, &found, &ignored) == OK && key_fits(found, chain.items[0]) &&
+           rollover_issuer_of(r, &chain) == ROLLOVER_ISSUER_NEXT &&
+           cert_times(chain.items[0], &from, &to, &ignored) == OK && to > env_now_s(r->env);
+}
+
+static enum code issue_pair(struct rollover *r, const struct key_passphrase *known, const char *cert,
+                            const char *key, struct err *e)
+{
+    AUTO(cert_list) struct cert_list served = { .n = 0 };
+    AUTO(leaf) struct leaf leaf = { NULL, NULL };
+    AUTO(ca) struct ca *ca = NULL;
+    struct leaf_files files = LEAF_FILES_INIT;
+    struct ca_request request;
+    char dir[OS_PATH_MAX];
+    enum key_kind kind;
+
+    if (!rollover_find_ca(r, true, dir))
+        return err_set(e, E_NO_FILE, "the new CA is not beside \"%s\"", r->ca_dir);
+    TRY(cert_chain_load(r->target.server_cert, &served, e));
+    TRY(ca_request_of(served.items[0], r->arena, &request, e));
+    if (!key_kind_of(X509_get0_pubkey(served.items[0]), &kind))
+        kind = KEY_P256;
+    TRY(ca_open(&(struct ca_where){ dir, known, r->env }, CA_SIGN, &ca, e));
+    TRY(leaf_make(&(struct leaf_wish){ ca, r->env, &request, kind }, &leaf, e));
+    files.cert_path = cert;
+    files.key_path = key;
+    files.replace = true;
+    return leaf_write(&leaf, &files, e);
+}
+
+enum code rollover_make_pair(struct rollover *r, const struct key_passphrase *known, struct err *e)
+{
+    char cert[OS_PATH_MAX], key[OS_PATH_MAX];
+
+    if (!r->past.own || !r->server_side)
+        return OK;
+    TRY(rollover_step(r, ROLLOVER_STEP_PAIR, e));
+    TRY(rollover_pair_paths(r, cert, key, e));
+    return pair_is_good(r, cert, key) ? OK : issue_pair(r, known, cert, key, e);
+}
+
+enum code rollover_remove_pair(struct rollover *r, struct err *e)
+{
+    const struct setting_row *row = settings_find(r->target.settings, STR("rollover_cert_file"));
+    char cert[OS_PATH_MAX], key[OS_PATH_MAX];
+
+    if (!r->past.own || !r->target.has_server || (row && row->show.n > 0))
+        return OK;
+    TRY(rollover_pair_paths(r, cert, key, e));
+    if ((unlink(key) < 0 && errno != ENOENT) || (unlink(cert) < 0 && errno != ENOENT))
+        return err_set(e, code_from_errno(errno), "could not remove file \"%s\": %m", key);
+    return OK;
+}
+
+/* ---- the directories of the CAs ---- */
+
+static enum code move(const char *from, const char *to, struct err *e)
+{
+    if (rename(from, to) == 0)
+        return OK;
+    return err_set(e, code_from_errno(errno), "could not rename directory \"%s\" to \"%s\": %m", from, to);
+}
+
+static enum code lock_ca(const char *dir, struct os_lock *out, struct err *e)
+{
+    char path[OS_PATH_MAX];
+
+    TRY(os_path(dir, "ca.lock", path, e));
+    return os_lock_take(path, getpid(), out, e);
+}
+
+/* Nobody may be about to sign, or he would write into the directory of the other CA. */
+static enum code exchange_dirs(const char *a, const char *b, struct err *e)
+{
+    AUTO(os_lock) struct os_lock lock_a = OS_LOCK_INIT, lock_b = OS_LOCK_INIT;
+
+    TRY(lock_ca(a, &lock_a, e));
+    TRY(lock_ca(b, &lock_b, e));
+    if (renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) == 0)
+        return OK;
+    return err_set(e, code_from_errno(errno), "could not exchange directories \"%s\" and \"%s\": %m", a, b);
+}
+
+enum code rollover_exchange(struct rollover *r, bool forward, struct err *e)
+{
+    char next[OS_PATH_MAX], old[OS_PATH_MAX], comes[OS_PATH_MAX], goes[OS_PATH_MAX];
+
+    if (!r->past.own)
+        return OK;
+    TRY(rollover_step(r, ROLLOVER_STEP_EXCHANGE, e));
+    TRY(rollover_beside(r, "next", next, e));
+    TRY(rollover_beside(r, "old", old, e));
+    if (!rollover_find_ca(r, forward, comes))
+        return err_set(e, E_NO_FILE, "the %s CA is not beside \"%s\"", forward ? "new" : "old", r->ca_dir);
+    if (strcmp(comes, r->ca_dir) != 0)
+        TRY(exchange_dirs(r->ca_dir, comes, e));
+    const char *place = forward ? old : next;
+    if (!rollover_find_ca(r, !forward, goes) || strcmp(goes, place) == 0)
+        return OK;
+    return move(goes, place, e);
+}
+
+/* A directory of the CA in force, that does not exist yet. */
+static enum code name_aside(struct rollover *r, bool next, struct err *e)
+{
+    time_t when = (time_t)r->past.start_unix_s;
+    char stamp[STAMP_SIZE] = "", name[STAMP_SIZE * 2];
+    struct tm tm;
+
+    if (gmtime_r(&when, &tm))
+        (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%S", &tm);
+    for (unsigned i = 1; i <= ASIDE_MAX; i++) {
+        (void)snprintf(name, sizeof name, "%s-%s-%u", next ? "aborted" : "old", stamp, i);
+        TRY(os_path(r->ca_dir, name, r->aside, e));
+        if (!os_exists(r->aside))
+            return OK;
+    }
+    return err_set(e, E_EXISTS, "\"%s\" is in the way", r->aside);
+}
+
+enum code rollover_retire(struct rollover *r, bool next, struct err *e)
+{
+    char from[OS_PATH_MAX];
+
+    TRY(rollover_step(r, ROLLOVER_STEP_RETIRE, e));
+    if (!r->past.own)
+        return OK;
+    TRY(rollover_beside(r, next ? "next" : "old", from, e));
+    if (!os_exists(from))
+        return OK;
+    TRY(name_aside(r, next, e));
+    return move(from, r->aside, e);
+}
