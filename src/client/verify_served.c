@@ -69,8 +69,10 @@ static enum code ask_for_tls(struct dial *dial, struct err *e)
     return answer.n == 1 ? OK : err_set(e, E_CONNECT, "SSLRequest was answered with more than a byte");
 }
 
-static enum served compare(const struct served_check *check, const struct tls_engine *engine, struct err *e)
+static enum served compare(const struct served_check *check, const struct served_target *target,
+                           const struct tls_engine *engine, struct err *e)
 {
+    const uint8_t *expected = target->by_name ? target->fingerprint : check->fingerprint;
     AUTO(cert) struct x509_st *cert = tls_engine_peer(engine);
     uint8_t served[CERT_SHA256_SIZE];
     char expected_hex[CERT_SHA256_TEXT], served_hex[CERT_SHA256_TEXT];
@@ -79,9 +81,9 @@ static enum served compare(const struct served_check *check, const struct tls_en
         err_set(e, E_TLS, "no certificate was served");
         return SERVED_UNKNOWN;
     }
-    if (memcmp(served, check->fingerprint, sizeof served) == 0)
+    if (memcmp(served, expected, sizeof served) == 0)
         return SERVED_SAME;
-    cert_sha256_text(check->fingerprint, expected_hex);
+    cert_sha256_text(expected, expected_hex);
     cert_sha256_text(served, served_hex);
     err_set(e, E_TLS, "a different certificate is served");
     err_detail(e, "Expected SHA-256 %s, found %s.", expected_hex, served_hex);
@@ -161,7 +163,10 @@ static enum code visit(const struct served_check *check, struct tls_context *con
         TRY(ask_for_tls(dial, e));
     }
     more_time(dial);
-    return dialled(dial, dial_handshake(dial, context, check->name, !target->plain_tls, e), "", e);
+    return dialled(
+        dial,
+        dial_handshake(dial, context, target->by_name ? target->name : check->name, !target->plain_tls, e),
+        "", e);
 }
 
 static void verify_served_ask(const struct served_check *check, struct tls_context *context,
@@ -174,14 +179,14 @@ static void verify_served_ask(const struct served_check *check, struct tls_conte
     if (!dial)
         err_set(&target->why, E_NOMEM, "out of memory");
     else if (visit(check, context, dial, target) == OK)
-        target->result = compare(check, dial->tls, &target->why);
+        target->result = compare(check, target, dial->tls, &target->why);
     dial_free(dial);
     tls_port_free(port);
 }
 
 void verify_served(struct served_check *check)
 {
-    static const struct tls_client_params anybody = { TLS_CLIENT_LOOKS };
+    const struct tls_client_params anybody = { TLS_CLIENT_LOOKS, .visit = check->name };
     struct tls_context *context = NULL;
     struct err e = { 0 };
 

@@ -15,7 +15,7 @@
 struct env;
 struct tls_library;
 
-enum { SERVED_TARGETS_MAX = 64, SERVED_NAME_SIZE = 96 };
+enum { SERVED_TARGETS_MAX = 64, SERVED_NAME_SIZE = 96, SERVED_HOST_SIZE = 256 };
 
 enum served {
     SERVED_SAME,
@@ -27,6 +27,9 @@ struct served_target {
     struct address address; /* to connect to */
     bool proxy;             /* a PROXY header comes first (LOCAL: the connection speaks for itself) */
     bool plain_tls;         /* it is no PostgreSQL: TLS begins at once */
+    bool by_name; /* `name` is asked for, "" being none, and `fingerprint` wanted: not the check's own */
+    char name[SERVED_HOST_SIZE];
+    uint8_t fingerprint[CERT_SHA256_SIZE];
     enum served result;
     struct err why;
 };
@@ -37,7 +40,7 @@ struct served_check {
     struct tls_library *library;
     const struct env *env; /* borrowed */
     uint8_t fingerprint[CERT_SHA256_SIZE];
-    char name[SERVED_NAME_SIZE]; /* to ask for by SNI */
+    char name[SERVED_NAME_SIZE]; /* to ask for by SNI, and told beside it (tls/hosts.h) */
     size_t n;
     struct served_target targets[SERVED_TARGETS_MAX];
 };

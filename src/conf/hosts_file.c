@@ -177,3 +177,33 @@ enum code hosts_file_read(const struct hba_lex_params *lex, struct str path, str
     }
     return OK;
 }
+
+/* Optional texts stay without a pointer. */
+static bool copy_text(struct arena *arena, struct str from, struct str *out)
+{
+    *out = from;
+    return !from.p || arena_str(arena, from, out);
+}
+
+enum code hosts_file_copy(const struct host_lines *from, struct arena *arena, struct host_lines *out)
+{
+    struct host_line *at = arena_array(arena, from->n, sizeof *at);
+
+    for (size_t i = 0; at && i < from->n; i++) {
+        const struct host_line *line = &from->at[i];
+        struct str *names = arena_array(arena, line->n_names, sizeof *names);
+        at[i] = *line;
+        at[i].names = names;
+        bool whole = names && copy_text(arena, line->file, &at[i].file) &&
+                     copy_text(arena, line->cert, &at[i].cert) && copy_text(arena, line->key, &at[i].key) &&
+                     copy_text(arena, line->ca, &at[i].ca) &&
+                     copy_text(arena, line->command, &at[i].command) &&
+                     copy_text(arena, line->error, &at[i].error);
+        for (size_t k = 0; whole && k < line->n_names; k++)
+            whole = copy_text(arena, line->names[k], &names[k]);
+        if (!whole)
+            return E_NOMEM;
+    }
+    *out = (struct host_lines){ at, from->n, from->n_bad };
+    return at ? OK : E_NOMEM;
+}

@@ -50,6 +50,9 @@ MUST_CHECK enum code hosts_file_parse(const struct hba_lines *lines, struct aren
  */
 MUST_CHECK enum code hosts_file_read(const struct hba_lex_params *lex, struct str path, struct arena *arena,
                                      struct hba_lines *out_lines, struct host_lines *out, struct err *e);
+/** A copy that lives in `arena`. E_NOMEM. */
+MUST_CHECK enum code hosts_file_copy(const struct host_lines *from, struct arena *arena,
+                                     struct host_lines *out);
 /** True for the line that is for HOSTS_ANY, or HOSTS_NO_SNI. */
 bool host_line_is(const struct host_line *line, const char *special);
 

@@ -309,7 +309,7 @@ static enum code gate_start(struct gate *g, struct err *e)
     TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
     TRY(open_http(g, settings, e));
     clerk_link_start(g->shared.clerk);
-    TRY(confine_files(g->state_dir, settings, g->env, e));
+    TRY(confine_files(g->state_dir, g->snapshot, g->env, e));
     TRY(log_queue_start(g->env, log_dropped, e)); /* whose thread may write no files either */
     TRY(sql_thread_start(g->shared.sql, e));
     if (!clients_start(g->shared.clients, (size_t)settings->clients_limit) || reload_start(g) != OK)
@@ -317,7 +317,7 @@ static enum code gate_start(struct gate *g, struct err *e)
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
     in_force_leave_rules(g);
-    TRY(confine_calls(settings, g->env, &g->programs, e));
+    TRY(confine_calls(g->snapshot, g->env, &g->programs, e));
     g->ready = true;
     gate_log(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
     os_notify("READY=1");

@@ -136,6 +136,8 @@ enum cause cause_of_handshake(const struct tls_handshake_facts *facts)
 {
     if (facts->verify_error)
         return of_verification(facts->verify_error, facts->verify_depth);
+    if (facts->no_host)
+        return facts->sni[0] ? CAUSE_NO_HOST : CAUSE_NO_SNI;
     if (facts->alert_received >= 0)
         return of_clients_alert(facts->alert_received);
     if (hung_up(facts->reason)) /* before our alert: OpenSSL says decode_error to an end of file */

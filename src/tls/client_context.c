@@ -8,6 +8,7 @@
 #include "tls/context_base.h"
 #include "tls/diag.h"
 #include "tls/handshake_cb.h"
+#include "tls/hosts.h"
 #include "tls/keylog.h"
 
 #include <dirent.h>
@@ -138,6 +139,23 @@ static enum code load_own(struct tls_context *c, const struct tls_client_params 
     return OK;
 }
 
+static int add_visit(SSL *ssl, unsigned type, unsigned context, const unsigned char **out, size_t *out_n,
+                     X509 *cert, size_t at, int *alert, void *visit)
+{
+    (void)ssl, (void)type, (void)context, (void)cert, (void)at, (void)alert;
+    *out = visit;
+    *out_n = strlen(visit);
+    return 1;
+}
+
+static enum code say_visit(struct tls_context *c, const char *visit, struct err *e)
+{
+    if (visit && SSL_CTX_add_custom_ext(c->ssl_ctx, TLS_EXTENSION_VISIT, SSL_EXT_CLIENT_HELLO, add_visit,
+                                        NULL, (void *)(uintptr_t)visit, NULL, NULL) != 1)
+        return err_set(e, E_NOMEM, "out of memory");
+    return OK;
+}
+
 static enum code set_limits(struct tls_context *c, const struct tls_client_params *p, struct err *e)
 {
     char reason[DIAG_REASON_MAX];
@@ -183,6 +201,8 @@ enum code tls_client_context_new(struct tls_library *library, const struct tls_c
         code = load_own(c, params, e);
     if (code == OK)
         code = context_log_keys(c, params->keylog_file, e);
+    if (code == OK)
+        code = say_visit(c, params->visit, e);
     if (code == OK)
         code = context_remember_certificate(c, e);
     ERR_clear_error();

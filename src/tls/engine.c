@@ -132,8 +132,10 @@ struct tls_engine *tls_engine_new_server(struct tls_port *port, struct tls_conte
 {
     struct tls_engine *e = engine_new(port, context, true);
 
-    if (e)
+    if (e) {
         SSL_set_accept_state(e->ssl);
+        e->served = context;
+    }
     return e;
 }
 
@@ -165,6 +167,8 @@ void tls_engine_free(struct tls_engine *engine)
     handover_forget(engine);
     handover_forget_facts(engine);
     free(engine->verify_detail);
+    free(engine->asked);
+    free(engine->visit);
     free(engine);
 }
 

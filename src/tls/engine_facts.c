@@ -61,6 +61,16 @@ bool tls_engine_is_cancel(const struct tls_engine *engine)
     return engine->ssl ? engine->server && agreed_on(engine, TLS_PROTOCOL_CANCEL) : engine->known.is_cancel;
 }
 
+const struct tls_context *tls_engine_served(const struct tls_engine *engine)
+{
+    return engine->served;
+}
+
+const char *tls_engine_visit(const struct tls_engine *engine)
+{
+    return engine->visit ? engine->visit : "";
+}
+
 struct x509_st *tls_engine_peer(const struct tls_engine *engine)
 {
     const struct tls_known *known = &engine->known;
@@ -115,6 +125,7 @@ void tls_engine_facts(const struct tls_engine *engine, struct tls_handshake_fact
         .offered_max = engine->offered_max,
         .min_version = engine->min_version,
         .max_version = engine->max_version,
-        .sni = tls_engine_sni(engine),
+        .sni = engine->asked ? engine->asked : tls_engine_sni(engine),
+        .no_host = engine->no_host,
     };
 }

@@ -19,6 +19,10 @@ const char *tls_engine_group(const struct tls_engine *engine);   /* "" where the
 const char *tls_engine_sni(const struct tls_engine *engine);     /* what the client asked for, or "" */
 bool tls_engine_alpn(const struct tls_engine *engine); /* what our side speaks was agreed on: "postgresql" */
 bool tls_engine_is_cancel(const struct tls_engine *engine); /* server side: "pgseal-cancel" was agreed on */
+/** Server side: the context whose certificate the client got, which must still be held. */
+const struct tls_context *tls_engine_served(const struct tls_engine *engine);
+/** Server side, where hosts are chosen by name: what the client says of its check (tls/hosts.h), or "". */
+const char *tls_engine_visit(const struct tls_engine *engine);
 /** The peer's certificate, returned to caller (cert_free), or NULL. On the server side it was verified in the
  * handshake. */
 struct x509_st *tls_engine_peer(const struct tls_engine *engine);
@@ -43,6 +47,7 @@ struct tls_handshake_facts {
     unsigned offered_max; /* highest version, 0: no ClientHello was seen */
     enum tls_version min_version, max_version; /* ours */
     const char *sni;
+    bool no_host; /* server side: nobody serves that name, or a client that asks for none */
 };
 void tls_engine_facts(const struct tls_engine *engine, struct tls_handshake_facts *out);
 

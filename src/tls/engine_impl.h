@@ -36,7 +36,11 @@ struct tls_engine {
     struct tls_port *port;
     struct record record;
     struct tls_known known;
-    struct handover *handover;  /* NULL: no secret has been seen */
+    const struct tls_context
+        *served;               /* on the server side, whose certificate the client gets; may be gone by now */
+    char *asked;               /* a name that no host has; NULL: none */
+    char *visit;               /* what the client says it checks; NULL: nothing */
+    struct handover *handover; /* NULL: no secret has been seen */
     enum tls_protocol protocol; /* the context's, as are these: it may be gone by now */
     enum tls_version min_version, max_version;
     size_t record_max;   /* content of a record that we send; 0: as much as there is */
@@ -44,6 +48,8 @@ struct tls_engine {
     int verify_error, verify_depth;
     int16_t alert_sent, alert_received;
     uint16_t offered_min, offered_max;
+    bool chosen;    /* `served`, by the name that was asked for */
+    bool no_host;   /* nobody serves what was asked for */
     bool own;       /* the records are to be ours */
     bool late;      /* in a handshake: what the key log says from here on is of use */
     bool logs_keys; /* the context has a key log of its own */

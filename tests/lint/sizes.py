@@ -9,7 +9,7 @@ from common import bare, files, finish, name
 
 FUNCTION_LINES, FILE_LINES, PARAMETERS = 70, 600, 5
 # Signatures that a library dictates.
-IMPOSED = {"alpn_cb", "free_path", "mhd_on_request", "sqlite_authorize", "sqlite_connect"}
+IMPOSED = {"add_visit", "alpn_cb", "free_path", "hear_visit", "mhd_on_request", "sqlite_authorize", "sqlite_connect"}
 
 
 def parameters_of(signature):

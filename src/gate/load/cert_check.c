@@ -19,6 +19,27 @@ static const char *path_of(const struct settings_file *file)
     return file->path ? file->path : "";
 }
 
+static const char *cert_file_of(const struct inspection *what)
+{
+    return what->cert_file ? what->cert_file : path_of(&what->settings->ssl_cert_file);
+}
+
+/* The i-th file of CAs for client certificates; NULL behind the last. */
+static const char *ca_file(const struct inspection *what, size_t i)
+{
+    if (what->ca_files)
+        return i < what->n_ca_files ? what->ca_files[i] : NULL;
+    return i == 0 ? path_of(&what->settings->ssl_ca_file) : NULL;
+}
+
+/* Where what is said about CAs belongs. */
+static const char *ca_place(const struct inspection *what)
+{
+    return what->n_ca_files > 1 ? path_of(&what->settings->hosts_file)
+           : ca_file(what, 0)   ? ca_file(what, 0)
+                                : "";
+}
+
 /* ---- the server's certificate ---- */
 
 static bool is_strict(const struct inspection *what)
@@ -66,7 +87,8 @@ static enum code load_roots(struct chain_view *v, struct err *e)
     char own_ca[OS_PATH_MAX];
     struct err why;
 
-    add_authorities(path_of(&settings->ssl_ca_file), &v->anchors);
+    for (size_t i = 0; ca_file(v->what, i); i++)
+        add_authorities(ca_file(v->what, i), &v->anchors);
     if (os_path(settings->dir.p, "ca/ca.crt", own_ca, &why) == OK)
         add_authorities(own_ca, &v->anchors);
     if (root_file[0] && trust_load(root_file, &v->roots, &why) != OK)
@@ -183,7 +205,7 @@ static void cert_check_date(const struct chain_view *v, size_t i)
 static void cert_check_names(const struct inspection *what, X509 *leaf, struct diags *diags)
 {
     struct arena *arena = diags->arena;
-    const char *file = path_of(&what->settings->ssl_cert_file);
+    const char *file = cert_file_of(what);
     struct cert_names before, after;
     struct str text;
     struct err e;
@@ -220,7 +242,7 @@ void cert_check_server(const struct inspection *what, struct diags *diags)
     struct err e;
     AUTO(chain_view) struct chain_view v = { .what = what, .strict = is_strict(what), .diags = diags };
 
-    v.file = path_of(&what->settings->ssl_cert_file);
+    v.file = cert_file_of(what);
     /* OpenSSL has read the file before: what we cannot read is of a kind that is not looked into. */
     if (cert_chain_load(v.file, &in_file, &e) != OK)
         return;
@@ -237,7 +259,7 @@ void cert_check_server(const struct inspection *what, struct diags *diags)
 static void cert_check_authority(const struct inspection *what, X509 *ca, struct str subject,
                                  struct diags *diags)
 {
-    const char *file = path_of(&what->settings->ssl_ca_file);
+    const char *file = ca_place(what);
     struct diag *row = NULL;
     char text[EXPIRY_DATE_SIZE];
     int64_t from, to;
@@ -276,10 +298,11 @@ static bool has_authority(const struct cert_list *list, X509 *ca)
 }
 
 /* OpenSSL believes in certificates of ssl_crl_file, too. */
-static void client_authorities(const struct settings *settings, struct cert_list *list)
+static void client_authorities(const struct inspection *what, struct cert_list *list)
 {
-    add_authorities(path_of(&settings->ssl_ca_file), list);
-    add_authorities(path_of(&settings->ssl_crl_file), list);
+    for (size_t i = 0; ca_file(what, i); i++)
+        add_authorities(ca_file(what, i), list);
+    add_authorities(path_of(&what->settings->ssl_crl_file), list);
 }
 
 static void find_removed(const struct inspection *what, const struct cert_list *now, struct diags *diags)
@@ -292,7 +315,7 @@ static void find_removed(const struct inspection *what, const struct cert_list *
         if (has_authority(now, ca) || name_slash(X509_get_subject_name(ca), diags->arena, &subject, &e) != OK)
             continue;
         struct diag *row = diags_add(
-            diags, SEV_WARNING, E_CONFIG, str_c(path_of(&what->settings->ssl_ca_file)), 0,
+            diags, SEV_WARNING, E_CONFIG, str_c(ca_place(what)), 0,
             "the client CA \"%.*s\" is no longer in ssl_ca_file: new connections with its certificates are "
             "refused, running sessions continue",
             STR_ARG(subject));
@@ -308,7 +331,7 @@ void cert_check_authorities(const struct inspection *what, struct cert_list *out
     struct str subject;
     struct err e;
 
-    client_authorities(what->settings, &list);
+    client_authorities(what, &list);
     for (size_t i = 0; i < list.n; i++)
         if (name_slash(X509_get_subject_name(list.items[i]), diags->arena, &subject, &e) == OK)
             cert_check_authority(what, list.items[i], subject, diags);
@@ -392,11 +415,13 @@ static enum code load_lists(const struct inspection *what, const struct cert_lis
                             struct trust *out, struct err *e)
 {
     const struct settings *settings = what->settings;
-    const char *files[] = { path_of(&settings->ssl_ca_file), path_of(&settings->ssl_crl_file) };
+    const char *crl_file = path_of(&settings->ssl_crl_file);
 
-    for (size_t i = 0; i < COUNT_OF(files); i++)
-        if (files[i][0])
-            TRY(trust_load(files[i], out, e));
+    for (size_t i = 0; ca_file(what, i); i++)
+        if (ca_file(what, i)[0])
+            TRY(trust_load(ca_file(what, i), out, e));
+    if (crl_file[0])
+        TRY(trust_load(crl_file, out, e));
     for (size_t i = 0; settings->ssl_crl_dir.path && i < authorities->n; i++)
         TRY(trust_add_dir(settings->ssl_crl_dir.path, authorities->items[i], &out->crls, e));
     return OK;
@@ -412,7 +437,7 @@ void cert_check_revocation(const struct inspection *what, struct crl_list *out, 
     *out = (struct crl_list){ 0 };
     if (!what->settings->ssl_crl_file.path && !what->settings->ssl_crl_dir.path)
         return;
-    client_authorities(what->settings, &authorities);
+    client_authorities(what, &authorities);
     if (load_lists(what, &authorities, &found, &e) != OK)
         return;
     lists = found.crls;
@@ -432,17 +457,22 @@ void cert_check_revocation(const struct inspection *what, struct crl_list *out, 
 
 /* ---- mounts ---- */
 
+void cert_check_mount(const char *path, struct diags *diags)
+{
+    if (!path[0] || !os_is_mounted_alone(path))
+        return;
+    struct diag *row = diags_add(diags, SEV_WARNING, E_CONFIG, str_c(path), 0,
+                                 "\"%s\" is mounted by itself: when it is renewed, the old file stays here",
+                                 path);
+    diags_hint(diags, row, "Mount the whole Secret or directory, without subPath.");
+}
+
 void cert_check_mounts(const struct settings *settings, struct diags *diags)
 {
     struct settings_file_use use;
     const char *path;
 
-    for (size_t i = 0; settings_file_use(settings, i, &use, &path); i++) {
-        if (!path || !path[0] || !os_is_mounted_alone(path))
-            continue;
-        struct diag *row = diags_add(
-            diags, SEV_WARNING, E_CONFIG, str_c(path), 0,
-            "\"%s\" is mounted by itself: when it is renewed, the old file stays here", path);
-        diags_hint(diags, row, "Mount the whole Secret or directory, without subPath.");
-    }
+    for (size_t i = 0; settings_file_use(settings, i, &use, &path); i++)
+        if (path)
+            cert_check_mount(path, diags);
 }

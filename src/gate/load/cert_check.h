@@ -14,7 +14,10 @@ struct crl_list;
 struct settings;
 
 struct inspection {
-    const struct settings *settings;     /* borrowed; ssl is on and its files have been loaded */
+    const struct settings *settings; /* borrowed; ssl is on and its files have been loaded */
+    const char *cert_file;           /* NULL: that of ssl_cert_file */
+    const char *const *ca_files;     /* of client certificates; NULL: that of ssl_ca_file */
+    size_t n_ca_files;
     const struct cert_list *served;      /* what clients get, the leaf first; NULL: what is in the file */
     const struct cert_list *running;     /* what they got until now; NULL at start, else not empty */
     const struct cert_list *running_cas; /* of ssl_ca_file until now; NULL: do not compare */
@@ -54,5 +57,7 @@ void cert_check_revocation(const struct inspection *what, struct crl_list *out, 
 
 /** Files of certificates that were mounted by themselves: a renewal never reaches them. All are warnings. */
 void cert_check_mounts(const struct settings *settings, struct diags *diags);
+/** The same of one file; "" is none. */
+void cert_check_mount(const char *path, struct diags *diags);
 
 #endif

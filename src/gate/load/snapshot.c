@@ -11,22 +11,16 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/env.h"
-#include "base/secret.h"
 #include "client/conninfo_defaults.h"
-#include "gate/load/cert_check.h"
 #include "gate/load/http_access.h"
 #include "gate/load/peers.h"
 #include "gate/load/rule_check.h"
+#include "gate/load/server_tls.h"
 #include "gate/load/tls_params.h"
-#include "os/command.h"
-#include "pki/cert.h"
-#include "pki/crl.h"
 #include "policy/archive.h"
 #include "policy/policy.h"
 #include "tls/client_context.h"
 #include "tls/context.h"
-#include "tls/self_test.h"
-#include "tls/server_context.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -46,13 +40,10 @@ struct snapshot {
     struct settings *settings;
     struct policy *policy;
     struct userlist *users;
-    struct tls_context **server_tls;
+    struct server_tls tls;
     struct upstream *upstreams; /* one per route */
     struct upstream *peers;     /* one per cancel_peers; all have the first one's contexts */
     struct rule_counter *hits;  /* one per rule */
-    struct crl_list crls;
-    struct cert_list client_cas;
-    struct cert_list served; /* what clients get, the leaf first */
     struct http_access access;
     struct arena arena;
 };
@@ -67,16 +58,13 @@ static void free_contexts(struct tls_context **contexts, unsigned n)
 
 static void snapshot_free(struct snapshot *snapshot)
 {
-    free_contexts(snapshot->server_tls, snapshot->n_workers);
+    server_tls_fini(&snapshot->tls, snapshot->n_workers);
     for (size_t i = 0; snapshot->upstreams && i < snapshot->settings->n_routes; i++) {
         free_contexts(snapshot->upstreams[i].tls, snapshot->n_workers);
         conninfo_wipe(&snapshot->upstreams[i].info);
     }
     if (snapshot->peers)
         free_contexts(snapshot->peers[0].tls, snapshot->n_workers);
-    crl_list_fini(&snapshot->crls);
-    cert_list_fini(&snapshot->client_cas);
-    cert_list_fini(&snapshot->served);
     http_access_fini(&snapshot->access);
     userlist_unref(snapshot->users);
     policy_unref(snapshot->policy);
@@ -109,7 +97,12 @@ const struct policy *snapshot_policy(const struct snapshot *snapshot)
 
 struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worker)
 {
-    return snapshot->server_tls ? snapshot->server_tls[worker] : NULL;
+    return snapshot->tls.n > 0 ? snapshot->tls.hosts[0].tls[worker] : NULL;
+}
+
+const struct server_tls *snapshot_hosts(const struct snapshot *snapshot)
+{
+    return &snapshot->tls;
 }
 
 const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route)
@@ -148,7 +141,7 @@ struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba
 
 const struct crl_list *snapshot_crls(const struct snapshot *snapshot)
 {
-    return &snapshot->crls;
+    return &snapshot->tls.crls;
 }
 
 const struct http_access *snapshot_http_access(const struct snapshot *snapshot)
@@ -168,94 +161,18 @@ int64_t snapshot_loaded_us(const struct snapshot *snapshot)
 
 /* ---- parts of a load ---- */
 
-/* [src: PostgreSQL 18, ssl_passphrase_command; run_ssl_passphrase_command] */
-static enum tls_passphrase find_passphrase(const struct snapshot_params *p, const struct settings *settings,
-                                           struct diags *diags)
-{
-    struct err e;
-
-    if (settings->ssl_passphrase_command.n == 0)
-        return p->running ? TLS_PASSPHRASE_REFUSE : TLS_PASSPHRASE_PROMPT;
-    if (p->running && !settings->ssl_passphrase_command_supports_reload)
-        return TLS_PASSPHRASE_REFUSE;
-    if (p->confined) {
-        struct diag *row = diags_add(diags, SEV_ERROR, E_CONFIG, STR(""), 0,
-                                     "parameter \"ssl_passphrase_command\" cannot be set for reloads without "
-                                     "restarting the server");
-        diags_detail(diags, row,
-                     "The gate gave up running programs at its start, when no command for reloads was set.");
-        diags_hint(
-            diags, row,
-            "Restart the gate, or set ssl_passphrase_command_supports_reload = off to ask at the next start.");
-        return TLS_PASSPHRASE_REFUSE;
-    }
-    if (os_command_line(settings->ssl_passphrase_command.p, "Enter PEM pass phrase:", p->passphrase, &e) !=
-        OK)
-        diags_add_err(diags, &e); /* and the key will fail to load */
-    return TLS_PASSPHRASE_GIVEN;
-}
-
-static struct inspection inspection_of(const struct snapshot *s, const struct snapshot *running,
-                                       const struct env *env)
-{
-    return (struct inspection){
-        .settings = s->settings,
-        .served = &s->served,
-        .running = running && running->served.n > 0 ? &running->served : NULL,
-        .running_cas = running ? &running->client_cas : NULL,
-        .now_unix_s = env_now_s(env),
-    };
-}
-
 void snapshot_inspect(const struct snapshot *snapshot, const struct env *env, struct diags *diags)
 {
-    const struct inspection inspection = inspection_of(snapshot, NULL, env);
-    struct crl_list lists;
-    struct cert_list cas;
-
-    if (!snapshot->server_tls)
-        return;
-    cert_check_server(&inspection, diags);
-    cert_check_authorities(&inspection, &cas, diags);
-    cert_list_fini(&cas);
-    cert_check_revocation(&inspection, &lists, diags);
-    crl_list_fini(&lists);
+    if (snapshot->tls.n > 0)
+        server_tls_inspect(&snapshot->tls, snapshot->settings, env, diags);
 }
 
 static enum code load_server_tls(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
-    struct tls_server_params params = tls_params_server(s->settings, p->passphrase, p->running != NULL);
-    struct err e;
+    const struct server_tls_job job = { s->settings, p,       p->running ? &p->running->tls : NULL,
+                                        &s->arena,   &s->tls, diags };
 
-    if (!s->settings->ssl)
-        return OK;
-    s->server_tls = arena_array(&s->arena, p->n_workers, sizeof(struct tls_context *));
-    if (!s->server_tls)
-        return E_NOMEM;
-    params.passphrase_from = find_passphrase(p, s->settings, diags);
-    for (unsigned i = 0; i < p->n_workers; i++) {
-        enum code code = tls_server_context_new(p->libraries[i], &params, &s->server_tls[i], diags, &e);
-        if (code == OK && i == 0)
-            code = tls_context_self_test(p->libraries[0], &params, s->server_tls[0], &s->served, &e);
-        if (code == OK && i > 0 &&
-            !bytes_equal(tls_context_certificate(s->server_tls[0]),
-                         tls_context_certificate(s->server_tls[i])))
-            code = err_set(&e, E_CONFIG, "server certificate file \"%s\" changed while it was read",
-                           params.cert_file);
-        if (code != OK) {
-            diags_add_err(diags, &e);
-            return code;
-        }
-    }
-    if (tls_context_end_point(s->server_tls[0]).n == 0)
-        diags_add(diags, SEV_WARNING, E_CONFIG, str_c(params.cert_file), 0,
-                  "the certificate's signature algorithm has no digest: SCRAM channel binding will fail");
-    cert_check_mounts(s->settings, diags);
-    const struct inspection inspection = inspection_of(s, p->running, p->env);
-    cert_check_server(&inspection, diags);
-    cert_check_authorities(&inspection, &s->client_cas, diags);
-    cert_check_revocation(&inspection, &s->crls, diags);
-    return OK;
+    return s->settings->ssl ? server_tls_load(&job) : OK;
 }
 
 /* After load_server_tls(): a passphrase has been asked for by then, if there is one. */
@@ -265,8 +182,8 @@ static enum code load_http(struct snapshot *s, const struct snapshot_params *p, 
 
     if (!http_access_wants_tls(s->settings) && !http_access_wants_token(s->settings))
         return OK;
-    if (!s->settings->ssl)
-        params.passphrase_from = find_passphrase(p, s->settings, diags);
+    if (!s->settings->ssl || s->tls.by_name)
+        params.passphrase_from = server_tls_passphrase(p, s->settings, diags);
     else
         params.passphrase_from = p->passphrase->n > 0 ? TLS_PASSPHRASE_GIVEN : TLS_PASSPHRASE_REFUSE;
     return http_access_load(s->settings, p->http_library, &params, &s->access, diags);

@@ -19,6 +19,7 @@ struct http_access;
 struct hba_rule;
 struct policy;
 struct secret;
+struct server_tls;
 struct tls_context;
 struct tls_library;
 struct userlist;
@@ -50,8 +51,10 @@ struct rule_hits {
 /** Borrowed parts of a snapshot; valid as long as a reference is held. */
 const struct settings *snapshot_settings(const struct snapshot *snapshot);
 const struct policy *snapshot_policy(const struct snapshot *snapshot);
-/** NULL: TLS cannot be used with clients. */
+/** What clients begin with, whichever host they ask for. NULL: TLS cannot be used with clients. */
 struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worker);
+/** What clients of each host get. */
+const struct server_tls *snapshot_hosts(const struct snapshot *snapshot);
 const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route);
 /** The gates of cancel_peers, as servers to connect to; *out_n of them, in the order of the setting. */
 const struct upstream *snapshot_peers(const struct snapshot *snapshot, size_t *out_n);

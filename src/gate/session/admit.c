@@ -84,11 +84,9 @@ static enum step lookup_lost(struct session *s, const struct err *why, struct er
 
 static enum code check_certificate(struct session *s, struct err *e)
 {
-    struct tls_context *context = snapshot_tls(s->snapshot, s->worker->index);
-
     if (s->rule->clientcert == CLIENTCERT_NONE)
         return OK;
-    if (!context || !tls_context_verifies_clients(context))
+    if (!s->tls.context || !tls_context_verifies_clients(s->tls.context))
         return err_set(e, E_CONFIG,
                        "client certificates can only be checked if a root certificate store is available");
     if (!s->tls.has_cert) {

@@ -112,12 +112,11 @@ enum step method_scram_begin(struct session *s, struct err *e)
         err_set(e, code == OK ? E_NOMEM : code, "could not begin SCRAM authentication");
         return session_fail(s, PARTING_FATAL);
     }
-    struct tls_context *context = snapshot_tls(s->snapshot, s->worker->index);
     const struct scram_server_params params = {
         .user = s->startup.user,
         .verifier = &verifier,
         .tls = s->tls.used,
-        .cert_hash = s->tls.used && context ? tls_context_end_point(context) : bytes_of(NULL, 0),
+        .cert_hash = s->tls.used ? tls_context_end_point(s->tls.context) : bytes_of(NULL, 0),
         .env = session_env(s),
     };
     scram_server_init(&a->scram, &params);

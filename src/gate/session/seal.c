@@ -102,6 +102,7 @@ static enum code read_facts(struct session *s, struct err *e)
     AUTO(cert) struct x509_st *cert = tls_engine_peer(engine);
 
     s->tls.used = true;
+    s->tls.context = tls_engine_served(engine);
     s->tls.alpn = tls_engine_alpn(engine);
     if (tls_engine_is_cancel(engine))
         s->origin = ORIGIN_GATE;
@@ -123,12 +124,11 @@ static enum code read_facts(struct session *s, struct err *e)
 /* Does the certificate we served bear the name that the client asked for? Nothing asked for: yes. */
 static bool name_fits(struct session *s)
 {
-    struct tls_context *context = snapshot_tls(s->snapshot, s->worker->index);
     AUTO(cert) struct x509_st *cert = NULL;
     struct cert_names names;
     struct err ignored;
 
-    if (s->tls.sni.n == 0 || cert_from_der(tls_context_certificate(context), &cert, &ignored) != OK ||
+    if (s->tls.sni.n == 0 || cert_from_der(tls_context_certificate(s->tls.context), &cert, &ignored) != OK ||
         cert_names_of(cert, &s->scratch, &names, &ignored) != OK)
         return true;
     return verify_host(&names, s->tls.sni, &ignored) == OK;
@@ -138,7 +138,8 @@ void seal_log_left(struct session *s)
 {
     struct log_line line;
 
-    if (served_name_is(s->worker->shared->nonce, s->tls.sni))
+    if (served_name_is(s->worker->shared->nonce, s->tls.sni) ||
+        served_name_is(s->worker->shared->nonce, str_c(tls_engine_visit(s->client.tls))))
         return;
     bool fits = name_fits(s);
     session_tally_stranger(s, fits ? 0 : CLIENT_WRONG_NAME);

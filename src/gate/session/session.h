@@ -105,7 +105,8 @@ struct tls_facts {
     const char *cipher;
     const char *group;
     int bits;
-    struct str sni; /* a host name, so cleaned to ASCII */
+    struct str sni;                    /* a host name, so cleaned to ASCII */
+    const struct tls_context *context; /* that serves the client; of the snapshot */
     bool has_cert;
     struct peer_cert cert;
 };

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "conf/http_place.h"
 #include "conf/settings.h"
+#include "gate/load/server_tls.h"
+#include "gate/load/snapshot.h"
 #include "os/files.h"
 #include "os/sandbox.h"
 
@@ -12,9 +14,9 @@
 enum { WRITABLE_MAX = 66 };
 
 /* A passphrase command that runs at every reload is a program that must be allowed to run. */
-static bool runs_programs(const struct settings *settings)
+static bool runs_programs(const struct snapshot *snapshot)
 {
-    return settings->ssl_passphrase_command.n > 0 && settings->ssl_passphrase_command_supports_reload;
+    return server_tls_runs_programs(snapshot_hosts(snapshot), snapshot_settings(snapshot));
 }
 
 /* The directory of http_listen's unix socket, which is removed at the end. "": none. */
@@ -40,9 +42,10 @@ enum code confine_rings(struct err *e)
     return sandbox_rings(&state, e);
 }
 
-enum code confine_files(const char *state_dir, const struct settings *settings, const struct env *env,
+enum code confine_files(const char *state_dir, const struct snapshot *snapshot, const struct env *env,
                         struct err *e)
 {
+    const struct settings *settings = snapshot_settings(snapshot);
     const struct settings_names *sockets = &settings->unix_socket_directories;
     const char *writable[WRITABLE_MAX] = { state_dir };
     char http_dir[OS_PATH_MAX];
@@ -56,7 +59,7 @@ enum code confine_files(const char *state_dir, const struct settings *settings, 
     for (size_t i = 0; i < sockets->n && n < WRITABLE_MAX; i++)
         if (sockets->at[i].n > 0 && sockets->at[i].p[0] != '@')
             writable[n++] = sockets->at[i].p;
-    if (!runs_programs(settings)) /* where a command writes is its own business */
+    if (!runs_programs(snapshot)) /* where a command writes is its own business */
         TRY(sandbox_files(&(struct sandbox_paths){ writable, n }, false, &state, e));
     log_begin(&line, env, SEV_LOG, "confined");
     log_c(&line, "writing", state == SANDBOX_ON ? "own directories" : "everywhere");
@@ -64,10 +67,10 @@ enum code confine_files(const char *state_dir, const struct settings *settings, 
     return OK;
 }
 
-enum code confine_calls(const struct settings *settings, const struct env *env, bool *out_programs,
+enum code confine_calls(const struct snapshot *snapshot, const struct env *env, bool *out_programs,
                         struct err *e)
 {
-    bool programs = runs_programs(settings);
+    bool programs = runs_programs(snapshot);
     enum sandbox_state state;
     struct log_line line;
 

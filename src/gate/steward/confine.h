@@ -7,7 +7,7 @@
 #include "base/err.h"
 
 struct env;
-struct settings;
+struct snapshot;
 
 /** No io_uring: before the first loop is made, whatever else goes before. */
 MUST_CHECK enum code confine_rings(struct err *e);
@@ -15,13 +15,13 @@ MUST_CHECK enum code confine_rings(struct err *e);
  * Writing only below state_directory and the directories of the unix sockets. After the sockets are made, before any
  * thread is started. A kernel without it is no failure.
  */
-MUST_CHECK enum code confine_files(const char *state_dir, const struct settings *settings,
+MUST_CHECK enum code confine_files(const char *state_dir, const struct snapshot *snapshot,
                                    const struct env *env, struct err *e);
 /**
  * Only the system calls a gate needs, for all threads: when all of them run. Logs what is in force.
  * out_programs  false: no programs can be run from now on.
  */
-MUST_CHECK enum code confine_calls(const struct settings *settings, const struct env *env, bool *out_programs,
+MUST_CHECK enum code confine_calls(const struct snapshot *snapshot, const struct env *env, bool *out_programs,
                                    struct err *e);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "client/verify_served.h"
 #include "conf/settings.h"
+#include "gate/load/server_tls.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
@@ -118,11 +119,32 @@ static void check_done(void *arg)
     free(check);
 }
 
-/* The check comes from the address it goes to: is that one from which a PROXY header is demanded? */
-static void add_target(struct gate *g, struct check *check, const struct address *listening)
+/* What to ask for, to be served by this host. False: no client can ask for it. */
+static bool name_of_host(const struct host_line *line, struct served_target *target)
 {
-    struct served_target *target = &check->served.targets[check->served.n++];
+    if (host_line_is(line, HOSTS_NO_SNI))
+        return true;
+    for (size_t i = 0; i < line->n_names; i++)
+        if (line->names[i].n > 0 && str_to_c(line->names[i], target->name, sizeof target->name))
+            return true;
+    return false;
+}
 
+/* The check comes from the address it goes to: is that one from which a PROXY header is demanded? */
+static void add_target(struct gate *g, struct check *check, const struct address *listening,
+                       const struct server_host *host)
+{
+    struct served_target *target = &check->served.targets[check->served.n];
+    struct bytes fingerprint = tls_context_fingerprint(host->tls[0]);
+
+    if (check->served.n == SERVED_TARGETS_MAX || fingerprint.n != CERT_SHA256_SIZE ||
+        (host->line && !name_of_host(host->line, target)))
+        return;
+    check->served.n++;
+    target->by_name = true;
+    memcpy(target->fingerprint, fingerprint.p, fingerprint.n);
+    if (!host->line || host_line_is(host->line, HOSTS_ANY))
+        (void)snprintf(target->name, sizeof target->name, "%s", check->served.name);
     target->address = served_address(listening);
     target->proxy = settings_proxy_expected(snapshot_settings(g->snapshot),
                                             (const struct sockaddr *)&target->address.ss);
@@ -131,10 +153,9 @@ static void add_target(struct gate *g, struct check *check, const struct address
 /* False: there is nothing to look at. */
 static bool check_served(struct gate *g)
 {
-    struct tls_context *context = snapshot_tls(g->snapshot, 0);
-    struct bytes fingerprint = context ? tls_context_fingerprint(context) : bytes_of(NULL, 0);
+    const struct server_tls *tls = snapshot_hosts(g->snapshot);
 
-    if (fingerprint.n != CERT_SHA256_SIZE || g->listening.n_tcp == 0 || g->draining)
+    if (tls->n == 0 || g->listening.n_tcp == 0 || g->draining)
         return false;
     struct check *check = calloc(1, sizeof *check);
     bool named = check && served_name(g->shared.env, g->shared.nonce, check->served.name);
@@ -143,9 +164,9 @@ static bool check_served(struct gate *g)
         check->generation = g->generation;
         check->served.library = g->http_library;
         check->served.env = g->shared.env;
-        memcpy(check->served.fingerprint, fingerprint.p, fingerprint.n);
-        for (size_t i = 0; i < g->listening.n_tcp && i < LISTEN_TCP_MAX && i < SERVED_TARGETS_MAX; i++)
-            add_target(g, check, &g->listening.tcp[i]);
+        for (size_t h = 0; h < tls->n; h++)
+            for (size_t i = 0; i < g->listening.n_tcp && i < LISTEN_TCP_MAX; i++)
+                add_target(g, check, &g->listening.tcp[i], &tls->hosts[h]);
     }
     if (named && loop_job(g->loop, check_work, check_done, check))
         return true;

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "conf/files.h"
 #include "gate/load/http_access.h"
+#include "gate/load/server_tls.h"
 #include "gate/load/snapshot.h"
 #include "net/loop.h"
 #include "os/files.h"
@@ -370,12 +371,18 @@ static bool reads(const struct settings *settings, enum file_reader reader)
 static void add_certificates(struct watch *watch, const struct snapshot *snapshot)
 {
     const struct settings *settings = snapshot_settings(snapshot);
+    const struct server_tls *hosts = snapshot_hosts(snapshot);
     struct settings_file_use use;
     const char *path;
 
     for (size_t i = 0; settings_file_use(settings, i, &use, &path); i++)
         if (reads(settings, use.reader))
             add_path(watch, path, false);
+    for (size_t i = 0; hosts->by_name && i < hosts->n; i++) {
+        add_path(watch, hosts->hosts[i].cert_file, false);
+        add_path(watch, hosts->hosts[i].key_file, false);
+        add_path(watch, hosts->hosts[i].ca_file, false);
+    }
     if (http_access_wants_tls(settings)) { /* those of TLS with clients, where it has none of its own */
         add_path(watch, http_access_cert_file(settings), false);
         add_path(watch, http_access_key_file(settings), false);
@@ -396,6 +403,7 @@ static void add_rules(struct watch *watch, const struct snapshot *snapshot)
 {
     const struct settings *settings = snapshot_settings(snapshot);
     size_t n;
+    const struct server_tls *hosts = snapshot_hosts(snapshot);
     const struct policy_path *paths = policy_paths(snapshot_policy(snapshot), &n);
 
     if (settings->reload_on_change != CONF_RELOAD_ALL)
@@ -405,6 +413,8 @@ static void add_rules(struct watch *watch, const struct snapshot *snapshot)
     for (size_t i = 0; i < n; i++)
         add_text(watch, paths[i].path, true);
     add_path(watch, settings->auth_file.path, true);
+    for (size_t i = 0; i < hosts->n_paths; i++)
+        add_text(watch, hosts->paths[i], true);
 }
 
 static void watch_forget(struct watch *watch)

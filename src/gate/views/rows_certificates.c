@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "conf/files.h"
 #include "gate/load/http_access.h"
+#include "gate/load/server_tls.h"
 #include "gate/load/snapshot.h"
 #include "gate/views/rows.h"
 #include "gate/work/worker.h"
@@ -19,9 +20,10 @@ enum { CERTIFICATES_MAX = 2048 };
 struct listing {
     struct rows *rows;
     struct rows_list *out;
-    const char *setting;    /* names the file that is read now */
-    struct cert_list known; /* every certificate so far */
-    X509 **certs;           /* of each row; NULL: a revocation list, or nothing that could be read */
+    const char *setting;         /* names the file that is read now */
+    struct tls_context *context; /* with which it is served; NULL: it is not */
+    struct cert_list known;      /* every certificate so far */
+    X509 **certs;                /* of each row; NULL: a revocation list, or nothing that could be read */
 };
 
 /* NULL: too many. */
@@ -61,7 +63,7 @@ static struct cell hex(struct listing *l, const uint8_t digest[CERT_SHA256_SIZE]
 }
 
 /* What the first worker shows to clients; all have the same. */
-static struct cell served(struct tls_context *context, const uint8_t digest[CERT_SHA256_SIZE])
+static struct cell served(const struct tls_context *context, const uint8_t digest[CERT_SHA256_SIZE])
 {
     uint8_t shown[CERT_SHA256_SIZE];
 
@@ -107,7 +109,7 @@ static enum code add_cert(struct listing *l, const char *kind, const char *file,
     else if (code != E_LIMIT) /* beyond that, issuers are not looked for */
         return err_set(e, E_NOMEM, "out of memory");
     if (str_is(str_c(kind), "server"))
-        row->served = served(snapshot_tls(l->rows->snapshot, 0), info.sha256);
+        row->served = served(l->context, info.sha256);
     if (str_is(str_c(kind), "http"))
         row->served = served(snapshot_http_access(l->rows->snapshot)->tls, info.sha256);
     fill_life(l, info.not_before_unix_s, info.not_after_unix_s, row);
@@ -227,12 +229,44 @@ static enum code rows_certificates_add_upstreams(struct listing *l, struct err *
     return OK;
 }
 
+/* Those of the lines of hosts_file, each file once; then ssl_cert_file and ssl_ca_file are not in use. */
+static enum code add_hosts(struct listing *l, const struct server_tls *tls, struct err *e)
+{
+    for (size_t i = 0; i < tls->n; i++) {
+        const struct server_host *host = &tls->hosts[i];
+        const struct source cert = { "hosts_file", host->cert_file, "server", NULL };
+        const struct source ca = { "hosts_file", host->ca_file, "client ca", "client ca" };
+        bool cert_known = false, ca_known = !host->ca_file[0];
+        for (size_t k = 0; k < i; k++) {
+            cert_known |= strcmp(tls->hosts[k].cert_file, host->cert_file) == 0;
+            ca_known |= strcmp(tls->hosts[k].ca_file, host->ca_file) == 0;
+        }
+        l->context = host->tls[0];
+        if (!cert_known)
+            TRY(add_source(l, &cert, e));
+        if (!ca_known)
+            TRY(add_source(l, &ca, e));
+    }
+    return OK;
+}
+
+static bool is_replaced(const struct settings *settings, const char *path)
+{
+    return path && (path == settings->ssl_cert_file.path || path == settings->ssl_ca_file.path);
+}
+
 static enum code add_own(struct listing *l, const struct settings *settings, struct err *e)
 {
+    const struct server_tls *tls = snapshot_hosts(l->rows->snapshot);
     struct settings_file_use use;
     const char *path;
 
+    if (tls->by_name)
+        TRY(add_hosts(l, tls, e));
+    l->context = snapshot_tls(l->rows->snapshot, 0);
     for (size_t i = 0; settings_file_listed(settings, i, &use, &path); i++) {
+        if (tls->by_name && is_replaced(settings, path))
+            continue;
         struct source source = { use.setting, path, use.kind, use.named };
         if (use.reader == FILE_READER_HTTP && !path) /* it has that of TLS with clients */
             source = (struct source){ "ssl_cert_file", http_access_cert_file(settings), use.kind, use.named };

@@ -1,0 +1,126 @@
+#include "tls/hosts.h"
+
+#include "base/rd.h"
+#include "tls/context_base.h"
+#include "tls/engine_impl.h"
+#include "tls/handshake_cb.h"
+
+#include <stdlib.h>
+
+static int lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : (unsigned char)c;
+}
+
+static int compare_names(struct str a, struct str b)
+{
+    for (size_t i = 0; i < a.n && i < b.n; i++)
+        if (lower(a.p[i]) != lower(b.p[i]))
+            return lower(a.p[i]) < lower(b.p[i]) ? -1 : 1;
+    return a.n < b.n ? -1 : a.n > b.n;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return compare_names(((const struct tls_host *)a)->name, ((const struct tls_host *)b)->name);
+}
+
+void tls_hosts_sort(struct tls_hosts *hosts)
+{
+    if (hosts->n > 1)
+        qsort(hosts->names, hosts->n, sizeof *hosts->names, by_name);
+}
+
+struct tls_context *tls_hosts_find(const struct tls_hosts *hosts, struct str name)
+{
+    const struct tls_host key = { name, NULL };
+
+    if (!name.p)
+        return hosts->none ? hosts->none : hosts->any;
+    const struct tls_host *found = hosts->n > 0 ? bsearch(&key, hosts->names, hosts->n, sizeof key, by_name)
+                                                : NULL;
+    return found ? found->context : hosts->any;
+}
+
+/* ---- a ClientHello ---- */
+
+/* The first name of the list, which has one. False: it is broken. */
+static bool read_name(struct bytes extension, struct str *out)
+{
+    struct rd list = rd_over(extension);
+    size_t list_n = rd_u16(&list);
+    uint8_t type = rd_u8(&list);
+    size_t n = rd_u16(&list);
+
+    if (list.bad || list_n != extension.n - 2 || type != TLSEXT_NAMETYPE_host_name || n == 0 ||
+        n > extension.n - 5)
+        return false;
+    *out = str_of((const char *)extension.p + 5, n);
+    return true;
+}
+
+static int serve(SSL *ssl, struct tls_engine *e, struct tls_context *context, int *alert)
+{
+    if (e->chosen && e->served != context) { /* another name after a HelloRetryRequest */
+        *alert = SSL_AD_ILLEGAL_PARAMETER;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    if (!SSL_set_SSL_CTX(ssl, context->ssl_ctx)) {
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(context->ssl_ctx),
+                   SSL_CTX_get_verify_callback(context->ssl_ctx));
+    e->served = context;
+    e->chosen = true;
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* Kept for the log line: OpenSSL has not looked at the name yet. */
+static int refuse(struct tls_engine *e, struct str name, int *alert)
+{
+    free(e->asked);
+    e->asked = name.p ? strndup(name.p, name.n) : NULL;
+    e->no_host = true;
+    *alert = name.p ? SSL_AD_UNRECOGNIZED_NAME : TLS13_AD_MISSING_EXTENSION;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+/* OpenSSL shows an extension to those only who have one of that number. */
+static int hear_visit(SSL *ssl, unsigned type, unsigned context, const unsigned char *data, size_t n,
+                      X509 *cert, size_t at, int *alert, void *arg)
+{
+    struct tls_engine *e = (struct tls_engine *)SSL_get_app_data(ssl);
+
+    (void)type, (void)context, (void)cert, (void)at, (void)alert, (void)arg;
+    if (n > TLS_VISIT_MAX)
+        return 1;
+    free(e->visit);
+    e->visit = strndup((const char *)data, n);
+    return 1;
+}
+
+static int hello_cb(SSL *ssl, int *alert, void *arg)
+{
+    struct tls_engine *e = (struct tls_engine *)SSL_get_app_data(ssl);
+    const struct tls_hosts *hosts = arg;
+    struct str name = str_of(NULL, 0);
+    const unsigned char *data;
+    size_t n;
+
+    (void)engine_hello_cb(ssl, alert, NULL);
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &n) == 1 &&
+        !read_name(bytes_of(data, n), &name)) {
+        *alert = SSL_AD_DECODE_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    struct tls_context *context = tls_hosts_find(hosts, name);
+    return context ? serve(ssl, e, context, alert) : refuse(e, name, alert);
+}
+
+bool tls_hosts_apply(const struct tls_hosts *hosts, struct tls_context *context)
+{
+    SSL_CTX_set_client_hello_cb(context->ssl_ctx, hello_cb, (void *)(uintptr_t)hosts);
+    return SSL_CTX_add_custom_ext(context->ssl_ctx, TLS_EXTENSION_VISIT, SSL_EXT_CLIENT_HELLO, NULL, NULL,
+                                  NULL, hear_visit, NULL) == 1;
+}

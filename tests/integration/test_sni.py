@@ -1,0 +1,315 @@
+"""
+Several hosts behind one port: ssl_sni and pg_hosts.conf as PostgreSQL 19 has them.
+
+[src: PostgreSQL 19, "SNI Configuration"; src/test/ssl/t/004_sni.pl, whose cases are among these]
+"""
+
+import json
+import os
+import ssl
+import subprocess
+
+import psycopg
+import pytest
+
+from lib import pki, psql, wire
+from lib.pg import PASSWORDS
+from lib.wire import Conn, fatal, startup
+
+HBA = """\
+local   all   all                  trust
+hostssl app   bob   127.0.0.1/32   cert
+hostssl app   alice 127.0.0.1/32   scram-sha-256
+hostssl pgseal alice 127.0.0.1/32  scram-sha-256
+hostssl all   all   127.0.0.1/32   trust
+"""
+HOSTS = """\
+one.example,Uno.Example   one.crt  one.key  client-ca.crt
+two.example               two.crt  two.key  "other ca.crt"  "echo zwei" on
+three.example             one.crt  one.key
+*                         any.crt  any.key
+"""
+NOT_LISTED = "tlsv1 unrecognized name"
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+class World:
+    """A gate with four pairs, and clients of two CAs."""
+
+    def __init__(self, gate, certs):
+        self.gate, self.certs = gate, certs
+        issue = certs.ca.issue
+        self.made = {"one": issue("one", sans=["one.example", "uno.example"], usage="server", key="rsa"),
+                     "two": issue("two", sans=["two.example"], usage="server"),
+                     "any": issue("any", sans=["localhost"], usage="server"),
+                     "none": issue("none", sans=["none"], usage="server")}
+        for stem, cert in self.made.items():
+            cert.write(gate.dir, stem, "zwei" if stem == "two" else None)
+        gate.write("other ca.crt", certs.foreign.pem())
+        gate.write("client-ca.crt", certs.ca.pem())
+        self.bob = certs.client("sni-bob", certs.ca.issue("bob"))
+        self.foreign_bob = certs.client("sni-foreign-bob", certs.foreign.issue("bob"))
+
+    def hosts(self, text):
+        self.gate.write("pg_hosts.conf", text)
+
+    def served(self, name, direct=False, version=None):
+        """Which pair a client that asks for `name` is shown."""
+        with Conn(self.gate) as c:
+            context = wire.client_context(minimum=version, maximum=version)
+            (c.direct_tls if direct else c.start_tls)(context, name)
+            shown = c.tls.getpeercert(True)
+            c.send(startup("carol", "postgres"))
+            assert ("R", 0, b"") in c.dialogue()
+        return next(stem for stem, cert in self.made.items()
+                    if cert.cert.public_bytes(pki.serialization.Encoding.DER) == shown)
+
+
+@pytest.fixture(scope="module")
+def world(factory, certs):
+    gate = factory.gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()}, start=False,
+                        settings={"ssl_sni": "on", "reload_on_change": "certificates"})
+    made = World(gate, certs)
+    made.hosts(HOSTS)
+    gate.start()
+    yield made
+    factory.stop(gate)
+
+
+@pytest.fixture
+def strict(factory, certs):
+    """A world of its own, which is not running yet."""
+    gates = []
+
+    def make(hosts, **settings):
+        gate = factory.gate(hba=HBA, tls={"cert": certs.server}, start=False, settings={"ssl_sni": "on", **settings})
+        gates.append(gate)
+        made = World(gate, certs)
+        made.hosts(hosts)
+        return made
+
+    yield make
+    for gate in gates:
+        factory.stop(gate)
+
+
+# -- who gets which certificate -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("version", VERSIONS, ids=["1.2", "1.3"])
+@pytest.mark.parametrize("direct", [False, True], ids=["sslrequest", "direct"])
+def test_each_name_gets_its_own_certificate(world, direct, version):
+    assert [world.served(name, direct, version) for name in
+            ["one.example", "uno.example", "ONE.Example", "two.example", "three.example", "four.example",
+             "one.example.evil", "sub.one.example", None]] == \
+        ["one", "one", "one", "two", "one", "any", "any", "any", "any"]
+
+
+def test_psql_verifies_each_host(world):
+    for host in ["one.example", "Uno.Example", "two.example"]:
+        done = psql.run(world.gate, "SELECT current_setting('pgseal.version')", host=host, hostaddr="127.0.0.1",
+                        user="carol", sslmode="verify-full", sslrootcert=world.certs.ca_file)
+        assert done.stdout == "TLSv1.3\n", done.stderr
+
+
+def test_after_a_hello_retry_request(strict):
+    w = strict(HOSTS, ssl_groups="secp384r1")
+    w.gate.start()
+    for name, common in [("one.example", "one"), ("two.example", "two")]:
+        done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{w.gate.port}", "-starttls", "postgres",
+                               "-servername", name, "-groups", "X25519:P-384", "-tls1_3"], input="", capture_output=True,
+                              text=True, timeout=30, check=False)
+        assert f"subject=CN = {common}\n" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("host, reason", [({"host": "four.example"}, NOT_LISTED), ({"host": "one"}, NOT_LISTED),
+                                          ({"host": "one.example", "sslsni": 0}, "handshake failure")])
+def test_whom_no_line_is_for(strict, host, reason):
+    w = strict("one.example one.crt one.key\n")
+    gate = w.gate.start()
+    since = gate.log.mark()
+    done = psql.run(gate, hostaddr="127.0.0.1", sslmode="require", **host)
+    assert done.returncode != 0 and reason in done.stderr, done.stderr
+    if "sslsni" in host:
+        assert "cause=no_host_name" in gate.words(since) and " sni=" not in gate.words(since)
+    else:
+        assert f"sni={host['host']} " in gate.words(since) and "cause=host_unknown" in gate.words(since)
+        assert "alert_sent=unrecognized_name" in gate.words(since)
+    assert w.served("one.example") == "one"
+
+
+def test_clients_that_name_no_host(strict):
+    w = strict("/no_sni/ none.crt none.key\none.example one.crt one.key\n")
+    gate = w.gate.start()
+    assert [w.served(None), w.served("one.example")] == ["none", "one"]
+    done = psql.run(gate, hostaddr="127.0.0.1", host="x.example", sslmode="require")
+    assert NOT_LISTED in done.stderr
+    w.hosts("/no_sni/ none.crt none.key\n* any.crt any.key\n")
+    assert "reload_failed" not in gate.reload()
+    assert [w.served(None), w.served("one.example")] == ["none", "any"]
+
+
+def test_off_missing_and_empty(strict):
+    """Then everybody gets ssl_cert_file."""
+    w = strict(HOSTS, ssl_sni="off")
+    gate = w.gate.start()
+    w.made["server"] = w.certs.server
+    names = ["one.example", "x.example", None]
+    assert [w.served(name) for name in names] == ["server"] * 3
+    os.unlink(gate.path("pg_hosts.conf"))
+    gate.configure({"ssl_sni": "on"})
+    assert "reload_failed" not in gate.reload()
+    assert [w.served(name) for name in names] == ["server"] * 3
+    w.hosts("# nothing\n\n")
+    assert "reload_failed" not in gate.reload()
+    assert [w.served(name) for name in names] == ["server"] * 3
+    w.hosts("@none one.crt one.key\n")
+    gate.write("none", "one.example\n")
+    assert "reload_failed" not in gate.reload()
+    assert w.served("one.example") == "one"
+
+
+def test_broken_server_names_are_refused(world):
+    """Lists that lie about their lengths: an alert, and the gate goes on."""
+    good = b"\0\x0e\0\0\x0bone.example"
+    for extension in [b"", b"\0", b"\0\0", b"\0\x0f" + good[2:], good[:2] + b"\x01" + good[3:], good[:4] + b"\0" + good[5:],
+                      good[:3] + b"\xff\xff" + good[5:], b"\0\x03\0\0\0"]:
+        body = (b"\x03\x03" + bytes(32) + b"\0" + b"\0\x02\x13\x01" + b"\x01\0"
+                + (len(extension) + 4).to_bytes(2, "big") + b"\0\0" + len(extension).to_bytes(2, "big") + extension)
+        hello = b"\x01" + len(body).to_bytes(3, "big") + body
+        with Conn(world.gate) as c:
+            c.raw_send(wire.SSL_REQUEST)
+            assert c.raw_exactly(1) == b"S"
+            c.raw_send(b"\x16\x03\x01" + len(hello).to_bytes(2, "big") + hello)
+            assert c.raw_rest()[:1] in (b"\x15", b""), extension
+    assert world.served("one.example") == "one"
+
+
+# -- CAs, channel binding -----------------------------------------------------------------------------------------
+def login_bob(world, host, cert):
+    with Conn(world.gate) as c:
+        c.start_tls(wire.client_context(cert=cert), host)
+        c.send(startup("bob", "app"))
+        return c.dialogue()
+
+
+def test_each_host_has_its_own_ca(world):
+    assert ("R", 0, b"") in login_bob(world, "one.example", world.bob)
+    assert ("R", 0, b"") in login_bob(world, "two.example", world.foreign_bob)
+    for host, cert in [("one.example", world.foreign_bob), ("two.example", world.bob)]:
+        since = world.gate.log.mark()
+        assert ("R", 0, b"") not in login_bob(world, host, cert)
+        assert "alert_sent=unknown_ca" in world.gate.words(since)
+    needs_ca = fatal("F0000", "client certificates can only be checked if a root certificate store is available")
+    assert login_bob(world, "three.example", world.bob)[0] == needs_ca     # and no certificate was asked for
+    assert login_bob(world, "four.example", world.bob)[0] == needs_ca
+
+
+@pytest.mark.parametrize("host", ["one.example", "two.example", "other"])
+def test_channel_binding_is_to_the_certificate_that_was_served(world, host):
+    done = psql.run(world.gate, host=host, hostaddr="127.0.0.1", password=PASSWORDS["alice"], sslmode="require",
+                    channel_binding="require", dbname="app")
+    assert done.returncode == 0, done.stderr
+
+
+# -- what is shown, watched and checked ---------------------------------------------------------------------------
+def status(world, sql):
+    with psycopg.connect(f"host={world.gate.socket_dir} port={world.gate.port} user=me dbname=pgseal", autocommit=True) as db:
+        return db.execute(sql).fetchall()
+
+
+def test_views(world):
+    rows = status(world, "SELECT kind, file, subject, served, deployed FROM pgseal_certificates "
+                         "WHERE kind IN ('server', 'client ca') ORDER BY kind, file")
+    assert [(kind, os.path.basename(file), served, deployed) for kind, file, _, served, deployed in rows] == [
+        ("client ca", "client-ca.crt", None, "hosts_file"), ("client ca", "other ca.crt", None, "hosts_file"),
+        ("server", "any.crt", True, "hosts_file"), ("server", "one.crt", True, "hosts_file"),
+        ("server", "two.crt", True, "hosts_file")]
+    assert status(world, "SELECT host_number, hostnames, error FROM pgseal_hosts WHERE host_number < 3") == [
+        (1, ["one.example", "Uno.Example"], None), (2, ["two.example"], None)]
+    with Conn(world.gate) as c:
+        c.start_tls(wire.client_context(), "UNO.example")
+        c.send(startup("carol", "postgres"))
+        c.dialogue()
+        assert ("UNO.example",) in status(world, "SELECT sni FROM pgseal_sessions WHERE user_name = 'carol'")
+
+
+def test_a_renewed_certificate_of_one_host_is_loaded_and_checked(world):
+    gate, since = world.gate, world.gate.log.mark()
+    world.made["one"] = world.certs.ca.issue("one", sans=["one.example"], usage="server")
+    world.made["one"].write(gate.dir, "one")
+    gate.log.wait_for("event=served_verified .*\n", since)
+    assert world.served("uno.example") == "one"
+    words = gate.words(since)
+    assert "no longer has the name dns:uno.example" in words
+    assert "listeners=4" in words and "tls_left" not in words and "tls_failed" not in words
+    assert status(world, "SELECT count(*) FROM pgseal_failures WHERE cause = 'client_left'") == [(0,)]
+
+
+def test_lines_are_not_read_when_only_certificates_change(world):
+    gate, since = world.gate, world.gate.log.mark()
+    world.hosts("half a line")
+    world.made["any"] = world.certs.ca.issue("any", sans=["localhost"], usage="server")
+    world.made["any"].write(gate.dir, "any")
+    gate.log.wait_for("event=served_verified .*\n", since)
+    assert [world.served("x.example"), world.served("two.example")] == ["any", "two"]
+    world.hosts(HOSTS)
+
+
+# -- passphrases --------------------------------------------------------------------------------------------------
+def test_passphrases(strict):
+    w = strict('two.example two.crt two.key "" "echo drei" on\n')
+    status_, words = w.gate.refuses_to_start()
+    assert status_ != 0 and 'could not load private key file "' in words and "/two.key" in words
+    assert f"file={w.gate.path('pg_hosts.conf')}" in words and "line=1" in words
+    w.hosts('two.example two.crt two.key "" "echo zwei" on\n')
+    w.gate.start()
+    assert "programs=ssl_passphrase_command" in w.gate.words()
+    for _ in range(2):
+        assert "reload_failed" not in w.gate.reload()
+        assert w.served("two.example") == "two"
+    w.hosts('two.example two.crt two.key "" "echo zwei" off\n')
+    assert "cannot be reloaded because it requires a passphrase" in w.gate.reload()
+    assert w.served("two.example") == "two"
+    w.gate.restart()
+    assert w.served("two.example") == "two" and "reload_failed" in w.gate.reload()
+
+
+# -- errors -------------------------------------------------------------------------------------------------------
+def check(gate):
+    done = subprocess.run([gate.program, "serve", "-D", gate.dir, "--check"], capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr.replace('\\"', '"')
+
+
+def test_all_errors_at_once(strict):
+    w = strict("a,* one.crt one.key\n"
+               "b one.crt\n"
+               "c one.crt one.key ca.crt cmd maybe\n"
+               "D gone.crt one.key\n"
+               "d one.crt one.key\n"
+               "e one.crt two.key \"\" \"echo zwei\"\n"
+               "f one.crt one.key none.crt.gone\n"
+               "* any.crt any.key\n* any.crt any.key\n")
+    code, words = check(w.gate)
+    path = w.gate.path("pg_hosts.conf")
+    assert code != 0
+    for line, text in [(1, "default and non-SNI entries cannot be mixed with other entries"),
+                       (2, "missing entry at end of line"),
+                       (3, "incorrect syntax for boolean value SSL_passphrase_cmd_reload"),
+                       (4, f'could not load server certificate file "{w.gate.path("gone.crt")}": No such file or directory'),
+                       (5, 'multiple entries for host "d" specified'),
+                       (6, "check of private key failed: no certificate assigned"),
+                       (7, f'could not load root certificate file "{w.gate.path("none.crt.gone")}": No such file or directory'),
+                       (9, "multiple default hosts specified")]:
+        assert any(row.startswith(f"{path}:{line}: ERROR:  {text}") for row in words.splitlines()), (line, words)
+    w.hosts("* any.crt any.key\n")
+    assert check(w.gate)[0] == 0
+    w.gate.start()
+    w.hosts("x any.crt\n")
+    assert "missing entry at end of line" in w.gate.reload()
+    assert w.served("x") == "any"
+
+
+def test_command(world):
+    done = subprocess.run([world.gate.program, "hosts", "--json", world.gate.path("pg_hosts.conf")], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0
+    assert [row["ssl_ca"] for row in json.loads(done.stdout)] == ["client-ca.crt", "other ca.crt", None, None]
