@@ -17,6 +17,7 @@
 #   make rotations     100 renewals under connections: 300 a second on a gate, 50 on PostgreSQL servers (PGSEAL_ROTATIONS,
 #                      PGSEAL_ROTATE_GATE, PGSEAL_ROTATE_SERVER: other numbers)
 #   make storm         2,000 clients at once, on a PostgreSQL with 100 connections (PGSEAL_STORM=300: as make check)
+#   make drain         a gate goes and another comes, under 500 connections of three kinds of pools
 #   make acme          ACME clients against pebble, each three times with the account that it has made
 #   make faults        every allocation of a reload, a login, a look-up fails in its turn (half an hour)
 #   make fuzz          every fuzz target for a minute (fuzz-long: ten)
@@ -145,6 +146,12 @@ storm: deps-check
 	PGSEAL_STORM=$${PGSEAL_STORM:-2000} PGSEAL_TEST_SECONDS=600 \
 	    $(PYTHON) -m pytest -q tests/integration/test_login_pacing.py -k storm --target=gate --build build
 
+drain: deps-check
+	@$(MAKE) --no-print-directory all
+	tools/npm.sh build
+	PGSEAL_DRAIN=$${PGSEAL_DRAIN:-500} PGSEAL_TEST_SECONDS=600 \
+	    $(PYTHON) -m pytest -q -rP tests/integration/test_drain_pools.py --target=gate --build build
+
 acme: deps-check
 	PGSEAL_ACME_ROUNDS=3 $(PYTHON) -m pytest -q tests/integration/test_rotate_acme.py --target=gate --build build
 
@@ -203,4 +210,4 @@ check-image:
 clean:
 	rm -rf build build-deb build-image build-site build-bare build-gcc build-clang build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps storm rotations acme faults fuzz fuzz-long bench install dist deb check-deb image check-image clean site
+.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps storm drain rotations acme faults fuzz fuzz-long bench install dist deb check-deb image check-image clean site
