@@ -45,16 +45,25 @@ static struct open_statement *run_find(const struct clerk *clerk, uint64_t id)
 
 /* ---- actions ---- */
 
-static bool reload(void *ctx, struct err *note)
+static bool order(const struct clerk *clerk, enum clerk_action_kind kind, struct err *note)
 {
-    const struct clerk *clerk = ctx;
-    const struct clerk_action action = { .kind = CLERK_ACT_RELOAD };
+    const struct clerk_action action = { .kind = kind };
     struct clerk_acted acted;
 
     if (!clerk->host.act(clerk->host.ctx, &action, &acted))
         return false;
     *note = acted.note;
     return acted.done;
+}
+
+static bool reload(void *ctx, struct err *note)
+{
+    return order(ctx, CLERK_ACT_RELOAD, note);
+}
+
+static bool recheck(void *ctx, struct err *note)
+{
+    return order(ctx, CLERK_ACT_RECHECK, note);
 }
 
 static enum signal_result signal_session(void *ctx, const struct signal_request *request, struct err *e)
@@ -287,7 +296,10 @@ static bool take_request(const struct clerk *clerk, struct open_statement *open,
     open->self = (struct console_params){
         .env = clerk->host.env,
         .tls.field_known = clerk->host.field_known,
-        .actions = { .ctx = (void *)(uintptr_t)clerk, .reload = reload, .signal = signal_session },
+        .actions = { .ctx = (void *)(uintptr_t)clerk,
+                     .reload = reload,
+                     .recheck = recheck,
+                     .signal = signal_session },
     };
     clerk_take_self(r, &open->arena, &open->self, open->vars);
     struct clerk_rows *rows = clerk_take_rows(r, &open->arena);

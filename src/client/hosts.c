@@ -168,24 +168,50 @@ static uint64_t address_tag(const struct conn_addr *addr)
     return hash_bytes(HASH_BEGIN, bytes_of(&addr->ss, addr->n)) & ~(uint64_t)3;
 }
 
+static void note(_Atomic uint64_t *slots, uint64_t tag, enum host_role role)
+{
+    atomic_store_explicit(&slots[(tag >> 2) % HOST_ROLE_SLOTS], tag | (uint64_t)role, memory_order_relaxed);
+}
+
+static enum host_role noted(const _Atomic uint64_t *slots, uint64_t tag)
+{
+    uint64_t value = atomic_load_explicit(&slots[(tag >> 2) % HOST_ROLE_SLOTS], memory_order_relaxed);
+
+    return (value & ~(uint64_t)3) == tag ? (enum host_role)(value & 3) : HOST_ROLE_UNKNOWN;
+}
+
 void host_roles_note(struct host_roles *roles, const struct conn_addr *addr, enum host_role role)
 {
-    uint64_t tag = address_tag(addr);
-
-    atomic_store_explicit(&roles->slot[(tag >> 2) % HOST_ROLE_SLOTS], tag | (uint64_t)role,
-                          memory_order_relaxed);
+    note(roles->slot, address_tag(addr), role);
 }
 
 enum host_role host_roles_get(const struct host_roles *roles, const struct conn_addr *addr)
 {
-    uint64_t tag = address_tag(addr);
-    uint64_t value = atomic_load_explicit(&roles->slot[(tag >> 2) % HOST_ROLE_SLOTS], memory_order_relaxed);
+    return noted(roles->slot, address_tag(addr));
+}
 
-    if ((value & ~(uint64_t)3) != tag)
-        return HOST_ROLE_UNKNOWN;
-    return (value & 3) == HOST_ROLE_PRIMARY   ? HOST_ROLE_PRIMARY
-           : (value & 3) == HOST_ROLE_STANDBY ? HOST_ROLE_STANDBY
-                                              : HOST_ROLE_UNKNOWN;
+static uint64_t host_tag(const struct conn_host *host)
+{
+    uint64_t h = hash_str(HASH_BEGIN, host->host);
+
+    h = hash_str(hash_str(h, STR("\n")), host->hostaddr);
+    return hash_str(hash_str(h, STR("\n")), host->port_text) & ~(uint64_t)3;
+}
+
+void host_roles_hint(struct host_roles *roles, const struct conn_host *host, enum host_role role)
+{
+    note(roles->hint, host_tag(host), role);
+}
+
+enum host_role host_roles_hinted(const struct host_roles *roles, const struct conn_host *host)
+{
+    return noted(roles->hint, host_tag(host));
+}
+
+bool conn_host_equal(const struct conn_host *a, const struct conn_host *b)
+{
+    return str_equal(a->host, b->host) && str_equal(a->hostaddr, b->hostaddr) &&
+           str_equal(a->port_text, b->port_text);
 }
 
 /* ---- the walk ---- */
@@ -233,22 +259,32 @@ static void shuffle(const struct env *env, void *base, size_t count, size_t size
     }
 }
 
+static enum host_role hinted(const struct attempts *a)
+{
+    return a->cache && a->cache->roles ? host_roles_hinted(a->cache->roles, &a->info->hosts[a->step.host])
+                                       : HOST_ROLE_UNKNOWN;
+}
+
+/* One that is said to be the primary has come back. */
 static bool is_down(const struct attempts *a, const struct conn_addr *addr)
 {
-    return a->cache && host_cache_is_down(a->cache, addr, env_mono_us(a->env));
+    return a->cache && hinted(a) != HOST_ROLE_PRIMARY &&
+           host_cache_is_down(a->cache, addr, env_mono_us(a->env));
 }
 
 static bool is_unfit(const struct attempts *a, const struct conn_addr *addr)
 {
-    enum host_role role = a->cache && a->cache->roles ? host_roles_get(a->cache->roles, addr)
-                                                      : HOST_ROLE_UNKNOWN;
+    enum host_role role = hinted(a);
+
+    if (role == HOST_ROLE_UNKNOWN && a->cache && a->cache->roles)
+        role = host_roles_get(a->cache->roles, addr);
 
     switch (a->info->session_attrs) {
     case ATTRS_ANY:
         return false;
     case ATTRS_READ_WRITE:
     case ATTRS_PRIMARY:
-        return role == HOST_ROLE_STANDBY;
+        return role == HOST_ROLE_STANDBY || role == HOST_ROLE_SILENT;
     case ATTRS_READ_ONLY:
     case ATTRS_STANDBY:
     case ATTRS_PREFER_STANDBY:
@@ -503,4 +539,36 @@ void attempts_prefix(const struct attempts *a, struct buf *out)
     else
         (void)buf_printf(out, "connection to server at \"%.*s\" (%s), port %.*s failed: ", STR_ARG(shown),
                          addr, STR_ARG(host->port_text));
+}
+
+void attempts_name_server(const struct attempts *a, struct err *e)
+{
+    AUTO(buf) struct buf prefix = BUF_INIT(sizeof e->message);
+    struct err bare = *e;
+
+    if (e->sqlstate[0] || str_starts(str_c(e->message), STR("connection to server ")))
+        return;
+    attempts_prefix(a, &prefix);
+    (void)snprintf(e->message, sizeof e->message, "%s%s", buf_c(&prefix), bare.message);
+}
+
+bool attempt_may_recover(enum attempt_event event, const char *sqlstate)
+{
+    switch (event) {
+    case EVENT_CONNECT_FAILED:
+    case EVENT_TIMEOUT:
+    case EVENT_SERVER_BUSY:
+    case EVENT_ATTRS_MISMATCH:
+    case EVENT_CLOSED:
+        return true;
+    case EVENT_SERVER_ERROR:
+    case EVENT_LATE_ERROR:
+        return str_starts(str_c(sqlstate), STR("57P0"));
+    case EVENT_TLS_REFUSED:
+    case EVENT_REPLY_BAD:
+    case EVENT_TLS_FAILED:
+    case EVENT_LOCAL_ERROR:
+        return false;
+    }
+    UNREACHABLE();
 }

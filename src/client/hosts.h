@@ -19,6 +19,7 @@
 struct addrinfo;
 struct arena;
 struct buf;
+struct conn_host;
 struct conninfo;
 struct env;
 
@@ -48,14 +49,25 @@ enum { HOST_ROLE_SLOTS = 256 /* [choice: collisions cost an attempt in the wrong
  * memory knows nothing. Only the order of attempts hangs on it: every session's server is still asked.
  */
 struct host_roles {
-    _Atomic uint64_t slot[HOST_ROLE_SLOTS];
+    _Atomic uint64_t slot[HOST_ROLE_SLOTS]; /* by address: what logins have found */
+    _Atomic uint64_t hint[HOST_ROLE_SLOTS]; /* by name and port: what somebody else says, which is newer */
 };
 
-enum host_role { HOST_ROLE_UNKNOWN, HOST_ROLE_PRIMARY, HOST_ROLE_STANDBY };
+enum host_role {
+    HOST_ROLE_UNKNOWN,
+    HOST_ROLE_PRIMARY,
+    HOST_ROLE_STANDBY,
+    HOST_ROLE_SILENT /* of a hint: the host does not answer, and another is the primary */
+};
 
 /** Remember what a login over this address has told. Thread-safe, like the next. */
 void host_roles_note(struct host_roles *roles, const struct conn_addr *addr, enum host_role role);
 enum host_role host_roles_get(const struct host_roles *roles, const struct conn_addr *addr);
+/** The same for a host of a conninfo, as told by others than its server. */
+void host_roles_hint(struct host_roles *roles, const struct conn_host *host, enum host_role role);
+enum host_role host_roles_hinted(const struct host_roles *roles, const struct conn_host *host);
+/** Both name the same host and port, in the same words. */
+bool conn_host_equal(const struct conn_host *a, const struct conn_host *b);
 
 /** Addresses that did not answer lately; one per worker, no locks. Zeroed memory is an empty cache. */
 struct host_cache {
@@ -159,5 +171,12 @@ bool attempts_any_attrs(const struct attempts *a);
  * [src: PostgreSQL 18, fe-connect.c emitHostIdentityInfo]
  */
 void attempts_prefix(const struct attempts *a, struct buf *out);
+/** The same in front of a failure, unless the server said something itself: that one is known by its words. */
+void attempts_name_server(const struct attempts *a, struct err *e);
+/**
+ * An attempt came to nothing in a way that it does while another server becomes the primary. sqlstate: of what the server
+ * said, or empty. [src: PostgreSQL 18, errcodes: 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now]
+ */
+bool attempt_may_recover(enum attempt_event event, const char *sqlstate);
 
 #endif

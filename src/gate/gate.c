@@ -24,6 +24,7 @@
 #include "gate/steward/ready.h"
 #include "gate/steward/rehearse.h"
 #include "gate/steward/reload.h"
+#include "gate/steward/role_check.h"
 #include "gate/steward/steward.h"
 #include "gate/steward/steward_log.h"
 #include "gate/steward/stop.h"
@@ -91,6 +92,7 @@ static enum code make_workers(struct gate *g)
     g->shared.loops = calloc(g->n_workers, sizeof(struct loop *));
     STAILQ_INIT(&g->waiters);
     STAILQ_INIT(&g->reach.waiters);
+    TAILQ_INIT(&g->role_checks.list);
     g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
     g->shared.clerk = clerk_link_new(g->params->parent, g->params->env);
@@ -137,6 +139,7 @@ static void free_gate(struct gate *g)
         g->params->http->close(g->http);
     measure_stop(g); /* a snapshot's contexts die before their libraries */
     reach_stop(g);
+    role_check_stop(g);
     snapshot_unref(g->snapshot);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_free(g->workers[i]);
@@ -196,6 +199,7 @@ static const struct steward_hooks hooks = {
     .worker_closed = stop_worker_closed,
     .worker_ended = stop_worker_ended,
     .reload = reload_asked,
+    .recheck = role_check_now,
 };
 
 static enum code prepare(struct gate *g, struct err *e)
@@ -317,6 +321,7 @@ static enum code gate_start(struct gate *g, struct err *e)
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
     in_force_leave_rules(g);
+    role_check_follow(g);
     TRY(confine_calls(g->snapshot, g->env, &g->programs, e));
     g->ready = true;
     gate_log(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");

@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
-#include "renew/https.h"
+#include "client/https.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -14,7 +14,15 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { ANSWER_LIMIT = 64 * 1024, URL_LIMIT = 2048, KEPT_LIMIT = 1024, ASK_AGAIN_S = 6 * 3600, TIME_MAX = 40 };
+enum {
+    ANSWER_LIMIT = 64 * 1024,
+    URL_LIMIT = 2048,
+    KEPT_LIMIT = 1024,
+    ASK_AGAIN_S = 6 * 3600,
+    TIME_MAX = 40,
+    TIMEOUT_S = 10,
+    STATUS_OK = 200
+};
 
 #define DEFAULT_DIRECTORY "https://acme-v02.api.letsencrypt.org/directory"
 
@@ -120,6 +128,18 @@ double ari_point(X509 *cert)
     return (sha256[0] * 256 + sha256[1]) / 65536.0;
 }
 
+/* `timeout` of the source, and never more than ten seconds. */
+static enum code ari_get(const char *url, const struct renew_order *order, struct buf *out, struct err *e)
+{
+    unsigned timeout_s = order->rule->timeout_s < TIMEOUT_S ? order->rule->timeout_s : TIMEOUT_S;
+    const struct https_question question = { .url = url, .timeout_ms = timeout_s * 1000, .body = out };
+    long status = 0;
+
+    TRY(https_ask(&question, &status, e));
+    return status == STATUS_OK ? OK
+                               : err_set(e, E_CONNECT, "\"%s\" was answered with status %ld", url, status);
+}
+
 /* Where the CA tells: as the file says, else as its directory does. */
 static enum code find_resource(const struct renew_order *order, struct buf *out, struct err *e)
 {
@@ -128,7 +148,7 @@ static enum code find_resource(const struct renew_order *order, struct buf *out,
 
     if (ari.n > 0)
         return buf_append_str(out, ari) ? OK : err_set(e, E_LIMIT, "the address is too long");
-    TRY(https_get(directory.n > 0 ? directory.p : DEFAULT_DIRECTORY, order->rule->timeout_s, &answer, e));
+    TRY(ari_get(directory.n > 0 ? directory.p : DEFAULT_DIRECTORY, order, &answer, e));
     AUTO(json) json_t *json = answer.n ? read_json(buf_bytes(&answer)) : NULL;
     const json_t *url = json_object_get(json, "renewalInfo");
     if (!json_is_string(url))
@@ -145,7 +165,7 @@ static enum code ari_ask(const struct renew_order *order, struct ari_window *out
     if (url.n > 0 && url.p[url.n - 1] != '/')
         buf_append_byte(&url, '/');
     TRY(ari_id(order->old->items[0], &url, e));
-    TRY(https_get(buf_c(&url), order->rule->timeout_s, &answer, e));
+    TRY(ari_get(buf_c(&url), order, &answer, e));
     return ari_parse(buf_bytes(&answer), out, e);
 }
 

@@ -300,9 +300,11 @@ void clerk_act(const struct console_params *self, const struct clerk_action *act
     const struct console_actions *actions = &self->actions;
 
     *out = (struct clerk_acted){ .signal = SIGNAL_DENIED };
-    if (action->kind == CLERK_ACT_RELOAD) {
-        if (self->is_admin && actions->reload != NULL)
-            out->done = actions->reload(actions->ctx, &out->note);
+    if (action->kind == CLERK_ACT_RELOAD || action->kind == CLERK_ACT_RECHECK) {
+        bool (*act)(void *ctx, struct err *note) = action->kind == CLERK_ACT_RELOAD ? actions->reload
+                                                                                    : actions->recheck;
+        if (self->is_admin && act != NULL)
+            out->done = act(actions->ctx, &out->note);
         return;
     }
     const struct signal_request request = {

@@ -16,7 +16,7 @@
  *   T  make the status report of these rows        t  JSON
  *   C  forget a statement that has not ended       (no answer)
  *   K  stop what is running                        (no answer of its own)
- *   A  what became of the action                   a  reload, or signal a session
+ *   A  what became of the action                   a  reload, recheck, or signal a session
  *                                                  e  an error, with its place in the text
  *
  * The gate does not trust the clerk, which has read clients' statements: everything that comes from there has
@@ -182,7 +182,13 @@ MUST_CHECK bool clerk_read_chunk(struct bytes body, const struct clerk_fetch *as
 
 /* ---- actions ---- */
 
-enum clerk_action_kind { CLERK_ACT_RELOAD, CLERK_ACT_TERMINATE, CLERK_ACT_CANCEL, CLERK_ACT_COUNT };
+enum clerk_action_kind {
+    CLERK_ACT_RELOAD,
+    CLERK_ACT_RECHECK,
+    CLERK_ACT_TERMINATE,
+    CLERK_ACT_CANCEL,
+    CLERK_ACT_COUNT
+};
 
 struct clerk_action {
     enum clerk_action_kind kind;
@@ -190,7 +196,7 @@ struct clerk_action {
 };
 
 struct clerk_acted {
-    bool done; /* of a reload */
+    bool done; /* of a reload or recheck */
     enum signal_result signal;
     struct err note;
 };

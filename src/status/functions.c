@@ -230,21 +230,32 @@ static void notice(sqlite3_context *cx, enum severity severity, const struct err
         backend_report(db_context_of(cx)->notices, severity, e, 0);
 }
 
-static void f_reload(ARGS)
+static void order(sqlite3_context *cx, bool (*act)(void *ctx, struct err *note))
 {
-    const struct console_actions *actions = &self(cx)->actions;
     struct err note = { .code = OK };
-    bool done;
+    bool done = act(self(cx)->actions.ctx, &note);
 
-    UNUSED;
-    if (actions->reload == NULL) {
-        db_refuse(cx, E_UNSUPPORTED, "this server cannot be reloaded");
-        return;
-    }
-    done = actions->reload(actions->ctx, &note);
     if (note.message[0] != '\0')
         notice(cx, done ? SEV_NOTICE : SEV_WARNING, &note);
     sqlite3_result_int(cx, done);
+}
+
+static void f_reload(ARGS)
+{
+    UNUSED;
+    if (self(cx)->actions.reload != NULL)
+        order(cx, self(cx)->actions.reload);
+    else
+        db_refuse(cx, E_UNSUPPORTED, "this server cannot be reloaded");
+}
+
+static void f_recheck(ARGS)
+{
+    UNUSED;
+    if (self(cx)->actions.recheck != NULL)
+        order(cx, self(cx)->actions.recheck);
+    else
+        db_refuse(cx, E_UNSUPPORTED, "this server has no hosts to ask");
 }
 
 static void signal_denied(sqlite3_context *cx, enum signal_kind kind)
@@ -364,6 +375,7 @@ const struct db_function status_functions[] = {
     { "pgseal_ssl_issuer_dn", 0, f_ssl_issuer_dn, NULL, NULL },
     { "pgseal_ssl_client_field", 1, f_ssl_client_field, NULL, NULL },
     { "pgseal_ssl_issuer_field", 1, f_ssl_issuer_field, NULL, NULL },
+    { "pgseal_recheck", 0, f_recheck, NULL, NULL },
     { "pgseal_reload", 0, f_reload, NULL, NULL },
     { "pgseal_terminate", -1, f_terminate, NULL, NULL },
     { "pgseal_cancel", -1, f_cancel, NULL, NULL },

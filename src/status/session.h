@@ -30,6 +30,8 @@ struct console_actions {
      * Returns false when the request could not be made at all; `note` is then a WARNING.
      */
     bool (*reload)(void *ctx, struct err *note);
+    /** pgseal_recheck(), likewise: the hosts of upstream_check_url are asked again. False: there are none. */
+    bool (*recheck)(void *ctx, struct err *note);
     /**
      * pg_terminate_backend(pid), pg_cancel_backend(pid).
      * SIGNAL_DENIED when the session belongs to somebody else and is_admin is false. SIGNAL_AMBIGUOUS:

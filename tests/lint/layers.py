@@ -30,7 +30,7 @@ FENCED = {
     "yaml.h": {"audit"},
     "tcl.h": {"regex"},
     "tcl8.6/tcl.h": {"regex"},
-    "curl/curl.h": {"renew"},
+    "curl/curl.h": {"client"},
     "stringprep.h": {"auth"},
     "seccomp.h": {"os"},
 }

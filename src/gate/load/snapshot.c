@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "client/conninfo_defaults.h"
+#include "gate/load/check_url.h"
 #include "gate/load/http_access.h"
 #include "gate/load/peers.h"
 #include "gate/load/rule_check.h"
@@ -272,6 +273,8 @@ static enum code load_upstream(struct snapshot *s, const struct settings_route *
     TRY(conninfo_parse(route->upstream, world, CONN_GATE, &s->arena, &u->info, e));
     if (route->index == 0)
         TRY(check_database(s->settings, &u->info, e));
+    u->checked = s->settings->upstream_check_url.n > 0 &&
+                 (u->info.session_attrs == ATTRS_READ_WRITE || u->info.session_attrs == ATTRS_PRIMARY);
     u->may_tls = upstream_may_tls(&u->info);
     u->all_unix = upstream_all_unix(&u->info);
     u->verified = !u->all_unix && u->info.sslmode >= SSLMODE_VERIFY_CA;
@@ -313,6 +316,11 @@ static enum code load_upstreams(struct snapshot *s, const struct snapshot_params
         result = code;
     }
     return result;
+}
+
+static enum code load_check_url(const struct snapshot *s, struct diags *diags)
+{
+    return s->settings->upstream_check_url.n > 0 ? check_url_check(s->settings, s->upstreams, diags) : OK;
 }
 
 static enum code load_peer(struct snapshot *s, size_t i, const struct snapshot_params *p,
@@ -434,6 +442,7 @@ static enum code load_parts(struct snapshot *s, const struct snapshot_params *p,
         result = result == OK ? code : result;
     }
     TRY(result);
+    TRY(load_check_url(s, diags));
     TRY(http_access_load_cancels(s->settings, &s->access, diags));
     TRY(load_hits(s, p->running));
     const struct rule_check check = { s->settings, s->policy, s->upstreams, s->users, diags };

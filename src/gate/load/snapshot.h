@@ -30,6 +30,7 @@ struct upstream {
     bool configured; /* a conninfo is set */
     bool may_tls;    /* a connection to it may be encrypted */
     bool all_unix;   /* every host is a unix socket */
+    bool checked;    /* upstream_check_url tells which of its hosts is the primary, and one is wanted */
     bool verified;   /* TLS to it is always verified: verify-ca or verify-full on every host */
     struct conninfo info;
     struct tls_files files;

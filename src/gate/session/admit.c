@@ -287,6 +287,19 @@ enum step admit_enter(struct session *s, struct err *e)
     return admit_step(s, e);
 }
 
+bool admit_too_late(struct session *s)
+{
+    struct err e;
+
+    if (s->state != STATE_ADMIT || !s->admission || !s->admission->lookup ||
+        !snapshot_upstream(s->snapshot, s->admission->route)->checked)
+        return false;
+    s->cause = CAUSE_UPSTREAM_DOWN;
+    err_set(&e, E_UNAVAILABLE, "could not look up user \"%.*s\" on the server", STR_ARG(s->startup.user));
+    session_end(s, PARTING_FATAL, &e);
+    return true;
+}
+
 void admit_leave(struct session *s)
 {
     struct admission *a = s->admission;

@@ -11,43 +11,61 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- pg_reload_conf() ---- */
+/* ---- pg_reload_conf(), pgseal_recheck() ---- */
 
-struct reload {
+/* What the steward does, and says of it. */
+struct steward_order {
     struct gate_shared *shared;
+    void (*act)(struct gate *gate, struct err *note);
     struct err note;
 };
 
-static void do_reload(void *arg, size_t loop)
+static void do_order(void *arg, size_t loop)
 {
-    struct reload *reload = arg;
-    const struct gate_shared *shared = reload->shared;
+    struct steward_order *order = arg;
 
     (void)loop;
-    shared->steward_hooks->reload(shared->gate, &reload->note);
+    order->act(order->shared->gate, &order->note);
 }
 
 static void keep_note(void *arg, void *out)
 {
-    const struct reload *reload = arg;
+    const struct steward_order *order = arg;
     struct err *note = out;
 
-    *note = reload->note;
+    *note = order->note;
+}
+
+/* note: what it is when the steward does not answer; then its answer. */
+static bool ask_steward(struct gate_shared *shared, void (*act)(struct gate *gate, struct err *note),
+                        struct err *note)
+{
+    struct steward_order *order = calloc(1, sizeof *order);
+
+    if (!order)
+        return false;
+    order->shared = shared;
+    order->act = act;
+    const struct question question = {
+        .loops = &shared->steward, .n_loops = 1, .answer = do_order, .release = free, .arg = order
+    };
+    return sql_thread_ask(shared->sql, &question, keep_note, note);
 }
 
 static bool reload(void *ctx, struct err *note)
 {
     struct gate_shared *shared = ctx;
-    struct reload *asked = calloc(1, sizeof *asked);
 
     err_set(note, E_UNAVAILABLE, "the configuration could not be reloaded now");
-    if (!asked)
-        return false;
-    asked->shared = shared;
-    const struct question question = {
-        .loops = &shared->steward, .n_loops = 1, .answer = do_reload, .release = free, .arg = asked
-    };
-    return sql_thread_ask(shared->sql, &question, keep_note, note);
+    return ask_steward(shared, shared->steward_hooks->reload, note);
+}
+
+static bool recheck(void *ctx, struct err *note)
+{
+    struct gate_shared *shared = ctx;
+
+    err_set(note, E_UNAVAILABLE, "the hosts could not be asked now");
+    return ask_steward(shared, shared->steward_hooks->recheck, note) && note->code == OK;
 }
 
 /* ---- pg_terminate_backend(), pg_cancel_backend() ---- */
@@ -169,5 +187,7 @@ static enum signal_result signal_pid(void *ctx, const struct signal_request *req
 
 struct console_actions console_actions_of(struct worker *worker)
 {
-    return (struct console_actions){ .ctx = worker->shared, .reload = reload, .signal = signal_pid };
+    return (struct console_actions){
+        .ctx = worker->shared, .reload = reload, .recheck = recheck, .signal = signal_pid
+    };
 }

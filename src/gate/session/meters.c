@@ -143,6 +143,7 @@ void meters_upstream(struct session *s, bool reached)
     count_set(count_cell(counters_of(s), when, labels), env->now_unix_us(env->ctx));
     (void)count_cell(counters_of(s), METRIC_LOGIN_WAIT_SECONDS, labels); /* told as 0 */
     (void)count_cell(counters_of(s), METRIC_UPSTREAM_FULL, labels);
+    (void)count_cell(counters_of(s), METRIC_UPSTREAM_LOST, labels);
 }
 
 void meters_login_waited(struct session *s, int64_t waited_us)
@@ -159,6 +160,13 @@ void meters_login_full(struct session *s)
     const struct str labels[] = { route->label };
 
     count_add(count_cell(counters_of(s), METRIC_UPSTREAM_FULL, labels), 1);
+}
+
+void meters_lost(struct session *s)
+{
+    const struct str labels[] = { s->upstream->route->label };
+
+    count_add(count_cell(counters_of(s), METRIC_UPSTREAM_LOST, labels), 1);
 }
 
 void meters_cancel(struct counters *counters, const char *result)

@@ -49,6 +49,8 @@ void meters_upstream(struct session *s, bool reached);
 void meters_login_waited(struct session *s, int64_t waited_us);
 /** The server had no room for it, and is tried again. */
 void meters_login_full(struct session *s);
+/** It is ended because its server is no longer the primary. */
+void meters_lost(struct session *s);
 /** A cancel request was sent, forwarded or unknown; static. */
 void meters_cancel(struct counters *counters, const char *result);
 

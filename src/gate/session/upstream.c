@@ -19,6 +19,7 @@
 #include "gate/session/upstream_login.h"
 #include "gate/session/upstream_ready.h"
 #include "gate/session/upstream_turn.h"
+#include "gate/session/upstream_wait.h"
 #include "gate/work/worker.h"
 #include "pgwire/backend.h"
 #include "pgwire/frontend.h"
@@ -338,8 +339,8 @@ static void on_closed(void *arg, const struct err *e)
 {
     struct upstream_room *r = arg;
 
-    if (r->stage == UPSTREAM_READY &&
-        !r->judge_only) { /* the client sees what PostgreSQL's crash would look like */
+    if (r->stage == UPSTREAM_READY && !r->judge_only &&
+        !upstream_may_wait(r)) { /* the client sees what PostgreSQL's crash would look like */
         buf_append_buf(&r->refusal, &r->s->admission->final);
         backend_auth(&r->refusal, AUTH_OK, bytes_of(NULL, 0));
         buf_append_buf(&r->refusal, &r->held);
@@ -355,7 +356,8 @@ static void on_failed(void *arg, const struct err *e)
 
     if (r->full)
         buf_reset(&r->refusal); /* it had no room then; now it is something else */
-    upstream_fail(r, e);
+    if (!upstream_wait(r, e))
+        upstream_fail(r, e);
 }
 
 /* A proof that the pool is still working on was for the server that is given up. */
@@ -394,9 +396,9 @@ enum step upstream_enter(struct session *s, struct err *e)
     r->refusal = BUF_INIT(2 * UPSTREAM_IN_MAX);
     arena_init(&r->arena, SESSION_SCRATCH_MAX, 2048);
     s->upstream_user = s->startup.user;
-    const struct server_conn_owner owner = { upstream_on_ready, upstream_on_data, on_closed, on_failed, r,
-                                             on_lapsed,         upstream_turn };
-    s->server_conn = server_conn_new(s->worker, r->upstream, &owner);
+    r->owner = (struct server_conn_owner){ upstream_on_ready, upstream_on_data, on_closed, on_failed, r,
+                                           on_lapsed,         upstream_turn };
+    s->server_conn = server_conn_new(s->worker, r->upstream, &r->owner);
     if (!s->server_conn) {
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_FATAL);
@@ -412,6 +414,8 @@ bool upstream_too_late(struct session *s)
         return false;
     if (r->waits)
         s->cause = CAUSE_UPSTREAM_BUSY;
+    if (upstream_wait_over(r))
+        return true;
     if (!r->full || r->refusal.n == 0)
         return false;
     s->cause = CAUSE_SERVER_FULL;
@@ -419,6 +423,12 @@ bool upstream_too_late(struct session *s)
     r->failed = true;
     session_resume(s);
     return true;
+}
+
+void upstream_news(struct session *s, const struct conn_host *host, bool lost)
+{
+    if (s->state == STATE_UPSTREAM && s->upstream_room)
+        upstream_wait_news(s->upstream_room, host, lost);
 }
 
 static enum proof_kind proof_owed(const struct relayed *exchange)
@@ -464,7 +474,7 @@ enum step upstream_step(struct session *s, struct err *e)
         return give_up(r, e);
     if (r->handed_over)
         return session_goto(s, r->judge_only ? STATE_CONSOLE : STATE_RELAY);
-    if (r->waits && !r->client_engaged)
+    if ((r->waits || r->lacks_primary) && !r->client_engaged)
         return wait_turn(s, e);
     if (r->relayed && r->exchange.wait != RELAYED_NOTHING)
         return take_answer(r, e);
@@ -481,6 +491,7 @@ void upstream_leave(struct session *s)
         return;
     s->upstream_room = NULL;
     upstream_turn_leave(r);
+    upstream_wait_leave(r);
     login_drive_free(r->login);
     buf_fini_secret(&r->in);
     buf_fini(&r->held);

@@ -2,6 +2,7 @@
 
 #include "auth/password.h"
 #include "client/login_session.h"
+#include "gate/load/snapshot.h"
 #include "gate/session/console.h"
 #include "gate/session/meters.h"
 #include "gate/session/upstream_impl.h"
@@ -32,7 +33,7 @@ void upstream_attempt_failed(struct upstream_room *r, enum attempt_event event, 
 {
     if (r->client_engaged) {
         if (event == EVENT_SERVER_BUSY ||
-            (event == EVENT_ATTRS_MISMATCH && !server_conn_unfit(r->s->server_conn)))
+            (event == EVENT_ATTRS_MISMATCH && !r->upstream->checked && !server_conn_unfit(r->s->server_conn)))
             server_conn_pass_over(r->s->server_conn);
         upstream_fail(r, e);
         return;

@@ -24,6 +24,7 @@ enum upstream_stage {
 struct upstream_room {
     struct session *s;
     const struct upstream *upstream;
+    struct server_conn_owner owner; /* of the session's connection to it */
     enum upstream_stage stage;
     bool relayed;
     bool judge_only;     /* the session is for the status database; the server only judges the login */
@@ -44,6 +45,8 @@ struct upstream_room {
     struct timer *turn_pause; /* the server had no room; NULL: it always had */
     int64_t turn_asked_us;    /* when it began to wait */
     bool waits;               /* for its turn, or for room at the server */
+    bool lacks_primary;       /* no host is the primary now: `retry` runs */
+    struct timer *retry;      /* NULL: there always was one */
     bool full;                /* `refusal` is of a server without room */
     bool handed_over;
     bool failed;

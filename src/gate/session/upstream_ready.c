@@ -151,7 +151,10 @@ static void late_error(struct upstream_room *r, struct bytes message)
         if (upstream_turn_full(r, &said, &e))
             return;
     }
-    upstream_fail(r, &e);
+    if (r->upstream->checked && !r->client_engaged && str_starts(str_c(err_sqlstate(&e)), STR("57P0")))
+        upstream_attempt_failed(r, EVENT_LATE_ERROR, &e); /* it is being shut down: there will be another */
+    else
+        upstream_fail(r, &e);
 }
 
 /* One message between AuthenticationOk and ReadyForQuery. Returns false when the room has moved on. */

@@ -154,7 +154,7 @@ static void on_deadline(void *arg)
         session_end(s, PARTING_ABRUPT, NULL);
         return;
     case PHASE_AUTH:
-        if (upstream_too_late(s))
+        if (upstream_too_late(s) || admit_too_late(s))
             return;
         err_set(&e, E_CANCELED, "canceling authentication due to timeout");
         session_end(s, PARTING_LOGGED, &e);

@@ -16,6 +16,7 @@
 #include "gate/load/snapshot.h"
 #include "gate/session/pending.h"
 #include "gate/steward/ready.h"
+#include "gate/steward/role_check.h"
 #include "gate/steward/steward.h"
 #include "gate/views/rows.h"
 #include "gate/views/rows_certificates.h"
@@ -305,6 +306,7 @@ static struct measurement *measurement_new(struct gate *g)
     turns_count(g->shared.turns, add_logins_at, m->sum);
     add_loads(g, m->sum);
     measure_add_upstreams(m->sum);
+    role_check_count(g, m->sum);
     return m;
 }
 

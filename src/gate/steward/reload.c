@@ -17,6 +17,7 @@
 #include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
 #include "gate/steward/in_force.h"
+#include "gate/steward/role_check.h"
 #include "gate/steward/steward.h"
 #include "gate/steward/steward_log.h"
 #include "gate/steward/watch.h"
@@ -260,6 +261,7 @@ static bool install(struct gate *g, struct snapshot *next, bool restored)
     g->snapshot = next;
     gate_set_log(g, snapshot_settings(next));
     in_force_leave_rules(g);
+    role_check_follow(g);
     if (!clients_set_limit(g->shared.clients, (size_t)snapshot_settings(next)->clients_limit))
         gate_log(g->env, SEV_WARNING, "reload_incomplete", "out of memory: clients_limit is unchanged");
     in_force_set_http_access(g);

@@ -42,6 +42,17 @@ struct reach {
     int64_t until_ms;    /* the answer is good */
 };
 
+struct role_check;
+TAILQ_HEAD(role_check_list, role_check);
+
+/** Who is asked for the primary (role_check.c). */
+struct role_checks {
+    struct role_check_list list;
+    unsigned under_way; /* on the pool, and each holds a snapshot */
+    int64_t hurry_until_ms;
+    atomic_bool stop;
+};
+
 struct gate {
     const struct gate_params *params;
     const struct env *env;
@@ -74,6 +85,7 @@ struct gate {
     struct measure_waiters waiters; /* who wants the next measurement */
     bool measuring;                 /* one is on the pool, and holds a snapshot */
     struct reach reach;
+    struct role_checks role_checks;
     bool key_waits;
     enum reload_trigger key_trigger; /* of the attempt that waits */
     bool leaving; /* told to stop with a shutdown_delay, in which connections are still accepted */

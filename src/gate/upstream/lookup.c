@@ -542,6 +542,16 @@ void lookup_forget(struct worker *worker, struct str user)
         atomic_fetch_add_explicit(forget_slot(worker->lookups, user), 1, memory_order_relaxed);
 }
 
+void lookups_news(struct lookups *lookups, const struct conn_host *host, bool lost)
+{
+    struct line *line, *next;
+
+    for (line = lookups ? LIST_FIRST(&lookups->lines) : NULL; line; line = next) {
+        next = LIST_NEXT(line, entry);
+        server_query_news(line->query, host, lost);
+    }
+}
+
 void lookups_free(struct lookups *all)
 {
     struct line *line, *next_line;

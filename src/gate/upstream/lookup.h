@@ -11,6 +11,7 @@
 #include "net/prefix.h"
 
 struct arena;
+struct conn_host;
 struct credential;
 struct lookup;
 struct role_set;
@@ -50,6 +51,9 @@ MUST_CHECK enum code lookup_take(struct lookup *lookup, struct arena *arena, str
 /** A login failed, perhaps on an answer that is no longer true: all workers ask again next time. */
 void lookup_forget(struct worker *worker, struct str user);
 
+/** What upstream_check_url has found out of a host: sessions of the gate's own on one that is lost are given up, and what
+ * waits for a primary goes on. */
+void lookups_news(struct lookups *lookups, const struct conn_host *host, bool lost);
 /** Give up all queries and forget all answers; NULL is fine. */
 void lookups_free(struct lookups *lookups);
 

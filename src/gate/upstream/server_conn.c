@@ -50,9 +50,10 @@ struct server_conn {
     enum server_conn_phase phase;
     struct stream stream;
     struct resolve *resolve;
-    struct timer *kick;    /* defers what must not be told from inside a call */
-    struct timer *timeout; /* connect_timeout; NULL: none is set */
-    struct err last;       /* of the attempt that failed last */
+    struct timer *kick;       /* defers what must not be told from inside a call */
+    struct timer *timeout;    /* connect_timeout; NULL: none is set */
+    struct err last;          /* of the attempt that failed last */
+    enum attempt_event event; /* the same in a word */
 };
 
 static void act(struct server_conn *conn);
@@ -68,26 +69,15 @@ static void tell_failed(struct server_conn *conn)
     timer_set(conn->kick, 0);
 }
 
-/* libpq's words in front of a failure: which server? One that said something itself is known by its words. */
-static void name_server(struct server_conn *conn, struct err *e)
-{
-    AUTO(buf) struct buf prefix = BUF_INIT(sizeof e->message);
-    struct err bare = *e;
-
-    if (conn->one_only || e->sqlstate[0] || str_starts(str_c(e->message), STR("connection to server ")))
-        return;
-    attempts_prefix(&conn->attempts, &prefix);
-    (void)snprintf(e->message, sizeof e->message, "%s%s", buf_c(&prefix), bare.message);
-}
-
 /* The present attempt came to nothing; go to the next one. */
 static void attempt_over(struct server_conn *conn, enum attempt_event event)
 {
-    if (event != EVENT_SERVER_ERROR && event != EVENT_SERVER_BUSY && event != EVENT_LATE_ERROR)
-        name_server(conn, &conn->last);
+    conn->event = event;
     if (conn->one_only)
         conn->step.action = ATTEMPT_FAIL;
     else {
+        if (event != EVENT_SERVER_ERROR && event != EVENT_SERVER_BUSY && event != EVENT_LATE_ERROR)
+            attempts_name_server(&conn->attempts, &conn->last);
         attempts_event(&conn->attempts, event);
         conn->step = conn->attempts.step;
     }
@@ -110,14 +100,10 @@ static void on_kick(void *arg)
 
 static void on_timeout(void *arg)
 {
-    struct server_conn *conn = arg;
+    struct err e;
 
-    if (conn->phase == SERVER_CONN_FAILED)
-        return;
-    if (conn->phase == SERVER_CONN_READY && conn->owner.lapsed)
-        conn->owner.lapsed(conn->owner.arg);
-    err_set(&conn->last, E_CONNECT, "timeout expired");
-    attempt_over(conn, EVENT_TIMEOUT);
+    err_set(&e, E_CONNECT, "timeout expired");
+    server_conn_give_up(arg, &e);
 }
 
 /* ---- TLS ---- */
@@ -129,9 +115,9 @@ static const struct conn_host *present_host(const struct server_conn *conn)
 
 static void start_tls(struct server_conn *conn)
 {
-    char sni[SERVER_CONN_NAME_MAX];
     struct str name = negotiate_sni(&conn->upstream->info, present_host(conn));
     struct tls_context *context = conn->upstream->tls ? conn->upstream->tls[conn->worker->index] : NULL;
+    char sni[SERVER_CONN_NAME_MAX];
 
     conn->phase = SERVER_CONN_HANDSHAKE;
     if (!str_to_c(name, sni, sizeof sni))
@@ -376,7 +362,9 @@ static void pass_on(struct server_conn *conn)
         break;
     }
     stream_set_reading(&conn->stream, false);
-    name_server(conn, &e);
+    if (!conn->one_only)
+        attempts_name_server(&conn->attempts, &e);
+    conn->event = EVENT_CLOSED;
     conn->owner.closed(conn->owner.arg, &e);
 }
 
@@ -492,6 +480,21 @@ void server_conn_event(struct server_conn *conn, enum attempt_event event, const
 {
     conn->last = *e;
     attempt_over(conn, event);
+}
+
+void server_conn_give_up(struct server_conn *conn, const struct err *e)
+{
+    if (conn->phase == SERVER_CONN_RESOLVE || conn->phase == SERVER_CONN_FAILED)
+        return;
+    if (conn->phase == SERVER_CONN_READY && conn->owner.lapsed)
+        conn->owner.lapsed(conn->owner.arg);
+    conn->last = *e;
+    attempt_over(conn, EVENT_TIMEOUT);
+}
+
+bool server_conn_may_recover(const struct server_conn *conn)
+{
+    return attempt_may_recover(conn->event, err_sqlstate(&conn->last));
 }
 
 void server_conn_again(struct server_conn *conn)

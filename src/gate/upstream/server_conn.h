@@ -67,6 +67,11 @@ MUST_CHECK enum code server_conn_send_buf(struct server_conn *conn, const struct
  * left, `ready` when another connection is established.
  */
 void server_conn_event(struct server_conn *conn, enum attempt_event event, const struct err *e);
+/** The present host is no longer what is wanted: on to the next address, as if it had not answered. Nothing where no
+ * host is being tried. `lapsed` is called, then `ready` or `failed`. */
+void server_conn_give_up(struct server_conn *conn, const struct err *e);
+/** After `failed` or `closed`: it came about as it does while another server becomes the primary. */
+bool server_conn_may_recover(const struct server_conn *conn);
 /** Connect to the present address once more, in the same way: `ready` or `failed` follows, from the loop. */
 void server_conn_again(struct server_conn *conn);
 /** After E_MORE of `turn`: ask again. From the loop. */

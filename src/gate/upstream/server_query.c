@@ -24,6 +24,7 @@ enum {
     QUERY_OUT_MAX = 64 * 1024,
     QUERY_ARENA_MAX = 1 << 20,
     QUERY_TIMEOUT_MS = 10000, /* from a question to its answer, connecting included */
+    QUERY_RETRY_MS = 1000,    /* before hosts none of which was the primary are tried again */
     QUERY_FULL_MS = 100,      /* before a server without room is asked again */
     QUERY_IDLE_MS = 60000,    /* a session that nobody needs goes: it would hold up a server's shutdown */
     QUERY_PARAMETERS_MAX = 6,
@@ -63,8 +64,11 @@ struct server_query {
     bool reused;         /* the question went over a session from before, and nothing has answered it yet */
     struct password password;
     struct timer *timer;
-    struct timer *pause; /* while the server has no room */
+    struct timer *pause; /* while the server has no room, or none is the primary */
     bool full;
+    bool lacks_primary;
+    bool patient;      /* a primary has been waited for: until authentication_timeout */
+    struct err lacked; /* why there was none; `patient` */
     struct err why;
 };
 
@@ -79,9 +83,9 @@ static void hang_up(struct server_query *a)
     buf_fini_secret(&a->in);
     password_wipe(&a->password);
     arena_reset(&a->arena);
-    if (a->full)
+    if (a->full || a->lacks_primary)
         timer_stop(a->pause);
-    a->full = false;
+    a->full = a->lacks_primary = false;
     a->stage = QUERY_IDLE;
 }
 
@@ -97,12 +101,31 @@ static void dead(struct server_query *a, const struct err *e)
         a->owner.lost(a->owner.arg, &why);
 }
 
+/* While another server becomes the primary, the question waits; it reads, so it may be asked twice. */
+static bool wait_for_primary(struct server_query *a, const struct err *e)
+{
+    if (!a->upstream->checked || !a->conn || !server_conn_may_recover(a->conn) || a->stage == QUERY_READY)
+        return false;
+    a->lacked = *e;
+    a->lacked.code = E_UNAVAILABLE;
+    hang_up(a);
+    a->stage = QUERY_CONNECT;
+    a->lacks_primary = true;
+    if (!a->patient)
+        timer_set(a->timer, (int64_t)snapshot_settings(a->snapshot)->authentication_timeout_s * 1000);
+    a->patient = true;
+    timer_set(a->pause, QUERY_RETRY_MS);
+    return true;
+}
+
 /* A session that stood idle may be lost without our fault, and nothing of the answer has come: ask again. */
 static void on_lost(void *arg, const struct err *e)
 {
     struct server_query *a = arg;
 
     if (a->stage != QUERY_BUSY || !a->reused) {
+        if (wait_for_primary(a, e))
+            return;
         /* Its last words say more than that it has gone. */
         dead(a, a->stage == QUERY_BUSY && a->why.message[0] ? &a->why : e);
         return;
@@ -122,7 +145,7 @@ static void on_timeout(void *arg)
     struct err e;
 
     err_set(&e, E_UNAVAILABLE, "the server did not answer a look-up in time");
-    dead(a, a->full ? &a->why : &e);
+    dead(a, a->full ? &a->why : a->patient ? &a->lacked : &e);
 }
 
 /* ---- a server without room ---- */
@@ -135,10 +158,28 @@ static enum code wait_for_room(void *arg, const struct conn_addr *addr, struct e
     return addr && a->full ? E_MORE : OK;
 }
 
+static void find_primary(struct server_query *a)
+{
+    struct err e;
+
+    a->lacks_primary = false;
+    timer_stop(a->pause);
+    a->why = (struct err){ 0 }; /* of the session before */
+    if (connect_now(a) == OK)
+        return;
+    a->stage = QUERY_CONNECT; /* so that the question is known to be open */
+    err_set(&e, E_NOMEM, "out of memory");
+    dead(a, &e);
+}
+
 static void on_pause_over(void *arg)
 {
     struct server_query *a = arg;
 
+    if (a->lacks_primary) {
+        find_primary(a);
+        return;
+    }
     a->full = false;
     a->why = (struct err){ 0 };
     server_conn_go(a->conn);
@@ -457,10 +498,37 @@ enum code server_query_ask(struct server_query *a, struct str sql, struct str pa
     if (!buf_ok(&a->question))
         return E_LIMIT;
     a->why = (struct err){ 0 };
+    a->patient = false;
     timer_set(a->timer, QUERY_TIMEOUT_MS);
     if (a->stage == QUERY_IDLE)
         return connect_now(a);
     a->reused = true;
     send_question(a);
     return OK;
+}
+
+void server_query_news(struct server_query *a, const struct conn_host *host, bool lost)
+{
+    struct err e;
+
+    if (a->lacks_primary && !lost)
+        find_primary(a);
+    if (!lost || !a->conn || !a->upstream->checked || !conn_host_equal(server_conn_host(a->conn), host))
+        return;
+    err_set(&e, E_UNAVAILABLE, "the server is no longer the primary");
+    switch (a->stage) {
+    case QUERY_IDLE:
+        return;
+    case QUERY_CONNECT:
+    case QUERY_LOGIN:
+        server_conn_give_up(a->conn, &e);
+        return;
+    case QUERY_READY:
+        dead(a, &e);
+        return;
+    case QUERY_BUSY:
+        a->reused = true; /* as one that was lost while it stood idle: ask again */
+        on_lost(a, &e);
+        return;
+    }
 }

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 
+struct conn_host;
 struct server_query;
 struct snapshot;
 struct upstream;
@@ -34,5 +35,7 @@ struct server_query *server_query_new(struct worker *worker, struct snapshot *sn
 void server_query_free(struct server_query *query);
 /** Ask, with one text parameter. Only when no question is open. Answers come from the loop. */
 MUST_CHECK enum code server_query_ask(struct server_query *query, struct str sql, struct str parameter);
+/** A host has become the primary, or (lost) is it no more: an open question goes on to another one. */
+void server_query_news(struct server_query *query, const struct conn_host *host, bool lost);
 
 #endif

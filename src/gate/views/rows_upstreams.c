@@ -71,6 +71,21 @@ static bool put_hosts(struct rows *rows, const struct conninfo *info, struct cel
     return items != NULL;
 }
 
+/* As upstream_check_url has told them. */
+static bool put_roles(struct rows *rows, const struct conninfo *info, struct cell *out)
+{
+    static const char *const words[] = { [HOST_ROLE_UNKNOWN] = "unknown",
+                                         [HOST_ROLE_PRIMARY] = "primary",
+                                         [HOST_ROLE_STANDBY] = "standby",
+                                         [HOST_ROLE_SILENT] = "unknown" };
+    struct str *items = arena_array(&rows->arena, info->host_count, sizeof *items);
+
+    for (size_t i = 0; items && i < info->host_count; i++)
+        items[i] = str_c(words[host_roles_hinted(rows->shared->roles, &info->hosts[i])]);
+    *out = cell_texts(items, info->host_count);
+    return items != NULL;
+}
+
 static bool rows_upstreams_fill(struct rows *rows, const struct settings_route *route,
                                 const struct upstream *upstream, struct row_pgseal_upstreams *out)
 {
@@ -86,6 +101,8 @@ static bool rows_upstreams_fill(struct rows *rows, const struct settings_route *
         out->last_failure = cell_int(tries.failed_us);
     if (tries.ok_us > 0 || tries.failed_us > 0)
         out->reachable = cell_bool(tries.ok_us > tries.failed_us);
+    if (upstream->checked && !put_roles(rows, &upstream->info, &out->roles))
+        return false;
     return put_hosts(rows, &upstream->info, &out->hosts);
 }
 

@@ -91,6 +91,8 @@ struct steward_hooks {
     void (*worker_ended)(struct gate *gate);
     /** Load the files again; `note` receives the result. */
     void (*reload)(struct gate *gate, struct err *note);
+    /** Ask the hosts of upstream_check_url now; `note` says how many, or why none. */
+    void (*recheck)(struct gate *gate, struct err *note);
 };
 
 struct lru;

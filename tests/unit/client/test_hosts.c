@@ -301,6 +301,46 @@ static void test_role_slots(void **state)
     }
 }
 
+/* Somebody else says who is the primary: it comes first, even if it did not answer lately. */
+static void test_hints(void **state)
+{
+    static struct host_roles roles;
+    struct host_cache cache = { .roles = &roles };
+    const char *pair = "hostaddr=1.1.1.1,2.2.2.2 port=5432 sslmode=disable target_session_attrs=read-write";
+    const struct conn_host first = { .hostaddr = STR("1.1.1.1"), .port_text = STR("5432") },
+                           second = { .hostaddr = STR("2.2.2.2"), .port_text = STR("5432") },
+                           other_port = { .hostaddr = STR("2.2.2.2"), .port_text = STR("5433") };
+
+    (void)state;
+    clock_us = 1000000;
+    host_roles_hint(&roles, &first, HOST_ROLE_STANDBY);
+    play(pair, &cache, "cc", "C2.2.2.2p C1.1.1.1p F"); /* both are down now */
+    host_roles_hint(&roles, &second, HOST_ROLE_PRIMARY);
+    play(pair, &cache, "", "C2.2.2.2p ");
+    play(pair, &cache, "Sa", "C2.2.2.2p C1.1.1.1p "); /* what it says itself counts for this session */
+    host_roles_hint(&roles, &first, HOST_ROLE_SILENT);
+    play(pair, &cache, "", "C2.2.2.2p ");
+    host_roles_hint(&roles, &first, HOST_ROLE_UNKNOWN);
+    clock_us += (HOST_DOWN_S + 1) * 1000000;
+    play(pair, &cache, "", "C1.1.1.1p ");
+    assert_int_equal(host_roles_hinted(&roles, &other_port), HOST_ROLE_UNKNOWN);
+    assert_true(conn_host_equal(&second, &second));
+    assert_false(conn_host_equal(&second, &other_port));
+}
+
+static void test_recovery(void **state)
+{
+    (void)state;
+    for (enum attempt_event event = EVENT_CONNECT_FAILED; event <= EVENT_ATTRS_MISMATCH; event++) {
+        bool passes = event == EVENT_CONNECT_FAILED || event == EVENT_TIMEOUT || event == EVENT_SERVER_BUSY ||
+                      event == EVENT_CLOSED || event == EVENT_ATTRS_MISMATCH;
+        bool said = event == EVENT_SERVER_ERROR || event == EVENT_LATE_ERROR;
+        assert_int_equal(attempt_may_recover(event, ""), passes);
+        assert_int_equal(attempt_may_recover(event, "28P01"), passes);
+        assert_int_equal(attempt_may_recover(event, "57P01"), passes || said);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +350,8 @@ int main(void)
         cmocka_unit_test(test_cache),
         cmocka_unit_test_setup_teardown(test_roles, set_up, tear_down),
         cmocka_unit_test(test_role_slots),
+        cmocka_unit_test_setup_teardown(test_hints, set_up, tear_down),
+        cmocka_unit_test(test_recovery),
         cmocka_unit_test_setup_teardown(test_balance, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_prefix, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_passed_over, set_up, tear_down),

@@ -196,6 +196,15 @@ static bool reload(void *ctx, struct err *note)
     return true;
 }
 
+static bool recheck(void *ctx, struct err *note)
+{
+    struct fixture *f = ctx;
+
+    f->rechecks++;
+    (void)err_set(note, E_CONFIG, "no host is asked");
+    return false;
+}
+
 static enum signal_result signal_session(void *ctx, const struct signal_request *request, struct err *e)
 {
     struct fixture *f = ctx;
@@ -219,7 +228,7 @@ static enum signal_result signal_session(void *ctx, const struct signal_request 
 
 struct console_actions fixture_actions(struct fixture *f)
 {
-    return (struct console_actions){ f, reload, signal_session };
+    return (struct console_actions){ f, reload, recheck, signal_session };
 }
 
 static const struct dn_field fields[] = {

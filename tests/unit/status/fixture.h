@@ -13,6 +13,7 @@ struct fixture {
     size_t sessions;
     unsigned released; /* how often a source was given back */
     unsigned reloads;
+    unsigned rechecks;
     int32_t signaled; /* last pid */
 };
 

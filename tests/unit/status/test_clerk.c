@@ -222,7 +222,7 @@ static void actions_are_the_sessions_own(void **state)
 {
     struct fixture f = { 0 };
     const struct console_params alice = fixture_params(&f, NULL, "alice", false);
-    const struct clerk_action reload = { .kind = CLERK_ACT_RELOAD },
+    const struct clerk_action reload = { .kind = CLERK_ACT_RELOAD }, recheck = { .kind = CLERK_ACT_RECHECK },
                               terminate = { .kind = CLERK_ACT_TERMINATE, .pid = 4712 /* bob's */ };
     struct clerk_acted acted;
 
@@ -230,6 +230,9 @@ static void actions_are_the_sessions_own(void **state)
     clerk_act(&alice, &reload, &acted);
     assert_false(acted.done);
     assert_int_equal(f.reloads, 0);
+    clerk_act(&alice, &recheck, &acted);
+    assert_false(acted.done);
+    assert_int_equal(f.rechecks, 0);
     clerk_act(&alice, &terminate, &acted);
     assert_int_equal(acted.signal, SIGNAL_DENIED);
     assert_int_equal(f.signaled, 0);
