@@ -13,8 +13,13 @@ enum {
     FAMILY_TCP4 = 0x11,
     FAMILY_TCP6 = 0x21,
     ADDRESSES_TCP4 = 12,
-    ADDRESSES_TCP6 = 36
+    ADDRESSES_TCP6 = 36,
+    TLV_CRC32C = 0x03,
+    TLV_UNIQUE_ID = 0x05,
+    CRC_SIZE = 4
 };
+
+#define CRC32C_POLYNOMIAL 0x82f63b78U /* Castagnoli's, reflected */
 
 static const uint8_t signature[SIGNATURE] = "\r\n\r\n\0\r\nQUIT\n";
 
@@ -48,14 +53,58 @@ static enum code read_addresses(uint8_t family, struct rd *r, struct proxy *p, s
                    family);
 }
 
+/* A header has two thousand bytes at most, so there is no table. */
+static uint32_t crc32c(uint32_t crc, uint8_t byte)
+{
+    crc ^= byte;
+    for (int bit = 0; bit < 8; bit++)
+        crc = crc >> 1 ^ (crc & 1 ? CRC32C_POLYNOMIAL : 0);
+    return crc;
+}
+
+/* Of the whole header, in which the sum itself counts as zero. */
+static bool sum_fits(struct bytes header, struct bytes sum)
+{
+    uint32_t crc = UINT32_MAX;
+
+    for (size_t i = 0; i < header.n; i++) {
+        const uint8_t *p = header.p + i;
+        crc = crc32c(crc, p >= sum.p && p < sum.p + sum.n ? 0 : *p);
+    }
+    struct rd r = rd_over(sum);
+    return rd_u32(&r) == ~crc;
+}
+
+/* `tlvs` end where the header does. */
+static enum code read_tlvs(struct bytes header, struct rd *tlvs, struct proxy *p, struct err *e)
+{
+    while (tlvs->left.n > 0) {
+        uint8_t type = rd_u8(tlvs);
+        size_t length = rd_u16(tlvs);
+        struct bytes value = rd_bytes(tlvs, length);
+        if (tlvs->bad)
+            return err_set(e, E_PROTOCOL, "PROXY header with a TLV that is longer than the header");
+        if (type == TLV_CRC32C && (value.n != CRC_SIZE || !sum_fits(header, value)))
+            return err_set(e, E_PROTOCOL, "PROXY header whose checksum (CRC-32c) does not fit");
+        if (type == TLV_UNIQUE_ID && value.n <= PROXY_UNIQUE_ID_MAX)
+            p->unique_id = value;
+    }
+    return OK;
+}
+
 /* Version 1 is a line of text. A balancer that speaks it has forgotten one word of its configuration. */
 static enum code not_version_2(struct bytes in, struct err *e)
 {
     static const char version_1[] = "PROXY ";
     size_t seen = in.n < sizeof version_1 - 1 ? in.n : sizeof version_1 - 1;
 
-    if (memcmp(in.p, version_1, seen) != 0)
-        return err_set(e, E_PROTOCOL, "expected a PROXY protocol version 2 header");
+    if (memcmp(in.p, version_1, seen) != 0) {
+        err_set(e, E_PROTOCOL, "expected a PROXY protocol version 2 header");
+        err_hint(
+            e, "HAProxy: write send-proxy-v2 in the server's line. Health checks on another port or address "
+               "than the server's are sent without a header unless check-send-proxy stands there too.");
+        return E_PROTOCOL;
+    }
     if (seen < sizeof version_1 - 1)
         return E_MORE;
     err_set(e, E_PROTOCOL, "expected a PROXY protocol version 2 header, received one of version 1");
@@ -86,6 +135,8 @@ enum code proxy_parse(struct bytes in, struct proxy *out, size_t *used, struct e
     r.left.n = length;
     if (!p.local)
         TRY(read_addresses(family, &r, &p, e));
+    if (!p.local || family == 0) /* of other families LOCAL is passed over whole */
+        TRY(read_tlvs(bytes_of(in.p, PROXY_HEADER + length), &r, &p, e));
     *out = p;
     *used = PROXY_HEADER + length;
     return OK;

@@ -15,7 +15,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (code != OK)
         return 0;
+    if (size > used) /* what comes behind the header changes nothing */
+        CHECK(proxy_parse(bytes_of(data, used), &again, &used_again, &e) == OK && used_again == used);
     CHECK(used >= PROXY_HEADER && used <= PROXY_HEADER + PROXY_LENGTH_MAX && used <= size);
+    CHECK(proxy.unique_id.n <= PROXY_UNIQUE_ID_MAX);
+    CHECK(proxy.unique_id.n == 0 ||
+          (proxy.unique_id.p > data && proxy.unique_id.p + proxy.unique_id.n <= data + used));
     CHECK(proxy.local || proxy.peer.ss_family == AF_INET || proxy.peer.ss_family == AF_INET6);
     return 0;
 }

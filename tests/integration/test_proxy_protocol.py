@@ -39,6 +39,46 @@ def answer(server, first, **who):
         return c.dialogue()[0]
 
 
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def test_the_balancer_s_name_for_the_connection(balanced):
+    mark = balanced.log.mark()
+    first = header("192.0.2.7", tlvs=b"\x05\0\x06AB:\xff 1\x03\0\x04" + bytes(4))
+    with Conn(balanced) as c:
+        c.send(first[:-4] + struct.pack("!I", crc32c(first)))
+        c.start_tls()
+        c.ready()
+        for event in ("connection_received", "connection_authorized"):
+            assert r'unique_id="AB:\xff 1"' in balanced.log.wait_for(rf"event={event}[^\n]*", mark).group(0)
+        with psycopg.connect(host=balanced.socket_dir, port=balanced.port, user="dba", dbname="pgseal",
+                             autocommit=True) as status:
+            assert status.execute("SELECT proxy_unique_id FROM pgseal_sessions WHERE step = 'relay'").fetchall() == \
+                [(r"AB:\xff 1",)]
+
+
+def test_a_checksum_that_does_not_fit(balanced):
+    mark, first = balanced.log.mark(), header("192.0.2.7", tlvs=b"\x03\0\x04" + bytes(4))
+    with Conn(balanced) as c:
+        c.send(first[:-4] + struct.pack("!I", crc32c(first) ^ 1))
+        assert c.events() in ([wire.EOF], [wire.RESET])
+    assert "checksum (CRC-32c) does not fit" in balanced.log.wait_for(r"event=connection_lost[^\n]*", mark).group(0)
+
+
+def test_a_check_without_a_header_is_told_what_to_write(balanced):
+    mark = balanced.log.mark()
+    with Conn(balanced) as c:
+        c.send(wire.SSL_REQUEST)
+        assert c.events() in ([wire.EOF], [wire.RESET])
+    assert "check-send-proxy" in balanced.log.wait_for(r"event=connection_lost[^\n]*", mark).group(0)
+
+
 @pytest.mark.parametrize("source", ["192.0.2.7", "2001:db8::5"])
 def test_rules_see_the_client_behind_the_balancer(balanced, source):
     mark = balanced.log.mark()

@@ -64,6 +64,11 @@ static enum step read_proxy(struct session *s, struct err *e)
         return s->flags & SESSION_DEAF ? session_fail(s, PARTING_SILENT) : STEP_MORE;
     if (code != OK)
         return session_fail(s, PARTING_LOGGED);
+    struct str id = str_of((const char *)proxy.unique_id.p, proxy.unique_id.n);
+    if (id.n > 0 && !arena_str(&s->arena, id, &s->balancer_id)) {
+        err_set(e, E_NOMEM, "out of memory");
+        return session_fail(s, PARTING_LOGGED);
+    }
     buf_consume(&s->in, used);
     s->origin = ORIGIN_TCP;
     if (!proxy.local) {

@@ -65,6 +65,7 @@ static void form_client(struct form *f, struct session *s)
         return;
     }
     form_address(f, &s->balancer->ss, &s->balancer->n);
+    form_str(f, &s->balancer_id);
 }
 
 static void form_state(struct form *f, struct session *s)

@@ -74,6 +74,8 @@ void session_log(struct session *s, struct log_line *line, enum severity severit
         address_text(s->balancer, client, sizeof client);
         log_c(line, "proxy", client);
     }
+    if (s->balancer_id.n > 0)
+        log_str(line, "unique_id", s->balancer_id);
     if (s->startup.user.n > 0)
         log_str(line, "user", s->startup.user);
     if (s->startup.database.n > 0)

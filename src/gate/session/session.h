@@ -136,6 +136,7 @@ struct session {
     struct address peer;
     struct str peer_name;     /* of the client's address, where a rule wanted it looked up */
     struct address *balancer; /* who sent the PROXY header; NULL: nobody */
+    struct str balancer_id;   /* its name for the connection; empty: none */
     struct stream client;
     struct stream server; /* from relay on; before that it belongs to server_conn */
     struct timer *deadline;

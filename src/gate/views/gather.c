@@ -90,6 +90,7 @@ static void copy_client(struct gather_part *part, const struct session *s, struc
     if (s->balancer) {
         address_host(s->balancer, host, sizeof host);
         copy_c(part, host, &card->proxy_addr);
+        copy_clean(part, s->balancer_id, &card->proxy_id);
     }
 }
 

@@ -33,7 +33,7 @@ struct session_card {
     unsigned client_port;
     unsigned rule_line;
     struct str owner; /* the user, as it came */
-    struct str user, database, application_name, client_addr, client_name, proxy_addr;
+    struct str user, database, application_name, client_addr, client_name, proxy_addr, proxy_id;
     struct str tls_version, tls_cipher, tls_group, sni;
     struct str client_dn, client_serial, issuer_dn; /* names in slash form, not cut */
     int64_t cert_not_after_s;

@@ -122,6 +122,7 @@ static void fill_transport(const struct session_card *card, struct row_pgseal_se
     out->client_addr = cell_text_or_null(card->client_addr);
     out->client_port = cell_int(card->local ? -1 : (int64_t)card->client_port);
     out->proxy_addr = cell_text_or_null(card->proxy_addr);
+    out->proxy_unique_id = cell_text_or_null(card->proxy_id);
     out->sni = cell_text_or_null(card->sni);
     if (card->alpn)
         out->alpn = cell_c("postgresql");

@@ -82,6 +82,50 @@ static void version_1(void **state)
     assert_int_equal(proxy_parse(BYTES("PROXX"), &p, &used, &e), E_PROTOCOL);
 }
 
+/* The check value of CRC-32c over a header of TCP over IPv4: made with another implementation (test_proxy_protocol.py). */
+static void checksum_and_unique_id(void **state)
+{
+    (void)state;
+    static const char raw[] = SIGNATURE_TEXT "\x21\x11\x00\x1a"
+                                             "\xc0\x00\x02\x07\x0a\x00\x00\x01\x9c\x40\x15\x38"
+                                             "\x05\x00\x04"
+                                             "id-1"
+                                             "\x03\x00\x04"
+                                             "\xd6\x43\x9d\xc3";
+    struct proxy p;
+    size_t used;
+    struct err e;
+    char flipped[sizeof raw - 1];
+    assert_int_equal(proxy_parse(bytes_of(raw, sizeof raw - 1), &p, &used, &e), OK);
+    assert_int_equal(used, sizeof raw - 1);
+    assert_int_equal(p.unique_id.n, 4);
+    assert_memory_equal(p.unique_id.p, "id-1", 4);
+    for (size_t bit = PROXY_HEADER * 8; bit < sizeof flipped * 8; bit++) {
+        memcpy(flipped, raw, sizeof flipped);
+        flipped[bit / 8] = (char)(flipped[bit / 8] ^ 1 << bit % 8);
+        bool type_of_sum = bit / 8 == PROXY_HEADER + 12 + 7; /* then there is none */
+        assert_int_equal(proxy_parse(bytes_of(flipped, sizeof flipped), &p, &used, &e),
+                         type_of_sum ? OK : E_PROTOCOL);
+    }
+    /* A TLV that goes on behind the header. */
+    assert_int_equal(proxy_parse(BYTES(SIGNATURE_TEXT "\x21\x11\x00\x0f"
+                                                      "\xc0\x00\x02\x07\x0a\x00\x00\x01\x9c\x40\x15\x38"
+                                                      "\x20\x00\x01"),
+                                 &p, &used, &e),
+                     E_PROTOCOL);
+    /* LOCAL with a family that is none has TLVs at once; others are passed over. */
+    assert_int_equal(proxy_parse(BYTES(SIGNATURE_TEXT "\x20\x00\x00\x07"
+                                                      "\x03\x00\x04"
+                                                      "crc?"),
+                                 &p, &used, &e),
+                     E_PROTOCOL);
+    assert_int_equal(proxy_parse(BYTES(SIGNATURE_TEXT "\x20\x11\x00\x07"
+                                                      "\x03\x00\x04"
+                                                      "crc?"),
+                                 &p, &used, &e),
+                     OK);
+}
+
 static void what_is_refused(void **state)
 {
     (void)state;
@@ -118,8 +162,13 @@ static void flips_never_crash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ipv4),      cmocka_unit_test(ipv6_and_tlvs),   cmocka_unit_test(mapped_is_ipv4),
-        cmocka_unit_test(version_1), cmocka_unit_test(what_is_refused), cmocka_unit_test(flips_never_crash),
+        cmocka_unit_test(ipv4),
+        cmocka_unit_test(ipv6_and_tlvs),
+        cmocka_unit_test(mapped_is_ipv4),
+        cmocka_unit_test(checksum_and_unique_id),
+        cmocka_unit_test(version_1),
+        cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(flips_never_crash),
     };
 
     return cmocka_run_group_tests_name("proxy", tests, NULL, NULL);
