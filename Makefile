@@ -16,6 +16,7 @@
 #                      200 certificate swaps under 300 connections a second and 200 busy sessions (soak-swaps)
 #   make rotations     100 renewals under connections: 300 a second on a gate, 50 on PostgreSQL servers (PGSEAL_ROTATIONS,
 #                      PGSEAL_ROTATE_GATE, PGSEAL_ROTATE_SERVER: other numbers)
+#   make rollover      a CA rollover killed in front of each change to a file, and with 200 clients
 #   make storm         2,000 clients at once, on a PostgreSQL with 100 connections (PGSEAL_STORM=300: as make check)
 #   make drain         a gate goes and another comes, under 500 connections of three kinds of pools
 #   make acme          ACME clients against pebble, each three times with the account that it has made
@@ -141,6 +142,11 @@ rotations: deps-check
 	    PGSEAL_ROTATE_SERVER=$${PGSEAL_ROTATE_SERVER:-50} PGSEAL_TEST_SECONDS=3600 \
 	    $(PYTHON) -m pytest -q -rP tests/integration/test_rotate_load.py --build build
 
+rollover: deps-check
+	@$(MAKE) --no-print-directory all
+	PGSEAL_EVERY_CALL=1 PGSEAL_TEST_SECONDS=1800 $(PYTHON) -m pytest -q tests/integration/test_rollover.py \
+	    --target=gate --build build
+
 storm: deps-check
 	@$(MAKE) --no-print-directory all
 	PGSEAL_STORM=$${PGSEAL_STORM:-2000} PGSEAL_TEST_SECONDS=600 \
@@ -210,4 +216,4 @@ check-image:
 clean:
 	rm -rf build build-deb build-image build-site build-bare build-gcc build-clang build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps storm drain rotations acme faults fuzz fuzz-long bench install dist deb check-deb image check-image clean site
+.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps storm drain rotations rollover acme faults fuzz fuzz-long bench install dist deb check-deb image check-image clean site

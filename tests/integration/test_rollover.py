@@ -1,0 +1,239 @@
+"""
+`pgseal ca rollover`: a new CA without a cut. Both roots and both revocation lists are in force from `start` to `finish`;
+whoever knows one of them connects, and a run that was killed is explained by `status` and finished or taken back.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from cryptography import x509
+
+from lib import pki, wire
+from lib.wire import Closed, Conn
+from test_rotate import read_pair, served
+
+HBA = ("hostssl pgseal certified 127.0.0.0/8 cert\n"
+       "hostssl pgseal all 127.0.0.0/8 trust\n")
+# PGSEAL_EVERY_CALL=1: killed in front of each single change to the file system, which takes minutes.
+EVERY_CALL = bool(os.environ.get("PGSEAL_EVERY_CALL"))
+
+
+class Rollover:
+    """A gate with a CA of its own, and the command."""
+
+    def __init__(self, program, gate, library):
+        self.program, self.gate, self.library = program, gate, library
+        self.calls = 0
+
+    def run(self, *words, status=0, env=None):
+        done = subprocess.run([self.program, *words], capture_output=True, text=True, check=False, timeout=120,
+                              env=env and {**os.environ, **env})
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    def __call__(self, word, *more, status=0):
+        done = self.run("ca", "rollover", word, "-D", self.gate.dir, "--json", *more, status=status)
+        return json.loads(done.stdout) if done.stdout else done.stderr
+
+    def killed(self, word, *more, **how):
+        """In front of a call, or when a text has been written. False: it came to its end."""
+        env = {"LD_PRELOAD": self.library, **{f"DIECALLS{'_' + k.upper() if k != 'call' else ''}": str(v) for k, v in how.items()}}
+        done = subprocess.run([self.program, "ca", "rollover", word, "-D", self.gate.dir, "--json", *more], env={**os.environ, **env},
+                              capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode in (0, -signal.SIGKILL), done.stdout + done.stderr
+        return done.returncode != 0
+
+    def roots(self):
+        with open(self.gate.path("tls/ca.crt"), encoding="ascii") as f:
+            blocks = re.findall("-----BEGIN.*?-----END CERTIFICATE-----\n", f.read(), re.S)
+        return [x509.load_pem_x509_certificate(block.encode()).subject.rfc4514_string() for block in blocks]
+
+    def lists(self):
+        with open(self.gate.path("tls/ca.crl"), encoding="ascii") as f:
+            return f.read().count("-----BEGIN X509 CRL-----")
+
+    def issued_by(self):
+        with open(self.gate.path("tls/server.crt"), "rb") as f:
+            return x509.load_pem_x509_certificate(f.read()).issuer.rfc4514_string()
+
+    def keep(self, name):
+        """A copy of the roots that clients have been given."""
+        path = self.gate.path(name)
+        with open(self.gate.path("tls/ca.crt"), encoding="ascii") as f:
+            pki.write_file(path, f.read())
+        return path
+
+    def connects(self, root, user="anybody", cert=None):
+        with Conn(self.gate) as c:
+            c.start_tls(wire.client_context(ca=root, cert=cert))
+            return c.ready(user=user, database="pgseal") is c
+
+    def refused(self, root, user="anybody", cert=None):
+        try:
+            self.connects(root, user, cert)
+        except (Closed, OSError, AssertionError):
+            return True
+        return False
+
+    def certificate(self, name, *more):
+        self.run("cert", "issue", "-D", self.gate.dir, "certified", "--file", name, "--force", *more)
+        return self.gate.path(f"clients/{name}.crt"), self.gate.path(f"clients/{name}.key")
+
+
+@pytest.fixture(scope="module")
+def rollover(program, factory, pytestconfig):
+    gate = factory.gate(start=False, upstream="", hba=HBA, settings={
+        "ssl": "on", "ssl_cert_file": "tls/server.crt", "ssl_key_file": "tls/server.key", "ssl_ca_file": "tls/ca.crt",
+        "ssl_crl_file": "tls/ca.crl", "reload_policy": "strict", "reload_on_change": "off"})
+    own = gate.path("pgseal.conf")
+    with open(own, encoding="utf-8") as f:
+        conf = f.read()
+    for name in ("pgseal.conf", "pg_hba.conf"):
+        os.rename(gate.path(name), gate.path(name + ".kept"))
+    subprocess.run([program, "init", gate.dir, "--force", "--host", "localhost", "--host", "127.0.0.1"], check=True,
+                   capture_output=True)
+    pki.write_file(own, conf)
+    os.replace(gate.path("pg_hba.conf.kept"), gate.path("pg_hba.conf"))
+    gate.start()
+    yield Rollover(program, gate, os.path.join(os.path.abspath(pytestconfig.getoption("--build")), "tests/fault/diecalls.so"))
+    factory.stop(gate)
+
+
+def test_a_whole_rollover(rollover):
+    """What each client gets at each stage: with the old root, with both, with the new one; with either certificate."""
+    gate = rollover.gate
+    old = rollover.keep("old.crt")
+    old_cert = rollover.certificate("before")
+    assert rollover("status")["phase"] == "none"
+    state = rollover("start")
+    assert (state["phase"], state["own"], state["server_side"], state["client_side"]) == ("started", True, True, True)
+    assert state["old"][0]["subject"] + " G2" == state["new"][0]["subject"]
+    assert len(rollover.roots()) == 2 and rollover.lists() == 2
+    both = rollover.keep("both.crt")
+    new = gate.path("new.crt")
+    pki.write_file(new, open(gate.path("ca.next/ca.crt"), encoding="ascii").read())
+    assert rollover.connects(old) and rollover.connects(both) and rollover.refused(new)
+    assert rollover.connects(both, "certified", old_cert)
+    # What a probed handshake presents: a pair of the new CA with the names of the one in use.
+    read_pair(gate.path("tls/rollover.crt"), gate.path("tls/rollover.key"))
+    rollover.run("cert", "verify", "--root", new, "--host", "localhost", gate.path("tls/rollover.crt"))
+    assert "a rollover is under way" in rollover("start", status=1)
+    assert "has not issued" in rollover("finish", status=1)
+
+    with Conn(gate) as session:
+        session.start_tls(wire.client_context(ca=old))
+        session.ready(user="anybody", database="pgseal")
+        state = rollover("servers", "--force")
+        assert state["phase"] == "issued" and [c["issuer"] for c in state["certificates"]] == ["new"]
+        assert session.value("SELECT 'still here'") == "still here"
+    assert rollover.connects(new) and rollover.connects(both) and rollover.refused(old)
+    new_cert = rollover.certificate("after")
+    assert rollover.connects(new, "certified", old_cert) and rollover.connects(new, "certified", new_cert)
+    # A list of each CA: revoking with one leaves the other's in force.
+    extra = rollover.certificate("lost")
+    rollover.run("cert", "revoke", "-D", gate.dir, extra[0])
+    gate.reload()
+    assert rollover.lists() == 2
+    assert rollover.refused(new, "certified", extra) and rollover.connects(new, "certified", new_cert)
+
+    state = rollover("finish", "--force")
+    assert state["phase"] == "finished" and len(rollover.roots()) == 1 and rollover.lists() == 1
+    assert rollover.connects(new, "certified", new_cert) and rollover.refused(new, "certified", old_cert)
+    assert not os.path.exists(gate.path("ca.old")) and not os.path.exists(gate.path("tls/rollover.key"))
+    assert "no rollover is under way" in rollover("servers", status=1)
+    assert "no rollover is under way" in rollover("abort", status=1)
+
+
+@pytest.mark.parametrize("after", ["start", "servers"] if EVERY_CALL else ["start"])
+def test_abort_goes_back(rollover, after):
+    before = {name: open(rollover.gate.path(name), encoding="ascii").read() for name in ("tls/ca.crt", "tls/ca.crl")}
+    issuer, old = rollover.issued_by(), rollover.keep("old.crt")
+    rollover("start", "--name", "Another CA")
+    assert "CN=Another CA" in rollover.roots()
+    if after == "servers":
+        rollover("servers", "--force")
+        assert rollover.issued_by() == "CN=Another CA"
+    assert rollover("abort")["phase"] == "aborted"
+    assert {name: open(rollover.gate.path(name), encoding="ascii").read() for name in before} == before or after == "servers"
+    assert len(rollover.roots()) == rollover.lists() == 1
+    assert rollover.issued_by() == issuer and rollover.connects(old)
+    assert not os.path.exists(rollover.gate.path("ca.next"))
+
+
+# -- killed -----------------------------------------------------------------------------------------------------------
+def whole(rollover, roots):
+    """Whatever happened: the gate serves a pair that fits, starts with its files, and who knows both roots connects."""
+    read_pair(rollover.gate.path("tls/server.crt"), rollover.gate.path("tls/server.key"))
+    assert served(rollover.gate)
+    rollover.run("serve", "-D", rollover.gate.dir, "--check")
+    return rollover.connects(roots)
+
+
+def kill_and_go_on(rollover, word, ends, roots, goes_back, **how):
+    """Killed, explained, and done by the same word or taken back."""
+    more = ["--force"] if word in ("servers", "finish") else []
+    before = rollover("status")["phase"]
+    if not rollover.killed(word, *more, **how):
+        return False
+    state = rollover("status")
+    assert whole(rollover, roots)
+    assert state["interrupted"] or state["phase"] in (before, ends), state
+    said = rollover.run("ca", "rollover", "status", "-D", rollover.gate.dir).stdout
+    assert not state["interrupted"] or f'Run "{word}" again' in said
+    if goes_back and state["phase"] not in ("none", "finished", "aborted"):
+        assert rollover("abort")["phase"] == "aborted"
+        assert len(rollover.roots()) == rollover.lists() == 1
+    elif state["phase"] != ends:
+        assert rollover(word, *more)["phase"] == ends
+    assert whole(rollover, roots)
+    return True
+
+
+def reach(rollover, phase):
+    """Bring it to where a word may be given; the file of both roots, for a client that was told of them."""
+    now = rollover("status")["phase"]
+    if now in ("none", "finished", "aborted"):
+        if phase == "none":
+            return rollover.keep("roots.crt")
+        rollover("start")
+    both = rollover.keep("roots.crt")
+    if phase == "issued" and rollover("status")["phase"] == "started":
+        rollover("servers", "--force")
+    return both
+
+
+STEPS = [("start", "none", "started", ["start own", "step ca", "step lists", "step roots", "step pair", "step reload"]),
+         ("servers", "started", "issued", ["servers", "step exchange", "step issue"]),
+         ("finish", "issued", "finished", ["finish", "step roots", "step lists", "step reload", "step pair", "step retire"]),
+         ("abort", "issued", "aborted", ["abort", "step exchange", "step issue", "step lists", "step reload", "step retire"])]
+
+
+@pytest.mark.parametrize("goes_back", [False, True] if EVERY_CALL else [False], ids=["again", "back"][:1 + EVERY_CALL])
+@pytest.mark.parametrize("word, begins, ends, steps", STEPS, ids=[row[0] for row in STEPS])
+def test_killed_at_each_step(rollover, word, begins, ends, steps, goes_back):
+    for step in steps if EVERY_CALL else steps[1:3]:
+        if goes_back and (word == "abort" or step == "step retire"):
+            continue
+        roots = reach(rollover, begins)
+        assert kill_and_go_on(rollover, word, ends, roots, goes_back, after=f"Z {step}"), step
+        if word != "finish" and not goes_back:
+            rollover("abort") if ends != "aborted" else None
+
+
+@pytest.mark.skipif(not EVERY_CALL, reason="PGSEAL_EVERY_CALL=1 (make rollover)")
+@pytest.mark.parametrize("word, begins, ends, steps", STEPS, ids=[row[0] for row in STEPS])
+def test_killed_anywhere(rollover, word, begins, ends, steps):
+    assert steps
+    call = 0
+    for call in range(1, 400):
+        roots = reach(rollover, begins)
+        if not kill_and_go_on(rollover, word, ends, roots, False, call=call):
+            break
+        if ends in ("started", "issued"):
+            rollover("abort")
+    assert 15 < call < 399
