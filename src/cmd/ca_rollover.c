@@ -62,6 +62,11 @@ static enum code names_of(const struct cert_list *roots, struct arena *arena, st
     return OK;
 }
 
+static int64_t since_of(const struct rolling *r)
+{
+    return r->report.now_unix_s - (int64_t)r->report.seen_days * DAY_S;
+}
+
 /* That the gate does not answer is part of the report. */
 static enum code judge_clients(struct rolling *r, bool client_side, struct err *e)
 {
@@ -71,8 +76,7 @@ static enum code judge_clients(struct rolling *r, bool client_side, struct err *
                                           .own = state->past.own,
                                           .server_side = state->server_side,
                                           .client_side = state->client_side && client_side,
-                                          .since_unix_s = r->report.now_unix_s -
-                                                          (int64_t)r->report.seen_days * DAY_S };
+                                          .since_unix_s = since_of(r) };
     struct str accept[ACCEPT_MAX], *old_names, *next_names;
     struct rollover_client *clients;
     const char *name;
@@ -229,9 +233,39 @@ static enum code do_finish(struct rolling *r, struct err *e)
     return OK;
 }
 
+/* Who has a certificate of the new CA already will be refused. Nobody is waited for: it is the way back. */
+static enum code tell_who_breaks(struct rolling *r, struct err *e)
+{
+    const struct rollover *state = r->state;
+    struct rollover_evidence evidence = { .n_old = state->next.n,
+                                          .n_next = state->old.n,
+                                          .own = true,
+                                          .client_side = true,
+                                          .since_unix_s = since_of(r) };
+    struct str *goes, *stays;
+    struct rollover_client *clients;
+    struct err ignored;
+
+    TRY(names_of(&state->next, r->arena, &goes, e));
+    TRY(names_of(&state->old, r->arena, &stays, e));
+    evidence.old_names = goes;
+    evidence.next_names = stays;
+    if (r->cmd->json || !state->client_side ||
+        rollover_clients_ask(state->target.settings, r->arena, &clients, &evidence.n, &ignored) != OK)
+        return OK;
+    evidence.clients = clients;
+    TRY(rollover_judge(&evidence, r->arena, &r->verdicts, e));
+    r->report.verdicts = &r->verdicts;
+    rollover_print_unready(r->cmd, &r->report, true);
+    r->report.verdicts = NULL;
+    return OK;
+}
+
 static enum code do_abort(struct rolling *r, struct err *e)
 {
     struct rollover_issued issued;
+    if (rollover_open_phase(r->state->past.phase))
+        TRY(tell_who_breaks(r, e));
     enum code code = rollover_abort(r->state, cmd_value(r->cmd, OPT_ca_passphrase_file), &issued, e);
 
     print_issued(r, &issued);

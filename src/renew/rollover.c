@@ -6,7 +6,10 @@
 #include "base/check.h"
 #include "client/conninfo.h"
 #include "client/conninfo_defaults.h"
+#include "conf/hosts_file.h"
 #include "conf/settings.h"
+#include "lex/hba_disk.h"
+#include "lex/hba_lex.h"
 #include "os/journal.h"
 
 #include <stdio.h>
@@ -240,6 +243,37 @@ static enum code add_upstreams(struct rollover *r, struct err *e)
     return OK;
 }
 
+/* Certificates by host name, and the client CAs that belong to them. */
+static enum code add_hosts(struct rollover *r, struct err *e)
+{
+    const struct settings *s = r->target.settings;
+    const struct hba_lex_params lex = { .diags = NULL };
+    char cert[OS_PATH_MAX], key[OS_PATH_MAX];
+    struct hba_lines lines;
+    struct host_lines hosts;
+    struct str name, ca;
+    struct err ignored;
+
+    if (!s->ssl_sni || !s->hosts_file.path ||
+        hosts_file_read(&lex, str_c(s->hosts_file.path), r->arena, &lines, &hosts, &ignored) != OK)
+        return OK;
+    for (size_t i = 0; i < hosts.n; i++) {
+        const struct host_line *line = &hosts.at[i];
+        if (line->error.p)
+            continue;
+        if (!arena_printf(r->arena, &name, "host-%zu", i + 1))
+            return rollover_nomem(e);
+        TRY(os_path(r->target.dir, line->cert.p, cert, e));
+        TRY(os_path(r->target.dir, line->key.p, key, e));
+        TRY(add_own_pair(r, name, cert, key, e));
+        if (!line->ca.p)
+            continue;
+        TRY(absolute(r, line->ca, &ca, e));
+        TRY(add_file(r, ca.p, STR("hosts_file"), false, e));
+    }
+    return OK;
+}
+
 static enum code find_files(struct rollover *r, struct err *e)
 {
     const struct settings *s = r->target.settings;
@@ -248,6 +282,7 @@ static enum code find_files(struct rollover *r, struct err *e)
     TRY(os_path(r->target.dir, "tls/ca.crt", published, e));
     TRY(os_path(r->target.dir, "tls/ca.crl", list, e));
     TRY(add_file(r, s->ssl_ca_file.path, STR("ssl_ca_file"), false, e));
+    TRY(add_hosts(r, e));
     r->client_side = r->n_files > 0;
     TRY(add_file(r, s->ssl_chain_root_file.path, STR("ssl_chain_root_file"), false, e));
     TRY(add_file(r, published, STR("clients' root certificate"), false, e));
@@ -268,7 +303,7 @@ enum code rollover_look(struct rollover *r, struct err *e)
     TRY(find_files(r, e));
     for (size_t i = 0; i < r->n_pairs; i++)
         r->server_side = r->server_side ||
-                         (str_is(r->pairs[i].name, "server") && r->pairs[i].issuer != ROLLOVER_ISSUER_OTHER);
+                         (!r->pairs[i].client && r->pairs[i].issuer != ROLLOVER_ISSUER_OTHER);
     return OK;
 }
 

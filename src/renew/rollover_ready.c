@@ -102,7 +102,7 @@ static void judge_client_side(const struct rollover_evidence *evidence, struct r
     if (ready_is_among(issuer, evidence->old_names, evidence->n_old)) {
         v->state = ROLLOVER_READY_CERT;
         v->breaks = ROLLOVER_BREAKS_YES;
-        v->why = "shows a certificate of the old CA";
+        v->why = "shows a certificate of the CA that goes away";
     } else if (!evidence->own && v->state == ROLLOVER_READY_READY) {
         v->state = ROLLOVER_READY_UNKNOWN;
         v->breaks = ROLLOVER_BREAKS_MAYBE;
@@ -143,7 +143,7 @@ static struct rollover_verdict judge_one(const struct rollover_evidence *evidenc
     struct rollover_verdict v = { .client = client,
                                   .state = ROLLOVER_READY_READY,
                                   .breaks = ROLLOVER_BREAKS_NO,
-                                  .why = "shows no certificate of the old CA" };
+                                  .why = "shows no certificate of the CA that goes away" };
 
     v.recent = client->seen_unix_s >= evidence->since_unix_s;
     v.accepted = ready_is_among(client->user, evidence->accept, evidence->n_accept) ||

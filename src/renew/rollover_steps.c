@@ -187,7 +187,7 @@ enum code rollover_make_pair(struct rollover *r, const struct key_passphrase *kn
 {
     char cert[OS_PATH_MAX], key[OS_PATH_MAX];
 
-    if (!r->past.own || !r->server_side)
+    if (!r->past.own || !r->server_side || !r->target.has_server)
         return OK;
     TRY(rollover_step(r, ROLLOVER_STEP_PAIR, e));
     TRY(rollover_pair_paths(r, cert, key, e));

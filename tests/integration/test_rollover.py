@@ -165,6 +165,63 @@ def test_abort_goes_back(rollover, after):
     assert not os.path.exists(rollover.gate.path("ca.next"))
 
 
+def test_an_upstream_server_that_only_the_old_root_verifies(rollover, factory):
+    """finish asks it as if the old root were gone, and names it; a certificate of the new CA, and it is done."""
+    gate = rollover.gate
+    rollover("start")
+    behind = factory.gate(start=False, upstream="", hba="hostssl all all 127.0.0.1/32 trust\n", settings={
+        "ssl": "on", "ssl_cert_file": gate.path("db.crt"), "ssl_key_file": gate.path("db.key")})
+    issue = ["cert", "issue", "-D", gate.dir, "db", "--host", "localhost", "--out", gate.dir, "--force"]
+    rollover.run(*issue)
+    behind.start()
+    gate.upstream = f"host=localhost port={behind.port} sslmode=verify-full sslrootcert={gate.path('tls/ca.crt')}"
+    gate.configure()
+    gate.reload()
+    rollover("servers", "--force")
+    assert rollover.connects(rollover.keep("both.crt"))
+    said = rollover("finish", status=1)
+    assert said["phase"] == "issued" and len(said["obstacles"]) == 1
+    assert f"localhost:{behind.port} (upstream) cannot be verified without the old root" in said["obstacles"][0]
+    rollover.run(*issue)
+    behind.reload()
+    assert rollover("finish", status=1)["obstacles"] == []          # the clients are left
+    assert rollover("finish", "--force")["phase"] == "finished"
+    gate.upstream = ""
+    gate.configure()
+    gate.reload()
+    factory.stop(behind)
+
+
+def test_somebody_elses_ca(program, make_gate, pytestconfig):
+    """Its new roots are a file; its certificates and revocation lists are brought by the operator."""
+    old, new = pki.Authority("Company CA"), pki.Authority("Company CA 2")
+    names = {"sans": ["localhost", "127.0.0.1"], "usage": "server"}
+    gate = make_gate(upstream="", hba=HBA, tls={"cert": old.issue("db", **names), "ca": old.pem(), "crl": old.crl()})
+    rollover = Rollover(program, gate, None)
+    bundle, before = gate.write("bundle.pem", old.pem() + new.pem()), open(gate.path("client-ca.crt"), encoding="ascii").read()
+    state = rollover("start", "--bundle", bundle)
+    assert not state["own"] and [c["subject"] for c in state["new"]] == ["/CN=Company CA 2"]
+    assert [(f["setting"], f["old"], f["new"]) for f in state["files"]] == [("ssl_ca_file", True, True), ("ssl_crl_file", True, False)]
+    assert rollover("abort")["phase"] == "aborted"
+    assert open(gate.path("client-ca.crt"), encoding="ascii").read() == before
+    rollover("start", "--bundle", bundle)
+    assert "was issued by the old CA" in rollover("servers", "--force", status=1)
+    state = rollover("status")
+    assert state["phase"] == "issuing" and "was issued by the old CA" in state["failed"]
+    gate.configure(tls={"cert": new.issue("db", **names)})
+    assert rollover("servers", "--force")["phase"] == "issued"
+    said = rollover("finish", status=1)
+    assert any("has no revocation list of the new CA" in text for text in said["obstacles"])
+    fresh = new.crl()
+    gate.write("client.crl", old.crl() + fresh)
+    gate.reload()
+    assert rollover.connects(gate.path("client-ca.crt"))
+    assert rollover("finish", status=1)["obstacles"] == []
+    assert rollover("finish", "--force")["phase"] == "finished"
+    assert open(gate.path("client-ca.crt"), "rb").read() == new.pem()
+    assert open(gate.path("client.crl"), "rb").read() == fresh
+
+
 # -- killed -----------------------------------------------------------------------------------------------------------
 def whole(rollover, roots):
     """Whatever happened: the gate serves a pair that fits, starts with its files, and who knows both roots connects."""
