@@ -118,7 +118,7 @@ complete -c pgseal -n '__pgseal_at ca rollover' -l help -s h -d 'show this and e
 complete -c pgseal -n '__pgseal_at ca rollover' -a '(__fish_complete_directories (commandline -ct))'
 complete -c pgseal -n '__pgseal_lacks_verb cert issue sign renew revoke show verify list' -a issue -d 'issue a certificate: for a user, or with --host for a server'
 complete -c pgseal -n '__pgseal_lacks_verb cert issue sign renew revoke show verify list' -a sign -d 'sign a certificate request; NAME: what to call the files'
-complete -c pgseal -n '__pgseal_lacks_verb cert issue sign renew revoke show verify list' -a renew -d 'issue it again with the same names and a new key'
+complete -c pgseal -n '__pgseal_lacks_verb cert issue sign renew revoke show verify list' -a renew -d 'issue it again with the same names and a new key; --host and --san add names'
 complete -c pgseal -n '__pgseal_lacks_verb cert issue sign renew revoke show verify list' -a revoke -d 'revoke it and write the revocation list'
 complete -c pgseal -n '__pgseal_lacks_verb cert issue sign renew revoke show verify list' -a show -d 'describe the certificates and revocation lists in files'
 complete -c pgseal -n '__pgseal_lacks_verb cert issue sign renew revoke show verify list' -a verify -d 'check it as a client would at verify-ca and verify-full'
@@ -167,6 +167,8 @@ complete -c pgseal -n '__pgseal_at cert sign' -l help -s h -d 'show this and exi
 complete -c pgseal -n '__pgseal_at cert sign' -F
 complete -c pgseal -n '__pgseal_at cert renew' -l directory -s D -x -a '(__fish_complete_directories (commandline -ct))' -d 'the gate\'s directory; the CA is in DIR/ca, or where --ca says'
 complete -c pgseal -n '__pgseal_at cert renew' -l ca -x -a '(__fish_complete_directories (commandline -ct))' -d 'the CA\'s directory'
+complete -c pgseal -n '__pgseal_at cert renew' -l host -x -d 'a name or address of the server; may be repeated; verify: the name to check'
+complete -c pgseal -n '__pgseal_at cert renew' -l san -x -d 'another alternative name: dns:, ip:, uri:, email:; may be repeated'
 complete -c pgseal -n '__pgseal_at cert renew' -l key -x -a 'ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519' -d 'key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519'
 complete -c pgseal -n '__pgseal_at cert renew' -l days -x -d 'how long it is valid (default: 90; renew: as long as before)'
 complete -c pgseal -n '__pgseal_at cert renew' -l for -x -a 'libpq jdbc npgsql node pgx' -d 'write the files that libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated'

@@ -250,6 +250,8 @@ _pgseal() {
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, or where --ca says]:DIR:_files -/' \
             --ca='[the CA'\''s directory]:DIR:_files -/' \
+            --host='[a name or address of the server; may be repeated; verify: the name to check]:NAME: ' \
+            --san='[another alternative name: dns:, ip:, uri:, email:; may be repeated]:NAME: ' \
             --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
             --for='[write the files that libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \

@@ -491,6 +491,37 @@ static enum code check_name(const struct cert_job *job, const struct plan *plan,
     return E_PARAM;
 }
 
+static bool has_san(const struct ca_request *request, const struct san *san)
+{
+    for (size_t i = 0; i < request->n_sans; i++)
+        if (request->sans[i].type == san->type && bytes_equal(request->sans[i].value, san->value))
+            return true;
+    return false;
+}
+
+/* --host and --san of a renewal are names that the old certificate does not have. */
+static enum code add_sans(const struct cert_job *job, struct plan *plan, struct err *e)
+{
+    struct ca_request *request = &plan->request;
+    struct san *more, *all;
+    size_t n_more, n = request->n_sans;
+
+    TRY(cert_read_sans(job, &more, &n_more, &plan->host, e));
+    if (n_more == 0)
+        return OK;
+    all = arena_array(job->arena, n + n_more, sizeof *all);
+    if (!all)
+        return cert_issue_nomem(e);
+    for (size_t i = 0; i < n; i++)
+        all[i] = request->sans[i];
+    for (size_t i = 0; i < n_more; i++)
+        if (!has_san(request, &more[i]))
+            all[n++] = more[i];
+    request->sans = all;
+    request->n_sans = n;
+    return OK;
+}
+
 enum code cert_renew(struct cert_job *job, struct err *e)
 {
     AUTO(plan) struct plan plan = { .name = job->cmd->args[0], .files = LEAF_FILES_INIT };
@@ -508,6 +539,7 @@ enum code cert_renew(struct cert_job *job, struct err *e)
     TRY(check_name(job, &plan, old.items[0], e));
     TRY(check_issuer(job, &plan, old.items[0], e));
     TRY(ca_request_of(old.items[0], job->arena, &plan.request, e));
+    TRY(add_sans(job, &plan, e));
     if (!key_kind_of(X509_get0_pubkey(old.items[0]), &plan.kind))
         plan.kind = KEY_P256;
     TRY(read_kind(job, &plan, e));

@@ -312,6 +312,11 @@ def test_renewal_keeps_what_it_should(tool):
     assert {k: after[k] for k in same} == {k: before[k] for k in same}
     assert after["serial"] != before["serial"] and after["days_left"] >= 59
     openssl("verify", "-x509_strict", "-CAfile", tool.path("ca/ca.crt"), tool.path("db.crt"))
+    # Names are added, each once; the old ones stay.
+    tool.run("cert", "renew", "--ca", "ca", tool.path("db.crt"), "--host", "db2.example.com", "--host", "10.0.0.1", "--san",
+             "uri:https://db.example.com")
+    assert tool.json("cert", "show", tool.path("db.crt"))[0]["sans"] == [*before["sans"], "dns:db2.example.com",
+                                                                         "uri:https://db.example.com"]
 
 
 def test_renewal_writes_all_that_issue_wrote(tool):
