@@ -9,12 +9,13 @@ pages=build-site/pages
 rm -rf build-site
 mkdir -p $pages/man
 
-cp -r docs/*.md docs/*.png docs/howto LICENSE $pages/
+cp -r docs/*.md docs/*.png docs/howto docs/explanation docs/works-with LICENSE $pages/
+tools/messages.py >$pages/messages.md
 cp ARCHITECTURE.md SECURITY.md CONTRIBUTING.md CHANGELOG.md $pages/
 cp README.md $pages/index.md
 # Pages of the root name docs/X, pages of docs/ name ../X: here they lie side by side.
 sed -i 's,(docs/man),(man/pgseal.1.md),g; s,(docs/,(,g; s,(\.\./\([A-Z]*\.md\)),(\1),g; s,src="docs/,src=",g' $pages/*.md
-sed -i 's,](\.\./\.\./\([A-Z]*\.md\)),](../\1),g' $pages/howto/*.md
+sed -i 's,](\.\./\.\./\([A-Z]*\.md\)),](../\1),g' $pages/howto/*.md $pages/explanation/*.md $pages/works-with/*.md
 for page in docs/man/*; do
     name=$(basename "$page")
     {

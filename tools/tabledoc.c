@@ -1,9 +1,9 @@
 /*
  * Documents from the tables in tables/: manual pages of all commands and of pgseal.conf, and
- * docs/settings.md; docs/views.md; docs/metrics.md; docs/checks.md; docs/rotate-settings.md.
+ * docs/settings.md; docs/views.md; docs/metrics.md; docs/checks.md; docs/causes.md; docs/rotate-settings.md.
  *
  *   tabledoc DIR     writes DIR/man/…, DIR/settings.md, DIR/views.md, DIR/metrics.md, DIR/checks.md,
- *                    DIR/rotate-settings.md and DIR/completion.bash, .zsh, .fish
+ *                    DIR/causes.md, DIR/rotate-settings.md and DIR/completion.bash, .zsh, .fish
  *
  * The rows are the ones the program itself is made of, so the documents cannot tell another story than the
  * parser. Nothing here depends on the day or the machine.
@@ -14,6 +14,7 @@
 #include "conf/defs.h"
 #include "conf/settings_impl.h"
 #include "conf/value.h"
+#include "tabledoc_causes.h"
 #include "tabledoc_checks.h"
 #include "tabledoc_completion.h"
 #include "tabledoc_metrics.h"
@@ -486,6 +487,14 @@ static bool write_checks(const char *dir)
     return write_doc(dir, "checks.md", &out);
 }
 
+static bool write_causes(const char *dir)
+{
+    AUTO(buf) struct buf out = BUF_INIT(DOC_MAX);
+
+    causes_page(&out);
+    return write_doc(dir, "causes.md", &out);
+}
+
 static bool write_rotate(const char *dir)
 {
     AUTO(buf) struct buf out = BUF_INIT(DOC_MAX);
@@ -522,7 +531,7 @@ int main(int argc, char **argv)
     (void)mkdir(buf_c(&man), 0777);
     return write_commands(argv[1]) && write_completion(argv[1]) && write_settings(argv[1]) &&
                    write_views(argv[1]) && write_metrics(argv[1]) && write_checks(argv[1]) &&
-                   write_rotate(argv[1])
+                   write_causes(argv[1]) && write_rotate(argv[1])
                ? EXIT_FINE
                : EXIT_CANNOT_RUN;
 }
