@@ -1,4 +1,4 @@
-"""A page of docs/howto/ followed word for word: its commands run as they stand, and print what stands there."""
+"""A page of docs/ followed word for word: its commands run as they stand, and print what stands there."""
 
 import os
 import pathlib
@@ -11,20 +11,27 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 def like(text, directory):
     """Without what differs from day to day: numbers, fingerprints, the directory, the width of columns."""
     text = text.replace(directory + "/gate/", "").replace(directory + "/", "")
-    text = re.sub(r"\b[0-9a-f]{64}\b", "HASH", text)
-    return re.sub(r"[ \t]+", " ", re.sub(r"\d+", "N", text)).strip()
+    text = re.sub(r"\b([0-9a-f]{64}|[0-9a-f]{32})\b", "HASH", text)
+    return re.sub(r"[ \t]+", " ", re.sub(r"\d+", "N", text)).replace(" \n", "\n").strip()
+
+
+def files(text):
+    """Files that the page shows: a fenced block of another language under a line that ends with the file's name and a colon."""
+    return re.findall(r"`([\w.-]+)`:\n\n```(?!sh\n|text\n)\w+\n(.*?)^```$", text, re.M | re.S)
 
 
 def follow(page, program, directory, around=("bash", "-c"), before="", after="", **env):
     """
-    Run all ``sh`` blocks of docs/howto/PAGE in one shell, in `directory`; a ``text`` block is the end of what the block
-    before it prints. Returns what each block printed, and behind it what `after` did.
+    Run all ``sh`` blocks of docs/howto/PAGE (or docs/PAGE, where that has a directory) in one shell, in `directory`; a ``text`` block is the end of what the block
+    before it prints, and the files that the page shows are there. Returns what each block printed, and behind it what `after` did.
     """
     text = (ROOT / "docs/howto" / page).read_text(encoding="utf-8")
+    for name, content in files(text):
+        pathlib.Path(directory, name).write_text(content, encoding="utf-8")
     blocks = re.findall(r"^```(sh|text)\n(.*?)^```$", text, re.M | re.S)
     commands = [part for kind, part in blocks if kind == "sh"]
     script = f"set -e\n{before}\n" + "".join(f"{part}echo '=== end {i}'\n" for i, part in enumerate(commands)) + after
-    env = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "PGSEAL_SHARE": str(ROOT / "dist"), **env}
+    env = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "PGSEAL_SHARE": str(ROOT / "dist"), **env}
     env["PATH"] = f"{os.path.dirname(program)}:{env['PATH']}"
     done = subprocess.run([*around, script], cwd=directory, env=env, text=True, capture_output=True, timeout=120,
                           check=False)
