@@ -20,6 +20,7 @@ _pgseal()
     'help ') options='--verbose --help ' ;;
     'serve ') options='--directory --check --login --verbose --help ' ;;
     'reload ') options='--directory --json --verbose --help ' ;;
+    'upgrade ') options='--directory --binary --json --verbose --help ' ;;
     'init ') options='--host --upstream --port --listen --days --companion --user --ca-passphrase --ca-passphrase-file --ca-passphrase-command --force --json --verbose --help ' arguments=directories ;;
     'ca ') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --crl-days --bundle --replaces --seen --accept --force --json --verbose --color --help ' arguments='init show crl rollover' ;;
     'ca init') options='--directory --name --org --key --days --path-length --permit --passphrase --passphrase-file --passphrase-command --force --json --verbose --help ' arguments=directories ;;
@@ -45,15 +46,17 @@ _pgseal()
     'harden ') options='--apply --undo --only --keep --host --state --conf-d --alter-system --conninfo --accept-loss --force --json --verbose --help ' ;;
     'rotate ') options='--directory --pair --clients --force --dry-run --state --textfile --json --verbose --color --help ' ;;
     esac
-    [ "$command" != help ] || arguments='help serve reload init ca cert hba ident hosts explain audit probe monitor psql harden rotate'
+    [ "$command" != help ] || arguments='help serve reload upgrade init ca cert hba ident hosts explain audit probe monitor psql harden rotate'
     if [ "$COMP_CWORD" -eq 1 ]; then
         options='--help --version'
-        arguments='help serve reload init ca cert hba ident hosts explain audit probe monitor psql harden rotate'
+        arguments='help serve reload upgrade init ca cert hba ident hosts explain audit probe monitor psql harden rotate'
     fi
     case "$command $previous" in
     'serve --directory'|'serve -D') arguments='directories' ;;
     'serve -c') arguments='nothing' ;;
     'reload --directory'|'reload -D') arguments='directories' ;;
+    'upgrade --directory'|'upgrade -D') arguments='directories' ;;
+    'upgrade --binary') arguments='files' ;;
     'init --host') arguments='nothing' ;;
     'init --upstream') arguments='nothing' ;;
     'init --port') arguments='nothing' ;;

@@ -7,6 +7,7 @@ _pgseal() {
         'help:show the help of a command, or of one of its verbs'
         'serve:run the gate in the foreground'
         'reload:reload a running gate, and report the result'
+        'upgrade:replace the program of a running gate, without ending its sessions'
         'init:create a gate'\''s directory\: private CA, certificate, settings, rules'
         'ca:create and show the private CA'
         'cert:issue, renew, revoke and check certificates'
@@ -36,7 +37,7 @@ _pgseal() {
             {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
-            '*:command:(help serve reload init ca cert hba ident hosts explain audit probe monitor psql harden rotate)' ;;
+            '*:command:(help serve reload upgrade init ca cert hba ident hosts explain audit probe monitor psql harden rotate)' ;;
     'serve ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
@@ -50,6 +51,15 @@ _pgseal() {
     'reload ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
+            --json'[print JSON]' \
+            {-v,--verbose}'[print more; may be repeated]' \
+            {-h,--help}'[show this and exit]' \
+            '1: : ' \
+            '*:argument: ' ;;
+    'upgrade ')
+        _arguments -s -S \
+            {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
+            --binary='[the new program (default: the file that the gate was started from, as it is now)]:FILE:_files' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \

@@ -7,9 +7,9 @@
 #include "cmd/serve_http.h"
 #include "cmd/usage.h"
 #include "gate/gate.h"
+#include "os/family.h"
 #include "os/notify.h"
 #include "os/owner.h"
-#include "os/parent.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OVERRIDES_MAX = 256, CHECK_ARENA_MAX = 16 * 1024 * 1024 };
+enum { OVERRIDES_MAX = 256, ARGUMENTS_MAX = 2 * OVERRIDES_MAX + 8, CHECK_ARENA_MAX = 16 * 1024 * 1024 };
 
 /* Keys and passwords never reach a core file (main.c), descriptors are as many as allowed. */
 static void harden_process(void)
@@ -54,20 +54,43 @@ static int check(struct cmd *cmd, const struct gate_params *params)
     return cmd_finish(cmd, status);
 }
 
+/* What a program of this family is started with: `pgseal serve -D DIR`, the settings of -c, perhaps --check. */
+static void arguments_of(const struct gate_params *params, bool check_only, const char *out[ARGUMENTS_MAX])
+{
+    size_t n = 0;
+
+    out[n++] = "pgseal";
+    out[n++] = "serve";
+    out[n++] = "-D";
+    out[n++] = params->dir;
+    for (size_t i = 0; i < params->n_overrides; i++) {
+        out[n++] = "-c";
+        out[n++] = params->overrides[i].p; /* of argv: it ends in a NUL */
+    }
+    if (check_only)
+        out[n++] = "--check";
+    out[n] = NULL;
+}
+
 /* The process that was started becomes the parent; the gate is its child. */
 static int serve_run(struct cmd *cmd, struct gate_params *params)
 {
     static const char *const clerk[] = { "pgseal", "clerk", NULL };
-    const struct parent_params parent = { .program = "/proc/self/exe", .clerk = clerk, .env = params->env };
+    static const char *serve_arguments[ARGUMENTS_MAX], *check_arguments[ARGUMENTS_MAX];
+    const struct family_params family = {
+        .clerk = clerk, .serve = serve_arguments, .check = check_arguments, .env = params->env
+    };
     int status = EXIT_FINE;
     struct err e;
 
-    if (parent_fork(&parent, &params->parent, &status, &e) != OK)
+    arguments_of(params, false, serve_arguments);
+    arguments_of(params, true, check_arguments);
+    if (family_run(&family, &params->ties, &status, &e) != OK)
         return cmd_error(cmd, &e);
-    if (params->parent < 0)
+    if (params->ties.line < 0)
         return status;
     status = code_exit(gate_run(params));
-    (void)close(params->parent);
+    (void)close(params->ties.line);
     return status;
 }
 
@@ -107,7 +130,7 @@ int cmd_serve(struct cmd *cmd)
         .http = &serve_http,
         .login = cmd_flag(cmd, OPT_serve_login),
         .auditor = audit_snapshot,
-        .parent = -1,
+        .ties = { -1, -1, -1 },
     };
     int status;
     if (cmd_flag(cmd, OPT_serve_check)) {

@@ -142,6 +142,7 @@ static enum code open_shown(const struct gate_http_start *start, void **out, str
         .routes = routes,
         .n_routes = COUNT_OF(routes),
         .ctx = shown,
+        .sockets = start->sockets,
     };
     enum code code = http_open(&params, &shown->http, e);
     if (code != OK || !shown->http) {
@@ -163,6 +164,20 @@ static bool set_access(void *arg, const struct gate_http_access *access)
     return http_set_access(shown->http, &now);
 }
 
+static void shown_sockets(const void *arg, struct socket_set *out)
+{
+    const struct shown *shown = arg;
+
+    http_sockets(shown->http, out);
+}
+
+static void shown_leave(void *arg)
+{
+    const struct shown *shown = arg;
+
+    http_leave(shown->http);
+}
+
 static void shut(void *arg)
 {
     const struct shown *shown = arg;
@@ -170,6 +185,9 @@ static void shut(void *arg)
     http_shut(shown->http);
 }
 
-const struct gate_http serve_http = {
-    .open = open_shown, .set_access = set_access, .shut = shut, .close = close_shown
-};
+const struct gate_http serve_http = { .open = open_shown,
+                                      .set_access = set_access,
+                                      .sockets = shown_sockets,
+                                      .leave = shown_leave,
+                                      .shut = shut,
+                                      .close = close_shown };

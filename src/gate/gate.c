@@ -17,7 +17,9 @@
 #include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
 #include "gate/steward/confine.h"
+#include "gate/steward/handover.h"
 #include "gate/steward/in_force.h"
+#include "gate/steward/legacy.h"
 #include "gate/steward/measure.h"
 #include "gate/steward/prove.h"
 #include "gate/steward/reach.h"
@@ -28,6 +30,7 @@
 #include "gate/steward/steward.h"
 #include "gate/steward/steward_log.h"
 #include "gate/steward/stop.h"
+#include "gate/steward/succeed.h"
 #include "gate/views/overview.h"
 #include "gate/views/services.h"
 #include "gate/work/clerk_link.h"
@@ -36,7 +39,6 @@
 #include "net/pending_watch.h"
 #include "os/descriptors.h"
 #include "os/files.h"
-#include "os/notify.h"
 #include "policy/policy.h"
 #include "tls/context.h"
 
@@ -76,7 +78,11 @@ static enum code count_workers(struct gate *g, struct diags *diags)
 
     TRY(settings_load(&params, &settings, diags));
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    g->n_workers = settings->workers > 0 ? (unsigned)settings->workers : cpus > 0 ? (unsigned)cpus : 1;
+    const struct legacy *legacy = succeed_legacy(g);
+    g->n_workers = legacy                  ? legacy->n_workers
+                   : settings->workers > 0 ? (unsigned)settings->workers
+                   : cpus > 0              ? (unsigned)cpus
+                                           : 1;
     g->env->log->format = gate_log_format(settings); /* of what is said about the other files */
     (void)snprintf(g->state_dir, sizeof g->state_dir, "%s", settings_state_dir(settings));
     settings_unref(settings);
@@ -95,7 +101,7 @@ static enum code make_workers(struct gate *g)
     TAILQ_INIT(&g->role_checks.list);
     g->shared.roles = calloc(1, sizeof *g->shared.roles);
     g->shared.sql = sql_thread_new();
-    g->shared.clerk = clerk_link_new(g->params->parent, g->params->env);
+    g->shared.clerk = clerk_link_new(g->params->ties.line, g->params->env);
     if (g->shared.sql)
         g->shared.clients = clients_new(g->shared.sql, g->state_dir, g->params->env);
     if (!g->workers || !g->libraries || !g->http_library || !g->counters || !g->shared.loops ||
@@ -152,6 +158,8 @@ static void free_gate(struct gate *g)
             signal_watch_close(g->signals[i]);
     pending_watch_close(g->hangup);
     stop_free(g);
+    handover_free(g);
+    succeed_free(g);
     loop_free(g->loop);
     tls_library_free(
         g->http_library); /* after the last job of the loop: it may be a check of what is served */
@@ -190,6 +198,9 @@ static void gate_on_signal(void *arg, int signum)
 
     if (gate_is_over(g))
         return;
+    if (succeed_stop(g, signum))
+        return;
+    handover_stop(g);
     stop_ask(g, signum == SIGINT);
 }
 
@@ -202,14 +213,27 @@ static const struct steward_hooks hooks = {
     .recheck = role_check_now,
 };
 
+static enum code take_lock(struct gate *g, struct err *e)
+{
+    struct legacy *legacy = succeed_legacy(g);
+    char path[OS_PATH_MAX];
+
+    if (legacy) {
+        g->lock.fd = legacy->lock;
+        legacy->lock = -1;
+        return OK;
+    }
+    TRY(os_path(g->state_dir, STATE_LOCK, path, e));
+    return os_lock_take(path, g->params->ties.line >= 0 ? getppid() : getpid(), &g->lock, e);
+}
+
 static enum code prepare(struct gate *g, struct err *e)
 {
     static const int signums[] = { SIGTERM, SIGINT };
     char path[OS_PATH_MAX];
 
     TRY(rehearse_state(g->state_dir, e));
-    TRY(os_path(g->state_dir, STATE_LOCK, path, e));
-    TRY(os_lock_take(path, g->params->parent >= 0 ? getppid() : getpid(), &g->lock, e));
+    TRY(take_lock(g, e));
     TRY(os_path(g->state_dir, STATE_SECRET, path, e));
     TRY(os_nonce_file(path, g->env, g->shared.nonce, e));
     loop_pool_prepare();
@@ -256,10 +280,16 @@ static enum code load_first(struct gate *g, struct err *e)
 
 static enum code open_http(struct gate *g, const struct settings *settings, struct err *e)
 {
-    const struct gate_http_start begin = { .gate = g, .loop = g->loop, .env = g->env, .settings = settings };
+    struct legacy *legacy = succeed_legacy(g);
+    struct socket_set sockets = legacy ? legacy->http : (struct socket_set){ .n = 0 };
+    const struct gate_http_start begin = {
+        .gate = g, .loop = g->loop, .env = g->env, .settings = settings, .sockets = legacy ? &sockets : NULL
+    };
 
     if (!g->params->http)
         return OK;
+    if (legacy)
+        legacy->http.n = 0;
     TRY(g->params->http->open(&begin, &g->http, e));
     in_force_set_http_access(g);
     return OK;
@@ -300,32 +330,58 @@ static void find_descriptors(struct gate *g, const struct settings *settings)
     log_end(&line);
 }
 
+static bool start_clients(struct gate *g, size_t limit)
+{
+    if (!succeed_legacy(g))
+        return clients_start(g->shared.clients, limit);
+    clients_await(g->shared.clients, limit);
+    return true;
+}
+
+static enum code open_listeners(struct gate *g, const struct settings *settings, struct err *e)
+{
+    struct legacy *legacy = succeed_legacy(g);
+
+    if (legacy)
+        TRY(listen_adopt(&legacy->listening, g->workers, g->n_workers, &g->listening, e));
+    else
+        TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
+    return open_http(g, settings, e);
+}
+
 static enum code gate_start(struct gate *g, struct err *e)
 {
     TRY(confine_rings(e));
+    TRY(succeed_begin(g, e));
+    struct legacy *legacy = succeed_legacy(g);
+    if (legacy)
+        g->history = legacy->history;
+    atomic_store(&g->shared.waiting, legacy != NULL);
     TRY(load_first(g, e));
-    g->generation = 1;
+    g->generation++;
     g->shared.generation = snapshot_generation(g->snapshot);
-    (void)in_force_remember(g, "start", "loaded");
+    (void)in_force_remember(g, legacy ? "upgrade" : "start", "loaded");
     const struct settings *settings = snapshot_settings(g->snapshot);
     gate_set_log(g, settings);
     find_descriptors(g, settings);
-    TRY(listen_open(settings, g->workers, g->n_workers, g->env, &g->listening, e));
-    TRY(open_http(g, settings, e));
+    if (legacy) {
+        TRY(legacy_fits(legacy, settings, e));
+        g->shared.started_us = legacy->started_us;
+    }
+    TRY(open_listeners(g, settings, e));
     clerk_link_start(g->shared.clerk);
     TRY(confine_files(g->state_dir, g->snapshot, g->env, e));
     TRY(log_queue_start(g->env, log_dropped, e)); /* whose thread may write no files either */
     TRY(sql_thread_start(g->shared.sql, e));
-    if (!clients_start(g->shared.clients, (size_t)settings->clients_limit) || reload_start(g) != OK)
+    if (!start_clients(g, (size_t)settings->clients_limit) || reload_start(g) != OK ||
+        handover_start(g) != OK)
         return err_set(e, E_NOMEM, "out of memory");
     for (unsigned i = 0; i < g->n_workers; i++)
         TRY(worker_start(g->workers[i], snapshot_ref(g->snapshot), e));
-    in_force_leave_rules(g);
-    role_check_follow(g);
     TRY(confine_calls(g->snapshot, g->env, &g->programs, e));
-    g->ready = true;
-    gate_log(g->env, SEV_LOG, "ready", "pgseal is ready to accept connections");
-    os_notify("READY=1");
+    if (legacy)
+        return succeed_prepared(g, e);
+    ready_now(g);
     return OK;
 }
 
@@ -336,6 +392,8 @@ enum code gate_run(const struct gate_params *params)
 
     (void)signal(SIGPIPE, SIG_IGN);
     enum code code = gate_start(&g, &e);
+    if (code != OK && params->ties.link >= 0)
+        succeed_cannot(&g, &e);
     if (code != OK) {
         log_fatal(g.env, &e);
         for (unsigned i = 0; g.workers && i < g.n_workers; i++)
@@ -344,7 +402,9 @@ enum code gate_run(const struct gate_params *params)
     } else {
         loop_run(g.loop);
         stop_report(&g);
-        gate_log(g.env, SEV_LOG, "stopped", "pgseal is shut down");
+        gate_log(g.env, SEV_LOG, "stopped",
+                 g.succeeded ? "all sessions of the gate before the upgrade have ended"
+                             : "pgseal is shut down");
     }
     free_gate(&g);
     log_queue_stop(g.env->log);

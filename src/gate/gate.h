@@ -5,6 +5,8 @@
 #define PGSEAL_GATE_GATE_H
 
 #include "base/err.h"
+#include "net/socket.h"
+#include "os/parent.h"
 
 struct arena;
 struct counters;
@@ -42,7 +44,8 @@ struct gate_http_start {
     struct gate *gate; /* lives until close() has returned */
     struct loop *loop; /* the steward's; the same */
     const struct env *env;
-    const struct settings *settings; /* borrowed for the call */
+    const struct settings *settings;  /* borrowed for the call */
+    const struct socket_set *sockets; /* of the gate before: taken, also on failure. NULL: open some */
 };
 
 /** What HTTP clients must bring and what they get for it. */
@@ -62,6 +65,10 @@ struct gate_http {
     enum code (*open)(const struct gate_http_start *start, void **out, struct err *e);
     /** Now, and again with every load. Nobody is let in before. False: memory ran out (and released). */
     bool (*set_access)(void *http, const struct gate_http_access *access);
+    /** What another gate is to take over; borrowed. */
+    void (*sockets)(const void *http, struct socket_set *out);
+    /** It has taken them over: listen no more, and leave the rest to it. */
+    void (*leave)(void *http);
     /** Stop listening; who has come already is still answered. */
     void (*shut)(void *http);
     /** NULL is fine. */
@@ -99,7 +106,7 @@ struct gate_params {
     const struct gate_http *http; /* borrowed; NULL: nothing is shown over HTTP */
     bool login;                   /* gate_check(): go the way to the servers too */
     gate_auditor *auditor;        /* NULL: pgseal_findings stays empty */
-    int parent;                   /* the line to it (os/parent.h), borrowed; -1: there is none */
+    struct parent_ties ties;      /* borrowed */
 };
 
 /** Load everything and try what else a start needs, as a start would; all complaints go to `diags`. */

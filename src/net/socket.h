@@ -42,6 +42,15 @@ struct unix_listener {
     ino_t ino;
 };
 
+enum { SOCKET_SET_MAX = 8 };
+
+/** Listening sockets of one purpose. */
+struct socket_set {
+    size_t n;
+    int fds[SOCKET_SET_MAX];
+    struct unix_listener local; /* the file of a unix socket, and its descriptor; without a path: TCP */
+};
+
 /**
  * Listen on a unix socket. One that nobody answers is left over from a crash and is replaced; anything else
  * that has the name stays, and is an error. mode as unix_socket_permissions.

@@ -23,9 +23,9 @@
 #include <unistd.h>
 
 enum {
-    LISTENERS_MAX = 8, /* addresses of one name */
-    ACCEPT_BATCH = 4,  /* per wake-up: a handshake costs the steward a millisecond */
-    PAUSE_MS = 500,    /* after descriptors ran out */
+    LISTENERS_MAX = SOCKET_SET_MAX, /* addresses of one name */
+    ACCEPT_BATCH = 4,               /* per wake-up: a handshake costs the steward a millisecond */
+    PAUSE_MS = 500,                 /* after descriptors ran out */
     PUMP_SIZE = 16 * 1024
 };
 
@@ -375,6 +375,33 @@ static enum code listen_tcp(struct door *door, struct err *e)
     return door->n_listeners > 0 ? OK : code;
 }
 
+/* All of them are taken, one way or the other. */
+static enum code take_sockets(struct door *door, const struct socket_set *sockets, struct err *e)
+{
+    enum code code = OK;
+
+    door->local = sockets->local;
+    for (size_t i = 0; i < sockets->n; i++) {
+        if (code == OK)
+            code = add_listener(door, sockets->fds[i], e);
+        else
+            (void)close(sockets->fds[i]);
+    }
+    if (code != OK)
+        door->local.path[0] = '\0'; /* the other process has it still */
+    return code;
+}
+
+static enum code start_listening(struct door *door, struct err *e)
+{
+    const struct socket_set *sockets = door->params.sockets;
+
+    door->params.sockets = NULL; /* borrowed for the start only */
+    if (sockets)
+        return take_sockets(door, sockets, e);
+    return door->params.place.kind == HTTP_UNIX ? listen_unix(door, e) : listen_tcp(door, e);
+}
+
 enum code door_open(const struct door_params *params, struct door **out, struct err *e)
 {
     struct door *door = calloc(1, sizeof *door);
@@ -388,7 +415,7 @@ enum code door_open(const struct door_params *params, struct door **out, struct 
     if (!door->pause || !stream_room_init(&door->room, params->loop))
         code = err_set(e, E_NOMEM, "out of memory");
     if (code == OK)
-        code = params->place.kind == HTTP_UNIX ? listen_unix(door, e) : listen_tcp(door, e);
+        code = start_listening(door, e);
     if (code != OK) {
         door_close(door);
         return code;
@@ -397,17 +424,30 @@ enum code door_open(const struct door_params *params, struct door **out, struct 
     return OK;
 }
 
+void door_sockets(const struct door *door, struct socket_set *out)
+{
+    *out = (struct socket_set){ .n = door->n_listeners, .local = door->local };
+    for (size_t i = 0; i < door->n_listeners; i++)
+        out->fds[i] = door->listeners[i].fd;
+}
+
+void door_leave(struct door *door)
+{
+    door->local.path[0] = '\0';
+    for (size_t i = 0; i < door->n_listeners; i++) {
+        poll_close(door->listeners[i].poll);
+        (void)close(door->listeners[i].fd);
+    }
+    door->n_listeners = 0;
+}
+
 void door_shut(struct door *door)
 {
     socket_unlink_unix(&door->local);
     if (door->rule)
         for (size_t i = 0; i < door->n_listeners; i++)
             accept_from(door, door->listeners[i].fd); /* who is there already */
-    for (size_t i = 0; i < door->n_listeners; i++) {
-        poll_close(door->listeners[i].poll);
-        (void)close(door->listeners[i].fd);
-    }
-    door->n_listeners = 0;
+    door_leave(door);
 }
 
 void door_close(struct door *door)

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "conf/http_place.h"
+#include "net/socket.h"
 
 #include <sys/types.h>
 
@@ -27,9 +28,10 @@ enum {
 struct door_params {
     struct loop *loop;
     const struct env *env;
-    struct http_place place; /* not HTTP_OFF */
-    const char *dir;         /* where a relative path starts */
-    mode_t mode;             /* of a unix socket */
+    struct http_place place;          /* not HTTP_OFF */
+    const char *dir;                  /* where a relative path starts */
+    mode_t mode;                      /* of a unix socket */
+    const struct socket_set *sockets; /* open already: taken, also on failure; NULL: open them */
     /** Serve this descriptor (taken, also on failure). False: not now. */
     bool (*admit)(void *arg, int fd);
     void *arg;
@@ -41,6 +43,10 @@ MUST_CHECK enum code door_open(const struct door_params *params, struct door **o
 MUST_CHECK bool door_set_access(struct door *door, const struct http_access *access);
 /** What is asked of those who come in now; NULL: nobody comes in yet. */
 const struct http_access *door_access(const struct door *door);
+/** Borrowed. */
+void door_sockets(const struct door *door, struct socket_set *out);
+/** Nobody comes in any more; who is in stays, and who waits is for another process, which has the sockets. */
+void door_leave(struct door *door);
 /** Nobody comes in any more; who is in stays. The address is free for another program. May be repeated. */
 void door_shut(struct door *door);
 /** NULL is fine. */

@@ -330,6 +330,7 @@ static enum code open_door(struct http *http, struct http_place place, struct er
         .dir = settings->dir.p,
         /* What it shows is not for everybody: owner and group at most. */
         .mode = (mode_t)settings->unix_socket_permissions & 0660,
+        .sockets = http->params.sockets,
         .admit = admit,
         .arg = http,
     };
@@ -368,6 +369,7 @@ enum code http_open(const struct http_params *params, struct http **out, struct 
     }
     log_listening(http);
     http->params.settings = NULL; /* borrowed for the start only */
+    http->params.sockets = NULL;
     *out = http;
     return OK;
 }
@@ -375,6 +377,16 @@ enum code http_open(const struct http_params *params, struct http **out, struct 
 bool http_set_access(struct http *http, const struct http_access *access)
 {
     return door_set_access(http->door, access);
+}
+
+void http_sockets(const struct http *http, struct socket_set *out)
+{
+    door_sockets(http->door, out);
+}
+
+void http_leave(struct http *http)
+{
+    door_leave(http->door);
 }
 
 void http_shut(struct http *http)

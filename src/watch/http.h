@@ -11,6 +11,7 @@
 #define PGSEAL_WATCH_HTTP_H
 
 #include "base/err.h"
+#include "net/socket.h"
 
 struct env;
 struct http;
@@ -40,6 +41,8 @@ struct http_params {
     const struct http_route *routes;
     size_t n_routes;
     void *ctx; /* for `answer` */
+    const struct socket_set
+        *sockets; /* open already: taken, also on failure. NULL: open what the settings say */
 };
 
 /** What clients must bring and what they get for it; changes with every load of the configuration. */
@@ -58,6 +61,10 @@ struct http_access {
 MUST_CHECK enum code http_open(const struct http_params *params, struct http **out, struct err *e);
 /** From the next connection on. `access`: copied; its owner is taken. False: out of memory, released. */
 MUST_CHECK bool http_set_access(struct http *http, const struct http_access *access);
+/** Borrowed. */
+void http_sockets(const struct http *http, struct socket_set *out);
+/** Let nobody else in: another process has the sockets, and the address. */
+void http_leave(struct http *http);
 /** Let nobody else in: the address is free for another program. Who has come is still answered. */
 void http_shut(struct http *http);
 /** Leave all clients; the listening sockets are closed, a unix socket is removed. NULL is fine. */

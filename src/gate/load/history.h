@@ -28,6 +28,17 @@ struct history {
 /** A new row, the oldest forgotten; never NULL. The caller may fill in file, line and error. */
 struct history_row *history_add(struct history *history, int64_t at_us, unsigned generation,
                                 const char *trigger, const char *result);
+/** A row as bytes, for another process. */
+struct history_saved {
+    int64_t at_us;
+    unsigned generation, line;
+    char trigger[32], result[16];
+    char file[HISTORY_TEXT_MAX];
+    char error[HISTORY_TEXT_MAX];
+};
+void history_save(const struct history_row *row, struct history_saved *out);
+/** Add a row that was saved; nothing is trusted of it. */
+void history_restore(struct history *history, const struct history_saved *saved);
 /** Rows there are; row 0 is the oldest. */
 size_t history_count(const struct history *history);
 const struct history_row *history_at(const struct history *history, size_t index);

@@ -107,6 +107,8 @@ void accept_again(void *arg)
     struct worker_thread *thread = worker_thread_of(worker);
 
     keep_spare(worker);
+    if (atomic_load(&worker->shared->waiting))
+        return;
     if (!thread->accepting.holding)
         set_accepting(worker, true);
     else if (load_under_way(worker))
@@ -271,6 +273,18 @@ void accept_stop(struct worker *worker)
     accept_held(worker);
     LIST_FOREACH (listener, &thread->accepting.listeners, entry)
         accept_some(listener, ACCEPT_LAST);
+    close_listeners(worker);
+}
+
+void accept_leave(struct worker *worker)
+{
+    struct worker_thread *thread = worker_thread_of(worker);
+
+    if (thread->accepting.holding) { /* nobody else can have this one */
+        thread->accepting.holding = false;
+        let_in(worker, &thread->accepting.held);
+    }
+    timer_stop(thread->accepting.pause);
     close_listeners(worker);
 }
 

@@ -12,6 +12,8 @@ struct worker;
 void accept_again(void *worker);
 /** The load may have been decided: whoever was held comes in. */
 void accept_held(struct worker *worker);
+/** Listen no more: another process has the listeners, and who is in their queues is for it. */
+void accept_leave(struct worker *worker);
 /** Take whoever is in the queues, and listen no more. */
 void accept_stop(struct worker *worker);
 /** A session has given its descriptors back. */

@@ -283,7 +283,7 @@ static void note_drained(struct worker *worker)
     struct worker_thread *thread = worker_thread_of(worker);
     struct gate_shared *shared = worker->shared;
 
-    if (!worker->draining || worker->n_owed > 0 || thread->drained)
+    if ((!worker->draining && !worker->succeeded) || worker->n_owed > 0 || thread->drained)
         return;
     thread->drained = true;
     if (atomic_fetch_sub_explicit(&shared->n_undrained, 1, memory_order_acq_rel) != 1)
@@ -302,29 +302,34 @@ static void on_sessions_changed(struct worker *worker)
     end_if_empty(worker);
 }
 
+static void tell_closed(struct worker *worker)
+{
+    struct worker_thread *thread = worker_thread_of(worker);
+    struct loop_message *message = thread->closed;
+
+    client_counts_hand_over(worker);
+    thread->closed = NULL;
+    loop_send(worker->shared->steward, message);
+}
+
 /*
  * Another gate is to have the address at once. Who is in the queue comes in and hears 57P03; closing the
  * listener would reset him.
  */
 static void stop_listening(struct worker *worker)
 {
-    struct worker_thread *thread = worker_thread_of(worker);
-    struct loop_message *message = thread->closed;
-
     accept_stop(worker);
-    client_counts_hand_over(worker);
-    thread->closed = NULL;
-    loop_send(worker->shared->steward, message);
+    tell_closed(worker);
 }
 
 static void drain(struct worker *worker, bool now)
 {
     struct worker_thread *thread = worker_thread_of(worker);
-    bool first = !worker->draining;
+    bool first = !worker->draining, listens = first && !worker->succeeded;
 
-    if (first) {
+    worker->draining = true;
+    if (listens) {
         worker->n_owed = worker->n_alive;
-        worker->draining = true;
         stop_listening(worker);
     }
     drain_sessions(worker, now);
@@ -336,6 +341,29 @@ static void drain(struct worker *worker, bool now)
         drain_begin(&thread->drain);
     }
     note_drained(worker);
+}
+
+static void leave_listeners(void *arg)
+{
+    struct worker *worker = arg;
+
+    if (worker->draining || worker->succeeded)
+        return;
+    accept_leave(worker);
+    worker->n_owed = worker->n_alive;
+    worker->succeeded = true;
+    tell_closed(worker);
+    note_drained(worker);
+}
+
+bool worker_leave(struct worker *worker)
+{
+    return loop_post(worker->loop, leave_listeners, worker);
+}
+
+bool worker_begin(struct worker *worker)
+{
+    return loop_post(worker->loop, accept_again, worker);
 }
 
 static void drain_gently(void *arg)

@@ -461,6 +461,20 @@ struct clients *clients_new(struct sql_thread *sql, const char *dir, const struc
     return c;
 }
 
+void clients_await(struct clients *clients, size_t limit)
+{
+    atomic_store(&clients->writer, WRITER_BUSY);
+    clients->limit = limit;
+    lru_limit(clients->rows, limit);
+}
+
+bool clients_go_on(struct clients *clients)
+{
+    atomic_store(&clients->writer, WRITER_FREE);
+    clients->started = sql_thread_post(clients->sql, first_load, clients);
+    return clients->started;
+}
+
 bool clients_start(struct clients *clients, size_t limit)
 {
     clients->limit = limit;

@@ -26,6 +26,10 @@ enum {
 struct clients *clients_new(struct sql_thread *sql, const char *dir, const struct env *env);
 /** The first thing that the SQL thread does is to read the file. `limit`: rows to keep. */
 MUST_CHECK bool clients_start(struct clients *clients, size_t limit);
+/** Instead: count, but neither read the file nor write it, for another gate still does; until clients_go_on(). */
+void clients_await(struct clients *clients, size_t limit);
+/** From any thread: that gate has written its last. False when memory ran out: nothing is read or written. */
+MUST_CHECK bool clients_go_on(struct clients *clients);
 /** From any thread: keep so many rows from now on. False when memory ran out. */
 MUST_CHECK bool clients_set_limit(struct clients *clients, size_t limit);
 /** A worker's own table, empty. NULL when memory ran out. */

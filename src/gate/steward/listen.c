@@ -11,6 +11,7 @@
 
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,15 +44,37 @@ struct opening {
     struct listen_set *set;
 };
 
+bool listen_note(struct listen_set *set, unsigned worker, int fd)
+{
+    struct worker_listener *more = realloc(set->listeners, (set->n_listeners + 1) * sizeof *more);
+
+    if (!more) {
+        (void)close(fd);
+        return false;
+    }
+    set->listeners = more;
+    more[set->n_listeners++] = (struct worker_listener){ .fd = fd, .worker = worker };
+    return true;
+}
+
+void listen_forget(struct listen_set *set)
+{
+    free(set->listeners);
+    set->listeners = NULL;
+    set->n_listeners = 0;
+}
+
 static enum code open_workers(const struct opening *o, const struct address *address, struct err *e)
 {
     for (unsigned i = 0; i < o->n_workers; i++) {
         int fd;
         TRY(socket_listen_tcp(address, &fd, e));
-        enum code code = worker_add_listener(o->workers[i], fd, true);
-        if (code != OK) {
+        if (!listen_note(o->set, i, fd))
+            return err_set(e, E_NOMEM, "out of memory");
+        if (worker_add_listener(o->workers[i], fd, true) != OK) {
+            o->set->n_listeners--;
             (void)close(fd);
-            return err_set(e, code, "out of memory");
+            return err_set(e, E_NOMEM, "out of memory");
         }
     }
     return OK;
@@ -150,6 +173,33 @@ enum code listen_open(const struct settings *settings, struct worker **workers, 
     return OK;
 }
 
+static enum code adopt_unix(struct unix_listener *listener, struct worker **workers, unsigned n_workers)
+{
+    for (unsigned i = 0; i < n_workers; i++)
+        TRY(worker_add_listener(workers[i], listener->fd, false));
+    return OK;
+}
+
+enum code listen_adopt(struct listen_set *from, struct worker **workers, unsigned n_workers,
+                       struct listen_set *out, struct err *e)
+{
+    enum code code = OK;
+
+    *out = *from;
+    *from = (struct listen_set){ 0 };
+    for (size_t i = 0; code == OK && i < out->n_listeners; i++)
+        code = worker_add_listener(workers[out->listeners[i].worker], out->listeners[i].fd, true);
+    for (size_t i = 0; code == OK && i < out->n_unix; i++)
+        code = adopt_unix(&out->sockets[i], workers, n_workers);
+    return code == OK ? OK : err_set(e, code, "out of memory");
+}
+
+void listen_leave(struct listen_set *set)
+{
+    for (size_t i = 0; i < set->n_unix; i++)
+        set->sockets[i].path[0] = '\0';
+}
+
 void listen_hide(struct listen_set *set)
 {
     for (size_t i = 0; i < set->n_unix; i++)
@@ -162,4 +212,5 @@ void listen_close(struct listen_set *set)
     for (size_t i = 0; i < set->n_unix; i++)
         (void)close(set->sockets[i].fd);
     set->n_unix = 0;
+    listen_forget(set);
 }

@@ -11,6 +11,7 @@
 #include "os/files.h"
 
 struct overview;
+struct poll;
 struct snapshot;
 struct timer;
 struct watch;
@@ -52,6 +53,8 @@ struct role_checks {
     int64_t hurry_until_ms;
     atomic_bool stop;
 };
+struct handover;
+struct successor;
 
 struct gate {
     const struct gate_params *params;
@@ -90,10 +93,15 @@ struct gate {
     enum reload_trigger key_trigger; /* of the attempt that waits */
     bool leaving; /* told to stop with a shutdown_delay, in which connections are still accepted */
     bool draining;
-    bool ready;                /* all workers listen */
-    bool programs;             /* some can be run: asks for a passphrase at reloads */
-    void *http;                /* params->http's; NULL: off */
-    struct overview *overview; /* made by the first who asks */
+    bool succeeded; /* another process is the gate now; what is left here are sessions that could not move */
+    void (*released)(struct gate *g); /* called when the lock is closed, instead of a line in the log */
+    struct handover *handover;        /* to a successor (handover.c); NULL: none is known */
+    struct successor *successor;      /* what we are of a gate before us (succeed.c); NULL: there is none */
+    struct poll *orders;              /* of the parent */
+    bool ready;                       /* all workers listen */
+    bool programs;                    /* some can be run: asks for a passphrase at reloads */
+    void *http;                       /* params->http's; NULL: off */
+    struct overview *overview;        /* made by the first who asks */
 };
 
 /** All workers have ended; only what they left behind is being put away. */

@@ -21,6 +21,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
     LAST_WRITE_MS = 1000, /* for the SQL thread, which may be busy with a statement */
@@ -57,7 +58,10 @@ static void release(void *arg)
         return;
     timer_stop(g->release_timer);
     os_lock_release(&g->lock);
-    gate_log(g->env, SEV_LOG, "released", "another gate can be started on the same directory");
+    if (g->released)
+        g->released(g);
+    else
+        gate_log(g->env, SEV_LOG, "released", "another gate can be started on the same directory");
 }
 
 static void on_release_timeout(void *arg)
@@ -140,11 +144,11 @@ static void log_request(const struct gate *g, bool now)
 
 void stop_ask(struct gate *g, bool now)
 {
-    if (!now && (g->leaving || g->draining))
+    if (!now && (g->leaving || (g->draining && !g->succeeded)))
         return;
     log_request(g, now);
     tell_manager(g);
-    if (now || snapshot_settings(g->snapshot)->shutdown_delay_s == 0) {
+    if (now || g->succeeded || snapshot_settings(g->snapshot)->shutdown_delay_s == 0) {
         stop_drain(g, now);
         return;
     }
@@ -165,6 +169,19 @@ void stop_report(const struct gate *g)
         log_int(&line, words[i],
                 (long long)atomic_load_explicit(&g->shared.drained[i], memory_order_relaxed));
     log_end(&line);
+}
+
+void stop_leave(struct gate *g)
+{
+    g->draining = g->succeeded = true;
+    overview_stop(g->overview);
+    listen_leave(&g->listening);
+    if (g->http)
+        g->params->http->leave(g->http);
+    timer_set(g->drain_timer, (int64_t)snapshot_settings(g->snapshot)->drain_timeout_s * 1000);
+    for (unsigned i = 0; i < g->n_workers; i++)
+        if (!worker_leave(g->workers[i]))
+            abort(); /* it would take connections that are not ours any more */
 }
 
 /* ---- life ---- */

@@ -1,7 +1,7 @@
 /**
  * The line to the clerk (status/clerk_wire.h): one question at a time, none of which outlives its deadline.
  *
- * A clerk is started by the parent (os/parent.h) when there is something to ask. One that does not answer in
+ * A clerk is started by the parent (os/family.h) when there is something to ask. One that does not answer in
  * time, ends, or says what it may not is replaced; what it had open is lost.
  */
 #ifndef PGSEAL_GATE_WORK_CLERK_LINK_H

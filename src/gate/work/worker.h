@@ -72,6 +72,7 @@ struct gate_shared {
     const char *dir; /* as given to serve, with what -c said */
     const struct str *overrides;
     size_t n_overrides;
+    _Atomic bool waiting;        /* for the gate before, whose the listeners still are */
     _Atomic bool loading;        /* a load is under way: who comes now is judged by what it comes to */
     _Atomic unsigned generation; /* of the snapshot that is in force, or on its way to the workers */
     struct loop *steward;
@@ -134,7 +135,8 @@ struct worker {
     size_t n_yielded;   /* pending connections that yielded, of which the log does not know */
     int64_t yielded_us; /* when it was told last */
     bool draining;
-    bool ended; /* the loop has ended: nothing more is answered */
+    bool succeeded; /* what it listened on is another process's; its sessions live on */
+    bool ended;     /* the loop has ended: nothing more is answered */
     const struct worker_hooks *hooks;
     /** While sessions are copied (views/gather.h): one leaves the list. NULL: nobody copies. */
     void (*session_leaves)(struct worker *worker, const struct session *session);

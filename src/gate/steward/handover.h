@@ -1,0 +1,16 @@
+/**
+ * An upgrade, seen from the gate that serves: its successor gets everything, and then has it.
+ */
+#ifndef PGSEAL_GATE_STEWARD_HANDOVER_H
+#define PGSEAL_GATE_STEWARD_HANDOVER_H
+
+#include "gate/steward/steward.h"
+
+/** Hear the parent's orders from now on. */
+MUST_CHECK enum code handover_start(struct gate *g);
+/** The gate is to stop: it hands nothing over any more that it has not yet. */
+void handover_stop(struct gate *g);
+/** Give back what handover_start() made. */
+void handover_free(struct gate *g);
+
+#endif

@@ -1,0 +1,60 @@
+/**
+ * The link between a gate and its successor: what goes over it, and in time.
+ *
+ *   successor → gate                                  gate → successor
+ *   V  the number of its form (os/family.h)           H  numbers
+ *                                                     N  a setting that only a restart changes, and its value
+ *                                                     T  a worker's TCP listener     A  a TCP address
+ *                                                     L  a unix socket               W  a listener of http_listen
+ *                                                     K  the lock                    G  a row of the history
+ *   P  prepared: it has loaded everything             E  the end of that
+ *   !  it cannot; the reason as text
+ *                                                     D  the end of all that moves
+ *   R  ready: it has all of it                        O  COMMIT: begin
+ *                                                     Z  the gate has written its last to the directory
+ *
+ * Until COMMIT either may close the link, and the gate serves on. Structures go as they lie in memory: it is one machine, and
+ * the form is the same.
+ */
+#ifndef PGSEAL_GATE_STEWARD_LINK_H
+#define PGSEAL_GATE_STEWARD_LINK_H
+
+#include "os/packet.h"
+
+#include <stdint.h>
+
+struct env;
+
+enum link_type {
+    LINK_FORMAT = 'V',
+    LINK_HELLO = 'H',
+    LINK_SETTING = 'N',
+    LINK_LISTENER = 'T',
+    LINK_ADDRESS = 'A',
+    LINK_UNIX = 'L',
+    LINK_HTTP = 'W',
+    LINK_LOCK = 'K',
+    LINK_HISTORY = 'G',
+    LINK_HELLO_END = 'E',
+    LINK_PREPARED = 'P',
+    LINK_CANNOT = '!',
+    LINK_END = 'D',
+    LINK_READY = 'R',
+    LINK_COMMIT = 'O',
+    LINK_WRITTEN = 'Z'
+};
+
+struct link {
+    int fd; /* -1: none */
+    const struct env *env;
+    int64_t until_us; /* of the clock that never steps back: then nobody is waited for */
+};
+
+/** fds: borrowed, the first two of which go along; NULL: none. False: the other side is gone, or too slow. */
+bool link_send(const struct link *link, enum link_type type, struct bytes data, const int fds[OS_PACKET_FDS]);
+/** Wait for a packet. OS_PACKET_NONE: the time is over. */
+enum os_packet_result link_receive(const struct link *link, void *room, size_t size, struct os_packet *out);
+/** From now on this long is waited. */
+void link_set_limit(struct link *link, int64_t ms);
+
+#endif

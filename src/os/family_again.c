@@ -1,0 +1,134 @@
+/* What the parent remembers over execve(2): in a file in memory, whose number is in the environment. */
+#include "os/family_again.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define GONE " (deleted)"
+#define PARENT_IS "parent:"
+
+struct remembered {
+    uint32_t format, size;
+    pid_t self;
+    size_t n, newest;
+    struct generation gates[GENERATIONS_MAX];
+    int memory, report;
+    bool stopping;
+    sigset_t before;
+    char result[sizeof((struct upgrade *)0)->result];
+};
+
+bool family_is_at(const char *path, int file)
+{
+    struct stat there, here;
+
+    return stat(path, &there) == 0 && fstat(file, &here) == 0 && there.st_dev == here.st_dev &&
+           there.st_ino == here.st_ino;
+}
+
+enum code family_own_path(char out[OS_PATH_MAX], struct err *e)
+{
+    ssize_t n = readlink("/proc/self/exe", out, OS_PATH_MAX - 1);
+
+    if (n <= 0)
+        return err_set(e, E_IO, "could not read \"/proc/self/exe\": %s", strerror(errno));
+    out[n] = '\0';
+    size_t gone = sizeof GONE - 1;
+    if ((size_t)n > gone &&
+        strcmp(out + n - gone, GONE) == 0) /* a package has replaced it: there lies the next */
+        out[(size_t)n - gone] = '\0';
+    return OK;
+}
+
+/* What is not to be closed by execve(2), or is again to be. */
+static void set_closing(const struct remembered *r, bool closing)
+{
+    int flags = closing ? FD_CLOEXEC : 0;
+
+    for (size_t i = 0; i < r->n; i++) {
+        const int fds[] = { r->gates[i].line, r->gates[i].orders, r->gates[i].program };
+        for (size_t j = 0; j < COUNT_OF(fds); j++)
+            if (fds[j] >= 0)
+                (void)fcntl(fds[j], F_SETFD, flags);
+    }
+    (void)fcntl(r->memory, F_SETFD, flags);
+    if (r->report >= 0)
+        (void)fcntl(r->report, F_SETFD, flags);
+}
+
+void family_again(struct family *f)
+{
+    struct remembered r = { .format = FAMILY_FORMAT,
+                            .size = sizeof r,
+                            .self = f->self,
+                            .n = f->n,
+                            .newest = f->newest,
+                            .memory = f->memory,
+                            .report = f->upgrade.report,
+                            .stopping = f->stopping,
+                            .before = f->before };
+    char variable[32];
+    int why = ENOENT;
+
+    memcpy(r.gates, f->gates, sizeof r.gates);
+    memcpy(r.result, f->upgrade.result, sizeof r.result);
+    int fd = memfd_create("family", 0);
+    if (fd >= 0 && pwrite(fd, &r, sizeof r, 0) == sizeof r &&
+        family_is_at(f->upgrade.path, f->upgrade.program)) {
+        (void)snprintf(variable, sizeof variable, PARENT_IS "%d", fd);
+        set_closing(&r, false);
+        if (setenv(FAMILY_VARIABLE, variable, 1) == 0)
+            (void)execv(f->upgrade.path, (char *const *)(uintptr_t)f->params->serve);
+        why = errno;
+        (void)unsetenv(FAMILY_VARIABLE);
+        set_closing(&r, true);
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    errno = why;
+}
+
+/* The one that serves is of this program now. */
+static bool adopt_program(struct generation *newest)
+{
+    if (newest->program >= 0)
+        (void)close(newest->program);
+    newest->program = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    return newest->program >= 0;
+}
+
+enum code family_adopt(struct family *f, const char *variable, struct err *e)
+{
+    struct remembered r;
+    char *end = NULL;
+    bool number = strncmp(variable, PARENT_IS, sizeof PARENT_IS - 1) == 0;
+    long fd = number ? strtol(variable + sizeof PARENT_IS - 1, &end, 10) : -1;
+
+    if (!number || *end != '\0' || pread((int)fd, &r, sizeof r, 0) != sizeof r || r.format != FAMILY_FORMAT ||
+        r.size != sizeof r || r.self != getpid() || r.n > GENERATIONS_MAX || r.newest >= r.n)
+        return err_set(e, E_BAD_STATE, "this process has been no gate's parent before");
+    (void)close((int)fd);
+    (void)unsetenv(FAMILY_VARIABLE);
+    set_closing(&r, true);
+    f->n = r.n;
+    f->newest = r.newest;
+    memcpy(f->gates, r.gates, sizeof r.gates);
+    f->memory = r.memory;
+    f->stopping = r.stopping;
+    f->before = r.before;
+    f->upgrade.report = r.report;
+    memcpy(f->upgrade.result, r.result, sizeof r.result);
+    f->upgrade.result[sizeof r.result - 1] = '\0';
+    f->shared = mmap(NULL, sizeof *f->shared, PROT_READ | PROT_WRITE, MAP_SHARED, f->memory, 0);
+    if (f->shared == MAP_FAILED || !adopt_program(&f->gates[f->newest]))
+        return err_set(e, E_IO, "could not go on as the gate's parent: %s", strerror(errno));
+    return OK;
+}

@@ -1,0 +1,322 @@
+"""
+`pgseal upgrade`: another program takes the gate over, and nobody notices; or it does not, and nobody notices either.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from lib import pki, run, wire
+from lib.wire import Conn
+from test_parent import alive, contained, within  # noqa: F401  (a fixture)
+
+HBA = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
+
+
+def upgrade(gate, *arguments, status=0):
+    """What the command says."""
+    done = subprocess.run([gate.program, "upgrade", "-D", gate.dir, *arguments], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=run.PATIENCE, check=False, cwd="/")
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def newest(gate):
+    """The gate's process that serves: of the parent's children the last that is a gate."""
+    return [child for child in run.children(gate.process.pid) if "serve" in run.command_line(child)][-1]
+
+
+def alone(gate):
+    """Nobody is left of those before."""
+    run.wait_until(lambda: len([child for child in run.children(gate.process.pid)
+                                if "serve" in run.command_line(child)]) == 1, "the old generation to end")
+
+
+def serves(gate):
+    with Conn(gate) as c:
+        c.ready()
+        return c.value("SELECT 1") == "1"
+
+
+@contextlib.contextmanager
+def session(gate, **how):
+    with Conn(gate, **how) as c:
+        c.ready()
+        yield c
+
+
+def script(gate, name, text):
+    pki.write_file(gate.path(name), text, 0o755)
+    return gate.path(name)
+
+
+@pytest.fixture(scope="module")
+def gate(factory, certs):
+    g = factory.gate(hba=HBA, tls={"cert": certs.server}, settings={"http_listen": f"127.0.0.1:{run.free_port()}"})
+    yield g
+    factory.stop(g)
+
+
+# -- it takes over ----------------------------------------------------------------------------------------------------
+def test_another_process_serves(gate):
+    parent, before = gate.process.pid, newest(gate)
+    mark = gate.log.mark()
+    assert "the gate runs the new program" in upgrade(gate)
+    assert gate.process.poll() is None and newest(gate) != before
+    assert serves(gate)
+    alone(gate)
+    with open(gate.path("pgseal.lock"), encoding="ascii") as f:
+        assert int(f.read()) == parent
+    assert "event=ready" in gate.words(mark) and "event=upgraded" in gate.words(mark)
+    second = subprocess.run([gate.program, "serve", "-D", gate.dir], capture_output=True, text=True, check=False,
+                            timeout=run.PATIENCE)
+    assert second.returncode == 1 and str(parent) in second.stderr      # the lock has passed on, too
+    assert json.loads(upgrade(gate, "--json"))["upgraded"] is True
+
+
+def test_history_and_metrics_go_on(gate):
+    with contextlib.closing(socket.create_connection(("127.0.0.1", int(gate.settings["http_listen"].split(":")[1])))) as s:
+        s.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert s.recv(65536).startswith(b"HTTP/1.")
+    with session(gate, unix=True) as c:
+        before = c.value("SELECT 1")
+    upgrade(gate)
+    with Conn(gate, unix=True) as c:
+        c.ready(database="pgseal")
+        rows = c.value("SELECT count(*) FROM pgseal_generations WHERE trigger = 'upgrade'")
+        assert int(rows) >= 1 and before == "1"
+        assert c.value("SELECT trigger FROM pgseal_generations ORDER BY generation LIMIT 1") == "start"
+    assert "generation" in gate.reload()
+    assert serves(gate)
+
+
+def test_nobody_is_refused_meanwhile(gate):
+    failures, count, over = [], [0], threading.Event()
+
+    def knock(unix):
+        while not over.is_set():
+            try:
+                with session(gate, unix=unix) as c:
+                    assert c.value("SELECT 1") == "1"
+                count[0] += 1
+            except Exception as e:      # whatever it is, it is one
+                failures.append(repr(e))
+                return
+
+    threads = [threading.Thread(target=knock, args=(unix,)) for unix in (False, False, True)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        upgrade(gate)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not failures and count[0] > 10
+
+
+def test_twenty_times_nothing_grows(gate):
+    """Landlock knows sixteen layers; a descriptor too many each time would be seen."""
+    upgrade(gate)
+    alone(gate)
+
+    def descriptors(pid):
+        return len(os.listdir(f"/proc/{pid}/fd"))
+
+    parent, before = gate.process.pid, (descriptors(gate.process.pid), descriptors(newest(gate)))
+    mark = gate.log.mark()
+    for _ in range(20):
+        upgrade(gate)
+        alone(gate)
+    assert serves(gate)
+    run.wait_until(lambda: descriptors(parent) == before[0] and abs(descriptors(newest(gate)) - before[1]) <= 2,
+                   "as many descriptors as before")
+    if not run.sanitized(gate.program):
+        assert gate.words(mark).count('confined writing="own directories"') == 20
+
+
+def test_signals_after_it(make_gate):
+    g = make_gate(hba=HBA)
+    upgrade(g)
+    alone(g)
+    assert "reloaded" in g.reload()
+    with session(g) as c:
+        g.kill(signal.SIGTERM)
+        assert c.rest() is not None             # 57P01 at its idle moment
+    assert g.process.wait(run.PATIENCE) == 0
+
+
+def test_killed_after_it_is_a_crash(make_gate):
+    g = make_gate(hba=HBA)
+    upgrade(g)
+    os.kill(newest(g), signal.SIGKILL)
+    assert g.process.wait(run.PATIENCE) == -signal.SIGKILL
+    assert "event=gate_ended" in g.words()
+    assert serves(g.restart())
+
+
+# -- it does not --------------------------------------------------------------------------------------------------------
+def refused(gate, program, reason):
+    before = newest(gate)
+    with session(gate) as c:
+        assert re.search(reason, upgrade(gate, "--binary", program, status=1))
+        assert c.value("SELECT 1") == "1"
+    run.wait_until(lambda: newest(gate) == before, "the successor to end")
+    assert serves(gate)
+
+
+def test_a_program_that_is_none(gate):
+    before = newest(gate)
+    assert "No such file" in upgrade(gate, "--binary", gate.path("nothing"), status=3)
+    assert "is not a program" in upgrade(gate, "--binary", gate.path("pg_hba.conf"), status=3)
+    refused(gate, "/bin/false", "ended with status 1")
+    refused(gate, "/bin/true", "ended before it took over")
+    assert newest(gate) == before
+
+
+def test_a_program_that_crashes(gate):
+    refused(gate, script(gate, "crashes", "#!/bin/sh\nkill -SEGV $$\n"), "terminated by signal 11")
+    refused(gate, script(gate, "later", f"#!/bin/sh\n[ \"$(eval echo \\$$#)\" != --check ] || exec {gate.program} \"$@\"\n"
+                         "kill -SEGV $$\n"), "terminated by signal 11|ended before it took over")
+
+
+def test_files_that_do_not_load(gate):
+    with open(gate.path("pg_hba.conf"), encoding="ascii") as f:
+        before = f.read()
+    gate.write("pg_hba.conf", "nonsense\n")
+    try:
+        assert "invalid connection type" in upgrade(gate, status=1)
+    finally:
+        gate.write("pg_hba.conf", before)
+    assert serves(gate)
+
+
+def test_another_port_needs_a_restart(gate):
+    with open(gate.path("pgseal.conf"), encoding="ascii") as f:
+        before = f.read()
+    gate.write("pgseal.conf", before + f"\nport = {run.free_port()}\n")
+    try:
+        assert 'parameter "port" cannot be changed without restarting the server' in upgrade(gate, status=1)
+    finally:
+        gate.write("pgseal.conf", before)
+    assert serves(gate)
+
+
+SPEAKS = """#!{python}
+import os, signal, socket, struct, sys
+if sys.argv[-1] == "--check":
+    sys.exit(0)
+link = socket.socket(fileno=5)
+link.send(b"V" + struct.pack("=I", {form}))
+{rest}
+"""
+
+
+@pytest.mark.parametrize("form, rest, reason", [
+    (99, "link.recv(65536)", "hand-over format 99, the running one has 1: a restart is needed"),
+    (1, "link.send(b'?nonsense')\nlink.recv(65536)\nsignal.pause()", "something else than expected"),
+    (1, "link.send(b'R')\nsignal.pause()", "something else than expected"),
+    (1, "while link.recv(65536)[:1] != b'E': pass\nlink.send(b'!my own reason')\nsignal.pause()", "my own reason"),
+], ids=["format", "nonsense", "too early", "its own reason"])
+def test_what_a_successor_may_say(gate, form, rest, reason):
+    refused(gate, script(gate, "speaks", SPEAKS.format(python=sys.executable, form=form, rest=rest)), reason)
+
+
+def test_killed_at_each_step_before_commit(gate, pytestconfig):
+    """In front of each packet in turn, until it gets through; nobody notices."""
+    library = os.path.join(os.path.abspath(pytestconfig.getoption("--build")), "tests/fault/dielink.so")
+    before, packets = newest(gate), 0
+    with session(gate) as c:
+        for n in range(1, 200):
+            program = script(gate, "dies", f"#!/bin/sh\nLD_PRELOAD={library} DIELINK={n} exec {gate.program} \"$@\"\n")
+            done = subprocess.run([gate.program, "upgrade", "-D", gate.dir, "--binary", program], capture_output=True,
+                                  text=True, timeout=run.PATIENCE, check=False)
+            if done.returncode == 0:
+                break
+            assert "terminated by signal 9" in done.stderr or "ended before it took over" in done.stderr, done.stderr
+            assert newest(gate) == before and c.value("SELECT 1") == "1"
+            packets = n
+        assert packets > 10 and newest(gate) != before
+    os.kill(gate.process.pid, 0)
+    assert serves(gate)
+
+
+def test_one_at_a_time(gate):
+    waits = script(gate, "waits", "#!/bin/sh\nexec sleep 60\n")
+    with subprocess.Popen([gate.program, "upgrade", "-D", gate.dir, "--binary", waits], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as first:
+        assert "checks" in first.stdout.readline()
+        assert "another upgrade is under way" in upgrade(gate, status=1)
+        checker = run.wait_until(lambda: [child for child in run.children(gate.process.pid)
+                                          if "sleep" in run.command_line(child)[:1]], "the check")[0]
+        os.kill(checker, signal.SIGKILL)
+        assert "terminated by signal 9" in first.communicate()[1] and first.returncode == 1
+    assert serves(gate)
+
+
+def test_no_gate_no_upgrade(make_gate):
+    g = make_gate(start=False, hba=HBA)
+    assert "no gate runs on" in upgrade(g, status=3)
+
+
+# -- who else there is --------------------------------------------------------------------------------------------------
+def test_the_manager_hears_it(make_gate, scratch, monkeypatch):
+    path = os.path.join(scratch, "notify-upgrade")
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager:
+        manager.bind(path)
+        manager.settimeout(run.PATIENCE)
+        manager.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+
+        def hear():
+            data, control, _, _ = manager.recvmsg(4096, socket.CMSG_SPACE(12))
+            assert struct.unpack("iII", control[0][2])[0] == g.process.pid
+            return data.split(b"\n")[0]
+
+        g = make_gate(start=False, hba=HBA)
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        g.start()
+        assert hear() == b"READY=1"
+        for program, status in ((g.program, 0), ("/bin/false", 1)):
+            upgrade(g, "--binary", program, status=status)
+            heard = [hear(), hear()]
+            while status == 0 and len(heard) < 3:
+                heard.append(hear())
+            assert heard[0] == b"RELOADING=1" and set(heard[1:]) == {b"READY=1"}
+        g.kill(signal.SIGINT)
+        assert hear() == b"STOPPING=1"
+        assert g.process.wait(run.PATIENCE) == 0
+    os.unlink(path)
+
+
+@pytest.mark.skipif(not shutil.which("nsenter"), reason="nsenter is not installed")
+def test_as_pid_1_of_a_container(contained):      # noqa: F811
+    g, pid, outer = contained
+    before = run.gate_pid(pid)
+    within(pid, "kill", "-USR2", "1")
+    g.log.wait_for("event=upgraded")
+    run.wait_until(lambda: not alive(before), "the old generation to end")
+    assert run.command_line(pid)[1] == "serve" and run.gate_pid(pid) != before
+    with Conn(g) as c:
+        c.ready()
+        assert c.value("SELECT 1") == "1"
+    within(pid, "kill", "-TERM", "1")
+    assert outer.wait(run.PATIENCE) == 0
+
+
+def test_in_a_terminal(make_gate):
+    """Ctrl-C reaches parent and gate at once, after an upgrade as before."""
+    g = make_gate(hba=HBA)
+    upgrade(g)
+    alone(g)
+    assert {os.getpgid(child) for child in run.children(g.process.pid)} == {os.getpgid(g.process.pid)}
+    os.killpg(g.process.pid, signal.SIGINT)
+    assert g.process.wait(run.PATIENCE) == 0 and "gate_ended" not in g.words()
