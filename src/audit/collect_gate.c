@@ -84,7 +84,7 @@ static enum code read_gate(struct collected *c, const struct collect_source *sou
                                           .ident_file = str_c(c->settings->ident_file.path),
                                           .fs = source->drafts ? &fs : NULL,
                                           .ssl_on = c->settings->ssl,
-                                          .features = { .roles_known = true },
+                                          .features = { .roles_known = true, .sans = true },
                                           .reload = true };
 
     TRY(server_program_own_openssl(arena, &c->subject));

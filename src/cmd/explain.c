@@ -172,6 +172,26 @@ static void judge_name(struct explanation *x, struct str name, const char *what)
     demand(x, "refused: %s", err_text(&why));
 }
 
+/* clientname=SAN: any of the certificate's alternative names will do. */
+static void demand_alternative_name(struct explanation *x, const struct hba_rule *rule)
+{
+    const struct role_set alone = { &x->facts.conn.user, 1 };
+
+    if (rule->map.n > 0)
+        demand(x, "map \"%.*s\" must allow one of the certificate's alternative names to act as \"%.*s\"",
+               STR_ARG(rule->map), STR_ARG(x->facts.conn.user));
+    else
+        demand(x, "one of the certificate's alternative names must be \"%.*s\"", STR_ARG(x->facts.conn.user));
+    for (size_t i = 0; i < x->facts.n_sans; i++) {
+        const struct ident_question question = { rule->map, x->facts.conn.user, x->facts.sans[i],
+                                                 x->facts.conn.roles ? x->facts.conn.roles : &alone };
+        if (i + 1 == x->facts.n_sans || ident_check(x->policy, &question, NULL) == OK) {
+            judge_name(x, x->facts.sans[i], "the certificate's name");
+            return;
+        }
+    }
+}
+
 static void demand_certificate(struct explanation *x, const struct hba_rule *rule)
 {
     bool dn = rule->clientname == CLIENTNAME_DN;
@@ -180,6 +200,10 @@ static void demand_certificate(struct explanation *x, const struct hba_rule *rul
     demand(x, "a client certificate signed by a CA of ssl_ca_file");
     if (rule->clientcert != CLIENTCERT_VERIFY_FULL)
         return;
+    if (rule->clientname == CLIENTNAME_SAN) {
+        demand_alternative_name(x, rule);
+        return;
+    }
     if (rule->map.n > 0)
         demand(x, "map \"%.*s\" must allow the certificate's %s to act as \"%.*s\"", STR_ARG(rule->map),
                dn ? "DN" : "CN", STR_ARG(x->facts.conn.user));

@@ -94,6 +94,10 @@ static bool own_fact(struct reading *r, struct str key, struct str value, int *o
         r->cert = value;
     else if (str_is(key, "os_user"))
         r->out->os_user = value;
+    else if (str_is(key, "san") && r->out->n_sans == FACT_SANS_MAX)
+        *out_status = cmd_usage(r->cmd, "san= can be given %d times at most", FACT_SANS_MAX);
+    else if (str_is(key, "san"))
+        r->out->sans[r->out->n_sans++] = value;
     else if (str_is(key, "roles"))
         *out_status = read_roles(r, value);
     else
@@ -105,7 +109,7 @@ static bool own_fact(struct reading *r, struct str key, struct str value, int *o
 
 static bool is_fact(struct str word)
 {
-    static const char *const ours[] = { "addr", "tls", "cert", "os_user", "roles" };
+    static const char *const ours[] = { "addr", "tls", "cert", "san", "os_user", "roles" };
     enum conn_option unused;
 
     for (size_t i = 0; i < COUNT_OF(ours); i++)
@@ -221,7 +225,9 @@ static int read_pasted(struct reading *r, struct str word)
 
 static int read_word(struct reading *r, struct str word)
 {
-    return pasted_recognized(word) ? read_pasted(r, word) : read_pairs(r, word);
+    bool is_name = str_starts(word, STR("san=")); /* which may be a URL */
+
+    return !is_name && pasted_recognized(word) ? read_pasted(r, word) : read_pairs(r, word);
 }
 
 /* ---- what they mean together ---- */

@@ -9,7 +9,7 @@
 #include "cmd/cmd.h"
 #include "policy/match.h"
 
-enum { FACT_NOTES_MAX = 16 };
+enum { FACT_NOTES_MAX = 16, FACT_SANS_MAX = 64 };
 
 /** The subject of the client's certificate as rules see it. */
 struct fact_cert {
@@ -24,6 +24,8 @@ struct facts {
     size_t n_attempts;
     bool tls_assumed; /* neither tls= nor sslmode= was told */
     struct fact_cert cert;
+    struct str sans[FACT_SANS_MAX]; /* alternative names of the certificate */
+    size_t n_sans;
     struct str os_user; /* p == NULL: not told */
     struct str sslmode; /* p == NULL: not told */
     struct str host;    /* of a pasted connection string: ignored; p == NULL: none */

@@ -12,7 +12,7 @@ int rules_params(const struct cmd *cmd, const char *version, struct policy_param
     *out = (struct policy_params){
         .pg_version = number,
         .ssl_on = true,
-        .features = { .roles_known = true },
+        .features = { .roles_known = true, .sans = !version }, /* else as that PostgreSQL reads it */
         .reload = true,
     };
     return -1;

@@ -13,6 +13,96 @@
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
 
+enum { SANS_ARENA = 1 << 20 };
+
+static bool is_alpha(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_dns_name(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_alpha(s.p[i]) && !(s.p[i] >= '0' && s.p[i] <= '9') && !(s.p[i] && strchr("-._*", s.p[i])))
+            return false;
+    return true;
+}
+
+static bool is_printable(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] > '~')
+            return false;
+    return true;
+}
+
+static bool is_address(struct str s)
+{
+    size_t at = str_find(s, '@');
+
+    return is_printable(s) && at > 0 && at + 1 < s.n && str_find(s, ':') == s.n && str_find(s, '/') == s.n &&
+           str_find(str_from(s, at + 1), '@') == s.n - at - 1;
+}
+
+/* [src: RFC 3986, section 3.1] */
+static bool is_uri(struct str s)
+{
+    size_t colon = str_find(s, ':');
+
+    for (size_t i = 0; i < colon && i < s.n; i++)
+        if (!is_alpha(s.p[i]) && (i == 0 || (!(s.p[i] >= '0' && s.p[i] <= '9') && !strchr("+-.", s.p[i]))))
+            return false;
+    return is_printable(s) && colon > 0 && colon + 1 < s.n;
+}
+
+static bool is_name(const struct san *san)
+{
+    struct str s = str_from_bytes(san->value);
+
+    if (s.n == 0 || s.n > PEER_SAN_MAX)
+        return false;
+    switch (san->type) {
+    case SAN_DNS:
+        return is_dns_name(s);
+    case SAN_EMAIL:
+        return is_address(s);
+    case SAN_URI:
+        return is_uri(s);
+    case SAN_IP:
+    case SAN_OTHER:
+        return false;
+    }
+    UNREACHABLE();
+}
+
+enum code peer_cert_sans(X509 *cert, struct arena *arena, const struct str **out, size_t *out_n)
+{
+    AUTO(arena) struct arena scratch;
+    struct str found[PEER_SANS_MAX], *kept;
+    struct cert_names names;
+    struct err ignored;
+    size_t n = 0;
+
+    *out = NULL;
+    *out_n = 0;
+    if (X509_get_ext_by_NID(cert, NID_subject_alt_name, -1) < 0)
+        return OK;
+    arena_init(&scratch, SANS_ARENA, 1024);
+    enum code code = cert_names_of(cert, &scratch, &names, &ignored);
+    if (code != OK)
+        return code == E_NOMEM ? code : OK;
+    for (size_t i = 0; i < names.n_sans && n < PEER_SANS_MAX; i++)
+        if (is_name(&names.sans[i]))
+            found[n++] = str_from_bytes(names.sans[i].value);
+    kept = arena_array(arena, n, sizeof *kept);
+    for (size_t i = 0; kept && i < n; i++)
+        if (!arena_str(arena, found[i], &kept[i]))
+            return E_NOMEM;
+    *out = kept;
+    *out_n = n;
+    return kept ? OK : E_NOMEM;
+}
+
 enum code peer_cert_read(X509 *cert, struct arena *arena, struct peer_cert *out, struct err *e)
 {
     const X509_NAME *subject = X509_get_subject_name(cert);
@@ -31,6 +121,8 @@ enum code peer_cert_read(X509 *cert, struct arena *arena, struct peer_cert *out,
     TRY(name_slash(X509_get_issuer_name(cert), arena, &p.issuer, e));
     TRY(name_serial_decimal(X509_get0_serialNumber(cert), arena, &p.serial, e));
     TRY(cert_times(cert, &not_before_s, &p.not_after_s, e));
+    if (peer_cert_sans(cert, arena, &p.sans, &p.n_sans) != OK)
+        return err_set(e, E_NOMEM, "out of memory");
     p.has_cn = cn.present;
     p.cn = cn.value;
     *out = p;

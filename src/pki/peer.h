@@ -19,7 +19,12 @@ struct peer_cert {
     struct str issuer; /* slash form */
     struct str serial; /* decimal */
     int64_t not_after_s;
+    const struct str *sans; /* alternative names that are names: see peer_cert_sans() */
+    size_t n_sans;
 };
+
+/** More of them than these are not looked at, nor are longer ones. */
+enum { PEER_SANS_MAX = 64, PEER_SAN_MAX = 2048 /* [src: SPIFFE-ID, section 2.3] */ };
 
 /**
  * Read a certificate that the handshake has verified.
@@ -28,6 +33,15 @@ struct peer_cert {
  * must end. E_NOMEM. [src: PostgreSQL 18, be_tls_open_server]
  */
 MUST_CHECK enum code peer_cert_read(X509 *cert, struct arena *arena, struct peer_cert *out, struct err *e);
+
+/**
+ * The DNS names, e-mail addresses and URIs among the certificate's alternative names, as they stand there. Only those
+ * that look like one: a DNS name has no sign but `-._*`, an address one `@` and neither `:` nor `/`, a URI begins with
+ * its scheme and `:`, none has a NUL or anything beyond ASCII. So none can be taken for one of another kind.
+ *
+ * out  possibly empty: also where the extension cannot be read. E_NOMEM.
+ */
+MUST_CHECK enum code peer_cert_sans(X509 *cert, struct arena *arena, const struct str **out, size_t *out_n);
 
 /** The attributes of its two names, for sslinfo's functions. */
 struct peer_names {

@@ -83,6 +83,8 @@ static enum code read_clientname(struct line_parser *p, struct hba_rule *rule, s
         rule->clientname = CLIENTNAME_CN;
     else if (str_is(value, "DN"))
         rule->clientname = CLIENTNAME_DN;
+    else if (str_is(value, "SAN") && p->params->features.sans)
+        rule->clientname = CLIENTNAME_SAN;
     else
         return line_bad_hidden(p, E_CONFIG, "invalid value for clientname: \"%.*s\"", STR_ARG(value));
     return OK;

@@ -55,7 +55,7 @@ enum hba_leaves { HBA_LEAVES_NO_SECRET, HBA_LEAVES_PASSWORD, HBA_LEAVES_KEYS, HB
 
 enum hba_type { HBA_LOCAL, HBA_HOST, HBA_HOSTSSL, HBA_HOSTNOSSL, HBA_HOSTGSSENC, HBA_HOSTNOGSSENC };
 enum hba_clientcert { CLIENTCERT_NONE, CLIENTCERT_VERIFY_CA, CLIENTCERT_VERIFY_FULL };
-enum hba_clientname { CLIENTNAME_CN, CLIENTNAME_DN };
+enum hba_clientname { CLIENTNAME_CN, CLIENTNAME_DN, CLIENTNAME_SAN };
 
 /* ---- rules ---- */
 
@@ -119,6 +119,7 @@ struct policy; /* immutable */
 /** What the caller can apply; what a record needs beyond it is an error with file and line. */
 struct policy_features {
     bool roles_known;     /* memberships can be looked up: `+role`, samerole, samegroup */
+    bool sans;            /* clientname=SAN, which PostgreSQL does not have */
     bool oauth_unchecked; /* oauth is judged elsewhere: do not ask for oauth_validator_libraries */
 };
 

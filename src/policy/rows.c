@@ -72,7 +72,8 @@ static struct str shown_value(const struct hba_rule *rule, enum hba_option optio
     case HBA_OPTION_LDAPSCOPE:
     case HBA_OPTION_LDAPPORT:
         return taken && !str_is(value, "0") ? value : str_of(NULL, 0);
-    case HBA_OPTION_CLIENTNAME:
+    case HBA_OPTION_CLIENTNAME: /* PostgreSQL shows none, and has no SAN */
+        return rule->clientname == CLIENTNAME_SAN ? value : str_of(NULL, 0);
     case HBA_OPTION_PAM_HOSTNAME:
     case HBA_OPTION_COMPAT_REALM:
     case HBA_OPTION_UPN_USERNAME:

@@ -392,7 +392,7 @@ static enum code load_policy(struct snapshot *s, const struct snapshot_params *p
         .hba_file = head.hba_file,
         .ident_file = head.ident_file,
         .ssl_on = head.ssl_on,
-        .features = { .roles_known = head.roles_known, .oauth_unchecked = true },
+        .features = { .roles_known = head.roles_known, .oauth_unchecked = true, .sans = true },
         .reload = p->running != NULL,
         .archive = &head,
     };

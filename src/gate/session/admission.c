@@ -95,33 +95,84 @@ static enum code check_certificate_name(struct session *s, struct err *why)
     return ident_check(snapshot_policy(s->snapshot), &question, why);
 }
 
+/* Each of the certificate's alternative names in turn, the first that may act as the user. As above. */
+static enum code find_alternative_name(struct session *s, struct str *out, struct err *why)
+{
+    const struct peer_cert *cert = &s->tls.cert;
+    struct ident_question question = { .map = s->rule->map,
+                                       .role = s->startup.user,
+                                       .roles = s->admission->facts.roles };
+    enum code first = OK;
+
+    for (size_t i = 0; i < cert->n_sans; i++) {
+        struct err ignored;
+        question.name = cert->sans[i];
+        enum code code = ident_check(snapshot_policy(s->snapshot), &question, i == 0 ? why : &ignored);
+        if (code == OK)
+            *out = cert->sans[i];
+        if (code == OK || code == E_NEED_ROLES || code == E_NOMEM)
+            return code;
+        first = i == 0 ? code : first;
+    }
+    if (cert->n_sans > 1)
+        err_detail(why, "The certificate has %zu alternative names, and none of them fits.", cert->n_sans);
+    return cert->n_sans > 0 ? first
+                            : err_set(why, E_AUTH,
+                                      "certificate authentication failed for user \"%.*s\": client "
+                                      "certificate contains no alternative name",
+                                      STR_ARG(s->startup.user));
+}
+
+static const char *name_mismatch(const struct hba_rule *rule)
+{
+    switch (rule->clientname) {
+    case CLIENTNAME_CN:
+        return "CN mismatch";
+    case CLIENTNAME_DN:
+        return "DN mismatch";
+    case CLIENTNAME_SAN:
+        return "SAN mismatch";
+    }
+    UNREACHABLE();
+}
+
+static enum code refuse_name(struct session *s, const struct err *why, struct err *e)
+{
+    struct log_line line;
+
+    session_log(s, &line, SEV_LOG, "authentication_failed");
+    log_c(&line, "method", hba_method_name(s->rule->method));
+    log_c(&line, "reason", err_text(why));
+    if (why->detail[0])
+        log_c(&line, "detail", why->detail);
+    if (hba_method_needs(s->rule->method) != HBA_NEEDS_CERT)
+        log_c(&line, "clientcert", name_mismatch(s->rule));
+    log_end(&line);
+    s->cause = CAUSE_MAP_OTHER_USER;
+    return admission_failed(s, e);
+}
+
 enum code admission_succeeded(struct session *s, struct err *e)
 {
     enum hba_needs needs = hba_method_needs(s->rule->method);
+    bool by_san = s->rule->clientcert == CLIENTCERT_VERIFY_FULL && s->rule->clientname == CLIENTNAME_SAN;
+    struct str name = s->tls.cert.dn;
     struct err why = { 0 };
+    enum code code = OK;
 
+    if (by_san) /* which of them is the identity, the map says */
+        code = find_alternative_name(s, &name, &why);
+    if (code == E_NEED_ROLES)
+        return code;
     if (needs == HBA_NEEDS_CERT)
-        admission_identified(s, s->tls.cert.dn);
+        admission_identified(s, name);
     else if (needs != HBA_NEEDS_NOTHING &&
              needs != HBA_NEEDS_PEER) /* who is at a socket's end is known already */
         admission_identified(s, s->startup.user);
-    if (s->rule->clientcert == CLIENTCERT_VERIFY_FULL) {
-        enum code code = check_certificate_name(s, &why);
-        if (code == E_NEED_ROLES)
-            return code;
-        if (code != OK) {
-            struct log_line line;
-            session_log(s, &line, SEV_LOG, "authentication_failed");
-            log_c(&line, "method", hba_method_name(s->rule->method));
-            log_c(&line, "reason", err_text(&why));
-            if (needs != HBA_NEEDS_CERT)
-                log_c(&line, "clientcert",
-                      s->rule->clientname == CLIENTNAME_DN ? "DN mismatch" : "CN mismatch");
-            log_end(&line);
-            s->cause = CAUSE_MAP_OTHER_USER;
-            return admission_failed(s, e);
-        }
-    }
+    if (s->rule->clientcert == CLIENTCERT_VERIFY_FULL && !by_san)
+        code = check_certificate_name(s, &why);
+    if (code != OK)
+        return code == E_NEED_ROLES ? code : refuse_name(s, &why, e);
     if (!s->identity.p) /* `trust` proves nothing, and is told anyway */
         log_authenticated(s);
     s->admitted_mono_us = env_mono_us(session_env(s));

@@ -120,7 +120,7 @@ static struct policy_params policy_params(const struct rows *rows)
         .hba_file = str_c(settings->hba_file.path ? settings->hba_file.path : ""),
         .ident_file = str_c(settings->ident_file.path ? settings->ident_file.path : ""),
         .ssl_on = settings->ssl,
-        .features = { .roles_known = true, .oauth_unchecked = true },
+        .features = { .roles_known = true, .oauth_unchecked = true, .sans = true },
         .reload = true,
     };
 }

@@ -110,7 +110,7 @@ class Authority(Cert):
         Issue a certificate.
 
         subject     a common name, or an x509.Name of `name(...)`.
-        sans        host names, and addresses as text.
+        sans        host names, and addresses as text; "uri:..." and "email:...".
         usage       "client", "server" or "both".
         key         its kind, or a key that is there already.
         """
@@ -144,6 +144,9 @@ class Authority(Cert):
 
 
 def general_name(text):
+    for prefix, kind in [("uri:", x509.UniformResourceIdentifier), ("email:", x509.RFC822Name)]:
+        if text.startswith(prefix):
+            return kind(text[len(prefix):])
     try:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
