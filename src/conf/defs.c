@@ -34,6 +34,10 @@ SETTING_VALUE_SETS(NAME_FUNCTION)
     {                                                                                                        \
         NULL, 0                                                                                              \
     }
+#define WORDS_OF_SHARE(values)                                                                               \
+    {                                                                                                        \
+        NULL, 0                                                                                              \
+    }
 #define WORDS_OF_STRING(values)                                                                              \
     {                                                                                                        \
         NULL, 0                                                                                              \

@@ -22,6 +22,7 @@ struct use_row {
 
 #define ROW_OF_BOOL(member, name, values)
 #define ROW_OF_INT(member, name, values)
+#define ROW_OF_SHARE(member, name, values)
 #define ROW_OF_STRING(member, name, values)
 #define ROW_OF_ENUM(member, name, values)
 #define ROW_OF_NAMES(member, name, values)

@@ -51,6 +51,8 @@ enum code value_render(const struct setting_def *def, struct arena *arena, struc
         return OK;
     case SETTING_INT:
         return render_int(def, arena, *(const int *)member, with_unit, out);
+    case SETTING_SHARE:
+        return arena_printf(arena, out, "%g%%", (double)*(const int *)member / SHARE_PERCENT) ? OK : E_NOMEM;
     case SETTING_STRING:
         *out = *(const struct str *)member;
         return OK;
@@ -82,6 +84,7 @@ static const char *vartype_of(enum setting_type type)
         return "integer";
     case SETTING_ENUM:
         return "enum";
+    case SETTING_SHARE:
     case SETTING_STRING:
     case SETTING_FILE:
     case SETTING_NAMES:

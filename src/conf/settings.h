@@ -22,6 +22,8 @@ SETTING_VALUE_SETS(SETTING_ENUM_)
 #undef SETTING_ENUM_
 #undef SETTING_ENUMERATOR_
 
+enum { SHARE_PERCENT = 10000, SHARE_WHOLE = 100 * SHARE_PERCENT };
+
 /** A path. `text` is what was written (PostgreSQL's messages name that), `path` is where to look. */
 struct settings_file {
     struct str text; /* empty: not set */
@@ -72,6 +74,8 @@ struct settings_route {
 
 #define SETTING_MEMBER_BOOL(member, values) bool member;
 #define SETTING_MEMBER_INT(member, values) int member;
+/* In millionths. */
+#define SETTING_MEMBER_SHARE(member, values) int member;
 #define SETTING_MEMBER_STRING(member, values) struct str member;
 #define SETTING_MEMBER_FILE(member, values) struct settings_file member;
 #define SETTING_MEMBER_ENUM(member, values) enum values member;

@@ -19,6 +19,7 @@ enum {
 enum setting_type {
     SETTING_BOOL,
     SETTING_INT,
+    SETTING_SHARE,
     SETTING_STRING,
     SETTING_FILE,
     SETTING_ENUM,

@@ -119,6 +119,26 @@ static enum code parse_int(const struct setting_def *def, const struct value_par
     return OK;
 }
 
+/* 0, or a percentage: "1%", "0.1 %". */
+static enum code parse_share(const struct value_params *params, struct str text, int *member, struct err *e)
+{
+    char c_text[NUMBER_TEXT_MAX];
+    double value;
+
+    const char *end = str_to_c(text, c_text, sizeof c_text) ? scan_number(c_text, &value) : NULL;
+    struct str unit = str_trim(str_c(end ? end : ""));
+    if (!end || !(str_is(unit, "%") || (unit.n == 0 && value == 0))) {
+        enum code code = value_invalid(params, text, e);
+        err_hint(e, "Write a percentage in quotes, such as '1%%' or '0.1%%'; 0 turns it off.");
+        return code;
+    }
+    if (!(value >= 0 && value <= 100))
+        return err_set(e, E_PARAM, "%.*s is outside the valid range for parameter \"%s\" (0%% .. 100%%)",
+                       STR_ARG(text), params->shown_name);
+    *member = (int)rint(value * SHARE_PERCENT);
+    return OK;
+}
+
 /* ---- words ---- */
 
 static const struct setting_word *find_word(const struct setting_def *def, struct str text)
@@ -456,6 +476,8 @@ enum code value_parse(const struct setting_def *def, const struct value_params *
         return parse_bool(params, text, member, e);
     case SETTING_INT:
         return parse_int(def, params, text, member, e);
+    case SETTING_SHARE:
+        return parse_share(params, text, member, e);
     case SETTING_STRING:
         return parse_string(def, params, text, member, e);
     case SETTING_FILE:

@@ -49,9 +49,10 @@ enum client_seen {
     CLIENT_WRONG_NAME = 64,   /* left after the handshake, which showed another name */
     CLIENT_FELL_BACK = 128,   /* plaintext right after TLS had failed or been refused */
     CLIENT_WENT_UP = 256,     /* TLS right after plaintext had been refused */
-    CLIENT_LOCAL = 512        /* over a unix socket, where TLS is no question */
+    CLIENT_LOCAL = 512,       /* over a unix socket, where TLS is no question */
+    CLIENT_REPLICATES = 1024
 };
-enum { CLIENT_SEEN_ALL = 1023 };
+enum { CLIENT_SEEN_ALL = 2047 };
 
 struct client_row {
     struct client_key key;

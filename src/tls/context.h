@@ -40,8 +40,16 @@ enum tls_passphrase {
     TLS_PASSPHRASE_REFUSE  /* an encrypted key fails: "cannot be reloaded because it requires a passphrase" */
 };
 
+/** A certificate and its key that are in no file; borrowed. */
+struct tls_pair {
+    struct x509_st *cert;
+    struct x509_st *issuer; /* sent after it */
+    struct evp_pkey_st *key;
+};
+
 /** All texts borrowed, NUL-terminated, absolute paths; "" where PostgreSQL's default is ''. */
 struct tls_server_params {
+    const struct tls_pair *pair; /* NULL: cert_file and key_file */
     const char *cert_file, *key_file, *ca_file, *crl_file, *crl_dir, *dh_params_file;
     const char *ciphers, *tls13_ciphers, *groups;
     enum tls_protocol protocol; /* clients that offer ALPN must offer its name */

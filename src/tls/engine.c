@@ -157,6 +157,12 @@ struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_conte
     return e;
 }
 
+void tls_engine_on_hello(struct tls_engine *engine, tls_hello_fn *fn, void *arg)
+{
+    engine->on_hello = fn;
+    engine->hello_arg = arg;
+}
+
 void tls_engine_free(struct tls_engine *engine)
 {
     if (!engine)

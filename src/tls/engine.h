@@ -25,12 +25,22 @@ void tls_port_free(struct tls_port *port);
 
 enum { TLS_READ_MIN = (1 << 14) + 256 };
 
+/** What a ClientHello asks for. */
+struct tls_hello {
+    struct str sni; /* as sent; empty: none */
+    bool cancel;    /* it offers TLS_PROTOCOL_CANCEL */
+};
+/** The context to go on with, of the same settings but for its certificate; NULL: the one it has. */
+typedef struct tls_context *tls_hello_fn(void *arg, const struct tls_hello *hello);
+
 /** NULL when memory ran out. Borrowed: `port` must outlive the engine, `context` the handshake. */
 struct tls_engine *tls_engine_new_server(struct tls_port *port, struct tls_context *context);
 /** sni: NULL or "" sends none. alpn: offer the context's protocol. */
 struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_context *context, const char *sni,
                                          bool alpn);
 void tls_engine_free(struct tls_engine *engine);
+/** On the server's side, before the handshake: ask once, when the first ClientHello is there. */
+void tls_engine_on_hello(struct tls_engine *engine, tls_hello_fn *fn, void *arg);
 
 /** Go on with the handshake. e->detail and e->hint are PostgreSQL's log texts. */
 enum tls_status tls_engine_handshake(struct tls_engine *engine, struct tls_io *io, struct err *e);

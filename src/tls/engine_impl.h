@@ -48,8 +48,10 @@ struct tls_engine {
     int verify_error, verify_depth;
     int16_t alert_sent, alert_received;
     uint16_t offered_min, offered_max;
-    bool chosen;    /* `served`, by the name that was asked for */
-    bool no_host;   /* nobody serves what was asked for */
+    bool chosen;            /* `served`, by the name that was asked for */
+    bool no_host;           /* nobody serves what was asked for */
+    tls_hello_fn *on_hello; /* NULL: nobody asks, or was asked */
+    void *hello_arg;
     bool own;       /* the records are to be ours */
     bool late;      /* in a handshake: what the key log says from here on is of use */
     bool logs_keys; /* the context has a key log of its own */

@@ -28,6 +28,42 @@ void engine_info_cb(const SSL *ssl, int where, int ret)
         e->alert_sent = (int16_t)(ret & 0xff);
 }
 
+/* [src: RFC 6066 §3; RFC 7301 §3.1] */
+static struct tls_hello read_hello(SSL *ssl)
+{
+    struct bytes cancel = protocol_alpn(TLS_PROTOCOL_CANCEL);
+    struct tls_hello hello = { .sni = STR("") };
+    const unsigned char *data;
+    size_t n;
+
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &n) == 1) {
+        struct rd r = rd_over(bytes_of(data, n));
+        (void)rd_u16(&r); /* length of the list, of which the first entry counts */
+        uint8_t type = rd_u8(&r);
+        uint16_t length = rd_u16(&r);
+        struct bytes name = rd_bytes(&r, length);
+        if (!r.bad && type == TLSEXT_NAMETYPE_host_name)
+            hello.sni = str_of((const char *)name.p, name.n);
+    }
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &n) == 1)
+        hello.cancel = memmem(data, n, cancel.p, cancel.n) != NULL;
+    return hello;
+}
+
+/* Ciphers, versions and groups stay what they are: the contexts differ in their certificates only. */
+static bool ask_for_context(struct tls_engine *e)
+{
+    const struct tls_hello hello = read_hello(e->ssl);
+    tls_hello_fn *ask = e->on_hello;
+
+    e->on_hello = NULL;
+    struct tls_context *context = ask(e->hello_arg, &hello);
+    if (!context)
+        return true;
+    e->served = context;
+    return SSL_set_SSL_CTX(e->ssl, context->ssl_ctx) == context->ssl_ctx;
+}
+
 /* The versions a ClientHello offers: for the log line of a handshake that fails. Before TLS 1.3 a client told
  * only its highest one. */
 int engine_hello_cb(SSL *ssl, int *alert, void *arg)
@@ -36,7 +72,6 @@ int engine_hello_cb(SSL *ssl, int *alert, void *arg)
     const unsigned char *data;
     size_t n;
 
-    (void)alert;
     (void)arg;
     e->offered_max = (uint16_t)SSL_client_hello_get0_legacy_version(ssl);
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &data, &n) == 1) {
@@ -51,6 +86,10 @@ int engine_hello_cb(SSL *ssl, int *alert, void *arg)
             if (!e->offered_min || version < e->offered_min)
                 e->offered_min = version;
         }
+    }
+    if (e->on_hello && !ask_for_context(e)) {
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
     }
     return SSL_CLIENT_HELLO_SUCCESS;
 }

@@ -120,6 +120,17 @@ static void hint_key(const struct passphrase_use *use, struct err *e)
         err_hint(e, "The key is protected with a passphrase: check what ssl_passphrase_command prints.");
 }
 
+static enum code use_pair(struct tls_context *c, const struct tls_pair *pair, struct err *e)
+{
+    char reason[DIAG_REASON_MAX];
+
+    if (SSL_CTX_use_certificate(c->ssl_ctx, pair->cert) != 1 ||
+        SSL_CTX_add1_chain_cert(c->ssl_ctx, pair->issuer) != 1 ||
+        SSL_CTX_use_PrivateKey(c->ssl_ctx, pair->key) != 1)
+        return err_set(e, E_INTERNAL, "could not use a certificate: %s", diag_first(reason, sizeof reason));
+    return OK;
+}
+
 static enum code load_certificate(struct tls_context *c, const struct tls_server_params *p, struct err *e)
 {
     struct passphrase_use use = { .params = p };
@@ -274,7 +285,7 @@ static enum code load_dh(struct tls_context *c, struct tls_library *library,
 static enum code build(struct tls_context *c, struct tls_library *library, const struct tls_server_params *p,
                        struct diags *diags, struct err *e)
 {
-    TRY(load_certificate(c, p, e));
+    TRY(p->pair ? use_pair(c, p->pair, e) : load_certificate(c, p, e));
     TRY(set_versions(c, p, e));
     SSL_CTX_set_options(c->ssl_ctx, SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
     SSL_CTX_set_num_tickets(c->ssl_ctx, 0);

@@ -5,16 +5,15 @@ sessions go on, and what depends on the date follows it.
 
 import concurrent.futures
 import contextlib
-import mmap
 import os
 import signal
-import struct
 import threading
 import time
 
 import pytest
 
 from lib import run
+from lib.clock import Clock, environment
 from lib.pg import PASSWORDS
 from lib.wire import SSL_REQUEST, Closed, Conn, client_context, fatal, startup
 
@@ -22,19 +21,6 @@ ALICE = PASSWORDS["alice"]
 HBA = "hostssl app carol 127.0.0.1/32 cert\nhost all all 127.0.0.1/32 scram-sha-256\n"
 YEAR = 365 * 86400
 TIMEOUT = 6             # for what the test does meanwhile, each within it
-
-
-class Clock:
-    """The page that faultclock.so reads."""
-
-    def __init__(self, path):
-        with open(path, "wb") as f:
-            f.write(bytes(mmap.PAGESIZE))
-        with open(path, "r+b") as f:
-            self.page = mmap.mmap(f.fileno(), mmap.PAGESIZE)
-
-    def off_by(self, seconds):
-        self.page[0:8] = struct.pack("q", seconds)
 
 
 @pytest.fixture
@@ -45,9 +31,8 @@ def dated(make_gate, certs, scratch, factory, pytestconfig, monkeypatch):
         clock = Clock(path)
         factory.upstream()      # has the date it always had
         with monkeypatch.context() as m:
-            m.setenv("FAULTCLOCK", path)
-            m.setenv("LD_PRELOAD", os.path.join(os.path.abspath(pytestconfig.getoption("--build")),
-                                                "tests/fault/faultclock.so"))
+            for name, value in environment(pytestconfig.getoption("--build"), path).items():
+                m.setenv(name, value)
             g = make_gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()}, settings={
                 "authentication_timeout": f"{TIMEOUT}s", "stats_users": "alice", **settings})
         return g, clock

@@ -18,6 +18,7 @@
 #include "gate/load/rule_check.h"
 #include "gate/load/server_tls.h"
 #include "gate/load/tls_params.h"
+#include "gate/load/trial_certs.h"
 #include "policy/archive.h"
 #include "policy/policy.h"
 #include "tls/client_context.h"
@@ -45,6 +46,7 @@ struct snapshot {
     struct upstream *upstreams; /* one per route */
     struct upstream *peers;     /* one per cancel_peers; all have the first one's contexts */
     struct rule_counter *hits;  /* one per rule */
+    struct trial_certs trials;
     struct http_access access;
     struct arena arena;
 };
@@ -64,6 +66,7 @@ static void snapshot_free(struct snapshot *snapshot)
         free_contexts(snapshot->upstreams[i].tls, snapshot->n_workers);
         conninfo_wipe(&snapshot->upstreams[i].info);
     }
+    trial_certs_fini(&snapshot->trials, snapshot->n_workers);
     if (snapshot->peers)
         free_contexts(snapshot->peers[0].tls, snapshot->n_workers);
     http_access_fini(&snapshot->access);
@@ -104,6 +107,16 @@ struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worke
 const struct server_tls *snapshot_hosts(const struct snapshot *snapshot)
 {
     return &snapshot->tls;
+}
+
+const struct trial_certs *snapshot_trials(const struct snapshot *snapshot)
+{
+    return snapshot->trials.any ? &snapshot->trials : NULL;
+}
+
+bool snapshot_shows_next_ca(const struct snapshot *snapshot)
+{
+    return snapshot->trials.served_is_next_ca;
 }
 
 const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route)
@@ -168,12 +181,33 @@ void snapshot_inspect(const struct snapshot *snapshot, const struct env *env, st
         server_tls_inspect(&snapshot->tls, snapshot->settings, env, diags);
 }
 
+static enum code load_trials(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
+{
+    struct tls_server_params params = tls_params_server(s->settings, p->passphrase, p->running != NULL);
+    const struct trial_certs_params trials = {
+        .settings = s->settings,
+        .params = &params,
+        .served = s->tls.by_name ? NULL : &s->tls.hosts[0].served,
+        .libraries = p->libraries,
+        .n_workers = p->n_workers,
+        .env = p->env,
+        .arena = &s->arena,
+    };
+
+    /* A passphrase is that of ssl_key_file; it may be theirs, too. */
+    params.passphrase_from = p->passphrase->n > 0 ? TLS_PASSPHRASE_GIVEN : TLS_PASSPHRASE_REFUSE;
+    return trial_certs_load(&trials, &s->trials, diags);
+}
+
 static enum code load_server_tls(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
     const struct server_tls_job job = { s->settings, p,       p->running ? &p->running->tls : NULL,
                                         &s->arena,   &s->tls, diags };
 
-    return s->settings->ssl ? server_tls_load(&job) : OK;
+    if (!s->settings->ssl)
+        return OK;
+    TRY(server_tls_load(&job));
+    return load_trials(s, p, diags);
 }
 
 /* After load_server_tls(): a passphrase has been asked for by then, if there is one. */

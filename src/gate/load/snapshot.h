@@ -22,6 +22,7 @@ struct secret;
 struct server_tls;
 struct tls_context;
 struct tls_library;
+struct trial_certs;
 struct userlist;
 
 /** The upstream server of one route of the settings. */
@@ -56,6 +57,10 @@ const struct policy *snapshot_policy(const struct snapshot *snapshot);
 struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worker);
 /** What clients of each host get. */
 const struct server_tls *snapshot_hosts(const struct snapshot *snapshot);
+/** What a handshake may show instead; NULL: nothing, which is how it mostly is. */
+const struct trial_certs *snapshot_trials(const struct snapshot *snapshot);
+/** True when the server's certificate is of the CA of rollover_cert_file: who accepts it knows that CA. */
+bool snapshot_shows_next_ca(const struct snapshot *snapshot);
 const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route);
 /** The gates of cancel_peers, as servers to connect to; *out_n of them, in the order of the setting. */
 const struct upstream *snapshot_peers(const struct snapshot *snapshot, size_t *out_n);

@@ -13,6 +13,7 @@
 #include "gate/session/pending.h"
 #include "gate/session/roster.h"
 #include "gate/session/tally_session.h"
+#include "gate/session/trial.h"
 #include "gate/stats/tally.h"
 #include "gate/work/worker.h"
 #include "pgwire/backend.h"
@@ -180,6 +181,7 @@ void farewell_without_a_word(struct session *s)
 
 void farewell_enter(struct session *s, const struct err *e)
 {
+    trial_ended(s);
     log_end_of(s, e);
     if (!s->ready_us)
         session_tally_ended(s, e);

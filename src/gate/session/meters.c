@@ -169,6 +169,13 @@ void meters_lost(struct session *s)
     count_add(count_cell(counters_of(s), METRIC_UPSTREAM_LOST, labels), 1);
 }
 
+void meters_trial(struct counters *counters, const char *kind, const char *result)
+{
+    const struct str labels[] = { str_c(kind), str_c(result) };
+
+    count_add(count_cell(counters, METRIC_TRIALS, labels), 1);
+}
+
 void meters_cancel(struct counters *counters, const char *result)
 {
     const struct str labels[] = { str_c(result) };

@@ -13,6 +13,7 @@
 #include "gate/session/meters.h"
 #include "gate/session/revoke.h"
 #include "gate/session/tally_session.h"
+#include "gate/session/trial.h"
 #include "gate/stats/tally.h"
 #include "gate/work/worker.h"
 #include "pki/cert.h"
@@ -40,6 +41,7 @@ enum step seal_enter(struct session *s, struct err *e)
         err_set(e, E_NOMEM, "out of memory");
         return session_fail(s, PARTING_LOGGED);
     }
+    trial_watch(s);
     return s->in.n > 0 ? seal_step(s, e) : STEP_MORE;
 }
 
@@ -91,6 +93,8 @@ static enum step seal_failed(struct session *s, const struct err *e)
 
     meters_handshake_ended(s, false);
     tls_engine_facts(s->client.tls, &facts);
+    if (trial_failed(s, &facts))
+        return session_fail(s, PARTING_SILENT);
     log_failure(s, e, &facts);
     session_tally_stranger(s, seen_of(cause_of_handshake(&facts)));
     return session_fail(s, PARTING_SILENT); /* the alert, if there is one, has been sent */
@@ -138,7 +142,7 @@ void seal_log_left(struct session *s)
 {
     struct log_line line;
 
-    if (served_name_is(s->worker->shared->nonce, s->tls.sni) ||
+    if (trial_left(s) || served_name_is(s->worker->shared->nonce, s->tls.sni) ||
         served_name_is(s->worker->shared->nonce, str_c(tls_engine_visit(s->client.tls))))
         return;
     bool fits = name_fits(s);

@@ -14,6 +14,7 @@
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/walk.h"
+#include "gate/stats/addresses.h"
 #include "gate/upstream/server_conn.h"
 #include "net/socket.h"
 #include "net/stream.h"
@@ -109,6 +110,8 @@ struct tls_facts {
     const struct tls_context *context; /* that serves the client; of the snapshot */
     bool has_cert;
     struct peer_cert cert;
+    enum trial trial; /* session/trial.h */
+    bool judged;      /* what became of the trial is known */
 };
 
 struct session;

@@ -1,5 +1,6 @@
 #include "gate/session/startup.h"
 
+#include "gate/session/trial.h"
 #include "gate/work/worker.h"
 #include "pgwire/backend.h"
 
@@ -42,5 +43,7 @@ enum step startup_step(struct session *s, struct err *e)
         err_set(e, E_TOO_MANY, "sorry, too many clients already");
         return session_fail(s, PARTING_FATAL);
     }
+    if (trial_startup(s, e) != STEP_DONE)
+        return STEP_FAIL;
     return session_goto(s, STATE_ADMIT);
 }

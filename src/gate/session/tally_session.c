@@ -86,6 +86,27 @@ static void tally_session_count(struct session *s, struct client_row *row)
     client_counts_note(s->worker, row);
 }
 
+/* What a StartupMessage proves: the client accepts the certificate that it was shown. */
+static void add_proof(const struct session *s, struct client_row *row)
+{
+    switch (s->tls.trial) {
+    case TRIAL_NONE:
+        row->ca_new_us = snapshot_shows_next_ca(s->snapshot) ? row->tls_us : 0;
+        break;
+    case TRIAL_NEXT_CA:
+        row->ca_new_us = row->tls_us;
+        break;
+    case TRIAL_STRANGER:
+        row->strange_taken_us = row->tls_us;
+        break;
+    case TRIAL_MISNAMED:
+        row->misnamed_taken_us = row->tls_us;
+        break;
+    case TRIAL_KINDS:
+        break;
+    }
+}
+
 static void add_tls(struct session *s, bool refused, struct client_row *row)
 {
     row->seen = CLIENT_TLS | (s->tls.direct ? (unsigned)CLIENT_DIRECT : 0);
@@ -93,6 +114,9 @@ static void add_tls(struct session *s, bool refused, struct client_row *row)
     row->tls_refused_us = refused ? row->tls_us : 0;
     row->alpn = s->tls.alpn;
     row->gs2 = s->gs2;
+    if (s->startup.replication != REPLICATION_NONE)
+        row->seen |= CLIENT_REPLICATES;
+    add_proof(s, row);
     CLIENT_PUT(row->tls_version, str_c(s->tls.version));
     CLIENT_PUT(row->sni, s->tls.sni);
     if (!s->tls.has_cert)
@@ -176,6 +200,23 @@ void session_tally_stranger(struct session *s, enum client_seen seen)
     /* Who leaves after a good handshake may only have looked. */
     if (s->client.tls && (!s->tls.used || seen))
         row.tls_failed_us = now_of(s);
+    tally_session_count(s, &row);
+}
+
+void session_tally_refused_trial(struct session *s)
+{
+    struct client_row row = { .seen = 0 };
+    struct tls_handshake_facts facts;
+
+    tls_engine_facts(s->client.tls, &facts);
+    CLIENT_PUT(row.sni, clean(s, CLEAN_ASCII, str_c(facts.sni)));
+    row.tls_failed_us = now_of(s); /* plaintext may follow; it does not count among the failures */
+    if (s->tls.trial == TRIAL_NEXT_CA)
+        row.ca_failed_us = row.tls_failed_us;
+    else if (s->tls.trial == TRIAL_STRANGER)
+        row.strange_refused_us = row.tls_failed_us;
+    else
+        row.misnamed_refused_us = row.tls_failed_us;
     tally_session_count(s, &row);
 }
 

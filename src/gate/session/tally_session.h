@@ -20,5 +20,7 @@ void session_tally_admitted(struct session *s);
 void session_tally_ended(struct session *s, const struct err *e);
 /** It left, or its handshake failed, before it said who it is; seen: what that shows, or 0. */
 void session_tally_stranger(struct session *s, enum client_seen seen);
+/** It refused the certificate of a trial: charge its address with it. */
+void session_tally_refused_trial(struct session *s);
 
 #endif

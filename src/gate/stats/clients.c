@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/lru.h"
 #include "conf/settings.h"
+#include "gate/stats/addresses.h"
 #include "gate/work/sql_thread.h"
 #include "net/loop.h"
 #include "os/files.h"
@@ -43,6 +44,7 @@ struct clients {
     _Atomic enum writer writer;
     const struct env *env;
     struct lru *rows; /* of struct ledger_row; high: it had a session */
+    struct addresses *addresses;
     struct timer *timer;
     char path[OS_PATH_MAX];
     size_t limit;
@@ -139,6 +141,7 @@ static void clients_add(struct clients *c, const struct client_row *seen)
 {
     struct ledger_row *row = lru_note(c->rows, &seen->key, seen->sessions > 0);
 
+    addresses_note(c->addresses, seen);
     if (!row)
         return;
     client_merge(&row->row, seen);
@@ -453,7 +456,8 @@ struct clients *clients_new(struct sql_thread *sql, const char *dir, const struc
     c->env = env;
     c->rows = lru_new(LEDGER_SLOTS, sizeof(struct ledger_row), sizeof(struct client_key), 0);
     c->timer = timer_new(sql_thread_loop(sql), on_timer, c);
-    if (!c->rows || !c->timer || os_path(dir, STATE_CLIENTS, c->path, &ignored) != OK) {
+    c->addresses = addresses_new();
+    if (!c->rows || !c->timer || !c->addresses || os_path(dir, STATE_CLIENTS, c->path, &ignored) != OK) {
         clients_stop(c);
         clients_free(c);
         return NULL;
@@ -473,6 +477,11 @@ bool clients_go_on(struct clients *clients)
     atomic_store(&clients->writer, WRITER_FREE);
     clients->started = sql_thread_post(clients->sql, first_load, clients);
     return clients->started;
+}
+
+struct addresses *clients_addresses(const struct clients *clients)
+{
+    return clients->addresses;
 }
 
 bool clients_start(struct clients *clients, size_t limit)
@@ -501,5 +510,6 @@ void clients_free(struct clients *clients)
     if (!clients)
         return;
     lru_free(clients->rows);
+    addresses_free(clients->addresses);
     free(clients);
 }

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "status/clients.h"
 
+struct addresses;
 struct lru;
 struct arena;
 struct clients;
@@ -24,6 +25,8 @@ enum {
 
 /** Not counting yet. dir, env: borrowed. NULL when memory ran out. */
 struct clients *clients_new(struct sql_thread *sql, const char *dir, const struct env *env);
+/** What is known of addresses, from the same rows. Borrowed. */
+struct addresses *clients_addresses(const struct clients *clients);
 /** The first thing that the SQL thread does is to read the file. `limit`: rows to keep. */
 MUST_CHECK bool clients_start(struct clients *clients, size_t limit);
 /** Instead: count, but neither read the file nor write it, for another gate still does; until clients_go_on(). */

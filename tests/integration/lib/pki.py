@@ -85,7 +85,7 @@ class Authority(Cert):
     """A CA. An intermediate one is `root.intermediate(...)`."""
 
     def __init__(self, common_name="Test CA", key="ec", signer=None, valid_from=None, valid_to=None):
-        secret = new_key(key)
+        secret = new_key(key) if isinstance(key, str) else key
         subject = name(("CN", common_name))
         issuer = signer.cert.subject if signer else subject
         builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
