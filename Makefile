@@ -144,8 +144,8 @@ rotations: deps-check
 
 rollover: deps-check
 	@$(MAKE) --no-print-directory all
-	PGSEAL_EVERY_CALL=1 PGSEAL_TEST_SECONDS=1800 $(PYTHON) -m pytest -q tests/integration/test_rollover.py \
-	    --target=gate --build build
+	PGSEAL_EVERY_CALL=1 PGSEAL_FLEET=200 PGSEAL_TEST_SECONDS=1800 $(PYTHON) -m pytest -q --target=gate --build build \
+	    tests/integration/test_rollover.py tests/integration/test_rollover_fleet.py tests/integration/test_rollover_drivers.py
 
 storm: deps-check
 	@$(MAKE) --no-print-directory all

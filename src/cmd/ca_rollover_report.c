@@ -212,16 +212,19 @@ static void print_settings(const struct cmd *cmd, const struct rollover *r)
     char cert[OS_PATH_MAX], key[OS_PATH_MAX];
     struct err ignored;
 
-    if (!r->server_side || !r->past.own || rollover_pair_paths(r, cert, key, &ignored) != OK)
+    if (!r->server_side || !r->past.own || !r->target.has_server ||
+        rollover_pair_paths(r, cert, key, &ignored) != OK)
         return;
     (void)fprintf(
         cmd->out,
         "To see who knows the new CA, set these in %s/pgseal.conf and reload the gate:\n"
-        "  rollover_cert_file = '%s'\n  rollover_key_file = '%s'\n"
-        "  rollover_probe = 1%%\n  canary = 0.1%%\n"
-        "Each is a share of connections that may fail: clients that do not know the new CA, or that verify "
-        "as they should.\n",
-        r->target.dir, cert, key);
+        "  rollover_cert_file = '%s'\n  rollover_key_file = '%s'\n  rollover_probe = '1%%'\n"
+        "To see who verifies certificates at all, also these; the last two after: pgseal cert issue -D %s "
+        "canary --host canary.invalid --out %s/tls\n"
+        "  canary = '0.1%%'\n  canary_cert_file = 'tls/canary.crt'\n  canary_key_file = 'tls/canary.key'\n"
+        "Each share of connections fails, for clients that do not know the new CA or that verify as they "
+        "should (docs/evidence.md).\n",
+        r->target.dir, cert, key, r->target.dir, r->target.dir);
 }
 
 static const char *again_text(enum pasted_again again)

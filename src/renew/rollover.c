@@ -151,6 +151,23 @@ static enum code add_ruled_pairs(struct rollover *r, struct err *e)
     return OK;
 }
 
+static enum code add_named_pair(struct rollover *r, const char *name, struct str cert_setting,
+                                struct str key_setting, struct err *e)
+{
+    const struct setting_row *cert = settings_find(r->target.settings, cert_setting);
+    const struct setting_row *key = settings_find(r->target.settings, key_setting);
+    char cert_path[OS_PATH_MAX], key_path[OS_PATH_MAX];
+
+    if (!cert || !key || cert->show.n == 0 || key->show.n == 0)
+        return OK;
+    const char *cert_text = arena_c(r->arena, cert->show), *key_text = arena_c(r->arena, key->show);
+    if (!cert_text || !key_text)
+        return rollover_nomem(e);
+    TRY(os_path(r->target.dir, cert_text, cert_path, e));
+    TRY(os_path(r->target.dir, key_text, key_path, e));
+    return add_own_pair(r, str_c(name), cert_path, key_path, e);
+}
+
 /* ---- the files of roots and lists ---- */
 
 static enum code add_file(struct rollover *r, const char *path, struct str setting, bool lists, struct err *e)
@@ -300,6 +317,7 @@ enum code rollover_look(struct rollover *r, struct err *e)
     if (r->target.has_http)
         TRY(add_own_pair(r, STR("http"), r->target.http_cert, r->target.http_key, e));
     TRY(add_ruled_pairs(r, e));
+    TRY(add_named_pair(r, "canary", STR("canary_cert_file"), STR("canary_key_file"), e));
     TRY(find_files(r, e));
     for (size_t i = 0; i < r->n_pairs; i++)
         r->server_side = r->server_side ||

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STAMP_SIZE = 32, ASIDE_MAX = 99 };
+enum { STAMP_SIZE = 32, ASIDE_MAX = 99, PAIR_DAYS = 365 };
 
 static enum code steps_nomem(struct err *e)
 {
@@ -173,6 +173,8 @@ static enum code issue_pair(struct rollover *r, const struct key_passphrase *kno
         return err_set(e, E_NO_FILE, "the new CA is not beside \"%s\"", r->ca_dir);
     TRY(cert_chain_load(r->target.server_cert, &served, e));
     TRY(ca_request_of(served.items[0], r->arena, &request, e));
+    if (request.days < PAIR_DAYS) /* nobody renews it, and a rollover may take a while */
+        request.days = PAIR_DAYS;
     if (!key_kind_of(X509_get0_pubkey(served.items[0]), &kind))
         kind = KEY_P256;
     TRY(ca_open(&(struct ca_where){ dir, known, r->env }, CA_SIGN, &ca, e));

@@ -13,7 +13,7 @@ import pytest
 
 from cryptography import x509
 
-from lib import pki, wire
+from lib import howto, pki, wire
 from lib.wire import Closed, Conn
 from test_rotate import read_pair, served
 
@@ -85,21 +85,19 @@ class Rollover:
         return self.gate.path(f"clients/{name}.crt"), self.gate.path(f"clients/{name}.key")
 
 
-@pytest.fixture(scope="module")
-def rollover(program, factory, pytestconfig):
+def own_gate(program, factory):
+    """A gate that `pgseal init` made, with the settings and rules of the tests; not started."""
     gate = factory.gate(start=False, upstream="", hba=HBA, settings={
         "ssl": "on", "ssl_cert_file": "tls/server.crt", "ssl_key_file": "tls/server.key", "ssl_ca_file": "tls/ca.crt",
         "ssl_crl_file": "tls/ca.crl", "reload_policy": "strict", "reload_on_change": "off"})
-    own = gate.path("pgseal.conf")
-    with open(own, encoding="utf-8") as f:
-        conf = f.read()
-    for name in ("pgseal.conf", "pg_hba.conf"):
-        os.rename(gate.path(name), gate.path(name + ".kept"))
     subprocess.run([program, "init", gate.dir, "--force", "--host", "localhost", "--host", "127.0.0.1"], check=True,
                    capture_output=True)
-    pki.write_file(own, conf)
-    os.replace(gate.path("pg_hba.conf.kept"), gate.path("pg_hba.conf"))
-    gate.start()
+    return gate
+
+
+@pytest.fixture(scope="module")
+def rollover(program, factory, pytestconfig):
+    gate = own_gate(program, factory).start()
     yield Rollover(program, gate, os.path.join(os.path.abspath(pytestconfig.getoption("--build")), "tests/fault/diecalls.so"))
     factory.stop(gate)
 
@@ -294,3 +292,15 @@ def test_killed_anywhere(rollover, word, begins, ends, steps):
         if ends in ("started", "issued"):
             rollover("abort")
     assert 15 < call < 399
+
+
+# -- the page -----------------------------------------------------------------------------------------------------------
+def test_the_howto(program, factory, tmp_path):
+    gate = own_gate(program, factory)
+    os.rename(gate.dir, tmp_path / "gate")
+    os.symlink(tmp_path / "gate", gate.dir)
+    gate.start()
+    try:
+        howto.follow("ca-rollover.md", program, tmp_path, PGHOST="localhost", PGPORT=str(gate.port))
+    finally:
+        factory.stop(gate)
