@@ -180,7 +180,8 @@ fuzz-long:
 bench:
 	tools/deps.sh build quickstart bench
 	test -f build-bench/build.ninja || $(MESON) setup -Dbuildtype=release build-bench
-	$(NINJA) -C build-bench pgseal bench/bench_client bench/bench_stub bench/bench_relay tests/unit/policy/hba_bench
+	$(NINJA) -C build-bench pgseal bench/bench_client bench/bench_stub bench/bench_relay tests/unit/policy/hba_bench \
+	    tests/unit/gate/pack_bench
 	$(PYTHON) bench/run.py build-bench $(BENCH_ARGS)
 
 install: all

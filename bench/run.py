@@ -341,30 +341,28 @@ def judge(table):
     return verdicts
 
 
-def show(table, verdicts, hba):
+def show(table, verdicts, programs):
     lines = show_tables(table) + ["", "Budgets: median of the rounds' ratios (and their middle half)"]
     for v in verdicts:
         doubt = "" if v["sure"] else ", not decided: the budget lies in the spread"
         lines.append(f"    {v['word']:4}  {v['what']:62} {v['figure']:6.2f} ({v['low']:.2f} .. {v['high']:.2f})"
                      + (f"   budget {v['limit']}{doubt}" if v["limit"] else ""))
-    if hba is not None:
-        lines.append(f"    {'PASS' if hba[0] else 'MISS'}  10,000 rules: load <= 50 ms, match <= 20 us (users, nets), analysis <= 2 s (all)")
-        lines += [f"          {line}" for line in hba[1]]
+    for word, what, output in programs:
+        lines += [f"    {word}  {what}"] + [f"          {line}" for line in output]
     print("\n".join(lines))
 
 
 BEGIN, END = "<!-- of one run: bench/run.py --results -->\n", "<!-- end of the run -->\n"
 
 
-def write_results(path, table, verdicts, hba, last):
+def write_results(path, table, verdicts, programs, last):
     """Put a run's figures between the marks of a Markdown file; what stands around them is people's."""
     lines = ["| | what | median | middle half | budget |", "|---|---|---|---|---|"]
     for v in verdicts:
         lines.append(f"| {v['word']} | {v['what']} | {v['figure']:.2f} | {v['low']:.2f} .. {v['high']:.2f} | "
                      + (f"{v['limit']}{'' if v['sure'] else ' (not decided)'} |" if v["limit"] else "|"))
-    if hba is not None:
-        lines.append(f"| {'PASS' if hba[0] else 'MISS'} | 10,000 rules: load <= 50 ms, match <= 20 us (users, nets), analysis <= 2 s (all) | | | |")
-    lines += ["", "```"] + show_tables(table) + (hba[1] if hba is not None else []) + [last, "```"]
+    lines += [f"| {word} | {what} | | | |" for word, what, _ in programs]
+    lines += ["", "```"] + show_tables(table) + [line for _, _, output in programs for line in output] + [last, "```"]
     with open(path, encoding="utf-8") as f:
         before, _, rest = f.read().partition(BEGIN)
     after = rest.partition(END)[2]
@@ -372,12 +370,21 @@ def write_results(path, table, verdicts, hba, last):
         f.write(before + BEGIN + "\n" + "\n".join(lines) + "\n\n" + END + after)
 
 
-def judge_rules(build):
-    program = os.path.join(build, "tests", "unit", "policy", "hba_bench")
-    if not os.path.exists(program):
-        return None
-    done = subprocess.run([program], capture_output=True, text=True, check=False)
-    return done.returncode == 0, done.stdout.splitlines()
+# Programs that judge themselves by their exit status.
+PROGRAMS = [
+    (("policy", "hba_bench"), "10,000 rules: load <= 50 ms, match <= 20 us (users, nets), analysis <= 2 s (all)"),
+    (("gate", "pack_bench"), "1,000 TLS sessions packed and taken over: <= 125 ms"),
+]
+
+
+def judge_programs(build):
+    found = []
+    for place, what in PROGRAMS:
+        program = os.path.join(build, "tests", "unit", *place)
+        if os.path.exists(program):
+            done = subprocess.run([program], capture_output=True, text=True, check=False)
+            found.append(("MISS" if done.returncode else "PASS", what, done.stdout.splitlines()))
+    return found
 
 
 def raise_limits():
@@ -411,12 +418,12 @@ def main():
         failed = True
     finally:
         bench.stop()
-    verdicts, hba = judge(table), None if options.only else judge_rules(bench.build)
-    show(table, verdicts, hba)
+    verdicts, programs = judge(table), [] if options.only else judge_programs(bench.build)
+    show(table, verdicts, programs)
     last = f"{time.monotonic() - began:.0f} s, load average {os.getloadavg()[0]:.1f}"
     print("\n" + last)
     if options.results:
-        write_results(options.results, table, verdicts, hba, last)
+        write_results(options.results, table, verdicts, programs, last)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as f:
             json.dump({"budgets": verdicts, "rows": {name: row.samples for name, row in table.items()}}, f, indent=1)

@@ -34,7 +34,8 @@ static void pack_certificate(struct tls_engine *engine, struct form *f)
 {
     const struct tls_known *known = &engine->known;
 
-    handover_pack(engine);
+    if (known->peer)
+        handover_pack(engine);
     if (known->peer) /* not even its DER could be made */
         f->nomem = true;
     (void)form_bytes(f, bytes_of(known->der, known->der_n));

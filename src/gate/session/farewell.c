@@ -175,6 +175,7 @@ static void leave_lists(struct session *s)
 
 void farewell_without_a_word(struct session *s)
 {
+    meters_gone_over(s);
     leave_lists(s);
     session_free(s);
 }

@@ -201,3 +201,9 @@ void meters_drained(struct session *s, bool told)
     atomic_fetch_sub_explicit(&shared->drain_left, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&shared->drained[how], 1, memory_order_relaxed);
 }
+
+void meters_gone_over(struct session *s)
+{
+    if (s->worker->draining && s->ready_us && s->flags & SESSION_DRAINING)
+        atomic_fetch_sub_explicit(&s->worker->shared->drain_left, 1, memory_order_relaxed);
+}

@@ -34,6 +34,8 @@ void meters_connected(struct session *s);
 void meters_drains(struct session *s);
 /** And it ends; `told`: with 57P01. */
 void meters_drained(struct session *s, bool told);
+/** Another process has it: it is not among those that this one's drain waits for. */
+void meters_gone_over(struct session *s);
 
 void meters_failed(struct counters *counters, enum cause cause);
 /** A StartupMessage led to a session, or to a refusal. Nothing where there was none. */

@@ -19,7 +19,7 @@
 
 enum {
     METHOD_VERSION = 18,
-    /* What goes over of the flags. The drain's own bookkeeping is each process's. */
+    /* What goes over of the flags. A drain is each process's own business. */
     FLAGS = SESSION_COUNTED | SESSION_DRAINING | SESSION_DEAF | SESSION_BUSY | SESSION_BOUND |
             SESSION_DOOMED | SESSION_DUE | SESSION_COPIED
 };
@@ -274,6 +274,7 @@ void pack_form(struct session *s, struct form *f)
 {
     form_client(f, s);
     form_state(f, s);
+    form_messages(f, s);
     form_times(f, s);
     form_startup(f, &s->startup);
     form_tls(f, s);

@@ -202,7 +202,7 @@ void relay_on_server(void *arg, unsigned events)
 void relay_drain(struct session *s, bool now)
 {
     if (s->flags & SESSION_HELD)
-        s->flags |= SESSION_DRAINING | (now ? (unsigned)SESSION_DOOMED : 0);
+        s->flags |= now ? (unsigned)SESSION_DOOMED : 0;
     else if (now)
         say_goodbye(s);
     else if (s->flags & SESSION_DUE && relay_idle(s))
@@ -221,8 +221,10 @@ void relay_go_on(struct session *s)
     s->flags &= ~(unsigned)SESSION_HELD;
     stream_hold(&s->client, false);
     stream_hold(&s->server, false);
-    if (s->flags & SESSION_DRAINING)
-        relay_drain(s, s->flags & SESSION_DOOMED);
+    if (s->flags & SESSION_DOOMED)
+        session_drain(s, true);
+    else
+        relay_drain(s, false);
     if (s->state == STATE_RELAY)
         update(s);
 }

@@ -44,7 +44,8 @@ static bool rooms_needs_descriptor(struct worker *worker)
     return false;
 }
 
-static inline void rooms_open(struct rooms *r, struct env env)
+/* loop: taken; one of the kernel's, or an address and nothing else: memory_io.h. */
+static inline void rooms_open_on(struct rooms *r, struct env env, struct loop *loop)
 {
     static const struct worker_hooks hooks = {
         .sessions_changed = rooms_sessions_changed,
@@ -58,8 +59,7 @@ static inline void rooms_open(struct rooms *r, struct env env)
     worker->shared = &r->shared;
     worker->env = env;
     worker->hooks = &hooks;
-    worker->loop = (struct loop *)r; /* an address, and nothing else: memory_io.h */
-    memory_io_open(worker->loop);
+    worker->loop = loop;
     r->shared = (struct gate_shared){ .env = &r->env, .n_workers = 1, .workers = r->workers };
     CHECK(pending_open(&r->shared) == OK);
     worker->library = tls_library_new();
@@ -75,7 +75,13 @@ static inline void rooms_open(struct rooms *r, struct env env)
     TAILQ_INIT(&worker->sessions);
 }
 
-static inline void rooms_close(struct rooms *r)
+static inline void rooms_open(struct rooms *r, struct env env)
+{
+    memory_io_open((struct loop *)r);
+    rooms_open_on(r, env, (struct loop *)r);
+}
+
+static inline void rooms_close_all(struct rooms *r)
 {
     struct worker *worker = &r->worker;
 
@@ -87,6 +93,11 @@ static inline void rooms_close(struct rooms *r)
     tally_free(worker->tally);
     tls_library_free(worker->library);
     pending_close(&r->shared);
+}
+
+static inline void rooms_close(struct rooms *r)
+{
+    rooms_close_all(r);
     memory_io_close();
 }
 
