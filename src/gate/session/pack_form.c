@@ -274,7 +274,6 @@ void pack_form(struct session *s, struct form *f)
 {
     form_client(f, s);
     form_state(f, s);
-    form_messages(f, s);
     form_times(f, s);
     form_startup(f, &s->startup);
     form_tls(f, s);

@@ -226,7 +226,8 @@ static void records_may_have_begun(void **state)
 static void messages_may_have_begun(void **state)
 {
     static const uint8_t asked[] = "Q\0\0\0\x0dSELECT 1\0Q\0\0\0\x0dSELECT 2\0",
-                         said[] = "G\0\0\0\7\0\0\0Z\0\0\0\5IC\0\0\0\x08abc\0Z\0\0\0\5I";
+                         said[] = "G\0\0\0\7\0\0\0Z\0\0\0\5IC\0\0\0\x08"
+                                  "abc\0Z\0\0\0\5I";
     const struct bytes ways[] = { bytes_of(asked, sizeof asked - 1), bytes_of(said, sizeof said - 1) };
     struct rig r;
 
@@ -244,9 +245,9 @@ static void messages_may_have_begun(void **state)
             assert_memory_equal(&r.s->follow, &follow, sizeof follow);
             assert_memory_equal(&r.s->asked, &sent, sizeof sent);
             assert_int_equal(r.s->flags, flags);
-            assert_int_equal(relay_idle(r.s), way && i == ways[way].n - 1);
         }
     }
+    assert_true(relay_idle(r.s));
     rig_end(&r);
 }
 
@@ -865,6 +866,95 @@ static void damaged_packs_are_refused(void **state)
     rig_end(&r);
 }
 
+/* ---- the format ---- */
+
+static const char *corpus; /* packs of the present format: those of tests/fuzz/corpus/pack */
+
+static void put_seed(struct rig *r, const char *name)
+{
+    AUTO(buf) struct buf packed = BUF_INIT(PACK_MAX);
+    char path[256];
+    int fds[PACK_FDS];
+
+    pack_freeze(r->s->worker);
+    rig_pack(r, &packed, fds);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    (void)snprintf(path, sizeof path, "%s/%s", corpus, name);
+    rig_write_text(path, buf_bytes(&packed));
+    pack_thaw(r->s->worker);
+}
+
+static struct bytes get_seed(const char *name, uint8_t *to, size_t size)
+{
+    char path[256];
+
+    (void)snprintf(path, sizeof path, "%s/%s", corpus, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, to, size);
+    assert_true(n > 0);
+    (void)close(fd);
+    return bytes_of(to, (size_t)n);
+}
+
+/* For all that differs in kind: `./test_pack DIRECTORY write` makes them anew. */
+static void each_seed(void (*what)(struct rig *r, const char *name))
+{
+    static const struct {
+        const char *name;
+        struct rig_how how;
+    } seeds[] = {
+        { "local", { .long_key = true } },
+        { "client_tls", { .client_tls = true, .suite = "TLS_AES_256_GCM_SHA384" } },
+        { "both_tls",
+          { .client_tls = true, .server_tls = true, .with_cert = true, .suite = "TLS_AES_128_GCM_SHA256" } },
+        { "records_in_part",
+          { .client_tls = true, .server_tls = true, .suite = "TLS_CHACHA20_POLY1305_SHA256" } },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(seeds); i++) {
+        struct rig r;
+        uint8_t text[100] = "x";
+        rig_begin(&r, &seeds[i].how);
+        if (i == COUNT_OF(seeds) - 1) {
+            assert_int_equal(SSL_write(r.client.ssl, text, sizeof text), sizeof text);
+            (void)rig_flush(&r.client, 9);
+            RIG_UNTIL(&r, has_begun(&r.s->client, 9));
+        }
+        what(&r, seeds[i].name);
+        rig_end(&r);
+    }
+}
+
+static void take_seed(struct rig *r, const char *name)
+{
+    uint8_t text[RIG_TEXT];
+    struct session *taken = NULL;
+    int fds[PACK_FDS];
+    struct err e;
+    struct bytes seed = get_seed(name, text, sizeof text);
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+    if (pack_take(rig_other(r), seed, fds, &taken, &e) != OK)
+        fail_msg("%s is not taken: raise PACK_FORMAT and write the seeds anew, with \"test_pack %s write\"",
+                 name, corpus);
+    assert_true(str_is(taken->startup.user, "alice") && taken->pid == RIG_PID);
+    pack_drop(taken);
+}
+
+/* A pack of another build with the same PACK_FORMAT is taken: so the format cannot change without its number. */
+static void packs_of_this_format_are_taken(void **state)
+{
+    (void)state;
+    each_seed(take_seed);
+}
+
+static void write_seeds(void **state)
+{
+    (void)state;
+    each_seed(put_seed);
+}
+
 static void others_cannot_go_over(void **state)
 {
     static const struct {
@@ -892,8 +982,9 @@ static void others_cannot_go_over(void **state)
     rig_end(&r);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    const struct CMUnitTest writing[] = { cmocka_unit_test(write_seeds) };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_session_goes_on),
         cmocka_unit_test(nothing_moves_while_it_is_held),
@@ -913,10 +1004,14 @@ int main(void)
         cmocka_unit_test(a_list_that_only_the_new_process_has_ends_it),
         cmocka_unit_test(without_memory_the_old_process_keeps_it),
         cmocka_unit_test(damaged_packs_are_refused),
+        cmocka_unit_test(packs_of_this_format_are_taken),
         cmocka_unit_test(others_cannot_go_over),
     };
 
-    if (CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_release) != 1)
+    if (CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_release) != 1 || argc < 2)
         return 1;
+    corpus = argv[1];
+    if (argc > 2)
+        return cmocka_run_group_tests(writing, rig_set_up, rig_tear_down);
     return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }
