@@ -18,7 +18,7 @@
 struct upgrade_result {
     enum family_answer answer;
     const char *text;
-    unsigned long moved, left;
+    unsigned long moved, left, held_ms;
 };
 
 /* The process above the gate: its PID is in the lock that the gate holds. */
@@ -69,6 +69,8 @@ static void print_json(const struct cmd *cmd, const struct upgrade_result *resul
     (void)json_object_set_new(object, "reason", done ? json_null() : json_string(result->text));
     (void)json_object_set_new(object, "moved", done ? json_integer((json_int_t)result->moved) : json_null());
     (void)json_object_set_new(object, "left", done ? json_integer((json_int_t)result->left) : json_null());
+    (void)json_object_set_new(object, "held_ms",
+                              done ? json_integer((json_int_t)result->held_ms) : json_null());
     (void)json_dumpf(object, cmd->out, JSON_INDENT(2));
     (void)fputc('\n', cmd->out);
     json_decref(object);
@@ -81,7 +83,8 @@ static int upgrade_tell(struct cmd *cmd, struct upgrade_result *result)
 
     if (result->answer == FAMILY_DONE) {
         result->moved = strtoul(result->text, &rest, 10);
-        result->left = strtoul(rest, NULL, 10);
+        result->left = strtoul(rest, &rest, 10);
+        result->held_ms = strtoul(rest, NULL, 10);
     }
     if (cmd->json)
         print_json(cmd, result);
@@ -89,8 +92,8 @@ static int upgrade_tell(struct cmd *cmd, struct upgrade_result *result)
         if (!cmd->json)
             (void)fprintf(
                 cmd->out,
-                "the gate runs the new program; %lu sessions moved, %lu stay with the old one until they end\n",
-                result->moved, result->left);
+                "the gate runs the new program: %lu sessions moved within %lu ms, %lu stay with the old one until they end\n",
+                result->moved, result->held_ms, result->left);
         return cmd_finish(cmd, EXIT_FINE);
     }
     err_set(&e, result->answer == FAMILY_REFUSED ? E_CONFIG : E_IO, "the gate was not upgraded: %s",

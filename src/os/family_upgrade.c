@@ -285,7 +285,7 @@ void family_upgrade_reaped(struct family *f, pid_t pid, int status)
     if (pid == u->checker && u->step == UPGRADE_CHECKING)
         on_checked(f, status);
     else if (u->step == UPGRADE_LINKED && f->newest + 1 < f->n && pid == f->gates[f->newest + 1].pid)
-        give_up(f, "the new program ended");
+        give_up(f, "the new program ended before it took over");
 }
 
 /* ---- what the gates say ---- */

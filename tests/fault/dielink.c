@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -32,7 +33,8 @@ __attribute__((constructor)) static void begin(void)
 static void count(void)
 {
     if (atomic_fetch_add(&packets, 1) + 1 == last)
-        (void)kill(getpid(), number);
+        (void)syscall(SYS_tgkill, getpid(), syscall(SYS_gettid),
+                      number); /* which the gate may call, confined as it is */
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)

@@ -17,6 +17,7 @@ import threading
 import pytest
 
 from lib import pki, run, wire
+from lib.howto import ROOT
 from lib.wire import Conn
 from test_parent import alive, contained, within  # noqa: F401  (a fixture)
 
@@ -216,38 +217,46 @@ import os, signal, socket, struct, sys
 if sys.argv[-1] == "--check":
     sys.exit(0)
 link = socket.socket(fileno=5)
-link.send(b"V" + struct.pack("=I", {form}))
+link.send(b"V" + struct.pack("=II", {form}, {pack}))
 {rest}
 """
 
 
+def pack_form():
+    with open(ROOT / "src/gate/session/pack.h", encoding="utf-8") as f:
+        return int(re.search(r"PACK_FORMAT = (\d+)", f.read()).group(1))
+
+
 @pytest.mark.parametrize("form, rest, reason", [
-    (99, "link.recv(65536)", "hand-over format 99, the running one has 1: a restart is needed"),
+    (99, "link.recv(65536)", r"hand-over format 99\.\d+, the running one has 1\.\d+: a restart is needed"),
     (1, "link.send(b'?nonsense')\nlink.recv(65536)\nsignal.pause()", "something else than expected"),
     (1, "link.send(b'R')\nsignal.pause()", "something else than expected"),
     (1, "while link.recv(65536)[:1] != b'E': pass\nlink.send(b'!my own reason')\nsignal.pause()", "my own reason"),
 ], ids=["format", "nonsense", "too early", "its own reason"])
 def test_what_a_successor_may_say(gate, form, rest, reason):
-    refused(gate, script(gate, "speaks", SPEAKS.format(python=sys.executable, form=form, rest=rest)), reason)
+    refused(gate, script(gate, "speaks", SPEAKS.format(python=sys.executable, form=form, pack=pack_form(), rest=rest)), reason)
 
 
-def test_killed_at_each_step_before_commit(gate, pytestconfig):
-    """In front of each packet in turn, until it gets through; nobody notices."""
+def test_killed_at_each_step_before_commit(make_gate, certs, pytestconfig):
+    """In front of each packet in turn; nobody notices, until the last one, which is COMMIT: then it was the gate."""
+    g = make_gate(hba=HBA, tls={"cert": certs.server}, settings={"workers": "1"})
     library = os.path.join(os.path.abspath(pytestconfig.getoption("--build")), "tests/fault/dielink.so")
-    before, packets = newest(gate), 0
-    with session(gate) as c:
+    before, kills = newest(g), 0
+    with session(g) as c:
         for n in range(1, 200):
-            program = script(gate, "dies", f"#!/bin/sh\nLD_PRELOAD={library} DIELINK={n} exec {gate.program} \"$@\"\n")
-            done = subprocess.run([gate.program, "upgrade", "-D", gate.dir, "--binary", program], capture_output=True,
+            program = script(g, "dies", f"#!/bin/sh\nLD_PRELOAD={library} DIELINK={n} exec {g.program} \"$@\"\n")
+            mark = g.log.mark()
+            done = subprocess.run([g.program, "upgrade", "-D", g.dir, "--binary", program], capture_output=True,
                                   text=True, timeout=run.PATIENCE, check=False)
-            if done.returncode == 0:
+            if "event=handed_over" in g.log.text(mark):
                 break
             assert "terminated by signal 9" in done.stderr or "ended before it took over" in done.stderr, done.stderr
-            assert newest(gate) == before and c.value("SELECT 1") == "1"
-            packets = n
-        assert packets > 10 and newest(gate) != before
-    os.kill(gate.process.pid, 0)
-    assert serves(gate)
+            run.wait_until(lambda: newest(g) == before, "the successor to end")     # noqa: B023
+            assert c.value("SELECT 1") == "1"
+            kills = n
+    assert kills > 12 and done.returncode == 3, done.stdout + done.stderr
+    assert g.process.wait(run.PATIENCE) == -signal.SIGKILL and "event=gate_ended" in g.words()
+    assert serves(g.restart())
 
 
 def test_one_at_a_time(gate):

@@ -361,11 +361,6 @@ bool worker_leave(struct worker *worker)
     return loop_post(worker->loop, leave_listeners, worker);
 }
 
-bool worker_begin(struct worker *worker)
-{
-    return loop_post(worker->loop, accept_again, worker);
-}
-
 static void drain_gently(void *arg)
 {
     drain(arg, false);

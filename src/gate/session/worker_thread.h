@@ -31,8 +31,6 @@ void worker_order_send(struct worker_order *order);
 void worker_order_free(struct worker_order *order);
 /** From any thread: no load is under way any more; who was held comes in. */
 void worker_loaded(struct worker *worker);
-/** From any thread: the gate before has left; accept. */
-MUST_CHECK bool worker_begin(struct worker *worker);
 /**
  * From any thread: another process has the listeners. The sessions that are here live on, and the loop ends when no worker has
  * any.

@@ -7,20 +7,21 @@
  */
 #include "gate/steward/handover.h"
 
+#include "base/env.h"
 #include "base/log.h"
-#include "conf/settings.h"
-#include "gate/load/snapshot.h"
-#include "gate/session/worker_thread.h"
+#include "gate/session/convoy.h"
+#include "gate/session/pack.h"
 #include "gate/steward/legacy.h"
-#include "gate/steward/link.h"
 #include "gate/steward/steward_log.h"
 #include "gate/steward/stop.h"
+#include "gate/work/link.h"
 #include "net/loop.h"
 #include "os/family.h"
 #include "os/parent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -33,7 +34,10 @@ enum {
 enum handover_step {
     HANDOVER_FORMAT,  /* the successor has not said of which form it is */
     HANDOVER_PREPARE, /* it loads */
-    HANDOVER_MOVE,    /* it is told what moves, and has not said that it has it */
+    HANDOVER_DEPART,  /* the workers hold their sessions, and send them */
+    HANDOVER_MOVE,    /* it was told everything, and has not said that it has it */
+    HANDOVER_THAW,    /* it is given up, and the workers let their sessions go on */
+    HANDOVER_FORGET,  /* it has everything, and the workers forget it */
     HANDOVER_DONE     /* it is the gate */
 };
 
@@ -42,7 +46,10 @@ struct handover {
     struct link link;
     struct poll *poll;
     struct timer *timer;
+    struct convoy *convoy;
     enum handover_step step;
+    char why[512];    /* it is given up; empty: it is not */
+    int64_t began_us; /* the sessions are held since then */
 };
 
 static void handover_close(struct gate *g)
@@ -54,20 +61,42 @@ static void handover_close(struct gate *g)
     g->handover = NULL;
     poll_close(h->poll);
     timer_close(h->timer);
+    convoy_free(h->convoy);
     (void)close(h->link.fd);
     free(h);
 }
 
-static void abandon(struct handover *h, const char *why)
+/* Nothing of it is left. */
+static void abandoned(struct handover *h)
 {
     struct gate *g = h->gate;
     struct log_line line;
+    char why[sizeof h->why];
 
+    memcpy(why, h->why, sizeof why);
     log_begin(&line, g->env, SEV_LOG, "upgrade_abandoned");
     log_c(&line, "message", why);
     log_end(&line);
     handover_close(g);
     parent_tell(g->params->ties.line, PARENT_ABANDONED, why);
+}
+
+static void abandon(struct handover *h, const char *why)
+{
+    if (h->step >= HANDOVER_THAW)
+        return; /* it is given up already, or too late for that */
+    if (!h->why[0])
+        (void)snprintf(h->why, sizeof h->why, "%s", why);
+    poll_set(h->poll, 0);
+    timer_stop(h->timer);
+    if (h->step == HANDOVER_DEPART) { /* when they have stopped, they go on */
+        convoy_cancel(h->convoy);
+    } else if (h->step == HANDOVER_MOVE) {
+        h->step = HANDOVER_THAW;
+        convoy_thaw(h->convoy);
+    } else {
+        abandoned(h);
+    }
 }
 
 static void handover_on_timer(void *arg)
@@ -84,13 +113,6 @@ static void enter(struct handover *h, enum handover_step step, int64_t limit_ms)
 
 /* ---- what moves ---- */
 
-static void move(struct handover *h)
-{
-    enter(h, HANDOVER_MOVE, MOVE_MS);
-    if (!link_send(&h->link, LINK_END, bytes_of("", 0), NULL))
-        abandon(h, "the new program ended before it took over");
-}
-
 /* The last was written to the directory, and the lock is closed: it is the successor's. */
 static void handover_written(struct gate *g)
 {
@@ -103,33 +125,100 @@ static void handover_written(struct gate *g)
 static void commit(struct handover *h)
 {
     struct gate *g = h->gate;
+    struct convoy_counts counts = convoy_counts(h->convoy);
+    long long paused_ms = (long long)(env_mono_us(g->env) - h->began_us) / 1000;
+    struct log_line line;
     char text[64];
 
-    (void)snprintf(text, sizeof text, "0 %ld",
-                   atomic_load_explicit(&g->shared.connections, memory_order_relaxed));
+    (void)snprintf(text, sizeof text, "%u %u %lld", counts.moved, counts.stayed, paused_ms);
     parent_tell(g->params->ties.line, PARENT_COMMITTED, text);
     h->step = HANDOVER_DONE;
-    timer_stop(h->timer);
     (void)!link_send(&h->link, LINK_COMMIT, bytes_of("", 0), NULL); /* the parent sees if it has died */
-    gate_log(g->env, SEV_LOG, "handed_over", "another process serves from now on");
+    log_begin(&line, g->env, SEV_LOG, "handed_over");
+    log_c(&line, "message", "another process serves from now on");
+    log_int(&line, "moved", counts.moved);
+    log_int(&line, "left", counts.stayed);
+    log_int(&line, "held_ms", paused_ms);
+    log_end(&line);
     g->released = handover_written;
     stop_leave(g);
+}
+
+/* Behind the last of the sessions. */
+static bool tell_rest(const struct handover *h)
+{
+    struct gate_shared *shared = &h->gate->shared;
+    const struct link_end end = { .session_ids = atomic_load(&shared->session_ids),
+                                  .sessions = convoy_counts(h->convoy).moved,
+                                  .console_pid = atomic_load(&shared->console_pid) };
+
+    return link_send(&h->link, LINK_END, bytes_of(&end, sizeof end), NULL);
+}
+
+static void on_departed(struct handover *h)
+{
+    bool failed = convoy_counts(h->convoy).failed;
+
+    h->step = HANDOVER_MOVE;
+    if (failed || !tell_rest(h))
+        abandon(h, "the new program did not take the sessions");
+}
+
+/* On the steward: all workers have taken the step. */
+static void on_round(void *arg)
+{
+    struct handover *h = arg;
+
+    switch (h->step) {
+    case HANDOVER_DEPART:
+        on_departed(h);
+        break;
+    case HANDOVER_THAW:
+        abandoned(h);
+        break;
+    case HANDOVER_FORGET:
+        commit(h);
+        break;
+    case HANDOVER_FORMAT:
+    case HANDOVER_PREPARE:
+    case HANDOVER_MOVE:
+    case HANDOVER_DONE:
+        break;
+    }
+}
+
+static void move(struct handover *h)
+{
+    enter(h, HANDOVER_DEPART, MOVE_MS);
+    link_set_limit(&h->link, MOVE_MS);
+    h->began_us = env_mono_us(h->gate->env);
+    convoy_depart(h->convoy);
+}
+
+/* From here on there is no way back. */
+static void forget(struct handover *h)
+{
+    timer_stop(h->timer);
+    h->step = HANDOVER_FORGET;
+    link_set_limit(&h->link, TELL_MS);
+    convoy_forget(h->convoy);
 }
 
 /* ---- what the successor says ---- */
 
 static void on_format(struct handover *h, const struct os_packet *packet)
 {
-    uint32_t format = 0;
+    struct link_forms forms = { 0 };
     char text[128];
     struct err e;
 
-    if (packet->data.n == sizeof format)
-        memcpy(&format, packet->data.p, sizeof format);
-    if (format != FAMILY_FORMAT) {
-        (void)snprintf(text, sizeof text,
-                       "the new program has hand-over format %u, the running one has %d: a restart is needed",
-                       format, FAMILY_FORMAT);
+    if (packet->data.n == sizeof forms)
+        memcpy(&forms, packet->data.p, sizeof forms);
+    if (forms.family != FAMILY_FORMAT || forms.pack != PACK_FORMAT) {
+        (void)snprintf(
+            text, sizeof text,
+            "the new program has hand-over format %u.%u, the running one has %d.%d: a restart is needed",
+            forms.family, forms.pack, FAMILY_FORMAT, PACK_FORMAT);
         abandon(h, text);
         return;
     }
@@ -147,10 +236,10 @@ static void take_word(struct handover *h, const struct os_packet *packet, const 
     else if (packet->type == LINK_PREPARED && h->step == HANDOVER_PREPARE)
         move(h);
     else if (packet->type == LINK_READY && h->step == HANDOVER_MOVE)
-        commit(h);
-    else if (packet->type == LINK_CANNOT && h->step != HANDOVER_DONE)
+        forget(h);
+    else if (packet->type == LINK_CANNOT)
         abandon(h, text);
-    else if (h->step != HANDOVER_DONE)
+    else
         abandon(h, "the new program sent something else than expected");
 }
 
@@ -167,6 +256,8 @@ static void handover_on_link(void *arg, unsigned events)
     case OS_PACKET_END:
         if (h->step == HANDOVER_DONE)
             handover_close(h->gate);
+        else if (h->step == HANDOVER_FORGET)
+            poll_set(h->poll, 0);
         else
             abandon(h, "the new program ended before it took over");
         return;
@@ -193,7 +284,8 @@ static void handover_begin(struct gate *g, int link)
     *h = (struct handover){ .gate = g, .link = { .fd = link, .env = g->env } };
     h->timer = timer_new(g->loop, handover_on_timer, h);
     h->poll = poll_new(g->loop, link, handover_on_link, h);
-    if (!h->timer || !h->poll) {
+    h->convoy = convoy_new(&g->shared, &h->link, on_round, h);
+    if (!h->timer || !h->poll || !h->convoy) {
         handover_close(g);
         parent_tell(g->params->ties.line, PARENT_ABANDONED, "out of memory");
         return;
@@ -216,9 +308,9 @@ static void on_orders(void *arg, unsigned events)
         handover_begin(g, link);
         break;
     case PARENT_GIVE_UP:
-        if (g->handover && g->handover->step != HANDOVER_DONE)
+        if (g->handover)
             abandon(g->handover, "");
-        else if (!g->handover)
+        else
             parent_tell(g->params->ties.line, PARENT_ABANDONED, "");
         break;
     case PARENT_GONE:
@@ -240,7 +332,7 @@ enum code handover_start(struct gate *g)
 
 void handover_stop(struct gate *g)
 {
-    if (g->handover && g->handover->step != HANDOVER_DONE)
+    if (g->handover)
         abandon(g->handover, "the gate is stopping");
 }
 

@@ -223,6 +223,9 @@ static bool take_packet(struct legacy *l, struct os_packet *packet)
         return take_history(l, packet);
     case LINK_FORMAT:
     case LINK_HELLO_END:
+    case LINK_SESSION:
+    case LINK_COUNTERS:
+    case LINK_DOOMED:
     case LINK_PREPARED:
     case LINK_CANNOT:
     case LINK_END:

@@ -6,8 +6,8 @@
 
 #include "gate/gate.h"
 #include "gate/load/history.h"
-#include "gate/steward/link.h"
 #include "gate/steward/listen.h"
+#include "gate/work/link.h"
 
 struct gate;
 struct settings;

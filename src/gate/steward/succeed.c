@@ -9,15 +9,17 @@
 
 #include "base/log.h"
 #include "base/log_queue.h"
+#include "base/secret.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
-#include "gate/session/worker_thread.h"
+#include "gate/session/convoy.h"
+#include "gate/session/pack.h"
 #include "gate/stats/clients.h"
 #include "gate/steward/legacy.h"
-#include "gate/steward/link.h"
 #include "gate/steward/ready.h"
 #include "gate/steward/steward_log.h"
 #include "gate/steward/stop.h"
+#include "gate/work/link.h"
 #include "net/loop.h"
 #include "os/family.h"
 #include "os/parent.h"
@@ -30,6 +32,8 @@
 enum {
     HELLO_MS = 30 * 1000, /* for all that the gate before us tells at first */
     TELL_MS = 5000,
+    LINK_ROOM = OS_PACKET_MAX,
+    PACKETS_AT_ONCE = 64,
     WRITTEN_MS = 5000 /* after COMMIT: then its last may be missing from the file of clients */
 };
 
@@ -39,6 +43,9 @@ struct successor {
     struct legacy *legacy;
     struct poll *poll;
     struct timer *timer;
+    struct arrivals *arrivals;
+    struct link_end end;
+    bool ended;   /* LINK_END has come */
     int stop;     /* the signal that came while we did not serve; 0: none */
     bool begun;   /* COMMIT */
     bool written; /* the directory is ours */
@@ -51,7 +58,7 @@ struct legacy *succeed_legacy(const struct gate *g)
 
 enum code succeed_begin(struct gate *g, struct err *e)
 {
-    const uint32_t format = FAMILY_FORMAT;
+    const struct link_forms forms = { .family = FAMILY_FORMAT, .pack = PACK_FORMAT };
 
     if (g->params->ties.link < 0)
         return OK;
@@ -61,7 +68,7 @@ enum code succeed_begin(struct gate *g, struct err *e)
     *s = (struct successor){ .gate = g, .link = { .fd = g->params->ties.link, .env = g->env } };
     g->successor = s;
     link_set_limit(&s->link, HELLO_MS);
-    if (!link_send(&s->link, LINK_FORMAT, bytes_of(&format, sizeof format), NULL))
+    if (!link_send(&s->link, LINK_FORMAT, bytes_of(&forms, sizeof forms), NULL))
         return err_set(e, E_BAD_STATE, "the running gate does not answer");
     TRY(legacy_receive(&s->link, &s->legacy, e));
     g->generation = s->legacy->generation;
@@ -116,53 +123,106 @@ static void begin(struct successor *s)
     s->begun = true;
     timer_set(s->timer, WRITTEN_MS);
     atomic_store(&g->shared.waiting, false);
-    for (unsigned i = 0; i < g->n_workers; i++)
-        if (!worker_begin(g->workers[i]))
-            abort(); /* nobody could take it back */
+    arrivals_begin(s->arrivals);
     ready_now(g);
     parent_tell(g->params->ties.line, PARENT_BEGUN, "");
     if (s->stop)
         stop_ask(g, s->stop == SIGINT);
 }
 
-static void take_word(struct successor *s, const struct os_packet *packet)
+/* Every session that came is held by its worker, or could not be taken. */
+static void settled(void *arg)
 {
-    if (packet->type == LINK_END && !s->begun) {
-        link_set_limit(&s->link, TELL_MS);
-        if (!link_send(&s->link, LINK_READY, bytes_of("", 0), NULL))
-            end_unnoticed(s);
-    } else if (packet->type == LINK_COMMIT && !s->begun) {
-        begin(s);
-    } else if (packet->type == LINK_WRITTEN && s->begun) {
-        own_directory(s);
+    struct successor *s = arg;
+    const char *trouble = arrivals_trouble(s->arrivals);
+    struct err e;
+
+    if (trouble) {
+        (void)err_set(&e, E_BAD_STATE, "a session could not be taken over: %s", trouble);
+        succeed_cannot(s->gate, &e);
     }
+    link_set_limit(&s->link, TELL_MS);
+    if (!link_send(&s->link, LINK_READY, bytes_of("", 0), NULL))
+        end_unnoticed(s);
+}
+
+static bool take_end(struct successor *s, const struct os_packet *packet)
+{
+    struct gate_shared *shared = &s->gate->shared;
+
+    if (s->ended || packet->data.n != sizeof s->end)
+        return false;
+    memcpy(&s->end, packet->data.p, sizeof s->end);
+    if (s->end.sessions != arrivals_count(s->arrivals))
+        return false;
+    s->ended = true;
+    atomic_store(&shared->session_ids, s->end.session_ids);
+    atomic_store(&shared->console_pid, s->end.console_pid);
+    arrivals_end(s->arrivals);
+    return true;
+}
+
+static bool take_word(struct successor *s, struct os_packet *packet)
+{
+    if (packet->type == LINK_SESSION && !s->ended)
+        return arrivals_take(s->arrivals, packet);
+    if (packet->type == LINK_DOOMED && s->ended && !s->begun)
+        return arrivals_take(s->arrivals, packet);
+    if (packet->type == LINK_END)
+        return take_end(s, packet);
+    if (packet->type == LINK_COMMIT && s->ended && !s->begun)
+        begin(s);
+    else if (packet->type == LINK_WRITTEN && s->begun)
+        own_directory(s);
+    else
+        return s->begun;
+    return true;
+}
+
+/* Nothing of it is believed after COMMIT, and nothing more is needed. */
+static void hang_up(struct successor *s)
+{
+    own_directory(s);
+    poll_close(s->poll);
+    s->poll = NULL;
+    (void)close(s->link.fd);
+    s->link.fd = -1;
+}
+
+/* False: there is no packet now. */
+static bool take_one(struct successor *s, char *room)
+{
+    struct os_packet packet;
+    struct err e;
+
+    switch (os_packet_receive(s->link.fd, room, LINK_ROOM, &packet, false)) {
+    case OS_PACKET_NONE:
+        return false;
+    case OS_PACKET_END:
+        if (!s->begun)
+            end_unnoticed(s);
+        hang_up(s);
+        return false;
+    case OS_PACKET_GOT:
+        break;
+    }
+    bool sound = take_word(s, &packet);
+    os_packet_close(&packet);
+    wipe(room, packet.data.n);
+    if (sound)
+        return true;
+    (void)err_set(&e, E_BAD_STATE, "what the running gate handed over makes no sense, or memory ran out");
+    succeed_cannot(s->gate, &e);
 }
 
 static void succeed_on_link(void *arg, unsigned events)
 {
     struct successor *s = arg;
-    char room[1024];
-    struct os_packet packet;
+    char room[LINK_ROOM];
 
     (void)events;
-    switch (os_packet_receive(s->link.fd, room, sizeof room, &packet, false)) {
-    case OS_PACKET_NONE:
-        return;
-    case OS_PACKET_END:
-        if (!s->begun)
-            end_unnoticed(s);
-        own_directory(s);
-        poll_set(s->poll, 0); /* the last of its sessions has ended */
-        poll_close(s->poll);
-        s->poll = NULL;
-        (void)close(s->link.fd);
-        s->link.fd = -1;
-        return;
-    case OS_PACKET_GOT:
-        break;
-    }
-    os_packet_close(&packet);
-    take_word(s, &packet);
+    for (int i = 0; i < PACKETS_AT_ONCE && take_one(s, room); i++)
+        ;
 }
 
 enum code succeed_prepared(struct gate *g, struct err *e)
@@ -171,7 +231,8 @@ enum code succeed_prepared(struct gate *g, struct err *e)
 
     s->timer = timer_new(g->loop, succeed_on_timer, s);
     s->poll = poll_new(g->loop, s->link.fd, succeed_on_link, s);
-    if (!s->timer || !s->poll)
+    s->arrivals = arrivals_new(&g->shared, settled, s);
+    if (!s->timer || !s->poll || !s->arrivals)
         return err_set(e, E_NOMEM, "out of memory");
     poll_set(s->poll, POLL_READ);
     link_set_limit(&s->link, TELL_MS);
@@ -197,6 +258,7 @@ void succeed_free(struct gate *g)
     g->successor = NULL;
     poll_close(s->poll);
     timer_close(s->timer);
+    arrivals_free(s->arrivals);
     if (s->link.fd >= 0)
         (void)close(s->link.fd);
     legacy_free(s->legacy);

@@ -9,21 +9,37 @@
  *                                                     K  the lock                    G  a row of the history
  *   P  prepared: it has loaded everything             E  the end of that
  *   !  it cannot; the reason as text
- *                                                     D  the end of all that moves
- *   R  ready: it has all of it                        O  COMMIT: begin
+ *                                                     S  a piece of a session; with the first its descriptors
+ *                                                     C  counters
+ *                                                     D  the end of all that moves, and numbers
+ *   R  ready: it has all of it                        M  a session that was to end meanwhile
+ *                                                     O  COMMIT: begin
  *                                                     Z  the gate has written its last to the directory
  *
  * Until COMMIT either may close the link, and the gate serves on. Structures go as they lie in memory: it is one machine, and
  * the form is the same.
  */
-#ifndef PGSEAL_GATE_STEWARD_LINK_H
-#define PGSEAL_GATE_STEWARD_LINK_H
+#ifndef PGSEAL_GATE_WORK_LINK_H
+#define PGSEAL_GATE_WORK_LINK_H
 
 #include "os/packet.h"
 
 #include <stdint.h>
 
 struct env;
+
+/** The forms of what the two tell each other. */
+struct link_forms {
+    uint32_t family; /* os/family.h, and this file */
+    uint32_t pack;   /* gate/session/pack.h */
+};
+
+/** Behind everything that moves. */
+struct link_end {
+    uint64_t session_ids;
+    uint32_t sessions; /* that have moved */
+    int32_t console_pid;
+};
 
 enum link_type {
     LINK_FORMAT = 'V',
@@ -38,6 +54,9 @@ enum link_type {
     LINK_HELLO_END = 'E',
     LINK_PREPARED = 'P',
     LINK_CANNOT = '!',
+    LINK_SESSION = 'S',
+    LINK_COUNTERS = 'C',
+    LINK_DOOMED = 'M',
     LINK_END = 'D',
     LINK_READY = 'R',
     LINK_COMMIT = 'O',

@@ -1,4 +1,4 @@
-#include "gate/steward/link.h"
+#include "gate/work/link.h"
 
 #include "base/env.h"
 

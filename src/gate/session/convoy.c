@@ -1,0 +1,400 @@
+#include "gate/session/convoy.h"
+
+#include "base/check.h"
+#include "base/secret.h"
+#include "gate/session/accept.h"
+#include "gate/session/pack.h"
+#include "gate/session/session.h"
+#include "net/loop.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    PIECE_MAX = 32 * 1024, /* of a session, in one packet */
+    PACKED_FIRST = 8192    /* room for most, so that no copy of keys is left where a buffer grew */
+};
+
+/* Before each piece of a session. The descriptors come with the first one. */
+struct piece {
+    uint16_t worker; /* of the old process: its pieces follow each other */
+    uint8_t first, last;
+};
+
+struct doomed {
+    uint64_t id;
+};
+
+/* ---- the old process ---- */
+
+struct convoy_part {
+    struct convoy *convoy;
+    struct worker *worker;
+};
+
+struct convoy {
+    struct gate_shared *shared;
+    const struct link *link;
+    void (*done)(void *arg);
+    void *arg;
+    _Atomic unsigned left; /* workers that have not taken this round's step */
+    _Atomic unsigned moved, stayed;
+    atomic_bool failed;
+    struct convoy_part parts[];
+};
+
+struct convoy *convoy_new(struct gate_shared *shared, const struct link *link, void (*done)(void *arg),
+                          void *arg)
+{
+    struct convoy *c = calloc(1, sizeof *c + shared->n_workers * sizeof c->parts[0]);
+
+    if (!c)
+        return NULL;
+    c->shared = shared;
+    c->link = link;
+    c->done = done;
+    c->arg = arg;
+    for (unsigned i = 0; i < shared->n_workers; i++)
+        c->parts[i] = (struct convoy_part){ .convoy = c, .worker = shared->workers[i] };
+    return c;
+}
+
+void convoy_free(struct convoy *convoy)
+{
+    free(convoy);
+}
+
+struct convoy_counts convoy_counts(const struct convoy *c)
+{
+    return (struct convoy_counts){ .moved = atomic_load(&c->moved),
+                                   .stayed = atomic_load(&c->stayed),
+                                   .failed = atomic_load(&c->failed) };
+}
+
+void convoy_cancel(struct convoy *convoy)
+{
+    atomic_store(&convoy->failed, true);
+}
+
+static void start_round(struct convoy *c, void (*step)(void *part))
+{
+    atomic_store(&c->left, c->shared->n_workers);
+    for (unsigned i = 0; i < c->shared->n_workers; i++)
+        loop_post_owed(c->parts[i].worker->loop, step, &c->parts[i]);
+}
+
+/* On a worker. */
+static void end_part(struct convoy *c)
+{
+    if (atomic_fetch_sub(&c->left, 1) == 1)
+        loop_post_owed(c->shared->steward, c->done, c->arg);
+}
+
+static bool send_pieces(const struct convoy_part *part, struct bytes packed, const int fds[PACK_FDS])
+{
+    uint8_t room[sizeof(struct piece) + PIECE_MAX];
+    bool sent = true;
+
+    for (size_t at = 0; sent && at < packed.n;) {
+        size_t n = packed.n - at < PIECE_MAX ? packed.n - at : PIECE_MAX;
+        const struct piece piece = { .worker = (uint16_t)part->worker->index,
+                                     .first = at == 0,
+                                     .last = at + n == packed.n };
+        memcpy(room, &piece, sizeof piece);
+        memcpy(room + sizeof piece, packed.p + at, n);
+        sent = link_send(part->convoy->link, LINK_SESSION, bytes_of(room, sizeof piece + n),
+                         piece.first ? fds : NULL);
+        wipe(room, sizeof piece + n);
+        at += n;
+    }
+    return sent;
+}
+
+static bool send_session(const struct convoy_part *part, struct session *s, struct buf *packed)
+{
+    int fds[PACK_FDS];
+
+    buf_reset(packed);
+    if (pack_session(s, packed, fds) != OK)
+        return false;
+    bool sent = send_pieces(part, buf_bytes(packed), fds);
+    wipe(packed->p, packed->n);
+    return sent;
+}
+
+static void depart(void *arg)
+{
+    struct convoy_part *part = arg;
+    struct convoy *c = part->convoy;
+    struct buf packed = BUF_INIT(PACK_MAX);
+    struct session *s;
+
+    if (!buf_reserve(&packed, PACKED_FIRST))
+        atomic_store(&c->failed, true);
+    pack_freeze(part->worker);
+    TAILQ_FOREACH (s, &part->worker->sessions, entry) {
+        if (atomic_load(&c->failed))
+            break;
+        if (!(s->flags & SESSION_HELD))
+            atomic_fetch_add(&c->stayed, s->state != STATE_FAREWELL);
+        else if (send_session(part, s, &packed))
+            atomic_fetch_add(&c->moved, 1);
+        else
+            atomic_store(&c->failed, true);
+    }
+    buf_fini_secret(&packed);
+    end_part(c);
+}
+
+void convoy_depart(struct convoy *convoy)
+{
+    start_round(convoy, depart);
+}
+
+static void thaw(void *arg)
+{
+    struct convoy_part *part = arg;
+
+    pack_thaw(part->worker);
+    end_part(part->convoy);
+}
+
+void convoy_thaw(struct convoy *convoy)
+{
+    start_round(convoy, thaw);
+}
+
+/* The other process may have died at this moment: then it does so as a gate that serves. */
+static void forget(void *arg)
+{
+    struct convoy_part *part = arg;
+    struct session *s, *next;
+
+    for (s = TAILQ_FIRST(&part->worker->sessions); s; s = next) {
+        next = TAILQ_NEXT(s, entry);
+        if (!(s->flags & SESSION_HELD))
+            continue;
+        const struct doomed doomed = { .id = s->id };
+        if (pack_is_doomed(s))
+            (void)!link_send(part->convoy->link, LINK_DOOMED, bytes_of(&doomed, sizeof doomed), NULL);
+        pack_forget(s);
+    }
+    end_part(part->convoy);
+}
+
+void convoy_forget(struct convoy *convoy)
+{
+    start_round(convoy, forget);
+}
+
+/* ---- the new process ---- */
+
+/* A session of which pieces are still to come. */
+struct assembly {
+    struct buf packed;
+    int fds[PACK_FDS];
+    bool open;
+};
+
+struct arrivals {
+    struct gate_shared *shared;
+    void (*settled)(void *arg);
+    void *arg;
+    _Atomic unsigned left; /* sessions that their workers have not taken; and one, until the end is known */
+    unsigned count;
+    atomic_bool failed;
+    char trouble[256];
+    unsigned n_workers; /* of the old process, which has as many */
+    struct assembly assemblies[];
+};
+
+/* A whole one, for its worker. */
+struct arrival {
+    struct arrivals *arrivals;
+    struct worker *worker;
+    struct buf packed;
+    int fds[PACK_FDS];
+};
+
+struct arrivals *arrivals_new(struct gate_shared *shared, void (*settled)(void *arg), void *arg)
+{
+    struct arrivals *a = calloc(1, sizeof *a + shared->n_workers * sizeof a->assemblies[0]);
+
+    if (!a)
+        return NULL;
+    a->shared = shared;
+    a->settled = settled;
+    a->arg = arg;
+    a->left = 1;
+    a->n_workers = shared->n_workers;
+    for (unsigned i = 0; i < a->n_workers; i++) {
+        buf_init(&a->assemblies[i].packed, PACK_MAX);
+        a->assemblies[i].fds[0] = a->assemblies[i].fds[1] = -1;
+    }
+    return a;
+}
+
+static void close_pair(int fds[PACK_FDS])
+{
+    for (int i = 0; i < PACK_FDS; i++) {
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+        fds[i] = -1;
+    }
+}
+
+void arrivals_free(struct arrivals *a)
+{
+    if (!a)
+        return;
+    for (unsigned i = 0; i < a->n_workers; i++) {
+        buf_fini_secret(&a->assemblies[i].packed);
+        close_pair(a->assemblies[i].fds);
+    }
+    free(a);
+}
+
+static void leave_one(struct arrivals *a)
+{
+    if (atomic_fetch_sub(&a->left, 1) == 1)
+        loop_post_owed(a->shared->steward, a->settled, a->arg);
+}
+
+/* On its worker. */
+static void arrive(void *arg)
+{
+    struct arrival *arrival = arg;
+    struct arrivals *a = arrival->arrivals;
+    struct session *s;
+    struct err e;
+
+    if (pack_take(arrival->worker, buf_bytes(&arrival->packed), arrival->fds, &s, &e) != OK &&
+        !atomic_exchange(&a->failed, true))
+        (void)str_to_c(str_c(e.message), a->trouble, sizeof a->trouble);
+    buf_fini_secret(&arrival->packed);
+    free(arrival);
+    leave_one(a);
+}
+
+static bool send_to_worker(struct arrivals *a, struct assembly *from)
+{
+    struct arrival *arrival = malloc(sizeof *arrival);
+
+    if (!arrival)
+        return false;
+    unsigned worker = pack_worker(buf_bytes(&from->packed), a->n_workers);
+    *arrival = (struct arrival){ .arrivals = a,
+                                 .worker = a->shared->workers[worker],
+                                 .packed = from->packed,
+                                 .fds = { from->fds[0], from->fds[1] } };
+    buf_init(&from->packed, PACK_MAX);
+    from->fds[0] = from->fds[1] = -1;
+    from->open = false;
+    a->count++;
+    atomic_fetch_add(&a->left, 1);
+    loop_post_owed(arrival->worker->loop, arrive, arrival);
+    return true;
+}
+
+static bool take_piece(struct arrivals *a, struct os_packet *packet)
+{
+    struct piece piece;
+
+    if (packet->data.n < sizeof piece)
+        return false;
+    memcpy(&piece, packet->data.p, sizeof piece);
+    if (piece.worker >= a->n_workers)
+        return false;
+    struct assembly *to = &a->assemblies[piece.worker];
+    bool both = packet->fds[0] >= 0 && packet->fds[1] >= 0;
+    if (to->open == (piece.first != 0) || both != (piece.first != 0))
+        return false;
+    if (piece.first) {
+        memcpy(to->fds, packet->fds, sizeof to->fds);
+        packet->fds[0] = packet->fds[1] = -1;
+        to->open = true;
+        (void)buf_reserve(&to->packed, PACKED_FIRST);
+    }
+    if (!buf_append(&to->packed, bytes_from(packet->data, sizeof piece)))
+        return false;
+    return !piece.last || send_to_worker(a, to);
+}
+
+/* ---- who was to end meanwhile ---- */
+
+struct doom {
+    struct worker *worker;
+    uint64_t id;
+};
+
+static void doom(void *arg)
+{
+    struct doom *doom = arg;
+    struct session *s;
+
+    TAILQ_FOREACH (s, &doom->worker->sessions, entry)
+        if (s->id == doom->id && s->flags & SESSION_HELD) {
+            session_drain(s, true);
+            break;
+        }
+    free(doom);
+}
+
+static bool take_doomed(const struct arrivals *a, const struct os_packet *packet)
+{
+    struct doomed doomed;
+
+    if (packet->data.n != sizeof doomed)
+        return false;
+    memcpy(&doomed, packet->data.p, sizeof doomed);
+    for (unsigned i = 0; i < a->n_workers; i++) {
+        struct doom *order = malloc(sizeof *order);
+        if (!order)
+            return false;
+        *order = (struct doom){ .worker = a->shared->workers[i], .id = doomed.id };
+        loop_post_owed(order->worker->loop, doom, order);
+    }
+    return true;
+}
+
+bool arrivals_take(struct arrivals *arrivals, struct os_packet *packet)
+{
+    bool taken = packet->type == LINK_SESSION ? take_piece(arrivals, packet) : take_doomed(arrivals, packet);
+
+    os_packet_close(packet);
+    return taken;
+}
+
+void arrivals_end(struct arrivals *arrivals)
+{
+    leave_one(arrivals);
+}
+
+const char *arrivals_trouble(const struct arrivals *arrivals)
+{
+    return atomic_load(&arrivals->failed) ? arrivals->trouble : NULL;
+}
+
+unsigned arrivals_count(const struct arrivals *arrivals)
+{
+    return arrivals->count;
+}
+
+static void begin(void *arg)
+{
+    struct worker *worker = arg;
+    struct session *s, *next;
+
+    for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
+        next = TAILQ_NEXT(s, entry);
+        if (s->flags & SESSION_HELD)
+            pack_begin(s);
+    }
+    accept_again(worker);
+}
+
+void arrivals_begin(struct arrivals *arrivals)
+{
+    for (unsigned i = 0; i < arrivals->n_workers; i++)
+        loop_post_owed(arrivals->shared->workers[i]->loop, begin, arrivals->shared->workers[i]);
+}

@@ -1,0 +1,228 @@
+"""
+Sessions while the gate's program is replaced: whatever they are doing, they go on, with the same backend, in another process.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+
+import psycopg
+import pytest
+
+from lib import run
+from lib.pg import PASSWORDS
+from lib.wire import Conn
+from test_upgrade import alone, newest, script, upgrade
+
+HBA = "local all all trust\nhost all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n"
+SERVER_HBA = ("local all,replication all trust\nhostssl all all 127.0.0.1/32 trust\n"
+              "hostssl replication all 127.0.0.1/32 trust\n")
+ROWS = 60000
+
+
+@pytest.fixture(scope="module")
+def server(factory, certs):
+    """Behind the gate, over TLS."""
+    s = factory.postgres(tls={"cert": certs.server}, hba=SERVER_HBA,
+                         settings={"wal_level": "logical", "max_wal_senders": "10", "max_connections": "250"})
+    with s.admin("app") as db:
+        db.execute("CREATE TABLE taken (n int)")
+        db.execute("GRANT ALL ON taken TO alice")
+    yield s
+    factory.stop(s)
+
+
+@pytest.fixture(scope="module")
+def gate(request, factory, certs, server):
+    """TLS on both sides; where a test says "unix", the server's side is its socket."""
+    tls = getattr(request, "param", "tls") == "tls"
+    conninfo = (f"host=localhost hostaddr=127.0.0.1 port={server.port} sslmode=verify-full sslrootcert={certs.ca_file}"
+                if tls else f"host={server.socket_dir} port={server.port}")
+    g = factory.gate(upstream=conninfo, hba=HBA, tls={"cert": certs.server},
+                     settings={"http_listen": f"127.0.0.1:{run.free_port()}", "stats_users": "postgres",
+                               "admin_users": "postgres"})
+    yield g
+    factory.stop(g)
+
+
+def conninfo(gate, certs, user="alice", dbname="app"):
+    return (f"host=localhost hostaddr=127.0.0.1 port={gate.port} user={user} dbname={dbname} sslmode=verify-full "
+            f"sslrootcert={certs.ca_file}")
+
+
+@contextlib.contextmanager
+def connected(gate, certs, **how):
+    with psycopg.connect(conninfo(gate, certs, **how), autocommit=True) as db:
+        yield db
+
+
+@contextlib.contextmanager
+def console(gate):
+    with psycopg.connect(f"host={gate.socket_dir} port={gate.port} user=postgres dbname=pgseal", autocommit=True) as db:
+        yield db
+
+
+def pid_of(db):
+    return db.execute("SELECT pg_backend_pid()").fetchone()[0]
+
+
+def moved(gate):
+    """An upgrade that moves everything; how many sessions."""
+    done = upgrade(gate)
+    count = int(done.split(" sessions moved")[0].rsplit(" ", 1)[1])
+    assert ", 0 stay" in done, done
+    alone(gate)
+    return count
+
+
+def test_idle_sessions(gate, certs):
+    with connected(gate, certs) as one, connected(gate, certs) as two:
+        two.execute("CREATE TEMP TABLE mine AS SELECT 42 AS n")
+        one.execute("SET application_name = 'mine'")
+        pids = pid_of(one), pid_of(two)
+        for _ in range(2):
+            assert moved(gate) == 2
+        assert (pid_of(one), pid_of(two)) == pids
+        assert two.execute("SELECT n FROM mine").fetchone() == (42,)
+        with console(gate) as db:
+            rows = db.execute("SELECT pid, upgrades, tls_version, ssl, version, upstream_user FROM pgseal_sessions "
+                              "JOIN pg_stat_ssl USING (pid) WHERE upgrades > 0 ORDER BY pid").fetchall()
+        assert rows == [(pid, 2, "TLSv1.3", True, "TLSv1.3", "alice") for pid in sorted(pids)]
+
+
+def busy(server, words):
+    """A backend that is executing such a statement."""
+    with server.admin("app") as db:
+        run.wait_until(lambda: db.execute("SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s "
+                                          "AND pid <> pg_backend_pid()", [words]).fetchone(), words)
+
+
+def test_in_a_query_and_in_a_transaction(gate, certs, server):
+    results = []
+    with connected(gate, certs) as waiting, connected(gate, certs) as between, server.admin("app") as lock:
+        lock.execute("SELECT pg_advisory_lock(7)")
+        thread = threading.Thread(target=lambda: results.append(
+            waiting.execute("SELECT pg_advisory_lock(7), repeat('x', 3000000)").fetchone()[1]))
+        thread.start()
+        busy(server, "SELECT pg_advisory_lock(7), repeat%")
+        between.execute("BEGIN")
+        with between.cursor("portal") as cursor:
+            cursor.execute("SELECT * FROM generate_series(1, 1000)")
+            first = cursor.fetchmany(10)
+            assert moved(gate) == 2
+            lock.execute("SELECT pg_advisory_unlock(7)")
+            thread.join(run.PATIENCE)
+            assert results == ["x" * 3000000]
+            assert first + cursor.fetchall() == [(n,) for n in range(1, 1001)]
+        between.execute("COMMIT")
+
+
+@pytest.mark.parametrize("gate", ["tls", "unix"], indirect=True)
+def test_in_a_copy(gate, certs):
+    with connected(gate, certs) as out, connected(gate, certs) as into:
+        into.execute("TRUNCATE taken")
+        sum_out = 0
+        with out.cursor().copy(f"COPY (SELECT n, repeat('y', 500) FROM generate_series(1, {ROWS}) n) TO STDOUT") as copy, \
+                into.cursor().copy("COPY taken FROM STDIN") as taking:
+            for n, row in enumerate(copy.rows(), 1):
+                sum_out += int(row[0])
+                taking.write_row((n,))
+                if n in (1000, ROWS // 2):
+                    assert moved(gate) == 2
+        assert sum_out == ROWS * (ROWS + 1) // 2
+        assert into.execute("SELECT count(*), sum(n) FROM taken").fetchone() == (ROWS, ROWS * (ROWS + 1) // 2)
+
+
+def test_who_listens(gate, certs, server):
+    with connected(gate, certs) as db, server.admin("app") as other:
+        db.execute("LISTEN news")
+        assert moved(gate) == 1
+        other.execute("NOTIFY news, 'after'")
+        assert next(db.notifies()).payload == "after"
+
+
+def test_psql_waits_at_its_prompt(gate, certs, debian):
+    psql = subprocess.Popen([debian.tool("psql"), "-XAtq", conninfo(gate, certs)], stdin=subprocess.PIPE, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with psql:
+        psql.stdin.write("SELECT 'before';\n")
+        psql.stdin.flush()
+        assert psql.stdout.readline() == "before\n"
+        assert moved(gate) == 1
+        out, err = psql.communicate("SELECT 'after';\n\\conninfo\n", run.PATIENCE)
+        assert out.startswith("after\n") and not err
+
+
+def test_replication(gate, certs, server, debian, tmp_path):
+    slot = f"s{gate.port}"
+    with server.admin("app") as db:
+        db.execute("SELECT pg_create_logical_replication_slot(%s, 'test_decoding')", [slot])
+        path = tmp_path / "changes"
+        receiver = subprocess.Popen([debian.tool("pg_recvlogical"), "--dbname", conninfo(gate, certs, user="postgres"),
+                                     "--slot", slot, "--start", "--no-loop", "--fsync-interval=0", "-f", str(path)],
+                                    stderr=subprocess.PIPE, text=True)
+        try:
+            def active():
+                return db.execute("SELECT active_pid FROM pg_replication_slots WHERE slot_name = %s AND active",
+                                  [slot]).fetchone()
+
+            before = run.wait_until(active, "the receiver")
+            for n in (1111, 2222):
+                assert moved(gate) == 1
+                db.execute("INSERT INTO taken VALUES (%s)", [n])
+                run.wait_until(lambda: path.exists() and f"n[integer]:{n}" in path.read_text(), "the change")  # noqa: B023
+            assert active() == before and receiver.poll() is None
+        finally:
+            receiver.send_signal(signal.SIGINT)
+            receiver.communicate()
+        run.wait_until(lambda: not active(), "the receiver to leave")
+        db.execute("SELECT pg_drop_replication_slot(%s)", [slot])
+
+
+def test_cancel_and_terminate(gate, certs, server):
+    errors = []
+
+    def wait_long():
+        try:
+            db.execute("SELECT pg_sleep(600), 'long'")
+        except psycopg.Error as e:
+            errors.append(e.sqlstate)
+
+    with connected(gate, certs) as db:
+        pid = pid_of(db)
+        for how in (lambda: db.cancel(), lambda: between.execute("SELECT pg_cancel_backend(%s)", [pid])):  # noqa: B023
+            thread = threading.Thread(target=wait_long)
+            thread.start()
+            busy(server, "SELECT pg_sleep(600)%")
+            assert moved(gate) == 1
+            with console(gate) as between:
+                how()
+            thread.join(run.PATIENCE)
+        assert errors == ["57014", "57014"] and pid_of(db) == pid
+        with console(gate) as admin:
+            assert admin.execute("SELECT pg_terminate_backend(%s)", [pid]).fetchone() == (True,)
+        with pytest.raises(psycopg.OperationalError, match="terminating connection due to administrator command"):
+            db.execute("SELECT 1")
+
+
+def test_what_cannot_move_stays(gate, certs):
+    """TLS 1.2 is OpenSSL's: such a session lives on in the process before."""
+    with psycopg.connect(conninfo(gate, certs) + " ssl_max_protocol_version=TLSv1.2", autocommit=True) as old, \
+            connected(gate, certs) as new:
+        before, pids = newest(gate), (pid_of(old), pid_of(new))
+        assert "1 sessions moved" in (said := upgrade(gate)) and "1 stay" in said
+        assert (pid_of(old), pid_of(new)) == pids
+        upgrade(gate)
+        assert (pid_of(old), pid_of(new)) == pids
+        assert before in run.children(gate.process.pid)
+    alone(gate)
+
+
+def test_a_login_under_way(gate, certs):
+    with Conn(gate) as c:
+        upgrade(gate)               # it has not said anything yet
+        c.ready(PASSWORDS["alice"])
+        assert c.value("SELECT 1") == "1"
+    alone(gate)
