@@ -124,7 +124,8 @@ static void print_phase(const struct cmd *cmd, const struct rollover *r)
         (void)fprintf(cmd->out, "  The last attempt failed: %.*s\n", STR_ARG(r->past.failed));
 }
 
-static void print_roots(const struct cmd *cmd, const char *title, const struct cert_list *roots)
+static void print_roots(const struct cmd *cmd, const char *title, const struct cert_list *roots,
+                        int64_t now_s)
 {
     AUTO(arena) struct arena arena = { .blocks = NULL };
     char date[EXPIRY_DATE_SIZE];
@@ -134,8 +135,9 @@ static void print_roots(const struct cmd *cmd, const char *title, const struct c
     arena_init(&arena, TEXT_ARENA, TEXT_FIRST);
     for (size_t i = 0; i < roots->n; i++)
         if (cert_describe(roots->items[i], &arena, &info, &ignored) == OK)
-            (void)fprintf(cmd->out, "  %-12s %.*s, valid until %s\n", title, STR_ARG(info.subject),
-                          expiry_date(info.not_after_unix_s, date));
+            (void)fprintf(cmd->out, "  %-12s %.*s, valid until %s (%" PRId64 " days)\n", title,
+                          STR_ARG(info.subject), expiry_date(info.not_after_unix_s, date),
+                          expiry_judge(info.not_before_unix_s, info.not_after_unix_s, now_s).days_left);
 }
 
 static void print_files(const struct cmd *cmd, const struct rollover *r)
@@ -196,9 +198,16 @@ void rollover_print_status(const struct cmd *cmd, const struct rollover_report *
         return;
     }
     (void)fprintf(cmd->out, "%s, %s\n", sides_text(r), r->past.own ? "ours" : "somebody else's");
-    print_roots(cmd, "old root", &r->old);
-    print_roots(cmd, "new root", &r->next);
+    print_roots(cmd, "old root", &r->old, report->now_unix_s);
+    print_roots(cmd, "new root", &r->next, report->now_unix_s);
     print_files(cmd, r);
+    if (r->no_probe && r->server_side)
+        (void)fprintf(cmd->out,
+                      "rollover_cert_file is not set: no client can prove that it knows the new CA\n");
+    if (r->foreign_probe)
+        (void)fprintf(
+            cmd->out,
+            "rollover_cert_file was not issued by the new CA: what clients make of it proves nothing\n");
     print_clients(cmd, report);
     for (size_t i = 0; report->obstacles && i < report->obstacles->n; i++)
         (void)fprintf(cmd->out, "not ready: %.*s\n", STR_ARG(report->obstacles->items[i]));
@@ -212,6 +221,11 @@ static void print_settings(const struct cmd *cmd, const struct rollover *r)
     char cert[OS_PATH_MAX], key[OS_PATH_MAX];
     struct err ignored;
 
+    if (r->server_side && !r->past.own)
+        (void)fprintf(
+            cmd->out,
+            "To see who knows the new CA, have it issue a certificate with the names of the gate's, and set "
+            "rollover_cert_file, rollover_key_file and rollover_probe (docs/evidence.md).\n");
     if (!r->server_side || !r->past.own || !r->target.has_server ||
         rollover_pair_paths(r, cert, key, &ignored) != OK)
         return;
@@ -240,20 +254,20 @@ static const char *again_text(enum pasted_again again)
     return "may not read it again: restart the application";
 }
 
-static void print_drivers(const struct cmd *cmd)
-{
-    static const enum pasted_driver all[] = {
+static const enum pasted_driver all_drivers[] = {
 #define X(name, driver, word, from, before, title, unset, ssl, require, reading, system, binding, direct,    \
           again, unless, changes)                                                                            \
     PASTED_##name,
 #include "drivers.def"
 #undef X
-    };
+};
 
+static void print_drivers(const struct cmd *cmd)
+{
     (void)fprintf(cmd->out, "When a client's file is replaced, its driver\n");
-    for (size_t i = 0; i < COUNT_OF(all); i++) {
-        const struct pasted_reader *reader = pasted_reader(all[i]);
-        if (pasted_family(all[i]) != all[i])
+    for (size_t i = 0; i < COUNT_OF(all_drivers); i++) {
+        const struct pasted_reader *reader = pasted_reader(all_drivers[i]);
+        if (pasted_family(all_drivers[i]) != all_drivers[i])
             continue;
         (void)fprintf(cmd->out, "  %-20s %s%s%s\n", reader->title, again_text(reader->again),
                       reader->unless[0] ? "; " : "", reader->unless);
@@ -383,6 +397,24 @@ static json_t *json_clients(const struct rollover_report *report)
     return array;
 }
 
+/* What to do where a driver's file of roots was replaced. */
+static json_t *json_drivers(const struct rollover *r)
+{
+    static const char *const again[] = { [PASTED_AGAIN_NEXT] = "next connection",
+                                         [PASTED_AGAIN_RESTART] = "restart",
+                                         [PASTED_AGAIN_UNKNOWN] = "unknown" };
+    json_t *array = json_array();
+
+    for (size_t i = 0; r->server_side && i < COUNT_OF(all_drivers); i++) {
+        const struct pasted_reader *reader = pasted_reader(all_drivers[i]);
+        if (pasted_family(all_drivers[i]) == all_drivers[i])
+            (void)json_array_append_new(array,
+                                        json_pack("{s:s, s:s, s:s}", "driver", reader->title, "reads_again",
+                                                  again[reader->again], "unless", reader->unless));
+    }
+    return array;
+}
+
 static json_t *json_obstacles(const struct rollover_obstacles *obstacles)
 {
     json_t *array = json_array();
@@ -398,15 +430,16 @@ json_t *rollover_json(const struct rollover_report *report)
     bool open = rollover_open_phase(r->past.phase);
 
     return json_pack(
-        "{s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "phase",
-        rollover_phase_name(r->past.phase), "interrupted",
+        "{s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+        "phase", rollover_phase_name(r->past.phase), "interrupted",
         (int)(rollover_unfinished(r->past.phase) && !r->busy), "running", (int)r->busy, "step",
         json_text_or_null(str_c(rollover_step_name(r->past.step))), "failed",
         json_text_or_null(r->past.failed), "started_at", json_time(r->past.start_unix_s), "since",
         json_time(r->past.phase_unix_s), "own", (int)r->past.own, "server_side",
-        (int)(open && r->server_side), "client_side", (int)(open && r->client_side), "old",
-        json_roots(&r->old, report->now_unix_s), "new", json_roots(&r->next, report->now_unix_s), "files",
-        json_files(r), "certificates", json_pairs(r), "clients", json_clients(report), "unseen",
+        (int)(open && r->server_side), "client_side", (int)(open && r->client_side), "foreign_probe",
+        (int)r->foreign_probe, "drivers", json_drivers(r), "old", json_roots(&r->old, report->now_unix_s),
+        "new", json_roots(&r->next, report->now_unix_s), "files", json_files(r), "certificates",
+        json_pairs(r), "clients", json_clients(report), "unseen",
         report->unseen.code == OK ? json_null() : json_string(err_text(&report->unseen)), "obstacles",
         json_obstacles(report->obstacles), "next", next_verb(r));
 }

@@ -85,18 +85,23 @@ enum code ca_place_root(const struct ca_place *place, char out[OS_PATH_MAX], str
     return os_path(place->ca_dir, "ca.crt", out, e);
 }
 
-/* The CA, and during a rollover the other one beside it. */
+/* The CA, and during a rollover the other one beside it: CA, CA.next, CA.old. */
 static enum code find_siblings(const struct ca_place *place, X509 *authority, struct cert_list *out)
 {
-    static const char *const endings[] = { "next", "old" };
+    static const char *const endings[] = { "", ".next", ".old" };
+    struct str base = str_c(place->ca_dir);
     char path[OS_PATH_MAX];
     struct err ignored;
 
+    for (size_t i = 1; i < COUNT_OF(endings); i++)
+        if (str_ends(base, str_c(endings[i])))
+            base = str_first(base, base.n - strlen(endings[i]));
     TRY(cert_list_add(out, authority));
     for (size_t i = 0; i < COUNT_OF(endings); i++) {
         AUTO(cert_list) struct cert_list found = { .n = 0 };
-        int n = snprintf(path, sizeof path, "%s.%s/ca.crt", place->ca_dir, endings[i]);
-        if (n < (int)sizeof path && os_exists(path) && cert_chain_load(path, &found, &ignored) == OK)
+        int n = snprintf(path, sizeof path, "%.*s%s/ca.crt", STR_ARG(base), endings[i]);
+        if (n < (int)sizeof path && os_exists(path) && cert_chain_load(path, &found, &ignored) == OK &&
+            X509_cmp(found.items[0], authority) != 0)
             TRY(cert_list_add(out, found.items[0]));
     }
     return OK;

@@ -168,6 +168,27 @@ static enum code add_named_pair(struct rollover *r, const char *name, struct str
     return add_own_pair(r, str_c(name), cert_path, key_path, e);
 }
 
+/* What is shown to those who are tried out may have been left over from another rollover. */
+static enum code look_at_probe(struct rollover *r, struct err *e)
+{
+    const struct setting_row *row = settings_find(r->target.settings, STR("rollover_cert_file"));
+    AUTO(cert_list) struct cert_list chain = { .n = 0 };
+    char path[OS_PATH_MAX];
+    struct err ignored;
+
+    r->foreign_probe = false;
+    r->no_probe = !row || row->show.n == 0;
+    if (r->no_probe)
+        return OK;
+    const char *text = arena_c(r->arena, row->show);
+    if (!text)
+        return rollover_nomem(e);
+    TRY(os_path(r->target.dir, text, path, e));
+    r->foreign_probe = cert_chain_load(path, &chain, &ignored) == OK &&
+                       rollover_issuer_of(r, &chain) != ROLLOVER_ISSUER_NEXT;
+    return OK;
+}
+
 /* ---- the files of roots and lists ---- */
 
 static enum code add_file(struct rollover *r, const char *path, struct str setting, bool lists, struct err *e)
@@ -265,10 +286,9 @@ static enum code add_hosts(struct rollover *r, struct err *e)
 {
     const struct settings *s = r->target.settings;
     const struct hba_lex_params lex = { .diags = NULL };
-    char cert[OS_PATH_MAX], key[OS_PATH_MAX];
     struct hba_lines lines;
     struct host_lines hosts;
-    struct str name, ca;
+    struct str ca;
     struct err ignored;
 
     if (!s->ssl_sni || !s->hosts_file.path ||
@@ -278,11 +298,12 @@ static enum code add_hosts(struct rollover *r, struct err *e)
         const struct host_line *line = &hosts.at[i];
         if (line->error.p)
             continue;
-        if (!arena_printf(r->arena, &name, "host-%zu", i + 1))
+        struct rollover_pair pair = { .issuer = ROLLOVER_ISSUER_OTHER };
+        if (!arena_printf(r->arena, &pair.name, "host-%zu", i + 1))
             return rollover_nomem(e);
-        TRY(os_path(r->target.dir, line->cert.p, cert, e));
-        TRY(os_path(r->target.dir, line->key.p, key, e));
-        TRY(add_own_pair(r, name, cert, key, e));
+        TRY(absolute(r, line->cert, &pair.cert, e));
+        TRY(absolute(r, line->key, &pair.key, e));
+        TRY(add_pair(r, &pair, e));
         if (!line->ca.p)
             continue;
         TRY(absolute(r, line->ca, &ca, e));
@@ -318,6 +339,7 @@ enum code rollover_look(struct rollover *r, struct err *e)
         TRY(add_own_pair(r, STR("http"), r->target.http_cert, r->target.http_key, e));
     TRY(add_ruled_pairs(r, e));
     TRY(add_named_pair(r, "canary", STR("canary_cert_file"), STR("canary_key_file"), e));
+    TRY(look_at_probe(r, e));
     TRY(find_files(r, e));
     for (size_t i = 0; i < r->n_pairs; i++)
         r->server_side = r->server_side ||

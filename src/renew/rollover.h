@@ -55,6 +55,8 @@ struct rollover {
     size_t n_pairs;
     bool server_side;        /* clients verify the gate, or the gate an upstream server, with this CA */
     bool client_side;        /* the gate verifies clients with it */
+    bool no_probe;           /* rollover_cert_file is not set: the gate knows no chain of the new CA */
+    bool foreign_probe;      /* rollover_cert_file is set, and was not issued by the new CA */
     char aside[OS_PATH_MAX]; /* where finish or abort has put a CA */
     bool busy;               /* another process is at work (of a look) */
 };

@@ -82,6 +82,7 @@ static void take_phase(struct str word, struct str words, int64_t when, struct r
         past->phase = phase;
         past->step = ROLLOVER_STEP_NONE;
         past->phase_unix_s = when;
+        past->both_unix_s = phase == ROLLOVER_STARTED ? when : past->both_unix_s;
         past->issued = past->issued || phase == ROLLOVER_ISSUING;
         past->failed = STR("");
     }

@@ -41,6 +41,12 @@ static bool is_carrier(const struct rollover_client *client)
     return client->user.n == 0;
 }
 
+/* Evidence of an earlier rollover, or of somebody else's chain, is none. */
+static int64_t counted(const struct rollover_evidence *evidence, int64_t when_unix_s)
+{
+    return evidence->foreign_probe || when_unix_s < evidence->both_unix_s ? 0 : when_unix_s;
+}
+
 /* When the chain was refused last: by the client, or by somebody at its address who did not say who he is. */
 static int64_t failed_at(const struct rollover_evidence *evidence, const struct rollover_client *client)
 {
@@ -51,7 +57,7 @@ static int64_t failed_at(const struct rollover_evidence *evidence, const struct 
         if (is_carrier(other) && str_equal(other->address, client->address) && other->failed_unix_s > last)
             last = other->failed_unix_s;
     }
-    return last;
+    return counted(evidence, last);
 }
 
 static void judge_unverified(const struct rollover_client *client, bool proved, struct rollover_verdict *v)
@@ -70,7 +76,8 @@ static void judge_server_side(const struct rollover_evidence *evidence, struct r
     const struct rollover_client *client = v->client;
     bool verifies = str_is(client->verifies, "yes") || str_is(client->verifies, "chain only");
     int64_t failed = failed_at(evidence, client);
-    bool proved = client->next_unix_s > 0 && client->next_unix_s > failed;
+    int64_t next = counted(evidence, client->next_unix_s);
+    bool proved = next > 0 && next > failed;
 
     if (client->address.n == 0) {
         v->why = "connects without TLS, over a Unix-domain socket";
@@ -112,12 +119,12 @@ static void judge_client_side(const struct rollover_evidence *evidence, struct r
 
 /* ---- all of them ---- */
 
-/* What somebody without a name did is told by those with one at his address. */
+/* What somebody without a name did is told by those with one at his address; strangers do not matter. */
 static bool is_told(const struct rollover_evidence *evidence, const struct rollover_client *client)
 {
     if (!is_carrier(client))
-        return true;
-    if (client->failed_unix_s == 0)
+        return client->admitted;
+    if (counted(evidence, client->failed_unix_s) == 0)
         return false;
     for (size_t i = 0; i < evidence->n; i++)
         if (!is_carrier(&evidence->clients[i]) && str_equal(evidence->clients[i].address, client->address))

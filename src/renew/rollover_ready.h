@@ -21,6 +21,7 @@ struct rollover_client {
     struct str cert_issuer;
     int64_t cert_end_unix_s;
     int64_t seen_unix_s;
+    bool admitted; /* at least once; who never was is a stranger */
 };
 
 /*  state      word            */
@@ -60,9 +61,12 @@ struct rollover_evidence {
     size_t n_old;
     const struct str *next_names;
     size_t n_next;
-    bool own;                 /* the CA is ours, which has no intermediates */
-    bool server_side;         /* clients verify the server with this CA */
-    bool client_side;         /* the server verifies clients with it */
+    bool own;            /* the CA is ours, which has no intermediates */
+    bool server_side;    /* clients verify the server with this CA */
+    bool client_side;    /* the server verifies clients with it */
+    int64_t both_unix_s; /* evidence that is older is of another rollover */
+    bool
+        foreign_probe; /* what the gate shows as the next CA's chain is not of the new CA: it proves nothing */
     int64_t since_unix_s;     /* who was seen last before that does not count */
     const struct str *accept; /* users, addresses, applications */
     size_t n_accept;

@@ -36,7 +36,9 @@ enum code rollover_enter(struct rollover *r, enum rollover_phase phase, const ch
     TRY(os_journal_add(r->journal, line, r->env, e));
     r->past.phase = phase;
     r->past.step = ROLLOVER_STEP_NONE;
+    r->past.failed = STR("");
     r->past.phase_unix_s = env_now_s(r->env);
+    r->past.both_unix_s = phase == ROLLOVER_STARTED ? r->past.phase_unix_s : r->past.both_unix_s;
     r->past.issued = r->past.issued || phase == ROLLOVER_ISSUING;
     return OK;
 }
@@ -49,6 +51,7 @@ enum code rollover_step(struct rollover *r, enum rollover_step step, struct err 
         return steps_nomem(e);
     TRY(os_journal_add(r->journal, line, r->env, e));
     r->past.step = step;
+    r->past.failed = STR("");
     return OK;
 }
 

@@ -72,6 +72,19 @@ static enum code guess_old(struct rollover *r, struct err *e)
     return E_CONFIG;
 }
 
+static enum code check_valid(const struct rollover *r, X509 *root, const char *file, struct err *e)
+{
+    int64_t from, to, now = env_now_s(r->env);
+    struct cert_info info;
+
+    TRY(cert_times(root, &from, &to, e));
+    if (from <= now && now < to)
+        return OK;
+    TRY(cert_describe(root, r->arena, &info, e));
+    return err_set(e, E_CONFIG, "file \"%s\" contains a root that is not valid now: %.*s", file,
+                   STR_ARG(info.subject));
+}
+
 static enum code load_foreign(struct rollover *r, const struct rollover_wish *wish, struct err *e)
 {
     AUTO(cert_list) struct cert_list bundle = { .n = 0 };
@@ -86,6 +99,7 @@ static enum code load_foreign(struct rollover *r, const struct rollover_wish *wi
             return err_set(e, E_CONFIG,
                            "file \"%s\" contains a certificate that is no root: clients would not trust it",
                            wish->bundle);
+        TRY(check_valid(r, bundle.items[i], wish->bundle, e));
         if (!walk_has(&r->old, bundle.items[i]) && !walk_has(&r->next, bundle.items[i]) &&
             cert_list_add(&r->next, bundle.items[i]) != OK)
             return walk_nomem(e);

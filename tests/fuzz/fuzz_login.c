@@ -1,7 +1,9 @@
-/* A hostile server: whatever it says, fed whole and byte by byte, with a password at hand. */
+/* A hostile server: whatever it says, fed whole and byte by byte, with a password at hand; and rows of a gate. */
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/env.h"
+#include "client/gate_talk.h"
 #include "client/login.h"
 #include "pgwire/hello.h"
 
@@ -46,8 +48,25 @@ static void run(const uint8_t *data, size_t size, size_t step_size)
     arena_fini(&arena);
 }
 
+/* Cells lie within the row, in its order. */
+static void read_row(struct bytes body)
+{
+    struct str cells[3];
+    const char *at = (const char *)body.p, *end = at + body.n;
+
+    if (gate_row_parse(body, COUNT_OF(cells), cells) != OK)
+        return;
+    for (size_t i = 0; i < COUNT_OF(cells); i++) {
+        if (!cells[i].p)
+            continue;
+        CHECK(cells[i].p >= at && cells[i].n <= (size_t)(end - cells[i].p));
+        at = cells[i].p + cells[i].n;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    read_row(bytes_of(data, size));
     run(data, size, size ? size : 1);
     run(data, size, 1);
     return 0;

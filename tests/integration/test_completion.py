@@ -16,7 +16,7 @@ CASES = [
     ("pgseal exp", {"explain"}),
     ("pgseal help expl", {"explain"}),
     ("pgseal cert ver", {"verify"}),
-    ("pgseal ca ", {"init", "show", "crl"}),
+    ("pgseal ca ", {"init", "show", "crl", "rollover"}),
     ("pgseal cert verify --key-f", {"--key-file"}),
     ("pgseal cert issue --key-f", set()),
     ("pgseal cert issue --pass", {"--passphrase", "--passphrase-file", "--passphrase-command"}),

@@ -106,7 +106,7 @@ def test_a_whole_rollover(rollover):
     """What each client gets at each stage: with the old root, with both, with the new one; with either certificate."""
     gate = rollover.gate
     old = rollover.keep("old.crt")
-    old_cert = rollover.certificate("before")
+    old_cert, lost = rollover.certificate("before"), rollover.certificate("lost-before")
     assert rollover("status")["phase"] == "none"
     state = rollover("start")
     assert (state["phase"], state["own"], state["server_side"], state["client_side"]) == ("started", True, True, True)
@@ -138,6 +138,11 @@ def test_a_whole_rollover(rollover):
     gate.reload()
     assert rollover.lists() == 2
     assert rollover.refused(new, "certified", extra) and rollover.connects(new, "certified", new_cert)
+    rollover.run("cert", "revoke", "-D", gate.dir, "--ca", gate.path("ca.old"), lost[0])
+    gate.reload()
+    assert rollover.lists() == 2
+    assert rollover.refused(new, "certified", lost) and rollover.connects(new, "certified", old_cert)
+    assert rollover.refused(new, "certified", extra)
 
     state = rollover("finish", "--force")
     assert state["phase"] == "finished" and len(rollover.roots()) == 1 and rollover.lists() == 1
@@ -163,9 +168,16 @@ def test_abort_goes_back(rollover, after):
     assert not os.path.exists(rollover.gate.path("ca.next"))
 
 
-def test_an_upstream_server_that_only_the_old_root_verifies(rollover, factory):
-    """finish asks it as if the old root were gone, and names it; a certificate of the new CA, and it is done."""
+def test_hosts_and_an_upstream_server_that_only_the_old_root_verifies(rollover, factory):
+    """
+    Certificates by host name belong to a rollover, too. finish asks the server as if the old root were gone, and names it;
+    a certificate of the new CA, and it is done.
+    """
     gate = rollover.gate
+    rollover.run("cert", "issue", "-D", gate.dir, "other", "--host", "other.example", "--out", gate.path("tls"))
+    gate.write("pg_hosts.conf", "other.example tls/other.crt tls/other.key tls/ca.crt\n* tls/server.crt tls/server.key tls/ca.crt\n")
+    gate.configure({"ssl_sni": "on"})
+    gate.reload()
     rollover("start")
     behind = factory.gate(start=False, upstream="", hba="hostssl all all 127.0.0.1/32 trust\n", settings={
         "ssl": "on", "ssl_cert_file": gate.path("db.crt"), "ssl_key_file": gate.path("db.key")})
@@ -175,7 +187,9 @@ def test_an_upstream_server_that_only_the_old_root_verifies(rollover, factory):
     gate.upstream = f"host=localhost port={behind.port} sslmode=verify-full sslrootcert={gate.path('tls/ca.crt')}"
     gate.configure()
     gate.reload()
-    rollover("servers", "--force")
+    assert [c["issuer"] for c in rollover("servers", "--force")["certificates"]] == ["new", "new"]
+    with Conn(gate) as c:
+        c.start_tls(wire.client_context(ca=gate.path("ca/ca.crt")), "other.example")
     assert rollover.connects(rollover.keep("both.crt"))
     said = rollover("finish", status=1)
     assert said["phase"] == "issued" and len(said["obstacles"]) == 1
@@ -185,7 +199,7 @@ def test_an_upstream_server_that_only_the_old_root_verifies(rollover, factory):
     assert rollover("finish", status=1)["obstacles"] == []          # the clients are left
     assert rollover("finish", "--force")["phase"] == "finished"
     gate.upstream = ""
-    gate.configure()
+    gate.configure({"ssl_sni": None})
     gate.reload()
     factory.stop(behind)
 

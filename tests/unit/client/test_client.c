@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/secret.h"
+#include "client/gate_talk.h"
 #include "client/negotiate.h"
 #include "client/passfile.h"
 #include "client/tlsfiles.h"
@@ -336,6 +337,27 @@ static void test_passfile_rules(void **state)
     assert_str(passfile_host(&host), "1.2.3.4");
 }
 
+/* Short, too long, of another width, with a length that lies: none of them is a row. */
+static void test_rows_of_a_gate(void **state)
+{
+    static const char row[] = "\0\2\0\0\0\2ab\377\377\377\377";
+    static const char lies[] = "\0\2\0\0\0\3ab\377\377\377\377", negative[] = "\0\1\377\377\377\376";
+    struct bytes whole = bytes_of(row, sizeof row - 1);
+    struct str cells[3];
+
+    (void)state;
+    assert_int_equal(gate_row_parse(whole, 2, cells), OK);
+    assert_str(cells[0], "ab");
+    assert_null(cells[1].p);
+    for (size_t n = 0; n < whole.n; n++)
+        assert_int_equal(gate_row_parse(bytes_of(whole.p, n), 2, cells), E_PROTOCOL);
+    assert_int_equal(gate_row_parse(bytes_of(row, sizeof row), 2, cells), E_PROTOCOL);
+    assert_int_equal(gate_row_parse(whole, 1, cells), E_PROTOCOL);
+    assert_int_equal(gate_row_parse(whole, 3, cells), E_PROTOCOL);
+    assert_int_equal(gate_row_parse(bytes_of(lies, sizeof lies - 1), 2, cells), E_PROTOCOL);
+    assert_int_equal(gate_row_parse(bytes_of(negative, sizeof negative - 1), 1, cells), E_PROTOCOL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +369,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_certs, set_up, tear_down),
         cmocka_unit_test(test_passfile),
         cmocka_unit_test(test_passfile_rules),
+        cmocka_unit_test(test_rows_of_a_gate),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

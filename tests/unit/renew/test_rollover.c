@@ -62,6 +62,7 @@ static void the_journal_cut_at_every_byte(void **state)
         assert_int_equal(past.start_unix_s != 0, at > 0);
         if (at > 0)
             assert_str(past.ca_dir, "/etc/pg seal/ca");
+        assert_int_equal(past.both_unix_s != 0, past.phase >= ROLLOVER_STARTED);
     }
     assert_int_equal(at, COUNT_OF(seen) - 1);
 }
@@ -235,6 +236,7 @@ static void fill(struct rollover_client *client)
         client->verifies = STR("yes");
     if (client->seen_unix_s == 0)
         client->seen_unix_s = 2000;
+    client->admitted = !str_is(client->user, "stranger");
 }
 
 static struct rollover_verdicts judge(struct rollover_client *clients, size_t n, bool client_side)
@@ -250,6 +252,7 @@ static struct rollover_verdicts judge(struct rollover_client *clients, size_t n,
                                                 .server_side = true,
                                                 .client_side = client_side,
                                                 .since_unix_s = 1000,
+                                                .both_unix_s = 40,
                                                 .accept = &accept,
                                                 .n_accept = 1 };
     struct rollover_verdicts out;
@@ -292,6 +295,8 @@ static void only_a_startup_message_after_the_last_failure_is_proof(void **state)
         CLIENT("local", .address = STR("")),
         CLIENT("long ago", .failed_unix_s = 60, .seen_unix_s = 999),
         CLIENT("batch", .failed_unix_s = 60),
+        CLIENT("last time", .next_unix_s = 39),
+        CLIENT("stranger", .failed_unix_s = 60),
     };
     struct rollover_verdicts all = judge(clients, COUNT_OF(clients), false);
 
@@ -307,9 +312,11 @@ static void only_a_startup_message_after_the_last_failure_is_proof(void **state)
     assert_int_equal(state_of(&all, "unseen"), ROLLOVER_READY_UNKNOWN);
     assert_int_equal(state_of(&all, "plain"), ROLLOVER_READY_READY);
     assert_int_equal(state_of(&all, "local"), ROLLOVER_READY_READY);
-    /* broke, same, failed, silent, blind, unseen: "long ago" does not count, "batch" is accepted. */
-    assert_int_equal(all.waiting, 6);
-    assert_int_equal(all.breaking, 5);
+    assert_int_equal(state_of(&all, "last time"), ROLLOVER_READY_UNPROVED);
+    /* broke, same, failed, silent, blind, unseen, last time: "long ago" does not count, "batch" is accepted. */
+    assert_int_equal(all.waiting, 7);
+    assert_int_equal(all.breaking, 6);
+    assert_int_equal(all.n, 14);
     assert_int_equal(all.items[0].state, ROLLOVER_READY_OLD);
 }
 
