@@ -92,7 +92,7 @@ _pgseal()
     'cert --file') arguments='nothing' ;;
     'cert --owner') arguments='nothing' ;;
     'cert --group') arguments='nothing' ;;
-    'cert --for') arguments='libpq jdbc npgsql node pgx' ;;
+    'cert --for') arguments='libpq jdbc npgsql node pgx psql psycopg asyncpg sqlalchemy django hikari lib/pq postgresjs ruby php odbc pgloader dbeaver pgadmin' ;;
     'cert --server') arguments='nothing' ;;
     'cert --passphrase-file') arguments='files' ;;
     'cert --passphrase-command') arguments='nothing' ;;

@@ -184,7 +184,7 @@ _pgseal() {
             --file='[the name of those files, without .crt (default: NAME, with _ for characters that a file name cannot have)]:NAME: ' \
             --owner='[owner of the key (0600), such as postgres]:USER: ' \
             --group='[group that may read the key (0640; the key then belongs to root)]:GROUP: ' \
-            --for='[write the files that libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
+            --for='[write the files that this client reads, and print its connection string; may be repeated: libpq, psql, psycopg, asyncpg, sqlalchemy, django, jdbc, hikari, npgsql, pgx, lib/pq, node, postgresjs, ruby, php, odbc, pgloader, dbeaver or pgadmin]:DRIVER:(libpq jdbc npgsql node pgx psql psycopg asyncpg sqlalchemy django hikari lib/pq postgresjs ruby php odbc pgloader dbeaver pgadmin)' \
             --server='[the server in those connection strings]:HOST[\:PORT]: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
@@ -221,7 +221,7 @@ _pgseal() {
             --file='[the name of those files, without .crt (default: NAME, with _ for characters that a file name cannot have)]:NAME: ' \
             --owner='[owner of the key (0600), such as postgres]:USER: ' \
             --group='[group that may read the key (0640; the key then belongs to root)]:GROUP: ' \
-            --for='[write the files that libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
+            --for='[write the files that this client reads, and print its connection string; may be repeated: libpq, psql, psycopg, asyncpg, sqlalchemy, django, jdbc, hikari, npgsql, pgx, lib/pq, node, postgresjs, ruby, php, odbc, pgloader, dbeaver or pgadmin]:DRIVER:(libpq jdbc npgsql node pgx psql psycopg asyncpg sqlalchemy django hikari lib/pq postgresjs ruby php odbc pgloader dbeaver pgadmin)' \
             --server='[the server in those connection strings]:HOST[\:PORT]: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
@@ -264,7 +264,7 @@ _pgseal() {
             --san='[another alternative name: dns:, ip:, uri:, email:; may be repeated]:NAME: ' \
             --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
-            --for='[write the files that libpq, jdbc, npgsql, node or pgx reads, and print its connection string; may be repeated]:DRIVER:(libpq jdbc npgsql node pgx)' \
+            --for='[write the files that this client reads, and print its connection string; may be repeated: libpq, psql, psycopg, asyncpg, sqlalchemy, django, jdbc, hikari, npgsql, pgx, lib/pq, node, postgresjs, ruby, php, odbc, pgloader, dbeaver or pgadmin]:DRIVER:(libpq jdbc npgsql node pgx psql psycopg asyncpg sqlalchemy django hikari lib/pq postgresjs ruby php odbc pgloader dbeaver pgadmin)' \
             --server='[the server in those connection strings]:HOST[\:PORT]: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \

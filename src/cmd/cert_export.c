@@ -1,9 +1,9 @@
 /*
  * The forms in which drivers want a key and its certificate, and the report of what was made.
  *
- *   libpq, node, pgx   PEM, as written anyway
- *   jdbc               PKCS#8 in DER (.pk8); with a passphrase PKCS#12, whose entry pgJDBC wants to be "user"
- *   npgsql             PKCS#12
+ *   libpq, node, Go, ...   PEM, as written anyway
+ *   pgJDBC                 PKCS#8 in DER (.pk8); with a passphrase PKCS#12, whose entry pgJDBC wants to be "user"
+ *   Npgsql                 PKCS#12
  */
 #include "cmd/cert_export.h"
 
@@ -22,14 +22,12 @@ enum container { CONTAINER_PEM, CONTAINER_PK8, CONTAINER_P12 };
 
 static enum container container_of_driver(enum driver driver, bool with_passphrase)
 {
-    switch (driver) {
-    case DRIVER_LIBPQ:
-    case DRIVER_NODE:
-    case DRIVER_PGX:
+    switch (driver_key(driver)) {
+    case DRIVER_KEY_PEM:
         return CONTAINER_PEM;
-    case DRIVER_JDBC:
+    case DRIVER_KEY_PK8:
         return with_passphrase ? CONTAINER_P12 : CONTAINER_PK8;
-    case DRIVER_NPGSQL:
+    case DRIVER_KEY_P12:
         return CONTAINER_P12;
     }
     UNREACHABLE();
@@ -44,17 +42,26 @@ static const char *suffix(enum container container)
     return suffixes[container];
 }
 
+static enum code unknown_driver(const char *word, struct err *e)
+{
+    AUTO(buf) struct buf known = BUF_INIT(CONNECT_LIMIT);
+
+    for (enum driver d = DRIVER_LIBPQ; d < DRIVER_COUNT; d++)
+        (void)buf_printf(&known, "%s%s", d ? ", " : "", driver_name(d));
+    return err_set(e, E_USAGE, "--for takes one of %s, not \"%s\"", buf_c(&known), word);
+}
+
 /* The drivers of --for, each once; false in `out` where not wanted. */
-static enum code wanted_drivers(const struct cert_job *job, bool out[DRIVER_PGX + 1], struct err *e)
+static enum code wanted_drivers(const struct cert_job *job, bool out[DRIVER_COUNT], struct err *e)
 {
     const char *word;
 
-    for (size_t i = 0; i <= DRIVER_PGX; i++)
+    for (size_t i = 0; i < DRIVER_COUNT; i++)
         out[i] = false;
     for (size_t i = 0; (word = cmd_value_at(job->cmd, OPT_cert_for, i)); i++) {
         enum driver driver;
         if (!driver_from_name(str_c(word), &driver))
-            return err_set(e, E_USAGE, "--for takes libpq, jdbc, npgsql, node or pgx, not \"%s\"", word);
+            return unknown_driver(word, e);
         out[driver] = true;
     }
     return OK;
@@ -73,11 +80,11 @@ static enum code container_path(const struct cert_job *job, const char *base, en
 
 enum code cert_export_check(const struct cert_job *job, const char *base, bool with_passphrase, struct err *e)
 {
-    bool wanted[DRIVER_PGX + 1];
+    bool wanted[DRIVER_COUNT];
     const char *path = base;
 
     TRY(wanted_drivers(job, wanted, e));
-    for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_PGX; d++) {
+    for (enum driver d = DRIVER_LIBPQ; d < DRIVER_COUNT; d++) {
         if (!wanted[d])
             continue;
         TRY(container_path(job, base, container_of_driver(d, with_passphrase), &path, e));
@@ -136,10 +143,10 @@ struct export
     const struct cert_job *job;
     const struct cert_made *made;
     struct cert_info info;
-    bool wanted[DRIVER_PGX + 1];
-    const char *container[DRIVER_PGX + 1]; /* its file, where the driver wants one of its own */
-    const char *again[CONTAINER_P12 + 1];  /* written because it was there */
-    struct str connect[DRIVER_PGX + 1];
+    bool wanted[DRIVER_COUNT];
+    const char *container[DRIVER_COUNT];  /* its file, where the driver wants one of its own */
+    const char *again[CONTAINER_P12 + 1]; /* written because it was there */
+    struct str connect[DRIVER_COUNT];
     struct diags diags;
 };
 
@@ -177,7 +184,7 @@ static enum code export_again(struct export *x, enum container container, struct
     if (!x->made->renewed)
         return OK;
     TRY(container_path(x->job, x->made->base, container, &path, e));
-    for (size_t i = 0; i <= DRIVER_PGX; i++)
+    for (size_t i = 0; i < DRIVER_COUNT; i++)
         if (x->container[i] && strcmp(x->container[i], path) == 0)
             return OK;
     return os_exists(path) ? write_container(x->job, x->made, container, &x->again[container], e) : OK;
@@ -185,14 +192,24 @@ static enum code export_again(struct export *x, enum container container, struct
 
 static void warn(struct export *x)
 {
+    bool secret = x->made->files->passphrase && x->made->use != CA_USE_SERVER;
     struct diag *row;
 
     cert_warn(x->made->leaf->cert, &x->info, &x->diags);
-    if (!x->wanted[DRIVER_PGX] || !x->made->files->passphrase || x->made->use == CA_USE_SERVER)
-        return;
-    row = diags_add(&x->diags, SEV_WARNING, E_UNSUPPORTED, str_c(""), 0,
-                    "Go's standard library cannot read an encrypted PKCS #8 key");
-    diags_hint(&x->diags, row, "Issue the certificate for pgx without a passphrase.");
+    if (secret && (x->wanted[DRIVER_PGX] || x->wanted[DRIVER_LIB_PQ])) {
+        row = diags_add(&x->diags, SEV_WARNING, E_UNSUPPORTED, str_c(""), 0,
+                        "Go's standard library cannot read an encrypted PKCS #8 key");
+        diags_hint(&x->diags, row, "Issue the certificate for %s without a passphrase.",
+                   x->wanted[DRIVER_PGX] ? "pgx" : "lib/pq");
+    }
+    if (x->wanted[DRIVER_PGLOADER]) {
+        row = diags_add(&x->diags, SEV_WARNING, E_UNSUPPORTED, str_c(""), 0,
+                        "pgloader does not verify the name in the server certificate");
+        diags_hint(
+            &x->diags, row,
+            "It reads the CA from SSL_CERT_FILE, and its pair from ~/.postgresql/postgresql.crt and "
+            "postgresql.key. For verify-full connect it through a companion gate: pgseal init --companion.");
+    }
 }
 
 static void report_text(const struct export *x)
@@ -204,13 +221,13 @@ static void report_text(const struct export *x)
     if (x->made->files->key_path)
         (void)fprintf(out, "  private key  %s%s\n", x->made->key_path,
                       x->made->files->passphrase ? ", with a passphrase" : "");
-    for (size_t i = 0; i <= DRIVER_PGX; i++)
+    for (size_t i = 0; i < DRIVER_COUNT; i++)
         if (x->container[i])
             (void)fprintf(out, "  for %-8s %s\n", driver_name((enum driver)i), x->container[i]);
     for (size_t i = 0; i <= CONTAINER_P12; i++)
         if (x->again[i])
             (void)fprintf(out, "  %-12s %s\n", i == CONTAINER_PK8 ? "PKCS #8" : "PKCS #12", x->again[i]);
-    for (size_t i = 0; i <= DRIVER_PGX; i++)
+    for (size_t i = 0; i < DRIVER_COUNT; i++)
         if (x->wanted[i])
             (void)fprintf(out, "%s\n  %.*s\n", driver_title((enum driver)i), STR_ARG(x->connect[i]));
 }
@@ -221,7 +238,7 @@ static json_t *json_files(const struct export *x)
 
     if (x->made->files->key_path)
         (void)json_object_set_new(files, "key", json_string(x->made->key_path));
-    for (size_t i = 0; i <= DRIVER_PGX; i++)
+    for (size_t i = 0; i < DRIVER_COUNT; i++)
         if (x->container[i])
             (void)json_object_set_new(files, driver_name((enum driver)i), json_string(x->container[i]));
     for (size_t i = 0; i <= CONTAINER_P12; i++)
@@ -235,7 +252,7 @@ static enum code report_json(const struct export *x, struct err *e)
     json_t *connect = json_object(), *warnings = json_array();
     const struct diag *row;
 
-    for (size_t i = 0; i <= DRIVER_PGX; i++)
+    for (size_t i = 0; i < DRIVER_COUNT; i++)
         if (x->wanted[i])
             (void)json_object_set_new(connect, driver_name((enum driver)i), json_of(x->connect[i]));
     STAILQ_FOREACH (row, &x->diags.list, next)
@@ -254,7 +271,7 @@ enum code cert_export(const struct cert_job *job, const struct cert_made *made, 
     diags_init(&x.diags, job->arena);
     TRY(wanted_drivers(job, x.wanted, e));
     TRY(cert_describe(made->leaf->cert, job->arena, &x.info, e));
-    for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_PGX; d++)
+    for (enum driver d = DRIVER_LIBPQ; d < DRIVER_COUNT; d++)
         if (x.wanted[d])
             TRY(export_driver(&x, d, e));
     TRY(export_again(&x, CONTAINER_PK8, e));

@@ -1,18 +1,31 @@
-/* Connection strings of five families of drivers. */
+/* Connection strings, one form for each family of drivers. */
 #include "cmd/drivers.h"
 
 #include "base/buf.h"
 #include "base/check.h"
 
+enum form {
+    FORM_CONNINFO,
+    FORM_JDBC_URL,
+    FORM_SEMICOLONS,
+    FORM_NODE_OBJECT,
+    FORM_URL,
+    FORM_SQLALCHEMY_URL,
+    FORM_DJANGO_DICT,
+    FORM_POSTGRES_JS_OBJECT,
+    FORM_ODBC_STRING,
+    FORM_PGLOADER_URL
+};
+
 static const struct {
     const char *name;
     const char *title;
+    enum form form;
+    enum driver_key key;
 } rows[] = {
-    [DRIVER_LIBPQ] = { "libpq", "psql, libpq, psycopg" },
-    [DRIVER_JDBC] = { "jdbc", "pgJDBC" },
-    [DRIVER_NPGSQL] = { "npgsql", "Npgsql" },
-    [DRIVER_NODE] = { "node", "node-postgres" },
-    [DRIVER_PGX] = { "pgx", "pgx" },
+#define X(id, word, title, form, key) [DRIVER_##id] = { word, title, FORM_##form, DRIVER_KEY_##key },
+#include "connect.def"
+#undef X
 };
 
 const char *driver_name(enum driver driver)
@@ -23,6 +36,11 @@ const char *driver_name(enum driver driver)
 const char *driver_title(enum driver driver)
 {
     return rows[driver].title;
+}
+
+enum driver_key driver_key(enum driver driver)
+{
+    return rows[driver].key;
 }
 
 bool driver_from_name(struct str name, enum driver *out)
@@ -89,7 +107,7 @@ static void append_url_host(struct buf *out, const char *host)
     (void)buf_printf(out, v6 ? "[%s]" : "%s", host);
 }
 
-/* ---- one function per driver ---- */
+/* ---- one function per form ---- */
 
 static void word(struct buf *out, const char *keyword, const char *value)
 {
@@ -139,9 +157,9 @@ static void connect_jdbc(struct buf *out, const struct driver_facts *f)
         (void)buf_append_c(out, "&sslpassword=PASSPHRASE");
 }
 
-static void connect_pgx(struct buf *out, const struct driver_facts *f)
+static void connect_url(struct buf *out, const char *scheme, const struct driver_facts *f)
 {
-    (void)buf_append_c(out, "postgres://");
+    (void)buf_printf(out, "%s://", scheme);
     append_url(out, f->user);
     (void)buf_append_c(out, "@");
     append_url_host(out, f->host);
@@ -200,13 +218,13 @@ static void member(struct buf *out, const char *name, const char *value)
     (void)buf_append_c(out, ")");
 }
 
-static void connect_node(struct buf *out, const struct driver_facts *f)
+static void connect_node(struct buf *out, const char *user_name, const struct driver_facts *f)
 {
     (void)buf_append_c(out, "{ host: ");
     literal(out, f->host);
     (void)buf_printf(out, ", port: %u, database: ", f->port);
     literal(out, f->dbname);
-    (void)buf_append_c(out, ", user: ");
+    (void)buf_printf(out, ", %s: ", user_name);
     literal(out, f->user);
     (void)buf_append_c(out, ", ssl: { rejectUnauthorized: true");
     member(out, "ca", f->root);
@@ -217,23 +235,87 @@ static void connect_node(struct buf *out, const struct driver_facts *f)
     (void)buf_append_c(out, " } }");
 }
 
+static void entry(struct buf *out, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    (void)buf_printf(out, ", '%s': ", name);
+    literal(out, value);
+}
+
+static void connect_django(struct buf *out, const struct driver_facts *f)
+{
+    (void)buf_append_c(out, "{ 'ENGINE': 'django.db.backends.postgresql'");
+    entry(out, "HOST", f->host);
+    (void)buf_printf(out, ", 'PORT': %u", f->port);
+    entry(out, "NAME", f->dbname);
+    entry(out, "USER", f->user);
+    (void)buf_append_c(out, ", 'OPTIONS': { 'sslmode': 'verify-full'");
+    entry(out, "sslrootcert", f->root);
+    entry(out, "sslcert", f->cert);
+    entry(out, "sslkey", f->key);
+    (void)buf_append_c(out, " } }");
+}
+
+/* What psqlODBC has no word of its own for goes to libpq in pqopt. */
+static void connect_odbc(struct buf *out, const struct driver_facts *f)
+{
+    AUTO(buf) struct buf more = BUF_INIT(out->limit);
+
+    (void)buf_printf(out, "Driver={PostgreSQL Unicode};Servername=%s;Port=%u;Database=%s;Username=%s",
+                     f->host, f->port, f->dbname, f->user);
+    word(&more, "sslrootcert", f->root);
+    if (f->cert)
+        word(&more, "sslcert", f->cert);
+    if (f->key)
+        word(&more, "sslkey", f->key);
+    (void)buf_printf(out, ";SSLmode=verify-full;pqopt={%s}", buf_c(&more));
+}
+
+/* The chain is verified with SSL_CERT_FILE; there are no words for that, nor for the client's pair. */
+static void connect_pgloader(struct buf *out, const struct driver_facts *f)
+{
+    (void)buf_append_c(out, "postgresql://");
+    append_url(out, f->user);
+    (void)buf_append_c(out, "@");
+    append_url_host(out, f->host);
+    (void)buf_printf(out, ":%u/", f->port);
+    append_url(out, f->dbname);
+    (void)buf_append_c(out, "?sslmode=require");
+}
+
 void driver_connect(struct buf *out, enum driver driver, const struct driver_facts *facts)
 {
-    switch (driver) {
-    case DRIVER_LIBPQ:
+    switch (rows[driver].form) {
+    case FORM_CONNINFO:
         connect_libpq(out, facts);
         return;
-    case DRIVER_JDBC:
+    case FORM_JDBC_URL:
         connect_jdbc(out, facts);
         return;
-    case DRIVER_NPGSQL:
+    case FORM_SEMICOLONS:
         connect_npgsql(out, facts);
         return;
-    case DRIVER_NODE:
-        connect_node(out, facts);
+    case FORM_NODE_OBJECT:
+        connect_node(out, "user", facts);
         return;
-    case DRIVER_PGX:
-        connect_pgx(out, facts);
+    case FORM_URL:
+        connect_url(out, "postgres", facts);
+        return;
+    case FORM_SQLALCHEMY_URL: /* no short scheme since 1.4 */
+        connect_url(out, "postgresql", facts);
+        return;
+    case FORM_DJANGO_DICT:
+        connect_django(out, facts);
+        return;
+    case FORM_POSTGRES_JS_OBJECT:
+        connect_node(out, "username", facts);
+        return;
+    case FORM_ODBC_STRING:
+        connect_odbc(out, facts);
+        return;
+    case FORM_PGLOADER_URL:
+        connect_pgloader(out, facts);
         return;
     }
 }

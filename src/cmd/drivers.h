@@ -9,12 +9,22 @@
 
 struct buf;
 
-enum driver { DRIVER_LIBPQ, DRIVER_JDBC, DRIVER_NPGSQL, DRIVER_NODE, DRIVER_PGX };
+enum driver {
+#define X(id, word, title, form, key) DRIVER_##id,
+#include "connect.def"
+#undef X
+    DRIVER_COUNT,
+    DRIVER_LAST_SHOWN = DRIVER_PGX /* init and harden print the first ones */
+};
 
-/** "libpq", "jdbc", "npgsql", "node", "pgx": the words of --for. */
+/** In which form a driver reads a key and its certificate. */
+enum driver_key { DRIVER_KEY_PEM, DRIVER_KEY_PK8, DRIVER_KEY_P12 };
+
+/** "libpq", "jdbc", ...: the words of --for. */
 const char *driver_name(enum driver driver);
 /** For people: "psql, libpq, psycopg". */
 const char *driver_title(enum driver driver);
+enum driver_key driver_key(enum driver driver);
 bool driver_from_name(struct str name, enum driver *out);
 
 /** C strings, borrowed. */
@@ -29,7 +39,7 @@ struct driver_facts {
     bool key_has_passphrase;
 };
 
-/** Append the connection string (for node: the options object), without a line end. */
+/** Append the connection string, or the object that a driver wants in its place, without a line end. */
 void driver_connect(struct buf *out, enum driver driver, const struct driver_facts *facts);
 
 /** Append one value of a libpq conninfo, quoted where need be. */

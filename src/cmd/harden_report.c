@@ -223,7 +223,7 @@ static void say_needs(const struct harden_run *run)
     if (!run->plan.needs_pair)
         return;
     (void)fprintf(run->cmd->out, "\nClients need a copy of %s, and sslmode=verify-full\n", run->target.root);
-    for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_PGX; d++) {
+    for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_LAST_SHOWN; d++) {
         AUTO(buf) struct buf text = BUF_INIT(TEXT_LIMIT);
         driver_connect(&text, d, &facts);
         (void)fprintf(run->cmd->out, "  %-*s %s\n", NAME_COLUMN, driver_title(d), buf_c(&text));
@@ -405,7 +405,7 @@ static json_t *needs_json(const struct harden_run *run)
     const struct driver_facts facts = facts_of(run);
     json_t *o = json_object();
 
-    for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_PGX && run->plan.needs_pair; d++) {
+    for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_LAST_SHOWN && run->plan.needs_pair; d++) {
         AUTO(buf) struct buf text = BUF_INIT(TEXT_LIMIT);
         driver_connect(&text, d, &facts);
         put(o, driver_name(d), json_of(buf_str(&text)));

@@ -91,7 +91,7 @@ static enum code say_clients(FILE *out, const struct init_plan *plan, const char
     struct driver_facts facts = facts_of(plan, root);
 
     (void)fprintf(out, "\nClients need the CA's certificate, %s, and sslmode=verify-full:\n", root);
-    for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_PGX; d++) {
+    for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_LAST_SHOWN; d++) {
         AUTO(buf) struct buf text = BUF_INIT(REPORT_LIMIT);
         driver_connect(&text, d, &facts);
         if (!buf_ok(&text))
@@ -167,7 +167,7 @@ static json_t *clients_of(const struct init_plan *plan, const char *root)
         (void)json_object_set_new(object, driver_name(DRIVER_LIBPQ), init_report_text_of(buf_str(&text)));
         return object;
     }
-    for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_PGX; d++) {
+    for (enum driver d = DRIVER_LIBPQ; d <= DRIVER_LAST_SHOWN; d++) {
         AUTO(buf) struct buf text = BUF_INIT(REPORT_LIMIT);
         driver_connect(&text, d, &facts);
         (void)json_object_set_new(object, driver_name(d), init_report_text_of(buf_str(&text)));
