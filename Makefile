@@ -20,6 +20,7 @@
 #   make storm         2,000 clients at once, on a PostgreSQL with 100 connections (PGSEAL_STORM=300: as make check)
 #   make drain         a gate goes and another comes, under 500 connections of three kinds of pools
 #   make acme          ACME clients against pebble, each three times with the account that it has made
+#   make works-with    the pages of docs/works-with with every client that Debian or npm has
 #   make faults        every allocation of a reload, a login, a look-up fails in its turn (half an hour)
 #   make fuzz          every fuzz target for a minute (fuzz-long: ten)
 #   make bench         speed against pgbouncer, haproxy, stunnel (ten minutes; BENCH_ARGS=--quick: one)
@@ -161,6 +162,12 @@ drain: deps-check
 acme: deps-check
 	PGSEAL_ACME_ROUNDS=3 $(PYTHON) -m pytest -q tests/integration/test_rotate_acme.py --target=gate --build build
 
+works-with: deps-check
+	tools/deps.sh works-with
+	@$(MAKE) --no-print-directory all
+	tools/npm.sh build
+	PGSEAL_WORKS_WITH=1 $(PYTHON) -m pytest -q -rs tests/integration/test_works_with.py --target=gate --build build
+
 faults: deps-check
 	@$(MAKE) --no-print-directory all
 	PGSEAL_EVERY_STACK=1 PGSEAL_TEST_SECONDS=3600 \
@@ -217,4 +224,4 @@ check-image:
 clean:
 	rm -rf build build-deb build-image build-site build-bare build-gcc build-clang build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps storm drain rotations rollover acme faults fuzz fuzz-long bench install dist deb check-deb image check-image clean site
+.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps storm drain rotations rollover acme works-with faults fuzz fuzz-long bench install dist deb check-deb image check-image clean site

@@ -6,6 +6,7 @@
 #   check       the test runners, linters and drivers: `make check`
 #   bench       the peers that `make bench` measures
 #   debian13    what makes a folder with a Debian 13: `make check-debian13`, `make deb`
+#   works-with  more clients, for `make works-with`
 #   site        what makes the manual's static pages: `make site`
 #   image       what makes and runs an OCI image: `make image`
 #
@@ -31,6 +32,8 @@ check="openssl procps iproute2 curl python3-pytest python3-pytest-xdist python3-
        haproxy keepalived python3-psycopg-pool libhikaricp-java libslf4j-java
        python3-yaml python3-psycopg2 python3-gevent python3-asyncpg ruby-pg php-cli php-pgsql zsh fish pebble uacme dehydrated lego certbot"
 debian13='debootstrap debian-archive-keyring'
+works_with='python3-sqlalchemy python3-django libhikaricp-java odbc-postgresql unixodbc pgloader golang-go
+            golang-github-jackc-pgx-v4-dev golang-github-lib-pq-dev'
 site='mkdocs mandoc'
 image='mmdebstrap umoci dpkg-dev runc crun'
 bench='pgbouncer haproxy stunnel4 libcmocka-dev python3-psycopg python3-cryptography'
@@ -95,8 +98,9 @@ for group in "$@"; do
     bench) need $bench; need_server ;;
     debian13) need $debian13 ;;
     image) need $image ;;
+    works-with) need $works_with; need_server; need_node; need_java ;;
     site) need $site ;;
-    *) echo "deps: unknown group \"$group\": build, quickstart, check, bench, debian13, image or site" >&2; exit 2 ;;
+    *) echo "deps: unknown group \"$group\": build, quickstart, check, bench, debian13, image, works-with or site" >&2; exit 2 ;;
     esac
 done
 missing=${missing# }

@@ -97,6 +97,7 @@ class Machine:
             self.around = ["nsenter", "-t", str(inner), "-m", "-n", "-p"]
             self.write("systemctl", SYSTEMCTL)
             self.write("psql", PSQL)
+            self.write("python3", '#!/bin/sh\nexec /usr/bin/python3 "$@"\n')     # the one with Debian's modules
 
     def write(self, name, text):
         """A program that stands in front of the system's."""
@@ -113,11 +114,12 @@ class Machine:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
-    def follow(self, page, before="", **env):
+    def follow(self, page, before="", directory=None, **env):
         """A page of docs/, word for word; the logs of a page that fails."""
+        directory = directory or self.dir
         try:
-            return howto.follow(page, self.program, self.dir, around=(*self.around, "bash", "-c"),
-                                before=f"cd {self.dir}\n{before}", **{"PATH": self.path(), "HOME": f"{self.dir}/layer", **env})
+            return howto.follow(page, self.program, directory, around=(*self.around, "bash", "-c"),
+                                before=f"cd {directory}\n{before}", **{"PATH": self.path(), "HOME": f"{self.dir}/layer", **env})
         except AssertionError as e:
             logs = self.sh("tail -n 40 /var/log/pgseal.log /var/log/postgresql/*", check=False).stdout
             raise AssertionError(f"{e}\n{logs}") from e
