@@ -402,12 +402,13 @@ static void markdown_settings(struct buf *out, const struct settings *settings)
             if (str_equal(settings->rows[j].category, settings->rows[i].category))
                 markdown_setting(out, &settings->rows[j]);
     }
-    buf_append_c(out, "\n## Per database\n\n| setting | meaning |\n|---|---|\n");
+    buf_append_c(out, "\n## Per database or user\n\n| setting | meaning |\n|---|---|\n");
     for (size_t i = 0; i < SETTING_N_FAMILIES; i++)
         buf_printf(out, "| `%s.NAME` | %s |\n", families[i].def->name, families[i].short_desc);
-    buf_append_c(out,
-                 "\nNAME is the database the client asks for; case matters, and a name that is not a "
-                 "plain\nidentifier is written in double quotes, as in `upstream.\"My Db\" = 'host=db2'`.\n");
+    buf_append_c(
+        out,
+        "\nNAME is the database the client asks for, or its user; case matters, and a name that is not a "
+        "plain\nidentifier is written in double quotes, as in `upstream.\"My Db\" = 'host=db2'`.\n");
 }
 
 /* ---- files ---- */

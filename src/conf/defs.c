@@ -114,18 +114,19 @@ void setting_families(struct setting_family out[SETTING_N_FAMILIES])
 {
     static const struct {
         const char *name;
-        size_t route_offset;
+        size_t offset;
+        enum setting_of of;
         const char *short_desc;
     } families[] = {
-#define FAMILY(member, name, type, values, short_desc)                                                       \
-    { name, offsetof(struct settings_route, member), short_desc },
+#define FAMILY(of, member, name, type, values, short_desc)                                                   \
+    { name, offsetof(struct settings_##of, member), SETTING_OF_##of, short_desc },
         SETTING_FAMILIES(FAMILY)
     };
 
     _Static_assert(COUNT_OF(families) == SETTING_N_FAMILIES, "every family has a row");
     for (size_t i = 0; i < SETTING_N_FAMILIES; i++)
-        out[i] = (struct setting_family){ setting_def_find(str_c(families[i].name)), families[i].route_offset,
-                                          families[i].short_desc };
+        out[i] = (struct setting_family){ setting_def_find(str_c(families[i].name)), families[i].offset,
+                                          families[i].of, families[i].short_desc };
 }
 
 struct str settings_nearest(struct str name)

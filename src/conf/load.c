@@ -110,7 +110,8 @@ static void complain_unknown(struct load *load, struct load_item *item)
         diags_hint(load->diags, row, "Perhaps you meant \"%.*s\".", STR_ARG(nearest));
     else if (nearest.n > 0)
         diags_hint(load->diags, row,
-                   "Per database there are upstream.NAME, auth_source.NAME and upstream_login.NAME.");
+                   "Per database there are upstream.NAME, auth_source.NAME, upstream_login.NAME and "
+                   "max_db_connections.NAME, and per user max_user_connections.NAME.");
 }
 
 /* Which row of the table it means; complain when there is none, or when it may not be set. */

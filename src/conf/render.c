@@ -187,24 +187,44 @@ enum code family_name(struct arena *arena, const char *key, struct str database,
     return OK;
 }
 
-static enum code add_route_rows(struct settings_core *core, struct setting_row *rows, size_t *n)
+/* The settings of one database or user. */
+struct named {
+    struct str name;
+    const void *values;
+    const struct setting_state *states; /* SETTING_N_FAMILIES */
+};
+
+static enum code add_named_rows(struct settings_core *core, const struct named *named,
+                                struct setting_row *rows, size_t *n)
 {
     struct setting_family families[SETTING_N_FAMILIES];
 
     setting_families(families);
+    for (size_t f = 0; f < SETTING_N_FAMILIES; f++) {
+        const struct setting_state *state = &named->states[f];
+        if (state->source == SETTING_FROM_DEFAULT)
+            continue;
+        struct setting_row *row = &rows[(*n)++];
+        TRY(render_constants(families[f].def, &core->arena, row));
+        TRY(family_name(&core->arena, families[f].def->name, named->name, &row->name));
+        TRY(render_values(families[f].def, &core->arena, (const char *)named->values + families[f].offset,
+                          state, row));
+        row->short_desc = str_c(families[f].short_desc);
+    }
+    return OK;
+}
+
+static enum code add_family_rows(struct settings_core *core, struct setting_row *rows, size_t *n)
+{
     for (size_t r = 1; r < core->settings.n_routes; r++) {
         const struct settings_route *route = &core->settings.routes[r];
-        for (size_t f = 0; f < SETTING_N_FAMILIES; f++) {
-            const struct setting_state *state = &core->route_states[r * SETTING_N_FAMILIES + f];
-            if (state->source == SETTING_FROM_DEFAULT)
-                continue;
-            struct setting_row *row = &rows[(*n)++];
-            TRY(render_constants(families[f].def, &core->arena, row));
-            TRY(family_name(&core->arena, families[f].def->name, route->database, &row->name));
-            TRY(render_values(families[f].def, &core->arena, (const char *)route + families[f].route_offset,
-                              state, row));
-            row->short_desc = str_c(families[f].short_desc);
-        }
+        const struct named named = { route->database, route, &core->route_states[r * SETTING_N_FAMILIES] };
+        TRY(add_named_rows(core, &named, rows, n));
+    }
+    for (size_t u = 0; u < core->settings.n_users; u++) {
+        const struct settings_user *user = &core->settings.users[u];
+        const struct named named = { user->user, user, &core->user_states[u * SETTING_N_FAMILIES] };
+        TRY(add_named_rows(core, &named, rows, n));
     }
     return OK;
 }
@@ -216,7 +236,8 @@ static int compare_rows(const void *a, const void *b)
 
 enum code rows_build(struct settings_core *core)
 {
-    size_t n = 0, most = setting_n_defs + core->settings.n_routes * SETTING_N_FAMILIES;
+    size_t n = 0;
+    size_t most = setting_n_defs + (core->settings.n_routes + core->settings.n_users) * SETTING_N_FAMILIES;
     struct setting_row *rows = arena_array(&core->arena, most, sizeof *rows);
 
     if (!rows)
@@ -227,7 +248,7 @@ enum code rows_build(struct settings_core *core)
         TRY(render_values(def, &core->arena, (const char *)&core->settings + def->offset, &core->states[n],
                           &rows[n]));
     }
-    TRY(add_route_rows(core, rows, &n));
+    TRY(add_family_rows(core, rows, &n));
     qsort(rows, n, sizeof rows[0], compare_rows);
     core->settings.rows = rows;
     core->settings.n_rows = n;

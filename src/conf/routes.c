@@ -1,12 +1,13 @@
 /*
  * Routes: which upstream, where passwords are judged and how the gate logs in, per database.
  *
- * A database has a route of its own as soon as one of upstream.NAME, auth_source.NAME or upstream_login.NAME
- * is written; what is not written for it is the default's.
+ * A database has a route of its own as soon as one of upstream.NAME, auth_source.NAME, upstream_login.NAME or
+ * max_db_connections.NAME is written; what is not written for it is the default's. Users have a table of their own.
  */
 
 #include "conf/routes.h"
 
+#include "base/check.h"
 #include "conf/defs.h"
 #include "conf/item.h"
 #include "conf/load.h"
@@ -19,17 +20,31 @@ static int compare_strs(const void *a, const void *b)
     return str_compare(*(const struct str *)a, *(const struct str *)b);
 }
 
-/* The databases that are named, each once, sorted. */
-static enum code list_databases(struct load *load, struct settings_names *out)
+/* Of a setting that was written as KEY.NAME, and is known. */
+static const struct setting_family *family_of(const struct setting_family *families,
+                                              const struct setting_def *def)
 {
+    for (size_t f = 0; f < SETTING_N_FAMILIES; f++)
+        if (families[f].def == def)
+            return &families[f];
+    UNREACHABLE();
+}
+
+/* The databases, or users, that are named, each once, sorted. */
+static enum code list_names(struct load *load, enum setting_of of, struct settings_names *out)
+{
+    struct setting_family families[SETTING_N_FAMILIES];
     struct str *at = arena_array(&load->core->arena, load->n_items, sizeof *at);
     size_t n = 0, kept = 0;
 
     if (!at)
         return E_NOMEM;
-    for (size_t i = 0; i < load->n_items; i++)
-        if (load->items[i].def && load->items[i].is_family && !load->items[i].superseded)
-            at[n++] = load->items[i].entry->sub;
+    setting_families(families);
+    for (size_t i = 0; i < load->n_items; i++) {
+        const struct load_item *item = &load->items[i];
+        if (item->def && item->is_family && !item->superseded && family_of(families, item->def)->of == of)
+            at[n++] = item->entry->sub;
+    }
     if (n > 1)
         qsort(at, n, sizeof at[0], compare_strs);
     for (size_t i = 0; i < n; i++)
@@ -49,17 +64,50 @@ static enum code apply_family(struct load *load, struct load_item *item, struct 
     struct setting_family families[SETTING_N_FAMILIES];
 
     setting_families(families);
-    for (size_t f = 0; f < SETTING_N_FAMILIES; f++) {
-        if (families[f].def != item->def)
-            continue;
-        struct setting_state *state = &load->core->route_states[route->index * SETTING_N_FAMILIES + f];
-        TRY(load_parse(load, item, (char *)route + families[f].route_offset, state));
-        if (str_is(str_c(item->def->name), "upstream")) {
-            route->owns_upstream = true;
-            route->upstream_file = state->sourcefile;
-            route->upstream_line = state->sourceline;
+    const struct setting_family *family = family_of(families, item->def);
+    struct setting_state
+        *state = &load->core->route_states[route->index * SETTING_N_FAMILIES + (size_t)(family - families)];
+    TRY(load_parse(load, item, (char *)route + family->offset, state));
+    if (str_is(str_c(item->def->name), "upstream")) {
+        route->owns_upstream = true;
+        route->upstream_file = state->sourcefile;
+        route->upstream_line = state->sourceline;
+    }
+    return OK;
+}
+
+static bool applies(const struct load_item *item)
+{
+    return item->def && item->is_family && !item->superseded && !item->problem;
+}
+
+/* The users that have a limit of their own. */
+static enum code load_users(struct load *load)
+{
+    struct setting_family families[SETTING_N_FAMILIES];
+    struct settings *settings = &load->core->settings;
+    struct settings_names names;
+
+    setting_families(families);
+    TRY(list_names(load, SETTING_OF_user, &names));
+    struct settings_user *users = arena_array(&load->core->arena, names.n, sizeof *users);
+    load->core->user_states = arena_array(&load->core->arena, names.n * SETTING_N_FAMILIES,
+                                          sizeof *load->core->user_states);
+    if (!users || !load->core->user_states)
+        return E_NOMEM;
+    for (size_t u = 0; u < names.n; u++) {
+        users[u] = (struct settings_user){ names.at[u], settings->max_user_connections };
+        for (size_t i = 0; i < load->n_items; i++) {
+            struct load_item *item = &load->items[i];
+            const struct setting_family *family = applies(item) ? family_of(families, item->def) : NULL;
+            if (!family || family->of != SETTING_OF_user || !str_equal(item->entry->sub, names.at[u]))
+                continue;
+            TRY(load_parse(load, item, (char *)&users[u] + family->offset,
+                           &load->core->user_states[u * SETTING_N_FAMILIES + (size_t)(family - families)]));
         }
     }
+    settings->users = users;
+    settings->n_users = names.n;
     return OK;
 }
 
@@ -86,11 +134,14 @@ static bool make_label(struct load *load, struct settings_route *route)
 
 enum code load_routes(struct load *load)
 {
+    struct setting_family families[SETTING_N_FAMILIES];
     struct settings *settings = &load->core->settings;
     const struct setting_state *upstream = state_of(load, "upstream");
     struct settings_names databases;
 
-    TRY(list_databases(load, &databases));
+    setting_families(families);
+    TRY(load_users(load));
+    TRY(list_names(load, SETTING_OF_route, &databases));
     size_t n = databases.n + 1;
     struct settings_route *routes = arena_array(&load->core->arena, n, sizeof *routes);
     load->core->route_states = arena_array(&load->core->arena, n * SETTING_N_FAMILIES,
@@ -103,6 +154,7 @@ enum code load_routes(struct load *load)
             .upstream = settings->upstream,
             .auth_source = settings->auth_source,
             .upstream_login = settings->upstream_login,
+            .max_db_connections = settings->max_db_connections,
             .index = (unsigned)i,
             .owns_upstream = i == 0,
             .upstream_file = upstream->sourcefile,
@@ -113,7 +165,7 @@ enum code load_routes(struct load *load)
     }
     for (size_t i = 0; i < load->n_items; i++) {
         struct load_item *item = &load->items[i];
-        if (item->def && item->is_family && !item->superseded && !item->problem)
+        if (applies(item) && family_of(families, item->def)->of == SETTING_OF_route)
             TRY(apply_family(load, item, &routes[settings_route_index(routes, n, item->entry->sub)]));
     }
     for (size_t i = 0; i < n; i++)
@@ -121,5 +173,10 @@ enum code load_routes(struct load *load)
             check_route(load, &routes[i]);
     settings->routes = routes;
     settings->n_routes = n;
+    settings->limits_names = settings->max_user_connections > 0;
+    for (size_t i = 0; i < settings->n_users; i++)
+        settings->limits_names = settings->limits_names || settings->users[i].max_user_connections > 0;
+    for (size_t i = 0; i < n; i++)
+        settings->limits_names = settings->limits_names || routes[i].max_db_connections > 0;
     return OK;
 }

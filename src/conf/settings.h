@@ -54,7 +54,7 @@ struct settings_nets {
     size_t n;
 };
 
-/** What upstream, auth_source and upstream_login are for one database. */
+/** What upstream, auth_source, upstream_login and max_db_connections are for one database. */
 struct settings_route {
     struct str database; /* empty for the default route (index 0) */
     /**
@@ -66,10 +66,17 @@ struct settings_route {
     struct str upstream; /* conninfo text, not parsed here; empty: no server */
     enum conf_auth_source auth_source;
     struct settings_logins upstream_login;
+    int max_db_connections;
     unsigned index;           /* position in settings->routes: a key for arrays beside the settings */
     bool owns_upstream;       /* upstream.NAME is set; otherwise it is the default's */
     struct str upstream_file; /* where `upstream` was written; empty: nowhere or command line */
     unsigned upstream_line;
+};
+
+/** What max_user_connections is for one user. */
+struct settings_user {
+    struct str user;
+    int max_user_connections;
 };
 
 #define SETTING_MEMBER_BOOL(member, values) bool member;
@@ -100,6 +107,9 @@ struct settings {
     struct str dir;                      /* absolute */
     const struct settings_route *routes; /* [0] is the default, the rest sorted by database name */
     size_t n_routes;
+    const struct settings_user *users; /* sorted by name: those with a limit of their own */
+    size_t n_users;
+    bool limits_names;              /* some user or database has a limit */
     struct settings_names files;    /* every file and include_dir directory that was looked at */
     const struct setting_row *rows; /* sorted by name */
     size_t n_rows;

@@ -46,7 +46,7 @@ struct setting_words {
 struct setting_def {
     const char *name;
     enum setting_type type;
-    size_t offset; /* in struct settings, or in struct settings_route for families */
+    size_t offset; /* in struct settings; a family has one of its own */
     struct setting_words words;
     enum setting_unit unit;
     int min;
@@ -61,13 +61,17 @@ struct setting_def {
 
 extern const struct setting_def setting_defs[];
 extern const size_t setting_n_defs;
+/* What the NAME of KEY.NAME is: a database, or a user. */
+enum setting_of { SETTING_OF_route, SETTING_OF_user };
+
 /* Families hold a position in setting_defs for everything but the offset. */
 struct setting_family {
     const struct setting_def *def;
-    size_t route_offset;
+    size_t offset; /* in struct settings_route, or settings_user */
+    enum setting_of of;
     const char *short_desc;
 };
-enum { SETTING_N_FAMILIES = 3 };
+enum { SETTING_N_FAMILIES = 5 };
 
 /** Where one setting's value came from. */
 struct setting_state {
@@ -84,6 +88,7 @@ struct settings_core {
     struct arena arena;
     struct setting_state *states;       /* one per row of setting_defs */
     struct setting_state *route_states; /* SETTING_N_FAMILIES per route; SETTING_FROM_DEFAULT: inherited */
+    struct setting_state *user_states;  /* and per user */
 };
 
 struct value_params {

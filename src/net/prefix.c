@@ -1,7 +1,9 @@
 /* Prefixes of addresses. */
 #include "net/prefix.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { KIND_OTHER, KIND_IPV4, KIND_IPV6, KIND_USER };
@@ -50,4 +52,28 @@ struct prefix prefix_site(const struct prefix *prefix)
 bool prefix_equal(const struct prefix *a, const struct prefix *b)
 {
     return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* A site has no bytes of a network behind it. */
+static unsigned bits_of(const struct prefix *prefix)
+{
+    for (size_t i = SITE_BYTES; i < NETWORK_BYTES; i++)
+        if (prefix->bytes[i] != 0)
+            return NETWORK_BYTES * 8;
+    return SITE_BYTES * 8;
+}
+
+void prefix_text(const struct prefix *prefix, char out[PREFIX_TEXT_MAX])
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr ipv6 = { 0 };
+
+    out[0] = '\0';
+    if (prefix->kind == KIND_IPV4 && inet_ntop(AF_INET, prefix->bytes, text, sizeof text))
+        (void)snprintf(out, PREFIX_TEXT_MAX, "%s", text);
+    if (prefix->kind != KIND_IPV6)
+        return;
+    memcpy(&ipv6, prefix->bytes, NETWORK_BYTES);
+    if (inet_ntop(AF_INET6, &ipv6, text, sizeof text))
+        (void)snprintf(out, PREFIX_TEXT_MAX, "%s/%u", text, bits_of(prefix));
 }

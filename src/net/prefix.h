@@ -21,6 +21,9 @@ struct prefix prefix_of_address(const struct sockaddr_storage *address);
 struct prefix prefix_of_user(uid_t uid);
 /** The wider one around it: of IPv6 the 48 bits; of others themselves. */
 struct prefix prefix_site(const struct prefix *prefix);
+enum { PREFIX_TEXT_MAX = 64 };
+/** An IPv4 address as it is, of IPv6 with the bits: "2001:db8::/48". Empty for what is no address. */
+void prefix_text(const struct prefix *prefix, char out[PREFIX_TEXT_MAX]);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
 
 #endif

@@ -12,6 +12,7 @@ struct row {
     bool known;
     int64_t left; /* thousandths */
     int64_t at_ms;
+    uint64_t refused;
 };
 
 struct rate {
@@ -41,6 +42,20 @@ void rate_free(struct rate *rate)
     free(rate);
 }
 
+void rate_set(struct rate *rate, unsigned burst, unsigned per_s)
+{
+    rate->burst = burst;
+    rate->per_s = per_s;
+}
+
+/* A thousandth a millisecond for each that there may be in a second. */
+static int64_t left_now(const struct rate *rate, const struct row *row, int64_t now_ms)
+{
+    int64_t left = row->known ? row->left + (now_ms - row->at_ms) * rate->per_s : rate->burst * ONE;
+
+    return left < rate->burst * ONE ? left : rate->burst * ONE;
+}
+
 bool rate_take(struct rate *rate, const struct prefix *prefix, int64_t now_ms)
 {
     const struct prefix site = prefix_site(prefix);
@@ -48,14 +63,25 @@ bool rate_take(struct rate *rate, const struct prefix *prefix, int64_t now_ms)
 
     if (!row)
         return false;
-    /* A thousandth a millisecond for each that there may be in a second. */
-    row->left = row->known ? row->left + (now_ms - row->at_ms) * rate->per_s : rate->burst * ONE;
-    if (row->left > rate->burst * ONE)
-        row->left = rate->burst * ONE;
+    row->left = left_now(rate, row, now_ms);
     row->known = true;
     row->at_ms = now_ms;
-    if (row->left < ONE)
+    if (row->left < ONE) {
+        row->refused++;
         return false;
+    }
     row->left -= ONE;
     return true;
+}
+
+void rate_each(const struct rate *rate, int64_t now_ms,
+               void (*each)(void *arg, const struct prefix *prefix, const struct rate_count *count),
+               void *arg)
+{
+    for (const struct row *row = lru_next(rate->rows, false, NULL); row;
+         row = lru_next(rate->rows, false, row)) {
+        int64_t taken = rate->burst - left_now(rate, row, now_ms) / ONE;
+        const struct rate_count count = { taken > 0 ? (uint64_t)taken : 0, row->refused };
+        each(arg, &row->prefix, &count);
+    }
 }

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "base/secret.h"
+#include "gate/session/limit.h"
 #include "gate/session/meters.h"
 #include "gate/session/pending.h"
 #include "gate/session/roster.h"
@@ -170,6 +171,7 @@ static void leave_lists(struct session *s)
     if (s->flags & SESSION_COUNTED)
         atomic_fetch_sub_explicit(&s->worker->shared->connections, 1, memory_order_relaxed);
     s->flags &= ~(unsigned)SESSION_COUNTED;
+    limit_leave(s);
     roster_remove(s->worker, s);
 }
 

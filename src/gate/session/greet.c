@@ -6,6 +6,7 @@
  */
 #include "gate/session/greet.h"
 
+#include "gate/session/limit.h"
 #include "gate/session/pending.h"
 #include "gate/session/seal.h"
 #include "gate/session/tally_session.h"
@@ -46,10 +47,10 @@ static enum step refuse_stuffed(struct session *s, const char *request, struct e
     return session_fail(s, PARTING_FATAL);
 }
 
-/* No descriptor was left when it came: a handshake is not begun. */
+/* No descriptor was left when it came, or its address comes too often: a handshake is not begun. */
 static enum step turn_away(struct session *s)
 {
-    session_tally_failure(s, CAUSE_RESOURCES);
+    session_tally_failure(s, s->flags & SESSION_TOO_FAST ? CAUSE_RATE : CAUSE_RESOURCES);
     return session_fail(s, PARTING_ABRUPT);
 }
 
@@ -84,6 +85,8 @@ static enum step read_proxy(struct session *s, struct err *e)
             return session_fail(s, PARTING_LOGGED);
         }
     }
+    if (!proxy.local && !limit_begin(s))
+        s->flags |= SESSION_TOO_FAST;
     session_log_received(s);
     return STEP_DONE;
 }
@@ -101,7 +104,7 @@ enum step greet_step(struct session *s, struct err *e)
     if (first && s->in.n > 0 && s->in.p[0] == HELLO_TLS_BYTE) {
         if (!tls_usable(s))
             return session_fail(s, PARTING_SILENT);
-        if (s->flags & SESSION_WITHOUT_DESCRIPTOR)
+        if (s->flags & (SESSION_WITHOUT_DESCRIPTOR | SESSION_TOO_FAST))
             return turn_away(s);
         s->tls.direct = true;
         return session_goto(s, STATE_SEAL);
@@ -119,7 +122,7 @@ enum step greet_step(struct session *s, struct err *e)
         case HELLO_CANCEL:
             return session_goto(s, STATE_STARTUP);
         case HELLO_SSL: {
-            if (s->flags & SESSION_WITHOUT_DESCRIPTOR)
+            if (s->flags & (SESSION_WITHOUT_DESCRIPTOR | SESSION_TOO_FAST))
                 return turn_away(s);
             char answer = hello_answer_ssl(&s->hello, tls_usable(s));
             buf_append_byte(&s->out, (uint8_t)answer);

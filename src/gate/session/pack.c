@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/secret.h"
 #include "gate/session/farewell.h"
+#include "gate/session/limit.h"
 #include "gate/session/meters.h"
 #include "gate/session/pack_form.h"
 #include "gate/session/registry.h"
@@ -220,6 +221,7 @@ static void join(struct session *s)
         ;
     if (s->flags & SESSION_COUNTED)
         atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
+    limit_join(s);
     meters_moved(s);
     roster_add(s->worker, s);
 }

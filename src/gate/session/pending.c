@@ -3,9 +3,11 @@
 
 #include "base/check.h"
 #include "base/env.h"
+#include "gate/session/limit.h"
 #include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
 #include "gate/work/worker.h"
+#include "net/limits.h"
 #include "net/shares.h"
 #include "net/turns.h"
 
@@ -27,8 +29,11 @@ enum code pending_open(struct gate_shared *shared)
     shared->pending_local = shares_new();
     shared->relayed = shares_new();
     shared->turns = turns_new();
+    shared->limits = limits_new();
     shared->pending_most = INT_MAX;
-    return shared->pending && shared->pending_local && shared->relayed && shared->turns ? OK : E_NOMEM;
+    return shared->pending && shared->pending_local && shared->relayed && shared->turns && shared->limits
+               ? OK
+               : E_NOMEM;
 }
 
 void pending_close(struct gate_shared *shared)
@@ -37,6 +42,7 @@ void pending_close(struct gate_shared *shared)
     shares_free(shared->pending_local);
     shares_free(shared->relayed);
     turns_free(shared->turns);
+    limits_free(shared->limits);
 }
 
 int pending_limit(const struct gate_shared *shared, const struct settings *settings, bool local)
@@ -236,6 +242,12 @@ enum code pending_admit(struct session *s, bool *out_late, struct err *e)
         if (connections >= limit)
             return too_many(connections, session_settings(s), out_late, e);
     } while (!atomic_compare_exchange_weak(&shared->connections, &connections, connections + 1));
+    enum code code = limit_enter(s, e);
+    if (code != OK) {
+        atomic_fetch_sub_explicit(&shared->connections, 1, memory_order_relaxed);
+        *out_late = true; /* after AuthenticationOk, as in PostgreSQL */
+        return code;
+    }
     s->flags |= SESSION_COUNTED;
     pending_leave(s);
     long left = session_settings(s)->max_connections - (connections + 1);

@@ -74,7 +74,9 @@ enum origin {
 enum session_flag {
     /* Its place. WITHOUT_DESCRIPTOR is refused in greet or startup, so it is never COUNTED. */
     SESSION_WITHOUT_DESCRIPTOR = 1 << 0, /* came when no descriptor was left */
-    SESSION_COUNTED = 1 << 1, /* counts against max_connections: from route or upstream to farewell */
+    SESSION_COUNTED = 1 << 1,   /* counts against max_connections: from route or upstream to farewell */
+    SESSION_LIMITED = 1 << 11,  /* and against the limits of its user and database */
+    SESSION_TOO_FAST = 1 << 12, /* its address begins too many: refused in greet or startup */
     /* The end of its worker. Either, both, or neither: a client that came late is told to go anyway. */
     SESSION_LATE = 1 << 2,     /* the drain does not wait for it: came meanwhile, or had said nothing */
     SESSION_DRAINING = 1 << 3, /* is to end; in relay and console when its turn comes: */

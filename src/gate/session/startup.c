@@ -38,8 +38,8 @@ enum step startup_step(struct session *s, struct err *e)
         err_set(e, E_UNAVAILABLE, "the database system is shutting down");
         return session_fail(s, PARTING_FATAL);
     }
-    if (s->flags & SESSION_WITHOUT_DESCRIPTOR) {
-        s->cause = CAUSE_RESOURCES;
+    if (s->flags & (SESSION_WITHOUT_DESCRIPTOR | SESSION_TOO_FAST)) {
+        s->cause = s->flags & SESSION_TOO_FAST ? CAUSE_RATE : CAUSE_RESOURCES;
         err_set(e, E_TOO_MANY, "sorry, too many clients already");
         return session_fail(s, PARTING_FATAL);
     }

@@ -178,7 +178,8 @@ static bool take_place(struct upstream_room *r)
 
     if (pending_admit(r->s, &late, &e) == OK)
         return true;
-    r->s->cause = CAUSE_TOO_MANY;
+    if (r->s->cause == CAUSE_NONE)
+        r->s->cause = CAUSE_TOO_MANY;
     if (late) {
         buf_append_buf(&r->refusal, &r->s->admission->final);
         backend_auth(&r->refusal, AUTH_OK, bytes_of(NULL, 0));

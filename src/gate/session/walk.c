@@ -11,6 +11,7 @@
 #include "gate/session/console.h"
 #include "gate/session/farewell.h"
 #include "gate/session/greet.h"
+#include "gate/session/limit.h"
 #include "gate/session/meters.h"
 #include "gate/session/pending.h"
 #include "gate/session/registry.h"
@@ -336,6 +337,8 @@ struct session *walk_new(struct worker *worker, int fd, const struct address *pe
         return NULL;
     }
     timer_set(s->deadline, (int64_t)session_settings(s)->authentication_timeout_s * 1000);
+    if (s->origin != ORIGIN_BALANCER && !limit_begin(s))
+        s->flags |= SESSION_TOO_FAST;
     if (s->origin != ORIGIN_BALANCER)
         session_log_received(s);
     stream_set_reading(&s->client, true);

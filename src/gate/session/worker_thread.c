@@ -5,6 +5,7 @@
 #include "gate/load/snapshot.h"
 #include "gate/session/accept.h"
 #include "gate/session/cancel.h"
+#include "gate/session/limit.h"
 #include "gate/session/registry.h"
 #include "gate/session/revoke.h"
 #include "gate/session/session.h"
@@ -181,7 +182,10 @@ static void take_snapshot(void *arg)
     worker->snapshot = snapshot_ref(order->snapshot);
     for (s = TAILQ_FIRST(&worker->sessions); s; s = next) {
         next = TAILQ_NEXT(s, entry);
-        if (!session_end_revoked(s) && cancel_is_idle(s)) /* whom it trusts may have changed */
+        if (session_end_revoked(s))
+            continue;
+        limit_join(s);
+        if (cancel_is_idle(s)) /* whom it trusts may have changed */
             session_end(s, PARTING_SILENT, NULL);
     }
     forward_refresh(worker);

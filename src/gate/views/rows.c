@@ -7,6 +7,7 @@
 #include "gate/views/rows_clients.h"
 #include "gate/views/rows_config.h"
 #include "gate/views/rows_history.h"
+#include "gate/views/rows_limits.h"
 #include "gate/views/rows_sessions.h"
 #include "gate/views/rows_tally.h"
 #include "gate/views/rows_upstreams.h"
@@ -33,6 +34,7 @@ static make_fn *maker_of(enum view view)
         [VIEW_PGSEAL_CLIENTS] = rows_make_clients,
         [VIEW_PGSEAL_GENERATIONS] = rows_make_generations,
         [VIEW_PGSEAL_CERTIFICATES] = rows_make_certificates,
+        [VIEW_PGSEAL_LIMITS] = rows_make_limits,
         [VIEW_PGSEAL_UPSTREAMS] = rows_make_upstreams,
         [VIEW_PGSEAL_FINDINGS] = rows_make_findings,
     };

@@ -25,6 +25,7 @@ struct count_cell;
 struct counters;
 struct history;
 struct host_roles;
+struct limits;
 struct loop;
 struct session;
 struct shares;
@@ -52,6 +53,7 @@ struct gate_shared {
     _Atomic long connections;               /* authenticated: they count against max_connections */
     struct shares *pending, *pending_local; /* who is not, over TCP and over unix sockets: pending.h */
     struct shares *relayed;                 /* of these, who has a connection to a server already */
+    struct limits *limits;                  /* of users, databases, addresses: session/limit.h */
     struct turns *turns;                    /* to log in, by server: session/upstream_turn.h */
     int pending_most;                       /* what descriptors suffice for */
     _Atomic unsigned long session_ids;

@@ -194,9 +194,11 @@ static const struct {
     { "wrokers = 3", "unrecognized configuration parameter \"wrokers\"", "",
       "Perhaps you meant \"workers\"." },
     { "upsteam.x = 3", "unrecognized configuration parameter \"upsteam.x\"", "",
-      "Per database there are upstream.NAME, auth_source.NAME and upstream_login.NAME." },
+      "Per database there are upstream.NAME, auth_source.NAME, upstream_login.NAME and "
+      "max_db_connections.NAME, and per user max_user_connections.NAME." },
     { "port.x = 3", "unrecognized configuration parameter \"port.x\"", "",
-      "Per database there are upstream.NAME, auth_source.NAME and upstream_login.NAME." },
+      "Per database there are upstream.NAME, auth_source.NAME, upstream_login.NAME and "
+      "max_db_connections.NAME, and per user max_user_connections.NAME." },
     { "upstream_login = ''", "invalid value for parameter \"upstream_login\": \"\"", "",
       "Available values: scram, password, cert, peer, trust, service." },
     { "upstream_login.\"A b\" = 'scram,scram'",
