@@ -4,6 +4,7 @@
 #include "audit/check_around.h"
 #include "audit/check_broken.h"
 #include "audit/check_certs.h"
+#include "audit/check_clients.h"
 #include "audit/check_keys.h"
 #include "audit/check_links.h"
 #include "audit/check_live.h"
@@ -64,6 +65,7 @@ enum code audit_run(const struct audit_subject *subject, enum audit_profile prof
     check_live(&a);
     check_roles(&a);
     check_upstreams(&a);
+    check_clients(&a);
     check_links(&a);
     check_programs(&a);
     check_files(&a);

@@ -26,6 +26,23 @@ static const struct subject_unseen *unseen(const struct audit_subject *subject, 
     return NULL;
 }
 
+/* Canaries tell what no file does. */
+static bool judge_clients(const struct subject_verifying *v, struct checklist_item *out, struct arena *arena)
+{
+    if (v->fully == v->clients) {
+        out->pass = CHECKLIST_PASSED;
+        return arena_printf(arena, &out->why,
+                            "all %zu clients of the last %d days have refused an impostor's certificate",
+                            v->clients, VERIFYING_DAYS);
+    }
+    out->pass = CHECKLIST_UNKNOWN;
+    return arena_printf(
+        arena, &out->why,
+        "of %zu clients of the last %d days %zu have refused an impostor's certificate, %zu an "
+        "unknown CA's only; the others were not tried out (canary)",
+        v->clients, VERIFYING_DAYS, v->fully, v->name_unknown);
+}
+
 /* What no look at the server alone can show. NULL: all of it was there to be seen. */
 static const char *beyond_sight(const struct audit_subject *subject, unsigned item)
 {
@@ -87,6 +104,8 @@ static bool judge(struct audit_report *report, unsigned item, struct arena *aren
         return arena_printf(arena, &out->why, "%s and %zu more: %.*s", check_id(first->check), n - 1,
                             STR_ARG(first->what));
     }
+    if (item == 4 && subject->verifying && !missing && subject->n_broken_settings == 0)
+        return judge_clients(subject->verifying, out, arena);
     out->pass = missing || beyond ? CHECKLIST_UNKNOWN : CHECKLIST_PASSED;
     if (missing)
         return arena_printf(arena, &out->why, "%.*s: %.*s", STR_ARG(missing->what), STR_ARG(missing->why));

@@ -1,5 +1,6 @@
 #include "audit/collect_gate.h"
 
+#include "audit/collect_clients.h"
 #include "audit/collect_rules.h"
 #include "audit/regular_file.h"
 #include "audit/server_program.h"
@@ -91,6 +92,7 @@ static enum code read_gate(struct collected *c, const struct collect_source *sou
     c->subject.dir = c->settings->dir;
     c->subject.settings = c->settings;
     c->subject.settings_seen = true;
+    TRY(collect_clients(&c->subject, arena));
     TRY(collect_rules(&policy, &c->subject, arena, &c->policy));
     return collect_gate_add_upstreams(&c->subject, arena, diags);
 }

@@ -133,6 +133,17 @@ struct subject_broken {
 /** Of a manifest, the rules that come before its own. */
 enum { MANIFEST_FIXED_RULES = 4 };
 
+/** Clients of a gate that were admitted over the network lately: what they verify, as canaries have shown it. */
+enum { VERIFYING_DAYS = 30 /* [choice: who has not come for a month is gone] */ };
+struct subject_verifying {
+    size_t clients;
+    size_t nothing;      /* accepted a stranger's certificate */
+    size_t any_name;     /* accepted a wrong name */
+    size_t fully;        /* refused both */
+    size_t name_unknown; /* refused a stranger's, and was not shown a wrong name */
+    struct str first_nothing, first_any_name;
+};
+
 struct audit_subject {
     enum subject_kind kind;
     struct str name;            /* the target, as the user wrote it */
@@ -178,8 +189,9 @@ struct audit_subject {
     size_t n_connections;
     const struct subject_role *roles; /* NULL: not seen */
     size_t n_roles;
-    const struct subject_live *live; /* NULL: no running server was asked */
-    struct bytes served;             /* DER of the certificate that clients get; empty: not known */
+    const struct subject_live *live;           /* NULL: no running server was asked */
+    const struct subject_verifying *verifying; /* NULL: nobody was tried out */
+    struct bytes served;                       /* DER of the certificate that clients get; empty: not known */
 
     const struct subject_unseen *unseen;
     size_t n_unseen;

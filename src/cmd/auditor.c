@@ -2,6 +2,7 @@
 #include "cmd/auditor.h"
 
 #include "audit/audit.h"
+#include "audit/collect_clients.h"
 #include "audit/server_program.h"
 #include "base/arena.h"
 #include "gate/load/snapshot.h"
@@ -69,7 +70,8 @@ enum code audit_snapshot(const struct snapshot *snapshot, int64_t now_unix_s, st
     };
     struct audit_report report;
 
-    if (!list_upstreams(snapshot, arena, &subject) || server_program_own_openssl(arena, &subject) != OK ||
+    if (collect_clients(&subject, arena) != OK || !list_upstreams(snapshot, arena, &subject) ||
+        server_program_own_openssl(arena, &subject) != OK ||
         audit_run(&subject, PROFILE_DEFAULT, arena, &report) != OK || !convert(&report.findings, arena, out))
         return err_set(e, E_NOMEM, "out of memory");
     return OK;

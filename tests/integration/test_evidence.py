@@ -5,9 +5,11 @@ Every test has addresses of its own on one gate, and the hour between two trials
 """
 
 import itertools
+import json
 import os
 import re
 import ssl
+import subprocess
 import urllib.request
 
 import psycopg
@@ -335,7 +337,9 @@ def test_the_gate_itself_sees_its_own_certificate(trials, certs):
     trials.gate.configure(hba=HBA + "hostssl all all 127.0.0.1/32 scram-sha-256\n")
     trials.configure(canary="100%")
     assert trials.known(address)
-    assert "restored" not in trials.gate.reload()
+    since = trials.gate.log.mark()
+    trials.gate.reload()
+    trials.gate.log.wait_for(r"event=served_verified", since)
     assert trials.is_tried(address)              # it was due all the time
     trials.gate.configure(hba=HBA)
 
@@ -345,6 +349,67 @@ def test_a_name_that_would_be_refused_anyway(trials):
     address = trials.known(new_address())
     _, shown = trials.connect(address, host="alias.example")
     assert shown.serial_number == trials.certs.server.serial
+
+
+# -- the audit ------------------------------------------------------------------------------------------------------
+def audited(trials, program):
+    """Item 4 of the checklist, and what is found of clients."""
+    trials.view("sessions", "127.0.0.1")
+    run.wait_until(lambda: os.path.exists(trials.gate.path("pgseal.clients")), "the clients to be written")
+    done = subprocess.run([program, "audit", "--json", trials.gate.dir], capture_output=True, text=True, timeout=60, check=False)
+    found = json.loads(done.stdout)
+    return (found["checklist"][3]["pass"], found["checklist"][3]["why"],
+            {f["id"]: f["evidence"] for f in found["findings"] if f["id"].startswith("client_verifies")})
+
+
+def wait_for_audit(trials, program, passes):
+    """Clients are written half a second after they were seen."""
+    run.wait_until(lambda: audited(trials, program)[0] is passes, f"item 4 to be {passes}")
+    return audited(trials, program)
+
+
+def test_item_four_of_the_checklist(trials, certs, program):
+    trials.configure(clients_limit="0")
+    wait_for_audit(trials, program, None)                    # nobody saw what clients do
+    trials.configure(canary="100%", clients_limit=None)
+    full = trials.known(new_address())
+    for _ in range(2):
+        assert trials.connect(full, ca=certs.ca_file, host="localhost")[0] == REFUSED
+        trials.clock.forward(HOUR + 1)
+    _, why, found = wait_for_audit(trials, program, True)
+    assert "all 1 clients" in why and not found
+    chain = trials.known(new_address())
+    assert trials.connect(chain, ca=certs.ca_file)[0] == REFUSED
+    _, why, found = wait_for_audit(trials, program, None)
+    assert "of 2 clients" in why and not found
+    trials.clock.forward(HOUR + 1)
+    assert trials.connect(chain, ca=certs.ca_file)[0] == EOF
+    _, _, found = wait_for_audit(trials, program, False)
+    assert found == {"client_verifies_no_name": f'behind a canary with a wrong name: user "alice" at {chain}'}
+    address = trials.known(new_address(), application_name="psql")
+    assert trials.connect(address, application_name="psql")[0] == EOF
+    run.wait_until(lambda: len(audited(trials, program)[2]) == 2, "the impostor to be found")
+    found = audited(trials, program)[2]
+    assert found["client_verifies_nothing"] == \
+        f'behind a canary with an unknown CA: user "alice" at {address}, application psql'
+    with psycopg.connect(host=trials.gate.socket_dir, port=trials.gate.port, user="dba", dbname="pgseal",
+                         autocommit=True) as db:
+        assert db.execute("SELECT id, severity FROM pgseal_findings WHERE id LIKE 'client_verifies%'").fetchall() == \
+            [("client_verifies_nothing", "high"), ("client_verifies_no_name", "medium")]
+    with urllib.request.urlopen(f"http://127.0.0.1:{trials.gate.http}/status.json", timeout=run.PATIENCE) as page:
+        got = json.load(page)
+    assert [got["tightening"][name] for name in ("verify", "verify_chain", "verify_not")] == [1, 1, 1]
+    assert next(c["verifies"] for c in got["clients"] if c["weakness"] == "accepts impostors") == "no"
+
+
+def test_several_certificates(trials, certs):
+    """With hosts_file nobody is tried out."""
+    crt, key = certs.server.write(trials.gate.dir, "hosted")
+    trials.gate.write("pg_hosts.conf", f"* {crt} {key}\n")
+    log = trials.configure(canary="100%", ssl_sni="on")
+    assert "event=reloaded" in log and '"rollover_probe" and "canary" do nothing while "hosts_file"' in log, log
+    assert not trials.is_tried(trials.known(new_address()))
+    trials.configure(ssl_sni=None)
 
 
 # -- settings -------------------------------------------------------------------------------------------------------

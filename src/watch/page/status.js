@@ -362,10 +362,13 @@
     if (!data.clients.length) return [none("No client has been seen yet.")];
     const step = (setting, n, words) => h("li", {}, h("span", { class: "mono" }, setting),
       n > 0 ? mark("warning", `${number(n)} of ${many(t.clients, "admitted client")} connected ${words}`) : mark("ok", "would affect no admitted client"));
+    const tried = t ? t.verify + t.verify_chain + t.verify_not : 0;      // by canary
+    const verify = () => h("li", {}, h("span", { class: "mono" }, "verify-full everywhere"), t.verify === t.clients ? mark("ok", "is what every admitted client does")
+      : mark(t.verify_not ? "critical" : "warning", `${number(t.verify)} of ${many(t.clients, "admitted client")} would notice an impostor, ${number(t.verify_chain)} perhaps, ${number(t.verify_not)} not, ${number(t.clients - tried)} not tried out`));
     const rest = (total, shown) => total > shown && none(`${number(total - shown)} more in pgseal_clients.`);
     return [
       t && t.clients > 0 && h("ul", { class: "steps" }, step("hostssl everywhere", t.hostssl, "without TLS"),
-        step("ssl_min_protocol_version = TLSv1.2", t.tls12, "with an older version"), step("ssl_min_protocol_version = TLSv1.3", t.tls13, "with an older version")),
+        step("ssl_min_protocol_version = TLSv1.2", t.tls12, "with an older version"), step("ssl_min_protocol_version = TLSv1.3", t.tls13, "with an older version"), tried > 0 && verify()),
       ...(admitted.length ? [h("h3", {}, `Admitted: ${number(t ? t.clients : admitted.length)}`), clientTable("Admitted clients, the weakest first", admitted), t && rest(t.clients, admitted.length)] : []),
       ...(others.length ? [h("h3", {}, `Never admitted: ${number(t ? t.never_admitted : others.length)}`), clientTable("Clients that were never admitted", others), t && rest(t.never_admitted, others.length)] : [])];
   }
@@ -374,7 +377,7 @@
       table(label, [
         ["Weakness", "tight", (r) => (r.weakness ? mark(!(r.sessions > 0) || r.weakness === "TLS 1.2" ? "none" : r.weakness === "plaintext" ? "critical" : "warning", r.weakness) : mark("ok", "none seen"))],
         ["User", "", (r) => (r.user_name === null ? h("span", { class: "soft" }, "not given") : dash(r.user_name))], ["Address", "", (r) => dash(r.client_addr || "unix socket")], ["Application", "", (r) => dash(r.application_name)],
-        ["Weakest TLS", "tight", (r) => dash(r.weakest_tls)], ["sslmode seen", "broad", (r) => dash(r.sslmode)], ["Plaintext", "number", (r) => number(r.plaintext_attempts)], ["TLS failed", "number", (r) => number(r.tls_failures)],
+        ["Weakest TLS", "tight", (r) => dash(r.weakest_tls)], ["sslmode seen", "broad", (r) => dash(r.sslmode)], ["Verifies", "tight", (r) => dash(r.verifies === "unknown" ? null : r.verifies)], ["Plaintext", "number", (r) => number(r.plaintext_attempts)], ["TLS failed", "number", (r) => number(r.tls_failures)],
         ["Sessions", "number", (r) => number(r.sessions)], ["Last seen", "time", (r) => ago(r.last_seen)]], rows);
 
   // ---- upstream, reloads, findings -----------------------------------------------------------------------------------
