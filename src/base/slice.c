@@ -18,6 +18,14 @@ int str_compare(struct str a, struct str b)
     return a.n < b.n ? -1 : a.n > b.n;
 }
 
+int str_compare_nocase(struct str a, struct str b)
+{
+    for (size_t i = 0; i < a.n && i < b.n; i++)
+        if (lower(a.p[i]) != lower(b.p[i]))
+            return (unsigned char)lower(a.p[i]) < (unsigned char)lower(b.p[i]) ? -1 : 1;
+    return a.n < b.n ? -1 : a.n > b.n;
+}
+
 bool str_equal_nocase(struct str a, struct str b)
 {
     if (a.n != b.n)

@@ -92,6 +92,7 @@ static inline struct str str_first(struct str s, size_t n)
 /** Order of bytes, as memcmp; a prefix sorts first. */
 int str_compare(struct str a, struct str b);
 /** ASCII case folding only; other bytes compare as they are. */
+int str_compare_nocase(struct str a, struct str b);
 bool str_equal_nocase(struct str a, struct str b);
 bool str_starts_nocase(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);

@@ -92,6 +92,11 @@ static bool own_fact(struct reading *r, struct str key, struct str value, int *o
         r->tls = value;
     else if (str_is(key, "cert"))
         r->cert = value;
+    else if (str_is(key, "sni"))
+        facts_note(
+            r,
+            "sni=%.*s chooses the certificate (ssl_sni) and the server (upstream.\"sni:%.*s\"); no rule sees it",
+            STR_ARG(value), STR_ARG(value));
     else if (str_is(key, "os_user"))
         r->out->os_user = value;
     else if (str_is(key, "san") && r->out->n_sans == FACT_SANS_MAX)
@@ -109,7 +114,7 @@ static bool own_fact(struct reading *r, struct str key, struct str value, int *o
 
 static bool is_fact(struct str word)
 {
-    static const char *const ours[] = { "addr", "tls", "cert", "san", "os_user", "roles" };
+    static const char *const ours[] = { "addr", "tls", "cert", "san", "sni", "os_user", "roles" };
     enum conn_option unused;
 
     for (size_t i = 0; i < COUNT_OF(ours); i++)

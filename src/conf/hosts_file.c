@@ -91,21 +91,12 @@ struct named {
     size_t at; /* of all names of the file */
 };
 
-static int fold(char c)
-{
-    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : (unsigned char)c;
-}
-
 static int by_name(const void *a, const void *b)
 {
     const struct named *x = a, *y = b;
+    int order = str_compare_nocase(x->name, y->name);
 
-    for (size_t i = 0; i < x->name.n && i < y->name.n; i++)
-        if (fold(x->name.p[i]) != fold(y->name.p[i]))
-            return fold(x->name.p[i]) < fold(y->name.p[i]) ? -1 : 1;
-    if (x->name.n != y->name.n)
-        return x->name.n < y->name.n ? -1 : 1;
-    return x->at < y->at ? -1 : x->at > y->at;
+    return order ? order : x->at < y->at ? -1 : x->at > y->at;
 }
 
 static bool say_twice(struct named *named, struct arena *arena)

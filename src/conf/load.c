@@ -13,6 +13,7 @@
 #include "conf/defs.h"
 #include "conf/item.h"
 #include "conf/render.h"
+#include "conf/route.h"
 #include "conf/routes.h"
 #include "conf/value.h"
 #include "lex/conf_disk.h"
@@ -114,6 +115,15 @@ static void complain_unknown(struct load *load, struct load_item *item)
                    "max_db_connections.NAME, and per user max_user_connections.NAME.");
 }
 
+/* KEY.NAME: is there such a name? A limit of databases is none of hosts. */
+static bool takes_name(const struct setting_def *def, struct str sub)
+{
+    if (sub.n == 0 || !is_family(def))
+        return false;
+    return !settings_names_host(sub) ||
+           (settings_host_of(sub).n > 0 && !str_is(str_c(def->name), "max_db_connections"));
+}
+
 /* Which row of the table it means; complain when there is none, or when it may not be set. */
 static void identify(struct load *load, struct load_item *item)
 {
@@ -121,7 +131,7 @@ static void identify(struct load *load, struct load_item *item)
     const struct setting_def *def = setting_def_find(key_of(entry));
 
     item->is_family = entry->sub.p != NULL;
-    if (!def || (item->is_family && (!is_family(def) || entry->sub.n == 0))) {
+    if (!def || (item->is_family && !takes_name(def, entry->sub))) {
         complain_unknown(load, item);
         return;
     }
@@ -143,7 +153,7 @@ static void identify(struct load *load, struct load_item *item)
 static bool same_setting(const struct load_item *a, const struct load_item *b)
 {
     return a->def && a->def == b->def && a->is_family == b->is_family &&
-           (!a->is_family || str_equal(a->entry->sub, b->entry->sub));
+           (!a->is_family || settings_sub_compare(a->entry->sub, b->entry->sub) == 0);
 }
 
 static int compare_items(const void *a, const void *b)
@@ -154,7 +164,7 @@ static int compare_items(const void *a, const void *b)
         return x->def < y->def ? -1 : 1;
     if (x->is_family != y->is_family)
         return x->is_family ? 1 : -1;
-    int order = x->is_family ? str_compare(x->entry->sub, y->entry->sub) : 0;
+    int order = x->is_family ? settings_sub_compare(x->entry->sub, y->entry->sub) : 0;
     if (order)
         return order;
     return x < y ? -1 : x > y;

@@ -6,14 +6,32 @@
 
 #include <stdlib.h>
 
-/* Position of a database among routes[1…n), or 0, the default. */
-size_t settings_route_index(const struct settings_route *routes, size_t n, struct str database)
+static const struct str host_prefix = { "sni:", 4 };
+
+bool settings_names_host(struct str sub)
+{
+    return str_starts(sub, host_prefix);
+}
+
+struct str settings_host_of(struct str sub)
+{
+    return str_from(sub, host_prefix.n);
+}
+
+int settings_sub_compare(struct str a, struct str b)
+{
+    if (settings_names_host(a) != settings_names_host(b))
+        return settings_names_host(a) ? 1 : -1;
+    return settings_names_host(a) ? str_compare_nocase(a, b) : str_compare(a, b);
+}
+
+size_t settings_route_index(const struct settings_route *routes, size_t n, struct str sub)
 {
     size_t low = 1, high = n;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = str_compare(database, routes[middle].database);
+        int order = settings_sub_compare(sub, routes[middle].database);
         if (order == 0)
             return middle;
         if (order < 0)
@@ -24,9 +42,32 @@ size_t settings_route_index(const struct settings_route *routes, size_t n, struc
     return 0;
 }
 
+/* A client may call its database what it likes: only names of databases are databases. */
 const struct settings_route *settings_route(const struct settings *settings, struct str database)
 {
-    return &settings->routes[settings_route_index(settings->routes, settings->n_routes, database)];
+    size_t index = settings_names_host(database)
+                       ? 0
+                       : settings_route_index(settings->routes, settings->n_database_routes, database);
+
+    return &settings->routes[index];
+}
+
+const struct settings_route *settings_route_for(const struct settings *settings, struct str host,
+                                                struct str database)
+{
+    size_t low = settings->n_database_routes, high = settings->n_routes;
+
+    while (host.n > 0 && low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = str_compare_nocase(host, settings->routes[middle].host);
+        if (order == 0)
+            return &settings->routes[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return settings_route(settings, database);
 }
 
 static int compare_user(const void *key, const void *at)

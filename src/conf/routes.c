@@ -1,8 +1,10 @@
 /*
- * Routes: which upstream, where passwords are judged and how the gate logs in, per database.
+ * Routes: which upstream, where passwords are judged and how the gate logs in, per database, or per host name that
+ * clients ask for.
  *
- * A database has a route of its own as soon as one of upstream.NAME, auth_source.NAME, upstream_login.NAME or
- * max_db_connections.NAME is written; what is not written for it is the default's. Users have a table of their own.
+ * A database, or a host, has a route of its own as soon as one of upstream.NAME, auth_source.NAME, upstream_login.NAME or,
+ * for a database, max_db_connections.NAME is written; what is not written for it is the default's. Users have a table of
+ * their own.
  */
 
 #include "conf/routes.h"
@@ -15,7 +17,12 @@
 
 #include <stdlib.h>
 
-static int compare_strs(const void *a, const void *b)
+static int compare_subs(const void *a, const void *b)
+{
+    return settings_sub_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+static int compare_users(const void *a, const void *b)
 {
     return str_compare(*(const struct str *)a, *(const struct str *)b);
 }
@@ -30,9 +37,10 @@ static const struct setting_family *family_of(const struct setting_family *famil
     UNREACHABLE();
 }
 
-/* The databases, or users, that are named, each once, sorted. */
+/* The databases and hosts, or users, that are named, each once, sorted. */
 static enum code list_names(struct load *load, enum setting_of of, struct settings_names *out)
 {
+    int (*compare)(const void *a, const void *b) = of == SETTING_OF_route ? compare_subs : compare_users;
     struct setting_family families[SETTING_N_FAMILIES];
     struct str *at = arena_array(&load->core->arena, load->n_items, sizeof *at);
     size_t n = 0, kept = 0;
@@ -46,9 +54,9 @@ static enum code list_names(struct load *load, enum setting_of of, struct settin
             at[n++] = item->entry->sub;
     }
     if (n > 1)
-        qsort(at, n, sizeof at[0], compare_strs);
+        qsort(at, n, sizeof at[0], compare);
     for (size_t i = 0; i < n; i++)
-        if (kept == 0 || !str_equal(at[kept - 1], at[i]))
+        if (kept == 0 || compare(&at[kept - 1], &at[i]) != 0)
             at[kept++] = at[i];
     *out = (struct settings_names){ at, kept };
     return OK;
@@ -160,6 +168,12 @@ enum code load_routes(struct load *load)
             .upstream_file = upstream->sourcefile,
             .upstream_line = upstream->sourceline,
         };
+        if (settings_names_host(routes[i].database)) {
+            routes[i].host = settings_host_of(routes[i].database);
+            routes[i].max_db_connections = 0;
+        } else {
+            settings->n_database_routes = i + 1;
+        }
         if (!make_label(load, &routes[i]))
             return E_NOMEM;
     }

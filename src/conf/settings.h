@@ -56,7 +56,8 @@ struct settings_nets {
 
 /** What upstream, auth_source, upstream_login and max_db_connections are for one database. */
 struct settings_route {
-    struct str database; /* empty for the default route (index 0) */
+    struct str database; /* empty for the default route (index 0); of a host, "sni:HOST" */
+    struct str host;     /* p == NULL: the route of a database */
     /**
      * What metrics, views and messages call it: `default`, or the database. A database that is called
      * default, or whose name begins with a double quote, is in double quotes, so that no two labels are
@@ -110,6 +111,7 @@ struct settings {
     const struct settings_user *users; /* sorted by name: those with a limit of their own */
     size_t n_users;
     bool limits_names;              /* some user or database has a limit */
+    size_t n_database_routes;       /* these come first, hosts behind them, sorted by name */
     struct settings_names files;    /* every file and include_dir directory that was looked at */
     const struct setting_row *rows; /* sorted by name */
     size_t n_rows;

@@ -7,22 +7,9 @@
 
 #include <stdlib.h>
 
-static int lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : (unsigned char)c;
-}
-
-static int compare_names(struct str a, struct str b)
-{
-    for (size_t i = 0; i < a.n && i < b.n; i++)
-        if (lower(a.p[i]) != lower(b.p[i]))
-            return lower(a.p[i]) < lower(b.p[i]) ? -1 : 1;
-    return a.n < b.n ? -1 : a.n > b.n;
-}
-
 static int by_name(const void *a, const void *b)
 {
-    return compare_names(((const struct tls_host *)a)->name, ((const struct tls_host *)b)->name);
+    return str_compare_nocase(((const struct tls_host *)a)->name, ((const struct tls_host *)b)->name);
 }
 
 void tls_hosts_sort(struct tls_hosts *hosts)

@@ -136,6 +136,8 @@ def test_commands(gate, tmp_path):
     facts = ["addr=127.0.0.1", "dbname=app", "tls=1.3", "san=x.example", f"san={ALICE[4:]}"]
     code, words = run(gate, "explain", "-D", gate.dir, *facts, "user=alice")
     assert code == 0 and f'the certificate\'s name "{ALICE[4:]}" may act as "alice"' in words, words
+    code, words = run(gate, "explain", "-D", gate.dir, *facts, "user=alice", "sni=db.example")
+    assert code == 0 and "no rule sees it" in words, words
     code, words = run(gate, "explain", "-D", gate.dir, *facts, "user=bob")
     assert code == 1 and 'no match in usermap "spiffe" for user "bob"' in words, words
 

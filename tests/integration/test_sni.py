@@ -313,3 +313,44 @@ def test_command(world):
                           text=True, check=False)
     assert done.returncode == 0
     assert [row["ssl_ca"] for row in json.loads(done.stdout)] == ["client-ca.crt", "other ca.crt", None, None]
+
+
+# -- routes -------------------------------------------------------------------------------------------------------
+def test_routes_by_host(factory, certs):
+    """The host comes before the database, and has its own server, secrets and way to log in."""
+    server = factory.upstream()
+    socket = f"host={server.socket_dir} port={server.port}"
+    gate = factory.gate(hba="local all all trust\nhost all alice 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n",
+                        tls={"cert": certs.server},
+                        settings={"upstream.app": f"{socket} user=bob", "upstream_login.app": "service",
+                                  'upstream."sni:Two.Example"': f"{socket} user=alice", 'upstream_login."sni:two.example"': "service",
+                                  'upstream."sni:down.example"': "host=/nowhere", 'auth_source."sni:relayed.example"': "upstream",
+                                  'upstream."sni:none.example"': ""})
+    try:
+        def who(host, **options):
+            done = psql.run(gate, "SELECT current_user", hostaddr="127.0.0.1", host=host, **{"sslmode": "require", **options})
+            return done.stdout.strip() or done.stderr
+
+        assert who("localhost", user="carol", dbname="postgres") == "carol"
+        assert who("localhost", user="carol") == "bob"                       # upstream.app
+        assert who("two.example", user="carol") == "alice"                   # the host is stronger
+        assert who("TWO.EXAMPLE", user="carol", dbname="postgres") == "alice"
+        assert who("two.example", user="carol", sslmode="disable") == "bob"  # no TLS, no name
+        assert who("two.example", user="carol", sslsni=0) == "bob"
+        assert "server is not available" in who("down.example", user="carol")
+        assert 'database "app" does not exist' in who("none.example", user="carol")
+        assert who("localhost", user="alice", password=PASSWORDS["alice"]) == "bob"
+        # The server is to judge the password, and trusts the gate without one.
+        assert "could not log in to the upstream server" in who("relayed.example", user="alice")
+        with psycopg.connect(f"host={gate.socket_dir} port={gate.port} user=me dbname=pgseal", autocommit=True) as db:
+            assert db.execute("SELECT upstream, connects FROM pgseal_upstreams WHERE upstream LIKE 'sni:%' "
+                              "ORDER BY 1").fetchall() == [("sni:Two.Example", 2), ("sni:down.example", 0)]
+            assert db.execute("SELECT setting FROM pg_settings WHERE name LIKE 'upstream_login%sni%'").fetchone() == ("service",)
+    finally:
+        factory.stop(gate)
+
+
+def test_a_host_renames_no_database(strict):
+    w = strict("* any.crt any.key\n", **{'upstream."sni:two.example"': "host=/nowhere dbname=other"})
+    code, words = check(w.gate)
+    assert code != 0 and '"upstream.sni:two.example" must not name a database' in words, words

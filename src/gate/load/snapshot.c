@@ -277,14 +277,16 @@ static enum code load_upstream_tls(struct snapshot *s, struct upstream *u, const
 
 /* It would rename the database of every client, past the rules, which see the client's name. The value is not
  * quoted: in a URI whose password was not percent-encoded it may be a piece of that. */
-static enum code check_database(const struct settings *settings, const struct conninfo *info, struct err *e)
+static enum code check_database(const struct settings *settings, const struct settings_route *route,
+                                const struct conninfo *info, struct err *e)
 {
     if (info->options.v[CONN_DBNAME].n == 0)
         return OK;
-    (void)err_set(e, E_CONFIG, "\"upstream\" must not name a database");
+    (void)err_set(e, E_CONFIG, "\"upstream%s%.*s\" must not name a database", route->host.p ? "." : "",
+                  STR_ARG(route->database));
     err_detail(e, "Clients get the database that they ask for; a \"dbname\" would give them another one.");
     err_hint(e,
-             "Remove \"dbname\" from \"upstream\". The gate's own look-ups are made in \"auth_dbname\" "
+             "Remove the \"dbname\". The gate's own look-ups are made in \"auth_dbname\" "
              "(now \"%.*s\"); to send the clients of one database to another one, write "
              "upstream.NAME = 'host=... dbname=...'.",
              STR_ARG(settings->auth_dbname));
@@ -305,8 +307,8 @@ static enum code load_upstream(struct snapshot *s, const struct settings_route *
         return err_set(e, E_NOMEM, "out of memory");
     atomic_init(u->refuses_facts, false);
     TRY(conninfo_parse(route->upstream, world, CONN_GATE, &s->arena, &u->info, e));
-    if (route->index == 0)
-        TRY(check_database(s->settings, &u->info, e));
+    if (route->index == 0 || route->host.p)
+        TRY(check_database(s->settings, route, &u->info, e));
     u->checked = s->settings->upstream_check_url.n > 0 &&
                  (u->info.session_attrs == ATTRS_READ_WRITE || u->info.session_attrs == ATTRS_PRIMARY);
     u->may_tls = upstream_may_tls(&u->info);

@@ -9,7 +9,6 @@
 
 #include "auth/password.h"
 #include "base/check.h"
-#include "conf/route.h"
 #include "gate/session/admission.h"
 #include "gate/session/console.h"
 #include "gate/session/exchange.h"
@@ -224,7 +223,7 @@ static bool admit_begin(struct session *s)
 
     if (!a)
         return false;
-    a->route = settings_route(session_settings(s), s->startup.database);
+    a->route = session_route(s);
     a->final = BUF_INIT(MSG_SCRAM_MAX);
     a->facts = (struct conn_facts){
         .is_local = session_is_local(s),

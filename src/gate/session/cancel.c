@@ -18,7 +18,6 @@
 #include "base/secret.h"
 #include "client/conninfo.h"
 #include "client/verify.h"
-#include "conf/route.h"
 #include "gate/load/http_access.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/console.h"
@@ -208,8 +207,7 @@ static bool go_to_server(struct cancel_task *task, const struct session *target)
 
     task->route = *target->cancel_route;
     task->snapshot = snapshot_ref(target->snapshot);
-    const struct settings_route *route = settings_route(snapshot_settings(task->snapshot),
-                                                        target->startup.database);
+    const struct settings_route *route = session_route(target);
     task->conn = server_conn_new_at(task->to, snapshot_upstream(task->snapshot, route), &task->route, &owner);
     if (!task->conn)
         return false;

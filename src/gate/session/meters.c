@@ -3,7 +3,6 @@
 
 #include "base/count.h"
 #include "base/env.h"
-#include "conf/route.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/session.h"
 #include "gate/work/worker.h"
@@ -135,7 +134,7 @@ void meters_authenticated(struct session *s, enum meters_auth result)
 void meters_upstream(struct session *s, bool reached)
 {
     const struct env *env = session_env(s);
-    const struct settings_route *route = settings_route(session_settings(s), s->startup.database);
+    const struct settings_route *route = session_route(s);
     const struct str labels[] = { route->label, reached ? STR("ok") : STR("failed") };
     enum metric when = reached ? METRIC_UPSTREAM_OK_TIME : METRIC_UPSTREAM_FAILED_TIME;
 
@@ -148,7 +147,7 @@ void meters_upstream(struct session *s, bool reached)
 
 void meters_login_waited(struct session *s, int64_t waited_us)
 {
-    const struct settings_route *route = settings_route(session_settings(s), s->startup.database);
+    const struct settings_route *route = session_route(s);
     const struct str labels[] = { route->label };
 
     count_time(count_cell(counters_of(s), METRIC_LOGIN_WAIT_SECONDS, labels), waited_us);
@@ -156,7 +155,7 @@ void meters_login_waited(struct session *s, int64_t waited_us)
 
 void meters_login_full(struct session *s)
 {
-    const struct settings_route *route = settings_route(session_settings(s), s->startup.database);
+    const struct settings_route *route = session_route(s);
     const struct str labels[] = { route->label };
 
     count_add(count_cell(counters_of(s), METRIC_UPSTREAM_FULL, labels), 1);

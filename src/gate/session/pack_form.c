@@ -8,7 +8,6 @@
  */
 #include "gate/session/pack_form.h"
 
-#include "conf/route.h"
 #include "gate/load/snapshot.h"
 #include "policy/method.h"
 #include "policy/policy.h"
@@ -263,7 +262,7 @@ static void form_server(struct form *f, struct session *s)
     form_str(f, &s->server_text);
     s->server_sslmode = (enum sslmode)form_below(f, s->server_sslmode, SSLMODE_VERIFY_FULL + 1);
     if (form_reads(f) && form_ok(f)) {
-        const struct settings_route *route = settings_route(session_settings(s), s->startup.database);
+        const struct settings_route *route = session_route(s);
         const struct upstream *upstream = snapshot_upstream(s->snapshot, route);
         s->upstream = upstream->configured && upstream->info.host_count > 0 ? upstream : NULL;
     }

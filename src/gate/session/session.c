@@ -2,6 +2,7 @@
 #include "gate/session/session.h"
 
 #include "base/env.h"
+#include "conf/route.h"
 #include "gate/session/meters.h"
 #include "gate/session/registry.h"
 #include "gate/session/roster.h"
@@ -135,6 +136,11 @@ bool session_send(struct session *s)
         return false;
     }
     return true;
+}
+
+const struct settings_route *session_route(const struct session *s)
+{
+    return settings_route_for(session_settings(s), s->tls.sni, s->startup.database);
 }
 
 bool session_is_console(const struct session *s)

@@ -207,6 +207,8 @@ enum step session_goto(struct session *s, enum state next);
 void session_ready(struct session *s);
 const struct env *session_env(const struct session *s);
 const struct settings *session_settings(const struct session *s);
+/** Its route, once the StartupMessage is there. */
+const struct settings_route *session_route(const struct session *s);
 /** True when the client came over a unix socket. */
 static inline bool session_is_local(const struct session *s)
 {

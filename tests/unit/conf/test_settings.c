@@ -270,6 +270,37 @@ static void the_last_value_counts(void **state)
     load_fini(&load);
 }
 
+static void routes_by_host(void **state)
+{
+    struct load load;
+
+    (void)state;
+    load_c(&load, "upstream = 'host=a'\nupstream.app = 'host=b'\nupstream.\"sni:Db.Example\" = 'host=c'\n"
+                  "auth_source.\"sni:db.example\" = query\nupstream.\"sni:z\" = 'host=d'\n"
+                  "upstream.\"sni:Z\" = 'host=e'\nupstream.zz = 'host=f'\nupstream.\"SNI:x\" = 'host=g'\n");
+    assert_int_equal(load.code, OK);
+    const struct settings *s = load.settings;
+    assert_int_equal(s->n_routes, 6);
+    assert_int_equal(s->n_database_routes, 4);
+    assert_str(settings_route_for(s, STR("DB.example"), STR("app"))->upstream, "host=c");
+    assert_int_equal(settings_route_for(s, STR("db.example"), STR("app"))->auth_source, CONF_AUTH_QUERY);
+    assert_str(settings_route_for(s, STR("z"), STR("other"))->upstream, "host=e");
+    assert_str(settings_route_for(s, STR("other"), STR("app"))->upstream, "host=b");
+    assert_str(settings_route_for(s, STR(""), STR("zz"))->upstream, "host=f");
+    assert_str(settings_route_for(s, STR("other"), STR("SNI:x"))->upstream, "host=g");
+    /* What a client calls its database is no host. */
+    assert_str(settings_route_for(s, STR("other"), STR("sni:z"))->upstream, "host=a");
+    assert_str(settings_route(s, STR("sni:z"))->upstream, "host=a");
+    assert_str(show(s, "upstream.\"sni:Z\""), "host=e");
+    load_fini(&load);
+    load_c(&load, "upstream.\"sni:\" = 'host=a'\n");
+    assert_int_equal(load.code, E_CONFIG);
+    load_fini(&load);
+    load_c(&load, "max_db_connections.\"sni:x\" = 3\n");
+    assert_int_equal(load.code, E_CONFIG);
+    load_fini(&load);
+}
+
 static void routes_inherit(void **state)
 {
     struct load load;
@@ -450,12 +481,19 @@ static void truncated_and_flipped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_postgres),  cmocka_unit_test(values_are_understood),
-        cmocka_unit_test(messages_are_postgres),  cmocka_unit_test(all_errors_in_one_pass),
-        cmocka_unit_test(the_last_value_counts),  cmocka_unit_test(routes_inherit),
-        cmocka_unit_test(routes_have_labels),     cmocka_unit_test(restart_settings_are_kept),
-        cmocka_unit_test(networks_match),         cmocka_unit_test(file_rows_tell_each_line),
-        cmocka_unit_test(references_are_counted), cmocka_unit_test(truncated_and_flipped),
+        cmocka_unit_test(defaults_are_postgres),
+        cmocka_unit_test(values_are_understood),
+        cmocka_unit_test(messages_are_postgres),
+        cmocka_unit_test(all_errors_in_one_pass),
+        cmocka_unit_test(the_last_value_counts),
+        cmocka_unit_test(routes_inherit),
+        cmocka_unit_test(routes_by_host),
+        cmocka_unit_test(routes_have_labels),
+        cmocka_unit_test(restart_settings_are_kept),
+        cmocka_unit_test(networks_match),
+        cmocka_unit_test(file_rows_tell_each_line),
+        cmocka_unit_test(references_are_counted),
+        cmocka_unit_test(truncated_and_flipped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
