@@ -168,6 +168,27 @@ def test_abort_goes_back(rollover, after):
     assert not os.path.exists(rollover.gate.path("ca.next"))
 
 
+def test_what_the_gate_refuses_to_load_is_put_back(rollover):
+    """A rule that is broken meanwhile: start and finish leave the files as they were, and say why."""
+    gate = rollover.gate
+    rules = open(gate.path("pg_hba.conf"), encoding="ascii").read()
+    gate.write("pg_hba.conf", rules + "nonsense\n")
+    assert rollover("start", status=1)
+    state = rollover("status")
+    assert (state["phase"], state["interrupted"], state["step"]) == ("starting", True, "reload") and state["failed"]
+    assert len(rollover.roots()) == rollover.lists() == 1
+    gate.write("pg_hba.conf", rules)
+    assert rollover("start")["phase"] == "started" and len(rollover.roots()) == rollover.lists() == 2
+    rollover("servers", "--force")
+    gate.write("pg_hba.conf", rules + "nonsense\n")
+    assert rollover("finish", "--force", status=1)
+    state = rollover("status")
+    assert (state["phase"], state["interrupted"]) == ("issued", False) and state["failed"]
+    assert len(rollover.roots()) == rollover.lists() == 2
+    gate.write("pg_hba.conf", rules)
+    assert rollover("finish", "--force")["phase"] == "finished" and len(rollover.roots()) == rollover.lists() == 1
+
+
 def test_hosts_and_an_upstream_server_that_only_the_old_root_verifies(rollover, factory):
     """
     Certificates by host name belong to a rollover, too. finish asks the server as if the old root were gone, and names it;
