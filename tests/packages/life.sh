@@ -89,15 +89,62 @@ echo 'PGSEAL_ROTATE=--no-such-option' >/etc/default/pgseal-rotate
 rm -r /etc/default/pgseal-rotate /run/systemd/system/pgseal-rotate.timer.d
 systemctl daemon-reload
 
-step 'upgraded: a later package is taken into service'
-dpkg-deb -R "$package" /root/later
-sed -i 's/^Version: .*/&+later/' /root/later/DEBIAN/control
-dpkg-deb -b /root/later /root/later.deb >/dev/null
-before=$(main_pid)
-dpkg -i /root/later.deb >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'upgrade'; }
+step 'upgraded: a later package takes the gate over, and a session goes on'
+later() { # a package of a later version, $1, whose program $2 makes
+    rm -rf /root/later
+    dpkg-deb -R "$package" /root/later
+    sed -i "s/^Version: .*/&+$1/" /root/later/DEBIAN/control
+    $2 /root/later/usr/bin/pgseal
+    dpkg-deb -b /root/later /root/later.deb >/dev/null
+    dpkg -i /root/later.deb >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail "upgrade to $1"; }
+}
+gate_pid() {
+    pgrep -P "$(main_pid)" -f 'pgseal serve' | tail -n 1
+}
+asked() { # the session that is open all the time
+    echo "SELECT '$1', pg_backend_pid();" >&3
+    read -r answer <&4
+    [ "${answer%%|*}" = "$1" ] || fail "the session got: $answer"
+}
+another() { # the same program, in another file
+    printf x >>"$1"
+}
+mkfifo /root/questions /root/answers
+PGPASSWORD=secret psql -XAtq "host=localhost port=6432 user=app dbname=app sslmode=verify-full sslrootcert=/root/ca.crt" \
+    </root/questions >/root/answers 2>&1 &
+exec 3>/root/questions 4</root/answers
+asked before
+first=$answer before=$(main_pid) gate=$(gate_pid)
+later 1 another
+grep -q 'the gate runs the new program: 1 sessions moved' /root/dpkg.log || { cat /root/dpkg.log; fail 'no word of the upgrade'; }
 [ "$(systemctl is-active pgseal)" = active ] || fail 'not active after an upgrade'
-[ "$(main_pid)" != "$before" ] || fail 'the old program still runs'
+[ "$(main_pid)" = "$before" ] || fail 'the main process changed'
+[ "$(gate_pid)" != "$gate" ] || fail 'the old gate still serves'
+readlink "/proc/$before/exe" | grep -qx /usr/bin/pgseal || fail 'the parent runs a program that is not there any more'
+asked before
+[ "$answer" = "$first" ] || fail 'the session has another backend'
 answers 'after an upgrade'
+systemctl reload pgseal || fail 'reload after an upgrade'
+
+step 'not upgraded: a program that cannot take over leaves the gate alone'
+useless() {
+    printf '#!/bin/sh\ncase "$*" in *--check) exit 0 ;; serve*) exit 1 ;; esac\nexec /root/pgseal "$@"\n' >"$1"
+    chmod 755 "$1"
+}
+cp /usr/bin/pgseal /root/pgseal
+gate=$(gate_pid)
+later 2 useless
+grep -q 'systemctl restart pgseal' /root/dpkg.log || { cat /root/dpkg.log; fail 'silent about a refused upgrade'; }
+[ "$(systemctl is-active pgseal)" = active ] || fail 'not active after a refused upgrade'
+[ "$(gate_pid)" = "$gate" ] || fail 'another gate after a refused upgrade'
+asked before
+[ "$answer" = "$first" ] || fail 'the session has another backend'
+later 3 another
+grep -q 'the gate runs the new program' /root/dpkg.log || { cat /root/dpkg.log; fail 'no upgrade after a refused one'; }
+asked before
+[ "$answer" = "$first" ] || fail 'the session has another backend'
+exec 3>&- 4<&-
+answers 'after another upgrade'
 
 step 'removed: it is stopped, and its files stay'
 dpkg -r pgseal >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'removal'; }
