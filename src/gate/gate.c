@@ -136,6 +136,8 @@ static void free_gate(struct gate *g)
     clerk_link_stop(g->shared.clerk);
     sql_thread_join(g->shared.sql);
     clients_stop(g->shared.clients);
+    handover_free(g); /* with the link's end the directory is the successor's */
+    succeed_free(g);
     listen_close(&g->listening);
     for (unsigned i = 0; g->workers && i < g->n_workers; i++)
         worker_abandon(g->workers[i]);
@@ -158,8 +160,6 @@ static void free_gate(struct gate *g)
             signal_watch_close(g->signals[i]);
     pending_watch_close(g->hangup);
     stop_free(g);
-    handover_free(g);
-    succeed_free(g);
     loop_free(g->loop);
     tls_library_free(
         g->http_library); /* after the last job of the loop: it may be a check of what is served */
@@ -210,6 +210,8 @@ static const struct steward_hooks hooks = {
     .worker_closed = stop_worker_closed,
     .worker_ended = stop_worker_ended,
     .reload = reload_asked,
+    .ask_elder = succeed_ask,
+    .ask_heir = handover_ask,
     .recheck = role_check_now,
 };
 

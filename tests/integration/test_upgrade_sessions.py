@@ -13,7 +13,7 @@ import pytest
 
 from lib import run
 from lib.pg import PASSWORDS
-from lib.wire import Conn
+from lib.wire import Conn, cancel_request
 from test_upgrade import alone, newest, script, upgrade
 
 HBA = "local all all trust\nhost all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n"
@@ -207,16 +207,35 @@ def test_cancel_and_terminate(gate, certs, server):
             db.execute("SELECT 1")
 
 
-def test_what_cannot_move_stays(gate, certs):
+def test_what_cannot_move_stays(gate, certs, server):
     """TLS 1.2 is OpenSSL's: such a session lives on in the process before."""
     with psycopg.connect(conninfo(gate, certs) + " ssl_max_protocol_version=TLSv1.2", autocommit=True) as old, \
             connected(gate, certs) as new:
         before, pids = newest(gate), (pid_of(old), pid_of(new))
         assert "1 sessions moved" in (said := upgrade(gate)) and "1 stay" in said
         assert (pid_of(old), pid_of(new)) == pids
+        assert before in run.children(gate.process.pid)
+        errors = []
+
+        def wait_long():
+            try:
+                old.execute("SELECT pg_sleep(600), 'stays'")
+            except psycopg.Error as e:
+                errors.append(e.sqlstate)
+
+        thread = threading.Thread(target=wait_long)
+        thread.start()
+        busy(server, "SELECT pg_sleep(600), 'stays'%")
+        old.cancel()            # over the link, to the process before
+        thread.join(run.PATIENCE)
+        assert errors == ["57014"]
+        mark = gate.log.mark()
+        with Conn(gate) as c:
+            c.raw_send(cancel_request(pids[0], b"none"))
+            assert c.rest() is not None
+        gate.log.wait_for("event=cancel_ignored", mark)
         upgrade(gate)
         assert (pid_of(old), pid_of(new)) == pids
-        assert before in run.children(gate.process.pid)
     alone(gate)
 
 

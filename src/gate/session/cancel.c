@@ -51,11 +51,16 @@ struct cancel_task {
     struct snapshot *snapshot; /* of the session: its upstream's contexts */
     struct cancel_route route;
     struct server_conn *conn;
-    struct forward *forward;       /* instead of `conn`, where no session of ours has the key */
-    bool from_peer;                /* another gate sent it: it goes no further */
-    bool limited;                  /* it would have gone further, but there were too many */
-    bool vouched;                  /* its key carries a MAC that fits */
-    uint32_t number;               /* on the other gate's connection */
+    struct forward *forward;      /* instead of `conn`, where no session of ours has the key */
+    bool from_peer;               /* another gate sent it: it goes no further */
+    bool limited;                 /* it would have gone further, but there were too many */
+    bool vouched;                 /* its key carries a MAC that fits */
+    uint32_t number;              /* on the other gate's connection */
+    bool elder_asked, heir_asked; /* other processes of this gate */
+    bool pid_known;
+    bool known;                /* somebody has carried it out */
+    cancel_answered *answered; /* another process asks; NULL: a client does */
+    void *arg;
     struct prefix prefix;          /* of the client */
     struct cancel_task *next;      /* of the client's */
     struct timer *deadline;        /* a server that takes the request but never closes is not waited for */
@@ -107,6 +112,8 @@ static void report(void *arg)
 
     if (client)
         forget_task(client, task);
+    if (task->answered)
+        task->answered(task->arg, task->known);
     cancel_task_free(task);
     if (!client)
         return;
@@ -273,6 +280,75 @@ static void try_peers(struct cancel_task *task, bool pid_known)
     finish_task(task);
 }
 
+/* ---- other processes of this gate ---- */
+
+static void try_elsewhere(struct cancel_task *task);
+
+/* On `to`. */
+static void other_answered(void *arg)
+{
+    struct cancel_task *task = arg;
+
+    if (task->to->ended) {
+        cancel_task_free(task);
+    } else if (task->known) {
+        count_result(task, "sent");
+        finish_task(task);
+    } else {
+        try_elsewhere(task);
+    }
+}
+
+/* On the steward. */
+static void on_answered(void *arg, bool known)
+{
+    struct cancel_task *task = arg;
+
+    task->known = known;
+    loop_post_owed(task->to->loop, other_answered, task);
+}
+
+static void ask_other(struct cancel_task *task, bool elder)
+{
+    struct gate_shared *shared = task->to->shared;
+    struct cancel_request request = { .pid = task->pid, .key_n = (uint16_t)task->key_n };
+
+    memcpy(request.key, task->key, sizeof request.key);
+    bool asked = elder ? shared->steward_hooks->ask_elder(shared->gate, &request, on_answered, task)
+                       : shared->steward_hooks->ask_heir(shared->gate, &request, on_answered, task);
+    wipe(&request, sizeof request);
+    if (!asked)
+        on_answered(task, false);
+}
+
+static void ask_elder(void *arg)
+{
+    ask_other(arg, true);
+}
+
+static void ask_heir(void *arg)
+{
+    ask_other(arg, false);
+}
+
+/* On `to`: nobody in this process has the key. After an upgrade the session may be in another, before gates elsewhere are asked. */
+static void try_elsewhere(struct cancel_task *task)
+{
+    const struct gate_shared *shared = task->to->shared;
+
+    if (!task->elder_asked && atomic_load(&shared->elder)) {
+        task->elder_asked = true;
+        loop_post_owed(shared->steward, ask_elder, task);
+    } else if (!task->heir_asked && atomic_load(&shared->heir)) {
+        task->heir_asked = true;
+        loop_post_owed(shared->steward, ask_heir, task);
+    } else if (task->answered) {
+        finish_task(task);
+    } else {
+        try_peers(task, task->pid_known);
+    }
+}
+
 /* On `to`: find the session and go to its server. */
 static void deliver_task(void *arg)
 {
@@ -287,16 +363,38 @@ static void deliver_task(void *arg)
 
     if (target && target->console) {
         count_result(task, "sent");
+        task->known = true;
         session_cancel(target);
     } else if (target && target->cancel_route) {
         count_result(task, "sent");
+        task->known = true;
         if (go_to_server(task, target))
             return;
     } else {
-        try_peers(task, pid_known);
+        task->pid_known = pid_known;
+        try_elsewhere(task);
         return;
     }
     finish_task(task);
+}
+
+bool cancel_seek(struct gate_shared *shared, const struct cancel_request *request, bool elder,
+                 cancel_answered *answered, void *arg)
+{
+    const struct bytes key = bytes_of(request->key, request->key_n);
+    struct worker *to = shared->workers[registry_worker(key, shared->n_workers)];
+    struct cancel_task *task = cancel_task_new(to, to, request->pid);
+
+    if (!task)
+        return false;
+    task->key_n = key.n;
+    memcpy(task->key, key.p, key.n);
+    task->elder_asked = elder;
+    task->heir_asked = !elder;
+    task->answered = answered;
+    task->arg = arg;
+    loop_post_owed(to->loop, deliver_task, task);
+    return true;
 }
 
 void cancel_session(struct session *s)

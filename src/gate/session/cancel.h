@@ -5,6 +5,7 @@
 #define PGSEAL_GATE_SESSION_CANCEL_H
 
 #include "gate/session/session.h"
+#include "gate/work/worker.h"
 
 /** Deliver a CancelRequest; s->in begins with the packet. */
 enum step cancel_step(struct session *s, struct err *e);
@@ -16,5 +17,11 @@ bool cancel_is_idle(const struct session *s);
 void cancel_abandon(struct worker *worker);
 /** Cancel what the session is doing, as if its client had asked. On its worker. */
 void cancel_session(struct session *s);
+/**
+ * From any thread: another process of the gate asks; elder: the one before us, which has asked further back itself. `answered` is
+ * called on a worker when the request was carried out, or no session has its key. False: memory ran out.
+ */
+MUST_CHECK bool cancel_seek(struct gate_shared *shared, const struct cancel_request *request, bool elder,
+                            cancel_answered *answered, void *arg);
 
 #endif

@@ -12,6 +12,7 @@
 #include "gate/session/convoy.h"
 #include "gate/session/pack.h"
 #include "gate/steward/legacy.h"
+#include "gate/steward/passes.h"
 #include "gate/steward/steward_log.h"
 #include "gate/steward/stop.h"
 #include "gate/work/link.h"
@@ -47,6 +48,7 @@ struct handover {
     struct poll *poll;
     struct timer *timer;
     struct convoy *convoy;
+    struct passes *passes; /* once it is the gate */
     enum handover_step step;
     char why[512];    /* it is given up; empty: it is not */
     int64_t began_us; /* the sessions are held since then */
@@ -59,6 +61,8 @@ static void handover_close(struct gate *g)
     if (!h)
         return;
     g->handover = NULL;
+    atomic_store(&g->shared.heir, false);
+    passes_end(h->passes);
     poll_close(h->poll);
     timer_close(h->timer);
     convoy_free(h->convoy);
@@ -140,6 +144,8 @@ static void commit(struct handover *h)
     log_int(&line, "left", counts.stayed);
     log_int(&line, "held_ms", paused_ms);
     log_end(&line);
+    h->passes = passes_new(&g->shared, &h->link);
+    atomic_store(&g->shared.heir, h->passes != NULL);
     g->released = handover_written;
     stop_leave(g);
 }
@@ -229,8 +235,23 @@ static void on_format(struct handover *h, const struct os_packet *packet)
         enter(h, HANDOVER_PREPARE, PREPARE_MS);
 }
 
+bool handover_ask(struct gate *g, const struct cancel_request *request, cancel_answered *answered, void *arg)
+{
+    struct handover *h = g->handover;
+
+    if (!h || !h->passes)
+        return false;
+    link_set_limit(&h->link, TELL_MS);
+    return passes_ask(h->passes, request, answered, arg);
+}
+
 static void take_word(struct handover *h, const struct os_packet *packet, const char *text)
 {
+    if (h->passes && (packet->type == LINK_CANCEL || packet->type == LINK_CANCELED)) {
+        link_set_limit(&h->link, TELL_MS);
+        (void)!passes_take(h->passes, packet, false);
+        return;
+    }
     if (packet->type == LINK_FORMAT && h->step == HANDOVER_FORMAT)
         on_format(h, packet);
     else if (packet->type == LINK_PREPARED && h->step == HANDOVER_PREPARE)

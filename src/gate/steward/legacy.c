@@ -232,6 +232,8 @@ static bool take_packet(struct legacy *l, struct os_packet *packet)
     case LINK_READY:
     case LINK_COMMIT:
     case LINK_WRITTEN:
+    case LINK_CANCEL:
+    case LINK_CANCELED:
         break;
     }
     return false;

@@ -16,6 +16,7 @@
 #include "gate/session/pack.h"
 #include "gate/stats/clients.h"
 #include "gate/steward/legacy.h"
+#include "gate/steward/passes.h"
 #include "gate/steward/ready.h"
 #include "gate/steward/steward_log.h"
 #include "gate/steward/stop.h"
@@ -44,6 +45,7 @@ struct successor {
     struct poll *poll;
     struct timer *timer;
     struct arrivals *arrivals;
+    struct passes *passes;
     struct link_end end;
     bool ended;   /* LINK_END has come */
     int stop;     /* the signal that came while we did not serve; 0: none */
@@ -123,6 +125,8 @@ static void begin(struct successor *s)
     s->begun = true;
     timer_set(s->timer, WRITTEN_MS);
     atomic_store(&g->shared.waiting, false);
+    s->passes = passes_new(&g->shared, &s->link);
+    atomic_store(&g->shared.elder, s->passes != NULL);
     arrivals_begin(s->arrivals);
     ready_now(g);
     parent_tell(g->params->ties.line, PARENT_BEGUN, "");
@@ -174,15 +178,30 @@ static bool take_word(struct successor *s, struct os_packet *packet)
         begin(s);
     else if (packet->type == LINK_WRITTEN && s->begun)
         own_directory(s);
+    else if (s->passes && (packet->type == LINK_CANCEL || packet->type == LINK_CANCELED))
+        (void)!passes_take(s->passes, packet, true);
     else
         return s->begun;
     return true;
+}
+
+bool succeed_ask(struct gate *g, const struct cancel_request *request, cancel_answered *answered, void *arg)
+{
+    struct successor *s = g->successor;
+
+    if (!s || !s->passes)
+        return false;
+    link_set_limit(&s->link, TELL_MS);
+    return passes_ask(s->passes, request, answered, arg);
 }
 
 /* Nothing of it is believed after COMMIT, and nothing more is needed. */
 static void hang_up(struct successor *s)
 {
     own_directory(s);
+    atomic_store(&s->gate->shared.elder, false);
+    passes_end(s->passes);
+    s->passes = NULL;
     poll_close(s->poll);
     s->poll = NULL;
     (void)close(s->link.fd);
@@ -258,6 +277,7 @@ void succeed_free(struct gate *g)
     g->successor = NULL;
     poll_close(s->poll);
     timer_close(s->timer);
+    passes_end(s->passes);
     arrivals_free(s->arrivals);
     if (s->link.fd >= 0)
         (void)close(s->link.fd);

@@ -16,6 +16,9 @@
  *                                                     O  COMMIT: begin
  *                                                     Z  the gate has written its last to the directory
  *
+ *   Q  a cancel request whose session the other may have; both ways, after COMMIT
+ *   q  the answer: whether it has, and has passed it on
+ *
  * Until COMMIT either may close the link, and the gate serves on. Structures go as they lie in memory: it is one machine, and
  * the form is the same.
  */
@@ -60,7 +63,9 @@ enum link_type {
     LINK_END = 'D',
     LINK_READY = 'R',
     LINK_COMMIT = 'O',
-    LINK_WRITTEN = 'Z'
+    LINK_WRITTEN = 'Z',
+    LINK_CANCEL = 'Q',
+    LINK_CANCELED = 'q'
 };
 
 struct link {

@@ -12,6 +12,7 @@
 #include "client/verify_served.h"
 #include "gate/gate.h"
 #include "net/stream.h"
+#include "pgwire/hello.h"
 
 #include <stdatomic.h>
 #include <sys/queue.h>
@@ -74,6 +75,7 @@ struct gate_shared {
     const char *dir; /* as given to serve, with what -c said */
     const struct str *overrides;
     size_t n_overrides;
+    _Atomic bool elder, heir;    /* there is a process before us, or after us, that still has sessions */
     _Atomic bool waiting;        /* for the gate before, whose the listeners still are */
     _Atomic bool loading;        /* a load is under way: who comes now is judged by what it comes to */
     _Atomic unsigned generation; /* of the snapshot that is in force, or on its way to the workers */
@@ -86,12 +88,30 @@ struct gate_shared {
     _Atomic unsigned long drained[DRAINED_COUNT];
 };
 
+/** Whom a cancel request means. */
+struct cancel_request {
+    uint32_t pid;
+    uint16_t key_n;
+    uint8_t key[CANCEL_KEY_MAX];
+};
+
+/** Whether another process has the session, and has passed the request on. */
+typedef void cancel_answered(void *arg, bool known);
+
 /** What workers and sessions want of the steward. Each is called on the steward's loop. */
 struct steward_hooks {
     /** A worker listens no more. */
     void (*worker_closed)(struct gate *gate);
     /** A worker's loop has ended. */
     void (*worker_ended)(struct gate *gate);
+    /**
+     * Ask the process before us, or the one that came after us, for the session that a cancel request means. False: there is
+     * none, and `answered` is not called.
+     */
+    bool (*ask_elder)(struct gate *gate, const struct cancel_request *request, cancel_answered *answered,
+                      void *arg);
+    bool (*ask_heir)(struct gate *gate, const struct cancel_request *request, cancel_answered *answered,
+                     void *arg);
     /** Load the files again; `note` receives the result. */
     void (*reload)(struct gate *gate, struct err *note);
     /** Ask the hosts of upstream_check_url now; `note` says how many, or why none. */
