@@ -235,10 +235,10 @@ void count_time(struct count_cell *cell, int64_t us)
     bump(&cell->value, us);
 }
 
-static void merge_cell(struct count_cell *into, const struct count_cell *from)
+void count_restore(struct count_cell *into, int64_t value, const int64_t buckets[COUNT_BOUNDS + 1])
 {
-    int64_t value = count_value(from);
-
+    if (!into)
+        return;
     switch (rows[into->metric].merge) {
     case METRIC_SUM:
         bump(&into->value, value);
@@ -249,7 +249,16 @@ static void merge_cell(struct count_cell *into, const struct count_cell *from)
         break;
     }
     for (size_t i = 0; into->buckets && i <= COUNT_BOUNDS; i++)
-        bump(&into->buckets[i], count_bucket(from, i));
+        bump(&into->buckets[i], buckets[i]);
+}
+
+static void merge_cell(struct count_cell *into, const struct count_cell *from)
+{
+    int64_t buckets[COUNT_BOUNDS + 1];
+
+    for (size_t i = 0; from->buckets && i <= COUNT_BOUNDS; i++)
+        buckets[i] = count_bucket(from, i);
+    count_restore(into, count_value(from), buckets);
 }
 
 void counters_merge(struct counters *into, const struct counters *from)

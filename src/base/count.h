@@ -66,6 +66,8 @@ void count_add(struct count_cell *cell, int64_t n);
 void count_set(struct count_cell *cell, int64_t value);
 /** For histograms. */
 void count_time(struct count_cell *cell, int64_t us);
+/** Add what another cell of this metric has counted; buckets: only of a histogram. */
+void count_restore(struct count_cell *cell, int64_t value, const int64_t buckets[COUNT_BOUNDS + 1]);
 /** Add what `from` has; another thread may be writing there. */
 void counters_merge(struct counters *into, const struct counters *from);
 

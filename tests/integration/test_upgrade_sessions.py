@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import urllib.request
 
 import psycopg
 import pytest
@@ -90,6 +91,31 @@ def test_idle_sessions(gate, certs):
             rows = db.execute("SELECT pid, upgrades, tls_version, ssl, version, upstream_user FROM pgseal_sessions "
                               "JOIN pg_stat_ssl USING (pid) WHERE upgrades > 0 ORDER BY pid").fetchall()
         assert rows == [(pid, 2, "TLSv1.3", True, "TLSv1.3", "alice") for pid in sorted(pids)]
+
+
+def metrics(gate):
+    address = gate.settings["http_listen"]
+    with urllib.request.urlopen(f"http://{address}/metrics") as answer:
+        rows = [line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in rows}
+
+
+def test_what_was_counted(gate, certs):
+    with connected(gate, certs) as db:
+        with console(gate) as asked:
+            hits = asked.execute("SELECT sum(hits) FROM pgseal_rules").fetchone()[0]
+        run.wait_until(lambda: metrics(gate)["pgseal_connections"] == 1, "the console's end")
+        before = metrics(gate)
+        assert moved(gate) == 1
+        after = metrics(gate)
+        assert pid_of(db)
+        with console(gate) as asked:
+            assert asked.execute("SELECT sum(hits) FROM pgseal_rules").fetchone()[0] >= hits
+    same = ("pgseal_connections_total", "pgseal_startups_total", "pgseal_handshake", "pgseal_connect_seconds",
+            "pgseal_connections", "pgseal_received", "pgseal_sessions{", "pgseal_rule_hits_total", "pgseal_start_time")
+    differ = {name: (value, after.get(name)) for name, value in before.items() if name.startswith(same)
+              and value != after.get(name, 0) and "greet" not in name}
+    assert not differ and before["pgseal_connections"] == 1
 
 
 def busy(server, words):

@@ -135,6 +135,14 @@ const struct userlist *snapshot_users(const struct snapshot *snapshot)
     return snapshot->users;
 }
 
+void snapshot_add_hits(struct snapshot *snapshot, const struct hba_rule *rule, const struct rule_hits *hits)
+{
+    struct rule_counter *counter = &snapshot->hits[rule->number - 1];
+
+    atomic_fetch_add_explicit(&counter->count, hits->count, memory_order_relaxed);
+    atomic_store_explicit(&counter->last_us, hits->last_us, memory_order_relaxed);
+}
+
 void snapshot_hit(struct snapshot *snapshot, const struct hba_rule *rule, int64_t now_us)
 {
     struct rule_counter *counter = &snapshot->hits[rule->number - 1];

@@ -66,6 +66,8 @@ const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const 
 const struct upstream *snapshot_peers(const struct snapshot *snapshot, size_t *out_n);
 /** NULL without auth_file. */
 const struct userlist *snapshot_users(const struct snapshot *snapshot);
+/** What the same rule of another process has had so far. Before any connection. */
+void snapshot_add_hits(struct snapshot *snapshot, const struct hba_rule *rule, const struct rule_hits *hits);
 /** A rule of this snapshot has decided about a connection. Thread-safe. */
 void snapshot_hit(struct snapshot *snapshot, const struct hba_rule *rule, int64_t now_us);
 struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba_rule *rule);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "gate/session/convoy.h"
 #include "gate/session/pack.h"
+#include "gate/steward/figures.h"
 #include "gate/steward/legacy.h"
 #include "gate/steward/passes.h"
 #include "gate/steward/steward_log.h"
@@ -158,7 +159,7 @@ static bool tell_rest(const struct handover *h)
                                   .sessions = convoy_counts(h->convoy).moved,
                                   .console_pid = atomic_load(&shared->console_pid) };
 
-    return link_send(&h->link, LINK_END, bytes_of(&end, sizeof end), NULL);
+    return figures_send(h->gate, &h->link) && link_send(&h->link, LINK_END, bytes_of(&end, sizeof end), NULL);
 }
 
 static void on_departed(struct handover *h)

@@ -15,6 +15,7 @@
 #include "gate/session/convoy.h"
 #include "gate/session/pack.h"
 #include "gate/stats/clients.h"
+#include "gate/steward/figures.h"
 #include "gate/steward/legacy.h"
 #include "gate/steward/passes.h"
 #include "gate/steward/ready.h"
@@ -170,6 +171,8 @@ static bool take_word(struct successor *s, struct os_packet *packet)
 {
     if (packet->type == LINK_SESSION && !s->ended)
         return arrivals_take(s->arrivals, packet);
+    if (packet->type == LINK_COUNTERS && !s->ended)
+        return figures_take(s->gate, packet);
     if (packet->type == LINK_DOOMED && s->ended && !s->begun)
         return arrivals_take(s->arrivals, packet);
     if (packet->type == LINK_END)

@@ -1,0 +1,186 @@
+/*
+ * A packet is a row of items, each of which begins with its kind. A metric, a label or a rule that the new program does not
+ * have is left out.
+ */
+#include "gate/steward/figures.h"
+
+#include "base/count.h"
+#include "base/form.h"
+#include "gate/load/snapshot.h"
+#include "gate/steward/steward.h"
+#include "policy/policy.h"
+
+enum {
+    CELLS_MAX = 16 * 1024,
+    ITEMS_MAX = OS_PACKET_MAX - 1024, /* of a packet: then another one begins */
+    FULL = OS_PACKET_MAX / 2,
+    FIGURE_CELL = 1,
+    FIGURE_RULE = 2
+};
+
+/* ---- telling ---- */
+
+struct telling {
+    const struct link *link;
+    struct buf items;
+    bool told;
+};
+
+static void flush(struct telling *t)
+{
+    if (t->items.n == 0)
+        return;
+    t->told = t->told && buf_ok(&t->items) && link_send(t->link, LINK_COUNTERS, buf_bytes(&t->items), NULL);
+    buf_reset(&t->items);
+}
+
+static void form_i64_of(struct form *f, int64_t value)
+{
+    form_i64(f, &value);
+}
+
+static void tell_cell(struct telling *t, const struct metric_def *def, const struct count_cell *cell)
+{
+    struct form f = form_to(&t->items);
+    uint8_t kind = FIGURE_CELL, n_labels = (uint8_t)def->n_labels;
+
+    form_u8(&f, &kind);
+    (void)form_bytes(&f, str_bytes(str_c(def->name)));
+    form_u8(&f, &n_labels);
+    for (size_t i = 0; i < def->n_labels; i++)
+        (void)form_bytes(&f, str_bytes(count_label(cell, i)));
+    form_i64_of(&f, count_value(cell));
+    for (size_t i = 0; def->type == METRIC_HISTOGRAM && i <= COUNT_BOUNDS; i++)
+        form_i64_of(&f, count_bucket(cell, i));
+    if (t->items.n > FULL)
+        flush(t);
+}
+
+/* What is only so now, such as the number of sessions, is counted anew where they arrive. */
+static bool is_lasting(const struct metric_def *def)
+{
+    return def->type != METRIC_GAUGE || def->merge == METRIC_MAX;
+}
+
+static void tell_counters(struct telling *t, const struct counters *sum)
+{
+    for (int i = 0; i < METRIC_COUNT; i++) {
+        const struct metric_def def = metric_def((enum metric)i);
+        if (!is_lasting(&def))
+            continue;
+        for (const struct count_cell *cell = count_first(sum, (enum metric)i); cell; cell = count_next(cell))
+            tell_cell(t, &def, cell);
+    }
+}
+
+static void tell_rules(struct telling *t, const struct snapshot *snapshot)
+{
+    const struct policy *policy = snapshot_policy(snapshot);
+
+    for (size_t i = 0; i < policy_rule_count(policy); i++) {
+        const struct hba_rule *rule = policy_rule(policy, i);
+        struct rule_hits hits = snapshot_hits(snapshot, rule);
+        struct form f = form_to(&t->items);
+        uint8_t kind = FIGURE_RULE;
+        uint32_t number = rule->number, line = rule->line;
+        if (hits.count == 0)
+            continue;
+        form_u8(&f, &kind);
+        form_u32(&f, &number);
+        form_u32(&f, &line);
+        (void)form_bytes(&f, str_bytes(rule->file));
+        form_i64_of(&f, hits.count);
+        form_i64_of(&f, hits.last_us);
+        if (t->items.n > FULL)
+            flush(t);
+    }
+}
+
+bool figures_send(const struct gate *g, const struct link *link)
+{
+    struct telling t = { .link = link, .items = BUF_INIT(ITEMS_MAX), .told = true };
+    struct counters *sum = counters_new(CELLS_MAX);
+
+    if (!sum)
+        return false;
+    counters_merge(sum, g->counters);
+    for (unsigned i = 0; i < g->n_workers; i++)
+        counters_merge(sum, g->workers[i]->counters);
+    tell_counters(&t, sum);
+    tell_rules(&t, g->snapshot);
+    flush(&t);
+    bool whole = counters_whole(sum);
+    counters_free(sum);
+    buf_fini(&t.items);
+    return t.told && whole;
+}
+
+/* ---- hearing ---- */
+
+static bool find_metric(struct str name, enum metric *out)
+{
+    for (int i = 0; i < METRIC_COUNT; i++)
+        if (str_is(name, metric_def((enum metric)i).name)) {
+            *out = (enum metric)i;
+            return true;
+        }
+    return false;
+}
+
+static void take_cell(struct gate *g, struct form *f)
+{
+    struct str labels[COUNT_LABELS_MAX] = { { NULL, 0 } };
+    int64_t value = 0, buckets[COUNT_BOUNDS + 1] = { 0 };
+    enum metric metric = 0;
+    uint8_t n_labels = 0;
+
+    struct str name = str_from_bytes(form_bytes(f, bytes_of(NULL, 0)));
+    form_u8(f, &n_labels);
+    form_require(f, n_labels <= COUNT_LABELS_MAX);
+    for (size_t i = 0; form_ok(f) && i < n_labels; i++)
+        labels[i] = str_from_bytes(form_bytes(f, bytes_of(NULL, 0)));
+    form_i64(f, &value);
+    bool known = find_metric(name, &metric);
+    form_require(f, known); /* of the same form: it has the same metrics */
+    const struct metric_def def = metric_def(metric);
+    form_require(f, def.n_labels == n_labels && is_lasting(&def));
+    for (size_t i = 0; form_ok(f) && def.type == METRIC_HISTOGRAM && i <= COUNT_BOUNDS; i++)
+        form_i64(f, &buckets[i]);
+    if (form_ok(f))
+        count_restore(count_cell(g->counters, metric, labels), value, buckets);
+}
+
+static void take_rule(const struct gate *g, struct form *f)
+{
+    const struct policy *policy = snapshot_policy(g->snapshot);
+    struct rule_hits hits = { 0 };
+    uint32_t number = 0, line = 0;
+
+    form_u32(f, &number);
+    form_u32(f, &line);
+    struct str file = str_from_bytes(form_bytes(f, bytes_of(NULL, 0)));
+    form_i64(f, &hits.count);
+    form_i64(f, &hits.last_us);
+    if (!form_ok(f) || number == 0 || number > policy_rule_count(policy))
+        return;
+    const struct hba_rule *rule = policy_rule(policy, number - 1);
+    if (rule->line == line && str_equal(rule->file, file))
+        snapshot_add_hits(g->snapshot, rule, &hits);
+}
+
+bool figures_take(struct gate *g, const struct os_packet *packet)
+{
+    struct form f = form_from(packet->data, NULL);
+
+    while (form_ok(&f) && f.in.left.n > 0) {
+        uint8_t kind = 0;
+        form_u8(&f, &kind);
+        if (kind == FIGURE_CELL)
+            take_cell(g, &f);
+        else if (kind == FIGURE_RULE)
+            take_rule(g, &f);
+        else
+            return false;
+    }
+    return form_end(&f) == OK && counters_whole(g->counters);
+}
