@@ -306,8 +306,15 @@ static void on_abandoned(struct family *f, const char *text)
 
 static void on_begun(struct family *f)
 {
+    struct log_line line;
+
     family_again(f);
+    const char *why = strerror(errno);
     /* The gates are of the new program, we are not: that serves, too. */
+    log_begin(&line, f->params->env, SEV_WARNING, "parent_stays");
+    log_c(&line, "message", "the gate runs the new program, its parent still the one from before");
+    log_c(&line, "reason", why);
+    log_end(&line);
     memcpy(f->path, f->upgrade.path, sizeof f->path);
     family_upgrade_end(f, FAMILY_DONE, f->upgrade.result);
 }

@@ -110,4 +110,5 @@ def test_managed_postgresql(machines):
 def test_upgrade_and_restart(machines):
     machine = machines.debian()
     machine.sh(GATE + "cp /etc/pgseal/tls/ca.crt .\n", **cluster(machines))
+    machine.follow("upgrade.md")
     machine.follow("restart.md")

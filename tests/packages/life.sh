@@ -120,7 +120,7 @@ grep -q 'the gate runs the new program: 1 sessions moved' /root/dpkg.log || { ca
 [ "$(systemctl is-active pgseal)" = active ] || fail 'not active after an upgrade'
 [ "$(main_pid)" = "$before" ] || fail 'the main process changed'
 [ "$(gate_pid)" != "$gate" ] || fail 'the old gate still serves'
-readlink "/proc/$before/exe" | grep -qx /usr/bin/pgseal || fail 'the parent runs a program that is not there any more'
+readlink "/proc/$before/exe" | grep -q '/usr/bin/pgseal$' || fail 'the parent runs a program that is not there any more'
 asked before
 [ "$answer" = "$first" ] || fail 'the session has another backend'
 answers 'after an upgrade'
