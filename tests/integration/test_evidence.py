@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 import urllib.request
@@ -28,6 +29,7 @@ hostnossl   all all   127.2.0.0/16 reject
 host        all all   127.2.0.0/16 scram-sha-256
 host        app carol 127.3.0.0/16 scram-sha-256
 hostssl     all all   127.3.0.0/16 scram-sha-256
+hostssl     app carol 127.4.0.0/16 cert
 """
 HOUR = 3600
 TOLD = "connection was used to test whether the client verifies the server's certificate"
@@ -144,13 +146,13 @@ def test_who_knows_the_next_ca_goes_on(trials):
     assert trials.is_tried(address)
 
 
-@pytest.mark.parametrize("direct", [False, True])
-def test_who_does_not_is_charged_by_address(trials, certs, direct):
+@pytest.mark.parametrize("direct, version", [(False, None), (True, None), (False, ssl.TLSVersion.TLSv1_2)])
+def test_who_does_not_is_charged_by_address(trials, certs, direct, version):
     trials.configure(rollover="100%")
     address = trials.known(new_address())
     since = trials.gate.log.mark()
     with Conn(trials.gate, source=address) as c, pytest.raises(ssl.SSLCertVerificationError):
-        (c.direct_tls if direct else c.start_tls)(client_context(ca=certs.ca_file), "localhost")
+        (c.direct_tls if direct else c.start_tls)(client_context(ca=certs.ca_file, maximum=version), "localhost")
     trials.gate.log.wait_for(r"event=trial .*kind=rollover result=refused alert_received=unknown_ca", since)
     assert "tls_failed" not in trials.gate.words(since)
     assert trials.view("user_name, tls_failures, ca_new_at, ca_failed_at IS NOT NULL, verifies", address) == \
@@ -184,6 +186,19 @@ def test_ordinary_certificates_of_the_next_ca_prove_it_as_well(trials, certs, re
     trials.gate.configure(tls={"cert": pki.Cert(again.cert, again.key, [cross.cert])})
     assert "event=reloaded" in trials.gate.reload()
     assert trials.known(address) and trials.view("ca_new_at", address) == [(None,)]
+
+
+def test_a_client_with_a_certificate(trials, certs):
+    """It is asked for it as ever, and by it let in."""
+    trials.configure(rollover="100%")
+    address, issuers = new_address("127.4"), []
+    for _ in range(2):
+        with Conn(trials.gate, source=address) as c:
+            c.start_tls(client_context(cert=certs.client("evidence-carol", certs.ca.issue("carol"))))
+            issuers.append(issuer(x509.load_der_x509_certificate(c.tls.getpeercert(True))))
+            c.ready(user="carol")
+        assert trials.view("cert_issuer", address) == [("/CN=pgseal test CA",)]
+    assert issuers == ["pgseal test CA", "the next CA"]
 
 
 @pytest.mark.parametrize("share, issuer_shown", [({"rollover": "100%"}, "the next CA"),
@@ -323,6 +338,32 @@ def test_nobody_whom_a_rule_admits_without_tls(trials, network, tried):
     trials.configure(rollover="100%")
     address = trials.known(new_address(network))
     assert trials.is_tried(address) == tried
+
+
+def test_a_share_of_all(trials):
+    """Of 60 handshakes some are drawn and some are not, but for one time in 2^59."""
+    trials.configure(rollover="50%")
+    addresses = [new_address() for _ in range(60)]
+    for address in addresses:
+        assert trials.connect(address)[0] == IN
+    trials.view("sessions", addresses[0])
+    assert 0 < sum(trials.is_tried(address) for address in addresses) < 60
+
+
+def test_the_address_is_whom_the_balancer_names(trials):
+    """The lot is drawn for the client, and not for the balancer that it comes through."""
+    trials.configure(rollover="100%", proxy_protocol_from="127.6.0.0/16")
+    issuers = []
+    for address in ("127.1.200.1", "127.1.200.2", "127.1.200.1", "127.1.200.2"):
+        with Conn(trials.gate, source=new_address("127.6")) as c:
+            c.raw_send(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + socket.inet_aton(address) + socket.inet_aton("127.0.0.1") +
+                       b"\x12\x34\x15\x38")
+            c.start_tls()
+            issuers.append(issuer(x509.load_der_x509_certificate(c.tls.getpeercert(True))))
+            c.ready(ALICE)
+        assert trials.view("sessions > 0", address) == [(True,)]
+    assert issuers == ["pgseal test CA"] * 2 + ["the next CA"] * 2
+    trials.configure(proxy_protocol_from=None)
 
 
 def test_nobody_while_it_is_off(trials):

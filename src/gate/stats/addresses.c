@@ -28,7 +28,7 @@ struct address_row {
 
 struct addresses {
     pthread_mutex_t lock;
-    struct lru *rows; /* of struct address_row; high: it had a TLS session */
+    struct lru *rows; /* of struct address_row; high: it had a TLS session, or is spared */
 };
 
 struct addresses *addresses_new(void)
@@ -64,15 +64,16 @@ static void keep_latest(int64_t *us, int64_t seen_us)
 void addresses_note(struct addresses *addresses, const struct client_row *seen)
 {
     bool session = seen->sessions > 0 && seen->seen & CLIENT_TLS;
+    bool spared = seen->plaintext > 0 || seen->seen & CLIENT_REPLICATES;
     struct address_key key;
 
     if (!seen->key.address[0])
         return;
     memcpy(key.text, seen->key.address, sizeof key.text);
     (void)pthread_mutex_lock(&addresses->lock);
-    struct address_row *row = lru_note(addresses->rows, &key, session);
+    struct address_row *row = lru_note(addresses->rows, &key, session || spared);
     if (row) {
-        row->spared |= seen->plaintext > 0 || (seen->seen & CLIENT_REPLICATES) != 0;
+        row->spared |= spared;
         if (session)
             keep_latest(&row->session_us, seen->tls_us);
         if (seen->tls_failures > 0)
