@@ -16,7 +16,7 @@ import subprocess
 import psycopg
 import pytest
 
-from lib import psql
+from lib import golang, psql
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PLAIN, UNVERIFIED, NAME = "connection_plaintext", "connection_unverified", "connection_name_unverified"
@@ -124,11 +124,7 @@ def go(tmp_path_factory):
     sources = "/usr/share/gocode/src/github.com/"
     if not shutil.which("go") or not all(os.path.isdir(sources + name) for name in ("jackc/pgx/v4", "lib/pq")):
         pytest.skip("pgx is not installed (golang-go, golang-github-jackc-pgx-v4-dev, golang-github-lib-pq-dev)")
-    program = tmp_path_factory.mktemp("go") / "attempts"
-    cache = os.environ.get("GOCACHE", os.path.expanduser("~/.cache/go-build"))
-    subprocess.run(["go", "build", "-p", "1", "-o", program, os.path.join(HERE, "go", "attempts.go")], check=True, timeout=300,
-                   env={**os.environ, "GOPATH": "/usr/share/gocode", "GO111MODULE": "off", "GOCACHE": cache})
-    return program
+    return golang.build("attempts", tmp_path_factory.mktemp("go"))
 
 
 @pytest.mark.parametrize("driver, name", [("pgx@4.15", "pgx"), ("lib/pq@1.10.7", "pq")])

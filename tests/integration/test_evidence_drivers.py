@@ -19,7 +19,7 @@ import urllib.parse
 import psycopg
 import pytest
 
-from lib import pki, psql
+from lib import golang, pki, psql
 from lib.clock import Clock, environment
 from lib.pg import PASSWORDS
 
@@ -152,11 +152,7 @@ def tools(pytestconfig, tmp_path_factory):
 def build_pgx(tmp_path_factory):
     if not shutil.which("go") or not os.path.isdir("/usr/share/gocode/src/github.com/jackc/pgx/v4"):
         pytest.skip("pgx is not installed (golang-go, golang-github-jackc-pgx-v4-dev)")
-    program = tmp_path_factory.mktemp("go") / "attempts"
-    cache = os.environ.get("GOCACHE", os.path.expanduser("~/.cache/go-build"))
-    subprocess.run(["go", "build", "-p", "1", "-o", program, os.path.join(HERE, "go", "attempts.go")], check=True,
-                   timeout=300, env={**os.environ, "GOPATH": "/usr/share/gocode", "GO111MODULE": "off", "GOCACHE": cache})
-    return program
+    return golang.build("attempts", tmp_path_factory.mktemp("go"))
 
 
 def need(driver, tools):

@@ -395,9 +395,11 @@ def test_every_metric_is_told_with_its_help(measured, certs):
     defined = re.findall(r'^X\(METRIC_\w+, "(\w+)"', open(os.path.join(TABLES, "metrics.def")).read(), re.M)
     told = re.findall(r"^# HELP (\w+) .+\n# TYPE \1 \w+$", metrics.text(), re.M)
     assert set(told) <= set(defined)
-    # those need a failing server, or a login under way
-    assert set(defined) - set(told) <= {"pgseal_upstream_last_failure_timestamp_seconds", "pgseal_upstream_logins",
-                                        "pgseal_upstream_logins_waiting"}
+    # those need a failing server, a login under way, a drain (test_drain), a trial (test_evidence), Patroni (test_role_check)
+    assert set(defined) - set(told) <= {
+        "pgseal_upstream_last_failure_timestamp_seconds", "pgseal_upstream_logins", "pgseal_upstream_logins_waiting",
+        "pgseal_draining_sessions", "pgseal_drained_sessions_total", "pgseal_trials_total", "pgseal_upstream_primary",
+        "pgseal_upstream_lost_sessions_total"}
 
 
 def test_numbers_move_with_sessions(measured, certs):

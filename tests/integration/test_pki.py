@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from conftest import npm_dir
-from lib import pki, psql, run
+from lib import golang, pki, psql, run
 
 JAR = "/usr/share/java/postgresql.jar"
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -805,10 +805,7 @@ PGX = "/usr/share/gocode/src/github.com/jackc/pgx"
 def test_pgx(served):
     """Built without a network from Debian's sources; what `--for pgx` writes and prints, at verify-full."""
     tool, where = served.tool, ["--server", f"localhost:{served.server.port}", "--for", "pgx"]
-    program = tool.path("connect")
-    subprocess.run(["go", "build", "-p", "1", "-o", program, os.path.join(HERE, "go", "connect.go")], check=True, timeout=300,
-                   env={**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "",
-                        "GOCACHE": tool.path("gocache")})
+    program = golang.build("connect", tool.path("."))
 
     def connect(made, password=None, **replace):
         url = made["connect"]["pgx"].replace("DATABASE", "app").replace("USER", "alice").replace("PASSPHRASE", "xy")

@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from lib import run, wire
+from lib import golang, run, wire
 from lib.scripted_server import Scripted
 from lib.strange_server import StrangeServer, pump
 from lib.tls13 import (ALERT, BAD_MAC, CHANGE_CIPHER_SPEC, CIPHERS, CLOSE_NOTIFY, DATA, DECODE, HANDSHAKE, ILLEGAL, KEY_UPDATE,
@@ -372,11 +372,7 @@ def test_java_jsse(gate, scratch):
 
 @pytest.fixture(scope="module")
 def go_echo(tmp_path_factory):
-    program = tmp_path_factory.mktemp("go") / "echo"
-    subprocess.run(["go", "build", "-p", "1", "-o", program, os.path.join(HERE, "go", "echo.go")], check=True, timeout=300,
-                   env={**os.environ, "GO111MODULE": "off", "GOFLAGS": "",
-                        "GOCACHE": os.environ.get("GOCACHE", os.path.expanduser("~/.cache/go-build"))})
-    return program
+    return golang.build("echo", tmp_path_factory.mktemp("go"))
 
 
 @pytest.mark.skipif(not shutil.which("go"), reason="go is not installed (golang-go)")

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from lib import howto, run, scram
+from lib import golang, howto, run, scram
 from lib.machine import Machine
 from test_audit_drivers import JARS
 
@@ -78,8 +78,7 @@ def follow(machine, page, pytestconfig, before=""):
     os.mkdir(directory)
     machine.sh(f"install -m 0644 /etc/pgseal/tls/ca.crt {directory}")
     return machine.follow(f"../works-with/{page}.md", directory=directory, before="export PGPASSWORD=change-me\n" + before, PGHOST="",
-                          NODE_PATH=modules, CLASSPATH=":".join(JAVA), GOPATH="/usr/share/gocode", GO111MODULE="off",
-                          GOCACHE=os.environ.get("GOCACHE", os.path.expanduser("~/.cache/go-build")))
+                          NODE_PATH=modules, CLASSPATH=":".join(JAVA), **golang.environment())
 
 
 @pytest.mark.parametrize("page", CHEAP)
