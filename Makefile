@@ -18,6 +18,7 @@
 #                      PGSEAL_ROTATE_GATE, PGSEAL_ROTATE_SERVER: other numbers)
 #   make rollover      a CA rollover killed in front of each change to a file, and with 200 clients
 #   make storm         2,000 clients at once, on a PostgreSQL with 100 connections (PGSEAL_STORM=300: as make check)
+#   make upgrades      1,000 sessions at work while the gate's program is replaced, five times: what the slowest waits
 #   make drain         a gate goes and another comes, under 500 connections of three kinds of pools
 #   make acme          ACME clients against pebble, each three times with the account that it has made
 #   make works-with    the pages of docs/works-with with every client that Debian or npm has
@@ -158,6 +159,11 @@ drain: deps-check
 	tools/npm.sh build
 	PGSEAL_DRAIN=$${PGSEAL_DRAIN:-500} PGSEAL_TEST_SECONDS=600 \
 	    $(PYTHON) -m pytest -q -rP tests/integration/test_drain_pools.py --target=gate --build build
+
+upgrades: deps-check
+	@$(MAKE) --no-print-directory all
+	PGSEAL_UPGRADE=$${PGSEAL_UPGRADE:-1000} PGSEAL_TEST_SECONDS=600 \
+	    $(PYTHON) -m pytest -q -rP tests/integration/test_upgrade_load.py --target=gate --build build
 
 acme: deps-check
 	PGSEAL_ACME_ROUNDS=3 $(PYTHON) -m pytest -q tests/integration/test_rotate_acme.py --target=gate --build build
