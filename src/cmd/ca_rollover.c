@@ -306,10 +306,12 @@ static enum code roll(struct rolling *r, size_t word, struct err *e)
     if (seen && !str_to_u32(str_c(seen), 1, CA_DAYS_MAX, &r->report.seen_days))
         return err_set(e, E_USAGE, "--seen takes a number of days from 1 to %d", CA_DAYS_MAX);
     r->report.now_unix_s = env_now_s(&r->cmd->env);
-    r->report.state = r->state = &state;
     TRY(os_owner_enter(dir, &as, e));
     TRY(rollover_open(&params, &state, e));
-    return words[word].run(r, e);
+    r->report.state = r->state = &state;
+    enum code code = words[word].run(r, e);
+    r->report.state = r->state = NULL;
+    return code;
 }
 
 int ca_rollover(struct cmd *cmd)
