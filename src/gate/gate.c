@@ -17,6 +17,7 @@
 #include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
 #include "gate/steward/confine.h"
+#include "gate/steward/elders.h"
 #include "gate/steward/handover.h"
 #include "gate/steward/in_force.h"
 #include "gate/steward/legacy.h"
@@ -136,6 +137,7 @@ static void free_gate(struct gate *g)
     clerk_link_stop(g->shared.clerk);
     sql_thread_join(g->shared.sql);
     clients_stop(g->shared.clients);
+    elders_close(g);
     handover_free(g); /* with the link's end the directory is the successor's */
     succeed_free(g);
     listen_close(&g->listening);
@@ -210,7 +212,7 @@ static const struct steward_hooks hooks = {
     .worker_closed = stop_worker_closed,
     .worker_ended = stop_worker_ended,
     .reload = reload_asked,
-    .ask_elder = succeed_ask,
+    .ask_elder = elders_ask,
     .ask_heir = handover_ask,
     .recheck = role_check_now,
 };

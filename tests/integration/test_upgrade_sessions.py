@@ -252,7 +252,9 @@ def test_what_cannot_move_stays(gate, certs, server):
         thread = threading.Thread(target=wait_long)
         thread.start()
         busy(server, "SELECT pg_sleep(600), 'stays'%")
-        old.cancel()            # over the link, to the process before
+        upgrade(gate)
+        upgrade(gate)
+        old.cancel()            # over the link, to a process long before
         thread.join(run.PATIENCE)
         assert errors == ["57014"]
         mark = gate.log.mark()

@@ -378,8 +378,8 @@ static void deliver_task(void *arg)
     finish_task(task);
 }
 
-bool cancel_seek(struct gate_shared *shared, const struct cancel_request *request, bool elder,
-                 cancel_answered *answered, void *arg)
+bool cancel_seek(struct gate_shared *shared, const struct cancel_request *request, cancel_answered *answered,
+                 void *arg)
 {
     const struct bytes key = bytes_of(request->key, request->key_n);
     struct worker *to = shared->workers[registry_worker(key, shared->n_workers)];
@@ -389,8 +389,7 @@ bool cancel_seek(struct gate_shared *shared, const struct cancel_request *reques
         return false;
     task->key_n = key.n;
     memcpy(task->key, key.p, key.n);
-    task->elder_asked = elder;
-    task->heir_asked = !elder;
+    task->elder_asked = task->heir_asked = true; /* whoever asks us asks them, too */
     task->answered = answered;
     task->arg = arg;
     loop_post_owed(to->loop, deliver_task, task);

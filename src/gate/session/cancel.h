@@ -18,10 +18,10 @@ void cancel_abandon(struct worker *worker);
 /** Cancel what the session is doing, as if its client had asked. On its worker. */
 void cancel_session(struct session *s);
 /**
- * From any thread: another process of the gate asks; elder: the one before us, which has asked further back itself. `answered` is
- * called on a worker when the request was carried out, or no session has its key. False: memory ran out.
+ * From any thread: another process of the gate asks. `answered` is called on a worker when the request was carried out, or no
+ * session here has its key. False: memory ran out.
  */
-MUST_CHECK bool cancel_seek(struct gate_shared *shared, const struct cancel_request *request, bool elder,
+MUST_CHECK bool cancel_seek(struct gate_shared *shared, const struct cancel_request *request,
                             cancel_answered *answered, void *arg);
 
 #endif

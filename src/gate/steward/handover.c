@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "gate/session/convoy.h"
 #include "gate/session/pack.h"
+#include "gate/steward/elders.h"
 #include "gate/steward/figures.h"
 #include "gate/steward/legacy.h"
 #include "gate/steward/passes.h"
@@ -147,6 +148,7 @@ static void commit(struct handover *h)
     log_end(&line);
     h->passes = passes_new(&g->shared, &h->link);
     atomic_store(&g->shared.heir, h->passes != NULL);
+    elders_leave(g);
     g->released = handover_written;
     stop_leave(g);
 }
@@ -250,7 +252,7 @@ static void take_word(struct handover *h, const struct os_packet *packet, const 
 {
     if (h->passes && (packet->type == LINK_CANCEL || packet->type == LINK_CANCELED)) {
         link_set_limit(&h->link, TELL_MS);
-        (void)!passes_take(h->passes, packet, false);
+        (void)!passes_take(h->passes, packet);
         return;
     }
     if (packet->type == LINK_FORMAT && h->step == HANDOVER_FORMAT)

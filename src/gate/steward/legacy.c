@@ -83,6 +83,17 @@ static bool tell_history(const struct link *link, const struct history *history)
     return told;
 }
 
+static bool tell_elders(const struct link *link, const struct gate *g)
+{
+    int links[ELDERS_MAX];
+    size_t n = elders_links(g, links);
+    bool told = true;
+
+    for (size_t i = 0; told && i < n; i++)
+        told = tell(link, LINK_ELDER, "", 0, links[i]);
+    return told;
+}
+
 enum code legacy_send(const struct gate *g, const struct link *link, struct err *e)
 {
     const struct settings *settings = snapshot_settings(g->snapshot);
@@ -95,7 +106,7 @@ enum code legacy_send(const struct gate *g, const struct link *link, struct err 
         told = tell_setting(link, settings, kept[i]);
     told = told && tell_listening(link, &g->listening) && tell_http(link, g) &&
            tell(link, LINK_LOCK, "", 0, g->lock.fd) && tell_history(link, &g->history) &&
-           tell(link, LINK_HELLO_END, "", 0, -1);
+           tell_elders(link, g) && tell(link, LINK_HELLO_END, "", 0, -1);
     return told ? OK : err_set(e, E_IO, "the new program ended before it took over");
 }
 
@@ -199,6 +210,14 @@ static bool take_lock(struct legacy *l, struct os_packet *packet)
     return true;
 }
 
+static bool take_elder(struct legacy *l, struct os_packet *packet)
+{
+    if (l->n_elders == ELDERS_MAX || packet->fds[0] < 0)
+        return false;
+    l->elders[l->n_elders++] = take_fd(packet);
+    return true;
+}
+
 static bool take_packet(struct legacy *l, struct os_packet *packet)
 {
     struct listen_set *set = &l->listening;
@@ -221,6 +240,8 @@ static bool take_packet(struct legacy *l, struct os_packet *packet)
         return take_lock(l, packet);
     case LINK_HISTORY:
         return take_history(l, packet);
+    case LINK_ELDER:
+        return take_elder(l, packet);
     case LINK_FORMAT:
     case LINK_HELLO_END:
     case LINK_SESSION:
@@ -289,6 +310,8 @@ void legacy_free(struct legacy *l)
         (void)close(l->listening.sockets[i].fd);
     for (size_t i = 0; i < l->http.n; i++)
         (void)close(l->http.fds[i]);
+    for (size_t i = 0; i < l->n_elders; i++)
+        (void)close(l->elders[i]);
     if (l->lock >= 0)
         (void)close(l->lock);
     listen_forget(&l->listening);

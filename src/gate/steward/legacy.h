@@ -6,6 +6,7 @@
 
 #include "gate/gate.h"
 #include "gate/load/history.h"
+#include "gate/steward/elders.h"
 #include "gate/steward/listen.h"
 #include "gate/work/link.h"
 
@@ -30,6 +31,8 @@ struct legacy {
     struct socket_set http;
     int lock;
     struct history history;
+    int elders[ELDERS_MAX]; /* links */
+    size_t n_elders;
 };
 
 /** Tell the successor everything. E_IO: it did not take it. */

@@ -49,7 +49,10 @@ struct passes *passes_new(struct gate_shared *shared, const struct link *link)
 
     if (!p)
         return NULL;
-    *p = (struct passes){ .shared = shared, .link = link, .refs = 1 };
+    /* The link may have been another process's, whose answers are still to come: they have other numbers. */
+    *p = (struct passes){
+        .shared = shared, .link = link, .refs = 1, .last = atomic_load(&shared->generation) << 16
+    };
     LIST_INIT(&p->waiting);
     return p;
 }
@@ -108,7 +111,7 @@ static void on_sought(void *arg, bool known)
     loop_post_owed(sought->passes->shared->steward, answer_sought, sought);
 }
 
-static bool take_question(struct passes *p, const struct os_packet *packet, bool elder)
+static bool take_question(struct passes *p, const struct os_packet *packet)
 {
     struct pass_question question;
     struct sought *sought;
@@ -125,7 +128,7 @@ static bool take_question(struct passes *p, const struct os_packet *packet, bool
     struct cancel_request request = { .pid = question.pid, .key_n = question.key_n };
     memcpy(request.key, question.key, sizeof request.key);
     p->refs++;
-    if (!cancel_seek(p->shared, &request, elder, on_sought, sought))
+    if (!cancel_seek(p->shared, &request, on_sought, sought))
         answer_sought(sought);
     return true;
 }
@@ -146,9 +149,9 @@ static bool take_answer(struct passes *p, const struct os_packet *packet)
     return false;
 }
 
-bool passes_take(struct passes *passes, const struct os_packet *packet, bool elder)
+bool passes_take(struct passes *passes, const struct os_packet *packet)
 {
-    return packet->type == LINK_CANCEL ? take_question(passes, packet, elder) : take_answer(passes, packet);
+    return packet->type == LINK_CANCEL ? take_question(passes, packet) : take_answer(passes, packet);
 }
 
 void passes_end(struct passes *p)

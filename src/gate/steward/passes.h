@@ -15,8 +15,8 @@ struct passes *passes_new(struct gate_shared *shared, const struct link *link);
 /** Ask the other process. `answered` is called once, later, unless this is false. */
 MUST_CHECK bool passes_ask(struct passes *passes, const struct cancel_request *request,
                            cancel_answered *answered, void *arg);
-/** A packet of LINK_CANCEL or LINK_CANCELED. elder: the other process was before us. False: it makes no sense. */
-MUST_CHECK bool passes_take(struct passes *passes, const struct os_packet *packet, bool elder);
+/** A packet of LINK_CANCEL or LINK_CANCELED. False: it makes no sense. */
+MUST_CHECK bool passes_take(struct passes *passes, const struct os_packet *packet);
 /** The link is over: whoever waits is told that nobody has the session. NULL is fine. */
 void passes_end(struct passes *passes);
 

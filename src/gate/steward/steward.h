@@ -55,6 +55,8 @@ struct role_checks {
 };
 struct handover;
 struct successor;
+struct elder;
+LIST_HEAD(elder_list, elder);
 
 struct gate {
     const struct gate_params *params;
@@ -97,6 +99,7 @@ struct gate {
     void (*released)(struct gate *g); /* called when the lock is closed, instead of a line in the log */
     struct handover *handover;        /* to a successor (handover.c); NULL: none is known */
     struct successor *successor;      /* what we are of a gate before us (succeed.c); NULL: there is none */
+    struct elder_list elders;         /* processes before us that still have sessions (elders.c) */
     struct poll *orders;              /* of the parent */
     bool ready;                       /* all workers listen */
     bool programs;                    /* some can be run: asks for a passphrase at reloads */

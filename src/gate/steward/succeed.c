@@ -15,9 +15,9 @@
 #include "gate/session/convoy.h"
 #include "gate/session/pack.h"
 #include "gate/stats/clients.h"
+#include "gate/steward/elders.h"
 #include "gate/steward/figures.h"
 #include "gate/steward/legacy.h"
-#include "gate/steward/passes.h"
 #include "gate/steward/ready.h"
 #include "gate/steward/steward_log.h"
 #include "gate/steward/stop.h"
@@ -46,7 +46,6 @@ struct successor {
     struct poll *poll;
     struct timer *timer;
     struct arrivals *arrivals;
-    struct passes *passes;
     struct link_end end;
     bool ended;   /* LINK_END has come */
     int stop;     /* the signal that came while we did not serve; 0: none */
@@ -119,6 +118,25 @@ static void succeed_on_timer(void *arg)
     own_directory(arg);
 }
 
+static void on_written(void *arg)
+{
+    own_directory(arg);
+}
+
+/* Their links, and that to the gate before us: from now on it is one of them. */
+static void follow_elders(struct successor *s)
+{
+    struct gate *g = s->gate;
+    struct legacy *legacy = s->legacy;
+
+    poll_close(s->poll);
+    s->poll = NULL;
+    while (legacy->n_elders > 0)
+        (void)!elders_add(g, legacy->elders[--legacy->n_elders], NULL, NULL);
+    (void)!elders_add(g, s->link.fd, on_written, s); /* without memory the timer does */
+    s->link.fd = -1;
+}
+
 static void begin(struct successor *s)
 {
     struct gate *g = s->gate;
@@ -126,8 +144,7 @@ static void begin(struct successor *s)
     s->begun = true;
     timer_set(s->timer, WRITTEN_MS);
     atomic_store(&g->shared.waiting, false);
-    s->passes = passes_new(&g->shared, &s->link);
-    atomic_store(&g->shared.elder, s->passes != NULL);
+    follow_elders(s);
     arrivals_begin(s->arrivals);
     ready_now(g);
     parent_tell(g->params->ties.line, PARENT_BEGUN, "");
@@ -173,42 +190,14 @@ static bool take_word(struct successor *s, struct os_packet *packet)
         return arrivals_take(s->arrivals, packet);
     if (packet->type == LINK_COUNTERS && !s->ended)
         return figures_take(s->gate, packet);
-    if (packet->type == LINK_DOOMED && s->ended && !s->begun)
+    if (packet->type == LINK_DOOMED && s->ended)
         return arrivals_take(s->arrivals, packet);
     if (packet->type == LINK_END)
         return take_end(s, packet);
-    if (packet->type == LINK_COMMIT && s->ended && !s->begun)
-        begin(s);
-    else if (packet->type == LINK_WRITTEN && s->begun)
-        own_directory(s);
-    else if (s->passes && (packet->type == LINK_CANCEL || packet->type == LINK_CANCELED))
-        (void)!passes_take(s->passes, packet, true);
-    else
-        return s->begun;
-    return true;
-}
-
-bool succeed_ask(struct gate *g, const struct cancel_request *request, cancel_answered *answered, void *arg)
-{
-    struct successor *s = g->successor;
-
-    if (!s || !s->passes)
+    if (packet->type != LINK_COMMIT || !s->ended)
         return false;
-    link_set_limit(&s->link, TELL_MS);
-    return passes_ask(s->passes, request, answered, arg);
-}
-
-/* Nothing of it is believed after COMMIT, and nothing more is needed. */
-static void hang_up(struct successor *s)
-{
-    own_directory(s);
-    atomic_store(&s->gate->shared.elder, false);
-    passes_end(s->passes);
-    s->passes = NULL;
-    poll_close(s->poll);
-    s->poll = NULL;
-    (void)close(s->link.fd);
-    s->link.fd = -1;
+    begin(s);
+    return true;
 }
 
 /* False: there is no packet now. */
@@ -221,9 +210,7 @@ static bool take_one(struct successor *s, char *room)
     case OS_PACKET_NONE:
         return false;
     case OS_PACKET_END:
-        if (!s->begun)
-            end_unnoticed(s);
-        hang_up(s);
+        end_unnoticed(s);
         return false;
     case OS_PACKET_GOT:
         break;
@@ -232,7 +219,7 @@ static bool take_one(struct successor *s, char *room)
     os_packet_close(&packet);
     wipe(room, packet.data.n);
     if (sound)
-        return true;
+        return !s->begun;
     (void)err_set(&e, E_BAD_STATE, "what the running gate handed over makes no sense, or memory ran out");
     succeed_cannot(s->gate, &e);
 }
@@ -280,7 +267,6 @@ void succeed_free(struct gate *g)
     g->successor = NULL;
     poll_close(s->poll);
     timer_close(s->timer);
-    passes_end(s->passes);
     arrivals_free(s->arrivals);
     if (s->link.fd >= 0)
         (void)close(s->link.fd);

@@ -16,8 +16,6 @@ struct legacy *succeed_legacy(const struct gate *g);
 MUST_CHECK enum code succeed_prepared(struct gate *g, struct err *e);
 /** We cannot; the gate before us serves on. Does not return. */
 _Noreturn void succeed_cannot(struct gate *g, const struct err *e);
-/** For steward_hooks: ask the gate before us. */
-bool succeed_ask(struct gate *g, const struct cancel_request *request, cancel_answered *answered, void *arg);
 /** The gate is to stop. True: it does not serve yet, and does when it is told. */
 bool succeed_stop(struct gate *g, int signum);
 /** Give back what succeed_begin() made. */

@@ -7,6 +7,7 @@
  *                                                     T  a worker's TCP listener     A  a TCP address
  *                                                     L  a unix socket               W  a listener of http_listen
  *                                                     K  the lock                    G  a row of the history
+ *                                                     Y  the link to a process before, which still has sessions
  *   P  prepared: it has loaded everything             E  the end of that
  *   !  it cannot; the reason as text
  *                                                     S  a piece of a session; with the first its descriptors
@@ -54,6 +55,7 @@ enum link_type {
     LINK_HTTP = 'W',
     LINK_LOCK = 'K',
     LINK_HISTORY = 'G',
+    LINK_ELDER = 'Y',
     LINK_HELLO_END = 'E',
     LINK_PREPARED = 'P',
     LINK_CANNOT = '!',
