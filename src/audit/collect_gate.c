@@ -1,6 +1,7 @@
 #include "audit/collect_gate.h"
 
 #include "audit/collect_clients.h"
+#include "audit/collect_hosts.h"
 #include "audit/collect_rules.h"
 #include "audit/regular_file.h"
 #include "audit/server_program.h"
@@ -93,6 +94,7 @@ static enum code read_gate(struct collected *c, const struct collect_source *sou
     c->subject.settings = c->settings;
     c->subject.settings_seen = true;
     TRY(collect_clients(&c->subject, arena));
+    TRY(collect_hosts_gate(c->settings, policy.fs, arena, &c->subject));
     TRY(collect_rules(&policy, &c->subject, arena, &c->policy));
     return collect_gate_add_upstreams(&c->subject, arena, diags);
 }

@@ -4,6 +4,7 @@
 #include "audit/regular_file.h"
 #include "base/arena.h"
 #include "conf/hosts_file.h"
+#include "conf/settings.h"
 #include "lex/hba_lex.h"
 
 enum { PG_WITH_HOSTS = 19 };
@@ -52,24 +53,14 @@ enum code collect_hosts_take(const struct host_lines *lines, struct str data_dir
 
 /* ---- the file ---- */
 
-enum code collect_hosts(const char *config_dir, struct arena *arena, struct audit_subject *subject)
+static enum code read_hosts(struct str path, const struct hba_lex_fs *fs, struct arena *arena,
+                            struct audit_subject *subject)
 {
-    const struct subject_setting *sni = subject_raw(subject, "ssl_sni"),
-                                 *file = subject_raw(subject, "hosts_file");
-    const struct hba_lex_fs fs = regular_file_hba_fs(NULL);
-    const struct hba_lex_params params = { .fs = &fs, .pg_version = subject->version };
-    struct str path = file ? file->value : STR("");
+    const struct hba_lex_params params = { .fs = fs, .pg_version = subject->version };
     struct host_lines hosts;
     struct hba_lines lines;
     struct err e = { .code = OK };
-    bool on = false;
 
-    if (!sni || subject->version < PG_WITH_HOSTS || !str_to_bool(sni->value, &on) || !on)
-        return OK;
-    if (path.n == 0 && !arena_printf(arena, &path, "%s/pg_hosts.conf", config_dir))
-        return E_NOMEM;
-    if (path.p[0] != '/' && !arena_printf(arena, &path, "%.*s/%.*s", STR_ARG(subject->dir), STR_ARG(path)))
-        return E_NOMEM;
     subject->hosts_file = path;
     enum code code = hosts_file_read(&params, path, arena, &lines, &hosts, &e);
     if (code == OK)
@@ -81,4 +72,29 @@ enum code collect_hosts(const char *config_dir, struct arena *arena, struct audi
                    collect_unseen(subject, arena, unseen)
                ? OK
                : E_NOMEM;
+}
+
+enum code collect_hosts(const char *config_dir, struct arena *arena, struct audit_subject *subject)
+{
+    const struct subject_setting *sni = subject_raw(subject, "ssl_sni"),
+                                 *file = subject_raw(subject, "hosts_file");
+    const struct hba_lex_fs fs = regular_file_hba_fs(NULL);
+    struct str path = file ? file->value : STR("");
+    bool on = false;
+
+    if (!sni || subject->version < PG_WITH_HOSTS || !str_to_bool(sni->value, &on) || !on)
+        return OK;
+    if (path.n == 0 && !arena_printf(arena, &path, "%s/pg_hosts.conf", config_dir))
+        return E_NOMEM;
+    if (path.p[0] != '/' && !arena_printf(arena, &path, "%.*s/%.*s", STR_ARG(subject->dir), STR_ARG(path)))
+        return E_NOMEM;
+    return read_hosts(path, &fs, arena, subject);
+}
+
+enum code collect_hosts_gate(const struct settings *settings, const struct hba_lex_fs *fs,
+                             struct arena *arena, struct audit_subject *subject)
+{
+    if (!settings->ssl || !settings->ssl_sni || !settings->hosts_file.path)
+        return OK;
+    return read_hosts(str_c(settings->hosts_file.path), fs, arena, subject);
 }

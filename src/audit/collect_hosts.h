@@ -7,7 +7,9 @@
 #include "audit/subject.h"
 
 struct arena;
+struct hba_lex_fs;
 struct host_lines;
+struct settings;
 
 /**
  * Take the lines of the file.
@@ -30,5 +32,8 @@ MUST_CHECK enum code collect_hosts_take(const struct host_lines *lines, struct s
  */
 MUST_CHECK enum code collect_hosts(const char *config_dir, struct arena *arena,
                                    struct audit_subject *subject);
+/** The same of a gate. fs: NULL is the disk. */
+MUST_CHECK enum code collect_hosts_gate(const struct settings *settings, const struct hba_lex_fs *fs,
+                                        struct arena *arena, struct audit_subject *subject);
 
 #endif

@@ -10,6 +10,7 @@
 #include "conf/settings.h"
 #include "monitor/ask.h"
 #include "monitor/files.h"
+#include "monitor/hosts.h"
 #include "monitor/seen.h"
 #include "os/files.h"
 
@@ -36,15 +37,20 @@ static bool wants_proxy(const struct settings *settings, struct str address)
 static enum code add_server(struct monitor_target *target, const struct settings *s, struct err *e)
 {
     const struct monitor_file crls = { "crl", "ssl_crl_dir", s->ssl_crl_dir.path };
+    const struct monitor_hosts hosts = { s->ssl_sni, s->hosts_file.path, s->dir.p };
     struct monitor_row *leaf = NULL, *first = NULL;
+    bool by_name = false;
     struct settings_file_use use;
     const char *path;
 
     if (!s->ssl)
         return OK;
+    TRY(monitor_add_hosts(target, &hosts, &by_name, e));
     for (size_t i = 0; settings_file_listed(s, i, &use, &path); i++) {
         const struct monitor_file file = { use.kind, use.setting, path };
         bool served = path == s->ssl_cert_file.path;
+        if (by_name && path && (served || path == s->ssl_ca_file.path)) /* others are in use instead */
+            continue;
         if (use.reader != FILE_READER_TLS)
             continue;
         if (use.named)
@@ -54,7 +60,7 @@ static enum code add_server(struct monitor_target *target, const struct settings
         if (served)
             leaf = first;
     }
-    for (size_t i = 0; i < s->listen_addresses.n; i++)
+    for (size_t i = 0; !by_name && i < s->listen_addresses.n; i++)
         if (!wants_proxy(s, s->listen_addresses.at[i]))
             TRY(monitor_ask_served(target, leaf, s->listen_addresses.at[i], (unsigned)s->port, false, e));
     return monitor_add_crl_dir(target, &crls, e);

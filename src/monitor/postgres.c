@@ -8,6 +8,7 @@
 #include "lex/conf_disk.h"
 #include "monitor/ask.h"
 #include "monitor/files.h"
+#include "monitor/hosts.h"
 #include "os/files.h"
 
 struct pg {
@@ -59,15 +60,21 @@ static enum code add_server(struct pg *pg, struct err *e)
     const struct monitor_file ca = { "client ca", "ssl_ca_file", file_of(pg, "ssl_ca_file", "") };
     const struct monitor_file crl = { "client ca", "ssl_crl_file", file_of(pg, "ssl_crl_file", "") };
     const struct monitor_file crls = { "crl", "ssl_crl_dir", file_of(pg, "ssl_crl_dir", "") };
+    const struct monitor_hosts hosts = { is_on(pg, "ssl_sni"), file_of(pg, "hosts_file", "pg_hosts.conf"),
+                                         pg->server.base };
     struct pgserver_process process;
-    struct monitor_row *leaf;
+    struct monitor_row *leaf = NULL;
+    bool by_name;
     struct str address;
 
-    TRY(monitor_add_chain(target, &cert, ROLE_SERVER, &leaf, e));
-    if (pgserver_process(pg->server.base, &process) && process.port > 0 &&
+    TRY(monitor_add_hosts(target, &hosts, &by_name, e));
+    if (!by_name)
+        TRY(monitor_add_chain(target, &cert, ROLE_SERVER, &leaf, e));
+    if (!by_name && pgserver_process(pg->server.base, &process) && process.port > 0 &&
         arena_str(&target->arena, str_c(process.address), &address))
         TRY(monitor_ask_served(target, leaf, address, process.port, false, e));
-    TRY(monitor_add_trust(target, &ca, e));
+    if (!by_name)
+        TRY(monitor_add_trust(target, &ca, e));
     TRY(monitor_add_trust(target, &crl, e));
     return monitor_add_crl_dir(target, &crls, e);
 }

@@ -98,7 +98,8 @@ static struct str value_of(const struct pgserver *server, const char *name, cons
 
 static enum code understand(const struct pgserver *server, struct pgdata *pg, struct err *e)
 {
-    struct str ssl = pgserver_value(server, "ssl"), port = pgserver_value(server, "port");
+    struct str ssl = pgserver_value(server, "ssl"), port = pgserver_value(server, "port"),
+               sni = pgserver_value(server, "ssl_sni");
     uint32_t number = PG_PORT;
 
     if (ssl.p && !str_to_bool(ssl, &pg->ssl))
@@ -108,6 +109,9 @@ static enum code understand(const struct pgserver *server, struct pgdata *pg, st
     pg->port = number;
     pg->listen_addresses = value_of(server, "listen_addresses", "localhost");
     pg->passphrase_command = value_of(server, "ssl_passphrase_command", "");
+    if (sni.p && !str_to_bool(sni, &pg->ssl_sni))
+        return err_set(e, E_CONFIG, "parameter \"ssl_sni\" requires a Boolean value");
+    TRY(pgserver_path(server, "hosts_file", "pg_hosts.conf", pg->hosts_file, e));
     TRY(pgserver_path(server, "ssl_cert_file", "server.crt", pg->cert_file, e));
     TRY(pgserver_path(server, "ssl_key_file", "server.key", pg->key_file, e));
     return pgserver_path(server, "ssl_ca_file", "", pg->ca_file, e);

@@ -19,7 +19,9 @@ struct pgdata {
     char config_file[OS_PATH_MAX]; /* postgresql.conf */
     bool ssl;
     char cert_file[OS_PATH_MAX], key_file[OS_PATH_MAX];
-    char ca_file[OS_PATH_MAX];     /* empty: none */
+    char ca_file[OS_PATH_MAX]; /* empty: none */
+    bool ssl_sni;              /* PostgreSQL 19: hosts_file says which certificate a client gets */
+    char hosts_file[OS_PATH_MAX];
     struct str passphrase_command; /* empty: none */
     struct str listen_addresses;
     unsigned port;

@@ -104,6 +104,26 @@ static enum code add_client(const struct renew_params *params, const char *dir, 
     return OK;
 }
 
+/* The pairs of hosts_file, each once. */
+static void add_hosts(const struct renew_params *params, struct arena *arena, struct list *list)
+{
+    const struct renew_hosts *hosts = &params->target->hosts;
+
+    for (size_t i = 0; i < hosts->n; i++) {
+        const struct renew_host *host = &hosts->at[i];
+        size_t before = list->n;
+        if (renew_hosts_of(hosts, host->cert, 0) != host ||
+            strcmp(host->cert, params->target->server_cert) == 0 || is_ruled(params, host->cert) ||
+            list->n >= RULES_ROOM - 2)
+            continue;
+        add_own(params, host->pair, host->cert, arena, list);
+        if (list->n == before)
+            continue;
+        list->rules[before].v[RENEW_SET_CERT_FILE] = str_c(host->cert);
+        list->rules[before].v[RENEW_SET_KEY_FILE] = str_c(host->key);
+    }
+}
+
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);
@@ -175,6 +195,7 @@ static enum code list_rules(const struct renew_params *params, struct arena *are
         add_own(params, STR("server"), target->server_cert, arena, list);
     if (target->has_http)
         add_own(params, STR("http"), target->http_cert, arena, list);
+    add_hosts(params, arena, list);
     if (params->clients)
         TRY(add_clients(params, arena, list, e));
     if (list->n > 0)

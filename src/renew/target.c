@@ -70,6 +70,14 @@ static enum code set_path(const struct settings_file *file, char out[OS_PATH_MAX
     return file->path ? os_path("", file->path, out, e) : OK;
 }
 
+static enum code open_hosts(struct renew_target *t, const char *path, struct arena *arena, struct err *e)
+{
+    TRY(renew_hosts_read(path, t->dir, arena, &t->hosts, e));
+    if (t->hosts.n > 0)
+        t->has_server = renew_hosts_of(&t->hosts, t->server_cert, 0) != NULL;
+    return OK;
+}
+
 static enum code open_gate(struct renew_target *t, struct arena *arena, struct err *e)
 {
     struct settings_params params = { .dir = str_c(t->dir) };
@@ -91,6 +99,8 @@ static enum code open_gate(struct renew_target *t, struct arena *arena, struct e
     TRY(set_path(&t->settings->ssl_cert_file, t->server_cert, &t->has_server, e));
     TRY(set_path(&t->settings->ssl_key_file, t->server_key, &has_key, e));
     t->has_server = t->settings->ssl && t->has_server && has_key;
+    if (t->has_server && t->settings->ssl_sni && t->settings->hosts_file.path)
+        TRY(open_hosts(t, t->settings->hosts_file.path, arena, e));
     TRY(set_path(&t->settings->http_cert_file, t->http_cert, &t->has_http, e));
     TRY(set_path(&t->settings->http_key_file, t->http_key, &has_key, e));
     t->has_http = t->has_http && has_key;
@@ -109,6 +119,8 @@ static enum code open_postgres(struct renew_target *t, const char *state, struct
     t->has_server = t->pg.ssl;
     memcpy(t->server_cert, t->pg.cert_file, sizeof t->server_cert);
     memcpy(t->server_key, t->pg.key_file, sizeof t->server_key);
+    if (t->pg.ssl && t->pg.ssl_sni)
+        TRY(open_hosts(t, t->pg.hosts_file, arena, e));
     TRY(os_path(state, "private/ca", t->ca_dir, e));
     TRY(add_certs(t->pg.ca_file, &t->anchors, e));
     TRY(os_path(t->ca_dir, "ca.crt", root, e));
@@ -248,10 +260,28 @@ static enum code http_listener(const struct renew_target *t, bool own, struct se
     return OK;
 }
 
+/* One target for each host of the certificate, where there are hosts: those that are there, asked by name. */
+static void ask_by_name(const struct renew_target *t, const char *cert, struct served_check *check)
+{
+    size_t n = check->n;
+
+    for (size_t h = 0; renew_hosts_of(&t->hosts, cert, h); h++)
+        for (size_t i = 0; i < n; i++) {
+            const struct renew_host *host = renew_hosts_of(&t->hosts, cert, h);
+            struct served_target *target = &check->targets[h == 0 ? i : check->n];
+            if (h > 0 && check->n++ == SERVED_TARGETS_MAX - 1)
+                return;
+            *target = check->targets[i];
+            target->by_name = !host->any;
+            (void)snprintf(target->name, sizeof target->name, "%s", host->name);
+        }
+}
+
 enum code renew_target_listeners(const struct renew_target *target, struct str pair, const struct env *env,
                                  struct served_check *check, struct err *e)
 {
     bool http = str_is(pair, "http");
+    const char *cert = str_starts(pair, STR("/")) ? pair.p : target->server_cert;
     size_t n = 0;
 
     *check = (struct served_check){ .library = target->library, .env = env };
@@ -260,7 +290,10 @@ enum code renew_target_listeners(const struct renew_target *target, struct str p
         return err_set(e, E_INTERNAL, "no random bytes");
     if (!http)
         TRY(all_listeners(target, check, e));
-    TRY(http_listener(target, http, check, e));
+    if (!http && target->hosts.n > 0)
+        ask_by_name(target, cert, check);
+    else
+        TRY(http_listener(target, http, check, e));
     if (check->n == 0)
         return OK; /* Unix-domain sockets only: no TLS there */
     verify_served(check);
@@ -318,6 +351,8 @@ enum code renew_target_serves(const struct renew_target *target, struct served_c
 
     if (!cert_sha256(cert, check->fingerprint))
         return err_set(e, E_INTERNAL, "could not compute a fingerprint");
+    for (size_t i = 0; i < check->n; i++)
+        memcpy(check->targets[i].fingerprint, check->fingerprint, sizeof check->fingerprint);
     for (;;) {
         if (check->n > 0)
             verify_served(check);

@@ -7,6 +7,7 @@
 
 #include "client/verify_served.h"
 #include "pki/trust.h"
+#include "renew/hosts.h"
 #include "renew/pgdata.h"
 
 struct env;
@@ -29,6 +30,7 @@ struct renew_target {
     bool has_server, has_http; /* pairs that the settings name */
     char server_cert[OS_PATH_MAX], server_key[OS_PATH_MAX];
     char http_cert[OS_PATH_MAX], http_key[OS_PATH_MAX];
+    struct renew_hosts hosts; /* they replace server_cert, where there are any */
     struct cert_list anchors; /* CAs that clients have, if they are roots */
     struct cert_list store;   /* what clients have, whatever it is */
 };
@@ -56,7 +58,8 @@ bool renew_target_runs(const struct renew_target *target);
 
 /**
  * The TCP listeners that serve this pair and answer now, into check->targets: of the pair `http` the gate's own pages, of
- * `server` PostgreSQL's, and the pages where those have no pair of their own. E_CONNECT: none answers, although it
+ * `server` PostgreSQL's, and the pages where those have no pair of their own; of a host, by the path of its certificate, those
+ * that serve it under its name. E_CONNECT: none answers, although it
  * listens.
  */
 MUST_CHECK enum code renew_target_listeners(const struct renew_target *target, struct str pair,

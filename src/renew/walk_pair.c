@@ -301,11 +301,13 @@ static enum code pair_prepare(struct walk *w, struct err *e)
 
 static enum code pair_look_around(struct walk *w, struct err *e)
 {
-    if (!str_is(w->rule->name, "server") && !str_is(w->rule->name, "http"))
+    bool is_host = renew_hosts_of(&w->target->hosts, w->swap.cert_path, 0) != NULL;
+    struct str pair = is_host ? str_c(w->swap.cert_path) : w->rule->name;
+
+    if (!is_host && !str_is(pair, "server") && !str_is(pair, "http"))
         return find_shown(w, e);
     w->verifies = w->runs;
-    return w->verifies ? renew_target_listeners(w->target, w->rule->name, w->params->env, &w->listeners, e)
-                       : OK;
+    return w->verifies ? renew_target_listeners(w->target, pair, w->params->env, &w->listeners, e) : OK;
 }
 
 static enum code pair_verify(struct walk *w, struct err *e)

@@ -315,6 +315,29 @@ def test_command(world):
     assert [row["ssl_ca"] for row in json.loads(done.stdout)] == ["client-ca.crt", "other ca.crt", None, None]
 
 
+# -- the tools ----------------------------------------------------------------------------------------------------
+def tool(gate, *words):
+    return subprocess.run([gate.program, *words], capture_output=True, text=True, check=False).stdout
+
+
+def test_audit_and_monitor_know_the_hosts(strict, certs):
+    w = strict("one.example one.crt one.key client-ca.crt\ntwo.example old.crt old.key\n")
+    old = certs.ca.issue("old", sans=["two.example"], usage="server", valid_from=pki.now() - 9 * pki.DAY,
+                         valid_to=pki.now() - pki.DAY)
+    old.write(w.gate.dir, "old")
+    w.made["old"] = old
+    found = json.loads(tool(w.gate, "audit", "--json", w.gate.dir))["findings"]
+    places = {(f["id"], os.path.basename(f["where"].split(":")[0])) for f in found}
+    assert ("certificate_expired", "old.crt") in places and ("sni_gap", "pg_hosts.conf") in places, places
+    w.gate.start()
+    assert ("certificate_expired", "old.crt") in {(i, os.path.basename(where.split(":")[0])) for i, where in status(
+        w, "SELECT id, \"where\" FROM pgseal_findings")}
+    rows = json.loads(tool(w.gate, "monitor", "--json", w.gate.dir))
+    seen = {(row["kind"], row["subject"]): row["status"] for row in rows}
+    assert seen[("server", "/CN=old")] == "critical" and seen[("server", "/CN=one")] == "ok" and \
+        seen[("client ca", "/CN=pgseal test CA")] == "ok", rows
+
+
 # -- routes -------------------------------------------------------------------------------------------------------
 def test_routes_by_host(factory, certs):
     """The host comes before the database, and has its own server, secrets and way to log in."""
