@@ -20,7 +20,7 @@ from cryptography import x509
 from lib import pki, run
 from lib.clock import Clock, environment
 from lib.pg import PASSWORDS
-from lib.wire import EOF, Closed, Conn, cancel_request, client_context, query, startup
+from lib.wire import EOF, V3_0, Closed, Conn, cancel_request, client_context, query, startup
 
 ALICE = PASSWORDS["alice"]
 HBA = """\
@@ -222,7 +222,8 @@ def test_a_cancel_request_is_carried_out(trials, share, issuer_shown):
 
 
 # -- the canary -----------------------------------------------------------------------------------------------------
-def test_a_client_that_verifies_nothing(trials):
+@pytest.mark.parametrize("version", [V3_0, 0x30000 + 99])
+def test_a_client_that_verifies_nothing(trials, version):
     """It sends its StartupMessage; it is asked for nothing, and told to come again."""
     trials.configure(canary="100%")
     address = trials.known(new_address())
@@ -234,7 +235,7 @@ def test_a_client_that_verifies_nothing(trials):
         names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         assert names.get_values_for_type(x509.DNSName) == ["localhost", "db.example"]
         # A client may send its password unasked: nobody reads it.
-        c.send(startup("alice", "app") + b"p\0\0\0\x0ehunter2-xy\0")
+        c.send(startup("alice", "app", version) + b"p\0\0\0\x0ehunter2-xy\0")
         events = c.dialogue()
     assert [e if isinstance(e, str) else e[0] for e in events] == ["E", EOF]
     assert (events[0][1]["S"], events[0][1]["C"], events[0][1]["M"]) == ("FATAL", "57P03", TOLD)
@@ -501,6 +502,18 @@ def test_what_is_not_shown(trials, certs, what, names, why):
     for end, content in zip(("crt", "key"), before):
         trials.gate.write(f"{what}.{end}", content, 0o600)
     trials.configure()
+
+
+def test_files_are_watched(trials):
+    """A renewed certificate of the next CA is shown without a word to the gate."""
+    trials.configure(rollover="100%")
+    address = trials.known(new_address())
+    again = trials.next.issue("db.example", sans=NAMES, usage="server")
+    since = trials.gate.log.mark()
+    trials.put("rollover", again)
+    trials.gate.log.wait_for(r"event=reloaded", since)
+    _, shown = trials.connect(address)
+    assert shown.serial_number == again.serial
 
 
 def test_a_pair_that_does_not_fit_refuses_the_load(trials):

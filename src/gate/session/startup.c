@@ -28,6 +28,8 @@ enum step startup_step(struct session *s, struct err *e)
     }
     if (startup_parse(packet.code, packet.body, &s->arena, &s->startup, e) != OK)
         return refuse(s, &packet, e);
+    if (trial_startup(s, e) != STEP_DONE)
+        return STEP_FAIL;
     if (startup_must_negotiate(&s->startup))
         backend_negotiate(&s->out, &s->startup);
     if (startup_check_user(&s->startup, e) != OK)
@@ -43,7 +45,5 @@ enum step startup_step(struct session *s, struct err *e)
         err_set(e, E_TOO_MANY, "sorry, too many clients already");
         return session_fail(s, PARTING_FATAL);
     }
-    if (trial_startup(s, e) != STEP_DONE)
-        return STEP_FAIL;
     return session_goto(s, STATE_ADMIT);
 }

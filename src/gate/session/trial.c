@@ -160,9 +160,8 @@ static struct tls_context *on_hello(void *arg, const struct tls_hello *hello)
 
 void trial_watch(struct session *s)
 {
-    bool counted = session_settings(s)->clients_limit > 0 && s->peer.ss.ss_family != AF_UNIX;
-
-    if (counted && snapshot_trials(s->snapshot))
+    if (snapshot_trials(s->snapshot) && session_settings(s)->clients_limit > 0 &&
+        s->peer.ss.ss_family != AF_UNIX)
         tls_engine_on_hello(s->client.tls, on_hello, s);
 }
 
