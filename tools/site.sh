@@ -9,7 +9,7 @@ pages=build-site/pages
 rm -rf build-site
 mkdir -p $pages/man
 
-cp -r docs/*.md docs/*.png docs/howto docs/explanation docs/works-with LICENSE $pages/
+cp -r docs/*.md docs/*.png docs/*.svg docs/howto docs/explanation docs/works-with LICENSE $pages/
 tools/messages.py >$pages/messages.md
 cp ARCHITECTURE.md SECURITY.md CONTRIBUTING.md CHANGELOG.md $pages/
 cp README.md $pages/index.md
