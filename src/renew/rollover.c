@@ -281,8 +281,18 @@ static enum code add_upstreams(struct rollover *r, struct err *e)
     return OK;
 }
 
-/* Certificates by host name, and the client CAs that belong to them. */
+/* Certificates by host name, under the names that `pgseal rotate` has for them. */
 static enum code add_hosts(struct rollover *r, struct err *e)
+{
+    for (size_t i = 0; i < r->target.hosts.n; i++) {
+        const struct renew_host *host = &r->target.hosts.at[i];
+        TRY(add_own_pair(r, host->pair, host->cert, host->key, e));
+    }
+    return OK;
+}
+
+/* The client CAs that belong to host names. */
+static enum code add_host_roots(struct rollover *r, struct err *e)
 {
     const struct settings *s = r->target.settings;
     const struct hba_lex_params lex = { .diags = NULL };
@@ -295,18 +305,9 @@ static enum code add_hosts(struct rollover *r, struct err *e)
         hosts_file_read(&lex, str_c(s->hosts_file.path), r->arena, &lines, &hosts, &ignored) != OK)
         return OK;
     for (size_t i = 0; i < hosts.n; i++) {
-        const struct host_line *line = &hosts.at[i];
-        if (line->error.p)
+        if (hosts.at[i].error.p || !hosts.at[i].ca.p)
             continue;
-        struct rollover_pair pair = { .issuer = ROLLOVER_ISSUER_OTHER };
-        if (!arena_printf(r->arena, &pair.name, "host-%zu", i + 1))
-            return rollover_nomem(e);
-        TRY(absolute(r, line->cert, &pair.cert, e));
-        TRY(absolute(r, line->key, &pair.key, e));
-        TRY(add_pair(r, &pair, e));
-        if (!line->ca.p)
-            continue;
-        TRY(absolute(r, line->ca, &ca, e));
+        TRY(absolute(r, hosts.at[i].ca, &ca, e));
         TRY(add_file(r, ca.p, STR("hosts_file"), false, e));
     }
     return OK;
@@ -320,7 +321,7 @@ static enum code find_files(struct rollover *r, struct err *e)
     TRY(os_path(r->target.dir, "tls/ca.crt", published, e));
     TRY(os_path(r->target.dir, "tls/ca.crl", list, e));
     TRY(add_file(r, s->ssl_ca_file.path, STR("ssl_ca_file"), false, e));
-    TRY(add_hosts(r, e));
+    TRY(add_host_roots(r, e));
     r->client_side = r->n_files > 0;
     TRY(add_file(r, s->ssl_chain_root_file.path, STR("ssl_chain_root_file"), false, e));
     TRY(add_file(r, published, STR("clients' root certificate"), false, e));
@@ -338,6 +339,7 @@ enum code rollover_look(struct rollover *r, struct err *e)
     if (r->target.has_http)
         TRY(add_own_pair(r, STR("http"), r->target.http_cert, r->target.http_key, e));
     TRY(add_ruled_pairs(r, e));
+    TRY(add_hosts(r, e));
     TRY(add_named_pair(r, "canary", STR("canary_cert_file"), STR("canary_key_file"), e));
     TRY(look_at_probe(r, e));
     TRY(find_files(r, e));
