@@ -369,7 +369,7 @@ static enum code gate_start(struct gate *g, struct err *e)
     gate_set_log(g, settings);
     find_descriptors(g, settings);
     if (legacy) {
-        TRY(legacy_fits(legacy, settings, e));
+        TRY(legacy_fits(legacy, settings, g->env, e));
         g->shared.started_us = legacy->started_us;
     }
     TRY(open_listeners(g, settings, e));

@@ -101,8 +101,11 @@ def metrics(gate):
 
 
 def test_what_was_counted(gate, certs):
+    with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+        psycopg.connect(conninfo(gate, certs).replace(certs.ca_file, certs.foreign_file))
     with connected(gate, certs) as db:
         with console(gate) as asked:
+            failures = asked.execute("SELECT * FROM pgseal_failures ORDER BY 1, 2").fetchall()
             hits = asked.execute("SELECT sum(hits) FROM pgseal_rules").fetchone()[0]
         run.wait_until(lambda: metrics(gate)["pgseal_connections"] == 1, "the console's end")
         before = metrics(gate)
@@ -111,6 +114,7 @@ def test_what_was_counted(gate, certs):
         assert pid_of(db)
         with console(gate) as asked:
             assert asked.execute("SELECT sum(hits) FROM pgseal_rules").fetchone()[0] >= hits
+            assert asked.execute("SELECT * FROM pgseal_failures ORDER BY 1, 2").fetchall() == failures != []
     same = ("pgseal_connections_total", "pgseal_startups_total", "pgseal_handshake", "pgseal_connect_seconds",
             "pgseal_connections", "pgseal_received", "pgseal_sessions{", "pgseal_rule_hits_total", "pgseal_start_time")
     differ = {name: (value, after.get(name)) for name, value in before.items() if name.startswith(same)

@@ -5,6 +5,7 @@
 #include "gate/session/accept.h"
 #include "gate/session/pack.h"
 #include "gate/session/session.h"
+#include "gate/stats/tally.h"
 #include "net/loop.h"
 
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 
 enum {
     PIECE_MAX = 32 * 1024, /* of a session, in one packet */
-    PACKED_FIRST = 8192    /* room for most, so that no copy of keys is left where a buffer grew */
+    FAILURES_ARENA_MAX = 4 << 20,
+    PACKED_FIRST = 8192 /* room for most, so that no copy of keys is left where a buffer grew */
 };
 
 /* Before each piece of a session. The descriptors come with the first one. */
@@ -122,6 +124,23 @@ static bool send_session(const struct convoy_part *part, struct session *s, stru
     return sent;
 }
 
+/* What this worker has counted of failures. */
+static bool send_failures(const struct convoy_part *part)
+{
+    AUTO(arena) struct arena arena;
+    const struct tally_row *rows;
+    size_t n = 0;
+
+    arena_init(&arena, FAILURES_ARENA_MAX, 1024);
+    bool sent = tally_copy(part->worker->tally, &arena, &rows, &n);
+    while (sent && n > 0) { /* the oldest first, as they came */
+        struct tally_saved saved;
+        tally_save(&rows[--n], &saved);
+        sent = link_send(part->convoy->link, LINK_FAILURE, bytes_of(&saved, sizeof saved), NULL);
+    }
+    return sent;
+}
+
 static void depart(void *arg)
 {
     struct convoy_part *part = arg;
@@ -143,6 +162,8 @@ static void depart(void *arg)
             atomic_store(&c->failed, true);
     }
     buf_fini_secret(&packed);
+    if (!atomic_load(&c->failed) && !send_failures(part))
+        atomic_store(&c->failed, true);
     end_part(c);
 }
 
@@ -204,6 +225,7 @@ struct arrivals {
     unsigned count;
     atomic_bool failed;
     char trouble[256];
+    unsigned next_failure;
     unsigned n_workers; /* of the old process, which has as many */
     struct assembly assemblies[];
 };
@@ -357,9 +379,53 @@ static bool take_doomed(const struct arrivals *a, const struct os_packet *packet
     return true;
 }
 
+/* ---- failures ---- */
+
+struct failure {
+    struct worker *worker;
+    struct tally_row row;
+};
+
+static void note_failure(void *arg)
+{
+    struct failure *failure = arg;
+
+    tally_note(failure->worker->tally, &failure->row);
+    free(failure);
+}
+
+/* They are spread over the workers, each of which keeps so many: views add them up. */
+static bool take_failure(struct arrivals *a, const struct os_packet *packet)
+{
+    struct tally_saved saved;
+    struct failure *failure;
+
+    if (packet->data.n != sizeof saved)
+        return false;
+    memcpy(&saved, packet->data.p, sizeof saved);
+    failure = malloc(sizeof *failure);
+    if (!failure)
+        return false;
+    failure->worker = a->shared->workers[a->next_failure++ % a->n_workers];
+    if (tally_restore(&saved, &failure->row))
+        loop_post_owed(failure->worker->loop, note_failure, failure);
+    else
+        free(failure);
+    return true;
+}
+
+static bool take_by_type(struct arrivals *arrivals, struct os_packet *packet)
+{
+    if (packet->type == LINK_SESSION)
+        return take_piece(arrivals, packet);
+    if (packet->type == LINK_FAILURE)
+        return take_failure(arrivals, packet);
+    return take_doomed(arrivals, packet);
+}
+
 bool arrivals_take(struct arrivals *arrivals, struct os_packet *packet)
 {
-    bool taken = packet->type == LINK_SESSION ? take_piece(arrivals, packet) : take_doomed(arrivals, packet);
+    bool taken = take_by_type(arrivals, packet);
 
     os_packet_close(packet);
     return taken;

@@ -40,7 +40,7 @@ struct arrivals;
 
 /** `settled` is called once, when all sessions that came until arrivals_end() have been taken, or not. NULL: no memory. */
 struct arrivals *arrivals_new(struct gate_shared *shared, void (*settled)(void *arg), void *arg);
-/** A packet of LINK_SESSION or LINK_DOOMED; its descriptors are taken. False: it makes no sense, or memory ran out. */
+/** A packet of LINK_SESSION, LINK_FAILURE or LINK_DOOMED; its descriptors are taken. False: it makes no sense, or memory ran out. */
 MUST_CHECK bool arrivals_take(struct arrivals *arrivals, struct os_packet *packet);
 /** There come no more. */
 void arrivals_end(struct arrivals *arrivals);

@@ -49,6 +49,17 @@ struct tally_row {
     struct tally_spans spans; /* failures: when `count` was counted */
 };
 
+/** A row as bytes, for another process. */
+struct tally_saved {
+    char cause[32], alert[64], tls_version[16];
+    char address[TALLY_ADDRESS_SIZE], user[TALLY_NAME_SIZE], sni[TALLY_TEXT_SIZE];
+    int64_t count, first_us, last_us;
+    struct tally_spans spans;
+};
+void tally_save(const struct tally_row *row, struct tally_saved *out);
+/** Nothing is trusted of it. False: it is of a cause that there is not. */
+bool tally_restore(const struct tally_saved *saved, struct tally_row *out);
+
 /** `limit`: rows to keep. NULL when memory ran out. */
 struct tally *tally_new(size_t limit);
 /** NULL is fine. */

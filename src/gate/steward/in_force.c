@@ -55,7 +55,7 @@ struct history_row *in_force_remember(struct gate *g, const char *trigger, const
 
 void in_force_set_http_access(struct gate *g)
 {
-    if (!g->http)
+    if (!g->http || atomic_load(&g->shared.waiting)) /* the gate before us still lets visitors in */
         return;
     const struct http_access *loaded = snapshot_http_access(g->snapshot);
     const struct gate_http_access access = {

@@ -4,6 +4,7 @@
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "gate/steward/steward.h"
+#include "gate/steward/steward_log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,6 +247,7 @@ static bool take_packet(struct legacy *l, struct os_packet *packet)
     case LINK_HELLO_END:
     case LINK_SESSION:
     case LINK_COUNTERS:
+    case LINK_FAILURE:
     case LINK_DOOMED:
     case LINK_PREPARED:
     case LINK_CANNOT:
@@ -285,7 +287,15 @@ enum code legacy_receive(const struct link *link, struct legacy **out, struct er
     return err_set(e, E_BAD_STATE, "the running gate did not hand over what it has");
 }
 
-enum code legacy_fits(const struct legacy *l, const struct settings *settings, struct err *e)
+static void note_workers(const struct legacy *l, const struct settings *settings, const struct env *env)
+{
+    if (settings->workers > 0 && (unsigned)settings->workers != l->n_workers)
+        gate_log(env, SEV_LOG, "start_note",
+                 "parameter \"workers\" cannot be changed without restarting the server");
+}
+
+enum code legacy_fits(const struct legacy *l, const struct settings *settings, const struct env *env,
+                      struct err *e)
 {
     for (size_t i = 0; i < l->n_settings; i++) {
         const struct legacy_setting *was = &l->settings[i];
@@ -297,6 +307,7 @@ enum code legacy_fits(const struct legacy *l, const struct settings *settings, s
         err_detail(e, "The running gate was started with another value.");
         return E_CONFIG;
     }
+    note_workers(l, settings, env);
     return OK;
 }
 

@@ -40,7 +40,8 @@ MUST_CHECK enum code legacy_send(const struct gate *g, const struct link *link, 
 /** The whole of it, from a gate that has our form. *out (returned to caller, legacy_free()). */
 MUST_CHECK enum code legacy_receive(const struct link *link, struct legacy **out, struct err *e);
 /** Does the gate listen and write where these settings say? E_CONFIG. */
-MUST_CHECK enum code legacy_fits(const struct legacy *legacy, const struct settings *settings, struct err *e);
+MUST_CHECK enum code legacy_fits(const struct legacy *legacy, const struct settings *settings,
+                                 const struct env *env, struct err *e);
 /** What nobody has taken is closed. NULL is fine. */
 void legacy_free(struct legacy *legacy);
 

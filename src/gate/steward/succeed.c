@@ -17,6 +17,7 @@
 #include "gate/stats/clients.h"
 #include "gate/steward/elders.h"
 #include "gate/steward/figures.h"
+#include "gate/steward/in_force.h"
 #include "gate/steward/legacy.h"
 #include "gate/steward/ready.h"
 #include "gate/steward/steward_log.h"
@@ -146,6 +147,7 @@ static void begin(struct successor *s)
     atomic_store(&g->shared.waiting, false);
     follow_elders(s);
     arrivals_begin(s->arrivals);
+    in_force_set_http_access(g);
     ready_now(g);
     parent_tell(g->params->ties.line, PARENT_BEGUN, "");
     if (s->stop)
@@ -186,7 +188,7 @@ static bool take_end(struct successor *s, const struct os_packet *packet)
 
 static bool take_word(struct successor *s, struct os_packet *packet)
 {
-    if (packet->type == LINK_SESSION && !s->ended)
+    if ((packet->type == LINK_SESSION || packet->type == LINK_FAILURE) && !s->ended)
         return arrivals_take(s->arrivals, packet);
     if (packet->type == LINK_COUNTERS && !s->ended)
         return figures_take(s->gate, packet);

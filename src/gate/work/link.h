@@ -11,7 +11,7 @@
  *   P  prepared: it has loaded everything             E  the end of that
  *   !  it cannot; the reason as text
  *                                                     S  a piece of a session; with the first its descriptors
- *                                                     C  counters
+ *                                                     B  who failed why    C  counters
  *                                                     D  the end of all that moves, and numbers
  *   R  ready: it has all of it                        M  a session that was to end meanwhile
  *                                                     O  COMMIT: begin
@@ -61,6 +61,7 @@ enum link_type {
     LINK_CANNOT = '!',
     LINK_SESSION = 'S',
     LINK_COUNTERS = 'C',
+    LINK_FAILURE = 'B',
     LINK_DOOMED = 'M',
     LINK_END = 'D',
     LINK_READY = 'R',
