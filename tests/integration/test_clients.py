@@ -441,3 +441,15 @@ def test_the_limit(make_gate):
     connect_once(gate)
     assert shown(gate) == []
     run.wait_until(lambda: in_file(gate) == [], "an empty file")
+    # Set to 0 and back at once, it begins anew all the same.
+    gate.configure({"clients_limit": "5"})
+    gate.reload()
+    connect_once(gate, "before")
+    assert shown(gate) == [("before", 1)]
+    run.wait_until(lambda: in_file(gate) != [], "a row in the file")
+    for limit in ("0", "5"):
+        gate.configure({"clients_limit": limit})
+        gate.reload()
+    connect_once(gate, "after")
+    gate.restart()
+    assert shown(gate) == [("after", 1)]

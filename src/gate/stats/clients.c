@@ -48,6 +48,7 @@ struct clients {
     struct timer *timer;
     char path[OS_PATH_MAX];
     size_t limit;
+    size_t lowest; /* that the limit was since the file was written: so many rows are to stay of it */
     bool started;
     bool loaded;
     bool waiting;         /* the timer is set */
@@ -178,6 +179,23 @@ static enum code set_aside(struct clients *c, const struct err *why, struct err 
     return OK;
 }
 
+static const struct client_row *no_row(void *arg)
+{
+    (void)arg;
+    return NULL;
+}
+
+/* The limit was lower meanwhile: what was removed in memory goes from the file too. */
+static enum code save_removal(struct clients *c, struct err *e)
+{
+    const struct client_changes none = { .next = no_row, .limit = c->lowest };
+
+    if (c->lowest >= c->limit)
+        return OK;
+    mark_all(c, true);
+    return client_store_save(c->path, &none, e);
+}
+
 static enum code try_to_save(struct clients *c, struct err *e)
 {
     struct walk walk = { .clients = c };
@@ -190,7 +208,9 @@ static enum code try_to_save(struct clients *c, struct err *e)
             return OK;
         mark_all(c, true);
     }
+    TRY(save_removal(c, e));
     TRY(client_store_save(c->path, &changes, e));
+    c->lowest = c->limit;
     mark_all(c, false);
     return OK;
 }
@@ -342,6 +362,8 @@ static void take_limit(void *arg)
 
     if (new_limit->limit != c->limit) {
         c->limit = new_limit->limit;
+        if (c->limit < c->lowest)
+            c->lowest = c->limit;
         lru_limit(c->rows, c->limit);
         changed(c);
     }
@@ -468,7 +490,7 @@ struct clients *clients_new(struct sql_thread *sql, const char *dir, const struc
 void clients_await(struct clients *clients, size_t limit)
 {
     atomic_store(&clients->writer, WRITER_BUSY);
-    clients->limit = limit;
+    clients->limit = clients->lowest = limit;
     lru_limit(clients->rows, limit);
 }
 
@@ -486,7 +508,7 @@ struct addresses *clients_addresses(const struct clients *clients)
 
 bool clients_start(struct clients *clients, size_t limit)
 {
-    clients->limit = limit;
+    clients->limit = clients->lowest = limit;
     lru_limit(clients->rows, limit);
     clients->started = sql_thread_post(clients->sql, first_load, clients);
     return clients->started;
