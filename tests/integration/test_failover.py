@@ -221,6 +221,16 @@ def test_a_host_that_comes_back_is_used_again(upstream, make_gate, certs):
     assert seconds(g)[1]
 
 
+def test_a_refusal_that_comes_with_the_end_of_its_connection(make_gate, certs):
+    """The next host is looked up once, and connected to once: its addresses are nobody else's."""
+    busy = make_gate(upstream="host=/nowhere", hba="hostssl all all 127.0.0.1/32 trust\n",
+                     tls={"cert": certs.server})
+    with Upstream(says_nothing) as silent:
+        g = gate_for(make_gate, certs, f"host=localhost,127.0.0.1 port={busy.port},{silent.port} sslmode=require "
+                     "connect_timeout=2", workers="1")
+        assert not seconds(g)[1] and silent.accepted == 1
+
+
 def test_a_name_without_an_address(upstream, make_gate, certs):
     """The next host is tried, and the log says what could not be translated."""
     g = gate_for(make_gate, certs, f"host=nowhere.invalid,localhost port={upstream.port} sslrootcert={certs.ca_file}")

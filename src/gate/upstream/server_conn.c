@@ -321,6 +321,7 @@ static bool start_resolve(struct server_conn *conn)
 /* Do what the sequence of attempts says next. */
 static void act(struct server_conn *conn)
 {
+    timer_stop(conn->kick); /* it was for the attempt before */
     switch (conn->step.action) {
     case ATTEMPT_RESOLVE:
         if (!start_resolve(conn))
