@@ -44,3 +44,12 @@ def follow(page, program, directory, around=("bash", "-c"), before="", after="",
         else:
             assert like(printed[at], str(directory)).endswith(like(part, str(directory))), (commands[at], printed[at])
     return printed
+
+
+def titled(page, title):
+    """The block of docs/howto/PAGE whose first line is the comment `title`."""
+    text = (ROOT / "docs/howto" / page).read_text(encoding="utf-8")
+    found = [body for body in re.findall(r"^```\w+\n(.*?)^```$", text, re.M | re.S)
+             if body.partition("\n")[0].lstrip("#; ") == title]
+    assert len(found) == 1, title
+    return found[0]

@@ -18,6 +18,8 @@ class PgBouncer:
     more        other settings of [pgbouncer].
     """
 
+    tcp = unix = True       # where it listens
+
     def __init__(self, directory, server, users, databases=None, **more):
         self.socket_dir = directory
         self.port = run.free_port()
@@ -43,7 +45,8 @@ class PgBouncer:
         def listens():
             with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:    # it opens one after the other
                 path = os.path.join(self.socket_dir, f".s.PGSQL.{self.port}")
-                return tcp.connect_ex(("127.0.0.1", self.port)) == 0 and unix.connect_ex(path) == 0
+                return (not self.tcp or tcp.connect_ex(("127.0.0.1", self.port)) == 0) and \
+                    (not self.unix or unix.connect_ex(path) == 0)
 
         run.wait_until(listens, "pgbouncer to listen")
         return self
