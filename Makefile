@@ -20,6 +20,8 @@
 #   make storm         2,000 clients at once, on a PostgreSQL with 100 connections (PGSEAL_STORM=300: as make check)
 #   make upgrades      1,000 sessions at work while the gate's program is replaced, five times: what the slowest waits
 #   make drain         a gate goes and another comes, under 500 connections of three kinds of pools
+#   make cluster       Patroni, etcd, three nodes in network namespaces with gates beside and in front: switchovers, kill -9,
+#                      partitions, under load, beside a control run without gates; as root (six minutes)
 #   make acme          ACME clients against pebble, each three times with the account that it has made
 #   make works-with    the pages of docs/works-with with every client that Debian or npm has
 #   make faults        every allocation of a reload, a login, a look-up fails in its turn (half an hour)
@@ -165,6 +167,11 @@ upgrades: deps-check
 	PGSEAL_UPGRADE=$${PGSEAL_UPGRADE:-1000} PGSEAL_TEST_SECONDS=600 \
 	    $(PYTHON) -m pytest -q -rP tests/integration/test_upgrade_load.py --target=gate --build build
 
+cluster: deps-check
+	tools/deps.sh cluster
+	@$(MAKE) --no-print-directory all
+	PYTHON=$(PYTHON) tests/cluster/run.sh build $(PYTEST_ARGS)
+
 acme: deps-check
 	PGSEAL_ACME_ROUNDS=3 $(PYTHON) -m pytest -q tests/integration/test_rotate_acme.py --target=gate --build build
 
@@ -230,4 +237,4 @@ check-image:
 clean:
 	rm -rf build build-deb build-image build-site build-bare build-gcc build-clang build-asan build-tsan build-fuzz build-bench
 
-.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps storm drain rotations rollover acme works-with faults fuzz fuzz-long bench install dist deb check-deb image check-image clean site
+.PHONY: all deps-quickstart deps-check quickstart check check-debian13 check-asan check-tsan check-clock check-strict check-tidy soak soak-swaps storm drain rotations rollover cluster acme works-with faults fuzz fuzz-long bench install dist deb check-deb image check-image clean site

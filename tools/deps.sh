@@ -5,6 +5,7 @@
 #   quickstart  a PostgreSQL of Debian's, its client and openssl: `make quickstart`
 #   check       the test runners, linters and drivers: `make check`
 #   bench       the peers that `make bench` measures
+#   cluster     Patroni and etcd: `make cluster`
 #   debian13    what makes a folder with a Debian 13: `make check-debian13`, `make deb`
 #   works-with  more clients, for `make works-with`
 #   site        what makes the manual's static pages: `make site`
@@ -31,6 +32,7 @@ check="openssl procps iproute2 curl python3-pytest python3-pytest-xdist python3-
        $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver libnss3-tools
        haproxy keepalived python3-psycopg-pool libhikaricp-java libslf4j-java
        python3-yaml python3-psycopg2 python3-gevent python3-asyncpg ruby-pg php-cli php-pgsql zsh fish pebble uacme dehydrated lego certbot"
+cluster='patroni etcd-server etcd-client python3-etcd iproute2'
 debian13='debootstrap debian-archive-keyring'
 works_with='python3-sqlalchemy python3-django libhikaricp-java odbc-postgresql unixodbc pgloader golang-go
             golang-github-jackc-pgx-v4-dev golang-github-lib-pq-dev'
@@ -96,11 +98,12 @@ for group in "$@"; do
     quickstart) need $quickstart; need_server ;;
     check) need $check; need_server; need_node; need_java; need_kubectl ;;
     bench) need $bench; need_server ;;
+    cluster) need $cluster; need_server ;;
     debian13) need $debian13 ;;
     image) need $image ;;
     works-with) need $works_with; need_server; need_node; need_java ;;
     site) need $site ;;
-    *) echo "deps: unknown group \"$group\": build, quickstart, check, bench, debian13, image, works-with or site" >&2; exit 2 ;;
+    *) echo "deps: unknown group \"$group\": build, quickstart, check, bench, cluster, debian13, image, works-with or site" >&2; exit 2 ;;
     esac
 done
 missing=${missing# }
