@@ -221,8 +221,9 @@ static bool check_chain(struct audit *a, const struct cert_list *chain, const ch
     char own_ca[OS_PATH_MAX];
     struct err e;
 
-    if (settings->ssl_ca_file.path && !subject_is_unseen(a->subject, settings->ssl_ca_file.path))
-        add_anchors(settings->ssl_ca_file.path, &anchors);
+    for (size_t i = 0; subject_client_ca(a->subject, i); i++)
+        if (!subject_is_unseen(a->subject, subject_client_ca(a->subject, i)))
+            add_anchors(subject_client_ca(a->subject, i), &anchors);
     if (os_path(settings->dir.p, "ca/ca.crt", own_ca, &e) == OK)
         add_anchors(own_ca, &anchors);
     add_anchors(settings->ssl_chain_root_file.path, &store);
@@ -307,8 +308,10 @@ void check_certificates(struct audit *a)
     for (size_t i = 0; i < a->subject->n_hosts; i++) /* these are served instead */
         if (!is_earlier(a->subject->hosts, i))
             check_server_file(a, a->subject->hosts[i].cert);
+    for (size_t i = 0; a->subject->n_hosts > 0 && subject_client_ca(a->subject, i); i++)
+        check_trust(a, subject_client_ca(a->subject, i), lists_count);
     for (size_t i = 0; settings_file_listed(settings, i, &use, &path); i++)
-        if (use.audited && use.named)
+        if (use.audited && use.named && (a->subject->n_hosts == 0 || path != settings->ssl_ca_file.path))
             check_trust(a, path, lists_count);
     check_authorities(a);
 }

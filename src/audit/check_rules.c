@@ -72,7 +72,7 @@ static void check_passwords(struct rule_audit *l)
     else if (weakness)
         rule_audit_report_any(l, check, weakness);
     if ((needs == HBA_NEEDS_CLEARTEXT || needs == HBA_NEEDS_MD5_OR_SCRAM || needs == HBA_NEEDS_SCRAM) &&
-        rule->clientcert == CLIENTCERT_NONE && l->audit->subject->settings->ssl_ca_file.path)
+        rule->clientcert == CLIENTCERT_NONE && subject_client_ca(l->audit->subject, 0))
         rule_audit_report(l, CHECK_PASSWORD_WITHOUT_CERTIFICATE, true, "only a password is required");
 }
 

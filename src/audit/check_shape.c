@@ -61,7 +61,7 @@ static void check_methods(struct rule_audit *l)
         !hba_rule_option(rule, HBA_OPTION_KRB_REALM, &ignored))
         tell(l, CHECK_GSS_ANY_REALM, "include_realm=0 without krb_realm: any realm is accepted");
     if (rule->clientcert != CLIENTCERT_NONE && l->audit->subject->settings_seen &&
-        !l->audit->subject->settings->ssl_ca_file.path)
+        !subject_client_ca(l->audit->subject, 0))
         tell(l, CHECK_CLIENTCERT_IMPOSSIBLE,
              "the rule asks for a client certificate, and ssl_ca_file is not set");
 }

@@ -176,7 +176,6 @@ static void check_public_life(struct audit *a, const struct cert_list *chain, co
 void check_chain_shape(struct audit *a, const struct cert_list *chain, const bool *used, const char *file)
 {
     AUTO(trust) struct trust anchors = { 0 };
-    const char *ca = seen(a, a->subject->settings->ssl_ca_file.path);
     X509 *leaf = chain->items[0];
     struct cert_info info;
     struct err e;
@@ -191,8 +190,11 @@ void check_chain_shape(struct audit *a, const struct cert_list *chain, const boo
     for (size_t i = 1; i < chain->n; i++)
         if (!used || used[i])
             check_end(a, chain->items[i], &info, file);
-    if (!ca || trust_load(ca, &anchors, &e) != OK)
-        return;
+    for (size_t i = 0; subject_client_ca(a->subject, i); i++) {
+        const char *ca = seen(a, subject_client_ca(a->subject, i));
+        if (ca && trust_load(ca, &anchors, &e) != OK)
+            return;
+    }
     for (size_t i = 0; i < anchors.certs.n; i++) /* the root, which the file need not hold */
         if (cert_issued_by(chain->items[chain->n - 1], anchors.certs.items[i]) &&
             !public_cas_has(anchors.certs.items[i], chain))
@@ -397,16 +399,20 @@ static void check_key_directory(struct audit *a)
 
 void check_authorities(struct audit *a)
 {
-    AUTO(trust) struct trust trust = { 0 };
-    const char *file = seen(a, a->subject->settings->ssl_ca_file.path);
+    AUTO(trust) struct trust all = { 0 };
 
     check_key_directory(a);
-    if (file && trust_load(file, &trust, NULL) == OK) {
-        for (size_t i = 0; i < trust.certs.n; i++)
-            check_ca_life(a, trust.certs.items[i], file);
+    for (size_t i = 0; subject_client_ca(a->subject, i); i++) {
+        AUTO(trust) struct trust trust = { 0 };
+        const char *file = seen(a, subject_client_ca(a->subject, i));
+        if (!file || trust_load(file, &trust, NULL) != OK)
+            continue;
+        for (size_t k = 0; k < trust.certs.n; k++)
+            check_ca_life(a, trust.certs.items[k], file);
         check_public(a, &trust.certs, file);
         check_shared(a, &trust.certs);
+        (void)!trust_load(file, &all, NULL);
     }
     if (a->subject->dir.n > 0)
-        check_ca_keys(a, &trust.certs);
+        check_ca_keys(a, &all.certs);
 }

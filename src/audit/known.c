@@ -99,7 +99,7 @@ void known_add_sessions(struct known_clients *known, const struct audit_subject 
 {
     const struct subject_live *live = subject->live;
     /* Clients show a certificate when they are asked for one. */
-    bool asked = subject->settings_seen && subject->settings->ssl_ca_file.path;
+    bool asked = subject->settings_seen && subject_client_ca(subject, 0);
 
     for (size_t i = 0; live && i < live->n_sessions; i++) {
         const struct live_session *s = &live->sessions[i];

@@ -29,3 +29,21 @@ void subject_place(const struct audit_subject *subject, const char *name, struct
     *out_file = raw ? raw->file : row ? row->sourcefile : STR("");
     *out_line = raw ? raw->line : row ? row->sourceline : 0;
 }
+
+static bool is_first_ca(const struct subject_host *hosts, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (hosts[i].ca && strcmp(hosts[i].ca, hosts[at].ca) == 0)
+            return false;
+    return true;
+}
+
+const char *subject_client_ca(const struct audit_subject *subject, size_t i)
+{
+    if (subject->n_hosts == 0)
+        return i == 0 ? subject->settings->ssl_ca_file.path : NULL;
+    for (size_t at = 0; at < subject->n_hosts; at++)
+        if (subject->hosts[at].ca && is_first_ca(subject->hosts, at) && i-- == 0)
+            return subject->hosts[at].ca;
+    return NULL;
+}

@@ -202,6 +202,9 @@ const struct subject_setting *subject_raw(const struct audit_subject *subject, c
 
 /** True when this file was not to be seen, and that has been said. */
 bool subject_is_unseen(const struct audit_subject *subject, const char *path);
+/** The i-th file of CAs that client certificates are verified with, from 0: of the hosts where there are any, else
+ * ssl_ca_file. NULL after the last. */
+const char *subject_client_ca(const struct audit_subject *subject, size_t i);
 /** Where a setting is written; `out_file` is empty where it is not. */
 void subject_place(const struct audit_subject *subject, const char *name, struct str *out_file,
                    unsigned *out_line);

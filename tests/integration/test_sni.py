@@ -329,6 +329,7 @@ def test_audit_and_monitor_know_the_hosts(strict, certs):
     found = json.loads(tool(w.gate, "audit", "--json", w.gate.dir))["findings"]
     places = {(f["id"], os.path.basename(f["where"].split(":")[0])) for f in found}
     assert ("certificate_expired", "old.crt") in places and ("sni_gap", "pg_hosts.conf") in places, places
+    assert "clientcert_impossible" not in {i for i, _ in places}    # one host has a CA
     w.gate.start()
     assert ("certificate_expired", "old.crt") in {(i, os.path.basename(where.split(":")[0])) for i, where in status(
         w, "SELECT id, \"where\" FROM pgseal_findings")}
