@@ -15,6 +15,7 @@
 #include "gate/session/roster.h"
 #include "gate/session/tally_session.h"
 #include "gate/session/trial.h"
+#include "gate/session/visit.h"
 #include "gate/stats/tally.h"
 #include "gate/work/worker.h"
 #include "pgwire/backend.h"
@@ -116,6 +117,8 @@ static void log_end_of(struct session *s, const struct err *e)
     const struct env *env = session_env(s);
     struct log_line line;
 
+    if (!s->ready_us && visit_of(s) == VISIT_CHECK)
+        return;
     if (s->parting == PARTING_FATAL || s->parting == PARTING_YIELDED || s->parting == PARTING_FATAL_V2 ||
         s->parting == PARTING_RELAYED || (s->parting == PARTING_LOGGED && e)) {
         session_log(s, &line, s->parting == PARTING_LOGGED ? SEV_LOG : SEV_FATAL, event_of(s, e));

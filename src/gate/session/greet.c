@@ -10,6 +10,7 @@
 #include "gate/session/pending.h"
 #include "gate/session/seal.h"
 #include "gate/session/tally_session.h"
+#include "gate/session/visit.h"
 #include "gate/stats/tally.h"
 #include "gate/work/worker.h"
 #include "pgwire/proxy.h"
@@ -87,7 +88,10 @@ static enum step read_proxy(struct session *s, struct err *e)
     }
     if (!proxy.local && !limit_begin(s))
         s->flags |= SESSION_TOO_FAST;
-    session_log_received(s);
+    if (proxy.local)
+        s->flags |= SESSION_SPOKE_LOCAL;
+    s->proxy_n = (uint16_t)used;
+    visit_log_received(s);
     return STEP_DONE;
 }
 

@@ -6,6 +6,7 @@
 #include "gate/session/limit.h"
 #include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
+#include "gate/stats/visits.h"
 #include "gate/work/worker.h"
 #include "net/limits.h"
 #include "net/shares.h"
@@ -30,8 +31,10 @@ enum code pending_open(struct gate_shared *shared)
     shared->relayed = shares_new();
     shared->turns = turns_new();
     shared->limits = limits_new();
+    shared->visits = visits_new();
     shared->pending_most = INT_MAX;
-    return shared->pending && shared->pending_local && shared->relayed && shared->turns && shared->limits
+    return shared->pending && shared->pending_local && shared->relayed && shared->turns && shared->limits &&
+                   shared->visits
                ? OK
                : E_NOMEM;
 }
@@ -43,6 +46,7 @@ void pending_close(struct gate_shared *shared)
     shares_free(shared->relayed);
     turns_free(shared->turns);
     limits_free(shared->limits);
+    visits_free(shared->visits);
 }
 
 int pending_limit(const struct gate_shared *shared, const struct settings *settings, bool local)

@@ -14,6 +14,7 @@
 #include "gate/session/revoke.h"
 #include "gate/session/tally_session.h"
 #include "gate/session/trial.h"
+#include "gate/session/visit.h"
 #include "gate/stats/tally.h"
 #include "gate/work/worker.h"
 #include "pki/cert.h"
@@ -90,13 +91,19 @@ static enum client_seen seen_of(enum cause cause)
 static enum step seal_failed(struct session *s, const struct err *e)
 {
     struct tls_handshake_facts facts;
+    enum visit_kind visit = visit_of(s);
 
+    if (visit == VISIT_CHECK) {
+        s->handshake_us = 0;
+        return session_fail(s, PARTING_SILENT);
+    }
     meters_handshake_ended(s, false);
     tls_engine_facts(s->client.tls, &facts);
     if (trial_failed(s, &facts))
         return session_fail(s, PARTING_SILENT);
     log_failure(s, e, &facts);
-    session_tally_stranger(s, seen_of(cause_of_handshake(&facts)));
+    if (visit == VISIT_CLIENT)
+        session_tally_stranger(s, seen_of(cause_of_handshake(&facts)));
     return session_fail(s, PARTING_SILENT); /* the alert, if there is one, has been sent */
 }
 

@@ -74,9 +74,12 @@ enum origin {
 enum session_flag {
     /* Its place. WITHOUT_DESCRIPTOR is refused in greet or startup, so it is never COUNTED. */
     SESSION_WITHOUT_DESCRIPTOR = 1 << 0, /* came when no descriptor was left */
-    SESSION_COUNTED = 1 << 1,   /* counts against max_connections: from route or upstream to farewell */
-    SESSION_LIMITED = 1 << 11,  /* and against the limits of its user and database */
-    SESSION_TOO_FAST = 1 << 12, /* its address begins too many: refused in greet or startup */
+    SESSION_COUNTED = 1 << 1,      /* counts against max_connections: from route or upstream to farewell */
+    SESSION_LIMITED = 1 << 11,     /* and against the limits of its user and database */
+    SESSION_SPOKE_LOCAL = 1 << 13, /* its balancer spoke for itself: LOCAL */
+    SESSION_UNSAID = 1 << 14,      /* the log does not know yet that it came (visit.h) */
+    SESSION_JUDGED = 1 << 15,      /* `visit` is known */
+    SESSION_TOO_FAST = 1 << 12,    /* its address begins too many: refused in greet or startup */
     /* The end of its worker. Either, both, or neither: a client that came late is told to go anyway. */
     SESSION_LATE = 1 << 2,     /* the drain does not wait for it: came meanwhile, or had said nothing */
     SESSION_DRAINING = 1 << 3, /* is to end; in relay and console when its turn comes: */
@@ -137,7 +140,9 @@ struct session {
     enum state next;
     enum parting parting;
     enum origin origin;
-    unsigned flags; /* enum session_flag */
+    uint8_t visit;    /* enum visit_kind */
+    uint16_t proxy_n; /* bytes of the PROXY header */
+    unsigned flags;   /* enum session_flag */
     struct address peer;
     struct str peer_name;     /* of the client's address, where a rule wanted it looked up */
     struct address *balancer; /* who sent the PROXY header; NULL: nobody */

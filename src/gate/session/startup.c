@@ -1,6 +1,7 @@
 #include "gate/session/startup.h"
 
 #include "gate/session/trial.h"
+#include "gate/session/visit.h"
 #include "gate/work/worker.h"
 #include "pgwire/backend.h"
 
@@ -45,5 +46,7 @@ enum step startup_step(struct session *s, struct err *e)
         err_set(e, E_TOO_MANY, "sorry, too many clients already");
         return session_fail(s, PARTING_FATAL);
     }
+    if (!visit_names_only_user(s))
+        visit_is_client(s);
     return session_goto(s, STATE_ADMIT);
 }

@@ -5,6 +5,7 @@
 #include "base/env.h"
 #include "gate/session/meters.h"
 #include "gate/session/session.h"
+#include "gate/session/visit.h"
 #include "gate/stats/client_counts.h"
 #include "gate/stats/tally.h"
 #include "gate/work/worker.h"
@@ -158,6 +159,7 @@ static void count_named(struct session *s, bool admitted, bool refused)
 
 void session_tally_admitted(struct session *s)
 {
+    visit_is_client(s);
     meters_startup(s, true);
     meters_authenticated(s, METERS_AUTH_OK);
     count_named(s, true, false);
@@ -174,10 +176,14 @@ static bool tries_again(const struct session *s, const struct err *e)
 void session_tally_ended(struct session *s, const struct err *e)
 {
     bool refused = e && strncmp(err_sqlstate(e), "28", 2) == 0;
+    enum visit_kind visit = visit_of(s);
 
+    if (visit == VISIT_CHECK)
+        return;
     meters_startup(s, false);
     meters_authenticated(s, refused ? METERS_AUTH_REFUSED : METERS_AUTH_UNFINISHED);
-    count_named(s, false, tries_again(s, e));
+    if (visit == VISIT_CLIENT)
+        count_named(s, false, tries_again(s, e));
 }
 
 void session_tally_stranger(struct session *s, enum client_seen seen)

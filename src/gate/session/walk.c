@@ -22,6 +22,7 @@
 #include "gate/session/session.h"
 #include "gate/session/startup.h"
 #include "gate/session/upstream.h"
+#include "gate/session/visit.h"
 #include "gate/stats/tally.h"
 #include "gate/work/worker.h"
 #include "net/resolve.h"
@@ -340,7 +341,7 @@ struct session *walk_new(struct worker *worker, int fd, const struct address *pe
     if (s->origin != ORIGIN_BALANCER && !limit_begin(s))
         s->flags |= SESSION_TOO_FAST;
     if (s->origin != ORIGIN_BALANCER)
-        session_log_received(s);
+        visit_log_received(s);
     stream_set_reading(&s->client, true);
     return s;
 }

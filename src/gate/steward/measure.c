@@ -62,6 +62,7 @@ static void add_zeros(struct counters *sum)
         (void)count_cell(sum, METRIC_LOADS, &(struct str){ loads[i], strlen(loads[i]) });
     for (size_t i = 0; i < COUNT_OF(cancels); i++)
         (void)count_cell(sum, METRIC_CANCELS, &(struct str){ cancels[i], strlen(cancels[i]) });
+    (void)count_cell(sum, METRIC_HEALTH_CHECKS, NULL);
     for (int cause = CAUSE_NONE + 1; cause < CAUSE_COUNT; cause++) {
         const struct str label = str_c(cause_id((enum cause)cause));
         (void)count_cell(sum, METRIC_FAILURES, &label);

@@ -36,6 +36,7 @@ struct tally;
 struct tls_library;
 struct turns;
 struct view_services;
+struct visits;
 struct worker;
 
 enum { FORGET_SLOTS = 256 };
@@ -54,6 +55,7 @@ struct gate_shared {
     _Atomic long connections;               /* authenticated: they count against max_connections */
     struct shares *pending, *pending_local; /* who is not, over TCP and over unix sockets: pending.h */
     struct shares *relayed;                 /* of these, who has a connection to a server already */
+    struct visits *visits;                  /* of health checks: session/visit.h */
     struct limits *limits;                  /* of users, databases, addresses: session/limit.h */
     struct turns *turns;                    /* to log in, by server: session/upstream_turn.h */
     int pending_most;                       /* what descriptors suffice for */
