@@ -429,6 +429,7 @@ enum code rollover_open(const struct rollover_params *params, struct rollover *o
     TRY(renew_target_open(&where, r->arena, &r->target, e));
     if (!r->target.is_gate)
         return err_set(e, E_NO_FILE, "\"%s\" is not a gate's directory", params->dir);
+    r->apart = params->ca_dir != NULL;
     r->files = arena_array(r->arena, FILES_MAX, sizeof *r->files);
     r->pairs = arena_array(r->arena, PAIRS_MAX, sizeof *r->pairs);
     if (!r->files || !r->pairs)

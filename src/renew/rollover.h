@@ -58,6 +58,7 @@ struct rollover {
     bool no_probe;           /* rollover_cert_file is not set: the gate knows no chain of the new CA */
     bool foreign_probe;      /* rollover_cert_file is set, and was not issued by the new CA */
     char aside[OS_PATH_MAX]; /* where finish or abort has put a CA */
+    bool apart;              /* the CA was named: other gates may have it, too */
     bool busy;               /* another process is at work (of a look) */
 };
 

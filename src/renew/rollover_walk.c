@@ -128,17 +128,18 @@ static enum code check_key_passphrase(const struct rollover *r, const struct rol
     return E_USAGE;
 }
 
+/* The next CA of one that is kept apart may have been made for another gate. */
 static enum code refuse_in_the_way(const struct rollover *r, struct err *e)
 {
-    static const char *const endings[] = { "next", "old" };
-    char path[OS_PATH_MAX];
+    char next[OS_PATH_MAX], old[OS_PATH_MAX];
 
-    for (size_t i = 0; i < COUNT_OF(endings); i++) {
-        TRY(rollover_beside(r, endings[i], path, e));
-        if (os_exists(path))
-            return err_set(e, E_EXISTS, "\"%s\" is in the way", path);
-    }
-    return OK;
+    TRY(rollover_beside(r, "next", next, e));
+    TRY(rollover_beside(r, "old", old, e));
+    bool shared = r->apart && os_has(next, "ca.crt");
+    const char *path = os_exists(old) ? old : next;
+    if (!os_exists(old) && (shared || !os_exists(next)))
+        return OK;
+    return err_set(e, E_EXISTS, "\"%s\" is in the way", path);
 }
 
 static enum code make_ca(struct rollover *r, const struct rollover_wish *wish, struct err *e)

@@ -6,6 +6,7 @@ whoever knows one of them connects, and a run that was killed is explained by `s
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -166,6 +167,31 @@ def test_abort_goes_back(rollover, after):
     assert len(rollover.roots()) == rollover.lists() == 1
     assert rollover.issued_by() == issuer and rollover.connects(old)
     assert not os.path.exists(rollover.gate.path("ca.next"))
+
+
+def test_two_gates_with_one_ca_that_is_kept_apart(program, factory, tmp_path):
+    """The first start makes the next CA, the second one takes it; each step on both before the next."""
+    gates = [own_gate(program, factory) for _ in range(2)]
+    both = [Rollover(program, gate, None) for gate in gates]
+    os.rename(gates[0].path("ca"), tmp_path / "ca")
+    shutil.rmtree(gates[1].path("ca"))
+    shutil.copytree(gates[0].path("tls"), gates[1].path("tls"), dirs_exist_ok=True)
+    apart = str(tmp_path / "ca")
+    for rollover in both:
+        assert rollover("start", apart)["phase"] == "started"
+    assert both[0].roots() == both[1].roots() and len(both[0].roots()) == 2
+    for rollover in both:
+        assert rollover("servers", "--force")["phase"] == "issued"
+        assert rollover.issued_by() == both[0].roots()[1]
+    for rollover in both:
+        assert rollover("finish", "--force")["phase"] == "finished"
+        assert len(rollover.roots()) == rollover.lists() == 1
+    assert sorted(os.listdir(tmp_path)) == ["ca"]
+    assert rollover("start", apart)["phase"] == "started"
+    os.rename(tmp_path / "ca.next", tmp_path / "ca.old")
+    assert "is in the way" in both[0]("start", apart, status=1)
+    for gate in gates:
+        factory.stop(gate)
 
 
 def test_what_the_gate_refuses_to_load_is_put_back(rollover):
