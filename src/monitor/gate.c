@@ -33,6 +33,12 @@ static bool wants_proxy(const struct settings *settings, struct str address)
            settings_proxy_expected(settings, (struct sockaddr *)&v6);
 }
 
+/* What the gate shows: as a client to its peers, else to clients. */
+static enum monitor_role role_of(const struct settings_file_use *use)
+{
+    return strcmp(use->kind, "peer client") == 0 ? ROLE_CLIENT : ROLE_SERVER;
+}
+
 /* The files of TLS with clients, as tables/settings.def has them. */
 static enum code add_server(struct monitor_target *target, const struct settings *s, struct err *e)
 {
@@ -56,7 +62,7 @@ static enum code add_server(struct monitor_target *target, const struct settings
         if (use.named)
             TRY(monitor_add_trust(target, &file, e));
         else
-            TRY(monitor_add_chain(target, &file, served ? ROLE_SERVER : ROLE_CLIENT, &first, e));
+            TRY(monitor_add_chain(target, &file, role_of(&use), &first, e));
         if (served)
             leaf = first;
     }

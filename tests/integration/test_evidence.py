@@ -444,6 +444,13 @@ def test_item_four_of_the_checklist(trials, certs, program):
     assert next(c["verifies"] for c in got["clients"] if c["weakness"] == "accepts impostors") == "no"
 
 
+def test_monitor_knows_what_the_certificates_are_for(trials, program):
+    trials.configure(rollover="1%", canary="1%")
+    done = subprocess.run([program, "monitor", "--json", trials.gate.dir], capture_output=True, text=True, timeout=60, check=False)
+    status = {row["kind"]: (row["status"], row["error"]) for row in json.loads(done.stdout)}
+    assert status["next server"] == status["canary"] == ("ok", None)
+
+
 def test_several_certificates(trials, certs):
     """With hosts_file nobody is tried out."""
     crt, key = certs.server.write(trials.gate.dir, "hosted")
