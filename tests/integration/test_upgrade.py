@@ -139,8 +139,8 @@ def test_twenty_times_nothing_grows(gate):
         upgrade(gate)
         alone(gate)
     assert serves(gate)
-    run.wait_until(lambda: descriptors(parent) == before[0] and abs(descriptors(newest(gate)) - before[1]) <= 2,
-                   "as many descriptors as before")
+    run.wait_until(lambda: descriptors(parent) <= before[0] and descriptors(newest(gate)) <= before[1] + 2,
+                   "no more descriptors than before")
     if not run.sanitized(gate.program):
         assert gate.words(mark).count('confined writing="own directories"') == 20
 
