@@ -96,6 +96,40 @@ static void the_oldest_is_forgotten(void **state)
     tally_free(tally);
 }
 
+/* For another process: what comes back is the same, and its texts are static ones. */
+static void rows_go_over(void **state)
+{
+    struct tally_row row = failure(unknown_ca, "192.0.2.1", "alice", 30), back;
+    struct history_row event = {
+        .at_us = 5, .generation = 2, .trigger = "SIGHUP", .result = "refused", .line = 7
+    };
+    static struct history history;
+    struct history_saved event_saved;
+    struct tally_saved saved;
+
+    (void)state;
+    row.alert = "unknown_ca";
+    row.tls_version = "TLSv1.3";
+    tally_save(&row, &saved);
+    assert_true(tally_restore(&saved, &back));
+    assert_memory_equal(&back.key, &row.key, sizeof row.key);
+    assert_string_equal(back.alert, "unknown_ca");
+    assert_ptr_not_equal(back.alert, saved.alert);
+    assert_string_equal(back.tls_version, "TLSv1.3");
+    assert_string_equal(back.user, "alice");
+    assert_int_equal(back.last_us, 30);
+    memset(saved.cause, 'x', sizeof saved.cause);
+    assert_false(tally_restore(&saved, &back));
+    history_save(&event, &event_saved);
+    history_restore(&history, &event_saved);
+    assert_string_equal(history_at(&history, 0)->trigger, "SIGHUP");
+    assert_string_equal(history_at(&history, 0)->result, "refused");
+    assert_int_equal(history_at(&history, 0)->line, 7);
+    memset(event_saved.trigger, 'x', sizeof event_saved.trigger);
+    history_restore(&history, &event_saved);
+    assert_string_equal(history_at(&history, 1)->trigger, "");
+}
+
 static void the_ring_of_reloads(void **state)
 {
     static struct history history;
@@ -112,9 +146,8 @@ static void the_ring_of_reloads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_key_is_one_row),
-        cmocka_unit_test(spans_move_on),
-        cmocka_unit_test(the_oldest_is_forgotten),
+        cmocka_unit_test(same_key_is_one_row),     cmocka_unit_test(spans_move_on),
+        cmocka_unit_test(the_oldest_is_forgotten), cmocka_unit_test(rows_go_over),
         cmocka_unit_test(the_ring_of_reloads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
