@@ -242,7 +242,9 @@ def test_what_cannot_move_stays(gate, certs, server):
     with psycopg.connect(conninfo(gate, certs) + " ssl_max_protocol_version=TLSv1.2", autocommit=True) as old, \
             connected(gate, certs) as new:
         before, pids = newest(gate), (pid_of(old), pid_of(new))
+        mark = gate.log.mark()
         assert "1 sessions moved" in (said := upgrade(gate)) and "1 stay" in said
+        assert 'reason="TLS version older than 1.3" count=1' in gate.words(mark)
         assert (pid_of(old), pid_of(new)) == pids
         assert before in run.children(gate.process.pid)
         errors = []

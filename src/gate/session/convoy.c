@@ -14,6 +14,7 @@
 enum {
     PIECE_MAX = 32 * 1024, /* of a session, in one packet */
     FAILURES_ARENA_MAX = 4 << 20,
+    STAYS_MAX = 12,     /* reasons; pack_can() has eight */
     PACKED_FIRST = 8192 /* room for most, so that no copy of keys is left where a buffer grew */
 };
 
@@ -29,9 +30,16 @@ struct doomed {
 
 /* ---- the old process ---- */
 
+/* How many sessions stay for a reason of pack_can()'s. */
+struct stay {
+    const char *why; /* NULL: the end */
+    unsigned n;
+};
+
 struct convoy_part {
     struct convoy *convoy;
     struct worker *worker;
+    struct stay stays[STAYS_MAX + 1];
 };
 
 struct convoy {
@@ -141,6 +149,44 @@ static bool send_failures(const struct convoy_part *part)
     return sent;
 }
 
+static void note_stay(struct convoy_part *part, const struct session *s)
+{
+    struct stay *stay = part->stays;
+    const char *why = "";
+
+    if (s->state == STATE_FAREWELL || pack_can(s, &why))
+        return;
+    atomic_fetch_add(&part->convoy->stayed, 1);
+    while (stay->why && strcmp(stay->why, why) != 0)
+        stay++;
+    if (stay == &part->stays[STAYS_MAX])
+        return;
+    stay->why = why;
+    stay->n++;
+}
+
+static unsigned count_stays(const struct convoy_part *part, const char *why)
+{
+    for (const struct stay *stay = part->stays; stay->why; stay++)
+        if (strcmp(stay->why, why) == 0)
+            return stay->n;
+    return 0;
+}
+
+void convoy_stays(const struct convoy *c, void (*each)(void *arg, const char *why, unsigned n), void *arg)
+{
+    for (unsigned i = 0; i < c->shared->n_workers; i++)
+        for (const struct stay *stay = c->parts[i].stays; stay->why; stay++) {
+            unsigned before = 0, n = 0;
+            for (unsigned k = 0; k < c->shared->n_workers; k++) {
+                before += k < i ? count_stays(&c->parts[k], stay->why) : 0;
+                n += count_stays(&c->parts[k], stay->why);
+            }
+            if (before == 0)
+                each(arg, stay->why, n);
+        }
+}
+
 static void depart(void *arg)
 {
     struct convoy_part *part = arg;
@@ -155,7 +201,7 @@ static void depart(void *arg)
         if (atomic_load(&c->failed))
             break;
         if (!(s->flags & SESSION_HELD))
-            atomic_fetch_add(&c->stayed, s->state != STATE_FAREWELL);
+            note_stay(part, s);
         else if (send_session(part, s, &packed))
             atomic_fetch_add(&c->moved, 1);
         else

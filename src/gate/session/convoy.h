@@ -31,6 +31,9 @@ void convoy_thaw(struct convoy *convoy);
 /** All forget what the other process has; it is told first who was to end meanwhile. */
 void convoy_forget(struct convoy *convoy);
 struct convoy_counts convoy_counts(const struct convoy *convoy);
+/** For each reason that sessions stay for, how many they are; between rounds. */
+void convoy_stays(const struct convoy *convoy, void (*each)(void *arg, const char *why, unsigned n),
+                  void *arg);
 /** No round is under way, or no worker's loop runs any more. NULL is fine. */
 void convoy_free(struct convoy *convoy);
 

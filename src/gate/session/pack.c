@@ -32,19 +32,19 @@ static const char *why_not_yet(enum state state)
     switch (state) {
     case STATE_GREET:
     case STATE_STARTUP:
-        return "it has not sent a StartupMessage";
+        return "no StartupMessage yet";
     case STATE_SEAL:
-        return "its TLS handshake is under way";
+        return "TLS handshake in progress";
     case STATE_CANCEL:
-        return "it is a cancel request";
+        return "cancel request";
     case STATE_ADMIT:
     case STATE_ROUTE:
     case STATE_UPSTREAM:
-        return "its login is under way";
+        return "login in progress";
     case STATE_CONSOLE:
-        return "it is a session of the status database";
+        return "status database";
     case STATE_FAREWELL:
-        return "it is ending";
+        return "ending";
     case STATE_RELAY:
     case STATE_COUNT:
         break;
@@ -57,8 +57,8 @@ static const char *why_not_tls(const struct stream *stream)
     if (!stream->tls || tls_engine_own_records(stream->tls))
         return NULL;
     return strcmp(tls_engine_version(stream->tls), "TLSv1.3") != 0
-               ? "OpenSSL has its TLS session, which is older than TLS 1.3"
-               : "OpenSSL has its TLS session";
+               ? "TLS version older than 1.3"
+               : "records by OpenSSL (tls_record_layer, or the cipher)";
 }
 
 bool pack_can(const struct session *s, const char **out_why)
@@ -70,7 +70,7 @@ bool pack_can(const struct session *s, const char **out_why)
     if (!why)
         why = why_not_tls(&s->server);
     if (!why && (!stream_can_pack(&s->client) || !stream_can_pack(&s->server) || stream_over(&s->server)))
-        why = "it is ending";
+        why = "ending";
     if (why)
         *out_why = why;
     return !why;

@@ -128,6 +128,18 @@ static void handover_written(struct gate *g)
         (void)!link_send(&h->link, LINK_WRITTEN, bytes_of("", 0), NULL);
 }
 
+static void log_stay(void *arg, const char *why, unsigned n)
+{
+    const struct gate *g = arg;
+    struct log_line line;
+
+    log_begin(&line, g->env, SEV_LOG, "sessions_stay");
+    log_c(&line, "message", "sessions stay with the process before the upgrade until they end");
+    log_c(&line, "reason", why);
+    log_int(&line, "count", n);
+    log_end(&line);
+}
+
 static void commit(struct handover *h)
 {
     struct gate *g = h->gate;
@@ -146,6 +158,7 @@ static void commit(struct handover *h)
     log_int(&line, "left", counts.stayed);
     log_int(&line, "held_ms", paused_ms);
     log_end(&line);
+    convoy_stays(h->convoy, log_stay, g);
     h->passes = passes_new(&g->shared, &h->link);
     atomic_store(&g->shared.heir, h->passes != NULL);
     elders_leave(g);

@@ -960,9 +960,9 @@ static void others_cannot_go_over(void **state)
     static const struct {
         enum state state;
         const char *why;
-    } cases[] = { { STATE_GREET, "it has not sent a StartupMessage" },
-                  { STATE_UPSTREAM, "its login is under way" },
-                  { STATE_CONSOLE, "it is a session of the status database" } };
+    } cases[] = { { STATE_GREET, "no StartupMessage yet" },
+                  { STATE_UPSTREAM, "login in progress" },
+                  { STATE_CONSOLE, "status database" } };
     struct rig r;
     const char *why = NULL;
 
