@@ -85,9 +85,9 @@ enum code peer_cert_sans(X509 *cert, struct arena *arena, const struct str **out
 
     *out = NULL;
     *out_n = 0;
+    arena_init(&scratch, SANS_ARENA, 1024);
     if (X509_get_ext_by_NID(cert, NID_subject_alt_name, -1) < 0)
         return OK;
-    arena_init(&scratch, SANS_ARENA, 1024);
     enum code code = cert_names_of(cert, &scratch, &names, &ignored);
     if (code != OK)
         return code == E_NOMEM ? code : OK;

@@ -4,9 +4,26 @@
 #include "client/verify.h"
 #include "fuzz.h"
 #include "pki/cert.h"
+#include "pki/peer.h"
 
 #include <openssl/err.h>
 #include <openssl/x509.h>
+
+/* What may be looked up in a map is plain text. */
+static void look_at_sans(X509 *cert, struct arena *arena)
+{
+    const struct str *sans;
+    size_t n;
+
+    if (peer_cert_sans(cert, arena, &sans, &n) != OK)
+        return;
+    CHECK(n <= PEER_SANS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        CHECK(sans[i].n > 0 && sans[i].n <= PEER_SAN_MAX);
+        for (size_t k = 0; k < sans[i].n; k++)
+            CHECK(sans[i].p[k] > ' ' && sans[i].p[k] <= '~');
+    }
+}
 
 static void look_at(X509 *cert, struct arena *arena)
 {
@@ -28,6 +45,7 @@ static void look_at(X509 *cert, struct arena *arena)
         (void)!verify_host(&names, STR("db.example.com"), &e);
         (void)!verify_host(&names, STR("192.0.2.1"), &e);
     }
+    look_at_sans(cert, arena);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
