@@ -85,6 +85,7 @@ class Machine:
     def __init__(self, directory, program):
         self.dir = str(directory)
         self.program = program
+        self.said = ""
         os.makedirs(f"{self.dir}/layer", exist_ok=True)
         os.chmod(self.dir, 0o755)
         # pylint: disable-next=consider-using-with
@@ -126,7 +127,7 @@ class Machine:
 
     def stop(self):
         self.process.kill()
-        self.process.communicate()
+        self.said = self.process.communicate()[1].strip()
 
 
 CLUSTER = r"""
@@ -150,7 +151,7 @@ class Machines:
         self.made.append(machine)
         if not machine.ready:
             machine.stop()
-            pytest.skip(f"a Debian of its own takes namespaces and overlayfs: {machine.process.stderr}")
+            pytest.skip(f"a Debian of its own takes namespaces and overlayfs: {machine.said}")
         return machine
 
     def debian(self):
