@@ -177,7 +177,7 @@ class Machine:
         """
         self.kill_database()
         heal()
-        run.wait_until(lambda: self.cluster.etcd_leader([self.name, *NODES]), "etcd's leader")
+        run.wait_until(self.cluster.etcd_is_whole, "etcd to be whole")
         self.start_patroni()
 
     # -- its links ---------------------------------------------------------------------------------------------
@@ -256,6 +256,9 @@ class Cluster:
         return []
 
     def is_whole(self):
+        for node in (self.machines[name] for name in NODES):
+            if node.processes["patroni"].poll() is not None:     # where etcd does not answer at its start, it ends: once
+                node.start_patroni()                             # more, as systemd would
         members = self.members()
         leaders = [m["name"] for m in members if m["role"] == "leader"]
         if (len(leaders) != 1 or len(members) != 3 or len({m.get("timeline") for m in members}) != 1 or
@@ -291,6 +294,12 @@ class Cluster:
             if row["Status"]["header"]["member_id"] == row["Status"].get("leader"):
                 return self.machines[next(n for n in among if f"{ADDRESSES[n]}:" in row["Endpoint"])]
         return None
+
+    @staticmethod
+    def etcd_is_whole():
+        """Each member answers from the majority."""
+        return subprocess.run(["etcdctl", "--endpoints", ",".join(f"{ADDRESSES[n]}:2379" for n in NODES), "endpoint", "health"],
+                              env={**os.environ, "ETCDCTL_API": "3"}, capture_output=True, check=False).returncode == 0
 
     def switchover(self, old, new):
         command("patronictl", "-c", str(old.dir / "patroni.yml"), "switchover", "--master", old.name, "--candidate", new.name,

@@ -100,11 +100,11 @@ def test_behind(make_gate, certs, server, place):
         gate = gate_of(make_gate, "in front of PgBouncer", place, certs, bouncer.port)
         serves(gate, certs)
         serves(gate, certs, channel_binding="require")
-        cancels(gate, server)
         # Lent in turn: two clients, one after the other, on the same server session.
         pids = {psql.run(gate, "SELECT pg_backend_pid()", password=ALICE, sslmode="verify-full", host="localhost",
                          sslrootcert=certs.ca_file).stdout for _ in range(3)}
         assert len(pids) == 1
+        cancels(gate, server)
 
 
 def test_in_front(make_gate, certs, server, place):
@@ -113,11 +113,11 @@ def test_in_front(make_gate, certs, server, place):
     with Bouncer("in front of the gate", {**place, "db.example.com": "localhost", "port=5432": f"port={gate.port}"}) as bouncer:
         serves(bouncer, certs)
         has_no_channel_binding(bouncer, certs)
-        cancels(bouncer, server)
         with Conn(bouncer) as c:
             c.start_tls()
             c.ready(ALICE)
             assert c.value("SHOW pgseal.client_addr") == "127.0.0.1" and c.value("SHOW pgseal.version") == "TLSv1.3"
+        cancels(bouncer, server)
 
 
 def test_beside(make_gate, certs, server, place):
