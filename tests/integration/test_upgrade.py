@@ -227,6 +227,11 @@ def pack_form():
         return int(re.search(r"PACK_FORMAT = (\d+)", f.read()).group(1))
 
 
+def speaker(gate, rest, form=1):
+    """A successor that does what a test says."""
+    return script(gate, "speaks", SPEAKS.format(python=sys.executable, form=form, pack=pack_form(), rest=rest))
+
+
 @pytest.mark.parametrize("form, rest, reason", [
     (99, "link.recv(65536)", r"hand-over format 99\.\d+, the running one has 1\.\d+: a restart is needed"),
     (1, "link.send(b'?nonsense')\nlink.recv(65536)\nsignal.pause()", "something else than expected"),
@@ -234,7 +239,7 @@ def pack_form():
     (1, "while link.recv(65536)[:1] != b'E': pass\nlink.send(b'!my own reason')\nsignal.pause()", "my own reason"),
 ], ids=["format", "nonsense", "too early", "its own reason"])
 def test_what_a_successor_may_say(gate, form, rest, reason):
-    refused(gate, script(gate, "speaks", SPEAKS.format(python=sys.executable, form=form, pack=pack_form(), rest=rest)), reason)
+    refused(gate, speaker(gate, rest, form), reason)
 
 
 def test_killed_at_each_step_before_commit(make_gate, certs, pytestconfig):

@@ -3,7 +3,7 @@ Sessions while the gate's program is replaced: whatever they are doing, they go 
 """
 
 import contextlib
-import os
+import re
 import signal
 import subprocess
 import threading
@@ -15,7 +15,7 @@ import pytest
 from lib import run
 from lib.pg import PASSWORDS
 from lib.wire import Conn, cancel_request
-from test_upgrade import alone, newest, script, upgrade
+from test_upgrade import alone, newest, speaker, upgrade
 
 HBA = "local all all trust\nhost all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n"
 SERVER_HBA = ("local all,replication all trust\nhostssl all all 127.0.0.1/32 trust\n"
@@ -279,3 +279,44 @@ def test_a_login_under_way(gate, certs):
         c.ready(PASSWORDS["alice"])
         assert c.value("SELECT 1") == "1"
     alone(gate)
+
+
+TAKES_ALL = "while link.recv(65536)[:1] != b'E': pass\nlink.send(b'P')\nwhile link.recv(65536)[:1] != b'D': pass\n"
+
+
+@pytest.mark.parametrize("then, reason", [
+    ("signal.pause()", "the new program did not answer in time"),
+    ("os.kill(os.getpid(), signal.SIGKILL)", "terminated by signal 9|ended before it took over"),
+    ("link.send(b'!no room for one of them')\nsignal.pause()", "no room for one of them"),
+], ids=["hangs", "dies", "refuses"])
+def test_a_successor_that_has_all_sessions(gate, certs, server, then, reason):
+    """It has their keys, and is never told to begin: they go on here, in the middle of a statement."""
+    results = []
+    with connected(gate, certs) as db, connected(gate, certs) as waiting, server.admin("app") as lock:
+        pids = pid_of(db), pid_of(waiting)
+        lock.execute("SELECT pg_advisory_lock(8)")
+        thread = threading.Thread(target=lambda: results.append(
+            waiting.execute("SELECT pg_advisory_lock(8), 'held'").fetchone()[1]))
+        thread.start()
+        busy(server, "SELECT pg_advisory_lock(8), 'held'%")
+        before = newest(gate)
+        assert re.search(reason, upgrade(gate, "--binary", speaker(gate, TAKES_ALL + then), status=1))
+        lock.execute("SELECT pg_advisory_unlock(8)")
+        thread.join(run.PATIENCE)
+        assert results == ["held"] and (pid_of(db), pid_of(waiting)) == pids
+        run.wait_until(lambda: newest(gate) == before, "the successor to end")
+        assert moved(gate) == 2 and (pid_of(db), pid_of(waiting)) == pids
+
+
+def test_told_to_stop_meanwhile(make_gate, certs):
+    g = make_gate(hba=HBA, tls={"cert": certs.server})
+    with connected(g, certs) as db:
+        assert pid_of(db)
+        with subprocess.Popen([g.program, "upgrade", "-D", g.dir, "--binary", speaker(g, TAKES_ALL + "signal.pause()")],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asked:
+            assert "checks" in asked.stdout.readline() and "starts" in asked.stdout.readline()
+            g.kill(signal.SIGTERM)
+            assert "not upgraded" in asked.communicate()[1] and asked.returncode == 1
+        assert g.process.wait(run.PATIENCE) == 0        # its sessions ended, when they were idle
+        with pytest.raises(psycopg.OperationalError, match="administrator command"):
+            db.execute("SELECT 1")
