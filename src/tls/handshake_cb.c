@@ -3,11 +3,11 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "base/rd.h"
 #include "pki/name.h"
 #include "tls/context_base.h"
 #include "tls/engine_impl.h"
 #include "tls/handover.h"
+#include "tls/hello_ext.h"
 
 static struct tls_engine *engine_of(const SSL *ssl)
 {
@@ -28,7 +28,6 @@ void engine_info_cb(const SSL *ssl, int where, int ret)
         e->alert_sent = (int16_t)(ret & 0xff);
 }
 
-/* [src: RFC 6066 §3; RFC 7301 §3.1] */
 static struct tls_hello read_hello(SSL *ssl)
 {
     struct bytes cancel = protocol_alpn(TLS_PROTOCOL_CANCEL);
@@ -36,17 +35,11 @@ static struct tls_hello read_hello(SSL *ssl)
     const unsigned char *data;
     size_t n;
 
-    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &n) == 1) {
-        struct rd r = rd_over(bytes_of(data, n));
-        (void)rd_u16(&r); /* length of the list, of which the first entry counts */
-        uint8_t type = rd_u8(&r);
-        uint16_t length = rd_u16(&r);
-        struct bytes name = rd_bytes(&r, length);
-        if (!r.bad && type == TLSEXT_NAMETYPE_host_name)
-            hello.sni = str_of((const char *)name.p, name.n);
-    }
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &n) == 1 &&
+        !hello_name(bytes_of(data, n), &hello.sni))
+        hello.sni = STR("");
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &n) == 1)
-        hello.cancel = memmem(data, n, cancel.p, cancel.n) != NULL;
+        hello.cancel = hello_has_protocol(bytes_of(data, n), bytes_from(cancel, 1));
     return hello;
 }
 
@@ -74,19 +67,8 @@ int engine_hello_cb(SSL *ssl, int *alert, void *arg)
 
     (void)arg;
     e->offered_max = (uint16_t)SSL_client_hello_get0_legacy_version(ssl);
-    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &data, &n) == 1) {
-        struct rd r = rd_over(bytes_of(data, n));
-        uint8_t list = rd_u8(&r);
-        for (uint8_t i = 0; i + 1 < list && !r.bad; i = (uint8_t)(i + 2)) {
-            uint16_t version = rd_u16(&r);
-            if (version < SSL3_VERSION || version > TLS_1_3) /* GREASE, drafts */
-                continue;
-            if (version > e->offered_max)
-                e->offered_max = version;
-            if (!e->offered_min || version < e->offered_min)
-                e->offered_min = version;
-        }
-    }
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &data, &n) == 1)
+        hello_versions(bytes_of(data, n), &e->offered_min, &e->offered_max);
     if (e->on_hello && !ask_for_context(e)) {
         *alert = SSL_AD_INTERNAL_ERROR;
         return SSL_CLIENT_HELLO_ERROR;

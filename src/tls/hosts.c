@@ -1,9 +1,9 @@
 #include "tls/hosts.h"
 
-#include "base/rd.h"
 #include "tls/context_base.h"
 #include "tls/engine_impl.h"
 #include "tls/handshake_cb.h"
+#include "tls/hello_ext.h"
 
 #include <stdlib.h>
 
@@ -30,21 +30,6 @@ struct tls_context *tls_hosts_find(const struct tls_hosts *hosts, struct str nam
 }
 
 /* ---- a ClientHello ---- */
-
-/* The first name of the list, which has one. False: it is broken. */
-static bool read_name(struct bytes extension, struct str *out)
-{
-    struct rd list = rd_over(extension);
-    size_t list_n = rd_u16(&list);
-    uint8_t type = rd_u8(&list);
-    size_t n = rd_u16(&list);
-
-    if (list.bad || list_n != extension.n - 2 || type != TLSEXT_NAMETYPE_host_name || n == 0 ||
-        n > extension.n - 5)
-        return false;
-    *out = str_of((const char *)extension.p + 5, n);
-    return true;
-}
 
 static int serve(SSL *ssl, struct tls_engine *e, struct tls_context *context, int *alert)
 {
@@ -97,7 +82,7 @@ static int hello_cb(SSL *ssl, int *alert, void *arg)
 
     (void)engine_hello_cb(ssl, alert, NULL);
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &n) == 1 &&
-        !read_name(bytes_of(data, n), &name)) {
+        !hello_name(bytes_of(data, n), &name)) {
         *alert = SSL_AD_DECODE_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
     }
