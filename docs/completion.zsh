@@ -9,7 +9,7 @@ _pgseal() {
         'reload:reload a running gate, and report the result'
         'upgrade:replace the program of a running gate, without ending its sessions'
         'init:create a gate'\''s directory\: private CA, certificate, settings, rules'
-        'ca:create and show the private CA'
+        'ca:create, show and roll over the private CA'
         'cert:issue, renew, revoke and check certificates'
         'hba:parse a pg_hba.conf file'
         'ident:parse a pg_ident.conf file'
@@ -96,11 +96,11 @@ _pgseal() {
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
-            --bundle='[rollover start: the CA is somebody else'\''s, and this file has its new roots]:FILE:_files' \
+            --bundle='[rollover start: the CA is not the gate'\''s own, and this file has its new roots]:FILE:_files' \
             --replaces='[... and this one the roots that they replace (default: those of the server'\''s certificate)]:FILE:_files' \
-            --seen='[rollover: only clients seen within so many days count (default: 30)]:DAYS: ' \
-            --accept='[rollover: go on although clients of this user, address or application are not ready; may be repeated]:NAME: ' \
-            --force'[replace an existing CA; rollover: go on although clients are not ready, and print who will break]' \
+            --seen='[rollover: only clients seen within this many days count (default: 30)]:DAYS: ' \
+            --accept='[rollover: go on even if clients of this user, address or application are not ready; may be repeated]:NAME: ' \
+            --force'[replace an existing CA; rollover: go on even if clients are not ready, and print which will fail]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
@@ -119,7 +119,7 @@ _pgseal() {
             --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
-            --force'[replace an existing CA; rollover: go on although clients are not ready, and print who will break]' \
+            --force'[replace an existing CA; rollover: go on even if clients are not ready, and print which will fail]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
@@ -157,11 +157,11 @@ _pgseal() {
             --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
             --passphrase-file='[... which is the first line of a file]:FILE:_files' \
             --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
-            --bundle='[rollover start: the CA is somebody else'\''s, and this file has its new roots]:FILE:_files' \
+            --bundle='[rollover start: the CA is not the gate'\''s own, and this file has its new roots]:FILE:_files' \
             --replaces='[... and this one the roots that they replace (default: those of the server'\''s certificate)]:FILE:_files' \
-            --seen='[rollover: only clients seen within so many days count (default: 30)]:DAYS: ' \
-            --accept='[rollover: go on although clients of this user, address or application are not ready; may be repeated]:NAME: ' \
-            --force'[replace an existing CA; rollover: go on although clients are not ready, and print who will break]' \
+            --seen='[rollover: only clients seen within this many days count (default: 30)]:DAYS: ' \
+            --accept='[rollover: go on even if clients of this user, address or application are not ready; may be repeated]:NAME: ' \
+            --force'[replace an existing CA; rollover: go on even if clients are not ready, and print which will fail]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
             --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
@@ -411,7 +411,7 @@ _pgseal() {
             '*:argument: ' ;;
     'monitor ')
         _arguments -s -S \
-            --days='[warning and critical below so many days left, instead of shares of the life]:W,C: ' \
+            --days='[warning and critical below this many days left, instead of fractions of the lifetime]:W,C: ' \
             --rootcert='[verify the chains of endpoints with these CA certificates, or "system"]:FILE:_files' \
             --crl='[revocation lists for the certificates of endpoints]:FILE:_files' \
             --negotiation='[how to start TLS with endpoints: auto, postgres, direct or tls (default: auto)]:HOW:(auto postgres direct tls)' \
@@ -444,7 +444,7 @@ _pgseal() {
             --conf-d'[write settings to 99-pgseal.conf in the directory that include_dir names]' \
             --alter-system'[write settings to postgresql.auto.conf, and print them as ALTER SYSTEM]' \
             --conninfo='[log in to the running server with this, as a superuser (default: over its socket, as the account that it runs under)]:CONNINFO: ' \
-            --accept-loss='[go on although clients of this user, application or address would be refused; may be repeated]:NAME: ' \
+            --accept-loss='[go on even if clients of this user, application or address would be refused; may be repeated]:NAME: ' \
             --force'[restore files even if they have been edited since; the edited files are kept beside the backups]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """
-See the gate work: a private PostgreSQL on a unix socket, a gate before it, and what every sslmode gets.
+See the gate work: a private PostgreSQL on a Unix-domain socket, a gate before it, and what every sslmode gets.
 
     tools/quickstart.py build/pgseal
 
@@ -190,7 +190,7 @@ class Story:
                           "sslmode": "verify-full", "sslrootcert": self.root}, sql)
 
     def own_status(self, sql):
-        """The same as the gate's own user, over its unix socket."""
+        """The same as the gate's own user, over its Unix-domain socket."""
         return subprocess.run([self.program, "psql", "-D", self.gate, "-XAtwc", sql], stdin=subprocess.DEVNULL,
                               env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.dir, "LC_ALL": "C"},
                               capture_output=True, text=True, check=False)
@@ -256,7 +256,7 @@ def show_session(story):
     own = story.through_the_gate("verify-full",
                                  "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").stdout.strip()
     print()
-    paragraph(f"""The database itself sees only the last leg, from the gate to the server, a unix socket here: its
+    paragraph(f"""The database itself sees only the last leg, from the gate to the server, a Unix-domain socket here: its
                   pg_stat_ssl says ssl = {own or '?'} for this session. The client's leg it knows from the gate:""")
     print()
     fact("in psql", f"SHOW pgseal.version;   {paint('32' if shown == version else '31', shown or 'nothing')}")
@@ -299,7 +299,7 @@ def tell(story, stays):
     """The whole story; True if every line came out as it should."""
     print(paint("1", "pgseal") + ": a TLS gate for PostgreSQL")
     heading("What runs")
-    fact("PostgreSQL", f"{story.start_postgres()}, on a unix socket in {story.socket_dir}")
+    fact("PostgreSQL", f"{story.start_postgres()}, on a Unix-domain socket in {story.socket_dir}")
     gate = story.start_gate()
     fact("gate", f"127.0.0.1 port {story.port}, rules in {story.gate}/pg_hba.conf")
     rules = [" ".join(line.split()) for line in read(os.path.join(story.gate, "pg_hba.conf")).splitlines()

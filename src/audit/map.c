@@ -131,7 +131,7 @@ static bool draw_columns(struct rule_map *map, const struct policy *policy, stru
     map->columns = arena_array(arena, 2 * (NETWORKS_SHOWN + 4), sizeof *map->columns);
     if (!map->columns)
         return false;
-    map_add(map, STR("unix socket"), &local);
+    map_add(map, STR("Unix-domain socket"), &local);
     map_add(map, STR("127.0.0.1"), &here);
     if (!add_networks(map, policy, arena))
         return false;

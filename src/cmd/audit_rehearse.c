@@ -156,7 +156,7 @@ static void put_who(struct buf *out, const struct known_client *c)
     if (c->application.n > 0)
         buf_printf(out, ", application \"%.*s\"", STR_ARG(c->application));
     if (c->address.n == 0) {
-        buf_append_c(out, ", over the unix socket");
+        buf_append_c(out, ", over the Unix-domain socket");
         return;
     }
     buf_printf(out, ", from %.*s, ", STR_ARG(c->address));

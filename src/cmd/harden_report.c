@@ -148,7 +148,7 @@ static void put_client(struct buf *out, const struct known_client *c)
     if (c->address.n > 0)
         buf_printf(out, ", from %.*s, %s", STR_ARG(c->address), c->tls ? "in TLS" : "without TLS");
     else
-        buf_append_c(out, ", over the unix socket");
+        buf_append_c(out, ", over the Unix-domain socket");
 }
 
 static const char *outcome_of(const struct harden_client *c)

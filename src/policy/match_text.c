@@ -165,7 +165,7 @@ enum code policy_refusal(const struct conn_facts *facts, const struct decision *
 static const char *transport_text(const struct conn_facts *facts)
 {
     if (facts->is_local)
-        return "the connection comes over a unix socket";
+        return "the connection comes over a Unix-domain socket";
     if (facts->tls)
         return "the connection uses TLS";
     return facts->gss ? "the connection uses GSS encryption" : "the connection is not encrypted";

@@ -197,7 +197,7 @@
       fact("Configuration", `generation ${g.generation}`, h("span", { class: "soft" }, ", loaded ", ago(g.loaded_at))),
       fact("Started", h("time", { datetime: g.started_at, title: exact(g.started_at) }, `${span(now - seconds(g.started_at))} ago`)),
       fact("TLS", g.ssl ? `${g.ssl_min_protocol_version} and up` : "off"),
-      fact("Listens on", g.listen_addresses ? `${g.listen_addresses}, port ${g.port}` : "unix sockets only"),
+      fact("Listens on", g.listen_addresses ? `${g.listen_addresses}, port ${g.port}` : "Unix-domain sockets only"),
       fact("Version", `pgseal ${g.version}`))]);
   }
 
@@ -296,7 +296,7 @@
   }
 
   // ---- sessions and rules ----------------------------------------------------------------------------------------
-  const TRANSPORTS = { "TLSv1.3": "", "TLSv1.2": "good", "TLSv1.1": "warning", TLSv1: "warning", plaintext: "critical", "unix socket": "local" };
+  const TRANSPORTS = { "TLSv1.3": "", "TLSv1.2": "good", "TLSv1.1": "warning", TLSv1: "warning", plaintext: "critical", "Unix-domain socket": "local" };
 
   function drawSessions(data) {
     const rows = data.transports, total = rows.reduce((sum, r) => sum + r.sessions, 0);
@@ -352,7 +352,7 @@
         h("p", { class: "small" }, r.likely ? `Likely: ${r.likely}.` : "", r.hint && h("span", { class: "next" }, "Next: ", h("span", { class: "mono" }, fill(r.hint, failing(data, r.cause)))))))),
       h("h3", {}, "Latest, by client"),
       table("Latest failures by client", [
-        ["Client", "", (r) => dash(r.client_addr || "unix socket")], ["Cause", "", (r) => dash(r.cause)], ["User", "", (r) => dash(r.user_name)],
+        ["Client", "", (r) => dash(r.client_addr || "Unix-domain socket")], ["Cause", "", (r) => dash(r.cause)], ["User", "", (r) => dash(r.user_name)],
         ["Asked for", "broad", (r) => dash(r.sni)], ["TLS", "tight", (r) => dash(r.tls_version)], ["Alert", "", (r) => dash(r.alert)],
         ["Times", "number", (r) => number(r.count)], ["Last", "time", (r) => ago(r.last_seen)]], data.failing_clients || [])];
   }
@@ -376,7 +376,7 @@
   const clientTable = (label, rows) =>
       table(label, [
         ["Weakness", "tight", (r) => (r.weakness ? mark(!(r.sessions > 0) || r.weakness === "TLS 1.2" ? "none" : r.weakness === "plaintext" ? "critical" : "warning", r.weakness) : mark("ok", "none seen"))],
-        ["User", "", (r) => (r.user_name === null ? h("span", { class: "soft" }, "not given") : dash(r.user_name))], ["Address", "", (r) => dash(r.client_addr || "unix socket")], ["Application", "", (r) => dash(r.application_name)],
+        ["User", "", (r) => (r.user_name === null ? h("span", { class: "soft" }, "not given") : dash(r.user_name))], ["Address", "", (r) => dash(r.client_addr || "Unix-domain socket")], ["Application", "", (r) => dash(r.application_name)],
         ["Weakest TLS", "tight", (r) => dash(r.weakest_tls)], ["sslmode seen", "broad", (r) => dash(r.sslmode)], ["Verifies", "tight", (r) => dash(r.verifies === "unknown" ? null : r.verifies)], ["Plaintext", "number", (r) => number(r.plaintext_attempts)], ["TLS failed", "number", (r) => number(r.tls_failures)],
         ["Sessions", "number", (r) => number(r.sessions)], ["Last seen", "time", (r) => ago(r.last_seen)]], rows);
 
