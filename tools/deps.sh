@@ -30,7 +30,7 @@ build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev libsql
 quickstart='openssl'
 check="openssl procps iproute2 curl python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
        $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver libnss3-tools
-       haproxy keepalived python3-psycopg-pool libhikaricp-java libslf4j-java
+       haproxy python3-psycopg-pool libhikaricp-java libslf4j-java
        python3-yaml python3-psycopg2 python3-gevent python3-asyncpg ruby-pg php-cli php-pgsql zsh fish pebble uacme dehydrated lego certbot"
 cluster='patroni etcd-server etcd-client python3-etcd iproute2'
 debian13='debootstrap debian-archive-keyring'

@@ -90,7 +90,8 @@ static struct limited *limits_add(struct limits *limits, enum limit_kind kind, s
         return NULL;
     at->kind = kind;
     at->name_n = name.n;
-    memcpy(at->name, name.p, name.n);
+    if (name.n > 0)
+        memcpy(at->name, name.p, name.n);
     limits->n_idle++;
     LIST_INSERT_HEAD(slot_of(limits, kind, name), at, chain);
     return at;

@@ -92,6 +92,9 @@ def test_a_user_may_have_so_many(limited, stack):
     for _ in range(3):      # an administrator is not limited, as a superuser is not
         stack.enter_context(Conn(gate)).ready(user="bob")
     assert rows(gate, "name = 'bob'") == []
+    with Conn(gate) as walsender:       # [src: PostgreSQL 18, InitializeSessionUserId: regular backends only]
+        walsender.send(startup(replication="true"))
+        assert "too many connections" not in str(walsender.dialogue())
 
 
 def test_a_database_may_have_so_many(limited, stack):

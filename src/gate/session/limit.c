@@ -5,10 +5,11 @@
 #include "gate/work/worker.h"
 #include "net/limits.h"
 
-/* The status database, and who could raise the limit. [src: PostgreSQL 18, InitializeSessionUserId, CheckMyDatabase] */
+/* The status database, replication, and who could raise the limit. [src: PostgreSQL 18, InitializeSessionUserId, CheckMyDatabase] */
 static bool is_exempt(const struct session *s)
 {
-    return session_is_console(s) || settings_listed(&session_settings(s)->admin_users, s->startup.user);
+    return session_is_console(s) || s->startup.replication != REPLICATION_NONE ||
+           settings_listed(&session_settings(s)->admin_users, s->startup.user);
 }
 
 static enum code limit_take(struct session *s, unsigned user_limit, unsigned database_limit, struct err *e)

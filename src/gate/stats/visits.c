@@ -60,7 +60,8 @@ static struct visitor visitor_of(const char *address, struct str user)
     struct visitor visitor = { 0 };
 
     memcpy(visitor.address, address, strnlen(address, ADDRESS_SIZE - 1));
-    memcpy(visitor.user, user.p, user.n < USER_SIZE ? user.n : USER_SIZE);
+    if (user.n > 0)
+        memcpy(visitor.user, user.p, user.n < USER_SIZE ? user.n : USER_SIZE);
     return visitor;
 }
 
