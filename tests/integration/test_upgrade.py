@@ -32,15 +32,24 @@ def upgrade(gate, *arguments, status=0):
     return done.stdout + done.stderr
 
 
+def gates(gate):
+    """The parent's children that are gates, the oldest first."""
+    found = []
+    for child in run.children(gate.process.pid):
+        with contextlib.suppress(FileNotFoundError):        # it ends at this moment
+            if "serve" in run.command_line(child):
+                found.append(child)
+    return found
+
+
 def newest(gate):
-    """The gate's process that serves: of the parent's children the last that is a gate."""
-    return [child for child in run.children(gate.process.pid) if "serve" in run.command_line(child)][-1]
+    """The gate's process that serves."""
+    return gates(gate)[-1]
 
 
 def alone(gate):
     """Nobody is left of those before."""
-    run.wait_until(lambda: len([child for child in run.children(gate.process.pid)
-                                if "serve" in run.command_line(child)]) == 1, "the old generation to end")
+    run.wait_until(lambda: len(gates(gate)) == 1, "the old generation to end")
 
 
 def serves(gate):
