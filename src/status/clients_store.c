@@ -170,7 +170,7 @@ static void fence(const struct store *s)
 static enum code check_schema(const struct store *s, int64_t *out_version, struct err *e)
 {
     char sql[sizeof schema + 128];
-    int64_t objects, ours, id, version = 0;
+    int64_t objects = 0, ours = 0, id = 0, version = 0;
 
     int rc = clients_store_ask(s, "SELECT count(*) FROM sqlite_schema", &objects);
     if (rc == SQLITE_OK)
