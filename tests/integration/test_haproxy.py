@@ -276,3 +276,32 @@ def test_one_gate_is_killed_and_one_drained(gates, tmp_path):
 def lives(c):
     c.send(wire.query("SELECT 1"))
     return "57P01" not in str(events := c.events()) and events[-1] == ("Z", "I")
+
+
+def test_one_gate_is_upgraded_under_load(gates, tmp_path):
+    """Its sessions answer on, those that come meanwhile are served, on either gate; cancel finds them afterwards."""
+    one = gates.one
+    lines = "".join(server(name, g, f"check port {http_port(g)}") for name, g in (("one", one), ("two", gates.two)))
+    with Balancer(tmp_path, lines + "    option httpchk GET /readyz\n") as balancer:
+        sessions = [connect(balancer).ready() for _ in range(8)]
+        moved = own(one, "SELECT count(*)::int FROM pgseal_sessions WHERE step = 'relay'")[0][0]
+        assert 0 < moved < 8
+        upgrade = subprocess.Popen([one.program, "upgrade", "-D", one.dir], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True)
+        served = 0
+        while upgrade.poll() is None:
+            with connect(balancer) as c:
+                assert c.ready().value("SELECT 1") == "1"
+            assert all(c.value("SELECT 2") == "2" for c in sessions)
+            served += 1
+        assert upgrade.returncode == 0, upgrade.communicate()[0]
+        assert served > 0 and all(lives(c) for c in sessions)
+        assert own(one, "SELECT upgrades, count(*)::int FROM pgseal_sessions WHERE step = 'relay' GROUP BY 1") == [(1, moved)]
+        for c in sessions:          # through whichever gate the balancer chooses
+            gates.sleeping(c)
+            with connect(balancer) as asks:
+                asks.send(wire.cancel_request(c.pid, c.key))
+                assert asks.rest() == b""
+            assert "57014" in str(c.events())
+            c.close()
+        assert "Server gates/one is DOWN" not in balancer.log.text()
