@@ -115,8 +115,8 @@ static enum code may_go_on(struct rolling *r, bool *out, struct err *e)
     if (!*out && !r->cmd->json)
         (void)fprintf(
             r->cmd->out,
-            "Nothing was changed. With --force it is done all the same, --accept NAME goes on without "
-            "a user, address or application.\n");
+            "Nothing was changed. To go on without a user, address or application, use --accept NAME; "
+            "without all of them, --force.\n");
     return OK;
 }
 
@@ -158,7 +158,7 @@ static enum code read_wish(const struct cmd *cmd, struct rollover_wish *out, str
     if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, &wish.days))
         return err_set(e, E_USAGE, "--days takes a number from 1 to %d", CA_DAYS_MAX);
     if (wish.replaces && !wish.bundle)
-        return err_set(e, E_USAGE, "--replaces belongs to --bundle");
+        return err_set(e, E_USAGE, "--replaces requires --bundle");
     *out = wish;
     return OK;
 }

@@ -83,19 +83,19 @@ static const char *phase_text(enum rollover_phase phase)
     case ROLLOVER_IDLE:
         return "no rollover is under way";
     case ROLLOVER_STARTING:
-        return "\"start\" did not come to its end; nothing is issued by the new CA";
+        return "\"start\" was interrupted; the new CA has issued nothing";
     case ROLLOVER_STARTED:
         return "started: both roots are in force, the old CA's certificates are served";
     case ROLLOVER_ISSUING:
-        return "\"servers\" did not come to its end; both roots are in force";
+        return "\"servers\" was interrupted; both roots are in force";
     case ROLLOVER_ISSUED:
         return "issued: both roots are in force, the new CA's certificates are served";
     case ROLLOVER_FINISHING:
-        return "\"finish\" did not come to its end; the new CA's certificates are served";
+        return "\"finish\" was interrupted; the new CA's certificates are served";
     case ROLLOVER_FINISHED:
         return "no rollover is under way; the last one was finished";
     case ROLLOVER_ABORTING:
-        return "\"abort\" did not come to its end";
+        return "\"abort\" was interrupted";
     case ROLLOVER_ABORTED:
         break;
     }
@@ -110,7 +110,7 @@ static void print_phase(const struct cmd *cmd, const struct rollover *r)
 
     (void)fprintf(cmd->out, "%s\n", phase_text(r->past.phase));
     if (r->busy)
-        (void)fprintf(cmd->out, "  Another process is at work on it.\n");
+        (void)fprintf(cmd->out, "  Another process is working on it.\n");
     if (r->past.start_unix_s)
         (void)fprintf(cmd->out, "  begun        %s\n  since        %s\n",
                       expiry_date(r->past.start_unix_s, date),
@@ -118,7 +118,7 @@ static void print_phase(const struct cmd *cmd, const struct rollover *r)
     if (rollover_unfinished(r->past.phase) && !r->busy)
         (void)fprintf(
             cmd->out,
-            "  Interrupted at the step \"%s\". Run \"%s\" again to go on, or \"abort\" to go back.\n",
+            "  Interrupted at the step \"%s\". Run \"%s\" again to continue, or \"abort\" to go back.\n",
             r->past.step ? rollover_step_name(r->past.step) : "begin", next_verb(r));
     if (r->past.failed.n > 0)
         (void)fprintf(cmd->out, "  The last attempt failed: %.*s\n", STR_ARG(r->past.failed));
@@ -194,7 +194,7 @@ void rollover_print_status(const struct cmd *cmd, const struct rollover_report *
 
     print_phase(cmd, r);
     if (!rollover_open_phase(r->past.phase)) {
-        (void)fprintf(cmd->out, "Begin one with: pgseal ca rollover start -D %s\n", r->target.dir);
+        (void)fprintf(cmd->out, "Start one with: pgseal ca rollover start -D %s\n", r->target.dir);
         return;
     }
     (void)fprintf(cmd->out, "%s, %s\n", sides_text(r), r->past.own ? "ours" : "somebody else's");
@@ -205,9 +205,8 @@ void rollover_print_status(const struct cmd *cmd, const struct rollover_report *
         (void)fprintf(cmd->out,
                       "rollover_cert_file is not set: no client can prove that it knows the new CA\n");
     if (r->foreign_probe)
-        (void)fprintf(
-            cmd->out,
-            "rollover_cert_file was not issued by the new CA: what clients make of it proves nothing\n");
+        (void)fprintf(cmd->out,
+                      "rollover_cert_file was not issued by the new CA: it proves nothing about that CA\n");
     print_clients(cmd, report);
     for (size_t i = 0; report->obstacles && i < report->obstacles->n; i++)
         (void)fprintf(cmd->out, "not ready: %.*s\n", STR_ARG(report->obstacles->items[i]));
@@ -236,8 +235,8 @@ static void print_settings(const struct cmd *cmd, const struct rollover *r)
         "To see who verifies certificates at all, also these; the last two after: pgseal cert issue -D %s "
         "canary --host canary.invalid --out %s/tls\n"
         "  canary = '0.1%%'\n  canary_cert_file = 'tls/canary.crt'\n  canary_key_file = 'tls/canary.key'\n"
-        "Each share of connections fails, for clients that do not know the new CA or that verify as they "
-        "should (docs/evidence.md).\n",
+        "A connection that is tested fails if the client does not know the new CA, or verifies as it should "
+        "(docs/evidence.md).\n",
         r->target.dir, cert, key, r->target.dir, r->target.dir);
 }
 

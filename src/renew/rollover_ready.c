@@ -65,9 +65,9 @@ static void judge_unverified(const struct rollover_client *client, bool proved, 
     v->state = ROLLOVER_READY_UNKNOWN;
     v->breaks = ROLLOVER_BREAKS_NO;
     if (str_is(client->verifies, "no"))
-        v->why = "verifies no certificate: it will not break, and proves nothing";
+        v->why = "verifies no certificate: it will go on working, and proves nothing";
     else if (proved)
-        v->why = "connects behind the new CA's chain, but whether it verifies one is not known";
+        v->why = "has accepted the new CA's chain, but it is not known whether it verifies one";
 }
 
 /* Whoever connects behind the new chain knows the new CA, or verifies nobody. */
@@ -84,7 +84,7 @@ static void judge_server_side(const struct rollover_evidence *evidence, struct r
     } else if (str_is(client->sslmode, "disable")) {
         v->why = "connects without TLS";
     } else if (proved && verifies) {
-        v->why = "has connected behind the new CA's chain";
+        v->why = "has accepted the new CA's chain";
     } else if (proved || str_is(client->verifies, "no")) {
         judge_unverified(client, proved, v);
     } else if (failed > 0) {
@@ -94,7 +94,7 @@ static void judge_server_side(const struct rollover_evidence *evidence, struct r
     } else {
         v->state = ROLLOVER_READY_UNPROVED;
         v->breaks = ROLLOVER_BREAKS_MAYBE;
-        v->why = "has not met the new CA's chain yet";
+        v->why = "has not been shown the new CA's chain yet";
     }
 }
 
@@ -109,11 +109,11 @@ static void judge_client_side(const struct rollover_evidence *evidence, struct r
     if (ready_is_among(issuer, evidence->old_names, evidence->n_old)) {
         v->state = ROLLOVER_READY_CERT;
         v->breaks = ROLLOVER_BREAKS_YES;
-        v->why = "shows a certificate of the CA that goes away";
+        v->why = "presents a certificate of the old CA";
     } else if (!evidence->own && v->state == ROLLOVER_READY_READY) {
         v->state = ROLLOVER_READY_UNKNOWN;
         v->breaks = ROLLOVER_BREAKS_MAYBE;
-        v->why = "shows a certificate of another CA, which may be below the old root";
+        v->why = "presents a certificate of another CA, which may chain to the old root";
     }
 }
 
@@ -150,7 +150,7 @@ static struct rollover_verdict judge_one(const struct rollover_evidence *evidenc
     struct rollover_verdict v = { .client = client,
                                   .state = ROLLOVER_READY_READY,
                                   .breaks = ROLLOVER_BREAKS_NO,
-                                  .why = "shows no certificate of the CA that goes away" };
+                                  .why = "presents no certificate of the old CA" };
 
     v.recent = client->seen_unix_s >= evidence->since_unix_s;
     v.accepted = ready_is_among(client->user, evidence->accept, evidence->n_accept) ||

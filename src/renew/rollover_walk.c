@@ -34,7 +34,8 @@ static enum code load_own(struct rollover *r, struct err *e)
         return cert_chain_load(path, &r->old, e);
     (void)err_set(e, E_NO_FILE, "there is no CA in \"%s\"", r->ca_dir);
     err_hint(
-        e, "Name the directory of the CA, or with --bundle a file with the new roots of somebody else's CA.");
+        e,
+        "Name the directory of the CA, or with --bundle a file with the new roots of a CA that is not the gate's own.");
     return E_NO_FILE;
 }
 
@@ -53,7 +54,9 @@ static enum code guess_old(struct rollover *r, struct err *e)
     const struct cert_list *known[] = { &r->target.anchors, &r->target.store };
 
     if (!r->target.has_server)
-        return err_set(e, E_USAGE, "--replaces is needed: the gate has no certificate that tells the old CA");
+        return err_set(
+            e, E_USAGE,
+            "--replaces is needed: the gate has no certificate that shows which CA is the old one");
     TRY(cert_chain_load(r->target.server_cert, &served, e));
     for (size_t k = 0; k < COUNT_OF(known); k++)
         for (size_t i = 0; i < known[k]->n; i++)
@@ -96,16 +99,16 @@ static enum code load_foreign(struct rollover *r, const struct rollover_wish *wi
     TRY(cert_chain_load(wish->bundle, &bundle, e));
     for (size_t i = 0; i < bundle.n; i++) {
         if (!cert_self_signed(bundle.items[i]))
-            return err_set(e, E_CONFIG,
-                           "file \"%s\" contains a certificate that is no root: clients would not trust it",
-                           wish->bundle);
+            return err_set(
+                e, E_CONFIG,
+                "file \"%s\" contains a certificate that is not a root: clients would not trust it",
+                wish->bundle);
         TRY(check_valid(r, bundle.items[i], wish->bundle, e));
         if (!walk_has(&r->old, bundle.items[i]) && !walk_has(&r->next, bundle.items[i]) &&
             cert_list_add(&r->next, bundle.items[i]) != OK)
             return walk_nomem(e);
     }
-    return r->next.n > 0 ? OK
-                         : err_set(e, E_CONFIG, "file \"%s\" contains no root that is new", wish->bundle);
+    return r->next.n > 0 ? OK : err_set(e, E_CONFIG, "file \"%s\" contains no new root", wish->bundle);
 }
 
 /* ---- start: a new CA ---- */
@@ -248,7 +251,7 @@ static enum code refuse_phase(const struct rollover *r, const char *what, struct
 {
     if (!rollover_open_phase(r->past.phase)) {
         (void)err_set(e, E_BAD_STATE, "no rollover is under way");
-        err_hint(e, "Begin with: pgseal ca rollover start -D %s", r->target.dir);
+        err_hint(e, "Start one with: pgseal ca rollover start -D %s", r->target.dir);
         return E_BAD_STATE;
     }
     (void)err_set(e, E_BAD_STATE, "%s", what);
