@@ -96,9 +96,14 @@ static int upgrade_tell(struct cmd *cmd, struct upgrade_result *result)
                 result->moved, result->held_ms, result->left);
         return cmd_finish(cmd, EXIT_FINE);
     }
-    err_set(&e, result->answer == FAMILY_REFUSED ? E_CONFIG : E_IO, "the gate was not upgraded: %s",
-            result->text);
-    err_hint(&e, "The program that was running serves on, with all its sessions.");
+    if (result->answer == FAMILY_SILENT) {
+        err_set(&e, E_IO, "%s", result->text);
+        err_hint(&e, "See the gate's log, and restart it if it does not serve.");
+    } else {
+        err_set(&e, result->answer == FAMILY_REFUSED ? E_CONFIG : E_IO, "the gate was not upgraded: %s",
+                result->text);
+        err_hint(&e, "The program that was running serves on, with all its sessions.");
+    }
     return cmd->json ? cmd_finish(cmd, code_exit(e.code)) : cmd_error(cmd, &e);
 }
 

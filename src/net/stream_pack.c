@@ -12,6 +12,7 @@
 bool stream_can_pack(const struct stream *stream)
 {
     return stream->fd >= 0 && !stream->connecting && !stream->broken && !stream->tls_failed &&
+           (stream->pending.n == 0 || !stream->unsendable) &&
            (!stream->tls || tls_engine_can_pack(stream->tls));
 }
 

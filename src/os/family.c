@@ -205,12 +205,16 @@ static int live(struct family *f)
 static enum code hear_signals(struct family *f, sigset_t *before, struct err *e)
 {
     static const int heard[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGUSR2 };
-    sigset_t set;
+    sigset_t set, broken;
 
     (void)sigemptyset(&set);
     for (size_t i = 0; i < COUNT_OF(heard); i++)
         (void)sigaddset(&set, heard[i]);
     (void)sigprocmask(SIG_BLOCK, &set, before);
+    /* Whoever asked for an upgrade, or reads the log, may leave: that ends nobody. Children have the mask of before. */
+    (void)sigemptyset(&broken);
+    (void)sigaddset(&broken, SIGPIPE);
+    (void)sigprocmask(SIG_BLOCK, &broken, NULL);
     f->signals = signalfd(-1, &set, SFD_CLOEXEC);
     return f->signals >= 0 ? OK : err_set(e, E_IO, "could not watch signals: %s", strerror(errno));
 }

@@ -29,8 +29,14 @@ enum {
     FAMILY_ASK_PROGRAM = 0x10000 /* the next number is the new program's file, open */
 };
 
-/** Lines of the answer: this character, and a text. The last one is of FAMILY_DONE, FAMILY_REFUSED or FAMILY_FAILED. */
-enum family_answer { FAMILY_STEP = 'S', FAMILY_DONE = 'D', FAMILY_REFUSED = 'R', FAMILY_FAILED = 'F' };
+/** Lines of the answer: this character, and a text. The last one is any but FAMILY_STEP. */
+enum family_answer {
+    FAMILY_STEP = 'S',
+    FAMILY_DONE = 'D',
+    FAMILY_REFUSED = 'R',
+    FAMILY_FAILED = 'F',
+    FAMILY_SILENT = 'L' /* the new program has taken all over, and does not say that it serves */
+};
 
 struct family_params {
     const char *const *clerk; /* its arguments, the first its name; ended by NULL */

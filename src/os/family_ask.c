@@ -105,7 +105,8 @@ enum code family_ask(pid_t parent, const char *program, struct family_asked *out
 
 static bool is_answer(char c)
 {
-    return c == FAMILY_STEP || c == FAMILY_DONE || c == FAMILY_REFUSED || c == FAMILY_FAILED;
+    return c == FAMILY_STEP || c == FAMILY_DONE || c == FAMILY_REFUSED || c == FAMILY_FAILED ||
+           c == FAMILY_SILENT;
 }
 
 /* The line that was told goes, its successors move up. False: there is no whole one. */

@@ -36,6 +36,12 @@ enum code family_memory(struct family *f, struct err *e)
     return OK;
 }
 
+/* A service manager sends it to all processes of a service: it is the parent's alone. Remains over execve(2). */
+static void leave_request_to_parent(void)
+{
+    (void)signal(SIGUSR2, SIG_IGN);
+}
+
 /* ---- clerks ---- */
 
 /* Of the environment a clerk gets what the loader and the sanitizers want, and nothing that may be secret. */
@@ -55,7 +61,7 @@ static void clerk_environment(char *out[ENVIRONMENT_MAX])
  * that writes there. Signals that the terminal sends to all are not for a clerk: it ends when its socket does. */
 static _Noreturn void become_clerk(const struct family *f, const struct generation *gate, int fd)
 {
-    static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT };
+    static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR2 };
     char *environment[ENVIRONMENT_MAX], program[64];
     int nothing = open("/dev/null", O_RDWR);
 
@@ -157,6 +163,7 @@ static struct generation generation_of(pid_t pid, const struct pairs *pairs, int
 static bool become_gate(struct family *f)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    leave_request_to_parent();
     (void)close(f->signals);
     (void)close(f->memory);
     return sigprocmask(SIG_SETMASK, &f->before, NULL) == 0 && getppid() == f->self;
@@ -211,6 +218,7 @@ static _Noreturn void become_successor(const struct family *f, const struct pair
     /* A SIGHUP stays pending until the gate is there to see it. */
     (void)sigaddset(&mask, SIGHUP);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    leave_request_to_parent();
     if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0 ||
         !place(fds, SUCCESSOR_LINE, SUCCESSOR_END) || setenv(FAMILY_VARIABLE, "successor", 1) != 0 ||
         getppid() != f->self)
@@ -280,6 +288,7 @@ static _Noreturn void become_check(const struct family *f)
     int nothing = open("/dev/null", O_RDWR);
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    leave_request_to_parent();
     if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(f->upgrade.said, STDOUT_FILENO) < 0 ||
         dup2(f->upgrade.said, STDERR_FILENO) < 0 || close_range(STDERR_FILENO + 1, ~0U, 0) != 0)
         _exit(EXIT_FAILURE);

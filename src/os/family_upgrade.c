@@ -28,7 +28,7 @@ enum {
     CHECK_MS = 120 * 1000, /* it may ask for a passphrase */
     LINKED_MS = 120 * 1000,
     ANSWER_MS = 10 * 1000, /* of the gate, that it has given up */
-    BEGIN_MS = 10 * 1000,
+    BEGIN_MS = 5 * 1000,
     SAID_READ = 16 * 1024, /* of what a check has said */
     SAID_MAX = 400         /* of the line that is passed on */
 };
@@ -65,10 +65,12 @@ static void log_end_of(const struct family *f, enum family_answer answer, const 
 
     f->params->env->log->format = atomic_load(&f->shared->json) ? LOG_JSON : LOG_TEXT;
     log_begin(&line, f->params->env, done ? SEV_LOG : SEV_WARNING, done ? "upgraded" : "upgrade_failed");
-    if (!done)
-        log_c(&line, "message", "the gate was not upgraded, and serves on");
     if (done)
         log_c(&line, "message", "the gate and its parent run the new program");
+    else if (answer == FAMILY_SILENT)
+        log_c(&line, "message", "the gate has handed everything over to the new program");
+    else
+        log_c(&line, "message", "the gate was not upgraded, and serves on");
     log_c(&line, done ? "sessions" : "reason", text);
     log_end(&line);
 }
@@ -319,6 +321,14 @@ static void on_begun(struct family *f)
     family_upgrade_end(f, FAMILY_DONE, f->upgrade.result);
 }
 
+/* It may be late, or it hangs: we stay what we are. */
+static void on_silent(struct family *f)
+{
+    memcpy(f->path, f->upgrade.path, sizeof f->path);
+    family_upgrade_end(f, FAMILY_SILENT,
+                       "the new program has taken everything over, but does not say that it serves");
+}
+
 void family_upgrade_word(struct family *f, const struct generation *gate, enum parent_word word,
                          const char *text)
 {
@@ -367,7 +377,7 @@ void family_upgrade_look(struct family *f)
         on_abandoned(f, "");
         break;
     case UPGRADE_COMMITTED:
-        on_begun(f);
+        on_silent(f);
         break;
     }
 }

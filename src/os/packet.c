@@ -70,7 +70,7 @@ enum os_packet_result os_packet_receive(int socket, void *room, size_t size, str
     take_rights(&message, out);
     if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
         os_packet_close(out);
-        return OS_PACKET_END;
+        return message.msg_flags & MSG_CTRUNC ? OS_PACKET_FULL : OS_PACKET_END;
     }
     out->data = bytes_of(room, (size_t)n - 1);
     ((char *)room)[n - 1] = '\0';

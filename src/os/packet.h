@@ -13,6 +13,7 @@ enum { OS_PACKET_FDS = 2 /* at most */, OS_PACKET_MAX = 64 * 1024 /* bytes behin
 enum os_packet_result {
     OS_PACKET_GOT,
     OS_PACKET_NONE, /* not now: the socket does not block */
+    OS_PACKET_FULL, /* the process may not have as many descriptors; the packet is lost */
     OS_PACKET_END   /* the other process has closed it, or what came is no packet */
 };
 

@@ -92,6 +92,7 @@ enum parent_order parent_ordered(int orders, int *out_link)
     switch (os_packet_receive(orders, room, sizeof room, &packet, false)) {
     case OS_PACKET_NONE:
         return PARENT_NOTHING;
+    case OS_PACKET_FULL:
     case OS_PACKET_END:
         return PARENT_GONE;
     case OS_PACKET_GOT:

@@ -69,7 +69,8 @@ bool pack_can(const struct session *s, const char **out_why)
         why = why_not_tls(&s->client);
     if (!why)
         why = why_not_tls(&s->server);
-    if (!why && (!stream_can_pack(&s->client) || !stream_can_pack(&s->server) || stream_over(&s->server)))
+    if (!why && (!stream_can_pack(&s->client) || !stream_can_pack(&s->server) || stream_over(&s->server) ||
+                 s->client.finishing || s->client.unsendable))
         why = "ending";
     if (why)
         *out_why = why;

@@ -50,6 +50,7 @@ static void elder_on_link(void *arg, unsigned events)
     switch (os_packet_receive(elder->link.fd, room, sizeof room, &packet, false)) {
     case OS_PACKET_NONE:
         return;
+    case OS_PACKET_FULL:
     case OS_PACKET_END:
         tell_written(elder);
         elder_free(elder);

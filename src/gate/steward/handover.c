@@ -290,6 +290,7 @@ static void handover_on_link(void *arg, unsigned events)
     switch (os_packet_receive(h->link.fd, room, sizeof room, &packet, false)) {
     case OS_PACKET_NONE:
         return;
+    case OS_PACKET_FULL:
     case OS_PACKET_END:
         if (h->step == HANDOVER_DONE)
             handover_close(h->gate);

@@ -211,6 +211,9 @@ static bool take_one(struct successor *s, char *room)
     switch (os_packet_receive(s->link.fd, room, LINK_ROOM, &packet, false)) {
     case OS_PACKET_NONE:
         return false;
+    case OS_PACKET_FULL:
+        (void)err_set(&e, E_LIMIT, "too many open files: the sessions need more than this process may have");
+        succeed_cannot(s->gate, &e);
     case OS_PACKET_END:
         end_unnoticed(s);
         return false;

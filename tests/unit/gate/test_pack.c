@@ -982,6 +982,31 @@ static void others_cannot_go_over(void **state)
     rig_end(&r);
 }
 
+/* What the other process would refuse: one such session must not keep all of them where they are. */
+static void who_hears_nothing_more_stays(void **state)
+{
+    struct rig r;
+    const char *why = NULL;
+
+    (void)state;
+    rig_begin(&r, &tls_both);
+    bool *const flags[] = { &r.s->client.unsendable, &r.s->client.finishing };
+    for (size_t i = 0; i < COUNT_OF(flags); i++) {
+        *flags[i] = true;
+        assert_false(pack_can(r.s, &why));
+        assert_string_equal(why, "ending");
+        *flags[i] = false;
+    }
+    assert_true(buf_append(&r.s->server.pending, str_bytes(STR("x"))));
+    r.s->server.unsendable = true;
+    assert_false(pack_can(r.s, &why));
+    r.s->server.unsendable = false;
+    buf_reset(&r.s->server.pending);
+    assert_true(pack_can(r.s, &why));
+    query(&r);
+    rig_end(&r);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest writing[] = { cmocka_unit_test(write_seeds) };
@@ -1006,6 +1031,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(damaged_packs_are_refused),
         cmocka_unit_test(packs_of_this_format_are_taken),
         cmocka_unit_test(others_cannot_go_over),
+        cmocka_unit_test(who_hears_nothing_more_stays),
     };
 
     if (CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_release) != 1 || argc < 2)
