@@ -92,8 +92,8 @@ static int upgrade_tell(struct cmd *cmd, struct upgrade_result *result)
         if (!cmd->json)
             (void)fprintf(
                 cmd->out,
-                "the gate runs the new program: %lu sessions moved within %lu ms, %lu stay with the old one until they end\n",
-                result->moved, result->held_ms, result->left);
+                "the gate runs the new program: %lu session%s moved within %lu ms, %lu staying with the old program until they end\n",
+                result->moved, result->moved == 1 ? "" : "s", result->held_ms, result->left);
         return cmd_finish(cmd, EXIT_FINE);
     }
     if (result->answer == FAMILY_SILENT) {

@@ -72,7 +72,7 @@ def pid_of(db):
 def moved(gate):
     """An upgrade that moves everything; how many sessions."""
     done = upgrade(gate)
-    count = int(done.split(" sessions moved")[0].rsplit(" ", 1)[1])
+    count = int(done.split(" session")[0].rsplit(" ", 1)[1])
     assert ", 0 stay" in done, done
     alone(gate)
     return count
@@ -243,7 +243,7 @@ def test_what_cannot_move_stays(gate, certs, server):
             connected(gate, certs) as new:
         before, pids = newest(gate), (pid_of(old), pid_of(new))
         mark = gate.log.mark()
-        assert "1 sessions moved" in (said := upgrade(gate)) and "1 stay" in said
+        assert "1 session moved" in (said := upgrade(gate)) and "1 stay" in said
         assert 'reason="TLS version older than 1.3" count=1' in gate.words(mark)
         assert (pid_of(old), pid_of(new)) == pids
         assert before in run.children(gate.process.pid)

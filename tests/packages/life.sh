@@ -116,7 +116,7 @@ exec 3>/root/questions 4</root/answers
 asked before
 first=$answer before=$(main_pid) gate=$(gate_pid)
 later 1 another
-grep -q 'the gate runs the new program: 1 sessions moved' /root/dpkg.log || { cat /root/dpkg.log; fail 'no word of the upgrade'; }
+grep -q 'the gate runs the new program: 1 session moved' /root/dpkg.log || { cat /root/dpkg.log; fail 'no word of the upgrade'; }
 [ "$(systemctl is-active pgseal)" = active ] || fail 'not active after an upgrade'
 [ "$(main_pid)" = "$before" ] || fail 'the main process changed'
 [ "$(gate_pid)" != "$gate" ] || fail 'the old gate still serves'
