@@ -244,7 +244,7 @@ static void man_program(struct buf *out)
         ".SH SYNOPSIS\n\\fBpgseal\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]...\n.br\n"
         "\\fBpgseal \\-\\-version\\fR\n.SH DESCRIPTION\n"
         "pgseal is a TLS gate in front of a PostgreSQL server: it checks connections against pg_hba.conf\n"
-        "as the server would. Its other commands examine, issue and renew what TLS needs.\n.SH COMMANDS\n");
+        "as the server would. Its other commands examine configurations and servers, and issue and renew\ncertificates.\n.SH COMMANDS\n");
     for (const struct command_row *row = self + 1; row->name; row++) {
         buf_printf(out, ".TP\n\\fB%s\\fR\n", row->name);
         roff_line(out, "", row->summary);

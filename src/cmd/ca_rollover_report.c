@@ -112,7 +112,7 @@ static void print_phase(const struct cmd *cmd, const struct rollover *r)
     if (r->busy)
         (void)fprintf(cmd->out, "  Another process is working on it.\n");
     if (r->past.start_unix_s)
-        (void)fprintf(cmd->out, "  begun        %s\n  since        %s\n",
+        (void)fprintf(cmd->out, "  started      %s\n  this step    %s\n",
                       expiry_date(r->past.start_unix_s, date),
                       expiry_date(r->past.phase_unix_s, (char[EXPIRY_DATE_SIZE]){ 0 }));
     if (rollover_unfinished(r->past.phase) && !r->busy)
@@ -197,7 +197,7 @@ void rollover_print_status(const struct cmd *cmd, const struct rollover_report *
         (void)fprintf(cmd->out, "Start one with: pgseal ca rollover start -D %s\n", r->target.dir);
         return;
     }
-    (void)fprintf(cmd->out, "%s, %s\n", sides_text(r), r->past.own ? "ours" : "somebody else's");
+    (void)fprintf(cmd->out, "%s, %s\n", sides_text(r), r->past.own ? "the gate's own" : "not the gate's own");
     print_roots(cmd, "old root", &r->old, report->now_unix_s);
     print_roots(cmd, "new root", &r->next, report->now_unix_s);
     print_files(cmd, r);
