@@ -111,6 +111,23 @@ static void check_key(struct audit *a, const char *path)
                   "private key file \"%s\" has group or world access: its mode is %04o", path, mode);
 }
 
+static void check_keys(struct audit *a)
+{
+    const struct settings *settings = a->subject->settings;
+    struct settings_file_use use;
+    const char *path;
+    struct err e;
+
+    for (size_t i = 0; settings_file_use(settings, i, &use, &path); i++) {
+        if (!path || !settings_reads(settings, use.reader))
+            continue;
+        if (use.audit == FILE_SERVER_KEY)
+            check_key(a, path);
+        else if (use.audit == FILE_CLIENT_KEY && os_check_client_key_file(path, &e) != OK)
+            audit_add(a, CHECK_KEY_PERMISSIONS, str_c(path), "%s", err_text(&e));
+    }
+}
+
 void check_files(struct audit *a)
 {
     const struct settings *settings = a->subject->settings;
@@ -120,8 +137,7 @@ void check_files(struct audit *a)
     struct err e;
     size_t n;
 
-    if (settings->ssl && settings->ssl_key_file.path)
-        check_key(a, settings->ssl_key_file.path);
+    check_keys(a);
     for (size_t i = 0; settings->ssl && i < a->subject->n_hosts; i++)
         if (a->subject->hosts[i].key)
             check_key(a, a->subject->hosts[i].key);
@@ -137,11 +153,11 @@ void check_files(struct audit *a)
         for (size_t i = 0; i < n; i++)
             check_writable(a, paths[i].path.p);
     }
-    for (size_t i = 0; settings->ssl && settings_file_listed(settings, i, &use, &path); i++)
-        if (use.audited)
+    for (size_t i = 0; settings_file_listed(settings, i, &use, &path); i++)
+        if (use.audit == FILE_AUDITED && settings_reads(settings, use.reader))
             check_writable(a, path);
-    for (size_t i = 0; settings->ssl && !a->subject->live && settings_file_use(settings, i, &use, &path); i++)
-        if (path && path[0] && os_is_mounted_alone(path))
+    for (size_t i = 0; !a->subject->live && settings_file_use(settings, i, &use, &path); i++)
+        if (settings_reads(settings, use.reader) && path && path[0] && os_is_mounted_alone(path))
             audit_add(a, CHECK_CERTIFICATE_MOUNTED_ALONE, str_c(path), "%s is the root of a mount",
                       use.setting);
 }

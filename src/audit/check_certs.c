@@ -301,6 +301,9 @@ void check_certificates(struct audit *a)
     struct settings_file_use use;
     const char *path;
 
+    for (size_t i = 0; settings_file_listed(settings, i, &use, &path); i++)
+        if (use.reader == FILE_READER_CHECK && settings_reads(settings, use.reader) && use.named)
+            check_trust(a, path, false);
     if (!settings->ssl)
         return;
     if (a->subject->n_hosts == 0)
@@ -311,7 +314,8 @@ void check_certificates(struct audit *a)
     for (size_t i = 0; a->subject->n_hosts > 0 && subject_client_ca(a->subject, i); i++)
         check_trust(a, subject_client_ca(a->subject, i), lists_count);
     for (size_t i = 0; settings_file_listed(settings, i, &use, &path); i++)
-        if (use.audited && use.named && (a->subject->n_hosts == 0 || path != settings->ssl_ca_file.path))
+        if (use.reader == FILE_READER_TLS && use.audit == FILE_AUDITED && use.named &&
+            (a->subject->n_hosts == 0 || path != settings->ssl_ca_file.path))
             check_trust(a, path, lists_count);
     check_authorities(a);
 }

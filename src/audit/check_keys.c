@@ -5,6 +5,7 @@
 #include "audit/public_cas.h"
 #include "base/check.h"
 #include "client/conninfo.h"
+#include "conf/files.h"
 
 /* ---- certificates of clients ---- */
 
@@ -60,8 +61,23 @@ static bool is_judged(const struct audit *a, const char *file)
     return false;
 }
 
+/* Those that the gate shows to its peers, and to who is asked for the primary. */
+static void check_named_clients(struct audit *a)
+{
+    const struct settings *settings = a->subject->settings;
+    struct settings_file_use use;
+    const char *path;
+
+    for (size_t i = 0; !a->subject->live && settings_file_listed(settings, i, &use, &path); i++)
+        if (path && use.audit == FILE_AUDITED && str_ends(str_c(use.kind), STR(" client")) &&
+            settings_reads(settings, use.reader) && !subject_is_unseen(a->subject, path) &&
+            !is_judged(a, path))
+            judge_client(a, path);
+}
+
 void check_client_certificates(struct audit *a)
 {
+    check_named_clients(a);
     for (size_t i = 0; i < a->subject->n_connections; i++) {
         const char *file = client_file(a, &a->subject->connections[i]);
         if (file && !is_judged(a, file))

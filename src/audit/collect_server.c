@@ -210,10 +210,8 @@ static enum code look_for_files(struct server *s)
     struct settings_file_use use;
     const char *path;
 
-    if (!settings->ssl)
-        return OK;
     for (size_t i = 0; settings_file_use(settings, i, &use, &path); i++)
-        if (use.reader == FILE_READER_TLS)
+        if (use.reader == FILE_READER_TLS && settings_reads(settings, use.reader))
             TRY(look_for(s, path, items_of(&use)));
     return OK;
 }

@@ -2,6 +2,7 @@
 #include "conf/files.h"
 
 #include "base/check.h"
+#include "conf/http_place.h"
 #include "conf/settings.h"
 
 #include <stddef.h>
@@ -13,12 +14,10 @@ struct use_row {
     bool used;
 };
 
-#define AUDITED true
-#define NOT_AUDITED false
 #define READER_none .used = false
 #define READER_READ_BY(who, at, what, called, checked)                                                       \
     .used = true, .place = (at), .use.reader = FILE_READER_##who, .use.kind = (what), .use.named = (called), \
-    .use.audited = (checked)
+    .use.audit = FILE_##checked
 
 #define ROW_OF_BOOL(member, name, values)
 #define ROW_OF_INT(member, name, values)
@@ -39,6 +38,27 @@ static const struct use_row rows[] = {
 #include "settings.def"
 #undef X
 };
+
+bool settings_reads(const struct settings *settings, enum file_reader reader)
+{
+    struct http_place place;
+
+    /* The value was understood when the settings were read. */
+    if (!http_place_parse(settings->http_listen, &place))
+        place = (struct http_place){ .kind = HTTP_OFF };
+    bool exposed = place.kind == HTTP_TCP && !place.loopback;
+    switch (reader) {
+    case FILE_READER_TLS:
+        return settings->ssl;
+    case FILE_READER_HTTP:
+        return exposed || (place.kind == HTTP_TCP && settings->http_cert_file.path);
+    case FILE_READER_HTTP_TOKEN:
+        return exposed || (place.kind != HTTP_OFF && settings->http_token_file.path);
+    case FILE_READER_CHECK:
+        return settings->upstream_check_url.n > 0;
+    }
+    UNREACHABLE();
+}
 
 static void files_take(const struct settings *settings, const struct use_row *row,
                        struct settings_file_use *out, const char **out_path)

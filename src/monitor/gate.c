@@ -33,10 +33,32 @@ static bool wants_proxy(const struct settings *settings, struct str address)
            settings_proxy_expected(settings, (struct sockaddr *)&v6);
 }
 
-/* What the gate shows: as a client to its peers, else to clients. */
+/* What the gate shows: as a client to its peers and to who is asked for the primary, else to clients. */
 static enum monitor_role role_of(const struct settings_file_use *use)
 {
-    return strcmp(use->kind, "peer client") == 0 ? ROLE_CLIENT : ROLE_SERVER;
+    return str_ends(str_c(use->kind), STR(" client")) ? ROLE_CLIENT : ROLE_SERVER;
+}
+
+static enum code add_listed(struct monitor_target *target, const struct settings_file_use *use,
+                            const char *path, struct monitor_row **out, struct err *e)
+{
+    const struct monitor_file file = { use->kind, use->setting, path };
+
+    return use->named ? monitor_add_trust(target, &file, e)
+                      : monitor_add_chain(target, &file, role_of(use), out, e);
+}
+
+/* The files of upstream_check_url. */
+static enum code add_role_check(struct monitor_target *target, const struct settings *s, struct err *e)
+{
+    struct settings_file_use use;
+    struct monitor_row *leaf;
+    const char *path;
+
+    for (size_t i = 0; settings_file_listed(s, i, &use, &path); i++)
+        if (use.reader == FILE_READER_CHECK && settings_reads(s, use.reader))
+            TRY(add_listed(target, &use, path, &leaf, e));
+    return OK;
 }
 
 /* The files of TLS with clients, as tables/settings.def has them. */
@@ -53,16 +75,12 @@ static enum code add_server(struct monitor_target *target, const struct settings
         return OK;
     TRY(monitor_add_hosts(target, &hosts, &by_name, e));
     for (size_t i = 0; settings_file_listed(s, i, &use, &path); i++) {
-        const struct monitor_file file = { use.kind, use.setting, path };
         bool served = path == s->ssl_cert_file.path;
         if (by_name && path && (served || path == s->ssl_ca_file.path)) /* others are in use instead */
             continue;
         if (use.reader != FILE_READER_TLS)
             continue;
-        if (use.named)
-            TRY(monitor_add_trust(target, &file, e));
-        else
-            TRY(monitor_add_chain(target, &file, role_of(&use), &first, e));
+        TRY(add_listed(target, &use, path, &first, e));
         if (served)
             leaf = first;
     }
@@ -169,6 +187,8 @@ enum code monitor_add_gate(struct monitor_target *target, const char *dir, struc
         code = add_http(target, settings, e);
     if (code == OK)
         code = gate_add_upstreams(target, settings, e);
+    if (code == OK)
+        code = add_role_check(target, settings, e);
     if (code == OK && target->params->inventory)
         code = monitor_add_seen(target, settings_state_dir(settings), e);
     settings_unref(settings);

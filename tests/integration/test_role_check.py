@@ -4,8 +4,10 @@ a stand-in here; Patroni's own is asked in tests/cluster.
 """
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import threading
 import urllib.request
 
@@ -215,6 +217,35 @@ def test_a_rest_api_that_is_not_trusted_or_does_not_trust(checking, certs, tmp_p
     assert text in g.words()
     with let_in(g) as c:
         assert c.value("SELECT 1") == "1"
+
+
+def test_its_certificates_are_known(checking, program, certs, tmp_path):
+    """The gate's list, monitor and audit have them, TLS with clients or not."""
+    pair = certs.ca.issue("soon", usage="client", valid_from=pki.now() - 80 * pki.DAY, valid_to=pki.now() + 5 * pki.DAY)
+    cert, key = pair.write(str(tmp_path), "soon")
+    g = checking(upstream_check_cert_file=cert, upstream_check_key_file=key)
+    wanted = [("check ca", certs.ca_file, "ok"), ("check client", cert, "critical")]
+
+    def audit():
+        done = subprocess.run([program, "audit", "--json", g.dir], capture_output=True, text=True, check=False)
+        return {(f["id"], f["where"]) for f in json.loads(done.stdout)["findings"]}
+
+    def monitor():
+        done = subprocess.run([program, "monitor", "--json", g.dir], capture_output=True, text=True, check=False)
+        return [(r["kind"], r["location"], r["status"]) for r in sorted(json.loads(done.stdout), key=lambda r: r["kind"])
+                if r["kind"].startswith("check")]
+
+    with console(g) as db:
+        assert db.execute("SELECT kind, file, status FROM pgseal_certificates WHERE kind LIKE 'check%' "
+                          "ORDER BY 1").fetchall() == wanted
+    assert monitor() == wanted
+    assert ("certificate_expiring", cert) in audit() and ("key_permissions", key) not in audit()
+    os.chmod(key, 0o644)
+    assert ("key_permissions", key) in audit()
+    g.configure({"ssl": "off", "ssl_cert_file": None, "ssl_key_file": None})
+    assert monitor() == wanted and {("certificate_expiring", cert), ("key_permissions", key)} < audit()
+    g.configure({"upstream_check_url": None})
+    assert monitor() == [] and not {("certificate_expiring", cert), ("key_permissions", key)} & audit()
 
 
 ONE = "host=127.0.0.1 port=1 sslmode=disable target_session_attrs=primary"

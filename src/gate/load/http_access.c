@@ -2,7 +2,7 @@
 #include "gate/load/http_access.h"
 
 #include "base/buf.h"
-#include "conf/http_place.h"
+#include "conf/files.h"
 #include "conf/settings.h"
 #include "os/files.h"
 #include "tls/context.h"
@@ -14,33 +14,14 @@
 /* [choice: what nobody guesses over a network, even when made by hand] */
 enum { TOKEN_MIN = 16 };
 
-static struct http_place place_of(const struct settings *settings)
-{
-    struct http_place place;
-
-    /* The value was understood when the settings were read. */
-    if (!http_place_parse(settings->http_listen, &place))
-        place = (struct http_place){ .kind = HTTP_OFF };
-    return place;
-}
-
-static bool is_exposed(const struct http_place *place)
-{
-    return place->kind == HTTP_TCP && !place->loopback;
-}
-
 bool http_access_wants_tls(const struct settings *settings)
 {
-    struct http_place place = place_of(settings);
-
-    return is_exposed(&place) || (place.kind == HTTP_TCP && settings->http_cert_file.path);
+    return settings_reads(settings, FILE_READER_HTTP);
 }
 
 bool http_access_wants_token(const struct settings *settings)
 {
-    struct http_place place = place_of(settings);
-
-    return is_exposed(&place) || (place.kind != HTTP_OFF && settings->http_token_file.path);
+    return settings_reads(settings, FILE_READER_HTTP_TOKEN);
 }
 
 const char *http_access_cert_file(const struct settings *settings)

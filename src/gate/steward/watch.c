@@ -354,20 +354,6 @@ static void add_text(struct watch *watch, struct str path, bool rules)
         add_path(watch, text, rules);
 }
 
-/* Is anybody there who reads such files? */
-static bool reads(const struct settings *settings, enum file_reader reader)
-{
-    switch (reader) {
-    case FILE_READER_TLS:
-        return settings->ssl;
-    case FILE_READER_HTTP:
-        return http_access_wants_tls(settings);
-    case FILE_READER_HTTP_TOKEN:
-        return http_access_wants_token(settings);
-    }
-    UNREACHABLE();
-}
-
 static void add_certificates(struct watch *watch, const struct snapshot *snapshot)
 {
     const struct settings *settings = snapshot_settings(snapshot);
@@ -376,7 +362,7 @@ static void add_certificates(struct watch *watch, const struct snapshot *snapsho
     const char *path;
 
     for (size_t i = 0; settings_file_use(settings, i, &use, &path); i++)
-        if (reads(settings, use.reader))
+        if (settings_reads(settings, use.reader))
             add_path(watch, path, false);
     for (size_t i = 0; hosts->by_name && i < hosts->n; i++) {
         add_path(watch, hosts->hosts[i].cert_file, false);

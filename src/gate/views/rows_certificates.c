@@ -270,7 +270,7 @@ static enum code add_own(struct listing *l, const struct settings *settings, str
         struct source source = { use.setting, path, use.kind, use.named };
         if (use.reader == FILE_READER_HTTP && !path) /* it has that of TLS with clients */
             source = (struct source){ "ssl_cert_file", http_access_cert_file(settings), use.kind, use.named };
-        if (use.reader == FILE_READER_TLS ? settings->ssl : http_access_wants_tls(settings))
+        if (settings_reads(settings, use.reader))
             TRY(add_source(l, &source, e));
     }
     return OK;

@@ -206,12 +206,13 @@
     server: "Server certificate", chain: "Chain", "client ca": "CA of clients", crl: "Revocation list",
     "upstream ca": "CA of the upstream server", "upstream client": "Own certificate upstream",
     "peer ca": "CA of other gates", "peer client": "Own certificate to other gates",
+    "check ca": "CA of upstream_check_url", "check client": "Own certificate to upstream_check_url",
   };
 
   /** The stretch of time that is drawn: what is renewed decides, a CA of ten years only runs off the edge. */
   function stretch(rows) {
     const dated = rows.filter((r) => r.not_after && r.not_before);
-    const own = dated.filter((r) => ["server", "crl", "upstream client", "peer client"].includes(r.kind));
+    const own = dated.filter((r) => ["server", "crl", "upstream client", "peer client", "check client"].includes(r.kind));
     const use = own.length ? own : dated;
     const most = (values, low, high) => Math.min(high, Math.max(low, ...values));
     const ahead = 1.15 * most(use.map((r) => seconds(r.not_after) - now), 30 * DAY, 400 * DAY);
