@@ -19,6 +19,7 @@ from lib.pair import Pair
 from lib.pg import PASSWORDS
 from lib.rest import Rest
 from lib.wire import Conn
+from test_upgrade import alone, upgrade
 
 ALICE = PASSWORDS["alice"]
 A, B = "127.0.0.1", "localhost"         # the names of the two servers, for the REST API as well
@@ -141,6 +142,34 @@ def test_the_servers_own_answer_is_the_proof(pair, checking, rest):
         rest.become(localhost="standby", **{"127_0_0_1": "primary"})
         wait_for_roles(g, "primary", "standby")
         assert c.value("SELECT 1") == "1"                    # it came after the other had lost its role
+
+
+def test_a_session_that_went_through_an_upgrade(pair, checking, rest):
+    """The new program counts it, and ends it as one of its own."""
+    g = checking(admin_users=None, **{"max_user_connections.alice": "1"})
+    wait_for_roles(g, "primary", "standby")
+
+    def limits():
+        with console(g) as db:
+            return db.execute("SELECT name, allowed, used FROM pgseal_limits WHERE kind = 'user'").fetchall()
+
+    with let_in(g) as c:
+        backend = c.value("SELECT pg_backend_pid()")
+        assert "1 sessions moved" in (done := upgrade(g)) and ", 0 stay" in done, done
+        alone(g)
+        wait_for_roles(g, "primary", "standby")
+        assert c.value("SELECT pg_backend_pid()") == backend
+        assert limits() == [("alice", 1, 1)]
+        with begin(g) as other:
+            assert other.login(ALICE)[-2][1]["C"] == "53300"
+        since = g.log.mark()
+        rest.become(localhost="primary", **{"127_0_0_1": "standby"})
+        fatal = c.events()[-2][1]
+        assert (fatal["C"], fatal["M"]) == ("57P01", "terminating connection due to administrator command")
+        assert 'reason="upstream_check_url: the server is no longer the primary."' in g.words(since)
+    run.wait_until(lambda: limits() == [("alice", 1, 0)], "the place to be free")
+    with let_in(g) as c:
+        assert c.value("SHOW port") == str(pair.a.port)
 
 
 def test_a_host_that_denies_it_three_times(checking, rest):
