@@ -30,6 +30,7 @@ struct rolling {
     struct rollover_report report;
     struct rollover_verdicts verdicts;
     struct rollover_obstacles obstacles;
+    bool only_tells; /* nothing is changed */
     int status;
 };
 
@@ -67,7 +68,21 @@ static int64_t since_of(const struct rolling *r)
     return r->report.now_unix_s - (int64_t)r->report.seen_days * DAY_S;
 }
 
-/* That the gate does not answer is part of the report. */
+/*
+ * That the gate does not answer is part of the report. Then `status` tells what it has left in its file, but nothing
+ * is done on the strength of that.
+ */
+static bool find_clients(struct rolling *r, struct rollover_client **out, size_t *out_n)
+{
+    const struct settings *settings = r->state->target.settings;
+    struct err ignored;
+    enum code code = rollover_clients_ask(settings, r->arena, out, out_n, &r->report.unseen);
+
+    if (code == E_CONNECT && r->only_tells)
+        code = rollover_clients_load(settings, r->arena, out, out_n, &r->report.as_of_unix_s, &ignored);
+    return code == OK;
+}
+
 static enum code judge_clients(struct rolling *r, bool client_side, struct err *e)
 {
     const struct rollover *state = r->state;
@@ -90,8 +105,7 @@ static enum code judge_clients(struct rolling *r, bool client_side, struct err *
     TRY(names_of(&state->next, r->arena, &next_names, e));
     evidence.old_names = old_names;
     evidence.next_names = next_names;
-    if (rollover_clients_ask(state->target.settings, r->arena, &clients, &evidence.n, &r->report.unseen) !=
-        OK)
+    if (!find_clients(r, &clients, &evidence.n))
         return OK;
     evidence.clients = clients;
     TRY(rollover_judge(&evidence, r->arena, &r->verdicts, e));
@@ -133,6 +147,7 @@ static enum code print_state(struct rolling *r, struct err *e)
 
 static enum code do_status(struct rolling *r, struct err *e)
 {
+    r->only_tells = true;
     if (rollover_open_phase(r->state->past.phase))
         TRY(judge_clients(r, true, e));
     return print_state(r, e);

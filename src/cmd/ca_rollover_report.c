@@ -174,12 +174,18 @@ static void print_client(const struct cmd *cmd, const struct rollover_verdict *v
 static void print_clients(const struct cmd *cmd, const struct rollover_report *report)
 {
     const struct rollover_verdicts *all = report->verdicts;
+    char date[EXPIRY_DATE_SIZE];
 
     if (!all) {
         (void)fprintf(cmd->out, "clients: not known: %s\n",
                       report->unseen.code == OK ? "the gate was not asked" : err_text(&report->unseen));
         return;
     }
+    if (report->as_of_unix_s > 0)
+        (void)fprintf(cmd->out,
+                      "the gate does not answer: %s\n"
+                      "its clients are read from the file " STATE_CLIENTS ", as of %s\n",
+                      err_text(&report->unseen), expiry_date(report->as_of_unix_s, date));
     (void)fprintf(
         cmd->out,
         "clients (state, silent for, who, why): %zu, of which %zu are not ready and were seen within %u days\n",
@@ -429,7 +435,8 @@ json_t *rollover_json(const struct rollover_report *report)
     bool open = rollover_open_phase(r->past.phase);
 
     return json_pack(
-        "{s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+        "{s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:s}",
         "phase", rollover_phase_name(r->past.phase), "interrupted",
         (int)(rollover_unfinished(r->past.phase) && !r->busy), "running", (int)r->busy, "step",
         json_text_or_null(str_c(rollover_step_name(r->past.step))), "failed",
@@ -438,7 +445,7 @@ json_t *rollover_json(const struct rollover_report *report)
         (int)(open && r->server_side), "client_side", (int)(open && r->client_side), "foreign_probe",
         (int)r->foreign_probe, "drivers", json_drivers(r), "old", json_roots(&r->old, report->now_unix_s),
         "new", json_roots(&r->next, report->now_unix_s), "files", json_files(r), "certificates",
-        json_pairs(r), "clients", json_clients(report), "unseen",
-        report->unseen.code == OK ? json_null() : json_string(err_text(&report->unseen)), "obstacles",
-        json_obstacles(report->obstacles), "next", next_verb(r));
+        json_pairs(r), "clients", json_clients(report), "clients_as_of", json_time(report->as_of_unix_s),
+        "unseen", report->unseen.code == OK ? json_null() : json_string(err_text(&report->unseen)),
+        "obstacles", json_obstacles(report->obstacles), "next", next_verb(r));
 }

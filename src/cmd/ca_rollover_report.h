@@ -13,8 +13,9 @@
 /** All borrowed. */
 struct rollover_report {
     const struct rollover *state;
-    const struct rollover_verdicts *verdicts;   /* NULL: the gate was not asked, or did not answer */
-    struct err unseen;                          /* … and why; code OK: it was not asked */
+    const struct rollover_verdicts *verdicts; /* NULL: the gate was not asked, or did not answer */
+    struct err unseen;                        /* … and why; code OK: it was not asked */
+    int64_t as_of_unix_s;                     /* they are from its file, last written then; 0: it told them */
     const struct rollover_obstacles *obstacles; /* NULL: not looked for */
     unsigned seen_days;
     int64_t now_unix_s;

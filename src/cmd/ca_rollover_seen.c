@@ -1,11 +1,17 @@
-/* Rows of pgseal_clients. */
+/* Rows of pgseal_clients, and of the file that they are kept in. */
 #include "cmd/ca_rollover_seen.h"
 
 #include "base/arena.h"
 #include "base/check.h"
 #include "client/gate_talk.h"
 #include "conf/settings.h"
+#include "os/files.h"
 #include "pgtypes/pgtime.h"
+#include "status/clients_store.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 enum column {
     COLUMN_USER,
@@ -22,6 +28,8 @@ enum column {
     COLUMN_SESSIONS,
     COLUMNS
 };
+
+enum { LOADING_FIRST = 64 };
 
 const char rollover_clients_sql[] =
     "SELECT user_name, client_addr, application_name, sslmode, verifies, verified_at, ca_new_at, ca_failed_at, "
@@ -93,5 +101,90 @@ enum code rollover_clients_ask(const struct settings *settings, struct arena *ar
         return err_set(e, E_ACCESS, "the gate refused to answer: %.*s", STR_ARG(talk.told.message));
     TRY(rollover_clients_of(&rows, arena, out, e));
     *out_n = rows.n;
+    return OK;
+}
+
+/* ---- the file ---- */
+
+struct loading {
+    struct arena *arena;
+    struct rollover_client *all;
+    size_t n, room;
+    int64_t now_us;
+    bool nomem;
+};
+
+static int64_t seconds_of(int64_t us)
+{
+    return us > 0 ? us / USECS_PER_SEC : 0;
+}
+
+static bool copy_texts(struct loading *l, const struct client_row *row, struct rollover_client *out)
+{
+    return arena_str(l->arena, str_c(row->key.user), &out->user) &&
+           arena_str(l->arena, str_c(row->key.address), &out->address) &&
+           arena_str(l->arena, str_c(row->key.application), &out->application) &&
+           arena_str(l->arena, str_c(row->issuer), &out->cert_issuer);
+}
+
+/* As gate/views/rows_clients.c shows it. */
+static struct rollover_client client_of(const struct loading *l, const struct client_row *row)
+{
+    int64_t verified_us;
+    const char *verifies = client_verifies(row, &verified_us);
+
+    return (struct rollover_client){ .sslmode = str_c(client_sslmode(row, l->now_us)),
+                                     .verifies = str_c(verifies),
+                                     .verified_unix_s = seconds_of(verified_us),
+                                     .next_unix_s = seconds_of(row->ca_new_us),
+                                     .failed_unix_s = seconds_of(row->ca_failed_us),
+                                     .cert_end_unix_s = row->cert_ends_s > 0 ? row->cert_ends_s : 0,
+                                     .seen_unix_s = seconds_of(row->last_us),
+                                     .admitted = row->sessions > 0 };
+}
+
+static void add_row(void *arg, const struct client_row *row)
+{
+    struct loading *l = arg;
+
+    if (l->n == l->room) {
+        size_t room = l->room ? l->room * 2 : LOADING_FIRST;
+        struct rollover_client *all = arena_array(l->arena, room, sizeof *all);
+        if (!all) {
+            l->nomem = true;
+            return;
+        }
+        if (l->n > 0)
+            memcpy(all, l->all, l->n * sizeof *all);
+        l->all = all;
+        l->room = room;
+    }
+    l->all[l->n] = client_of(l, row);
+    if (copy_texts(l, row, &l->all[l->n]))
+        l->n++;
+    else
+        l->nomem = true;
+}
+
+enum code rollover_clients_load(const struct settings *settings, struct arena *arena,
+                                struct rollover_client **out, size_t *out_n, int64_t *out_as_of_unix_s,
+                                struct err *e)
+{
+    struct loading l = { .arena = arena };
+    char dir[PATH_MAX], path[OS_PATH_MAX];
+    struct stat st;
+
+    if (!realpath(settings_state_dir(settings), dir))
+        return err_set(e, E_NO_FILE, "the gate's state directory cannot be found");
+    TRY(os_path(dir, STATE_CLIENTS, path, e));
+    if (lstat(path, &st) != 0)
+        return err_set(e, E_NO_FILE, "there is no file \"%s\"", path);
+    l.now_us = (int64_t)st.st_mtime * USECS_PER_SEC;
+    TRY(client_store_load(path, add_row, &l, e));
+    if (l.nomem)
+        return err_set(e, E_NOMEM, "out of memory");
+    *out = l.all;
+    *out_n = l.n;
+    *out_as_of_unix_s = st.st_mtime;
     return OK;
 }

@@ -1,5 +1,5 @@
 /**
- * Whom a running gate has seen, as evidence for a rollover.
+ * Whom a gate has seen, as evidence for a rollover.
  */
 #ifndef PGSEAL_CMD_CA_ROLLOVER_SEEN_H
 #define PGSEAL_CMD_CA_ROLLOVER_SEEN_H
@@ -23,5 +23,14 @@ MUST_CHECK enum code rollover_clients_of(const struct gate_rows *rows, struct ar
  */
 MUST_CHECK enum code rollover_clients_ask(const struct settings *settings, struct arena *arena,
                                           struct rollover_client **out, size_t *out_n, struct err *e);
+/**
+ * Read what a gate that is not asked has left in its state directory.
+ *
+ * out_as_of_unix_s  when the file was last written.
+ * E_NO_FILE: there is none. Otherwise as client_store_load().
+ */
+MUST_CHECK enum code rollover_clients_load(const struct settings *settings, struct arena *arena,
+                                           struct rollover_client **out, size_t *out_n,
+                                           int64_t *out_as_of_unix_s, struct err *e);
 
 #endif

@@ -3,6 +3,7 @@
 whoever knows one of them connects, and a run that was killed is explained by `status` and finished or taken back.
 """
 
+import datetime
 import json
 import os
 import re
@@ -249,6 +250,34 @@ def test_hosts_and_an_upstream_server_that_only_the_old_root_verifies(rollover, 
     gate.configure({"ssl_sni": None})
     gate.reload()
     factory.stop(behind)
+
+
+def test_a_gate_that_is_down(rollover):
+    """status tells of the clients from the file, and says so; no other word takes that for evidence."""
+    gate = rollover.gate
+    rollover("start")
+    assert rollover.connects(rollover.keep("both.crt"), cert=rollover.certificate("seen"))
+
+    def seen(state):
+        rows = [{k: v for k, v in c.items() if k != "silent_seconds"} for c in state["clients"] if c["address"]]
+        return sorted(rows, key=lambda c: (c["user"] or "", c["address"], c["application"] or ""))
+
+    asked = rollover("status")
+    assert asked["clients_as_of"] is None and asked["unseen"] is None and "/CN=" in str(seen(asked)[0]["cert_issuer"])
+    gate.stop()
+    told = rollover("status")
+    assert seen(told) == seen(asked) and "could not connect to the gate" in told["unseen"]
+    written = datetime.datetime.fromtimestamp(os.stat(gate.path("pgseal.clients")).st_mtime, datetime.timezone.utc)
+    assert told["clients_as_of"] == written.strftime("%Y-%m-%dT%H:%M:%SZ")
+    said = rollover.run("ca", "rollover", "status", "-D", gate.dir).stdout
+    assert f"from the file pgseal.clients, as of {written:%Y-%m-%d %H:%M:%S}" in said
+    refused = rollover("servers", status=1)
+    assert (refused["phase"], refused["clients"], refused["clients_as_of"]) == ("started", None, None)
+    os.rename(gate.path("pgseal.clients"), gate.path("aside"))
+    assert (rollover("status")["clients"], rollover("status")["clients_as_of"]) == (None, None)
+    os.rename(gate.path("aside"), gate.path("pgseal.clients"))
+    gate.start()
+    assert rollover("abort")["phase"] == "aborted"
 
 
 def test_somebody_elses_ca(program, make_gate, pytestconfig):
