@@ -5,7 +5,7 @@
 #   quickstart  a PostgreSQL of Debian's, its client and openssl: `make quickstart`
 #   check       the test runners, linters and drivers: `make check`
 #   bench       the peers that `make bench` measures
-#   cluster     Patroni and etcd: `make cluster`
+#   cluster     Patroni, etcd and HAProxy: `make cluster`
 #   debian13    what makes a folder with a Debian 13: `make check-debian13`, `make deb`
 #   works-with  more clients, for `make works-with`
 #   site        what makes the manual's static pages: `make site`
@@ -32,7 +32,7 @@ check="openssl procps iproute2 curl python3-pytest python3-pytest-xdist python3-
        $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver libnss3-tools
        haproxy python3-psycopg-pool libhikaricp-java libslf4j-java
        python3-yaml python3-psycopg2 python3-gevent python3-asyncpg ruby-pg php-cli php-pgsql zsh fish pebble uacme dehydrated lego certbot"
-cluster='patroni etcd-server etcd-client python3-etcd iproute2'
+cluster='patroni etcd-server etcd-client python3-etcd iproute2 haproxy'
 debian13='debootstrap debian-archive-keyring'
 works_with='python3-sqlalchemy python3-django libhikaricp-java odbc-postgresql unixodbc pgloader golang-go
             golang-github-jackc-pgx-v4-dev golang-github-lib-pq-dev'

@@ -1,6 +1,6 @@
 """
-A Patroni cluster of three machines, each a network namespace, with gates as docs/howto/patroni.md writes them: its files
-are taken from the page. Needs a network, mount and PID namespace of its own (run.sh).
+A Patroni cluster of three machines, each a network namespace, with gates and HAProxy as docs/howto/patroni.md writes them:
+its files are taken from the page. Needs a network, mount and PID namespace of its own (run.sh).
 """
 
 import contextlib
@@ -9,8 +9,10 @@ import json
 import os
 import pathlib
 import re
+import secrets
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -23,8 +25,10 @@ from lib import pki, run            # noqa: E402  (found by the line above)
 
 NODES = ("node1", "node2", "node3")
 GATES = ("gate1", "gate2")
-ADDRESSES = {"node1": "10.77.0.1", "node2": "10.77.0.2", "node3": "10.77.0.3", "gate1": "10.77.0.11", "gate2": "10.77.0.12"}
-HUB = "10.77.0.254"
+BALANCER = "db"
+ADDRESSES = {"node1": "10.77.0.1", "node2": "10.77.0.2", "node3": "10.77.0.3", "gate1": "10.77.0.11", "gate2": "10.77.0.12",
+             BALANCER: "10.77.0.21"}
+HUB = "10.77.0.254"      # the clients' address
 PASSWORD = "change me"
 SLOW = 120               # seconds that a cluster may take to be whole again on a busy machine
 
@@ -84,14 +88,18 @@ class Machine:
 
     def localize(self, text):
         """A file of the page, written for node1 or gate1, as this machine has it."""
-        c = self.cluster
         lines = []
         for line in text.splitlines():
             if "hosts:" not in line and "host=" not in line and "for gate in" not in line:
                 line = re.sub(r"\b(node|gate)1\b", self.name, line)
             lines.append(line)
-        text = "\n".join(lines) + "\n"
-        for there, here in (("/var/lib/postgresql/main", self.dir / "data"), ("/var/run/postgresql", self.dir / "run"),
+        return self.place("\n".join(lines) + "\n")
+
+    def place(self, text):
+        """The page's paths and addresses as they are here."""
+        c = self.cluster
+        for there, here in (("192.0.2.21", ADDRESSES[BALANCER]),
+                            ("/var/lib/postgresql/main", self.dir / "data"), ("/var/run/postgresql", self.dir / "run"),
                             ("/var/run/pgseal", self.dir / "gate"), ("/etc/patroni", c.etc)):
             text = text.replace(there, str(here))
         return text
@@ -103,11 +111,50 @@ class Machine:
     # -- its gate ----------------------------------------------------------------------------------------------
     def start_gate(self, model):
         page = self.cluster.page
-        self.write(self.dir / "gate/pgseal.conf", self.localize(page.file(f"/etc/pgseal/pgseal.conf on {model}")) +
-                   f"log_connections = {'on' if model in GATES else 'off'}\n")
+        text = page.file(f"/etc/pgseal/pgseal.conf on {model}")
+        if model in GATES:
+            text += page.file(f"added to /etc/pgseal/pgseal.conf on {model}") + "log_connections = on\n"
+            self.write(self.dir / "gate/http.token", secrets.token_hex(32), 0o600)
+        self.write(self.dir / "gate/pgseal.conf", self.localize(text))
         self.write(self.dir / "gate/pg_hba.conf", self.localize(page.file(f"/etc/pgseal/pg_hba.conf on {model}")))
+        self.write(self.dir / "gate/pg_ident.conf", "")
+        mark = self.log("gate").mark()
         self.start("gate", self.cluster.program, "serve", "-D", str(self.dir / "gate"))
-        self.log("gate").wait_for("ready to accept connections")
+        self.log("gate").wait_for("ready to accept connections", mark)
+
+    def kill_gate(self):
+        process = self.processes.pop("gate")
+        os.kill(run.gate_pid(process.pid), signal.SIGKILL)
+        process.wait(30)
+
+    @contextlib.contextmanager
+    def gate_with(self, old, new):
+        """Its settings with `new` for `old`, for a while."""
+        path = self.dir / "gate/pgseal.conf"
+        before = path.read_text(encoding="utf-8")
+        assert before.count(old) == 1, before
+        self.reload_gate(before.replace(old, new))
+        yield
+        self.reload_gate(before)
+
+    def reload_gate(self, settings):
+        mark = self.log("gate").mark()
+        self.write(self.dir / "gate/pgseal.conf", settings)
+        os.kill(run.gate_pid(self.processes["gate"].pid), signal.SIGHUP)
+        self.log("gate").wait_for("event=reloaded", mark)
+
+    # -- HAProxy -----------------------------------------------------------------------------------------------
+    def start_balancer(self):
+        path = self.dir / "haproxy.cfg"
+        self.write(path, self.place(self.cluster.page.file("/etc/haproxy/haproxy.cfg on db")))
+        self.start("haproxy", "haproxy", "-db", "-f", str(path))
+        run.wait_until(self.accepts, "HAProxy to listen")
+
+    def accepts(self):
+        assert self.processes["haproxy"].poll() is None, self.log("haproxy").text()
+        with contextlib.suppress(OSError), socket.create_connection((self.address, 5432)):
+            return True
+        return False
 
     # -- its database ------------------------------------------------------------------------------------------
     def start_etcd(self, state="new"):
@@ -184,9 +231,9 @@ class Machine:
     def link(self, state):
         command("ip", "link", "set", f"v-{self.name}", state)
 
-    def blackhole(self, verb):
-        """Cut off from the other nodes, and from nobody else."""
-        for other in NODES:
+    def blackhole(self, verb, others=NODES):
+        """Cut off from the other nodes, or from these machines, and from nobody else: it hears, and cannot answer."""
+        for other in others:
             if other != self.name:
                 command("ip", "-n", self.name, "route", verb, "blackhole", f"{ADDRESSES[other]}/32")
 
@@ -203,7 +250,7 @@ class Cluster:
         self.make_certificates()
         recheck = self.page.file("/etc/patroni/recheck").replace("/etc/patroni", str(self.etc))
         pki.write_file(str(self.etc / "recheck"), recheck, 0o755)
-        self.machines = {name: Machine(self, name) for name in NODES + GATES}
+        self.machines = {name: Machine(self, name) for name in (*NODES, *GATES, BALANCER)}
 
     def make_network(self):
         hosts = self.dir / "hosts"
@@ -246,6 +293,7 @@ class Cluster:
         self.wait_until_whole()
         for name in GATES:
             self.machines[name].start_gate("gate1")
+        self.machines[BALANCER].start_balancer()
         return self
 
     def members(self):
@@ -310,7 +358,8 @@ class Cluster:
         who = f"dbname=app user=app password='{PASSWORD}' {tls}"
         many = f"host={','.join(NODES)} target_session_attrs=read-write connect_timeout=2 {who}"
         return {"direct": f"{many} port=5432", "beside": f"{many} port=6432",
-                "front": f"host={','.join(GATES)} port=5432 connect_timeout=60 {who}"}[route]
+                "front": f"host={','.join(GATES)} port=5432 connect_timeout=60 {who}",
+                "haproxy": f"host={BALANCER} port=5432 connect_timeout=60 {who}"}[route]
 
     def stop(self):
         for machine in self.machines.values():
@@ -321,8 +370,12 @@ class Cluster:
 
 
 # -- load -------------------------------------------------------------------------------------------------------
-ROUTES = ("direct", "beside", "front")
+ROUTES = ("direct", "beside", "front", "haproxy")
 CLIENTS = 4
+
+
+def longest(times):
+    return max(b - a for a, b in zip(times, times[1:]))
 
 
 class Load:
@@ -370,16 +423,22 @@ class Load:
         self.primary_at = time.time()
         return self.primary
 
-    def wait_for_writes(self, after, routes=ROUTES):
+    def wait_for_writes(self, after, routes=ROUTES, clients=1):
         for route in routes:
-            run.wait_until(lambda r=route: {a["client"] for a in self.acks(r, after)}, f"writes by {route} again", SLOW)
+            run.wait_until(lambda r=route: len({a["client"] for a in self.acks(r, after)}) >= clients,
+                           f"writes by {route} again", SLOW)
 
     def gap(self, route):
         """The longest time in which nobody's write was acknowledged, in words."""
         times = sorted(a["at"] for a in self.acks(route) if a["at"] > self.event_at - 1)
         if self.primary_at and times[-1] < self.primary_at:
             return f"{self.ended_at - times[-1]:.1f} s and no end"
-        return f"{max(b - a for a, b in zip(times, times[1:])):.1f} s"
+        return f"{longest(times):.1f} s"
+
+    def waited(self, route):
+        """The longest time in which one client's write was not acknowledged."""
+        acks = [a for a in self.acks(route) if a["at"] > self.event_at - 1]
+        return max(longest([a["at"] for a in acks if a["client"] == c]) for c in range(CLIENTS))
 
     def lost(self, route):
         """When the rows were acknowledged that the primary does not have when the load ends."""

@@ -1,19 +1,26 @@
 """
-Patroni with gates beside the nodes and in front of them, under load, against the same load without gates. In the order
-of the file: each test leaves a whole cluster behind.
+Patroni with gates beside the nodes and in front of them, and HAProxy in front of those, under load, against the same load
+without gates. In the order of the file: each test leaves a whole cluster behind.
 """
 
+import contextlib
 import datetime
 import os
 import re
+import select
 import time
 
+import psycopg
 import pytest
 
-from cluster import CLIENTS, GATES, NODES, ROUTES, Cluster, Load
+from cluster import ADDRESSES, BALANCER, CLIENTS, GATES, HUB, NODES, ROUTES, Cluster, Load
 from lib import run
 
 WITHIN = 1.0            # seconds from the role change being seen to the end of the sessions
+SLACK = 5.0             # seconds that a client may wait longer with HAProxy than without, on a machine that others use too
+
+
+TIER = ("front", "haproxy")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +43,7 @@ def report(load):
     for route in ROUTES:
         gap, lost, counts = load.results[route]
         print(f"  {route:7} gap {gap}, lost {len(lost)}, errors {counts}")
+    print("  longest of one client: " + ", ".join(f"{route} {load.waited(route):.1f} s" for route in TIER))
 
 
 def moment(line):
@@ -43,10 +51,10 @@ def moment(line):
     return datetime.datetime.strptime(text, "%Y-%m-%d %H:%M:%S.%f")
 
 
-def check_ended(cluster, marks, new):
+def check_ended(cluster, marks, new, gates=GATES):
     """The gates in front have ended sessions, all within a second of seeing the new primary."""
     ended = 0
-    for name in GATES:
+    for name in gates:
         text = cluster.machines[name].log("gate").text(marks[name])
         seen = [line for line in text.splitlines()
                 if f"event=upstream_role upstream=default host={new.name}:6432 role=primary" in line]
@@ -63,11 +71,17 @@ def marks_of(cluster):
 
 
 def check_no_worse(load):
-    """No more is acknowledged by an old primary through gates than without; nobody in front hangs, or is not let in."""
+    """
+    No more is acknowledged by an old primary through gates than without; nobody in front hangs, or is not let in; nobody waits
+    longer because HAProxy is there.
+    """
     lost = {route: load.results[route][1] for route in ROUTES}
-    for route in ("beside", "front"):       # each client may have had one under way
+    for route in ("beside", *TIER):         # each client may have had one under way
         assert len(lost[route]) <= CLIENTS or max(lost[route]) < max(lost["direct"]) + 0.5, lost
-    assert not [e for e in load.errors("front") if e["error"] == "hung" or e["phase"] == "connect"], load.errors("front")
+    for route in TIER:
+        errors = load.errors(route)
+        assert not [e for e in errors if e["error"] == "hung" or e["phase"] == "connect"], errors
+    assert load.waited("haproxy") < load.waited("front") + SLACK
 
 
 def test_standbys_are_copied_and_fed_through_gates(cluster):
@@ -140,7 +154,7 @@ def test_the_primarys_link_is_down(cluster):
         load.event()
         old.link("down")
         new = load.wait_for_primary(others(old))
-        load.wait_for_writes(load.primary_at + 1, ["front"])
+        load.wait_for_writes(load.primary_at + 1, TIER)
     old.reboot(lambda: old.link("up"))
     cluster.wait_until_whole()
     report(load)
@@ -161,6 +175,66 @@ def test_a_primary_that_only_clients_reach(cluster):
     report(load)
     check_no_worse(load)
     check_ended(cluster, marks, new)
+
+
+def test_one_gate_is_killed_and_the_roles_change(cluster):
+    """Who was on it comes back at once, through the other, and waits there for the next primary like everybody else."""
+    gate, balancer = cluster.machines["gate1"], cluster.machines[BALANCER].log("haproxy")
+    old, marks, mark = cluster.primary(), marks_of(cluster), balancer.mark()
+    new = cluster.machines[others(old)[0]]
+    with Load(cluster, "gate-killed") as load:
+        load.event()
+        gate.kill_gate()
+        load.wait_for_writes(time.time(), TIER, clients=CLIENTS)
+        cluster.switchover(old, new)
+        load.wait_for_primary([new.name])
+        load.wait_for_writes(load.primary_at + 1)
+    balancer.wait_for("Server gates/gate1 is DOWN", mark)
+    gate.start_gate("gate1")
+    balancer.wait_for("Server gates/gate1 is UP", mark)
+    cluster.wait_until_whole()
+    report(load)
+    check_no_worse(load)
+    check_ended(cluster, marks, new, ["gate2"])
+
+
+def test_a_link_that_only_tcp_knows_to_be_cut(cluster):
+    """
+    The primary hears gate1 and cannot answer it. Nobody else is the primary, so no session ends for that; the one that waits for
+    an answer ends by tcp_user_timeout. It is shorter here than keepalives (40 s), which therefore have no part in it.
+    """
+    primary, gate = cluster.primary(), cluster.machines["gate1"]
+    mark = gate.log("gate").mark()
+    with gate.gate_with("tcp_user_timeout=40000", "tcp_user_timeout=10000"):
+        with psycopg.connect(cluster.conninfo("front"), autocommit=True, host=gate.name) as db:
+            db.execute("SELECT 1")
+            primary.blackhole("add", [gate.name])
+            since = time.monotonic()
+            db.pgconn.send_query(b"SELECT 2")
+            assert select.select([db.pgconn.socket], [], [], run.PATIENCE)[0], gate.log("gate").text(mark)
+            took = time.monotonic() - since
+            with contextlib.suppress(psycopg.OperationalError):
+                db.pgconn.consume_input()
+            assert db.pgconn.get_result().status == psycopg.pq.ExecStatus.FATAL_ERROR
+        primary.blackhole("del", [gate.name])
+    print(f"\ntcp_user_timeout=10000: {took:.1f} s")
+    assert 9 < took < 40
+    assert check_ended_none(cluster, {name: mark if name == gate.name else cluster.machines[name].log("gate").mark()
+                                      for name in GATES})
+    cluster.wait_until_whole()
+
+
+def test_the_clients_addresses_come_through_haproxy(cluster):
+    """In each of the events above, in both gates' logs; and one id joins each session's lines to HAProxy's."""
+    lines = re.findall(r"^client=(\S+) server=(gate\d) id=(\S+)$", cluster.machines[BALANCER].log("haproxy").text(), re.M)
+    assert {server for _, server, _ in lines} == set(GATES)
+    for name in GATES:
+        text = cluster.machines[name].log("gate").text()
+        authorized = re.findall(r"event=connection_authorized .*user=app .*", text)
+        clients = dict(re.findall(r"event=connection_authorized .*client=(\S+) .*unique_id=(\S+)", text))
+        assert authorized and not [line for line in authorized if f"client={HUB}:" not in line]
+        assert f"client={ADDRESSES[BALANCER]}:" not in text
+        assert clients and set(clients.items()) <= {(client, unique) for client, server, unique in lines if server == name}
 
 
 def test_the_callback_hurries_the_gates(cluster):
