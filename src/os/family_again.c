@@ -105,17 +105,62 @@ static bool adopt_program(struct generation *newest)
     return newest->program >= 0;
 }
 
+/* Any other value in it is none that may be read as one. */
+static bool is_bool(const bool *flag)
+{
+    uint8_t byte;
+
+    memcpy(&byte, flag, sizeof byte);
+    return byte <= 1;
+}
+
+/* A signal to 0 or to -1 would reach others; to 1, the first of the machine. */
+static bool is_child(pid_t pid)
+{
+    return pid > 1 && pid != getpid();
+}
+
+static bool fits_gate(const struct generation *gate)
+{
+    return is_bool(&gate->over) && is_child(gate->pid) && (gate->clerk <= 0 || is_child(gate->clerk)) &&
+           gate->line >= -1 && gate->orders >= -1 && gate->program >= -1;
+}
+
+/* It is of this very process; so what differs is of a program that has another idea of it, and nothing of it is touched. */
+static bool fits(const struct remembered *r)
+{
+    struct stat memory;
+
+    if (r->format != FAMILY_FORMAT || r->size != sizeof *r || r->self != getpid())
+        return false;
+    if (r->n > GENERATIONS_MAX || r->newest >= r->n || r->report < -1 || !is_bool(&r->stopping))
+        return false;
+    for (size_t i = 0; i < r->n; i++)
+        if (!fits_gate(&r->gates[i]))
+            return false;
+    return fstat(r->memory, &memory) == 0 && memory.st_size == sizeof(struct parent_shared);
+}
+
+/* The number of the file, behind PARENT_IS. */
+static bool read_number(const char *variable, int *out)
+{
+    uint32_t number;
+
+    if (strncmp(variable, PARENT_IS, sizeof PARENT_IS - 1) != 0 ||
+        !str_to_u32(str_c(variable + sizeof PARENT_IS - 1), 0, INT32_MAX, &number))
+        return false;
+    *out = (int)number;
+    return true;
+}
+
 enum code family_adopt(struct family *f, const char *variable, struct err *e)
 {
     struct remembered r;
-    char *end = NULL;
-    bool number = strncmp(variable, PARENT_IS, sizeof PARENT_IS - 1) == 0;
-    long fd = number ? strtol(variable + sizeof PARENT_IS - 1, &end, 10) : -1;
+    int fd;
 
-    if (!number || *end != '\0' || pread((int)fd, &r, sizeof r, 0) != sizeof r || r.format != FAMILY_FORMAT ||
-        r.size != sizeof r || r.self != getpid() || r.n > GENERATIONS_MAX || r.newest >= r.n)
+    if (!read_number(variable, &fd) || pread(fd, &r, sizeof r, 0) != sizeof r || !fits(&r))
         return err_set(e, E_BAD_STATE, "this process has been no gate's parent before");
-    (void)close((int)fd);
+    (void)close(fd);
     (void)unsetenv(FAMILY_VARIABLE);
     set_closing(&r, true);
     f->n = r.n;
