@@ -4,24 +4,16 @@
 #include "base/secret.h"
 #include "gate/session/accept.h"
 #include "gate/session/pack.h"
+#include "gate/session/pieces.h"
 #include "gate/session/session.h"
 #include "gate/stats/tally.h"
 #include "net/loop.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
-    PIECE_MAX = 32 * 1024, /* of a session, in one packet */
     FAILURES_ARENA_MAX = 4 << 20,
-    STAYS_MAX = 12,     /* reasons; pack_can() has eight */
-    PACKED_FIRST = 8192 /* room for most, so that no copy of keys is left where a buffer grew */
-};
-
-/* Before each piece of a session. The descriptors come with the first one. */
-struct piece {
-    uint16_t worker; /* of the old process: its pieces follow each other */
-    uint8_t first, last;
+    STAYS_MAX = 12 /* reasons; pack_can() has eight */
 };
 
 struct doomed {
@@ -100,26 +92,6 @@ static void end_part(struct convoy *c)
         loop_post_owed(c->shared->steward, c->done, c->arg);
 }
 
-static bool send_pieces(const struct convoy_part *part, struct bytes packed, const int fds[PACK_FDS])
-{
-    uint8_t room[sizeof(struct piece) + PIECE_MAX];
-    bool sent = true;
-
-    for (size_t at = 0; sent && at < packed.n;) {
-        size_t n = packed.n - at < PIECE_MAX ? packed.n - at : PIECE_MAX;
-        const struct piece piece = { .worker = (uint16_t)part->worker->index,
-                                     .first = at == 0,
-                                     .last = at + n == packed.n };
-        memcpy(room, &piece, sizeof piece);
-        memcpy(room + sizeof piece, packed.p + at, n);
-        sent = link_send(part->convoy->link, LINK_SESSION, bytes_of(room, sizeof piece + n),
-                         piece.first ? fds : NULL);
-        wipe(room, sizeof piece + n);
-        at += n;
-    }
-    return sent;
-}
-
 static bool send_session(const struct convoy_part *part, struct session *s, struct buf *packed)
 {
     int fds[PACK_FDS];
@@ -127,7 +99,7 @@ static bool send_session(const struct convoy_part *part, struct session *s, stru
     buf_reset(packed);
     if (pack_session(s, packed, fds) != OK)
         return false;
-    bool sent = send_pieces(part, buf_bytes(packed), fds);
+    bool sent = pieces_send(part->convoy->link, part->worker->index, buf_bytes(packed), fds);
     wipe(packed->p, packed->n);
     return sent;
 }
@@ -194,7 +166,7 @@ static void depart(void *arg)
     struct buf packed = BUF_INIT(PACK_MAX);
     struct session *s;
 
-    if (!buf_reserve(&packed, PACKED_FIRST))
+    if (!buf_reserve(&packed, PIECES_PACKED_FIRST))
         atomic_store(&c->failed, true);
     pack_freeze(part->worker);
     TAILQ_FOREACH (s, &part->worker->sessions, entry) {
@@ -256,13 +228,6 @@ void convoy_forget(struct convoy *convoy)
 
 /* ---- the new process ---- */
 
-/* A session of which pieces are still to come. */
-struct assembly {
-    struct buf packed;
-    int fds[PACK_FDS];
-    bool open;
-};
-
 struct arrivals {
     struct gate_shared *shared;
     void (*settled)(void *arg);
@@ -280,8 +245,7 @@ struct arrivals {
 struct arrival {
     struct arrivals *arrivals;
     struct worker *worker;
-    struct buf packed;
-    int fds[PACK_FDS];
+    struct assembly whole;
 };
 
 struct arrivals *arrivals_new(struct gate_shared *shared, void (*settled)(void *arg), void *arg)
@@ -295,30 +259,17 @@ struct arrivals *arrivals_new(struct gate_shared *shared, void (*settled)(void *
     a->arg = arg;
     a->left = 1;
     a->n_workers = shared->n_workers;
-    for (unsigned i = 0; i < a->n_workers; i++) {
-        buf_init(&a->assemblies[i].packed, PACK_MAX);
-        a->assemblies[i].fds[0] = a->assemblies[i].fds[1] = -1;
-    }
+    for (unsigned i = 0; i < a->n_workers; i++)
+        assembly_init(&a->assemblies[i]);
     return a;
-}
-
-static void close_pair(int fds[PACK_FDS])
-{
-    for (int i = 0; i < PACK_FDS; i++) {
-        if (fds[i] >= 0)
-            (void)close(fds[i]);
-        fds[i] = -1;
-    }
 }
 
 void arrivals_free(struct arrivals *a)
 {
     if (!a)
         return;
-    for (unsigned i = 0; i < a->n_workers; i++) {
-        buf_fini_secret(&a->assemblies[i].packed);
-        close_pair(a->assemblies[i].fds);
-    }
+    for (unsigned i = 0; i < a->n_workers; i++)
+        assembly_fini(&a->assemblies[i]);
     free(a);
 }
 
@@ -336,10 +287,11 @@ static void arrive(void *arg)
     struct session *s;
     struct err e;
 
-    if (pack_take(arrival->worker, buf_bytes(&arrival->packed), arrival->fds, &s, &e) != OK &&
-        !atomic_exchange(&a->failed, true))
+    enum code code = pack_take(arrival->worker, buf_bytes(&arrival->whole.packed), arrival->whole.fds, &s,
+                               &e);
+    if (code != OK && !atomic_exchange(&a->failed, true))
         (void)str_to_c(str_c(e.message), a->trouble, sizeof a->trouble);
-    buf_fini_secret(&arrival->packed);
+    buf_fini_secret(&arrival->whole.packed);
     free(arrival);
     leave_one(a);
 }
@@ -353,11 +305,7 @@ static bool send_to_worker(struct arrivals *a, struct assembly *from)
     unsigned worker = pack_worker(buf_bytes(&from->packed), a->n_workers);
     *arrival = (struct arrival){ .arrivals = a,
                                  .worker = a->shared->workers[worker],
-                                 .packed = from->packed,
-                                 .fds = { from->fds[0], from->fds[1] } };
-    buf_init(&from->packed, PACK_MAX);
-    from->fds[0] = from->fds[1] = -1;
-    from->open = false;
+                                 .whole = assembly_take(from) };
     a->count++;
     atomic_fetch_add(&a->left, 1);
     loop_post_owed(arrival->worker->loop, arrive, arrival);
@@ -366,26 +314,9 @@ static bool send_to_worker(struct arrivals *a, struct assembly *from)
 
 static bool take_piece(struct arrivals *a, struct os_packet *packet)
 {
-    struct piece piece;
+    struct assembly *whole;
 
-    if (packet->data.n < sizeof piece)
-        return false;
-    memcpy(&piece, packet->data.p, sizeof piece);
-    if (piece.worker >= a->n_workers)
-        return false;
-    struct assembly *to = &a->assemblies[piece.worker];
-    bool both = packet->fds[0] >= 0 && packet->fds[1] >= 0;
-    if (to->open == (piece.first != 0) || both != (piece.first != 0))
-        return false;
-    if (piece.first) {
-        memcpy(to->fds, packet->fds, sizeof to->fds);
-        packet->fds[0] = packet->fds[1] = -1;
-        to->open = true;
-        (void)buf_reserve(&to->packed, PACKED_FIRST);
-    }
-    if (!buf_append(&to->packed, bytes_from(packet->data, sizeof piece)))
-        return false;
-    return !piece.last || send_to_worker(a, to);
+    return pieces_take(a->assemblies, a->n_workers, packet, &whole) && (!whole || send_to_worker(a, whole));
 }
 
 /* ---- who was to end meanwhile ---- */
