@@ -127,6 +127,24 @@ static bool find_metric(struct str name, enum metric *out)
     return false;
 }
 
+/* Far from where a sum overflows, and far above what any gate counts. */
+static const int64_t counted_max = INT64_MAX / 4;
+
+static bool can_add(int64_t have, int64_t more)
+{
+    return more >= 0 && more <= counted_max - have;
+}
+
+static bool can_restore(const struct count_cell *cell, const struct metric_def *def, int64_t value,
+                        const int64_t buckets[COUNT_BOUNDS + 1])
+{
+    bool can = def->merge == METRIC_MAX || can_add(count_value(cell), value);
+
+    for (size_t i = 0; def->type == METRIC_HISTOGRAM && i <= COUNT_BOUNDS; i++)
+        can = can && can_add(count_bucket(cell, i), buckets[i]);
+    return can;
+}
+
 static void take_cell(struct gate *g, struct form *f)
 {
     struct str labels[COUNT_LABELS_MAX] = { { NULL, 0 } };
@@ -146,8 +164,12 @@ static void take_cell(struct gate *g, struct form *f)
     form_require(f, def.n_labels == n_labels && is_lasting(&def));
     for (size_t i = 0; form_ok(f) && def.type == METRIC_HISTOGRAM && i <= COUNT_BOUNDS; i++)
         form_i64(f, &buckets[i]);
+    if (!form_ok(f))
+        return;
+    struct count_cell *cell = count_cell(g->counters, metric, labels);
+    form_require(f, !cell || can_restore(cell, &def, value, buckets));
     if (form_ok(f))
-        count_restore(count_cell(g->counters, metric, labels), value, buckets);
+        count_restore(cell, value, buckets);
 }
 
 static void take_rule(const struct gate *g, struct form *f)
@@ -161,10 +183,14 @@ static void take_rule(const struct gate *g, struct form *f)
     struct str file = str_from_bytes(form_bytes(f, bytes_of(NULL, 0)));
     form_i64(f, &hits.count);
     form_i64(f, &hits.last_us);
+    form_require(f, hits.count >= 0 && hits.last_us >= 0);
     if (!form_ok(f) || number == 0 || number > policy_rule_count(policy))
         return;
     const struct hba_rule *rule = policy_rule(policy, number - 1);
-    if (rule->line == line && str_equal(rule->file, file))
+    if (rule->line != line || !str_equal(rule->file, file))
+        return;
+    form_require(f, can_add(snapshot_hits(g->snapshot, rule).count, hits.count));
+    if (form_ok(f))
         snapshot_add_hits(g->snapshot, rule, &hits);
 }
 
