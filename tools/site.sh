@@ -13,7 +13,7 @@ cp -r docs/*.md docs/*.png docs/*.svg docs/howto docs/explanation docs/works-wit
 tools/messages.py >$pages/messages.md
 cp ARCHITECTURE.md SECURITY.md CONTRIBUTING.md CHANGELOG.md $pages/
 cp README.md $pages/index.md
-cp tools/narrow.css $pages/
+cp tools/site.css $pages/
 # Pages of the root name docs/X, pages of docs/ name ../X: here they lie side by side.
 sed -i 's,(docs/man),(man/pgseal.1.md),g; s,(docs/,(,g; s,(\.\./\([A-Z]*\.md\)),(\1),g; s,src="docs/,src=",g' $pages/*.md
 sed -i 's,](\.\./\.\./\([A-Z]*\.md\)),](../\1),g' $pages/howto/*.md $pages/explanation/*.md $pages/works-with/*.md
@@ -25,6 +25,7 @@ for page in docs/man/*; do
     } >"$pages/man/$name.md"
 done
 mkdocs build --quiet --strict
+tools/cards.py build-site/site
 # Debian's theme names two scripts that it has under other names, or not at all.
 [ -e build-site/site/js/jquery-3.6.0.min.js ] || cp /usr/share/javascript/jquery/jquery.min.js build-site/site/js/jquery-3.6.0.min.js
 [ -e build-site/site/js/theme_extra.js ] || : >build-site/site/js/theme_extra.js
