@@ -72,6 +72,13 @@ static void forget_ended(struct family *f)
             forget_gate(f, i);
 }
 
+/* In this order: nothing wakes us again for the end of the last of those before. */
+static void tidy(struct family *f)
+{
+    forget_ended(f);
+    look_whether_over(f);
+}
+
 static void family_reaped(struct family *f, pid_t pid, int status)
 {
     for (size_t i = 0; i < f->n; i++) {
@@ -181,8 +188,7 @@ static int live(struct family *f)
     struct pollfd polls[GENERATIONS_MAX + 1];
 
     reap(f); /* who ended while this program began */
-    for (look_whether_over(f); !f->over; look_whether_over(f)) {
-        forget_ended(f);
+    for (tidy(f); !f->over; tidy(f)) {
         size_t n = f->n;
         polls[0] = (struct pollfd){ .fd = f->signals, .events = POLLIN };
         for (size_t i = 0; i < n; i++)

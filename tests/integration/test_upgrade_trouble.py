@@ -58,6 +58,20 @@ def test_the_request_is_for_the_parent_alone(gate):
         alone(gate)
 
 
+def test_who_stayed_ends_last(make_gate):
+    """The gate has stopped, and one before it still has a session; with that the service ends."""
+    g = make_gate(hba=HBA)
+    with Conn(g):                               # it says nothing, and stays
+        before = newest(g)
+        upgrade(g)
+        serving = newest(g)
+        os.kill(serving, signal.SIGINT)
+        run.wait_until(lambda: serving not in run.children(g.process.pid), "the gate to end")
+        assert g.process.poll() is None
+        os.kill(before, signal.SIGINT)
+        assert g.process.wait(run.PATIENCE) == 0
+
+
 def test_too_few_descriptors(make_gate):
     g = make_gate(hba=HBA)
     with contextlib.ExitStack() as stack:
