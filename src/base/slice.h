@@ -72,15 +72,15 @@ static inline bool str_starts(struct str s, struct str prefix)
     return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
-/** The rest of `s` from byte `from` on; empty when `from` is beyond the end. */
+/** The rest of `s` from byte `from` on; empty when `from` is beyond the end. Nothing, which may be NULL, stays that. */
 static inline struct str str_from(struct str s, size_t from)
 {
-    return from >= s.n ? str_of(s.p + s.n, 0) : str_of(s.p + from, s.n - from);
+    return s.n == 0 ? s : from >= s.n ? str_of(s.p + s.n, 0) : str_of(s.p + from, s.n - from);
 }
 
 static inline struct bytes bytes_from(struct bytes b, size_t from)
 {
-    return from >= b.n ? bytes_of(b.p + b.n, 0) : bytes_of(b.p + from, b.n - from);
+    return b.n == 0 ? b : from >= b.n ? bytes_of(b.p + b.n, 0) : bytes_of(b.p + from, b.n - from);
 }
 
 /** The first `n` bytes of `s`, or all of it. */
