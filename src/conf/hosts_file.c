@@ -12,12 +12,20 @@ bool host_line_is(const struct host_line *line, const char *special)
     return line->n_names > 0 && str_is(line->names[0], special);
 }
 
-/* ---- one line ---- */
-
 static bool is_special(struct str name)
 {
     return str_is(name, HOSTS_ANY) || str_is(name, HOSTS_NO_SNI);
 }
+
+struct str host_line_name(const struct host_line *line)
+{
+    for (size_t i = 0; i < line->n_names; i++)
+        if (line->names[i].n > 0 && line->names[i].n <= HOSTS_NAME_MAX && !is_special(line->names[i]))
+            return line->names[i];
+    return str_of(NULL, 0);
+}
+
+/* ---- one line ---- */
 
 /* Why the server refuses the line; NULL: it does not. The first fault from the left is the one that is told. */
 static const char *fault_of(const struct hba_line *line)

@@ -17,6 +17,10 @@ struct hba_lines;
 #define HOSTS_ANY "*"
 #define HOSTS_NO_SNI "/no_sni/"
 
+enum {
+    HOSTS_NAME_MAX = 255
+}; /* of a name that a client can ask for [src: OpenSSL, TLSEXT_MAXLEN_host_name] */
+
 /** A line. Of one with an error only `file`, `line` and `error` count. */
 struct host_line {
     struct str file;
@@ -55,5 +59,7 @@ MUST_CHECK enum code hosts_file_copy(const struct host_lines *from, struct arena
                                      struct host_lines *out);
 /** True for the line that is for HOSTS_ANY, or HOSTS_NO_SNI. */
 bool host_line_is(const struct host_line *line, const char *special);
+/** The first of its names that a client can ask for; p == NULL: none, as in the lines of HOSTS_ANY and HOSTS_NO_SNI. */
+struct str host_line_name(const struct host_line *line);
 
 #endif

@@ -1,7 +1,6 @@
 #include "renew/hosts.h"
 
 #include "base/arena.h"
-#include "client/verify_served.h"
 #include "conf/hosts_file.h"
 #include "lex/hba_lex.h"
 #include "os/files.h"
@@ -61,8 +60,9 @@ static enum code take_line(const struct host_line *line, const char *dir, struct
         if (!*paths[i])
             return err_set(e, E_NOMEM, "out of memory");
     }
-    if (!host.any && !host_line_is(line, HOSTS_NO_SNI) && line->names[0].n < SERVED_HOST_SIZE)
-        host.name = arena_c(arena, line->names[0]);
+    struct str name = host_line_name(line);
+    if (name.p)
+        host.name = arena_c(arena, name);
     if (!host.name || !name_pair(hosts, &host, arena))
         return err_set(e, E_NOMEM, "out of memory");
     hosts->at[hosts->n++] = host;

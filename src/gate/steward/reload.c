@@ -123,12 +123,10 @@ static void check_done(void *arg)
 /* What to ask for, to be served by this host. False: no client can ask for it. */
 static bool name_of_host(const struct host_line *line, struct served_target *target)
 {
-    if (host_line_is(line, HOSTS_NO_SNI))
+    if (host_line_is(line, HOSTS_NO_SNI) || host_line_is(line, HOSTS_ANY))
         return true;
-    for (size_t i = 0; i < line->n_names; i++)
-        if (line->names[i].n > 0 && str_to_c(line->names[i], target->name, sizeof target->name))
-            return true;
-    return false;
+    struct str name = host_line_name(line);
+    return name.p && str_to_c(name, target->name, sizeof target->name);
 }
 
 /* The check comes from the address it goes to: is that one from which a PROXY header is demanded? */

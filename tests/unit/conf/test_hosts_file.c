@@ -5,6 +5,8 @@
 #include "lex/hba_lex.h"
 #include "unit.h"
 
+#include <stdio.h>
+
 struct parsed {
     struct arena arena;
     struct host_lines hosts;
@@ -121,12 +123,36 @@ static void test_twice(void **state)
     arena_fini(&p.arena);
 }
 
+/* What a check asks for to be served by the line. */
+static void test_name_to_ask_for(void **state)
+{
+    enum { LONGEST = 255 };
+    char text[2 * LONGEST + 64], longest[LONGEST + 1];
+    struct parsed p;
+
+    (void)state;
+    memset(longest, 'x', LONGEST);
+    longest[LONGEST] = '\0';
+    (void)snprintf(text, sizeof text,
+                   "One,two c k\n\"\",y%s,three c k\n%s c k\n\"\" c k\n* c k\n/no_sni/ c k\n", longest,
+                   longest);
+    struct host_line *at = parse(&p, text, 6);
+    assert_int_equal(p.hosts.n_bad, 1);
+    assert_str(host_line_name(&at[0]), "One");
+    assert_str(host_line_name(&at[1]), "three");
+    assert_str(host_line_name(&at[2]), longest);
+    for (size_t i = 3; i < 6; i++)
+        assert_null(host_line_name(&at[i]).p);
+    arena_fini(&p.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_lines),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_name_to_ask_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
