@@ -144,6 +144,8 @@ static void ask(struct pass_ask *asked)
     const struct fetch_request request = { .host = what->host,
                                            .hostaddr = what->hostaddr,
                                            .sni = what->sni,
+                                           .nameless = what->nameless,
+                                           .visit = what->visit,
                                            .port = what->port,
                                            .how = what->plain_tls ? FETCH_TLS
                                                   : what->direct  ? FETCH_DIRECT

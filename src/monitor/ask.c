@@ -5,6 +5,7 @@
 #include "client/conninfo.h"
 #include "client/tlsfiles.h"
 #include "client/verify.h"
+#include "conf/hosts_file.h"
 #include "monitor/files.h"
 #include "os/files.h"
 #include "pki/chain.h"
@@ -64,9 +65,30 @@ enum code monitor_ask_endpoint(struct monitor_target *target, struct str host, s
     return OK;
 }
 
-enum code monitor_ask_served(struct monitor_target *target, struct monitor_row *leaf, struct str address,
-                             unsigned port, bool plain_tls, struct err *e)
+/* What a client of the line asks for. */
+static enum code ask_as_client(struct monitor_target *target, const struct host_line *host,
+                               struct monitor_ask *ask, struct err *e)
 {
+    struct str name = host_line_name(host);
+    bool ok = true;
+
+    if (target->is_gate)
+        ask->visit = target->sni;
+    ask->nameless = host_line_is(host, HOSTS_NO_SNI);
+    if (name.p) {
+        ask->sni = name;
+        ok = arena_printf(&target->arena, &ask->whom, " to clients that ask for \"%.*s\"", STR_ARG(name));
+    } else {
+        ask->whom = ask->nameless ? STR(" to clients that ask for no host")
+                                  : STR(" to clients that ask for a host without a line");
+    }
+    return ok ? OK : ask_no_memory(e);
+}
+
+enum code monitor_ask_served(struct monitor_target *target, struct monitor_row *leaf,
+                             const struct monitor_listener *listener, struct err *e)
+{
+    struct str address = listener->address;
     struct monitor_ask *ask;
 
     if (!leaf || address.n == 0)
@@ -75,11 +97,11 @@ enum code monitor_ask_served(struct monitor_target *target, struct monitor_row *
         address = STR("127.0.0.1");
     else if (str_is(address, "::"))
         address = STR("::1");
-    TRY(new_ask(target, ASK_SERVED, address, port, &ask, e));
+    TRY(new_ask(target, ASK_SERVED, address, listener->port, &ask, e));
     ask->disk = leaf;
     ask->sni = target->sni;
-    ask->plain_tls = plain_tls;
-    return OK;
+    ask->plain_tls = listener->plain_tls;
+    return listener->host ? ask_as_client(target, listener->host, ask, e) : OK;
 }
 
 static enum code add_upstream_files(struct monitor_target *target, const struct conninfo *info,
@@ -235,6 +257,19 @@ static enum code add_chain(struct monitor_target *target, struct monitor_ask *as
     return ask->verifies ? add_root(target, ask, answer->chain, upstream ? "upstream root" : "root", e) : OK;
 }
 
+/* Several hosts may be served the same certificate in place of their own. */
+static bool has_served(const struct monitor_target *target, struct str where, const uint8_t *sha256)
+{
+    const struct monitor_row *row;
+
+    STAILQ_FOREACH (row, &target->rows, next) {
+        if (strcmp(row->kind, "served") == 0 && str_equal(row->where, where) &&
+            memcmp(row->info.sha256, sha256, CERT_SHA256_SIZE) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum code compare(struct monitor_target *target, struct monitor_ask *ask,
                          const struct monitor_answer *answer, struct err *e)
 {
@@ -244,9 +279,9 @@ static enum code compare(struct monitor_target *target, struct monitor_ask *ask,
     if (answer->refused) /* it does not run */
         return OK;
     if (!answer->tls || answer->chain->n == 0 || !cert_sha256(answer->chain->items[0], shown)) {
-        bool ok = monitor_row_blame(disk, &target->arena, MONITOR_UNKNOWN,
-                                    "could not get the certificate served at %.*s: %s", STR_ARG(ask->label),
-                                    answer->tls ? "no certificate was served" : answer->why);
+        bool ok = monitor_row_blame(
+            disk, &target->arena, MONITOR_UNKNOWN, "could not get the certificate served at %.*s%.*s: %s",
+            STR_ARG(ask->label), STR_ARG(ask->whom), answer->tls ? "no certificate was served" : answer->why);
         return ok ? OK : ask_no_memory(e);
     }
     if (memcmp(shown, disk->info.sha256, sizeof shown) == 0) {
@@ -255,9 +290,11 @@ static enum code compare(struct monitor_target *target, struct monitor_ask *ask,
         return OK;
     }
     disk->served = SERVED_DIFFERS;
-    if (!monitor_row_blame(disk, &target->arena, MONITOR_WARNING, "another certificate is served at %.*s",
-                           STR_ARG(ask->label)))
+    if (!monitor_row_blame(disk, &target->arena, MONITOR_WARNING, "another certificate is served at %.*s%.*s",
+                           STR_ARG(ask->label), STR_ARG(ask->whom)))
         return ask_no_memory(e);
+    if (has_served(target, ask->label, shown))
+        return OK;
     TRY(monitor_add_cert(target, "served", ask->label, answer->chain->items[0], &row, e));
     if (row)
         row->served = SERVED_DIFFERS;

@@ -7,6 +7,7 @@
 #include "monitor/target.h"
 
 struct conninfo;
+struct host_line;
 
 /** What an endpoint showed; borrowed. */
 struct monitor_answer {
@@ -21,12 +22,16 @@ struct monitor_answer {
 /** The target is an endpoint of its own: HOST and port. */
 MUST_CHECK enum code monitor_ask_endpoint(struct monitor_target *target, struct str host, struct str hostaddr,
                                           unsigned port, struct err *e);
-/**
- * Does a listener of this machine serve the certificate of `leaf`? `addresses` as in listen_addresses, one of
- * them; leaf NULL: there is nothing to compare with, nobody is asked. plain_tls: it is no PostgreSQL.
- */
+/** A listener of this machine. */
+struct monitor_listener {
+    struct str address; /* as in listen_addresses, one of them */
+    unsigned port;
+    bool plain_tls;               /* it is no PostgreSQL */
+    const struct host_line *host; /* to ask as its clients do; NULL: it has one certificate for all */
+};
+/** Does it serve the certificate of `leaf`? NULL: there is nothing to compare with, nobody is asked. */
 MUST_CHECK enum code monitor_ask_served(struct monitor_target *target, struct monitor_row *leaf,
-                                        struct str address, unsigned port, bool plain_tls, struct err *e);
+                                        const struct monitor_listener *listener, struct err *e);
 /**
  * The servers of a connection string, if they are asked for TLS; what it verifies is verified. Files that it
  * names (CA, client certificate) are rows. setting: where it was written.

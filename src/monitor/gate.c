@@ -67,13 +67,14 @@ static enum code add_server(struct monitor_target *target, const struct settings
     const struct monitor_file crls = { "crl", "ssl_crl_dir", s->ssl_crl_dir.path };
     const struct monitor_hosts hosts = { s->ssl_sni, s->hosts_file.path, s->dir.p };
     struct monitor_row *leaf = NULL, *first = NULL;
-    bool by_name = false;
+    struct monitor_hosted hosted;
     struct settings_file_use use;
     const char *path;
 
     if (!s->ssl)
         return OK;
-    TRY(monitor_add_hosts(target, &hosts, &by_name, e));
+    TRY(monitor_add_hosts(target, &hosts, &hosted, e));
+    bool by_name = hosted.lines.n > 0;
     for (size_t i = 0; settings_file_listed(s, i, &use, &path); i++) {
         bool served = path == s->ssl_cert_file.path;
         if (by_name && path && (served || path == s->ssl_ca_file.path)) /* others are in use instead */
@@ -84,9 +85,14 @@ static enum code add_server(struct monitor_target *target, const struct settings
         if (served)
             leaf = first;
     }
-    for (size_t i = 0; !by_name && i < s->listen_addresses.n; i++)
-        if (!wants_proxy(s, s->listen_addresses.at[i]))
-            TRY(monitor_ask_served(target, leaf, s->listen_addresses.at[i], (unsigned)s->port, false, e));
+    for (size_t i = 0; i < s->listen_addresses.n; i++) {
+        const struct monitor_listener listener = { .address = s->listen_addresses.at[i],
+                                                   .port = (unsigned)s->port };
+        if (wants_proxy(s, listener.address))
+            continue;
+        TRY(by_name ? monitor_ask_hosts(target, &hosted, listener, e)
+                    : monitor_ask_served(target, leaf, &listener, e));
+    }
     return monitor_add_crl_dir(target, &crls, e);
 }
 
@@ -127,7 +133,8 @@ static enum code add_http(struct monitor_target *target, const struct settings *
     if (!http_place_parse(s->http_listen, &place) || place.kind != HTTP_TCP || (place.loopback && !own))
         return OK;
     TRY(monitor_add_chain(target, &cert, ROLE_SERVER, &leaf, e));
-    return monitor_ask_served(target, leaf, place.host, place.port, true, e);
+    const struct monitor_listener listener = { .address = place.host, .port = place.port, .plain_tls = true };
+    return monitor_ask_served(target, leaf, &listener, e);
 }
 
 static enum code gate_add_upstreams(struct monitor_target *target, const struct settings *s, struct err *e)
@@ -158,6 +165,7 @@ static enum code name_visits(struct monitor_target *target, const struct setting
     const struct env env = env_system();
     char name[SERVED_NAME_SIZE];
 
+    target->is_gate = true;
     if (!served_name_for(&env, settings_state_dir(s), name))
         return OK;
     return arena_str(&target->arena, str_c(name), &target->sni) ? OK : err_set(e, E_NOMEM, "out of memory");

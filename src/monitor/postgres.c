@@ -62,17 +62,21 @@ static enum code add_server(struct pg *pg, struct err *e)
     const struct monitor_file crls = { "crl", "ssl_crl_dir", file_of(pg, "ssl_crl_dir", "") };
     const struct monitor_hosts hosts = { is_on(pg, "ssl_sni"), file_of(pg, "hosts_file", "pg_hosts.conf"),
                                          pg->server.base };
+    struct monitor_listener listener = { .port = 0 };
     struct pgserver_process process;
     struct monitor_row *leaf = NULL;
-    bool by_name;
-    struct str address;
+    struct monitor_hosted hosted;
 
-    TRY(monitor_add_hosts(target, &hosts, &by_name, e));
+    TRY(monitor_add_hosts(target, &hosts, &hosted, e));
+    bool by_name = hosted.lines.n > 0;
     if (!by_name)
         TRY(monitor_add_chain(target, &cert, ROLE_SERVER, &leaf, e));
-    if (!by_name && pgserver_process(pg->server.base, &process) && process.port > 0 &&
-        arena_str(&target->arena, str_c(process.address), &address))
-        TRY(monitor_ask_served(target, leaf, address, process.port, false, e));
+    if (pgserver_process(pg->server.base, &process) && process.port > 0 &&
+        arena_str(&target->arena, str_c(process.address), &listener.address)) {
+        listener.port = process.port;
+        TRY(by_name ? monitor_ask_hosts(target, &hosted, listener, e)
+                    : monitor_ask_served(target, leaf, &listener, e));
+    }
     if (!by_name)
         TRY(monitor_add_trust(target, &ca, e));
     TRY(monitor_add_trust(target, &crl, e));

@@ -132,7 +132,7 @@ enum code monitor_add_ask(struct monitor_target *target, struct monitor_ask **ou
         return err_set(e, E_NOMEM, "out of memory");
     if (target->n_asks >= MONITOR_ASKS_MAX)
         return err_set(e, E_LIMIT, "more than %d endpoints", MONITOR_ASKS_MAX);
-    ask->deployed = ask->hostaddr = STR("");
+    ask->deployed = ask->hostaddr = ask->whom = STR("");
     STAILQ_INSERT_TAIL(&target->asks, ask, next);
     target->n_asks++;
     *out = ask;

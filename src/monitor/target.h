@@ -41,7 +41,10 @@ struct monitor_ask {
     struct str label;    /* "db.example.com:5432" */
     struct str host;     /* the name to verify */
     struct str hostaddr; /* where to connect; empty: where the name leads */
-    struct str sni;      /* by which a gate of ours knows the visit; empty: the host's */
+    struct str sni;      /* to ask for; empty: the host */
+    bool nameless;       /* to ask for none */
+    struct str visit;    /* by which a gate of ours knows the visit under other names; empty: it cannot */
+    struct str whom;     /* " to clients that …", who get what `disk` has; empty: all */
     unsigned port;
     bool direct;    /* it is known to be asked without SSLRequest */
     bool plain_tls; /* it is no PostgreSQL */
@@ -61,7 +64,9 @@ struct monitor_target {
     const struct monitor_params *params;
     struct arena arena;
     struct str text; /* as given; borrowed */
-    struct str sni;  /* for the asks of its own listeners */
+    struct str
+        sni; /* for the asks of its own listeners: a name that nobody has, by which a gate knows them */
+    bool is_gate;
     struct monitor_rows rows;
     struct monitor_asks asks;
     size_t n_rows, n_asks;

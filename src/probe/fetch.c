@@ -10,6 +10,7 @@
 #include "net/socket.h"
 #include "tls/client_context.h"
 #include "tls/engine.h"
+#include "tls/hosts.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -50,6 +51,8 @@ struct fetch {
     enum fetch_state state;
     enum fetch_how wish, how; /* `how` is what is tried now */
     char host[FETCH_HOST_MAX], hostaddr[FETCH_HOST_MAX], sni[FETCH_HOST_MAX];
+    char visit[TLS_VISIT_MAX + 1];
+    bool nameless;
     unsigned port;
     int64_t deadline_ms;
     struct address addrs[HOST_ADDRESSES_MAX];
@@ -280,11 +283,12 @@ static void shake(struct fetch *f, struct bytes in, bool eof)
 
 static void begin_tls(struct fetch *f)
 {
-    const char *sni = f->sni[0] ? f->sni : verify_host_is_ip(str_c(f->host)) ? "" : f->host;
+    const char *host = verify_host_is_ip(str_c(f->host)) ? "" : f->host;
+    const char *sni = f->nameless ? "" : f->sni[0] ? f->sni : host;
     struct err e;
 
     f->tls = tls_engine_new_client(f->fetcher->port, f->fetcher->context, sni, f->how != FETCH_TLS);
-    if (!f->tls) {
+    if (!f->tls || (f->visit[0] && !tls_engine_say_visit(f->tls, f->visit))) {
         (void)err_set(&e, E_NOMEM, "out of memory");
         remember(f, &e);
         fetch_fail(f);
@@ -523,10 +527,12 @@ bool fetch_start(struct fetcher *fetcher, const struct fetch_request *request)
     f->wish = request->how;
     f->how = request->how == FETCH_AUTO ? FETCH_POSTGRES : request->how;
     f->port = request->port;
+    f->nameless = request->nameless;
     f->fd = -1;
     f->timer = timer_new(fetcher->loop, on_time, f);
     bool fits = str_to_c(request->host, f->host, sizeof f->host) &&
                 str_to_c(request->sni, f->sni, sizeof f->sni) &&
+                str_to_c(request->visit, f->visit, sizeof f->visit) &&
                 str_to_c(request->hostaddr, f->hostaddr, sizeof f->hostaddr);
     /* Not from within this call: answers come from the loop. */
     if (f->timer && fits && loop_post(fetcher->loop, on_turn, fetcher)) {
@@ -541,7 +547,7 @@ bool fetch_start(struct fetcher *fetcher, const struct fetch_request *request)
 
 struct fetcher *fetcher_new(struct loop *loop, int64_t timeout_ms)
 {
-    const struct tls_client_params params = { TLS_CLIENT_LOOKS };
+    const struct tls_client_params params = { TLS_CLIENT_LOOKS, .visit = "" };
     struct fetcher *fetcher = calloc(1, sizeof *fetcher);
     struct err ignored;
 

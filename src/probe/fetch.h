@@ -40,6 +40,8 @@ typedef void fetch_fn(void *arg, const struct fetch_result *result);
 struct fetch_request {
     struct str host;     /* for SNI, and to look up */
     struct str sni;      /* to ask for instead; empty: as above */
+    bool nameless;       /* to ask for none */
+    struct str visit;    /* what to say of this check (tls/hosts.h); empty: nothing */
     struct str hostaddr; /* where to connect; empty: where `host` leads */
     unsigned port;
     enum fetch_how how;

@@ -7,6 +7,7 @@
 #include "pki/der.h"
 #include "tls/context_base.h"
 #include "tls/diag.h"
+#include "tls/engine_impl.h"
 #include "tls/handshake_cb.h"
 #include "tls/hosts.h"
 #include "tls/keylog.h"
@@ -142,10 +143,13 @@ static enum code load_own(struct tls_context *c, const struct tls_client_params 
 static int add_visit(SSL *ssl, unsigned type, unsigned context, const unsigned char **out, size_t *out_n,
                      X509 *cert, size_t at, int *alert, void *visit)
 {
-    (void)ssl, (void)type, (void)context, (void)cert, (void)at, (void)alert;
-    *out = visit;
-    *out_n = strlen(visit);
-    return 1;
+    const struct tls_engine *e = (const struct tls_engine *)SSL_get_app_data(ssl);
+    const char *said = e && e->visit ? e->visit : visit;
+
+    (void)type, (void)context, (void)cert, (void)at, (void)alert;
+    *out = (const unsigned char *)said;
+    *out_n = strlen(said);
+    return *out_n > 0;
 }
 
 static enum code say_visit(struct tls_context *c, const char *visit, struct err *e)

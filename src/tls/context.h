@@ -74,7 +74,8 @@ struct tls_client_params {
     enum tls_records records;
     const char *ciphers, *tls13_ciphers, *groups; /* NULL: the library's defaults (probe sets them) */
     enum tls_protocol protocol;                   /* to offer, where ALPN is offered */
-    const char *visit;       /* NULL, or what a check says of itself (tls/hosts.h); borrowed */
+    const char
+        *visit; /* NULL; what a check says of itself (tls/hosts.h), borrowed; "": each connection says it */
     const char *keylog_file; /* NULL: the sessions' secrets are told to nobody */
 };
 

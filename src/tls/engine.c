@@ -157,6 +157,13 @@ struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_conte
     return e;
 }
 
+bool tls_engine_say_visit(struct tls_engine *engine, const char *visit)
+{
+    free(engine->visit);
+    engine->visit = strdup(visit);
+    return engine->visit != NULL;
+}
+
 void tls_engine_on_hello(struct tls_engine *engine, tls_hello_fn *fn, void *arg)
 {
     engine->on_hello = fn;

@@ -35,6 +35,9 @@ typedef struct tls_context *tls_hello_fn(void *arg, const struct tls_hello *hell
 
 /** NULL when memory ran out. Borrowed: `port` must outlive the engine, `context` the handshake. */
 struct tls_engine *tls_engine_new_server(struct tls_port *port, struct tls_context *context);
+/** Before the handshake of a client: what it says of its check, where its context has room for that
+ * (tls_client_params.visit). False: out of memory. */
+MUST_CHECK bool tls_engine_say_visit(struct tls_engine *engine, const char *visit);
 /** sni: NULL or "" sends none. alpn: offer the context's protocol. */
 struct tls_engine *tls_engine_new_client(struct tls_port *port, struct tls_context *context, const char *sni,
                                          bool alpn);

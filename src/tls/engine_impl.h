@@ -39,7 +39,7 @@ struct tls_engine {
     const struct tls_context
         *served;               /* on the server side, whose certificate the client gets; may be gone by now */
     char *asked;               /* a name that no host has; NULL: none */
-    char *visit;               /* what the client says it checks; NULL: nothing */
+    char *visit;               /* what a client says of its check; NULL: nothing */
     struct handover *handover; /* NULL: no secret has been seen */
     enum tls_protocol protocol; /* the context's, as are these: it may be gone by now */
     enum tls_version min_version, max_version;

@@ -48,9 +48,22 @@ static int serve(SSL *ssl, struct tls_engine *e, struct tls_context *context, in
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
-/* Kept for the log line: OpenSSL has not looked at the name yet. */
-static int refuse(struct tls_engine *e, struct str name, int *alert)
+static void keep_visit(struct tls_engine *e, const unsigned char *data, size_t n)
 {
+    if (n > TLS_VISIT_MAX)
+        return;
+    free(e->visit);
+    e->visit = strndup((const char *)data, n);
+}
+
+/* Kept for the log line: OpenSSL has looked at nothing yet. */
+static int refuse(SSL *ssl, struct tls_engine *e, struct str name, int *alert)
+{
+    const unsigned char *data;
+    size_t n;
+
+    if (SSL_client_hello_get0_ext(ssl, TLS_EXTENSION_VISIT, &data, &n) == 1)
+        keep_visit(e, data, n);
     free(e->asked);
     e->asked = name.p ? strndup(name.p, name.n) : NULL;
     e->no_host = true;
@@ -65,10 +78,7 @@ static int hear_visit(SSL *ssl, unsigned type, unsigned context, const unsigned 
     struct tls_engine *e = (struct tls_engine *)SSL_get_app_data(ssl);
 
     (void)type, (void)context, (void)cert, (void)at, (void)alert, (void)arg;
-    if (n > TLS_VISIT_MAX)
-        return 1;
-    free(e->visit);
-    e->visit = strndup((const char *)data, n);
+    keep_visit(e, data, n);
     return 1;
 }
 
@@ -87,7 +97,7 @@ static int hello_cb(SSL *ssl, int *alert, void *arg)
         return SSL_CLIENT_HELLO_ERROR;
     }
     struct tls_context *context = tls_hosts_find(hosts, name);
-    return context ? serve(ssl, e, context, alert) : refuse(e, name, alert);
+    return context ? serve(ssl, e, context, alert) : refuse(ssl, e, name, alert);
 }
 
 bool tls_hosts_apply(const struct tls_hosts *hosts, struct tls_context *context)

@@ -4,6 +4,7 @@ Several hosts behind one port: ssl_sni and pg_hosts.conf as PostgreSQL 19 has th
 [src: PostgreSQL 19, "SNI Configuration"; src/test/ssl/t/004_sni.pl, whose cases are among these]
 """
 
+import contextlib
 import json
 import os
 import ssl
@@ -14,6 +15,7 @@ import pytest
 
 from lib import pki, psql, wire
 from lib.pg import PASSWORDS
+from lib.strange_server import SSL_REQUEST, StrangeServer, read_exactly
 from lib.wire import Conn, fatal, startup
 
 HBA = """\
@@ -337,6 +339,153 @@ def test_audit_and_monitor_know_the_hosts(strict, certs):
     seen = {(row["kind"], row["subject"]): row["status"] for row in rows}
     assert seen[("server", "/CN=old")] == "critical" and seen[("server", "/CN=one")] == "ok" and \
         seen[("client ca", "/CN=pgseal test CA")] == "ok", rows
+
+
+def watch(gate, *words, status=0):
+    """What `monitor` says of each certificate that is to be served, and of those that are served instead."""
+    done = subprocess.run([gate.program, "monitor", "--json", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    rows = [row for row in json.loads(done.stdout) if row["kind"] in ("server", "served")]
+    return ({row["subject"][4:]: row["served_matches"] for row in rows if row["kind"] == "server"},
+            {row["subject"][4:]: sorted(row["error"].split("; ")) for row in rows if row["error"]},
+            [row["subject"][4:] for row in rows if row["kind"] == "served"])
+
+
+def test_monitor_asks_under_the_name_of_each_host(strict, tmp_path):
+    """Also under those of lines that the gate has not loaded yet; it takes none of these visits for a client's failure."""
+    w = strict(HOSTS + "/no_sni/ none.crt none.key\n", reload_on_change="off", listen_addresses="localhost, 127.0.0.2")
+    gate = w.gate.start()
+    since = gate.log.mark()
+    every = dict.fromkeys(["one", "two", "any", "none"], True)
+    assert watch(gate, gate.dir) == (every, {}, [])
+    # The certificate of one host is another on disk, and so is the file of another host.
+    w.certs.ca.issue("two", sans=["two.example"], usage="server").write(gate.dir, "two", "zwei")
+    w.hosts(HOSTS.replace("three.example             one.crt  one.key", "three.example none.crt none.key")
+            + "/no_sni/ none.crt none.key\n")
+    matches, errors, served = watch(gate, gate.dir, status=1)
+    assert matches == {**every, "two": False, "none": False} and sorted(served) == ["one", "one", "two", "two"]
+    at = [f"another certificate is served at {host}:{gate.port} to clients that ask for " for host in ("127.0.0.2", "localhost")]
+    assert errors == {"two": [f'{text}"two.example"' for text in at], "none": [f'{text}"three.example"' for text in at]}
+    told = subprocess.run([gate.program, "monitor", "--nagios", gate.dir], capture_output=True, text=True, check=False)
+    assert told.returncode == 1 and "MONITOR WARNING" in told.stdout and 'ask for "two.example"' in told.stdout, told.stdout
+    tool(gate, "monitor", "--textfile", str(tmp_path / "metrics"), gate.dir)
+    series = [line for line in (tmp_path / "metrics").read_text().splitlines()
+              if line.startswith("pgseal_monitor_served_matches{") and 'kind="server"' in line]
+    assert sorted((line.split('subject="/CN=')[1].split('"')[0], line[-1]) for line in series) == [
+        ("any", "1"), ("none", "0"), ("one", "1"), ("two", "0")]
+    assert "reload_failed" not in gate.reload() and watch(gate, gate.dir) == (every, {}, [])
+    # Strict names: who asks for one without a line is refused.
+    w.hosts("one.example one.crt one.key\n/no_sni/ none.crt none.key\n")
+    assert "reload_failed" not in gate.reload()
+    w.hosts("one.example one.crt one.key\n/no_sni/ none.crt none.key\nfour.example any.crt any.key\n")
+    matches, errors, served = watch(gate, gate.dir, status=1)
+    assert (matches, served) == ({"one": True, "none": True, "any": None}, [])
+    assert all('to clients that ask for "four.example": ' in error and "unrecognized name" in error for error in errors["any"])
+    assert list(errors) == ["any"] and len(errors["any"]) == 2
+    words = gate.words(since)
+    assert "tls_left" not in words and "tls_failed" not in words and status(w, "SELECT count(*) FROM pgseal_failures") == [(0,)]
+    psql.run(gate, hostaddr="127.0.0.1", host="four.example", sslmode="require")
+    assert "cause=host_unknown" in gate.words(since)
+    gate.stop()
+    assert watch(gate, gate.dir) == ({"one": None, "none": None, "any": None}, {}, [])
+
+
+class Nineteen:
+    """The data directory of a PostgreSQL 19, its configuration elsewhere, and something that shows its certificates."""
+
+    def __init__(self, program, directory, ca):
+        self.program, self.dir, self.ca = program, str(directory / "data"), ca
+        self.etc, self.contexts, self.asked = str(directory / "etc"), {}, []
+        for each in (self.dir, self.etc, self.path("tls")):
+            os.mkdir(each)
+        put = pki.write_file
+        put(self.path("PG_VERSION"), "19\n")
+        put(self.path("postmaster.opts"), f'/usr/lib/postgresql/19/bin/postgres "-D" "{self.dir}" "-c" '
+                                          f'"config_file={self.etc}/postgresql.conf"\n')
+        put(f"{self.etc}/postgresql.conf", f"data_directory = '{self.dir}'\nssl = on\nssl_sni = on\n"
+                                           f"hosts_file = '{self.etc}/hosts.conf'\n")
+        put(f"{self.etc}/hosts.conf", "include more.conf\n* tls/any.crt tls/any.key\n")
+        put(f"{self.etc}/more.conf", "one.example tls/one.crt tls/one.key\n/no_sni/ tls/none.crt tls/none.key\n")
+        for stem, host in [("one", "one.example"), ("any", "localhost"), ("none", "none.example")]:
+            ca.issue(stem, sans=[host], usage="server", valid_to=pki.now() + 60 * pki.DAY).write(self.path("tls"), stem)
+            self.load(stem)
+        self.front = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.front.sni_callback = self.choose
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def load(self, stem):
+        self.contexts[stem] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.contexts[stem].load_cert_chain(self.path(f"tls/{stem}.crt"), self.path(f"tls/{stem}.key"))
+
+    def shown(self, stem):
+        """Serial number and names of a certificate on disk."""
+        return subprocess.run(["openssl", "x509", "-in", self.path(f"tls/{stem}.crt"), "-noout", "-serial", "-ext",
+                               "subjectAltName"], capture_output=True, text=True, check=True).stdout
+
+    def choose(self, tls, name, _):
+        self.asked.append(name)
+        tls.context = self.contexts["none" if name is None else "one" if name == "one.example" else "any"]
+
+    def show(self, client):
+        assert read_exactly(client, 8) == SSL_REQUEST
+        client.sendall(b"S")
+        with self.front.wrap_socket(client, server_side=True) as tls:
+            tls.recv(1)
+
+
+@pytest.fixture
+def nineteen(program, tmp_path, certs):
+    return Nineteen(program, tmp_path, certs.ca)
+
+
+def test_monitor_of_a_data_directory(nineteen):
+    assert watch(nineteen, nineteen.dir)[0] == dict.fromkeys(["one", "any", "none"], None)      # it does not run
+    with contextlib.closing(StrangeServer(nineteen.show).listener) as listener:
+        port = listener.getsockname()[1]
+        pki.write_file(nineteen.path("postmaster.pid"), f"{os.getpid()}\n{nineteen.dir}\n1\n{port}\n/tmp\nlocalhost\n")
+        for where in (nineteen.dir, nineteen.etc):
+            assert watch(nineteen, where) == (dict.fromkeys(["one", "any", "none"], True), {}, [])
+        assert len(nineteen.asked) == 6 and nineteen.asked.count("one.example") == nineteen.asked.count(None) == 2
+        assert len([name for name in nineteen.asked if name and name.endswith(".pgseal.invalid")]) == 2
+        nineteen.ca.issue("none", sans=["none.example"], usage="server").write(nineteen.path("tls"), "none")
+        matches, errors, _ = watch(nineteen, nineteen.dir, status=1)
+        assert matches == {"one": True, "any": True, "none": False}
+        assert errors == {"none": [f"another certificate is served at localhost:{port} to clients that ask for no host"]}
+
+
+def test_rotate_of_a_data_directory(nineteen, certs):
+    """Its files alone: the pairs of all lines, each for its own names; ssl_cert_file is not in use and is left alone."""
+    fake_ca = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "fake_ca.py")
+    certs.ca.write(os.path.dirname(nineteen.dir), "ca")
+    made = certs.ca.issue("unused", sans=["unused"], usage="server", valid_to=pki.now() + pki.DAY)
+    made.write(nineteen.dir, "server")
+    os.mkdir(f"{nineteen.etc}/pgseal")
+    source = f"/usr/bin/python3 {fake_ca} good {os.path.dirname(nineteen.dir)} %csr %out"
+    pki.write_file(f"{nineteen.etc}/pgseal/rotate.conf", "".join(
+        f"{stem}.source = command\n{stem}.command = '{source}'\n"
+        f"{stem}.cert_file = tls/{stem}.crt\n{stem}.key_file = tls/{stem}.key\n" for stem in ("one", "any", "none")))
+    before = {stem: nineteen.shown(stem) for stem in ("one", "any", "none")}
+    done = subprocess.run([nineteen.program, "rotate", "-D", nineteen.dir, "--json", "--force"], capture_output=True,
+                          text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads(done.stdout)
+    assert {row["pair"]: (row["result"], row["served"]) for row in rows} == dict.fromkeys(
+        ("one", "any", "none"), ("renewed", None))
+    for stem, host in [("one", "one.example"), ("any", "localhost"), ("none", "none.example")]:
+        nineteen.load(stem)      # the key fits
+        assert nineteen.shown(stem) != before[stem] and f"DNS:{host}" in nineteen.shown(stem)
+    with open(nineteen.path("server.crt"), "rb") as f:
+        assert f.read() == made.pem()
+    assert watch(nineteen, nineteen.dir) == (dict.fromkeys(["one", "any", "none"], None), {}, [])
+    pki.write_file(f"{nineteen.etc}/more.conf", "one.example tls/one.crt\n")
+    done = subprocess.run([nineteen.program, "rotate", "-D", nineteen.dir, "--force"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and f"{nineteen.etc}/more.conf:1: " in done.stderr and \
+        "missing entry at end of line" in done.stderr, done.stderr
+    rows = json.loads(tool(nineteen, "monitor", "--json", nineteen.dir))
+    assert {(row["kind"], os.path.relpath(row["location"], os.path.dirname(nineteen.dir)), row["error"]) for row in rows} == {
+        ("server", "etc/more.conf", "line 1: missing entry at end of line"), ("server", "data/tls/any.crt", None)}
 
 
 # -- routes -------------------------------------------------------------------------------------------------------

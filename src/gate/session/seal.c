@@ -88,17 +88,26 @@ static enum client_seen seen_of(enum cause cause)
                : 0;
 }
 
+/* Somebody who can read our secret looks at what we serve. */
+static bool is_own_visit(const struct session *s)
+{
+    const uint8_t *secret = s->worker->shared->nonce;
+
+    return served_name_is(secret, s->tls.sni) ||
+           served_name_is(secret, str_c(tls_engine_visit(s->client.tls)));
+}
+
 static enum step seal_failed(struct session *s, const struct err *e)
 {
     struct tls_handshake_facts facts;
     enum visit_kind visit = visit_of(s);
 
-    if (visit == VISIT_CHECK) {
+    tls_engine_facts(s->client.tls, &facts);
+    if (visit == VISIT_CHECK || (facts.no_host && is_own_visit(s))) { /* of a line that we have not loaded */
         s->handshake_us = 0;
         return session_fail(s, PARTING_SILENT);
     }
     meters_handshake_ended(s, false);
-    tls_engine_facts(s->client.tls, &facts);
     if (trial_failed(s, &facts))
         return session_fail(s, PARTING_SILENT);
     log_failure(s, e, &facts);
@@ -149,8 +158,7 @@ void seal_log_left(struct session *s)
 {
     struct log_line line;
 
-    if (trial_left(s) || served_name_is(s->worker->shared->nonce, s->tls.sni) ||
-        served_name_is(s->worker->shared->nonce, str_c(tls_engine_visit(s->client.tls))))
+    if (trial_left(s) || is_own_visit(s))
         return;
     bool fits = name_fits(s);
     session_tally_stranger(s, fits ? 0 : CLIENT_WRONG_NAME);
