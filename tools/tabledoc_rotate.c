@@ -28,7 +28,8 @@ void rotate_page(struct buf *out)
         "`rotate.conf` has the syntax of postgresql.conf. Each setting is written `NAME.setting`, where "
         "NAME is the pair's name: `server` is `ssl_cert_file` with `ssl_key_file`, `http` a gate's "
         "`http_cert_file` with "
-        "`http_key_file`; any other pair names its files itself. How to use it: [rotate.md](rotate.md).\n\n"
+        "`http_key_file`, `canary`, `cancel_peer` and `upstream_check` what the settings of these names with "
+        "`_cert_file` and `_key_file` say; any other pair names its files itself. How to use it: [rotate.md](rotate.md).\n\n"
         "| setting | source | default | meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < COUNT_OF(settings); i++) {
         const char *before = "";

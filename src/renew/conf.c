@@ -253,9 +253,27 @@ static void need(struct reading *r, const struct renew_rule *rule, enum renew_se
                         rows[setting].name);
 }
 
+const char *renew_own_name(size_t i)
+{
+    static const char *const names[RENEW_OWN_MAX] = {
+        [RENEW_OWN_CANARY] = "canary", [RENEW_OWN_PEER] = "cancel_peer", [RENEW_OWN_CHECK] = "upstream_check"
+    };
+
+    return i < COUNT_OF(names) ? names[i] : NULL;
+}
+
+/* The settings of a target name its files. */
+static bool is_known(struct str pair)
+{
+    for (size_t i = 0; renew_own_name(i); i++)
+        if (str_is(pair, renew_own_name(i)))
+            return true;
+    return str_is(pair, "server") || str_is(pair, "http");
+}
+
 static void check_needs(struct reading *r, const struct renew_rule *rule)
 {
-    bool known = str_is(rule->name, "server") || str_is(rule->name, "http");
+    bool known = is_known(rule->name);
 
     refuse_foreign(r, rule);
     if (rule->source == RENEW_BUNDLE) {

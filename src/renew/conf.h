@@ -26,6 +26,11 @@ enum renew_setting {
     RENEW_SETTINGS
 };
 
+/** Pairs that a gate shows besides those of its listeners. */
+enum { RENEW_OWN_CANARY, RENEW_OWN_PEER, RENEW_OWN_CHECK, RENEW_OWN_MAX };
+/** "canary", "cancel_peer", "upstream_check"; NULL after the last. */
+const char *renew_own_name(size_t i);
+
 /** What the file says of one pair. Texts live in the arena, with a NUL after them. */
 struct renew_rule {
     struct str name;

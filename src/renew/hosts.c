@@ -4,6 +4,7 @@
 #include "conf/hosts_file.h"
 #include "lex/hba_lex.h"
 #include "os/files.h"
+#include "renew/conf.h"
 
 const struct renew_host *renew_hosts_of(const struct renew_hosts *hosts, const char *cert, size_t i)
 {
@@ -26,6 +27,9 @@ static bool is_taken(const struct renew_hosts *hosts, struct str pair)
 {
     for (size_t i = 0; i < hosts->n; i++)
         if (str_equal(hosts->at[i].pair, pair))
+            return true;
+    for (size_t i = 0; renew_own_name(i); i++)
+        if (str_is(pair, renew_own_name(i)))
             return true;
     return str_is(pair, "http");
 }

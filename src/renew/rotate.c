@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *const outcome_names[] = {
@@ -39,7 +40,7 @@ bool renew_outcome_ok(enum renew_outcome outcome)
     return false;
 }
 
-enum { CLIENTS_MAX = 4096, NAME_LIMIT = 200, RULES_ROOM = RENEW_RULES_MAX + 2 + CLIENTS_MAX };
+enum { CLIENTS_MAX = 4096, NAME_LIMIT = 200, RULES_ROOM = RENEW_RULES_MAX + 2 + RENEW_OWN_MAX + CLIENTS_MAX };
 
 struct list {
     struct renew_rule rules[RULES_ROOM];
@@ -79,6 +80,41 @@ static bool is_ruled(const struct renew_params *params, const char *cert_path)
     return false;
 }
 
+/* One file may serve several ends. */
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return strcmp(a, b) == 0 ||
+           (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+/* Is it renewed as another pair? */
+static bool is_another(const struct renew_params *params, const struct renew_own *own,
+                       const struct list *list)
+{
+    const struct renew_target *target = params->target;
+
+    if (is_ruled(params, own->cert) || (target->has_server && is_same_file(own->cert, target->server_cert)) ||
+        (target->has_http && is_same_file(own->cert, target->http_cert)))
+        return true;
+    for (size_t i = 0; i < target->hosts.n; i++)
+        if (is_same_file(own->cert, target->hosts.at[i].cert))
+            return true;
+    for (const struct renew_own *other = target->own; other < own; other++)
+        if (is_same_file(own->cert, other->cert))
+            return true;
+    return list->n >= RULES_ROOM;
+}
+
+static bool is_own(const struct renew_target *target, const char *cert_path)
+{
+    for (size_t i = 0; i < target->n_own; i++)
+        if (is_same_file(cert_path, target->own[i].cert))
+            return true;
+    return false;
+}
+
 /* DIR/clients/BASE.crt and BASE.key, as init and cert issue leave them. */
 static enum code add_client(const struct renew_params *params, const char *dir, struct str base,
                             struct arena *arena, struct list *list, struct err *e)
@@ -91,7 +127,7 @@ static enum code add_client(const struct renew_params *params, const char *dir, 
         !arena_printf(arena, &cert, "%s/%.*s.crt", dir, STR_ARG(base)) ||
         !arena_printf(arena, &key, "%s/%.*s.key", dir, STR_ARG(base)))
         return err_set(e, E_NOMEM, "out of memory");
-    if (!os_exists(key.p) || is_ruled(params, cert.p))
+    if (!os_exists(key.p) || is_ruled(params, cert.p) || is_own(params->target, cert.p))
         return OK;
     add_own(params, name, cert.p, arena, list);
     if (list->n == before)
@@ -114,7 +150,7 @@ static void add_hosts(const struct renew_params *params, struct arena *arena, st
         size_t before = list->n;
         if (renew_hosts_of(hosts, host->cert, 0) != host ||
             strcmp(host->cert, params->target->server_cert) == 0 || is_ruled(params, host->cert) ||
-            list->n >= RULES_ROOM - 2)
+            list->n >= RULES_ROOM - RENEW_OWN_MAX)
             continue;
         add_own(params, host->pair, host->cert, arena, list);
         if (list->n == before)
@@ -196,6 +232,9 @@ static enum code list_rules(const struct renew_params *params, struct arena *are
     if (target->has_http)
         add_own(params, STR("http"), target->http_cert, arena, list);
     add_hosts(params, arena, list);
+    for (size_t i = 0; i < target->n_own; i++)
+        if (!is_another(params, &target->own[i], list))
+            add_own(params, str_c(target->own[i].name), target->own[i].cert, arena, list);
     if (params->clients)
         TRY(add_clients(params, arena, list, e));
     if (list->n > 0)

@@ -12,6 +12,7 @@
 #include "tls/context.h"
 
 #include <netdb.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -70,6 +71,33 @@ static enum code set_path(const struct settings_file *file, char out[OS_PATH_MAX
     return file->path ? os_path("", file->path, out, e) : OK;
 }
 
+/* The pair of rollover_cert_file is not among them: the next CA has issued it, and it goes with the rollover. */
+static const struct {
+    size_t cert, key; /* in struct settings */
+} own_rows[RENEW_OWN_MAX] = {
+    [RENEW_OWN_CANARY] = { offsetof(struct settings, canary_cert_file),
+                           offsetof(struct settings, canary_key_file) },
+    [RENEW_OWN_PEER] = { offsetof(struct settings, cancel_peer_cert_file),
+                         offsetof(struct settings, cancel_peer_key_file) },
+    [RENEW_OWN_CHECK] = { offsetof(struct settings, upstream_check_cert_file),
+                          offsetof(struct settings, upstream_check_key_file) },
+};
+
+static enum code add_own(struct renew_target *t, size_t row, struct err *e)
+{
+    const char *settings = (const void *)t->settings;
+    const struct settings_file *cert = (const void *)(settings + own_rows[row].cert);
+    const struct settings_file *key = (const void *)(settings + own_rows[row].key);
+    struct renew_own *own = &t->own[t->n_own];
+    bool has_cert, has_key;
+
+    own->name = renew_own_name(row);
+    TRY(set_path(cert, own->cert, &has_cert, e));
+    TRY(set_path(key, own->key, &has_key, e));
+    t->n_own += has_cert && has_key;
+    return OK;
+}
+
 static enum code open_hosts(struct renew_target *t, const char *path, struct arena *arena, struct err *e)
 {
     TRY(renew_hosts_read(path, t->dir, arena, &t->hosts, e));
@@ -104,6 +132,8 @@ static enum code open_gate(struct renew_target *t, struct arena *arena, struct e
     TRY(set_path(&t->settings->http_cert_file, t->http_cert, &t->has_http, e));
     TRY(set_path(&t->settings->http_key_file, t->http_key, &has_key, e));
     t->has_http = t->has_http && has_key;
+    for (size_t i = 0; i < COUNT_OF(own_rows); i++)
+        TRY(add_own(t, i, e));
     TRY(os_path(t->dir, "ca", t->ca_dir, e));
     TRY(os_path(t->ca_dir, "ca.crt", own_ca, e));
     TRY(add_certs(t->settings->ssl_ca_file.path, &t->anchors, e));

@@ -7,6 +7,7 @@
 
 #include "client/verify_served.h"
 #include "pki/trust.h"
+#include "renew/conf.h"
 #include "renew/hosts.h"
 #include "renew/pgdata.h"
 
@@ -17,6 +18,12 @@ struct tls_library;
 /** The data directory that the directory of a postgresql.conf belongs to; else `path` itself. E_NO_FILE, E_LIMIT. */
 MUST_CHECK enum code renew_target_find(const char *path, struct arena *arena, char out[OS_PATH_MAX],
                                        struct err *e);
+
+/** A pair that a gate shows besides those of its listeners: that of a canary, and those it is a client with. */
+struct renew_own {
+    const char *name; /* renew_own_name() */
+    char cert[OS_PATH_MAX], key[OS_PATH_MAX];
+};
 
 struct renew_target {
     bool is_gate;
@@ -30,6 +37,8 @@ struct renew_target {
     bool has_server, has_http; /* pairs that the settings name */
     char server_cert[OS_PATH_MAX], server_key[OS_PATH_MAX];
     char http_cert[OS_PATH_MAX], http_key[OS_PATH_MAX];
+    struct renew_own own[RENEW_OWN_MAX]; /* that the settings name */
+    size_t n_own;
     struct renew_hosts hosts; /* they replace server_cert, where there are any */
     struct cert_list anchors; /* CAs that clients have, if they are roots */
     struct cert_list store;   /* what clients have, whatever it is */

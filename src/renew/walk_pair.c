@@ -46,6 +46,11 @@ static enum code pair_find_files(struct walk *w, struct err *e)
     const char *key = http ? w->target->http_key : server ? w->target->server_key : "";
     char cert_path[OS_PATH_MAX], key_path[OS_PATH_MAX];
 
+    for (size_t i = 0; i < w->target->n_own; i++)
+        if (str_is(w->rule->name, w->target->own[i].name)) {
+            cert = w->target->own[i].cert;
+            key = w->target->own[i].key;
+        }
     cert = path_or(w, RENEW_SET_CERT_FILE, cert);
     key = path_or(w, RENEW_SET_KEY_FILE, key);
     if (!cert[0] || !key[0])

@@ -161,6 +161,42 @@ def test_the_pages_have_a_pair_of_their_own(own, gate, certs, fake_ca):
     assert shown() == done["sha256"] == read_pair(gate.path("http.crt"), gate.path("http.key"))
 
 
+def test_pairs_that_other_settings_name(own, gate, fake_ca):
+    """Those that the gate's CA issued are renewed without a line in rotate.conf, and each file once."""
+    issue = [own.program, "cert", "issue", "-D", gate.dir]
+    for words in (["canary", "--host", "canary.invalid", "--out", gate.dir], ["asker", "--out", gate.path("clients")]):
+        subprocess.run([*issue, *words], check=True, capture_output=True)
+    gate.configure({"reload_policy": "postgres", "canary_cert_file": "canary.crt", "canary_key_file": "canary.key",
+                    "cancel_peer_cert_file": "server.crt", "cancel_peer_key_file": "server.key",
+                    "upstream_check_cert_file": "clients/asker.crt", "upstream_check_key_file": "clients/asker.key"})
+    gate.reload()
+
+    def rotate(*words):
+        done = subprocess.run([own.program, "rotate", "-D", gate.dir, "--json", *words], timeout=120, check=True,
+                              capture_output=True, text=True)
+        return {row["pair"]: row for row in json.loads(done.stdout)}
+
+    def names(path):
+        with open(gate.path(path), "rb") as f:
+            return x509.load_pem_x509_certificate(f.read())
+
+    assert set(rotate("--dry-run", "--clients")) == {"server", "canary", "upstream_check"}
+    before = names("clients/asker.crt"), names("canary.crt")
+    done = rotate("--force", "--pair", "canary", "--pair", "upstream_check")
+    assert [(done[p]["result"], done[p]["sha256"]) for p in ("canary", "upstream_check")] == [
+        ("renewed", read_pair(gate.path("canary.crt"), gate.path("canary.key"))),
+        ("renewed", read_pair(gate.path("clients/asker.crt"), gate.path("clients/asker.key")))]
+    after = names("clients/asker.crt"), names("canary.crt")
+    for old, new in zip(before, after):
+        assert old != new and old.subject == new.subject
+        for kind in (x509.SubjectAlternativeName, x509.ExtendedKeyUsage):
+            assert [e.value for e in old.extensions if isinstance(e.value, kind)] == \
+                [e.value for e in new.extensions if isinstance(e.value, kind)]
+    assert os.stat(gate.path("clients/asker.key")).st_mode & 0o777 == 0o600
+    gate.write("rotate.conf", f"upstream_check.source = command\nupstream_check.command = '{command(fake_ca, 'good')}'\n")
+    assert set(rotate("--dry-run")) == {"server", "canary", "upstream_check"}
+
+
 def test_due_with_a_third_of_the_life_left(own, pytestconfig, scratch):
     page = os.path.join(scratch, "rotate-clock")
     env = dict(os.environ, FAULTCLOCK=page, LD_PRELOAD=os.path.join(
