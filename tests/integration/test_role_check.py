@@ -155,7 +155,7 @@ def test_a_session_that_went_through_an_upgrade(pair, checking, rest):
 
     with let_in(g) as c:
         backend = c.value("SELECT pg_backend_pid()")
-        assert "1 sessions moved" in (done := upgrade(g)) and ", 0 stay" in done, done
+        assert "1 session moved" in (done := upgrade(g)) and ", 0 staying" in done, done
         alone(g)
         wait_for_roles(g, "primary", "standby")
         assert c.value("SELECT pg_backend_pid()") == backend
