@@ -181,7 +181,6 @@ void family_upgrade_asked(struct family *f, const struct signalfd_siginfo *info)
     (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\nSTATUS=upgrading",
                    env_mono_us(f->params->env));
     os_notify(text);
-    tell(f, FAMILY_STEP, "checking");
     const char *why = take_program(f, info);
     if (why)
         family_upgrade_end(f, FAMILY_FAILED, why);
@@ -189,8 +188,10 @@ void family_upgrade_asked(struct family *f, const struct signalfd_siginfo *info)
         family_upgrade_end(f, FAMILY_REFUSED, "too many earlier generations of the gate still have sessions");
     else if (!family_start_check(f))
         family_upgrade_end(f, FAMILY_FAILED, strerror(errno));
-    else
+    else {
         enter(f, UPGRADE_CHECKING, CHECK_MS);
+        tell(f, FAMILY_STEP, "checking"); /* who has asked is not needed any more */
+    }
 }
 
 /* ---- the successor ---- */

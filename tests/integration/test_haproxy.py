@@ -30,6 +30,7 @@ defaults
     log global
     log-format "id=%ID server=%s"
     timeout connect 5s
+    timeout check 10s
     timeout client 1h
     timeout server 1h
     retries 3
@@ -107,7 +108,7 @@ def connect(balancer, source=CLIENT):
 
 
 def test_the_client_s_address_and_the_balancer_s_name(gates, tmp_path):
-    words = "proxy-v2-options unique-id,crc32c check"
+    words = "proxy-v2-options unique-id,crc32c"
     with Balancer(tmp_path, server("one", gates.one, words) + server("two", gates.two, words)) as balancer:
         with connect(balancer) as c, connect(balancer) as other:
             c.ready()

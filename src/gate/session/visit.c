@@ -70,7 +70,7 @@ enum visit_kind visit_of(struct session *s)
     if (s->flags & SESSION_JUDGED)
         return s->visit;
     s->flags |= SESSION_JUDGED;
-    s->visit = judge(s);
+    s->visit = (uint8_t)judge(s);
     if (s->visit == VISIT_CHECK) {
         count_add(count_cell(s->worker->counters, METRIC_HEALTH_CHECKS, NULL), 1);
         session_log(s, &line, SEV_DEBUG, "health_check");

@@ -199,8 +199,9 @@ static inline void rig_tls(struct rig_end *end, bool server, const struct rig_ho
         SSL_set_accept_state(end->ssl);
     else
         SSL_set_connect_state(end->ssl);
+    char name[] = "db.example";
     if (!server)
-        CHECK(SSL_set_tlsext_host_name(end->ssl, "db.example") == 1);
+        CHECK(SSL_set_tlsext_host_name(end->ssl, name) == 1);
 }
 
 /* At most `max` bytes of what TLS has to send go over the socket. */

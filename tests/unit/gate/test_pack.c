@@ -471,13 +471,13 @@ static void show(struct rig *r, struct shown *out)
     struct row_pg_stat_ssl ssl = { 0 };
     struct row_pg_stat_activity activity = { 0 };
     struct row_pg_stat_gssapi gssapi = { 0 };
-    bool done = false;
+    bool done[1] = { false };
     struct err e;
 
     memset(out, 0, sizeof *out);
-    rows.gather = gather_new(r->s->worker, GATHER_SESSIONS, gathered, &done);
+    rows.gather = gather_new(r->s->worker, GATHER_SESSIONS, gathered, done);
     arena_init(&rows.arena, 1 << 20, 1024);
-    RIG_UNTIL(r, done);
+    RIG_UNTIL(r, done[0]);
     assert_int_equal(rows_sort_cards(&rows, &e), OK);
     assert_int_equal(rows.n_cards, 1);
     rows_fill_sessions(&rows, rows.cards[0], &session);
