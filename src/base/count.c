@@ -254,7 +254,7 @@ void count_restore(struct count_cell *into, int64_t value, const int64_t buckets
 
 static void merge_cell(struct count_cell *into, const struct count_cell *from)
 {
-    int64_t buckets[COUNT_BOUNDS + 1];
+    int64_t buckets[COUNT_BOUNDS + 1] = { 0 };
 
     for (size_t i = 0; from->buckets && i <= COUNT_BOUNDS; i++)
         buckets[i] = count_bucket(from, i);

@@ -254,6 +254,7 @@ static enum code load_stranger(struct draft *d)
         code = make_contexts(d, &e);
     if (code == OK && !find_life(d))
         code = err_set(&e, E_INTERNAL, "its life cannot be read");
+    d->params.pair = NULL;
     cert_free(pair.cert);
     cert_free(pair.issuer);
     key_free(pair.key);

@@ -46,6 +46,8 @@ static size_t find_longest(const struct worker *worker, struct session **out, si
     struct session *s;
     size_t n = 0;
 
+    if (most == 0)
+        return 0;
     TAILQ_FOREACH (s, &worker->sessions, entry) {
         if (!is_served(s) || s->flags & SESSION_DUE || !walk_idle(s) ||
             (n == most && s->active_ms >= out[n - 1]->active_ms))

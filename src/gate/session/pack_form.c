@@ -222,7 +222,7 @@ static void form_host(struct form *f, struct session *s)
     struct cancel_route *route = s->cancel_route;
     struct conn_host host = { .kind = CONN_HOST_NAME };
 
-    if (!form_reads(f))
+    if (!form_reads(f) && s->upstream)
         host = s->upstream->info.hosts[route->host];
     host.kind = (enum conn_host_kind)form_below(f, host.kind, CONN_HOST_UNIX + 1);
     form_u16(f, &host.port);
@@ -237,13 +237,13 @@ static void form_route(struct form *f, struct session *s)
     bool there = s->cancel_route && s->upstream;
 
     form_bool(f, &there);
-    if (!there)
-        return;
-    if (form_reads(f) && !(s->cancel_route = ARENA_NEW(&s->arena, struct cancel_route))) {
-        f->nomem = true;
+    if (form_reads(f) && there)
+        s->cancel_route = ARENA_NEW(&s->arena, struct cancel_route);
+    struct cancel_route *route = s->cancel_route;
+    if (!there || !route) {
+        f->nomem = f->nomem || there;
         return;
     }
-    struct cancel_route *route = s->cancel_route;
     form_address(f, &route->addr.ss, &route->addr.n);
     route->method = (enum conn_method)form_below(f, route->method, METHOD_DIRECT_TLS + 1);
     form_u32(f, &route->pid);
