@@ -21,6 +21,19 @@ bool http_set_access(struct http *http, const struct http_access *access)
     return true;
 }
 
+void http_sockets(const struct http *http, struct socket_set *out)
+{
+    (void)http;
+    (void)out;
+    UNREACHABLE();
+}
+
+void http_leave(struct http *http)
+{
+    (void)http;
+    UNREACHABLE();
+}
+
 void http_shut(struct http *http)
 {
     (void)http;
