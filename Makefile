@@ -21,7 +21,7 @@
 #   make upgrades      1,000 sessions at work while the gate's program is replaced, five times: what the slowest waits
 #   make drain         a gate goes and another comes, under 500 connections of three kinds of pools
 #   make cluster       Patroni, etcd, three nodes in network namespaces with gates beside and in front, and HAProxy: switchovers,
-#                      kill -9, partitions, under load, beside a control run without gates; as root (six minutes)
+#                      kill -9, partitions, under load, beside a control run without gates; as root (three minutes)
 #   make acme          ACME clients against pebble, each three times with the account that it has made
 #   make works-with    the pages of docs/works-with with every client that Debian or npm has
 #   make faults        every allocation of a reload, a login, a look-up fails in its turn (half an hour)
