@@ -269,10 +269,14 @@ def test_killed_at_each_step_before_commit(make_gate, certs, pytestconfig):
             assert c.value("SELECT 1") == "1"
             kills = n
     assert kills > 12
-    if done.returncode == 0:                # its packets came in fewer pieces this time
-        assert newest(g) != before and serves(g)
-        return
-    assert done.returncode == 3, done.stdout + done.stderr
+    if done.returncode == 0:                # its packets came in fewer pieces this time; one may still come, the link's end
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            g.process.wait(3)
+        if g.process.returncode is None:
+            assert newest(g) != before and serves(g)
+            return
+    else:
+        assert done.returncode == 3, done.stdout + done.stderr
     assert g.process.wait(run.PATIENCE) == -signal.SIGKILL and "event=gate_ended" in g.words()
     assert serves(g.restart())
 
