@@ -169,5 +169,6 @@ class Pod:
 
     def kill(self):
         if self.process and self.process.poll() is None:
-            self.process.kill()
+            for pid in run.children(self.process.pid):      # who has changed his user does not die with unshare(1)
+                os.kill(pid, signal.SIGKILL)
             self.process.wait(run.PATIENCE)
