@@ -1,8 +1,15 @@
-/* The limit of open files. */
 #include "os/descriptors.h"
 
 #include <limits.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+void os_close(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+}
 
 long os_raise_descriptors(long wanted)
 {

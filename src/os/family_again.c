@@ -2,6 +2,7 @@
 #include "os/family_again.h"
 
 #include "base/check.h"
+#include "os/descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -91,16 +92,14 @@ void family_again(struct family *f)
         (void)unsetenv(FAMILY_VARIABLE);
         set_closing(&r, true);
     }
-    if (fd >= 0)
-        (void)close(fd);
+    os_close(&fd);
     errno = why;
 }
 
 /* The one that serves is of this program now. */
 static bool adopt_program(struct generation *newest)
 {
-    if (newest->program >= 0)
-        (void)close(newest->program);
+    os_close(&newest->program);
     newest->program = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     return newest->program >= 0;
 }

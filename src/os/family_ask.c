@@ -1,12 +1,13 @@
 /* A signal with two numbers in it: what else there is to know the parent reads in /proc. */
 #include "os/family_ask.h"
 
+#include "os/descriptors.h"
+#include "os/signal_mask.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -14,36 +15,23 @@
 
 enum {
     HEARD_MS = 30 * 1000, /* until the first line comes */
-    FIRST_NUMBER = 64,    /* two numbers that nobody has */
-    STATUS_MAX = 4096
+    FIRST_NUMBER = 64     /* two numbers that nobody has */
 };
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd);
-    *fd = -1;
-}
 
 void family_asked_auto(struct family_asked *asked)
 {
-    close_fd(&asked->report);
-    close_fd(&asked->write);
+    os_close(&asked->report);
+    os_close(&asked->write);
 }
 
 /* Whoever has not blocked SIGUSR2 ends by it. */
 static bool hears(pid_t parent)
 {
-    char path[64], text[STATUS_MAX];
+    int fd = os_signal_mask_open(parent);
+    bool blocked = os_signal_mask_has(fd, "SigBlk", SIGUSR2);
 
-    (void)snprintf(path, sizeof path, "/proc/%ld/status", (long)parent);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-    text[n > 0 ? n : 0] = '\0';
-    if (fd >= 0)
-        (void)close(fd);
-    const char *mask = strstr(text, "\nSigBlk:");
-    return mask && strtoull(mask + sizeof "\nSigBlk:" - 1, NULL, 16) >> (SIGUSR2 - 1) & 1;
+    os_close(&fd);
+    return blocked;
 }
 
 static enum code open_program(const char *path, int *out, struct err *e)
@@ -136,7 +124,7 @@ enum code family_answer(struct family_asked *asked, enum family_answer *out, con
         ssize_t n = read(asked->report, asked->text + asked->n, sizeof asked->text - asked->n);
         if (n <= 0)
             return err_set(e, E_UNAVAILABLE, "the gate has ended");
-        close_fd(&asked->write); /* the parent has it: from now on its end is the end of the pipe */
+        os_close(&asked->write); /* the parent has it: from now on its end is the end of the pipe */
         asked->n += (size_t)n;
     }
     if (!is_answer(asked->text[0]))

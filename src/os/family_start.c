@@ -2,6 +2,7 @@
 #include "os/family_start.h"
 
 #include "base/check.h"
+#include "os/descriptors.h"
 #include "os/packet.h"
 
 #include <errno.h>
@@ -126,12 +127,9 @@ void family_start_clerk(struct family *f, struct generation *gate)
 
 void family_close(struct generation *gate)
 {
-    const int fds[] = { gate->line, gate->orders, gate->program };
-
-    for (size_t i = 0; i < COUNT_OF(fds); i++)
-        if (fds[i] >= 0)
-            (void)close(fds[i]);
-    gate->line = gate->orders = gate->program = -1;
+    os_close(&gate->line);
+    os_close(&gate->orders);
+    os_close(&gate->program);
 }
 
 /* Both ends of line and orders: [0] is the parent's. */

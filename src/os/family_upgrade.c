@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "base/log.h"
+#include "os/descriptors.h"
 #include "os/family_again.h"
 #include "os/family_start.h"
 #include "os/notify.h"
@@ -75,13 +76,6 @@ static void log_end_of(const struct family *f, enum family_answer answer, const 
     log_end(&line);
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd);
-    *fd = -1;
-}
-
 void family_upgrade_end(struct family *f, enum family_answer answer, const char *text)
 {
     struct upgrade *u = &f->upgrade;
@@ -89,9 +83,9 @@ void family_upgrade_end(struct family *f, enum family_answer answer, const char 
     log_end_of(f, answer, text);
     os_notify("READY=1\nSTATUS=");
     tell(f, answer, text);
-    close_fd(&u->report);
-    close_fd(&u->program);
-    close_fd(&u->said);
+    os_close(&u->report);
+    os_close(&u->program);
+    os_close(&u->said);
     *u = (struct upgrade){ .report = -1, .program = -1, .said = -1 };
 }
 

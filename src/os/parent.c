@@ -3,27 +3,22 @@
 
 #include "os/notify.h"
 #include "os/packet.h"
+#include "os/signal_mask.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { ANSWER_MS = 5000, STATUS_MAX = 4096 /* of /proc/PID/status */ };
+enum { ANSWER_MS = 5000 };
 
 static struct {
     struct parent_shared *shared; /* NULL: there is no parent */
-    int status;                   /* the parent's /proc/PID/status; -1: no such thing */
+    int status;                   /* of os_signal_mask_open() for the parent */
 } above = { .status = -1 };
 
 void parent_join(const struct parent_ties *ties, struct parent_shared *shared)
 {
-    char status[64];
-
-    (void)snprintf(status, sizeof status, "/proc/%ld/status", (long)getppid());
-    above.status = open(status, O_RDONLY | O_CLOEXEC);
+    above.status = os_signal_mask_open(getppid());
     above.shared = shared;
     os_notify_through(ties->line);
 }
@@ -56,20 +51,11 @@ void parent_end_clerk(int line)
         (void)say(line, 'K', "");
 }
 
-static bool is_pending_above(int signum)
-{
-    char text[STATUS_MAX];
-    ssize_t n = above.status >= 0 ? pread(above.status, text, sizeof text - 1, 0) : -1;
-
-    text[n > 0 ? n : 0] = '\0';
-    const char *mask = strstr(text, "\nShdPnd:");
-    return mask && strtoull(mask + sizeof "\nShdPnd:" - 1, NULL, 16) >> (signum - 1) & 1;
-}
-
 /* In this order: what is not pending any more was marked before, and is pending here when the mark has gone. */
 bool parent_has_signal(int signum)
 {
-    return above.shared && (is_pending_above(signum) || atomic_load(&above.shared->forwarding));
+    return above.shared &&
+           (os_signal_mask_has(above.status, "ShdPnd", signum) || atomic_load(&above.shared->forwarding));
 }
 
 void parent_log_as(enum log_format format)

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "os/descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,18 +27,11 @@ struct running {
     int out, err, failed; /* ends of pipes to read; `failed` gets the errno of execvp() */
 };
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd);
-    *fd = -1;
-}
-
 static void running_auto(struct running *r)
 {
-    close_fd(&r->out);
-    close_fd(&r->err);
-    close_fd(&r->failed);
+    os_close(&r->out);
+    os_close(&r->err);
+    os_close(&r->failed);
 }
 
 /* Only what is safe between fork() and exec: the process has no threads, but keep it short anyway. */
@@ -74,9 +68,9 @@ static enum code process_start(const struct os_process *process, struct running 
     if (r->pid == 0)
         become(process, out[1], err[1], failed[1]);
     int saved = errno;
-    close_fd(&out[1]);
-    close_fd(&err[1]);
-    close_fd(&failed[1]);
+    os_close(&out[1]);
+    os_close(&err[1]);
+    os_close(&failed[1]);
     r->out = out[0];
     r->err = err[0];
     r->failed = failed[0];
@@ -120,9 +114,9 @@ static bool watch(struct running *r, unsigned timeout_s, struct buf *out, struct
         struct pollfd fds[] = { { .fd = r->out, .events = POLLIN }, { .fd = r->err, .events = POLLIN } };
         (void)poll(fds, 2, LOOK_MS);
         if (r->out >= 0 && !drain(r->out, out, false))
-            close_fd(&r->out);
+            os_close(&r->out);
         if (r->err >= 0 && !drain(r->err, said, true))
-            close_fd(&r->err);
+            os_close(&r->err);
         ended = waitpid(r->pid, status, WNOHANG) == r->pid;
         if (!ended && r->out < 0 && r->err < 0) /* it says no more: nothing wakes poll() */
             (void)usleep(LOOK_MS * 100);
