@@ -13,7 +13,6 @@ import select
 import shutil
 import socket
 import subprocess
-import threading
 import urllib.parse
 
 import psycopg
@@ -22,6 +21,7 @@ import pytest
 from lib import golang, pki, psql
 from lib.clock import Clock, environment
 from lib.pg import PASSWORDS
+from lib.strange_server import StrangeServer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ALICE = PASSWORDS["alice"]
@@ -43,37 +43,23 @@ MODES = {
 }
 
 
-class Road:
+class Road(StrangeServer):
     """A port of its own for one client, whose connections reach the gate from an address of its own."""
 
     def __init__(self, gate, address):
         self.gate, self.address = gate, address
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.carry, args=(client,), daemon=True).start()
+        super().__init__(self.carry)
 
     def carry(self, client):
-        try:
-            with client, socket.create_connection((self.gate.host, self.gate.port),
-                                                  source_address=(self.address, 0)) as server:
-                other = {client: server, server: client}
-                while other:
-                    for end in select.select(list(other), [], [])[0]:
-                        data = end.recv(65536)
-                        if data:
-                            other[end].sendall(data)
-                        else:
-                            other.pop(end).shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+        with socket.create_connection((self.gate.host, self.gate.port), source_address=(self.address, 0)) as server:
+            other = {client: server, server: client}
+            while other:
+                for end in select.select(list(other), [], [])[0]:
+                    data = end.recv(65536)
+                    if data:
+                        other[end].sendall(data)
+                    else:
+                        other.pop(end).shutdown(socket.SHUT_WR)
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)

@@ -510,10 +510,7 @@ def test_an_allocation_fails_in_an_answer_over_http(short_of_memory, certs, scra
     """The page, its report (kept for a second) and the metrics are whole or an error."""
     clock = os.path.join(os.path.abspath(pytestconfig.getoption("--build")), "tests/fault/faultclock.so")
     path = os.path.join(scratch, "clock-http")
-    with open(path, "wb") as f:
-        f.truncate(mmap.PAGESIZE)
-    with open(path, "r+b") as f:
-        page = mmap.mmap(f.fileno(), mmap.PAGESIZE)
+    page = run.shared_page(path)
     port = run.free_port()
     g, memory = short_of_memory(settings={"http_listen": f"127.0.0.1:{port}"}, preload=f":{clock}", clock=path)
     texts = []

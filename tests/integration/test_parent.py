@@ -8,13 +8,11 @@ import os
 import re
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 
 import pytest
 
-from lib import run
+from lib import manager, run
 from lib.pg import PASSWORDS
 from lib.wire import Conn
 
@@ -117,15 +115,7 @@ def test_a_signal_for_all_of_them(make_gate):
 def test_the_manager_hears_the_parent(make_gate, scratch, monkeypatch):
     """systemd listens to the main process only (NotifyAccess=main)."""
     path = os.path.join(scratch, "notify")
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager:
-        manager.bind(path)
-        manager.settimeout(run.PATIENCE)
-        manager.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-
-        def hear():
-            data, control, _, _ = manager.recvmsg(4096, socket.CMSG_SPACE(12))
-            return data, struct.unpack("iII", control[0][2])[0]
-
+    with manager.listening(path) as hear:
         g = make_gate(start=False, hba=HBA, settings={"shutdown_delay": "7s"})
         monkeypatch.setenv("NOTIFY_SOCKET", path)
         g.start()
@@ -135,7 +125,6 @@ def test_the_manager_hears_the_parent(make_gate, scratch, monkeypatch):
         assert pid == g.process.pid and text.startswith(b"STOPPING=1\nEXTEND_TIMEOUT_USEC=")
         assert int(text.rpartition(b"=")[2]) > 1000000 * (60 + 7)     # drain_timeout and shutdown_delay
         assert g.process.wait(run.PATIENCE) == 0
-    os.unlink(path)
 
 
 # -- PID 1 of a container -----------------------------------------------------------------------------------------
@@ -161,6 +150,12 @@ def within(pid, *argv):
     return subprocess.run(["nsenter", "-t", str(pid), "-p", "--", *argv], stdin=subprocess.DEVNULL, check=True, timeout=60)
 
 
+def terminate_within(pid):
+    """Who is left when PID 1 ends is killed: perhaps kill(1) itself."""
+    with contextlib.suppress(subprocess.CalledProcessError):
+        within(pid, "kill", "-TERM", "1")
+
+
 def name_of(pid):
     try:
         with open(f"/proc/{pid}/comm", encoding="ascii") as f:
@@ -179,8 +174,7 @@ def test_as_pid_1_it_reaps_orphans_and_stops(contained):
                    "the orphans to be reaped")
     within(pid, "kill", "-HUP", "1")
     g.log.wait_for(r"\breloaded\b")
-    with contextlib.suppress(subprocess.CalledProcessError):    # who is left when PID 1 ends is killed, perhaps kill(1) itself
-        within(pid, "kill", "-TERM", "1")
+    terminate_within(pid)
     assert outer.wait(run.PATIENCE) == 0
 
 

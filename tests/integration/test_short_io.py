@@ -6,7 +6,6 @@ its turn. What was only slow arrives intact; what failed ends one session, and t
 import contextlib
 import errno
 import hashlib
-import mmap
 import os
 import ssl
 import struct
@@ -29,10 +28,7 @@ class Calls:
     """The page that failcalls.c obeys."""
 
     def __init__(self, path):
-        with open(path, "wb") as f:
-            f.write(bytes(mmap.PAGESIZE))
-        with open(path, "r+b") as f:
-            self.page = mmap.mmap(f.fileno(), mmap.PAGESIZE)
+        self.page = run.shared_page(path)
 
     def hit(self, kinds, first=1, hits=1, error=0, size=0):
         """Let `hits` calls of these kinds fail with an error, or move `size` bytes at most, from the first-th on."""

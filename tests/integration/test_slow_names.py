@@ -5,7 +5,6 @@ others. They are held by a library in front of libc's (tests/fault/slownames.c).
 """
 
 import contextlib
-import mmap
 import os
 import pwd
 import signal
@@ -35,10 +34,7 @@ class Names:
     """The page that slownames.so shares."""
 
     def __init__(self, path):
-        with open(path, "wb") as f:
-            f.write(bytes(mmap.PAGESIZE))
-        with open(path, "r+b") as f:
-            self.page = mmap.mmap(f.fileno(), mmap.PAGESIZE)
+        self.page = run.shared_page(path)
 
     def hold(self, *kinds):
         self.page[0:4] = struct.pack("i", sum(1 << k for k in kinds))

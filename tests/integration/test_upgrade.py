@@ -9,17 +9,16 @@ import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from lib import pki, run, wire
+from lib import manager, pki, run
 from lib.howto import ROOT
 from lib.wire import Conn
-from test_parent import alive, contained, within  # noqa: F401  (a fixture)
+from test_parent import alive, contained, terminate_within, within  # noqa: F401  (a fixture)
 
 HBA = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
 
@@ -302,14 +301,10 @@ def test_no_gate_no_upgrade(make_gate):
 # -- who else there is --------------------------------------------------------------------------------------------------
 def test_the_manager_hears_it(make_gate, scratch, monkeypatch):
     path = os.path.join(scratch, "notify-upgrade")
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager:
-        manager.bind(path)
-        manager.settimeout(run.PATIENCE)
-        manager.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-
+    with manager.listening(path) as listen:
         def hear():
-            data, control, _, _ = manager.recvmsg(4096, socket.CMSG_SPACE(12))
-            assert struct.unpack("iII", control[0][2])[0] == g.process.pid
+            data, pid = listen()
+            assert pid == g.process.pid
             return data.split(b"\n")[0]
 
         g = make_gate(start=False, hba=HBA)
@@ -325,7 +320,6 @@ def test_the_manager_hears_it(make_gate, scratch, monkeypatch):
         g.kill(signal.SIGINT)
         assert hear() == b"STOPPING=1"
         assert g.process.wait(run.PATIENCE) == 0
-    os.unlink(path)
 
 
 @pytest.mark.skipif(not shutil.which("nsenter"), reason="nsenter is not installed")
@@ -339,7 +333,7 @@ def test_as_pid_1_of_a_container(contained):      # noqa: F811
     with Conn(g) as c:
         c.ready()
         assert c.value("SELECT 1") == "1"
-    within(pid, "kill", "-TERM", "1")
+    terminate_within(pid)
     assert outer.wait(run.PATIENCE) == 0
 
 

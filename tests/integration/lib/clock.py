@@ -1,18 +1,16 @@
 """A gate whose date the test sets: tests/fault/faultclock.c, preloaded."""
 
-import mmap
 import os
 import struct
+
+from . import run
 
 
 class Clock:
     """The page that faultclock.so reads."""
 
     def __init__(self, path):
-        with open(path, "wb") as f:
-            f.write(bytes(mmap.PAGESIZE))
-        with open(path, "r+b") as f:
-            self.page = mmap.mmap(f.fileno(), mmap.PAGESIZE)
+        self.page = run.shared_page(path)
         self.seconds = 0
 
     def off_by(self, seconds):

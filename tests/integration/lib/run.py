@@ -1,6 +1,7 @@
 """Processes, ports and logs. Whatever has to happen is waited for by its event, never by a fixed sleep."""
 
 import collections
+import mmap
 import os
 import random
 import re
@@ -156,3 +157,11 @@ class Log:
             return wait_until(lambda: expression.search(self.text(since)), f"log line /{pattern}/", timeout)
         except AssertionError as e:
             raise AssertionError(f"{e}; the log says:\n{self.text(since)[-4000:]}") from None
+
+
+def shared_page(path):
+    """A page in a file at `path`, zeroed: what a preloaded library of tests/fault obeys."""
+    with open(path, "wb") as f:
+        f.truncate(mmap.PAGESIZE)
+    with open(path, "r+b") as f:
+        return mmap.mmap(f.fileno(), mmap.PAGESIZE)
