@@ -79,7 +79,8 @@ class Pod:
 
     def __init__(self, program, directory, spec, container, files, more=()):
         self.program, self.dir, self.spec, self.container, self.files = program, str(directory), spec, container, files
-        self.group = spec["securityContext"]["fsGroup"]
+        self.context = {**spec["securityContext"], **container["securityContext"]}
+        self.group = self.context["fsGroup"]
         self.more = list(more)
         self.log = run.Log(os.path.join(self.dir, "pod.log"))
         self.process = None
@@ -124,7 +125,7 @@ class Pod:
         return path
 
     def spawn(self):
-        context = {**self.spec["securityContext"], **self.container["securityContext"]}
+        context = self.context
         assert context["readOnlyRootFilesystem"] and context["capabilities"] == {"drop": ["ALL"]}
         assert context["runAsNonRoot"] and not context["allowPrivilegeEscalation"]
         env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "RUN_AS_USER": str(context["runAsUser"]),
@@ -154,9 +155,9 @@ class Pod:
     def exec(self, command):
         """As a probe of kind `exec` does."""
         assert command[0] == PROGRAM
-        return subprocess.run(["nsenter", "-t", str(self.pid), "-m", "-p", "-r", "--", "setpriv", "--reuid=65532", "--regid=65532",
-                               "--groups=65532", "--", "/opt/pgseal", *command[1:]], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=run.PATIENCE, check=False)
+        user = ["setpriv", f"--reuid={self.context['runAsUser']}", f"--regid={self.context['runAsGroup']}", f"--groups={self.group}"]
+        return subprocess.run(["nsenter", "-t", str(self.pid), "-m", "-p", "-r", "--", *user, "--", "/opt/pgseal", *command[1:]],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=run.PATIENCE, check=False)
 
     def signal(self):
         """SIGTERM to PID 1."""
