@@ -140,6 +140,7 @@ static enum code load_own(struct tls_context *c, const struct tls_client_params 
     return OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are OpenSSL's */
 static int add_visit(SSL *ssl, unsigned type, unsigned context, const unsigned char **out, size_t *out_n,
                      X509 *cert, size_t at, int *alert, void *visit)
 {

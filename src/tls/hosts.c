@@ -72,6 +72,7 @@ static int refuse(SSL *ssl, struct tls_engine *e, struct str name, int *alert)
 }
 
 /* OpenSSL shows an extension to those only who have one of that number. */
+/* NOLINTNEXTLINE(readability-function-size): the parameters are OpenSSL's */
 static int hear_visit(SSL *ssl, unsigned type, unsigned context, const unsigned char *data, size_t n,
                       X509 *cert, size_t at, int *alert, void *arg)
 {

@@ -95,8 +95,8 @@ static void who_is_spared(void **state)
     row = seen("f"); /* a trial that was refused is no such failure */
     row.ca_failed_us = row.tls_failed_us = NOW;
     addresses_note(a, &row);
-    for (char c = 'a'; c < 'f'; c++)
-        assert_int_equal(addresses_try(a, (char[]){ c, '\0' }, NEXT_CA, NOW), TRIAL_NONE);
+    for (const char *c = "abcde"; *c; c++)
+        assert_int_equal(addresses_try(a, (char[]){ *c, '\0' }, NEXT_CA, NOW), TRIAL_NONE);
     assert_int_equal(addresses_try(a, "f", NEXT_CA, NOW), TRIAL_NEXT_CA);
     session(a, "e", NOW + DAY_US);
     assert_int_equal(addresses_try(a, "e", NEXT_CA, NOW + DAY_US), TRIAL_NEXT_CA); /* a day later */
