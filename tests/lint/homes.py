@@ -1,14 +1,15 @@
-"""A header's functions live in the file of its name, and no files call each other in a circle."""
+"""A header's functions live in the file of its name; no files call, and no headers include, each other in a circle."""
 import collections
 import re
 
-from common import bare, files, finish, name
+from common import ROOT, bare, files, finish, name
 
 # Type, name, parameters: at the beginning of a line, over one or more lines.
 _HEAD = r"^(?!typedef|static|extern|return|else|#)[A-Za-z_][\w \t*\n]*?[\s*](\w+)\((?:[^;{}()]|\([^;{}()]*\))*\)"
 DECLARED = re.compile(_HEAD + r"[^;{}]*;", re.M)
 DEFINED = re.compile(_HEAD + r"\s*\{", re.M)
 PRIVATE = re.compile(r"^static\s[\w \t*\n]*?[\s*](\w+)\(", re.M)
+INCLUDED = re.compile(r'^#include "([^"]+)"', re.M)
 WORD = re.compile(r"(?<![.\w])(?<!->)(?<!struct )(?<!enum )[A-Za-z_]\w+")
 
 
@@ -36,6 +37,16 @@ def calls(sources, home):
         for word in set(WORD.findall(text)) - private:
             if word in home and home[word] != path:
                 graph[path].setdefault(home[word], word)
+    return graph
+
+
+def inclusions(headers):
+    """Header → the headers that it includes."""
+    graph = {}
+    for path in headers:
+        # bare() blanks the names between the quotes
+        included = (ROOT / "src" / target for target in INCLUDED.findall(path.read_text()))
+        graph[path] = {other for other in included if other in headers}
     return graph
 
 
@@ -78,6 +89,8 @@ def complaints():
         for path in sorted(members):
             for other in sorted(members & set(graph[path])):
                 yield f"circle: {name(path)} calls {graph[path][other]}() of {name(other)}"
+    for members in circles(inclusions(headers)):
+        yield "circle: these include each other: " + ", ".join(sorted(name(path) for path in members))
 
 
 finish(list(complaints()), "homes")

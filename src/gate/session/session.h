@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
-#include "gate/session/walk.h"
 #include "gate/stats/addresses.h"
 #include "gate/upstream/server_conn.h"
 #include "net/socket.h"

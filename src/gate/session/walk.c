@@ -5,6 +5,8 @@
  * Reading, sending and deadlines are here; what the bytes mean is the rooms' business. Ends are final:
  * farewell is entered once, and only it frees.
  */
+#include "gate/session/walk.h"
+
 #include "base/check.h"
 #include "gate/session/admit.h"
 #include "gate/session/cancel.h"
