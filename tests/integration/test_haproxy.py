@@ -229,6 +229,23 @@ def test_who_is_no_check(gates):
     assert g.words(since).count("event=connection_received") == 2
 
 
+@pytest.mark.parametrize("method", ["scram-sha-256", "md5", "password"])
+def test_who_guesses_passwords_is_no_check(gates, method):
+    """Though it names a user only, without TLS and in no time: not one guess stays out of the log, or out of the counts."""
+    g = gates.one
+    g.configure({"proxy_protocol_from": None}, hba=f"local all all trust\nhostnossl all all 127.0.0.1/32 {method}\n")
+    g.reload()
+    since = g.log.mark()
+    for _ in range(6):
+        with Conn(g) as c:
+            assert c.login("wrong", "alice", "alice")[-2][1]["C"] == "28P01"
+    with Conn(g) as c:      # in one packet with the StartupMessage
+        c.send(startup("alice", "alice") + wire.password("wrong"))
+        c.rest()
+    assert g.words(since).count("event=refused") == 7 and "event=health_check" not in g.words(since)
+    assert own(g, "SELECT sum(count)::int FROM pgseal_failures WHERE host(client_addr) = '127.0.0.1'") == [(7,)]
+
+
 def test_one_gate_is_killed_and_one_drained(gates, tmp_path):
     """
     kill -9: who was on it loses the connection, who comes is served by the other. A drain: HAProxy hears of it on

@@ -141,6 +141,7 @@ struct session {
     enum origin origin;
     uint8_t visit;    /* enum visit_kind */
     uint16_t proxy_n; /* bytes of the PROXY header */
+    uint32_t said_n;  /* bytes up to the end of its StartupMessage, without TLS */
     unsigned flags;   /* enum session_flag */
     struct address peer;
     struct str peer_name;     /* of the client's address, where a rule wanted it looked up */

@@ -36,6 +36,7 @@ enum step startup_step(struct session *s, struct err *e)
     if (startup_check_user(&s->startup, e) != OK)
         return refuse(s, &packet, e);
     buf_consume(&s->in, packet.used);
+    s->said_n = (uint32_t)(s->client.received - s->in.n);
     if (s->worker->draining) {
         s->cause = CAUSE_STOPPING;
         err_set(e, E_UNAVAILABLE, "the database system is shutting down");

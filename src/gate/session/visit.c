@@ -27,12 +27,18 @@ static bool said_nothing(const struct session *s)
            (said == 0 || (asked && (said == REQUEST_SIZE || said == 2 * REQUEST_SIZE)));
 }
 
+/* Named a user, and left when it had heard the answer: who sends a password as well, even a wrong one, is no check. */
+static bool said_who(const struct session *s)
+{
+    return s->said_n > 0 && s->client.received == s->said_n && visit_names_only_user(s);
+}
+
 static bool is_like_a_check(const struct session *s)
 {
     if (s->ready_us || s->peer.ss.ss_family == AF_UNIX || s->origin == ORIGIN_BALANCER || s->tls.used ||
         env_mono_us(session_env(s)) - s->began_mono_us > CHECK_US)
         return false;
-    return s->startup.user.n > 0 ? s->in.n == 0 && visit_names_only_user(s) : said_nothing(s);
+    return s->startup.user.n > 0 ? said_who(s) : said_nothing(s);
 }
 
 static void log_recognised(struct session *s)
