@@ -28,15 +28,15 @@ struct record {
 
 struct archive {
     struct hba_lex_fs fs;
-    bool replays;
+    const struct hba_lex_fs *source; /* what is recorded; NULL: a replay */
     bool nomem;
     struct arena arena;
     STAILQ_HEAD(, record) records;
 };
 
-static const struct record *archive_find(const struct archive *a, struct str kind, const char *path)
+static struct record *archive_find(const struct archive *a, struct str kind, const char *path)
 {
-    const struct record *r;
+    struct record *r;
 
     STAILQ_FOREACH (r, &a->records, next)
         if (str_equal(r->kind, kind) && str_is(r->path, path))
@@ -57,9 +57,11 @@ static struct record *archive_add(struct archive *a)
 
 static void archive_keep(struct archive *a, struct str kind, int number, const char *path, struct str content)
 {
-    if (archive_find(a, kind, path))
+    struct record *r = archive_find(a, kind, path);
+
+    if (r && a->source == &hba_lex_disk)
         return;
-    struct record *r = archive_add(a);
+    r = r ? r : archive_add(a);
     if (!r)
         return;
     r->kind = kind;
@@ -75,13 +77,13 @@ static int fs_read_file(void *ctx, const char *path, struct buf *out)
     struct archive *a = ctx;
     const struct record *r = archive_find(a, STR("file"), path);
 
-    if (a->replays) {
+    if (!a->source) {
         if (r && !buf_append_str(out, r->content))
             return -EFBIG;
         return r ? r->number : ENOENT;
     }
     size_t before = out->n;
-    int result = hba_lex_disk.read_file(hba_lex_disk.ctx, path, out);
+    int result = a->source->read_file(a->source->ctx, path, out);
     archive_keep(a, STR("file"), result, path, str_from(buf_str(out), before));
     return result;
 }
@@ -106,9 +108,9 @@ static int fs_list_dir(void *ctx, const char *path, void (*entry)(void *arg, con
     struct archive *a = ctx;
     const struct record *r = archive_find(a, STR("dir"), path);
 
-    if (!a->replays) {
+    if (a->source) {
         struct listing listing = { BUF_INIT(NAMES_MAX), entry, arg };
-        int result = hba_lex_disk.list_dir(hba_lex_disk.ctx, path, note_entry, &listing);
+        int result = a->source->list_dir(a->source->ctx, path, note_entry, &listing);
         a->nomem |= !buf_ok(&listing.names);
         archive_keep(a, STR("dir"), result, path, buf_str(&listing.names));
         buf_fini(&listing.names);
@@ -130,9 +132,9 @@ static int fs_is_dir(void *ctx, const char *path)
     struct archive *a = ctx;
     const struct record *r = archive_find(a, STR("kind"), path);
 
-    if (a->replays)
+    if (!a->source)
         return r ? r->number : -ENOENT;
-    int result = hba_lex_disk.is_dir(hba_lex_disk.ctx, path);
+    int result = a->source->is_dir(a->source->ctx, path);
     archive_keep(a, STR("kind"), result, path, STR(""));
     return result;
 }
@@ -146,6 +148,7 @@ struct archive *archive_new(void)
     if (!a)
         return NULL;
     a->fs = (struct hba_lex_fs){ fs_read_file, fs_list_dir, fs_is_dir, a };
+    a->source = &hba_lex_disk;
     arena_init(&a->arena, ARCHIVE_MAX, 4096);
     STAILQ_INIT(&a->records);
     return a;
@@ -162,6 +165,11 @@ void archive_free(struct archive *archive)
 const struct hba_lex_fs *archive_fs(struct archive *archive)
 {
     return &archive->fs;
+}
+
+void archive_read_from(struct archive *archive, const struct hba_lex_fs *source)
+{
+    archive->source = source;
 }
 
 /* ---- as bytes ---- */
@@ -241,7 +249,7 @@ enum code archive_open(struct bytes bytes, struct archive **out, struct archive_
 
     if (!a)
         return err_set(e, E_NOMEM, "out of memory");
-    a->replays = true;
+    a->source = NULL;
     good = read_head(&rest, head);
     while (good && rest.n > 0) {
         struct record *r = archive_add(a);

@@ -44,6 +44,11 @@ void archive_free(struct archive *archive);
 /** Borrowed; for policy_params.fs. One thread at a time. */
 const struct hba_lex_fs *archive_fs(struct archive *archive);
 /**
+ * For an archive of archive_new(): from here on read `source` (borrowed, must outlive what is read) instead of
+ * the disk, and forget what was read before of each path that is read again.
+ */
+void archive_read_from(struct archive *archive, const struct hba_lex_fs *source);
+/**
  * Append everything that was read. Failure sticks in `out`; memory that ran out while recording is E_NOMEM.
  */
 MUST_CHECK enum code archive_write(const struct archive *archive, const struct archive_head *head,

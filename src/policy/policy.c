@@ -57,6 +57,7 @@ struct load {
     const struct policy_params *params;
     struct policy *policy;
     struct diags *diags;
+    struct archive *archive; /* NULL: what is read is not kept */
     struct hba_lines hba;
     struct hba_lines ident;
 };
@@ -157,30 +158,80 @@ static enum code load_maps(struct load *l, struct diags *diags)
     return OK;
 }
 
+/** Log at most as warnings what was found wrong. */
+static void move_as_warnings(struct diags *from, struct diags *to)
+{
+    struct diag *row;
+
+    while ((row = STAILQ_FIRST(&from->list))) {
+        STAILQ_REMOVE_HEAD(&from->list, next);
+        if (row->severity == SEV_ERROR)
+            row->severity = SEV_WARNING;
+        STAILQ_INSERT_TAIL(&to->list, row, next);
+    }
+}
+
+static void no_maps(struct load *l)
+{
+    l->policy->n_maps = 0;
+    (void)diags_add(l->diags, SEV_WARNING, E_CONFIG, l->params->ident_file, 0,
+                    "could not load \"%.*s\", so there are no user-name maps",
+                    STR_ARG(l->params->ident_file));
+}
+
 /** At start a bad ident file is not fatal: its errors become warnings, and there are no maps. */
 static enum code load_maps_at_start(struct load *l)
 {
     struct diags own;
-    struct diag *row;
 
     diags_init(&own, l->diags->arena);
     enum code code = load_maps(l, &own);
     if (code == E_NOMEM || own.nomem)
         return E_NOMEM;
     bool ok = code == OK && diags_ok(&own);
-    while ((row = STAILQ_FIRST(&own.list))) {
-        STAILQ_REMOVE_HEAD(&own.list, next);
-        if (row->severity == SEV_ERROR)
-            row->severity = SEV_WARNING;
-        STAILQ_INSERT_TAIL(&l->diags->list, row, next);
-    }
-    if (ok)
-        return OK;
-    l->policy->n_maps = 0;
-    (void)diags_add(l->diags, SEV_WARNING, E_CONFIG, l->params->ident_file, 0,
-                    "could not load \"%.*s\", so there are no user-name maps",
-                    STR_ARG(l->params->ident_file));
+    move_as_warnings(&own, l->diags);
+    if (!ok)
+        no_maps(l);
     return OK;
+}
+
+/** The maps in force once more, from what was read for them. */
+static enum code load_maps_in_force(struct load *l)
+{
+    struct archive_head head;
+    struct archive *before;
+    struct err e;
+
+    CHECK(l->archive);
+    TRY(archive_open(policy_archive(l->params->running), &before, &head, &e));
+    archive_read_from(l->archive, archive_fs(before));
+    enum code code = load_maps(l, l->diags);
+    archive_free(before);
+    return code;
+}
+
+/** Where the file cannot be opened PostgreSQL keeps the maps that it has, if any, and goes on. */
+static enum code load_maps_again(struct load *l)
+{
+    struct diags own;
+
+    diags_init(&own, l->diags->arena);
+    enum code code = load_maps(l, &own);
+    if (code == E_NOMEM || own.nomem)
+        return E_NOMEM;
+    if (code == OK || code == E_LIMIT) {
+        STAILQ_CONCAT(&l->diags->list, &own.list);
+        l->diags->errors += own.errors;
+        return OK;
+    }
+    move_as_warnings(&own, l->diags);
+    if (!l->params->running) {
+        no_maps(l);
+        return OK;
+    }
+    (void)diags_add(l->diags, SEV_WARNING, code, l->params->ident_file, 0, "%.*s was not reloaded",
+                    STR_ARG(l->params->ident_file));
+    return l->params->running->n_maps > 0 ? load_maps_in_force(l) : OK;
 }
 
 static enum code keep_paths(struct load *l)
@@ -207,7 +258,7 @@ static enum code load_all(struct load *l)
     if (hba == E_NOMEM)
         return hba;
     if (l->params->ident_file.n > 0) {
-        enum code ident = l->params->reload ? load_maps(l, l->diags) : load_maps_at_start(l);
+        enum code ident = l->params->reload ? load_maps_again(l) : load_maps_at_start(l);
         if (ident == E_NOMEM)
             return ident;
     }
@@ -230,6 +281,7 @@ static enum code load_recorded(struct load *l)
         return E_NOMEM;
     params.fs = archive_fs(archive);
     l->params = &params;
+    l->archive = archive;
     enum code code = load_all(l);
     if (code == OK)
         code = archive_write(archive, params.archive, &l->policy->archive);

@@ -129,7 +129,12 @@ struct policy_params {
     unsigned pg_version;   /* major version whose reading is wanted; 0 means 18 */
     bool ssl_on;
     struct policy_features features;
-    bool reload; /* a missing or bad ident file refuses a reload; at start it only means no maps (WARNING) */
+    bool reload; /* a bad ident file refuses a reload; at start it only means no maps (WARNING) */
+    /**
+     * At a reload: whose maps stay where the ident file cannot be opened (WARNING); loaded with `archive`, and
+     * from the same ident file. NULL: none.
+     */
+    const struct policy *running;
     const char *oauth_validator_libraries; /* NULL: empty, PostgreSQL's default */
     const struct hba_lex_fs *fs;           /* NULL: the real disk */
     const struct archive_head *archive; /* not NULL: keep what is read, for policy_archive(); without `fs` */

@@ -86,6 +86,50 @@ def test_new_maps_are_in_force(server, certs):
     assert admits("alice") and not admits("bob")
 
 
+def test_the_file_of_maps_comes_and_goes(server, certs):
+    """The maps in force stay while it is away, whatever else a reload changes; there are none before it was there."""
+    cert = certs.client("reload-maps", certs.ca.issue("somebody"))
+
+    def admits(user):
+        with Conn(server) as c:
+            c.start_tls(wire.client_context(cert=cert))
+            c.send(startup(user))
+            return ("R", 0, b"") in c.dialogue()
+
+    def away():
+        if os.path.exists(server.path("pg_ident.conf")):
+            os.unlink(server.path("pg_ident.conf"))
+
+    def reload_without():
+        mark = server.log.mark()
+        os.kill(server.process.pid, signal.SIGHUP)
+        server.log.wait_for("pg_ident.conf was not reloaded", mark)
+
+    away()
+    server.configure(hba="hostssl all all 127.0.0.1/32 cert map=m\n", tls={"cert": certs.server, "ca": certs.ca.pem()})
+    mark = server.log.mark()
+    server.restart()
+    server.log.wait_for("could not open (usermap )?file .*pg_ident.conf.*: No such file or directory", mark)
+    assert not admits("bob")
+    server.configure(hba="hostssl all alice 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 cert map=m\n")
+    reload_without()
+    assert admits("alice") and not admits("bob")
+    server.configure(ident="m somebody bob\n")
+    server.reload()
+    assert admits("bob")
+    away()
+    server.configure(hba="hostssl all carol 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 cert map=m\n")
+    reload_without()
+    reload_without()
+    assert admits("carol") and admits("bob") and not admits("alice")
+    server.configure(ident="m somebody alice\n")
+    server.reload()
+    assert admits("alice") and not admits("bob")
+    away()
+    server.restart()
+    assert not admits("alice") and admits("carol")
+
+
 def test_a_replaced_certificate_is_served(server, certs):
     new = certs.ca.issue("db.example", sans=["localhost"], usage="server")
     with in_session(server) as old:

@@ -438,6 +438,7 @@ static enum code load_policy(struct snapshot *s, const struct snapshot_params *p
         .ssl_on = head.ssl_on,
         .features = { .roles_known = head.roles_known, .oauth_unchecked = true, .sans = true },
         .reload = p->running != NULL,
+        .running = p->running ? p->running->policy : NULL,
         .archive = &head,
     };
 

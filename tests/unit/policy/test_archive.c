@@ -84,6 +84,87 @@ static void the_same_rules(void **state)
     (void)rmdir(sub);
 }
 
+static struct policy *load_again(struct arena *arena, const struct archive_head *head,
+                                 const struct policy *running, enum code code, const char *last)
+{
+    const struct policy_params params = { .hba_file = head->hba_file,
+                                          .ident_file = head->ident_file,
+                                          .ssl_on = true,
+                                          .reload = running != NULL,
+                                          .running = running,
+                                          .features = { .roles_known = head->roles_known },
+                                          .archive = head };
+    struct policy *policy = NULL;
+    struct diags diags;
+
+    diags_init(&diags, arena);
+    assert_int_equal(policy_load(&params, &policy, &diags), code);
+    const struct diag *row = NULL, *d;
+    STAILQ_FOREACH (d, &diags.list, next)
+        row = d;
+    if (last)
+        assert_true(row && memmem(row->message.p, row->message.n, last, strlen(last)));
+    else
+        assert_null(row);
+    return policy;
+}
+
+/* As PostgreSQL: the maps in force stay while their file is away, whatever becomes of the files it included. */
+static void maps_whose_file_is_away(void **state)
+{
+    (void)state;
+    AUTO(arena) struct arena arena;
+    struct archive_head head = { .generation = 1, .roles_known = true }, read;
+    struct archive *archive;
+    struct err e;
+
+    arena_init(&arena, 1 << 20, 1024);
+    head.hba_file = put(&arena, "hba", "hostssl all all all cert map=m\n");
+    head.ident_file = put(&arena, "ident", "m a alice\ninclude more\n");
+    struct str more = put(&arena, "more", "m b +bob\n");
+    struct policy *start = load_again(&arena, &head, NULL, OK, NULL);
+    assert_int_equal(policy_map_count(start), 2);
+    assert_int_equal(unlink(head.ident_file.p), 0);
+    assert_int_equal(unlink(more.p), 0);
+    (void)put(&arena, "hba", "hostssl all all all cert map=m\nlocal all all trust\n");
+    struct policy *once = load_again(&arena, &head, start, OK, "ident was not reloaded");
+    policy_unref(start);
+    struct policy *twice = load_again(&arena, &head, once, OK, "ident was not reloaded");
+    assert_int_equal(policy_map_count(twice), 2);
+    assert_int_equal(policy_rule_count(twice), 2);
+
+    assert_int_equal(archive_open(policy_archive(twice), &archive, &read, &e), OK);
+    const struct policy_params params = { .hba_file = read.hba_file,
+                                          .ident_file = read.ident_file,
+                                          .features = { .roles_known = true },
+                                          .fs = archive_fs(archive) };
+    struct policy *explained = NULL;
+    struct diags diags;
+    diags_init(&diags, &arena);
+    assert_int_equal(policy_load(&params, &explained, &diags), OK);
+    assert_int_equal(policy_map_count(explained), 2);
+    assert_int_equal(policy_rule_count(explained), 2);
+
+    head.roles_known = false; /* the maps that would stay need them */
+    assert_null(load_again(&arena, &head, twice, E_CONFIG, "needs role memberships"));
+    (void)put(&arena, "ident", "m\n");
+    assert_null(load_again(&arena, &head, twice, E_CONFIG, "missing entry"));
+    (void)put(&arena, "ident", "m c carol\n");
+    struct policy *back = load_again(&arena, &head, twice, OK, NULL);
+    assert_int_equal(policy_map_count(back), 1);
+    assert_int_equal(unlink(head.ident_file.p), 0);
+    struct policy *none = load_again(&arena, &head, NULL, OK, "no user-name maps");
+    struct policy *still = load_again(&arena, &head, none, OK, "ident was not reloaded");
+    assert_int_equal(policy_map_count(still), 0);
+    archive_free(archive);
+    policy_unref(once);
+    policy_unref(twice);
+    policy_unref(explained);
+    policy_unref(back);
+    policy_unref(none);
+    policy_unref(still);
+}
+
 static void damaged_archives_are_refused(void **state)
 {
     (void)state;
@@ -115,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_rules),
+        cmocka_unit_test(maps_whose_file_is_away),
         cmocka_unit_test(damaged_archives_are_refused),
     };
 
