@@ -4,23 +4,10 @@
 
 enum { SETTINGS_MAX = 10000 }; /* of one file: more are no configuration */
 
-static void *grown(struct arena *arena, void *list, size_t n, size_t *room, size_t size)
-{
-    if (n < *room)
-        return list;
-    size_t more = *room ? 2 * *room : 16;
-    void *items = arena_array(arena, more, size);
-    if (items && n > 0)
-        memcpy(items, list, n * size);
-    if (items)
-        *room = more;
-    return items;
-}
-
 struct client_item *client_items_add(struct client_items *items, enum subject_purpose purpose,
                                      struct str name, unsigned line)
 {
-    struct client_item *list = grown(items->arena, items->items, items->n, &items->room, sizeof *list);
+    struct client_item *list = arena_grow(items->arena, items->items, items->n, &items->room, sizeof *list);
 
     if (!list)
         return NULL;
@@ -46,15 +33,17 @@ static bool tell_too_many(struct client_items *items, unsigned line)
 bool client_items_set(struct client_items *items, const char *prefix, struct str name, struct str value,
                       unsigned line)
 {
-    struct subject_setting *list = grown(items->arena, items->settings, items->n_settings,
-                                         &items->settings_room, sizeof *list);
+    struct subject_setting *list = arena_grow(items->arena, items->settings, items->n_settings,
+                                              &items->settings_room, sizeof *list);
     struct subject_setting setting = { .value = value, .line = line, .in_force = true };
 
     if (items->n_settings == SETTINGS_MAX)
         return tell_too_many(items, line);
-    if (!list || !arena_printf(items->arena, &setting.name, "%s.%.*s", prefix, STR_ARG(name)))
+    if (!list)
         return false;
     items->settings = list;
+    if (!arena_printf(items->arena, &setting.name, "%s.%.*s", prefix, STR_ARG(name)))
+        return false;
     for (size_t i = 0; i < items->n_settings; i++)
         if (str_equal_nocase(list[i].name, setting.name))
             list[i].in_force = false; /* the last one counts */

@@ -1,26 +1,15 @@
 #include "audit/finding.h"
 
-static bool grow(struct audit *a)
-{
-    size_t size = a->size ? 2 * a->size : 64;
-    struct finding *items = arena_array(a->arena, size, sizeof *items);
-
-    if (!items)
-        return false;
-    if (a->n > 0)
-        memcpy(items, a->items, a->n * sizeof *items);
-    a->items = items;
-    a->size = size;
-    return true;
-}
-
 static struct finding *finding_add(struct audit *a, struct finding finding, const char *what, va_list args)
     PRINTF_LIKE(3, 0);
 static struct finding *finding_add(struct audit *a, struct finding finding, const char *what, va_list args)
 {
     finding.severity = profile_severity(a->profile, finding.check, a->subject->version);
     finding.fix = str_c(check_fix(finding.check));
-    if (!arena_vprintf(a->arena, &finding.what, what, args) || (a->n == a->size && !grow(a))) {
+    struct finding *items = arena_grow(a->arena, a->items, a->n, &a->size, sizeof *items);
+    if (items)
+        a->items = items;
+    if (!items || !arena_vprintf(a->arena, &finding.what, what, args)) {
         a->nomem = true;
         return NULL;
     }
@@ -75,17 +64,13 @@ struct str audit_text(struct audit *a, const char *fmt, ...)
 
 void audit_show_certificate(struct audit *a, struct audit_certificate certificate)
 {
-    if (a->n_certificates == a->certificates_size) {
-        size_t size = a->certificates_size ? 2 * a->certificates_size : 16;
-        struct audit_certificate *grown = arena_array(a->arena, size, sizeof *grown);
-        if (!grown) {
-            a->nomem = true;
-            return;
-        }
-        if (a->n_certificates > 0)
-            memcpy(grown, a->certificates, a->n_certificates * sizeof *grown);
-        a->certificates = grown;
-        a->certificates_size = size;
+    struct audit_certificate *certificates = arena_grow(a->arena, a->certificates, a->n_certificates,
+                                                        &a->certificates_size, sizeof *certificates);
+
+    if (!certificates) {
+        a->nomem = true;
+        return;
     }
+    a->certificates = certificates;
     a->certificates[a->n_certificates++] = certificate;
 }

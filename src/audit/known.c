@@ -54,20 +54,6 @@ static bool known_copy(struct arena *arena, const struct known_client *from, str
            arena_str(arena, from->method, &to->method);
 }
 
-static bool grow(struct known_clients *known)
-{
-    size_t size = known->size ? 2 * known->size : 64;
-    struct known_client *grown = arena_array(known->arena, size, sizeof *grown);
-
-    if (!grown)
-        return false;
-    if (known->n > 0)
-        memcpy(grown, known->items, known->n * sizeof *grown);
-    known->items = grown;
-    known->size = size;
-    return true;
-}
-
 void known_add(struct known_clients *known, const struct known_client *client)
 {
     if (known->nomem)
@@ -85,8 +71,11 @@ void known_add(struct known_clients *known, const struct known_client *client)
         known->beyond++;
         return;
     }
-    if ((known->n == known->size && !grow(known)) ||
-        !known_copy(known->arena, client, &known->items[known->n])) {
+    struct known_client *items = arena_grow(known->arena, known->items, known->n, &known->size,
+                                            sizeof *items);
+    if (items)
+        known->items = items;
+    if (!items || !known_copy(known->arena, client, &items[known->n])) {
         known->nomem = true;
         return;
     }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ARENA_BLOCK_MAX = 64 * 1024, ARENA_ALIGN = _Alignof(max_align_t) };
+enum { ARENA_BLOCK_MAX = 64 * 1024, ARENA_ALIGN = _Alignof(max_align_t), ARENA_LIST_FIRST = 16 };
 
 struct arena_block {
     struct arena_block *next;
@@ -90,6 +90,20 @@ void *arena_array(struct arena *arena, size_t count, size_t size)
     size_t total;
 
     return size_mul(count, size, &total) ? arena_alloc(arena, total) : NULL;
+}
+
+void *arena_grow(struct arena *arena, void *items, size_t n, size_t *room, size_t size)
+{
+    if (n < *room)
+        return items;
+    size_t more = *room ? 2 * *room : ARENA_LIST_FIRST;
+    void *grown = arena_array(arena, more, size);
+    if (!grown)
+        return NULL;
+    if (n > 0)
+        memcpy(grown, items, n * size);
+    *room = more;
+    return grown;
 }
 
 bool arena_str(struct arena *arena, struct str s, struct str *out)

@@ -31,6 +31,16 @@ void arena_reset(struct arena *arena);
 void *arena_alloc(struct arena *arena, size_t n);
 /** `count` zeroed elements; NULL also when the product wraps. */
 void *arena_array(struct arena *arena, size_t count, size_t size);
+/**
+ * Room for one more element of a list that doubles when it is full. The old array stays in the arena.
+ *
+ * items  `n` elements of `size` bytes; NULL while there is none.
+ * room   elements for which there is room; updated. 0 at first.
+ *
+ * The list, which the caller keeps in the place of `items` at once; NULL when the cap is reached or memory ran out: then
+ * nothing has changed.
+ */
+void *arena_grow(struct arena *arena, void *items, size_t n, size_t *room, size_t size);
 #define ARENA_NEW(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
 /** Copies; a NUL is put after them for the sake of C interfaces. False when memory ran out. */
 bool arena_str(struct arena *arena, struct str s, struct str *out);

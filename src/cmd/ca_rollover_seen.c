@@ -29,8 +29,6 @@ enum column {
     COLUMNS
 };
 
-enum { LOADING_FIRST = 64 };
-
 const char rollover_clients_sql[] =
     "SELECT user_name, client_addr, application_name, sslmode, verifies, verified_at, ca_new_at, ca_failed_at, "
     "cert_issuer, cert_not_after, last_seen, sessions FROM pgseal_clients";
@@ -147,18 +145,13 @@ static void add_row(void *arg, const struct client_row *row)
 {
     struct loading *l = arg;
 
-    if (l->n == l->room) {
-        size_t room = l->room ? l->room * 2 : LOADING_FIRST;
-        struct rollover_client *all = arena_array(l->arena, room, sizeof *all);
-        if (!all) {
-            l->nomem = true;
-            return;
-        }
-        if (l->n > 0)
-            memcpy(all, l->all, l->n * sizeof *all);
-        l->all = all;
-        l->room = room;
+    struct rollover_client *all = arena_grow(l->arena, l->all, l->n, &l->room, sizeof *all);
+
+    if (!all) {
+        l->nomem = true;
+        return;
     }
+    l->all = all;
     l->all[l->n] = client_of(l, row);
     if (copy_texts(l, row, &l->all[l->n]))
         l->n++;

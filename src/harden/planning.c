@@ -8,8 +8,6 @@
 
 #include <stdlib.h>
 
-enum { EDITS_FIRST = 64 };
-
 static bool lists(const struct harden_checks *checks, enum check check)
 {
     for (size_t i = 0; i < checks->n; i++)
@@ -108,18 +106,12 @@ void planning_edit(struct planning *p, struct edit edit)
     edit.owner = p->finding;
     if (collides(p, &edit))
         return;
-    if (p->n_edits == p->edits_size) {
-        size_t size = p->edits_size ? 2 * p->edits_size : EDITS_FIRST;
-        struct edit *more = arena_array(p->wish->arena, size, sizeof *more);
-        if (!more) {
-            p->nomem = true;
-            return;
-        }
-        if (p->n_edits > 0)
-            memcpy(more, p->edits, p->n_edits * sizeof *more);
-        p->edits = more;
-        p->edits_size = size;
+    struct edit *edits = arena_grow(p->wish->arena, p->edits, p->n_edits, &p->edits_size, sizeof *edits);
+    if (!edits) {
+        p->nomem = true;
+        return;
     }
+    p->edits = edits;
     edit.order = p->n_edits;
     p->edits[p->n_edits++] = edit;
 }

@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 
-enum { CONTEXT = 3, LINES_FIRST = 64 };
+enum { CONTEXT = 3 };
 
 static bool lf_at_end(struct str line)
 {
@@ -22,19 +22,13 @@ static struct str without_end(struct str line)
 
 static bool make_room(struct harden_text *text)
 {
-    size_t size = text->size ? 2 * text->size : LINES_FIRST;
+    struct harden_line *lines = arena_grow(text->arena, text->lines, text->n, &text->size, sizeof *lines);
 
-    if (text->n < text->size)
-        return true;
-    struct harden_line *lines = arena_array(text->arena, size, sizeof *lines);
     if (!lines) {
         text->nomem = true;
         return false;
     }
-    if (text->n > 0)
-        memcpy(lines, text->lines, text->n * sizeof *lines);
     text->lines = lines;
-    text->size = size;
     return true;
 }
 

@@ -201,16 +201,10 @@ static bool keep_conf_name(void *ctx, struct str name)
 
     if (name.n < sizeof "x.conf" - 1 || name.p[0] == '.' || !str_ends(name, STR(".conf")))
         return true;
-    if (names->n == names->size) {
-        size_t size = names->size ? names->size * 2 : 16;
-        struct str *grown = arena_array(names->arena, size, sizeof *grown);
-        if (!grown)
-            return false;
-        if (names->n)
-            memcpy(grown, names->at, names->n * sizeof *grown);
-        names->at = grown;
-        names->size = size;
-    }
+    struct str *grown = arena_grow(names->arena, names->at, names->n, &names->size, sizeof *grown);
+    if (!grown)
+        return false;
+    names->at = grown;
     return arena_str(names->arena, name, &names->at[names->n++]);
 }
 

@@ -6,7 +6,7 @@
 #include "policy/policy_impl.h"
 
 #define SCRATCH_MAX ((size_t)256 << 20)
-enum { SCRATCH_FIRST = 16 * 1024, IFACES_MAX = 256, STACK_FIRST = 64, QUERY_SHARE = 8, PUSH_COST = 30 };
+enum { SCRATCH_FIRST = 16 * 1024, IFACES_MAX = 256, QUERY_SHARE = 8, PUSH_COST = 30 };
 #define LOCAL_BIT (UINT32_C(1) << 31)
 
 /* What most rules are dismissed by, read in one go. */
@@ -165,18 +165,13 @@ size_t carver_regexes(const struct carver *c)
 
 static void push(struct work *w, const struct box *box)
 {
-    if (w->n == w->size) {
-        size_t size = w->size ? 2 * w->size : STACK_FIRST;
-        struct box *grown = arena_array(&w->scratch, size, sizeof *grown);
-        if (!grown) {
-            w->boxing.nomem = true;
-            return;
-        }
-        if (w->n > 0)
-            memcpy(grown, w->stack, w->n * sizeof *grown);
-        w->stack = grown;
-        w->size = size;
+    struct box *stack = arena_grow(&w->scratch, w->stack, w->n, &w->size, sizeof *stack);
+
+    if (!stack) {
+        w->boxing.nomem = true;
+        return;
     }
+    w->stack = stack;
     w->boxing.left -= PUSH_COST;
     w->stack[w->n++] = *box;
 }
@@ -453,16 +448,12 @@ static void carve_network(struct work *w, const struct box *start)
         struct box box = w->stack[--w->n];
         if (w->query->from_network && !drop_own(w, &box))
             continue;
-        if (n == size) {
-            struct box *grown = arena_array(&w->scratch, size = size ? 2 * size : STACK_FIRST, sizeof *grown);
-            if (!grown) {
-                w->boxing.nomem = true;
-                return;
-            }
-            if (n > 0)
-                memcpy(grown, pieces, n * sizeof *grown);
-            pieces = grown;
+        struct box *grown = arena_grow(&w->scratch, pieces, n, &size, sizeof *grown);
+        if (!grown) {
+            w->boxing.nomem = true;
+            return;
         }
+        pieces = grown;
         pieces[n++] = box;
     }
     for (size_t i = 0; i < n && !w->stop; i++)

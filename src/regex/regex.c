@@ -226,16 +226,11 @@ struct regex_set *regex_set_new_in(struct arena *arena, enum regex_encoding enco
 /** Room for one more entry; the old array stays in the arena. */
 static bool grow(struct regex_set *set)
 {
-    if (set->n < set->size)
-        return true;
-    size_t size = set->size ? set->size * 2 : 8;
-    struct entry *entries = arena_array(set->arena, size, sizeof *entries);
+    struct entry *entries = arena_grow(set->arena, set->entries, set->n, &set->size, sizeof *entries);
+
     if (!entries)
         return false;
-    if (set->n > 0)
-        memcpy(entries, set->entries, set->n * sizeof *entries);
     set->entries = entries;
-    set->size = size;
     return true;
 }
 

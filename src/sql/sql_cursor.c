@@ -240,18 +240,12 @@ struct name_list sql_names(struct parser *p)
 
     do {
         struct str name = sql_want_name(p);
-        if (list.count == room) {
-            size_t more = room ? room * 2 : 8;
-            struct str *items = arena_array(p->arena, more, sizeof *items);
-            if (items == NULL || p->failed) {
-                sql_syntax(p);
-                return list;
-            }
-            if (room > 0)
-                memcpy(items, list.items, room * sizeof *items);
-            list.items = items;
-            room = more;
+        struct str *items = arena_grow(p->arena, list.items, list.count, &room, sizeof *items);
+        if (items == NULL || p->failed) {
+            sql_syntax(p);
+            return list;
         }
+        list.items = items;
         list.items[list.count++] = name;
     } while (sql_take_punct(p, ","));
     sql_want_punct(p, ")");

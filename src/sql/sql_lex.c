@@ -64,16 +64,10 @@ static enum code add_token(struct lexer *l, enum token_kind kind, size_t from, s
 {
     if (l->out.count == SQL_TOKENS_MAX)
         return sql_fail(l->e, E_COMPLEX, (uint32_t)from, "statement is too complex");
-    if (l->out.count == l->room) {
-        size_t room = l->room ? l->room * 2 : 64;
-        struct token *items = arena_array(l->arena, room, sizeof *items);
-        if (items == NULL)
-            return sql_lex_nomem(l);
-        if (l->out.count > 0)
-            memcpy(items, l->out.items, l->out.count * sizeof *items);
-        l->out.items = items;
-        l->room = room;
-    }
+    struct token *items = arena_grow(l->arena, l->out.items, l->out.count, &l->room, sizeof *items);
+    if (items == NULL)
+        return sql_lex_nomem(l);
+    l->out.items = items;
     l->out.items[l->out.count++] = (struct token){ kind, (uint32_t)from, text,
                                                    str_of(l->sql.p + from, l->i - from) };
     return OK;

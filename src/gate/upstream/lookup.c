@@ -227,16 +227,12 @@ static enum code take_secret(struct answer *answer, const struct str *v, size_t 
 
 static bool take_role(struct answer *answer, struct str role)
 {
-    if (answer->n_roles == answer->roles_size) {
-        size_t size = answer->roles_size ? 2 * answer->roles_size : 16;
-        struct str *roles = arena_array(&answer->arena, size, sizeof *roles);
-        if (!roles)
-            return false;
-        if (answer->n_roles > 0)
-            memcpy(roles, answer->roles, answer->n_roles * sizeof *roles);
-        answer->roles = roles;
-        answer->roles_size = size;
-    }
+    struct str *roles = arena_grow(&answer->arena, answer->roles, answer->n_roles, &answer->roles_size,
+                                   sizeof *roles);
+
+    if (!roles)
+        return false;
+    answer->roles = roles;
     return arena_str(&answer->arena, role, &answer->roles[answer->n_roles++]);
 }
 

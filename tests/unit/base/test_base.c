@@ -93,6 +93,27 @@ static void arena_keeps_its_cap(void **state)
     assert_null(arena_c(&a, str_of("a\0b", 3)));
 }
 
+static void arena_lists_grow(void **state)
+{
+    (void)state;
+    AUTO(arena) struct arena a;
+    size_t room = 0;
+    int *items = NULL;
+
+    arena_init(&a, 900, 64);
+    for (size_t n = 0; n < 100; n++) {
+        int *grown = arena_grow(&a, items, n, &room, sizeof *items);
+        if (!grown)
+            break;
+        items = grown;
+        items[n] = (int)n;
+    }
+    assert_int_equal(room, 64); /* 64, 128 and 256 bytes; the next would be above the cap */
+    assert_non_null(items);
+    for (size_t n = 0; n < room; n++)
+        assert_int_equal(items[n], n);
+}
+
 static void buf_fails_once_and_for_all(void **state)
 {
     (void)state;
@@ -294,6 +315,7 @@ int main(void)
         cmocka_unit_test(slice_booleans),
         cmocka_unit_test(c_string_refuses_nul),
         cmocka_unit_test(arena_keeps_its_cap),
+        cmocka_unit_test(arena_lists_grow),
         cmocka_unit_test(buf_fails_once_and_for_all),
         cmocka_unit_test(reader_and_writer_agree),
         cmocka_unit_test(errors_are_cut_not_overrun),
