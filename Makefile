@@ -170,6 +170,7 @@ upgrades: deps-check
 cluster: deps-check
 	tools/deps.sh cluster
 	@$(MAKE) --no-print-directory all
+	PGSEAL_CLUSTER=1 $(PYTHON) -m pytest -q tests/integration/test_keepalived.py --target=gate --build build
 	PYTHON=$(PYTHON) tests/cluster/run.sh build $(PYTEST_ARGS)
 
 acme: deps-check

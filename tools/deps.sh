@@ -5,7 +5,7 @@
 #   quickstart  a PostgreSQL of Debian's, its client and openssl: `make quickstart`
 #   check       the test runners, linters and drivers: `make check`
 #   bench       the peers that `make bench` measures
-#   cluster     Patroni, etcd and HAProxy: `make cluster`
+#   cluster     Patroni, etcd, HAProxy and keepalived: `make cluster`
 #   debian13    what makes a folder with a Debian 13: `make check-debian13`, `make deb`
 #   works-with  more clients, for `make works-with`
 #   site        what makes the manual's static pages: `make site`
@@ -30,9 +30,9 @@ build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev libsql
 quickstart='openssl'
 check="openssl procps iproute2 curl python3-pytest python3-pytest-xdist python3-psycopg python3-cryptography python3-hypothesis
        $llvm pgbouncer gnutls-bin prometheus python3-selenium chromium chromium-driver libnss3-tools
-       haproxy python3-psycopg-pool libhikaricp-java libslf4j-java
+       haproxy keepalived python3-psycopg-pool libhikaricp-java libslf4j-java
        python3-yaml python3-psycopg2 python3-gevent python3-asyncpg ruby-pg php-cli php-pgsql zsh fish pebble uacme dehydrated lego certbot"
-cluster='patroni etcd-server etcd-client python3-etcd iproute2 haproxy'
+cluster='patroni etcd-server etcd-client python3-etcd iproute2 haproxy keepalived'
 debian13='debootstrap debian-archive-keyring'
 works_with='python3-sqlalchemy python3-django libhikaricp-java odbc-postgresql unixodbc pgloader golang-go
             golang-github-jackc-pgx-v4-dev golang-github-lib-pq-dev'

@@ -154,12 +154,12 @@ def checks(gate):
     return int(re.search(r"^pgseal_health_checks_total (\d+)$", ask(http_port(gate), "/metrics")[2], re.M).group(1))
 
 
-def quiet(gate, since):
-    """Checks have left no trace in the log, among clients or among failures."""
-    lines = [line for line in gate.words(since).splitlines() if f"client={BALANCER}:" in line]
+def quiet(gate, since, address=BALANCER):
+    """Checks from there have left no trace in the log, among clients or among failures."""
+    lines = [line for line in gate.words(since).splitlines() if f"client={address}:" in line]
     assert lines == []
     for view in ("pgseal_clients", "pgseal_failures"):
-        assert own(gate, f"SELECT * FROM {view} WHERE host(client_addr::inet) = '{BALANCER}'") == []
+        assert own(gate, f"SELECT * FROM {view} WHERE host(client_addr::inet) = '{address}'") == []
 
 
 @pytest.mark.parametrize("options", [
