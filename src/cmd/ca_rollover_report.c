@@ -7,6 +7,7 @@
 #include "cmd/certtext.h"
 #include "conf/settings.h"
 #include "pki/expiry.h"
+#include "renew/rollover_steps.h"
 
 #include <inttypes.h>
 
@@ -231,8 +232,7 @@ static void print_settings(const struct cmd *cmd, const struct rollover *r)
             cmd->out,
             "To see who knows the new CA, have it issue a certificate with the names of the gate's, and set "
             "rollover_cert_file, rollover_key_file and rollover_probe (docs/evidence.md).\n");
-    if (!r->server_side || !r->past.own || !r->target.has_server ||
-        rollover_pair_paths(r, cert, key, &ignored) != OK)
+    if (!r->past.own || !rollover_has_served(r) || rollover_pair_paths(r, cert, key, &ignored) != OK)
         return;
     (void)fprintf(
         cmd->out,

@@ -161,10 +161,64 @@ static bool pair_is_good(const struct rollover *r, const char *cert, const char 
            cert_times(chain.items[0], &from, &to, &ignored) == OK && to > env_now_s(r->env);
 }
 
+/* Is it shown to clients that connect to a database, and of the old CA? */
+static bool is_served(const struct rollover *r, const struct rollover_pair *pair)
+{
+    return !pair->client && pair->issuer == ROLLOVER_ISSUER_OLD &&
+           ((r->target.has_server && str_is(pair->cert, r->target.server_cert)) ||
+            renew_hosts_of(&r->target.hosts, pair->cert.p, 0));
+}
+
+static bool has_san(const struct ca_request *request, const struct san *san)
+{
+    for (size_t i = 0; i < request->n_sans; i++)
+        if (request->sans[i].type == san->type && bytes_equal(request->sans[i].value, san->value))
+            return true;
+    return false;
+}
+
+/* As many as fit; a host whose names are not all there is not tried out. */
+static void add_names(const struct cert_names *names, struct san *room, struct ca_request *request)
+{
+    for (size_t i = 0; i < names->n_sans && request->n_sans < CA_LIST_MAX; i++)
+        if (!has_san(request, &names->sans[i]))
+            room[request->n_sans++] = names->sans[i];
+}
+
+/* Like the first certificate that the old CA has issued for the gate's clients, with the names of all of them. `like`
+ * receives that one, which the request borrows from. */
+static enum code request_like_served(struct rollover *r, struct cert_list *like, struct ca_request *request,
+                                     struct err *e)
+{
+    struct san *room = arena_array(r->arena, CA_LIST_MAX, sizeof *room);
+    struct cert_names names;
+
+    if (!room)
+        return steps_nomem(e);
+    for (size_t i = 0; i < r->n_pairs; i++) {
+        AUTO(cert_list) struct cert_list served = { .n = 0 };
+        if (!is_served(r, &r->pairs[i]))
+            continue;
+        TRY(cert_chain_load(r->pairs[i].cert.p, &served, e));
+        TRY(cert_names_of(served.items[0], r->arena, &names, e));
+        if (like->n == 0) {
+            if (cert_list_add(like, served.items[0]) != OK)
+                return steps_nomem(e);
+            TRY(ca_request_of(like->items[0], r->arena, request, e));
+            request->sans = room;
+            request->n_sans = 0;
+        }
+        add_names(&names, room, request);
+    }
+    return like->n > 0
+               ? OK
+               : err_set(e, E_BAD_STATE, "the old CA has issued no certificate that clients are shown");
+}
+
 static enum code issue_pair(struct rollover *r, const struct key_passphrase *known, const char *cert,
                             const char *key, struct err *e)
 {
-    AUTO(cert_list) struct cert_list served = { .n = 0 };
+    AUTO(cert_list) struct cert_list like = { .n = 0 };
     AUTO(leaf) struct leaf leaf = { NULL, NULL };
     AUTO(ca) struct ca *ca = NULL;
     struct leaf_files files = LEAF_FILES_INIT;
@@ -174,12 +228,11 @@ static enum code issue_pair(struct rollover *r, const struct key_passphrase *kno
 
     if (!rollover_find_ca(r, true, dir))
         return err_set(e, E_NO_FILE, "the new CA is not beside \"%s\"", r->ca_dir);
-    TRY(cert_chain_load(r->target.server_cert, &served, e));
-    TRY(ca_request_of(served.items[0], r->arena, &request, e));
+    TRY(request_like_served(r, &like, &request, e));
+    if (!key_kind_of(X509_get0_pubkey(like.items[0]), &kind))
+        kind = KEY_P256;
     if (request.days < PAIR_DAYS) /* nobody renews it, and a rollover may take a while */
         request.days = PAIR_DAYS;
-    if (!key_kind_of(X509_get0_pubkey(served.items[0]), &kind))
-        kind = KEY_P256;
     TRY(ca_open(&(struct ca_where){ dir, known, r->env }, CA_SIGN, &ca, e));
     TRY(leaf_make(&(struct leaf_wish){ ca, r->env, &request, kind }, &leaf, e));
     files.cert_path = cert;
@@ -188,11 +241,19 @@ static enum code issue_pair(struct rollover *r, const struct key_passphrase *kno
     return leaf_write(&leaf, &files, e);
 }
 
+bool rollover_has_served(const struct rollover *r)
+{
+    for (size_t i = 0; i < r->n_pairs; i++)
+        if (is_served(r, &r->pairs[i]))
+            return true;
+    return false;
+}
+
 enum code rollover_make_pair(struct rollover *r, const struct key_passphrase *known, struct err *e)
 {
     char cert[OS_PATH_MAX], key[OS_PATH_MAX];
 
-    if (!r->past.own || !r->server_side || !r->target.has_server)
+    if (!r->past.own || !rollover_has_served(r))
         return OK;
     TRY(rollover_step(r, ROLLOVER_STEP_PAIR, e));
     TRY(rollover_pair_paths(r, cert, key, e));
@@ -204,7 +265,7 @@ enum code rollover_remove_pair(struct rollover *r, struct err *e)
     const struct setting_row *row = settings_find(r->target.settings, STR("rollover_cert_file"));
     char cert[OS_PATH_MAX], key[OS_PATH_MAX];
 
-    if (!r->past.own || !r->target.has_server || (row && row->show.n > 0))
+    if (!r->past.own || !r->target.server_cert[0] || (row && row->show.n > 0))
         return OK;
     TRY(rollover_pair_paths(r, cert, key, e));
     if ((unlink(key) < 0 && errno != ENOENT) || (unlink(cert) < 0 && errno != ENOENT))

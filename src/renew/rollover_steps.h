@@ -26,7 +26,9 @@ MUST_CHECK enum code rollover_edit_lists(struct rollover *r, enum rollover_lists
                                          const struct cert_list *drop, struct err *e);
 /** The gate loads the files, where it runs. */
 MUST_CHECK enum code rollover_reload(struct rollover *r, struct err *e);
-/** The pair of a probed handshake, unless a good one is there. */
+/** Has the old CA issued a certificate that clients of a database are shown? */
+bool rollover_has_served(const struct rollover *r);
+/** The pair of a probed handshake, for all that rollover_has_served() finds, unless a good one is there. */
 MUST_CHECK enum code rollover_make_pair(struct rollover *r, const struct key_passphrase *known,
                                         struct err *e);
 /** It goes, unless the settings name it. */

@@ -27,8 +27,10 @@ enum { TLS_READ_MIN = (1 << 14) + 256 };
 
 /** What a ClientHello asks for. */
 struct tls_hello {
-    struct str sni; /* as sent; empty: none */
-    bool cancel;    /* it offers TLS_PROTOCOL_CANCEL */
+    const struct tls_context *served; /* the context that it has */
+    struct str sni;                   /* as sent; empty: none */
+    struct str visit;                 /* what it says of its check (tls/hosts.h), or empty */
+    bool cancel;                      /* it offers TLS_PROTOCOL_CANCEL */
 };
 /** The context to go on with, of the same settings but for its certificate; NULL: the one it has. */
 typedef struct tls_context *tls_hello_fn(void *arg, const struct tls_hello *hello);

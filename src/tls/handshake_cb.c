@@ -8,6 +8,7 @@
 #include "tls/engine_impl.h"
 #include "tls/handover.h"
 #include "tls/hello_ext.h"
+#include "tls/hosts.h"
 
 static struct tls_engine *engine_of(const SSL *ssl)
 {
@@ -31,7 +32,7 @@ void engine_info_cb(const SSL *ssl, int where, int ret)
 static struct tls_hello read_hello(SSL *ssl)
 {
     struct bytes cancel = protocol_alpn(TLS_PROTOCOL_CANCEL);
-    struct tls_hello hello = { .sni = STR("") };
+    struct tls_hello hello = { .served = engine_of(ssl)->served, .sni = STR(""), .visit = STR("") };
     const unsigned char *data;
     size_t n;
 
@@ -40,6 +41,8 @@ static struct tls_hello read_hello(SSL *ssl)
         hello.sni = STR("");
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &n) == 1)
         hello.cancel = hello_has_protocol(bytes_of(data, n), bytes_from(cancel, 1));
+    if (SSL_client_hello_get0_ext(ssl, TLS_EXTENSION_VISIT, &data, &n) == 1)
+        hello.visit = str_of((const char *)data, n);
     return hello;
 }
 
@@ -57,23 +60,33 @@ static bool ask_for_context(struct tls_engine *e)
     return SSL_set_SSL_CTX(e->ssl, context->ssl_ctx) == context->ssl_ctx;
 }
 
-/* The versions a ClientHello offers: for the log line of a handshake that fails. Before TLS 1.3 a client told
- * only its highest one. */
-int engine_hello_cb(SSL *ssl, int *alert, void *arg)
+/* Before TLS 1.3 a client told only its highest one. */
+void engine_note_hello(SSL *ssl)
 {
     struct tls_engine *e = engine_of(ssl);
     const unsigned char *data;
     size_t n;
 
-    (void)arg;
     e->offered_max = (uint16_t)SSL_client_hello_get0_legacy_version(ssl);
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &data, &n) == 1)
         hello_versions(bytes_of(data, n), &e->offered_min, &e->offered_max);
-    if (e->on_hello && !ask_for_context(e)) {
-        *alert = SSL_AD_INTERNAL_ERROR;
-        return SSL_CLIENT_HELLO_ERROR;
-    }
-    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+int engine_ask_context(SSL *ssl, int *alert)
+{
+    struct tls_engine *e = engine_of(ssl);
+
+    if (!e->on_hello || ask_for_context(e))
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
+int engine_hello_cb(SSL *ssl, int *alert, void *arg)
+{
+    (void)arg;
+    engine_note_hello(ssl);
+    return engine_ask_context(ssl, alert);
 }
 
 /* OpenSSL calls this on the client side only when the server has asked for a certificate. */

@@ -91,14 +91,17 @@ static int hello_cb(SSL *ssl, int *alert, void *arg)
     const unsigned char *data;
     size_t n;
 
-    (void)engine_hello_cb(ssl, alert, NULL);
+    engine_note_hello(ssl);
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &n) == 1 &&
         !hello_name(bytes_of(data, n), &name)) {
         *alert = SSL_AD_DECODE_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
     }
     struct tls_context *context = tls_hosts_find(hosts, name);
-    return context ? serve(ssl, e, context, alert) : refuse(ssl, e, name, alert);
+    if (!context)
+        return refuse(ssl, e, name, alert);
+    int served = serve(ssl, e, context, alert);
+    return served == SSL_CLIENT_HELLO_SUCCESS ? engine_ask_context(ssl, alert) : served;
 }
 
 bool tls_hosts_apply(const struct tls_hosts *hosts, struct tls_context *context)

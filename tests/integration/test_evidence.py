@@ -451,14 +451,88 @@ def test_monitor_knows_what_the_certificates_are_for(trials, program):
     assert status["next server"] == status["canary"] == ("ok", None)
 
 
-def test_several_certificates(trials, certs):
-    """With hosts_file nobody is tried out."""
-    crt, key = certs.server.write(trials.gate.dir, "hosted")
-    trials.gate.write("pg_hosts.conf", f"* {crt} {key}\n")
-    log = trials.configure(canary="100%", ssl_sni="on")
-    assert "event=reloaded" in log and '"rollover_probe" and "canary" do nothing while "hosts_file"' in log, log
-    assert not trials.is_tried(trials.known(new_address()))
+HOSTS = {"a.example": ["a.example", "www.a.example"], "b.example": ["b.example"], "c.example": ["c.example"]}
+
+
+@pytest.fixture
+def hosts(trials, certs):
+    """Certificates by host name: two of the CA, one of a stranger's to it; rollover_cert_file is for the first."""
+    other = pki.Authority("another company")
+    made = {name: (other if name == "c.example" else certs.ca).issue(name, sans=names, usage="server")
+            for name, names in HOSTS.items()}
+    lines = [f"{name} {' '.join(cert.write(trials.gate.dir, name))}" for name, cert in made.items()]
+    trials.gate.write("pg_hosts.conf", "\n".join(lines) + "\n")
+    trials.put("rollover", trials.next.issue("a.example", sans=[*HOSTS["a.example"], "db.example"], usage="server"))
+    yield made
+    trials.put("rollover", trials.next.issue("db.example", sans=NAMES, usage="server"))
     trials.configure(ssl_sni=None)
+
+
+def shown_to(trials, address, host, **more):
+    """Of a client of that host: what came of its connection, and whose certificate was shown."""
+    outcome, shown = trials.connect(address, host=host, **more)
+    return outcome, issuer(shown) if shown else None
+
+
+def test_the_next_ca_by_host_name(trials, certs, hosts):
+    """Whoever asks for a host is shown its next chain, and nobody whose host the pair is not for."""
+    log = trials.configure(rollover="100%", ssl_sni="on")
+    assert "event=reloaded" in log and '"rollover_cert_file" is not used for 2 of 3 hosts' in log, log
+    assert '"b.example": it lacks a name of the host\'s certificate; "c.example": it lacks' in log, log
+    addresses = {name: trials.known(new_address(), host=name) for name in HOSTS}
+    assert shown_to(trials, addresses["b.example"], "b.example") == (IN, "pgseal test CA")
+    assert shown_to(trials, addresses["c.example"], "c.example") == (IN, "another company")
+    assert shown_to(trials, addresses["a.example"], "a.example", ca=trials.next_file, plus=True) == (IN, "the next CA")
+    assert trials.view("ca_new_at IS NOT NULL", addresses["a.example"]) == [(True,)]
+    assert shown_to(trials, addresses["b.example"], "a.example", ca=certs.ca_file)[0] == REFUSED
+    assert trials.view("ca_failed_at IS NOT NULL", addresses["b.example"]) == [(True,)] * 2
+    # The host's own certificate is of the next CA by now: each of its connections proves it, those of others nothing.
+    trials.next.issue("a.example", sans=HOSTS["a.example"], usage="server").write(trials.gate.dir, "a.example")
+    trials.configure(rollover="100%", ssl_sni="on")
+    for name in ("a.example", "b.example"):
+        address = trials.known(new_address(), host=name)
+        assert trials.view("ca_new_at IS NOT NULL", address) == [(name == "a.example",)]
+
+
+def test_the_canary_by_host_name(trials, certs, hosts):
+    """A stranger's with the names of the host that was asked for, then a wrong name; another CA's host has the first only."""
+    assert len(hosts) == 3
+    log = trials.configure(canary="100%", ssl_sni="on", ssl_groups="prime256v1")      # which the client has to be told
+    assert '"canary_cert_file" is not used for 1 of 3 hosts' in log, log
+    assert '"c.example": it is not of the CA of the host\'s certificate' in log, log
+    for name in HOSTS:
+        address = trials.known(new_address(), host=name)
+        with Conn(trials.gate, source=address) as c:
+            c.start_tls(host=name)
+            shown = x509.load_der_x509_certificate(c.tls.getpeercert(True))
+            assert issuer(shown).startswith("pgseal canary ")
+            sans = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            assert sans.get_values_for_type(x509.DNSName) == HOSTS[name]
+            assert c.login(ALICE)[-1] == EOF
+        assert trials.view("verifies", address) == [("no",)]
+        assert shown_to(trials, address, name)[0] == IN
+    full = trials.known(new_address(), host="b.example")
+    for verifies in ("chain only", "yes"):
+        assert shown_to(trials, full, "b.example", ca=certs.ca_file)[0] == REFUSED
+        assert trials.view("verifies", full)[0] == (verifies,)
+        trials.clock.forward(HOUR + 1)
+    trials.configure(ssl_groups=None)
+
+
+def test_the_gate_looks_at_its_hosts_itself(trials, hosts):
+    """It asks for each by name, and is never shown another certificate."""
+    trials.gate.configure(hba=HBA + "hostssl all all 127.0.0.1/32 scram-sha-256\n")
+    trials.configure(ssl_sni="on")
+    assert trials.known("127.0.0.1", host="a.example")
+    trials.configure(canary="100%", ssl_sni="on")
+    trials.clock.forward(HOUR + 1)
+    for _ in range(2):
+        since = trials.gate.log.mark()
+        trials.gate.reload()
+        trials.gate.log.wait_for(r"event=served_verified", since)
+    _, shown = trials.connect("127.0.0.1", host="a.example")
+    assert shown.serial_number != hosts["a.example"].serial           # it was due all the time
+    trials.gate.configure(hba=HBA)
 
 
 # -- settings -------------------------------------------------------------------------------------------------------

@@ -227,6 +227,11 @@ def test_hosts_and_an_upstream_server_that_only_the_old_root_verifies(rollover, 
     gate.configure({"ssl_sni": "on"})
     gate.reload()
     rollover("start")
+    # The pair that is tried out has the names of all hosts, so that each of them can show it.
+    for name in ("localhost", "other.example"):
+        rollover.run("cert", "verify", "--root", gate.path("ca.next/ca.crt"), "--host", name, gate.path("tls/rollover.crt"))
+    gate.configure({"ssl_sni": "on", "rollover_probe": "1%", "rollover_cert_file": "tls/rollover.crt", "rollover_key_file": "tls/rollover.key"})
+    assert "is not used" not in gate.reload()
     behind = factory.gate(start=False, upstream="", hba="hostssl all all 127.0.0.1/32 trust\n", settings={
         "ssl": "on", "ssl_cert_file": gate.path("db.crt"), "ssl_key_file": gate.path("db.key")})
     issue = ["cert", "issue", "-D", gate.dir, "db", "--host", "localhost", "--out", gate.dir, "--force"]
@@ -247,7 +252,7 @@ def test_hosts_and_an_upstream_server_that_only_the_old_root_verifies(rollover, 
     assert rollover("finish", status=1)["obstacles"] == []          # the clients are left
     assert rollover("finish", "--force")["phase"] == "finished"
     gate.upstream = ""
-    gate.configure({"ssl_sni": None})
+    gate.configure({"ssl_sni": None, "rollover_probe": None, "rollover_cert_file": None, "rollover_key_file": None})
     gate.reload()
     factory.stop(behind)
 

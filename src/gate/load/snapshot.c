@@ -114,9 +114,21 @@ const struct trial_certs *snapshot_trials(const struct snapshot *snapshot)
     return snapshot->trials.any ? &snapshot->trials : NULL;
 }
 
-bool snapshot_shows_next_ca(const struct snapshot *snapshot)
+const struct trial_host *snapshot_trial_host(const struct snapshot *snapshot, unsigned worker,
+                                             const struct tls_context *context)
 {
-    return snapshot->trials.served_is_next_ca;
+    for (size_t i = 0; i < snapshot->trials.n; i++)
+        if (snapshot->tls.hosts[i].tls[worker] == context)
+            return &snapshot->trials.hosts[i];
+    return NULL;
+}
+
+bool snapshot_shows_next_ca(const struct snapshot *snapshot, unsigned worker,
+                            const struct tls_context *context)
+{
+    const struct trial_host *host = snapshot_trial_host(snapshot, worker, context);
+
+    return host && host->served_is_next_ca;
 }
 
 const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route)
@@ -189,21 +201,26 @@ void snapshot_inspect(const struct snapshot *snapshot, const struct env *env, st
         server_tls_inspect(&snapshot->tls, snapshot->settings, env, diags);
 }
 
+/* A passphrase is that of ssl_key_file; it may be that of other keys, too. */
+static enum tls_passphrase known_passphrase(const struct snapshot_params *p)
+{
+    return p->passphrase->n > 0 ? TLS_PASSPHRASE_GIVEN : TLS_PASSPHRASE_REFUSE;
+}
+
 static enum code load_trials(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
     struct tls_server_params params = tls_params_server(s->settings, p->passphrase, p->running != NULL);
     const struct trial_certs_params trials = {
         .settings = s->settings,
         .params = &params,
-        .served = s->tls.by_name ? NULL : &s->tls.hosts[0].served,
+        .served = &s->tls,
         .libraries = p->libraries,
         .n_workers = p->n_workers,
         .env = p->env,
         .arena = &s->arena,
     };
 
-    /* A passphrase is that of ssl_key_file; it may be theirs, too. */
-    params.passphrase_from = p->passphrase->n > 0 ? TLS_PASSPHRASE_GIVEN : TLS_PASSPHRASE_REFUSE;
+    params.passphrase_from = known_passphrase(p);
     return trial_certs_load(&trials, &s->trials, diags);
 }
 
@@ -228,7 +245,7 @@ static enum code load_http(struct snapshot *s, const struct snapshot_params *p, 
     if (!s->settings->ssl || s->tls.by_name)
         params.passphrase_from = server_tls_passphrase(p, s->settings, diags);
     else
-        params.passphrase_from = p->passphrase->n > 0 ? TLS_PASSPHRASE_GIVEN : TLS_PASSPHRASE_REFUSE;
+        params.passphrase_from = known_passphrase(p);
     return http_access_load(s->settings, p->http_library, &params, &s->access, diags);
 }
 

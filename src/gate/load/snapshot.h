@@ -23,6 +23,7 @@ struct server_tls;
 struct tls_context;
 struct tls_library;
 struct trial_certs;
+struct trial_host;
 struct userlist;
 
 /** The upstream server of one route of the settings. */
@@ -59,8 +60,12 @@ struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worke
 const struct server_tls *snapshot_hosts(const struct snapshot *snapshot);
 /** What a handshake may show instead; NULL: nothing, which is how it mostly is. */
 const struct trial_certs *snapshot_trials(const struct snapshot *snapshot);
-/** True when the server's certificate is of the CA of rollover_cert_file: who accepts it knows that CA. */
-bool snapshot_shows_next_ca(const struct snapshot *snapshot);
+/** What the clients of one host may be shown, by the context that serves them; NULL: nothing. */
+const struct trial_host *snapshot_trial_host(const struct snapshot *snapshot, unsigned worker,
+                                             const struct tls_context *context);
+/** True when that context's certificate is of the CA of rollover_cert_file: who accepts it knows that CA. */
+bool snapshot_shows_next_ca(const struct snapshot *snapshot, unsigned worker,
+                            const struct tls_context *context);
 const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route);
 /** The gates of cancel_peers, as servers to connect to; *out_n of them, in the order of the setting. */
 const struct upstream *snapshot_peers(const struct snapshot *snapshot, size_t *out_n);

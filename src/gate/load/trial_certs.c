@@ -1,34 +1,38 @@
 /*
- * Three chains: of the next CA, of a CA that nobody knows, and of the server's CA with a wrong name.
- *
- * The CA that nobody knows is made here, in memory, with names, key type and life like the server's own, so that
- * nothing but the CA can be what a client refuses. Its key is gone when the leaf is signed.
+ * Three chains: of the next CA, of a CA that nobody knows, and of the server's CA with a wrong name. The files of the
+ * settings are one pair for all hosts: what a pair is good for is judged for each.
  */
 #include "gate/load/trial_certs.h"
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
 #include "client/verify.h"
 #include "conf/settings.h"
-#include "pki/issue.h"
+#include "gate/load/server_tls.h"
+#include "gate/load/stranger.h"
 #include "tls/context.h"
 #include "tls/self_test.h"
 #include "tls/server_context.h"
 
 #include <openssl/x509v3.h>
 
-enum { STRANGER_DAYS = 825 };
+enum { REASON_ARENA = 1024 * 1024, IDLE_TEXT_MAX = 2000 };
 
-/* One kind of trial under construction. */
+/* One kind of trial under construction, for one host after the other. */
 struct draft {
     const struct trial_certs_params *p;
-    struct tls_server_params params;
     const char *name; /* of the setting that says which certificate */
     enum trial trial;
-    struct cert_list chain; /* as clients get it */
-    struct trial_cert *out;
     struct diags *diags;
+    size_t n_idle; /* hosts for which it is not used, and why */
+    struct buf idle;
+    /* of the host */
+    const struct server_host *host;
+    struct trial_cert *out;
+    struct tls_server_params params;
+    struct cert_list chain; /* as clients get it */
 };
 
 /* ---- contexts ---- */
@@ -37,6 +41,8 @@ static enum code make_contexts(struct draft *d, struct err *e)
 {
     const struct trial_certs_params *p = d->p;
 
+    cert_list_fini(&d->chain);
+    d->chain = (struct cert_list){ .n = 0 };
     d->out->tls = arena_array(p->arena, p->n_workers, sizeof(struct tls_context *));
     if (!d->out->tls)
         return err_set(e, E_NOMEM, "out of memory");
@@ -125,21 +131,38 @@ static bool find_life(struct draft *d)
     return d->chain.n > 0;
 }
 
+/* What is compared with. */
+static const char *own_name(const struct draft *d)
+{
+    return d->p->served->by_name ? "the host's certificate" : "the certificate in ssl_cert_file";
+}
+
+static PRINTF_LIKE(2, 3) const char *reason(struct arena *arena, const char *fmt, ...)
+{
+    va_list args;
+    struct str text;
+
+    va_start(args, fmt);
+    bool ok = arena_vprintf(arena, &text, fmt, args);
+    va_end(args);
+    return ok ? text.p : "out of memory";
+}
+
 /* NULL: nothing speaks against it. */
 static const char *why_names(const struct draft *d, struct arena *arena)
 {
     struct cert_names served, shown;
     struct err ignored;
 
-    if (cert_names_of(d->p->served->items[0], arena, &served, &ignored) != OK ||
+    if (cert_names_of(d->host->served.items[0], arena, &served, &ignored) != OK ||
         cert_names_of(d->chain.items[0], arena, &shown, &ignored) != OK)
         return "its names cannot be read";
     for (size_t i = 0; i < served.n_sans; i++) {
         bool has = verify_names_match(&shown, &served.sans[i]);
         if (d->trial == TRIAL_NEXT_CA && !has)
-            return "it lacks a name of the certificate in ssl_cert_file";
+            return reason(arena, "it lacks a name of %s", own_name(d));
         if (d->trial == TRIAL_MISNAMED && has)
-            return "it has a name of the certificate in ssl_cert_file";
+            return reason(arena, "it has a name of %s", own_name(d));
     }
     return NULL;
 }
@@ -147,7 +170,7 @@ static const char *why_names(const struct draft *d, struct arena *arena)
 static const char *why_not(struct draft *d, struct arena *arena)
 {
     int64_t now_s = env_now_s(d->p->env);
-    X509 *served_top = top_of(d->p->served), *top = top_of(&d->chain);
+    X509 *served_top = top_of(&d->host->served), *top = top_of(&d->chain);
 
     if (!find_life(d) || !top || !served_top)
         return "its chain cannot be read";
@@ -156,7 +179,7 @@ static const char *why_not(struct draft *d, struct arena *arena)
     if (d->trial == TRIAL_NEXT_CA && !leads_only_to(&d->chain, top))
         return "its chain leads to more than one CA: leave out cross-certificates";
     if (d->trial == TRIAL_MISNAMED && !leads_only_to(&d->chain, served_top))
-        return "it is not of the CA of the certificate in ssl_cert_file";
+        return reason(arena, "it is not of the CA of %s", own_name(d));
     return why_names(d, arena);
 }
 
@@ -165,99 +188,117 @@ static void judge(struct draft *d)
 {
     AUTO(arena) struct arena scratch;
 
-    arena_init(&scratch, 1024 * 1024, 4096);
+    arena_init(&scratch, REASON_ARENA, 4096);
     const char *why = why_not(d, &scratch);
     if (!why)
         return;
-    struct diag *row = diags_add(d->diags, SEV_WARNING, E_CONFIG, str_c(d->params.cert_file), 0,
-                                 "\"%s\" is not used: %s", d->name, why);
+    if (d->host->line)
+        buf_printf(&d->idle, "%s\"%.*s\": %s", d->n_idle ? "; " : "", STR_ARG(d->host->line->names[0]), why);
+    else
+        buf_append_c(&d->idle, why);
+    d->n_idle++;
+    drop_contexts(d->out, d->p->n_workers);
+}
+
+/* What was not used, in one row for all hosts. */
+static void tell_idle(struct draft *d, struct str cert_file)
+{
+    struct diag *row;
+
+    if (d->n_idle == 0)
+        return;
+    if (d->p->served->by_name) {
+        row = diags_add(d->diags, SEV_WARNING, E_CONFIG, cert_file, 0,
+                        "\"%s\" is not used for %zu of %zu hosts", d->name, d->n_idle, d->p->served->n);
+        diags_detail(d->diags, row, "%s", buf_c(&d->idle));
+    } else {
+        row = diags_add(d->diags, SEV_WARNING, E_CONFIG, cert_file, 0, "\"%s\" is not used: %s", d->name,
+                        buf_c(&d->idle));
+    }
     diags_hint(d->diags, row,
                d->trial == TRIAL_NEXT_CA
                    ? "Clients would refuse it for this, and not because they lack the next CA."
                    : "Issue it with: pgseal cert issue canary --host canary.invalid.");
-    drop_contexts(d->out, d->p->n_workers);
 }
 
 /* ---- kinds ---- */
 
-static enum code load_files(struct draft *d, const struct settings_file *cert,
-                            const struct settings_file *key)
+static void enter_host(struct draft *d, struct trial_certs *out, size_t i)
 {
-    struct err e;
-
-    d->params.cert_file = cert->path;
-    d->params.key_file = key->path ? key->path : "";
-    enum code code = key->path ? make_contexts(d, &e)
-                               : err_set(&e, E_CONFIG, "\"%s\" is set without its key", d->name);
-    if (code == OK) {
-        judge(d);
-        return OK;
-    }
-    diags_add_err(d->diags, &e);
-    return code;
+    d->host = &d->p->served->hosts[i];
+    d->out = &out->hosts[i].kinds[d->trial];
+    d->params = *d->p->params;
+    d->params.ca_file = d->host->ca_file;
 }
 
-static enum code names_like(X509 *own, struct arena *arena, struct ca_request *out, struct err *e)
+static enum code make_from_files(struct draft *d, struct trial_certs *out, struct err *e)
 {
-    struct cert_names names;
-    size_t n = 0;
+    AUTO(cert) X509 *first = NULL;
+    const char *cert_file = d->params.cert_file, *key_file = d->params.key_file;
 
-    TRY(cert_names_of(own, arena, &names, e));
-    for (size_t i = 0; i < names.n_sans; i++)
-        if (names.sans[i].type != SAN_OTHER) /* no client compares them with a host */
-            names.sans[n++] = names.sans[i];
-    *out = (struct ca_request){ .use = CA_USE_SERVER,
-                                .subject = X509_get_subject_name(own),
-                                .sans = names.sans,
-                                .n_sans = n,
-                                .days = STRANGER_DAYS };
+    for (size_t i = 0; i < out->n; i++) {
+        enter_host(d, out, i);
+        d->params.cert_file = cert_file;
+        d->params.key_file = key_file;
+        TRY(make_contexts(d, e));
+        CHECK(d->chain.items); /* the self-test has seen one */
+        if (!first && X509_up_ref(d->chain.items[0]) == 1)
+            first = d->chain.items[0];
+        if (first && X509_cmp(first, d->chain.items[0]) != 0)
+            return err_set(e, E_CONFIG, "certificate file \"%s\" changed while it was read", cert_file);
+        if (d->trial == TRIAL_NEXT_CA)
+            out->hosts[i].served_is_next_ca = leads_only_to(&d->host->served, top_of(&d->chain));
+        judge(d);
+    }
+    tell_idle(d, str_c(cert_file));
     return OK;
 }
 
-/* The leaf is as the server's own. */
-static enum code make_pair(const struct draft *d, struct arena *arena, struct tls_pair *out, struct err *e)
+static enum code load_files(struct draft *d, const struct settings_file *cert,
+                            const struct settings_file *key, struct trial_certs *out)
 {
-    X509 *own = d->p->served->items[0];
-    AUTO(key) EVP_PKEY *ca_key = NULL;
-    struct ca_params ca = { .days = STRANGER_DAYS, .path_length = 0 };
-    struct ca_request leaf;
-    struct issuer issuer = { .env = d->p->env };
-    uint32_t number;
+    struct err e;
 
-    if (!env_random(d->p->env, &number, sizeof number) ||
-        !arena_printf(arena, &ca.common_name, "pgseal canary %08x", number))
-        return err_set(e, E_NOMEM, "out of memory");
-    if (!key_kind_of(X509_get0_pubkey(own), &ca.key))
-        ca.key = KEY_P256;
-    if (ca.key == KEY_RSA_3072 || ca.key == KEY_RSA_4096)
-        ca.key = KEY_RSA_2048; /* made at each load */
-    TRY(names_like(own, arena, &leaf, e));
-    TRY(key_generate(ca.key, &ca_key, e));
-    issuer.key = ca_key;
-    TRY(issue_ca(&ca, &issuer, &out->issuer, e));
-    issuer.cert = out->issuer;
-    TRY(key_generate(ca.key, &out->key, e));
-    return issue_leaf(&leaf, out->key, &issuer, &out->cert, e);
+    if (!cert->path)
+        return OK;
+    d->params.cert_file = cert->path;
+    d->params.key_file = key->path ? key->path : "";
+    enum code code = key->path ? make_from_files(d, out, &e)
+                               : err_set(&e, E_CONFIG, "\"%s\" is set without its key", d->name);
+    if (code != OK)
+        diags_add_err(d->diags, &e);
+    return code;
 }
 
-static enum code load_stranger(struct draft *d)
+static enum code make_stranger(struct draft *d, struct strangers *strangers, struct err *e)
 {
     AUTO(arena) struct arena scratch;
     struct tls_pair pair = { .cert = NULL };
-    struct err e;
 
-    arena_init(&scratch, 1024 * 1024, 4096);
+    arena_init(&scratch, REASON_ARENA, 4096);
     d->params.pair = &pair;
     d->params.cert_file = d->params.key_file = "";
-    enum code code = make_pair(d, &scratch, &pair, &e);
+    enum code code = strangers_issue(strangers, d->host->served.items[0], d->p->env, &scratch, &pair, e);
     if (code == OK)
-        code = make_contexts(d, &e);
+        code = make_contexts(d, e);
     if (code == OK && !find_life(d))
-        code = err_set(&e, E_INTERNAL, "its life cannot be read");
+        code = err_set(e, E_INTERNAL, "its life cannot be read");
     d->params.pair = NULL;
     cert_free(pair.cert);
-    cert_free(pair.issuer);
-    key_free(pair.key);
+    return code;
+}
+
+static enum code load_strangers(struct draft *d, struct trial_certs *out)
+{
+    struct strangers strangers = { .of = { { NULL, NULL, NULL } } };
+    enum code code = OK;
+    struct err e;
+
+    for (size_t i = 0; code == OK && d->p->settings->canary > 0 && i < out->n; i++) {
+        enter_host(d, out, i);
+        code = make_stranger(d, &strangers, &e);
+    }
+    strangers_fini(&strangers);
     if (code == OK)
         return OK;
     struct diag *row = diags_add(d->diags, SEV_ERROR, code, STR(""), 0,
@@ -270,33 +311,28 @@ static enum code load_kind(const struct trial_certs_params *p, enum trial trial,
                            struct diags *diags)
 {
     const struct settings *s = p->settings;
-    struct draft d = {
-        .p = p, .params = *p->params, .trial = trial, .out = &out->kinds[trial], .diags = diags
-    };
+    struct draft d = { .p = p, .trial = trial, .diags = diags, .idle = BUF_INIT(IDLE_TEXT_MAX) };
     enum code code = OK;
 
     switch (trial) {
     case TRIAL_NEXT_CA:
         d.name = "rollover_cert_file";
-        if (s->rollover_cert_file.path)
-            code = load_files(&d, &s->rollover_cert_file, &s->rollover_key_file);
-        out->served_is_next_ca = code == OK && d.chain.n > 0 && leads_only_to(p->served, top_of(&d.chain));
+        code = load_files(&d, &s->rollover_cert_file, &s->rollover_key_file, out);
         break;
     case TRIAL_STRANGER:
         d.name = "canary";
-        if (s->canary > 0)
-            code = load_stranger(&d);
+        code = load_strangers(&d, out);
         break;
     case TRIAL_MISNAMED:
         d.name = "canary_cert_file";
-        if (s->canary_cert_file.path)
-            code = load_files(&d, &s->canary_cert_file, &s->canary_key_file);
+        code = load_files(&d, &s->canary_cert_file, &s->canary_key_file, out);
         break;
     case TRIAL_NONE:
     case TRIAL_KINDS:
         break;
     }
     cert_list_fini(&d.chain);
+    buf_fini(&d.idle);
     return code;
 }
 
@@ -318,27 +354,32 @@ enum code trial_certs_load(const struct trial_certs_params *params, struct trial
                            struct diags *diags)
 {
     const struct settings *s = params->settings;
+    const struct server_tls *served = params->served;
 
     TRY(check_shares(s, diags));
-    if (!params->served && (s->rollover_probe > 0 || s->canary > 0))
-        diags_add(
-            diags, SEV_WARNING, E_CONFIG, STR(""), 0,
-            "\"rollover_probe\" and \"canary\" do nothing while \"hosts_file\" says which certificate is served");
-    if (!params->served || params->served->n == 0)
+    if (served->n == 0 || params->n_workers == 0)
         return OK;
+    out->hosts = arena_array(params->arena, served->n, sizeof *out->hosts);
+    if (!out->hosts)
+        return E_NOMEM;
+    out->n = served->n;
     for (enum trial trial = TRIAL_NEXT_CA; trial < TRIAL_KINDS; trial++)
         TRY(load_kind(params, trial, out, diags));
-    if (s->rollover_probe == 0 || out->served_is_next_ca)
-        drop_contexts(&out->kinds[TRIAL_NEXT_CA], params->n_workers);
-    if (s->canary == 0)
-        drop_contexts(&out->kinds[TRIAL_MISNAMED], params->n_workers);
-    for (enum trial trial = TRIAL_NEXT_CA; trial < TRIAL_KINDS; trial++)
-        out->any |= out->kinds[trial].tls != NULL;
+    for (size_t i = 0; i < out->n; i++) {
+        struct trial_host *host = &out->hosts[i];
+        if (s->rollover_probe == 0 || host->served_is_next_ca)
+            drop_contexts(&host->kinds[TRIAL_NEXT_CA], params->n_workers);
+        if (s->canary == 0)
+            drop_contexts(&host->kinds[TRIAL_MISNAMED], params->n_workers);
+        for (enum trial trial = TRIAL_NEXT_CA; trial < TRIAL_KINDS; trial++)
+            out->any |= host->kinds[trial].tls != NULL;
+    }
     return OK;
 }
 
 void trial_certs_fini(struct trial_certs *certs, unsigned n_workers)
 {
-    for (enum trial trial = TRIAL_NONE; trial < TRIAL_KINDS; trial++)
-        drop_contexts(&certs->kinds[trial], n_workers);
+    for (size_t i = 0; i < certs->n; i++)
+        for (enum trial trial = TRIAL_NONE; trial < TRIAL_KINDS; trial++)
+            drop_contexts(&certs->hosts[i].kinds[trial], n_workers);
 }

@@ -92,7 +92,8 @@ static void add_proof(const struct session *s, struct client_row *row)
 {
     switch (s->tls.trial) {
     case TRIAL_NONE:
-        row->ca_new_us = snapshot_shows_next_ca(s->snapshot) ? row->tls_us : 0;
+        row->ca_new_us = snapshot_shows_next_ca(s->snapshot, s->worker->index, s->tls.context) ? row->tls_us
+                                                                                               : 0;
         break;
     case TRIAL_NEXT_CA:
         row->ca_new_us = row->tls_us;

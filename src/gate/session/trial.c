@@ -1,6 +1,6 @@
 /*
- * Who is tried out: drawn by lot, at a ClientHello that is no gate's own and asks for a name that decides nothing,
- * from an address of which gate/stats/addresses.h knows that its handshakes succeed, and which no rule would let in
+ * Who is tried out: drawn by lot, at a ClientHello that is no gate's own and asks for a name that decides nothing, with
+ * what belongs to the host that serves that name; from an address of which gate/stats/addresses.h knows that its handshakes succeed, and which no rule would let in
  * without TLS: a client that then gave up TLS would give its password to anybody.
  *
  * The lot is drawn for every handshake, the rules are read for the few that are due: once an hour for an address.
@@ -54,19 +54,23 @@ static bool drawn(struct session *s, int share)
            (uint64_t)lot * SHARE_WHOLE >> 32 < (uint64_t)share;
 }
 
-/* Bits 1 << TRIAL_…: what may be shown now. */
-static unsigned drawn_kinds(struct session *s, const struct trial_certs *certs)
+/* Bits 1 << TRIAL_…: what is tried out, if it can be. */
+static unsigned drawn_kinds(struct session *s)
 {
     const struct settings *settings = session_settings(s);
-    int64_t now_s = env_now_s(session_env(s));
-    unsigned kinds = 0;
 
-    if (drawn(s, settings->rollover_probe))
-        kinds = 1u << TRIAL_NEXT_CA;
-    else if (drawn(s, settings->canary))
-        kinds = TRIALS_CANARY;
+    return drawn(s, settings->rollover_probe) ? 1u << TRIAL_NEXT_CA
+           : drawn(s, settings->canary)       ? TRIALS_CANARY
+                                              : 0u;
+}
+
+/* What may be shown now. */
+static unsigned kinds_in_time(struct session *s, const struct trial_host *host, unsigned kinds)
+{
+    int64_t now_s = env_now_s(session_env(s));
+
     for (enum trial trial = TRIAL_NEXT_CA; trial < TRIAL_KINDS; trial++) {
-        const struct trial_cert *cert = &certs->kinds[trial];
+        const struct trial_cert *cert = &host->kinds[trial];
         if (!cert->tls || now_s < cert->from_s || now_s >= cert->until_s)
             kinds &= ~(1u << trial);
     }
@@ -85,14 +89,14 @@ static bool has_name(struct session *s, struct tls_context *context, struct str 
 }
 
 /* The name that the client asks for must be the one it would miss, or not be what it refuses. */
-static unsigned kinds_for_name(struct session *s, const struct trial_certs *certs, struct str sni,
+static unsigned kinds_for_name(struct session *s, const struct trial_host *trials, struct str sni,
                                unsigned kinds)
 {
     if (sni.n == 0)
         return kinds;
     for (enum trial trial = TRIAL_NEXT_CA; trial < TRIAL_KINDS; trial++)
         if (kinds & 1u << trial &&
-            has_name(s, certs->kinds[trial].tls[s->worker->index], sni) == (trial == TRIAL_MISNAMED))
+            has_name(s, trials->kinds[trial].tls[s->worker->index], sni) == (trial == TRIAL_MISNAMED))
             kinds &= ~(1u << trial);
     return kinds;
 }
@@ -131,31 +135,37 @@ static bool may_be_plain(const struct session *s)
     return false;
 }
 
-static enum trial choose(struct session *s, const struct trial_certs *certs, const struct tls_hello *hello)
+static enum trial choose(struct session *s, const struct trial_host *trials, const struct tls_hello *hello,
+                         unsigned kinds)
 {
-    const struct gate_shared *shared = s->worker->shared;
     const struct env *env = session_env(s);
-    unsigned kinds = drawn_kinds(s, certs);
     char host[CLIENT_ADDRESS_SIZE] = "";
 
-    if (!kinds || hello->cancel || served_name_is(shared->nonce, hello->sni))
-        return TRIAL_NONE;
-    kinds = kinds_for_name(s, certs, hello->sni, kinds);
+    kinds = kinds_for_name(s, trials, hello->sni, kinds_in_time(s, trials, kinds));
     session_host(s, host, sizeof host);
-    enum trial trial = addresses_try(clients_addresses(shared->clients), host, kinds,
+    enum trial trial = addresses_try(clients_addresses(s->worker->shared->clients), host, kinds,
                                      env->now_unix_us(env->ctx));
     return trial != TRIAL_NONE && may_be_plain(s) ? TRIAL_NONE : trial;
+}
+
+/* It asks by a name of its own, or by that of a host and says so beside it. */
+static bool is_gates_own(const struct session *s, const struct tls_hello *hello)
+{
+    const uint8_t *nonce = s->worker->shared->nonce;
+
+    return served_name_is(nonce, hello->sni) || served_name_is(nonce, hello->visit);
 }
 
 static struct tls_context *on_hello(void *arg, const struct tls_hello *hello)
 {
     struct session *s = arg;
-    const struct trial_certs *certs = snapshot_trials(s->snapshot);
+    unsigned kinds = drawn_kinds(s), worker = s->worker->index;
+    const struct trial_host *trials = kinds ? snapshot_trial_host(s->snapshot, worker, hello->served) : NULL;
 
-    s->tls.trial = choose(s, certs, hello);
-    if (s->tls.trial == TRIAL_NONE)
+    if (!trials || hello->cancel || is_gates_own(s, hello))
         return NULL;
-    return certs->kinds[s->tls.trial].tls[s->worker->index];
+    s->tls.trial = choose(s, trials, hello, kinds);
+    return s->tls.trial == TRIAL_NONE ? NULL : trials->kinds[s->tls.trial].tls[worker];
 }
 
 void trial_watch(struct session *s)
