@@ -12,53 +12,50 @@ static struct str without_schema(struct str name)
     return str_starts(name, STR("public.")) ? str_from(name, 7) : name;
 }
 
-static enum code read_class(const struct pg_relations *relations, struct str name, struct datum *out,
+static enum code read_class(const struct pg_relations *relations, struct str name, uint32_t *out,
                             struct err *e)
 {
     struct str bare = without_schema(name);
 
     for (size_t i = 0; relations && i < relations->n; i++) {
         if (str_is(bare, relations->names[i])) {
-            *out = datum_int(PGREG_RELATION_BASE + (int64_t)i);
+            *out = PGREG_RELATION_BASE + (uint32_t)i;
             return OK;
         }
     }
     return err_set(e, E_UNDEF_TABLE, "relation \"%.*s\" does not exist", STR_ARG(name));
 }
 
-static enum code read_type(struct str name, struct datum *out, struct err *e)
+static enum code read_type(struct str name, uint32_t *out, struct err *e)
 {
     enum pg_type type;
 
     if (!pg_type_of_name(without_schema(name), &type))
         return err_set(e, E_UNDEFINED, "type \"%.*s\" does not exist", STR_ARG(name));
-    *out = datum_int(pg_type_def(type)->oid);
+    *out = pg_type_def(type)->oid;
     return OK;
 }
 
 enum code pgreg_read(const struct pg_relations *relations, enum pg_type type, struct str in,
-                     struct datum *out, struct err *e)
+                     uint32_t *out_oid, struct err *e)
 {
     struct str name = str_trim(in);
-    uint32_t oid;
 
-    if (str_to_u32(name, 0, UINT32_MAX, &oid)) {
-        *out = datum_int(oid);
+    if (str_to_u32(name, 0, UINT32_MAX, out_oid))
         return OK;
-    }
     if (type == PG_REGCLASS)
-        return read_class(relations, name, out, e);
+        return read_class(relations, name, out_oid, e);
     if (type == PG_REGTYPE)
-        return read_type(name, out, e);
+        return read_type(name, out_oid, e);
     if (type == PG_REGPROC && str_is(without_schema(name), "array_in")) {
-        *out = datum_int(PGREG_ARRAY_IN);
+        *out_oid = PGREG_ARRAY_IN;
         return OK;
     }
     if (type == PG_REGPROC)
         return err_set(e, E_UNDEF_FUNCTION, "function \"%.*s\" does not exist", STR_ARG(name));
     if (!str_is(name, "pg_catalog") && !str_is(name, "public"))
         return err_set(e, E_NO_SCHEMA, "schema \"%.*s\" does not exist", STR_ARG(name));
-    *out = datum_int(str_is(name, "public") ? PGREG_PUBLIC : PGREG_PG_CATALOG);
+    *out_oid = str_is(name, "public") ? PGREG_PUBLIC : PGREG_PG_CATALOG;
     return OK;
 }
 

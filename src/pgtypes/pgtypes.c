@@ -194,6 +194,7 @@ enum code pg_text_read(const struct pg_input *env, enum pg_type type, struct str
                        struct err *e)
 {
     bool truth;
+    uint32_t oid;
 
     switch (type) {
     case PG_BOOL:
@@ -212,7 +213,9 @@ enum code pg_text_read(const struct pg_input *env, enum pg_type type, struct str
     case PG_REGCLASS:
     case PG_REGTYPE:
     case PG_REGNAMESPACE:
-        return pgreg_read(env->relations, type, in, out, e);
+        TRY(pgreg_read(env->relations, type, in, &oid, e));
+        *out = datum_int(oid);
+        return OK;
     case PG_FLOAT8:
         return read_real(in, out, e);
     case PG_DATE:

@@ -13,6 +13,7 @@
 
 struct arena;
 struct buf;
+struct pg_relations;
 
 enum pg_format { PG_FORMAT_TEXT = 0, PG_FORMAT_BINARY = 1 };
 
@@ -38,18 +39,12 @@ static inline struct datum datum_text(struct str s)
     return (struct datum){ .kind = DATUM_TEXT, .text = s };
 }
 
-/** What relations are called, in the order of their OIDs. NULL stands for none: a regclass is a number then. */
-struct pg_relations {
-    const char *const *names;
-    size_t n;
-};
-
 /**
  * Read a type's text form.
  *
  * arena      receives texts that had to be rewritten.
  * now_us     what "now" and "today" mean.
- * relations  borrowed; may be NULL.
+ * relations  borrowed; may be NULL. See pgreg.h.
  *
  * E_TEXT_REP, E_RANGE, E_DATETIME with PostgreSQL's message. `out->text` may be `in` itself.
  */

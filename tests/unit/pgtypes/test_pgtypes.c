@@ -8,6 +8,7 @@
 #include "pgtypes/pgbinary.h"
 #include "pgtypes/pginet.h"
 #include "pgtypes/pgnumeric.h"
+#include "pgtypes/pgreg.h"
 #include "pgtypes/pgtime.h"
 #include "pgtypes/pgtypes.h"
 
