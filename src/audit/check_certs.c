@@ -4,10 +4,12 @@
  */
 #include "audit/check_certs.h"
 
+#include "audit/check_lists.h"
 #include "audit/check_trust.h"
 #include "audit/finding.h"
 #include "base/buf.h"
 #include "base/check.h"
+#include "client/conninfo.h"
 #include "conf/files.h"
 #include "conf/settings.h"
 #include "os/files.h"
@@ -24,8 +26,12 @@ enum { RSA_BITS_MIN = 2048, EC_BITS_MIN = 224, LIFE_DAYS_MAX = 398, DAY_S = 8640
 struct subject {
     const char *file;
     struct cert_info info;
-    bool leaf;   /* the server's own */
-    bool client; /* shown to other servers */
+    enum part {
+        PART_OTHER,  /* a CA's */
+        PART_SERVER, /* the server's own */
+        PART_CLIENT, /* shown to other servers */
+        PART_SHOWN,  /* shown beside the server's own */
+    } part;
 };
 
 static void about(struct audit *a, struct finding *f, struct str subject)
@@ -55,7 +61,7 @@ static void check_life(struct audit *a, const struct subject *s)
               audit_add(a, CHECK_CERTIFICATE_NOT_YET, str_c(s->file), "\"%.*s\" is not valid before %s",
                         STR_ARG(s->info.subject), expiry_date(s->info.not_before_unix_s, text)),
               s->info.subject);
-    else if (expiry.status == EXPIRY_CRITICAL || ((s->leaf || s->client) && expiry.status == EXPIRY_WARNING))
+    else if (expiry.status == EXPIRY_CRITICAL || (s->part != PART_OTHER && expiry.status == EXPIRY_WARNING))
         about(a,
               audit_add(a, CHECK_CERTIFICATE_EXPIRING, str_c(s->file),
                         "\"%.*s\" expires in %" PRId64 " days, at %s: %.0f %% of its life is left",
@@ -127,23 +133,25 @@ static void check_leaf(struct audit *a, const struct subject *s)
 
 static void check_all(struct audit *a, const struct subject *s)
 {
-    struct audit_certificate shown = {
-        str_c(s->file),           s->info.subject, s->info.not_before_unix_s,
-        s->info.not_after_unix_s, s->leaf,         .held = s->leaf || s->client
-    };
+    struct audit_certificate shown = { .file = str_c(s->file),
+                                       .subject = s->info.subject,
+                                       .not_before_unix_s = s->info.not_before_unix_s,
+                                       .not_after_unix_s = s->info.not_after_unix_s,
+                                       .leaf = s->part == PART_SERVER,
+                                       .held = s->part == PART_SERVER || s->part == PART_CLIENT };
 
     memcpy(shown.certificate, s->info.sha256, sizeof shown.certificate);
     memcpy(shown.key, s->info.key_sha256, sizeof shown.key);
     audit_show_certificate(a, shown);
     check_life(a, s);
     check_strength(a, s);
-    if (s->leaf)
+    if (s->part == PART_SERVER)
         check_leaf(a, s);
 }
 
-static void check_cert(struct audit *a, X509 *cert, const char *file, bool leaf)
+static void check_cert(struct audit *a, X509 *cert, const char *file, enum part part)
 {
-    struct subject s = { .file = file, .leaf = leaf };
+    struct subject s = { .file = file, .part = part };
     struct err e;
 
     if (cert_describe(cert, a->arena, &s.info, &e) != OK) {
@@ -153,14 +161,17 @@ static void check_cert(struct audit *a, X509 *cert, const char *file, bool leaf)
     check_all(a, &s);
 }
 
-void check_certificate_of_client(struct audit *a, const struct cert_info *info, const char *file)
+void check_certificates_of_client(struct audit *a, const struct cert_list *chain, const char *file)
 {
-    check_all(a, &(struct subject){ .file = file, .info = *info, .client = true });
+    for (size_t i = 0; i < chain->n; i++)
+        check_cert(a, chain->items[i], file, i == 0 ? PART_CLIENT : PART_OTHER);
 }
 
 void check_certificate_seen(struct audit *a, const struct cert_info *info, struct str where, bool leaf)
 {
-    struct subject s = { .file = arena_c(a->arena, where), .info = *info, .leaf = leaf };
+    struct subject s = { .file = arena_c(a->arena, where),
+                         .info = *info,
+                         .part = leaf ? PART_SERVER : PART_OTHER };
 
     if (s.file)
         check_all(a, &s);
@@ -254,23 +265,12 @@ static void check_server_file(struct audit *a, const char *file)
     bool known = check_chain(a, &chain, file, &path);
     for (size_t i = 0; i < chain.n; i++) /* what is on no path of clients disturbs nobody */
         if (!known || path.used[i])
-            check_cert(a, chain.items[i], file, i == 0);
+            check_cert(a, chain.items[i], file, i == 0 ? PART_SERVER : PART_OTHER);
     check_chain_shape(a, &chain, known ? path.used : NULL, file);
 }
 
-static void check_crl(struct audit *a, X509_CRL *crl, const char *file)
-{
-    struct crl_info info;
-    char text[EXPIRY_DATE_SIZE];
-    struct err e;
-
-    if (crl_describe(crl, a->arena, &info, &e) == OK && info.next_update_unix_s < a->subject->now_unix_s)
-        audit_add(a, CHECK_CRL_EXPIRED, str_c(file), "the revocation list of \"%.*s\" expired at %s",
-                  STR_ARG(info.issuer), expiry_date(info.next_update_unix_s, text));
-}
-
 /* OpenSSL takes CAs and revocation lists from either file. */
-static void check_trust(struct audit *a, const char *file, bool lists_count)
+static void check_trust(struct audit *a, const char *file)
 {
     AUTO(trust) struct trust trust = { 0 };
     struct err e;
@@ -280,9 +280,95 @@ static void check_trust(struct audit *a, const char *file, bool lists_count)
     if (trust_load(file, &trust, &e) != OK)
         unreadable(a, file, &e);
     for (size_t i = 0; i < trust.certs.n; i++)
-        check_cert(a, trust.certs.items[i], file, false);
-    for (size_t i = 0; lists_count && i < trust.crls.n; i++)
-        check_crl(a, trust.crls.items[i], file);
+        check_cert(a, trust.certs.items[i], file, PART_OTHER);
+}
+
+static bool is_valid(const struct audit *a, const struct cert_info *info)
+{
+    return info->not_before_unix_s <= a->subject->now_unix_s &&
+           a->subject->now_unix_s <= info->not_after_unix_s;
+}
+
+/* A file of CAs by which the gate judges a server may be a collection: as long as one of them is valid, the
+ * others are none of our business. */
+static void check_roots(struct audit *a, const char *file)
+{
+    AUTO(trust) struct trust trust = { 0 };
+    struct cert_info info, best;
+    struct err e;
+    size_t n = 0;
+
+    if (trust_load(file, &trust, &e) != OK) {
+        unreadable(a, file, &e);
+        return;
+    }
+    for (size_t i = 0; i < trust.certs.n; i++) {
+        if (cert_describe(trust.certs.items[i], a->arena, &info, NULL) != OK)
+            continue;
+        bool valid = is_valid(a, &info), was = n > 0 && is_valid(a, &best);
+        if (n++ == 0 || (valid && !was) || (valid == was && info.not_after_unix_s > best.not_after_unix_s))
+            best = info;
+    }
+    if (n > 0)
+        check_life(a, &(struct subject){ .file = file, .info = best, .part = PART_OTHER });
+}
+
+static bool is_earlier_root(struct audit *a, size_t at, const char *file)
+{
+    for (size_t i = 0; i < at; i++) {
+        const struct subject_connection *c = &a->subject->connections[i];
+        const char *other = c->info ? audit_connection_file(a, c, c->info->options.v[CONN_SSLROOTCERT])
+                                    : NULL;
+        if (other && strcmp(other, file) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_upstream_roots(struct audit *a)
+{
+    for (size_t i = 0; i < a->subject->n_connections; i++) {
+        const struct subject_connection *c = &a->subject->connections[i];
+        if (c->purpose != PURPOSE_UPSTREAM || !c->info || c->info->sslmode < SSLMODE_REQUIRE ||
+            str_is(c->info->options.v[CONN_SSLROOTCERT], "system"))
+            continue;
+        const char *file = audit_connection_file(a, c, c->info->options.v[CONN_SSLROOTCERT]);
+        if (file && !is_earlier_root(a, i, file))
+            check_roots(a, file);
+    }
+}
+
+/* A chain that is shown beside the server's: over HTTP, or by trials. */
+static void check_shown(struct audit *a, const char *file)
+{
+    AUTO(cert_list) struct cert_list chain = { 0 };
+    struct err e;
+
+    if (!file || subject_is_unseen(a->subject, file))
+        return;
+    if (cert_chain_load(file, &chain, &e) != OK)
+        unreadable(a, file, &e);
+    for (size_t i = 0; i < chain.n; i++)
+        check_cert(a, chain.items[i], file, i == 0 ? PART_SHOWN : PART_OTHER);
+}
+
+/* Without http_cert_file HTTP has the pair of ssl_cert_file, whether or not clients get that. */
+static void check_beside(struct audit *a)
+{
+    const struct settings *settings = a->subject->settings;
+    bool served = settings->ssl && a->subject->n_hosts == 0;
+    struct settings_file_use use;
+    const char *path;
+
+    for (size_t i = 0; settings_file_listed(settings, i, &use, &path); i++) {
+        bool over_http = use.reader == FILE_READER_HTTP;
+        if (use.named || use.audit != FILE_NOT_AUDITED || !settings_reads(settings, use.reader))
+            continue;
+        if (over_http && !path && !served)
+            path = settings->ssl_cert_file.path;
+        if (over_http || served) /* trials are made with one pair only */
+            check_shown(a, path);
+    }
 }
 
 /* Does a line above name the same file? */
@@ -297,13 +383,15 @@ static bool is_earlier(const struct subject_host *hosts, size_t at)
 void check_certificates(struct audit *a)
 {
     const struct settings *settings = a->subject->settings;
-    bool lists_count = settings->ssl_crl_file.path || settings->ssl_crl_dir.path;
     struct settings_file_use use;
     const char *path;
 
     for (size_t i = 0; settings_file_listed(settings, i, &use, &path); i++)
         if (use.reader == FILE_READER_CHECK && settings_reads(settings, use.reader) && use.named)
-            check_trust(a, path, false);
+            check_trust(a, path);
+    check_beside(a);
+    check_upstream_roots(a);
+    check_lists(a);
     if (!settings->ssl)
         return;
     if (a->subject->n_hosts == 0)
@@ -312,10 +400,10 @@ void check_certificates(struct audit *a)
         if (!is_earlier(a->subject->hosts, i))
             check_server_file(a, a->subject->hosts[i].cert);
     for (size_t i = 0; a->subject->n_hosts > 0 && subject_client_ca(a->subject, i); i++)
-        check_trust(a, subject_client_ca(a->subject, i), lists_count);
+        check_trust(a, subject_client_ca(a->subject, i));
     for (size_t i = 0; settings_file_listed(settings, i, &use, &path); i++)
         if (use.reader == FILE_READER_TLS && use.audit == FILE_AUDITED && use.named &&
             (a->subject->n_hosts == 0 || path != settings->ssl_ca_file.path))
-            check_trust(a, path, lists_count);
+            check_trust(a, path);
     check_authorities(a);
 }

@@ -7,11 +7,12 @@
 #include "audit/finding.h"
 
 struct cert_info;
+struct cert_list;
 
 void check_certificates(struct audit *a);
 /** One that was served; `where` it was seen, `leaf`: it is the server's own. */
 void check_certificate_seen(struct audit *a, const struct cert_info *info, struct str where, bool leaf);
-/** One that is shown to other servers. `file` lives as long as the audit. */
-void check_certificate_of_client(struct audit *a, const struct cert_info *info, const char *file);
+/** A chain that is shown to other servers, the own certificate first. `file` lives as long as the audit. */
+void check_certificates_of_client(struct audit *a, const struct cert_list *chain, const char *file);
 
 #endif

@@ -29,7 +29,7 @@ static void judge_client(struct audit *a, const char *file)
     if (cert_chain_load(file, &chain, NULL) != OK ||
         cert_describe(chain.items[0], a->arena, &info, NULL) != OK)
         return; /* libpq goes on without a file that is not there, and refuses to connect with a bad one */
-    check_certificate_of_client(a, &info, file);
+    check_certificates_of_client(a, &chain, file);
     if (!(info.eku & (CERT_EKU_CLIENT | CERT_EKU_ANY)))
         add_client(a, file, &info, "is used by a client, and its extended key usage lacks clientAuth");
     public_cas_load(&roots);
@@ -37,20 +37,11 @@ static void judge_client(struct audit *a, const char *file)
         add_client(a, file, &info, "is used by a client, and was issued by a public CA");
 }
 
-/* Absolute; NULL: none, or it is not known from where it counts. */
 static const char *client_file(struct audit *a, const struct subject_connection *c)
 {
     struct str path = c->link ? c->link->client_cert : c->info ? c->info->options.v[CONN_SSLCERT] : STR("");
 
-    if (path.n == 0 || str_has_nul(path) ||
-        a->subject->live) /* what a live server names lies on its machine */
-        return NULL;
-    if (path.p[0] != '/' && (c->link || a->subject->dir.n == 0))
-        return NULL;
-    if (path.p[0] != '/')
-        path = audit_text(a, "%.*s/%.*s", STR_ARG(a->subject->dir), STR_ARG(path));
-    const char *file = arena_c(a->arena, path);
-    return file && !subject_is_unseen(a->subject, file) ? file : NULL;
+    return audit_connection_file(a, c, path);
 }
 
 static bool is_judged(const struct audit *a, const char *file)

@@ -74,3 +74,16 @@ void audit_show_certificate(struct audit *a, struct audit_certificate certificat
     a->certificates = certificates;
     a->certificates[a->n_certificates++] = certificate;
 }
+
+const char *audit_connection_file(struct audit *a, const struct subject_connection *c, struct str path)
+{
+    if (path.n == 0 || str_has_nul(path) ||
+        a->subject->live) /* what a live server names lies on its machine */
+        return NULL;
+    if (path.p[0] != '/' && (c->link || a->subject->dir.n == 0))
+        return NULL;
+    if (path.p[0] != '/')
+        path = audit_text(a, "%.*s/%.*s", STR_ARG(a->subject->dir), STR_ARG(path));
+    const char *file = arena_c(a->arena, path);
+    return file && !subject_is_unseen(a->subject, file) ? file : NULL;
+}

@@ -72,6 +72,11 @@ struct finding *audit_add_setting(struct audit *a, enum check check, const char 
 void audit_show_certificate(struct audit *a, struct audit_certificate certificate);
 /** FILE:LINE in the arena; FILE alone for line 0. */
 struct str audit_place(struct audit *a, struct str file, unsigned line);
+/**
+ * A file that a connection names, absolute. NULL: there is none, it lies on another machine, it was not to be seen,
+ * or it is not known from where it counts.
+ */
+const char *audit_connection_file(struct audit *a, const struct subject_connection *c, struct str path);
 /** As arena_printf(), but what does not fit is remembered. */
 struct str audit_text(struct audit *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
