@@ -203,6 +203,11 @@ struct count_cell *count_cell(struct counters *counters, enum metric metric, con
     return find_or_make(counters, metric, kept, n);
 }
 
+struct count_cell *count_same(struct counters *counters, const struct count_cell *other)
+{
+    return count_cell(counters, other->metric, other->labels);
+}
+
 /* ---- values ---- */
 
 /* One writer: no instruction that locks the bus is needed. */

@@ -59,6 +59,8 @@ void counters_free(struct counters *counters);
  * counters. NULL when memory ran out: the functions below then do nothing.
  */
 struct count_cell *count_cell(struct counters *counters, enum metric metric, const struct str *labels);
+/** The cell of the same metric and labels as another set's. */
+struct count_cell *count_same(struct counters *counters, const struct count_cell *other);
 /** False: memory ran out for a cell, and something is missing. */
 bool counters_whole(const struct counters *counters);
 /** For counters and gauges. */

@@ -16,6 +16,7 @@
 #include "gate/session/pending.h"
 #include "gate/session/worker_thread.h"
 #include "gate/stats/clients.h"
+#include "gate/steward/answers.h"
 #include "gate/steward/confine.h"
 #include "gate/steward/elders.h"
 #include "gate/steward/handover.h"
@@ -163,6 +164,7 @@ static void free_gate(struct gate *g)
     pending_watch_close(g->hangup);
     stop_free(g);
     loop_free(g->loop);
+    answers_free(g->answers);
     tls_library_free(
         g->http_library); /* after the last job of the loop: it may be a check of what is served */
     overview_free(g->overview);
@@ -214,6 +216,7 @@ static const struct steward_hooks hooks = {
     .reload = reload_asked,
     .ask_elder = elders_ask,
     .ask_heir = handover_ask,
+    .query_elders = elders_query,
     .recheck = role_check_now,
 };
 

@@ -21,7 +21,7 @@ struct env;
  * What the generations and the parents of two programs tell each other is of this form. Another number is another
  * form: they do not upgrade to each other.
  */
-enum { FAMILY_FORMAT = 1 };
+enum { FAMILY_FORMAT = 2 };
 
 /** What sigqueue(3) carries to the parent: a descriptor of whoever asks, a pipe's end to write the answer to. */
 enum {

@@ -76,49 +76,53 @@ static void pass_on(const struct gate *from)
 {
     static char room[OS_PACKET_MAX + 2];
     struct gate to = { .counters = counters_new(CELLS_MAX), .snapshot = snapshot };
+    struct counters *told = counters_new(FIGURES_CELLS_MAX);
     const struct env env = env_system();
     struct os_packet packet;
     int64_t hits[2];
     int pair[2];
 
-    CHECK(to.counters && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+    CHECK(to.counters && told && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
     struct link link = { .fd = pair[0], .env = &env };
     link_set_limit(&link, WAIT_MS);
-    CHECK(figures_send(from, &link));
+    CHECK(figures_send(from, &link, told));
     (void)close(pair[0]);
     for (size_t i = 0; i < COUNT_OF(hits); i++)
         hits[i] = take_hits(i);
     link.fd = pair[1];
     while (link_receive(&link, room, sizeof room, &packet) == OS_PACKET_GOT)
-        CHECK(packet.type == LINK_COUNTERS && figures_take(&to, &packet));
+        CHECK(packet.type == LINK_COUNTERS && figures_take(&to, &packet, NULL));
     (void)close(pair[1]);
     compare(from->counters, to.counters);
     for (size_t i = 0; i < COUNT_OF(hits); i++)
         CHECK(take_hits(i) == hits[i]);
     counters_free(to.counters);
+    counters_free(told);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct gate gate = { .counters = counters_new(CELLS_MAX) };
+    struct counters *now = counters_new(CELLS_MAX);
     uint8_t *input = malloc(size + 1);
 
     if (!snapshot) {
         rooms_open(&rooms, env_system());
         snapshot = rooms_load(&rooms, files);
     }
-    CHECK(gate.counters && input && size <= INT32_MAX);
+    CHECK(gate.counters && now && input && size <= INT32_MAX);
     memcpy(input, data, size);
     put_real_name(input, size);
     gate.snapshot = snapshot;
     const struct os_packet packet = { .type = LINK_COUNTERS,
                                       .data = bytes_of(input, size),
                                       .fds = { -1, -1 } };
-    if (figures_take(&gate, &packet) && size <= PASSED_ON_MAX)
+    if (figures_take(&gate, &packet, now) && size <= PASSED_ON_MAX)
         pass_on(&gate);
     (void)take_hits(0);
     (void)take_hits(1);
     counters_free(gate.counters);
+    counters_free(now);
     free(input);
     return 0;
 }

@@ -230,24 +230,27 @@ link.send(b"V" + struct.pack("=II", {form}, {pack}))
 """
 
 
-def pack_form():
-    with open(ROOT / "src/gate/session/pack.h", encoding="utf-8") as f:
-        return int(re.search(r"PACK_FORMAT = (\d+)", f.read()).group(1))
+def form(header, name):
+    with open(ROOT / "src" / header, encoding="utf-8") as f:
+        return int(re.search(name + r" = (\d+)", f.read()).group(1))
 
 
-def speaker(gate, rest, form=1):
+FAMILY_FORM, PACK_FORM = form("os/family.h", "FAMILY_FORMAT"), form("gate/session/pack.h", "PACK_FORMAT")
+
+
+def speaker(gate, rest, family=FAMILY_FORM):
     """A successor that does what a test says."""
-    return script(gate, "speaks", SPEAKS.format(python=sys.executable, form=form, pack=pack_form(), rest=rest))
+    return script(gate, "speaks", SPEAKS.format(python=sys.executable, form=family, pack=PACK_FORM, rest=rest))
 
 
-@pytest.mark.parametrize("form, rest, reason", [
-    (99, "link.recv(65536)", r"hand-over format 99\.\d+, the running one has 1\.\d+: a restart is needed"),
-    (1, "link.send(b'?nonsense')\nlink.recv(65536)\nsignal.pause()", "something else than expected"),
-    (1, "link.send(b'R')\nsignal.pause()", "something else than expected"),
-    (1, "while link.recv(65536)[:1] != b'E': pass\nlink.send(b'!my own reason')\nsignal.pause()", "my own reason"),
+@pytest.mark.parametrize("family, rest, reason", [
+    (99, "link.recv(65536)", rf"hand-over format 99\.\d+, the running one has {FAMILY_FORM}\.{PACK_FORM}: a restart is needed"),
+    (FAMILY_FORM, "link.send(b'?nonsense')\nlink.recv(65536)\nsignal.pause()", "something else than expected"),
+    (FAMILY_FORM, "link.send(b'R')\nsignal.pause()", "something else than expected"),
+    (FAMILY_FORM, "while link.recv(65536)[:1] != b'E': pass\nlink.send(b'!my own reason')\nsignal.pause()", "my own reason"),
 ], ids=["format", "nonsense", "too early", "its own reason"])
-def test_what_a_successor_may_say(gate, form, rest, reason):
-    refused(gate, speaker(gate, rest, form), reason)
+def test_what_a_successor_may_say(gate, family, rest, reason):
+    refused(gate, speaker(gate, rest, family), reason)
 
 
 def test_killed_at_each_step_before_commit(make_gate, certs, pytestconfig):

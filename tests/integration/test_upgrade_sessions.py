@@ -3,6 +3,7 @@ Sessions while the gate's program is replaced: whatever they are doing, they go 
 """
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -270,6 +271,106 @@ def test_what_cannot_move_stays(gate, certs, server):
         gate.log.wait_for("event=cancel_ignored", mark)
         upgrade(gate)
         assert (pid_of(old), pid_of(new)) == pids
+    alone(gate)
+
+
+@contextlib.contextmanager
+def staying(gate, certs, **how):
+    """A session that cannot move."""
+    with psycopg.connect(conninfo(gate, certs, **how) + " ssl_max_protocol_version=TLSv1.2", autocommit=True) as db:
+        yield db
+
+
+def test_who_stays_is_shown_and_signaled(gate, certs, server):
+    """The new process asks those before it, however many they are, and adds up what they say."""
+    errors = []
+
+    def wait_long(db):
+        try:
+            db.execute("SELECT pg_sleep(600), 'stays here'")
+        except psycopg.Error as e:
+            errors.append(e.sqlstate)
+
+    with staying(gate, certs) as first, connected(gate, certs) as new:
+        one = newest(gate)
+        assert "1 staying" in upgrade(gate)
+        with staying(gate, certs, user="postgres") as second:
+            two = newest(gate)
+            assert "1 staying" in upgrade(gate)
+            pids = {pid_of(first): one, pid_of(second): two, pid_of(new): newest(gate)}
+            assert len(set(pids.values())) == 3
+            with console(gate) as db:
+                rows = db.execute("SELECT pid, process, tls_version, upgrades, user_name, client_addr IS NULL, worker >= 0, "
+                                  "now() - connected_at < '1 hour', step FROM pgseal_sessions WHERE database = 'app' "
+                                  "ORDER BY upgrades, user_name").fetchall()
+                assert [(row[0], row[1]) for row in rows[:2]] == [(pid_of(first), one), (pid_of(second), two)]
+                assert [row[2:] for row in rows] == [("TLSv1.2", 0, "alice", False, True, True, "relay"),
+                                                     ("TLSv1.2", 0, "postgres", False, True, True, "relay"),
+                                                     ("TLSv1.3", 2, "alice", False, True, True, "relay")]
+                assert rows[2][:2] == (pid_of(new), newest(gate))
+                assert db.execute("SELECT usename, version, bits FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE pid = %s",
+                                  [pid_of(second)]).fetchone() == ("postgres", "TLSv1.2", 256)
+                before = metrics(gate)
+                assert before['pgseal_sessions{step="relay",tls_version="TLSv1.2"}'] == 2
+                assert before["pgseal_connections"] == 4            # this one, too
+                first.execute("SELECT repeat('x', 100000)")
+                assert metrics(gate)["pgseal_sent_bytes_total"] - before["pgseal_sent_bytes_total"] > 100000
+                thread = threading.Thread(target=wait_long, args=(first,))
+                thread.start()
+                busy(server, "SELECT pg_sleep(600), 'stays here'%")
+                assert db.execute("SELECT pg_cancel_backend(%s)", [first.info.backend_pid]).fetchone() == (True,)
+                thread.join(run.PATIENCE)
+                assert errors == ["57014"]
+                assert db.execute("SELECT pg_terminate_backend(%s)", [pid_of(second)]).fetchone() == (True,)
+                with pytest.raises(psycopg.OperationalError, match="due to administrator command"):
+                    second.execute("SELECT 1")
+                assert db.execute("SELECT pg_terminate_backend(2147483000)").fetchone() == (False,)
+        run.wait_until(lambda: two not in run.children(gate.process.pid), "the second process to end")
+        counted = metrics(gate)
+        first.execute("SELECT repeat('x', 100000)")
+        assert pid_of(first)
+        sent = counted["pgseal_sent_bytes_total"]
+        assert sent >= before["pgseal_sent_bytes_total"]            # what it had counted is not lost with it
+    alone(gate)
+    after = metrics(gate)
+    assert after["pgseal_sent_bytes_total"] - sent > 100000         # told at the end, unasked
+    assert after.get('pgseal_sessions{step="relay",tls_version="TLSv1.2"}', 0) == 0
+
+
+def test_who_stays_belongs_to_its_user(gate, certs):
+    """Others see neither its rows nor signal it."""
+    with staying(gate, certs) as db, connected(gate, certs, user="bob", dbname="pgseal") as early:
+        pid = db.info.backend_pid
+        assert early.execute("SELECT 1").fetchone() == (1,)
+        upgrade(gate)
+        with connected(gate, certs, user="bob", dbname="pgseal") as other:
+            assert other.execute("SELECT count(*) FROM pgseal_sessions WHERE pid = %s", [pid]).fetchone() == (0,)
+            assert other.execute("SELECT count(*) FROM pgseal_sessions").fetchone()[0] == 2      # both of bob's own
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                other.execute("SELECT pg_terminate_backend(%s)", [pid])
+        assert pid_of(db) == pid
+    alone(gate)
+
+
+def test_who_stays_and_does_not_answer(gate, certs):
+    """Its rows are missing, and nothing else; when it answers, they are there again."""
+    with staying(gate, certs) as db:
+        before = newest(gate)
+        upgrade(gate)
+        ask = "SELECT count(*) FROM pgseal_sessions WHERE process = %s"
+        with console(gate) as admin:
+            assert admin.execute(ask, [before]).fetchone() == (1,)
+            mark = gate.log.mark()
+            os.kill(before, signal.SIGSTOP)
+            try:
+                assert admin.execute(ask, [before]).fetchone() == (0,)
+                assert metrics(gate)["pgseal_connections"] == 1
+                assert admin.execute(ask, [before]).fetchone() == (0,)
+                assert gate.words(mark).count("event=elder_silent") == 1
+            finally:
+                os.kill(before, signal.SIGCONT)
+            run.wait_until(lambda: admin.execute(ask, [before]).fetchone() == (1,), "its rows")
+        assert pid_of(db)
     alone(gate)
 
 

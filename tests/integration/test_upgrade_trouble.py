@@ -7,13 +7,12 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 
 import pytest
 
 from lib import run
 from lib.wire import Conn
-from test_upgrade import HBA, SPEAKS, alone, newest, pack_form, script, serves, session, upgrade
+from test_upgrade import HBA, alone, newest, script, serves, session, speaker, upgrade
 
 TAKES_ALL = ("while link.recv(65536)[:1] != b'E': pass\nlink.send(b'P')\n"
              "while link.recv(65536)[:1] != b'D': pass\nlink.send(b'R')\nsignal.pause()")
@@ -86,7 +85,7 @@ def test_too_few_descriptors(make_gate):
 def test_it_has_all_and_does_not_serve(make_gate):
     """Nobody is told that it serves, and the parent does not become what hangs."""
     g = make_gate(hba=HBA)
-    hangs = script(g, "hangs", SPEAKS.format(python=sys.executable, form=1, pack=pack_form(), rest=TAKES_ALL))
+    hangs = speaker(g, TAKES_ALL)
     before = run.command_line(g.process.pid)[0]
     said = upgrade(g, "--binary", hangs, status=3)
     assert "does not say that it serves" in said and "serves on" not in said

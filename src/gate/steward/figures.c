@@ -7,21 +7,23 @@
 #include "base/count.h"
 #include "base/form.h"
 #include "gate/load/snapshot.h"
+#include "gate/steward/now.h"
 #include "gate/steward/steward.h"
 #include "policy/policy.h"
 
 enum {
-    CELLS_MAX = 16 * 1024,
     ITEMS_MAX = OS_PACKET_MAX - 1024, /* of a packet: then another one begins */
     FULL = OS_PACKET_MAX / 2,
     FIGURE_CELL = 1,
-    FIGURE_RULE = 2
+    FIGURE_RULE = 2,
+    FIGURE_NOW = 3
 };
 
 /* ---- telling ---- */
 
 struct telling {
     const struct link *link;
+    struct counters *known; /* to the other gate */
     struct buf items;
     bool told;
 };
@@ -39,19 +41,36 @@ static void form_i64_of(struct form *f, int64_t value)
     form_i64(f, &value);
 }
 
+static void form_labels(struct form *f, const struct metric_def *def, const struct count_cell *cell)
+{
+    uint8_t n = (uint8_t)def->n_labels;
+
+    (void)form_bytes(f, str_bytes(str_c(def->name)));
+    form_u8(f, &n);
+    for (size_t i = 0; i < def->n_labels; i++)
+        (void)form_bytes(f, str_bytes(count_label(cell, i)));
+}
+
+/* What it does not know yet. */
 static void tell_cell(struct telling *t, const struct metric_def *def, const struct count_cell *cell)
 {
+    struct count_cell *known = count_same(t->known, cell);
     struct form f = form_to(&t->items);
-    uint8_t kind = FIGURE_CELL, n_labels = (uint8_t)def->n_labels;
+    uint8_t kind = FIGURE_CELL;
+    int64_t more = count_value(cell), buckets[COUNT_BOUNDS + 1] = { 0 };
 
+    if (!known)
+        return;
+    if (def->merge == METRIC_SUM)
+        more -= count_value(known);
     form_u8(&f, &kind);
-    (void)form_bytes(&f, str_bytes(str_c(def->name)));
-    form_u8(&f, &n_labels);
-    for (size_t i = 0; i < def->n_labels; i++)
-        (void)form_bytes(&f, str_bytes(count_label(cell, i)));
-    form_i64_of(&f, count_value(cell));
-    for (size_t i = 0; def->type == METRIC_HISTOGRAM && i <= COUNT_BOUNDS; i++)
-        form_i64_of(&f, count_bucket(cell, i));
+    form_labels(&f, def, cell);
+    form_i64_of(&f, more);
+    for (size_t i = 0; def->type == METRIC_HISTOGRAM && i <= COUNT_BOUNDS; i++) {
+        buckets[i] = count_bucket(cell, i) - count_bucket(known, i);
+        form_i64_of(&f, buckets[i]);
+    }
+    count_restore(known, more, buckets);
     if (t->items.n > FULL)
         flush(t);
 }
@@ -70,6 +89,24 @@ static void tell_counters(struct telling *t, const struct counters *sum)
             continue;
         for (const struct count_cell *cell = count_first(sum, (enum metric)i); cell; cell = count_next(cell))
             tell_cell(t, &def, cell);
+    }
+}
+
+static void tell_now(struct telling *t, const struct counters *now)
+{
+    uint8_t kind = FIGURE_NOW;
+
+    for (size_t i = 0; i < NOW_METRICS; i++) {
+        const struct metric_def def = metric_def(now_metrics[i]);
+        for (const struct count_cell *cell = count_first(now, now_metrics[i]); cell;
+             cell = count_next(cell)) {
+            struct form f = form_to(&t->items);
+            form_u8(&f, &kind);
+            form_labels(&f, &def, cell);
+            form_i64_of(&f, count_value(cell));
+            if (t->items.n > FULL)
+                flush(t);
+        }
     }
 }
 
@@ -96,23 +133,52 @@ static void tell_rules(struct telling *t, const struct snapshot *snapshot)
     }
 }
 
-bool figures_send(const struct gate *g, const struct link *link)
+static struct counters *add_up(const struct gate *g)
 {
-    struct telling t = { .link = link, .items = BUF_INIT(ITEMS_MAX), .told = true };
-    struct counters *sum = counters_new(CELLS_MAX);
+    struct counters *sum = counters_new(FIGURES_CELLS_MAX);
 
     if (!sum)
-        return false;
+        return NULL;
     counters_merge(sum, g->counters);
     for (unsigned i = 0; i < g->n_workers; i++)
         counters_merge(sum, g->workers[i]->counters);
+    return sum;
+}
+
+static bool end_telling(struct telling *t, struct counters *sum)
+{
+    flush(t);
+    bool whole = counters_whole(sum) && counters_whole(t->known);
+    counters_free(sum);
+    buf_fini(&t->items);
+    return t->told && whole;
+}
+
+bool figures_send(const struct gate *g, const struct link *link, struct counters *told)
+{
+    struct telling t = { .link = link, .known = told, .items = BUF_INIT(ITEMS_MAX), .told = true };
+    struct counters *sum = add_up(g);
+
+    if (!sum)
+        return false;
     tell_counters(&t, sum);
     tell_rules(&t, g->snapshot);
-    flush(&t);
-    bool whole = counters_whole(sum);
-    counters_free(sum);
-    buf_fini(&t.items);
-    return t.told && whole;
+    return end_telling(&t, sum);
+}
+
+bool figures_tell_more(const struct gate *g, const struct link *link, struct counters *told, bool now)
+{
+    struct telling t = { .link = link, .known = told, .items = BUF_INIT(ITEMS_MAX), .told = true };
+    struct counters *sum = add_up(g);
+
+    if (!sum)
+        return false;
+    tell_counters(&t, sum);
+    if (now) {
+        now_count(g, sum);
+        tell_now(&t, sum);
+    }
+    return end_telling(&t, sum);
 }
 
 /* ---- hearing ---- */
@@ -145,23 +211,31 @@ static bool can_restore(const struct count_cell *cell, const struct metric_def *
     return can;
 }
 
+/* The metric, and its labels, borrowed. */
+static struct metric_def take_labels(struct form *f, enum metric *out, struct str labels[COUNT_LABELS_MAX])
+{
+    uint8_t n = 0;
+
+    struct str name = str_from_bytes(form_bytes(f, bytes_of(NULL, 0)));
+    form_u8(f, &n);
+    form_require(f, n <= COUNT_LABELS_MAX);
+    for (size_t i = 0; form_ok(f) && i < n; i++)
+        labels[i] = str_from_bytes(form_bytes(f, bytes_of(NULL, 0)));
+    form_require(f, find_metric(name, out)); /* of the same form: it has the same metrics */
+    const struct metric_def def = metric_def(*out);
+    form_require(f, def.n_labels == n);
+    return def;
+}
+
 static void take_cell(struct gate *g, struct form *f)
 {
     struct str labels[COUNT_LABELS_MAX] = { { NULL, 0 } };
     int64_t value = 0, buckets[COUNT_BOUNDS + 1] = { 0 };
     enum metric metric = 0;
-    uint8_t n_labels = 0;
 
-    struct str name = str_from_bytes(form_bytes(f, bytes_of(NULL, 0)));
-    form_u8(f, &n_labels);
-    form_require(f, n_labels <= COUNT_LABELS_MAX);
-    for (size_t i = 0; form_ok(f) && i < n_labels; i++)
-        labels[i] = str_from_bytes(form_bytes(f, bytes_of(NULL, 0)));
+    const struct metric_def def = take_labels(f, &metric, labels);
+    form_require(f, is_lasting(&def));
     form_i64(f, &value);
-    bool known = find_metric(name, &metric);
-    form_require(f, known); /* of the same form: it has the same metrics */
-    const struct metric_def def = metric_def(metric);
-    form_require(f, def.n_labels == n_labels && is_lasting(&def));
     for (size_t i = 0; form_ok(f) && def.type == METRIC_HISTOGRAM && i <= COUNT_BOUNDS; i++)
         form_i64(f, &buckets[i]);
     if (!form_ok(f))
@@ -170,6 +244,19 @@ static void take_cell(struct gate *g, struct form *f)
     form_require(f, !cell || can_restore(cell, &def, value, buckets));
     if (form_ok(f))
         count_restore(cell, value, buckets);
+}
+
+static void take_now(struct counters *now, struct form *f)
+{
+    struct str labels[COUNT_LABELS_MAX] = { { NULL, 0 } };
+    enum metric metric = 0;
+    int64_t value = 0;
+
+    (void)take_labels(f, &metric, labels);
+    form_i64(f, &value);
+    form_require(f, now && now_is(metric) && value >= 0 && value <= INT32_MAX);
+    if (form_ok(f))
+        count_set(count_cell(now, metric, labels), value);
 }
 
 static void take_rule(const struct gate *g, struct form *f)
@@ -194,7 +281,7 @@ static void take_rule(const struct gate *g, struct form *f)
         snapshot_add_hits(g->snapshot, rule, &hits);
 }
 
-bool figures_take(struct gate *g, const struct os_packet *packet)
+bool figures_take(struct gate *g, const struct os_packet *packet, struct counters *now)
 {
     struct form f = form_from(packet->data, NULL);
 
@@ -205,8 +292,10 @@ bool figures_take(struct gate *g, const struct os_packet *packet)
             take_cell(g, &f);
         else if (kind == FIGURE_RULE)
             take_rule(g, &f);
+        else if (kind == FIGURE_NOW)
+            take_now(now, &f);
         else
             return false;
     }
-    return form_end(&f) == OK && counters_whole(g->counters);
+    return form_end(&f) == OK && counters_whole(g->counters) && (!now || counters_whole(now));
 }

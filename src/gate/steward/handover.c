@@ -7,10 +7,12 @@
  */
 #include "gate/steward/handover.h"
 
+#include "base/count.h"
 #include "base/env.h"
 #include "base/log.h"
 #include "gate/session/convoy.h"
 #include "gate/session/pack.h"
+#include "gate/steward/answers.h"
 #include "gate/steward/elders.h"
 #include "gate/steward/figures.h"
 #include "gate/steward/legacy.h"
@@ -31,6 +33,7 @@ enum {
     FORMAT_MS = 30 * 1000,   /* to start and to say of which form it is */
     TELL_MS = 5000,          /* for a packet that nobody takes */
     PREPARE_MS = 110 * 1000, /* to load everything; the parent has patience for a little longer */
+    LAST_MS = 1000,          /* for what is told at the very end */
     MOVE_MS = 2000           /* from the first that moves to COMMIT */
 };
 
@@ -51,6 +54,7 @@ struct handover {
     struct timer *timer;
     struct convoy *convoy;
     struct passes *passes; /* once it is the gate */
+    struct counters *told; /* what it knows of ours */
     enum handover_step step;
     char why[512];    /* it is given up; empty: it is not */
     int64_t began_us; /* the sessions are held since then */
@@ -65,6 +69,8 @@ static void handover_close(struct gate *g)
     g->handover = NULL;
     atomic_store(&g->shared.heir, false);
     passes_end(h->passes);
+    answers_hush(g->answers);
+    counters_free(h->told);
     poll_close(h->poll);
     timer_close(h->timer);
     convoy_free(h->convoy);
@@ -161,6 +167,7 @@ static void commit(struct handover *h)
     convoy_stays(h->convoy, log_stay, g);
     h->passes = passes_new(&g->shared, &h->link);
     atomic_store(&g->shared.heir, h->passes != NULL);
+    g->answers = answers_new(g, h->told); /* without memory it is asked in vain */
     elders_leave(g);
     g->released = handover_written;
     stop_leave(g);
@@ -174,7 +181,8 @@ static bool tell_rest(const struct handover *h)
                                   .sessions = convoy_counts(h->convoy).moved,
                                   .console_pid = atomic_load(&shared->console_pid) };
 
-    return figures_send(h->gate, &h->link) && link_send(&h->link, LINK_END, bytes_of(&end, sizeof end), NULL);
+    return figures_send(h->gate, &h->link, h->told) &&
+           link_send(&h->link, LINK_END, bytes_of(&end, sizeof end), NULL);
 }
 
 static void on_departed(struct handover *h)
@@ -268,6 +276,11 @@ static void take_word(struct handover *h, const struct os_packet *packet, const 
         (void)!passes_take(h->passes, packet);
         return;
     }
+    if (h->step == HANDOVER_DONE) {
+        if (packet->type == LINK_ASK && h->gate->answers)
+            (void)!answers_take(h->gate->answers, &h->link, packet);
+        return;
+    }
     if (packet->type == LINK_FORMAT && h->step == HANDOVER_FORMAT)
         on_format(h, packet);
     else if (packet->type == LINK_PREPARED && h->step == HANDOVER_PREPARE)
@@ -323,7 +336,8 @@ static void handover_begin(struct gate *g, int link)
     h->timer = timer_new(g->loop, handover_on_timer, h);
     h->poll = poll_new(g->loop, link, handover_on_link, h);
     h->convoy = convoy_new(&g->shared, &h->link, on_round, h);
-    if (!h->timer || !h->poll || !h->convoy) {
+    h->told = counters_new(FIGURES_CELLS_MAX);
+    if (!h->timer || !h->poll || !h->convoy || !h->told) {
         handover_close(g);
         parent_tell(g->params->ties.line, PARENT_ABANDONED, "out of memory");
         return;
@@ -376,6 +390,12 @@ void handover_stop(struct gate *g)
 
 void handover_free(struct gate *g)
 {
+    struct handover *h = g->handover;
+
+    if (h && h->step == HANDOVER_DONE) {
+        link_set_limit(&h->link, LAST_MS);
+        (void)!figures_tell_more(g, &h->link, h->told, false);
+    }
     handover_close(g);
     poll_close(g->orders);
 }

@@ -257,6 +257,9 @@ static bool take_packet(struct legacy *l, struct os_packet *packet)
     case LINK_WRITTEN:
     case LINK_CANCEL:
     case LINK_CANCELED:
+    case LINK_ASK:
+    case LINK_TOLD:
+    case LINK_TOLD_END:
         break;
     }
     return false;

@@ -12,18 +12,16 @@
 #include "base/check.h"
 #include "base/count.h"
 #include "base/log.h"
-#include "client/hosts.h"
 #include "gate/load/snapshot.h"
 #include "gate/session/pending.h"
+#include "gate/steward/elders.h"
+#include "gate/steward/now.h"
 #include "gate/steward/ready.h"
 #include "gate/steward/role_check.h"
 #include "gate/steward/steward.h"
 #include "gate/views/rows.h"
 #include "gate/views/rows_certificates.h"
 #include "net/loop.h"
-#include "net/shares.h"
-#include "net/socket.h"
-#include "net/turns.h"
 #include "policy/method.h"
 #include "policy/policy.h"
 #include "tls/cause.h"
@@ -86,44 +84,25 @@ static void add_drain(const struct gate_shared *shared, struct counters *sum)
 static void add_gate(const struct gate *g, struct counters *sum)
 {
     const struct str build[] = { STR(PGSEAL_VERSION), str_c(OpenSSL_version(OPENSSL_VERSION_STRING)) };
-    long connections = atomic_load_explicit(&g->shared.connections, memory_order_relaxed);
 
     count_set(count_cell(sum, METRIC_BUILD_INFO, build), 1);
     set(sum, METRIC_START_TIME, g->shared.started_us);
     set(sum, METRIC_WORKERS, g->n_workers);
     set(sum, METRIC_READY, ready_not(g) == NULL);
-    set(sum, METRIC_CONNECTIONS_NOW, connections);
     set(sum, METRIC_CONNECTIONS_LIMIT, snapshot_settings(g->snapshot)->max_connections);
     add_drain(&g->shared, sum);
     set(sum, METRIC_LOG_LOST, (int64_t)log_lost(g->env->log));
 }
 
-static void add_pending(const struct gate *g, struct counters *sum)
+static void add_limits(const struct gate *g, struct counters *sum)
 {
     static const char *const transports[] = { "tcp", "unix" };
-    struct shares *const shares[] = { g->shared.pending, g->shared.pending_local };
     const struct settings *settings = snapshot_settings(g->snapshot);
 
     for (size_t i = 0; i < COUNT_OF(transports); i++) {
         const struct str label = str_c(transports[i]);
-        count_set(count_cell(sum, METRIC_PENDING_NOW, &label), (int64_t)shares_count(shares[i]));
         count_set(count_cell(sum, METRIC_PENDING_LIMIT, &label), pending_limit(&g->shared, settings, i == 1));
     }
-}
-
-static void add_logins_at(void *arg, struct bytes resource, const struct turn_count *count)
-{
-    struct conn_addr addr = { .n = (socklen_t)resource.n };
-    char text[TURN_RESOURCE_MAX];
-
-    memcpy(&addr.ss, resource.p, resource.n);
-    if (conn_addr_is_unix(&addr))
-        conn_addr_text(&addr, text);
-    else
-        address_text(&(struct address){ .ss = addr.ss, .n = addr.n }, text, sizeof text);
-    const struct str label = str_c(text);
-    count_set(count_cell(arg, METRIC_LOGINS_NOW, &label), (int64_t)count->held);
-    count_set(count_cell(arg, METRIC_LOGINS_WAITING, &label), (int64_t)count->waiting);
 }
 
 static void add_loads(const struct gate *g, struct counters *sum)
@@ -303,8 +282,9 @@ static struct measurement *measurement_new(struct gate *g)
     for (unsigned i = 0; i < g->n_workers; i++)
         counters_merge(m->sum, g->workers[i]->counters);
     add_gate(g, m->sum);
-    add_pending(g, m->sum);
-    turns_count(g->shared.turns, add_logins_at, m->sum);
+    add_limits(g, m->sum);
+    now_count(g, m->sum);
+    elders_add_now(g, m->sum);
     add_loads(g, m->sum);
     measure_add_upstreams(m->sum);
     role_check_count(g, m->sum);
@@ -312,19 +292,28 @@ static struct measurement *measurement_new(struct gate *g)
 }
 
 /* For all who have asked by now. */
-static void measure_begin(struct gate *g)
+static void measure_go(void *arg)
 {
+    struct gate *g = arg;
     struct measurement *m = measurement_new(g);
 
     if (!m || !loop_job(g->loop, measure_work, measure_finish, m)) {
         if (m)
             free_measurement(m);
+        g->measuring = false;
         measure_answer(&g->waiters, NULL);
         return;
     }
     STAILQ_INIT(&m->waiters);
     STAILQ_CONCAT(&m->waiters, &g->waiters);
+}
+
+/* The processes before us count sessions, too. */
+static void measure_begin(struct gate *g)
+{
     g->measuring = true;
+    if (!elders_count(g, measure_go, g))
+        measure_go(g);
 }
 
 bool measure_ask(struct gate *g, void (*done)(void *arg, const struct counters *counters), void *arg)

@@ -53,6 +53,7 @@ struct role_checks {
     int64_t hurry_until_ms;
     atomic_bool stop;
 };
+struct answers;
 struct handover;
 struct successor;
 struct elder;
@@ -88,7 +89,7 @@ struct gate {
     struct history history;         /* what reloads came to */
     struct counters *counters;      /* what happens to the gate as a whole */
     struct measure_waiters waiters; /* who wants the next measurement */
-    bool measuring;                 /* one is on the pool, and holds a snapshot */
+    bool measuring; /* one is under way: elders are asked, or it is on the pool and holds a snapshot */
     struct reach reach;
     struct role_checks role_checks;
     bool key_waits;
@@ -100,6 +101,7 @@ struct gate {
     struct handover *handover;        /* to a successor (handover.c); NULL: none is known */
     struct successor *successor;      /* what we are of a gate before us (succeed.c); NULL: there is none */
     struct elder_list elders;         /* processes before us that still have sessions (elders.c) */
+    struct answers *answers;          /* to who is the gate now (answers.c); NULL: it has never asked */
     struct poll *orders;              /* of the parent */
     bool ready;                       /* all workers listen */
     bool programs;                    /* some can be run: asks for a passphrase at reloads */

@@ -191,7 +191,7 @@ static bool take_word(struct successor *s, struct os_packet *packet)
     if ((packet->type == LINK_SESSION || packet->type == LINK_FAILURE) && !s->ended)
         return arrivals_take(s->arrivals, packet);
     if (packet->type == LINK_COUNTERS && !s->ended)
-        return figures_take(s->gate, packet);
+        return figures_take(s->gate, packet, NULL);
     if (packet->type == LINK_DOOMED && s->ended)
         return arrivals_take(s->arrivals, packet);
     if (packet->type == LINK_END)

@@ -3,6 +3,7 @@
  *
  * Every worker has one part and walks its list with a cursor that it keeps in the part; parts under way hang
  * on the worker, so that a session which ends moves the cursor on. A worker that has ended answers at once.
+ * One more part is the steward's: it receives what the processes before this one copied of theirs.
  */
 #include "gate/views/gather.h"
 
@@ -11,12 +12,14 @@
 #include "gate/session/console.h"
 #include "gate/stats/client_counts.h"
 #include "gate/stats/tally.h"
+#include "gate/views/cards.h"
 #include "gate/work/worker.h"
 #include "policy/method.h"
 #include "tls/engine.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     SLICE = 256, /* sessions per turn of a loop: about 0.4 ms */
@@ -42,8 +45,9 @@ struct gather {
     void (*done)(void *arg); /* NULL: nobody waits any more; touched on `origin` only */
     void *arg;
     _Atomic unsigned left; /* parts under way */
-    unsigned n;
-    unsigned wanted; /* bits of gather_what */
+    unsigned n;            /* workers; one part more is the elders' */
+    unsigned wanted;       /* bits of gather_what */
+    unsigned process;
     struct gather_part parts[];
 };
 
@@ -146,6 +150,7 @@ static void copy_session(struct gather_part *part, const struct session *s, stru
     card->id = s->id;
     card->pid = s->pid;
     card->state = s->state;
+    card->process = part->gather->process;
     card->worker = s->worker->index;
     card->started_us = s->started_us;
     card->ready_us = s->ready_us;
@@ -200,23 +205,30 @@ static void part_ends(struct gather_part *part)
     loop_post_owed(gather->origin->loop, gather_ends, gather);
 }
 
-static bool add_slice(struct gather_part *part)
+/* Room for as many cards, which the caller counts; NULL: memory ran out. */
+static struct gather_slice *new_slice(struct gather_part *part, struct session_card **out_cards)
 {
     struct gather_slice *slice = ARENA_NEW(&part->arena, struct gather_slice);
     struct session_card *cards = arena_array(&part->arena, SLICE, sizeof *cards);
-    size_t n = 0;
 
     if (!slice || !cards)
-        return false;
-    for (; n < SLICE && part->cursor; n++) {
-        copy_session(part, part->cursor, &cards[n]);
-        part->cursor = TAILQ_NEXT(part->cursor, entry);
-    }
-    slice->cards = cards;
-    slice->n = n;
+        return NULL;
+    slice->cards = *out_cards = cards;
     *part->last = slice;
     part->last = &slice->next;
-    return true;
+    return slice;
+}
+
+static bool add_slice(struct gather_part *part)
+{
+    struct session_card *cards;
+    struct gather_slice *slice = new_slice(part, &cards);
+
+    for (; slice && slice->n < SLICE && part->cursor; slice->n++) {
+        copy_session(part, part->cursor, &cards[slice->n]);
+        part->cursor = TAILQ_NEXT(part->cursor, entry);
+    }
+    return slice != NULL;
 }
 
 static void on_session_leaves(struct worker *worker, const struct session *session)
@@ -262,26 +274,90 @@ static void step(void *arg)
     part_ends(part);
 }
 
+/* ---- the processes before this one; on the steward ---- */
+
+/* False: it makes no sense. */
+static bool take_cards(void *arg, struct bytes piece)
+{
+    struct gather_part *part = arg;
+    struct session_card *cards = NULL;
+    struct gather_slice *slice = NULL;
+    enum code code = OK;
+
+    while (piece.n > 0 && code == OK) {
+        if ((!slice || slice->n == SLICE) && !(slice = new_slice(part, &cards)))
+            code = E_NOMEM;
+        else if ((code = cards_take(&piece, &part->arena, &cards[slice->n])) == OK)
+            slice->n++;
+    }
+    part->failed = part->failed || code == E_NOMEM;
+    return code == OK;
+}
+
+static void elders_told(void *arg)
+{
+    struct gather_part *part = arg;
+    struct gather *gather = part->gather;
+
+    if (atomic_fetch_sub_explicit(&gather->left, 1, memory_order_acq_rel) == 1)
+        loop_post_owed(gather->origin->loop, gather_ends, gather);
+}
+
+static void ask_elders(void *arg)
+{
+    struct gather_part *part = arg;
+    const struct gate_shared *shared = part->worker->shared;
+    const struct elder_listener listener = { .take = take_cards, .done = elders_told, .arg = part };
+
+    if (!shared->steward_hooks->query_elders(shared->gate, ELDER_SESSIONS, bytes_of(NULL, 0), &listener))
+        elders_told(part);
+}
+
+/* Before the workers are asked: until then nobody else is done with the gathering. */
+static void begin_elders(struct gather *gather)
+{
+    struct gate_shared *shared = gather->origin->shared;
+    struct gather_part *part = &gather->parts[gather->n];
+
+    if (!(gather->wanted & GATHER_SESSIONS) || !atomic_load(&shared->elder))
+        return;
+    gather->left++;
+    if (loop_post(shared->steward, ask_elders, part))
+        return;
+    part->failed = true;
+    gather->left--;
+}
+
 /* ---- the whole ---- */
+
+static void init_part(struct gather *gather, unsigned i, struct worker *worker)
+{
+    struct gather_part *part = &gather->parts[i];
+
+    part->gather = gather;
+    part->worker = worker;
+    part->last = &part->first;
+    arena_init(&part->arena, PART_ARENA_MAX, PART_ARENA_FIRST);
+}
 
 struct gather *gather_new(struct worker *worker, unsigned wanted, void (*done)(void *arg), void *arg)
 {
     struct gate_shared *shared = worker->shared;
-    struct gather *gather = calloc(1, sizeof *gather + shared->n_workers * sizeof gather->parts[0]);
+    struct gather *gather = calloc(1, sizeof *gather + (shared->n_workers + 1) * sizeof gather->parts[0]);
 
     if (!gather)
         return NULL;
-    *gather = (struct gather){
-        .origin = worker, .done = done, .arg = arg, .n = shared->n_workers, .wanted = wanted
-    };
+    *gather = (struct gather){ .origin = worker,
+                               .done = done,
+                               .arg = arg,
+                               .n = shared->n_workers,
+                               .wanted = wanted,
+                               .process = (unsigned)getpid() };
     atomic_init(&gather->left, shared->n_workers + 1); /* one of them is ours */
-    for (unsigned i = 0; i < shared->n_workers; i++) {
-        struct gather_part *part = &gather->parts[i];
-        part->gather = gather;
-        part->worker = shared->workers[i];
-        part->last = &part->first;
-        arena_init(&part->arena, PART_ARENA_MAX, PART_ARENA_FIRST);
-    }
+    for (unsigned i = 0; i < shared->n_workers; i++)
+        init_part(gather, i, shared->workers[i]);
+    init_part(gather, gather->n, worker);
+    begin_elders(gather);
     for (unsigned i = 0; i < shared->n_workers; i++) {
         struct gather_part *part = &gather->parts[i];
         if (loop_post(part->worker->loop, step, part))
@@ -315,7 +391,7 @@ const struct tally_row *gather_tally(const struct gather *gather, unsigned worke
 
 bool gather_complete(const struct gather *gather)
 {
-    for (unsigned i = 0; i < gather->n; i++)
+    for (unsigned i = 0; i <= gather->n; i++)
         if (gather->parts[i].failed)
             return false;
     return true;
@@ -325,7 +401,7 @@ void gather_free(struct gather *gather)
 {
     if (!gather)
         return;
-    for (unsigned i = 0; i < gather->n; i++)
+    for (unsigned i = 0; i <= gather->n; i++)
         arena_fini(&gather->parts[i].arena);
     free(gather);
 }

@@ -29,6 +29,7 @@ struct session_card {
     bool bound; /* the password exchange was bound to the TLS channel */
     bool replication;
     int bits;
+    unsigned process; /* the gate's that has it: after an upgrade there may be several */
     unsigned worker;
     unsigned client_port;
     unsigned rule_line;
@@ -71,7 +72,7 @@ enum gather_what {
 struct gather *gather_new(struct worker *worker, unsigned wanted, void (*done)(void *arg), void *arg);
 /** On the worker that began: `done` will not be called. NULL is fine. */
 void gather_forget(struct gather *gather);
-/** After `done`: the copies of one worker. */
+/** After `done`: the copies of one worker; behind the last one those of the processes before this one. */
 const struct gather_slice *gather_slices(const struct gather *gather, unsigned worker);
 /** After `done`: what one worker counted. */
 const struct tally_row *gather_tally(const struct gather *gather, unsigned worker, size_t *out_n);

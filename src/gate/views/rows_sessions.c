@@ -18,7 +18,7 @@ static size_t count_cards(const struct rows *rows)
 {
     size_t n = 0;
 
-    for (unsigned w = 0; w < rows->shared->n_workers; w++)
+    for (unsigned w = 0; w <= rows->shared->n_workers; w++)
         for (const struct gather_slice *s = gather_slices(rows->gather, w); s; s = s->next)
             n += s->n;
     return n;
@@ -35,7 +35,7 @@ enum code rows_sort_cards(struct rows *rows, struct err *e)
     rows->backends = arena_array(&rows->arena, n, sizeof(struct session_card *));
     if (!rows->cards || !rows->backends)
         return err_set(e, E_NOMEM, "out of memory");
-    for (unsigned w = 0; w < rows->shared->n_workers; w++)
+    for (unsigned w = 0; w <= rows->shared->n_workers; w++)
         for (const struct gather_slice *s = gather_slices(rows->gather, w); s; s = s->next)
             for (size_t i = 0; i < s->n; i++)
                 rows->cards[rows->n_cards++] = &s->cards[i];
@@ -198,6 +198,7 @@ void rows_fill_sessions(struct rows *rows, const struct session_card *card, stru
         out->login_wait_us = cell_int(card->login_wait_us);
     out->upgrades = cell_int(card->upgrades);
     out->draining = cell_bool(card->draining);
+    out->process = cell_int(card->process);
     out->bytes_in = cell_int(card->bytes_in);
     out->bytes_out = cell_int(card->bytes_out);
     out->connected_at = cell_int(card->started_us);

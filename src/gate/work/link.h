@@ -19,6 +19,8 @@
  *
  *   Q  a cancel request whose session the other may have; both ways, after COMMIT
  *   q  the answer: whether it has, and has passed it on
+ *   J  a question to the old one, after COMMIT (gate/steward/asks.h)
+ *   j  a piece of the answer    e  its end             C  counters, as it goes on counting
  *
  * Until COMMIT either may close the link, and the gate serves on. Structures go as they lie in memory: it is one machine, and
  * the form is the same.
@@ -68,7 +70,10 @@ enum link_type {
     LINK_COMMIT = 'O',
     LINK_WRITTEN = 'Z',
     LINK_CANCEL = 'Q',
-    LINK_CANCELED = 'q'
+    LINK_CANCELED = 'q',
+    LINK_ASK = 'J',
+    LINK_TOLD = 'j',
+    LINK_TOLD_END = 'e'
 };
 
 struct link {

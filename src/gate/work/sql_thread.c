@@ -30,7 +30,7 @@ struct asked {
 };
 
 /* One loop's share of it. */
-struct share {
+struct question_share {
     struct asked *asked;
     size_t loop;
 };
@@ -135,7 +135,7 @@ static void asked_drop(struct asked *asked)
     free(asked);
 }
 
-static void share_ends(struct share *share)
+void sql_thread_answered(struct question_share *share)
 {
     struct asked *asked = share->asked;
     struct sql_thread *t = asked->thread;
@@ -150,10 +150,16 @@ static void share_ends(struct share *share)
 
 static void on_loop(void *arg)
 {
-    struct share *share = arg;
+    struct question_share *share = arg;
 
-    share->asked->question.answer(share->asked->question.arg, share->loop);
-    share_ends(share);
+    const struct question *question = &share->asked->question;
+
+    if (question->begin) {
+        question->begin(question->arg, share);
+        return;
+    }
+    question->answer(question->arg, share->loop);
+    sql_thread_answered(share);
 }
 
 /* Give each loop its share. False when memory ran out for one of them. */
@@ -162,9 +168,9 @@ static bool hand_out(struct asked *asked)
     size_t failed = 0;
 
     for (size_t i = 0; i < asked->question.n_loops; i++) {
-        struct share *share = malloc(sizeof *share);
+        struct question_share *share = malloc(sizeof *share);
         if (share)
-            *share = (struct share){ .asked = asked, .loop = i };
+            *share = (struct question_share){ .asked = asked, .loop = i };
         if (share && loop_post(asked->question.loops[i], on_loop, share))
             continue;
         free(share);

@@ -23,13 +23,17 @@ struct loop *sql_thread_loop(struct sql_thread *thread);
 /** From any thread: run something there. */
 MUST_CHECK bool sql_thread_post(struct sql_thread *thread, void (*fn)(void *arg), void *arg);
 
-/** A question to loops, and its answer. `answer` is called once on each of the loops. */
+struct question_share;
+
+/** A question to loops, and its answer. `answer`, or `begin`, is called once on each of the loops. */
 struct question {
     struct loop *const *loops;
     size_t n_loops;
     void (*answer)(void *arg, size_t loop); /* with `arg`, and which of the loops it is */
-    void (*release)(void *arg);             /* once, when nobody uses `arg` any more; on any thread */
-    void *arg;                              /* taken */
+    /** Instead of `answer`: it has answered when it calls sql_thread_answered(), on that loop. */
+    void (*begin)(void *arg, struct question_share *share);
+    void (*release)(void *arg); /* once, when nobody uses `arg` any more; on any thread */
+    void *arg;                  /* taken */
 };
 
 /**
@@ -38,5 +42,8 @@ struct question {
  */
 MUST_CHECK bool sql_thread_ask(struct sql_thread *thread, const struct question *question,
                                void (*keep)(void *arg, void *out), void *out);
+
+/** share: taken. */
+void sql_thread_answered(struct question_share *share);
 
 #endif

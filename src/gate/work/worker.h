@@ -100,6 +100,22 @@ struct cancel_request {
 /** Whether another process has the session, and has passed the request on. */
 typedef void cancel_answered(void *arg, bool known);
 
+/** What the processes before this one are asked. */
+enum elder_question {
+    ELDER_SESSIONS = 'S', /* copies of their sessions (views/cards.h) */
+    ELDER_FIGURES = 'F',  /* what they count (steward/figures.h) */
+    ELDER_SIGNAL = 'K'    /* to find a session, or to end or cancel it (session/signalling.h) */
+};
+
+/** Who hears their answers, on the steward's loop. */
+struct elder_listener {
+    /** A piece of an answer of one of them. False: it makes no sense, and that one is not heard any more. */
+    bool (*take)(void *arg, struct bytes piece);
+    /** Once: all have answered, have ended, or took too long. */
+    void (*done)(void *arg);
+    void *arg;
+};
+
 /** What workers and sessions want of the steward. Each is called on the steward's loop. */
 struct steward_hooks {
     /** A worker listens no more. */
@@ -114,6 +130,9 @@ struct steward_hooks {
                       void *arg);
     bool (*ask_heir)(struct gate *gate, const struct cancel_request *request, cancel_answered *answered,
                      void *arg);
+    /** Ask all processes before us. False: there is none that answers, and `listener` is not called. */
+    bool (*query_elders)(struct gate *gate, enum elder_question what, struct bytes details,
+                         const struct elder_listener *listener);
     /** Load the files again; `note` receives the result. */
     void (*reload)(struct gate *gate, struct err *note);
     /** Ask the hosts of upstream_check_url now; `note` says how many, or why none. */
