@@ -7,12 +7,13 @@ set -eu
 cd "$(dirname "$0")/.."
 pages=build-site/pages
 rm -rf build-site
-mkdir -p $pages/man
+mkdir -p $pages/man $pages/bench
 
 cp -r docs/*.md docs/*.png docs/*.svg docs/howto docs/explanation docs/works-with LICENSE $pages/
 tools/messages.py >$pages/messages.md
 cp ARCHITECTURE.md SECURITY.md CONTRIBUTING.md CHANGELOG.md $pages/
 cp README.md $pages/index.md
+cp bench/*.md $pages/bench/
 cp tools/site.css $pages/
 # Pages of the root name docs/X, pages of docs/ name ../X: here they lie side by side.
 sed -i 's,(docs/man),(man/pgseal.1.md),g; s,(docs/,(,g; s,(\.\./\([A-Z]*\.md\)),(\1),g; s,src="docs/,src=",g' $pages/*.md
@@ -24,7 +25,7 @@ for page in docs/man/*; do
         mandoc -T html -O fragment,man=%N.%S.html "$page" | sed '/<table class="head">/,/<\/table>/d; /<table class="foot">/,/<\/table>/d; /^$/d'
     } >"$pages/man/$name.md"
 done
-mkdocs build --quiet --strict
+mkdocs build --strict
 tools/cards.py build-site/site
 # Debian's theme names two scripts that it has under other names, or not at all.
 [ -e build-site/site/js/jquery-3.6.0.min.js ] || cp /usr/share/javascript/jquery/jquery.min.js build-site/site/js/jquery-3.6.0.min.js
