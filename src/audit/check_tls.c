@@ -70,8 +70,8 @@ static void check_ciphers(struct audit *a)
                                        survey.n, survey.n_static, survey.n_cbc),
                      "ssl_ciphers", "'" STRONG_CIPHERS "'");
     if (survey.n_dhe > 0)
-        audit_add_setting(a, CHECK_CIPHERS_DHE, "ssl_ciphers", "%zu of %zu ciphers use it", survey.n_dhe,
-                          survey.n);
+        audit_add_setting(a, CHECK_CIPHERS_DHE, "ssl_ciphers",
+                          "%zu of %zu ciphers use finite-field Diffie-Hellman", survey.n_dhe, survey.n);
 }
 
 /* ---- key agreement ---- */

@@ -311,7 +311,7 @@ void gate_report(struct gate *gate, void (*done)(void *arg, struct bytes json, c
     if (!gate->overview && !gate->draining)
         gate->overview = overview_new(&gate->shared);
     if (gate->overview && !gate->draining)
-        overview_ask(gate->overview, done, arg);
+        overview_ask(gate->overview, ready_not(gate), done, arg);
     else
         done(arg, bytes_of(NULL, 0), gate->draining ? &stopping : &no_memory);
 }

@@ -154,7 +154,7 @@ def test_reasons_to_look(make_gate, certs):
     reasons = fresh_report(port, lambda r: len(r["reasons"]) == 3, "three reasons")["reasons"]
     assert [(r["severity"], r["section"]) for r in reasons] == [
         ("critical", "certificates"), ("warning", "failures"), ("warning", "reloads")]
-    assert reasons[0]["what"] == f"server {gate.path('server.crt')} expires in 5 days"
+    assert reasons[0]["what"] == f"server certificate {gate.path('server.crt')} expires in 5 days"
     assert reasons[1]["what"].startswith("unknown_ca, 1 in the last hour from known clients: the client does not trust the CA")
     assert reasons[2]["what"] == (f"the last reload (SIGHUP) was refused: {gate.path('pg_hba.conf')}:6: "
                                   'invalid connection type "nonsense"')
@@ -306,7 +306,7 @@ def test_the_page_itself(shown):
         assert len(inside) == 1 and text.count(f"<{tag}") == 1
         digest = base64.b64encode(hashlib.sha256(inside[0].encode()).digest()).decode()
         assert policy[directive] == f"'sha256-{digest}'"
-    assert "http" not in text.replace("http://www.w3.org/2000/svg", "").replace("http_token_file", "").replace("HTTP", "")
+    assert "http" not in re.sub(r'http://www\.w3\.org/2000/svg|http_(token_file|listen)|"http"|http(?=: ")', "", text)
     markup = re.sub("<(style|script)>.*?</\\1>", "", text, flags=re.S)
     assert not re.search(r"\son\w+\s*=|style=|<iframe|<object|<base", markup)
 
@@ -425,6 +425,13 @@ def test_contrast_and_width(page, scheme, width):
     overflow = page.js("""return [...document.querySelectorAll("body *")].filter((e) => !e.closest(".skip, .hidden, legend, svg")
         && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 80))""")
     assert overflow == []
+    outside = page.js("""return [...document.querySelectorAll("section *")].filter((e) => !e.closest(".hidden, svg") && e.checkVisibility()
+        && e.getBoundingClientRect().right > e.closest("section").getBoundingClientRect().right - 8).map((e) => e.outerHTML.slice(0, 80))""")
+    assert outside == []
+    labels = page.js("""return [...document.querySelectorAll("svg.ticks text")].filter((e) => getComputedStyle(e).display !== "none")
+        .map((e) => { const box = e.getBoundingClientRect(); return [box.left, box.right, e.textContent]; })""")
+    labels.sort()
+    assert len(labels) > 2 and all(a[1] < b[0] for a, b in zip(labels, labels[1:])), labels
     page.picture(f"{'desktop' if width > 500 else 'phone'}-{scheme}")
 
 
@@ -581,6 +588,20 @@ def test_it_says_so_when_the_gate_is_gone(browser, make_gate, certs):
     run.wait_until(lambda: browser.text("#trouble") == "", "the complaint to be gone", 25)
     browser.wait_text("h1", "All is well")
     assert "generation 1" in browser.text("#verdict")
+    browser.drain()
+
+
+def test_it_says_that_the_gate_was_told_to_stop(browser, make_gate, certs):
+    port = run.free_port()
+    gate = make_gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()}, settings=settings(port, shutdown_delay="1h"))
+    assert report(port)["not_ready"] is None
+    os.kill(gate.process.pid, signal.SIGTERM)
+    got = fresh_report(port, lambda r: r["not_ready"], "the gate to be stopping")
+    assert got["not_ready"] == "draining: the gate was told to stop" and got["reasons"] == []
+    browser.open(f"http://127.0.0.1:{port}/status")
+    browser.wait_text("h1", "Look here: 1 reason")
+    assert got["not_ready"] in browser.text("#reasons")
+    gate.process.send_signal(signal.SIGINT)
     browser.drain()
 
 

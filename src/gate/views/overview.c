@@ -19,12 +19,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPORT_DEADLINE_US = 5 * 1000 * 1000 /* of all queries together */ };
+enum {
+    REPORT_DEADLINE_US = 5 * 1000 * 1000, /* of all queries together */
+    OWN_MAX = 256                         /* what the steward adds */
+};
 
 struct overview {
     struct gate_shared *shared;
     overview_fn *done; /* NULL: nobody waits; touched on the steward's loop only */
     void *arg;
+    const char *not_ready; /* as overview_ask() was given it */
     struct worker *worker; /* that gathers */
     struct gather *gather;
     struct row_source rows; /* release is NULL while there are none */
@@ -40,7 +44,7 @@ struct overview *overview_new(struct gate_shared *shared)
     if (!o)
         return NULL;
     o->shared = shared;
-    buf_init(&o->json, CLERK_REPORT_MAX);
+    buf_init(&o->json, CLERK_REPORT_MAX + OWN_MAX);
     return o;
 }
 
@@ -134,17 +138,28 @@ static bool put_request(struct overview *o, struct buf *out)
     return buf_ok(out);
 }
 
-/* What a page is made of must be JSON, whoever wrote it. E_BAD_STATE: it is not. */
+/* What a page is made of must be an object with members, whoever wrote it. E_BAD_STATE: it is not. */
 static enum code check_json(struct bytes text)
 {
     json_error_t why;
     json_t *read = json_loadb((const char *)text.p, text.n, 0, &why);
-    enum code code = json_is_object(read) ? OK : E_BAD_STATE;
+    enum code code = json_object_size(read) > 0 && text.p[0] == '{' ? OK : E_BAD_STATE;
 
     if (!read && json_error_code(&why) == json_error_out_of_memory)
         code = E_NOMEM;
     json_decref(read);
     return code;
+}
+
+/* The clerk's object, and in front of its members what only the steward knows. False: out of memory. */
+static bool put_report(struct overview *o, struct bytes object)
+{
+    const char *quote = o->not_ready ? "\"" : "";
+    const struct bytes members = bytes_of(object.p + 1, object.n - 1);
+
+    return buf_printf(&o->json, "{\"not_ready\": %s%s%s, ", quote, o->not_ready ? o->not_ready : "null",
+                      quote) &&
+           buf_append(&o->json, members);
 }
 
 static enum code ask_clerk(struct overview *o, struct bytes request)
@@ -157,7 +172,7 @@ static enum code ask_clerk(struct overview *o, struct bytes request)
 
     TRY(line.ask(line.ctx, &call, &type, &body, &o->err));
     enum code code = type == CLERK_REPORTED && body.n <= CLERK_REPORT_MAX ? check_json(body) : E_BAD_STATE;
-    if (code == OK && buf_append(&o->json, body))
+    if (code == OK && put_report(o, body))
         return OK;
     if (code != E_BAD_STATE)
         return err_set(&o->err, E_NOMEM, "out of memory");
@@ -216,11 +231,12 @@ static void overview_begin(void *arg)
 
 /* ---- on the steward's loop ---- */
 
-void overview_ask(struct overview *overview, overview_fn *done, void *arg)
+void overview_ask(struct overview *overview, const char *not_ready, overview_fn *done, void *arg)
 {
     CHECK(!overview->done);
     overview->done = done;
     overview->arg = arg;
+    overview->not_ready = not_ready;
     overview->err.code = OK;
     buf_reset(&overview->json);
     overview->worker = overview->shared->workers[0];

@@ -18,9 +18,11 @@ typedef void overview_fn(void *arg, struct bytes json, const struct err *why);
 
 /** NULL when memory ran out. */
 struct overview *overview_new(struct gate_shared *shared);
-/** On the steward's loop, and not before the last question was answered. `done` is called there once, perhaps
- * at once. */
-void overview_ask(struct overview *overview, overview_fn *done, void *arg);
+/**
+ * On the steward's loop, and not before the last question was answered. `done` is called there once, perhaps
+ * at once. `not_ready`: why no new sessions are taken, for the report; a static text without quotes. NULL: they are.
+ */
+void overview_ask(struct overview *overview, const char *not_ready, overview_fn *done, void *arg);
 /**
  * On the steward's loop, or when it has ended: an answer that is owed is given now; nobody will ask again.
  */

@@ -11,7 +11,7 @@
   const DAY = 86400;
   const $ = (id) => document.getElementById(id);
 
-  // ---- colours: applied before the first paint -------------------------------------------------------------
+  // ---- colors: applied before the first paint -------------------------------------------------------------
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const remember = (store, key, value) => {
     try { value === null ? store.removeItem(key) : store.setItem(key, value); } catch { /* private windows forget */ }
@@ -81,7 +81,7 @@
   const seconds = (iso) => Date.parse(iso) / 1000;
   const number = (n) => Number(n || 0).toLocaleString("en-US");
   const many = (n, one, more) => `${number(n)} ${Number(n) === 1 ? one : more || one + "s"}`;
-  const base = (path) => String(path || "").split("/").pop();
+  const base = (path) => (known.dir && String(path).startsWith(`${known.dir}/`) ? path.slice(known.dir.length + 1) : String(path || "").split("/").pop());
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   const day = (s) => { const d = new Date(s * 1000); return `${d.getUTCDate()} ${MONTHS[d.getUTCMonth()]} ${d.getUTCFullYear()}`; };
   const exact = (iso) => iso.replace("T", " ").replace(/\.\d+Z$/, " UTC");
@@ -171,7 +171,7 @@
 
   // ---- verdict -------------------------------------------------------------------------------------------------
   function drawVerdict(data) {
-    const reasons = data.reasons || [], worst = reasons.some((r) => r.severity === "critical") ? "critical" : "warning";
+    const reasons = [...(data.not_ready ? [{ severity: "warning", section: "verdict", what: data.not_ready, next: "/readyz answers 503, so that balancers send new clients elsewhere" }] : []), ...(data.reasons || [])], worst = reasons.some((r) => r.severity === "critical") ? "critical" : "warning";
     const failed = Object.keys(data.errors || {});
     const kind = reasons.length ? worst : failed.length ? "warning" : "ok";
     const title = reasons.length ? `Look here: ${many(reasons.length, "reason")}` : failed.length ? "The status is incomplete" : "All is well";
@@ -207,12 +207,13 @@
     "upstream ca": "CA of the upstream server", "upstream client": "Own certificate upstream",
     "peer ca": "CA of other gates", "peer client": "Own certificate to other gates",
     "check ca": "CA of upstream_check_url", "check client": "Own certificate to upstream_check_url",
+    "chain root": "Root CA that clients have", "next server": "Server certificate from the next CA", canary: "Canary certificate", http: "Certificate of http_listen",
   };
 
   /** The stretch of time that is drawn: what is renewed decides, a CA of ten years only runs off the edge. */
   function stretch(rows) {
     const dated = rows.filter((r) => r.not_after && r.not_before);
-    const own = dated.filter((r) => ["server", "crl", "upstream client", "peer client", "check client"].includes(r.kind));
+    const own = dated.filter((r) => ["server", "crl", "upstream client", "peer client", "check client", "next server", "canary", "http"].includes(r.kind));
     const use = own.length ? own : dated;
     const most = (values, low, high) => Math.min(high, Math.max(low, ...values));
     const ahead = 1.15 * most(use.map((r) => seconds(r.not_after) - now), 30 * DAY, 400 * DAY);
@@ -259,7 +260,7 @@
     return h("li", { class: "axis", "aria-hidden": "true" }, h("div", { class: "who" }), h("div", { class: "rail-box" },
       h("svg", { class: "ticks" },
         grid.filter(([at]) => Math.abs(x(at) - here) > 0.075 && x(at) < 0.95 && x(at) > 0.02)
-          .map(([at, label], i) => h("text", { class: i % 2 ? "odd" : null, x: `${(100 * x(at)).toFixed(3)}%`, y: 14, "text-anchor": "middle" }, label)),
+          .map(([at, label], i) => h("text", { class: i % 2 ? "odd" : x(at) < 0.08 || Math.abs(x(at) - here) < 0.18 ? "near" : null, x: `${(100 * x(at)).toFixed(3)}%`, y: 14, "text-anchor": "middle" }, label)),
         h("text", { class: "now", x: `${(100 * here).toFixed(3)}%`, y: 14, "text-anchor": "middle" }, "now"))), h("div", { class: "left" }));
   }
 
@@ -323,7 +324,7 @@
     const total = data.gate ? data.gate.rules : rows.length;
     return [table("Rules in force and how often they matched", [
       ["Line", "tight", (r) => h("span", { class: "mono", title: r.file_name }, `${base(r.file_name)}:${r.line_number}`)],
-      ["Type", "tight", (r) => dash(r.type)], ["Database", "", (r) => dash(list(r.database))], ["User", "", (r) => dash(list(r.user_name))],
+      ["Type", "tight", (r) => dash(r.type)], ["Database", "any", (r) => dash(list(r.database))], ["User", "any", (r) => dash(list(r.user_name))],
       ["Address", "", (r) => dash(r.address && masked(r.address, r.netmask))],
       ["Method", "broad", (r) => [r.auth_method, r.options && h("span", { class: "soft" }, ` ${list(r.options)}`)]],
       ["Sessions", "tight number", (r) => [r.sessions > 0 && bar(r.sessions / most), number(r.sessions)]],
@@ -353,8 +354,8 @@
         h("p", { class: "small" }, r.likely ? `Likely: ${r.likely}.` : "", r.hint && h("span", { class: "next" }, "Next: ", h("span", { class: "mono" }, fill(r.hint, failing(data, r.cause)))))))),
       h("h3", {}, "Latest, by client"),
       table("Latest failures by client", [
-        ["Client", "", (r) => dash(r.client_addr || "Unix-domain socket")], ["Cause", "", (r) => dash(r.cause)], ["User", "", (r) => dash(r.user_name)],
-        ["Asked for", "broad", (r) => dash(r.sni)], ["TLS", "tight", (r) => dash(r.tls_version)], ["Alert", "", (r) => dash(r.alert)],
+        ["Client", "", (r) => dash(r.client_addr || "Unix-domain socket")], ["Cause", "broad", (r) => dash(r.cause)], ["User", "any", (r) => dash(r.user_name)],
+        ["Asked for", "broad", (r) => dash(r.sni)], ["TLS", "tight", (r) => dash(r.tls_version)], ["Alert", "broad", (r) => dash(r.alert)],
         ["Times", "number", (r) => number(r.count)], ["Last", "time", (r) => ago(r.last_seen)]], data.failing_clients || [])];
   }
 
@@ -366,10 +367,12 @@
     const tried = t ? t.verify + t.verify_chain + t.verify_not : 0;      // by canary
     const verify = () => h("li", {}, h("span", { class: "mono" }, "verify-full everywhere"), t.verify === t.clients ? mark("ok", "is what every admitted client does")
       : mark(t.verify_not ? "critical" : "warning", `${number(t.verify)} of ${many(t.clients, "admitted client")} would notice an impostor, ${number(t.verify_chain)} perhaps, ${number(t.verify_not)} not, ${number(t.clients - tried)} not tried out`));
+    const next = () => h("li", {}, h("span", { class: "mono" }, "a new CA"), mark(t.next_ca_refused ? "warning" : t.next_ca === t.clients ? "ok" : "none",
+      `${number(t.next_ca)} of ${many(t.clients, "admitted client")} accepted its chain, ${number(t.next_ca_refused)} refused it`));
     const rest = (total, shown) => total > shown && none(`${number(total - shown)} more in pgseal_clients.`);
     return [
       t && t.clients > 0 && h("ul", { class: "steps" }, step("hostssl everywhere", t.hostssl, "without TLS"),
-        step("ssl_min_protocol_version = TLSv1.2", t.tls12, "with an older version"), step("ssl_min_protocol_version = TLSv1.3", t.tls13, "with an older version"), tried > 0 && verify()),
+        step("ssl_min_protocol_version = TLSv1.2", t.tls12, "with an older version"), step("ssl_min_protocol_version = TLSv1.3", t.tls13, "with an older version"), tried > 0 && verify(), t.rollover && next()),
       ...(admitted.length ? [h("h3", {}, `Admitted: ${number(t ? t.clients : admitted.length)}`), clientTable("Admitted clients, the weakest first", admitted), t && rest(t.clients, admitted.length)] : []),
       ...(others.length ? [h("h3", {}, `Never admitted: ${number(t ? t.never_admitted : others.length)}`), clientTable("Clients that were never admitted", others), t && rest(t.never_admitted, others.length)] : [])];
   }
@@ -377,7 +380,7 @@
   const clientTable = (label, rows) =>
       table(label, [
         ["Weakness", "tight", (r) => (r.weakness ? mark(!(r.sessions > 0) || r.weakness === "TLS 1.2" ? "none" : r.weakness === "plaintext" ? "critical" : "warning", r.weakness) : mark("ok", "none seen"))],
-        ["User", "", (r) => (r.user_name === null ? h("span", { class: "soft" }, "not given") : dash(r.user_name))], ["Address", "", (r) => dash(r.client_addr || "Unix-domain socket")], ["Application", "", (r) => dash(r.application_name)],
+        ["User", "any", (r) => (r.user_name === null ? h("span", { class: "soft" }, "not given") : dash(r.user_name))], ["Address", "", (r) => dash(r.client_addr || "Unix-domain socket")], ["Application", "any", (r) => dash(r.application_name)],
         ["Weakest TLS", "tight", (r) => dash(r.weakest_tls)], ["sslmode seen", "broad", (r) => dash(r.sslmode)], ["Verifies", "tight", (r) => dash(r.verifies === "unknown" ? null : r.verifies)], ["Plaintext", "number", (r) => number(r.plaintext_attempts)], ["TLS failed", "number", (r) => number(r.tls_failures)],
         ["Sessions", "number", (r) => number(r.sessions)], ["Last seen", "time", (r) => ago(r.last_seen)]], rows);
 
