@@ -175,7 +175,7 @@ static bool too_old(const struct play *p)
 static struct rehearsed_client check_certificate(struct play *p, const struct hba_rule *rule)
 {
     struct str change = rehearse_text(
-        p, "give it a certificate: pgseal cert issue --client %.*s; then sslcert and sslkey",
+        p, "give it a certificate: pgseal cert issue %.*s; then sslcert and sslkey",
         STR_ARG(p->client->user));
 
     if (p->client->cert == KNOWN_CERT_NONE || !p->client->tls)

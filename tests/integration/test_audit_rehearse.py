@@ -114,7 +114,7 @@ def test_what_each_must_change(program, old_rules, new_rules, tmp_path):
                    "[3] LOG:  connection authorized: user=alice database=app\n", encoding="utf-8")
     found, _ = rehearsal(program, old_rules, new_rules, "--log", log)
     said = {c["user"]: c for c in found["clients"]}
-    assert said["dave"]["outcome"] == "unknown" and "pgseal cert issue --client dave" in said["dave"]["change"]
+    assert said["dave"]["outcome"] == "unknown" and "pgseal cert issue dave;" in said["dave"]["change"]
     assert said["erin"]["outcome"] == "refused" and 'hostssl app "erin" 127.0.0.1/32' in said["erin"]["change"]
     assert said["alice"]["outcome"] == "unknown" and "logged in by trust" in said["alice"]["why"]
 

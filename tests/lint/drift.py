@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 import srcindex
-from common import ROOT, finish
+from common import ROOT, files, finish, name
 
 arguments = sys.argv[1:]
 write = arguments[0] == "--write"
@@ -67,20 +67,47 @@ def verb_complaints():
             yield f"tables/commands.def: no TAKES row of {command} names --{option}"
 
 
+def commands_in(path):
+    """Every `pgseal COMMAND ...` of a document, or of the texts in a source: the command and the words after it."""
+    text = re.sub(r"\\\n *", " ", path.read_text(encoding="utf-8"))
+    if path.suffix in (".c", ".def"):
+        text = re.sub(r'"\s*\n\s*"', "", text).replace('"', "`")
+    return re.findall(r"pgseal (\w+)((?: (?!pgseal )[^`\n;|>()]*)?)", text)
+
+
+def advice_complaints():
+    """What documents, hints and remedies tell people to run has options that the command, or its verb, takes."""
+    table = (ROOT / "tables/commands.def").read_text()
+    takes = {command: {"json", "verbose", "color", "help"} for command in re.findall(r"^COMMAND\((\w+),", table, re.M)}
+    for command, option in re.findall(r'^OPT\((\w+), \w+, "([^"]+)"', table, re.M):
+        takes[command].add(option)
+    for command, verb, names in re.findall(r'^TAKES\((\w+), (\w+),((?:\s*"[^"]*")+)\)', table, re.M):
+        takes[f"{command} {verb}"] = {"json", "verbose", "color", "help", *"".join(re.findall('"([^"]*)"', names)).split()}
+    takes.pop("psql")  # everything else is psql's own
+    for path in files("*.md", "docs/**/*.md", "tables/*.def", "src/**/*.c", "dist/**/*.yml", "dist/**/*.service"):
+        for command, words in commands_in(path):
+            verb = f"{command}{(re.match(' [a-z]+', words) or [''])[0]}"
+            known = takes.get(verb, takes.get(command))
+            for option in re.findall(r"(?<![\w-])--([a-z][a-z-]+)", words):
+                if known is not None and option not in known:
+                    yield f"{name(path)}: pgseal {command}{words.rstrip()}: there is no --{option}"
+
+
 texts = generated()
 if write:
     (docs / "man").mkdir(parents=True, exist_ok=True)
     for path in stale(texts):
         path.unlink()
-    for name, text in texts.items():
-        (docs / name).write_text(text)
+    for page, text in texts.items():
+        (docs / page).write_text(text)
     sys.exit(0)
 
 complaints = [f"docs/man/{p.name}: nothing makes it" for p in stale(texts)]
-for name, text in texts.items():
-    path = docs / name
+for page, text in texts.items():
+    path = docs / page
     if not path.exists() or path.read_text() != text:
-        complaints.append(f"docs/{name} differs from what it is made of; run: ninja -C build docs")
+        complaints.append(f"docs/{page} differs from what it is made of; run: ninja -C build docs")
 complaints += help_complaints()
 complaints += verb_complaints()
+complaints += advice_complaints()
 finish(complaints, "drift")
