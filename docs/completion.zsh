@@ -42,7 +42,7 @@ _pgseal() {
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
             -c+'[set a setting, overriding the files; may be repeated]:NAME=VALUE: ' \
-            --check'[load all files, test what a start needs, report every error, and exit: 1 if the gate would not start]' \
+            --check'[load all files, test what a start needs, report every error, and exit, with status 1 if the gate would not start]' \
             --login'[with --check: also connect to every upstream server, and with auth_source = query log in and read a secret]' \
             {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
@@ -72,11 +72,11 @@ _pgseal() {
             --port='[the TCP port the gate will listen on (default: 6432, with --companion 5432)]:N: ' \
             --listen='[the addresses the gate will listen on (default: all with --host, else localhost; with --companion none)]:ADDRESSES: ' \
             --days='[how long certificates are valid (default: 90)]:N: ' \
-            --companion'[a gate beside an application that cannot do verify-full: its socket without TLS, verified TLS to --upstream]' \
+            --companion'[a gate beside an application that cannot do verify-full: a socket without TLS for the application, verified TLS to --upstream]' \
             --user='[also issue a client certificate for this user]:NAME: ' \
             --ca-passphrase'[protect the CA'\''s key with a passphrase asked on the terminal]' \
-            --ca-passphrase-file='[... which is the first line of a file]:FILE:_files' \
-            --ca-passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --ca-passphrase-file='[... which is the first line of this file]:FILE:_files' \
+            --ca-passphrase-command='[... which is the first line of this command'\''s output]:COMMAND: ' \
             --force'[write into a directory that is not empty; existing files are never replaced]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
@@ -85,7 +85,7 @@ _pgseal() {
             '*:argument:_files -/' ;;
     'ca ')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless its directory is named as well]:DIR:_files -/' \
             --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name; rollover: the old one'\''s with the next number)]:NAME: ' \
             --org='[its organization]:NAME: ' \
             --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
@@ -93,8 +93,8 @@ _pgseal() {
             --path-length='[how many CAs may follow below it in a chain (default: 0)]:N|none: ' \
             --permit='[limit what it may sign: dns:DOMAIN, ip:NETWORK/BITS, email:DOMAIN, uri:HOST; a leading ! excludes; may be repeated]:NAME: ' \
             --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
-            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
-            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --passphrase-file='[... which is the first line of this file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of this command'\''s output]:COMMAND: ' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
             --bundle='[rollover start: the CA is not the gate'\''s own, and this file has its new roots]:FILE:_files' \
             --replaces='[... and this one the roots that they replace (default: those of the server'\''s certificate)]:FILE:_files' \
@@ -103,13 +103,13 @@ _pgseal() {
             --force'[replace an existing CA; rollover: go on even if clients are not ready, and print which will fail]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            --color='[colors: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2:verb:(init show crl rollover)' ;;
     'ca init')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless its directory is named as well]:DIR:_files -/' \
             --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name; rollover: the old one'\''s with the next number)]:NAME: ' \
             --org='[its organization]:NAME: ' \
             --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
@@ -117,8 +117,8 @@ _pgseal() {
             --path-length='[how many CAs may follow below it in a chain (default: 0)]:N|none: ' \
             --permit='[limit what it may sign: dns:DOMAIN, ip:NETWORK/BITS, email:DOMAIN, uri:HOST; a leading ! excludes; may be repeated]:NAME: ' \
             --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
-            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
-            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --passphrase-file='[... which is the first line of this file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of this command'\''s output]:COMMAND: ' \
             --force'[replace an existing CA; rollover: go on even if clients are not ready, and print which will fail]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
@@ -128,7 +128,7 @@ _pgseal() {
             '*:argument:_files -/' ;;
     'ca show')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless its directory is named as well]:DIR:_files -/' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \
@@ -137,10 +137,10 @@ _pgseal() {
             '*:argument:_files -/' ;;
     'ca crl')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless its directory is named as well]:DIR:_files -/' \
             --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
-            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
-            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --passphrase-file='[... which is the first line of this file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of this command'\''s output]:COMMAND: ' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
@@ -150,13 +150,13 @@ _pgseal() {
             '*:argument:_files -/' ;;
     'ca rollover')
         _arguments -s -S \
-            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless named as well]:DIR:_files -/' \
+            {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, unless its directory is named as well]:DIR:_files -/' \
             --name='[the CA'\''s common name (default: "pgseal CA" and this machine'\''s name; rollover: the old one'\''s with the next number)]:NAME: ' \
             --key='[key type: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, ed25519]:KIND:(ecdsa-p256 ecdsa-p384 rsa-2048 rsa-3072 rsa-4096 ed25519)' \
             --days='[how long the CA is valid (default: 3650)]:N: ' \
             --passphrase'[protect its key with a passphrase asked on the terminal; crl: ask for it]' \
-            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
-            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --passphrase-file='[... which is the first line of this file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of this command'\''s output]:COMMAND: ' \
             --bundle='[rollover start: the CA is not the gate'\''s own, and this file has its new roots]:FILE:_files' \
             --replaces='[... and this one the roots that they replace (default: those of the server'\''s certificate)]:FILE:_files' \
             --seen='[rollover: only clients seen within this many days count (default: 30)]:DAYS: ' \
@@ -164,7 +164,7 @@ _pgseal() {
             --force'[replace an existing CA; rollover: go on even if clients are not ready, and print which will fail]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            --color='[colors: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \
@@ -187,10 +187,10 @@ _pgseal() {
             --for='[write the files that this client reads, and print its connection string; may be repeated: libpq, psql, psycopg, asyncpg, sqlalchemy, django, jdbc, hikari, npgsql, pgx, lib/pq, node, postgresjs, ruby, php, odbc, pgloader, dbeaver or pgadmin]:DRIVER:(libpq jdbc npgsql node pgx psql psycopg asyncpg sqlalchemy django hikari lib/pq postgresjs ruby php odbc pgloader dbeaver pgadmin)' \
             --server='[the server in those connection strings]:HOST[\:PORT]: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
-            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
-            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
-            --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
-            --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
+            --passphrase-file='[... which is the first line of this file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of this command'\''s output]:COMMAND: ' \
+            --ca-passphrase-file='[the passphrase of the CA'\''s key is the first line of this file]:FILE:_files' \
+            --ca-passphrase-command='[... or of this command'\''s output]:COMMAND: ' \
             --force'[replace existing files]' \
             --keep-key'[renew: keep the old key]' \
             --reason='[revoke: keyCompromise, affiliationChanged, superseded, cessationOfOperation or unspecified (default)]:WORD:(keyCompromise affiliationChanged superseded cessationOfOperation unspecified)' \
@@ -202,7 +202,7 @@ _pgseal() {
             --client'[verify: a client certificate, checked as a server would]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            --color='[colors: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2:verb:(issue sign renew revoke show verify list)' ;;
@@ -224,10 +224,10 @@ _pgseal() {
             --for='[write the files that this client reads, and print its connection string; may be repeated: libpq, psql, psycopg, asyncpg, sqlalchemy, django, jdbc, hikari, npgsql, pgx, lib/pq, node, postgresjs, ruby, php, odbc, pgloader, dbeaver or pgadmin]:DRIVER:(libpq jdbc npgsql node pgx psql psycopg asyncpg sqlalchemy django hikari lib/pq postgresjs ruby php odbc pgloader dbeaver pgadmin)' \
             --server='[the server in those connection strings]:HOST[\:PORT]: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
-            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
-            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
-            --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
-            --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
+            --passphrase-file='[... which is the first line of this file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of this command'\''s output]:COMMAND: ' \
+            --ca-passphrase-file='[the passphrase of the CA'\''s key is the first line of this file]:FILE:_files' \
+            --ca-passphrase-command='[... or of this command'\''s output]:COMMAND: ' \
             --force'[replace existing files]' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
             --json'[print JSON]' \
@@ -246,8 +246,8 @@ _pgseal() {
             --days='[how long it is valid (default: 90; renew: as long as before)]:N: ' \
             --out='[where to write the files (default: DIR/clients of the gate for users, else .)]:DIR:_files -/' \
             --file='[the name of those files, without .crt (default: NAME, with _ for characters that a file name cannot have)]:NAME: ' \
-            --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
-            --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
+            --ca-passphrase-file='[the passphrase of the CA'\''s key is the first line of this file]:FILE:_files' \
+            --ca-passphrase-command='[... or of this command'\''s output]:COMMAND: ' \
             --force'[replace existing files]' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
             --json'[print JSON]' \
@@ -267,10 +267,10 @@ _pgseal() {
             --for='[write the files that this client reads, and print its connection string; may be repeated: libpq, psql, psycopg, asyncpg, sqlalchemy, django, jdbc, hikari, npgsql, pgx, lib/pq, node, postgresjs, ruby, php, odbc, pgloader, dbeaver or pgadmin]:DRIVER:(libpq jdbc npgsql node pgx psql psycopg asyncpg sqlalchemy django hikari lib/pq postgresjs ruby php odbc pgloader dbeaver pgadmin)' \
             --server='[the server in those connection strings]:HOST[\:PORT]: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
-            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
-            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
-            --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
-            --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
+            --passphrase-file='[... which is the first line of this file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of this command'\''s output]:COMMAND: ' \
+            --ca-passphrase-file='[the passphrase of the CA'\''s key is the first line of this file]:FILE:_files' \
+            --ca-passphrase-command='[... or of this command'\''s output]:COMMAND: ' \
             --keep-key'[renew: keep the old key]' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
             --json'[print JSON]' \
@@ -283,8 +283,8 @@ _pgseal() {
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory; the CA is in DIR/ca, or where --ca says]:DIR:_files -/' \
             --ca='[the CA'\''s directory]:DIR:_files -/' \
-            --ca-passphrase-file='[the passphrase of the CA'\''s key: first line of a file]:FILE:_files' \
-            --ca-passphrase-command='[... or of a command'\''s output]:COMMAND: ' \
+            --ca-passphrase-file='[the passphrase of the CA'\''s key is the first line of this file]:FILE:_files' \
+            --ca-passphrase-command='[... or of this command'\''s output]:COMMAND: ' \
             --reason='[revoke: keyCompromise, affiliationChanged, superseded, cessationOfOperation or unspecified (default)]:WORD:(keyCompromise affiliationChanged superseded cessationOfOperation unspecified)' \
             --all'[revoke: every certificate of that name]' \
             --crl-days='[how long the revocation list is valid (default: 365)]:N: ' \
@@ -308,15 +308,15 @@ _pgseal() {
             --ca='[the CA'\''s directory]:DIR:_files -/' \
             --host='[a name or address of the server; may be repeated; verify: the name to check]:NAME: ' \
             --passphrase'[protect the key with a passphrase asked on the terminal]' \
-            --passphrase-file='[... which is the first line of a file]:FILE:_files' \
-            --passphrase-command='[... which is the first line of a command'\''s output]:COMMAND: ' \
+            --passphrase-file='[... which is the first line of this file]:FILE:_files' \
+            --passphrase-command='[... which is the first line of this command'\''s output]:COMMAND: ' \
             --root='[verify: the client'\''s sslrootcert, or system (default: DIR/tls/ca.crt)]:FILE:_files' \
             --crl='[verify: the client'\''s sslcrl]:FILE:_files' \
             --key-file='[verify: the private key of the certificate]:FILE:_files' \
             --client'[verify: a client certificate, checked as a server would]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            --color='[colors: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '2: : ' \
@@ -336,7 +336,7 @@ _pgseal() {
             --pg-version='[parse as this major version (default 18)]:N: ' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            --color='[colors: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument:_files' ;;
@@ -345,7 +345,7 @@ _pgseal() {
             --pg-version='[parse as this major version (default 18)]:N: ' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            --color='[colors: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument:_files' ;;
@@ -353,7 +353,7 @@ _pgseal() {
         _arguments -s -S \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            --color='[colors: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument:_files' ;;
@@ -366,7 +366,7 @@ _pgseal() {
             --ident='[a map file, instead of the gate'\''s]:FILE:_files' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            --color='[colors: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument: ' ;;
@@ -376,7 +376,7 @@ _pgseal() {
             --driver='[the driver of connection strings that do not show it: libpq (default), pgx, lib/pq, node, ...]:NAME[@VERSION]: ' \
             --profile='[judge by the severities of default, cis (cis-16, cis-17, cis-18), stig, pci, bsi, mozilla-intermediate or mozilla-modern]:NAME:(default cis cis-16 cis-17 cis-18 stig pci bsi mozilla-intermediate mozilla-modern)' \
             --fail-on='[the lowest severity that gives exit status 1: high, medium (default), low, info, or none]:SEVERITY:(high medium low info none)' \
-            --baseline='[an earlier report of --json, whose findings do not count]:FILE:_files' \
+            --baseline='[an earlier report made with --json, whose findings do not count]:FILE:_files' \
             --pg-version='[the major version for a pg_hba.conf given by itself (default 18)]:N: ' \
             --rehearse='[replay proposed rules, a pg_hba.conf or a directory with one, against the known clients]:NEW: ' \
             --log='[with --rehearse: a server'\''s log with log_connections; may be repeated]:FILE:_files' \
@@ -384,7 +384,7 @@ _pgseal() {
             --html'[print the report as one page, with a map of the rules and a timeline of certificates]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            --color='[colors: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument: ' ;;
@@ -405,13 +405,13 @@ _pgseal() {
             --nagios'[one line and status 0, 1, 2 or 3 as a monitoring plugin]' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            --color='[colors: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument: ' ;;
     'monitor ')
         _arguments -s -S \
-            --days='[warning and critical below this many days left, instead of fractions of the lifetime]:W,C: ' \
+            --days='[give a warning, or be critical, below this many days left, instead of by fractions of the lifetime]:W,C: ' \
             --rootcert='[verify the chains of endpoints with these CA certificates, or "system"]:FILE:_files' \
             --crl='[revocation lists for the certificates of endpoints]:FILE:_files' \
             --negotiation='[how to start TLS with endpoints: auto, postgres, direct or tls (default: auto)]:HOW:(auto postgres direct tls)' \
@@ -422,7 +422,7 @@ _pgseal() {
             --interval='[with --listen: how often to examine the targets (default: 60)]:SECONDS: ' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            --color='[colors: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument: ' ;;
@@ -439,8 +439,8 @@ _pgseal() {
             --undo'[undo what the last --apply changed; the CA and certificate stay]' \
             --only='[only findings with this id, such as tls_off, even of severity info; may be repeated]:ID: ' \
             --keep='[leave findings with this id as they are; may be repeated]:ID: ' \
-            --host='[a name or address by which clients call the server, for its certificate; may be repeated (default: the machine'\''s)]:NAME: ' \
-            --state='[the directory of the CA, the certificate, and the backups (default: DIR/harden for a gate; for a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \
+            --host='[a name or address that clients use for the server, for its certificate; may be repeated (default: the machine'\''s)]:NAME: ' \
+            --state='[the directory of the CA, the certificate, and the backups (default: DIR/harden for a gate; for a PostgreSQL server pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \
             --conf-d'[write settings to 99-pgseal.conf in the directory that include_dir names]' \
             --alter-system'[write settings to postgresql.auto.conf, and print them as ALTER SYSTEM]' \
             --conninfo='[log in to the running server with this, as a superuser (default: over its socket, as the account that it runs under)]:CONNINFO: ' \
@@ -458,11 +458,11 @@ _pgseal() {
             --clients'[also the client certificates in DIR/clients that the gate'\''s own CA issued]' \
             --force'[renew now, due or not, and do not wait after failures]' \
             {-n,--dry-run}'[show what would be done, and change nothing]' \
-            --state='[the directory of rotate.conf and of the files that rotate writes (default: DIR for a gate; for a PostgreSQL pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \
+            --state='[the directory of rotate.conf and of the files that rotate writes (default: DIR for a gate; for a PostgreSQL server pgseal/ beside its configuration, or pgseal-NAME beside the data directory)]:DIR:_files -/' \
             --textfile='[write metrics for node_exporter'\''s textfile collector]:FILE:_files' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
-            --color='[colours: auto (on a terminal), always or never]:WHEN:(auto always never)' \
+            --color='[colors: auto (on a terminal), always or never]:WHEN:(auto always never)' \
             {-h,--help}'[show this and exit]' \
             '1: : ' \
             '*:argument: ' ;;

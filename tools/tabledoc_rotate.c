@@ -26,10 +26,14 @@ void rotate_page(struct buf *out)
         "<!-- Made by tools/tabledoc from tables/rotate.def; edit that. -->\n"
         "# Settings of rotate.conf\n\n"
         "`rotate.conf` has the syntax of postgresql.conf. Each setting is written `NAME.setting`, where "
-        "NAME is the pair's name: `server` is `ssl_cert_file` with `ssl_key_file`, `http` a gate's "
-        "`http_cert_file` with "
-        "`http_key_file`, `canary`, `cancel_peer` and `upstream_check` what the settings of these names with "
-        "`_cert_file` and `_key_file` say; any other pair names its files itself. How to use it: [rotate.md](rotate.md).\n\n"
+        "NAME is the name of a pair of certificate and key:\n\n"
+        "- `server` is `ssl_cert_file` with `ssl_key_file`;\n"
+        "- `http` is a gate's `http_cert_file` with `http_key_file`;\n"
+        "- `canary`, `cancel_peer` and `upstream_check` are the files of the settings `canary_cert_file` and "
+        "`canary_key_file`, and so on;\n"
+        "- a pair of `hosts_file` has the name of its certificate's file;\n"
+        "- for any other name, set `cert_file` and `key_file`.\n\n"
+        "[rotate.md](rotate.md) shows how to use it.\n\n"
         "| setting | source | default | meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < COUNT_OF(settings); i++) {
         const char *before = "";

@@ -310,7 +310,7 @@ struct str init_socket_dir(const struct init_plan *plan)
 static void append_status_users(struct buf *out)
 {
     (void)buf_append_c(
-        out, "\n# The status database, dbname=pgseal. pg_hba.conf admits these users only.\n"
+        out, "\n# The status database, dbname=pgseal. Name these users in pg_hba.conf, too.\n"
              "admin_users = ''                   # may reload, cancel and terminate, and see everything\n"
              "stats_users = ''                   # may see all sessions\n");
 }

@@ -35,7 +35,7 @@ const struct option_row option_rows[] = {
 #include "commands.def"
     { CMD_COMMON, OPT_json, "json", 0, NULL, "print JSON" },
     { CMD_COMMON, OPT_verbose, "verbose", 'v', NULL, "print more; may be repeated" },
-    { CMD_COMMON, OPT_color, "color", 0, "WHEN", "colours: auto (on a terminal), always or never" },
+    { CMD_COMMON, OPT_color, "color", 0, "WHEN", "colors: auto (on a terminal), always or never" },
     { CMD_COMMON, OPT_help, "help", 'h', NULL, "show this and exit" },
     { CMD_COMMON, OPT_COUNT, NULL, 0, NULL, NULL },
 };
