@@ -114,6 +114,7 @@ static enum code write_failed(struct stream *stream, struct err *e)
 {
     int why = errno;
 
+    stream->error = stream->error ? stream->error : why;
     stream->unsendable = true;
     buf_fini_secret(&stream->pending);
     update_poll(stream);
@@ -247,6 +248,7 @@ static enum stream_status receive(struct stream *stream, uint8_t *dst, size_t si
     }
     if (errno == EAGAIN || errno == EINTR)
         return STREAM_AGAIN;
+    stream->error = stream->error ? stream->error : errno;
     err_set(e, E_CLOSED, "could not receive data: %s", strerror(errno));
     stream->broken = true;
     update_poll(stream);

@@ -44,6 +44,7 @@ struct stream {
     bool unsendable;        /* a send failed; what the peer said before may still be read */
     bool tls_failed;        /* the TLS session failed; an alert may still be on its way */
     bool held;              /* nothing goes either way until another process has it, or this one again */
+    int error;              /* errno of what failed first; 0: nothing did */
     struct buf pending;
     uint64_t received, sent; /* bytes on the socket */
 };

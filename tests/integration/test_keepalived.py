@@ -4,8 +4,6 @@ checkers, which it starts only where it can configure IPVS. Few kernels that tes
 tests/fault/noipvs.c answers in its place: the checks themselves are keepalived's.
 """
 
-import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -14,6 +12,7 @@ import subprocess
 import pytest
 
 from lib import howto, run
+from lib.network import Machine
 from lib.wire import Conn
 from test_haproxy import checks, own, quiet
 from test_howto_pgbouncer import settings_of
@@ -97,38 +96,8 @@ def test_its_health_checkers(pytestconfig, make_gate, certs, debian, tmp_path):
 
 # ---- the page ----
 
-class Machine:
-    """A network of its own, with one card."""
-
-    def __init__(self, address=None):
-        self.process = subprocess.Popen(["unshare", "--net", "sh", "-c", "ip link set lo up && echo && exec sleep infinity"],
-                                        stdout=subprocess.PIPE)
-        assert self.process.stdout.readline() == b"\n"
-        self.address = address
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait(run.PATIENCE)
-        self.process.stdout.close()
-
-    @contextlib.contextmanager
-    def inside(self):
-        """What this thread starts or opens meanwhile is the machine's."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net", "rb") as home, open(f"/proc/{self.process.pid}/ns/net", "rb") as there:
-            assert libc.setns(there.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
-            try:
-                yield
-            finally:
-                assert libc.setns(home.fileno(), 0) == 0
-
-    def sh(self, script):
-        with self.inside():
-            return subprocess.run(["sh", "-ec", script], capture_output=True, text=True, check=True,
-                                  env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}).stdout
-
-    def has_address(self):
-        return ADDRESS in self.sh(howto.titled(PAGE, "which machine has the address"))
+def has_address(machine):
+    return ADDRESS in machine.sh(howto.titled(PAGE, "which machine has the address"))
 
 
 @pytest.fixture
@@ -159,7 +128,7 @@ class Side:
             self.gate.start()
 
     def wait_for_the_address(self):
-        run.wait_until(self.machine.has_address, f"{self.machine.address} to take the address")
+        run.wait_until(lambda: has_address(self.machine), f"{self.machine.address} to take the address")
 
     def end(self, number):
         self.gate.kill(number)
@@ -194,8 +163,8 @@ def connect(client):
 def test_the_address_moves(network, sides):
     """A machine lost, its gate killed, stopped, both gone: where the address is then, and what a session on it hears."""
     client = network[0]
-    run.wait_until(lambda: any(s.machine.has_address() for s in sides), "the address to be somewhere")
-    here, there = sorted(sides, key=lambda s: not s.machine.has_address())
+    run.wait_until(lambda: any(has_address(s.machine) for s in sides), "the address to be somewhere")
+    here, there = sorted(sides, key=lambda s: not has_address(s.machine))
     here.machine.sh("ip link set eth0 down")
     there.wait_for_the_address()
     here.machine.sh("ip link set eth0 up")
@@ -208,7 +177,7 @@ def test_the_address_moves(network, sides):
     there.keepalived.log.wait_for(r"Script\(gate\) succeeded", since)
     with connect(client) as c:
         assert c.value("SELECT 1") == "1"
-        assert here.machine.has_address() and not there.machine.has_address()     # it does not come back
+        assert has_address(here.machine) and not has_address(there.machine)     # it does not come back
         here.end(signal.SIGTERM)
         assert "57P01" in str(c.events())
     there.wait_for_the_address()
@@ -218,4 +187,4 @@ def test_the_address_moves(network, sides):
         there.keepalived.log.wait_for(r"Script.gate. failed", since)
         with client.inside(), pytest.raises(ConnectionRefusedError):       # at once, not after a timeout
             Conn(Address)
-        assert there.machine.has_address() and not here.machine.has_address()
+        assert has_address(there.machine) and not has_address(here.machine)

@@ -131,6 +131,13 @@ void meters_authenticated(struct session *s, enum meters_auth result)
     count_add(count_cell(counters_of(s), METRIC_AUTHENTICATIONS, labels), 1);
 }
 
+static struct count_cell *server_ended(struct session *s, bool told)
+{
+    const struct str labels[] = { session_route(s)->label, told ? STR("told") : STR("lost") };
+
+    return count_cell(counters_of(s), METRIC_UPSTREAM_ENDED, labels);
+}
+
 void meters_upstream(struct session *s, bool reached)
 {
     const struct env *env = session_env(s);
@@ -143,6 +150,8 @@ void meters_upstream(struct session *s, bool reached)
     (void)count_cell(counters_of(s), METRIC_LOGIN_WAIT_SECONDS, labels); /* told as 0 */
     (void)count_cell(counters_of(s), METRIC_UPSTREAM_FULL, labels);
     (void)count_cell(counters_of(s), METRIC_UPSTREAM_LOST, labels);
+    (void)server_ended(s, true);
+    (void)server_ended(s, false);
 }
 
 void meters_login_waited(struct session *s, int64_t waited_us)
@@ -166,6 +175,11 @@ void meters_lost(struct session *s)
     const struct str labels[] = { s->upstream->route->label };
 
     count_add(count_cell(counters_of(s), METRIC_UPSTREAM_LOST, labels), 1);
+}
+
+void meters_server_ended(struct session *s, bool told)
+{
+    count_add(server_ended(s, told), 1);
 }
 
 void meters_trial(struct counters *counters, const char *kind, const char *result)

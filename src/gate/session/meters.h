@@ -53,6 +53,8 @@ void meters_login_waited(struct session *s, int64_t waited_us);
 void meters_login_full(struct session *s);
 /** It is ended because its server is no longer the primary. */
 void meters_lost(struct session *s);
+/** Its server has ended it; told: with FATAL. */
+void meters_server_ended(struct session *s, bool told);
 /** What became of a trial; both static. */
 void meters_trial(struct counters *counters, const char *kind, const char *result);
 /** A cancel request was sent, forwarded or unknown; static. */

@@ -20,7 +20,7 @@ enum {
     METHOD_VERSION = 18,
     /* What goes over of the flags. A drain is each process's own business. */
     FLAGS = SESSION_COUNTED | SESSION_DRAINING | SESSION_DEAF | SESSION_BUSY | SESSION_BOUND |
-            SESSION_DOOMED | SESSION_DUE | SESSION_COPIED
+            SESSION_DOOMED | SESSION_DUE | SESSION_COPIED | SESSION_TOLD
 };
 
 /* ---- addresses ---- */

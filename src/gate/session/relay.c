@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/session/meters.h"
+#include "gate/session/server_end.h"
 #include "gate/session/tally_session.h"
 #include "gate/stats/tally.h"
 #include "gate/work/worker.h"
@@ -26,7 +27,7 @@ static void update(struct session *s)
 {
     meters_bytes(s);
     if (stream_over(&s->server)) { /* nothing would tell it later */
-        over(s);
+        server_end_session(s);
         return;
     }
     stream_set_reading(&s->client, !(s->flags & SESSION_DEAF) && !stream_blocked(&s->server));
@@ -53,7 +54,8 @@ static void note_answers(struct session *s)
         s->flags |= SESSION_COPIED;
     if (!s->follow.ready)
         return;
-    if (s->flags & SESSION_COPIED) { /* a Sync that came with the Execute was skipped */
+    s->flags &= ~(unsigned)SESSION_TOLD; /* it was an error, and the session goes on */
+    if (s->flags & SESSION_COPIED) {     /* a Sync that came with the Execute was skipped */
         s->asked.n = s->follow.n_ready;
         s->flags &= ~(unsigned)SESSION_COPIED;
     }
@@ -69,7 +71,7 @@ static void say_goodbye(struct session *s)
     frontend_terminate(&out);
     (void)!stream_write(&s->server, buf_bytes(&out), &e);
     err_set(&e, E_SHUTDOWN, "terminating connection due to administrator command");
-    session_end(s, msg_between(&s->follow) ? PARTING_FATAL : PARTING_LOGGED, &e);
+    session_end(s, server_end_may_speak(s) ? PARTING_FATAL : PARTING_LOGGED, &e);
 }
 
 /* Its turn has come, and it is idle; but what the client has sent by now is answered first. */
@@ -98,20 +100,14 @@ enum step relay_enter(struct session *s, struct err *e)
     if (s->in.n > 0) { /* pipelined after the login */
         s->flags |= SESSION_BUSY;
         msg_ask(&s->asked, buf_bytes(&s->in));
-        if (stream_write(&s->server, buf_bytes(&s->in), NULL) != OK) {
-            over(s);
-            return STEP_JOB;
-        }
+        if (stream_write(&s->server, buf_bytes(&s->in), NULL) != OK)
+            s->flags |= SESSION_DEAF; /* what the server said before it closed is still to be read */
     }
     buf_fini_secret(&s->in);
     stream_relax(&s->client);
     stream_relax(&s->server);
     if (s->flags & SESSION_DEAF)
         stream_finish(&s->server);
-    if (stream_over(&s->server)) {
-        over(s);
-        return STEP_JOB;
-    }
     update(s);
     return STEP_JOB;
 }
@@ -153,6 +149,7 @@ void relay_client_writable(struct session *s)
 
 static void server_readable(struct session *s)
 {
+    bool whole = msg_between(&s->follow);
     struct bytes in;
 
     switch (stream_read(&s->server, &in, NULL)) {
@@ -162,6 +159,8 @@ static void server_readable(struct session *s)
         s->active_ms = loop_now_ms(s->worker->loop);
         msg_follow(&s->follow, in);
         note_answers(s);
+        if (s->follow.type == 'E' && server_end_may_speak(s))
+            server_end_note(s, in, whole);
         if (stream_write(&s->client, in, NULL) != OK) {
             over(s);
             return;
@@ -171,14 +170,10 @@ static void server_readable(struct session *s)
             if (s->state != STATE_RELAY)
                 return;
         }
-        if (stream_over(&s->server)) {
-            over(s);
-            return;
-        }
         break;
     case STREAM_EOF:
     case STREAM_FAIL:
-        over(s);
+        server_end_session(s);
         return;
     }
     update(s);

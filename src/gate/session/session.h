@@ -88,6 +88,8 @@ enum session_flag {
     SESSION_BUSY = 1 << 5,   /* has asked for something that the server has not answered in full */
     SESSION_BOUND = 1 << 6,  /* its password exchange was bound to the TLS channel */
     SESSION_COPIED = 1 << 7, /* the server wanted COPY data since the last ReadyForQuery; only in relay */
+    SESSION_TOLD =
+        1 << 16, /* the server has ended with FATAL what it has to say, as far as is known; only in relay */
     /* Between two processes; only in relay. */
     SESSION_HELD = 1 << 8,  /* nothing is read, written or ended: see pack.h */
     SESSION_DOOMED = 1 << 9 /* was to end at once meanwhile */
