@@ -26,4 +26,6 @@ says 'HTTP is not supported by this build' timeout 20 "$pgseal" monitor --listen
 printf 'scope: main\nrestapi:\n  listen: 127.0.0.1:8008\npostgresql:\n  listen: 127.0.0.1:5432\n' >"$work/patroni.yml"
 "$pgseal" audit "$work/patroni.yml" >"$work/said" || true
 grep -qF 'YAML is not supported by this build' "$work/said"
+says 'HTTPS is not supported by this build' "$pgseal" serve -D "$work/gate" --check \
+    -c upstream='host=a,b sslmode=disable target_session_attrs=primary' -c upstream_check_url='https://%h:8008/primary'
 echo 'bare: ok'

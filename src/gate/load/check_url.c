@@ -142,5 +142,5 @@ enum code check_url_check(const struct settings *settings, const struct upstream
                   NAME " is not used: no upstream has target_session_attrs=read-write or primary");
     if (checked == 0 || https_ready(&e) == OK)
         return OK;
-    return complain(diags, e.message, NAME " needs libcurl (Debian: libcurl4).");
+    return complain(diags, e.message, NAME " needs libcurl (Debian: libcurl4), and a build with it.");
 }
