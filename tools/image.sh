@@ -26,6 +26,8 @@ chroot_needs $suite
 package=$(ls "$tree"/build-deb/$suite/pgseal_*.deb 2>/dev/null | tail -n 1)
 [ -n "$package" ] || cannot "there is no package: make deb DEB_ARGS=$suite"
 version=$(dpkg-deb -f "$package" Version)
+# The tag is the version of the program, as in dist/kubernetes.
+tag=${version%-*}
 SOURCE_DATE_EPOCH=$(dpkg-parsechangelog -l "$tree/debian/changelog" -S Timestamp)
 export SOURCE_DATE_EPOCH
 created=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
@@ -59,9 +61,9 @@ make_root() {
 make_image() {
     rm -rf "$1"
     umoci init --layout "$1"
-    umoci new --image "$1:$version"
-    umoci raw add-layer --image "$1:$version" --history.created="$created" --history.created_by='tools/image.sh' "$2"
-    umoci config --image "$1:$version" --no-history --created="$created" \
+    umoci new --image "$1:$tag"
+    umoci raw add-layer --image "$1:$tag" --history.created="$created" --history.created_by='tools/image.sh' "$2"
+    umoci config --image "$1:$tag" --no-history --created="$created" \
         --config.user=65532:65532 --config.workingdir=/etc/pgseal --config.entrypoint=/usr/bin/pgseal \
         --config.cmd=serve --config.cmd=-D --config.cmd=/etc/pgseal \
         --config.exposedports=6432/tcp --config.stopsignal=SIGTERM \
@@ -80,7 +82,7 @@ make_all() {
 
 rm -rf "$out"
 make_all "$out"
-echo "image: $out/pgseal:$version, $(du -sh "$out/pgseal" | cut -f1), $(grep -c '"SPDXID": "SPDXRef-Package-' "$out/pgseal.spdx.json") packages"
+echo "image: $out/pgseal:$tag, $(du -sh "$out/pgseal" | cut -f1), $(grep -c '"SPDXID": "SPDXRef-Package-' "$out/pgseal.spdx.json") packages"
 [ "${1:-}" = --test ] || exit 0
 
 echo 'image: once more'
@@ -91,5 +93,5 @@ done
 diff -r "$out/pgseal" "$out/again/pgseal"
 echo 'image: the same bytes'
 rm -rf "$out/again"
-"$tree/tests/packages/image.sh" "$out/pgseal:$version"
+"$tree/tests/packages/image.sh" "$out/pgseal:$tag"
 echo 'image: clean'
