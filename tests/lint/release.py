@@ -54,7 +54,7 @@ def name_complaints():
 def exit_complaints():
     """The statuses that a command ends with are those which are promised to stay."""
     used = set(re.findall(r'^X\(\w+, *"\w+", *(\d+)', text_of("tables/errors.def"), re.M))
-    line = re.search(r"^- \*\*Exit codes\*\*: (.*?);", text_of("docs/installing.md"), re.M)[1]
+    line = re.search(r"^- \*\*Exit statuses\*\*: (.*?);", text_of("docs/installing.md"), re.M)[1]
     promised = set(re.findall(r"(?:^|, )(\d)\b", line))
     for status in sorted(used ^ promised):
         yield f"docs/installing.md: exit status {status} is either promised or used, not both"

@@ -29,6 +29,7 @@ dpkg -i "$package" >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'dpkg -i';
 [ "$(systemctl is-enabled pgseal-rotate.timer)" = enabled ] || fail 'the timer is not enabled'
 [ "$(systemctl is-enabled pgseal-monitor || true)" = disabled ] || fail 'the monitor is not disabled'
 [ "$(systemctl is-active pgseal || true)" = inactive ] || fail 'it runs without a configuration'
+[ "$(systemctl is-active pgseal-monitor || true)" = inactive ] || fail 'the monitor runs'
 [ "$(stat -c '%U %G %a' /etc/pgseal)" = 'pgseal pgseal 700' ] || fail '/etc/pgseal'
 [ "$(stat -c '%U %G %a' /var/lib/pgseal)" = 'pgseal pgseal 700' ] || fail '/var/lib/pgseal'
 
@@ -89,6 +90,17 @@ echo 'PGSEAL_ROTATE=--no-such-option' >/etc/default/pgseal-rotate
 rm -r /etc/default/pgseal-rotate /run/systemd/system/pgseal-rotate.timer.d
 systemctl daemon-reload
 
+step 'the monitor: started by hand, it asks the gate and tells Prometheus'
+systemctl start pgseal-monitor || fail 'the monitor does not start'
+tries=0
+until perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new("127.0.0.1:9188") or exit 1; print $s "GET /metrics HTTP/1.0\r\n\r\n";
+    print <$s>' >/root/metrics && grep -q '^pgseal_monitor_served_matches{target="/etc/pgseal",kind="server",.*} 1' /root/metrics; do
+    tries=$((tries + 1))
+    [ $tries -lt 100 ] || { cat /root/metrics; journalctl --no-pager -u pgseal-monitor >&2; fail 'the monitor'; }
+    sleep 0.1
+done
+monitor=$(systemctl show --property=MainPID --value pgseal-monitor)
+
 step 'upgraded: a later package takes the gate over, and a session goes on'
 later() { # a package of a later version, $1, whose program $2 makes
     rm -rf /root/later
@@ -120,6 +132,8 @@ grep -q 'the gate runs the new program: 1 session moved' /root/dpkg.log || { cat
 [ "$(systemctl is-active pgseal)" = active ] || fail 'not active after an upgrade'
 [ "$(main_pid)" = "$before" ] || fail 'the main process changed'
 [ "$(gate_pid)" != "$gate" ] || fail 'the old gate still serves'
+systemctl is-active --quiet pgseal-monitor && [ "$(systemctl show --property=MainPID --value pgseal-monitor)" != "$monitor" ] ||
+    fail 'the monitor runs the old program'
 readlink "/proc/$before/exe" | grep -q '/usr/bin/pgseal$' || fail 'the parent runs a program that is not there any more'
 asked before
 [ "$answer" = "$first" ] || fail 'the session has another backend'
@@ -143,6 +157,45 @@ later 3 another
 grep -q 'the gate runs the new program' /root/dpkg.log || { cat /root/dpkg.log; fail 'no upgrade after a refused one'; }
 asked before
 [ "$answer" = "$first" ] || fail 'the session has another backend'
+
+step 'not upgraded: where the new program refuses the files, or cannot be loaded, a restart is advised against'
+gate=$(gate_pid)
+stays() {
+    [ "$(systemctl is-active pgseal)" = active ] && [ "$(gate_pid)" = "$gate" ] || fail "another gate: $*"
+    asked before
+    [ "$answer" = "$first" ] || fail 'the session has another backend'
+    grep -q 'do not restart it before .*: pgseal serve -D /etc/pgseal --check$' /root/dpkg.log || { cat /root/dpkg.log; fail "silent: $*"; }
+    ! grep -q 'systemctl restart' /root/dpkg.log || fail "a restart was advised: $*"
+}
+echo 'hostssl all all nonsense' >>/etc/pgseal/pg_hba.conf
+later 4 another
+stays 'files that are refused'
+grep -q '/etc/pgseal/pg_hba.conf:[0-9]*: ERROR: ' /root/dpkg.log || { cat /root/dpkg.log; fail 'the line was not named'; }
+! pgseal serve -D /etc/pgseal --check >/root/check.log 2>&1 || fail 'what was advised shows nothing'
+cp -p /root/pg_hba.conf /etc/pgseal/pg_hba.conf
+pgseal upgrade -D /etc/pgseal >/root/upgrade.log || fail 'what was advised does not upgrade'
+[ "$(gate_pid)" != "$gate" ] || fail 'the old gate still serves'
+gate=$(gate_pid)
+unloadable() { # as without a library that it needs
+    sed -i 's,libjansson\.so\.4,libjansson.so.X,' "$1"
+    ! "$1" --version 2>/dev/null || fail 'it can be loaded'
+}
+later 5 unloadable
+stays 'a program that cannot be loaded'
+
+step 'not configured: what a failed installation has left, apt mends'
+printf '#!/bin/sh\nexit 1\n' >/usr/local/sbin/systemd-sysusers
+chmod 755 /usr/local/sbin/systemd-sysusers
+! (later 6 another) >/dev/null 2>&1 || fail 'an error of postinst was ignored'
+[ "$(dpkg-query -W -f '${db:Status-Status}' pgseal)" = half-configured ] || fail 'the status after a failed installation'
+[ "$(gate_pid)" = "$gate" ] || fail 'another gate after a failed installation'
+asked before
+rm /usr/local/sbin/systemd-sysusers
+apt-get -f -y install >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'apt -f install'; }
+grep -q 'the gate runs the new program: 1 session moved' /root/dpkg.log || { cat /root/dpkg.log; fail 'no upgrade by apt -f install'; }
+[ "$(dpkg-query -W -f '${db:Status-Status}' pgseal)" = installed ] || fail 'apt -f install has not mended it'
+asked before
+[ "$answer" = "$first" ] || fail 'the session has another backend'
 exec 3>&- 4<&-
 answers 'after another upgrade'
 
@@ -151,8 +204,38 @@ dpkg -r pgseal >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'removal'; }
 ! pgrep -x pgseal >/dev/null || fail 'it still runs'
 [ -e /etc/pgseal/pgseal.conf ] || fail 'the configuration went with the package'
 
+step 'installed again: the same certificates are served'
+keys() {
+    find /etc/pgseal -type f -name '*.key' -exec sha256sum {} + | sort
+}
+before=$(keys)
+dpkg -i "$package" >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'dpkg -i after a removal'; }
+[ "$(systemctl is-active pgseal)" = active ] || fail 'not active after it was installed again'
+answers 'after it was installed again'
+[ "$(keys)" = "$before" ] || fail 'other keys after it was installed again'
+! grep -q 'the new program' /root/dpkg.log || { cat /root/dpkg.log; fail 'upgraded from itself'; }
+
 step 'purged: keys are left, and named'
+mkdir -p /var/lib/pgseal/private/acme
+openssl genpkey -algorithm ED25519 -out /var/lib/pgseal/private/acme/account.pem
+before=$(keys)
 dpkg -P pgseal >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'purge'; }
-grep -q '/etc/pgseal is left, with [1-9][0-9]* private keys' /root/dpkg.log || { cat /root/dpkg.log; fail 'silent about keys'; }
-[ -e /etc/pgseal/ca/ca.key ] || fail 'a key was removed'
-[ ! -e /var/lib/pgseal ] || fail '/var/lib/pgseal is left'
+named() {
+    grep -qx -- "$1" /root/dpkg.log || { cat /root/dpkg.log; fail "purge does not say: $1"; }
+}
+[ "$(keys)" = "$before" ] && [ -e /etc/pgseal/ca/ca.key ] || fail 'keys were removed'
+for dir in /etc/pgseal /var/lib/pgseal; do
+    named "pgseal: $dir is left, with these private keys; remove it with: rm -r $dir"
+done
+for key in $(find /etc/pgseal -type f -name '*.key') /var/lib/pgseal/private/acme/account.pem; do
+    named "    $key"
+done
+grep -q '^pgseal: without the key of a certificate authority (ca.key)' /root/dpkg.log || fail 'the CA was not named'
+
+step 'purged once more, without keys: nothing is left'
+rm -r /etc/pgseal /var/lib/pgseal
+dpkg -i "$package" >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'dpkg -i after a purge'; }
+touch /var/lib/pgseal/pgseal.clients
+dpkg -P pgseal >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; fail 'purge'; }
+[ ! -e /var/lib/pgseal ] && [ ! -e /etc/pgseal ] || fail 'a directory without keys is left'
+! grep '^pgseal: ' /root/dpkg.log || fail 'something was named that is not left'
