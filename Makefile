@@ -228,7 +228,8 @@ site:
 image:
 	tools/deps.sh debian13 image
 	test -e build-deb/trixie/pgseal_*.deb && \
-	    test -z "$$(git ls-files -z | xargs -0 sh -c 'find "$$@" -newer build-deb/trixie/pgseal_[0-9]*.deb' find)" || tools/deb.sh trixie
+	    test -z "$$(find . -maxdepth 1 \( -name 'build*' -o -name .git -o -name . \) -o \
+	        -exec find {} -type f ! -name '*.pyc' -newer build-deb/trixie/pgseal_*.deb \;)" || tools/deb.sh trixie
 	tools/image.sh
 
 check-image:

@@ -56,10 +56,13 @@ chroot_run() {
                 CCACHE_DIR=/var/cache/ccache DEBIAN_FRONTEND=noninteractive /bin/sh -c "$1"' "$1" "$2" </dev/null 9>&-
 }
 
-# Copy what git has of the tree $1, and what is new there, to the folder $2.
+# Copy what git has of the tree $1, and what is new there, to the folder $2. A tree without git is that of a release.
 chroot_tree() {
     rm -rf "$2"
     mkdir -p "$2"
-    (cd "$1" && git ls-files -z --cached --others --exclude-standard |
-        tar --null -c -f - --files-from=- --ignore-failed-read 2>/dev/null) | tar -x -f - -C "$2" --no-same-owner
+    (cd "$1" && if git rev-parse --git-dir >/dev/null 2>&1; then
+        git ls-files -z --cached --others --exclude-standard
+    else
+        find . -mindepth 1 -maxdepth 1 ! -name 'build*' -print0
+    fi | tar --null -c -f - --files-from=- --ignore-failed-read 2>/dev/null) | tar -x -f - -C "$2" --no-same-owner
 }
