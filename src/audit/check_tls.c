@@ -133,10 +133,7 @@ static bool is_out_of_reach(const struct audit_subject *s)
 {
     static const char *const older[] = { "3.0", "3.1", "3.2", "3.3", "3.4" };
 
-    for (size_t i = 0; s->kind == SUBJECT_GATE && i < COUNT_OF(older); i++)
-        if (str_is(s->openssl, older[i]))
-            return true;
-    return false;
+    return s->kind == SUBJECT_GATE && str_is_one_of(s->openssl, older, COUNT_OF(older));
 }
 
 static void check_groups(struct audit *a)

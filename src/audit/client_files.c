@@ -33,10 +33,8 @@ enum client_file client_file_kind(struct str name, struct str text)
         return CLIENT_FILE_PATRONI;
     if (str_is(name, ".pgpass") || str_is(name, "pgpass.conf"))
         return CLIENT_FILE_PASSWORDS;
-    for (size_t i = 0; i < COUNT_OF(profiles); i++)
-        if (str_is(name, profiles[i]))
-            return CLIENT_FILE_ENVIRONMENT;
-    if (str_starts(name, STR(".env")) || str_ends(name, STR(".env")))
+    if (str_is_one_of(name, profiles, COUNT_OF(profiles)) || str_starts(name, STR(".env")) ||
+        str_ends(name, STR(".env")))
         return CLIENT_FILE_ENVIRONMENT;
     return CLIENT_FILE_TEXT;
 }

@@ -30,10 +30,7 @@ static const char *const needed[] = { "ssl", "ssl_min_protocol_version", "ssl_ci
 
 static bool is_file_setting(struct str name)
 {
-    for (size_t i = 0; i < COUNT_OF(file_settings); i++)
-        if (str_is(name, file_settings[i]))
-            return true;
-    return false;
+    return str_is_one_of(name, file_settings, COUNT_OF(file_settings));
 }
 
 static enum code live_settings_no_memory(struct live_audit *audit)

@@ -67,6 +67,20 @@ size_t str_find(struct str s, char c)
     return at ? (size_t)(at - s.p) : s.n;
 }
 
+size_t str_index_of(struct str s, const char *const *words, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && !str_is(s, words[i]))
+        i++;
+    return i;
+}
+
+bool str_is_one_of(struct str s, const char *const *words, size_t n)
+{
+    return str_index_of(s, words, n) < n;
+}
+
 bool str_split(struct str *rest, char sep, struct str *out_part)
 {
     if (rest->p == NULL || rest->n == 0)

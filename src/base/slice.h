@@ -102,6 +102,9 @@ bool char_is_blank(char c);
 struct str str_trim(struct str s);
 /** Position of the first `c`, or s.n. */
 size_t str_find(struct str s, char c);
+/** Which of `n` words `s` is, to the letter; `n`: none of them. */
+size_t str_index_of(struct str s, const char *const *words, size_t n);
+bool str_is_one_of(struct str s, const char *const *words, size_t n);
 /**
  * Cut the text before the first `sep` off `*rest`.
  * Returns false when `*rest` is exhausted; "a,,b" gives "a", "", "b"; "" gives nothing.

@@ -56,13 +56,12 @@ static struct str since(const struct text *t, size_t from)
 
 bool conn_option_find(struct str keyword, enum conn_option *out)
 {
-    for (size_t i = 0; i < CONN_OPTION_COUNT; i++) {
-        if (str_is(keyword, keywords[i])) {
-            *out = (enum conn_option)i;
-            return true;
-        }
-    }
-    return false;
+    size_t i = str_index_of(keyword, keywords, CONN_OPTION_COUNT);
+
+    if (i == CONN_OPTION_COUNT)
+        return false;
+    *out = (enum conn_option)i;
+    return true;
 }
 
 /* How a word that is in a keyword's place is quoted. */

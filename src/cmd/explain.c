@@ -281,8 +281,7 @@ static enum code quote_word(struct arena *arena, struct str word, bool is_databa
 
     if (!p)
         return E_NOMEM;
-    for (size_t i = 0; is_database && i < COUNT_OF(database_words); i++)
-        quote |= str_is(word, database_words[i]);
+    quote |= is_database && str_is_one_of(word, database_words, COUNT_OF(database_words));
     for (size_t i = 0; i < word.n; i++)
         quote |= strchr(" ,#\"\t\r\\", word.p[i]) != NULL;
     if (quote)

@@ -117,10 +117,7 @@ static bool is_fact(struct str word)
     static const char *const ours[] = { "addr", "tls", "cert", "san", "sni", "os_user", "roles" };
     enum conn_option unused;
 
-    for (size_t i = 0; i < COUNT_OF(ours); i++)
-        if (str_is(word, ours[i]))
-            return true;
-    return conn_option_find(word, &unused);
+    return str_is_one_of(word, ours, COUNT_OF(ours)) || conn_option_find(word, &unused);
 }
 
 /* A certificate's name has blanks and signs of its own: without quotes it ends where the next fact begins. */

@@ -23,13 +23,12 @@ const char *change_step_name(enum change_step step)
 
 static bool step_from_name(struct str name, enum change_step *out)
 {
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
-        if (!str_is(name, names[i]))
-            continue;
-        *out = (enum change_step)i;
-        return true;
-    }
-    return false;
+    size_t i = str_index_of(name, names, COUNT_OF(names));
+
+    if (i == COUNT_OF(names))
+        return false;
+    *out = (enum change_step)i;
+    return true;
 }
 
 /* ---- the journal ---- */

@@ -54,12 +54,12 @@ const char *ca_use_name(enum ca_use use)
 
 bool ca_use_from_name(struct str name, enum ca_use *out)
 {
-    for (size_t i = 0; i < COUNT_OF(use_names); i++)
-        if (str_is(name, use_names[i])) {
-            *out = (enum ca_use)i;
-            return true;
-        }
-    return false;
+    size_t i = str_index_of(name, use_names, COUNT_OF(use_names));
+
+    if (i == COUNT_OF(use_names))
+        return false;
+    *out = (enum ca_use)i;
+    return true;
 }
 
 static bool is_hex(struct str s, size_t max)

@@ -121,10 +121,8 @@ static bool is_expected(const char *kind)
                                          PEM_STRING_X509_CRL };
     struct str name = str_c(kind);
 
-    for (size_t i = 0; i < COUNT_OF(kinds); i++)
-        if (str_is(name, kinds[i]))
-            return true;
-    return str_ends(name, STR("PRIVATE KEY")) || str_ends(name, STR("PARAMETERS"));
+    return str_is_one_of(name, kinds, COUNT_OF(kinds)) || str_ends(name, STR("PRIVATE KEY")) ||
+           str_ends(name, STR("PARAMETERS"));
 }
 
 enum code trust_skipped(struct bytes pem, const char *file, struct diags *diags, struct err *e)

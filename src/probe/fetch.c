@@ -79,13 +79,12 @@ const char *fetch_how_name(enum fetch_how how)
 
 bool fetch_how_find(struct str word, enum fetch_how *out)
 {
-    for (size_t i = 0; i < COUNT_OF(how_names); i++) {
-        if (str_is(word, how_names[i])) {
-            *out = (enum fetch_how)i;
-            return true;
-        }
-    }
-    return false;
+    size_t i = str_index_of(word, how_names, COUNT_OF(how_names));
+
+    if (i == COUNT_OF(how_names))
+        return false;
+    *out = (enum fetch_how)i;
+    return true;
 }
 
 /* ---- the end ---- */

@@ -168,12 +168,9 @@ static bool is_weak(struct str cipher)
                                          "RC2",  "DES-CBC", "MD5",   "IDEA", "SEED" };
     struct str rest = cipher, part;
 
-    while (str_split(&rest, '-', &part)) {
-        for (size_t i = 0; i < COUNT_OF(words); i++) {
-            if (str_is(part, words[i]))
-                return true;
-        }
-    }
+    while (str_split(&rest, '-', &part))
+        if (str_is_one_of(part, words, COUNT_OF(words)))
+            return true;
     return str_starts(cipher, STR("DES-")) || str_ends(cipher, STR("DES-CBC3-SHA"));
 }
 

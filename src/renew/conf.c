@@ -324,7 +324,6 @@ static enum code understand(struct reading *r, struct renew_rule *rule)
 {
     static const char *const clients[] = { "uacme", "lego", "certbot", "dehydrated" };
     struct str client = rule->v[RENEW_SET_CLIENT];
-    bool known = false;
 
     if (!read_source(r, rule))
         return OK;
@@ -335,9 +334,7 @@ static enum code understand(struct reading *r, struct renew_rule *rule)
     rule->has_kind = rule->v[RENEW_SET_KEY].n > 0;
     if (rule->has_kind && !key_kind_from_name(rule->v[RENEW_SET_KEY], &rule->kind))
         wrong(r, rule, RENEW_SET_KEY, "a supported key type (ecdsa-p256, ecdsa-p384, rsa-2048, …)");
-    for (size_t i = 0; i < COUNT_OF(clients); i++)
-        known = known || str_is(client, clients[i]);
-    if (!known)
+    if (!str_is_one_of(client, clients, COUNT_OF(clients)))
         wrong(r, rule, RENEW_SET_CLIENT, "one of uacme, lego, certbot and dehydrated");
     return read_names(r, rule);
 }

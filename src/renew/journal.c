@@ -25,13 +25,12 @@ const char *renew_event_name(enum renew_event event)
 
 static bool event_from_name(struct str name, enum renew_event *out)
 {
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
-        if (!str_is(name, names[i]))
-            continue;
-        *out = (enum renew_event)i;
-        return true;
-    }
-    return false;
+    size_t i = str_index_of(name, names, COUNT_OF(names));
+
+    if (i == COUNT_OF(names))
+        return false;
+    *out = (enum renew_event)i;
+    return true;
 }
 
 /* ---- reading ---- */

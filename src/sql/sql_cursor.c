@@ -172,12 +172,8 @@ bool sql_is_alias(const struct parser *p, size_t ahead)
 
     if (t->kind == TOKEN_QUOTED)
         return true;
-    if (t->kind != TOKEN_WORD || is_reserved(t->text))
-        return false;
-    for (size_t i = 0; i < COUNT_OF(not_alias); i++)
-        if (str_is(t->text, not_alias[i]))
-            return false;
-    return true;
+    return t->kind == TOKEN_WORD && !is_reserved(t->text) &&
+           !str_is_one_of(t->text, not_alias, COUNT_OF(not_alias));
 }
 
 void sql_syntax(struct parser *p)

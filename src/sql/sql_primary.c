@@ -129,9 +129,7 @@ static struct expr *typed_literal(struct parser *p, const struct token *t)
 
     if (t->kind != TOKEN_WORD || (!zone && sql_peek(p, 1)->kind != TOKEN_STRING))
         return NULL;
-    for (size_t i = 0; i < COUNT_OF(words) && e == NULL; i++) {
-        if (!str_is(t->text, words[i]))
-            continue;
+    if (str_is_one_of(t->text, words, COUNT_OF(words))) {
         e = sql_node(p, EXPR_CAST, t->at);
         e->type = sql_type_name(p);
         const struct token *text = sql_peek(p, 0);
@@ -283,18 +281,17 @@ static struct expr *bare_call(struct parser *p, const struct token *t)
                                          "current_role", "current_catalog",   "current_schema",
                                          "current_date", "current_timestamp", "localtimestamp" };
 
-    for (size_t i = 0; i < COUNT_OF(words); i++) {
-        if (!str_is(t->text, words[i]))
-            continue;
-        sql_next(p);
-        if (sql_take_punct(p, "(")) { /* current_schema(), current_timestamp(3) */
-            if (sql_peek(p, 0)->kind == TOKEN_INTEGER)
-                sql_next(p);
-            sql_want_punct(p, ")");
-        }
-        return sql_call1(p, t->at, words[i], NULL);
+    size_t i = str_index_of(t->text, words, COUNT_OF(words));
+
+    if (i == COUNT_OF(words))
+        return NULL;
+    sql_next(p);
+    if (sql_take_punct(p, "(")) { /* current_schema(), current_timestamp(3) */
+        if (sql_peek(p, 0)->kind == TOKEN_INTEGER)
+            sql_next(p);
+        sql_want_punct(p, ")");
     }
-    return NULL;
+    return sql_call1(p, t->at, words[i], NULL);
 }
 
 static struct expr *worded_call(struct parser *p, const struct token *t)

@@ -1,6 +1,7 @@
 /* SELECT, VALUES, set operations, FROM. [src: PostgreSQL 18, "SELECT"] */
 #include "sql/sql_select.h"
 
+#include "base/check.h"
 #include "pgtypes/type.h"
 #include "sql/sql_cursor.h"
 #include "sql/sql_expr.h"
@@ -101,10 +102,7 @@ static bool at_clause(const struct parser *p)
 
     if (t->kind == TOKEN_END || sql_is_punct(p, 0, ";") || sql_is_punct(p, 0, ")"))
         return true;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (sql_is_word(p, 0, words[i]))
-            return true;
-    return false;
+    return t->kind == TOKEN_WORD && str_is_one_of(t->text, words, COUNT_OF(words));
 }
 
 static struct target *targets(struct parser *p)

@@ -229,11 +229,8 @@ static enum code type_window(struct typer *t, struct scope *scope, struct expr *
 {
     static const char *const natives[] = { "count", "min",        "max",  "sum",
                                            "avg",   "row_number", "rank", "dense_rank" };
-    bool native = false;
 
-    for (size_t i = 0; i < COUNT_OF(natives); i++)
-        native = native || str_is(call->emit, natives[i]);
-    if (!native || call->distinct)
+    if (!str_is_one_of(call->emit, natives, COUNT_OF(natives)) || call->distinct)
         return sql_fail(t->e, E_UNSUPPORTED, call->at,
                         "this function with OVER is not supported in the status database");
     for (struct expr **slot = &call->over->partition; *slot != NULL; slot = &(*slot)->next)
