@@ -128,7 +128,7 @@ enum code collect_gate(const struct collect_source *source, struct arena *arena,
         return OK;
     }
     collected_fini(&c);
-    const struct diag *first = STAILQ_FIRST(&diags.list);
+    const struct diag *first = diags_first_error(&diags);
     return first ? err_set(e, code, "%.*s", STR_ARG(first->message))
                  : err_set(e, code, "the settings of \"%s\" cannot be loaded", dir);
 }

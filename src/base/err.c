@@ -209,6 +209,26 @@ void diags_add_err(struct diags *diags, const struct err *e)
         diags_hint(diags, row, "%s", e->hint);
 }
 
+const struct diag *diags_first_error(const struct diags *diags)
+{
+    const struct diag *row = STAILQ_FIRST(&diags->list);
+
+    while (row && row->severity != SEV_ERROR)
+        row = STAILQ_NEXT(row, next);
+    return row;
+}
+
+enum code diags_to_err(const struct diags *diags, enum code code, const char *otherwise, struct err *e)
+{
+    const struct diag *row = diags_first_error(diags);
+
+    if (!row)
+        return err_set(e, code, "%s", otherwise);
+    (void)err_set(e, code, "%.*s", STR_ARG(row->message));
+    err_where(e, row->file, row->line);
+    return code;
+}
+
 bool diags_ok(const struct diags *diags)
 {
     return diags->errors == 0 && !diags->nomem;

@@ -110,6 +110,10 @@ void diags_hint(struct diags *diags, struct diag *row, const char *fmt, ...) PRI
 void diags_detail(struct diags *diags, struct diag *row, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /** Append what `e` says, as an error row. */
 void diags_add_err(struct diags *diags, const struct err *e);
+/** The first row that refuses the load; NULL: there is none. */
+const struct diag *diags_first_error(const struct diags *diags);
+/** What that row says, with its place, as a failure of code `code`; `otherwise` where there is none. Returns `code`. */
+enum code diags_to_err(const struct diags *diags, enum code code, const char *otherwise, struct err *e);
 /** True when nothing refuses the load. */
 bool diags_ok(const struct diags *diags);
 

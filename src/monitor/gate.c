@@ -179,12 +179,9 @@ enum code monitor_add_gate(struct monitor_target *target, const char *dir, struc
 
     diags_init(&diags, &target->arena);
     if (settings_load(&params, &settings, &diags) != OK) {
-        const struct diag *first = STAILQ_FIRST(&diags.list);
-        while (first && first->severity != SEV_ERROR)
-            first = STAILQ_NEXT(first, next);
-        const char *why = first ? arena_c(&target->arena, first->message) : NULL;
-        return monitor_add_fault(target, "server", str_c(dir), MONITOR_UNKNOWN,
-                                 why ? why : "its settings could not be read", e);
+        struct err why;
+        (void)diags_to_err(&diags, E_CONFIG, "its settings could not be read", &why);
+        return monitor_add_fault(target, "server", str_c(dir), MONITOR_UNKNOWN, err_text(&why), e);
     }
     enum code code = name_visits(target, settings, e);
     if (code == OK)

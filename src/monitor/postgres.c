@@ -45,9 +45,7 @@ static enum code read_settings(struct pg *pg, const char *dir, struct err *e)
         return err_set(e, E_NO_FILE, "no postgresql.conf belongs to this data directory");
     if (config->code == OK)
         return OK;
-    const struct diag *first = STAILQ_FIRST(&config->diags.list);
-    const char *why = first ? arena_c(&pg->target->arena, first->message) : NULL;
-    return err_set(e, config->code, "%s", why ? why : "its settings could not be read");
+    return diags_to_err(&config->diags, config->code, "its settings could not be read", e);
 }
 
 /* ---- what it has ---- */

@@ -34,18 +34,11 @@ enum code pgdata_state_dir(const char *dir, const char *config_file, char out[OS
 /* Nothing is renewed for a server whose settings are not whole. */
 static enum code first_error(const struct pgserver_file *file, struct err *e)
 {
-    const struct diag *row;
+    const struct diag *row = diags_first_error(&file->diags);
 
     if (file->code == OK)
         return OK;
-    STAILQ_FOREACH (row, &file->diags.list, next) {
-        if (row->severity != SEV_ERROR)
-            continue;
-        (void)err_set(e, row->code, "%.*s", STR_ARG(row->message));
-        err_where(e, row->file, row->line);
-        return row->code;
-    }
-    return err_set(e, E_CONFIG, "the settings could not be read");
+    return diags_to_err(&file->diags, row ? row->code : E_CONFIG, "the settings could not be read", e);
 }
 
 /* ---- the process ---- */

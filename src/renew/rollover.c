@@ -386,21 +386,15 @@ static enum code take_lock(struct rollover *r, bool look, struct err *e)
 
 static enum code load_conf(struct rollover *r, struct err *e)
 {
-    const struct diag *row;
     struct diags diags;
 
     diags_init(&diags, r->arena);
     enum code code = renew_conf_load(NULL, r->target.conf, r->arena, &r->conf, &diags);
     if (code == OK || code == E_NO_FILE)
         return OK;
-    (void)err_set(e, code, "file \"%s\" could not be read", r->target.conf);
-    STAILQ_FOREACH (row, &diags.list, next)
-        if (row->severity == SEV_ERROR) {
-            (void)err_set(e, code, "%.*s", STR_ARG(row->message));
-            err_where(e, row->file, row->line);
-            break;
-        }
-    return code;
+    if (!diags_first_error(&diags))
+        return err_set(e, code, "file \"%s\" could not be read", r->target.conf);
+    return diags_to_err(&diags, code, "", e);
 }
 
 static enum code find_ca_dir(struct rollover *r, const char *named, struct err *e)

@@ -109,21 +109,14 @@ static enum code open_hosts(struct renew_target *t, const char *path, struct are
 static enum code open_gate(struct renew_target *t, struct arena *arena, struct err *e)
 {
     struct settings_params params = { .dir = str_c(t->dir) };
-    const struct diag *row;
     char own_ca[OS_PATH_MAX];
     struct diags diags;
     bool has_key;
 
     diags_init(&diags, arena);
     enum code code = settings_load(&params, &t->settings, &diags);
-    STAILQ_FOREACH (row, &diags.list, next)
-        if (code != OK && row->severity == SEV_ERROR) {
-            (void)err_set(e, code, "%.*s", STR_ARG(row->message));
-            err_where(e, row->file, row->line);
-            return code;
-        }
     if (code != OK)
-        return err_set(e, code, "the gate's settings could not be read");
+        return diags_to_err(&diags, code, "the gate's settings could not be read", e);
     TRY(set_path(&t->settings->ssl_cert_file, t->server_cert, &t->has_server, e));
     TRY(set_path(&t->settings->ssl_key_file, t->server_key, &has_key, e));
     t->has_server = t->settings->ssl && t->has_server && has_key;

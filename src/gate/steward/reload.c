@@ -340,21 +340,18 @@ static void stop_waiting(struct gate *g)
 /* The first complaint, for those who asked and for those who ask later. */
 static void tell_refusal(const struct diags *diags, struct history_row *row, struct err *note)
 {
-    const struct diag *diag;
+    const struct diag *diag = diags_first_error(diags);
 
     err_set(note, E_CONFIG, "configuration was not reloaded; the one in force stays");
-    STAILQ_FOREACH (diag, &diags->list, next) {
-        if (diag->severity != SEV_ERROR)
-            continue;
-        (void)snprintf(row->file, sizeof row->file, "%.*s", STR_ARG(diag->file));
-        (void)snprintf(row->error, sizeof row->error, "%.*s", STR_ARG(diag->message));
-        row->line = diag->line;
-        if (diag->line > 0)
-            err_detail(note, "%.*s:%u: %.*s", STR_ARG(diag->file), diag->line, STR_ARG(diag->message));
-        else
-            err_detail(note, "%.*s", STR_ARG(diag->message));
+    if (!diag)
         return;
-    }
+    (void)snprintf(row->file, sizeof row->file, "%.*s", STR_ARG(diag->file));
+    (void)snprintf(row->error, sizeof row->error, "%.*s", STR_ARG(diag->message));
+    row->line = diag->line;
+    if (diag->line > 0)
+        err_detail(note, "%.*s:%u: %.*s", STR_ARG(diag->file), diag->line, STR_ARG(diag->message));
+    else
+        err_detail(note, "%.*s", STR_ARG(diag->message));
 }
 
 static void refuse(struct gate *g, const struct diags *diags, enum reload_trigger trigger, struct err *note)
