@@ -197,7 +197,7 @@ void check_chain_shape(struct audit *a, const struct cert_list *chain, const boo
     }
     for (size_t i = 0; i < anchors.certs.n; i++) /* the root, which the file need not hold */
         if (cert_issued_by(chain->items[chain->n - 1], anchors.certs.items[i]) &&
-            !public_cas_has(anchors.certs.items[i], chain))
+            !cert_list_has(chain, anchors.certs.items[i]))
             check_end(a, anchors.certs.items[i], &info, file);
 }
 
@@ -264,7 +264,7 @@ static void check_public(struct audit *a, const struct cert_list *cas, const cha
 
     public_cas_load(&roots);
     for (size_t i = 0; i < cas->n; i++) {
-        if (!public_cas_has(cas->items[i], &roots) ||
+        if (!cert_list_has(&roots, cas->items[i]) ||
             name_slash(X509_get_subject_name(cas->items[i]), a->arena, &subject, &e) != OK)
             continue;
         about(

@@ -31,16 +31,8 @@ void public_cas_load(struct cert_list *out)
     if (trust_load("/etc/ssl/certs/ca-certificates.crt", &all, NULL) != OK)
         (void)!trust_load("/etc/pki/tls/certs/ca-bundle.crt", &all, NULL);
     for (size_t i = 0; i < all.certs.n; i++)
-        if (!public_cas_has(all.certs.items[i], &local.certs) && cert_list_add(out, all.certs.items[i]) != OK)
+        if (!cert_list_has(&local.certs, all.certs.items[i]) && cert_list_add(out, all.certs.items[i]) != OK)
             return;
-}
-
-bool public_cas_has(X509 *cert, const struct cert_list *list)
-{
-    for (size_t i = 0; i < list->n; i++)
-        if (X509_cmp(cert, list->items[i]) == 0)
-            return true;
-    return false;
 }
 
 bool public_cas_issued(X509 *cert, const struct cert_list *list)

@@ -8,8 +8,6 @@
 
 /** The roots of the system, without those that somebody added on this machine. What cannot be read is left out. */
 void public_cas_load(struct cert_list *out);
-/** Is it one of the list? */
-bool public_cas_has(X509 *cert, const struct cert_list *list);
 /** Was it issued by one of the list? */
 bool public_cas_issued(X509 *cert, const struct cert_list *list);
 

@@ -96,14 +96,6 @@ static enum code add_server(struct monitor_target *target, const struct settings
     return monitor_add_crl_dir(target, &crls, e);
 }
 
-static bool is_known(const struct monitor_target *target, X509 *cert)
-{
-    for (size_t i = 0; i < target->known.n; i++)
-        if (X509_cmp(target->known.items[i], cert) == 0)
-            return true;
-    return false;
-}
-
 /* The private CA that init made: with it ends what it issued, whether or not clients' certificates are asked for. */
 static enum code add_private_ca(struct monitor_target *target, const char *dir, struct err *e)
 {
@@ -116,7 +108,7 @@ static enum code add_private_ca(struct monitor_target *target, const char *dir, 
         trust_load(path, &ca, &ignored) != OK)
         return OK;
     for (size_t i = 0; i < ca.certs.n; i++)
-        if (!is_known(target, ca.certs.items[i]))
+        if (!cert_list_has(&target->known, ca.certs.items[i]))
             TRY(monitor_add_cert(target, "ca", str_c(path), ca.certs.items[i], &row, e));
     return OK;
 }

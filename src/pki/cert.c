@@ -67,6 +67,14 @@ enum code cert_list_add(struct cert_list *list, X509 *cert)
     return E_NOMEM;
 }
 
+bool cert_list_has(const struct cert_list *list, X509 *cert)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (X509_cmp(list->items[i], cert) == 0)
+            return true;
+    return false;
+}
+
 static X509 *next_of_chain(BIO *bio, const struct cert_list *list)
 {
     return list->n == 0 ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)

@@ -24,6 +24,8 @@ void cert_list_fini(struct cert_list *list);
 void cert_list_auto(struct cert_list *list);
 /** Append one more reference to `cert`. */
 MUST_CHECK enum code cert_list_add(struct cert_list *list, X509 *cert);
+/** Is this very certificate among them? */
+bool cert_list_has(const struct cert_list *list, X509 *cert);
 
 /**
  * The certificates of a file that holds one's own (ssl_cert_file, sslcert), as OpenSSL loads them: the first

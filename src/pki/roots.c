@@ -75,14 +75,6 @@ static X509 *file_find(X509 *cert)
     return found;
 }
 
-static bool roots_has(const struct cert_list *list, X509 *cert)
-{
-    for (size_t i = 0; i < list->n; i++)
-        if (X509_cmp(list->items[i], cert) == 0)
-            return true;
-    return false;
-}
-
 bool roots_system_add(X509 *cert, struct cert_list *roots)
 {
     X509 *found = directory_find(cert);
@@ -90,7 +82,7 @@ bool roots_system_add(X509 *cert, struct cert_list *roots)
     if (!found)
         found = file_find(cert);
     ERR_clear_error();
-    bool added = found && !roots_has(roots, found) && cert_list_add(roots, found) == OK;
+    bool added = found && !cert_list_has(roots, found) && cert_list_add(roots, found) == OK;
     X509_free(found);
     return added;
 }

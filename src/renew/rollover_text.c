@@ -55,14 +55,6 @@ static void read_block(struct str block, struct trust *out)
     *out = (struct trust){ .certs = { .n = 0 } };
 }
 
-static bool has_cert(const struct cert_list *list, X509 *cert)
-{
-    for (size_t i = 0; i < list->n; i++)
-        if (X509_cmp(list->items[i], cert) == 0)
-            return true;
-    return false;
-}
-
 /* Is it a list of one of these? By name, since a list may be older than the key. */
 static bool has_issuer(const struct cert_list *list, X509_CRL *crl)
 {
@@ -82,13 +74,14 @@ struct rollover_holds rollover_text_roots(struct str text, const struct cert_lis
 
     read_block(text, &found);
     for (size_t i = 0; i < found.certs.n; i++) {
-        bool is_old = has_cert(old, found.certs.items[i]), is_next = has_cert(next, found.certs.items[i]);
+        bool is_old = cert_list_has(old, found.certs.items[i]),
+             is_next = cert_list_has(next, found.certs.items[i]);
         holds.old = holds.old || is_old;
         holds.next = holds.next || is_next;
         holds.others = holds.others || (!is_old && !is_next);
     }
     for (size_t i = 0; i < next->n; i++)
-        holds.missing = holds.missing || !has_cert(&found.certs, next->items[i]);
+        holds.missing = holds.missing || !cert_list_has(&found.certs, next->items[i]);
     return holds;
 }
 
@@ -136,7 +129,7 @@ enum code rollover_text_add_roots(struct str text, const struct cert_list *add, 
     buf_append_str(out, text);
     end_line(text, out);
     for (size_t i = 0; i < add->n; i++)
-        if (!has_cert(&found.certs, add->items[i]) && cert_to_pem(add->items[i], out) != OK)
+        if (!cert_list_has(&found.certs, add->items[i]) && cert_to_pem(add->items[i], out) != OK)
             return err_set(e, E_NOMEM, "out of memory");
     return text_done(out, e);
 }
@@ -151,7 +144,7 @@ enum code rollover_text_drop_roots(struct str text, const struct cert_list *drop
         AUTO(trust) struct trust found = { .certs = { .n = 0 } };
         if (is_block)
             read_block(piece, &found);
-        if (found.certs.n != 1 || !has_cert(drop, found.certs.items[0]))
+        if (found.certs.n != 1 || !cert_list_has(drop, found.certs.items[0]))
             buf_append_str(out, piece);
     }
     return text_done(out, e);

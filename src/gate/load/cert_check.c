@@ -160,19 +160,12 @@ static void tell_order(const struct chain_view *v)
         chain_diagnose(&report, v->file, false, v->diags);
 }
 
-static bool contains(const struct cert_list *list, X509 *cert)
-{
-    for (size_t i = 0; list && i < list->n; i++)
-        if (X509_cmp(list->items[i], cert) == 0)
-            return true;
-    return false;
-}
-
 /* What is served already refuses nothing, and what is on no path disturbs nobody. */
 static void cert_check_date(const struct chain_view *v, size_t i)
 {
     X509 *cert = v->chain->items[i];
-    bool refuses = v->strict && v->path.used[i] && !contains(v->what->running, cert);
+    bool refuses = v->strict && v->path.used[i] &&
+                   !(v->what->running && cert_list_has(v->what->running, cert));
     enum severity severity = refuses ? SEV_ERROR : SEV_WARNING;
     struct diag *row = NULL;
     int64_t from, to;
