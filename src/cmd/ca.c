@@ -5,6 +5,7 @@
 #include "cmd/ca_where.h"
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
+#include "cmd/number_option.h"
 #include "cmd/usage.h"
 #include "os/owner.h"
 #include "pki/trust.h"
@@ -34,11 +35,10 @@ static enum code read_constraints(const struct cmd *cmd, struct arena *arena, st
 
 static enum code read_numbers(const struct cmd *cmd, struct ca_params *params, struct err *e)
 {
-    const char *days = cmd_value(cmd, OPT_ca_days), *length = cmd_value(cmd, OPT_ca_path_length);
+    const char *length = cmd_value(cmd, OPT_ca_path_length);
     uint32_t value;
 
-    if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, &params->days))
-        return err_set(e, E_USAGE, "--days takes a number from 1 to %d", CA_DAYS_MAX);
+    TRY(cmd_read_number(cmd, OPT_ca_days, CA_DAYS_MAX, &params->days, e));
     if (!length)
         return OK;
     if (str_is(str_c(length), "none")) {
@@ -223,13 +223,11 @@ static enum code write_crl(const struct cmd *cmd, struct ca_place *place, struct
 {
     AUTO(os_owner) struct os_owner as = { 0 };
     AUTO(ca) struct ca *ca = NULL;
-    const char *days_text = cmd_value(cmd, OPT_ca_crl_days);
     struct shown shown = { .now_s = env_now_s(&cmd->env) };
     unsigned days = CA_CRL_DAYS_DEFAULT;
     char path[OS_PATH_MAX];
 
-    if (days_text && !str_to_u32(str_c(days_text), 1, CA_DAYS_MAX, &days))
-        return err_set(e, E_USAGE, "--crl-days takes a number from 1 to %d", CA_DAYS_MAX);
+    TRY(cmd_read_number(cmd, OPT_ca_crl_days, CA_DAYS_MAX, &days, e));
     place->passphrase = source_of(cmd);
     TRY(passphrase_check(&place->passphrase, e));
     TRY(os_owner_enter(ca_place_owner(place), &as, e));

@@ -8,6 +8,7 @@
 #include "cmd/ca_rollover_seen.h"
 #include "cmd/ca_where.h"
 #include "cmd/certtext.h"
+#include "cmd/number_option.h"
 #include "cmd/rotate_report.h"
 #include "cmd/usage.h"
 #include "conf/settings.h"
@@ -162,7 +163,7 @@ static enum code give_known(void *ctx, struct secret *out, struct err *e)
 
 static enum code read_wish(const struct cmd *cmd, struct rollover_wish *out, struct err *e)
 {
-    const char *key = cmd_value(cmd, OPT_ca_key), *days = cmd_value(cmd, OPT_ca_days);
+    const char *key = cmd_value(cmd, OPT_ca_key);
     struct rollover_wish wish = { .bundle = cmd_value(cmd, OPT_ca_bundle),
                                   .replaces = cmd_value(cmd, OPT_ca_replaces),
                                   .name = str_c(cmd_value(cmd, OPT_ca_name)),
@@ -170,8 +171,7 @@ static enum code read_wish(const struct cmd *cmd, struct rollover_wish *out, str
 
     if (key && !key_kind_from_name(str_c(key), &wish.key))
         return err_set(e, E_USAGE, "\"%s\" is not a supported key type (" KEY_KIND_NAMES ")", key);
-    if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, &wish.days))
-        return err_set(e, E_USAGE, "--days takes a number from 1 to %d", CA_DAYS_MAX);
+    TRY(cmd_read_number(cmd, OPT_ca_days, CA_DAYS_MAX, &wish.days, e));
     if (wish.replaces && !wish.bundle)
         return err_set(e, E_USAGE, "--replaces requires --bundle");
     *out = wish;

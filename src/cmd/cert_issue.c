@@ -13,6 +13,7 @@
 #include "cmd/cert_job.h"
 #include "cmd/cert_options.h"
 #include "cmd/gate_dir.h"
+#include "cmd/number_option.h"
 #include "os/owner.h"
 #include "pki/journal.h"
 
@@ -82,13 +83,11 @@ static enum code read_use(const struct cert_job *job, struct plan *plan, struct 
 
 static enum code read_kind(const struct cert_job *job, struct plan *plan, struct err *e)
 {
-    const char *key = cmd_value(job->cmd, OPT_cert_key), *days = cmd_value(job->cmd, OPT_cert_days);
+    const char *key = cmd_value(job->cmd, OPT_cert_key);
 
     if (key && !key_kind_from_name(str_c(key), &plan->kind))
         return err_set(e, E_USAGE, "\"%s\" is not a supported key type (" KEY_KIND_NAMES ")", key);
-    if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, &plan->request.days))
-        return err_set(e, E_USAGE, "--days takes a number from 1 to %d", CA_DAYS_MAX);
-    return OK;
+    return cmd_read_number(job->cmd, OPT_cert_days, CA_DAYS_MAX, &plan->request.days, e);
 }
 
 /* HOST, HOST:PORT or [V6]:PORT. */

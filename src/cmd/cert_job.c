@@ -1,6 +1,8 @@
 /* Which CA a verb of `pgseal cert` works with. */
 #include "cmd/cert_job.h"
 
+#include "cmd/number_option.h"
+
 enum code cert_job_ca(struct cert_job *job, struct err *e)
 {
     const struct cmd *cmd = job->cmd;
@@ -13,12 +15,8 @@ enum code cert_job_ca(struct cert_job *job, struct err *e)
 
 enum code cert_job_crl_days(const struct cert_job *job, unsigned *out, struct err *e)
 {
-    const char *days = cmd_value(job->cmd, OPT_cert_crl_days);
-
     *out = CA_CRL_DAYS_DEFAULT;
-    if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, out))
-        return err_set(e, E_USAGE, "--crl-days takes a number from 1 to %d", CA_DAYS_MAX);
-    return OK;
+    return cmd_read_number(job->cmd, OPT_cert_crl_days, CA_DAYS_MAX, out, e);
 }
 
 bool cert_is_path(const char *argument)

@@ -2,6 +2,7 @@
 #include "cmd/cert_options.h"
 
 #include "base/arena.h"
+#include "cmd/number_option.h"
 #include "pki/journal.h"
 
 enum code cert_read_sans(const struct cert_job *job, struct san **out, size_t *out_n, const char **out_host,
@@ -31,11 +32,9 @@ enum code cert_read_sans(const struct cert_job *job, struct san **out, size_t *o
 
 enum code cert_read_use_and_days(const struct cert_job *job, struct ca_request *request, struct err *e)
 {
-    const char *word = cmd_value(job->cmd, OPT_cert_use), *days = cmd_value(job->cmd, OPT_cert_days);
+    const char *word = cmd_value(job->cmd, OPT_cert_use);
 
     if (word && !ca_use_from_name(str_c(word), &request->use))
         return err_set(e, E_USAGE, "--use takes server, client or both, not \"%s\"", word);
-    if (days && !str_to_u32(str_c(days), 1, CA_DAYS_MAX, &request->days))
-        return err_set(e, E_USAGE, "--days takes a number from 1 to %d", CA_DAYS_MAX);
-    return OK;
+    return cmd_read_number(job->cmd, OPT_cert_days, CA_DAYS_MAX, &request->days, e);
 }

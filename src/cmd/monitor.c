@@ -6,6 +6,7 @@
 #include "cmd/monitor_exporter.h"
 #include "cmd/monitor_pass.h"
 #include "cmd/monitor_report.h"
+#include "cmd/number_option.h"
 #include "cmd/usage.h"
 #include "conf/http_place.h"
 #include "net/loop.h"
@@ -37,16 +38,6 @@ struct monitor_job {
 };
 
 /* ---- options ---- */
-
-static int read_number(const struct cmd *cmd, enum cmd_opt option, const char *name, uint32_t max,
-                       uint32_t *out)
-{
-    const char *text = cmd_value(cmd, option);
-
-    if (text && !str_to_u32(str_c(text), 1, max, out))
-        return cmd_usage(cmd, "--%s takes a number from 1 to %u", name, max);
-    return -1;
-}
 
 static int read_days(struct monitor_job *job)
 {
@@ -93,11 +84,10 @@ static int monitor_read_options(struct monitor_job *job)
 
     if (cmd->n_args == 0)
         return cmd_usage(cmd, "no target given");
-    int status = read_number(cmd, OPT_monitor_timeout, "timeout", MONITOR_TIMEOUT_MAX_S, &job->timeout_s);
-    if (status < 0)
-        status = read_number(cmd, OPT_monitor_interval, "interval", MONITOR_INTERVAL_MAX_S, &job->interval_s);
-    if (status < 0)
-        status = read_days(job);
+    if (cmd_read_number(cmd, OPT_monitor_timeout, MONITOR_TIMEOUT_MAX_S, &job->timeout_s, &e) != OK ||
+        cmd_read_number(cmd, OPT_monitor_interval, MONITOR_INTERVAL_MAX_S, &job->interval_s, &e) != OK)
+        return cmd_usage(cmd, "%s", err_text(&e));
+    int status = read_days(job);
     if (status >= 0)
         return status;
     if (how && !fetch_how_find(str_c(how), &job->plan.how))

@@ -10,6 +10,7 @@
 #include "cmd/certtext.h"
 #include "cmd/cmd.h"
 #include "cmd/driver_option.h"
+#include "cmd/number_option.h"
 #include "cmd/probe_report.h"
 #include "cmd/usage.h"
 #include "probe/target.h"
@@ -114,16 +115,6 @@ static int probe_show(const struct cmd *cmd, const struct probe_work *work)
     return cmd_finish(cmd, probe_status(work->results, work->n));
 }
 
-static int read_number(const struct cmd *cmd, enum cmd_opt option, const char *name, uint32_t max,
-                       uint32_t *out)
-{
-    const char *text = cmd_value(cmd, option);
-
-    if (text && !str_to_u32(str_c(text), 1, max, out))
-        return cmd_usage(cmd, "--%s takes a number from 1 to %u", name, max);
-    return -1;
-}
-
 static void probe_read_options(const struct cmd *cmd, struct conn_options *out)
 {
     static const struct {
@@ -177,11 +168,10 @@ int cmd_probe(struct cmd *cmd)
     enum pasted_driver driver = PASTED_LIBPQ;
 
     arena_init(&arena, PROBE_ARENA_MAX, PROBE_ARENA_FIRST);
-    int status = read_number(cmd, OPT_probe_jobs, "jobs", PROBE_JOBS_MAX, &jobs);
-    if (status < 0)
-        status = read_number(cmd, OPT_probe_timeout, "timeout", PROBE_TIMEOUT_MAX_S, &timeout_s);
-    if (status < 0)
-        status = cmd_read_driver(cmd, OPT_probe_driver, &driver);
+    if (cmd_read_number(cmd, OPT_probe_jobs, PROBE_JOBS_MAX, &jobs, &e) != OK ||
+        cmd_read_number(cmd, OPT_probe_timeout, PROBE_TIMEOUT_MAX_S, &timeout_s, &e) != OK)
+        return cmd_usage(cmd, "%s", err_text(&e));
+    int status = cmd_read_driver(cmd, OPT_probe_driver, &driver);
     if (status >= 0)
         return status;
     if (cmd->n_args == 0)
