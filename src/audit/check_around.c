@@ -4,6 +4,7 @@
 #include "audit/finding.h"
 #include "client/conninfo.h"
 #include "conf/files.h"
+#include "conf/route.h"
 #include "conf/settings.h"
 #include "os/files.h"
 #include "policy/policy.h"
@@ -31,14 +32,6 @@ static const struct conn_host *far_host(const struct conninfo *info)
     return NULL;
 }
 
-static bool logs_in_by(const struct settings_route *route, enum conf_upstream_login login)
-{
-    for (size_t i = 0; i < route->upstream_login.n; i++)
-        if (route->upstream_login.at[i] == login)
-            return true;
-    return false;
-}
-
 static void check_upstream(struct audit *a, const struct subject_connection *u)
 {
     const struct settings_route *route = u->route;
@@ -55,14 +48,14 @@ static void check_upstream(struct audit *a, const struct subject_connection *u)
         else if (u->info->sslmode == SSLMODE_VERIFY_CA)
             audit_add(a, CHECK_UPSTREAM_NAME_UNVERIFIED, where,
                       "with sslmode=verify-ca the certificate need not be for \"%.*s\"", STR_ARG(name));
-        if (logs_in_by(route, CONF_LOGIN_TRUST))
+        if (settings_logs_in_by(&route->upstream_login, CONF_LOGIN_TRUST))
             audit_add_setting(
                 a, CHECK_UPSTREAM_TRUST, "upstream_login",
                 "\"%.*s\" may admit the gate as any user without authentication, and anyone else who can "
                 "reach it",
                 STR_ARG(name));
     }
-    if (logs_in_by(route, CONF_LOGIN_SERVICE))
+    if (settings_logs_in_by(&route->upstream_login, CONF_LOGIN_SERVICE))
         audit_add_setting(a, CHECK_UPSTREAM_SERVICE, "upstream_login",
                           "sessions run as \"%.*s\" on the server, whoever the client is",
                           STR_ARG(u->info->user));

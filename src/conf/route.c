@@ -43,6 +43,14 @@ size_t settings_route_index(const struct settings_route *routes, size_t n, struc
 }
 
 /* A client may call its database what it likes: only names of databases are databases. */
+bool settings_logs_in_by(const struct settings_logins *logins, enum conf_upstream_login login)
+{
+    for (size_t i = 0; i < logins->n; i++)
+        if (logins->at[i] == login)
+            return true;
+    return false;
+}
+
 const struct settings_route *settings_route(const struct settings *settings, struct str database)
 {
     size_t index = settings_names_host(database)

@@ -19,6 +19,9 @@ size_t settings_route_index(const struct settings_route *routes, size_t n, struc
 /** How many connections a user may have, by max_user_connections.NAME or max_user_connections; 0: any number. */
 int settings_max_user_connections(const struct settings *settings, struct str user);
 
+/** Is this one of the ways to log in? */
+bool settings_logs_in_by(const struct settings_logins *logins, enum conf_upstream_login login);
+
 /** The route of a database: its own where one is written, else the default. Never NULL. */
 const struct settings_route *settings_route(const struct settings *settings, struct str database);
 /**

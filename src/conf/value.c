@@ -10,6 +10,7 @@
 #include "base/ip.h"
 #include "conf/http_place.h"
 #include "conf/list.h"
+#include "conf/route.h"
 #include "conf/settings_impl.h"
 
 #include <arpa/inet.h>
@@ -216,6 +217,15 @@ static bool old_connections_word(struct str word, unsigned *out)
     return false;
 }
 
+/* A list of key words. */
+static enum code split_words(const struct value_params *params, struct str text, struct settings_names *out,
+                             struct err *e)
+{
+    enum code code = value_split(params->arena, text, LIST_IDENTIFIER, out);
+
+    return code == OK || code == E_NOMEM ? code : invalid_list(params, text, e);
+}
+
 static enum code parse_flags(const struct setting_def *def, const struct value_params *params,
                              struct str text, unsigned *member, struct err *e)
 {
@@ -223,11 +233,7 @@ static enum code parse_flags(const struct setting_def *def, const struct value_p
     struct settings_names words;
     unsigned flags = 0;
 
-    enum code code = value_split(params->arena, text, LIST_IDENTIFIER, &words);
-    if (code == E_NOMEM)
-        return code;
-    if (code != OK)
-        return invalid_list(params, text, e);
+    TRY(split_words(params, text, &words, e));
     for (size_t i = 0; i < words.n; i++) {
         const struct setting_word *word = find_word(def, words.at[i]);
         if (word) {
@@ -235,14 +241,14 @@ static enum code parse_flags(const struct setting_def *def, const struct value_p
         } else if (connections && i == 0 && old_connections_word(words.at[0], &flags)) {
             if (words.n == 1)
                 break;
-            code = invalid_word(def, params, text, e);
+            enum code code = invalid_word(def, params, text, e);
             err_detail(e, "Cannot specify log_connections option \"%.*s\" in a list with other options.",
                        STR_ARG(words.at[0]));
             return code;
         } else if (connections && str_equal_nocase(words.at[i], STR("all"))) {
             flags |= (1u << def->words.n) - 1;
         } else {
-            code = invalid_word(def, params, text, e);
+            enum code code = invalid_word(def, params, text, e);
             err_detail(e, connections ? "Invalid option \"%.*s\"." : "Unrecognized key word: \"%.*s\".",
                        STR_ARG(words.at[i]));
             return code;
@@ -252,29 +258,17 @@ static enum code parse_flags(const struct setting_def *def, const struct value_p
     return OK;
 }
 
-static bool has_login(const struct settings_logins *logins, int value)
-{
-    for (size_t i = 0; i < logins->n; i++)
-        if ((int)logins->at[i] == value)
-            return true;
-    return false;
-}
-
 static enum code parse_logins(const struct setting_def *def, const struct value_params *params,
                               struct str text, struct settings_logins *member, struct err *e)
 {
     struct settings_logins logins = { .n = 0 };
     struct settings_names words;
 
-    enum code code = value_split(params->arena, text, LIST_IDENTIFIER, &words);
-    if (code == E_NOMEM)
-        return code;
-    if (code != OK)
-        return invalid_list(params, text, e);
+    TRY(split_words(params, text, &words, e));
     for (size_t i = 0; i < words.n; i++) {
         const struct setting_word *word = find_word(def, words.at[i]);
-        if (!word || has_login(&logins, word->value)) {
-            code = invalid_word(def, params, text, e);
+        if (!word || settings_logs_in_by(&logins, (enum conf_upstream_login)word->value)) {
+            enum code code = invalid_word(def, params, text, e);
             err_detail(e, word ? "Key word \"%.*s\" is given twice." : "Unrecognized key word: \"%.*s\".",
                        STR_ARG(words.at[i]));
             return code;
@@ -386,17 +380,24 @@ static enum code parse_string(const struct setting_def *def, const struct value_
     return OK;
 }
 
+/* A list in the syntax of GUC_LIST_QUOTE, or of unix_socket_directories. */
+static enum code split_names(const struct value_params *params, struct str text, enum list_style style,
+                             struct settings_names *out, struct err *e)
+{
+    enum code code = value_split(params->arena, text, style, out);
+
+    if (code == OK || code == E_NOMEM)
+        return code;
+    return err_set(e, E_PARAM, "invalid list syntax in parameter \"%s\"", params->shown_name);
+}
+
 static enum code parse_names(const struct setting_def *def, const struct value_params *params,
                              struct str text, struct settings_names *member, struct err *e)
 {
     bool directories = def->type == SETTING_DIRS;
     struct settings_names names;
 
-    enum code code = value_split(params->arena, text, directories ? LIST_DIRECTORY : LIST_GUC, &names);
-    if (code == E_NOMEM)
-        return code;
-    if (code != OK)
-        return err_set(e, E_PARAM, "invalid list syntax in parameter \"%s\"", params->shown_name);
+    TRY(split_names(params, text, directories ? LIST_DIRECTORY : LIST_GUC, &names, e));
     struct str *at = arena_array(params->arena, names.n, sizeof *at);
     if (!at)
         return E_NOMEM;
@@ -405,7 +406,7 @@ static enum code parse_names(const struct setting_def *def, const struct value_p
         if (directories && !str_starts(at[i], STR("@")))
             TRY(resolve(params, at[i], &at[i]));
         if (str_is(str_c(def->name), "cancel_peers") && !is_host_port(at[i])) {
-            code = value_invalid(params, text, e);
+            enum code code = value_invalid(params, text, e);
             err_detail(e, "\"%.*s\" is not host:port.", STR_ARG(at[i]));
             return code;
         }
@@ -449,17 +450,13 @@ static enum code parse_nets(const struct value_params *params, struct str text, 
 {
     struct settings_names names;
 
-    enum code code = value_split(params->arena, text, LIST_GUC, &names);
-    if (code == E_NOMEM)
-        return code;
-    if (code != OK)
-        return err_set(e, E_PARAM, "invalid list syntax in parameter \"%s\"", params->shown_name);
+    TRY(split_names(params, text, LIST_GUC, &names, e));
     struct settings_net *at = arena_array(params->arena, names.n, sizeof *at);
     if (!at)
         return E_NOMEM;
     for (size_t i = 0; i < names.n; i++) {
         if (!parse_net(names.at[i], &at[i])) {
-            code = value_invalid(params, text, e);
+            enum code code = value_invalid(params, text, e);
             err_detail(e, "\"%.*s\" is not a network such as 10.0.0.0/8 or fd00::/8.", STR_ARG(names.at[i]));
             return code;
         }

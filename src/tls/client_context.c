@@ -26,16 +26,6 @@ static int no_prompt_cb(char *buf, int size, int writing, void *arg)
     return 0;
 }
 
-static enum code unreadable(struct err *e, const char *what, const char *file)
-{
-    char reason[DIAG_REASON_MAX];
-
-    (void)err_set(e, E_CONFIG, "could not read %s file \"%s\": %s", what, file,
-                  diag_first(reason, sizeof reason));
-    der_hint(file, e);
-    return E_CONFIG;
-}
-
 static bool holds_crl(X509_STORE *store)
 {
     STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
@@ -100,7 +90,7 @@ static enum code load_roots(struct tls_context *c, struct tls_library *library,
                            diag_first(reason, sizeof reason));
     } else {
         if (SSL_CTX_load_verify_locations(c->ssl_ctx, p->root_file, NULL) != 1)
-            return unreadable(e, "root certificate", p->root_file);
+            return context_unreadable(e, "read", "root certificate", p->root_file);
         TRY(load_crl(c, library, p, e));
     }
     SSL_CTX_set_verify(c->ssl_ctx, SSL_VERIFY_PEER, engine_verify_cb);
@@ -114,7 +104,7 @@ static enum code load_own(struct tls_context *c, const struct tls_client_params 
     if (!p->cert_file[0])
         return OK;
     if (SSL_CTX_use_certificate_chain_file(c->ssl_ctx, p->cert_file) != 1)
-        return unreadable(e, "certificate", p->cert_file);
+        return context_unreadable(e, "read", "certificate", p->cert_file);
     if (p->key_password) /* the default callback takes the password from its argument */
         SSL_CTX_set_default_passwd_cb_userdata(c->ssl_ctx, (void *)(uintptr_t)p->key_password);
     else if (p->no_prompt)

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "pki/cert.h"
+#include "pki/der.h"
 #include "tls/context.h"
 #include "tls/diag.h"
 #include "tls/engine.h"
@@ -30,6 +31,16 @@ enum code context_new(struct tls_library *library, const SSL_METHOD *method, str
     SSL_CTX_set_options(c->ssl_ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     *out = c;
     return OK;
+}
+
+enum code context_unreadable(struct err *e, const char *verb, const char *what, const char *file)
+{
+    char reason[DIAG_REASON_MAX];
+
+    (void)err_set(e, E_CONFIG, "could not %s %s file \"%s\": %s", verb, what, file,
+                  diag_first(reason, sizeof reason));
+    der_hint(file, e);
+    return E_CONFIG;
 }
 
 enum code context_remember_certificate(struct tls_context *context, struct err *e)

@@ -36,6 +36,8 @@ struct bytes protocol_alpn(enum tls_protocol protocol);
 /** An SSL_CTX with what both sides want: modes, no tickets, no cache, no compression, no renegotiation. */
 MUST_CHECK enum code context_new(struct tls_library *library, const SSL_METHOD *method,
                                  struct tls_context **out, struct err *e);
+/** E_CONFIG: "could not `verb` `what` file", with OpenSSL's reason, and a hint where the file is DER. */
+enum code context_unreadable(struct err *e, const char *verb, const char *what, const char *file);
 /** Remember hash, fingerprint and DER of the certificate that the context serves, if it has one. */
 MUST_CHECK enum code context_remember_certificate(struct tls_context *context, struct err *e);
 

@@ -99,16 +99,6 @@ static int alpn_cb(SSL *ssl, const unsigned char **out, unsigned char *out_n, co
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-static enum code unreadable(struct err *e, const char *what, const char *file)
-{
-    char reason[DIAG_REASON_MAX];
-
-    (void)err_set(e, E_CONFIG, "could not load %s file \"%s\": %s", what, file,
-                  diag_first(reason, sizeof reason));
-    der_hint(file, e);
-    return E_CONFIG;
-}
-
 static void hint_key(const struct passphrase_use *use, struct err *e)
 {
     if (!use->asked)
@@ -140,7 +130,7 @@ static enum code load_certificate(struct tls_context *c, const struct tls_server
     SSL_CTX_set_default_passwd_cb_userdata(c->ssl_ctx, &use);
     enum code code = OK;
     if (SSL_CTX_use_certificate_chain_file(c->ssl_ctx, p->cert_file) != 1)
-        code = unreadable(e, "server certificate", p->cert_file);
+        code = context_unreadable(e, "load", "server certificate", p->cert_file);
     if (code == OK)
         code = os_check_key_file(p->key_file, e);
     if (code == OK && SSL_CTX_use_PrivateKey_file(c->ssl_ctx, p->key_file, SSL_FILETYPE_PEM) != 1) {
@@ -223,7 +213,7 @@ static enum code load_client_ca(struct tls_context *c, struct tls_library *libra
         return OK;
     if (SSL_CTX_load_verify_locations(c->ssl_ctx, ca_file, NULL) != 1 ||
         (names = SSL_load_client_CA_file_ex(ca_file, library->ctx, NULL)) == NULL)
-        return unreadable(e, "root certificate", ca_file);
+        return context_unreadable(e, "load", "root certificate", ca_file);
     if (names_length(names) > CA_NAMES_MAX) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);
         (void)err_set(e, E_CONFIG, "the names of the CAs in file \"%s\" do not fit into a TLS handshake",

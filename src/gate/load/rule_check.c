@@ -41,14 +41,6 @@ static bool may_meet_tls_clients(const struct hba_rule *rule, const struct setti
     return true;
 }
 
-static bool has_login(const struct settings_route *route, enum conf_upstream_login login)
-{
-    for (size_t i = 0; i < route->upstream_login.n; i++)
-        if (route->upstream_login.at[i] == login)
-            return true;
-    return false;
-}
-
 /* Whatever the client proved, is there a way to log in upstream? Unix sockets answer that themselves. */
 static bool can_log_in(const struct hba_rule *rule, const struct settings_route *route,
                        const struct upstream *u)
@@ -60,25 +52,27 @@ static bool can_log_in(const struct hba_rule *rule, const struct settings_route 
 
     if (u->all_unix)
         return true;
-    if (has_login(route, CONF_LOGIN_SERVICE) && u->info.options.v[CONN_USER].n > 0)
+    if (settings_logs_in_by(&route->upstream_login, CONF_LOGIN_SERVICE) && u->info.options.v[CONN_USER].n > 0)
         return true;
-    if (has_login(route, CONF_LOGIN_CERT) && u->may_tls && u->files.cert.n > 0)
+    if (settings_logs_in_by(&route->upstream_login, CONF_LOGIN_CERT) && u->may_tls && u->files.cert.n > 0)
         return true;
-    if (has_login(route, CONF_LOGIN_TRUST) && u->verified)
+    if (settings_logs_in_by(&route->upstream_login, CONF_LOGIN_TRUST) && u->verified)
         return true;
-    return (has_login(route, CONF_LOGIN_SCRAM) && keys) ||
-           (has_login(route, CONF_LOGIN_PASSWORD) && password);
+    return (settings_logs_in_by(&route->upstream_login, CONF_LOGIN_SCRAM) && keys) ||
+           (settings_logs_in_by(&route->upstream_login, CONF_LOGIN_PASSWORD) && password);
 }
 
 /* Did the operator name a way that needs no secret of the client's? Whether the server takes it is not known. */
 static bool names_other_way(const struct settings_route *route, const struct upstream *u)
 {
-    if (has_login(route, CONF_LOGIN_SERVICE))
+    if (settings_logs_in_by(&route->upstream_login, CONF_LOGIN_SERVICE))
         return true;
     if (u->all_unix)
-        return has_login(route, CONF_LOGIN_PEER) || has_login(route, CONF_LOGIN_TRUST);
-    return (has_login(route, CONF_LOGIN_TRUST) && u->verified) ||
-           (has_login(route, CONF_LOGIN_CERT) && u->may_tls && u->files.cert.n > 0);
+        return settings_logs_in_by(&route->upstream_login, CONF_LOGIN_PEER) ||
+               settings_logs_in_by(&route->upstream_login, CONF_LOGIN_TRUST);
+    return (settings_logs_in_by(&route->upstream_login, CONF_LOGIN_TRUST) && u->verified) ||
+           (settings_logs_in_by(&route->upstream_login, CONF_LOGIN_CERT) && u->may_tls &&
+            u->files.cert.n > 0);
 }
 
 /* A client that shows no secret is let in by the rule, and then refused by a server that wants one. Over TCP
