@@ -53,7 +53,7 @@ complete -c pgseal -n '__pgseal_at reload ' -l verbose -s v -d 'print more; may 
 complete -c pgseal -n '__pgseal_at reload ' -l help -s h -d 'show this and exit'
 complete -c pgseal -n '__pgseal_at reload ' -f
 complete -c pgseal -n '__pgseal_at upgrade ' -l directory -s D -x -a '(__fish_complete_directories (commandline -ct))' -d 'the gate\'s directory'
-complete -c pgseal -n '__pgseal_at upgrade ' -l binary -r -F -d 'the new program (default: the file that the gate was started from, as it is now)'
+complete -c pgseal -n '__pgseal_at upgrade ' -l binary -r -F -d 'the new program (default: what lies now at the path by which the gate was started; a symbolic link is followed anew)'
 complete -c pgseal -n '__pgseal_at upgrade ' -l json -d 'print JSON'
 complete -c pgseal -n '__pgseal_at upgrade ' -l verbose -s v -d 'print more; may be repeated'
 complete -c pgseal -n '__pgseal_at upgrade ' -l help -s h -d 'show this and exit'

@@ -59,7 +59,7 @@ _pgseal() {
     'upgrade ')
         _arguments -s -S \
             {-D+,--directory=}'[the gate'\''s directory]:DIR:_files -/' \
-            --binary='[the new program (default: the file that the gate was started from, as it is now)]:FILE:_files' \
+            --binary='[the new program (default: what lies now at the path by which the gate was started; a symbolic link is followed anew)]:FILE:_files' \
             --json'[print JSON]' \
             {-v,--verbose}'[print more; may be repeated]' \
             {-h,--help}'[show this and exit]' \

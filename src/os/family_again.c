@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,10 +36,34 @@ bool family_is_at(const char *path, int file)
            there.st_ino == here.st_ino;
 }
 
+/* In these it is another file for each process that looks. */
+static bool is_nowhere(const char *path)
+{
+    return strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/dev/", 5) == 0;
+}
+
+/*
+ * As the kernel was told it, symbolic links and all; with the directory, if a shell has searched PATH. False: this program does not
+ * lie there.
+ */
+static bool path_as_called(char out[OS_PATH_MAX])
+{
+    const char *called = (const char *)getauxval(AT_EXECFN);
+    char dir[OS_PATH_MAX] = "";
+    struct stat there, here;
+
+    if (!called || (called[0] != '/' && !getcwd(dir, sizeof dir)))
+        return false;
+    int n = snprintf(out, OS_PATH_MAX, "%s%s%s", dir, *dir ? "/" : "", called);
+    return n > 0 && n < OS_PATH_MAX && !is_nowhere(out) && stat(out, &there) == 0 &&
+           stat("/proc/self/exe", &here) == 0 && there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+}
+
 enum code family_own_path(char out[OS_PATH_MAX], struct err *e)
 {
+    if (path_as_called(out))
+        return OK;
     ssize_t n = readlink("/proc/self/exe", out, OS_PATH_MAX - 1);
-
     if (n <= 0)
         return err_set(e, E_IO, "could not read \"/proc/self/exe\": %s", strerror(errno));
     out[n] = '\0';

@@ -173,6 +173,41 @@ def test_killed_after_it_is_a_crash(make_gate):
     assert serves(g.restart())
 
 
+@pytest.mark.parametrize("called", ["absolute", "relative", "found"])
+def test_the_link_is_followed_anew(make_gate, monkeypatch, called):
+    """As after `ln -sf pgseal-1.3 /usr/local/bin/pgseal`: the path counts, not the file that it led to at the start."""
+    g = make_gate(start=False, hba=HBA)
+    program, link = g.program, g.path("pgseal")
+    for version in ("1.2", "1.3", "1.4"):
+        shutil.copy(program, g.path(f"pgseal-{version}"))
+    os.symlink("pgseal-1.2", link)
+    monkeypatch.setenv("PATH", f"{g.dir}:{os.environ['PATH']}")
+    g.program = {"absolute": link, "relative": link.lstrip("/"), "found": "pgseal"}[called]     # it starts in "/"
+    g.start()
+    g.program = program                     # which asks
+    for version in ("1.3", "1.4"):
+        os.symlink(f"pgseal-{version}", g.path("next"))
+        os.replace(g.path("next"), link)
+        upgrade(g)
+        alone(g)
+        for pid in (g.process.pid, newest(g)):
+            assert os.readlink(f"/proc/{pid}/exe") == os.path.realpath(link) == g.path(f"pgseal-{version}")
+    assert serves(g)
+
+
+def test_a_link_that_leads_nowhere(make_gate):
+    g = make_gate(start=False, hba=HBA)
+    program, g.program = g.program, g.path("pgseal")
+    os.symlink(program, g.program)
+    g.start()
+    link, g.program = g.program, program
+    os.remove(link)
+    assert "No such file or directory" in upgrade(g, status=3)
+    os.symlink("/bin/false", link)
+    assert "ended with status 1" in upgrade(g, status=1)
+    assert serves(g)
+
+
 # -- it does not --------------------------------------------------------------------------------------------------------
 def refused(gate, program, reason):
     before = newest(gate)
