@@ -382,15 +382,22 @@ def test_a_login_under_way(gate, certs):
     alone(gate)
 
 
-TAKES_ALL = "while link.recv(65536)[:1] != b'E': pass\nlink.send(b'P')\nwhile link.recv(65536)[:1] != b'D': pass\n"
+PREPARES = "while link.recv(65536)[:1] != b'E': pass\nlink.send(b'P')\n"
+TAKES_ALL = PREPARES + "while link.recv(65536)[:1] != b'D': pass\n"
+STOPS = "os.kill(os.getpid(), signal.SIGSTOP)"
+BEATS = "import time\nfor n in range({n}):\n    time.sleep(0.05)\n    link.send(b'h')\n"
 
 
-@pytest.mark.parametrize("then, reason", [
-    ("signal.pause()", "the new program did not answer in time"),
-    ("os.kill(os.getpid(), signal.SIGKILL)", "terminated by signal 9|ended before it took over"),
-    ("link.send(b'!no room for one of them')\nsignal.pause()", "no room for one of them"),
-], ids=["hangs", "dies", "refuses"])
-def test_a_successor_that_has_all_sessions(gate, certs, server, then, reason):
+@pytest.mark.parametrize("does, reason", [
+    (TAKES_ALL + "signal.pause()", "stopped while it took the sessions over"),
+    (TAKES_ALL + STOPS, "stopped while it took the sessions over"),
+    (PREPARES + STOPS, "stopped while it took the sessions over"),
+    (TAKES_ALL + BEATS.format(n=20) + "link.send(b'!slow, but alive')\nsignal.pause()", "slow, but alive"),
+    (TAKES_ALL + BEATS.format(n=1000), "the new program did not answer in time"),
+    (TAKES_ALL + "os.kill(os.getpid(), signal.SIGKILL)", "terminated by signal 9|ended before it took over"),
+    (TAKES_ALL + "link.send(b'!no room for one of them')\nsignal.pause()", "no room for one of them"),
+], ids=["hangs", "stops", "stops early", "slow", "never ready", "dies", "refuses"])
+def test_a_successor_that_has_all_sessions(gate, certs, server, does, reason):
     """It has their keys, and is never told to begin: they go on here, in the middle of a statement."""
     results = []
     with connected(gate, certs) as db, connected(gate, certs) as waiting, server.admin("app") as lock:
@@ -401,7 +408,7 @@ def test_a_successor_that_has_all_sessions(gate, certs, server, then, reason):
         thread.start()
         busy(server, "SELECT pg_advisory_lock(8), 'held'%")
         before = newest(gate)
-        assert re.search(reason, upgrade(gate, "--binary", speaker(gate, TAKES_ALL + then), status=1))
+        assert re.search(reason, upgrade(gate, "--binary", speaker(gate, does), status=1))
         lock.execute("SELECT pg_advisory_unlock(8)")
         thread.join(run.PATIENCE)
         assert results == ["held"] and (pid_of(db), pid_of(waiting)) == pids

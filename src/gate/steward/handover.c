@@ -52,6 +52,8 @@ struct handover {
     struct link link;
     struct poll *poll;
     struct timer *timer;
+    struct timer *pulse; /* while sessions are held: is it alive? */
+    unsigned unheard;    /* looks since the last packet */
     struct convoy *convoy;
     struct passes *passes; /* once it is the gate */
     struct counters *told; /* what it knows of ours */
@@ -73,6 +75,7 @@ static void handover_close(struct gate *g)
     counters_free(h->told);
     poll_close(h->poll);
     timer_close(h->timer);
+    timer_close(h->pulse);
     convoy_free(h->convoy);
     (void)close(h->link.fd);
     free(h);
@@ -101,6 +104,7 @@ static void abandon(struct handover *h, const char *why)
         (void)snprintf(h->why, sizeof h->why, "%s", why);
     poll_set(h->poll, 0);
     timer_stop(h->timer);
+    timer_stop(h->pulse);
     if (h->step == HANDOVER_DEPART) { /* when they have stopped, they go on */
         convoy_cancel(h->convoy);
     } else if (h->step == HANDOVER_MOVE) {
@@ -114,6 +118,16 @@ static void abandon(struct handover *h, const char *why)
 static void handover_on_timer(void *arg)
 {
     abandon(arg, "the new program did not answer in time");
+}
+
+static void handover_on_pulse(void *arg)
+{
+    struct handover *h = arg;
+
+    if (++h->unheard > LINK_BEATS_MISSED)
+        abandon(h, "the new program stopped while it took the sessions over");
+    else
+        timer_set(h->pulse, LINK_BEAT_MS);
 }
 
 static void enter(struct handover *h, enum handover_step step, int64_t limit_ms)
@@ -221,6 +235,9 @@ static void move(struct handover *h)
 {
     enter(h, HANDOVER_DEPART, MOVE_MS);
     link_set_limit(&h->link, MOVE_MS);
+    h->link.stall_ms = LINK_STALL_MS;
+    h->unheard = 0;
+    timer_set(h->pulse, LINK_BEAT_MS);
     h->began_us = env_mono_us(h->gate->env);
     convoy_depart(h->convoy);
 }
@@ -229,7 +246,9 @@ static void move(struct handover *h)
 static void forget(struct handover *h)
 {
     timer_stop(h->timer);
+    timer_stop(h->pulse);
     h->step = HANDOVER_FORGET;
+    h->link.stall_ms = 0;
     link_set_limit(&h->link, TELL_MS);
     convoy_forget(h->convoy);
 }
@@ -289,6 +308,8 @@ static void take_word(struct handover *h, const struct os_packet *packet, const 
         forget(h);
     else if (packet->type == LINK_CANNOT)
         abandon(h, text);
+    else if (packet->type == LINK_ALIVE && (h->step == HANDOVER_DEPART || h->step == HANDOVER_MOVE))
+        return;
     else
         abandon(h, "the new program sent something else than expected");
 }
@@ -316,6 +337,7 @@ static void handover_on_link(void *arg, unsigned events)
         break;
     }
     os_packet_close(&packet);
+    h->unheard = 0;
     take_word(h, &packet, room);
 }
 
@@ -334,10 +356,11 @@ static void handover_begin(struct gate *g, int link)
     g->handover = h;
     *h = (struct handover){ .gate = g, .link = { .fd = link, .env = g->env } };
     h->timer = timer_new(g->loop, handover_on_timer, h);
+    h->pulse = timer_new(g->loop, handover_on_pulse, h);
     h->poll = poll_new(g->loop, link, handover_on_link, h);
     h->convoy = convoy_new(&g->shared, &h->link, on_round, h);
     h->told = counters_new(FIGURES_CELLS_MAX);
-    if (!h->timer || !h->poll || !h->convoy || !h->told) {
+    if (!h->timer || !h->pulse || !h->poll || !h->convoy || !h->told) {
         handover_close(g);
         parent_tell(g->params->ties.line, PARENT_ABANDONED, "out of memory");
         return;

@@ -252,6 +252,7 @@ static bool take_packet(struct legacy *l, struct os_packet *packet)
     case LINK_PREPARED:
     case LINK_CANNOT:
     case LINK_END:
+    case LINK_ALIVE:
     case LINK_READY:
     case LINK_COMMIT:
     case LINK_WRITTEN:

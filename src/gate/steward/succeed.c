@@ -46,6 +46,8 @@ struct successor {
     struct legacy *legacy;
     struct poll *poll;
     struct timer *timer;
+    struct timer *beat; /* while the gate before us holds its sessions */
+    bool beating;
     struct arrivals *arrivals;
     struct link_end end;
     bool ended;   /* LINK_END has come */
@@ -154,6 +156,15 @@ static void begin(struct successor *s)
         stop_ask(g, s->stop == SIGINT);
 }
 
+static void succeed_on_beat(void *arg)
+{
+    struct successor *s = arg;
+
+    link_set_limit(&s->link, TELL_MS);
+    if (link_send(&s->link, LINK_ALIVE, bytes_of("", 0), NULL)) /* else the link tells, too */
+        timer_set(s->beat, LINK_BEAT_MS);
+}
+
 /* Every session that came is held by its worker, or could not be taken. */
 static void settled(void *arg)
 {
@@ -165,6 +176,7 @@ static void settled(void *arg)
         (void)err_set(&e, E_BAD_STATE, "a session could not be taken over: %s", trouble);
         succeed_cannot(s->gate, &e);
     }
+    timer_stop(s->beat);
     link_set_limit(&s->link, TELL_MS);
     if (!link_send(&s->link, LINK_READY, bytes_of("", 0), NULL))
         end_unnoticed(s);
@@ -188,6 +200,9 @@ static bool take_end(struct successor *s, const struct os_packet *packet)
 
 static bool take_word(struct successor *s, struct os_packet *packet)
 {
+    if (!s->beating)
+        timer_set(s->beat, LINK_BEAT_MS);
+    s->beating = true;
     if ((packet->type == LINK_SESSION || packet->type == LINK_FAILURE) && !s->ended)
         return arrivals_take(s->arrivals, packet);
     if (packet->type == LINK_COUNTERS && !s->ended)
@@ -245,8 +260,9 @@ enum code succeed_prepared(struct gate *g, struct err *e)
 
     s->timer = timer_new(g->loop, succeed_on_timer, s);
     s->poll = poll_new(g->loop, s->link.fd, succeed_on_link, s);
+    s->beat = timer_new(g->loop, succeed_on_beat, s);
     s->arrivals = arrivals_new(&g->shared, settled, s);
-    if (!s->timer || !s->poll || !s->arrivals)
+    if (!s->timer || !s->beat || !s->poll || !s->arrivals)
         return err_set(e, E_NOMEM, "out of memory");
     poll_set(s->poll, POLL_READ);
     link_set_limit(&s->link, TELL_MS);
@@ -272,6 +288,7 @@ void succeed_free(struct gate *g)
     g->successor = NULL;
     poll_close(s->poll);
     timer_close(s->timer);
+    timer_close(s->beat);
     arrivals_free(s->arrivals);
     if (s->link.fd >= 0)
         (void)close(s->link.fd);

@@ -9,11 +9,13 @@
 static bool link_await(const struct link *link, short events)
 {
     struct pollfd polled = { .fd = link->fd, .events = events };
-    int64_t left_us = link->until_us - env_mono_us(link->env);
+    int64_t left_ms = (link->until_us - env_mono_us(link->env)) / 1000 + 1;
 
-    if (left_us <= 0)
+    if (left_ms <= 0)
         return false;
-    return poll(&polled, 1, (int)(left_us / 1000) + 1) != 0;
+    if (link->stall_ms > 0 && left_ms > link->stall_ms)
+        left_ms = link->stall_ms;
+    return poll(&polled, 1, (int)left_ms) != 0;
 }
 
 bool link_send(const struct link *link, enum link_type type, struct bytes data, const int fds[OS_PACKET_FDS])

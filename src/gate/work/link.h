@@ -13,6 +13,7 @@
  *                                                     S  a piece of a session; with the first its descriptors
  *                                                     B  who failed why    C  counters
  *                                                     D  the end of all that moves, and numbers
+ *   h  it is alive, and takes what comes
  *   R  ready: it has all of it                        M  a session that was to end meanwhile
  *                                                     O  COMMIT: begin
  *                                                     Z  the gate has written its last to the directory
@@ -66,6 +67,7 @@ enum link_type {
     LINK_FAILURE = 'B',
     LINK_DOOMED = 'M',
     LINK_END = 'D',
+    LINK_ALIVE = 'h',
     LINK_READY = 'R',
     LINK_COMMIT = 'O',
     LINK_WRITTEN = 'Z',
@@ -80,7 +82,14 @@ struct link {
     int fd; /* -1: none */
     const struct env *env;
     int64_t until_us; /* of the clock that never steps back: then nobody is waited for */
+    int stall_ms;     /* nor for longer than this without the other side taking anything; 0: no such limit */
 };
+
+/**
+ * While sessions are held the successor says that it is alive, each LINK_BEAT_MS. Who does not hear it for so many of its own looks,
+ * as far apart, gives it up: on a busy machine who looks is late, too.
+ */
+enum { LINK_BEAT_MS = 50, LINK_BEATS_MISSED = 4, LINK_STALL_MS = LINK_BEAT_MS * LINK_BEATS_MISSED };
 
 /** fds: borrowed, the first two of which go along; NULL: none. False: the other side is gone, or too slow. */
 bool link_send(const struct link *link, enum link_type type, struct bytes data, const int fds[OS_PACKET_FDS]);
