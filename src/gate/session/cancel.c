@@ -214,8 +214,7 @@ static bool go_to_server(struct cancel_task *task, const struct session *target)
 
     task->route = *target->cancel_route;
     task->snapshot = snapshot_ref(target->snapshot);
-    const struct settings_route *route = session_route(target);
-    task->conn = server_conn_new_at(task->to, snapshot_upstream(task->snapshot, route), &task->route, &owner);
+    task->conn = server_conn_new_at(task->to, target->upstream, &task->route, &owner);
     if (!task->conn)
         return false;
     start_deadline(task);
@@ -370,6 +369,10 @@ static void deliver_task(void *arg)
         task->known = true;
         if (go_to_server(task, target))
             return;
+    } else if (target) {
+        count_result(task, "unknown");
+        task->known = true;
+        log_ignored(task, "no setting leads to the session's server any more");
     } else {
         task->pid_known = pid_known;
         try_elsewhere(task);

@@ -208,28 +208,55 @@ static bool is_host(const struct conn_host *a, const struct conn_host *b)
            str_equal(a->hostaddr, b->hostaddr);
 }
 
-/* Where the new conninfo has no such entry, its first one says how to verify whoever answers at the address. */
-static size_t find_host(const struct conninfo *info, const struct conn_host *old)
+static bool find_host(const struct conninfo *info, const struct conn_host *old, size_t *out)
 {
     for (size_t i = 0; i < info->host_count; i++)
-        if (is_host(&info->hosts[i], old))
-            return i;
-    return 0;
+        if (is_host(&info->hosts[i], old)) {
+            *out = i;
+            return true;
+        }
+    return false;
+}
+
+/* Does it have the server, verified at least as strictly as it was for the session? */
+static bool leads_to(const struct upstream *u, const struct session *s, const struct conn_host *old,
+                     size_t *out)
+{
+    bool strict = old->kind == CONN_HOST_UNIX || u->info.sslmode >= s->server_sslmode;
+
+    return u->configured && strict && find_host(&u->info, old, out);
+}
+
+/* A cancel goes to the session's server under the name, and by the CA, that some setting has for it: of the
+ * session's own route, else of any other. False: no setting leads there any more. */
+static bool find_server(struct session *s, const struct conn_host *old)
+{
+    const struct settings *settings = session_settings(s);
+
+    if (s->upstream && leads_to(s->upstream, s, old, &s->cancel_route->host))
+        return true;
+    for (size_t i = 0; i < settings->n_routes; i++) {
+        const struct upstream *u = snapshot_upstream(s->snapshot, &settings->routes[i]);
+        if (!leads_to(u, s, old, &s->cancel_route->host))
+            continue;
+        s->upstream = u;
+        return true;
+    }
+    return false;
 }
 
 static void form_host(struct form *f, struct session *s)
 {
-    struct cancel_route *route = s->cancel_route;
     struct conn_host host = { .kind = CONN_HOST_NAME };
 
     if (!form_reads(f) && s->upstream)
-        host = s->upstream->info.hosts[route->host];
+        host = s->upstream->info.hosts[s->cancel_route->host];
     host.kind = (enum conn_host_kind)form_below(f, host.kind, CONN_HOST_UNIX + 1);
     form_u16(f, &host.port);
     host.host = str_from_bytes(form_bytes(f, str_bytes(host.host)));
     host.hostaddr = str_from_bytes(form_bytes(f, str_bytes(host.hostaddr)));
-    if (form_reads(f) && form_ok(f) && s->upstream)
-        route->host = find_host(&s->upstream->info, &host);
+    if (form_reads(f) && form_ok(f) && !find_server(s, &host))
+        s->cancel_route = NULL;
 }
 
 static void form_route(struct form *f, struct session *s)
@@ -250,8 +277,6 @@ static void form_route(struct form *f, struct session *s)
     route->key_n = form_below(f, (unsigned)route->key_n, sizeof route->key + 1);
     form_raw(f, route->key, route->key_n);
     form_host(f, s);
-    if (form_reads(f) && !s->upstream) /* no setting leads there any more */
-        s->cancel_route = NULL;
 }
 
 static void form_server(struct form *f, struct session *s)

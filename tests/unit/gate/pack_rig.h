@@ -330,7 +330,7 @@ static inline void rig_listen(struct rig *r, const struct rig_how *how, char *up
 static inline struct snapshot *rig_load(struct rooms *rooms, const char *upstream, const char *rules,
                                         const char *more)
 {
-    char conf[1024];
+    char conf[2048];
     const struct rooms_file files[] = {
         { "pgseal.conf", conf }, { "pg_hba.conf", rules }, { "pg_ident.conf", "" },
         { "users", "" },         { NULL, NULL },

@@ -598,6 +598,52 @@ static void cancel_keys_work_on(void **state)
     }
 }
 
+/* The second worker has another way to the server, or none. */
+static void give_other_upstream(struct rig *r, const char *upstream, const char *more)
+{
+    struct sockaddr_in in = { 0 };
+    socklen_t n = sizeof in;
+    char text[512], added[512];
+
+    assert_int_equal(getsockname(r->listener, (struct sockaddr *)&in, &n), 0);
+    unsigned port = ntohs(in.sin_port);
+    (void)snprintf(text, sizeof text, "%s port=%u sslrootcert=%s", upstream, port, rig_files.ca);
+    (void)snprintf(added, sizeof added, "upstream.x = '%s port=%u sslrootcert=%s'\n", more ? more : upstream,
+                   port, rig_files.ca);
+    snapshot_unref(rig_other(r)->snapshot);
+    rig_other(r)->snapshot = rig_load(&r->rooms[1], text, "hostssl all all all trust\n", added);
+}
+
+/* After an upgrade the old settings are gone: nobody else's name, and nothing weaker, may vouch for the server. */
+static void cancels_go_where_a_setting_leads(void **state)
+{
+    static const char same[] = "host=db.example hostaddr=127.0.0.1 sslmode=verify-full",
+                      other[] = "host=other.example hostaddr=127.0.0.1 sslmode=verify-full",
+                      second[] =
+                          "host=other.example,db.example hostaddr=127.0.0.1,127.0.0.1 sslmode=verify-full",
+                      weaker[] = "host=db.example hostaddr=127.0.0.1 sslmode=verify-ca";
+    static const struct {
+        const char *upstream, *more;
+        bool leads;
+    } cases[] = { { same, NULL, true },  { other, NULL, false },  { second, NULL, true },
+                  { other, same, true }, { weaker, NULL, false }, { weaker, same, true } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct rig r;
+        rig_begin(&r, &tls_both);
+        give_other_upstream(&r, cases[i].upstream, cases[i].more);
+        rig_move(&r);
+        assert_int_equal(r.s->cancel_route != NULL, cases[i].leads);
+        if (cases[i].leads)
+            assert_cancels(&r, &tls_both);
+        else
+            session_cancel(r.s);
+        query(&r);
+        rig_end(&r);
+    }
+}
+
 /* A request finds its worker by the key, so the session must be there. */
 static void only_the_worker_of_its_key_takes_it(void **state)
 {
@@ -1024,6 +1070,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(who_holds_cannot_seal),
         cmocka_unit_test(views_show_the_same),
         cmocka_unit_test(cancel_keys_work_on),
+        cmocka_unit_test(cancels_go_where_a_setting_leads),
         cmocka_unit_test(what_was_to_end_ends_afterwards),
         cmocka_unit_test(ends_that_came_meanwhile_are_seen),
         cmocka_unit_test(a_list_that_only_the_new_process_has_ends_it),
