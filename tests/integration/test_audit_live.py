@@ -12,6 +12,9 @@ import pytest
 
 from lib import fake
 
+# A server of the test's own that stumbles proves nothing.
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+
 HBA = """hostssl all alice 10.0.0.0/8 scram-sha-256
 host app all 192.168.0.0/16 scram-sha-256
 host all all 127.0.0.1/32 trust
@@ -271,12 +274,17 @@ def message(kind, body):
 
 
 def greet(sock, version, stranger=None):
-    """Refuse TLS, let the client in; not the user postgres, where there is a `stranger` for him."""
-    code, body = fake.read_packet(sock)
-    while code == 80877103 or code == 80877104:
+    """
+    Refuse TLS, let the client in; not the user postgres, where there is a `stranger` for him. False: nobody is in. Who
+    only wants to know whether there is TLS has gone then.
+    """
+    packet = fake.read_packet(sock)
+    while packet and packet[0] in (80877103, 80877104):
         sock.sendall(b"N")
-        code, body = fake.read_packet(sock)
-    if stranger and b"user\0postgres\0" in body:
+        packet = fake.read_packet(sock)
+    if not packet:
+        return False
+    if stranger and b"user\0postgres\0" in packet[1]:
         sock.sendall(message(b"E", b"SFATAL\0C28000\0M" + stranger + b"\0\0"))
         return False
     parameters = [("client_encoding", "UTF8")] + ([("server_version", version)] if version else [])
@@ -294,7 +302,10 @@ def read_query(sock):
         head += chunk
     left, body = struct.unpack("!I", head[1:])[0] - 4, b""
     while len(body) < left:
-        body += sock.recv(left - len(body))
+        chunk = sock.recv(left - len(body))
+        if not chunk:
+            return None
+        body += chunk
     return body
 
 
@@ -304,7 +315,8 @@ ROW = message(b"T", struct.pack("!H", 1) + b"x\0" + struct.pack("!IHIHIH", 0, 0,
 def answers(*replies):
     """A PostgreSQL that gives these answers in turn, then ends the connection."""
     def handle(_server, sock):
-        greet(sock, "15.1")
+        if not greet(sock, "15.1"):
+            return
         for reply in replies:
             if read_query(sock) is None:
                 return
