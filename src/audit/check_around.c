@@ -2,6 +2,7 @@
 
 #include "audit/edit.h"
 #include "audit/finding.h"
+#include "base/check.h"
 #include "client/conninfo.h"
 #include "conf/files.h"
 #include "conf/route.h"
@@ -121,6 +122,61 @@ static void check_keys(struct audit *a)
     }
 }
 
+/* Each file once, whoever names it. */
+static void check_mounted(struct audit *a, enum check check, const char *path, const char *what)
+{
+    if (!path || !path[0] || !os_is_mounted_alone(path))
+        return;
+    for (size_t i = 0; i < a->n; i++)
+        if (a->items[i].check == check && str_is(a->items[i].where, path))
+            return;
+    audit_add(a, check, str_c(path), "%s is the root of a mount", what);
+}
+
+static void check_mounted_pairs(struct audit *a)
+{
+    static const enum conn_option named[] = { CONN_SSLCERT, CONN_SSLKEY, CONN_SSLROOTCERT, CONN_SSLCRL };
+    struct settings_file_use use;
+    const char *path;
+
+    for (size_t i = 0; settings_file_use(a->subject->settings, i, &use, &path); i++)
+        if (settings_reads(a->subject->settings, use.reader))
+            check_mounted(a, CHECK_CERTIFICATE_MOUNTED_ALONE, path, use.setting);
+    for (size_t i = 0; a->subject->settings->ssl && i < a->subject->n_hosts; i++) {
+        const struct subject_host *host = &a->subject->hosts[i];
+        check_mounted(a, CHECK_CERTIFICATE_MOUNTED_ALONE, host->cert, "a certificate of hosts_file");
+        check_mounted(a, CHECK_CERTIFICATE_MOUNTED_ALONE, host->key, "a key of hosts_file");
+        check_mounted(a, CHECK_CERTIFICATE_MOUNTED_ALONE, host->ca, "a CA of hosts_file");
+    }
+    for (size_t i = 0; i < a->subject->n_connections; i++) {
+        const struct subject_connection *c = &a->subject->connections[i];
+        for (size_t k = 0; c->purpose == PURPOSE_UPSTREAM && c->info && k < COUNT_OF(named); k++)
+            check_mounted(a, CHECK_CERTIFICATE_MOUNTED_ALONE,
+                          audit_connection_file(a, c, c->info->options.v[named[k]]),
+                          "a file of an upstream connection");
+    }
+}
+
+/* A change arrives elsewhere, and a reload says that it is in force. */
+static void check_mounted_configuration(struct audit *a)
+{
+    const struct audit_subject *s = a->subject;
+    const struct policy_path *paths;
+    size_t n;
+
+    for (size_t i = 0; s->kind == SUBJECT_GATE && i < s->settings->files.n; i++)
+        check_mounted(a, CHECK_CONFIGURATION_MOUNTED_ALONE, s->settings->files.at[i].p, "a file of settings");
+    for (size_t i = 0; i < s->n_files; i++)
+        check_mounted(a, CHECK_CONFIGURATION_MOUNTED_ALONE, s->files[i].p, "a file of settings");
+    paths = s->policy ? policy_paths(s->policy, &n) : NULL;
+    for (size_t i = 0; paths && i < n; i++)
+        check_mounted(a, CHECK_CONFIGURATION_MOUNTED_ALONE, paths[i].path.p, "a file of rules or maps");
+    for (size_t i = 0; i < s->n_hosts; i++)
+        check_mounted(a, CHECK_CONFIGURATION_MOUNTED_ALONE, arena_c(a->arena, s->hosts[i].file),
+                      "hosts_file");
+    check_mounted(a, CHECK_CONFIGURATION_MOUNTED_ALONE, s->settings->auth_file.path, "auth_file");
+}
+
 void check_files(struct audit *a)
 {
     const struct settings *settings = a->subject->settings;
@@ -149,10 +205,10 @@ void check_files(struct audit *a)
     for (size_t i = 0; settings_file_listed(settings, i, &use, &path); i++)
         if (use.audit == FILE_AUDITED && settings_reads(settings, use.reader))
             check_writable(a, path);
-    for (size_t i = 0; !a->subject->live && settings_file_use(settings, i, &use, &path); i++)
-        if (settings_reads(settings, use.reader) && path && path[0] && os_is_mounted_alone(path))
-            audit_add(a, CHECK_CERTIFICATE_MOUNTED_ALONE, str_c(path), "%s is the root of a mount",
-                      use.setting);
+    if (!a->subject->live && !a->subject->manifest) { /* theirs lie elsewhere */
+        check_mounted_pairs(a);
+        check_mounted_configuration(a);
+    }
 }
 
 /* ---- operation ---- */

@@ -266,7 +266,8 @@ def test_posture(gate, certs, settings, left):
 def test_each_check_has_a_case():
     fired = set().union(*(case.fires for case in CASES.values()))
     fired |= AT_START | NOT_LOADED | POSTURE | MACHINE | test_audit.of_live_servers()
-    fired |= {"client_verifies_nothing", "client_verifies_no_name", "certificate_mounted_alone"}  # test_evidence, test_kubernetes
+    fired |= {"client_verifies_nothing", "client_verifies_no_name", "certificate_mounted_alone",
+              "configuration_mounted_alone"}    # test_evidence, test_audit_mounts
     fired |= test_audit.ELSEWHERE.union(*(bad.fires for bad in test_audit.BADS.values()))
     assert set(known()) <= fired
 

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "client/conninfo_defaults.h"
+#include "gate/load/cert_check.h"
 #include "gate/load/check_url.h"
 #include "gate/load/http_access.h"
 #include "gate/load/peers.h"
@@ -355,6 +356,15 @@ static void warn_idle_crl(const struct upstream *u, struct diags *diags)
     diags_hint(diags, row, "Set sslrootcert to the file of the server's CA, and sslmode=verify-full.");
 }
 
+static void warn_mounts(const struct upstream *u, struct diags *diags)
+{
+    const struct str paths[] = { u->files.cert, u->files.key, u->files.root_file, u->files.crl_file };
+
+    for (size_t i = 0; i < COUNT_OF(paths); i++)
+        if (paths[i].n > 0)
+            cert_check_mount(paths[i].p, diags);
+}
+
 static enum code load_upstreams(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
     enum code result = OK;
@@ -370,6 +380,7 @@ static enum code load_upstreams(struct snapshot *s, const struct snapshot_params
         enum code code = load_upstream(s, route, p, &world, &e);
         if (code == OK) {
             warn_idle_crl(&s->upstreams[i], diags);
+            warn_mounts(&s->upstreams[i], diags);
             continue;
         }
         err_where(&e, route->upstream_file, route->upstream_line);
