@@ -168,7 +168,10 @@ static void print_client(const struct cmd *cmd, const struct rollover_verdict *v
         c->address.n ? " from " : ", local", STR_ARG(c->address));
     if (c->application.n > 0)
         (void)fprintf(cmd->out, ", %.*s", STR_ARG(c->application));
-    (void)fprintf(cmd->out, ": %s%s%s\n", v->why, v->recent ? "" : "; too long ago to count",
+    (void)fprintf(cmd->out, ": %s", v->why);
+    if (c->not_tested.n > 0 && v->state == ROLLOVER_READY_UNPROVED)
+        (void)fprintf(cmd->out, "; its address is not tested: %.*s", STR_ARG(c->not_tested));
+    (void)fprintf(cmd->out, "%s%s\n", v->recent ? "" : "; too long ago to count",
                   v->accepted ? "; accepted" : "");
 }
 
@@ -383,14 +386,15 @@ static json_t *json_client(const struct rollover_verdict *v, int64_t now_s)
     const struct rollover_client *c = v->client;
 
     return json_pack(
-        "{s:o, s:o, s:o, s:s, s:s, s:s, s:b, s:b, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "user",
+        "{s:o, s:o, s:o, s:s, s:s, s:s, s:b, s:b, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "user",
         json_text_or_null(c->user), "address", json_text_or_null(c->address), "application",
         json_text_or_null(c->application), "state", rollover_readiness_name(v->state), "why", v->why,
         "breaks", rollover_breaks_name(v->breaks), "counts", (int)v->recent, "accepted", (int)v->accepted,
         "last_seen", json_time(c->seen_unix_s), "silent_seconds", (json_int_t)(now_s - c->seen_unix_s),
         "verifies", json_text_or_null(c->verifies), "verified_at", json_time(c->verified_unix_s), "proved_at",
-        json_time(c->next_unix_s), "failed_at", json_time(c->failed_unix_s), "cert_issuer",
-        json_text_or_null(c->cert_issuer), "cert_not_after", json_time(c->cert_end_unix_s));
+        json_time(c->next_unix_s), "failed_at", json_time(c->failed_unix_s), "not_tested",
+        json_text_or_null(c->not_tested), "cert_issuer", json_text_or_null(c->cert_issuer), "cert_not_after",
+        json_time(c->cert_end_unix_s));
 }
 
 static json_t *json_clients(const struct rollover_report *report)

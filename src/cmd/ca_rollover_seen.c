@@ -26,12 +26,13 @@ enum column {
     COLUMN_CERT_END,
     COLUMN_SEEN,
     COLUMN_SESSIONS,
+    COLUMN_NOT_TESTED,
     COLUMNS
 };
 
 const char rollover_clients_sql[] =
     "SELECT user_name, client_addr, application_name, sslmode, verifies, verified_at, ca_new_at, ca_failed_at, "
-    "cert_issuer, cert_not_after, last_seen, sessions FROM pgseal_clients";
+    "cert_issuer, cert_not_after, last_seen, sessions, not_tested FROM pgseal_clients";
 
 /* 0 where there is none, or where it cannot be read: such evidence does not count. */
 static int64_t time_of(struct str text)
@@ -71,6 +72,7 @@ enum code rollover_clients_of(const struct gate_rows *rows, struct arena *arena,
                                            .failed_unix_s = time_of(cells[COLUMN_FAILED]),
                                            .cert_issuer = text_of(cells[COLUMN_ISSUER]),
                                            .cert_end_unix_s = time_of(cells[COLUMN_CERT_END]),
+                                           .not_tested = text_of(cells[COLUMN_NOT_TESTED]),
                                            .seen_unix_s = time_of(cells[COLUMN_SEEN]),
                                            .admitted = cells[COLUMN_SESSIONS].n > 0 &&
                                                        !str_is(cells[COLUMN_SESSIONS], "0") };

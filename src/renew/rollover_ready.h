@@ -20,6 +20,8 @@ struct rollover_client {
     int64_t failed_unix_s; /* its address has refused that chain */
     struct str cert_issuer;
     int64_t cert_end_unix_s;
+    struct str
+        not_tested; /* what keeps its address from being shown another chain now; empty: nothing, or not known */
     int64_t seen_unix_s;
     bool admitted; /* at least once; who never was is a stranger */
 };

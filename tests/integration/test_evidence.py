@@ -318,10 +318,11 @@ def test_no_replica(trials):
     with Conn(trials.gate, source=address) as c:
         c.start_tls()
         c.login(ALICE, replication="database")
-    assert trials.view("user_name", address) == [("alice",)]
-    assert not trials.is_tried(address)
-    trials.clock.forward(HOUR + 1)
-    assert not trials.is_tried(address)
+    assert trials.view("user_name, not_tested", address) == [("alice", "replication was seen")]
+    for _ in range(2):
+        assert not trials.is_tried(address)
+        trials.clock.forward(24 * HOUR + 1)
+        assert trials.connect(address)[0] == IN
 
 
 def test_nobody_who_was_seen_in_plaintext(trials):
@@ -329,8 +330,11 @@ def test_nobody_who_was_seen_in_plaintext(trials):
     address = trials.known(new_address())
     with Conn(trials.gate, source=address) as c:
         assert c.login(ALICE)[-1] != IN          # refused: hostssl
-    assert trials.view("plaintext_attempts", address) == [(1,)]
+    assert trials.view("plaintext_attempts, not_tested", address) == [(1, "a connection without TLS within a day")]
     assert not trials.is_tried(address)
+    trials.clock.forward(24 * HOUR + 1)
+    assert trials.connect(address)[0] == IN and trials.view("not_tested", address) == [(None,)]
+    assert trials.is_tried(address)
 
 
 @pytest.mark.parametrize("network, tried", [("127.1", True), ("127.2", True), ("127.3", False)])
@@ -339,6 +343,8 @@ def test_nobody_whom_a_rule_admits_without_tls(trials, network, tried):
     trials.configure(rollover="100%")
     address = trials.known(new_address(network))
     assert trials.is_tried(address) == tried
+    assert trials.view("not_tested", address) == \
+        [("tested within the last hour" if tried else "a rule of pg_hba.conf admits it without TLS",)]
 
 
 def test_a_share_of_all(trials):

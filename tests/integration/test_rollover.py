@@ -264,11 +264,17 @@ def test_a_gate_that_is_down(rollover):
     assert rollover.connects(rollover.keep("both.crt"), cert=rollover.certificate("seen"))
 
     def seen(state):
-        rows = [{k: v for k, v in c.items() if k != "silent_seconds"} for c in state["clients"] if c["address"]]
+        rows = [{k: v for k, v in c.items() if k not in ("silent_seconds", "not_tested")} for c in state["clients"] if c["address"]]
         return sorted(rows, key=lambda c: (c["user"] or "", c["address"], c["application"] or ""))
 
+    assert rollover.connects(gate.path("both.crt"), user="somebody")
+    with Conn(gate) as c:
+        c.login(None, user="somebody", database="pgseal")
     asked = rollover("status")
-    assert asked["clients_as_of"] is None and asked["unseen"] is None and "/CN=" in str(seen(asked)[0]["cert_issuer"])
+    assert {c["not_tested"] for c in asked["clients"] if c["address"]} == {"a connection without TLS within a day"}
+    assert "its address is not tested: a connection without TLS within a day" in \
+        rollover.run("ca", "rollover", "status", "-D", gate.dir).stdout
+    assert asked["clients_as_of"] is None and asked["unseen"] is None and any(c["cert_issuer"] for c in seen(asked))
     gate.stop()
     told = rollover("status")
     assert seen(told) == seen(asked) and "could not connect to the gate" in told["unseen"]

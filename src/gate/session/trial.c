@@ -145,7 +145,11 @@ static enum trial choose(struct session *s, const struct trial_host *trials, con
     session_host(s, host, sizeof host);
     enum trial trial = addresses_try(clients_addresses(s->worker->shared->clients), host, kinds,
                                      env->now_unix_us(env->ctx));
-    return trial != TRIAL_NONE && may_be_plain(s) ? TRIAL_NONE : trial;
+    if (trial == TRIAL_NONE)
+        return TRIAL_NONE;
+    bool plain = may_be_plain(s);
+    addresses_set_plain_rule(clients_addresses(s->worker->shared->clients), host, plain);
+    return plain ? TRIAL_NONE : trial;
 }
 
 /* It asks by a name of its own, or by that of a host and says so beside it. */

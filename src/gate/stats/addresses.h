@@ -22,6 +22,23 @@ enum trial {
 };
 enum { TRIALS_CANARY = 1 << TRIAL_STRANGER | 1 << TRIAL_MISNAMED };
 
+/*  name        what the operator reads   */
+#define UNTESTED(X)                                                                                          \
+    X(NOT, "")                                                                                               \
+    X(REPLICATION, "replication was seen")                                                                   \
+    X(PLAINTEXT, "a connection without TLS within a day")                                                    \
+    X(FAILURES, "a TLS handshake that failed within a day")                                                  \
+    X(NO_SESSION, "no TLS session within a day")                                                             \
+    X(RULE, "a rule of pg_hba.conf admits it without TLS")                                                   \
+    X(HOUR, "tested within the last hour")
+
+/** What keeps an address from being tried out. */
+enum untested {
+#define X(name, text) UNTESTED_##name,
+    UNTESTED(X)
+#undef X
+};
+
 /** NULL when memory ran out. */
 struct addresses *addresses_new(void);
 /** NULL is fine. */
@@ -36,5 +53,11 @@ void addresses_note(struct addresses *addresses, const struct client_row *seen);
  * Thread-safe.
  */
 enum trial addresses_try(struct addresses *addresses, const char *address, unsigned kinds, int64_t now_us);
+/** It was drawn, and the rules were asked: would one let it in without TLS, so that it is left alone? Thread-safe. */
+void addresses_set_plain_rule(struct addresses *addresses, const char *address, bool admits);
+/** What keeps it from being tried out now; of the rules, what was found when it was drawn last. Thread-safe. */
+enum untested addresses_untested(struct addresses *addresses, const char *address, int64_t now_us);
+/** Static; empty: nothing. */
+const char *untested_text(enum untested why);
 
 #endif

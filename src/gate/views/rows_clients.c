@@ -1,5 +1,6 @@
 #include "gate/views/rows_clients.h"
 
+#include "gate/stats/addresses.h"
 #include "gate/stats/clients.h"
 #include "gate/views/gather.h"
 #include "gate/views/rows.h"
@@ -33,6 +34,9 @@ void rows_fill_client(const struct rows *rows, size_t index, struct row_pgseal_c
     out->verified_at = moment(verified_us);
     out->ca_new_at = moment(from->ca_new_us);
     out->ca_failed_at = moment(from->ca_failed_us);
+    if (from->key.address[0])
+        out->not_tested = rows_clients_text(untested_text(
+            addresses_untested(clients_addresses(rows->shared->clients), from->key.address, rows->now_us)));
     out->direct_tls = cell_bool(from->seen & CLIENT_DIRECT);
     out->sni = rows_clients_text(from->sni);
     if (from->alpn)

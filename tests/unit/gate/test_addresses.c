@@ -1,4 +1,5 @@
 /* Which addresses may be tried out, and when. */
+#include "base/check.h"
 #include "gate/stats/addresses.h"
 #include "status/clients.h"
 #include "unit.h"
@@ -95,11 +96,44 @@ static void who_is_spared(void **state)
     row = seen("f"); /* a trial that was refused is no such failure */
     row.ca_failed_us = row.tls_failed_us = NOW;
     addresses_note(a, &row);
-    for (const char *c = "abcde"; *c; c++)
-        assert_int_equal(addresses_try(a, (char[]){ *c, '\0' }, NEXT_CA, NOW), TRIAL_NONE);
+    static const enum untested why[] = { UNTESTED_NO_SESSION, UNTESTED_NO_SESSION, UNTESTED_PLAINTEXT,
+                                         UNTESTED_REPLICATION, UNTESTED_FAILURES };
+    for (size_t i = 0; i < COUNT_OF(why); i++) {
+        const char address[] = { (char)('a' + i), '\0' };
+        assert_int_equal(addresses_try(a, address, NEXT_CA, NOW), TRIAL_NONE);
+        assert_int_equal(addresses_untested(a, address, NOW), why[i]);
+        session(a, address, NOW + DAY_US); /* a day later */
+        assert_int_equal(addresses_try(a, address, NEXT_CA, NOW + DAY_US),
+                         why[i] == UNTESTED_REPLICATION ? TRIAL_NONE : TRIAL_NEXT_CA);
+    }
+    assert_int_equal(addresses_untested(a, "f", NOW), UNTESTED_NOT);
     assert_int_equal(addresses_try(a, "f", NEXT_CA, NOW), TRIAL_NEXT_CA);
-    session(a, "e", NOW + DAY_US);
-    assert_int_equal(addresses_try(a, "e", NEXT_CA, NOW + DAY_US), TRIAL_NEXT_CA); /* a day later */
+    assert_int_equal(addresses_untested(a, "f", NOW), UNTESTED_HOUR);
+    addresses_set_plain_rule(a, "f", true);
+    assert_int_equal(addresses_untested(a, "f", NOW), UNTESTED_RULE);
+    addresses_set_plain_rule(a, "f", false);
+    assert_int_equal(addresses_untested(a, "f", NOW + HOUR_US), UNTESTED_NOT);
+    assert_int_equal(addresses_untested(a, "nobody", NOW), UNTESTED_NO_SESSION);
+    addresses_free(a);
+}
+
+/* What was kept over a restart counts many connections. */
+static void plaintext_of_yore(void **state)
+{
+    struct addresses *a = made();
+    struct client_row row = seen("a");
+
+    (void)state;
+    row.seen = CLIENT_TLS | CLIENT_PLAIN;
+    row.sessions = row.plaintext = 2;
+    row.tls_us = NOW;
+    row.plain_us = NOW - DAY_US;
+    addresses_note(a, &row);
+    assert_int_equal(addresses_try(a, "a", NEXT_CA, NOW), TRIAL_NEXT_CA);
+    CLIENT_PUT(row.key.address, STR("b"));
+    row.seen |= CLIENT_PLAIN_AFTER_N; /* when that was last is not known */
+    addresses_note(a, &row);
+    assert_int_equal(addresses_untested(a, "b", NOW), UNTESTED_PLAINTEXT);
     addresses_free(a);
 }
 
@@ -127,6 +161,7 @@ int main(void)
         cmocka_unit_test(once_an_hour),
         cmocka_unit_test(canaries_take_turns),
         cmocka_unit_test(who_is_spared),
+        cmocka_unit_test(plaintext_of_yore),
         cmocka_unit_test(strangers_drive_nobody_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
