@@ -92,7 +92,7 @@ static enum code judge_clients(struct rolling *r, bool client_side, struct err *
                                           .own = state->past.own,
                                           .server_side = state->server_side,
                                           .client_side = state->client_side && client_side,
-                                          .both_unix_s = state->past.both_unix_s,
+                                          .both_us = state->past.both_us,
                                           .foreign_probe = state->foreign_probe,
                                           .since_unix_s = since_of(r) };
     struct str accept[ACCEPT_MAX], *old_names, *next_names;

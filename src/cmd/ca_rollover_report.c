@@ -17,7 +17,8 @@ enum {
     DAY_S = 86400,
     HOUR_S = 3600,
     MINUTE_S = 60,
-    SILENCE_MAX = 32
+    SILENCE_MAX = 32,
+    MICROS = 1000000
 };
 
 /* ---- words ---- */
@@ -392,7 +393,7 @@ static json_t *json_client(const struct rollover_verdict *v, int64_t now_s)
         "breaks", rollover_breaks_name(v->breaks), "counts", (int)v->recent, "accepted", (int)v->accepted,
         "last_seen", json_time(c->seen_unix_s), "silent_seconds", (json_int_t)(now_s - c->seen_unix_s),
         "verifies", json_text_or_null(c->verifies), "verified_at", json_time(c->verified_unix_s), "proved_at",
-        json_time(c->next_unix_s), "failed_at", json_time(c->failed_unix_s), "not_tested",
+        json_time(c->next_us / MICROS), "failed_at", json_time(c->failed_us / MICROS), "not_tested",
         json_text_or_null(c->not_tested), "cert_issuer", json_text_or_null(c->cert_issuer), "cert_not_after",
         json_time(c->cert_end_unix_s));
 }

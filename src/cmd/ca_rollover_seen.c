@@ -18,6 +18,7 @@ enum column {
     COLUMN_ADDRESS,
     COLUMN_APPLICATION,
     COLUMN_SSLMODE,
+    COLUMN_TLS,
     COLUMN_VERIFIES,
     COLUMN_VERIFIED,
     COLUMN_NEXT,
@@ -31,18 +32,23 @@ enum column {
 };
 
 const char rollover_clients_sql[] =
-    "SELECT user_name, client_addr, application_name, sslmode, verifies, verified_at, ca_new_at, ca_failed_at, "
-    "cert_issuer, cert_not_after, last_seen, sessions, not_tested FROM pgseal_clients";
+    "SELECT user_name, client_addr, application_name, sslmode, weakest_tls, verifies, verified_at, ca_new_at, "
+    "ca_failed_at, cert_issuer, cert_not_after, last_seen, sessions, not_tested FROM pgseal_clients";
 
 /* 0 where there is none, or where it cannot be read: such evidence does not count. */
-static int64_t time_of(struct str text)
+static int64_t moment_of(struct str text)
 {
     int64_t us;
     bool out_of_range;
 
     if (!text.p || !pgtime_read(text, 0, &us, &out_of_range) || us == TIME_INFINITY || us < 0)
         return 0;
-    return us / USECS_PER_SEC;
+    return us;
+}
+
+static int64_t time_of(struct str text)
+{
+    return moment_of(text) / USECS_PER_SEC;
 }
 
 static struct str text_of(struct str cell)
@@ -66,10 +72,11 @@ enum code rollover_clients_of(const struct gate_rows *rows, struct arena *arena,
                                            .address = text_of(cells[COLUMN_ADDRESS]),
                                            .application = text_of(cells[COLUMN_APPLICATION]),
                                            .sslmode = text_of(cells[COLUMN_SSLMODE]),
+                                           .tls = cells[COLUMN_TLS].p != NULL,
                                            .verifies = text_of(cells[COLUMN_VERIFIES]),
                                            .verified_unix_s = time_of(cells[COLUMN_VERIFIED]),
-                                           .next_unix_s = time_of(cells[COLUMN_NEXT]),
-                                           .failed_unix_s = time_of(cells[COLUMN_FAILED]),
+                                           .next_us = moment_of(cells[COLUMN_NEXT]),
+                                           .failed_us = moment_of(cells[COLUMN_FAILED]),
                                            .cert_issuer = text_of(cells[COLUMN_ISSUER]),
                                            .cert_end_unix_s = time_of(cells[COLUMN_CERT_END]),
                                            .not_tested = text_of(cells[COLUMN_NOT_TESTED]),
@@ -134,10 +141,11 @@ static struct rollover_client client_of(const struct loading *l, const struct cl
     const char *verifies = client_verifies(row, &verified_us);
 
     return (struct rollover_client){ .sslmode = str_c(client_sslmode(row, l->now_us)),
+                                     .tls = row->tls_version[0] != '\0',
                                      .verifies = str_c(verifies),
                                      .verified_unix_s = seconds_of(verified_us),
-                                     .next_unix_s = seconds_of(row->ca_new_us),
-                                     .failed_unix_s = seconds_of(row->ca_failed_us),
+                                     .next_us = row->ca_new_us,
+                                     .failed_us = row->ca_failed_us,
                                      .cert_end_unix_s = row->cert_ends_s > 0 ? row->cert_ends_s : 0,
                                      .seen_unix_s = seconds_of(row->last_us),
                                      .admitted = row->sessions > 0 };

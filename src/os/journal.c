@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TIME_SIZE = 32 };
+enum { TIME_SIZE = 32, FRACTION_DIGITS = 6, SECOND_US = 1000000 };
 
 /* ---- reading ---- */
 
@@ -27,18 +27,48 @@ bool os_journal_next(struct str *rest, struct str *out_line)
     return true;
 }
 
-bool os_journal_time(struct str *line, int64_t *out_unix_s)
+/* ".123456": one to six digits, to microseconds; nothing is none. */
+static bool read_fraction(struct str text, int64_t *out_us)
+{
+    uint32_t n = 0;
+
+    *out_us = 0;
+    if (text.n == 0)
+        return true;
+    text = str_starts(text, STR(".")) ? str_from(text, 1) : STR("");
+    if (text.n == 0 || text.n > FRACTION_DIGITS || text.p[0] == '+' ||
+        !str_to_u32(text, 0, SECOND_US - 1, &n))
+        return false;
+    *out_us = n;
+    for (size_t i = text.n; i < FRACTION_DIGITS; i++)
+        *out_us *= 10;
+    return true;
+}
+
+bool os_journal_time_us(struct str *line, int64_t *out_unix_us)
 {
     struct tm tm = { 0 };
     char c[TIME_SIZE];
     struct str time;
+    int64_t us;
 
-    if (!str_split(line, ' ', &time) || !str_to_c(time, c, sizeof c))
+    if (!str_split(line, ' ', &time) || !str_ends(time, STR("Z")) ||
+        !str_to_c(str_first(time, time.n - 1), c, sizeof c))
         return false;
-    const char *end = strptime(c, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    if (!end || *end)
+    const char *end = strptime(c, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (!end || !read_fraction(str_c(end), &us))
         return false;
-    *out_unix_s = timegm(&tm);
+    *out_unix_us = timegm(&tm) * SECOND_US + us;
+    return true;
+}
+
+bool os_journal_time(struct str *line, int64_t *out_unix_s)
+{
+    int64_t us;
+
+    if (!os_journal_time_us(line, &us))
+        return false;
+    *out_unix_s = us / SECOND_US;
     return true;
 }
 
@@ -53,13 +83,14 @@ enum code os_journal_load(const char *path, struct buf *out, struct err *e)
 
 static void format(struct str words, const struct env *env, struct buf *out)
 {
-    time_t now = (time_t)env_now_s(env);
+    int64_t now_us = env->now_unix_us(env->ctx);
+    time_t now = (time_t)(now_us / SECOND_US);
     char when[TIME_SIZE] = "";
     struct tm tm;
 
     if (gmtime_r(&now, &tm))
-        (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    buf_printf(out, "%s ", when);
+        (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
+    buf_printf(out, "%s.%06dZ ", when, (int)(now_us % SECOND_US));
     for (size_t i = 0; i < words.n && out->n < OS_JOURNAL_LINE - 2; i++)
         buf_append_byte(out,
                         (uint8_t)((unsigned char)words.p[i] < ' ' || words.p[i] == 0x7f ? ' ' : words.p[i]));

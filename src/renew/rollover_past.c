@@ -5,6 +5,8 @@
 #include "base/check.h"
 #include "os/journal.h"
 
+enum { SECOND_US = 1000000 };
+
 static const char *const phase_words[] = {
 #define X(phase, word, name) word,
     ROLLOVER_PHASES(X)
@@ -60,8 +62,9 @@ static void take_step(struct str word, struct rollover_past *past)
         }
 }
 
-static void begin(struct str words, int64_t when, struct rollover_past *past)
+static void begin(struct str words, int64_t when_us, struct rollover_past *past)
 {
+    int64_t when = when_us / SECOND_US;
     struct str kind;
 
     *past = (struct rollover_past){ .phase = ROLLOVER_STARTING, .start_unix_s = when, .phase_unix_s = when };
@@ -69,20 +72,20 @@ static void begin(struct str words, int64_t when, struct rollover_past *past)
     past->ca_dir = past->own ? words : STR("");
 }
 
-static void take_phase(struct str word, struct str words, int64_t when, struct rollover_past *past)
+static void take_phase(struct str word, struct str words, int64_t when_us, struct rollover_past *past)
 {
     for (size_t i = 1; i < COUNT_OF(phase_words); i++) {
         if (!str_is(word, phase_words[i]))
             continue;
         enum rollover_phase phase = (enum rollover_phase)i;
         if (phase == ROLLOVER_STARTING) {
-            begin(words, when, past);
+            begin(words, when_us, past);
             return;
         }
         past->phase = phase;
         past->step = ROLLOVER_STEP_NONE;
-        past->phase_unix_s = when;
-        past->both_unix_s = phase == ROLLOVER_STARTED ? when : past->both_unix_s;
+        past->phase_unix_s = when_us / SECOND_US;
+        past->both_us = phase == ROLLOVER_STARTED ? when_us : past->both_us;
         past->issued = past->issued || phase == ROLLOVER_ISSUING;
         past->failed = STR("");
     }
@@ -93,17 +96,17 @@ enum code rollover_past_read(struct str journal, struct arena *arena, struct rol
 {
     struct rollover_past past = { .phase = ROLLOVER_IDLE };
     struct str line, word;
-    int64_t when;
+    int64_t when_us;
 
     while (os_journal_next(&journal, &line)) {
-        if (!os_journal_time(&line, &when) || !str_split(&line, ' ', &word))
+        if (!os_journal_time_us(&line, &when_us) || !str_split(&line, ' ', &word))
             continue;
         if (str_is(word, "step"))
             take_step(line, &past);
         else if (str_is(word, "failed"))
             past.failed = line;
         else
-            take_phase(word, line, when, &past);
+            take_phase(word, line, when_us, &past);
     }
     if (!arena_str(arena, past.ca_dir, &past.ca_dir) || !arena_str(arena, past.failed, &past.failed))
         return err_set(e, E_NOMEM, "out of memory");

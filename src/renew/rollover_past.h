@@ -70,8 +70,7 @@ struct rollover_past {
     enum rollover_step step; /* the last that was begun in this phase */
     int64_t phase_unix_s;    /* since when it is in this phase */
     int64_t start_unix_s;    /* of the last rollover; 0: there was none */
-    int64_t
-        both_unix_s;   /* since when both roots are in force, so that evidence counts; 0: they are not yet */
+    int64_t both_us;   /* since when both roots are in force, so that evidence counts; 0: they are not yet */
     bool own;          /* the CA is ours; else the new roots came from somebody */
     bool issued;       /* certificates of the new CA may be in use: "servers" was begun */
     struct str ca_dir; /* of an own CA */

@@ -42,20 +42,20 @@ static bool is_carrier(const struct rollover_client *client)
 }
 
 /* Evidence of an earlier rollover, or of somebody else's chain, is none. */
-static int64_t counted(const struct rollover_evidence *evidence, int64_t when_unix_s)
+static int64_t counted(const struct rollover_evidence *evidence, int64_t when_us)
 {
-    return evidence->foreign_probe || when_unix_s < evidence->both_unix_s ? 0 : when_unix_s;
+    return evidence->foreign_probe || when_us < evidence->both_us ? 0 : when_us;
 }
 
 /* When the chain was refused last: by the client, or by somebody at its address who did not say who he is. */
 static int64_t failed_at(const struct rollover_evidence *evidence, const struct rollover_client *client)
 {
-    int64_t last = client->failed_unix_s;
+    int64_t last = client->failed_us;
 
     for (size_t i = 0; i < evidence->n; i++) {
         const struct rollover_client *other = &evidence->clients[i];
-        if (is_carrier(other) && str_equal(other->address, client->address) && other->failed_unix_s > last)
-            last = other->failed_unix_s;
+        if (is_carrier(other) && str_equal(other->address, client->address) && other->failed_us > last)
+            last = other->failed_us;
     }
     return counted(evidence, last);
 }
@@ -76,12 +76,12 @@ static void judge_server_side(const struct rollover_evidence *evidence, struct r
     const struct rollover_client *client = v->client;
     bool verifies = str_is(client->verifies, "yes") || str_is(client->verifies, "chain only");
     int64_t failed = failed_at(evidence, client);
-    int64_t next = counted(evidence, client->next_unix_s);
+    int64_t next = counted(evidence, client->next_us);
     bool proved = next > 0 && next > failed;
 
     if (client->address.n == 0) {
         v->why = "connects without TLS, over a Unix-domain socket";
-    } else if (str_is(client->sslmode, "disable")) {
+    } else if (str_is(client->sslmode, "disable") && !client->tls) {
         v->why = "connects without TLS";
     } else if (proved && verifies) {
         v->why = "has accepted the new CA's chain";
@@ -124,7 +124,7 @@ static bool is_told(const struct rollover_evidence *evidence, const struct rollo
 {
     if (!is_carrier(client))
         return client->admitted;
-    if (counted(evidence, client->failed_unix_s) == 0)
+    if (counted(evidence, client->failed_us) == 0)
         return false;
     for (size_t i = 0; i < evidence->n; i++)
         if (!is_carrier(&evidence->clients[i]) && str_equal(evidence->clients[i].address, client->address))

@@ -8,16 +8,18 @@
 
 struct arena;
 
-/** A user at an address with an application. Times are 0 where there is none; texts are borrowed. */
+/** A user at an address with an application. Times are 0 where there is none; texts are borrowed.
+ * What is compared with other evidence is in microseconds: a client may refuse and accept within one second. */
 struct rollover_client {
     struct str user;    /* empty: it left before it named one; what it did counts for its whole address */
     struct str address; /* empty: a Unix-domain socket, which has no TLS */
     struct str application;
     struct str sslmode;  /* "disable": it never asks for TLS */
+    bool tls;            /* it has sent a StartupMessage inside TLS */
     struct str verifies; /* "yes", "chain only", "no", "unknown" */
     int64_t verified_unix_s;
-    int64_t next_unix_s;   /* it has sent a StartupMessage behind the new CA's chain */
-    int64_t failed_unix_s; /* its address has refused that chain */
+    int64_t next_us;   /* it has sent a StartupMessage behind the new CA's chain */
+    int64_t failed_us; /* its address has refused that chain */
     struct str cert_issuer;
     int64_t cert_end_unix_s;
     struct str
@@ -63,10 +65,10 @@ struct rollover_evidence {
     size_t n_old;
     const struct str *next_names;
     size_t n_next;
-    bool own;            /* the CA is ours, which has no intermediates */
-    bool server_side;    /* clients verify the server with this CA */
-    bool client_side;    /* the server verifies clients with it */
-    int64_t both_unix_s; /* evidence that is older is of another rollover */
+    bool own;         /* the CA is ours, which has no intermediates */
+    bool server_side; /* clients verify the server with this CA */
+    bool client_side; /* the server verifies clients with it */
+    int64_t both_us;  /* evidence that is older is of another rollover */
     bool
         foreign_probe; /* what the gate shows as the next CA's chain is not of the new CA: it proves nothing */
     int64_t since_unix_s;     /* who was seen last before that does not count */

@@ -38,7 +38,7 @@ enum code rollover_enter(struct rollover *r, enum rollover_phase phase, const ch
     r->past.step = ROLLOVER_STEP_NONE;
     r->past.failed = STR("");
     r->past.phase_unix_s = env_now_s(r->env);
-    r->past.both_unix_s = phase == ROLLOVER_STARTED ? r->past.phase_unix_s : r->past.both_unix_s;
+    r->past.both_us = phase == ROLLOVER_STARTED ? r->env->now_unix_us(r->env->ctx) : r->past.both_us;
     r->past.issued = r->past.issued || phase == ROLLOVER_ISSUING;
     return OK;
 }

@@ -62,9 +62,29 @@ static void the_journal_cut_at_every_byte(void **state)
         assert_int_equal(past.start_unix_s != 0, at > 0);
         if (at > 0)
             assert_str(past.ca_dir, "/etc/pg seal/ca");
-        assert_int_equal(past.both_unix_s != 0, past.phase >= ROLLOVER_STARTED);
+        assert_int_equal(past.both_us != 0, past.phase >= ROLLOVER_STARTED);
     }
     assert_int_equal(at, COUNT_OF(seen) - 1);
+}
+
+/* Evidence is told from that of an earlier rollover to the microsecond. */
+static void times_have_fractions(void **state)
+{
+    static const struct {
+        const char *time;
+        int64_t us;
+    } read[] = { { "1970-01-01T00:00:02Z", 2000000 },   { "1970-01-01T00:00:02.123456Z", 2123456 },
+                 { "1970-01-01T00:00:02.5Z", 2500000 }, { "1970-01-01T00:00:02.000001Z", 2000001 },
+                 { "1970-01-01T00:00:02.Z", 0 },        { "1970-01-01T00:00:02.1234567Z", 0 },
+                 { "1970-01-01T00:00:02.+12345Z", 0 },  { "1970-01-01T00:00:02.12 Z", 0 },
+                 { "1970-01-01T00:00:02.123456", 0 },   { "1970-01-01T00:00:02,5Z", 0 } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(read); i++) {
+        AUTO(buf) struct buf text = BUF_INIT(1024);
+        buf_printf(&text, "%s start own /ca\n%s started\n", read[i].time, read[i].time);
+        assert_int_equal(past_of(buf_str(&text)).both_us, read[i].us);
+    }
 }
 
 static void a_failure_counts_until_the_next_step(void **state)
@@ -252,7 +272,7 @@ static struct rollover_verdicts judge(struct rollover_client *clients, size_t n,
                                                 .server_side = true,
                                                 .client_side = client_side,
                                                 .since_unix_s = 1000,
-                                                .both_unix_s = 40,
+                                                .both_us = 40,
                                                 .accept = &accept,
                                                 .n_accept = 1 };
     struct rollover_verdicts out;
@@ -282,21 +302,22 @@ static enum rollover_readiness state_of(const struct rollover_verdicts *all, con
 static void only_a_startup_message_after_the_last_failure_is_proof(void **state)
 {
     struct rollover_client clients[] = {
-        CLIENT("proved", .next_unix_s = 50),
-        CLIENT("mended", .next_unix_s = 60, .failed_unix_s = 50),
-        CLIENT("broke", .next_unix_s = 50, .failed_unix_s = 60),
-        CLIENT("same", .next_unix_s = 50, .failed_unix_s = 50),
-        CLIENT("failed", .failed_unix_s = 60),
-        CLIENT("silent", .next_unix_s = 0),
-        CLIENT("chain", .next_unix_s = 50, .verifies = STR("chain only")),
-        CLIENT("blind", .next_unix_s = 50, .verifies = STR("no")),
-        CLIENT("unseen", .next_unix_s = 50, .verifies = STR("unknown")),
+        CLIENT("proved", .next_us = 50),
+        CLIENT("mended", .next_us = 60, .failed_us = 50),
+        CLIENT("broke", .next_us = 50, .failed_us = 60),
+        CLIENT("same", .next_us = 50, .failed_us = 50),
+        CLIENT("failed", .failed_us = 60),
+        CLIENT("silent", .next_us = 0),
+        CLIENT("chain", .next_us = 50, .verifies = STR("chain only")),
+        CLIENT("blind", .next_us = 50, .verifies = STR("no")),
+        CLIENT("unseen", .next_us = 50, .verifies = STR("unknown")),
         CLIENT("plain", .sslmode = STR("disable")),
+        CLIENT("once plain", .sslmode = STR("disable"), .tls = true),
         CLIENT("local", .address = STR("")),
-        CLIENT("long ago", .failed_unix_s = 60, .seen_unix_s = 999),
-        CLIENT("batch", .failed_unix_s = 60),
-        CLIENT("last time", .next_unix_s = 39),
-        CLIENT("stranger", .failed_unix_s = 60),
+        CLIENT("long ago", .failed_us = 60, .seen_unix_s = 999),
+        CLIENT("batch", .failed_us = 60),
+        CLIENT("last time", .next_us = 39),
+        CLIENT("stranger", .failed_us = 60),
     };
     struct rollover_verdicts all = judge(clients, COUNT_OF(clients), false);
 
@@ -311,12 +332,13 @@ static void only_a_startup_message_after_the_last_failure_is_proof(void **state)
     assert_int_equal(state_of(&all, "blind"), ROLLOVER_READY_UNKNOWN);
     assert_int_equal(state_of(&all, "unseen"), ROLLOVER_READY_UNKNOWN);
     assert_int_equal(state_of(&all, "plain"), ROLLOVER_READY_READY);
+    assert_int_equal(state_of(&all, "once plain"), ROLLOVER_READY_UNPROVED); /* somebody there has TLS */
     assert_int_equal(state_of(&all, "local"), ROLLOVER_READY_READY);
     assert_int_equal(state_of(&all, "last time"), ROLLOVER_READY_UNPROVED);
-    /* broke, same, failed, silent, blind, unseen, last time: "long ago" does not count, "batch" is accepted. */
-    assert_int_equal(all.waiting, 7);
-    assert_int_equal(all.breaking, 6);
-    assert_int_equal(all.n, 14);
+    /* broke, same, failed, silent, blind, unseen, once plain, last time: "long ago" does not count, "batch" is accepted. */
+    assert_int_equal(all.waiting, 8);
+    assert_int_equal(all.breaking, 7);
+    assert_int_equal(all.n, 15);
     assert_int_equal(all.items[0].state, ROLLOVER_READY_OLD);
 }
 
@@ -324,10 +346,10 @@ static void only_a_startup_message_after_the_last_failure_is_proof(void **state)
 static void a_failure_without_a_name_is_the_addresss(void **state)
 {
     struct rollover_client clients[] = {
-        CLIENT("", .failed_unix_s = 60),
-        CLIENT("before", .next_unix_s = 50),
-        CLIENT("after", .next_unix_s = 70),
-        CLIENT("elsewhere", .next_unix_s = 50, .address = STR("10.0.0.2")),
+        CLIENT("", .failed_us = 60),
+        CLIENT("before", .next_us = 50),
+        CLIENT("after", .next_us = 70),
+        CLIENT("elsewhere", .next_us = 50, .address = STR("10.0.0.2")),
     };
     struct rollover_verdicts all = judge(clients, COUNT_OF(clients), false);
 
@@ -344,9 +366,9 @@ static void a_failure_without_a_name_is_the_addresss(void **state)
 static void a_certificate_counts_from_what_it_shows(void **state)
 {
     struct rollover_client clients[] = {
-        CLIENT("old", .next_unix_s = 50, .cert_issuer = STR("/CN=A")),
-        CLIENT("new", .next_unix_s = 50, .cert_issuer = STR("/CN=B")),
-        CLIENT("other", .next_unix_s = 50, .cert_issuer = STR("/CN=C")),
+        CLIENT("old", .next_us = 50, .cert_issuer = STR("/CN=A")),
+        CLIENT("new", .next_us = 50, .cert_issuer = STR("/CN=B")),
+        CLIENT("other", .next_us = 50, .cert_issuer = STR("/CN=C")),
     };
     struct rollover_verdicts all = judge(clients, COUNT_OF(clients), true);
 
@@ -362,6 +384,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_journal_cut_at_every_byte),
+        cmocka_unit_test(times_have_fractions),
         cmocka_unit_test(a_failure_counts_until_the_next_step),
         cmocka_unit_test(roots_come_and_go),
         cmocka_unit_test(lists_come_and_go),
