@@ -13,6 +13,7 @@
 #include "cmd/usage.h"
 #include "conf/settings.h"
 #include "os/owner.h"
+#include "renew/rollover_client_files.h"
 #include "renew/rollover_walk.h"
 
 enum {
@@ -137,9 +138,19 @@ static enum code may_go_on(struct rolling *r, bool *out, struct err *e)
 
 /* ---- the words ---- */
 
+static enum code find_client_files(struct rolling *r, struct err *e)
+{
+    if (!r->state->client_side)
+        return OK;
+    return rollover_client_files(r->state, &r->report.client_files, &r->report.n_client_files, e);
+}
+
 static enum code print_state(struct rolling *r, struct err *e)
 {
-    TRY(rollover_open_phase(r->state->past.phase) ? rollover_look(r->state, e) : OK);
+    if (rollover_open_phase(r->state->past.phase)) {
+        TRY(rollover_look(r->state, e));
+        TRY(find_client_files(r, e));
+    }
     if (r->cmd->json)
         return json_print(r->cmd->out, rollover_json(&r->report), e);
     rollover_print_status(r->cmd, &r->report);
@@ -197,6 +208,7 @@ static enum code do_start(struct rolling *r, struct err *e)
     }
     TRY(rollover_start(r->state, &wish, e));
     TRY(rollover_look(r->state, e));
+    TRY(find_client_files(r, e));
     if (r->cmd->json)
         return json_print(r->cmd->out, rollover_json(&r->report), e);
     rollover_print_started(r->cmd, &r->report);
@@ -224,6 +236,7 @@ static enum code do_servers(struct rolling *r, struct err *e)
     enum code code = rollover_servers(r->state, cmd_value(r->cmd, OPT_ca_passphrase_file), &issued, e);
     print_issued(r, &issued);
     TRY(code);
+    TRY(judge_clients(r, true, e)); /* from now on their certificates count, too */
     return print_state(r, e);
 }
 

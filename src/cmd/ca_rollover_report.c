@@ -9,6 +9,7 @@
 #include "pki/expiry.h"
 #include "renew/rollover_steps.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 
 enum {
@@ -199,6 +200,97 @@ static void print_clients(const struct cmd *cmd, const struct rollover_report *r
         print_client(cmd, &all->items[i], report->now_unix_s);
 }
 
+/* The pair with which clients prove that they know the new CA. */
+static bool find_proof(const struct rollover *r, char cert[OS_PATH_MAX], char key[OS_PATH_MAX])
+{
+    struct err ignored;
+
+    if (r->past.own)
+        return rollover_pair_paths(r, cert, key, &ignored) == OK && os_exists(cert) && os_exists(key);
+    if (r->past.phase != ROLLOVER_ISSUED || !r->target.has_server)
+        return false;
+    return os_path("", r->target.server_cert, cert, &ignored) == OK &&
+           os_path("", r->target.server_key, key, &ignored) == OK;
+}
+
+static void print_probe(const struct cmd *cmd, const struct rollover *r)
+{
+    char cert[OS_PATH_MAX], key[OS_PATH_MAX];
+
+    if (r->foreign_probe)
+        (void)fprintf(cmd->out,
+                      "rollover_cert_file was not issued by the new CA: it proves nothing about that CA\n");
+    if (!r->no_probe || !r->server_side)
+        return;
+    (void)fprintf(cmd->out, "rollover_cert_file is not set: no client can prove that it knows the new CA\n");
+    if (find_proof(r, cert, key))
+        (void)fprintf(cmd->out,
+                      "  Set these in %s/pgseal.conf, and run: pgseal reload -D %s\n"
+                      "  rollover_cert_file = '%s'\n  rollover_key_file = '%s'\n%s",
+                      r->target.dir, r->target.dir, cert, key,
+                      r->past.phase == ROLLOVER_STARTED ? "  rollover_probe = '1%'\n" : "");
+}
+
+/* A word of a shell. */
+static void print_word(const struct cmd *cmd, struct str word)
+{
+    bool plain = word.n > 0;
+
+    for (size_t i = 0; i < word.n; i++)
+        plain = plain && (isalnum((unsigned char)word.p[i]) || strchr("/._-+@:,", word.p[i]));
+    if (!plain)
+        (void)fputc('\'', cmd->out);
+    for (size_t i = 0; i < word.n; i++)
+        (void)(word.p[i] == '\'' ? fputs("'\\''", cmd->out) : fputc(word.p[i], cmd->out));
+    if (!plain)
+        (void)fputc('\'', cmd->out);
+}
+
+/* The clients still have the files that were copied from these. */
+static void print_client_files(const struct cmd *cmd, const struct rollover_report *report)
+{
+    const struct rollover *r = report->state;
+    char dir[OS_PATH_MAX];
+
+    if (report->n_client_files == 0)
+        return;
+    bool known = rollover_find_ca(r, true, dir);
+    bool named = known && strcmp(dir, r->target.ca_dir) != 0;
+    (void)fprintf(cmd->out, "client certificates of the old CA: %zu. %s, and give them to the clients:\n",
+                  report->n_client_files, known ? "Renew them" : "Have the new CA issue them");
+    for (size_t i = 0; i < report->n_client_files; i++) {
+        (void)fprintf(cmd->out, "  %s", known ? "pgseal cert renew -D " : "");
+        if (known)
+            print_word(cmd, str_c(r->target.dir));
+        if (named) {
+            (void)fprintf(cmd->out, " --ca ");
+            print_word(cmd, str_c(dir));
+        }
+        (void)fprintf(cmd->out, "%s", known ? " " : "");
+        print_word(cmd, report->client_files[i]);
+        (void)fprintf(cmd->out, "\n");
+    }
+}
+
+/* Of somebody else's CA: what the operator has to bring before "servers" can go on. */
+static bool print_to_bring(const struct cmd *cmd, const struct rollover *r)
+{
+    struct err ignored;
+    struct str how;
+    bool any = false;
+
+    if (r->past.own || (r->past.phase != ROLLOVER_STARTED && r->past.phase != ROLLOVER_ISSUING))
+        return false;
+    for (size_t i = 0; i < r->n_pairs; i++) {
+        if (!rollover_is_to_bring(r, &r->pairs[i]) ||
+            rollover_how_to_bring(r, &r->pairs[i], &how, &ignored) != OK)
+            continue;
+        (void)fprintf(cmd->out, "Next: when the clients are ready, %.*s\n", STR_ARG(how));
+        any = true;
+    }
+    return any;
+}
+
 void rollover_print_status(const struct cmd *cmd, const struct rollover_report *report)
 {
     const struct rollover *r = report->state;
@@ -212,42 +304,38 @@ void rollover_print_status(const struct cmd *cmd, const struct rollover_report *
     print_roots(cmd, "old root", &r->old, report->now_unix_s);
     print_roots(cmd, "new root", &r->next, report->now_unix_s);
     print_files(cmd, r);
-    if (r->no_probe && r->server_side)
-        (void)fprintf(cmd->out,
-                      "rollover_cert_file is not set: no client can prove that it knows the new CA\n");
-    if (r->foreign_probe)
-        (void)fprintf(cmd->out,
-                      "rollover_cert_file was not issued by the new CA: it proves nothing about that CA\n");
+    print_probe(cmd, r);
     print_clients(cmd, report);
     for (size_t i = 0; report->obstacles && i < report->obstacles->n; i++)
         (void)fprintf(cmd->out, "not ready: %.*s\n", STR_ARG(report->obstacles->items[i]));
-    (void)fprintf(cmd->out, "Next: pgseal ca rollover %s -D %s\n", next_verb(r), r->target.dir);
+    print_client_files(cmd, report);
+    if (!print_to_bring(cmd, r))
+        (void)fprintf(cmd->out, "Next: pgseal ca rollover %s -D %s\n", next_verb(r), r->target.dir);
 }
 
 /* ---- after start ---- */
 
 static void print_settings(const struct cmd *cmd, const struct rollover *r)
 {
-    char cert[OS_PATH_MAX], key[OS_PATH_MAX];
-    struct err ignored;
-
-    if (r->server_side && !r->past.own)
+    if (!r->server_side)
+        return;
+    if (!r->past.own)
         (void)fprintf(
             cmd->out,
             "To see who knows the new CA, have it issue a certificate with the names of the gate's, and set "
             "rollover_cert_file, rollover_key_file and rollover_probe (docs/evidence.md).\n");
-    if (!r->past.own || !rollover_has_served(r) || rollover_pair_paths(r, cert, key, &ignored) != OK)
-        return;
+    else
+        (void)fprintf(
+            cmd->out,
+            "To see who verifies certificates at all, set these as well, after: pgseal cert issue -D %s "
+            "canary --host canary.invalid --out %s/tls\n"
+            "  canary = '0.1%%'\n  canary_cert_file = 'tls/canary.crt'\n  canary_key_file = "
+            "'tls/canary.key'\n",
+            r->target.dir, r->target.dir);
     (void)fprintf(
         cmd->out,
-        "To see who knows the new CA, set these in %s/pgseal.conf and reload the gate:\n"
-        "  rollover_cert_file = '%s'\n  rollover_key_file = '%s'\n  rollover_probe = '1%%'\n"
-        "To see who verifies certificates at all, also these; the last two after: pgseal cert issue -D %s "
-        "canary --host canary.invalid --out %s/tls\n"
-        "  canary = '0.1%%'\n  canary_cert_file = 'tls/canary.crt'\n  canary_key_file = 'tls/canary.key'\n"
         "A connection that is tested fails if the client does not know the new CA, or verifies as it should "
-        "(docs/evidence.md).\n",
-        r->target.dir, cert, key, r->target.dir, r->target.dir);
+        "(docs/evidence.md).\n");
 }
 
 static const char *again_text(enum pasted_again again)
@@ -297,11 +385,6 @@ void rollover_print_started(const struct cmd *cmd, const struct rollover_report 
         }
     if (r->server_side)
         print_drivers(cmd);
-    if (r->client_side && r->past.own)
-        (void)fprintf(cmd->out,
-                      "Clients with certificates need one of the new CA, once \"servers\" has been run: "
-                      "pgseal cert issue -D %s NAME --force\n",
-                      r->target.dir);
 }
 
 /* ---- who is not ready ---- */
@@ -377,6 +460,15 @@ static json_t *json_pairs(const struct rollover *r)
     return array;
 }
 
+static json_t *json_client_files(const struct rollover_report *report)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < report->n_client_files; i++)
+        (void)json_array_append_new(array, json_of(report->client_files[i]));
+    return array;
+}
+
 static json_t *json_text_or_null(struct str text)
 {
     return text.n > 0 ? json_of(text) : json_null();
@@ -441,7 +533,7 @@ json_t *rollover_json(const struct rollover_report *report)
 
     return json_pack(
         "{s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:s}",
+        "s:o, s:s}",
         "phase", rollover_phase_name(r->past.phase), "interrupted",
         (int)(rollover_unfinished(r->past.phase) && !r->busy), "running", (int)r->busy, "step",
         json_text_or_null(str_c(rollover_step_name(r->past.step))), "failed",
@@ -450,7 +542,8 @@ json_t *rollover_json(const struct rollover_report *report)
         (int)(open && r->server_side), "client_side", (int)(open && r->client_side), "foreign_probe",
         (int)r->foreign_probe, "drivers", json_drivers(r), "old", json_roots(&r->old, report->now_unix_s),
         "new", json_roots(&r->next, report->now_unix_s), "files", json_files(r), "certificates",
-        json_pairs(r), "clients", json_clients(report), "clients_as_of", json_time(report->as_of_unix_s),
-        "unseen", report->unseen.code == OK ? json_null() : json_string(err_text(&report->unseen)),
-        "obstacles", json_obstacles(report->obstacles), "next", next_verb(r));
+        json_pairs(r), "client_files", json_client_files(report), "clients", json_clients(report),
+        "clients_as_of", json_time(report->as_of_unix_s), "unseen",
+        report->unseen.code == OK ? json_null() : json_string(err_text(&report->unseen)), "obstacles",
+        json_obstacles(report->obstacles), "next", next_verb(r));
 }

@@ -17,6 +17,8 @@ struct rollover_report {
     struct err unseen;                        /* … and why; code OK: it was not asked */
     int64_t as_of_unix_s;                     /* they are from its file, last written then; 0: it told them */
     const struct rollover_obstacles *obstacles; /* NULL: not looked for */
+    struct str *client_files;                   /* certificates of clients that the old CA has issued */
+    size_t n_client_files;
     unsigned seen_days;
     int64_t now_unix_s;
 };

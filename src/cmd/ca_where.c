@@ -73,6 +73,21 @@ enum code ca_place_open(struct ca_place *place, enum ca_access access, const str
     return code;
 }
 
+bool ca_place_replaces_issuer(const struct ca_place *place, X509 *cert)
+{
+    AUTO(cert_list) struct cert_list found = { .n = 0 };
+    const struct str next = STR(".next");
+    struct str base = str_c(place->ca_dir);
+    char path[OS_PATH_MAX];
+    struct err ignored;
+
+    int n = str_ends(base, next)
+                ? snprintf(path, sizeof path, "%.*s/ca.crt", STR_ARG(str_first(base, base.n - next.n)))
+                : snprintf(path, sizeof path, "%.*s.old/ca.crt", STR_ARG(base));
+    return n < (int)sizeof path && os_exists(path) && cert_chain_load(path, &found, &ignored) == OK &&
+           cert_issued_by(cert, found.items[0]);
+}
+
 enum code ca_place_root(const struct ca_place *place, char out[OS_PATH_MAX], struct err *e)
 {
     char path[OS_PATH_MAX];

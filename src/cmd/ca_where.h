@@ -42,6 +42,8 @@ const char *ca_place_owner(const struct ca_place *place);
 /** `place` is borrowed until ca_close(). Where the CA or its key is not there, the hint says what to name. */
 MUST_CHECK enum code ca_place_open(struct ca_place *place, enum ca_access access, const struct env *env,
                                    struct ca **out, struct err *e);
+/** Did the CA that this one replaces issue the certificate? During a rollover it is beside it: CA.old, or CA for CA.next. */
+bool ca_place_replaces_issuer(const struct ca_place *place, X509 *cert);
 /** The CA's certificate where clients are told to find it: tls/ca.crt of the gate, else ca.crt of the CA. */
 MUST_CHECK enum code ca_place_root(const struct ca_place *place, char out[OS_PATH_MAX], struct err *e);
 /**

@@ -453,7 +453,7 @@ static enum code take_old_key(const struct cert_job *job, struct plan *plan, X50
     return OK;
 }
 
-/* Whoever signed the old one signs the new one. */
+/* Whoever signed the old one signs the new one; or, in a rollover, the CA that replaces that. */
 static enum code check_issuer(struct cert_job *job, struct plan *plan, X509 *old, struct err *e)
 {
     AUTO(ca) struct ca *ca = NULL;
@@ -465,7 +465,7 @@ static enum code check_issuer(struct cert_job *job, struct plan *plan, X509 *old
     if (plan->self_signed)
         return err_set(e, E_UNSUPPORTED, "a self-signed certificate is renewed with a new key");
     TRY(ca_place_open(&job->place, CA_READ, &job->cmd->env, &ca, e));
-    if (cert_issued_by(old, ca_certificate(ca))) {
+    if (cert_issued_by(old, ca_certificate(ca)) || ca_place_replaces_issuer(&job->place, old)) {
         TRY(ca_place_root(&job->place, plan->root, e));
         return os_exists(plan->root) ? os_real_path(plan->root, "resolve", plan->root, e) : OK;
     }

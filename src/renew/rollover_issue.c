@@ -13,14 +13,15 @@ static enum code rules_of(struct rollover *r, enum rollover_issuer issuer, struc
         return err_set(e, E_NOMEM, "out of memory");
     for (size_t i = 0; i < r->n_pairs && out->n < RENEW_RULES_MAX; i++) {
         const struct rollover_pair *pair = &r->pairs[i];
-        bool named = pair->rule && pair->rule->source == RENEW_CA;
+        bool named = pair->rule && (pair->rule->source == RENEW_CA || !r->past.own);
         struct renew_rule rule = named ? *pair->rule : renew_rule_default(pair->name, RENEW_CA);
-        if (pair->issuer != issuer)
+        if (pair->issuer != issuer || (!r->past.own && !named))
             continue;
         rule.client = rule.client || pair->client;
         rule.v[RENEW_SET_CERT_FILE] = pair->cert;
         rule.v[RENEW_SET_KEY_FILE] = pair->key;
-        rule.v[RENEW_SET_CA_DIRECTORY] = str_c(r->ca_dir);
+        if (r->past.own)
+            rule.v[RENEW_SET_CA_DIRECTORY] = str_c(r->ca_dir);
         if (passphrase_file.n > 0)
             rule.v[RENEW_SET_CA_PASSPHRASE_FILE] = passphrase_file;
         out->rules[out->n++] = rule;

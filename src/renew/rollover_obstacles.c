@@ -8,6 +8,7 @@
 #include "conf/settings.h"
 #include "pki/crl.h"
 #include "pki/trust.h"
+#include "renew/rollover_steps.h"
 #include "renew/servers.h"
 
 enum { OBSTACLES_MAX = 256 };
@@ -33,12 +34,27 @@ static PRINTF_LIKE(4, 5) enum code
 
 /* ---- certificates ---- */
 
+static enum code look_at_pair(struct rollover *r, const struct rollover_pair *pair,
+                              struct rollover_obstacles *all, struct err *e)
+{
+    struct str how;
+
+    if (pair->issuer != ROLLOVER_ISSUER_OLD)
+        return OK;
+    if (!rollover_is_to_bring(r, pair))
+        return add(
+            r, all, e,
+            "the certificate \"%.*s\" was issued by the old CA: pgseal rotate -D %s --pair %.*s --force",
+            STR_ARG(pair->cert), r->target.dir, STR_ARG(pair->name));
+    TRY(rollover_how_to_bring(r, pair, &how, e));
+    return add(r, all, e, "the certificate \"%.*s\" was issued by the old CA: %.*s", STR_ARG(pair->cert),
+               STR_ARG(how));
+}
+
 static enum code look_at_pairs(struct rollover *r, struct rollover_obstacles *all, struct err *e)
 {
     for (size_t i = 0; i < r->n_pairs; i++)
-        if (r->pairs[i].issuer == ROLLOVER_ISSUER_OLD)
-            TRY(add(r, all, e, "the certificate \"%.*s\" was issued by the old CA",
-                    STR_ARG(r->pairs[i].cert)));
+        TRY(look_at_pair(r, &r->pairs[i], all, e));
     return OK;
 }
 
@@ -77,8 +93,10 @@ static enum code look_at_list(struct rollover *r, const struct crl_list *crls, c
             current = current || is_current(crls->items[j], now, r->arena);
         }
         if (!current)
-            TRY(add(r, all, e, "\"%s\" has no revocation list of the new CA%s", where,
-                    there ? " that is valid now" : ""));
+            TRY(add(r, all, e, "\"%s\" has no revocation list of the new CA%s: %s%s", where,
+                    there ? " that is valid now" : "",
+                    r->past.own ? "pgseal ca crl -D " : "append it, and run: pgseal reload -D ",
+                    r->target.dir));
     }
     return OK;
 }

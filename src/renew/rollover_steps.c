@@ -60,7 +60,8 @@ void rollover_note_failed(struct rollover *r, const struct err *why)
     struct err ignored;
     struct str line;
 
-    if (arena_printf(r->arena, &line, "failed %s: %s", rollover_step_name(r->past.step), err_text(why)))
+    if (arena_printf(r->arena, &line, "failed %s: %s",
+                     r->past.step ? rollover_step_name(r->past.step) : "begin", err_text(why)))
         (void)!os_journal_add(r->journal, line, r->env, &ignored);
 }
 
@@ -258,6 +259,33 @@ enum code rollover_make_pair(struct rollover *r, const struct key_passphrase *kn
     TRY(rollover_step(r, ROLLOVER_STEP_PAIR, e));
     TRY(rollover_pair_paths(r, cert, key, e));
     return pair_is_good(r, cert, key) ? OK : issue_pair(r, known, cert, key, e);
+}
+
+bool rollover_is_to_bring(const struct rollover *r, const struct rollover_pair *pair)
+{
+    return !r->past.own && pair->issuer == ROLLOVER_ISSUER_OLD && !pair->rule &&
+           !str_is(pair->name, "canary");
+}
+
+enum code rollover_how_to_bring(const struct rollover *r, const struct rollover_pair *pair, struct str *out,
+                                struct err *e)
+{
+    const struct settings_file *cert = &r->target.settings->rollover_cert_file;
+    const struct settings_file *key = &r->target.settings->rollover_key_file;
+    bool tried = cert->path && key->path && !r->foreign_probe && str_is(pair->name, "server") &&
+                 r->target.hosts.n == 0;
+
+    bool ok = tried
+                  ? arena_printf(r->arena, out,
+                                 "run: cp -b %s %.*s && cp -b %s %.*s && pgseal reload -D %s && "
+                                 "pgseal ca rollover servers -D %s",
+                                 cert->path, STR_ARG(pair->cert), key->path, STR_ARG(pair->key),
+                                 r->target.dir, r->target.dir)
+                  : arena_printf(r->arena, out,
+                                 "put a certificate of the new CA with its key into %.*s and %.*s, and run: "
+                                 "pgseal reload -D %s && pgseal ca rollover servers -D %s",
+                                 STR_ARG(pair->cert), STR_ARG(pair->key), r->target.dir, r->target.dir);
+    return ok ? OK : steps_nomem(e);
 }
 
 enum code rollover_remove_pair(struct rollover *r, struct err *e)

@@ -31,6 +31,14 @@ bool rollover_has_served(const struct rollover *r);
 /** The pair of a probed handshake, for all that rollover_has_served() finds, unless a good one is there. */
 MUST_CHECK enum code rollover_make_pair(struct rollover *r, const struct key_passphrase *known,
                                         struct err *e);
+/** Is it of the old CA, which is somebody else's, and without a source in rotate.conf? A canary, which the gate does without, is not meant. */
+bool rollover_is_to_bring(const struct rollover *r, const struct rollover_pair *pair);
+/**
+ * Commands that put a pair of the new CA, which is somebody else's, into the place of this one: with the pair of
+ * rollover_cert_file, where that is of the new CA and has been tried out, else in words.
+ */
+MUST_CHECK enum code rollover_how_to_bring(const struct rollover *r, const struct rollover_pair *pair,
+                                           struct str *out, struct err *e);
 /** It goes, unless the settings name it. */
 MUST_CHECK enum code rollover_remove_pair(struct rollover *r, struct err *e);
 /** The new CA takes the place of the old one, which is then in CA.old; or the old one takes it back. */

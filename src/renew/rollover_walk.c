@@ -259,14 +259,34 @@ static enum code refuse_phase(const struct rollover *r, const char *what, struct
     return E_BAD_STATE;
 }
 
-static enum code check_foreign(const struct rollover *r, struct err *e)
+/* What the operator has to bring himself: nobody here can have the new CA issue it. */
+static enum code check_brought(struct rollover *r, struct err *e)
 {
-    for (size_t i = 0; i < r->n_pairs; i++) {
-        if (r->pairs[i].issuer != ROLLOVER_ISSUER_OLD)
+    struct str how;
+
+    for (size_t i = 0; !r->past.own && i < r->n_pairs; i++) {
+        if (!rollover_is_to_bring(r, &r->pairs[i]))
             continue;
-        (void)err_set(e, E_CONFIG, "the certificate \"%.*s\" was issued by the old CA",
+        TRY(rollover_how_to_bring(r, &r->pairs[i], &how, e));
+        (void)err_set(e, E_CONFIG,
+                      "the certificate \"%.*s\" was issued by the old CA, and has no source in \"%s\"",
+                      STR_ARG(r->pairs[i].cert), r->target.conf);
+        err_hint(e, "When the clients are ready, %.*s", STR_ARG(how));
+        return E_CONFIG;
+    }
+    return OK;
+}
+
+/* A source may still have the old CA behind it. */
+static enum code check_fetched(struct rollover *r, struct err *e)
+{
+    TRY(rollover_look(r, e));
+    for (size_t i = 0; i < r->n_pairs; i++) {
+        if (r->pairs[i].issuer != ROLLOVER_ISSUER_OLD || !r->pairs[i].rule)
+            continue;
+        (void)err_set(e, E_CONFIG, "the certificate \"%.*s\" was issued by the old CA again",
                       STR_ARG(r->pairs[i].cert));
-        err_hint(e, "Have the new CA issue it, for example with: pgseal rotate -D %s --force", r->target.dir);
+        err_hint(e, "Change its source in \"%s\" to the new CA.", r->target.conf);
         return E_CONFIG;
     }
     return OK;
@@ -276,10 +296,9 @@ static enum code serve(struct rollover *r, const char *passphrase_file, struct r
                        struct err *e)
 {
     TRY(rollover_exchange(r, true, e));
-    if (r->past.own)
-        TRY(rollover_issue(r, ROLLOVER_ISSUER_OLD, passphrase_file, out, e));
-    else
-        TRY(check_foreign(r, e));
+    TRY(rollover_issue(r, ROLLOVER_ISSUER_OLD, passphrase_file, out, e));
+    if (!r->past.own)
+        TRY(check_fetched(r, e));
     return rollover_enter(r, ROLLOVER_ISSUED, NULL, e);
 }
 
@@ -292,6 +311,7 @@ enum code rollover_servers(struct rollover *r, const char *passphrase_file, stru
                             r->past.phase == ROLLOVER_STARTING ? "the start was interrupted: run it again"
                                                                : "the certificates have been issued already",
                             e);
+    TRY(check_brought(r, e));
     if (r->past.phase != ROLLOVER_ISSUING)
         TRY(rollover_enter(r, ROLLOVER_ISSUING, NULL, e));
     return tell(r, serve(r, passphrase_file, out, e), e);
@@ -363,6 +383,23 @@ static enum code go_back(struct rollover *r, const char *passphrase_file, struct
     return rollover_enter(r, ROLLOVER_ABORTED, NULL, e);
 }
 
+/* The new root goes away with the rollover; what only that verifies may not be left behind. */
+static enum code check_taken_back(const struct rollover *r, struct err *e)
+{
+    for (size_t i = 0; !r->past.own && i < r->n_pairs; i++) {
+        if (r->pairs[i].issuer != ROLLOVER_ISSUER_NEXT || str_is(r->pairs[i].name, "canary"))
+            continue;
+        (void)err_set(e, E_CONFIG, "the certificate \"%.*s\" was issued by the new CA",
+                      STR_ARG(r->pairs[i].cert));
+        err_hint(
+            e,
+            "Put the old CA's certificate and key into \"%.*s\" and \"%.*s\", and run: pgseal reload -D %s",
+            STR_ARG(r->pairs[i].cert), STR_ARG(r->pairs[i].key), r->target.dir);
+        return E_CONFIG;
+    }
+    return OK;
+}
+
 enum code rollover_abort(struct rollover *r, const char *passphrase_file, struct rollover_issued *out,
                          struct err *e)
 {
@@ -371,6 +408,7 @@ enum code rollover_abort(struct rollover *r, const char *passphrase_file, struct
         return refuse_phase(r, "", e);
     if (r->past.phase == ROLLOVER_FINISHING && r->past.step == ROLLOVER_STEP_RETIRE)
         return refuse_phase(r, "the old CA has been put aside already: run \"finish\" again", e);
+    TRY(check_taken_back(r, e));
     if (r->past.phase != ROLLOVER_ABORTING)
         TRY(rollover_enter(r, ROLLOVER_ABORTING, NULL, e));
     return tell(r, go_back(r, passphrase_file, out, e), e);

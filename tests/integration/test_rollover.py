@@ -108,7 +108,7 @@ def test_a_whole_rollover(rollover):
     """What each client gets at each stage: with the old root, with both, with the new one; with either certificate."""
     gate = rollover.gate
     old = rollover.keep("old.crt")
-    old_cert, lost = rollover.certificate("before"), rollover.certificate("lost-before")
+    old_cert, lost, mended = (rollover.certificate(name) for name in ("before", "lost-before", "mended"))
     assert rollover("status")["phase"] == "none"
     state = rollover("start")
     assert (state["phase"], state["own"], state["server_side"], state["client_side"]) == ("started", True, True, True)
@@ -132,6 +132,12 @@ def test_a_whole_rollover(rollover):
         assert state["phase"] == "issued" and [c["issuer"] for c in state["certificates"]] == ["new"]
         assert session.value("SELECT 'still here'") == "still here"
     assert rollover.connects(new) and rollover.connects(both) and rollover.refused(old)
+    # What was issued for clients is listed, until each has been renewed: with the new CA, and in its place.
+    listed = rollover("status")["client_files"]
+    assert listed == [old_cert[0], lost[0], mended[0]], listed
+    assert f"  pgseal cert renew -D {gate.dir} {mended[0]}\n" in rollover.run("ca", "rollover", "status", "-D", gate.dir).stdout
+    assert "issuer       /CN=pgseal CA localhost G2" in rollover.run("cert", "renew", "-D", gate.dir, mended[0]).stdout
+    assert rollover("status")["client_files"] == listed[:2] and rollover.connects(new, "certified", mended)
     new_cert = rollover.certificate("after")
     assert rollover.connects(new, "certified", old_cert) and rollover.connects(new, "certified", new_cert)
     # A list of each CA: revoking with one leaves the other's in force.
@@ -304,11 +310,22 @@ def test_somebody_elses_ca(program, make_gate, pytestconfig):
     assert rollover("abort")["phase"] == "aborted"
     assert open(gate.path("client-ca.crt"), encoding="ascii").read() == before
     rollover("start", "--bundle", bundle)
-    assert "was issued by the old CA" in rollover("servers", "--force", status=1)
-    state = rollover("status")
-    assert state["phase"] == "issuing" and "was issued by the old CA" in state["failed"]
-    gate.configure(tls={"cert": new.issue("db", **names)})
+    said = rollover("servers", "--force", status=1)
+    assert "was issued by the old CA, and has no source" in said and f"pgseal reload -D {gate.dir} && pgseal ca rollover servers" in said
+    assert rollover("status")["phase"] == "started"                    # nothing was begun
+    # A source that still has the old CA behind it is told from one that has the new one.
+    gate.write("take.sh", '#!/bin/sh\ncp "$1.signed" "$2" && cp "$1.signed.key" "$3"\n', 0o755)
+    for name, authority in (("old", old), ("new", new)):
+        again = authority.issue("db", **names)
+        again.write(gate.dir, "taken")
+        gate.write("rotate.conf", f"server.source = command\nserver.command = '/bin/sh {gate.path('take.sh')} {gate.path('taken')} %out %key'\n")
+        os.rename(gate.path("taken.crt"), gate.path("taken.signed"))
+        os.rename(gate.path("taken.key"), gate.path("taken.signed.key"))
+        if name == "old":
+            assert "was issued by the old CA again" in rollover("servers", "--force", status=1)
+            assert rollover("status")["phase"] == "issuing"
     assert rollover("servers", "--force")["phase"] == "issued"
+    assert "was issued by the new CA" in rollover("abort", status=1)   # its root may not go away
     said = rollover("finish", status=1)
     assert any("has no revocation list of the new CA" in text for text in said["obstacles"])
     fresh = new.crl()
@@ -396,12 +413,35 @@ def test_killed_anywhere(rollover, word, begins, ends, steps):
 
 
 # -- the page -----------------------------------------------------------------------------------------------------------
-def test_the_howto(program, factory, tmp_path):
+def followed(page, program, factory, tmp_path, prepare):
     gate = own_gate(program, factory)
     os.rename(gate.dir, tmp_path / "gate")
     os.symlink(tmp_path / "gate", gate.dir)
+    prepare(gate)
     gate.start()
     try:
-        howto.follow("ca-rollover.md", program, tmp_path, PGHOST="localhost", PGPORT=str(gate.port))
+        return howto.follow(page, program, tmp_path, PGHOST="localhost", PGPORT=str(gate.port))
     finally:
         factory.stop(gate)
+
+
+def test_the_howto(program, factory, tmp_path):
+    followed("ca-rollover.md", program, factory, tmp_path, lambda gate: subprocess.run(
+        [program, "cert", "issue", "-D", gate.dir, "bob", "--for", "jdbc"], check=True, capture_output=True))
+
+
+def test_the_howto_of_somebody_elses_ca(program, factory, tmp_path):
+    """The company is here, and sends its files."""
+    old, new = pki.Authority("Company CA"), pki.Authority("Company CA 2")
+    names = {"sans": ["localhost", "127.0.0.1"], "usage": "server"}
+
+    def prepare(gate):
+        shutil.rmtree(gate.path("ca"))
+        old.issue("db", **names).write(gate.path("tls"), "server")
+        pki.write_file(gate.path("tls/ca.crt"), old.pem())
+        pki.write_file(gate.path("tls/ca.crl"), old.crl())
+        pki.write_file(tmp_path / "new-roots.pem", new.pem())
+        pki.write_file(tmp_path / "new.crl", new.crl())
+        new.issue("db", **names).write(str(tmp_path), "next")
+    followed("ca-rollover-foreign.md", program, factory, tmp_path, prepare)
+    assert (tmp_path / "gate/tls/ca.crt").read_bytes() == new.pem()

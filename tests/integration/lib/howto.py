@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 def like(text, directory):
     """Without what differs from day to day: numbers, fingerprints, the directory, the width of columns."""
-    text = re.sub(rf"{re.escape(directory)}/(gate/)?|(?<= )gate/(?=tls/)", "", text)
+    text = re.sub(rf"{re.escape(directory)}/(gate/)?|(?<=\s)gate/(?=(?:tls|clients)/)", "", text)
     text = re.sub(r"\b([0-9a-f]{64}|[0-9a-f]{32})\b", "HASH", text)
     return re.sub(r"[ \t]+", " ", re.sub(r"\d+", "N", text)).replace(" \n", "\n").strip()
 
