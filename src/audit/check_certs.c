@@ -366,8 +366,7 @@ static void check_beside(struct audit *a)
             continue;
         if (over_http && !path && !served)
             path = settings->ssl_cert_file.path;
-        if (over_http || served) /* trials are made with one pair only */
-            check_shown(a, path);
+        check_shown(a, path);
     }
 }
 

@@ -89,6 +89,8 @@ PLACES = {
     "a host": (lambda w, d: (w.pair(d), w.pair("good", "y"), w.put("hosts", b"a,b x.crt x.key\n* y.crt y.key\n")), HOSTS,
                "x.crt", CERT),
     "the next CA": (lambda w, d: w.pair(d), "rollover_cert_file = 'x.crt'\nrollover_key_file = 'x.key'\n", "x.crt", CERT),
+    "a canary beside hosts": (lambda w, d: (w.pair(d), w.pair("good", "y"), w.put("hosts", b"* y.crt y.key\n")),
+                              HOSTS + "canary_cert_file = 'x.crt'\ncanary_key_file = 'x.key'\n", "x.crt", CERT),
     "a canary": (lambda w, d: w.pair(d), "canary_cert_file = 'x.crt'\ncanary_key_file = 'x.key'\n", "x.crt", CERT),
     "to peers": (lambda w, d: (w.pair(d, usage="both"), w.root("good")),
                  "cancel_peers = 'other.example:5432'\ncancel_peer_cert_file = 'x.crt'\ncancel_peer_key_file = 'x.key'\n"
@@ -145,6 +147,5 @@ def test_what_nobody_reads_is_not_judged(program, world):
     world.put("hosts", b"* y.crt y.key\n")
     for settings in ("http_cert_file = 'x.crt'\nhttp_key_file = 'x.key'\n",
                      "ssl = off\nrollover_cert_file = 'x.crt'\nrollover_key_file = 'x.key'\n",
-                     HOSTS + "canary_cert_file = 'x.crt'\ncanary_key_file = 'x.key'\n",
                      HOSTS + "ssl_cert_file = 'x.crt'\nssl_key_file = 'x.key'\n"):
         assert world.found(program, settings) == set(), settings

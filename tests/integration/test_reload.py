@@ -130,6 +130,15 @@ def test_the_file_of_maps_comes_and_goes(server, certs):
     assert not admits("alice") and admits("carol")
 
 
+def test_the_passphrase_command_is_for_keys_that_have_one(server):
+    """It is not run for others, so that it does not matter that it fails."""
+    ran = os.path.join(server.data, "ran")
+    server.configure({"ssl_passphrase_command": f"touch {ran}; exit 3", "ssl_passphrase_command_supports_reload": "on"})
+    server.restart()
+    server.reload()
+    assert admitted(server) and not os.path.exists(ran)
+
+
 def test_a_replaced_certificate_is_served(server, certs):
     new = certs.ca.issue("db.example", sans=["localhost"], usage="server")
     with in_session(server) as old:

@@ -275,6 +275,31 @@ def test_passphrases(strict):
     assert w.served("two.example") == "two" and "reload_failed" in w.gate.reload()
 
 
+def test_commands_are_for_keys_that_need_them(strict):
+    """One that fails is told of with its line, among the other errors; that of a key without a passphrase is not run."""
+    w = strict('one.example one.crt one.key "" "touch ran; exit 3" on\n'
+               'two.example two.crt two.key "" "exit 4" on\n'
+               'any.example any.crt any.key.gone "" "touch ran" on\n')
+    code, words = check(w.gate)
+    path = w.gate.path("pg_hosts.conf")
+    assert code != 0 and f"{path}:2: ERROR:  passphrase command failed" in words and "exit code 4" in words, words
+    assert f"{path}:1:" not in words and "exit code 3" not in words and "any.key.gone" in words
+    w.hosts(f'one.example one.crt one.key "" "touch {w.gate.path("ran")}; exit 3" on\n')
+    w.gate.start()
+    assert "reload_failed" not in w.gate.reload() and w.served("one.example") == "one"
+    assert not os.path.exists(w.gate.path("ran"))
+
+
+def test_other_keys_have_the_common_command(strict):
+    """Of the next CA's pair, beside hosts."""
+    w = strict("* any.crt any.key\n", ssl_passphrase_command="echo zwei", rollover_cert_file="two.crt",
+               rollover_key_file="two.key", rollover_probe="1%")
+    assert check(w.gate)[0] == 0, check(w.gate)
+    w.gate.configure({"ssl_passphrase_command": "echo drei"})
+    code, words = check(w.gate)
+    assert code != 0 and "two.key" in words, words
+
+
 # -- errors -------------------------------------------------------------------------------------------------------
 def check(gate):
     done = subprocess.run([gate.program, "serve", "-D", gate.dir, "--check"], capture_output=True, text=True, check=False)

@@ -8,8 +8,10 @@
 #include "gate/load/server_tls.h"
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
+#include "conf/files.h"
 #include "conf/settings.h"
 #include "gate/load/cert_check.h"
 #include "gate/load/snapshot.h"
@@ -17,6 +19,7 @@
 #include "lex/hba_lex.h"
 #include "os/command.h"
 #include "os/files.h"
+#include "pki/key.h"
 #include "tls/hosts.h"
 #include "tls/self_test.h"
 #include "tls/server_context.h"
@@ -26,11 +29,36 @@
 /* A command, and whether it is run at reloads: of ssl_passphrase_command, or of a line. */
 struct passphrase_command {
     const char *text; /* "": none */
+    bool needed;      /* a key is protected; as PostgreSQL, which runs it for no other */
     bool reloads;
     const char *name; /* of the setting */
     struct str file;
     unsigned line;
 };
+
+/* What cannot be read is not protected: loading it says why. */
+static bool is_protected(const char *key_file)
+{
+    struct buf pem = BUF_INIT(OS_FILE_LIMIT);
+    struct err e;
+
+    bool found = key_file && key_file[0] && os_check_key_file(key_file, &e) == OK &&
+                 os_read_file(key_file, &pem, &e) == OK && key_is_encrypted(buf_str(&pem));
+    buf_fini_secret(&pem);
+    return found;
+}
+
+/* ssl_passphrase_command is for all keys that settings name. */
+static bool any_protected(const struct settings *settings)
+{
+    struct settings_file_use use;
+    const char *path;
+
+    for (size_t i = 0; settings_file_use(settings, i, &use, &path); i++)
+        if (use.audit == FILE_SERVER_KEY && is_protected(path))
+            return true;
+    return false;
+}
 
 /* [src: PostgreSQL 18, ssl_passphrase_command; run_ssl_passphrase_command] */
 static enum tls_passphrase find_passphrase(const struct snapshot_params *p,
@@ -41,7 +69,7 @@ static enum tls_passphrase find_passphrase(const struct snapshot_params *p,
 
     if (!command->text[0])
         return p->running ? TLS_PASSPHRASE_REFUSE : TLS_PASSPHRASE_PROMPT;
-    if (p->running && !command->reloads)
+    if (!command->needed || (p->running && !command->reloads))
         return TLS_PASSPHRASE_REFUSE;
     if (p->confined) {
         struct diag *row = diags_add(
@@ -53,8 +81,10 @@ static enum tls_passphrase find_passphrase(const struct snapshot_params *p,
                    command->line ? "the last field of the line" : "ssl_passphrase_command_supports_reload");
         return TLS_PASSPHRASE_REFUSE;
     }
-    if (os_command_line(command->text, "Enter PEM pass phrase:", out, &e) != OK)
+    if (os_command_line(command->text, "Enter PEM pass phrase:", out, &e) != OK) {
+        err_where(&e, command->file, command->line);
         diags_add_err(diags, &e); /* and the key will fail to load */
+    }
     return TLS_PASSPHRASE_GIVEN;
 }
 
@@ -63,6 +93,7 @@ enum tls_passphrase server_tls_passphrase(const struct snapshot_params *params,
 {
     const struct passphrase_command command = {
         .text = settings->ssl_passphrase_command.n > 0 ? settings->ssl_passphrase_command.p : "",
+        .needed = any_protected(settings),
         .reloads = settings->ssl_passphrase_command_supports_reload,
         .name = "ssl_passphrase_command",
     };
@@ -168,6 +199,7 @@ static enum code load_line(const struct server_tls_job *l, const struct host_lin
     params.ca_file = host->ca_file;
     const struct passphrase_command command = {
         .text = line->command.n > 0 ? arena_c(l->arena, line->command) : "",
+        .needed = is_protected(host->key_file),
         .reloads = line->command_reloads,
         .name = "hosts_file",
         .file = line->file,

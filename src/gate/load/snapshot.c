@@ -202,10 +202,15 @@ void snapshot_inspect(const struct snapshot *snapshot, const struct env *env, st
         server_tls_inspect(&snapshot->tls, snapshot->settings, env, diags);
 }
 
-/* A passphrase is that of ssl_key_file; it may be that of other keys, too. */
-static enum tls_passphrase known_passphrase(const struct snapshot_params *p)
+/* After load_server_tls(). A passphrase is that of ssl_key_file, and may be that of other keys, too; lines of
+ * hosts_file have their own. */
+static enum tls_passphrase other_passphrase(const struct snapshot *s, const struct snapshot_params *p,
+                                            struct diags *diags)
 {
-    return p->passphrase->n > 0 ? TLS_PASSPHRASE_GIVEN : TLS_PASSPHRASE_REFUSE;
+    if (p->passphrase->n > 0)
+        return TLS_PASSPHRASE_GIVEN;
+    return s->settings->ssl && !s->tls.by_name ? TLS_PASSPHRASE_REFUSE
+                                               : server_tls_passphrase(p, s->settings, diags);
 }
 
 static enum code load_trials(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
@@ -221,7 +226,7 @@ static enum code load_trials(struct snapshot *s, const struct snapshot_params *p
         .arena = &s->arena,
     };
 
-    params.passphrase_from = known_passphrase(p);
+    params.passphrase_from = other_passphrase(s, p, diags);
     return trial_certs_load(&trials, &s->trials, diags);
 }
 
@@ -236,17 +241,13 @@ static enum code load_server_tls(struct snapshot *s, const struct snapshot_param
     return load_trials(s, p, diags);
 }
 
-/* After load_server_tls(): a passphrase has been asked for by then, if there is one. */
 static enum code load_http(struct snapshot *s, const struct snapshot_params *p, struct diags *diags)
 {
     struct tls_server_params params = tls_params_server(s->settings, p->passphrase, p->running != NULL);
 
     if (!http_access_wants_tls(s->settings) && !http_access_wants_token(s->settings))
         return OK;
-    if (!s->settings->ssl || s->tls.by_name)
-        params.passphrase_from = server_tls_passphrase(p, s->settings, diags);
-    else
-        params.passphrase_from = known_passphrase(p);
+    params.passphrase_from = other_passphrase(s, p, diags);
     return http_access_load(s->settings, p->http_library, &params, &s->access, diags);
 }
 
