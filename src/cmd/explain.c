@@ -483,7 +483,13 @@ static enum code load_running(const struct cmd *cmd, struct buf *bytes, struct a
     struct archive_head head;
 
     TRY(gate_state_path(cmd_value(cmd, OPT_explain_directory), ARCHIVE_FILE, path, e));
-    TRY(os_read_file(path, bytes, e));
+    enum code code = os_read_file(path, bytes, e);
+    if (code == E_NO_FILE)
+        err_hint(
+            e,
+            "No gate has been started here yet. Start it with: pgseal serve -D %s; or leave out --running.",
+            cmd_value(cmd, OPT_explain_directory));
+    TRY(code);
     TRY(archive_open(buf_bytes(bytes), out, &head, e));
     params->hba_file = head.hba_file;
     params->ident_file = head.ident_file;

@@ -238,3 +238,7 @@ def test_running_means_what_the_gate_has_in_force(make_gate, certs):
     gate.configure(hba="hostssl app alice 10.0.0.0/8 nonsense\n")
     assert "reload_failed" in gate.reload()
     assert ask("--running") == "reject"
+    new = make_gate(start=False, tls={"cert": certs.server})
+    done = subprocess.run([new.program, "explain", "-D", new.dir, "--running", "local", "user=alice"], capture_output=True, text=True,
+                          timeout=20, check=False)
+    assert done.returncode == 3 and f"HINT:  No gate has been started here yet. Start it with: pgseal serve -D {new.dir}" in done.stderr
