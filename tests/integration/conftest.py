@@ -40,6 +40,11 @@ def npm_dir(config):
     return os.path.join(os.path.dirname(build_dir(config)), "build")
 
 
+def npm_modules(config):
+    """For NODE_PATH."""
+    return os.path.join(npm_dir(config), "npm", "node_modules")
+
+
 def all_kinds(config):
     """Every kind of server there is on this machine, by name. The same objects each time: pytest compares them."""
     if not hasattr(config, "pgseal_kinds"):

@@ -16,6 +16,7 @@ import subprocess
 import psycopg
 import pytest
 
+from conftest import npm_modules
 from lib import golang, psql
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -69,8 +70,7 @@ NODE = {
 @pytest.mark.parametrize("driver", NODE)
 def test_of_node(program, servers, certs, pytestconfig, driver):
     module, tails = NODE[driver]
-    modules = os.path.join(os.path.dirname(os.path.abspath(pytestconfig.getoption("--build"))), "build", "npm",
-                           "node_modules")
+    modules = npm_modules(pytestconfig)
     if not shutil.which("node") or not os.path.exists(os.path.join(modules, module)):
         pytest.skip(f"{module} is not installed (tools/npm.sh)")
     tries = [(f"postgres://alice@db.example/app{tail.format(ca=certs.ca_file)}", server) for tail in tails for server in SERVERS]

@@ -114,6 +114,8 @@ def test_the_clerk_has_nothing_but_its_socket(gate):
 
 def test_no_key_is_in_the_clerk(gate, certs):
     """Its memory is its own: neither the server's key nor a client's secret was ever there."""
+    if run.sanitized(gate.program):
+        pytest.skip("a sanitizer maps terabytes, and keeps what was freed")
     with connect(gate) as db:
         db.execute("SELECT count(*) FROM pgseal_certificates").fetchone()
     key = certs.server.key.private_numbers()

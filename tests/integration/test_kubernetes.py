@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import yaml
 
+from conftest import npm_modules
 from lib import howto, run
 from lib.kubelet import Pod
 from lib.pg import PASSWORDS
@@ -44,15 +45,15 @@ def objects_of(part):
 def judge(objects, npm):
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "node", "kubernetes.js")
     return subprocess.run(["node", script], input=json.dumps(objects), capture_output=True, text=True, check=False,
-                          env={**os.environ, "NODE_PATH": os.path.join(npm, "node_modules")})
+                          env={**os.environ, "NODE_PATH": npm})
 
 
 @pytest.fixture(scope="module")
 def npm(pytestconfig):
-    where = os.path.join(pytestconfig.getoption("--build"), "npm")
-    if not shutil.which("node") or not os.path.isdir(os.path.join(where, "node_modules", "kubernetes-models")):
+    modules = npm_modules(pytestconfig)
+    if not shutil.which("node") or not os.path.isdir(os.path.join(modules, "kubernetes-models")):
         pytest.skip("kubernetes-models is not installed")
-    return os.path.abspath(where)
+    return modules
 
 
 @pytest.mark.parametrize("part", PARTS)

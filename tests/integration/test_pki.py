@@ -18,7 +18,7 @@ import termios
 import psycopg
 import pytest
 
-from conftest import npm_dir
+from conftest import npm_modules
 from lib import golang, pki, psql, run
 
 JAR = "/usr/share/java/postgresql.jar"
@@ -704,7 +704,7 @@ def test_a_passphrase_from_the_terminal(tool):
 
 
 def test_node_postgres(served, pytestconfig):
-    modules = os.path.join(npm_dir(pytestconfig), "npm", "node_modules")
+    modules = npm_modules(pytestconfig)
     if not shutil.which("node") or not os.path.exists(os.path.join(modules, "pg")):
         pytest.skip("node-postgres is not installed")
     tool, where = served.tool, ["--server", f"localhost:{served.server.port}", "--for", "node"]
@@ -843,7 +843,7 @@ def test_odd_directories(tool, factory, pytestconfig):
             with psycopg.connect(made["connect"][driver].replace("DATABASE", "app")) as db:
                 assert db.execute("SELECT client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone() == \
                     ("/CN=bob",), driver
-        modules = os.path.join(npm_dir(pytestconfig), "npm", "node_modules")
+        modules = npm_modules(pytestconfig)
         if shutil.which("node") and os.path.exists(os.path.join(modules, "pg")):
             script = (f"const fs = require('fs'), {{ Client }} = require('pg'); const c = new Client("
                       f"{made['connect']['node'].replace('DATABASE', 'app')}); c.connect().then(() => c.end());")

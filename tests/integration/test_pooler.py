@@ -31,12 +31,14 @@ def server(factory):
 
 
 @pytest.fixture(scope="module")
-def bouncer(server, scratch):
+def bouncer(server, scratch, factory):
     directory = os.path.join(scratch, "bouncer")
     users = {"alice": SECRETS["alice"], "reader": "reads"}
     with pooler.PgBouncer(directory, server, users, databases=["* = {}", "secrets = {} dbname=postgres"],
                           pool_mode="transaction") as made:
+        factory.running.append(made)        # its log is shown where a test fails
         yield made
+        factory.running.remove(made)
 
 
 @pytest.fixture

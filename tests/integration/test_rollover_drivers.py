@@ -12,6 +12,7 @@ import subprocess
 import psycopg
 import pytest
 
+from conftest import npm_modules
 from lib import psql
 from test_audit_drivers import HERE, JARS, go     # noqa: F401  (a fixture)
 from test_rollover import Rollover, own_gate
@@ -49,7 +50,7 @@ def of_asyncpg(urls, _):
 
 
 def of_node(urls, config):
-    modules = os.path.join(os.path.dirname(os.path.abspath(config.getoption("--build"))), "build", "npm", "node_modules")
+    modules = npm_modules(config)
     if not shutil.which("node") or not os.path.exists(os.path.join(modules, "pg")):
         pytest.skip("pg is not installed (tools/npm.sh)")
     done = subprocess.run(["node", os.path.join(HERE, "node", "attempts.js"), json.dumps([["pg", url] for url in urls])],

@@ -13,6 +13,7 @@ import termios
 import psycopg
 import pytest
 
+from conftest import npm_modules
 from lib import fake, psql, run, wire
 from lib.pg import PASSWORDS
 from lib.wire import message
@@ -530,8 +531,7 @@ const { Client } = require('pg');
 
 
 def test_node_postgres(gate, certs, pytestconfig):
-    modules = os.path.join(os.path.dirname(os.path.abspath(pytestconfig.getoption("--build"))),
-                           "build", "npm", "node_modules")
+    modules = npm_modules(pytestconfig)
     if not os.path.exists(os.path.join(modules, "pg")):
         pytest.skip("node-postgres is not installed (tools/npm.sh)")
     got = subprocess.run(["node", "-e", NODE, "x", str(gate.port), ALICE, certs.ca_file], capture_output=True,

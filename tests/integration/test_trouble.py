@@ -8,14 +8,14 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import urllib.parse
 
 import psycopg
 import pytest
 
-from lib import pki, psql, run
+from conftest import npm_modules
+from lib import psql, run
 from lib.pg import PASSWORDS
 from test_audit_drivers import HERE, JARS, go     # noqa: F401  (a fixture)
 from test_causes import CAUSES
@@ -124,7 +124,7 @@ def test_pgjdbc(world):
 
 @pytest.mark.parametrize("driver", ["pg", "postgres"])
 def test_of_node(world, pytestconfig, driver):
-    modules = os.path.join(os.path.abspath(pytestconfig.getoption("--build")), "npm", "node_modules")
+    modules = npm_modules(pytestconfig)
     done = subprocess.run(["node", os.path.join(HERE, "node", "attempts.js"),
                            json.dumps([[driver, url(world, case)] for case in CASES.values()])], capture_output=True,
                           text=True, timeout=120, check=False,

@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from conftest import npm_modules
 from lib import golang, howto, run, scram
 from lib.machine import Machine
 from test_audit_drivers import JARS
@@ -71,7 +72,7 @@ def follow(machine, page, pytestconfig, before=""):
     lacking = missing(page)
     if lacking:
         pytest.skip(f"{lacking} is not installed (tools/deps.sh check works-with)")
-    modules = os.path.join(os.path.abspath(pytestconfig.getoption("--build")), "npm", "node_modules")
+    modules = npm_modules(pytestconfig)
     if "node" in NEEDS.get(page, []) and not os.path.exists(os.path.join(modules, "postgres")):
         pytest.skip("the drivers from npm are not installed (tools/npm.sh)")
     directory = os.path.join(machine.dir, page)

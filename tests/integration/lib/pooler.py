@@ -18,6 +18,7 @@ class PgBouncer:
     more        other settings of [pgbouncer].
     """
 
+    name = "pgbouncer"
     tcp = unix = True       # where it listens
 
     def __init__(self, directory, server, users, databases=None, **more):
@@ -52,6 +53,7 @@ class PgBouncer:
         return self
 
     def __exit__(self, *_):
+        assert self.process.poll() is None, f"pgbouncer ended by itself: {self.log.text()[-2000:]}"
         self.process.terminate()
         self.process.wait(run.PATIENCE)
 
