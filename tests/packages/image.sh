@@ -86,6 +86,13 @@ done
 # The health check: no shell, no other program.
 inside /usr/bin/pgseal probe 127.0.0.1:6432 --quick >"$work/probe" || true
 grep -q 'verify-full' "$work/probe" && grep -q 'TLS' "$work/probe" || { cat "$work/probe" >&2; echo 'image: FAILED health check' >&2; exit 1; }
+# "pgseal upgrade" works with PID 1, too.
+if [ -n "$runtime" ]; then
+    inside /usr/bin/pgseal upgrade -D /etc/pgseal >"$work/upgrade" 2>&1 || true
+    grep -q 'the gate runs the new program' "$work/upgrade" || { cat "$work/upgrade" "$work/log" >&2; echo 'image: FAILED upgrade' >&2; exit 1; }
+    inside /usr/bin/pgseal probe 127.0.0.1:6432 --quick >"$work/probe" || true
+    grep -q 'verify-full' "$work/probe" || { cat "$work/probe" >&2; echo 'image: FAILED health check after an upgrade' >&2; exit 1; }
+fi
 # Nothing needs a shell, and nothing was written but in the directory.
 [ -z "$(find "$work/bundle/rootfs" -newer "$work/bundle/config.json" -type f -not -path '*/etc/pgseal/*' | head -n 1)" ]
 # SIGTERM to PID 1 ends it.
