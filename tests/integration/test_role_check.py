@@ -14,15 +14,17 @@ import urllib.request
 import psycopg
 import pytest
 
-from lib import pki, run
+from lib import pki, run, scripted_server
 from lib.pair import Pair
 from lib.pg import PASSWORDS
 from lib.rest import Rest
 from lib.wire import Conn
+from test_slow_names import Names
 from test_upgrade import alone, upgrade
 
 ALICE = PASSWORDS["alice"]
 A, B = "127.0.0.1", "localhost"         # the names of the two servers, for the REST API as well
+FORWARD = 1         # of slownames.so
 HBA = "host all alice 127.0.0.1/32 scram-sha-256\n"
 SERVER_HBA = ("local all,replication all trust\nhostssl all alice 127.0.0.1/32 scram-sha-256\n"
               "host replication repl 127.0.0.1/32 trust\nhostssl all postgres 127.0.0.1/32 trust\n")
@@ -187,6 +189,67 @@ def test_a_host_that_denies_it_three_times(checking, rest):
     assert 'reason="upstream_check_url: the server is no longer the primary."' in g.words()
 
 
+@pytest.mark.parametrize("answer, text", [
+    (404, "status=404"), (302, "status=302"), (401, "status=401"), (500, "status=500"), ("garbage", "could not get"),
+    ("endless", "the answer is too long"), ("hangs", "imeout was reached"),
+])
+def test_what_is_no_answer(checking, rest, answer, text):
+    """A wrong path, somebody in between, an API that is broken or hangs: nobody is led anywhere, and no session ends."""
+    rest.become(**{"127_0_0_1": answer})
+    g = checking()
+    told = g.log.wait_for("event=upstream_role .*host=127[^\n]*role=unknown[^\n]*").group(0)
+    assert text in told
+    with let_in(g) as c:
+        if answer != "hangs":
+            for _ in range(2):
+                rest.wait_until_asked(A)
+        assert c.value("SELECT 1") == "1"
+        rest.become(**{"127_0_0_1": "standby"})     # 503 is one
+        assert c.events()[-2][1]["C"] == "57P01"
+
+
+def test_a_proxy_of_the_environment_is_not_asked(checking, rest, monkeypatch):
+    with scripted_server.Scripted(lambda peer: peer.exactly(1)) as proxy:
+        for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        g = checking()
+        wait_for_roles(g, "primary", "standby")
+        assert proxy.peers == []
+
+
+def test_hosts_that_hang_leave_threads_for_logins(checking, rest, monkeypatch):
+    """Both hosts' answers are waited for, and the pool has two threads: a password is hashed meanwhile."""
+    monkeypatch.setenv("UV_THREADPOOL_SIZE", "2")
+    rest.become(localhost="hangs", **{"127_0_0_1": "hangs"})
+    g = checking(upstream_check_interval="3600", auth_source="file", auth_file="userlist.txt", upstream_login="password", scram_iterations="100000")
+    g.write("userlist.txt", f'"alice" "{ALICE}"\n', 0o600)
+    g.reload()
+    since = g.log.mark()
+    with console(g) as db:
+        db.execute("SELECT pgseal_recheck()")
+    with rest.changed:
+        assert rest.changed.wait_for(lambda: sum(rest.asked.values()) >= 1, run.PATIENCE)
+    with let_in(g) as c:
+        assert "event=upstream_role" not in g.log.text(since)
+        assert c.value("SELECT 1") == "1"
+    rest.become(localhost="standby", **{"127_0_0_1": "primary"})
+    wait_for_roles(g, "primary", "standby")
+
+
+def test_a_name_that_cannot_be_looked_up_in_time(factory, make_gate, certs, scratch, pytestconfig, monkeypatch):
+    """libcurl asks the resolver, which says nothing: it is asked anew when the second is over, and a gate that is stopped ends."""
+    names = Names(os.path.join(scratch, "role-names"))
+    monkeypatch.setenv("SLOWNAMES", os.path.join(scratch, "role-names"))
+    monkeypatch.setenv("LD_PRELOAD", os.path.join(os.path.abspath(pytestconfig.getoption("--build")), "tests/fault/slownames.so"))
+    g = make_gate(upstream="host=node.example port=1 sslmode=disable target_session_attrs=primary", hba=HBA,
+                  settings={"upstream_login": "scram", "upstream_check_url": "https://%h:1/primary"})
+    g.log.wait_for("event=upstream_role .*host=node.example:1 role=unknown")
+    names.hold(FORWARD)
+    run.wait_until(lambda: names.held(FORWARD) >= 3, "three lookups to hang")
+    g.stop()
+    names.hold()
+
+
 def test_recheck(checking, rest):
     g = checking(upstream_check_interval="3600")
     wait_for_roles(g, "primary", "standby")
@@ -287,6 +350,7 @@ TWO = "host=127.0.0.1,localhost port=1 sslmode=disable target_session_attrs=read
      '"upstream_check_url" names one host, but the upstream has several'),
     ("host=/tmp target_session_attrs=read-write", {"upstream_check_url": "https://%h:8008/primary"},
      '"upstream_check_url": %h has no meaning for a Unix-domain socket'),
+    (ONE, {"upstream_check_url": "https://patroni:s3cret@%h:8008/primary"}, '"upstream_check_url" must not have a user name or password'),
     (ONE, {"upstream_check_url": "https://%h/" + "x" * 1100}, '"upstream_check_url" is too long'),
     (ONE, {"upstream_check_url": "https://%h/primary", "upstream_check_ca_file": "missing.crt"}, "missing.crt"),
     (ONE, {"upstream_check_url": "https://%h/primary", "upstream_check_cert_file": "server.crt"},
@@ -295,7 +359,7 @@ TWO = "host=127.0.0.1,localhost port=1 sslmode=disable target_session_attrs=read
 def test_what_cannot_be_asked_is_refused(factory, make_gate, upstream, settings, text):
     g = factory.gate(upstream=upstream, hba=HBA, settings={"upstream_login": None, **settings}, start=False)
     status, words = g.refuses_to_start()
-    assert status != 0 and text in words
+    assert status != 0 and text in words and "s3cret" not in words
 
 
 def test_what_is_doubtful_is_said(make_gate):

@@ -58,6 +58,17 @@ static enum code complain(struct diags *diags, const char *message, const char *
     return E_CONFIG;
 }
 
+/* What stands in a URL stands in the log as well. */
+static bool has_login(struct str url)
+{
+    size_t at = str_find(url, ':') + 3; /* behind the two slashes */
+
+    for (; at < url.n && url.p[at] != '/' && url.p[at] != '?' && url.p[at] != '#'; at++)
+        if (url.p[at] == '@')
+            return true;
+    return false;
+}
+
 static enum code check_hosts(struct str url, const struct upstream *u, struct diags *diags)
 {
     bool named = placeholder(url) < url.n;
@@ -129,6 +140,9 @@ enum code check_url_check(const struct settings *settings, const struct upstream
 
     if (!str_starts(url, STR("https://")) && !str_starts(url, STR("http://")))
         return complain(diags, NAME " must begin with https:// or http://", NULL);
+    if (has_login(url))
+        return complain(diags, NAME " must not have a user name or password",
+                        "Patroni answers without; upstream_check_cert_file is for servers that do not.");
     for (size_t i = 0; i < settings->n_routes; i++) {
         if (!upstreams[i].configured || !upstreams[i].checked)
             continue;

@@ -1,7 +1,8 @@
 /*
  * Which host is the primary?
  *
- * Every host is asked on a timer of its own, on a pool thread, so that one that does not answer delays no other. What
+ * Every host is asked on a timer of its own, on a pool thread, so that one that does not answer delays no other; but hosts
+ * that are silent together hold no more than half of the pool, which logins need as well. What
  * they say is a hint: where sessions go first, whose sessions have no future, and when those that wait may try again.
  * Whether a server is the primary, new sessions find out from itself.
  *
@@ -28,8 +29,11 @@ enum {
     HURRY_MS = 250,         /* between questions while no host is the primary, or somebody has hurried us */
     HURRY_FOR_MS = 5000,    /* after pgseal_recheck() */
     ANSWER_LEAST_MS = 1000, /* how long an answer is waited for, if not upstream_check_interval */
-    DENIALS = 3,            /* [choice: as haproxy's fall 3 in Patroni's example] */
-    STATUS_OK = 200,
+    ANSWER_MOST_MS = 5000,
+    DENIALS = 3, /* [choice: as haproxy's fall 3 in Patroni's example] */
+    STATUS_PRIMARY = 200,
+    STATUS_STANDBY =
+        503, /* of any other nobody knows what it was the answer to: a wrong path, a proxy's failure */
     HOST_TEXT_MAX = 512
 };
 
@@ -46,6 +50,7 @@ struct role_check {
     bool told;                      /* ever */
     unsigned denials;               /* in a row */
     bool lost;                      /* and its sessions know */
+    uint64_t waits;                 /* its turn to be asked, while too many are; 0: it does not wait */
     bool asking;                    /* what follows is the pool's */
     bool again;                     /* somebody wants a newer answer than the one that is on its way */
     bool dropped;                   /* goes when the answer has come */
@@ -56,6 +61,7 @@ struct role_check {
 };
 
 static void ask(void *arg);
+static void begin_next(struct gate *g);
 
 /* ---- life ---- */
 
@@ -170,9 +176,10 @@ static void log_role(const struct role_check *c)
 
 static void take_answer(struct role_check *c)
 {
-    enum host_role role = c->code != OK            ? HOST_ROLE_UNKNOWN
-                          : c->status == STATUS_OK ? HOST_ROLE_PRIMARY
-                                                   : HOST_ROLE_STANDBY;
+    enum host_role role = c->code != OK                 ? HOST_ROLE_UNKNOWN
+                          : c->status == STATUS_PRIMARY ? HOST_ROLE_PRIMARY
+                          : c->status == STATUS_STANDBY ? HOST_ROLE_STANDBY
+                                                        : HOST_ROLE_UNKNOWN;
     bool changed = !c->told || role != c->role;
 
     c->denials = role == HOST_ROLE_STANDBY ? c->denials + 1 : 0;
@@ -191,10 +198,11 @@ static void work(void *arg)
 {
     struct role_check *c = arg;
     const struct settings *settings = snapshot_settings(c->snapshot);
-    unsigned timeout_ms = (unsigned)settings->upstream_check_interval_s * 1000;
+    unsigned interval_ms = (unsigned)settings->upstream_check_interval_s * 1000;
+    unsigned timeout_ms = interval_ms > ANSWER_LEAST_MS ? interval_ms : ANSWER_LEAST_MS;
     const struct https_question question = {
         .url = c->url,
-        .timeout_ms = timeout_ms > ANSWER_LEAST_MS ? timeout_ms : ANSWER_LEAST_MS,
+        .timeout_ms = timeout_ms < ANSWER_MOST_MS ? timeout_ms : ANSWER_MOST_MS,
         .may_plain = true,
         .direct = true,
         .connect_to = c->connect_to[0] ? c->connect_to : NULL,
@@ -232,20 +240,51 @@ static void finish(void *arg)
         timer_set(c->timer, pause_ms(c));
         c->again = false;
     }
+    begin_next(g);
     if (gate_is_over(g) || g->role_checks.stop)
         loop_stop(g->loop);
 }
 
-static void ask(void *arg)
+static void begin(struct role_check *c)
 {
-    struct role_check *c = arg;
     struct gate *g = c->gate;
 
+    c->waits = 0;
     c->asking = loop_job(g->loop, work, finish, c);
     if (c->asking)
         g->role_checks.under_way++;
     else
         timer_set(c->timer, HURRY_MS); /* without memory now */
+}
+
+static bool pool_is_taken(const struct gate *g)
+{
+    return g->role_checks.under_way > 0 && g->role_checks.under_way >= loop_pool_size() / 2;
+}
+
+static void begin_next(struct gate *g)
+{
+    struct role_check *c, *first = NULL;
+
+    if (g->role_checks.stop || pool_is_taken(g))
+        return;
+    TAILQ_FOREACH (c, &g->role_checks.list, next)
+        if (c->waits && (!first || c->waits < first->waits))
+            first = c;
+    if (first)
+        begin(first);
+}
+
+static void ask(void *arg)
+{
+    struct role_check *c = arg;
+
+    if (c->waits)
+        return;
+    if (pool_is_taken(c->gate))
+        c->waits = ++c->gate->role_checks.turns;
+    else
+        begin(c);
 }
 
 /* ---- for the steward ---- */

@@ -50,6 +50,7 @@ TAILQ_HEAD(role_check_list, role_check);
 struct role_checks {
     struct role_check_list list;
     unsigned under_way; /* on the pool, and each holds a snapshot */
+    uint64_t turns;     /* given to those that wait */
     int64_t hurry_until_ms;
     atomic_bool stop;
 };

@@ -10,7 +10,8 @@ import threading
 
 class Rest:
     """
-    roles    host as in the URL: "primary", "standby" or "silent" (the connection is closed without an answer).
+    roles    host as in the URL: "primary", "standby", a status, or "silent" (the connection is closed without an answer),
+             "hangs" (until it becomes something else), "garbage", "endless".
     asked    how often each was asked.
     """
 
@@ -50,16 +51,26 @@ class Rest:
             role = self.roles[host]
             self.asked[host] += 1
             self.changed.notify_all()
+            if role == "hangs":
+                self.changed.wait_for(lambda: self.roles[host] != role)
+                return
         if role == "silent" or request.path != "/primary":
             return
-        request.send_response(200 if role == "primary" else 503)
+        if role == "garbage":
+            request.wfile.write(b"\0\1\2HTTP/9 200\n" * 50)
+            return
+        request.send_response({"primary": 200, "endless": 200, "standby": 503}.get(role, role))
         request.send_header("Content-Type", "application/json")
+        request.send_header("Location", f"https://127.0.0.1:{self.port}/primary")
         request.end_headers()
-        request.wfile.write(b'{"state": "running", "role": "%s"}' % role.encode())
+        while role == "endless":        # until the other side has had enough
+            request.wfile.write(b" " * 65536)
+        request.wfile.write(b'{"state": "running", "role": "%s"}' % str(role).encode())
 
     def become(self, **roles):
         with self.changed:
             self.roles.update({host.replace("_", "."): role for host, role in roles.items()})
+            self.changed.notify_all()
 
     def wait_until_asked(self, host, timeout=60):
         """It has been asked twice from now on: the first of these answers has been taken."""
