@@ -3,9 +3,11 @@ Sessions while the gate's program is replaced: whatever they are doing, they go 
 """
 
 import contextlib
+import mmap
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import urllib.request
@@ -15,7 +17,7 @@ import pytest
 
 from lib import run
 from lib.pg import PASSWORDS
-from lib.wire import Conn, cancel_request
+from lib.wire import SSL_REQUEST, Conn, cancel_request
 from test_upgrade import alone, newest, speaker, upgrade
 
 HBA = "local all all trust\nhost all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n"
@@ -414,6 +416,60 @@ def test_a_successor_that_has_all_sessions(gate, certs, server, does, reason):
         assert results == ["held"] and (pid_of(db), pid_of(waiting)) == pids
         run.wait_until(lambda: newest(gate) == before, "the successor to end")
         assert moved(gate) == 2 and (pid_of(db), pid_of(waiting)) == pids
+
+
+def test_a_cancel_request_in_front_of_commit(make_gate, certs, server, scratch, monkeypatch, pytestconfig):
+    """The old process has forgotten the session already, and the new one has not begun: the request waits for it."""
+    page = os.path.join(scratch, "holdcommit")
+    with open(page, "w+b") as f:
+        f.write(bytes(2))
+        f.flush()
+        hold = mmap.mmap(f.fileno(), 2)
+    monkeypatch.setenv("HOLDCOMMIT", page)
+    monkeypatch.setenv("LD_PRELOAD", os.path.join(os.path.abspath(pytestconfig.getoption("--build")), "tests/fault/holdcommit.so"))
+    g = make_gate(upstream=f"host={server.socket_dir} port={server.port}", hba=HBA, tls={"cert": certs.server},
+                  settings={"workers": "1"})
+    monkeypatch.delenv("LD_PRELOAD")
+    errors = []
+
+    def wait_long():
+        try:
+            db.execute("SELECT pg_sleep(600), 'in front'")
+        except psycopg.Error as e:
+            errors.append(e.sqlstate)
+
+    def hold_on():
+        """With all handed over the old process waits, and takes a cancel request."""
+        run.wait_until(lambda: hold[1], "COMMIT to wait")
+        mark = g.log.mark()
+        cancel = threading.Thread(target=db.cancel)
+        cancel.start()
+        g.log.wait_for("event=connection_received", mark)
+        for _ in range(3):          # its only worker has read what came before this
+            with socket.create_connection(("127.0.0.1", g.port)) as s:
+                s.sendall(SSL_REQUEST)
+                assert s.recv(1) == b"S"
+        assert cancel.is_alive()
+        return cancel
+
+    with connected(g, certs) as db:
+        thread = threading.Thread(target=wait_long)
+        thread.start()
+        busy(server, "SELECT pg_sleep(600), 'in front'%")
+        hold[0] = 1
+        with subprocess.Popen([g.program, "upgrade", "-D", g.dir], stdout=subprocess.PIPE, text=True) as asked:
+            try:
+                cancel = hold_on()
+            except BaseException:
+                db.pgconn.finish()
+                raise
+            finally:
+                hold[0] = 0
+            thread.join(run.PATIENCE)
+            cancel.join(run.PATIENCE)
+            assert "1 session moved" in asked.communicate()[0] and asked.returncode == 0
+        assert errors == ["57014"] and "event=cancel_ignored" not in g.words()
+        assert pid_of(db)
 
 
 def test_told_to_stop_meanwhile(make_gate, certs):

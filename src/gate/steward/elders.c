@@ -95,7 +95,7 @@ bool elders_add(struct gate *g, int link, void (*written)(void *arg), void *arg)
         .gate = g, .link = { .fd = link, .env = g->env }, .written = written, .arg = arg
     };
     LIST_INSERT_HEAD(&g->elders, elder, entry);
-    elder->passes = passes_new(&g->shared, &elder->link);
+    elder->passes = passes_new(&g->shared, &elder->link, false);
     elder->asks = asks_new(&g->shared, &elder->link);
     elder->poll = poll_new(g->loop, link, elder_on_link, elder);
     if (!elder->passes || !elder->asks || !elder->poll) {

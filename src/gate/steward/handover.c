@@ -55,7 +55,7 @@ struct handover {
     struct timer *pulse; /* while sessions are held: is it alive? */
     unsigned unheard;    /* looks since the last packet */
     struct convoy *convoy;
-    struct passes *passes; /* once it is the gate */
+    struct passes *passes; /* once there is no way back; held until COMMIT */
     struct counters *told; /* what it knows of ours */
     enum handover_step step;
     char why[512];    /* it is given up; empty: it is not */
@@ -179,8 +179,7 @@ static void commit(struct handover *h)
     log_int(&line, "held_ms", paused_ms);
     log_end(&line);
     convoy_stays(h->convoy, log_stay, g);
-    h->passes = passes_new(&g->shared, &h->link);
-    atomic_store(&g->shared.heir, h->passes != NULL);
+    passes_release(h->passes);
     g->answers = answers_new(g, h->told); /* without memory it is asked in vain */
     elders_leave(g);
     g->released = handover_written;
@@ -250,6 +249,9 @@ static void forget(struct handover *h)
     h->step = HANDOVER_FORGET;
     h->link.stall_ms = 0;
     link_set_limit(&h->link, TELL_MS);
+    /* Who asks for a session that was just forgotten asks the one that is about to have it. */
+    h->passes = passes_new(&h->gate->shared, &h->link, true);
+    atomic_store(&h->gate->shared.heir, h->passes != NULL);
     convoy_forget(h->convoy);
 }
 

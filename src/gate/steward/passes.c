@@ -1,5 +1,6 @@
 #include "gate/steward/passes.h"
 
+#include "base/secret.h"
 #include "gate/work/worker.h"
 #include "net/loop.h"
 
@@ -9,9 +10,15 @@
 
 enum { WAITING_MAX = 1024 };
 
+struct pass_question {
+    uint32_t number, pid;
+    uint16_t key_n;
+    uint8_t key[CANCEL_KEY_MAX];
+};
+
 /* One of ours, on its way. */
 struct pass {
-    uint32_t number;
+    struct pass_question question; /* the number remains, the rest until it is sent */
     cancel_answered *answered;
     void *arg;
     LIST_ENTRY(pass) entry;
@@ -23,13 +30,8 @@ struct passes {
     unsigned refs;           /* its owner, and each of the others' requests that is not answered yet */
     uint32_t last;
     size_t n;
+    bool held;
     LIST_HEAD(, pass) waiting;
-};
-
-struct pass_question {
-    uint32_t number, pid;
-    uint16_t key_n;
-    uint8_t key[CANCEL_KEY_MAX];
 };
 
 struct pass_answer {
@@ -43,16 +45,18 @@ struct sought {
     struct pass_answer answer;
 };
 
-struct passes *passes_new(struct gate_shared *shared, const struct link *link)
+struct passes *passes_new(struct gate_shared *shared, const struct link *link, bool held)
 {
     struct passes *p = calloc(1, sizeof *p);
 
     if (!p)
         return NULL;
     /* The link may have been another process's, whose answers are still to come: they have other numbers. */
-    *p = (struct passes){
-        .shared = shared, .link = link, .refs = 1, .last = atomic_load(&shared->generation) << 16
-    };
+    *p = (struct passes){ .shared = shared,
+                          .link = link,
+                          .refs = 1,
+                          .last = atomic_load(&shared->generation) << 16,
+                          .held = held };
     LIST_INIT(&p->waiting);
     return p;
 }
@@ -63,20 +67,32 @@ static void passes_unref(struct passes *p)
         free(p);
 }
 
+static bool send_question(const struct passes *p, struct pass *pass)
+{
+    struct pass_question *question = &pass->question;
+    bool sent = link_send(p->link, LINK_CANCEL, bytes_of(question, sizeof *question), NULL);
+
+    wipe(question->key, sizeof question->key);
+    return sent;
+}
+
 bool passes_ask(struct passes *p, const struct cancel_request *request, cancel_answered *answered, void *arg)
 {
-    struct pass_question question = { .number = p->last + 1, .pid = request->pid };
-    struct pass *pass = p->n < WAITING_MAX && p->link ? malloc(sizeof *pass) : NULL;
+    struct pass *pass = p->n < WAITING_MAX && p->link ? calloc(1, sizeof *pass) : NULL;
 
     if (!pass)
         return false;
-    question.key_n = request->key_n;
-    memcpy(question.key, request->key, sizeof question.key);
-    if (!link_send(p->link, LINK_CANCEL, bytes_of(&question, sizeof question), NULL)) {
+    pass->answered = answered;
+    pass->arg = arg;
+    pass->question.number = p->last + 1;
+    pass->question.pid = request->pid;
+    pass->question.key_n = request->key_n;
+    memcpy(pass->question.key, request->key, sizeof pass->question.key);
+    if (!p->held && !send_question(p, pass)) {
         free(pass);
         return false;
     }
-    *pass = (struct pass){ .number = ++p->last, .answered = answered, .arg = arg };
+    p->last++;
     LIST_INSERT_HEAD(&p->waiting, pass, entry);
     p->n++;
     return true;
@@ -86,8 +102,23 @@ static void answer_pass(struct passes *p, struct pass *pass, bool known)
 {
     LIST_REMOVE(pass, entry);
     p->n--;
+    wipe(pass->question.key, sizeof pass->question.key);
     pass->answered(pass->arg, known);
     free(pass);
+}
+
+void passes_release(struct passes *p)
+{
+    struct pass *pass, *next;
+
+    if (!p)
+        return;
+    p->held = false;
+    for (pass = LIST_FIRST(&p->waiting); pass; pass = next) {
+        next = LIST_NEXT(pass, entry);
+        if (!send_question(p, pass))
+            answer_pass(p, pass, false);
+    }
 }
 
 /* On the steward. */
@@ -142,7 +173,7 @@ static bool take_answer(struct passes *p, const struct os_packet *packet)
         return false;
     memcpy(&answer, packet->data.p, sizeof answer);
     LIST_FOREACH (pass, &p->waiting, entry)
-        if (pass->number == answer.number) {
+        if (pass->question.number == answer.number) {
             answer_pass(p, pass, answer.known != 0);
             return true;
         }

@@ -10,8 +10,10 @@
 struct gate_shared;
 struct passes;
 
-/** link: borrowed until passes_end(). NULL: memory ran out. */
-struct passes *passes_new(struct gate_shared *shared, const struct link *link);
+/** link: borrowed until passes_end(). held: what is asked waits for passes_release(). NULL: memory ran out. */
+struct passes *passes_new(struct gate_shared *shared, const struct link *link, bool held);
+/** The other process hears cancel requests from now on. NULL is fine. */
+void passes_release(struct passes *passes);
 /** Ask the other process. `answered` is called once, later, unless this is false. */
 MUST_CHECK bool passes_ask(struct passes *passes, const struct cancel_request *request,
                            cancel_answered *answered, void *arg);
