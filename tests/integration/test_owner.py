@@ -107,6 +107,10 @@ def test_the_accounts_links_lead_root_nowhere(commands, place, gate_dir, name):
 
 def test_check_runs_the_accounts_programs_as_the_account(commands, place, gate_dir, account):
     told = os.path.join(place, "told")
+    key = os.path.join(gate_dir, "tls/server.key")      # the command is run for a key that has a passphrase
+    encrypted = subprocess.run(["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:x"], capture_output=True, check=True).stdout
+    with open(key, "wb") as f:
+        f.write(encrypted)
     with open(os.path.join(gate_dir, "pgseal.conf"), "a", encoding="utf-8") as conf:
         conf.write(f"ssl_passphrase_command = 'id -u > {told} && echo x'\n")
     os.chmod(place, 0o777)

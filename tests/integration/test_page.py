@@ -591,6 +591,19 @@ def test_it_says_so_when_the_gate_is_gone(browser, make_gate, certs):
     browser.drain()
 
 
+def test_it_shows_how_far_clients_know_a_new_ca(browser, make_gate, certs):
+    port = run.free_port()
+    new = certs.foreign.issue("db.example", sans=["localhost", "db.example"], usage="server")
+    gate = make_gate(start=False, hba=HBA, tls={"cert": new}, settings=settings(port, rollover_cert_file="server.crt", rollover_key_file="server.key"))
+    gate.start()
+    connect(gate, certs, sslrootcert=certs.foreign_file).close()
+    got = fresh_report(port, lambda r: r["tightening"]["clients"], "a client")["tightening"]
+    assert (got["rollover"], got["next_ca"], got["next_ca_refused"]) == (True, 1, 0)
+    browser.open(f"http://127.0.0.1:{port}/status")
+    browser.wait_text("#clients", "1 of 1 admitted client accepted its chain, 0 refused it")
+    browser.drain()
+
+
 def test_it_says_that_the_gate_was_told_to_stop(browser, make_gate, certs):
     port = run.free_port()
     gate = make_gate(hba=HBA, tls={"cert": certs.server, "ca": certs.ca.pem()}, settings=settings(port, shutdown_delay="1h"))
