@@ -344,13 +344,13 @@ static void man_settings(struct buf *out, const struct settings *settings)
     man_head(out, "pgseal.conf", "5", "settings of a gate");
     buf_append_c(
         out,
-        ".SH DESCRIPTION\nThe file has the syntax of postgresql.conf: \\fIname = value\\fR, one to a line; texts in\n"
-        "single quotes; comments begin with #; \\fBinclude\\fR, \\fBinclude_if_exists\\fR and\n"
-        "\\fBinclude_dir\\fR bring in others. Of several values for one setting the last counts. An unknown\n"
-        "setting or a bad value refuses the whole file, and every error is reported.\n.PP\n"
-        "Settings of PostgreSQL have its names, units and defaults. \\fBupstream\\fR, \\fBauth_source\\fR and\n"
+        ".SH DESCRIPTION\nThe file has the syntax of postgresql.conf: \\fIname = value\\fR, one setting on each line.\n"
+        "Strings are in single quotes, and comments begin with #. \\fBinclude\\fR, \\fBinclude_if_exists\\fR and\n"
+        "\\fBinclude_dir\\fR include other files. If a setting occurs more than once, the last value counts. A file\n"
+        "with an unknown setting or an invalid value is refused as a whole, and every error is reported.\n.PP\n"
+        "Settings that PostgreSQL has, too, have the same names, units and defaults. \\fBupstream\\fR, \\fBauth_source\\fR and\n"
         "\\fBupstream_login\\fR may be set for one database, as in \\fBupstream.\\fINAME\\fR or\n"
-        "\\fBupstream.\\(dqMy Db\\(dq\\fR; there case matters.\n");
+        "\\fBupstream.\\(dqMy Db\\(dq\\fR; these names are case-sensitive.\n");
     for (size_t i = 0; i < settings->n_rows; i++) {
         if (!first_of_category(settings, i))
             continue;

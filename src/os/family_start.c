@@ -269,7 +269,7 @@ enum code family_succeed(struct parent_ties *out_ties, struct err *e)
     if (fstat(SUCCESSOR_MEMORY, &st) == 0 && st.st_size == sizeof *shared)
         shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, SUCCESSOR_MEMORY, 0);
     if (shared == MAP_FAILED)
-        return err_set(e, E_BAD_STATE, "the memory of the process that started this one is not there");
+        return err_set(e, E_BAD_STATE, "the data of the process that started this one is missing");
     (void)close(SUCCESSOR_MEMORY);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     *out_ties = (struct parent_ties){ .line = SUCCESSOR_LINE,

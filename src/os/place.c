@@ -54,8 +54,8 @@ static enum code unsafe(const struct way *way, const char *path, const char *why
     const struct passwd *row = way->uid == 0 ? NULL : getpwuid(way->uid);
 
     (void)err_set(e, E_ACCESS, "\"%s\" %s", path, why);
-    err_detail(e, "Nobody but root%s%s may be able to change where this path leads.", row ? " and " : "",
-               row ? row->pw_name : "");
+    err_detail(e, "Accounts other than root%s%s must not be able to change where this path leads.",
+               row ? " and " : "", row ? row->pw_name : "");
     return E_ACCESS;
 }
 

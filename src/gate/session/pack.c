@@ -229,8 +229,9 @@ static void join(struct session *s)
 
 static enum code complain(enum code code, struct err *e)
 {
-    return code == E_NOMEM ? err_set(e, code, "out of memory")
-                           : err_set(e, code, "what the other process sent is no session for this worker");
+    return code == E_NOMEM
+               ? err_set(e, code, "out of memory")
+               : err_set(e, code, "the other process sent something that is not a session of this worker");
 }
 
 static void close_both(const int fds[PACK_FDS])
