@@ -14,7 +14,9 @@
 #include "conf/settings.h"
 #include "os/owner.h"
 #include "renew/rollover_client_files.h"
+#include "renew/rollover_steps.h"
 #include "renew/rollover_walk.h"
+#include "status/clients.h"
 
 enum {
     ROLLOVER_ARENA_MAX = 128 << 20,
@@ -50,16 +52,20 @@ static enum code publish_crl(void *ctx, const struct renew_target *target, const
 
 /* ---- evidence ---- */
 
+/* As the gate has them in the rows of its clients. */
 static enum code names_of(const struct cert_list *roots, struct arena *arena, struct str **out, struct err *e)
 {
     struct str *names = arena_array(arena, roots->n, sizeof *names);
+    char name[sizeof((struct client_row *)NULL)->issuer];
     struct cert_info info;
 
     if (!names)
         return err_set(e, E_NOMEM, "out of memory");
     for (size_t i = 0; i < roots->n; i++) {
         TRY(cert_describe(roots->items[i], arena, &info, e));
-        names[i] = info.subject;
+        client_put_name(name, sizeof name, info.subject);
+        if (!arena_str(arena, str_c(name), &names[i]))
+            return err_set(e, E_NOMEM, "out of memory");
     }
     *out = names;
     return OK;
@@ -78,11 +84,26 @@ static bool find_clients(struct rolling *r, struct rollover_client **out, size_t
 {
     const struct settings *settings = r->state->target.settings;
     struct err ignored;
+
+    if (settings->clients_limit == 0) {
+        (void)err_set(&r->report.unseen, E_CONFIG,
+                      "the gate keeps no account of its clients: clients_limit is 0");
+        return false;
+    }
     enum code code = rollover_clients_ask(settings, r->arena, out, out_n, &r->report.unseen);
 
     if (code == E_CONNECT && r->only_tells)
         code = rollover_clients_load(settings, r->arena, out, out_n, &r->report.as_of_unix_s, &ignored);
     return code == OK;
+}
+
+/* Clients that were admitted are forgotten last: when there is nobody else. */
+static bool is_full(const struct rollover_client *clients, size_t n, size_t limit)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!clients[i].admitted)
+            return false;
+    return n >= limit;
 }
 
 static enum code judge_clients(struct rolling *r, bool client_side, struct err *e)
@@ -110,6 +131,7 @@ static enum code judge_clients(struct rolling *r, bool client_side, struct err *
     if (!find_clients(r, &clients, &evidence.n))
         return OK;
     evidence.clients = clients;
+    r->report.full = is_full(clients, evidence.n, (size_t)state->target.settings->clients_limit);
     TRY(rollover_judge(&evidence, r->arena, &r->verdicts, e));
     r->report.verdicts = &r->verdicts;
     return OK;
@@ -120,7 +142,7 @@ static enum code may_go_on(struct rolling *r, bool *out, struct err *e)
 {
     const struct rollover_verdicts *all = r->report.verdicts;
     bool force = cmd_flag(r->cmd, OPT_ca_force);
-    bool ready = all && all->waiting == 0 && r->obstacles.n == 0;
+    bool ready = all && all->waiting == 0 && r->obstacles.n == 0 && !r->report.full;
 
     (void)e;
     *out = ready || force;
@@ -227,7 +249,10 @@ static enum code do_servers(struct rolling *r, struct err *e)
     enum rollover_phase phase = r->state->past.phase;
     bool go_on = true;
 
-    if (phase == ROLLOVER_STARTED && r->state->server_side) {
+    /* While all that clients see is of the old CA, a run that is taken up again is as good as a new one. */
+    bool unchanged = phase == ROLLOVER_STARTED ||
+                     (phase == ROLLOVER_ISSUING && !rollover_serves_next(r->state));
+    if (unchanged && r->state->server_side) {
         TRY(judge_clients(r, false, e));
         TRY(may_go_on(r, &go_on, e));
         if (!go_on)
@@ -242,9 +267,11 @@ static enum code do_servers(struct rolling *r, struct err *e)
 
 static enum code do_finish(struct rolling *r, struct err *e)
 {
+    const struct rollover_past *past = &r->state->past;
     bool go_on = true;
 
-    if (r->state->past.phase == ROLLOVER_ISSUED) {
+    if (past->phase == ROLLOVER_ISSUED ||
+        (past->phase == ROLLOVER_FINISHING && past->step == ROLLOVER_STEP_NONE)) {
         TRY(judge_clients(r, true, e));
         TRY(rollover_obstacles_find(r->state, &r->obstacles, e));
         r->report.obstacles = &r->obstacles;

@@ -198,6 +198,9 @@ static void print_clients(const struct cmd *cmd, const struct rollover_report *r
         all->n, all->waiting, report->seen_days);
     for (size_t i = 0; i < all->n; i++)
         print_client(cmd, &all->items[i], report->now_unix_s);
+    if (report->full)
+        (void)fprintf(cmd->out,
+                      "pgseal_clients is full: clients may have been forgotten; raise clients_limit\n");
 }
 
 /* The pair with which clients prove that they know the new CA. */
@@ -407,6 +410,10 @@ void rollover_print_unready(const struct cmd *cmd, const struct rollover_report 
                              : "not ready:");
         print_client(cmd, v, report->now_unix_s);
     }
+    if (report->full)
+        (void)fprintf(cmd->out,
+                      "%s  pgseal_clients is full: clients may have been forgotten; raise clients_limit\n",
+                      forced ? "may break:" : "not ready:");
     for (size_t i = 0; report->obstacles && i < report->obstacles->n; i++)
         (void)fprintf(cmd->out, "%s  %.*s\n",
                       forced ? "breaks:   " : "not ready:", STR_ARG(report->obstacles->items[i]));
@@ -533,7 +540,7 @@ json_t *rollover_json(const struct rollover_report *report)
 
     return json_pack(
         "{s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-        "s:o, s:s}",
+        "s:o, s:b, s:s}",
         "phase", rollover_phase_name(r->past.phase), "interrupted",
         (int)(rollover_unfinished(r->past.phase) && !r->busy), "running", (int)r->busy, "step",
         json_text_or_null(str_c(rollover_step_name(r->past.step))), "failed",
@@ -545,5 +552,5 @@ json_t *rollover_json(const struct rollover_report *report)
         json_pairs(r), "client_files", json_client_files(report), "clients", json_clients(report),
         "clients_as_of", json_time(report->as_of_unix_s), "unseen",
         report->unseen.code == OK ? json_null() : json_string(err_text(&report->unseen)), "obstacles",
-        json_obstacles(report->obstacles), "next", next_verb(r));
+        json_obstacles(report->obstacles), "clients_full", (int)report->full, "next", next_verb(r));
 }

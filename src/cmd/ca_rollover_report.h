@@ -19,6 +19,7 @@ struct rollover_report {
     const struct rollover_obstacles *obstacles; /* NULL: not looked for */
     struct str *client_files;                   /* certificates of clients that the old CA has issued */
     size_t n_client_files;
+    bool full; /* the gate may have forgotten clients */
     unsigned seen_days;
     int64_t now_unix_s;
 };

@@ -104,9 +104,16 @@ static void judge_client_side(const struct rollover_evidence *evidence, struct r
 {
     struct str issuer = v->client->cert_issuer;
 
-    if (issuer.n == 0 || ready_is_among(issuer, evidence->next_names, evidence->n_next))
+    bool next = ready_is_among(issuer, evidence->next_names, evidence->n_next);
+    bool old = ready_is_among(issuer, evidence->old_names, evidence->n_old);
+
+    if (issuer.n == 0 || (next && !old))
         return;
-    if (ready_is_among(issuer, evidence->old_names, evidence->n_old)) {
+    if (next) {
+        v->state = ROLLOVER_READY_CERT;
+        v->breaks = ROLLOVER_BREAKS_MAYBE;
+        v->why = "presents a certificate of the old CA or the new one: their names are alike";
+    } else if (old) {
         v->state = ROLLOVER_READY_CERT;
         v->breaks = ROLLOVER_BREAKS_YES;
         v->why = "presents a certificate of the old CA";

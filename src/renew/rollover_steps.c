@@ -162,10 +162,10 @@ static bool pair_is_good(const struct rollover *r, const char *cert, const char 
            cert_times(chain.items[0], &from, &to, &ignored) == OK && to > env_now_s(r->env);
 }
 
-/* Is it shown to clients that connect to a database, and of the old CA? */
-static bool is_served(const struct rollover *r, const struct rollover_pair *pair)
+/* Is it shown to clients that connect to a database, and of that CA? */
+static bool is_served(const struct rollover *r, const struct rollover_pair *pair, enum rollover_issuer issuer)
 {
-    return !pair->client && pair->issuer == ROLLOVER_ISSUER_OLD &&
+    return !pair->client && pair->issuer == issuer &&
            ((r->target.has_server && str_is(pair->cert, r->target.server_cert)) ||
             renew_hosts_of(&r->target.hosts, pair->cert.p, 0));
 }
@@ -198,7 +198,7 @@ static enum code request_like_served(struct rollover *r, struct cert_list *like,
         return steps_nomem(e);
     for (size_t i = 0; i < r->n_pairs; i++) {
         AUTO(cert_list) struct cert_list served = { .n = 0 };
-        if (!is_served(r, &r->pairs[i]))
+        if (!is_served(r, &r->pairs[i], ROLLOVER_ISSUER_OLD))
             continue;
         TRY(cert_chain_load(r->pairs[i].cert.p, &served, e));
         TRY(cert_names_of(served.items[0], r->arena, &names, e));
@@ -242,12 +242,22 @@ static enum code issue_pair(struct rollover *r, const struct key_passphrase *kno
     return leaf_write(&leaf, &files, e);
 }
 
-bool rollover_has_served(const struct rollover *r)
+static bool any_served(const struct rollover *r, enum rollover_issuer issuer)
 {
     for (size_t i = 0; i < r->n_pairs; i++)
-        if (is_served(r, &r->pairs[i]))
+        if (is_served(r, &r->pairs[i], issuer))
             return true;
     return false;
+}
+
+bool rollover_has_served(const struct rollover *r)
+{
+    return any_served(r, ROLLOVER_ISSUER_OLD);
+}
+
+bool rollover_serves_next(const struct rollover *r)
+{
+    return any_served(r, ROLLOVER_ISSUER_NEXT);
 }
 
 enum code rollover_make_pair(struct rollover *r, const struct key_passphrase *known, struct err *e)

@@ -28,6 +28,8 @@ MUST_CHECK enum code rollover_edit_lists(struct rollover *r, enum rollover_lists
 MUST_CHECK enum code rollover_reload(struct rollover *r, struct err *e);
 /** Has the old CA issued a certificate that clients of a database are shown? */
 bool rollover_has_served(const struct rollover *r);
+/** Is one of those certificates of the new CA by now? */
+bool rollover_serves_next(const struct rollover *r);
 /** The pair of a probed handshake, for all that rollover_has_served() finds, unless a good one is there. */
 MUST_CHECK enum code rollover_make_pair(struct rollover *r, const struct key_passphrase *known,
                                         struct err *e);

@@ -10,6 +10,22 @@ void client_put(char *to, size_t size, struct str text)
     memset(to + n, 0, size - n);
 }
 
+void client_put_name(char *to, size_t size, struct str name)
+{
+    static const char dots[] = "...";
+    size_t n = sizeof dots - 1;
+
+    if (name.n < size) {
+        client_put(to, size, name);
+        return;
+    }
+    name = str_from(name, name.n - (size - 1 - n));
+    while (name.n > 0 && ((unsigned char)name.p[0] & 0xc0) == 0x80) /* half a character */
+        name = str_from(name, 1);
+    client_put(to, size, str_c(dots));
+    client_put(to + n, size - n, name);
+}
+
 /* "SSLv3" < "TLSv1" < "TLSv1.1" < …: the names sort as the versions do. */
 static bool weaker(const char *a, const char *b)
 {

@@ -85,6 +85,8 @@ struct client_row {
 /** Copy a text into a member, cut to its size. */
 #define CLIENT_PUT(member, text) client_put((member), sizeof(member), (text))
 void client_put(char *to, size_t size, struct str text);
+/** The same with the name of a certificate: its end is the telling part, so a long one loses its beginning to "...". */
+void client_put_name(char *to, size_t size, struct str name);
 
 /** Add what was seen, or what others counted, to a row of the same key. */
 void client_merge(struct client_row *row, const struct client_row *seen);

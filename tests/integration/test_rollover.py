@@ -297,6 +297,25 @@ def test_a_gate_that_is_down(rollover):
     assert rollover("abort")["phase"] == "aborted"
 
 
+@pytest.mark.parametrize("limit, why", [("0", "clients_limit is 0"), ("2", None)])
+def test_who_may_have_been_forgotten_is_not_ready(rollover, limit, why):
+    """A gate that keeps no clients, or has more of them than it may keep, knows nobody to be ready."""
+    gate = rollover.gate
+    gate.configure({"clients_limit": limit})
+    gate.reload()
+    rollover("start")
+    for user in ("one", "two", "three"):
+        assert rollover.connects(rollover.keep("both.crt"), user=user)
+    accept = [word for user in ("one", "two", "three") for word in ("--accept", user)]
+    refused = rollover("servers", *accept, status=1)
+    assert refused["phase"] == "started" and refused["clients_full"] == (why is None) and (why or "") in (refused["unseen"] or "")
+    rollover("servers", "--force")
+    assert rollover("finish", *accept, status=1)["phase"] == "issued"
+    gate.configure({"clients_limit": None})
+    gate.reload()
+    assert rollover("abort")["phase"] == "aborted"
+
+
 def test_somebody_elses_ca(program, make_gate, pytestconfig):
     """Its new roots are a file; its certificates and revocation lists are brought by the operator."""
     old, new = pki.Authority("Company CA"), pki.Authority("Company CA 2")

@@ -123,8 +123,8 @@ static void add_tls(struct session *s, bool refused, struct client_row *row)
     CLIENT_PUT(row->sni, s->tls.sni);
     if (!s->tls.has_cert)
         return;
-    CLIENT_PUT(row->issuer, clean(s, CLEAN_NAME, s->tls.cert.issuer));
-    CLIENT_PUT(row->subject, clean(s, CLEAN_NAME, s->tls.cert.slash));
+    client_put_name(row->issuer, sizeof row->issuer, clean(s, CLEAN_NAME, s->tls.cert.issuer));
+    client_put_name(row->subject, sizeof row->subject, clean(s, CLEAN_NAME, s->tls.cert.slash));
     CLIENT_PUT(row->serial, s->tls.cert.serial);
     row->cert_ends_s = s->tls.cert.not_after_s;
 }

@@ -342,6 +342,29 @@ static void only_a_startup_message_after_the_last_failure_is_proof(void **state)
     assert_int_equal(all.items[0].state, ROLLOVER_READY_OLD);
 }
 
+/* Of a CA with the name of the one that it replaces nothing is proved. */
+static void names_that_are_alike(void **state)
+{
+    struct rollover_client client = CLIENT("certified", .next_us = 50, .cert_issuer = STR("/CN=A"));
+    const struct rollover_evidence evidence = { .clients = &client,
+                                                .n = 1,
+                                                .old_names = &old_name,
+                                                .n_old = 1,
+                                                .next_names = &old_name,
+                                                .n_next = 1,
+                                                .own = true,
+                                                .client_side = true };
+    struct rollover_verdicts out;
+    struct err e;
+
+    (void)state;
+    fill(&client);
+    arena_reset(&arena);
+    assert_int_equal(rollover_judge(&evidence, &arena, &out, &e), OK);
+    assert_int_equal(out.items[0].state, ROLLOVER_READY_CERT);
+    assert_int_equal(out.waiting, 1);
+}
+
 /* Who leaves before he says who he is holds everybody at his address up, until each has proved it. */
 static void a_failure_without_a_name_is_the_addresss(void **state)
 {
@@ -391,6 +414,7 @@ int main(void)
         cmocka_unit_test(the_next_ca_has_a_name_of_its_own),
         cmocka_unit_test(name_constraints_stay),
         cmocka_unit_test(only_a_startup_message_after_the_last_failure_is_proof),
+        cmocka_unit_test(names_that_are_alike),
         cmocka_unit_test(a_failure_without_a_name_is_the_addresss),
         cmocka_unit_test(a_certificate_counts_from_what_it_shows),
     };

@@ -573,11 +573,28 @@ static void what_does_not_fit_changes_nothing(void **state)
 
 #define FILE_TEST(f) cmocka_unit_test_setup_teardown(f, make_directory, remove_directory)
 
+/* The end of a name tells CAs apart; characters stay whole. */
+static void long_names_lose_their_beginning(void **state)
+{
+    char to[16];
+
+    (void)state;
+    client_put_name(to, sizeof to, STR("/CN=exactly 015"));
+    assert_string_equal(to, "/CN=exactly 015");
+    client_put_name(to, sizeof to, STR("/O=Company/CN=CA G2"));
+    assert_string_equal(to, "...any/CN=CA G2");
+    client_put_name(to, sizeof to,
+                    STR("/CN=wxyz\xc3\xa4"
+                        "bcdefghijkl"));
+    assert_string_equal(to, "...bcdefghijkl");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_added_in_any_order),
         cmocka_unit_test(texts_are_cut),
+        cmocka_unit_test(long_names_lose_their_beginning),
         cmocka_unit_test(the_order_of_tries_tells_the_mode),
         cmocka_unit_test(canaries_show_who_verifies),
         cmocka_unit_test(refusals_are_charged),
