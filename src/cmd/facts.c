@@ -82,6 +82,16 @@ static int read_address(struct reading *r)
     return -1;
 }
 
+static void read_sni(struct reading *r, struct str value)
+{
+    r->out->sni = value;
+    if (value.n > 0)
+        facts_note(
+            r,
+            "sni=%.*s chooses the certificate (ssl_sni) and the server (upstream.\"sni:%.*s\"); no rule sees it",
+            STR_ARG(value), STR_ARG(value));
+}
+
 /** Facts of our own; false for a word of libpq's. */
 static bool own_fact(struct reading *r, struct str key, struct str value, int *out_status)
 {
@@ -93,10 +103,7 @@ static bool own_fact(struct reading *r, struct str key, struct str value, int *o
     else if (str_is(key, "cert"))
         r->cert = value;
     else if (str_is(key, "sni"))
-        facts_note(
-            r,
-            "sni=%.*s chooses the certificate (ssl_sni) and the server (upstream.\"sni:%.*s\"); no rule sees it",
-            STR_ARG(value), STR_ARG(value));
+        read_sni(r, value);
     else if (str_is(key, "os_user"))
         r->out->os_user = value;
     else if (str_is(key, "san") && r->out->n_sans == FACT_SANS_MAX)

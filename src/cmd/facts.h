@@ -26,6 +26,7 @@ struct facts {
     struct fact_cert cert;
     struct str sans[FACT_SANS_MAX]; /* alternative names of the certificate */
     size_t n_sans;
+    struct str sni;     /* empty: the client asks for no host name; p == NULL: not told */
     struct str os_user; /* p == NULL: not told */
     struct str sslmode; /* p == NULL: not told */
     struct str host;    /* of a pasted connection string: ignored; p == NULL: none */

@@ -205,6 +205,36 @@ def test_each_host_has_its_own_ca(world):
     assert login_bob(world, "four.example", world.bob)[0] == needs_ca
 
 
+def explained(gate, *facts):
+    done = subprocess.run([gate.program, "explain", "-D", gate.dir, "addr=127.0.0.1", "user=bob", "dbname=app", *facts],
+                          capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("host,ca", [("ONE.example", "client-ca.crt"), ("two.example", "other ca.crt"), ("three.example", None),
+                                     ("four.example", None), ("", None)])
+def test_explain_says_whose_certificates_count(world, host, ca):
+    code, words = explained(world.gate, "tls=1.3", "cert=CN=bob", f"sni={host}")
+    answer = login_bob(world, host or None, world.foreign_bob if host == "two.example" else world.bob)
+    assert (code == 0) is (("R", 0, b"") in answer) is (ca is not None), (words, answer)
+    line = {"ONE.example": 1, "two.example": 2, "three.example": 3}.get(host, 4)
+    assert f"{world.gate.path('pg_hosts.conf')}:{line}" in words and "ssl_ca_file" not in words
+    assert (f"signed by a CA of {ca} (" if ca else "refused: client certificates can only be checked if") in words
+
+
+def test_explain_knows_whom_no_line_is_for(strict):
+    w = strict("one.example one.crt one.key client-ca.crt\n")
+    for host in ("one.example.", "x", ""):
+        code, words = explained(w.gate, "tls=1.3", f"sni={host}")
+        named = f'no line for "{host}"' if host else "no line for clients that ask for no host name"
+        assert code == 1 and f"refused: {w.gate.path('pg_hosts.conf')} has {named}" in words, words
+    code, words = explained(w.gate, "tls=1.3")
+    assert code == 0 and "the CA that hosts_file has for the host (sni=)" in words
+    w.gate.configure({"ssl_sni": "off"})
+    code, words = explained(w.gate, "tls=1.3", "sni=x")
+    assert code == 0 and "signed by a CA of ssl_ca_file" in words
+
+
 @pytest.mark.parametrize("host", ["one.example", "two.example", "other"])
 def test_channel_binding_is_to_the_certificate_that_was_served(world, host):
     done = psql.run(world.gate, host=host, hostaddr="127.0.0.1", password=PASSWORDS["alice"], sslmode="require",
