@@ -12,6 +12,7 @@
 #include "cmd/facts.h"
 #include "cmd/usage.h"
 #include "cmd/view_out.h"
+#include "pki/peer.h"
 #include "policy/ident.h"
 #include "policy/match.h"
 #include "policy/match_text.h"
@@ -179,13 +180,22 @@ static void demand_alternative_name(struct explanation *x, const struct hba_rule
                STR_ARG(rule->map), STR_ARG(x->facts.conn.user));
     else
         demand(x, "one of the certificate's alternative names must be \"%.*s\"", STR_ARG(x->facts.conn.user));
+    const struct str *counts = NULL;
     for (size_t i = 0; i < x->facts.n_sans; i++) {
         const struct ident_question question = { rule->map, x->facts.conn.user, x->facts.sans[i],
                                                  x->facts.conn.roles ? x->facts.conn.roles : &alone };
-        if (i + 1 == x->facts.n_sans || ident_check(x->policy, &question, NULL) == OK) {
-            judge_name(x, x->facts.sans[i], "the certificate's name");
-            return;
-        }
+        if (!peer_san_counts(x->facts.sans[i]))
+            continue;
+        counts = &x->facts.sans[i];
+        if (ident_check(x->policy, &question, NULL) == OK)
+            break;
+    }
+    if (counts) {
+        judge_name(x, *counts, "the certificate's name");
+    } else if (x->facts.n_sans > 0) {
+        x->refused = true;
+        demand(x, "refused: \"%.*s\" is not a URI, a DNS name or an e-mail address, and no map sees it",
+               STR_ARG(x->facts.sans[x->facts.n_sans - 1]));
     }
 }
 

@@ -75,6 +75,14 @@ static bool is_name(const struct san *san)
     UNREACHABLE();
 }
 
+bool peer_san_counts(struct str name)
+{
+    for (enum san_type type = SAN_DNS; type <= SAN_OTHER; type++)
+        if (is_name(&(struct san){ type, str_bytes(name) }))
+            return true;
+    return false;
+}
+
 enum code peer_cert_sans(X509 *cert, struct arena *arena, const struct str **out, size_t *out_n)
 {
     AUTO(arena) struct arena scratch;

@@ -42,6 +42,8 @@ MUST_CHECK enum code peer_cert_read(X509 *cert, struct arena *arena, struct peer
  * out  possibly empty: also where the extension cannot be read. E_NOMEM.
  */
 MUST_CHECK enum code peer_cert_sans(X509 *cert, struct arena *arena, const struct str **out, size_t *out_n);
+/** True for a text that is among them where it stands as a name of the right kind. */
+bool peer_san_counts(struct str name);
 
 /** The attributes of its two names, for sslinfo's functions. */
 struct peer_names {

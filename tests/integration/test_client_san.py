@@ -16,12 +16,15 @@ hostssl app     all        127.0.0.1/32 cert clientname=SAN map=spiffe
 hostssl plain   all        127.0.0.1/32 cert clientname=SAN
 hostssl scram   all        127.0.0.1/32 scram-sha-256 clientcert=verify-full clientname=SAN
 hostssl bycn    all        127.0.0.1/32 cert
+hostssl anyone  all        127.0.0.1/32 cert clientname=SAN map=anyone
 """
 IDENT = r"""
 spiffe  /^spiffe://corp\.example/ns/prod/sa/([a-z]+)$  \1
 spiffe  bob@corp.example                               bob
 spiffe  app.corp.example                               carol
 spiffe  xn--mnchen-3ya.example                         alice
+anyone  /^.*$                                          alice
+anyone  ""                                             alice
 """
 LONG = "uri:spiffe://corp.example/ns/prod/sa/" + "x" * 4000
 
@@ -140,6 +143,17 @@ def test_commands(gate, tmp_path):
     assert code == 0 and "no rule sees it" in words, words
     code, words = run(gate, "explain", "-D", gate.dir, *facts, "user=bob")
     assert code == 1 and 'no match in usermap "spiffe" for user "bob"' in words, words
+
+
+@pytest.mark.parametrize("sans,counts", [
+    (["*.corp.example"], True), (["email:bob@corp.example"], True), (["uri:urn:x"], True), (["email:b/x@c", "uri:urn:x"], True),
+    ([""], False), (["email:b/x@c"], False), (["uri:1x://y"], False), (["uri:urn:"], False), (["email:@x", "uri:/x"], False)])
+def test_explain_and_the_gate_agree_on_what_a_name_is(gate, show, sans, counts):
+    """Where a map takes everything."""
+    assert (show("alice", sans, database="anyone") is True) is counts
+    code, words = run(gate, "explain", "-D", gate.dir, "addr=127.0.0.1", "dbname=anyone", "user=alice", "tls=1.3",
+                      *(f"san={san.removeprefix('uri:').removeprefix('email:')}" for san in sans))
+    assert (code == 0) is counts and ("is not a URI, a DNS name or an e-mail address" in words) is not counts, words
 
 
 def test_postgres_own_files_are_judged_as_its_own(gate, tmp_path):
