@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 
 import pytest
 
@@ -247,11 +248,35 @@ def test_files_that_do_not_load(gate):
 def test_another_port_needs_a_restart(gate):
     with open(gate.path("pgseal.conf"), encoding="ascii") as f:
         before = f.read()
-    gate.write("pgseal.conf", before + f"\nport = {run.free_port()}\n")
+    other = run.free_port()
+    gate.write("pgseal.conf", before + f"\nport = {other}\n")
     try:
-        assert 'parameter "port" cannot be changed without restarting the server' in upgrade(gate, status=1)
+        assert (f'parameter "port" cannot be changed without restarting the server: the running gate has "{gate.port}", '
+                f'the files have "{other}"') in upgrade(gate, status=1)
     finally:
         gate.write("pgseal.conf", before)
+    assert serves(gate)
+
+
+def test_the_number_of_workers_stays(gate):
+    with open(gate.path("pgseal.conf"), encoding="ascii") as f:
+        before = f.read()
+
+    def workers():
+        address = gate.settings["http_listen"]
+        with urllib.request.urlopen(f"http://{address}/metrics") as answer:
+            return re.search(r"^pgseal_workers (\d+)$", answer.read().decode(), re.MULTILINE).group(1)
+
+    had, mark = workers(), gate.log.mark()
+    gate.write("pgseal.conf", before + "\nworkers = 7\n")
+    try:
+        upgrade(gate)
+        assert 'parameter "workers" cannot be changed without restarting the server' in gate.words(mark)
+        assert workers() == had != "7"
+    finally:
+        gate.write("pgseal.conf", before)
+        upgrade(gate)
+    alone(gate)
     assert serves(gate)
 
 

@@ -294,8 +294,9 @@ enum code legacy_receive(const struct link *link, struct legacy **out, struct er
 static void note_workers(const struct legacy *l, const struct settings *settings, const struct env *env)
 {
     if (settings->workers > 0 && (unsigned)settings->workers != l->n_workers)
-        gate_log(env, SEV_LOG, "start_note",
-                 "parameter \"workers\" cannot be changed without restarting the server");
+        gate_log(
+            env, SEV_LOG, "start_note",
+            "parameter \"workers\" cannot be changed without restarting the server: the number stays as it was");
 }
 
 enum code legacy_fits(const struct legacy *l, const struct settings *settings, const struct env *env,
@@ -306,10 +307,12 @@ enum code legacy_fits(const struct legacy *l, const struct settings *settings, c
         const struct setting_row *row = settings_find(settings, str_c(was->name));
         if (row && str_is(row->show, was->value))
             continue;
-        (void)err_set(e, E_CONFIG, "parameter \"%s\" cannot be changed without restarting the server",
-                      was->name);
-        err_detail(e, "The running gate was started with another value.");
-        return E_CONFIG;
+        const struct str now = row ? row->show : STR("");
+        return err_set(
+            e, E_CONFIG,
+            "parameter \"%s\" cannot be changed without restarting the server: the running gate has "
+            "\"%s\", the files have \"%.*s\"",
+            was->name, was->value, STR_ARG(now));
     }
     note_workers(l, settings, env);
     return OK;
