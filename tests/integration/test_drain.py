@@ -180,6 +180,22 @@ def test_after_copy_a_session_is_idle_again(gate):
 
 
 # -- whose turn it is -----------------------------------------------------------------------------------------------------
+def test_replication_ends_as_if_it_were_idle(make_gate):
+    """It has no end of its own, and would hold the gate until drain_timeout; the standby connects again where it can."""
+    g = make_gate(hba="local all all trust\nhost replication repl 127.0.0.1/32 trust\n", settings={"drain_timeout": "3600s"})
+    with Conn(g) as c, Conn(g) as idle:
+        for each in (c, idle):
+            each.ready(user="repl", database=None, replication="true")
+        c.send(query(f"START_REPLICATION PHYSICAL {g.upstream.query('SELECT pg_current_wal_lsn()')[0][0]}"))
+        c.events(until=("W",))
+        c.send(message("d", b"r" + bytes(32) + b"\1"))     # a standby's status, and a wish to hear of the server
+        c.events(until=("d",))
+        g.kill(signal.SIGTERM)
+        assert [e for e in c.events() if e[0] != "d"] == [SHUTDOWN, wire.EOF]
+        assert idle.events() == [SHUTDOWN, wire.EOF]
+    assert ended(g) == (2, 0, 0)
+
+
 def test_the_longest_idle_ends_first(gate, stack):
     g = gate(workers="1")
     clients = [stack.enter_context(Conn(g)).ready() for _ in range(12)]

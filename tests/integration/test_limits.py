@@ -4,6 +4,7 @@ what pgseal_limits shows of them.
 """
 
 import contextlib
+import threading
 
 import psycopg
 import pytest
@@ -169,3 +170,52 @@ def test_before_tls_nothing_is_said(make_gate, certs):
             c.raw_send(SSL_REQUEST)
             return c.raw_recv()
     run.wait_until(lambda: answers() == b"", "a connection too many")
+
+
+def leave_somehow(gate, c, how):
+    """As clients, servers, balancers and administrators end sessions."""
+    if how == "abort":
+        c.abort()
+    elif how == "cancel":
+        c.send(wire.query("SELECT pg_sleep(1)"))
+        with Conn(gate) as asks:
+            asks.send(wire.cancel_request(c.pid, c.key))
+            asks.rest()
+    elif how == "terminated":
+        c.send(wire.query("SELECT pg_terminate_backend(pg_backend_pid())"))
+        c.rest()
+    elif how == "at work":
+        c.send(wire.query("SELECT 1"))
+    elif how == "orderly":
+        c.send(wire.TERMINATE)
+    c.close()
+
+
+def test_nothing_is_left_behind(limited):
+    """Four crowds come and go in every way there is, limits change meanwhile: in the end every count is what it was."""
+    g = limited(max_user_connections="3", max_db_connections="4", client_connection_rate_limit="10000")
+    served, ways = [0, 0], ("abort", "cancel", "terminated", "at work", "orderly", "closed")
+
+    def come_and_go(n):
+        for i in range(60):
+            with contextlib.suppress(wire.Closed, OSError), Conn(g, source=f"127.0.0.{n + 2}") as c:
+                events = c.login(user=("alice", "carol")[i % 2], database=("app", "postgres")[i // 2 % 2])
+                refused = isinstance(events[-1], str)
+                served[refused] += 1
+                if not refused:
+                    leave_somehow(g, c, ways[i % len(ways)])
+
+    crowds = [threading.Thread(target=come_and_go, args=(n,)) for n in range(4)]
+    for crowd in crowds:
+        crowd.start()
+    for limit in ("1", None, "2", "5"):
+        g.configure({"max_user_connections": limit})
+        g.reload()
+    for crowd in crowds:
+        crowd.join()
+    run.wait_until(lambda: rows(g, "used > 0 AND kind <> 'address'") == [], "the last one to be gone")
+    assert served[0] > 50 and all(used >= 0 for *_, used, _refused in rows(g))
+    limited(max_user_connections="1")
+    with Conn(g) as c:      # the whole limit is there again
+        c.ready()
+        assert refusal(g) == too_many("role", "alice")

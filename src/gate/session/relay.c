@@ -34,9 +34,17 @@ static void update(struct session *s)
     stream_set_reading(&s->server, !stream_blocked(&s->client));
 }
 
+/* Replication, both ways at once: it never ends, and the standby goes on elsewhere where it was. A base backup is work. */
+static bool streams(const struct session *s)
+{
+    return s->startup.replication != REPLICATION_NONE && s->follow.type == 'd' && s->asked.type == 'd' &&
+           msg_between(&s->follow) && msg_asked_whole(&s->asked);
+}
+
 bool relay_idle(const struct session *s)
 {
-    return s->follow.ready && s->follow.state == 'I' && msg_between(&s->follow) && !(s->flags & SESSION_BUSY);
+    return streams(s) || (s->follow.ready && s->follow.state == 'I' && msg_between(&s->follow) &&
+                          !(s->flags & SESSION_BUSY));
 }
 
 /* Nothing that the client has sent is on its way. A client may send the next query before it has the answer. */
