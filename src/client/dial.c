@@ -82,7 +82,7 @@ static void reset(struct dial *dial)
     dial->eof = dial->timed_out = false;
 }
 
-enum code dial_open(struct dial *dial, const struct conn_addr *addr, unsigned timeout_s, struct err *e)
+enum code dial_open(struct dial *dial, const struct address *addr, unsigned timeout_s, struct err *e)
 {
     struct address address = { .ss = addr->ss, .n = addr->n };
 

@@ -11,7 +11,7 @@
 #include "tls/engine.h"
 
 struct buf;
-struct conn_addr;
+struct address;
 struct env;
 
 enum { DIAL_ROOM = 32 * 1024 };
@@ -35,7 +35,7 @@ void dial_free(struct dial *dial);
 void dial_auto(struct dial **dial);
 
 /** Connect within `timeout_s` seconds, which then also bound everything that follows. E_CONNECT. */
-MUST_CHECK enum code dial_open(struct dial *dial, const struct conn_addr *addr, unsigned timeout_s,
+MUST_CHECK enum code dial_open(struct dial *dial, const struct address *addr, unsigned timeout_s,
                                struct err *e);
 /** Harmless when closed. With TLS says close_notify. */
 void dial_close(struct dial *dial);

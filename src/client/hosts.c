@@ -24,12 +24,11 @@
 #include "client/conninfo.h"
 
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/un.h>
 
 struct attempt_addr {
-    struct conn_addr addr;
+    struct address addr;
     /* Passed over when its turn came, and not tried since: for what reason. */
     enum { LATER_NOT, LATER_DOWN, LATER_UNFIT } later;
 };
@@ -42,30 +41,39 @@ struct attempt_host {
 
 /* ---- addresses ---- */
 
-bool conn_addr_is_unix(const struct conn_addr *addr)
+bool conn_addr_is_unix(const struct address *addr)
 {
     return addr->ss.ss_family == AF_UNIX;
 }
 
-bool conn_addr_equal(const struct conn_addr *a, const struct conn_addr *b)
+bool conn_addr_equal(const struct address *a, const struct address *b)
 {
     return bytes_equal(bytes_of(&a->ss, a->n), bytes_of(&b->ss, b->n));
 }
 
-size_t conn_addrs_found(const struct addrinfo *found, struct conn_addr *out, size_t max)
+size_t conn_addrs_found(const struct addrinfo *found, struct address *out, size_t max)
 {
     size_t n = 0;
 
-    for (; found && n < max; found = found->ai_next) {
-        if (found->ai_addrlen > sizeof out[n].ss)
-            continue;
-        out[n] = (struct conn_addr){ .n = found->ai_addrlen };
-        memcpy(&out[n++].ss, found->ai_addr, found->ai_addrlen);
-    }
+    for (; found && n < max; found = found->ai_next)
+        n += address_of_info(found, &out[n]);
     return n;
 }
 
-void conn_addr_text(const struct conn_addr *addr, char out[128])
+int conn_addrs_look_up(struct str host, struct address *out, size_t max, size_t *out_n)
+{
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    struct addrinfo *found = NULL;
+    char name[NI_MAXHOST];
+
+    int error = str_to_c(host, name, sizeof name) ? getaddrinfo(name, NULL, &hints, &found) : EAI_NONAME;
+    *out_n = conn_addrs_found(error == 0 ? found : NULL, out, max);
+    if (found)
+        freeaddrinfo(found);
+    return error;
+}
+
+void conn_addr_text(const struct address *addr, char out[128])
 {
     const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&addr->ss;
     size_t path_n = addr->n > offsetof(struct sockaddr_un, sun_path)
@@ -82,9 +90,9 @@ void conn_addr_text(const struct conn_addr *addr, char out[128])
 }
 
 /* `DIR/.s.PGSQL.PORT`; a leading @ makes the name abstract. */
-static enum code unix_addr(const struct conn_host *host, struct conn_addr *out, struct err *e)
+static enum code unix_addr(const struct conn_host *host, struct address *out, struct err *e)
 {
-    struct conn_addr addr = { 0 };
+    struct address addr = { 0 };
     struct sockaddr_un *un = (struct sockaddr_un *)(void *)&addr.ss;
     int n = snprintf(un->sun_path, sizeof un->sun_path, "%.*s/.s.PGSQL.%u", STR_ARG(host->host), host->port);
 
@@ -102,7 +110,7 @@ static enum code unix_addr(const struct conn_host *host, struct conn_addr *out, 
     return OK;
 }
 
-static enum code numeric_addr(const struct conn_host *host, struct conn_addr *out, struct err *e)
+static enum code numeric_addr(const struct conn_host *host, struct address *out, struct err *e)
 {
     const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM };
     struct addrinfo *list = NULL;
@@ -114,23 +122,15 @@ static enum code numeric_addr(const struct conn_host *host, struct conn_addr *ou
     if (error != 0)
         return err_set(e, E_PARAM, "could not parse network address \"%.*s\": %s", STR_ARG(host->hostaddr),
                        gai_strerror(error));
-    *out = (struct conn_addr){ .n = list->ai_addrlen };
+    *out = (struct address){ .n = list->ai_addrlen };
     memcpy(&out->ss, list->ai_addr, list->ai_addrlen);
     freeaddrinfo(list);
     return OK;
 }
 
-static void set_port(struct conn_addr *addr, uint16_t port)
-{
-    if (addr->ss.ss_family == AF_INET)
-        ((struct sockaddr_in *)(void *)&addr->ss)->sin_port = htons(port);
-    else if (addr->ss.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)(void *)&addr->ss)->sin6_port = htons(port);
-}
-
 /* ---- addresses that are down ---- */
 
-void host_cache_up(struct host_cache *cache, const struct conn_addr *addr)
+void host_cache_up(struct host_cache *cache, const struct address *addr)
 {
     for (size_t i = 0; i < HOST_CACHE_SLOTS; i++) {
         if (conn_addr_equal(&cache->slot[i].addr, addr))
@@ -138,7 +138,7 @@ void host_cache_up(struct host_cache *cache, const struct conn_addr *addr)
     }
 }
 
-void host_cache_down(struct host_cache *cache, const struct conn_addr *addr, int64_t now_us)
+void host_cache_down(struct host_cache *cache, const struct address *addr, int64_t now_us)
 {
     size_t at = 0;
 
@@ -151,7 +151,7 @@ void host_cache_down(struct host_cache *cache, const struct conn_addr *addr, int
     cache->slot[at].until_us = now_us + (int64_t)HOST_DOWN_S * 1000000;
 }
 
-bool host_cache_is_down(const struct host_cache *cache, const struct conn_addr *addr, int64_t now_us)
+bool host_cache_is_down(const struct host_cache *cache, const struct address *addr, int64_t now_us)
 {
     for (size_t i = 0; i < HOST_CACHE_SLOTS; i++) {
         if (cache->slot[i].until_us > now_us && conn_addr_equal(&cache->slot[i].addr, addr))
@@ -163,7 +163,7 @@ bool host_cache_is_down(const struct host_cache *cache, const struct conn_addr *
 /* ---- roles ---- */
 
 /* The two lowest bits make room for the role. */
-static uint64_t address_tag(const struct conn_addr *addr)
+static uint64_t address_tag(const struct address *addr)
 {
     return hash_bytes(HASH_BEGIN, bytes_of(&addr->ss, addr->n)) & ~(uint64_t)3;
 }
@@ -180,12 +180,12 @@ static enum host_role noted(const _Atomic uint64_t *slots, uint64_t tag)
     return (value & ~(uint64_t)3) == tag ? (enum host_role)(value & 3) : HOST_ROLE_UNKNOWN;
 }
 
-void host_roles_note(struct host_roles *roles, const struct conn_addr *addr, enum host_role role)
+void host_roles_note(struct host_roles *roles, const struct address *addr, enum host_role role)
 {
     note(roles->slot, address_tag(addr), role);
 }
 
-enum host_role host_roles_get(const struct host_roles *roles, const struct conn_addr *addr)
+enum host_role host_roles_get(const struct host_roles *roles, const struct address *addr)
 {
     return noted(roles->slot, address_tag(addr));
 }
@@ -266,13 +266,13 @@ static enum host_role hinted(const struct attempts *a)
 }
 
 /* One that is said to be the primary has come back. */
-static bool is_down(const struct attempts *a, const struct conn_addr *addr)
+static bool is_down(const struct attempts *a, const struct address *addr)
 {
     return a->cache && hinted(a) != HOST_ROLE_PRIMARY &&
            host_cache_is_down(a->cache, addr, env_mono_us(a->env));
 }
 
-static bool is_unfit(const struct attempts *a, const struct conn_addr *addr)
+static bool is_unfit(const struct attempts *a, const struct address *addr)
 {
     enum host_role role = hinted(a);
 
@@ -360,7 +360,7 @@ static void know_host(struct attempts *a, struct attempt_host *host)
         code = numeric_addr(from, &host->addrs[0].addr, &a->passed);
     host->count = code == OK ? 1 : 0;
     if (code == OK)
-        set_port(&host->addrs[0].addr, from->port);
+        address_set_port(&host->addrs[0].addr, from->port);
 }
 
 /* Look at the host at host_at: true when the step is set. */
@@ -451,7 +451,7 @@ enum code attempts_init(struct attempts *out, const struct conninfo *info, struc
     return OK;
 }
 
-enum code attempts_resolved(struct attempts *a, const struct conn_addr *addrs, size_t count)
+enum code attempts_resolved(struct attempts *a, const struct address *addrs, size_t count)
 {
     struct attempt_host *host = &a->hosts[a->step.host];
 
@@ -464,7 +464,7 @@ enum code attempts_resolved(struct attempts *a, const struct conn_addr *addrs, s
     host->count = count;
     for (size_t i = 0; i < count; i++) {
         host->addrs[i].addr = addrs[i];
-        set_port(&host->addrs[i].addr, a->info->hosts[a->step.host].port);
+        address_set_port(&host->addrs[i].addr, a->info->hosts[a->step.host].port);
     }
     if (a->info->load_balance)
         shuffle(a->env, host->addrs, count, sizeof *host->addrs);

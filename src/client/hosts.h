@@ -12,9 +12,9 @@
 #define PGSEAL_CLIENT_HOSTS_H
 
 #include "base/err.h"
+#include "net/socket.h"
 
 #include <stdatomic.h>
-#include <sys/socket.h>
 
 struct addrinfo;
 struct arena;
@@ -23,18 +23,14 @@ struct conn_host;
 struct conninfo;
 struct env;
 
-/** A socket address, as connect(2) takes it. */
-struct conn_addr {
-    struct sockaddr_storage ss;
-    socklen_t n;
-};
-
 /** What getaddrinfo() has found, without ports; NULL: nothing. Returns how many were taken, at most `max`. */
-size_t conn_addrs_found(const struct addrinfo *found, struct conn_addr *out, size_t max);
+size_t conn_addrs_found(const struct addrinfo *found, struct address *out, size_t max);
+/** Look a host name up, and wait for it. 0, or getaddrinfo()'s error and `*out_n` of 0. The addresses have no ports. */
+int conn_addrs_look_up(struct str host, struct address *out, size_t max, size_t *out_n);
 /** Numeric text without port, or the socket's path ("@…" for an abstract one), into `out`; cut if need be. */
-void conn_addr_text(const struct conn_addr *addr, char out[128]);
-bool conn_addr_equal(const struct conn_addr *a, const struct conn_addr *b);
-bool conn_addr_is_unix(const struct conn_addr *addr);
+void conn_addr_text(const struct address *addr, char out[128]);
+bool conn_addr_equal(const struct address *a, const struct address *b);
+bool conn_addr_is_unix(const struct address *addr);
 
 enum {
     HOST_CACHE_SLOTS = 64,
@@ -61,8 +57,8 @@ enum host_role {
 };
 
 /** Remember what a login over this address has told. Thread-safe, like the next. */
-void host_roles_note(struct host_roles *roles, const struct conn_addr *addr, enum host_role role);
-enum host_role host_roles_get(const struct host_roles *roles, const struct conn_addr *addr);
+void host_roles_note(struct host_roles *roles, const struct address *addr, enum host_role role);
+enum host_role host_roles_get(const struct host_roles *roles, const struct address *addr);
 /** The same for a host of a conninfo, as told by others than its server. */
 void host_roles_hint(struct host_roles *roles, const struct conn_host *host, enum host_role role);
 enum host_role host_roles_hinted(const struct host_roles *roles, const struct conn_host *host);
@@ -73,15 +69,15 @@ bool conn_host_equal(const struct conn_host *a, const struct conn_host *b);
 struct host_cache {
     struct host_roles *roles; /* borrowed; NULL: roles are not remembered */
     struct {
-        struct conn_addr addr;
+        struct address addr;
         int64_t until_us; /* monotonic; 0: free slot */
     } slot[HOST_CACHE_SLOTS];
 };
 
 /** Remember an address as down; the entry that ends first gives way when all slots are taken. */
-void host_cache_down(struct host_cache *cache, const struct conn_addr *addr, int64_t now_us);
-void host_cache_up(struct host_cache *cache, const struct conn_addr *addr);
-bool host_cache_is_down(const struct host_cache *cache, const struct conn_addr *addr, int64_t now_us);
+void host_cache_down(struct host_cache *cache, const struct address *addr, int64_t now_us);
+void host_cache_up(struct host_cache *cache, const struct address *addr);
+bool host_cache_is_down(const struct host_cache *cache, const struct address *addr, int64_t now_us);
 
 enum conn_method {
     METHOD_PLAIN,     /* StartupMessage at once */
@@ -100,7 +96,7 @@ enum attempt_action {
 struct attempt_step {
     enum attempt_action action;
     size_t host; /* index into conninfo->hosts */
-    struct conn_addr addr;
+    struct address addr;
     enum conn_method method;
     bool new_address; /* CONNECT: another address than before, connect_timeout starts again */
 };
@@ -155,7 +151,7 @@ MUST_CHECK enum code attempts_init(struct attempts *out, const struct conninfo *
  * Answer to ATTEMPT_RESOLVE; count 0: the look-up failed. Ports are filled in here. Shuffles where asked to.
  * Only the first HOST_ADDRESSES_MAX are used.
  */
-MUST_CHECK enum code attempts_resolved(struct attempts *a, const struct conn_addr *addrs, size_t count);
+MUST_CHECK enum code attempts_resolved(struct attempts *a, const struct address *addrs, size_t count);
 /** Answer to ATTEMPT_CONNECT or ATTEMPT_CONTINUE when it failed; sets the next step. */
 void attempts_event(struct attempts *a, enum attempt_event event);
 /** The server of the present step said what it is. */

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <pwd.h>
 
-void conn_socket_tune(const struct conninfo *info, const struct conn_addr *addr, int fd)
+void conn_socket_tune(const struct conninfo *info, const struct address *addr, int fd)
 {
     const struct keepalive keepalive = { .idle_s = info->keepalives_idle_s,
                                          .interval_s = info->keepalives_interval_s,
@@ -45,7 +45,7 @@ static enum code check_peer(const struct conninfo *info, int fd, struct err *e)
     return OK;
 }
 
-enum code conn_socket_check_peer(const struct conninfo *info, const struct conn_addr *addr, int fd,
+enum code conn_socket_check_peer(const struct conninfo *info, const struct address *addr, int fd,
                                  struct err *e)
 {
     return info->requirepeer.n > 0 && conn_addr_is_unix(addr) ? check_peer(info, fd, e) : OK;

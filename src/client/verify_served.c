@@ -152,10 +152,9 @@ static void more_time(struct dial *dial)
 static enum code visit(const struct served_check *check, struct tls_context *context, struct dial *dial,
                        struct served_target *target)
 {
-    const struct conn_addr addr = { target->address.ss, target->address.n };
     struct err *e = &target->why;
 
-    TRY(dialled(dial, dial_open(dial, &addr, CHECK_TIMEOUT_S, e), "could not connect: ", e));
+    TRY(dialled(dial, dial_open(dial, &target->address, CHECK_TIMEOUT_S, e), "could not connect: ", e));
     if (target->proxy)
         TRY(dialled(dial, dial_send(dial, bytes_of(proxy_local, sizeof proxy_local), e), "", e));
     if (!target->plain_tls) {

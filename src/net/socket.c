@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -36,6 +37,38 @@ unsigned address_port(const struct address *address)
     if (address->ss.ss_family == AF_INET6)
         return ntohs(((const struct sockaddr_in6 *)&address->ss)->sin6_port);
     return 0;
+}
+
+void address_set_port(struct address *address, unsigned port)
+{
+    if (address->ss.ss_family == AF_INET)
+        ((struct sockaddr_in *)&address->ss)->sin_port = htons((uint16_t)port);
+    else if (address->ss.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&address->ss)->sin6_port = htons((uint16_t)port);
+}
+
+bool address_of_info(const struct addrinfo *found, struct address *out)
+{
+    *out = (struct address){ .n = found->ai_addrlen };
+    if (found->ai_addrlen > sizeof out->ss)
+        return false;
+    memcpy(&out->ss, found->ai_addr, found->ai_addrlen);
+    return true;
+}
+
+enum code address_find_listen(struct str name, unsigned port, struct addrinfo **out, struct err *e)
+{
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    char host[256], service[16];
+
+    (void)snprintf(service, sizeof service, "%u", port);
+    if (!str_to_c(name, host, sizeof host))
+        return err_set(e, E_LIMIT, "host name \"%.*s\" is too long", STR_ARG(name));
+    int gai = getaddrinfo(str_is(name, "*") ? NULL : host, service, &hints, out);
+    if (gai != 0)
+        return err_set(e, E_CONFIG, "could not translate host name \"%s\", service \"%s\" to address: %s",
+                       host, service, gai_strerror(gai));
+    return OK;
 }
 
 void address_text(const struct address *address, char *out, size_t size)

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+struct addrinfo;
+
 /** A socket address with its length. */
 struct address {
     struct sockaddr_storage ss;
@@ -21,6 +23,19 @@ void address_text(const struct address *address, char *out, size_t size);
 void address_host(const struct address *address, char *out, size_t size);
 /** Port in host order; 0 for a unix socket. */
 unsigned address_port(const struct address *address);
+/** Of an IPv4 or IPv6 address; others have none. */
+void address_set_port(struct address *address, unsigned port);
+/** Of what getaddrinfo() has found. False: it is too long for a socket address. */
+bool address_of_info(const struct addrinfo *found, struct address *out);
+/**
+ * Look up where to listen: a host name, an address, or "*". Waits for name servers.
+ *
+ * out  for freeaddrinfo().
+ *
+ * E_LIMIT, E_CONFIG with PostgreSQL's text.
+ */
+MUST_CHECK enum code address_find_listen(struct str name, unsigned port, struct addrinfo **out,
+                                         struct err *e);
 /** "/dir/.s.PGSQL.5432" or, with a leading '@', an abstract name. E_LIMIT when too long. */
 MUST_CHECK enum code address_unix(const char *path, struct address *out, struct err *e);
 

@@ -15,7 +15,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <resolv.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -408,20 +407,9 @@ static void connect_next(struct fetch *f)
 
 static void take_addresses(struct fetch *f, const struct addrinfo *list)
 {
-    for (; list && f->n_addrs < HOST_ADDRESSES_MAX; list = list->ai_next) {
-        struct address *to = &f->addrs[f->n_addrs];
-        if (list->ai_addrlen > sizeof to->ss)
-            continue;
-        memcpy(&to->ss, list->ai_addr, list->ai_addrlen);
-        to->n = list->ai_addrlen;
-        if (to->ss.ss_family == AF_INET)
-            ((struct sockaddr_in *)&to->ss)->sin_port = htons((uint16_t)f->port);
-        else if (to->ss.ss_family == AF_INET6)
-            ((struct sockaddr_in6 *)&to->ss)->sin6_port = htons((uint16_t)f->port);
-        else
-            continue;
-        f->n_addrs++;
-    }
+    f->n_addrs = conn_addrs_found(list, f->addrs, HOST_ADDRESSES_MAX);
+    for (size_t i = 0; i < f->n_addrs; i++)
+        address_set_port(&f->addrs[i], f->port);
 }
 
 /* On the pool. Name servers that do not answer are given up in about the time that there is. */

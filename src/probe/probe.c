@@ -51,17 +51,9 @@ const char *problem_severity_name(enum problem_severity severity)
 
 static enum code resolve(struct probe_run *run, struct str host, struct err *e)
 {
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-    struct addrinfo *list = NULL;
-    char name[1024];
-    int error = EAI_NONAME;
+    int error = conn_addrs_look_up(host, run->addrs, HOST_ADDRESSES_MAX, &run->n_addrs);
     bool ok = true;
 
-    if (str_to_c(host, name, sizeof name))
-        error = getaddrinfo(name, NULL, &hints, &list);
-    run->n_addrs = conn_addrs_found(error == 0 ? list : NULL, run->addrs, HOST_ADDRESSES_MAX);
-    if (list)
-        freeaddrinfo(list);
     if (error != 0)
         ok = arena_printf(run->arena, &run->resolve_error,
                           "could not translate host name \"%.*s\" to address: %s", STR_ARG(host),

@@ -20,7 +20,7 @@ struct probe_run {
     struct conn_options options; /* with host, port and defaults, sslmode unset as yet */
     struct conninfo info;        /* of the plainest kind: sslmode=disable */
     struct dial *dial;
-    struct conn_addr addrs[HOST_ADDRESSES_MAX];
+    struct address addrs[HOST_ADDRESSES_MAX];
     size_t n_addrs;
     struct str resolve_error; /* empty: resolved */
     size_t best;              /* index of the first address that answered */

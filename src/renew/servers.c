@@ -313,7 +313,7 @@ static enum code log_in(struct visit *v, struct err *e)
     return login ? converse(v, login, e) : servers_nomem(e);
 }
 
-static enum code visit_address(struct visit *v, const struct conn_addr *addr, struct err *e)
+static enum code visit_address(struct visit *v, const struct address *addr, struct err *e)
 {
     const struct conninfo *info = v->server->info;
     const struct conn_host *host = &info->hosts[v->server->host];
@@ -337,17 +337,13 @@ static enum code visit_address(struct visit *v, const struct conn_addr *addr, st
 }
 
 /* Every address that answers has to be verified; one of them must answer. */
-static enum code visit_addresses(struct visit *v, const struct addrinfo *found, struct err *e)
+static enum code visit_addresses(struct visit *v, const struct address *addresses, size_t n, struct err *e)
 {
     bool any = false;
 
-    for (const struct addrinfo *at = found; at; at = at->ai_next) {
-        struct conn_addr addr = { .n = at->ai_addrlen };
-        if (at->ai_addrlen > sizeof addr.ss)
-            continue;
-        memcpy(&addr.ss, at->ai_addr, at->ai_addrlen);
+    for (size_t i = 0; i < n; i++) {
         v->answered = false;
-        enum code code = visit_address(v, &addr, e);
+        enum code code = visit_address(v, &addresses[i], e);
         any = any || code == OK;
         if (code != OK && v->answered && !v->dial->timed_out)
             return code == E_AUTH ? code : E_TLS;
@@ -360,21 +356,17 @@ static enum code visit_addresses(struct visit *v, const struct addrinfo *found, 
 static enum code visit_server(struct visit *v, struct err *e)
 {
     const struct conn_host *host = &v->server->info->hosts[v->server->host];
-    const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
     struct str name = host->hostaddr.n > 0 ? host->hostaddr : host->host;
-    struct addrinfo *found = NULL;
-    char text[HOST_SIZE], port[16];
+    struct address found[HOST_ADDRESSES_MAX];
+    size_t n;
 
-    (void)snprintf(port, sizeof port, "%u", (unsigned)host->port);
-    if (!str_to_c(name, text, sizeof text))
-        return err_set(e, E_CONNECT, "the host name is too long");
-    int error = getaddrinfo(text, port, &hints, &found);
+    int error = conn_addrs_look_up(name, found, HOST_ADDRESSES_MAX, &n);
     if (error != 0)
-        return err_set(e, E_CONNECT, "could not translate host name \"%s\" to address: %s", text,
+        return err_set(e, E_CONNECT, "could not translate host name \"%.*s\" to address: %s", STR_ARG(name),
                        gai_strerror(error));
-    enum code code = visit_addresses(v, found, e);
-    freeaddrinfo(found);
-    return code;
+    for (size_t i = 0; i < n; i++)
+        address_set_port(&found[i], host->port);
+    return visit_addresses(v, found, n, e);
 }
 
 static void make_visit(struct visit v)

@@ -220,22 +220,15 @@ bool renew_target_runs(const struct renew_target *target)
 static enum code add_listener(const struct renew_target *t, struct str name, unsigned port,
                               struct served_check *check, struct err *e)
 {
-    const struct addrinfo hints = { .ai_family = AF_UNSPEC,
-                                    .ai_socktype = SOCK_STREAM,
-                                    .ai_flags = AI_PASSIVE };
-    struct addrinfo *found = NULL;
-    char host[256], service[16];
+    struct addrinfo *found;
+    struct address listening;
 
-    (void)snprintf(service, sizeof service, "%u", port);
-    if (!str_to_c(name, host, sizeof host))
-        return err_set(e, E_LIMIT, "listen address \"%.*s\" is too long", STR_ARG(name));
-    if (getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, service, &hints, &found) != 0)
-        return OK; /* the server could not listen there, either */
+    enum code code = address_find_listen(name, port, &found, e);
+    if (code != OK)
+        return code == E_LIMIT ? code : OK; /* the server could not listen there, either */
     for (const struct addrinfo *at = found; at && check->n < SERVED_TARGETS_MAX; at = at->ai_next) {
-        struct address listening = { .n = at->ai_addrlen };
-        if (at->ai_addrlen > sizeof listening.ss)
+        if (!address_of_info(at, &listening))
             continue;
-        memcpy(&listening.ss, at->ai_addr, at->ai_addrlen);
         struct served_target *target = &check->targets[check->n++];
         target->address = served_address(&listening);
         /* The machine talks to itself: its own address is the peer's. */

@@ -337,12 +337,11 @@ static enum code listen_unix(struct door *door, struct err *e)
 
 static enum code listen_address(struct door *door, const struct addrinfo *at, struct err *e)
 {
-    struct address address = { .n = at->ai_addrlen };
+    struct address address;
     int probe, fd;
 
-    if (at->ai_addrlen > sizeof address.ss)
+    if (!address_of_info(at, &address))
         return err_set(e, E_LIMIT, "address is too long");
-    memcpy(&address.ss, at->ai_addr, at->ai_addrlen);
     TRY(socket_probe_bind(&address, &probe, e));
     (void)close(probe);
     TRY(socket_listen_tcp(&address, &fd, e));
@@ -353,19 +352,10 @@ static enum code listen_address(struct door *door, const struct addrinfo *at, st
 static enum code listen_tcp(struct door *door, struct err *e)
 {
     const struct http_place *place = &door->params.place;
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-    struct addrinfo *found = NULL;
-    char host[256], service[16];
-    bool any = str_is(place->host, "*");
+    struct addrinfo *found;
     enum code code = OK;
 
-    (void)snprintf(service, sizeof service, "%u", place->port);
-    if (!str_to_c(place->host, host, sizeof host))
-        return err_set(e, E_LIMIT, "http_listen is too long");
-    int gai = getaddrinfo(any ? NULL : host, service, &hints, &found);
-    if (gai != 0)
-        return err_set(e, E_CONFIG, "could not translate host name \"%s\", service \"%s\" to address: %s",
-                       host, service, gai_strerror(gai));
+    TRY(address_find_listen(place->host, place->port, &found, e));
     for (const struct addrinfo *at = found; at && door->n_listeners < LISTENERS_MAX; at = at->ai_next) {
         enum code one = listen_address(door, at, e);
         if (one != OK)

@@ -41,7 +41,7 @@ struct upstream_room {
     struct password password; /* of the service user */
     struct cancel_route route;
     struct turn *turn; /* at the server of turn_addr; NULL: none is needed now */
-    struct conn_addr turn_addr;
+    struct address turn_addr;
     struct timer *turn_pause; /* the server had no room; NULL: it always had */
     int64_t turn_asked_us;    /* when it began to wait */
     bool waits;               /* for its turn, or for room at the server */

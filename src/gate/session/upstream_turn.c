@@ -89,7 +89,7 @@ static enum code take(struct upstream_room *r, struct err *e)
     return OK;
 }
 
-enum code upstream_turn(void *arg, const struct conn_addr *addr, struct err *e)
+enum code upstream_turn(void *arg, const struct address *addr, struct err *e)
 {
     struct upstream_room *r = arg;
 

@@ -13,7 +13,7 @@
 struct server_error;
 
 /** For struct server_conn_owner; `arg` is the room. */
-enum code upstream_turn(void *arg, const struct conn_addr *addr, struct err *e);
+enum code upstream_turn(void *arg, const struct address *addr, struct err *e);
 /** The client has answered: may that be passed on? OK; E_MORE: not yet, the session is resumed; E_NOMEM. */
 MUST_CHECK enum code upstream_turn_again(struct upstream_room *r, struct err *e);
 /** The server is waited for no more; it had room. */

@@ -89,31 +89,20 @@ static enum code open_address(const struct opening *o, struct address address, s
     return open_workers(o, &address, e);
 }
 
-static enum code open_name(const struct opening *o, struct str name)
+static void open_name(const struct opening *o, struct str name)
 {
-    const struct addrinfo hints = { .ai_family = AF_UNSPEC,
-                                    .ai_socktype = SOCK_STREAM,
-                                    .ai_flags = AI_PASSIVE };
-    struct addrinfo *found = NULL;
-    char host[256], service[16], text[64];
-    bool any = str_is(name, "*");
+    struct addrinfo *found;
+    struct address address;
+    char text[64];
     struct err e;
 
-    (void)snprintf(service, sizeof service, "%d", o->settings->port);
-    if (!str_to_c(name, host, sizeof host))
-        return E_LIMIT;
-    int gai = getaddrinfo(any ? NULL : host, service, &hints, &found);
-    if (gai != 0) {
-        err_set(&e, E_CONFIG, "could not translate host name \"%s\", service \"%s\" to address: %s", host,
-                service, gai_strerror(gai));
+    if (address_find_listen(name, (unsigned)o->settings->port, &found, &e) != OK) {
         log_failure(o->env, &e);
-        return OK;
+        return;
     }
-    for (struct addrinfo *at = found; at; at = at->ai_next) {
-        struct address address = { .n = at->ai_addrlen };
-        if (at->ai_addrlen > sizeof address.ss)
+    for (const struct addrinfo *at = found; at; at = at->ai_next) {
+        if (!address_of_info(at, &address))
             continue;
-        memcpy(&address.ss, at->ai_addr, at->ai_addrlen);
         if (open_address(o, address, &e) != OK) {
             log_failure(o->env, &e);
             continue;
@@ -125,7 +114,6 @@ static enum code open_name(const struct opening *o, struct str name)
         o->set->n_tcp++;
     }
     freeaddrinfo(found);
-    return OK;
 }
 
 /* ---- unix ---- */
@@ -157,7 +145,7 @@ enum code listen_open(const struct settings *settings, struct worker **workers, 
 
     *out = (struct listen_set){ 0 };
     for (size_t i = 0; i < addresses->n; i++)
-        TRY(open_name(&o, addresses->at[i]));
+        open_name(&o, addresses->at[i]);
     if (addresses->n > 0 && out->n_tcp == 0)
         return err_set(e, E_CONFIG, "could not create any TCP/IP sockets");
     for (size_t i = 0; i < dirs->n && out->n_unix < LISTEN_UNIX_MAX; i++) {

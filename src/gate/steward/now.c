@@ -35,7 +35,7 @@ static void count_pending(const struct gate *g, struct counters *sum)
 
 static void count_logins_at(void *arg, struct bytes resource, const struct turn_count *count)
 {
-    struct conn_addr addr = { .n = (socklen_t)resource.n };
+    struct address addr = { .n = (socklen_t)resource.n };
     char text[TURN_RESOURCE_MAX];
 
     memcpy(&addr.ss, resource.p, resource.n);

@@ -18,7 +18,6 @@
 #include "net/socket.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +42,7 @@ struct look {
     struct snapshot *snapshot;
     bool configured; /* there is a server to be reached */
     bool reached;
-    struct conn_addr addresses[REACH_MAX];
+    struct address addresses[REACH_MAX];
     size_t n;
 };
 
@@ -51,16 +50,10 @@ struct look {
 
 static enum code answer_name(struct attempts *a, const struct conn_host *host)
 {
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-    struct conn_addr found[HOST_ADDRESSES_MAX];
-    struct addrinfo *list = NULL;
-    char name[NI_MAXHOST];
+    struct address found[HOST_ADDRESSES_MAX];
+    size_t n;
 
-    if (str_to_c(host->host, name, sizeof name))
-        (void)!getaddrinfo(name, NULL, &hints, &list);
-    size_t n = conn_addrs_found(list, found, HOST_ADDRESSES_MAX);
-    if (list)
-        freeaddrinfo(list);
+    (void)conn_addrs_look_up(host->host, found, HOST_ADDRESSES_MAX, &n);
     return attempts_resolved(a, found, n);
 }
 
@@ -90,7 +83,7 @@ static void add_addresses(struct look *look, const struct conninfo *info)
     }
 }
 
-static bool connect_one(const struct conn_addr *addr, struct pollfd *out)
+static bool connect_one(const struct address *addr, struct pollfd *out)
 {
     struct address address = { .n = addr->n };
     struct err ignored;

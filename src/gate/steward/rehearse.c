@@ -55,27 +55,16 @@ enum code rehearse_state(const char *dir, struct err *e)
 
 static enum code try_name(const struct settings *settings, struct str name, struct err *e)
 {
-    const struct addrinfo hints = { .ai_family = AF_UNSPEC,
-                                    .ai_socktype = SOCK_STREAM,
-                                    .ai_flags = AI_PASSIVE };
-    struct addrinfo *found = NULL;
-    char host[256], service[16];
+    struct addrinfo *found;
+    struct address address;
     enum code code = E_CONFIG;
+    int fd;
 
-    (void)snprintf(service, sizeof service, "%d", settings->port);
-    if (!str_to_c(name, host, sizeof host))
-        return err_set(e, E_LIMIT, "host name \"%.*s\" is too long", STR_ARG(name));
-    int gai = getaddrinfo(str_is(name, "*") ? NULL : host, service, &hints, &found);
-    if (gai != 0)
-        return err_set(e, E_CONFIG, "could not translate host name \"%s\", service \"%s\" to address: %s",
-                       host, service, gai_strerror(gai));
-    (void)err_set(e, E_CONFIG, "host name \"%s\" has no address", host);
+    TRY(address_find_listen(name, (unsigned)settings->port, &found, e));
+    (void)err_set(e, E_CONFIG, "host name \"%.*s\" has no address", STR_ARG(name));
     for (const struct addrinfo *at = found; at && code != OK; at = at->ai_next) {
-        struct address address = { .n = at->ai_addrlen };
-        int fd;
-        if (at->ai_addrlen > sizeof address.ss)
+        if (!address_of_info(at, &address))
             continue;
-        memcpy(&address.ss, at->ai_addr, at->ai_addrlen);
         code = socket_probe_bind(&address, &fd, e);
         if (code == OK)
             (void)close(fd);

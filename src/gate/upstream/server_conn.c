@@ -231,7 +231,7 @@ static void read_reply(struct server_conn *conn)
     attempt_over(conn, event);
 }
 
-static enum code ask_turn(struct server_conn *conn, const struct conn_addr *addr)
+static enum code ask_turn(struct server_conn *conn, const struct address *addr)
 {
     return conn->owner.turn ? conn->owner.turn(conn->owner.arg, addr, &conn->last) : OK;
 }
@@ -285,7 +285,7 @@ static bool start_connect(struct server_conn *conn)
 static void on_resolved(void *arg, int gai_error, const struct addrinfo *found, const char *name)
 {
     struct server_conn *conn = arg;
-    struct conn_addr addrs[HOST_ADDRESSES_MAX];
+    struct address addrs[HOST_ADDRESSES_MAX];
     size_t n = conn_addrs_found(gai_error == 0 ? found : NULL, addrs, HOST_ADDRESSES_MAX);
 
     (void)name;

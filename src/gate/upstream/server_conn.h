@@ -34,12 +34,12 @@ struct server_conn_owner {
     void (*lapsed)(void *arg);
     /** May this address be connected to? OK; E_MORE: later, server_conn_go() goes on; else the attempt fails.
      * `addr` NULL: none is for now. Called from within these functions too. NULL: always. */
-    enum code (*turn)(void *arg, const struct conn_addr *addr, struct err *e);
+    enum code (*turn)(void *arg, const struct address *addr, struct err *e);
 };
 
 /** Where a session's server was reached, so that a cancel reaches the same one with the same protection. */
 struct cancel_route {
-    struct conn_addr addr;
+    struct address addr;
     enum conn_method method; /* METHOD_PLAIN unless the session has TLS */
     size_t host;             /* index into the conninfo's hosts */
     uint32_t pid;            /* the server's own */

@@ -150,7 +150,7 @@ static void on_timeout(void *arg)
 
 /* ---- a server without room ---- */
 
-static enum code wait_for_room(void *arg, const struct conn_addr *addr, struct err *e)
+static enum code wait_for_room(void *arg, const struct address *addr, struct err *e)
 {
     const struct server_query *a = arg;
 

@@ -44,9 +44,9 @@ static struct env env_of_tests(void)
     return env;
 }
 
-static struct conn_addr ipv4(const char *text)
+static struct address ipv4(const char *text)
 {
-    struct conn_addr addr = { .n = sizeof(struct sockaddr_in) };
+    struct address addr = { .n = sizeof(struct sockaddr_in) };
     struct sockaddr_in *in = (struct sockaddr_in *)(void *)&addr.ss;
 
     in->sin_family = AF_INET;
@@ -87,8 +87,8 @@ static void play(const char *conninfo, struct host_cache *cache, const char *scr
                              "psd"[a.step.method]);
         if (*script == '\0')
             break;
-        const struct conn_addr two[] = { ipv4(a.step.host == 0 ? "10.0.0.1" : "10.0.1.1"),
-                                         ipv4(a.step.host == 0 ? "10.0.0.2" : "10.0.1.2") };
+        const struct address two[] = { ipv4(a.step.host == 0 ? "10.0.0.1" : "10.0.1.1"),
+                                       ipv4(a.step.host == 0 ? "10.0.0.2" : "10.0.1.2") };
         for (; *script == 'P' || *script == 'S'; script++)
             attempts_role(&a, *script == 'P' ? HOST_ROLE_PRIMARY : HOST_ROLE_STANDBY);
         if (*script == '\0')
@@ -161,7 +161,7 @@ static void test_down(void **state)
 static void test_cache(void **state)
 {
     static struct host_cache cache;
-    struct conn_addr addr = ipv4("10.0.0.0");
+    struct address addr = ipv4("10.0.0.0");
     struct sockaddr_in *in = (struct sockaddr_in *)(void *)&addr.ss;
 
     (void)state;
@@ -204,7 +204,7 @@ static void check_prefix(const char *conninfo, const char *expected)
     struct attempts a;
     struct err e;
     struct env env = env_of_tests();
-    struct conn_addr addr = ipv4("10.0.0.1");
+    struct address addr = ipv4("10.0.0.1");
     AUTO(buf) struct buf text = BUF_INIT(1024);
 
     assert_int_equal(conninfo_parse(str_c(conninfo), &world, CONN_LIBPQ, &arena, &info, &e), OK);
@@ -282,7 +282,7 @@ static void test_roles(void **state)
 static void test_role_slots(void **state)
 {
     static struct host_roles roles;
-    struct conn_addr a = ipv4("10.1.2.3"), b = ipv4("10.1.2.4");
+    struct address a = ipv4("10.1.2.3"), b = ipv4("10.1.2.4");
 
     (void)state;
     assert_int_equal(host_roles_get(&roles, &a), HOST_ROLE_UNKNOWN);
@@ -295,7 +295,7 @@ static void test_role_slots(void **state)
     for (unsigned i = 0; i < 4096; i++) { /* a crowd: entries give way, but nothing is taken for another's */
         char text[32];
         (void)snprintf(text, sizeof text, "10.2.%u.%u", i / 256, i % 256);
-        struct conn_addr addr = ipv4(text);
+        struct address addr = ipv4(text);
         host_roles_note(&roles, &addr, i % 2 ? HOST_ROLE_STANDBY : HOST_ROLE_PRIMARY);
         assert_int_equal(host_roles_get(&roles, &addr), i % 2 ? HOST_ROLE_STANDBY : HOST_ROLE_PRIMARY);
     }
