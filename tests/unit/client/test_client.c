@@ -1,7 +1,7 @@
 /* Host names, first bytes, certificate files, the password file. */
 #include "../unit.h"
 
-#include "base/arena.h"
+#include "../one_arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/secret.h"
@@ -12,22 +12,6 @@
 #include "client/verify.h"
 #include "pki/name.h"
 #include "world.h"
-
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20, 4096);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
-}
 
 /* ---- host names ---- */
 

@@ -1,7 +1,7 @@
 /* The sequence of attempts: methods, addresses, hosts, passes, hosts that are down. */
 #include "../unit.h"
 
-#include "base/arena.h"
+#include "../one_arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
@@ -13,22 +13,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
-static struct arena arena;
 static int64_t clock_us;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20, 4096);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
-}
 
 static int64_t fake_clock(void *ctx)
 {

@@ -1,27 +1,11 @@
 /* Other drivers' connection strings: what they amount to in libpq's, and what is said about it. */
 #include "../unit.h"
 
-#include "base/arena.h"
+#include "../one_arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "client/conninfo_text.h"
 #include "client/pasted.h"
-
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 22, 4096);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
-}
 
 /* "host=h user=u …" in the order of libpq's options. */
 static void reads(const char *text, const char *expected)

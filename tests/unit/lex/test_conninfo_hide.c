@@ -1,24 +1,9 @@
 /* Connection strings as they are shown: no part of a secret, and everything else as it was written. */
 #include "../unit.h"
 
+#include "../one_arena.h"
 #include "base/arena.h"
 #include "lex/conninfo_hide.h"
-
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20, 4096);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
-}
 
 static void shows(const char *text, const char *expected)
 {

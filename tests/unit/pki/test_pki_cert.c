@@ -1,4 +1,5 @@
 /* Keys, certificates, chains, revocation lists, expiry. */
+#include "../one_arena.h"
 #include "made.h"
 #include "pki/expiry.h"
 #include "pki/trust.h"
@@ -9,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static struct arena arena;
 
 static void kinds_of_keys(void **state)
 {
@@ -392,20 +391,6 @@ static void expiry_by_days(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         assert_int_equal(expiry_judge_by(&days, 0, cases[i].to, cases[i].now).status, cases[i].status);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 24, 1024);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
 }
 
 int main(void)

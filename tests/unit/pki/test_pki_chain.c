@@ -1,4 +1,5 @@
 /* Chains: their order, the path that clients find in them, and what a peer says. */
+#include "../one_arena.h"
 #include "made.h"
 #include "pki/chain.h"
 #include "pki/crl.h"
@@ -8,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static struct arena arena;
 
 /* root → middle → leaf, and a stranger. */
 struct house {
@@ -265,20 +264,6 @@ static void verdicts(void **state)
     X509_CRL_free(root_crl);
     X509_CRL_free(middle_crl);
     house_free(&h);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 24, 1024);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
 }
 
 int main(void)

@@ -1,10 +1,9 @@
 /* Names: shown, compared, looked up; names from the command line. */
+#include "../one_arena.h"
 #include "made.h"
 
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
-
-static struct arena arena;
 
 static X509_NAME *name_new(void)
 {
@@ -216,20 +215,6 @@ static void constraints_from_the_command_line(void **state)
     assert_str(str_from_bytes(c.value), ".example.com");
     assert_int_equal(ca_constraint_parse(STR("email:example.com"), &arena, &c, NULL), OK);
     assert_int_equal(c.type, SAN_EMAIL);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20, 1024);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
 }
 
 int main(void)

@@ -1,26 +1,10 @@
 /* Endpoints as people write them, and errors in short. */
 #include "../unit.h"
 
-#include "base/arena.h"
+#include "../one_arena.h"
 #include "probe/probe.h"
 #include "probe/problems.h"
 #include "probe/target.h"
-
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 1 << 20, 4096);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_fini(&arena);
-    return 0;
-}
 
 static void good(const char *text, const char *host, const char *port)
 {
