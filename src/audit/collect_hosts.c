@@ -22,8 +22,8 @@ static const char *path_of(struct str text, struct str data_dir, struct arena *a
     return arena_c(arena, path);
 }
 
-enum code collect_hosts_take(const struct host_lines *lines, struct str data_dir, struct arena *arena,
-                             struct audit_subject *subject)
+static enum code collect_hosts_take(const struct host_lines *lines, struct str data_dir, struct arena *arena,
+                                    struct audit_subject *subject)
 {
     struct subject_host *hosts = arena_array(arena, lines->n, sizeof *hosts);
     size_t n = 0;

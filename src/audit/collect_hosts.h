@@ -12,18 +12,6 @@ struct host_lines;
 struct settings;
 
 /**
- * Take the lines of the file.
- *
- * lines     borrowed; they live in `arena`.
- * data_dir  where relative paths begin.
- * subject   hosts, n_hosts and broken_settings are set.
- *
- * E_NOMEM.
- */
-MUST_CHECK enum code collect_hosts_take(const struct host_lines *lines, struct str data_dir,
-                                        struct arena *arena, struct audit_subject *subject);
-
-/**
  * With ssl_sni = on, read hosts_file; one that is not there counts as empty, as for the server.
  *
  * config_dir  where it is if the setting is not set.

@@ -7,8 +7,6 @@
 #include "client/pasted.h"
 #include "lex/conninfo_hide.h"
 
-enum { ENDPOINT_MAX = 1024 };
-
 static bool put_endpoint(const struct conn_options *options, struct arena *arena, struct str *out)
 {
     struct str host = options->v[CONN_HOST].n > 0 ? options->v[CONN_HOST] : options->v[CONN_HOSTADDR];

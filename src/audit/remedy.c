@@ -37,7 +37,8 @@ static bool keep(struct buf *text, struct arena *arena, struct str *out)
     return !text->failed && arena_str(arena, buf_str(text), out);
 }
 
-bool remedy_literal(struct str text, struct arena *arena, struct str *out)
+/* A text as an SQL literal, with its quotes. False when memory ran out. */
+static bool remedy_literal(struct str text, struct arena *arena, struct str *out)
 {
     AUTO(buf) struct buf quoted = BUF_INIT(STATEMENT_MAX);
     bool escapes = str_find(text, '\\') < text.n; /* whatever standard_conforming_strings says */

@@ -22,8 +22,6 @@ MUST_CHECK enum code remedy_mapping(struct str user, struct str server, const st
 /** ALTER SYSTEM SET primary_conninfo. E_NOMEM. */
 MUST_CHECK enum code remedy_standby(const struct conn_options *options, struct arena *arena, struct str *out);
 
-/** A text as an SQL literal, with its quotes. False when memory ran out. */
-bool remedy_literal(struct str text, struct arena *arena, struct str *out);
 /** A name in double quotes. False when memory ran out. */
 bool remedy_name(struct str text, struct arena *arena, struct str *out);
 

@@ -13,7 +13,6 @@
 
 #include "base/err.h"
 
-struct arena;
 struct userlist;
 
 enum {

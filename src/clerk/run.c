@@ -18,7 +18,7 @@
 
 #include <stdlib.h>
 
-enum { VALUE_TEXT_MAX = 4 << 20, CHUNK_HEAD = 16 };
+enum { VALUE_TEXT_MAX = 4 << 20 };
 #define HELD_MAX ((size_t)512 << 20)
 #define OPEN_ARENA_MAX ((size_t)1 << 30)
 

@@ -23,11 +23,6 @@ enum code conn_parse_int(struct str value, const char *keyword, int32_t *out, st
 
 static const char *const bounds[] = { "", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3" };
 
-const char *tls_bound_name(enum tls_bound bound)
-{
-    return bounds[bound];
-}
-
 enum code conn_parse_tls_bound(struct str value, const char *keyword, enum tls_bound *out, struct err *e)
 {
     for (unsigned i = TLS_BOUND_NONE; i <= TLS_BOUND_1_3; i++) {

@@ -23,7 +23,4 @@ MUST_CHECK enum code conn_parse_protocols(struct str min, struct str max, uint32
 MUST_CHECK enum code conn_parse_scram_key(struct str value, const char *which, struct arena *arena,
                                           struct secret **out, struct err *e);
 
-/** "TLSv1.2" and its like; "" for TLS_BOUND_NONE. */
-const char *tls_bound_name(enum tls_bound bound);
-
 #endif

@@ -20,7 +20,6 @@ struct buf;
 struct env;
 struct parameter;
 struct scram_keys;
-struct conn_world;
 
 /** What this side may answer with. All borrowed until login_free(); NULL: not there. */
 struct login_creds {

@@ -15,7 +15,8 @@ struct str passfile_host(const struct conn_host *host)
     return name.n == 0 || str_is(name, CONN_DEFAULT_SOCKET_DIR) ? STR("localhost") : name;
 }
 
-enum code passfile_check(const struct conn_file *file, struct str path, struct err *e)
+/* OK when the file may be used, else E_ACCESS with libpq's warning (the file is then ignored). */
+static enum code passfile_check(const struct conn_file *file, struct str path, struct err *e)
 {
     if (!file->regular)
         return err_set(e, E_ACCESS, "password file \"%.*s\" is not a plain file", STR_ARG(path));

@@ -7,7 +7,6 @@
 
 #include "base/err.h"
 
-struct arena;
 struct conn_file;
 struct conn_host;
 struct conn_world;
@@ -24,8 +23,6 @@ struct passfile_key {
 
 /** The name a host list entry is looked up under: host else hostaddr, `localhost` for the default socket. */
 struct str passfile_host(const struct conn_host *host);
-/** OK when the file may be used, else E_ACCESS with libpq's warning (the file is then ignored). */
-MUST_CHECK enum code passfile_check(const struct conn_file *file, struct str path, struct err *e);
 /** Look a key up in the file's contents; false: no line matches. `out` is set only then. */
 MUST_CHECK enum code passfile_find(struct bytes contents, const struct passfile_key *key,
                                    struct password *out, bool *found, struct err *e);

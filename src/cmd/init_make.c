@@ -30,8 +30,9 @@ static void list_file(struct init_plan *plan, const struct init_file *file, bool
     plan->files[plan->n_files++].kept = kept;
 }
 
-enum code init_put(struct init_plan *plan, const struct init_file *file, struct bytes data, unsigned mode,
-                   struct err *e)
+/* Write one file unless it is there; either way it is listed. */
+static enum code init_put(struct init_plan *plan, const struct init_file *file, struct bytes data,
+                          unsigned mode, struct err *e)
 {
     char path[OS_PATH_MAX];
 
@@ -268,14 +269,6 @@ static enum code make_passfile(struct init_plan *plan, struct err *e)
     return code;
 }
 
-enum code init_make(struct init_plan *plan, struct err *e)
-{
-    if (!plan->companion)
-        TRY(make_certs(plan, e));
-    TRY(make_passfile(plan, e));
-    return init_write_conf(plan, e);
-}
-
 /* ---- settings and rules ---- */
 
 /* 'value' as postgresql.conf wants it. */
@@ -429,7 +422,8 @@ static void append_rules(struct buf *out, const struct init_plan *plan)
     (void)buf_append_c(out, "hostssl  all       all   all      scram-sha-256\n");
 }
 
-enum code init_write_conf(struct init_plan *plan, struct err *e)
+/* pgseal.conf, pg_hba.conf, pg_ident.conf. */
+static enum code init_write_conf(struct init_plan *plan, struct err *e)
 {
     static const char maps[] =
         "# Maps of names in certificates or of the operating system to users, in the syntax\n"
@@ -458,4 +452,14 @@ enum code init_write_conf(struct init_plan *plan, struct err *e)
                  buf_bytes(&rules), 0600, e));
     return init_put(plan, &(struct init_file){ .name = "pg_ident.conf", .says = "maps: none yet" },
                     str_bytes(str_c(maps)), 0600, e);
+}
+
+/* ---- all of it ---- */
+
+enum code init_make(struct init_plan *plan, struct err *e)
+{
+    if (!plan->companion)
+        TRY(make_certs(plan, e));
+    TRY(make_passfile(plan, e));
+    return init_write_conf(plan, e);
 }

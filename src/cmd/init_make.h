@@ -8,12 +8,7 @@
 
 /** Write what is not there yet. */
 MUST_CHECK enum code init_make(struct init_plan *plan, struct err *e);
-/** pgseal.conf, pg_hba.conf, pg_ident.conf. */
-MUST_CHECK enum code init_write_conf(struct init_plan *plan, struct err *e);
 /** Where clients of this machine find the gate's socket. */
 struct str init_socket_dir(const struct init_plan *plan);
-/** Write one file unless it is there; either way it is listed. */
-MUST_CHECK enum code init_put(struct init_plan *plan, const struct init_file *file, struct bytes data,
-                              unsigned mode, struct err *e);
 
 #endif

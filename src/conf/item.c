@@ -8,7 +8,8 @@
 #include <limits.h>
 #include <unistd.h>
 
-enum code load_item_name(struct load *load, const struct load_item *item, const char **out)
+/* How an item's name is written in messages. */
+static enum code load_item_name(struct load *load, const struct load_item *item, const char **out)
 {
     struct str name = str_c(item->def->name);
 

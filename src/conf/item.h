@@ -9,7 +9,5 @@
 /** A value of `item` into `member`; a complaint becomes a row with the item's place. */
 MUST_CHECK enum code load_parse(struct load *load, struct load_item *item, void *member,
                                 struct setting_state *state);
-/** How an item's name is written in messages. */
-MUST_CHECK enum code load_item_name(struct load *load, const struct load_item *item, const char **out);
 
 #endif

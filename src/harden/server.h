@@ -10,7 +10,6 @@
 #include <sys/types.h>
 
 struct arena;
-struct collected;
 
 struct harden_server {
     const char *conninfo; /* borrowed */

@@ -6,12 +6,14 @@
 #include "monitor/postgres.h"
 #include "os/files.h"
 
-bool monitor_is_gate(const char *dir)
+/* Has a pgseal.conf. */
+static bool monitor_is_gate(const char *dir)
 {
     return os_has(dir, "pgseal.conf");
 }
 
-bool monitor_is_postgres(const char *dir)
+/* Has a postgresql.conf, or is a PGDATA whose postgresql.conf is elsewhere (Debian). */
+static bool monitor_is_postgres(const char *dir)
 {
     return os_has(dir, "postgresql.conf") || (os_has(dir, "PG_VERSION") && os_has(dir, "postmaster.opts"));
 }

@@ -9,10 +9,6 @@
 
 #include "monitor/target.h"
 
-/** Has a pgseal.conf. */
-bool monitor_is_gate(const char *dir);
-/** Has a postgresql.conf, or is a PGDATA whose postgresql.conf is elsewhere (Debian). */
-bool monitor_is_postgres(const char *dir);
 /** A path, whatever it is. */
 MUST_CHECK enum code monitor_add_path(struct monitor_target *target, const char *path, struct err *e);
 

@@ -10,7 +10,6 @@
 #include "base/err.h"
 
 struct arena;
-struct buf;
 
 enum {
     HELLO_CODE_SSL = 80877103,

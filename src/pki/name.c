@@ -213,7 +213,7 @@ enum code name_serial_hex(const ASN1_INTEGER *serial, struct arena *arena, struc
 
 /* ---- subject alternative names ---- */
 
-const char *san_type_name(enum san_type type)
+static const char *san_type_name(enum san_type type)
 {
     static const char *const names[] = {
         [SAN_DNS] = "dns", [SAN_IP] = "ip", [SAN_URI] = "uri", [SAN_EMAIL] = "email", [SAN_OTHER] = "other"

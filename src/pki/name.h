@@ -92,8 +92,6 @@ struct cert_names {
     struct name_value cn;
 };
 
-/** "dns", "ip", "uri", "email", "other". */
-const char *san_type_name(enum san_type type);
 /** E_TLS when the extension cannot be decoded or occurs twice, E_LIMIT beyond NAME_SANS_MAX. */
 MUST_CHECK enum code cert_names_of(X509 *cert, struct arena *arena, struct cert_names *out, struct err *e);
 struct stack_st_GENERAL_NAME; /* GENERAL_NAMES */

@@ -296,6 +296,24 @@ static enum code regex_fits(const struct policy *policy, const struct hba_name *
     return code == E_REGEX ? OK : code;
 }
 
+/* True when `role` is in the set. */
+static bool role_set_has(const struct role_set *set, struct str role)
+{
+    size_t low = 0, high = set->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = str_compare(role, set->names[middle]);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
+}
+
 /* Is the user a member? */
 static enum code is_member(const struct role_set *roles, struct str role, bool *out)
 {
@@ -408,21 +426,4 @@ enum code policy_match(const struct policy *policy, const struct conn_facts *fac
         return OK;
     }
     return OK;
-}
-
-bool role_set_has(const struct role_set *set, struct str role)
-{
-    size_t low = 0, high = set->n;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = str_compare(role, set->names[middle]);
-        if (order == 0)
-            return true;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return false;
 }

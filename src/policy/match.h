@@ -27,9 +27,6 @@ struct role_set {
     size_t n;
 };
 
-/** True when `role` is in the set. */
-bool role_set_has(const struct role_set *set, struct str role);
-
 /** How far the peer's host name is known; one reverse and at most one forward lookup per connection. */
 enum name_state {
     NAME_NOT_LOOKED_UP,

@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 
 struct archive_head;
-struct arena;
 struct hba_lex_fs;
 
 /* ---- vocabulary ---- */

@@ -13,8 +13,6 @@
 #include <netinet/in.h>
 #include <stdatomic.h>
 
-struct role_set;
-
 /** Most bytes the rows or rules of one load may take. */
 #define POLICY_ARENA_MAX ((size_t)512 * 1024 * 1024)
 enum { POLICY_ARENA_FIRST = 16 * 1024, PG_VERSION_DEFAULT = 18 };

@@ -31,8 +31,9 @@ struct play {
     bool encrypted;
 };
 
-enum code probe_mode_conninfo(const struct probe_run *run, enum sslmode mode, struct conninfo *out,
-                              struct err *e)
+/* options with one sslmode, as a connection would have them. E_PARAM with libpq's text. */
+static enum code probe_mode_conninfo(const struct probe_run *run, enum sslmode mode, struct conninfo *out,
+                                     struct err *e)
 {
     struct conn_options options = run->options;
 

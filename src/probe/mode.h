@@ -6,9 +6,6 @@
 
 #include "probe/probe_run.h"
 
-/** options with one sslmode, as a connection would have them. E_PARAM with libpq's text. */
-MUST_CHECK enum code probe_mode_conninfo(const struct probe_run *run, enum sslmode mode, struct conninfo *out,
-                                         struct err *e);
 /** The verdict of one sslmode, by doing what libpq does. */
 MUST_CHECK enum code probe_mode(struct probe_run *run, enum sslmode mode, struct mode_verdict *out,
                                 struct err *e);

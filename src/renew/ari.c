@@ -103,7 +103,8 @@ static bool append_url64(struct bytes data, struct buf *out)
     return buf_ok(&text) && buf_ok(out);
 }
 
-enum code ari_id(X509 *cert, struct buf *out, struct err *e)
+/* The certificate's name in that resource, appended. E_UNSUPPORTED: it has no authority key identifier. */
+static enum code ari_id(X509 *cert, struct buf *out, struct err *e)
 {
     const ASN1_OCTET_STRING *key = X509_get0_authority_key_id(cert);
     const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);

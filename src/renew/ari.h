@@ -13,8 +13,6 @@ struct ari_window {
 
 /** The answer of a renewalInfo resource. E_CONFIG for what is none. */
 MUST_CHECK enum code ari_parse(struct bytes json, struct ari_window *out, struct err *e);
-/** The certificate's name in that resource, appended. E_UNSUPPORTED: it has no authority key identifier. */
-MUST_CHECK enum code ari_id(X509 *cert, struct buf *out, struct err *e);
 /** Where in the window this certificate is renewed, 0 … 1: the same at each run, another for each certificate. */
 double ari_point(X509 *cert);
 

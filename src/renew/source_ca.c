@@ -5,7 +5,8 @@
 #include "base/check.h"
 #include "pki/passphrase.h"
 
-enum code renew_ca_dir(const struct renew_order *order, char out[OS_PATH_MAX], struct err *e)
+/* The directory of the rule's CA. E_LIMIT. */
+static enum code renew_ca_dir(const struct renew_order *order, char out[OS_PATH_MAX], struct err *e)
 {
     struct str dir = order->rule->v[RENEW_SET_CA_DIRECTORY];
 

@@ -6,8 +6,6 @@
 
 #include "renew/source.h"
 
-/** The directory of the rule's CA. E_LIMIT. */
-MUST_CHECK enum code renew_ca_dir(const struct renew_order *order, char out[OS_PATH_MAX], struct err *e);
 /** Is there a CA, and has it issued the certificate in use? False also where it cannot be read. */
 bool renew_ca_issued(const struct renew_order *order);
 /** Is there a CA, and has another one issued the certificate in use? A CA that is kept away tells nothing. */

@@ -17,8 +17,8 @@ static void walk_auto(struct walk *w)
 
 /* ---- the journal ---- */
 
-enum code walk_note(struct walk *w, enum renew_event event, const char *generation, const char *words,
-                    struct err *e)
+static enum code walk_note(struct walk *w, enum renew_event event, const char *generation, const char *words,
+                           struct err *e)
 {
     struct renew_line line = { w->rule->name, event, generation, words };
 

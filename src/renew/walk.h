@@ -71,10 +71,7 @@ void renew_walk(const struct walk_kind *kind, const struct renew_params *params,
 
 /* ---- for the kinds ---- */
 
-/** A line of the journal. */
-MUST_CHECK enum code walk_note(struct walk *w, enum renew_event event, const char *generation,
-                               const char *words, struct err *e);
-/** The same, and from now on a failure is one of this step. A dry run has no journal. */
+/** Write a line of the journal; from now on a failure is one of this step. A dry run has no journal. */
 MUST_CHECK enum code walk_enter(struct walk *w, enum renew_event step, const char *generation,
                                 const char *words, struct err *e);
 /** Names for a generation to come, and the one in force, which is made of the files where there is none yet. */

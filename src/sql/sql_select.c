@@ -64,7 +64,8 @@ static enum name_strength figure_name(const struct expr *e, struct str *out)
     return NAME_NONE;
 }
 
-struct str sql_column_name(const struct expr *e)
+/* The name PostgreSQL gives a column without AS. */
+static struct str sql_column_name(const struct expr *e)
 {
     struct str name;
 

@@ -9,7 +9,5 @@
 struct parser;
 
 struct select *sql_select(struct parser *p);
-/** The name PostgreSQL gives a column without AS. */
-struct str sql_column_name(const struct expr *e);
 
 #endif

@@ -34,8 +34,6 @@
 
 #include <stdatomic.h>
 
-struct vars;
-
 enum clerk_type {
     CLERK_PLAN = 'P',
     CLERK_RUN = 'R',

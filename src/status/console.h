@@ -28,7 +28,6 @@ struct buf;
 struct clerk_line;
 struct console;
 struct console_job;
-struct env;
 
 enum console_step { CONSOLE_MORE, CONSOLE_DRAIN, CONSOLE_JOB, CONSOLE_WAIT, CONSOLE_DONE };
 

@@ -21,7 +21,8 @@ struct portal *portal_find(struct console *c, struct str name)
     return NULL;
 }
 
-void portal_stop(struct console *c, struct portal *portal)
+/* It gives no more rows: its snapshot goes. */
+static void portal_stop(struct console *c, struct portal *portal)
 {
     if (portal->open != NULL)
         c->line.forget(c->line.ctx, portal->open);

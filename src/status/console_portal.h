@@ -10,8 +10,6 @@ struct portal *portal_find(struct console *c, struct str name);
 /** The statement's batch is referenced. */
 MUST_CHECK enum code portal_new(struct console *c, struct str name, const struct statement *statement,
                                 struct portal **out, struct err *e);
-/** It gives no more rows: its snapshot goes. */
-void portal_stop(struct console *c, struct portal *portal);
 /** It has given all its rows. */
 void portal_done(struct console *c, struct portal *portal);
 void portal_free(struct console *c, struct portal *portal);

@@ -27,7 +27,8 @@ bool console_ends_failure(enum stmt_kind kind)
     return kind == STMT_COMMIT || kind == STMT_ROLLBACK || kind == STMT_ROLLBACK_TO || kind == STMT_EMPTY;
 }
 
-bool console_may_run(struct console *c, enum stmt_kind kind, struct buf *out)
+/* In a failed transaction only its end is accepted. False, and reported, for everything else. */
+static bool console_may_run(struct console *c, enum stmt_kind kind, struct buf *out)
 {
     if (c->transaction != TRANSACTION_FAILED || console_ends_failure(kind))
         return true;

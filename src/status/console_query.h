@@ -18,7 +18,5 @@ void console_script_step(struct console *c, struct buf *out);
 void console_mark_time(struct console *c);
 /** Such a statement is executed in a failed transaction, too. */
 bool console_ends_failure(enum stmt_kind kind);
-/** In a failed transaction only its end is accepted. False, and reported, for everything else. */
-bool console_may_run(struct console *c, enum stmt_kind kind, struct buf *out);
 
 #endif

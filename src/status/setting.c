@@ -37,7 +37,8 @@ static const struct {
     { "8kB", "MB", 128 },
 };
 
-void setting_write(struct buf *out, struct str value, struct str unit)
+/* A value and its unit as SHOW writes them: 60 and "s" give "1min". */
+static void setting_write(struct buf *out, struct str value, struct str unit)
 {
     int64_t v;
 

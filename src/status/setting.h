@@ -17,7 +17,5 @@ struct buf;
  */
 MUST_CHECK enum code setting_show(const struct status_context *cx, struct str name, struct buf *out,
                                   struct str *out_name, struct err *e);
-/** A value and its unit as SHOW writes them: 60 and "s" give "1min". */
-void setting_write(struct buf *out, struct str value, struct str unit);
 
 #endif

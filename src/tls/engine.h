@@ -15,7 +15,6 @@
 #include "tls/engine_facts.h"
 #include "tls/io.h"
 
-struct arena;
 struct tls_engine;
 struct tls_port;
 

@@ -18,7 +18,8 @@ void tls_hosts_sort(struct tls_hosts *hosts)
         qsort(hosts->names, hosts->n, sizeof *hosts->names, by_name);
 }
 
-struct tls_context *tls_hosts_find(const struct tls_hosts *hosts, struct str name)
+/* The one that serves the name; NULL: none. `name` with p == NULL: none was asked for. */
+static struct tls_context *tls_hosts_find(const struct tls_hosts *hosts, struct str name)
 {
     const struct tls_host key = { name, NULL };
 

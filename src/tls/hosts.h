@@ -26,8 +26,6 @@ struct tls_hosts {
 void tls_hosts_sort(struct tls_hosts *hosts);
 /** Whoever begins with this context is served by the one of `hosts` that is for the name. False: out of memory. */
 MUST_CHECK bool tls_hosts_apply(const struct tls_hosts *hosts, struct tls_context *context);
-/** The one that serves the name; NULL: none. `name` with p == NULL: none was asked for. */
-struct tls_context *tls_hosts_find(const struct tls_hosts *hosts, struct str name);
 
 /** Extension of a ClientHello in which who checks a gate says so, where the name that he asks for cannot say it.
  * [choice: of the range for private use, RFC 8447 §7; servers ignore what they do not know] */

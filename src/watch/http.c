@@ -28,8 +28,7 @@ enum {
     TIMER_MAX_MS = 1000,
     /* Visitors who have left may still be answered: their connections are gone a little later. */
     CONNECTIONS_MAX = 2 * DOOR_VISITORS_MAX,
-    HEADERS_MAX = 8,
-    HEADER_TEXT_MAX = 1024
+    HEADERS_MAX = 8
 };
 
 struct http {

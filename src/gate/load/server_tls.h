@@ -14,7 +14,6 @@ struct env;
 struct settings;
 struct snapshot_params;
 struct tls_context;
-struct tls_hosts;
 
 /** What clients of some names get. */
 struct server_host {

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct session;
 struct timer;
 struct worker;
 

@@ -14,7 +14,6 @@
 struct gate_shared;
 struct session;
 struct settings;
-struct share;
 
 /** Tables of a gate that is made. */
 MUST_CHECK enum code pending_open(struct gate_shared *shared);

@@ -13,7 +13,6 @@
 #include "tls/cause.h"
 
 struct arena;
-struct session;
 struct tally;
 
 enum {

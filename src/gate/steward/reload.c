@@ -418,7 +418,8 @@ void reload_signalled(void *gate)
     atomic_store(&g->shared.loading, false);
 }
 
-void reload_begin(struct gate *g, enum reload_trigger trigger)
+/* Load, and let all workers take it; or say why not. */
+static void reload_begin(struct gate *g, enum reload_trigger trigger)
 {
     attempt(g, trigger, false, NULL);
 }

@@ -6,8 +6,6 @@
 
 #include "gate/steward/steward.h"
 
-/** Load, and let all workers take it; or say why not. */
-void reload_begin(struct gate *g, enum reload_trigger trigger);
 /** SIGHUP is pending: take it, and load. */
 void reload_signalled(void *gate);
 /** The same for pg_reload_conf(): `note` receives the result. */

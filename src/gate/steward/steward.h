@@ -31,7 +31,6 @@ struct measure_waiter {
 };
 STAILQ_HEAD(measure_waiters, measure_waiter);
 
-struct reach_waiter;
 STAILQ_HEAD(reach_waiters, reach_waiter);
 
 /** Whether any server answers (reach.c). */
@@ -43,7 +42,6 @@ struct reach {
     int64_t until_ms;    /* the answer is good */
 };
 
-struct role_check;
 TAILQ_HEAD(role_check_list, role_check);
 
 /** Who is asked for the primary (role_check.c). */
@@ -57,7 +55,6 @@ struct role_checks {
 struct answers;
 struct handover;
 struct successor;
-struct elder;
 LIST_HEAD(elder_list, elder);
 
 struct gate {

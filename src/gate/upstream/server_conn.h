@@ -13,7 +13,6 @@
 
 struct server_conn;
 struct conn_host;
-struct session;
 struct upstream;
 struct worker;
 

@@ -13,7 +13,6 @@
 
 struct gather;
 struct tally_row;
-struct gather_part;
 
 /** One session. Texts live in the gathering; an empty one means: nothing known. */
 struct session_card {

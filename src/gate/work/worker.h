@@ -18,8 +18,6 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
-struct address;
-struct client_row;
 struct clerk_link;
 struct clients;
 struct count_cell;
@@ -140,9 +138,7 @@ struct steward_hooks {
 };
 
 struct lru;
-struct cancel_task;
 struct forwarder;
-struct gather_part;
 struct lookups;
 struct registry;
 struct timer;
