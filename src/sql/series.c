@@ -16,11 +16,7 @@
 enum { ARGUMENTS = 3, ARRAY_ARENA_MAX = 32 << 20, ALL_ARGUMENTS = (1 << ARGUMENTS) - 1 };
 enum { COLUMN_VALUE, COLUMN_FIRST_ARGUMENT };
 
-struct series_table {
-    sqlite3_vtab base;
-    struct db *db;
-    bool unnest;
-};
+enum { TABLE_SERIES, TABLE_UNNEST };
 
 struct series_cursor {
     sqlite3_vtab_cursor base;
@@ -34,30 +30,16 @@ struct series_cursor {
     bool numbers; /* elements are returned as integers */
 };
 
-static const struct series_table *table_of(const struct series_cursor *c)
+static bool is_unnest(const struct series_cursor *c)
 {
-    return (const struct series_table *)(const void *)c->base.pVtab;
+    return vtab_of(&c->base)->number == TABLE_UNNEST;
 }
-
-struct series_module {
-    struct db *db;
-    bool unnest;
-};
 
 static int sqlite_connect(sqlite3 *sql, void *aux, int argc, const char *const *argv, sqlite3_vtab **out,
                           char **error)
 {
-    const struct series_module *m = aux;
-
     (void)argc, (void)argv, (void)error;
-    int rc = vtab_declare(m->db, sql, "CREATE TABLE x(value, a HIDDEN, b HIDDEN, c HIDDEN)",
-                          sizeof(struct series_table), out);
-    if (rc == SQLITE_OK) {
-        struct series_table *table = (struct series_table *)(void *)*out;
-        table->db = m->db;
-        table->unnest = m->unnest;
-    }
-    return rc;
+    return vtab_connect(sql, aux, "CREATE TABLE x(value, a HIDDEN, b HIDDEN, c HIDDEN)", out);
 }
 
 /* All arguments must be known before the first row. */
@@ -106,7 +88,7 @@ static int eof(sqlite3_vtab_cursor *base)
 {
     const struct series_cursor *c = (struct series_cursor *)(void *)base;
 
-    if (table_of(c)->unnest)
+    if (is_unnest(c))
         return c->i >= c->array.count;
     return c->over || c->step == 0 || (c->step > 0 ? c->value > c->stop : c->value < c->stop);
 }
@@ -131,7 +113,7 @@ static int filter_array(struct series_cursor *c, sqlite3_value **argv)
         return SQLITE_OK;
     if (pgarray_read(&c->arena, db_text_arg(argv[0]), &c->array, &why) == OK)
         return SQLITE_OK;
-    table_of(c)->db->failure = why;
+    vtab_of(&c->base)->db->failure = why;
     return SQLITE_ERROR;
 }
 
@@ -143,7 +125,7 @@ static int filter(sqlite3_vtab_cursor *base, int number, const char *text, int a
     CHECK(argc == ARGUMENTS);
     c->i = 0;
     c->over = false;
-    if (table_of(c)->unnest)
+    if (is_unnest(c))
         return filter_array(c, argv);
     c->value = sqlite3_value_int64(argv[0]);
     c->stop = sqlite3_value_int64(argv[1]);
@@ -151,7 +133,7 @@ static int filter(sqlite3_vtab_cursor *base, int number, const char *text, int a
     for (int i = 0; i < ARGUMENTS; i++)
         c->over = c->over || sqlite3_value_type(argv[i]) == SQLITE_NULL;
     if (c->step == 0 && !c->over) {
-        (void)err_set(&table_of(c)->db->failure, E_PARAM, "step size cannot equal zero");
+        (void)err_set(&vtab_of(&c->base)->db->failure, E_PARAM, "step size cannot equal zero");
         return SQLITE_ERROR;
     }
     return SQLITE_OK;
@@ -166,7 +148,7 @@ static int column(sqlite3_vtab_cursor *base, sqlite3_context *cx, int i)
         sqlite3_result_null(cx);
         return SQLITE_OK;
     }
-    if (!table_of(c)->unnest)
+    if (!is_unnest(c))
         sqlite3_result_int64(cx, c->value);
     else if (c->array.nulls[c->i])
         sqlite3_result_null(cx);
@@ -198,18 +180,6 @@ static const sqlite3_module module = {
 
 bool series_register(struct db *db)
 {
-    static const struct {
-        const char *name;
-        bool unnest;
-    } tables[] = { { "pgseal_series", false }, { "pgseal_unnest", true } };
-
-    for (size_t i = 0; i < COUNT_OF(tables); i++) {
-        struct series_module *m = malloc(sizeof *m);
-        if (m == NULL)
-            return false;
-        *m = (struct series_module){ db, tables[i].unnest };
-        if (sqlite3_create_module_v2(db->sql, tables[i].name, &module, m, free) != SQLITE_OK)
-            return false;
-    }
-    return true;
+    return vtab_add(db, "pgseal_series", &module, TABLE_SERIES) &&
+           vtab_add(db, "pgseal_unnest", &module, TABLE_UNNEST);
 }

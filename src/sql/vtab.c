@@ -21,17 +21,6 @@
 
 enum { ROWS_GUESS = 10000, ROWS_GUESS_SMALL = 200, DECLARATION_MAX = 8192, ARRAY_TEXT_MAX = 1 << 20 };
 
-struct module_context {
-    struct db *db;
-    unsigned relation;
-};
-
-struct table {
-    sqlite3_vtab base;
-    struct db *db;
-    unsigned relation;
-};
-
 struct index_entry {
     int64_t key;
     size_t row;
@@ -49,9 +38,9 @@ struct cursor {
     int64_t key;
 };
 
-static const struct table *table_of(const struct cursor *c)
+const struct vtab_table *vtab_of(const sqlite3_vtab_cursor *cursor)
 {
-    return (const struct table *)(const void *)c->base.pVtab;
+    return (const struct vtab_table *)(const void *)cursor->pVtab;
 }
 
 /* ---- connecting ---- */
@@ -67,15 +56,30 @@ static const char *declared_type(enum pg_type type)
                : "TEXT";
 }
 
-int vtab_declare(struct db *db, sqlite3 *sql, const char *declaration, size_t size, sqlite3_vtab **out)
+bool vtab_add(struct db *db, const char *name, const sqlite3_module *module, unsigned number)
 {
-    db->declaring = true; /* the fence would take the declaration for a CREATE TABLE */
+    struct vtab_kind *kind = malloc(sizeof *kind);
+
+    if (kind == NULL)
+        return false;
+    *kind = (struct vtab_kind){ db, number };
+    return sqlite3_create_module_v2(db->sql, name, module, kind, free) == SQLITE_OK;
+}
+
+int vtab_connect(sqlite3 *sql, const struct vtab_kind *kind, const char *declaration, sqlite3_vtab **out)
+{
+    kind->db->declaring = true; /* the fence would take the declaration for a CREATE TABLE */
     int rc = sqlite3_declare_vtab(sql, declaration);
-    db->declaring = false;
+    kind->db->declaring = false;
     if (rc != SQLITE_OK)
         return rc;
-    *out = calloc(1, size);
-    return *out ? SQLITE_OK : SQLITE_NOMEM;
+    struct vtab_table *table = calloc(1, sizeof *table);
+    if (table == NULL)
+        return SQLITE_NOMEM;
+    table->db = kind->db;
+    table->number = kind->number;
+    *out = &table->base;
+    return SQLITE_OK;
 }
 
 int vtab_disconnect(sqlite3_vtab *base)
@@ -87,8 +91,8 @@ int vtab_disconnect(sqlite3_vtab *base)
 static int sqlite_connect(sqlite3 *sql, void *aux, int argc, const char *const *argv, sqlite3_vtab **out,
                           char **error)
 {
-    const struct module_context *m = aux;
-    const struct relation_def *def = &m->db->schema->relations[m->relation];
+    const struct vtab_kind *kind = aux;
+    const struct relation_def *def = &kind->db->schema->relations[kind->number];
     AUTO(buf) struct buf text = BUF_INIT(DECLARATION_MAX);
 
     (void)argc, (void)argv, (void)error;
@@ -99,13 +103,7 @@ static int sqlite_connect(sqlite3 *sql, void *aux, int argc, const char *const *
     buf_append_c(&text, ")");
     if (!buf_ok(&text))
         return SQLITE_NOMEM;
-    int rc = vtab_declare(m->db, sql, buf_c(&text), sizeof(struct table), out);
-    if (rc == SQLITE_OK) {
-        struct table *table = (struct table *)(void *)*out;
-        table->db = m->db;
-        table->relation = m->relation;
-    }
-    return rc;
+    return vtab_connect(sql, kind, buf_c(&text), out);
 }
 
 static bool can_index(const struct relation_def *def, int column)
@@ -115,8 +113,8 @@ static bool can_index(const struct relation_def *def, int column)
 
 static int best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
-    const struct table *table = (struct table *)(void *)base;
-    const struct relation_def *def = &table->db->schema->relations[table->relation];
+    const struct vtab_table *table = (struct vtab_table *)(void *)base;
+    const struct relation_def *def = &table->db->schema->relations[table->number];
     int rows = def->small ? ROWS_GUESS_SMALL : ROWS_GUESS;
 
     info->estimatedCost = rows;
@@ -139,10 +137,10 @@ static int best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 /* Fill the cursor with a row; false when the reader may not see it. */
 static bool vtab_load(struct cursor *c, size_t row)
 {
-    const struct table *table = table_of(c);
+    const struct vtab_table *table = vtab_of(&c->base);
 
     memset(c->cells, 0, sizeof c->cells);
-    return table->db->schema->load(table->db->cx, table->relation, row, c->cells);
+    return table->db->schema->load(table->db->cx, table->number, row, c->cells);
 }
 
 /* ---- the index ---- */
@@ -238,13 +236,13 @@ static int filter(sqlite3_vtab_cursor *base, int column_plus_1, const char *text
                   sqlite3_value **argv)
 {
     struct cursor *c = (struct cursor *)(void *)base;
-    const struct table *table = table_of(c);
+    const struct vtab_table *table = vtab_of(&c->base);
     struct db *db = table->db;
     struct err why = { 0 };
 
     (void)text;
     c->count = 0;
-    if (db->schema->count(db->cx, table->relation, &c->count, &why) != OK) {
+    if (db->schema->count(db->cx, table->number, &c->count, &why) != OK) {
         db->failure = why;
         return SQLITE_ERROR;
     }
@@ -323,13 +321,8 @@ static const sqlite3_module module = {
 
 bool vtab_register(struct db *db)
 {
-    for (unsigned i = 0; i < db->schema->relation_count; i++) {
-        struct module_context *m = malloc(sizeof *m);
-        if (m == NULL)
+    for (unsigned i = 0; i < db->schema->relation_count; i++)
+        if (!vtab_add(db, db->schema->relations[i].name, &module, i))
             return false;
-        *m = (struct module_context){ db, i };
-        if (sqlite3_create_module_v2(db->sql, db->schema->relations[i].name, &module, m, free) != SQLITE_OK)
-            return false;
-    }
     return true;
 }
