@@ -58,9 +58,11 @@ enum host_role {
 
 /** Remember what a login over this address has told. Thread-safe, like the next. */
 void host_roles_note(struct host_roles *roles, const struct address *addr, enum host_role role);
+/** What was noted; HOST_ROLE_UNKNOWN: nothing, or it has been forgotten since. */
 enum host_role host_roles_get(const struct host_roles *roles, const struct address *addr);
 /** The same for a host of a conninfo, as told by others than its server. */
 void host_roles_hint(struct host_roles *roles, const struct conn_host *host, enum host_role role);
+/** What was told; HOST_ROLE_UNKNOWN: nothing. */
 enum host_role host_roles_hinted(const struct host_roles *roles, const struct conn_host *host);
 /** Both name the same host and port, in the same words. */
 bool conn_host_equal(const struct conn_host *a, const struct conn_host *b);
@@ -76,7 +78,9 @@ struct host_cache {
 
 /** Remember an address as down; the entry that ends first gives way when all slots are taken. */
 void host_cache_down(struct host_cache *cache, const struct address *addr, int64_t now_us);
+/** It has answered: forget that it was down. */
 void host_cache_up(struct host_cache *cache, const struct address *addr);
+/** Is it passed over at `now_us` (monotonic)? */
 bool host_cache_is_down(const struct host_cache *cache, const struct address *addr, int64_t now_us);
 
 enum conn_method {

@@ -29,11 +29,20 @@ bool server_error_is_full(const struct server_error *error, bool admitted);
 MUST_CHECK enum code login_note_key(struct login_facts *facts, struct bytes body, struct err *e);
 /** What the server has told of its role; unknown before PostgreSQL 14. */
 enum host_role login_role(const struct login_facts *facts);
+/** Judge the role by what the server has told at login; on refusal, `e` has libpq's text. */
 enum attrs_verdict login_attrs(const struct login_facts *facts, enum session_attrs wanted, struct err *e);
 /** The statement that libpq asks servers before 14: `SHOW transaction_read_only` or the recovery function. */
 struct str login_attrs_query(enum session_attrs wanted);
 /** Judge its one value: `on`/`off` or `t`/`f`. */
 enum attrs_verdict login_attrs_answer(enum session_attrs wanted, struct str value, struct err *e);
+/**
+ * The parameters of the StartupMessage that libpq would send, in its order.
+ *
+ * world  the environment, of which PGDATESTYLE and its like are parameters.
+ * out    LOGIN_PARAMETERS_MAX of them at most; texts are borrowed from `info` and `world`.
+ *
+ * Returns how many there are. [src: PostgreSQL 18, build_startup_packet]
+ */
 size_t login_parameters(const struct conninfo *info, const struct conn_world *world, struct parameter *out);
 
 #endif

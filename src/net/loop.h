@@ -66,6 +66,7 @@ struct poll *poll_new(struct loop *loop, int fd, poll_fn *fn, void *arg);
 void poll_set(struct poll *poll, unsigned events);
 /** Another listener for what happens from now on. */
 void poll_rebind(struct poll *poll, poll_fn *fn, void *arg);
+/** Before the descriptor is closed. NULL is fine. */
 void poll_close(struct poll *poll);
 
 /* ---- timers ---- */
@@ -73,17 +74,22 @@ void poll_close(struct poll *poll);
 struct timer;
 typedef void timer_fn(void *arg);
 
+/** One that is not set. NULL when memory ran out. */
 struct timer *timer_new(struct loop *loop, timer_fn *fn, void *arg);
 /** Fires once, after `delay_ms`. Setting it again replaces the earlier time. */
 void timer_set(struct timer *timer, int64_t delay_ms);
+/** It does not fire any more until it is set again. */
 void timer_stop(struct timer *timer);
+/** NULL is fine. */
 void timer_close(struct timer *timer);
 
 /* ---- signals ---- */
 
 struct signal_watch;
+/** Call `fn` on the loop's thread for each signal, instead of what the signal does. NULL when memory ran out. */
 struct signal_watch *signal_watch_new(struct loop *loop, int signum, void (*fn)(void *arg, int signum),
                                       void *arg);
+/** NULL is fine. */
 void signal_watch_close(struct signal_watch *watch);
 
 #endif

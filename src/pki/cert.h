@@ -46,7 +46,9 @@ MUST_CHECK enum code cert_chain_load(const char *path, struct cert_list *out, st
 MUST_CHECK enum code cert_from_der(struct bytes der, X509 **out, struct err *e);
 void cert_free(X509 *cert);
 void cert_auto(X509 **cert);
+/** Append the PEM block. E_NOMEM, E_INTERNAL. */
 MUST_CHECK enum code cert_to_pem(X509 *cert, struct buf *out);
+/** Append the DER. E_NOMEM, E_INTERNAL. */
 MUST_CHECK enum code cert_to_der(X509 *cert, struct buf *out);
 
 /** Extended key usage, as bits. No extension at all: CERT_EKU_ANY. */
@@ -73,6 +75,7 @@ struct cert_info {
     bool self_signed; /* signed by its own key */
 };
 
+/** Take it apart. E_TLS for names and times that cannot be decoded, E_NOMEM, E_INTERNAL. */
 MUST_CHECK enum code cert_describe(X509 *cert, struct arena *arena, struct cert_info *out, struct err *e);
 /** Of the DER; false when the library fails. */
 bool cert_sha256(X509 *cert, uint8_t out[CERT_SHA256_SIZE]);

@@ -53,6 +53,7 @@ struct rule_hits {
 
 /** Borrowed parts of a snapshot; valid as long as a reference is held. */
 const struct settings *snapshot_settings(const struct snapshot *snapshot);
+/** Rules and maps. Never NULL. */
 const struct policy *snapshot_policy(const struct snapshot *snapshot);
 /** What clients begin with, whichever host they ask for. NULL: TLS cannot be used with clients. */
 struct tls_context *snapshot_tls(const struct snapshot *snapshot, unsigned worker);
@@ -66,6 +67,7 @@ const struct trial_host *snapshot_trial_host(const struct snapshot *snapshot, un
 /** True when that context's certificate is of the CA of rollover_cert_file: who accepts it knows that CA. */
 bool snapshot_shows_next_ca(const struct snapshot *snapshot, unsigned worker,
                             const struct tls_context *context);
+/** The server of a route of these settings. Never NULL. */
 const struct upstream *snapshot_upstream(const struct snapshot *snapshot, const struct settings_route *route);
 /** The gates of cancel_peers, as servers to connect to; *out_n of them, in the order of the setting. */
 const struct upstream *snapshot_peers(const struct snapshot *snapshot, size_t *out_n);
@@ -75,12 +77,15 @@ const struct userlist *snapshot_users(const struct snapshot *snapshot);
 void snapshot_add_hits(struct snapshot *snapshot, const struct hba_rule *rule, const struct rule_hits *hits);
 /** A rule of this snapshot has decided about a connection. Thread-safe. */
 void snapshot_hit(struct snapshot *snapshot, const struct hba_rule *rule, int64_t now_us);
+/** How often it has. Thread-safe. */
 struct rule_hits snapshot_hits(const struct snapshot *snapshot, const struct hba_rule *rule);
 /** What HTTP clients are asked for. */
 const struct http_access *snapshot_http_access(const struct snapshot *snapshot);
 /** Revocation lists in force, signed by their CA: what may end sessions. Possibly empty, never NULL. */
 const struct crl_list *snapshot_crls(const struct snapshot *snapshot);
+/** Number of the load; each that comes into force has a higher one. */
 unsigned snapshot_generation(const struct snapshot *snapshot);
+/** When it was loaded: microseconds since 1970. */
 int64_t snapshot_loaded_us(const struct snapshot *snapshot);
 
 struct snapshot_params {
@@ -103,7 +108,9 @@ void snapshot_inspect(const struct snapshot *snapshot, const struct env *env, st
 /** Read everything. diags receives all complaints; on failure nothing else is left behind. */
 MUST_CHECK enum code snapshot_load(const struct snapshot_params *params, struct snapshot **out,
                                    struct diags *diags);
+/** One more reference, returned to caller. Thread-safe. */
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
+/** Give a reference back; the last one frees everything. NULL is fine. Thread-safe. */
 void snapshot_unref(struct snapshot *snapshot);
 
 #endif
