@@ -64,9 +64,8 @@ void db_return_buf(sqlite3_context *cx, const struct buf *text)
         sqlite3_result_error_toobig(cx);
 }
 
-bool db_any_null(sqlite3_context *cx, int n, sqlite3_value **args)
+bool db_any_null(int n, sqlite3_value **args)
 {
-    (void)cx; /* a function that returns nothing returns NULL */
     for (int i = 0; i < n; i++)
         if (sqlite3_value_type(args[i]) == SQLITE_NULL)
             return true;

@@ -21,8 +21,8 @@ void db_return_text(sqlite3_context *cx, struct str text);
 void db_return_fact(sqlite3_context *cx, struct str text);
 /** The contents of a buf, or the error that it is too long. */
 void db_return_buf(sqlite3_context *cx, const struct buf *text);
-/** True, with a NULL result, when one of the arguments is NULL. */
-bool db_any_null(sqlite3_context *cx, int n, sqlite3_value **args);
+/** Is one of the arguments NULL? A function that then returns nothing has returned NULL. */
+bool db_any_null(int n, sqlite3_value **args);
 struct datum db_datum(sqlite3_value *value);
 void db_return_datum(sqlite3_context *cx, const struct datum *value);
 /** SQLite collations over canonical texts. */

@@ -53,7 +53,7 @@ static void f_array_get(ARGS)
     struct pgarray array;
     int64_t i = sqlite3_value_int64(args[1]);
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     arena_init(&arena, ARRAY_ARENA_MAX, 1024);
     if (read_array(cx, &arena, args[0], &array) && i >= 1 && (uint64_t)i <= array.count &&
@@ -75,13 +75,13 @@ static void array_size(sqlite3_context *cx, sqlite3_value *value, bool null_when
 
 static void f_array_length(ARGS)
 {
-    if (!db_any_null(cx, n, args) && sqlite3_value_int(args[1]) == 1)
+    if (!db_any_null(n, args) && sqlite3_value_int(args[1]) == 1)
         array_size(cx, args[0], true);
 }
 
 static void f_cardinality(ARGS)
 {
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         array_size(cx, args[0], false);
 }
 
@@ -92,7 +92,7 @@ static void f_array_to_string(ARGS)
     struct pgarray array;
     bool any = false;
 
-    if (db_any_null(cx, 2, args))
+    if (db_any_null(2, args))
         return;
     arena_init(&arena, ARRAY_ARENA_MAX, 1024);
     if (read_array(cx, &arena, args[0], &array)) {
@@ -157,19 +157,19 @@ static void test_arrays(sqlite3_context *cx, sqlite3_value *left, sqlite3_value 
 
 static void f_array_contains(ARGS)
 {
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         test_arrays(cx, args[0], args[1], ARRAY_CONTAINS);
 }
 
 static void f_array_contained(ARGS)
 {
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         test_arrays(cx, args[1], args[0], ARRAY_CONTAINS);
 }
 
 static void f_array_overlaps(ARGS)
 {
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         test_arrays(cx, args[0], args[1], ARRAY_OVERLAPS);
 }
 
@@ -210,7 +210,7 @@ static void f_any(ARGS)
     int op = sqlite3_value_int(args[2]);
     bool all = sqlite3_value_int(args[3]) != 0, unknown = false, decided = false;
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     if (op > 5) {
         db_refuse(cx, E_UNSUPPORTED, "LIKE ANY is not supported in the status database");
@@ -285,7 +285,7 @@ static void f_inet_op(ARGS)
     struct pginet a, b;
     bool out = false;
 
-    if (db_any_null(cx, n, args) || !read_inet(cx, args[0], &a) || !read_inet(cx, args[1], &b))
+    if (db_any_null(n, args) || !read_inet(cx, args[0], &a) || !read_inet(cx, args[1], &b))
         return;
     switch (sqlite3_value_int(args[2])) {
     case 0:
@@ -310,7 +310,7 @@ static void f_host(ARGS)
 {
     struct str s = db_text_arg(args[0]);
 
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         db_return_text(cx, str_first(s, str_find(s, '/')));
 }
 
@@ -318,7 +318,7 @@ static void f_family(ARGS)
 {
     struct pginet inet;
 
-    if (!db_any_null(cx, n, args) && read_inet(cx, args[0], &inet))
+    if (!db_any_null(n, args) && read_inet(cx, args[0], &inet))
         sqlite3_result_int(cx, inet.v6 ? 6 : 4);
 }
 
@@ -326,7 +326,7 @@ static void f_masklen(ARGS)
 {
     struct pginet inet;
 
-    if (!db_any_null(cx, n, args) && read_inet(cx, args[0], &inet))
+    if (!db_any_null(n, args) && read_inet(cx, args[0], &inet))
         sqlite3_result_int(cx, inet.prefix);
 }
 

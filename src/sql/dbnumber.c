@@ -30,7 +30,7 @@ static void compute(sqlite3_context *cx, sqlite3_value **args, enum numeric_op o
     int64_t a = sqlite3_value_int64(args[0]), b = sqlite3_value_int64(args[1]), v = 0;
     bool overflow = false;
 
-    if (db_any_null(cx, 2, args))
+    if (db_any_null(2, args))
         return;
     if ((op == NUMERIC_DIV || op == NUMERIC_MOD) && b == 0) {
         db_refuse(cx, E_DIVISION, "division by zero");
@@ -98,7 +98,7 @@ static void compute_numeric(sqlite3_context *cx, sqlite3_value **args, enum nume
 {
     AUTO(buf) struct buf text = BUF_INIT(NUMBER_MAX);
 
-    if (!db_any_null(cx, 2, args))
+    if (!db_any_null(2, args))
         dbnumber_finish(cx, pgnumeric_compute(op, db_text_arg(args[0]), db_text_arg(args[1]), &text), &text);
 }
 
@@ -119,7 +119,7 @@ static void round_numeric(sqlite3_context *cx, int n, sqlite3_value **args, enum
     AUTO(buf) struct buf text = BUF_INIT(NUMBER_MAX);
     int64_t places = n > 1 ? sqlite3_value_int64(args[1]) : 0;
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     places = places < 0 ? 0 : places > PGNUMERIC_DIGITS_MAX ? PGNUMERIC_DIGITS_MAX : places;
     dbnumber_finish(cx, pgnumeric_round(db_text_arg(args[0]), rounding, (unsigned)places, &text), &text);
@@ -149,13 +149,13 @@ static void f_num_abs(ARGS)
 {
     struct str s = db_text_arg(args[0]);
 
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         db_return_text(cx, str_starts(s, STR("-")) ? str_from(s, 1) : s);
 }
 
 static void f_real_round(ARGS)
 {
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         sqlite3_result_double(cx, rint(sqlite3_value_double(args[0])));
 }
 

@@ -106,7 +106,7 @@ static void f_regex(ARGS)
     struct regex_found found;
     struct err why = { 0 };
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     struct pattern *pattern = pattern_of(cx, args[1], sqlite3_value_int(args[2]) ? STR("i") : STR(""), false);
     if (pattern == NULL)
@@ -241,7 +241,7 @@ static void f_regexp_replace(ARGS)
     char options[OPTIONS_MAX];
     bool all;
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     bool has_start = n > 3 && sqlite3_value_type(args[3]) == SQLITE_INTEGER;
     int64_t start = has_start ? sqlite3_value_int64(args[3]) : 1;

@@ -247,7 +247,7 @@ static bool like(struct str s, struct str pattern, bool any_case)
 /* pgseal_like(text, pattern, any_case, negated) */
 static void f_like(ARGS)
 {
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         sqlite3_result_int(cx, like(db_text_arg(args[0]), db_text_arg(args[1]),
                                     sqlite3_value_int(args[2]) != 0) != (sqlite3_value_int(args[3]) != 0));
 }
@@ -283,7 +283,7 @@ static void f_substr(ARGS)
 {
     int64_t from, to = INT64_MAX;
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     from = sqlite3_value_int64(args[1]) - 1;
     if (n > 2) {
@@ -302,7 +302,7 @@ static void f_left(ARGS)
     struct str s = db_text_arg(args[0]);
     int64_t count = sqlite3_value_int64(args[1]);
 
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         db_return_text(cx, slice(s, 0, count < 0 ? (int64_t)count_chars(s) + count : count));
 }
 
@@ -311,7 +311,7 @@ static void f_right(ARGS)
     struct str s = db_text_arg(args[0]);
     int64_t count = sqlite3_value_int64(args[1]);
 
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         db_return_text(cx, slice(s, count < 0 ? -count : (int64_t)count_chars(s) - count, INT64_MAX));
 }
 
@@ -340,7 +340,7 @@ static struct str trim(struct str s, struct str set, bool left, bool right)
 
 static void trimmed(sqlite3_context *cx, int n, sqlite3_value **args, int sides)
 {
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         db_return_text(cx, trim(db_text_arg(args[0]), n > 1 ? db_text_arg(args[1]) : STR(" "),
                                 (sides & 1) != 0, (sides & 2) != 0));
 }
@@ -362,13 +362,13 @@ static void f_rtrim(ARGS)
 
 static void f_octet_length(ARGS)
 {
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         sqlite3_result_int64(cx, (int64_t)db_text_arg(args[0]).n);
 }
 
 static void f_starts_with(ARGS)
 {
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         sqlite3_result_int(cx, str_starts(db_text_arg(args[0]), db_text_arg(args[1])));
 }
 
@@ -385,7 +385,7 @@ static void f_split_part(ARGS)
     struct str rest, separator;
     int64_t field;
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     rest = db_text_arg(args[0]);
     separator = db_text_arg(args[1]);
@@ -439,7 +439,7 @@ static void f_quote_ident(ARGS)
     struct str s = db_text_arg(args[0]);
     bool plain = s.n > 0 && !(s.p[0] >= '0' && s.p[0] <= '9');
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     for (size_t i = 0; i < s.n; i++)
         plain = plain &&
@@ -466,7 +466,7 @@ static void f_size_pretty(ARGS)
     int64_t v = sqlite3_value_int64(args[0]), size;
     size_t unit = 0;
 
-    if (db_any_null(cx, n, args) || v == INT64_MIN)
+    if (db_any_null(n, args) || v == INT64_MIN)
         return;
     size = v < 0 ? -v : v;
     for (bool half = false; unit + 1 < COUNT_OF(names) && size >= (half ? 20479 : 10240); half = true) {

@@ -41,7 +41,7 @@ static void f_to_timestamp(ARGS)
 {
     double s = sqlite3_value_double(args[0]);
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     if (!(s > -9e12 && s < 9e12))
         db_refuse(cx, E_FIELD_RANGE, "timestamp out of range: \"%g\"", s);
@@ -54,7 +54,7 @@ static void f_timezone(ARGS)
 {
     struct str zone = db_text_arg(args[0]);
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     if (str_equal_nocase(zone, STR("utc")) || str_equal_nocase(zone, STR("gmt")) ||
         str_equal_nocase(zone, STR("etc/utc")) || str_equal_nocase(zone, STR("z")))
@@ -69,7 +69,7 @@ static void f_date_trunc(ARGS)
     int64_t us = sqlite3_value_int64(args[1]), out;
     struct pgtime_fields f = pgtime_split(us);
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     if (str_equal_nocase(unit, STR("second")))
         out = floor_to(us, USECS_PER_SEC);
@@ -158,7 +158,7 @@ static bool find_part(sqlite3_context *cx, sqlite3_value **args, bool interval, 
     struct str name = db_text_arg(args[0]);
     int64_t us = sqlite3_value_int64(args[1]);
 
-    if (db_any_null(cx, 2, args))
+    if (db_any_null(2, args))
         return false;
     if (interval ? interval_part(name, us, out) : time_part(name, us, out))
         return true;
@@ -219,7 +219,7 @@ static void scale_interval(sqlite3_context *cx, sqlite3_value **args, bool divid
 {
     double by = sqlite3_value_double(args[1]), v;
 
-    if (db_any_null(cx, 2, args))
+    if (db_any_null(2, args))
         return;
     if (divide && !(by < 0) && !(by > 0)) {
         db_refuse(cx, E_DIVISION, "division by zero");

@@ -126,7 +126,7 @@ static void f_setting(ARGS)
     struct err why = { 0 };
     enum code code;
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     code = setting_show(status_context_of(db_context_of(cx)), db_text_arg(args[0]), &text, NULL, &why);
     if (code == E_UNDEFINED && n > 1 && sqlite3_value_int(args[1]))
@@ -212,13 +212,13 @@ static void dn_field(sqlite3_context *cx, sqlite3_value *name, const struct dn_f
 
 static void f_ssl_client_field(ARGS)
 {
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         dn_field(cx, args[0], self(cx)->tls.subject_fields, self(cx)->tls.subject_field_count);
 }
 
 static void f_ssl_issuer_field(ARGS)
 {
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         dn_field(cx, args[0], self(cx)->tls.issuer_fields, self(cx)->tls.issuer_field_count);
 }
 
@@ -328,7 +328,7 @@ static void f_format_type(ARGS)
 
 static void f_visible(ARGS)
 {
-    if (!db_any_null(cx, n, args))
+    if (!db_any_null(n, args))
         sqlite3_result_int(cx, catalog_is_visible((uint32_t)sqlite3_value_int64(args[0])));
 }
 
@@ -338,7 +338,7 @@ static void f_description(ARGS)
     const char *help;
     int64_t column;
 
-    if (db_any_null(cx, n, args))
+    if (db_any_null(n, args))
         return;
     column = sqlite3_value_type(args[1]) == SQLITE_INTEGER ? sqlite3_value_int64(args[1]) : 0;
     help = catalog_help((uint32_t)sqlite3_value_int64(args[0]), column);

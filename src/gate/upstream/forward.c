@@ -188,11 +188,10 @@ static bool connect_link(struct link *link)
     return link->conn != NULL;
 }
 
-static void end_all(struct link *link, struct ask_list *list)
+static void end_all(struct ask_list *list)
 {
     struct ask *ask;
 
-    (void)link;
     while ((ask = TAILQ_FIRST(list)) != NULL)
         end_ask(ask);
 }
@@ -213,7 +212,7 @@ static void send_again(struct link *link)
         ask->retried = true;
     }
     if (!TAILQ_EMPTY(&link->waiting) && !connect_link(link))
-        end_all(link, &link->waiting);
+        end_all(&link->waiting);
 }
 
 static void on_closed(void *arg, const struct err *e)
@@ -224,7 +223,7 @@ static void on_closed(void *arg, const struct err *e)
     (void)e;
     disconnect(link);
     if (!answered) /* it does so instead of an answer */
-        end_all(link, &link->sent);
+        end_all(&link->sent);
     send_again(link);
 }
 
@@ -240,7 +239,7 @@ static void on_failed(void *arg, const struct err *e)
     log_err(&line, e);
     log_end(&line);
     disconnect(link);
-    end_all(link, &link->waiting);
+    end_all(&link->waiting);
 }
 
 static void link_free(struct link *link)
