@@ -887,17 +887,22 @@ def test_self_signed(tool, factory):
         factory.stop(server)
 
 
+def give_pair_of_init(tool, server):
+    """A server gets the certificate that `init` made for it."""
+    settings = {"ssl": "on"}
+    for setting, name in [("cert", "server.crt"), ("key", "server.key")]:
+        with open(tool.path("gate/upstream", name), encoding="ascii") as f:
+            settings[f"ssl_{setting}_file"] = server.write(name, f.read(), 0o600)
+    server.configure(settings)
+    server.reload()
+
+
 def test_init_writes_what_a_server_behind_needs(tool, factory):
     """The SQL and the certificate printed for a TCP upstream, tried on a real server with the conninfo written."""
     made = tool.json("init", "gate", "--host", "localhost", "--upstream", "host=localhost")
     server = factory.postgres(hba="hostssl all all 127.0.0.1/32 scram-sha-256\n")
     try:
-        settings = {"ssl": "on"}
-        for setting, name in [("cert", "server.crt"), ("key", "server.key")]:
-            with open(tool.path("gate/upstream", name), encoding="ascii") as f:
-                settings[f"ssl_{setting}_file"] = server.write(name, f.read(), 0o600)
-        server.configure(settings)
-        server.reload()
+        give_pair_of_init(tool, server)
         with server.admin() as db:
             for sql in made["server"]["sql"]:
                 db.execute(sql)
@@ -977,12 +982,7 @@ def test_the_gate_that_init_made_for_a_server_over_tcp(tool, factory):
     port = run.free_port()
     made = tool.json("init", "gate", "--host", "localhost", "--listen", "127.0.0.1", "--port", str(port),
                      "--upstream", f"host=localhost port={behind.port}")
-    settings = {"ssl": "on"}
-    for setting, name in [("cert", "server.crt"), ("key", "server.key")]:
-        with open(tool.path("gate/upstream", name), encoding="ascii") as f:
-            settings[f"ssl_{setting}_file"] = behind.write(name, f.read(), 0o600)
-    behind.configure(settings)
-    behind.reload()
+    give_pair_of_init(tool, behind)
     with behind.admin() as db:
         for sql in made["server"]["sql"]:
             db.execute(sql)

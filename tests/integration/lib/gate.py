@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 from . import pki, run
-from .pg import SECRETS, conf_text
+from .pg import SECRETS, conf_text, tls_settings
 
 BASE_SETTINGS = {"listen_addresses": "127.0.0.1", "max_connections": "1000", "workers": "2",
                  "log_connections": "on", "log_disconnections": "on"}
@@ -64,13 +64,7 @@ class Gate:
     def configure(self, settings=None, hba=None, ident=None, tls=None):
         """Write configuration files; a running gate needs reload() or restart() to see them."""
         if tls is not None:
-            self.settings["ssl"] = "on"
-            self.settings["ssl_cert_file"] = self.write("server.crt", tls["cert"].pem())
-            self.settings["ssl_key_file"] = self.write("server.key", tls["cert"].key_pem(), 0o600)
-            if "ca" in tls:
-                self.settings["ssl_ca_file"] = self.write("client-ca.crt", tls["ca"])
-            if "crl" in tls:
-                self.settings["ssl_crl_file"] = self.write("client.crl", tls["crl"])
+            self.settings.update(tls_settings(self, tls))
         for setting, value in (settings or {}).items():
             if value is None:
                 self.settings.pop(setting, None)

@@ -29,6 +29,17 @@ def conf_value(value):
     return "'" + str(value).replace("'", "''") + "'"
 
 
+def tls_settings(server, tls):
+    """The files of `tls` in the directory of a server or a gate, and the settings that name them."""
+    settings = {"ssl": "on", "ssl_cert_file": server.write("server.crt", tls["cert"].pem()),
+                "ssl_key_file": server.write("server.key", tls["cert"].key_pem(), 0o600)}
+    if "ca" in tls:
+        settings["ssl_ca_file"] = server.write("client-ca.crt", tls["ca"])
+    if "crl" in tls:
+        settings["ssl_crl_file"] = server.write("client.crl", tls["crl"])
+    return settings
+
+
 def conf_text(settings):
     return "".join(f"{name} = {conf_value(value)}\n" for name, value in settings.items())
 
@@ -169,13 +180,7 @@ class Postgres:
         tls     a dictionary with any of `cert` (pki.Cert), `ca` (PEM), `crl` (PEM).
         """
         if tls is not None:
-            self.settings["ssl"] = "on"
-            self.settings["ssl_cert_file"] = self.write("server.crt", tls["cert"].pem())
-            self.settings["ssl_key_file"] = self.write("server.key", tls["cert"].key_pem(), 0o600)
-            if "ca" in tls:
-                self.settings["ssl_ca_file"] = self.write("client-ca.crt", tls["ca"])
-            if "crl" in tls:
-                self.settings["ssl_crl_file"] = self.write("client.crl", tls["crl"])
+            self.settings.update(tls_settings(self, tls))
         if settings:
             self.settings.update(settings)
         own = {"port": self.port, "unix_socket_directories": self.socket_dir}
