@@ -155,10 +155,10 @@ static void tell_text(const struct auditing *a, const struct audit_results *resu
     for (size_t i = 0; i < results->n; i++) {
         if (i > 0)
             (void)fputs("\n\n", a->cmd->out);
-        audit_report_say(a->cmd, &results->items[i]);
+        audit_report_print(a->cmd, &results->items[i]);
     }
     if (results->rehearsal)
-        audit_rehearsal_say(a->cmd, results->rehearsal);
+        audit_rehearsal_print(a->cmd, results->rehearsal);
 }
 
 static int audit_tell(const struct auditing *a)

@@ -212,18 +212,18 @@ static void say_client(const struct cmd *cmd, const struct rehearsed_client *c)
     if (c->rule) {
         buf_reset(&text);
         put_place(&text, c->rule);
-        fold_say(cmd->out, "by", buf_str(&text));
+        fold_print(cmd->out, "by", buf_str(&text));
     }
-    fold_say(cmd->out, "is", c->why);
+    fold_print(cmd->out, "is", c->why);
     if (c->change.n > 0)
-        fold_say(cmd->out, "fix", c->change);
+        fold_print(cmd->out, "fix", c->change);
     buf_reset(&text);
     buf_printf(&text, "%.*s, %" PRIu64 " time%s", STR_ARG(c->client->source), c->client->times,
                c->client->times == 1 ? "" : "s");
-    fold_say(cmd->out, "seen", buf_str(&text));
+    fold_print(cmd->out, "seen", buf_str(&text));
 }
 
-void audit_rehearsal_say(const struct cmd *cmd, const struct audit_rehearsal *r)
+void audit_rehearsal_print(const struct cmd *cmd, const struct audit_rehearsal *r)
 {
     AUTO(buf) struct buf text = BUF_INIT(WHO_MAX);
 

@@ -40,7 +40,7 @@ void audit_rehearsal_fini(struct audit_rehearsal *rehearsal);
 MUST_CHECK enum code audit_rehearsal_add_gate(struct known_clients *known,
                                               const struct audit_subject *subject, struct err *e);
 
-void audit_rehearsal_say(const struct cmd *cmd, const struct audit_rehearsal *rehearsal);
+void audit_rehearsal_print(const struct cmd *cmd, const struct audit_rehearsal *rehearsal);
 json_t *audit_rehearsal_json(const struct audit_rehearsal *rehearsal);
 /** A section of the page. */
 void audit_rehearsal_html(const struct audit_rehearsal *rehearsal, struct buf *out);

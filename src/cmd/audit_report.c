@@ -23,13 +23,13 @@ static void say_sources(const struct cmd *cmd, const struct audit_report *r, enu
         buf_printf(&out, "%s%s%s%s%s%s", i ? "; " : "", sources[i].source, *sources[i].edition ? " " : "",
                    sources[i].edition, *sources[i].number ? ": " : "", sources[i].number);
     if (n > 0)
-        fold_say(cmd->out, "see", buf_str(&out));
+        fold_print(cmd->out, "see", buf_str(&out));
     for (size_t i = 0; i < n; i++) {
         if (!sources[i].note)
             continue;
         buf_reset(&out);
         buf_printf(&out, "%s: %s", sources[i].source, sources[i].note);
-        fold_say(cmd->out, "but", buf_str(&out));
+        fold_print(cmd->out, "but", buf_str(&out));
     }
 }
 
@@ -41,10 +41,10 @@ static void say_finding(const struct cmd *cmd, const struct audit_report *r, con
     (void)fprintf(cmd->out, "\n%s%-8s%s %s: %s%s\n", bad ? cmd_tint(cmd, TINT_BAD) : "",
                   finding_severity_name(f->severity), bad ? cmd_tint_end(cmd) : "", check_id(f->check),
                   check_title(f->check), known ? " (known)" : "");
-    fold_say(cmd->out, "at", f->where);
-    fold_say(cmd->out, "is", f->what);
-    fold_say(cmd->out, "why", str_c(check_why(f->check)));
-    fold_say(cmd->out, "fix", f->fix);
+    fold_print(cmd->out, "at", f->where);
+    fold_print(cmd->out, "is", f->what);
+    fold_print(cmd->out, "why", str_c(check_why(f->check)));
+    fold_print(cmd->out, "fix", f->fix);
     say_sources(cmd, r, f->check);
 }
 
@@ -59,7 +59,7 @@ static void say_item(const struct cmd *cmd, unsigned number, const struct checkl
 
     (void)fprintf(cmd->out, "  %s%-4s%s%u %s\n", tint, words[item->pass], *tint ? cmd_tint_end(cmd) : "",
                   number, checklist_text(number));
-    fold_say(cmd->out, "", item->why);
+    fold_print(cmd->out, "", item->why);
 }
 
 static void say_summary(const struct cmd *cmd, const struct audit_result *result)
@@ -92,7 +92,7 @@ static void say_next(const struct cmd *cmd, const struct audit_result *result)
                       result->target);
 }
 
-void audit_report_say(const struct cmd *cmd, const struct audit_result *result)
+void audit_report_print(const struct cmd *cmd, const struct audit_result *result)
 {
     const struct audit_report *r = &result->report;
 
@@ -109,7 +109,7 @@ void audit_report_say(const struct cmd *cmd, const struct audit_result *result)
     for (size_t i = 0; i < r->subject->n_unseen; i++) {
         const struct subject_unseen *u = &r->subject->unseen[i];
         (void)fprintf(cmd->out, "  %.*s\n", STR_ARG(u->what));
-        fold_say(cmd->out, "", u->why);
+        fold_print(cmd->out, "", u->why);
     }
     say_next(cmd, result);
 }

@@ -28,7 +28,7 @@ struct audit_results {
 
 /** A point of the checklist over all targets. */
 struct checklist_item audit_results_item(const struct audit_results *results, unsigned item);
-void audit_report_say(const struct cmd *cmd, const struct audit_result *result);
+void audit_report_print(const struct cmd *cmd, const struct audit_result *result);
 /** Of all targets; NULL when memory ran out. */
 json_t *audit_report_json(const struct audit_results *results);
 

@@ -205,12 +205,12 @@ static enum code ca_show(const struct cmd *cmd, struct ca_place *place, struct a
     if (cmd->json)
         return show_json(cmd, place, &shown, e);
     (void)fprintf(cmd->out, "%s\n", place->ca_dir);
-    cert_say(cmd->out, &shown.cert, shown.now_s);
+    cert_print(cmd->out, &shown.cert, shown.now_s);
     (void)fprintf(cmd->out, "issued\n  valid        %zu\n  expired      %zu\n  revoked      %zu\n",
                   shown.counts.valid, shown.counts.expired, shown.counts.revoked);
     if (shown.has_crl) {
         (void)fprintf(cmd->out, "revocation list\n");
-        crl_say(cmd->out, &shown.crl, shown.now_s);
+        crl_print(cmd->out, &shown.crl, shown.now_s);
     } else {
         (void)fprintf(cmd->out, "revocation list: none that can be read\n");
     }
@@ -245,7 +245,7 @@ static enum code write_crl(const struct cmd *cmd, struct ca_place *place, struct
                        e));
     } else {
         (void)fprintf(cmd->out, "%s\n", path);
-        crl_say(cmd->out, &shown.crl, shown.now_s);
+        crl_print(cmd->out, &shown.crl, shown.now_s);
         if (copied)
             (void)fprintf(cmd->out, "  copied to    %s\n", place->gate_crl);
     }

@@ -217,7 +217,7 @@ static void report_text(const struct export *x)
     FILE *out = x->job->cmd->out;
 
     (void)fprintf(out, "%s\n", x->made->cert_path);
-    cert_say(out, &x->info, env_now_s(&x->job->cmd->env));
+    cert_print(out, &x->info, env_now_s(&x->job->cmd->env));
     if (x->made->files->key_path)
         (void)fprintf(out, "  private key  %s%s\n", x->made->key_path,
                       x->made->files->passphrase ? ", with a passphrase" : "");

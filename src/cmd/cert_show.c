@@ -65,13 +65,13 @@ static enum code show_text(const struct cert_job *job, const struct shown *shown
         struct cert_info info;
         TRY(cert_describe(shown->all.certs.items[i], job->arena, &info, e));
         (void)fprintf(out, "%s: certificate %zu of %zu\n", shown->path, i + 1, shown->all.certs.n);
-        cert_say(out, &info, now_s);
+        cert_print(out, &info, now_s);
     }
     for (size_t i = 0; i < shown->all.crls.n; i++) {
         struct crl_info info;
         TRY(crl_describe(shown->all.crls.items[i], job->arena, &info, e));
         (void)fprintf(out, "%s: revocation list %zu of %zu\n", shown->path, i + 1, shown->all.crls.n);
-        crl_say(out, &info, now_s);
+        crl_print(out, &info, now_s);
     }
     return OK;
 }

@@ -146,7 +146,7 @@ static const char *usage_text(const struct cert_info *info)
     return info->eku & CERT_EKU_CLIENT ? "client" : "neither server nor client";
 }
 
-void cert_say(FILE *out, const struct cert_info *info, int64_t now_s)
+void cert_print(FILE *out, const struct cert_info *info, int64_t now_s)
 {
     char hex[CERT_SHA256_TEXT];
 
@@ -166,7 +166,7 @@ void cert_say(FILE *out, const struct cert_info *info, int64_t now_s)
     (void)fprintf(out, "  sha256       %s\n", hex);
 }
 
-void crl_say(FILE *out, const struct crl_info *info, int64_t now_s)
+void crl_print(FILE *out, const struct crl_info *info, int64_t now_s)
 {
     (void)fprintf(out, "  issuer       %.*s\n", STR_ARG(info->issuer));
     (void)fprintf(out, "  number       %.*s\n", STR_ARG(info->number));

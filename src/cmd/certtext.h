@@ -24,8 +24,8 @@ json_t *crl_json(const struct crl_info *info, int64_t now_s);
 MUST_CHECK enum code json_print(FILE *out, json_t *value, struct err *e);
 
 /** Several lines, each beginning with two spaces. */
-void cert_say(FILE *out, const struct cert_info *info, int64_t now_s);
-void crl_say(FILE *out, const struct crl_info *info, int64_t now_s);
+void cert_print(FILE *out, const struct cert_info *info, int64_t now_s);
+void crl_print(FILE *out, const struct crl_info *info, int64_t now_s);
 
 /** What is wrong with a server certificate although it verifies; one sentence each into `diags`. */
 void cert_warn(X509 *cert, const struct cert_info *info, struct diags *diags);

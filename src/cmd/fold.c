@@ -16,7 +16,7 @@ size_t fold_word(FILE *out, struct str word)
     return columns;
 }
 
-void fold_say(FILE *out, const char *label, struct str text)
+void fold_print(FILE *out, const char *label, struct str text)
 {
     size_t column = (size_t)fprintf(out, "         %-5s", label), indent = column;
     struct str word;

@@ -11,6 +11,6 @@
 /** A text that may hold anything, its control bytes as \xNN; returns the columns it takes. */
 size_t fold_word(FILE *out, struct str word);
 /** A line after its label, folded at blanks. */
-void fold_say(FILE *out, const char *label, struct str text);
+void fold_print(FILE *out, const char *label, struct str text);
 
 #endif

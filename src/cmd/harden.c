@@ -195,7 +195,7 @@ static int show(struct harden_run *run)
     bool changes = harden_plan_changes(&run->plan);
     if (!cmd->json) {
         (void)fputs(changes || open ? "" : "Nothing to change.\n", cmd->out);
-        harden_report_say(run);
+        harden_report_print(run);
         if (changes)
             (void)fprintf(cmd->out, "\nApply it: pgseal harden %s --apply\n", run->shown);
     }

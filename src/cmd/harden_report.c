@@ -59,7 +59,7 @@ static void head(const struct harden_run *run, const char *title)
 
 static void item(const struct harden_run *run, const char *label, struct str text)
 {
-    fold_say(run->cmd->out, label, text);
+    fold_print(run->cmd->out, label, text);
 }
 
 static const char *host_of(const struct harden_run *run)
@@ -164,9 +164,9 @@ static void say_client(const struct harden_client *c, FILE *out)
     (void)fprintf(out, "  %-8s ", outcome_of(c));
     (void)fold_word(out, buf_str(&text));
     (void)fputc('\n', out);
-    fold_say(out, "is", c->played->why);
+    fold_print(out, "is", c->played->why);
     if (c->played->change.n > 0)
-        fold_say(out, "fix", c->played->change);
+        fold_print(out, "fix", c->played->change);
 }
 
 static void say_rehearsal(const struct harden_run *run)
@@ -268,7 +268,7 @@ static void say_standbys(const struct harden_run *run)
             run->target.state);
 }
 
-void harden_report_say(const struct harden_run *run)
+void harden_report_print(const struct harden_run *run)
 {
     if (run->plan.managed_by.n > 0)
         (void)fprintf(run->cmd->out,
@@ -308,7 +308,7 @@ void harden_report_done(const struct harden_run *run)
     if (run->asked)
         (void)fprintf(run->cmd->out, "  role \"%.*s\" logs in over a new connection\n",
                       STR_ARG(run->seen.role));
-    harden_report_say(run);
+    harden_report_print(run);
     (void)fprintf(run->cmd->out, "\nTo undo it: pgseal harden %s --undo\n", run->shown);
 }
 

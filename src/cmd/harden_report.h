@@ -14,7 +14,7 @@ struct harden_run;
 /** The changes: unified diffs, and ALTER SYSTEM where it was asked for. E_LIMIT. */
 MUST_CHECK enum code harden_report_diff(const struct harden_run *run, struct buf *out);
 /** All but the diff, for people. */
-void harden_report_say(const struct harden_run *run);
+void harden_report_print(const struct harden_run *run);
 /** Who stops an --apply, on standard error. */
 void harden_report_blocked(const struct harden_run *run);
 /** What the change proved, and what is next. */

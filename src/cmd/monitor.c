@@ -142,7 +142,7 @@ static int monitor_show(const struct monitor_job *job)
     if (cmd->json)
         ok = monitor_say_json(cmd, run, &e) == OK;
     else
-        ok = monitor_say(cmd, run);
+        ok = monitor_print(cmd, run);
     return ok ? cmd_finish(cmd, monitor_exit(run)) : cmd_error(cmd, &e);
 }
 

@@ -109,7 +109,7 @@ static void say_row(const struct cmd *cmd, const struct told_row *told)
     }
 }
 
-bool monitor_say(const struct cmd *cmd, const struct monitor_run *run)
+bool monitor_print(const struct cmd *cmd, const struct monitor_run *run)
 {
     size_t n;
     struct told_row *rows = ordered(run, &n);

@@ -8,7 +8,7 @@
 #include "monitor/exposition.h"
 
 /** The weakest first. False when memory ran out. */
-MUST_CHECK bool monitor_say(const struct cmd *cmd, const struct monitor_run *run);
+MUST_CHECK bool monitor_print(const struct cmd *cmd, const struct monitor_run *run);
 /** An array, in the order of the targets. */
 MUST_CHECK enum code monitor_say_json(const struct cmd *cmd, const struct monitor_run *run, struct err *e);
 /** One line, and 0, 1, 2 or 3. */

@@ -108,7 +108,7 @@ static int probe_show(const struct cmd *cmd, const struct probe_work *work)
         if (work->results[i].code != OK)
             (void)cmd_error(cmd, &work->results[i].err);
         else if (!cmd->json)
-            probe_say(cmd, &work->results[i].report);
+            probe_print(cmd, &work->results[i].report);
         if (!cmd->json && i + 1 < work->n)
             (void)fputc('\n', cmd->out);
     }

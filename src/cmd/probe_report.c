@@ -164,7 +164,7 @@ static void say_chain(const struct cmd *cmd, const struct probe_report *r)
 {
     for (size_t i = 0; i < r->n_chain; i++) {
         (void)fprintf(cmd->out, "\n  certificate %zu\n", i);
-        cert_say(cmd->out, &r->chain[i], env_now_s(&cmd->env));
+        cert_print(cmd->out, &r->chain[i], env_now_s(&cmd->env));
     }
 }
 
@@ -184,7 +184,7 @@ static void say_problems(const struct cmd *cmd, const struct probe_report *r)
     }
 }
 
-void probe_say(const struct cmd *cmd, const struct probe_report *r)
+void probe_print(const struct cmd *cmd, const struct probe_report *r)
 {
     (void)fprintf(cmd->out, "%.*s: %ssafe for verify-full: %s%s, because ", STR_ARG(r->target.text),
                   cmd_tint(cmd, r->safe ? TINT_GOOD : TINT_BAD), r->safe ? "yes" : "no", cmd_tint_end(cmd));

@@ -19,7 +19,7 @@ struct probe_result {
     struct probe_report report;
 };
 
-void probe_say(const struct cmd *cmd, const struct probe_report *report);
+void probe_print(const struct cmd *cmd, const struct probe_report *report);
 /** The array that `probe --json` prints. NULL when memory ran out. */
 json_t *probe_json(const struct probe_result *results, size_t n, int64_t now_s);
 /** The plugin's one line and its status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. */
