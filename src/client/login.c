@@ -142,7 +142,7 @@ static enum code answer_cleartext(struct login *login, struct buf *out, struct e
     TRY(need_password(login, e));
     frontend_password(out, login->params.creds.password);
     login->answered = buf_ok(out);
-    return login->answered ? OK : err_set(e, E_LIMIT, "the password is longer than servers take");
+    return login->answered ? OK : err_set(e, E_LIMIT, "the password is longer than servers accept");
 }
 
 static enum code answer_md5(struct login *login, struct bytes salt, struct buf *out, struct err *e)

@@ -130,8 +130,9 @@ static enum code build_conninfo(const struct settings *settings, struct buf *out
         put_keyword(out, "host", local_host(settings));
         put_tls(out, settings);
     } else {
-        return err_set(e, E_CONFIG,
-                       "the gate listens nowhere: listen_addresses and unix_socket_directories are empty");
+        return err_set(
+            e, E_CONFIG,
+            "the gate would not listen anywhere: listen_addresses and unix_socket_directories are empty");
     }
     buf_printf(out, " port=%d", settings->port);
     put_keyword(out, "dbname", settings->status_database);

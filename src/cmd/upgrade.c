@@ -102,7 +102,7 @@ static int upgrade_tell(struct cmd *cmd, struct upgrade_result *result)
     } else {
         err_set(&e, result->answer == FAMILY_REFUSED ? E_CONFIG : E_IO, "the gate was not upgraded: %s",
                 result->text);
-        err_hint(&e, "The program that was running serves on, with all its sessions.");
+        err_hint(&e, "The old program continues to serve, with all its sessions.");
     }
     return cmd->json ? cmd_finish(cmd, code_exit(e.code)) : cmd_error(cmd, &e);
 }

@@ -113,7 +113,7 @@ static enum code load_bytes(const struct change_set *set, const struct change_it
 
 static enum code led_elsewhere(const struct change_entry *entry, const char *now, struct err *e)
 {
-    (void)err_set(e, E_BAD_STATE, "\"%s\" has become a link to another file", entry->path);
+    (void)err_set(e, E_BAD_STATE, "\"%s\" has become a symbolic link to another file", entry->path);
     err_detail(e, "The change was made to \"%s\"; now it is \"%s\".", entry->place, now);
     return E_BAD_STATE;
 }

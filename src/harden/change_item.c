@@ -88,7 +88,7 @@ bool change_item_is_before(const struct change_item *item, const char *name)
 enum code change_item_edited(const char *path, struct err *e)
 {
     (void)err_set(e, E_BAD_STATE, "file \"%s\" has been changed in the meantime", path);
-    err_hint(e, "Run the command again: it begins with what the file is now.");
+    err_hint(e, "Run the command again: it starts from the file as it is now.");
     return E_BAD_STATE;
 }
 

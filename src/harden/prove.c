@@ -159,7 +159,7 @@ static enum code judge(struct proving *p, const struct sockaddr_storage *address
         return err_set(e, E_TLS, "%.*s does not answer with TLS: %.*s", STR_ARG(out->endpoint),
                        STR_ARG(r->tls_error.n > 0 ? r->tls_error : STR("the server's log says why")));
     if (p->has_sha256 && (r->n_chain == 0 || memcmp(r->chain[0].sha256, p->sha256, sizeof p->sha256) != 0))
-        return err_set(e, E_TLS, "%.*s serves another certificate than \"%s\"", STR_ARG(out->endpoint),
+        return err_set(e, E_TLS, "%.*s serves a different certificate from \"%s\"", STR_ARG(out->endpoint),
                        p->params->target->cert);
     out->plain_refused = !plain->connects;
     out->refusal = plain->error;

@@ -183,7 +183,7 @@ enum code family_adopt(struct family *f, const char *variable, struct err *e)
     int fd;
 
     if (!read_number(variable, &fd) || pread(fd, &r, sizeof r, 0) != sizeof r || !fits(&r))
-        return err_set(e, E_BAD_STATE, "this process has been no gate's parent before");
+        return err_set(e, E_BAD_STATE, "this process has not been the parent of a gate before");
     (void)close(fd);
     (void)unsetenv(FAMILY_VARIABLE);
     set_closing(&r, true);

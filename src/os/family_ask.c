@@ -128,7 +128,7 @@ enum code family_answer(struct family_asked *asked, enum family_answer *out, con
         asked->n += (size_t)n;
     }
     if (!is_answer(asked->text[0]))
-        return err_set(e, E_UNAVAILABLE, "the gate's answer makes no sense");
+        return err_set(e, E_UNAVAILABLE, "the gate's answer is invalid");
     *out = (enum family_answer)asked->text[0];
     asked->text[0] = asked->text[end] = '\0';
     *out_text = asked->text + 1;

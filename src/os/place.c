@@ -310,7 +310,7 @@ enum code os_place_read(const struct os_place *place, const char *name, struct b
                     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
     if (fd < 0 && errno == ELOOP)
-        return err_set(e, E_ACCESS, "\"%s\" has become a link", path);
+        return err_set(e, E_ACCESS, "\"%s\" has become a symbolic link", path);
     if (fd < 0 || fstat(fd, out_stat) < 0)
         return fail(e, "open file", path);
     if (!S_ISREG(out_stat->st_mode))

@@ -85,7 +85,7 @@ static enum code read_tlvs(struct bytes header, struct rd *tlvs, struct proxy *p
         if (tlvs->bad)
             return err_set(e, E_PROTOCOL, "PROXY header with a TLV that is longer than the header");
         if (type == TLV_CRC32C && (value.n != CRC_SIZE || !sum_fits(header, value)))
-            return err_set(e, E_PROTOCOL, "PROXY header whose checksum (CRC-32c) does not fit");
+            return err_set(e, E_PROTOCOL, "PROXY header with a wrong checksum (CRC-32c)");
         if (type == TLV_UNIQUE_ID && value.n <= PROXY_UNIQUE_ID_MAX)
             p->unique_id = value;
     }
@@ -102,7 +102,7 @@ static enum code not_version_2(struct bytes in, struct err *e)
         err_set(e, E_PROTOCOL, "expected a PROXY protocol version 2 header");
         err_hint(
             e, "HAProxy: write send-proxy-v2 in the server's line. Health checks on another port or address "
-               "than the server's are sent without a header unless check-send-proxy stands there too.");
+               "than the server's are sent without a header unless check-send-proxy is set there, too.");
         return E_PROTOCOL;
     }
     if (seen < sizeof version_1 - 1)

@@ -374,7 +374,7 @@ static enum code name_aside(struct rollover *r, bool next, struct err *e)
         if (!os_exists(r->aside))
             return OK;
     }
-    return err_set(e, E_EXISTS, "\"%s\" is in the way", r->aside);
+    return err_set(e, E_EXISTS, "\"%s\" already exists; move it away", r->aside);
 }
 
 enum code rollover_retire(struct rollover *r, bool next, struct err *e)

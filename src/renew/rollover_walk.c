@@ -142,7 +142,7 @@ static enum code refuse_in_the_way(const struct rollover *r, struct err *e)
     const char *path = os_exists(old) ? old : next;
     if (!os_exists(old) && (shared || !os_exists(next)))
         return OK;
-    return err_set(e, E_EXISTS, "\"%s\" is in the way", path);
+    return err_set(e, E_EXISTS, "\"%s\" already exists; move it away", path);
 }
 
 static enum code make_ca(struct rollover *r, const struct rollover_wish *wish, struct err *e)

@@ -144,7 +144,7 @@ def test_more_than_loopback_needs_tls_and_a_token(factory, place):
     gate = factory.gate(start=False, hba=TRUST, settings={"http_listen": place.format(run.free_port())})
     status, log = gate.refuses_to_start()
     assert status != 0
-    assert "it needs http_token_file" in log
+    assert "it requires http_token_file" in log
     assert "http_cert_file and http_key_file" in log
 
 

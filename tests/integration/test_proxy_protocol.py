@@ -68,7 +68,7 @@ def test_a_checksum_that_does_not_fit(balanced):
     with Conn(balanced) as c:
         c.send(first[:-4] + struct.pack("!I", crc32c(first) ^ 1))
         assert c.events() in ([wire.EOF], [wire.RESET])
-    assert "checksum (CRC-32c) does not fit" in balanced.log.wait_for(r"event=connection_lost[^\n]*", mark).group(0)
+    assert "wrong checksum (CRC-32c)" in balanced.log.wait_for(r"event=connection_lost[^\n]*", mark).group(0)
 
 
 def test_a_check_without_a_header_is_told_what_to_write(balanced):

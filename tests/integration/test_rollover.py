@@ -196,7 +196,7 @@ def test_two_gates_with_one_ca_that_is_kept_apart(program, factory, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["ca"]
     assert rollover("start", apart)["phase"] == "started"
     os.rename(tmp_path / "ca.next", tmp_path / "ca.old")
-    assert "is in the way" in both[0]("start", apart, status=1)
+    assert "already exists; move it away" in both[0]("start", apart, status=1)
     for gate in gates:
         factory.stop(gate)
 

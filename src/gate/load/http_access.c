@@ -90,9 +90,10 @@ static enum code load_token(const struct settings *settings, struct http_access 
     struct err e;
 
     enum code code = path ? read_token(path, "HTTP token file", &out->token, &e)
-                          : err_set(&e, E_CONFIG,
-                                    "http_listen = '%.*s' is more than loopback: it needs http_token_file",
-                                    STR_ARG(settings->http_listen));
+                          : err_set(
+                                &e, E_CONFIG,
+                                "http_listen = '%.*s' is not a loopback address: it requires http_token_file",
+                                STR_ARG(settings->http_listen));
     if (code == OK)
         return OK;
     if (!path)

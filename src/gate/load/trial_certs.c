@@ -282,7 +282,7 @@ static enum code make_stranger(struct draft *d, struct strangers *strangers, str
     if (code == OK)
         code = make_contexts(d, e);
     if (code == OK && !find_life(d))
-        code = err_set(e, E_INTERNAL, "its life cannot be read");
+        code = err_set(e, E_INTERNAL, "its lifetime cannot be read");
     d->params.pair = NULL;
     cert_free(pair.cert);
     return code;

@@ -240,7 +240,7 @@ static bool take_one(struct successor *s, char *room)
     wipe(room, packet.data.n);
     if (sound)
         return !s->begun;
-    (void)err_set(&e, E_BAD_STATE, "what the running gate handed over makes no sense, or memory ran out");
+    (void)err_set(&e, E_BAD_STATE, "the data from the running gate is invalid, or memory ran out");
     succeed_cannot(s->gate, &e);
 }
 
@@ -267,7 +267,7 @@ enum code succeed_prepared(struct gate *g, struct err *e)
     poll_set(s->poll, POLL_READ);
     link_set_limit(&s->link, TELL_MS);
     if (!link_send(&s->link, LINK_PREPARED, bytes_of("", 0), NULL))
-        return err_set(e, E_BAD_STATE, "the running gate has given the upgrade up");
+        return err_set(e, E_BAD_STATE, "the running gate has abandoned the upgrade");
     return OK;
 }
 

@@ -447,7 +447,7 @@ static void links_are_followed_once(void **state)
     world_put(world_path(&world, "other.conf"), WORLD_NEW_MAIN, 0640);
     assert_int_equal(symlink("other.conf", world.path[0]), 0);
     assert_int_equal(world_undo(&world, false, &report, &e), E_BAD_STATE);
-    assert_non_null(strstr(e.message, "has become a link to another file"));
+    assert_non_null(strstr(e.message, "has become a symbolic link to another file"));
     assert_non_null(strstr(e.detail, "other.conf"));
     world_expect(world.path[1], WORLD_NEW_HBA, 0600);
 }

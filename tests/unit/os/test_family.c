@@ -107,7 +107,7 @@ static enum code adopt(struct family *f, struct bytes input, int *out_fd)
     assert_int_equal(setenv(FAMILY_VARIABLE, variable, 1), 0);
     enum code code = family_adopt(f, variable, &e);
     if (code != OK)
-        assert_string_equal(e.message, "this process has been no gate's parent before");
+        assert_string_equal(e.message, "this process has not been the parent of a gate before");
     *out_fd = fd;
     return code;
 }
