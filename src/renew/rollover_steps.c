@@ -162,8 +162,8 @@ static bool pair_is_good(const struct rollover *r, const char *cert, const char 
            cert_times(chain.items[0], &from, &to, &ignored) == OK && to > env_now_s(r->env);
 }
 
-/* Is it shown to clients that connect to a database, and of that CA? */
-static bool is_served(const struct rollover *r, const struct rollover_pair *pair, enum rollover_issuer issuer)
+bool rollover_is_served(const struct rollover *r, const struct rollover_pair *pair,
+                        enum rollover_issuer issuer)
 {
     return !pair->client && pair->issuer == issuer &&
            ((r->target.has_server && str_is(pair->cert, r->target.server_cert)) ||
@@ -198,7 +198,7 @@ static enum code request_like_served(struct rollover *r, struct cert_list *like,
         return steps_nomem(e);
     for (size_t i = 0; i < r->n_pairs; i++) {
         AUTO(cert_list) struct cert_list served = { .n = 0 };
-        if (!is_served(r, &r->pairs[i], ROLLOVER_ISSUER_OLD))
+        if (!rollover_is_served(r, &r->pairs[i], ROLLOVER_ISSUER_OLD))
             continue;
         TRY(cert_chain_load(r->pairs[i].cert.p, &served, e));
         TRY(cert_names_of(served.items[0], r->arena, &names, e));
@@ -245,7 +245,7 @@ static enum code issue_pair(struct rollover *r, const struct key_passphrase *kno
 static bool any_served(const struct rollover *r, enum rollover_issuer issuer)
 {
     for (size_t i = 0; i < r->n_pairs; i++)
-        if (is_served(r, &r->pairs[i], issuer))
+        if (rollover_is_served(r, &r->pairs[i], issuer))
             return true;
     return false;
 }

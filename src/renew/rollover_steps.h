@@ -26,6 +26,9 @@ MUST_CHECK enum code rollover_edit_lists(struct rollover *r, enum rollover_lists
                                          const struct cert_list *drop, struct err *e);
 /** The gate loads the files, where it runs. */
 MUST_CHECK enum code rollover_reload(struct rollover *r, struct err *e);
+/** Is it shown to clients that connect to a database, and of that CA? */
+bool rollover_is_served(const struct rollover *r, const struct rollover_pair *pair,
+                        enum rollover_issuer issuer);
 /** Has the old CA issued a certificate that clients of a database are shown? */
 bool rollover_has_served(const struct rollover *r);
 /** Is one of those certificates of the new CA by now? */

@@ -387,7 +387,7 @@ static enum code go_back(struct rollover *r, const char *passphrase_file, struct
 static enum code check_taken_back(const struct rollover *r, struct err *e)
 {
     for (size_t i = 0; !r->past.own && i < r->n_pairs; i++) {
-        if (r->pairs[i].issuer != ROLLOVER_ISSUER_NEXT || str_is(r->pairs[i].name, "canary"))
+        if (!rollover_is_served(r, &r->pairs[i], ROLLOVER_ISSUER_NEXT))
             continue;
         (void)err_set(e, E_CONFIG, "the certificate \"%.*s\" was issued by the new CA",
                       STR_ARG(r->pairs[i].cert));
