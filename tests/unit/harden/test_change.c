@@ -48,6 +48,14 @@ static void applied_and_undone(void **state)
     assert_non_null(strstr(e.message, "there is no change to undo"));
 }
 
+/* The hook of that letter fails so many times. */
+static void apply_and_fail(char letter, unsigned times, struct change_report *report, struct err *e)
+{
+    world.fail = letter;
+    world.times = times;
+    assert_int_equal(world_apply(&world, report, e), E_CONFIG);
+}
+
 static void each_hook_fails(void **state)
 {
     static const char letters[] = "acrp";
@@ -56,9 +64,7 @@ static void each_hook_fails(void **state)
     for (const char *letter = letters; *letter; letter++) {
         struct change_report report;
         struct err e = { 0 };
-        world.fail = *letter;
-        world.times = 1;
-        assert_int_equal(world_apply(&world, &report, &e), E_CONFIG);
+        apply_and_fail(*letter, 1, &report, &e);
         assert_int_equal(report.end, CHANGE_BACK);
         assert_non_null(strstr(e.message, "does not like it"));
         assert_non_null(strstr(e.detail, "All files are as before."));
@@ -98,9 +104,7 @@ static void another_reload_on_the_way_back(void **state)
     struct change_report report;
     struct err e = { 0 };
     world.has_back = true;
-    world.fail = 'r';
-    world.times = 99;
-    assert_int_equal(world_apply(&world, &report, &e), E_CONFIG);
+    apply_and_fail('r', 99, &report, &e);
     assert_int_equal(report.end, CHANGE_BACK);
     assert_string_equal(world.calls, "acrb");
     assert_int_equal(world_look(&world).open, 0);
@@ -113,9 +117,7 @@ static void the_server_stays_away(void **state)
     (void)state;
     struct change_report report;
     struct err e = { 0 };
-    world.fail = 'r';
-    world.times = 99;
-    assert_int_equal(world_apply(&world, &report, &e), E_CONFIG);
+    apply_and_fail('r', 99, &report, &e);
     assert_int_equal(report.end, CHANGE_BACK);
     assert_int_equal(report.failed, CHANGE_STEP_RELOAD);
     assert_non_null(
@@ -218,10 +220,8 @@ static void edited_while_it_is_proved(void **state)
     (void)state;
     struct change_report report;
     struct err e = { 0 };
-    world.fail = 'p';
-    world.times = 1;
     world.during = edit_hba;
-    assert_int_equal(world_apply(&world, &report, &e), E_CONFIG);
+    apply_and_fail('p', 1, &report, &e);
     assert_int_equal(report.end, CHANGE_LOST);
     assert_non_null(strstr(e.detail, "not everything could be restored"));
     assert_non_null(strstr(e.detail, "hba.conf"));
@@ -249,10 +249,8 @@ static void given_up(void **state)
     (void)state;
     struct change_report report;
     struct err e = { 0 };
-    world.fail = 'p';
-    world.times = 1;
     world.during = edit_hba;
-    assert_int_equal(world_apply(&world, &report, &e), E_CONFIG);
+    apply_and_fail('p', 1, &report, &e);
     world.during = NULL;
     assert_true(tree_remove(world_path(&world, "state/private/changes/1")));
     assert_int_equal(world_open(&world, &report, &e), OK);
@@ -363,14 +361,10 @@ static void what_the_hook_writes_is_put_back_too(void **state)
     struct err e = { 0 };
     world.plan[0].by_also = true;
     world.during = write_by_also;
-    world.fail = 'p';
-    world.times = 1;
-    assert_int_equal(world_apply(&world, &report, &e), E_CONFIG);
+    apply_and_fail('p', 1, &report, &e);
     assert_int_equal(report.end, CHANGE_BACK);
     world_expect_old(&world);
-    world.fail = 'a';
-    world.times = 1;
-    assert_int_equal(world_apply(&world, &report, &e), E_CONFIG);
+    apply_and_fail('a', 1, &report, &e);
     world_expect_old(&world);
     world.fail = 0;
     assert_int_equal(world_apply(&world, &report, &e), OK);
