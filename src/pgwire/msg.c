@@ -26,11 +26,17 @@ enum code msg_next(struct bytes in, size_t length_max, struct msg *out, size_t *
     return OK;
 }
 
+/* May come at any time, from an idle server too. [src: PostgreSQL 18, "Asynchronous Operations"] */
+static bool is_asynchronous(char type)
+{
+    return type == 'A' || type == 'N' || type == 'S';
+}
+
 /* The header is complete: how much body follows? */
 static void header_done(struct msg_follow *f)
 {
     f->have = 0;
-    f->ready = false;
+    f->ready = f->ready && is_asynchronous(f->type);
     if (f->length < LENGTH_WORD) {
         f->bad = true;
         return;
@@ -43,6 +49,7 @@ static const uint8_t *follow_whole(struct msg_follow *f, const uint8_t *p, const
 {
     const uint8_t *last = NULL;
     uint32_t word, length = 0;
+    bool ready = f->ready;
 
     while (end - p >= MSG_HEADER) {
         memcpy(&word, p + 1, sizeof word);
@@ -54,13 +61,16 @@ static const uint8_t *follow_whole(struct msg_follow *f, const uint8_t *p, const
         if (*p == 'Z' && length > LENGTH_WORD) {
             f->state = (char)p[length];
             f->n_ready++;
+            ready = true;
+        } else if (ready) {
+            ready = is_asynchronous((char)*p);
         }
         p += 1 + (size_t)length;
     }
     if (last) {
         f->type = (char)*last;
         f->length = length;
-        f->ready = f->type == 'Z' && length > LENGTH_WORD;
+        f->ready = ready;
     }
     return p;
 }

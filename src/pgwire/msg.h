@@ -45,8 +45,9 @@ struct msg_follow {
     uint8_t have;     /* header bytes seen, 0…5 */
     char type;
     char state;
-    bool ready; /* the last complete message was a ReadyForQuery */
-    bool bad;   /* a length word below 4: not a message stream any more */
+    bool
+        ready; /* the last complete message was a ReadyForQuery, or one that may come at any time behind it */
+    bool bad;  /* a length word below 4: not a message stream any more */
 };
 
 void msg_follow(struct msg_follow *f, struct bytes data);

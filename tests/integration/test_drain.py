@@ -180,6 +180,25 @@ def test_after_copy_a_session_is_idle_again(gate):
 
 
 # -- whose turn it is -----------------------------------------------------------------------------------------------------
+def test_who_listens_is_idle(gate):
+    """Though a notification, and not ReadyForQuery, was the last it heard, alone or with the answer."""
+    g = gate()
+    with Conn(g) as one, Conn(g) as two:
+        for c in (one, two):
+            c.ready()
+            c.ask("LISTEN news")
+        one.ask("BEGIN")
+        one.ask("NOTIFY news, 'first'")
+        one.send(query("COMMIT"))
+        assert "first" in str(two.events(until=("A",))) and "first" in str(one.events())
+        two.ask("NOTIFY news, 'second'")
+        one.events(until=("A",))
+        g.kill(signal.SIGTERM)
+        for c in (one, two):
+            assert [e for e in c.events() if e[0] != "A"] == [SHUTDOWN, wire.EOF]
+    assert ended(g) == (2, 0, 0)
+
+
 def test_replication_ends_as_if_it_were_idle(make_gate):
     """It has no end of its own, and would hold the gate until drain_timeout; the standby connects again where it can."""
     g = make_gate(hba="local all all trust\nhost replication repl 127.0.0.1/32 trust\n", settings={"drain_timeout": "3600s"})

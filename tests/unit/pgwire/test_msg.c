@@ -53,6 +53,27 @@ static void following_in_any_slices(void **state)
     assert_true(f.bad);
 }
 
+/* A notification, a notice or a changed parameter does not make an idle server busy; an answer does. */
+static void what_comes_to_an_idle_session(void **state)
+{
+    (void)state;
+    static const char said[] = "Z\0\0\0\x05IA\0\0\0\x04N\0\0\0\x06xyS\0\0\0\x05xT\0\0\0\x04N\0\0\0\x04";
+    static const struct {
+        size_t n;
+        bool ready;
+    } at[] = { { 6, true }, { 11, true }, { 18, true }, { 24, true }, { 29, false }, { 34, false } };
+
+    for (size_t slice = 1; slice < sizeof said; slice++)
+        for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+            struct msg_follow f = { 0 };
+            for (size_t from = 0; from < at[i].n; from += slice)
+                msg_follow(&f, bytes_of(said + from, from + slice <= at[i].n ? slice : at[i].n - from));
+            assert_true(msg_between(&f));
+            assert_int_equal(f.ready, at[i].ready);
+            assert_int_equal(f.n_ready, 1);
+        }
+}
+
 static void what_a_client_asks_for(void **state)
 {
     (void)state;
@@ -91,6 +112,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lying_lengths_are_told_at_once),
         cmocka_unit_test(following_in_any_slices),
+        cmocka_unit_test(what_comes_to_an_idle_session),
         cmocka_unit_test(what_a_client_asks_for),
     };
 
