@@ -36,6 +36,7 @@ static bool is_asynchronous(char type)
 static void header_done(struct msg_follow *f)
 {
     f->have = 0;
+    f->copied = f->copied || f->type == 'G';
     f->ready = f->ready && is_asynchronous(f->type);
     if (f->length < LENGTH_WORD) {
         f->bad = true;
@@ -62,8 +63,9 @@ static const uint8_t *follow_whole(struct msg_follow *f, const uint8_t *p, const
             f->state = (char)p[length];
             f->n_ready++;
             ready = true;
-        } else if (ready) {
-            ready = is_asynchronous((char)*p);
+        } else {
+            ready = ready && is_asynchronous((char)*p);
+            f->copied = f->copied || *p == 'G';
         }
         p += 1 + (size_t)length;
     }
@@ -107,9 +109,32 @@ void msg_follow(struct msg_follow *f, struct bytes data)
 
 /* ---- the client's side ---- */
 
-static bool asks(char type)
+static void count(struct msg_asked *a)
 {
-    return type == 'Q' || type == 'S' || type == 'F';
+    switch (a->type) {
+    case 'Q':
+        a->n++;
+        a->syncs = 0;
+        return;
+    case 'S':
+        a->n++;
+        a->syncs++;
+        return;
+    case 'F':
+        a->n++;
+        return;
+    case 'E':
+        a->syncs = 0;
+        return;
+    case 'd':
+    case 'c':
+    case 'f':
+        a->skipped += a->syncs;
+        a->syncs = 0;
+        return;
+    default:
+        return;
+    }
 }
 
 /* Messages that are here whole, up to the first that is not. */
@@ -123,7 +148,7 @@ static const uint8_t *ask_whole(struct msg_asked *a, const uint8_t *p, const uin
         if (word < LENGTH_WORD || (size_t)(end - p) <= word)
             break;
         a->type = (char)*p;
-        a->n += asks(a->type);
+        count(a);
         p += 1 + (size_t)word;
     }
     return p;
@@ -142,7 +167,8 @@ static void ask_header_byte(struct msg_asked *a, uint8_t byte)
     a->have = 0;
     a->bad = a->length < LENGTH_WORD;
     a->skip = a->bad ? 0 : a->length - LENGTH_WORD;
-    a->n += !a->bad && asks(a->type);
+    if (!a->bad)
+        count(a);
 }
 
 void msg_ask(struct msg_asked *a, struct bytes data)
@@ -160,6 +186,12 @@ void msg_ask(struct msg_asked *a, struct bytes data)
         a->skip -= (uint32_t)n;
         p += n;
     }
+}
+
+void msg_asked_copied(struct msg_asked *a)
+{
+    a->n -= a->skipped;
+    a->skipped = 0;
 }
 
 bool msg_asked_closed(const struct msg_asked *a)

@@ -48,6 +48,7 @@ struct msg_follow {
     bool
         ready; /* the last complete message was a ReadyForQuery, or one that may come at any time behind it */
     bool bad;  /* a length word below 4: not a message stream any more */
+    bool copied; /* a CopyInResponse came; for its reader to take back */
 };
 
 void msg_follow(struct msg_follow *f, struct bytes data);
@@ -60,13 +61,15 @@ static inline bool msg_between(const struct msg_follow *f)
  * Follows what a client sends after its login, by headers only: how many ReadyForQuery it will get.
  *
  * Query, Sync and FunctionCall are answered with one each. What the server skips is counted too: a Sync during COPY
- * FROM STDIN, and a Query between an error of the extended protocol and its Sync.
- * [src: PostgreSQL 18, "Message Flow"]
+ * FROM STDIN until msg_asked_copied(), and a Query between an error of the extended protocol and its Sync.
+ * [src: PostgreSQL 18, "Message Flow", "COPY Operations"]
  */
 struct msg_asked {
     uint32_t skip;
     uint32_t length;
-    uint32_t n; /* how many were asked for; it wraps */
+    uint32_t n;       /* how many were asked for; it wraps */
+    uint32_t syncs;   /* Syncs since the last Query, Execute or message of a COPY */
+    uint32_t skipped; /* those in front of a message of a COPY: the server skips them, if there is a COPY */
     uint8_t have;
     char type; /* of the last message */
     bool bad;
@@ -78,6 +81,11 @@ static inline bool msg_asked_whole(const struct msg_asked *a)
 {
     return a->have == 0 && a->skip == 0;
 }
+/**
+ * The server has sent the ReadyForQuery behind a COPY FROM STDIN: the Syncs that came with its Execute are not waited for. What
+ * the client sent behind the COPY is.
+ */
+void msg_asked_copied(struct msg_asked *a);
 /** True when nothing has come in part: no message, and no messages of the extended protocol whose Sync is missing. */
 bool msg_asked_closed(const struct msg_asked *a);
 

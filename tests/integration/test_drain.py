@@ -179,6 +179,31 @@ def test_after_copy_a_session_is_idle_again(gate):
     assert ended(g) == (1, 0, 0)
 
 
+@pytest.mark.parametrize("copy, answers", [
+    (query("COPY t FROM STDIN") + message("d", b"1\n2\n") + message("c"), 1),
+    (pipelined("COPY t FROM STDIN") + message("S") + message("d", b"1\n2\n") + message("c") + message("S"), 1),
+    (pipelined("COPY t FROM STDIN") + message("S") + message("d", b"bad\n") + message("S"), 1),
+    ((pipelined("COPY t FROM STDIN") + message("S") + message("d", b"1\n") + message("c") + message("S")) * 2, 2),
+], ids=["query", "execute", "error", "two"])
+def test_a_query_behind_a_copy_is_answered(gate, copy, answers):
+    """Sent with it, before anything of it was answered; and then the session is idle."""
+    g = gate(workers="1", drain_spread_time="0")
+    with Conn(g) as c, Conn(g) as other, holding(g, 9) as let_go:
+        c.ready()
+        other.ready()
+        c.ask("CREATE TEMP TABLE t (a int)")
+        c.send(copy + query("SELECT pg_advisory_xact_lock(9)"))
+        waits(g, 9)
+        for _ in range(answers):
+            assert c.events()[-1] == ("Z", "I")
+        g.kill(signal.SIGTERM)
+        assert other.events() == [SHUTDOWN, wire.EOF]       # so the turn of the first has come
+        let_go()
+        assert c.events()[-1] == ("Z", "I")
+        assert c.events() == [SHUTDOWN, wire.EOF]
+    assert ended(g) == (2, 0, 0)
+
+
 # -- whose turn it is -----------------------------------------------------------------------------------------------------
 def test_who_listens_is_idle(gate):
     """Though a notification, and not ReadyForQuery, was the last it heard, alone or with the answer."""

@@ -23,7 +23,7 @@ struct session;
 struct worker;
 
 enum {
-    PACK_FORMAT = 3,    /* of the bytes: raised with every change of what is written, in its order */
+    PACK_FORMAT = 4,    /* of the bytes: raised with every change of what is written, in its order */
     PACK_MAX = 4 << 20, /* far above all that one session can keep */
     PACK_FDS = 2        /* client, server */
 };

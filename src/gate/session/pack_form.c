@@ -20,7 +20,7 @@ enum {
     METHOD_VERSION = 18,
     /* What goes over of the flags. A drain is each process's own business. */
     FLAGS = SESSION_COUNTED | SESSION_DRAINING | SESSION_DEAF | SESSION_BUSY | SESSION_BOUND |
-            SESSION_DOOMED | SESSION_DUE | SESSION_COPIED | SESSION_TOLD
+            SESSION_DOOMED | SESSION_DUE | SESSION_TOLD
 };
 
 /* ---- addresses ---- */
@@ -83,10 +83,13 @@ static void form_state(struct form *f, struct session *s)
     form_char(f, &s->follow.state);
     form_bool(f, &s->follow.ready);
     form_bool(f, &s->follow.bad);
+    form_bool(f, &s->follow.copied);
     form_u32(f, &s->follow.n_ready);
     form_u32(f, &s->asked.skip);
     form_u32(f, &s->asked.length);
     form_u32(f, &s->asked.n);
+    form_u32(f, &s->asked.syncs);
+    form_u32(f, &s->asked.skipped);
     s->asked.have = (uint8_t)form_below(f, s->asked.have, MSG_HEADER);
     form_char(f, &s->asked.type);
     form_bool(f, &s->asked.bad);

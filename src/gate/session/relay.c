@@ -58,14 +58,12 @@ static void note_answers(struct session *s)
 {
     if (!msg_between(&s->follow))
         return;
-    if (s->follow.type == 'G')
-        s->flags |= SESSION_COPIED;
     if (!s->follow.ready)
         return;
     s->flags &= ~(unsigned)SESSION_TOLD; /* it was an error, and the session goes on */
-    if (s->flags & SESSION_COPIED) {     /* a Sync that came with the Execute was skipped */
-        s->asked.n = s->follow.n_ready;
-        s->flags &= ~(unsigned)SESSION_COPIED;
+    if (s->follow.copied) {
+        s->follow.copied = false;
+        msg_asked_copied(&s->asked);
     }
     if (all_answered(s))
         s->flags &= ~(unsigned)SESSION_BUSY;

@@ -84,10 +84,9 @@ enum session_flag {
     SESSION_DRAINING = 1 << 3, /* is to end; in relay and console when its turn comes: */
     SESSION_DUE = 1 << 10,     /* it ends at the next ReadyForQuery(idle) */
     /* The client. BUSY only in relay; DEAF in any state, and for good. */
-    SESSION_DEAF = 1 << 4,   /* nothing more is read of it: end of file, or nobody is left to hear it */
-    SESSION_BUSY = 1 << 5,   /* has asked for something that the server has not answered in full */
-    SESSION_BOUND = 1 << 6,  /* its password exchange was bound to the TLS channel */
-    SESSION_COPIED = 1 << 7, /* the server wanted COPY data since the last ReadyForQuery; only in relay */
+    SESSION_DEAF = 1 << 4,  /* nothing more is read of it: end of file, or nobody is left to hear it */
+    SESSION_BUSY = 1 << 5,  /* has asked for something that the server has not answered in full */
+    SESSION_BOUND = 1 << 6, /* its password exchange was bound to the TLS channel */
     SESSION_TOLD =
         1 << 16, /* the server has ended with FATAL what it has to say, as far as is known; only in relay */
     /* Between two processes; only in relay. */

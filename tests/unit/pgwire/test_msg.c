@@ -107,13 +107,42 @@ static void what_a_client_asks_for(void **state)
     assert_true(a.bad);
 }
 
+/* PostgreSQL skips a Sync that comes with the Execute of a COPY FROM STDIN; what is sent behind the COPY it answers. */
+static void syncs_of_a_copy_are_not_answered(void **state)
+{
+    static const char copy[] = "E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04" /* Execute, Sync */
+                               "d\0\0\0\x06"
+                               "1\nd\0\0\0\x06"
+                               "2\nc\0\0\0\x04S\0\0\0\x04"
+                               "Q\0\0\0\x06;\0";
+    static const char opens[] = "G\0\0\0\x07\0\0\0", ends[] = "C\0\0\0\x05\0Z\0\0\0\x05I";
+    struct msg_follow f = { 0 };
+    struct msg_asked a = { 0 };
+
+    (void)state;
+    for (size_t at = 0; at < sizeof copy - 1; at++)
+        msg_ask(&a, bytes_of(copy + at, 1));
+    assert_int_equal(a.n, 3);
+    msg_follow(&f, bytes_of(opens, sizeof opens - 1));
+    assert_true(f.copied);
+    msg_follow(&f, bytes_of(ends, sizeof ends - 1));
+    assert_true(f.copied && f.ready); /* until it is taken back */
+    msg_asked_copied(&a);
+    assert_int_equal(a.n, f.n_ready + 1); /* the Query */
+    msg_asked_copied(&a);                 /* once only */
+    assert_int_equal(a.n, f.n_ready + 1);
+    f = (struct msg_follow){ 0 };
+    for (size_t at = 0; at < sizeof opens - 1; at++)
+        msg_follow(&f, bytes_of(opens + at, 1));
+    assert_true(f.copied);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lying_lengths_are_told_at_once),
-        cmocka_unit_test(following_in_any_slices),
-        cmocka_unit_test(what_comes_to_an_idle_session),
-        cmocka_unit_test(what_a_client_asks_for),
+        cmocka_unit_test(lying_lengths_are_told_at_once),   cmocka_unit_test(following_in_any_slices),
+        cmocka_unit_test(what_comes_to_an_idle_session),    cmocka_unit_test(what_a_client_asks_for),
+        cmocka_unit_test(syncs_of_a_copy_are_not_answered),
     };
 
     return cmocka_run_group_tests_name("msg", tests, NULL, NULL);
