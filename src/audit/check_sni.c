@@ -1,6 +1,5 @@
 #include "audit/check_sni.h"
 
-#include "base/check.h"
 #include "conf/settings.h"
 #include "policy/policy.h"
 

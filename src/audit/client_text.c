@@ -1,7 +1,6 @@
 #include "audit/client_text.h"
 
 #include "audit/client_items.h"
-#include "base/arena.h"
 #include "base/check.h"
 #include "client/pasted.h"
 

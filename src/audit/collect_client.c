@@ -7,7 +7,6 @@
 #include "audit/server_settings.h"
 #include "base/arena.h"
 #include "base/check.h"
-#include "client/conninfo_defaults.h"
 #include "client/pasted.h"
 #include "lex/conninfo_hide.h"
 

@@ -11,7 +11,6 @@
 #include "conf/settings.h"
 #include "os/files.h"
 #include "pki/cert.h"
-#include "pki/trust.h"
 #include "policy/match.h"
 #include "policy/policy.h"
 

@@ -1,6 +1,5 @@
 #include "audit/collect_manifest.h"
 
-#include "audit/client_items.h"
 #include "audit/client_yaml.h"
 #include "audit/collect_client.h"
 #include "audit/collect_rules.h"

@@ -4,7 +4,6 @@
 #include "audit/link.h"
 #include "audit/remedy.h"
 #include "base/arena.h"
-#include "base/check.h"
 #include "client/conninfo_text.h"
 
 /* Relative paths count from the data directory, in which a server works. */

@@ -6,7 +6,6 @@
 #include "audit/remedy.h"
 #include "base/arena.h"
 #include "client/conninfo_text.h"
-#include "lex/conninfo_hide.h"
 
 enum { SUBSCRIPTION_SERVERS_SINCE = 19 };
 

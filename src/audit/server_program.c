@@ -4,7 +4,6 @@
 #include "audit/subject.h"
 #include "base/arena.h"
 #include "base/check.h"
-#include "os/files.h"
 
 #include <fcntl.h>
 #include <openssl/crypto.h>

@@ -1,14 +1,13 @@
 /* A login, its answers, and its slow step. */
 #include "client/login_drive.h"
 
-#include "auth/password.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
 #include "net/loop.h"
 #include "pgwire/hello.h"
 #include "pki/cert.h"
-#include "tls/engine.h"
+#include "tls/engine_facts.h"
 
 #include <stdlib.h>
 

@@ -3,7 +3,6 @@
 
 #include "base/arena.h"
 #include "base/rd.h"
-#include "client/login_impl.h"
 #include "pgwire/hello.h"
 
 void login_note_mechanisms(struct login_facts *facts, struct bytes mechanisms)

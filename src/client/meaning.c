@@ -1,8 +1,6 @@
 #include "client/meaning.h"
 
 #include "base/arena.h"
-#include "base/check.h"
-#include "client/conninfo_defaults.h"
 #include "client/pasted.h"
 
 static enum sslmode mode_of(const struct conn_options *options, enum pasted_driver driver)

@@ -2,7 +2,6 @@
 #include "client/passfile.h"
 
 #include "base/buf.h"
-#include "base/check.h"
 #include "base/secret.h"
 #include "client/conninfo.h"
 

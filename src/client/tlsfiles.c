@@ -2,10 +2,8 @@
 #include "client/tlsfiles.h"
 
 #include "base/arena.h"
-#include "base/check.h"
 #include "client/conninfo.h"
 #include "client/conninfo_text.h"
-#include "client/conninfo_values.h"
 
 #include <errno.h>
 

@@ -7,7 +7,6 @@
  */
 #include "cmd/init_upstream.h"
 
-#include "auth/verifier.h"
 #include "base/arena.h"
 #include "base/check.h"
 #include "client/conninfo.h"

@@ -1,5 +1,4 @@
 /* The walk over tables/commands.def. */
-#include "clerk/clerk.h"
 #include "clerk/process.h"
 #include "cmd/cmd.h"
 #include "cmd/help.h"

@@ -9,7 +9,6 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/check.h"
-#include "cmd/table.h"
 #include "cmd/usage.h"
 #include "conf/settings.h"
 

@@ -3,7 +3,6 @@
 
 #include "base/closest.h"
 #include "cmd/cmd.h"
-#include "cmd/help.h"
 #include "cmd/table.h"
 
 #include <getopt.h>

@@ -1,7 +1,5 @@
 #include "conf/route.h"
 
-#include "conf/defs.h"
-#include "conf/load.h"
 #include "conf/settings.h"
 
 #include <stdlib.h>

@@ -1,7 +1,6 @@
 #include "harden/clients.h"
 
 #include "base/arena.h"
-#include "base/check.h"
 
 static bool accepts(const struct harden_accepted *accepted, const struct known_client *c)
 {

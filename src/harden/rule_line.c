@@ -2,7 +2,6 @@
 #include "harden/rule_line.h"
 
 #include "base/arena.h"
-#include "base/check.h"
 
 #include <arpa/inet.h>
 

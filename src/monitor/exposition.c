@@ -2,7 +2,6 @@
 #include "monitor/exposition.h"
 
 #include "base/buf.h"
-#include "base/check.h"
 #include "base/clean.h"
 
 #include <inttypes.h>

@@ -6,7 +6,6 @@
  */
 #include "net/stream_pack.h"
 
-#include "tls/engine.h"
 #include "tls/engine_pack.h"
 
 bool stream_can_pack(const struct stream *stream)

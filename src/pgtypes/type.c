@@ -1,8 +1,6 @@
 #include "pgtypes/type.h"
 
 #include "base/check.h"
-#include "pgtypes/pgreg.h"
-#include "pgtypes/pgtypes.h"
 
 #include <stdio.h>
 

@@ -14,7 +14,6 @@
 #include "pki/chain.h"
 #include "pki/issue.h"
 #include "pki/journal.h"
-#include "pki/ossl.h"
 
 #include <arpa/inet.h>
 #include <openssl/x509.h>

@@ -11,7 +11,6 @@
 #include "policy/hba_list.h"
 #include "policy/line.h"
 #include "policy/policy_impl.h"
-#include "policy/words.h"
 
 #include <netdb.h>
 

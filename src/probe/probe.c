@@ -11,7 +11,6 @@
 #include "base/env.h"
 #include "client/conninfo_defaults.h"
 #include "client/login_session.h"
-#include "client/negotiate.h"
 #include "client/pasted.h"
 #include "pgwire/frontend.h"
 #include "pgwire/hello.h"

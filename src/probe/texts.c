@@ -1,7 +1,6 @@
 #include "probe/texts.h"
 
 #include "base/arena.h"
-#include "client/negotiate.h"
 #include "probe/probe_run.h"
 
 #include <netdb.h>

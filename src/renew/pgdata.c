@@ -3,7 +3,6 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "base/check.h"
 #include "conf/pgserver.h"
 #include "lex/conf_disk.h"
 

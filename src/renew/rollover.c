@@ -8,7 +8,6 @@
 #include "client/conninfo_defaults.h"
 #include "conf/hosts_file.h"
 #include "conf/settings.h"
-#include "lex/hba_disk.h"
 #include "lex/hba_lex.h"
 #include "os/journal.h"
 

@@ -2,7 +2,6 @@
 #include "renew/rollover_ready.h"
 
 #include "base/arena.h"
-#include "base/check.h"
 
 #include <stdlib.h>
 

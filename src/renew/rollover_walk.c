@@ -5,7 +5,6 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/env.h"
-#include "os/journal.h"
 #include "pki/ca_next.h"
 #include "renew/rollover_issue.h"
 #include "renew/rollover_steps.h"

@@ -8,7 +8,6 @@
 #include "client/conninfo_defaults.h"
 #include "client/dial.h"
 #include "client/login_drive.h"
-#include "client/login_session.h"
 #include "client/negotiate.h"
 #include "client/tlsfiles.h"
 #include "client/verify.h"

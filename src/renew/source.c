@@ -1,8 +1,6 @@
 /* What a new certificate is to say. */
 #include "renew/source.h"
 
-#include "base/check.h"
-
 enum code renew_request(const struct renew_order *order, struct ca_request *out, struct err *e)
 {
     struct ca_request request;

@@ -1,7 +1,6 @@
 /* Certificates of the own CA. */
 #include "renew/source_ca.h"
 
-#include "base/arena.h"
 #include "base/check.h"
 #include "pki/passphrase.h"
 

@@ -6,7 +6,6 @@
 
 #include "base/buf.h"
 #include "base/check.h"
-#include "sql/typer.h"
 
 static void emit_expr(struct buf *out, const struct expr *e);
 static void emit_select(struct buf *out, const struct select *s);

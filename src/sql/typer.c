@@ -1,6 +1,5 @@
 /* The entry of the typer, and how its files come back up. */
 #include "base/arena.h"
-#include "pgtypes/type.h"
 #include "sql/typer_coerce.h"
 #include "sql/typer_expr.h"
 #include "sql/typer_impl.h"

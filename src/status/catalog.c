@@ -11,7 +11,6 @@
 #include "pgtypes/pgreg.h"
 #include "pgtypes/type.h"
 #include "sql/sql_cursor.h"
-#include "sql/sql_parse.h"
 #include "status/views.h"
 
 enum { OID_C_COLLATION = 950, OID_DEFAULT_COLLATION = 100, PUBLIC_OID_OFFSET = 500 };

@@ -1,7 +1,7 @@
 #include "status/file_rows.h"
 
 #include "conf/hosts_file.h"
-#include "policy/rows.h"
+#include "policy/policy.h"
 
 /* Texts and lists whose pointer is NULL are NULL. */
 static struct cell text(struct str s)

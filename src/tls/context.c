@@ -1,7 +1,6 @@
 /* A library of its own for each worker, and what a context answers about itself. */
 #include "tls/context.h"
 
-#include "pki/cert.h"
 #include "tls/context_base.h"
 
 #include <openssl/conf.h>

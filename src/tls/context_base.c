@@ -6,7 +6,6 @@
 #include "pki/der.h"
 #include "tls/context.h"
 #include "tls/diag.h"
-#include "tls/engine.h"
 
 #include <openssl/conf.h>
 #include <openssl/err.h>

@@ -2,10 +2,8 @@
 
 #include "tls/diag.h"
 
-#include "tls/context_base.h"
-#include "tls/engine.h"
-
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 
 const char *diag_reason(unsigned long ecode, char *buf, size_t size)

@@ -1,6 +1,5 @@
 #include "tls/engine_pack.h"
 
-#include "tls/context_base.h"
 #include "tls/engine_impl.h"
 #include "tls/handover.h"
 #include "tls/record_pack.h"

@@ -8,7 +8,6 @@
 #include "conf/settings.h"
 #include "gate/load/snapshot.h"
 #include "pki/cert.h"
-#include "tls/engine.h"
 
 enum { PEER_ARENA_MAX = 256 * 1024 };
 

@@ -11,7 +11,6 @@
 #include "gate/session/pending.h"
 #include "gate/session/session.h"
 #include "gate/session/walk.h"
-#include "gate/session/worker_thread.h"
 #include "gate/session/worker_thread_impl.h"
 #include "gate/work/worker.h"
 #include "net/pending_watch.h"

@@ -5,11 +5,9 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "gate/session/console.h"
-#include "gate/upstream/derive.h"
 #include "gate/upstream/lookup.h"
 #include "gate/work/worker.h"
 #include "policy/ident.h"
-#include "policy/match_text.h"
 #include "policy/method.h"
 
 bool route_hides_user(const struct session *s)

@@ -7,7 +7,6 @@
  */
 #include "gate/session/admit.h"
 
-#include "auth/password.h"
 #include "base/check.h"
 #include "gate/session/admission.h"
 #include "gate/session/console.h"

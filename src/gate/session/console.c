@@ -22,7 +22,7 @@
 #include "pki/name.h"
 #include "policy/method.h"
 #include "status/console_job.h"
-#include "tls/engine.h"
+#include "tls/engine_facts.h"
 
 #include <stdlib.h>
 

@@ -11,7 +11,6 @@
 #include "gate/session/seal.h"
 #include "gate/session/tally_session.h"
 #include "gate/session/visit.h"
-#include "gate/stats/tally.h"
 #include "gate/work/worker.h"
 #include "pgwire/proxy.h"
 

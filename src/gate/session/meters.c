@@ -9,7 +9,7 @@
 #include "policy/method.h"
 #include "tls/context.h"
 #include "tls/diag.h"
-#include "tls/engine.h"
+#include "tls/engine_facts.h"
 
 #include <ctype.h>
 #include <stdatomic.h>

@@ -1,7 +1,6 @@
 /* The method scram-sha-256 [src: PostgreSQL 18, "Password Authentication"; auth-scram.c]. */
 #include "gate/session/method_scram.h"
 
-#include "auth/password.h"
 #include "base/check.h"
 #include "gate/session/exchange.h"
 #include "gate/session/method.h"

@@ -19,7 +19,7 @@
 #include "gate/session/walk.h"
 #include "gate/work/worker.h"
 #include "net/stream_pack.h"
-#include "tls/engine.h"
+#include "tls/engine_facts.h"
 #include "tls/engine_pack.h"
 
 #include <unistd.h>

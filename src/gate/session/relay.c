@@ -12,9 +12,7 @@
 #include "gate/session/meters.h"
 #include "gate/session/server_end.h"
 #include "gate/session/tally_session.h"
-#include "gate/stats/tally.h"
 #include "gate/work/worker.h"
-#include "pgwire/backend.h"
 #include "pgwire/frontend.h"
 
 static void over(struct session *s)

@@ -12,7 +12,7 @@
 #include "gate/work/worker.h"
 #include "pki/cert.h"
 #include "pki/crl.h"
-#include "tls/engine.h"
+#include "tls/engine_facts.h"
 
 /* Lists that are to be asked; NULL: none. */
 static const struct crl_list *lists_for(const struct session *s)

@@ -3,9 +3,6 @@
 
 #include "base/env.h"
 #include "conf/route.h"
-#include "gate/session/meters.h"
-#include "gate/session/registry.h"
-#include "gate/session/roster.h"
 #include "gate/stats/tally.h"
 #include "gate/work/worker.h"
 

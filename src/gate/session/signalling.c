@@ -12,7 +12,6 @@
 #include "gate/session/signalling_form.h"
 #include "gate/work/sql_thread.h"
 #include "gate/work/worker.h"
-#include "net/loop.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #ifndef PGSEAL_GATE_SESSION_TRIAL_H
 #define PGSEAL_GATE_SESSION_TRIAL_H
 
-#include "gate/session/walk.h"
+#include "gate/session/session.h"
 #include "tls/engine_facts.h"
 
 /** The handshake begins: it may become a trial. Costs nothing where no trials are made. */

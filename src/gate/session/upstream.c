@@ -7,7 +7,6 @@
  */
 #include "gate/session/upstream.h"
 
-#include "auth/password.h"
 #include "base/check.h"
 #include "base/wr.h"
 #include "client/login_session.h"

@@ -1,13 +1,7 @@
 #include "gate/session/upstream_attempt.h"
 
-#include "auth/password.h"
-#include "client/login_session.h"
 #include "gate/load/snapshot.h"
-#include "gate/session/console.h"
-#include "gate/session/meters.h"
 #include "gate/session/upstream_impl.h"
-#include "gate/work/worker.h"
-#include "policy/words.h"
 
 void upstream_fail(struct upstream_room *r, const struct err *e)
 {

@@ -3,7 +3,6 @@
 #include "base/check.h"
 #include "client/conninfo_defaults.h"
 #include "client/passfile.h"
-#include "gate/session/console.h"
 #include "gate/session/upstream_impl.h"
 
 /* ---- StartupMessage ---- */

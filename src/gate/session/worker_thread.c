@@ -12,7 +12,6 @@
 #include "gate/session/walk.h"
 #include "gate/session/worker_thread_impl.h"
 #include "gate/stats/client_counts.h"
-#include "gate/stats/clients.h"
 #include "gate/stats/tally.h"
 #include "gate/upstream/forward.h"
 #include "gate/upstream/lookup.h"

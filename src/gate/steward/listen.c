@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "conf/settings.h"
 #include "gate/session/accept.h"
-#include "gate/session/worker_thread.h"
 #include "gate/work/worker.h"
 #include "net/socket.h"
 

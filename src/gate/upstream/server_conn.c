@@ -16,8 +16,6 @@
 #include "gate/work/worker.h"
 #include "net/resolve.h"
 #include "net/socket.h"
-#include "tls/context.h"
-#include "tls/engine.h"
 
 #include <errno.h>
 #include <stdio.h>

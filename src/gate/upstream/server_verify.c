@@ -7,7 +7,7 @@
 #include "client/verify.h"
 #include "gate/load/snapshot.h"
 #include "pki/cert.h"
-#include "tls/engine.h"
+#include "tls/engine_facts.h"
 
 enum { SERVER_NAMES_MAX = 256 * 1024 /* of a certificate */ };
 
