@@ -3,6 +3,7 @@
 #define PGSEAL_TESTS_FUZZ_MEMORY_FS_H
 
 #include "base/buf.h"
+#include "base/check.h"
 #include "lex/hba_lex.h"
 
 #include <errno.h>

@@ -2,6 +2,8 @@
 #ifndef PGSEAL_TESTS_NET_TURN_H
 #define PGSEAL_TESTS_NET_TURN_H
 
+#include "../unit.h"
+
 #include "net/loop.h"
 
 static inline void turn_stop(void *arg)
