@@ -253,7 +253,7 @@ class Pki:
         self.server = self.ca.issue("db.example", sans=["localhost", "db.example", "127.0.0.1", "::1"],
                                     usage="server")
         self.ca_file = os.path.join(directory, "ca.crt")
-        self.foreign_file = os.path.join(directory, "foreign.crt")
+        self.foreign_file = os.path.join(directory, "foreign-ca.crt")
         pki.write_file(self.ca_file, self.ca.pem())
         pki.write_file(self.foreign_file, self.foreign.pem())
 

@@ -230,7 +230,7 @@ def test_replication_ends_as_if_it_were_idle(make_gate):
     with Conn(g) as c, Conn(g) as idle:
         for each in (c, idle):
             each.ready(user="repl", database=None, replication="true")
-        c.send(query(f"START_REPLICATION PHYSICAL {g.upstream.query('SELECT pg_current_wal_lsn()')[0][0]}"))
+        c.send(query(f"START_REPLICATION PHYSICAL {g.upstream.query('SELECT pg_current_wal_flush_lsn()')[0][0]}"))
         c.events(until=("W",))
         c.send(message("d", b"r" + bytes(32) + b"\1"))     # a standby's status, and a wish to hear of the server
         c.events(until=("d",))

@@ -25,6 +25,7 @@ CLIENT, BALANCER = "127.0.0.7", "127.0.0.2"     # BALANCER: from where HAProxy c
 CONFIG = """\
 global
     log stdout format raw local0
+    nbthread 1
 defaults
     mode tcp
     log global
