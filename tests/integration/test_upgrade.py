@@ -284,6 +284,7 @@ SPEAKS = """#!{python}
 import os, signal, socket, struct, sys
 if sys.argv[-1] == "--check":
     sys.exit(0)
+signal.signal(signal.SIGINT, signal.SIG_DFL)     # a shell's background jobs ignore it, and Python would, too
 link = socket.socket(fileno=5)
 link.send(b"V" + struct.pack("=II", {form}, {pack}))
 {rest}

@@ -154,10 +154,11 @@ class Gate:
             try:
                 self.process.wait(run.PATIENCE)
             except subprocess.TimeoutExpired:
+                left = [run.command_line(child) for child in run.children(self.process.pid)]
                 self.process.kill()
                 self.process.wait(run.PATIENCE)
                 self.process = None
-                raise AssertionError(f"the gate did not end within {run.PATIENCE:g} s of {how!r}") from None
+                raise AssertionError(f"the gate did not end within {run.PATIENCE:g} s of {how!r}; left: {left}") from None
         status, self.process = self.process.returncode, None
         return status
 
