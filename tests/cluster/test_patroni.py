@@ -206,7 +206,7 @@ def test_a_link_that_only_tcp_knows_to_be_cut(cluster):
     primary, gate = cluster.primary(), cluster.machines["gate1"]
     mark = gate.log("gate").mark()
     with gate.gate_with("tcp_user_timeout=40000", "tcp_user_timeout=10000"):
-        with psycopg.connect(cluster.conninfo("front"), autocommit=True, host=gate.name) as db:
+        with contextlib.closing(psycopg.connect(cluster.conninfo("front"), autocommit=True, host=gate.name)) as db:
             db.execute("SELECT 1")
             primary.blackhole("add", [gate.name])
             since = time.monotonic()
@@ -215,7 +215,9 @@ def test_a_link_that_only_tcp_knows_to_be_cut(cluster):
             took = time.monotonic() - since
             with contextlib.suppress(psycopg.OperationalError):
                 db.pgconn.consume_input()
-            assert db.pgconn.get_result().status == psycopg.pq.ExecStatus.FATAL_ERROR
+            end = db.pgconn.get_result()
+            assert end.status == psycopg.pq.ExecStatus.FATAL_ERROR
+            assert b"could not receive data from server: Connection timed out" in end.error_message, end.error_message
         primary.blackhole("del", [gate.name])
     print(f"\ntcp_user_timeout=10000: {took:.1f} s")
     assert 9 < took < 40
