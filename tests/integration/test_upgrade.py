@@ -234,48 +234,44 @@ def test_a_program_that_crashes(gate):
                          "kill -SEGV $$\n"), "terminated by signal 11|ended before it took over")
 
 
-def test_files_that_do_not_load(gate):
-    with open(gate.path("pg_hba.conf"), encoding="ascii") as f:
+@contextlib.contextmanager
+def with_line(gate, name, line):
+    """A file of the gate has one line more; in the end it is what it was."""
+    with open(gate.path(name), encoding="ascii") as f:
         before = f.read()
-    gate.write("pg_hba.conf", "nonsense\n")
+    gate.write(name, f"{before}\n{line}\n")
     try:
-        assert "invalid connection type" in upgrade(gate, status=1)
+        yield
     finally:
-        gate.write("pg_hba.conf", before)
+        gate.write(name, before)
+
+
+def test_files_that_do_not_load(gate):
+    with with_line(gate, "pg_hba.conf", "nonsense"):
+        assert "invalid connection type" in upgrade(gate, status=1)
     assert serves(gate)
 
 
 def test_another_port_needs_a_restart(gate):
-    with open(gate.path("pgseal.conf"), encoding="ascii") as f:
-        before = f.read()
     other = run.free_port()
-    gate.write("pgseal.conf", before + f"\nport = {other}\n")
-    try:
+    with with_line(gate, "pgseal.conf", f"port = {other}"):
         assert (f'parameter "port" cannot be changed without restarting the server: the running gate has "{gate.port}", '
                 f'the files have "{other}"') in upgrade(gate, status=1)
-    finally:
-        gate.write("pgseal.conf", before)
     assert serves(gate)
 
 
 def test_the_number_of_workers_stays(gate):
-    with open(gate.path("pgseal.conf"), encoding="ascii") as f:
-        before = f.read()
-
     def workers():
         address = gate.settings["http_listen"]
         with urllib.request.urlopen(f"http://{address}/metrics") as answer:
             return re.search(r"^pgseal_workers (\d+)$", answer.read().decode(), re.MULTILINE).group(1)
 
     had, mark = workers(), gate.log.mark()
-    gate.write("pgseal.conf", before + "\nworkers = 7\n")
-    try:
+    with with_line(gate, "pgseal.conf", "workers = 7"):
         upgrade(gate)
         assert 'parameter "workers" cannot be changed without restarting the server' in gate.words(mark)
         assert workers() == had != "7"
-    finally:
-        gate.write("pgseal.conf", before)
-        upgrade(gate)
+    upgrade(gate)
     alone(gate)
     assert serves(gate)
 

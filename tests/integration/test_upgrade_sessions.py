@@ -214,20 +214,25 @@ def test_replication(gate, certs, server, debian, tmp_path):
         db.execute("SELECT pg_drop_replication_slot(%s)", [slot])
 
 
-def test_cancel_and_terminate(gate, certs, server):
-    errors = []
-
-    def wait_long():
+def fails_later(db, sql, errors):
+    """A thread that runs a statement; how it failed comes into `errors`."""
+    def execute():
         try:
-            db.execute("SELECT pg_sleep(600), 'long'")
+            db.execute(sql)
         except psycopg.Error as e:
             errors.append(e.sqlstate)
 
+    thread = threading.Thread(target=execute)
+    thread.start()
+    return thread
+
+
+def test_cancel_and_terminate(gate, certs, server):
+    errors = []
     with connected(gate, certs) as db:
         pid = pid_of(db)
         for how in (lambda: db.cancel(), lambda: between.execute("SELECT pg_cancel_backend(%s)", [pid])):  # noqa: B023
-            thread = threading.Thread(target=wait_long)
-            thread.start()
+            thread = fails_later(db, "SELECT pg_sleep(600), 'long'", errors)
             busy(server, "SELECT pg_sleep(600)%")
             assert moved(gate) == 1
             with console(gate) as between:
@@ -432,12 +437,6 @@ def test_a_cancel_request_in_front_of_commit(make_gate, certs, server, scratch, 
     monkeypatch.delenv("LD_PRELOAD")
     errors = []
 
-    def wait_long():
-        try:
-            db.execute("SELECT pg_sleep(600), 'in front'")
-        except psycopg.Error as e:
-            errors.append(e.sqlstate)
-
     def hold_on():
         """With all handed over the old process waits, and takes a cancel request."""
         run.wait_until(lambda: hold[1], "COMMIT to wait")
@@ -453,8 +452,7 @@ def test_a_cancel_request_in_front_of_commit(make_gate, certs, server, scratch, 
         return cancel
 
     with connected(g, certs) as db:
-        thread = threading.Thread(target=wait_long)
-        thread.start()
+        thread = fails_later(db, "SELECT pg_sleep(600), 'in front'", errors)
         busy(server, "SELECT pg_sleep(600), 'in front'%")
         hold[0] = 1
         with subprocess.Popen([g.program, "upgrade", "-D", g.dir], stdout=subprocess.PIPE, text=True) as asked:

@@ -43,6 +43,16 @@ static void end_ask(struct asks *a, struct ask *ask)
     listener.done(listener.arg);
 }
 
+static void end_all_asks(struct asks *a)
+{
+    struct ask *ask;
+
+    a->silent = true;
+    while ((ask = TAILQ_FIRST(&a->waiting)) != NULL)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow TAILQ_REMOVE */
+        end_ask(a, ask);
+}
+
 static void wait_for_oldest(struct asks *a)
 {
     const struct ask *oldest = TAILQ_FIRST(&a->waiting);
@@ -57,16 +67,12 @@ static void wait_for_oldest(struct asks *a)
 static void asks_on_timer(void *arg)
 {
     struct asks *a = arg;
-    struct ask *ask;
     struct log_line line;
 
     log_begin(&line, a->env, SEV_WARNING, "elder_silent");
     log_c(&line, "message", "a process before the upgrade does not answer: its sessions are not shown");
     log_end(&line);
-    a->silent = true;
-    while ((ask = TAILQ_FIRST(&a->waiting)) != NULL)
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow TAILQ_REMOVE */
-        end_ask(a, ask);
+    end_all_asks(a);
 }
 
 struct asks *asks_new(const struct gate_shared *shared, const struct link *link)
@@ -155,14 +161,9 @@ bool asks_hear(struct asks *a, const struct os_packet *packet)
 
 void asks_end(struct asks *a)
 {
-    struct ask *ask;
-
     if (!a)
         return;
-    a->silent = true;
-    while ((ask = TAILQ_FIRST(&a->waiting)) != NULL)
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow TAILQ_REMOVE */
-        end_ask(a, ask);
+    end_all_asks(a);
     timer_close(a->timer);
     free(a);
 }

@@ -42,7 +42,7 @@ static void count_logins_at(void *arg, struct bytes resource, const struct turn_
     if (conn_addr_is_unix(&addr))
         conn_addr_text(&addr, text);
     else
-        address_text(&(struct address){ .ss = addr.ss, .n = addr.n }, text, sizeof text);
+        address_text(&addr, text, sizeof text);
     const struct str label = str_c(text);
     count_set(count_cell(arg, METRIC_LOGINS_NOW, &label), (int64_t)count->held);
     count_set(count_cell(arg, METRIC_LOGINS_WAITING, &label), (int64_t)count->waiting);
